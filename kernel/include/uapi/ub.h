@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * Interface of /dev/ub: Userspace Bypass.
+ *
+ * The only definition; ubypass/abi.py mirrors it and a test compares the two.
+ * docs/abi.md explains what generated code may rely on and must do.
+ */
+#ifndef _UAPI_LINUX_UB_H
+#define _UAPI_LINUX_UB_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define UB_ABI_VERSION		1
+
+/*
+ * The frame: generated code runs with rsp fixed here and reaches everything
+ * that is its own as [rsp + offset].
+ */
+#define UB_FRAME_EXIT		0x00	/* u32: exit number */
+#define UB_FRAME_BUDGET		0x04	/* s32: instructions left */
+#define UB_FRAME_LIMIT		0x08	/* u64: TASK_SIZE_MAX, read only */
+#define UB_FRAME_FLAGS		0x10	/* u64: saved user flags */
+#define UB_FRAME_SYSFLAGS	0x18	/* u64: flags at the last syscall */
+#define UB_FRAME_TARGET		0x20	/* u64: where a missed jump went */
+#define UB_FRAME_FSBASE		0x28	/* u64: user fs base, read only */
+#define UB_FRAME_TMP0		0x30	/* u64: free for generated code */
+#define UB_FRAME_TMP1		0x38
+#define UB_FRAME_TMP2		0x40
+#define UB_FRAME_TMP3		0x48
+#define UB_FRAME_PRIVATE	0x50	/* from here on the module's own */
+#define UB_FRAME_REGS		0x800	/* struct pt_regs of the task */
+
+/* Why an exit happened. */
+enum ub_exit_reason {
+	UB_EXIT_NONE		= 0,
+	UB_EXIT_FAULT		= 1,	/* the access at user_ip faulted */
+	UB_EXIT_RET_MISS	= 2,	/* return to an address not in the region */
+	UB_EXIT_CALL_MISS	= 3,	/* indirect call, same */
+	UB_EXIT_JUMP_MISS	= 4,	/* indirect jump, same */
+	UB_EXIT_FRONTIER	= 5,	/* direct branch to code not in the region */
+	UB_EXIT_UNSUPPORTED	= 6,	/* instruction that is not translated */
+	UB_EXIT_BUDGET		= 7,	/* too long without a dispatch */
+	UB_EXIT_WORK		= 8,	/* kernel has work to do, before a dispatch */
+	UB_EXIT_DISPATCHED	= 9,	/* same, after it; or a restart; or dead */
+	UB_EXIT_SYSCALL		= 10,	/* call number not allowed or not expected */
+	UB_EXIT_STACK		= 11,	/* user rsp outside user space */
+	UB_EXIT_REASONS		= 12,	/* how many there are */
+};
+
+/* struct ub_exit.flags */
+#define UB_EXITF_SLOT_FLAGS	(1U << 0)	/* user flags are in FRAME_FLAGS */
+#define UB_EXITF_SLOT_SYSFLAGS	(1U << 1)	/* user flags are in FRAME_SYSFLAGS */
+#define UB_EXITF_CX_SYS		(1U << 2)	/* user rcx is ub_exit.cx */
+#define UB_EXITF_R11_SYS	(1U << 3)	/* user r11 is FRAME_SYSFLAGS */
+#define UB_EXITF_TARGET		(1U << 4)	/* FRAME_TARGET is set: report it */
+#define UB_EXITF_DISPATCHED	(1U << 5)	/* after a dispatch: orig_ax stays nr */
+#define UB_EXITF_ALL		0x3fU
+
+struct ub_entry {
+	__u64 user_ip;		/* resume address */
+	__u32 code_offset;
+	__u32 reserved;		/* 0 */
+};
+
+struct ub_exit {
+	__u64 user_ip;
+	__u64 cx;		/* with UB_EXITF_CX_SYS */
+	__u32 reason;		/* enum ub_exit_reason */
+	__u32 flags;		/* UB_EXITF_* */
+};
+
+struct ub_fault {
+	__u32 code_offset;	/* instruction that may fault */
+	__u32 fixup_offset;	/* exit stub that undoes it */
+};
+
+struct ub_dispatch {
+	__u32 code_offset;	/* of dispatch_size bytes that the module fills */
+	__u32 nr;
+	__u32 pre_offset;	/* exit stub: not dispatched */
+	__u32 post_offset;	/* exit stub: dispatched, but must leave */
+};
+
+struct ub_source {
+	__u64 start;		/* user address */
+	__u64 length;		/* bytes; contents follow each other in .bytes */
+};
+
+/* UB_IOC_INFO */
+#define UB_SYSCALL_NONE		0xff
+struct ub_info {
+	__u32 abi;		/* out: UB_ABI_VERSION */
+	__u32 dispatch_size;	/* out: bytes to reserve at each dispatch */
+	__u32 max_code;		/* out: bytes of code in one region */
+	__u32 max_regions;	/* out: in all */
+	__u32 max_faults;	/* out: in all regions together */
+	__u32 arena_size;	/* out: bytes for all regions together */
+	__u64 task_size_max;	/* out */
+	__u64 flags;		/* out: 0 */
+	__u8 args[512];		/* out: arguments of call nr, UB_SYSCALL_NONE: refused */
+};
+
+/* UB_IOC_ATTACH: every thread of the process, as it is until it execs. */
+struct ub_attach {
+	__s32 pid;		/* in, as seen by the caller */
+	__u32 flags;		/* in: 0 */
+	__u64 proc;		/* out: names the attachment from now on */
+};
+
+/* UB_IOC_DETACH: unloads its regions as well. */
+struct ub_detach {
+	__u64 proc;
+	__u64 flags;		/* 0 */
+};
+
+/*
+ * UB_IOC_LOAD: make a region live.  With .replace, the old region's entries
+ * disappear in the same instant.  EAGAIN: the source bytes have changed.
+ */
+struct ub_load {
+	__u64 proc;
+	__u32 flags;		/* 0 */
+	__u32 replace;		/* region number, or 0 */
+	__u64 code;		/* user pointers from here on */
+	__u64 entries;		/* struct ub_entry[] */
+	__u64 exits;		/* struct ub_exit[] */
+	__u64 faults;		/* struct ub_fault[], by code_offset */
+	__u64 dispatches;	/* struct ub_dispatch[] */
+	__u64 jumps;		/* __u32[]: offsets of rel32 fields to the exit path */
+	__u64 sources;		/* struct ub_source[] */
+	__u64 bytes;		/* contents of all sources */
+	__u32 code_length;
+	__u32 nr_entries;
+	__u32 nr_exits;
+	__u32 nr_faults;
+	__u32 nr_dispatches;
+	__u32 nr_jumps;
+	__u32 nr_sources;
+	__u32 bytes_length;
+	__u32 region;		/* out: > 0 */
+	__u32 reserved;		/* 0 */
+};
+
+struct ub_unload {
+	__u64 proc;
+	__u32 region;
+	__u32 flags;		/* 0 */
+};
+
+/* UB_IOC_STATS: of one attachment since it began. */
+struct ub_stats {
+	__u64 proc;		/* in */
+	__u64 flags;		/* in: 0 */
+	__u64 native;		/* allow-listed calls that came in by SYSCALL */
+	__u64 dispatched;
+	__u64 runs;		/* times a region was entered */
+	__u64 declined;		/* entries not taken (work, flags, ...) */
+	__u64 exits[16];	/* by enum ub_exit_reason */
+	__u64 attach_ns;	/* CLOCK_MONOTONIC, when attached */
+	__u64 first_run_ns;	/* CLOCK_MONOTONIC, of the first dispatch; 0: none */
+	__u64 events_lost;
+	__u32 regions;		/* live ones */
+	__u32 code_bytes;	/* live code */
+};
+
+/* UB_IOC_COUNTS: how often each exit of a region was taken. */
+struct ub_counts {
+	__u64 proc;
+	__u32 region;
+	__u32 flags;		/* 0 */
+	__u64 exits;		/* pointer to __u64[nr_exits] */
+	__u32 nr_exits;
+	__u32 reserved;
+	__u64 dispatched;	/* out */
+	__u64 runs;		/* out */
+};
+
+/* UB_IOC_TUNE: set one, get what it was.  They hold for all attachments. */
+enum ub_tunable {
+	UB_TUNE_GAP_NS		= 0,	/* a gap shorter than this is short */
+	UB_TUNE_HOT_CALLS	= 1,	/* short gaps in a window that make a site hot */
+	UB_TUNE_WINDOW_MS	= 2,
+	UB_TUNE_BUDGET		= 3,	/* instructions between dispatches */
+	UB_TUNE_MISS_EVENTS	= 4,	/* events at most for each exit of a region */
+	UB_TUNABLES		= 5,
+};
+
+struct ub_tune {
+	__u32 what;		/* enum ub_tunable */
+	__u32 flags;		/* bit 0: set; else only get */
+	__u64 value;		/* in: new; out: previous */
+};
+#define UB_TUNEF_SET		(1U << 0)
+
+/* read(): whole events, oldest first. */
+enum ub_event_type {
+	UB_EVENT_HOT		= 1,	/* ip = resume address, nr, stack */
+	UB_EVENT_MISS		= 2,	/* exit taken: ip, target, region, exit, stack */
+	UB_EVENT_DEAD		= 3,	/* region invalidated: ip = changed address */
+	UB_EVENT_GONE		= 4,	/* process exited or replaced by exec */
+};
+
+#define UB_EVENT_STACK		24	/* words of user stack, from rsp upwards */
+struct ub_event {
+	__u32 type;		/* enum ub_event_type */
+	__u32 nr;		/* call number (HOT), exit reason (MISS) */
+	__u64 proc;
+	__u64 time_ns;		/* CLOCK_MONOTONIC */
+	__u32 tid;
+	__u32 region;
+	__u64 ip;
+	__u64 target;		/* MISS with UB_EXITF_TARGET, else 0 */
+	__u64 sp;
+	__u64 gap_ns;		/* HOT: median-like sample of the gap */
+	__u32 exit;		/* MISS: exit number */
+	__u32 stack_words;	/* valid words in stack */
+	__u64 stack[UB_EVENT_STACK];
+};
+
+#define UB_IOC_INFO	_IOR('u', 0xb0, struct ub_info)
+#define UB_IOC_ATTACH	_IOWR('u', 0xb1, struct ub_attach)
+#define UB_IOC_DETACH	_IOW('u', 0xb2, struct ub_detach)
+#define UB_IOC_LOAD	_IOWR('u', 0xb3, struct ub_load)
+#define UB_IOC_UNLOAD	_IOW('u', 0xb4, struct ub_unload)
+#define UB_IOC_STATS	_IOWR('u', 0xb5, struct ub_stats)
+#define UB_IOC_COUNTS	_IOWR('u', 0xb6, struct ub_counts)
+#define UB_IOC_TUNE	_IOWR('u', 0xb7, struct ub_tune)
+
+#endif /* _UAPI_LINUX_UB_H */

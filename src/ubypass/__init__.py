@@ -1,0 +1,2 @@
+"""Userspace Bypass: run hot user code between system calls inside the kernel."""
+

@@ -1,0 +1,233 @@
+"""What the kernel module and generated code agree on, as Python sees it.
+
+Mirrors ``kernel/include/uapi/ub.h`` and ``ub_syscalls.h`` (a test compares
+them); ``docs/abi.md`` explains the rules. Knows nothing of how a translation
+is made, checked or loaded: the translator, the verifier and the device all
+import this module and, of one another, nothing.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+ABI_VERSION = 1
+
+# The frame: offsets in bytes from rsp inside generated code.
+FRAME_EXIT = 0x00
+FRAME_BUDGET = 0x04
+FRAME_LIMIT = 0x08
+FRAME_FLAGS = 0x10
+FRAME_SYSFLAGS = 0x18
+FRAME_TARGET = 0x20
+FRAME_FSBASE = 0x28
+FRAME_TMP0 = 0x30
+FRAME_TMP1 = 0x38
+FRAME_TMP2 = 0x40
+FRAME_TMP3 = 0x48
+FRAME_PRIVATE = 0x50
+FRAME_REGS = 0x800
+
+#: Offset of each user register in ``struct pt_regs``, in bytes (x86-64 kernel,
+#: ``arch/x86/include/asm/ptrace.h``); these are the fields that code may write.
+REGS_OFFSET: Mapping[str, int] = {
+    "r15": 0,
+    "r14": 8,
+    "r13": 16,
+    "r12": 24,
+    "rbp": 32,
+    "rbx": 40,
+    "r11": 48,
+    "r10": 56,
+    "r9": 64,
+    "r8": 72,
+    "rax": 80,
+    "rcx": 88,
+    "rdx": 96,
+    "rsi": 104,
+    "rdi": 112,
+    "rsp": 152,
+}
+
+#: A clamped base serves ``[base + disp]`` with ``GUARD_LOW <= disp`` and
+#: ``disp + size <= GUARD_HIGH`` (bytes). Below zero only the top 2 MiB of the
+#: address space can be reached, which Linux never maps; above TASK_SIZE_MAX
+#: lies non-canonical space (Documentation/arch/x86/x86_64/mm.rst).
+GUARD_LOW = -(2 << 20)
+GUARD_HIGH = 2 << 30
+
+#: Constant user addresses below this need no clamp on any x86-64 Linux.
+TASK_SIZE_MIN = (1 << 47) - 4096
+
+#: Marks a system call in :attr:`Abi.args` that must not be dispatched.
+SYSCALL_NONE = 0xFF
+
+
+class ExitReason(enum.IntEnum):
+    """Why generated code went back to user mode (``enum ub_exit_reason``)."""
+
+    NONE = 0
+    FAULT = 1
+    RET_MISS = 2
+    CALL_MISS = 3
+    JUMP_MISS = 4
+    FRONTIER = 5
+    UNSUPPORTED = 6
+    BUDGET = 7
+    WORK = 8
+    DISPATCHED = 9
+    SYSCALL = 10
+    STACK = 11
+
+
+class ExitFlag(enum.IntFlag):
+    """How the module completes the user state at an exit (``UB_EXITF_*``)."""
+
+    NONE = 0
+    SLOT_FLAGS = 1
+    SLOT_SYSFLAGS = 2
+    CX_SYS = 4
+    R11_SYS = 8
+    TARGET = 16
+    DISPATCHED = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A resume address and where its code begins (``struct ub_entry``)."""
+
+    user_ip: int
+    code_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """One way out of a translation (``struct ub_exit``)."""
+
+    user_ip: int
+    reason: ExitReason
+    flags: ExitFlag = ExitFlag.NONE
+    cx: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An instruction that may fault and the exit stub for it."""
+
+    code_offset: int
+    fixup_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """A place that the module fills with the call of a handler."""
+
+    code_offset: int
+    nr: int
+    pre_offset: int
+    post_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """User code that a translation was made from."""
+
+    start: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Abi:
+    """What one loaded module offers (``UB_IOC_INFO``).
+
+    ``args`` maps a call number to its number of argument registers; numbers
+    that are missing must not be dispatched. The defaults serve offline use.
+    """
+
+    dispatch_size: int = 128
+    max_code: int = 1 << 18
+    task_size_max: int = TASK_SIZE_MIN
+    args: Mapping[int, int] = field(default_factory=lambda: dict(SYSCALL_ARGS))
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """Machine code for a region and all that the module needs to run it.
+
+    ``code`` has int3 bytes where dispatches go and zero rel32 fields at the
+    offsets in ``jumps``. ``user_ips`` maps code offsets to the user
+    instruction they come from, ascending, for people who read it.
+    """
+
+    code: bytes
+    entries: tuple[Entry, ...]
+    exits: tuple[Exit, ...]
+    faults: tuple[Fault, ...]
+    dispatches: tuple[Dispatch, ...]
+    jumps: tuple[int, ...]
+    sources: tuple[Source, ...]
+    user_ips: tuple[tuple[int, int], ...] = ()
+
+
+#: Call number → argument registers that its handler reads (``ub_syscalls.h``).
+SYSCALL_ARGS: Mapping[int, int] = {
+    0: 3,  # read
+    1: 3,  # write
+    3: 1,  # close
+    4: 2,  # newstat
+    5: 2,  # newfstat
+    6: 2,  # newlstat
+    7: 3,  # poll
+    8: 3,  # lseek
+    16: 3,  # ioctl
+    17: 4,  # pread64
+    18: 4,  # pwrite64
+    19: 3,  # readv
+    20: 3,  # writev
+    21: 2,  # access
+    23: 5,  # select
+    24: 0,  # sched_yield
+    32: 1,  # dup
+    35: 2,  # nanosleep
+    39: 0,  # getpid
+    40: 4,  # sendfile64
+    42: 3,  # connect
+    43: 3,  # accept
+    44: 6,  # sendto
+    45: 6,  # recvfrom
+    46: 3,  # sendmsg
+    47: 3,  # recvmsg
+    48: 2,  # shutdown
+    51: 3,  # getsockname
+    52: 3,  # getpeername
+    54: 5,  # setsockopt
+    55: 5,  # getsockopt
+    72: 3,  # fcntl
+    73: 2,  # flock
+    74: 1,  # fsync
+    75: 1,  # fdatasync
+    96: 2,  # gettimeofday
+    102: 0,  # getuid
+    104: 0,  # getgid
+    107: 0,  # geteuid
+    108: 0,  # getegid
+    110: 0,  # getppid
+    186: 0,  # gettid
+    201: 1,  # time
+    202: 6,  # futex
+    228: 2,  # clock_gettime
+    230: 4,  # clock_nanosleep
+    232: 4,  # epoll_wait
+    233: 4,  # epoll_ctl
+    257: 4,  # openat
+    262: 4,  # newfstatat
+    270: 6,  # pselect6
+    271: 5,  # ppoll
+    281: 6,  # epoll_pwait
+    288: 4,  # accept4
+    295: 5,  # preadv
+    296: 5,  # pwritev
+    299: 5,  # recvmmsg
+    307: 4,  # sendmmsg
+}
