@@ -156,7 +156,8 @@ class Translation:
     """Machine code for a region and all that the module needs to run it.
 
     ``code`` has int3 bytes where dispatches go and zero rel32 fields at the
-    offsets in ``jumps``. ``user_ips`` maps code offsets to the user
+    offsets in ``jumps``. Constants, if any, fill ``code`` from the offset
+    ``constants`` to its end. ``user_ips`` maps code offsets to the user
     instruction they come from, ascending, for people who read it.
     """
 
@@ -167,6 +168,7 @@ class Translation:
     dispatches: tuple[Dispatch, ...]
     jumps: tuple[int, ...]
     sources: tuple[Source, ...]
+    constants: int
     user_ips: tuple[tuple[int, int], ...] = ()
 
 
