@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the kernel module and generated code agree on, as Python sees it.
 
 Mirrors ``kernel/include/uapi/ub.h`` and ``ub_syscalls.h`` (a test compares
