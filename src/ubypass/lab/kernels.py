@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Debian kernels and their headers, fetched into a cache without privileges.
+
+A release is what ``uname -r`` prints, for example ``6.1.0-56-amd64``. Packages come
+through ``apt-get download`` (which checks their signatures) and are unpacked with
+``dpkg-deb -x``; nothing is installed on the host. Layout of the cache::
+
+    kernels/RELEASE.lock      held while RELEASE is being fetched
+    kernels/RELEASE/image/    linux-image-RELEASE, plus depmod's output
+    kernels/RELEASE/headers/  linux-headers-RELEASE and what it depends on
+
+This file must not know what the kernels are used for.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ubypass.errors import UbError
+
+__all__ = [
+    "Kernel",
+    "cache_dir",
+    "cached_releases",
+    "default_release",
+    "fetch_headers",
+    "fetch_kernel",
+    "headers_dir",
+]
+
+Report = Callable[[str], None]
+
+_RELEASE = re.compile(r"\d+\.\d+[A-Za-z0-9.+~-]*")
+_APT_HINT = "refresh the package lists: apt-get update (as root)"
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """An unpacked kernel package. ``root`` holds ``boot/`` and ``lib/modules/``."""
+
+    release: str
+    root: Path
+
+    @property
+    def image(self) -> Path:
+        """The compressed kernel that a boot loader starts."""
+        return self.root / "boot" / f"vmlinuz-{self.release}"
+
+    @property
+    def modules(self) -> Path:
+        """The directory that the running system sees as /lib/modules/RELEASE."""
+        return self.root / "lib" / "modules" / self.release
+
+
+def cache_dir() -> Path:
+    """Where fetched and derived files live: $UBYPASS_CACHE or ~/.cache/ubypass."""
+    override = os.environ.get("UBYPASS_CACHE")
+    if override:
+        return Path(override).absolute()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser().absolute() / "ubypass"
+
+
+def cached_releases() -> list[str]:
+    """Releases whose kernel is in the cache, oldest version first."""
+    found = (cache_dir() / "kernels").glob("*/image")
+    return sorted((path.parent.name for path in found), key=_version_key)
+
+
+def default_release() -> str:
+    """The release Debian currently recommends, else the newest one in the cache.
+
+    Raises UbError if apt does not know and the cache is empty.
+    """
+    depends = _apt_depends("linux-image-amd64")
+    for package in depends:
+        if package.startswith("linux-image-"):
+            return package.removeprefix("linux-image-")
+    cached = cached_releases()
+    if cached:
+        return cached[-1]
+    raise UbError(
+        "no kernel for the lab: apt knows no linux-image-amd64 and the cache is empty",
+        _APT_HINT,
+    )
+
+
+def fetch_kernel(release: str | None = None, report: Report | None = None) -> Kernel:
+    """The kernel ``release`` (default: see `default_release`), fetched if need be.
+
+    ``report`` is told, in a short phrase, when something slow starts. Raises UbError
+    if the package cannot be had.
+    """
+    release = _checked(release or default_release())
+    kernel = Kernel(release, _home(release) / "image")
+    if kernel.image.exists():
+        return kernel
+    with _unpacked([f"linux-image-{release}"], kernel.root, report) as tree:
+        if tree is not None:
+            _join_lib(tree)
+            _run(["depmod", "-b", str(tree), release], "index the kernel's modules")
+    if not kernel.image.exists():
+        raise UbError(f"linux-image-{release} holds no kernel image")
+    return kernel
+
+
+def fetch_headers(release: str, report: Report | None = None) -> Path:
+    """The directory for ``make -C`` that builds modules for ``release``.
+
+    Fetches the headers if need be. The packages expect to live under ``/usr``; their
+    references to it are rewritten. Raises UbError if they cannot be had.
+    """
+    release = _checked(release)
+    root = _home(release) / "headers"
+    build = headers_dir(root, release)
+    if build.exists():
+        return build
+    main = f"linux-headers-{release}"
+    more = [
+        package
+        for package in _apt_depends(main)
+        if re.fullmatch(r"linux-headers-.*-common(-rt)?|linux-kbuild-.*", package)
+    ]
+    with _unpacked([main, *more], root, report) as tree:
+        if tree is not None:
+            _relocate(tree, root, release)
+    if not build.exists():
+        raise UbError(f"{main} holds no {build.name}")
+    return build
+
+
+def headers_dir(root: Path, release: str) -> Path:
+    """Where the headers package for ``release`` keeps its build directory."""
+    return root / "usr" / "src" / f"linux-headers-{release}"
+
+
+def _checked(release: str) -> str:
+    # The name becomes a path and a package; refuse anything that is neither.
+    if not _RELEASE.fullmatch(release):
+        raise UbError(
+            f"'{release}' is not a kernel release",
+            "a release looks like 6.1.0-56-amd64",
+        )
+    return release
+
+
+def _home(release: str) -> Path:
+    return cache_dir() / "kernels" / release
+
+
+def _version_key(release: str) -> list[tuple[int, str]]:
+    return [(int(n or 0), s) for n, s in re.findall(r"(\d+)|(\D+)", release)]
+
+
+@contextmanager
+def _unpacked(
+    packages: list[str], target: Path, report: Report | None
+) -> Iterator[Path | None]:
+    """A directory with the packages' files that becomes ``target`` on success.
+
+    Yields None when another process completed ``target`` in the meantime.
+    """
+    home = target.parent
+    home.parent.mkdir(parents=True, exist_ok=True)
+    lock_path = home.parent / f"{home.name}.lock"
+    with lock_path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if target.exists():
+            yield None
+            return
+        with tempfile.TemporaryDirectory(dir=home.parent, prefix=".fetch-") as work:
+            tree = Path(work) / "tree"
+            tree.mkdir()
+            if report is not None:
+                report(f"fetching {packages[0]}")
+            for deb in _download(packages, Path(work)):
+                _run(["dpkg-deb", "-x", str(deb), str(tree)], f"unpack {deb.name}")
+            yield tree
+            home.mkdir(exist_ok=True)
+            tree.rename(target)
+
+
+def _download(packages: list[str], directory: Path) -> list[Path]:
+    if shutil.which("apt-get") is None:
+        raise UbError(
+            f"cannot fetch {packages[0]}: this system has no apt-get",
+            f"unpack the package by hand into {cache_dir() / 'kernels'}",
+        )
+    done = subprocess.run(
+        ["apt-get", "download", *packages],
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+    )
+    if done.returncode != 0:
+        errors = [
+            line.removeprefix("E: ")
+            for line in done.stderr.splitlines()
+            if line.startswith("E: ")
+        ]
+        why = errors[0] if errors else f"apt-get returned {done.returncode}"
+        raise UbError(f"cannot fetch {packages[0]}: {why}", _APT_HINT)
+    return sorted(directory.glob("*.deb"))
+
+
+def _apt_depends(package: str) -> list[str]:
+    """Names of the packages ``package`` depends on; empty if apt does not know."""
+    try:
+        done = subprocess.run(
+            ["apt-cache", "depends", package],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+        )
+    except OSError:
+        return []
+    return re.findall(r"^\s*\|?Depends: ([^\s<>]+)$", done.stdout, re.MULTILINE)
+
+
+def _join_lib(tree: Path) -> None:
+    # Since Debian 13 modules are packaged under /usr/lib; readers expect /lib.
+    if not (tree / "lib").exists() and (tree / "usr" / "lib" / "modules").exists():
+        (tree / "lib").symlink_to("usr/lib")
+
+
+def _relocate(tree: Path, final: Path, release: str) -> None:
+    """Point absolute references into /usr at where the tree will be."""
+    for path in (tree / "usr" / "src").rglob("*"):
+        if path.is_symlink():
+            target = os.readlink(path)
+            if target.startswith("/usr/"):
+                path.unlink()
+                path.symlink_to(f"{final}{target}")
+    build = headers_dir(tree, release)
+    for path in build.glob("Makefile"), build.glob(".kernelvariables"):
+        for file in path:
+            text = file.read_text()
+            file.write_text(re.sub(r"(?<![\w/])/usr/(?=src/|lib/)", f"{final}/usr/", text))
+
+
+def _run(command: list[str], purpose: str) -> None:
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    program = shutil.which(command[0], path=path)
+    if program is None:
+        raise UbError(
+            f"cannot {purpose}: {command[0]} not found",
+            "install the Debian packages kmod and dpkg",
+        )
+    done = subprocess.run(
+        [program, *command[1:]],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    if done.returncode != 0:
+        last = done.stderr.strip().splitlines()[-1:] or [f"status {done.returncode}"]
+        raise UbError(f"cannot {purpose}: {last[0]}")
