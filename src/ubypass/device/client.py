@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``/dev/ub`` as a class: attach, load, count, and read events.
+
+Everything loaded through one :class:`Device` goes away when it is closed; the
+kernel sees to that even if we are killed. Does not decide anything.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from collections.abc import Sequence
+from fcntl import ioctl
+from types import TracebackType
+from typing import TypeVar
+
+from ubypass.abi import ABI_VERSION, SYSCALL_NONE, Abi, ExitReason, Translation
+from ubypass.device import uapi
+from ubypass.device.types import Counts, Event, Stats
+from ubypass.errors import UbError
+
+__all__ = ["DEVICE_PATH", "Device", "Gone", "SourceChanged", "parse_events"]
+
+DEVICE_PATH = "/dev/ub"
+_EVENT_SIZE = ctypes.sizeof(uapi.UbEvent)
+_EVENTS_PER_READ = 256
+
+_S = TypeVar("_S", bound=ctypes.Structure)
+
+
+class SourceChanged(Exception):
+    """The program's code is not what the translation was made from (EAGAIN)."""
+
+
+class Gone(Exception):
+    """The process or the region is not there any more (ESRCH, ENOENT)."""
+
+
+class Device:
+    """An open ``/dev/ub``; a context manager. Needs root and the module.
+
+    Methods raise :class:`Gone` when the process has exited meanwhile, and
+    ``UbError`` for what only a person can put right.
+    """
+
+    def __init__(self, path: str = DEVICE_PATH) -> None:
+        self._fd = _open(path)
+        try:
+            self._info = self._call(uapi.IOC_INFO, uapi.UbInfo())
+            if self._info.abi != ABI_VERSION:
+                raise UbError(
+                    f"the loaded module speaks version {self._info.abi} of the "
+                    f"interface, this program version {ABI_VERSION}",
+                    "ub module unload && ub module build && ub module load",
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Device:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Detach everything and close the device."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def fileno(self) -> int:
+        """For select and poll: readable when events wait."""
+        return self._fd
+
+    def info(self) -> Abi:
+        """What generated code can count on with this module."""
+        info = self._info
+        return Abi(
+            dispatch_size=info.dispatch_size,
+            max_code=info.max_code,
+            task_size_max=info.task_size_max,
+            args={n: a for n, a in enumerate(info.args) if a != SYSCALL_NONE},
+        )
+
+    def attach(self, pid: int) -> int:
+        """Attach to every thread of ``pid``; the number that names this."""
+        request = uapi.UbAttach(pid=pid)
+        try:
+            proc: int = self._call(uapi.IOC_ATTACH, request).proc
+            return proc
+        except OSError as error:
+            raise _attach_error(pid, error) from error
+
+    def detach(self, proc: int) -> None:
+        """Let the process go on natively; fine if it is gone already."""
+        try:
+            self._call(uapi.IOC_DETACH, uapi.UbDetach(proc=proc))
+        except OSError as error:
+            if error.errno not in (errno.ESRCH, errno.ENOENT):
+                raise _device_error("detach", error) from error
+
+    def load(self, proc: int, translation: Translation, replace: int = 0) -> int:
+        """Make ``translation`` live instead of region ``replace`` (0: none).
+
+        Returns the region's number. Raises :class:`SourceChanged` if the program's
+        code has changed since it was read.
+        """
+        # The buffers must outlive the call: the request holds bare addresses.
+        request, _buffers = _load_request(proc, translation, replace)
+        try:
+            region: int = self._call(uapi.IOC_LOAD, request).region
+        except OSError as error:
+            if error.errno == errno.EAGAIN:
+                raise SourceChanged from error
+            if error.errno in (errno.ESRCH, errno.ENOENT):
+                raise Gone from error
+            raise _device_error("load a region", error) from error
+        return region
+
+    def unload(self, proc: int, region: int) -> None:
+        """Drop a region; fine if it is gone already."""
+        try:
+            self._call(uapi.IOC_UNLOAD, uapi.UbUnload(proc=proc, region=region))
+        except OSError as error:
+            if error.errno not in (errno.ESRCH, errno.ENOENT):
+                raise _device_error("unload a region", error) from error
+
+    def stats(self, proc: int) -> Stats:
+        """Counters of an attachment."""
+        try:
+            raw = self._call(uapi.IOC_STATS, uapi.UbStats(proc=proc))
+        except OSError as error:
+            raise _gone_or_error("read counters", error) from error
+        return Stats(
+            native=raw.native,
+            dispatched=raw.dispatched,
+            runs=raw.runs,
+            declined=raw.declined,
+            exits={reason: raw.exits[reason] for reason in ExitReason if reason},
+            attach_ns=raw.attach_ns,
+            first_run_ns=raw.first_run_ns,
+            events_lost=raw.events_lost,
+            regions=raw.regions,
+            code_bytes=raw.code_bytes,
+        )
+
+    def counts(self, proc: int, region: int, nr_exits: int) -> Counts:
+        """How often each of the region's ``nr_exits`` exits was taken."""
+        exits = (ctypes.c_uint64 * max(nr_exits, 1))()
+        request = uapi.UbCounts(
+            proc=proc,
+            region=region,
+            exits=ctypes.addressof(exits),
+            nr_exits=nr_exits,
+        )
+        try:
+            self._call(uapi.IOC_COUNTS, request)
+        except OSError as error:
+            raise _gone_or_error("read a region's counters", error) from error
+        return Counts(tuple(exits[:nr_exits]), request.dispatched, request.runs)
+
+    def tune(self, what: uapi.Tunable, value: int | None = None) -> int:
+        """Set a tunable if ``value`` is given; what it was before."""
+        request = uapi.UbTune(what=what)
+        if value is not None:
+            request.flags = uapi.TUNEF_SET
+            request.value = value
+        try:
+            before: int = self._call(uapi.IOC_TUNE, request).value
+        except OSError as error:
+            raise _device_error(f"tune {what.name}", error) from error
+        return before
+
+    def events(self) -> list[Event]:
+        """The events that wait, oldest first; empty when there are none."""
+        try:
+            return parse_events(os.read(self._fd, _EVENT_SIZE * _EVENTS_PER_READ))
+        except (BlockingIOError, InterruptedError):
+            return []
+        except OSError as error:
+            raise _device_error("read events", error) from error
+
+    def _call(self, request: int, argument: _S) -> _S:
+        ioctl(self._fd, request, argument)
+        return argument
+
+
+def parse_events(data: bytes) -> list[Event]:
+    """Decode what ``read`` on the device returned. Unknown types are skipped."""
+    events = []
+    for offset in range(0, len(data) - _EVENT_SIZE + 1, _EVENT_SIZE):
+        raw = uapi.UbEvent.from_buffer_copy(data, offset)
+        try:
+            kind = uapi.EventType(raw.type)
+        except ValueError:
+            continue
+        words = min(raw.stack_words, uapi.EVENT_STACK)
+        events.append(
+            Event(
+                type=kind,
+                proc=raw.proc,
+                nr=raw.nr,
+                time_ns=raw.time_ns,
+                tid=raw.tid,
+                region=raw.region,
+                ip=raw.ip,
+                target=raw.target,
+                sp=raw.sp,
+                gap_ns=raw.gap_ns,
+                exit=raw.exit,
+                stack=tuple(raw.stack[:words]),
+            )
+        )
+    return events
+
+
+def _open(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError as error:
+        raise UbError(
+            f"{path} does not exist: the kernel module ub is not loaded",
+            "ub module load",
+        ) from error
+    except PermissionError as error:
+        raise UbError(f"no permission to open {path}", "run as root") from error
+    except OSError as error:
+        raise UbError(
+            f"cannot open {path}: {error.strerror}", "ub module status"
+        ) from error
+
+
+def _load_request(
+    proc: int, translation: Translation, replace: int
+) -> tuple[uapi.UbLoad, list[object]]:
+    """The request, and the buffers that it points into."""
+    source_bytes = b"".join(source.data for source in translation.sources)
+    code = ctypes.create_string_buffer(translation.code, len(translation.code))
+    data = ctypes.create_string_buffer(source_bytes, len(source_bytes))
+    entries = _array(
+        uapi.UbEntry,
+        [(entry.user_ip, entry.code_offset, 0) for entry in translation.entries],
+    )
+    exits = _array(
+        uapi.UbExit,
+        [
+            (leave.user_ip, leave.cx, int(leave.reason), int(leave.flags))
+            for leave in translation.exits
+        ],
+    )
+    faults = _array(
+        uapi.UbFault,
+        [(fault.code_offset, fault.fixup_offset) for fault in translation.faults],
+    )
+    dispatches = _array(
+        uapi.UbDispatch,
+        [
+            (call.code_offset, call.nr, call.pre_offset, call.post_offset)
+            for call in translation.dispatches
+        ],
+    )
+    sources = _array(
+        uapi.UbSource,
+        [(source.start, len(source.data)) for source in translation.sources],
+    )
+    jumps = (ctypes.c_uint32 * len(translation.jumps))(*translation.jumps)
+    request = uapi.UbLoad(
+        proc=proc,
+        replace=replace,
+        code=ctypes.addressof(code),
+        entries=ctypes.addressof(entries),
+        exits=ctypes.addressof(exits),
+        faults=ctypes.addressof(faults),
+        dispatches=ctypes.addressof(dispatches),
+        jumps=ctypes.addressof(jumps),
+        sources=ctypes.addressof(sources),
+        bytes=ctypes.addressof(data),
+        code_length=len(translation.code),
+        nr_entries=len(translation.entries),
+        nr_exits=len(translation.exits),
+        nr_faults=len(translation.faults),
+        nr_dispatches=len(translation.dispatches),
+        nr_jumps=len(translation.jumps),
+        nr_sources=len(translation.sources),
+        bytes_length=len(source_bytes),
+    )
+    return request, [code, data, entries, exits, faults, dispatches, sources, jumps]
+
+
+def _array(structure: type[_S], rows: Sequence[tuple[int, ...]]) -> ctypes.Array[_S]:
+    return (structure * len(rows))(*(structure(*row) for row in rows))
+
+
+def _attach_error(pid: int, error: OSError) -> UbError:
+    reasons = {
+        errno.ESRCH: (f"there is no process {pid}", "see 'ps -e'"),
+        errno.EPERM: (f"no permission to attach to process {pid}", "run as root"),
+        errno.EACCES: (f"no permission to attach to process {pid}", "run as root"),
+        errno.EBUSY: (f"process {pid} is attached already", "see 'ub stats'"),
+        errno.EEXIST: (f"process {pid} is attached already", "see 'ub stats'"),
+        errno.EINVAL: (
+            f"process {pid} cannot be boosted",
+            "kernel threads and 32-bit programs cannot",
+        ),
+        errno.EOPNOTSUPP: (
+            f"process {pid} uses a feature that excludes boosting",
+            "user shadow stacks, for instance",
+        ),
+    }
+    if error.errno in reasons:
+        return UbError(*reasons[error.errno])
+    return _device_error(f"attach to process {pid}", error)
+
+
+def _gone_or_error(what: str, error: OSError) -> Exception:
+    if error.errno in (errno.ESRCH, errno.ENOENT):
+        return Gone()
+    return _device_error(what, error)
+
+
+def _device_error(what: str, error: OSError) -> UbError:
+    return UbError(
+        f"the module refused to {what}: {os.strerror(error.errno or 0)}",
+        "the kernel's log (dmesg) may say more",
+    )

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the device says, as plain Python values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ubypass.abi import ExitReason
+from ubypass.device.uapi import EventType
+
+__all__ = ["Counts", "Event", "Stats"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event (``struct ub_event``). Addresses are the program's own.
+
+    ``nr`` is a system call number (HOT) or an ``ExitReason`` (MISS), ``stack``
+    holds the words of the user stack from ``sp`` upwards, ``time_ns`` is
+    CLOCK_MONOTONIC.
+    """
+
+    type: EventType
+    proc: int
+    nr: int = 0
+    time_ns: int = 0
+    tid: int = 0
+    region: int = 0
+    ip: int = 0
+    target: int = 0
+    sp: int = 0
+    gap_ns: int = 0
+    exit: int = 0
+    stack: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Counters of one attachment since it began (``struct ub_stats``).
+
+    ``native`` counts the allow-listed calls that took the ordinary way,
+    ``dispatched`` those made from translations, ``runs`` how often a region was
+    entered, ``declined`` how often it could have been but was not. Times are
+    CLOCK_MONOTONIC nanoseconds; ``first_run_ns`` is 0 before the first dispatch.
+    """
+
+    native: int = 0
+    dispatched: int = 0
+    runs: int = 0
+    declined: int = 0
+    exits: Mapping[ExitReason, int] = field(default_factory=dict)
+    attach_ns: int = 0
+    first_run_ns: int = 0
+    events_lost: int = 0
+    regions: int = 0
+    code_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Counters of one region; ``exits[n]`` is how often exit ``n`` was taken."""
+
+    exits: tuple[int, ...]
+    dispatched: int
+    runs: int

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The structures and numbers of ``kernel/include/uapi/ub.h`` for ctypes.
+
+Field for field as in the header, which explains them; a test compiles the
+header and compares sizes, offsets and values.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+from ctypes import c_int32, c_uint8, c_uint32, c_uint64
+from typing import ClassVar
+
+__all__ = [
+    "EVENT_STACK",
+    "IOC_ATTACH",
+    "IOC_COUNTS",
+    "IOC_DETACH",
+    "IOC_INFO",
+    "IOC_LOAD",
+    "IOC_STATS",
+    "IOC_TUNE",
+    "IOC_UNLOAD",
+    "TUNEF_SET",
+    "EventType",
+    "Tunable",
+    "UbAttach",
+    "UbCounts",
+    "UbDetach",
+    "UbDispatch",
+    "UbEntry",
+    "UbEvent",
+    "UbExit",
+    "UbFault",
+    "UbInfo",
+    "UbLoad",
+    "UbSource",
+    "UbStats",
+    "UbTune",
+    "UbUnload",
+]
+
+EVENT_STACK = 24
+TUNEF_SET = 1
+_EXIT_SLOTS = 16
+
+
+class EventType(enum.IntEnum):
+    """``enum ub_event_type``."""
+
+    HOT = 1
+    MISS = 2
+    DEAD = 3
+    GONE = 4
+
+
+class Tunable(enum.IntEnum):
+    """``enum ub_tunable``."""
+
+    GAP_NS = 0
+    HOT_CALLS = 1
+    WINDOW_MS = 2
+    BUDGET = 3
+    MISS_EVENTS = 4
+
+
+class UbEntry(ctypes.Structure):
+    """``struct ub_entry``."""
+
+    _fields_: ClassVar = [
+        ("user_ip", c_uint64),
+        ("code_offset", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
+class UbExit(ctypes.Structure):
+    """``struct ub_exit``."""
+
+    _fields_: ClassVar = [
+        ("user_ip", c_uint64),
+        ("cx", c_uint64),
+        ("reason", c_uint32),
+        ("flags", c_uint32),
+    ]
+
+
+class UbFault(ctypes.Structure):
+    """``struct ub_fault``."""
+
+    _fields_: ClassVar = [("code_offset", c_uint32), ("fixup_offset", c_uint32)]
+
+
+class UbDispatch(ctypes.Structure):
+    """``struct ub_dispatch``."""
+
+    _fields_: ClassVar = [
+        ("code_offset", c_uint32),
+        ("nr", c_uint32),
+        ("pre_offset", c_uint32),
+        ("post_offset", c_uint32),
+    ]
+
+
+class UbSource(ctypes.Structure):
+    """``struct ub_source``."""
+
+    _fields_: ClassVar = [("start", c_uint64), ("length", c_uint64)]
+
+
+class UbInfo(ctypes.Structure):
+    """``struct ub_info``."""
+
+    _fields_: ClassVar = [
+        ("abi", c_uint32),
+        ("dispatch_size", c_uint32),
+        ("max_code", c_uint32),
+        ("max_regions", c_uint32),
+        ("max_faults", c_uint32),
+        ("arena_size", c_uint32),
+        ("task_size_max", c_uint64),
+        ("flags", c_uint64),
+        ("args", c_uint8 * 512),
+    ]
+
+
+class UbAttach(ctypes.Structure):
+    """``struct ub_attach``."""
+
+    _fields_: ClassVar = [("pid", c_int32), ("flags", c_uint32), ("proc", c_uint64)]
+
+
+class UbDetach(ctypes.Structure):
+    """``struct ub_detach``."""
+
+    _fields_: ClassVar = [("proc", c_uint64), ("flags", c_uint64)]
+
+
+class UbLoad(ctypes.Structure):
+    """``struct ub_load``."""
+
+    _fields_: ClassVar = [
+        ("proc", c_uint64),
+        ("flags", c_uint32),
+        ("replace", c_uint32),
+        ("code", c_uint64),
+        ("entries", c_uint64),
+        ("exits", c_uint64),
+        ("faults", c_uint64),
+        ("dispatches", c_uint64),
+        ("jumps", c_uint64),
+        ("sources", c_uint64),
+        ("bytes", c_uint64),
+        ("code_length", c_uint32),
+        ("nr_entries", c_uint32),
+        ("nr_exits", c_uint32),
+        ("nr_faults", c_uint32),
+        ("nr_dispatches", c_uint32),
+        ("nr_jumps", c_uint32),
+        ("nr_sources", c_uint32),
+        ("bytes_length", c_uint32),
+        ("region", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
+class UbUnload(ctypes.Structure):
+    """``struct ub_unload``."""
+
+    _fields_: ClassVar = [
+        ("proc", c_uint64),
+        ("region", c_uint32),
+        ("flags", c_uint32),
+    ]
+
+
+class UbStats(ctypes.Structure):
+    """``struct ub_stats``."""
+
+    _fields_: ClassVar = [
+        ("proc", c_uint64),
+        ("flags", c_uint64),
+        ("native", c_uint64),
+        ("dispatched", c_uint64),
+        ("runs", c_uint64),
+        ("declined", c_uint64),
+        ("exits", c_uint64 * _EXIT_SLOTS),
+        ("attach_ns", c_uint64),
+        ("first_run_ns", c_uint64),
+        ("events_lost", c_uint64),
+        ("regions", c_uint32),
+        ("code_bytes", c_uint32),
+    ]
+
+
+class UbCounts(ctypes.Structure):
+    """``struct ub_counts``."""
+
+    _fields_: ClassVar = [
+        ("proc", c_uint64),
+        ("region", c_uint32),
+        ("flags", c_uint32),
+        ("exits", c_uint64),
+        ("nr_exits", c_uint32),
+        ("reserved", c_uint32),
+        ("dispatched", c_uint64),
+        ("runs", c_uint64),
+    ]
+
+
+class UbTune(ctypes.Structure):
+    """``struct ub_tune``."""
+
+    _fields_: ClassVar = [
+        ("what", c_uint32),
+        ("flags", c_uint32),
+        ("value", c_uint64),
+    ]
+
+
+class UbEvent(ctypes.Structure):
+    """``struct ub_event``."""
+
+    _fields_: ClassVar = [
+        ("type", c_uint32),
+        ("nr", c_uint32),
+        ("proc", c_uint64),
+        ("time_ns", c_uint64),
+        ("tid", c_uint32),
+        ("region", c_uint32),
+        ("ip", c_uint64),
+        ("target", c_uint64),
+        ("sp", c_uint64),
+        ("gap_ns", c_uint64),
+        ("exit", c_uint32),
+        ("stack_words", c_uint32),
+        ("stack", c_uint64 * EVENT_STACK),
+    ]
+
+
+def _ioc(direction: int, number: int, structure: type[ctypes.Structure]) -> int:
+    # asm-generic/ioctl.h: direction, size, type and number, from the top.
+    return direction << 30 | ctypes.sizeof(structure) << 16 | ord("u") << 8 | number
+
+
+_WRITE = 1
+_READ = 2
+
+IOC_INFO = _ioc(_READ, 0xB0, UbInfo)
+IOC_ATTACH = _ioc(_READ | _WRITE, 0xB1, UbAttach)
+IOC_DETACH = _ioc(_WRITE, 0xB2, UbDetach)
+IOC_LOAD = _ioc(_READ | _WRITE, 0xB3, UbLoad)
+IOC_UNLOAD = _ioc(_WRITE, 0xB4, UbUnload)
+IOC_STATS = _ioc(_READ | _WRITE, 0xB5, UbStats)
+IOC_COUNTS = _ioc(_READ | _WRITE, 0xB6, UbCounts)
+IOC_TUNE = _ioc(_READ | _WRITE, 0xB7, UbTune)

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""ELF files: what they are, what they load where, and their symbols.
+
+Memory-frugal on purpose: of a file's symbols only functions are kept, packed,
+with names left in the string table. Knows nothing of processes.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import struct
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from typing import IO, Any
+
+from ubypass.errors import UbError
+
+__all__ = ["ElfFile", "ElfKind", "Segment", "elf_kind", "open_elf", "parse_elf"]
+
+_EM_386 = 3
+_EM_X86_64 = 62
+_STT_FUNC = 2
+_STT_GNU_IFUNC = 10
+_SYMBOL = struct.Struct("<IBBHQQ")  # Elf64_Sym: name info other shndx value size
+
+
+class ElfKind(enum.Enum):
+    """What kind of program the first bytes of a file announce."""
+
+    X86_64 = "a 64-bit x86 program"
+    X32 = "an x32 program"
+    I386 = "a 32-bit program"
+    OTHER = "a program for another machine"
+    NOT_ELF = "not an ELF file"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A loadable piece of the file (PT_LOAD); bytes, virtual addresses."""
+
+    address: int
+    offset: int
+    file_size: int
+    executable: bool
+
+
+def elf_kind(head: bytes) -> ElfKind:
+    """Classify a file by its first 20 bytes."""
+    if len(head) < 20 or head[:4] != b"\x7fELF":
+        return ElfKind.NOT_ELF
+    machine = int.from_bytes(head[18:20], "little")
+    is_64 = head[4] == 2
+    if head[5] != 1:
+        return ElfKind.OTHER
+    if machine == _EM_X86_64:
+        return ElfKind.X86_64 if is_64 else ElfKind.X32
+    return ElfKind.I386 if machine == _EM_386 else ElfKind.OTHER
+
+
+class ElfFile:
+    """Segments and function symbols of one ELF file, all that is kept of it."""
+
+    def __init__(self, stream: IO[bytes], name: str) -> None:
+        # Only now: it is not needed to run a program, and imports are slow.
+        from elftools.elf.elffile import ELFFile
+
+        self.name = name
+        elf = ELFFile(stream)
+        self.segments: tuple[Segment, ...] = tuple(
+            Segment(s["p_vaddr"], s["p_offset"], s["p_filesz"], bool(s["p_flags"] & 1))
+            for s in elf.iter_segments()
+            if s["p_type"] == "PT_LOAD"
+        )
+        self._values = array("Q")
+        self._sizes = array("Q")
+        self._names = array("Q")
+        self._strings = b""
+        self._load_symbols(elf)
+
+    def _load_symbols(self, elf: Any) -> None:
+        rows: list[tuple[int, int, int]] = []
+        strings = b""
+        for section_name in (".dynsym", ".symtab"):
+            section = elf.get_section_by_name(section_name)
+            if section is None:
+                continue
+            table = elf.get_section(section["sh_link"]).data()
+            data = section.data()
+            data = data[: len(data) - len(data) % _SYMBOL.size]
+            for name, info, _, index, value, size in _SYMBOL.iter_unpack(data):
+                if info & 15 in (_STT_FUNC, _STT_GNU_IFUNC) and index and name:
+                    rows.append((value, size, name + len(strings)))
+            strings += table
+        rows.sort()
+        self._strings = strings
+        self._values.extend(row[0] for row in rows)
+        self._sizes.extend(row[1] for row in rows)
+        self._names.extend(row[2] for row in rows)
+
+    def _name(self, index: int) -> str:
+        start = self._names[index]
+        end = self._strings.index(b"\0", start)
+        return self._strings[start:end].decode(errors="replace")
+
+    def address_of_offset(self, offset: int) -> int | None:
+        """Virtual address of a place in the file; None if it is not loaded."""
+        for segment in self.segments:
+            if 0 <= offset - segment.offset < segment.file_size:
+                return segment.address + offset - segment.offset
+        return None
+
+    def symbol_at(self, address: int) -> tuple[str, int] | None:
+        """The function around ``address`` and the distance into it, in bytes.
+
+        Several names may share an address: the plainest wins (no leading
+        underscore, then the shortest). A symbol without a size reaches to the
+        next one.
+        """
+        index = bisect_right(self._values, address) - 1
+        if index < 0:
+            return None
+        value = self._values[index]
+        first = index
+        while first > 0 and self._values[first - 1] == value:
+            first -= 1
+        rows = range(first, index + 1)
+        size = max(self._sizes[row] for row in rows)
+        if size and address >= value + size:
+            return None
+        names = sorted((self._name(row) for row in rows), key=_plainness)
+        return names[0], address - value
+
+    def functions(self) -> Iterator[tuple[str, int, int]]:
+        """All functions: name, address, size in bytes (0: unknown)."""
+        for index, value in enumerate(self._values):
+            yield self._name(index), value, self._sizes[index]
+
+    def address_of(self, symbol: str) -> int | None:
+        """Virtual address of the function called ``symbol``, if there is one."""
+        return next((a for name, a, _ in self.functions() if name == symbol), None)
+
+
+def open_elf(path: str, name: str = "") -> ElfFile:
+    """Read the ELF file at ``path``.
+
+    Raises ``UbError`` if it is no 64-bit x86 ELF file or cannot be read.
+    """
+    name = name or os.path.basename(path)
+    try:
+        with open(path, "rb") as file:
+            _require_kind(file.read(20), path)
+            file.seek(0)
+            return _parse(file, name, path)
+    except OSError as error:
+        raise UbError(f"cannot read {path}: {error.strerror}") from error
+
+
+def parse_elf(image: bytes, name: str) -> ElfFile:
+    """The same for an ELF file held in memory (the vDSO)."""
+    _require_kind(image[:20], name)
+    return _parse(BytesIO(image), name, name)
+
+
+def _parse(stream: IO[bytes], name: str, path: str) -> ElfFile:
+    try:
+        return ElfFile(stream, name)
+    except UbError:
+        raise
+    except Exception as error:
+        # pyelftools raises many kinds for damaged files; none is our bug.
+        raise UbError(f"{path} is a damaged ELF file: {error}") from error
+
+
+def _require_kind(head: bytes, path: str) -> None:
+    kind = elf_kind(head)
+    if kind is not ElfKind.X86_64:
+        raise UbError(f"{path} is {kind.value}", "a 64-bit x86 ELF file is needed")
+
+
+def _plainness(name: str) -> tuple[bool, int, str]:
+    return name.startswith("_"), len(name), name

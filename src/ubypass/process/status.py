@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Who a process is, whether it lives, and whether it can be boosted at all.
+
+Every refusal is one clear :class:`~ubypass.errors.UbError`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from ubypass.errors import UbError
+from ubypass.process.elf import ElfKind, elf_kind
+
+__all__ = ["ProcessId", "identify", "is_alive", "start_time", "threads"]
+
+_PF_KTHREAD = 0x00200000  # include/linux/sched.h; field "flags" of /proc/PID/stat
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessId:
+    """A process that cannot be mistaken for a later one with the same number.
+
+    ``start`` is in clock ticks since boot (field 22 of ``/proc/PID/stat``),
+    ``name`` is the command's name.
+    """
+
+    pid: int
+    start: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Stat:
+    name: str
+    state: str
+    flags: int
+    start: int
+
+
+def identify(pid: int) -> ProcessId:
+    """Check that ``pid`` can be boosted and say who it is.
+
+    Raises ``UbError`` for a process that does not exist, has exited, is a kernel
+    thread, a thread of another process, a 32-bit program, or ourselves.
+    """
+    if pid <= 0:
+        raise UbError(f"{pid} is not a process id: they are positive")
+    if pid == os.getpid():
+        raise UbError(f"process {pid} is ub itself", "name another process")
+    stat = _read_stat(pid)
+    if stat is None:
+        raise UbError(f"there is no process {pid}", "see 'ps -e' for those there are")
+    if stat.state in "ZXx":
+        raise UbError(f"process {pid} ({stat.name}) has already exited")
+    if stat.flags & _PF_KTHREAD:
+        raise UbError(
+            f"process {pid} ({stat.name}) is a kernel thread",
+            "only programs that run in user mode can be boosted",
+        )
+    leader = _leader(pid)
+    if leader is not None and leader != pid:
+        raise UbError(
+            f"{pid} is a thread of process {leader} ({stat.name})",
+            f"name the process: {leader}",
+        )
+    _require_64_bit(pid, stat.name)
+    return ProcessId(pid, stat.start, stat.name)
+
+
+def start_time(pid: int) -> int | None:
+    """When the process started, in clock ticks since boot; None if it is gone."""
+    stat = _read_stat(pid)
+    return None if stat is None else stat.start
+
+
+def is_alive(process: ProcessId) -> bool:
+    """Whether this very process still runs (not a zombie, not a later one)."""
+    stat = _read_stat(process.pid)
+    return stat is not None and stat.start == process.start and stat.state not in "ZXx"
+
+
+def threads(pid: int) -> tuple[int, ...]:
+    """Thread ids of the process, ascending; empty if it is gone."""
+    try:
+        return tuple(sorted(int(name) for name in os.listdir(f"/proc/{pid}/task")))
+    except OSError:
+        return ()
+
+
+def _read_stat(pid: int) -> _Stat | None:
+    try:
+        with open(f"/proc/{pid}/stat", errors="replace") as file:
+            text = file.read()
+    except OSError:
+        return None
+    # The name may hold spaces and parentheses: it ends at the last one.
+    head, _, tail = text.rpartition(")")
+    fields = tail.split()
+    return _Stat(
+        name=head.partition("(")[2],
+        state=fields[0],
+        flags=int(fields[6]),
+        start=int(fields[19]),
+    )
+
+
+def _leader(pid: int) -> int | None:
+    try:
+        with open(f"/proc/{pid}/status", errors="replace") as file:
+            for line in file:
+                if line.startswith("Tgid:"):
+                    return int(line.split()[1])
+    except OSError:
+        return None
+    return None
+
+
+def _require_64_bit(pid: int, name: str) -> None:
+    try:
+        with open(f"/proc/{pid}/exe", "rb") as file:
+            kind = elf_kind(file.read(20))
+    except PermissionError as error:
+        raise UbError(
+            f"cannot look at process {pid} ({name}): permission denied",
+            "run as root",
+        ) from error
+    except OSError as error:
+        raise UbError(f"process {pid} ({name}) has already exited") from error
+    if kind is ElfKind.X86_64:
+        return
+    raise UbError(
+        f"process {pid} ({name}) is {kind.value}",
+        "only 64-bit x86 programs can be boosted",
+    )

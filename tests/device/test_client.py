@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What goes over to the module and what comes back, with a played module."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ubypass.abi import (
+    Dispatch,
+    Entry,
+    Exit,
+    ExitFlag,
+    ExitReason,
+    Fault,
+    Source,
+    Translation,
+)
+from ubypass.device import client, uapi
+from ubypass.device.client import Device, Gone, SourceChanged, parse_events
+from ubypass.device.types import Counts
+from ubypass.device.uapi import EventType, Tunable
+from ubypass.errors import UbError
+
+_Answer = Callable[[ctypes.Structure], None]
+
+_TRANSLATION = Translation(
+    code=b"\x90\xcc\xcc\0",
+    entries=(Entry(0x401002, 0),),
+    exits=(
+        Exit(0x401000, ExitReason.WORK, ExitFlag.SLOT_SYSFLAGS, cx=0),
+        Exit(
+            0x7FFF_F000_0002,
+            ExitReason.DISPATCHED,
+            ExitFlag.DISPATCHED | ExitFlag.CX_SYS,
+            cx=0x7FFF_F000_0002,
+        ),
+    ),
+    faults=(Fault(1, 2),),
+    dispatches=(Dispatch(1, 17, 2, 3),),
+    jumps=(3, 2),
+    sources=(Source(0x401000, b"\x0f\x05"), Source(0x402000, b"\xc3")),
+    constants=4,
+)
+
+
+class _Module:
+    """Answers ioctls; ``answers`` maps a request to what it does."""
+
+    def __init__(self) -> None:
+        self.answers: dict[int, _Answer] = {uapi.IOC_INFO: self.info}
+        self.abi = 1
+
+    def info(self, argument: ctypes.Structure) -> None:
+        assert isinstance(argument, uapi.UbInfo)
+        argument.abi = self.abi
+        argument.dispatch_size = 96
+        argument.max_code = 65536
+        argument.task_size_max = (1 << 47) - 4096
+        ctypes.memset(ctypes.addressof(argument) + uapi.UbInfo.args.offset, 0xFF, 512)
+        argument.args[17] = 4
+        argument.args[39] = 0
+
+    def ioctl(self, fd: int, request: int, argument: ctypes.Structure) -> int:
+        self.answers[request](argument)
+        return 0
+
+
+def _fail(number: int) -> _Answer:
+    def answer(argument: ctypes.Structure) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return answer
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> _Module:
+    module = _Module()
+    monkeypatch.setattr(client, "ioctl", module.ioctl)
+    return module
+
+
+@pytest.fixture
+def device(module: _Module) -> Iterator[Device]:
+    with Device("/dev/null") as device:
+        yield device
+
+
+def test_info_becomes_an_abi(device: Device) -> None:
+    abi = device.info()
+    assert abi.dispatch_size == 96
+    assert abi.max_code == 65536
+    assert abi.args == {17: 4, 39: 0}
+
+
+def test_load_hands_over_every_table(module: _Module, device: Device) -> None:
+    seen: dict[str, object] = {}
+
+    def load(argument: ctypes.Structure) -> None:
+        assert isinstance(argument, uapi.UbLoad)
+        a = argument
+        seen["code"] = ctypes.string_at(a.code, a.code_length)
+        seen["bytes"] = ctypes.string_at(a.bytes, a.bytes_length)
+        for name, structure, number in (
+            ("entries", uapi.UbEntry, a.nr_entries),
+            ("exits", uapi.UbExit, a.nr_exits),
+            ("faults", uapi.UbFault, a.nr_faults),
+            ("dispatches", uapi.UbDispatch, a.nr_dispatches),
+            ("sources", uapi.UbSource, a.nr_sources),
+        ):
+            rows = (structure * number).from_address(getattr(a, name))
+            seen[name] = [
+                tuple(getattr(row, field[0]) for field in structure._fields_)
+                for row in rows
+            ]
+        seen["jumps"] = list((ctypes.c_uint32 * a.nr_jumps).from_address(a.jumps))
+        seen["proc"] = a.proc
+        seen["replace"] = a.replace
+        a.region = 7
+
+    module.answers[uapi.IOC_LOAD] = load
+    assert device.load(5, _TRANSLATION, replace=3) == 7
+    assert seen == {
+        "code": b"\x90\xcc\xcc\0",
+        "bytes": b"\x0f\x05\xc3",
+        "entries": [(0x401002, 0, 0)],
+        "exits": [
+            (0x401000, 0, 8, 2),
+            (0x7FFF_F000_0002, 0x7FFF_F000_0002, 9, 36),
+        ],
+        "faults": [(1, 2)],
+        "dispatches": [(1, 17, 2, 3)],
+        "sources": [(0x401000, 2), (0x402000, 1)],
+        "jumps": [3, 2],
+        "proc": 5,
+        "replace": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (errno.EAGAIN, SourceChanged),
+        (errno.ESRCH, Gone),
+        (errno.ENOENT, Gone),
+        (errno.ENOSPC, UbError),
+    ],
+)
+def test_failed_loads(
+    module: _Module, device: Device, number: int, kind: type[Exception]
+) -> None:
+    module.answers[uapi.IOC_LOAD] = _fail(number)
+    with pytest.raises(kind):
+        device.load(1, _TRANSLATION)
+
+
+def test_stats_and_counts_are_read(module: _Module, device: Device) -> None:
+    def stats(argument: ctypes.Structure) -> None:
+        assert isinstance(argument, uapi.UbStats)
+        assert argument.proc == 9
+        argument.native, argument.dispatched, argument.runs = 10, 1000, 4
+        argument.exits[ExitReason.RET_MISS] = 3
+        argument.first_run_ns = 123
+
+    def counts(argument: ctypes.Structure) -> None:
+        assert isinstance(argument, uapi.UbCounts)
+        exits = (ctypes.c_uint64 * argument.nr_exits).from_address(argument.exits)
+        exits[:] = [11, 12, 13]
+        argument.dispatched, argument.runs = 50, 5
+
+    module.answers[uapi.IOC_STATS] = stats
+    module.answers[uapi.IOC_COUNTS] = counts
+    result = device.stats(9)
+    assert (result.native, result.dispatched, result.runs) == (10, 1000, 4)
+    assert result.exits[ExitReason.RET_MISS] == 3
+    assert ExitReason.NONE not in result.exits
+    assert result.first_run_ns == 123
+    assert device.counts(9, 1, 3) == Counts((11, 12, 13), 50, 5)
+    module.answers[uapi.IOC_STATS] = _fail(errno.ESRCH)
+    with pytest.raises(Gone):
+        device.stats(9)
+
+
+def test_tuning_sets_only_when_asked(module: _Module, device: Device) -> None:
+    state = {Tunable.HOT_CALLS: 50}
+
+    def tune(argument: ctypes.Structure) -> None:
+        assert isinstance(argument, uapi.UbTune)
+        before = state[Tunable(argument.what)]
+        if argument.flags & uapi.TUNEF_SET:
+            state[Tunable(argument.what)] = argument.value
+        argument.value = before
+
+    module.answers[uapi.IOC_TUNE] = tune
+    assert device.tune(Tunable.HOT_CALLS) == 50
+    assert device.tune(Tunable.HOT_CALLS, 7) == 50
+    assert device.tune(Tunable.HOT_CALLS) == 7
+
+
+def test_detach_and_unload_do_not_mind_what_is_gone(
+    module: _Module, device: Device
+) -> None:
+    module.answers[uapi.IOC_DETACH] = _fail(errno.ENOENT)
+    module.answers[uapi.IOC_UNLOAD] = _fail(errno.ESRCH)
+    device.detach(1)
+    device.unload(1, 1)
+    module.answers[uapi.IOC_DETACH] = _fail(errno.EIO)
+    with pytest.raises(UbError, match="detach"):
+        device.detach(1)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (errno.ESRCH, "no process 77"),
+        (errno.EPERM, "no permission"),
+        (errno.EBUSY, "attached already"),
+        (errno.EINVAL, "cannot be boosted"),
+        (errno.EIO, "refused to attach to process 77"),
+    ],
+)
+def test_refused_attachments_say_why(
+    module: _Module, device: Device, number: int, text: str
+) -> None:
+    module.answers[uapi.IOC_ATTACH] = _fail(number)
+    with pytest.raises(UbError, match=text):
+        device.attach(77)
+
+
+def test_events_are_decoded_and_unknown_ones_skipped() -> None:
+    hot = uapi.UbEvent(
+        type=1, nr=17, proc=4, time_ns=99, tid=5, ip=0x401002, sp=0x7FFC, gap_ns=300
+    )
+    hot.stack[0], hot.stack[1], hot.stack[2] = 1, 2, 3
+    hot.stack_words = 2
+    later = uapi.UbEvent(type=200)
+    miss = uapi.UbEvent(type=2, nr=2, proc=4, region=1, ip=8, target=9, exit=6)
+    events = parse_events(bytes(hot) + bytes(later) + bytes(miss) + b"\0" * 10)
+    assert [event.type for event in events] == [EventType.HOT, EventType.MISS]
+    assert events[0].stack == (1, 2)
+    assert (events[0].ip, events[0].nr, events[0].gap_ns) == (0x401002, 17, 300)
+    assert (events[1].ip, events[1].target, events[1].exit) == (8, 9, 6)
+
+
+def test_more_stack_words_than_there_are_is_not_believed() -> None:
+    event = uapi.UbEvent(type=1, stack_words=4000)
+    assert len(parse_events(bytes(event))[0].stack) == uapi.EVENT_STACK
+
+
+def test_a_missing_module_is_said_in_one_line() -> None:
+    with pytest.raises(UbError, match="not loaded") as caught:
+        Device("/dev/ub-that-does-not-exist")
+    assert caught.value.hint == "ub module load"
+
+
+def test_another_version_of_the_module_is_refused(module: _Module) -> None:
+    module.abi = 2
+    with pytest.raises(UbError, match="version 2"):
+        Device("/dev/null")
