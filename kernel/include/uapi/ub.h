@@ -29,6 +29,7 @@
 #define UB_FRAME_TMP2		0x40
 #define UB_FRAME_TMP3		0x48
 #define UB_FRAME_PRIVATE	0x50	/* from here on the module's own */
+#define UB_FRAME_R11		0x60	/* private: flags at the last dispatch */
 #define UB_FRAME_REGS		0x800	/* struct pt_regs of the task */
 
 /* Why an exit happened. */
@@ -52,7 +53,7 @@ enum ub_exit_reason {
 #define UB_EXITF_SLOT_FLAGS	(1U << 0)	/* user flags are in FRAME_FLAGS */
 #define UB_EXITF_SLOT_SYSFLAGS	(1U << 1)	/* user flags are in FRAME_SYSFLAGS */
 #define UB_EXITF_CX_SYS		(1U << 2)	/* user rcx is ub_exit.cx */
-#define UB_EXITF_R11_SYS	(1U << 3)	/* user r11 is FRAME_SYSFLAGS */
+#define UB_EXITF_R11_SYS	(1U << 3)	/* user r11 is the flags of the last dispatch */
 #define UB_EXITF_TARGET		(1U << 4)	/* FRAME_TARGET is set: report it */
 #define UB_EXITF_DISPATCHED	(1U << 5)	/* after a dispatch: orig_ax stays nr */
 #define UB_EXITF_ALL		0x3fU

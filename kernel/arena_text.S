@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The arena: pages of the module's own text, filled with int3 until used. */
+#include <linux/linkage.h>
+
+	.text
+	.balign	4096
+SYM_ENTRY(ub_arena, SYM_L_GLOBAL, SYM_A_NONE)
+	.fill	0x100000, 1, 0xcc	/* UB_ARENA_SIZE */
+	.balign	4096, 0xcc

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Attached processes, found by their mm.
+ *
+ * An attachment belongs to the open file that made it and ends with it, or when the
+ * mm goes away: exec brings a new mm and a forked child has its own, so both run
+ * natively.
+ */
+#include <linux/hash.h>
+#include <linux/hashtable.h>
+#include <linux/mmu_notifier.h>
+#include <linux/pid.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+
+#include "internal.h"
+
+static DEFINE_HASHTABLE(ub_procs, 8);
+static DEFINE_SPINLOCK(ub_procs_lock);
+static atomic64_t ub_next_id = ATOMIC64_INIT(1);
+atomic_t ub_attached = ATOMIC_INIT(0);
+
+/* The trampoline computes the same. */
+static u8 *ub_filter_of(struct mm_struct *mm)
+{
+	return &ub_filter[((unsigned long)mm >> 6) & (UB_FILTER_SIZE - 1)];
+}
+
+struct ub_proc *ub_proc_of_mm(struct mm_struct *mm)
+{
+	struct ub_proc *proc;
+
+	hash_for_each_possible_rcu(ub_procs, proc, hash, (unsigned long)mm)
+		if (proc->mm == mm)
+			return proc;
+	return NULL;
+}
+
+bool ub_proc_get(struct ub_proc *proc)
+{
+	return refcount_inc_not_zero(&proc->refs);
+}
+
+static void ub_proc_free(struct rcu_head *rcu)
+{
+	struct ub_proc *proc = container_of(rcu, struct ub_proc, rcu);
+
+	kvfree(rcu_dereference_protected(proc->entries, true));
+	free_percpu(proc->cpu);
+	kfree(proc);
+}
+
+void ub_proc_put(struct ub_proc *proc)
+{
+	if (refcount_dec_and_test(&proc->refs))
+		call_rcu(&proc->rcu, ub_proc_free);
+}
+
+static int ub_proc_hash(struct ub_proc *proc)
+{
+	u8 *filter = ub_filter_of(proc->mm);
+	int err = 0;
+
+	spin_lock(&ub_procs_lock);
+	if (ub_proc_of_mm(proc->mm)) {
+		err = -EBUSY;
+	} else if (*filter == U8_MAX) {
+		err = -ENOSPC;
+	} else {
+		hash_add_rcu(ub_procs, &proc->hash, (unsigned long)proc->mm);
+		WRITE_ONCE(*filter, *filter + 1);
+		proc->hashed = true;
+	}
+	spin_unlock(&ub_procs_lock);
+	return err;
+}
+
+static void ub_proc_unhash(struct ub_proc *proc)
+{
+	u8 *filter = ub_filter_of(proc->mm);
+
+	spin_lock(&ub_procs_lock);
+	if (proc->hashed) {
+		proc->hashed = false;
+		hash_del_rcu(&proc->hash);
+		WRITE_ONCE(*filter, *filter - 1);
+	}
+	spin_unlock(&ub_procs_lock);
+}
+
+static struct ub_proc *ub_proc_of_notifier(struct mmu_notifier *notifier)
+{
+	return container_of(notifier, struct ub_proc, notifier);
+}
+
+static int ub_invalidate_start(struct mmu_notifier *notifier,
+			       const struct mmu_notifier_range *range)
+{
+	ub_region_invalidate(ub_proc_of_notifier(notifier), range->start,
+			     range->end, mmu_notifier_range_blockable(range));
+	return 0;
+}
+
+static void ub_mm_release(struct mmu_notifier *notifier, struct mm_struct *mm)
+{
+	struct ub_proc *proc = ub_proc_of_notifier(notifier);
+	struct ub_event event = { .type = UB_EVENT_GONE };
+
+	ub_proc_unhash(proc);
+	ub_region_invalidate(proc, 0, ULONG_MAX, true);
+	ub_event_send(proc, &event);
+}
+
+static const struct mmu_notifier_ops ub_notifier_ops = {
+	.invalidate_range_start = ub_invalidate_start,
+	.release = ub_mm_release,
+};
+
+static struct mm_struct *ub_mm_of_pid(pid_t nr)
+{
+	struct task_struct *task;
+	struct mm_struct *mm;
+	struct pid *pid;
+
+	pid = find_get_pid(nr);
+	task = get_pid_task(pid, PIDTYPE_PID);
+	put_pid(pid);
+	if (!task)
+		return ERR_PTR(-ESRCH);
+	if (test_tsk_thread_flag(task, TIF_ADDR32))
+		mm = ERR_PTR(-ENOEXEC);
+	else
+		mm = get_task_mm(task) ?: ERR_PTR(-EINVAL);
+	put_task_struct(task);
+	return mm;
+}
+
+/* Under client->mutex. */
+int ub_proc_attach(struct ub_client *client, struct ub_attach *attach)
+{
+	struct mm_struct *mm;
+	struct ub_proc *proc;
+	int err;
+
+	if (attach->flags)
+		return -EINVAL;
+	mm = ub_mm_of_pid(attach->pid);
+	if (IS_ERR(mm))
+		return PTR_ERR(mm);
+
+	err = -ENOMEM;
+	proc = kzalloc(sizeof(*proc), GFP_KERNEL);
+	if (!proc)
+		goto put_mm;
+	proc->cpu = alloc_percpu(struct ub_proc_cpu);
+	if (!proc->cpu)
+		goto free;
+	refcount_set(&proc->refs, 1);
+	spin_lock_init(&proc->lock);
+	INIT_LIST_HEAD(&proc->regions);
+	proc->mm = mm;
+	proc->client = client;
+	proc->id = atomic64_inc_return(&ub_next_id);
+	proc->notifier.ops = &ub_notifier_ops;
+	proc->attach_ns = ktime_get_ns();
+
+	err = ub_hook_get();
+	if (err)
+		goto free_percpu;
+	/* Holds the mm's structure, so its address stays ours until detach. */
+	err = mmu_notifier_register(&proc->notifier, mm);
+	if (err)
+		goto unhook;
+	err = ub_proc_hash(proc);
+	if (err)
+		goto unregister;
+	list_add(&proc->node, &client->procs);
+	atomic_inc(&ub_attached);
+	attach->proc = proc->id;
+	mmput(mm);
+	return 0;
+
+unregister:
+	mmu_notifier_unregister(&proc->notifier, mm);
+unhook:
+	ub_hook_put();
+free_percpu:
+	free_percpu(proc->cpu);
+free:
+	kfree(proc);
+put_mm:
+	mmput(mm);
+	return err;
+}
+
+/* Under client->mutex. */
+void ub_proc_detach(struct ub_proc *proc)
+{
+	list_del(&proc->node);
+	atomic_dec(&ub_attached);
+	ub_proc_unhash(proc);
+	ub_region_unload_all(proc);
+	mmu_notifier_unregister(&proc->notifier, proc->mm);
+	spin_lock(&proc->lock);
+	proc->client = NULL;
+	spin_unlock(&proc->lock);
+	ub_hook_put();
+	ub_proc_put(proc);
+}
+
+/* Under client->mutex. */
+struct ub_proc *ub_proc_find(struct ub_client *client, u64 id)
+{
+	struct ub_proc *proc;
+
+	list_for_each_entry(proc, &client->procs, node)
+		if (proc->id == id)
+			return proc;
+	return NULL;
+}
+
+void ub_attach_exit(void)
+{
+	rcu_barrier();
+}

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* /dev/ub: everything a client made goes away when its file is closed. */
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "internal.h"
+
+struct ub_tunable_range {
+	u64 value, min, max;
+};
+
+static struct ub_tunable_range ub_tunables[UB_TUNABLES] = {
+	[UB_TUNE_GAP_NS]	= { 4000, 100, 1000000000 },
+	[UB_TUNE_HOT_CALLS]	= { 200, 1, 1000000 },
+	[UB_TUNE_WINDOW_MS]	= { 100, 1, 10000 },
+	[UB_TUNE_BUDGET]	= { 262144, 64, 1 << 24 },
+	[UB_TUNE_MISS_EVENTS]	= { 16, 0, 1000000 },
+};
+
+u64 ub_tune(enum ub_tunable what)
+{
+	return READ_ONCE(ub_tunables[what].value);
+}
+
+static int ub_open(struct inode *inode, struct file *file)
+{
+	struct ub_client *client = kzalloc(sizeof(*client), GFP_KERNEL);
+	int err;
+
+	if (!client)
+		return -ENOMEM;
+	mutex_init(&client->mutex);
+	INIT_LIST_HEAD(&client->procs);
+	err = ub_event_setup(client);
+	if (err) {
+		kfree(client);
+		return err;
+	}
+	file->private_data = client;
+	return nonseekable_open(inode, file);
+}
+
+static int ub_release(struct inode *inode, struct file *file)
+{
+	struct ub_client *client = file->private_data;
+	struct ub_proc *proc, *next;
+
+	mutex_lock(&client->mutex);
+	list_for_each_entry_safe(proc, next, &client->procs, node)
+		ub_proc_detach(proc);
+	mutex_unlock(&client->mutex);
+	kvfree(client->ring);
+	kfree(client);
+	return 0;
+}
+
+static ssize_t ub_read(struct file *file, char __user *to, size_t size,
+		       loff_t *pos)
+{
+	return ub_event_read(file->private_data, to, size,
+			     !(file->f_flags & O_NONBLOCK));
+}
+
+static __poll_t ub_poll(struct file *file, poll_table *wait)
+{
+	struct ub_client *client = file->private_data;
+
+	poll_wait(file, &client->wait, wait);
+	if (READ_ONCE(client->head) != READ_ONCE(client->tail))
+		return EPOLLIN | EPOLLRDNORM;
+	return 0;
+}
+
+static long ub_ioc_info(void __user *arg)
+{
+	struct ub_info *info = kzalloc(sizeof(*info), GFP_KERNEL);
+	unsigned int nr;
+	long err = 0;
+
+	if (!info)
+		return -ENOMEM;
+	info->abi = UB_ABI_VERSION;
+	info->dispatch_size = ub_dispatch_size();
+	info->max_code = UB_MAX_CODE;
+	info->max_regions = UB_MAX_REGIONS;
+	info->max_faults = UB_MAX_FAULTS;
+	info->arena_size = UB_ARENA_SIZE;
+	info->task_size_max = TASK_SIZE_MAX;
+	for (nr = 0; nr < ARRAY_SIZE(info->args); nr++)
+		info->args[nr] = ub_hook_args(nr);
+	if (copy_to_user(arg, info, sizeof(*info)))
+		err = -EFAULT;
+	kfree(info);
+	return err;
+}
+
+static long ub_ioc_tune(void __user *arg)
+{
+	struct ub_tunable_range *range;
+	struct ub_tune tune;
+	u64 value;
+
+	if (copy_from_user(&tune, arg, sizeof(tune)))
+		return -EFAULT;
+	if (tune.what >= UB_TUNABLES || tune.flags & ~UB_TUNEF_SET)
+		return -EINVAL;
+	range = &ub_tunables[tune.what];
+	value = tune.value;
+	tune.value = READ_ONCE(range->value);
+	if (tune.flags & UB_TUNEF_SET) {
+		if (value < range->min || value > range->max)
+			return -ERANGE;
+		WRITE_ONCE(range->value, value);
+	}
+	return copy_to_user(arg, &tune, sizeof(tune)) ? -EFAULT : 0;
+}
+
+static long ub_ioc_attach(struct ub_client *client, void __user *arg)
+{
+	struct ub_attach attach;
+	int err;
+
+	if (copy_from_user(&attach, arg, sizeof(attach)))
+		return -EFAULT;
+	err = ub_proc_attach(client, &attach);
+	if (err)
+		return err;
+	if (copy_to_user(arg, &attach, sizeof(attach))) {
+		ub_proc_detach(ub_proc_find(client, attach.proc));
+		return -EFAULT;
+	}
+	return 0;
+}
+
+static long ub_ioc_detach(struct ub_client *client, void __user *arg)
+{
+	struct ub_detach detach;
+	struct ub_proc *proc;
+
+	if (copy_from_user(&detach, arg, sizeof(detach)))
+		return -EFAULT;
+	if (detach.flags)
+		return -EINVAL;
+	proc = ub_proc_find(client, detach.proc);
+	if (!proc)
+		return -ENOENT;
+	ub_proc_detach(proc);
+	return 0;
+}
+
+static long ub_ioc_load(struct ub_client *client, void __user *arg)
+{
+	struct ub_proc *proc;
+	struct ub_load load;
+	int err;
+
+	if (copy_from_user(&load, arg, sizeof(load)))
+		return -EFAULT;
+	proc = ub_proc_find(client, load.proc);
+	if (!proc)
+		return -ENOENT;
+	err = ub_region_load(proc, &load);
+	if (err)
+		return err;
+	if (copy_to_user(arg, &load, sizeof(load))) {
+		ub_region_unload(proc, load.region);
+		return -EFAULT;
+	}
+	return 0;
+}
+
+static long ub_ioc_unload(struct ub_client *client, void __user *arg)
+{
+	struct ub_unload unload;
+	struct ub_proc *proc;
+
+	if (copy_from_user(&unload, arg, sizeof(unload)))
+		return -EFAULT;
+	if (unload.flags)
+		return -EINVAL;
+	proc = ub_proc_find(client, unload.proc);
+	return proc ? ub_region_unload(proc, unload.region) : -ENOENT;
+}
+
+static long ub_ioc_stats(struct ub_client *client, void __user *arg)
+{
+	struct ub_stats in, out = {};
+	struct ub_proc *proc;
+
+	if (copy_from_user(&in, arg, sizeof(in)))
+		return -EFAULT;
+	if (in.flags)
+		return -EINVAL;
+	proc = ub_proc_find(client, in.proc);
+	if (!proc)
+		return -ENOENT;
+	out.proc = in.proc;
+	ub_stats_get(proc, &out);
+	return copy_to_user(arg, &out, sizeof(out)) ? -EFAULT : 0;
+}
+
+static long ub_ioc_counts(struct ub_client *client, void __user *arg)
+{
+	struct ub_counts counts;
+	struct ub_proc *proc;
+	int err;
+
+	if (copy_from_user(&counts, arg, sizeof(counts)))
+		return -EFAULT;
+	proc = ub_proc_find(client, counts.proc);
+	if (!proc)
+		return -ENOENT;
+	err = ub_region_counts(proc, &counts);
+	if (err)
+		return err;
+	return copy_to_user(arg, &counts, sizeof(counts)) ? -EFAULT : 0;
+}
+
+static long ub_ioctl(struct file *file, unsigned int cmd, unsigned long argument)
+{
+	struct ub_client *client = file->private_data;
+	void __user *arg = (void __user *)argument;
+	long ret;
+
+	mutex_lock(&client->mutex);
+	switch (cmd) {
+	case UB_IOC_INFO:
+		ret = ub_ioc_info(arg);
+		break;
+	case UB_IOC_ATTACH:
+		ret = ub_ioc_attach(client, arg);
+		break;
+	case UB_IOC_DETACH:
+		ret = ub_ioc_detach(client, arg);
+		break;
+	case UB_IOC_LOAD:
+		ret = ub_ioc_load(client, arg);
+		break;
+	case UB_IOC_UNLOAD:
+		ret = ub_ioc_unload(client, arg);
+		break;
+	case UB_IOC_STATS:
+		ret = ub_ioc_stats(client, arg);
+		break;
+	case UB_IOC_COUNTS:
+		ret = ub_ioc_counts(client, arg);
+		break;
+	case UB_IOC_TUNE:
+		ret = ub_ioc_tune(arg);
+		break;
+	default:
+		ret = -ENOTTY;
+	}
+	mutex_unlock(&client->mutex);
+	return ret;
+}
+
+static const struct file_operations ub_fops = {
+	.owner		= THIS_MODULE,
+	.open		= ub_open,
+	.release	= ub_release,
+	.read		= ub_read,
+	.poll		= ub_poll,
+	.unlocked_ioctl	= ub_ioctl,
+	.llseek		= no_llseek,
+};
+
+static struct miscdevice ub_misc = {
+	.minor	= MISC_DYNAMIC_MINOR,
+	.name	= "ub",
+	.fops	= &ub_fops,
+	.mode	= 0600,
+};
+
+int ub_device_init(void)
+{
+	return misc_register(&ub_misc);
+}
+
+void ub_device_exit(void)
+{
+	misc_deregister(&ub_misc);
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The code at each dispatch: leaves a segment, calls a handler, begins the next.
+ *
+ * It is written here and not by user space since it knows offsets of this kernel and
+ * does what must never be skipped: thread flags and syscall work before and
+ * after, SMAP closed and preemption on while the handler runs, restart codes.
+ * docs/abi.md has what it may assume of the code around it.
+ */
+#include <linux/entry-common.h>
+#include <linux/ptrace.h>
+#include <linux/sched.h>
+#include <linux/thread_info.h>
+#include <asm/cpufeature.h>
+#include <asm/nospec-branch.h>
+#include <asm/preempt.h>
+
+#include "internal.h"
+
+/* Anything of these: the kernel has work to do before user code goes on. */
+#define UB_THREAD_WORK	((u32)(EXIT_TO_USER_MODE_WORK | _TIF_SINGLESTEP))
+
+DEFINE_PER_CPU(u64 [UB_MAX_REGIONS], ub_dispatched);
+
+struct ub_emit {
+	u8 *at;			/* next byte of the image */
+	long delta;		/* from the image to where it runs */
+};
+
+#define PERCPU_OFFSET(var)	((u32)(unsigned long)&(var))
+
+static void emit(struct ub_emit *e, const u8 *bytes, unsigned int n)
+{
+	memcpy(e->at, bytes, n);
+	e->at += n;
+}
+
+#define EMIT(e, ...)	do {					\
+		static const u8 _bytes[] = { __VA_ARGS__ };	\
+		emit(e, _bytes, sizeof(_bytes));		\
+	} while (0)
+
+static void emit32(struct ub_emit *e, u32 value)
+{
+	memcpy(e->at, &value, sizeof(value));
+	e->at += sizeof(value);
+}
+
+/* A rel32 field; more bytes of the same instruction may follow it. */
+static void emit_rel(struct ub_emit *e, unsigned long to, unsigned int more)
+{
+	unsigned long next = (unsigned long)e->at + e->delta + 4 + more;
+
+	emit32(e, (u32)(to - next));
+}
+
+static void emit_current(struct ub_emit *e)
+{
+	EMIT(e, 0x65, 0x4c, 0x8b, 0x1c, 0x25);	/* mov r11, gs:[current_task] */
+	emit32(e, PERCPU_OFFSET(current_task));
+}
+
+static void emit_test_work(struct ub_emit *e, const u8 *to)
+{
+	EMIT(e, 0x41, 0xf7, 0x43);		/* test dword [r11 + flags], WORK */
+	*e->at++ = offsetof(struct task_struct, thread_info.flags);
+	emit32(e, UB_THREAD_WORK);
+	EMIT(e, 0x0f, 0x85);			/* jnz to */
+	emit_rel(e, (unsigned long)to, 0);
+}
+
+static void emit_preempt(struct ub_emit *e, bool disable)
+{
+	EMIT(e, 0x65, 0xff);			/* inc/dec dword gs:[__preempt_count] */
+	*e->at++ = disable ? 0x04 : 0x0c;
+	EMIT(e, 0x25);
+	emit32(e, PERCPU_OFFSET(__preempt_count));
+}
+
+static void emit_clear_history(struct ub_emit *e)
+{
+	/*
+	 * User-chosen branches ran at CPL 0 since the last entry, so neither
+	 * the entry's clearing nor BHI_DIS_S covers them ("x86/bhi: Add support
+	 * for clearing branch history at syscall entry", 6.9 and stable).
+	 */
+#ifdef X86_FEATURE_CLEAR_BHB_LOOP
+	if (boot_cpu_has(X86_FEATURE_CLEAR_BHB_LOOP) ||
+	    boot_cpu_has(X86_FEATURE_CLEAR_BHB_HW)) {
+		EMIT(e, 0xe8);			/* call clear_bhb_loop */
+		emit_rel(e, (unsigned long)clear_bhb_loop, 0);
+	}
+#endif
+}
+
+static void emit_all(struct ub_emit *e, const struct ub_dispatch_site *site)
+{
+	bool smap = boot_cpu_has(X86_FEATURE_SMAP);
+	unsigned int regs = UB_FRAME_REGS;
+
+	BUILD_BUG_ON(offsetof(struct task_struct, thread_info.flags) > 127);
+	BUILD_BUG_ON(offsetof(struct task_struct, thread_info.syscall_work) > 127);
+	BUILD_BUG_ON(ERESTARTSYS != 512 || ERESTART_RESTARTBLOCK != 516);
+
+	emit_current(e);
+	emit_test_work(e, site->pre);
+	EMIT(e, 0x49, 0x83, 0x7b);		/* cmp qword [r11 + syscall_work], 0 */
+	*e->at++ = offsetof(struct task_struct, thread_info.syscall_work);
+	*e->at++ = 0;
+	EMIT(e, 0x0f, 0x85);			/* jne pre */
+	emit_rel(e, (unsigned long)site->pre, 0);
+
+	if (smap)
+		EMIT(e, 0x0f, 0x01, 0xca);	/* clac */
+	emit_preempt(e, false);
+	EMIT(e, 0x4c, 0x8b, 0x5c, 0x24);	/* mov r11, [rsp + SYSFLAGS] */
+	*e->at++ = UB_FRAME_SYSFLAGS;
+	EMIT(e, 0x4c, 0x89, 0x5c, 0x24);	/* mov [rsp + R11], r11 */
+	*e->at++ = UB_FRAME_R11;
+	EMIT(e, 0x48, 0xc7, 0x84, 0x24);	/* mov qword [rsp + orig_ax], nr */
+	emit32(e, regs + offsetof(struct pt_regs, orig_ax));
+	emit32(e, site->nr);
+	emit_clear_history(e);
+	EMIT(e, 0x48, 0x8d, 0xbc, 0x24);	/* lea rdi, [rsp + REGS] */
+	emit32(e, regs);
+	EMIT(e, 0xe8);				/* call handler */
+	emit_rel(e, ub_hook_body(site->nr), 0);
+
+	emit_preempt(e, true);
+	EMIT(e, 0x65, 0x48, 0xff, 0x04, 0x25);	/* inc qword gs:[dispatched] */
+	emit32(e, PERCPU_OFFSET(ub_dispatched) + site->slot * sizeof(u64));
+	emit_current(e);
+	emit_test_work(e, site->post);
+	EMIT(e, 0x80, 0x3d);			/* cmp byte [rip + dead], 0 */
+	emit_rel(e, (unsigned long)&ub_dead[site->slot], 1);
+	*e->at++ = 0;
+	EMIT(e, 0x0f, 0x85);			/* jne post */
+	emit_rel(e, (unsigned long)site->post, 0);
+	EMIT(e, 0x4c, 0x8d, 0x98);		/* lea r11, [rax + ERESTART_RESTARTBLOCK] */
+	emit32(e, ERESTART_RESTARTBLOCK);
+	EMIT(e, 0x49, 0x83, 0xfb);		/* cmp r11, 4 */
+	*e->at++ = ERESTART_RESTARTBLOCK - ERESTARTSYS;
+	EMIT(e, 0x0f, 0x86);			/* jbe post */
+	emit_rel(e, (unsigned long)site->post, 0);
+	EMIT(e, 0xc7, 0x44, 0x24);		/* mov dword [rsp + BUDGET], budget */
+	*e->at++ = UB_FRAME_BUDGET;
+	emit32(e, ub_tune(UB_TUNE_BUDGET));
+	if (smap)
+		EMIT(e, 0x0f, 0x01, 0xcb);	/* stac */
+}
+
+/* Bytes at each dispatch; the same for all on one machine. */
+u32 ub_dispatch_size(void)
+{
+	u8 image[256];
+	struct ub_dispatch_site site = { .image = image, .code = ub_arena };
+	struct ub_emit e = { .at = image };
+
+	emit_all(&e, &site);
+	return e.at - image;
+}
+
+void ub_dispatch_emit(const struct ub_dispatch_site *site)
+{
+	struct ub_emit e = {
+		.at = site->image,
+		.delta = (long)site->code - (long)site->image,
+	};
+
+	emit_all(&e, site);
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The exception table for code in the arena.
+ *
+ * search_module_extables() looks in the table of the module that owns an
+ * address, and the module owns the arena.  Both fields that describe a table
+ * cannot change in one step, so its length never does: unused entries at the
+ * end name an address behind the arena.  Offsets are 32-bit, so the tables have to
+ * be part of the module; there are two, and readers (with interrupts off or
+ * preemption disabled) see one or the other.
+ */
+#include <linux/export.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/sort.h>
+#include <linux/vmalloc.h>
+#include <asm/extable.h>
+
+#include "internal.h"
+
+#define UB_OWN_FAULTS	64	/* of the module's own C code */
+#define UB_TABLE	(UB_MAX_FAULTS + UB_OWN_FAULTS)
+
+struct ub_fault_address {
+	unsigned long insn;
+	unsigned long fixup;
+	int data;
+};
+
+static struct exception_table_entry ub_tables[2][UB_TABLE];
+static int ub_table_used;
+static struct exception_table_entry *ub_own_table;
+static unsigned int ub_own_entries;
+
+static int ub_fault_compare(const void *a, const void *b)
+{
+	const struct ub_fault_address *x = a, *y = b;
+
+	return x->insn < y->insn ? -1 : x->insn > y->insn;
+}
+
+static void ub_fault_entry(struct exception_table_entry *entry,
+			   const struct ub_fault_address *address)
+{
+	entry->insn = address->insn - (unsigned long)&entry->insn;
+	entry->fixup = address->fixup - (unsigned long)&entry->fixup;
+	entry->data = address->data;
+}
+
+/* Make the table that of all regions.  Under ub_region_mutex; may sleep. */
+int ub_fault_rebuild(void)
+{
+	struct exception_table_entry *table = ub_tables[!ub_table_used];
+	struct ub_fault_address *all;
+	struct ub_region *region = NULL;
+	unsigned int i, n = 0;
+
+	all = vmalloc_array(UB_TABLE, sizeof(*all));
+	if (!all)
+		return -ENOMEM;
+	for (i = 0; i < ub_own_entries; i++) {
+		const struct exception_table_entry *own = &ub_own_table[i];
+
+		all[n].insn = (unsigned long)&own->insn + own->insn;
+		all[n].fixup = (unsigned long)&own->fixup + own->fixup;
+		all[n++].data = own->data;
+	}
+	while ((region = ub_region_next_live(region))) {
+		if (n + region->nr_faults > UB_TABLE) {
+			vfree(all);
+			return -ENOSPC;
+		}
+		for (i = 0; i < region->nr_faults; i++) {
+			all[n].insn = (unsigned long)region->code +
+				      region->faults[i].code_offset;
+			all[n].fixup = (unsigned long)region->code +
+				       region->faults[i].fixup_offset;
+			all[n++].data = EX_TYPE_DEFAULT;
+		}
+	}
+	for (; n < UB_TABLE; n++) {
+		all[n].insn = (unsigned long)ub_arena + UB_ARENA_SIZE + PAGE_SIZE;
+		all[n].fixup = all[n].insn;
+		all[n].data = EX_TYPE_DEFAULT;
+	}
+	sort(all, n, sizeof(*all), ub_fault_compare, NULL);
+	for (i = 0; i < n; i++)
+		ub_fault_entry(&table[i], &all[i]);
+	vfree(all);
+
+	/* The entries before the pointer; the length is the same for both. */
+	smp_store_release(&THIS_MODULE->extable, table);
+	ub_table_used = !ub_table_used;
+	/* A fault that is being handled may still look at the other one. */
+	synchronize_rcu();
+	return 0;
+}
+
+int ub_fault_init(void)
+{
+	int err;
+
+	ub_own_table = THIS_MODULE->extable;
+	ub_own_entries = THIS_MODULE->num_exentries;
+	if (ub_own_entries > UB_OWN_FAULTS) {
+		pr_err("ub: the module's own exception table is too long\n");
+		return -ENOSPC;
+	}
+	err = ub_fault_rebuild();
+	if (err)
+		return err;
+	/*
+	 * Growing the length after the pointer is safe, the reverse is not:
+	 * until now readers see a prefix of the new table.
+	 */
+	smp_wmb();
+	THIS_MODULE->num_exentries = UB_TABLE;
+	return 0;
+}
+
+void ub_fault_exit(void)
+{
+	THIS_MODULE->num_exentries = ub_own_entries;
+	synchronize_rcu();
+	THIS_MODULE->extable = ub_own_table;
+	synchronize_rcu();
+}

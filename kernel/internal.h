@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of ub.ko share.  One section per file, in the order of the
+ * way of the data: device -> attach -> region -> hook -> detect -> run.
+ */
+#ifndef _UB_INTERNAL_H
+#define _UB_INTERNAL_H
+
+#include <linux/atomic.h>
+#include <linux/list.h>
+#include <linux/mm_types.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "ub.h"
+
+#define UB_ARENA_SIZE		(1UL << 20)
+#define UB_MAX_CODE		(1U << 18)
+#define UB_MAX_REGIONS		256
+#define UB_MAX_FAULTS		16384
+#define UB_MAX_ENTRIES		1024
+#define UB_MAX_EXITS		65536
+#define UB_MAX_DISPATCHES	1024
+#define UB_MAX_SOURCES		4096
+#define UB_MAX_SOURCE_BYTES	(1U << 20)
+#define UB_FILTER_SIZE		4096	/* power of two; also in trampoline.S */
+#define UB_SITES		256	/* power of two */
+
+#define UB_ARITH_FLAGS		(X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | \
+				 X86_EFLAGS_ZF | X86_EFLAGS_SF | X86_EFLAGS_OF)
+
+struct ub_client;
+struct ub_proc;
+
+/* arena.c: executable memory inside the module's own text */
+extern u8 ub_arena[];
+int ub_arena_init(void);
+void ub_arena_exit(void);
+u8 *ub_arena_alloc(size_t size);
+void ub_arena_free(u8 *code, size_t size);
+int ub_arena_write(u8 *code, const u8 *image, size_t size);
+size_t ub_arena_used(void);
+
+/* fault.c: the exception table for code in the arena */
+int ub_fault_init(void);
+void ub_fault_exit(void);
+int ub_fault_rebuild(void);
+
+/* hook.c: entry from the handlers of allow-listed system calls */
+extern u8 ub_filter[UB_FILTER_SIZE];
+void ub_hook_setup(void);
+int ub_hook_init(void);
+void ub_hook_exit(void);
+int ub_hook_get(void);
+void ub_hook_put(void);
+unsigned long ub_hook_body(u32 nr);
+u8 ub_hook_args(u32 nr);
+long ub_hook(struct pt_regs *regs, unsigned long body);
+void ub_trampoline(void);
+
+/* dispatch.c: the code at each dispatch */
+struct ub_dispatch_site {
+	u8 *image;		/* where to write it */
+	u8 *code;		/* where it will run */
+	u32 nr;
+	u32 slot;		/* of the region */
+	u8 *pre;		/* exit stubs, where they will run */
+	u8 *post;
+};
+
+u32 ub_dispatch_size(void);
+void ub_dispatch_emit(const struct ub_dispatch_site *site);
+
+/* region.c: translations */
+struct ub_region {
+	struct list_head node;		/* in ub_proc.regions */
+	struct list_head live;		/* in the list of all, by address */
+	struct ub_proc *proc;		/* holds a reference */
+	refcount_t refs;		/* base + one for each task inside */
+	u32 slot;			/* in ub_dead[] and ub_dispatched[] */
+	u32 number;			/* for user space */
+	u8 *code;
+	u32 code_length;
+	u32 nr_entries, nr_exits, nr_faults, nr_sources;
+	struct ub_entry *entries;
+	struct ub_exit *exits;
+	struct ub_fault *faults;
+	struct ub_source *sources;
+	atomic64_t *counts;		/* by exit */
+	atomic64_t runs;
+	bool listed;			/* entries may be taken */
+	struct work_struct free_work;
+};
+
+/* Entries of all live regions of one process, replaced as a whole. */
+struct ub_entry_table {
+	struct rcu_head rcu;
+	u32 mask;
+	struct {
+		u64 user_ip;
+		struct ub_region *region;
+		u32 code_offset;
+	} slot[];
+};
+
+extern u8 ub_dead[UB_MAX_REGIONS];
+DECLARE_PER_CPU(u64 [UB_MAX_REGIONS], ub_dispatched);
+
+int ub_region_init(void);
+void ub_region_exit(void);
+int ub_region_load(struct ub_proc *proc, struct ub_load *load);
+int ub_region_unload(struct ub_proc *proc, u32 number);
+void ub_region_unload_all(struct ub_proc *proc);
+void ub_region_invalidate(struct ub_proc *proc, u64 start, u64 end, bool may_sleep);
+struct ub_region *ub_region_get(struct ub_proc *proc, u64 ip, u32 *offset);
+void ub_region_put(struct ub_region *region);
+u64 ub_region_dispatched(const struct ub_region *region);
+int ub_region_counts(struct ub_proc *proc, struct ub_counts *counts);
+struct ub_region *ub_region_next_live(struct ub_region *region);
+extern struct mutex ub_region_mutex;	/* arena, fault table, list of all */
+
+/* detect.c: which sites are hot */
+struct ub_site {
+	u64 ip;
+	u64 window;		/* number of the window that count belongs to */
+	u32 count;
+	u32 nr;
+	u64 gap_sum;		/* time-stamp cycles */
+	bool hot;
+	u64 reported;		/* window of the last event, or 0 */
+};
+
+void ub_detect_before(struct ub_proc *proc, u64 now);
+void ub_detect_after(struct ub_proc *proc, struct pt_regs *regs);
+
+/* attach.c: processes */
+struct ub_proc_cpu {
+	u64 native;
+	u64 declined;
+};
+
+struct ub_proc {
+	struct hlist_node hash;		/* by mm; RCU */
+	struct list_head node;		/* in ub_client.procs */
+	struct rcu_head rcu;
+	refcount_t refs;
+	struct mm_struct *mm;
+	struct mmu_notifier notifier;
+	struct ub_client *client;	/* NULL once detached; under lock */
+	u64 id;
+	bool hashed;
+	spinlock_t lock;		/* regions, entries, client */
+	struct list_head regions;
+	struct ub_entry_table __rcu *entries;
+	struct ub_proc_cpu __percpu *cpu;
+	u64 attach_ns;
+	u64 first_run_ns;
+	u64 old_dispatched;		/* by regions that are gone */
+	u64 old_runs;
+	atomic64_t exits[UB_EXIT_REASONS];
+	struct ub_site sites[UB_SITES];
+};
+
+void ub_attach_exit(void);
+int ub_proc_attach(struct ub_client *client, struct ub_attach *attach);
+void ub_proc_detach(struct ub_proc *proc);
+struct ub_proc *ub_proc_find(struct ub_client *client, u64 id);
+struct ub_proc *ub_proc_of_mm(struct mm_struct *mm);	/* under RCU */
+bool ub_proc_get(struct ub_proc *proc);
+void ub_proc_put(struct ub_proc *proc);
+extern atomic_t ub_attached;
+
+/* run.c: the way into a translation and out of it */
+struct ub_launch {
+	u64 limit;
+	u64 fsbase;
+	u64 sysflags;
+	u64 r11;		/* out: flags at the last dispatch */
+	u64 flags;		/* out, as the rest */
+	u64 host_flags;
+	u64 target;
+	u32 exit;
+	s32 budget;		/* in */
+};
+
+bool ub_run(struct ub_proc *proc, struct ub_region *region, u32 offset,
+	    struct pt_regs *regs);
+void ub_enter(struct pt_regs *regs, u8 *code, struct ub_launch *launch);
+void ub_leave(void);		/* jumped to, never called */
+
+/* event.c: what user space hears of */
+#define UB_EVENTS	256	/* power of two */
+struct ub_client {
+	struct mutex mutex;	/* procs, attach and load */
+	struct list_head procs;
+	spinlock_t lock;	/* the ring */
+	wait_queue_head_t wait;
+	u32 head, tail;
+	u64 lost;
+	struct ub_event *ring;
+};
+
+int ub_event_setup(struct ub_client *client);
+void ub_event_send(struct ub_proc *proc, const struct ub_event *event);
+void ub_event_with_stack(struct ub_proc *proc, struct ub_event *event);
+ssize_t ub_event_read(struct ub_client *client, char __user *to, size_t size,
+		      bool block);
+
+/* stats.c: numbers */
+void ub_stats_get(struct ub_proc *proc, struct ub_stats *stats);
+void ub_stats_init(void);
+void ub_stats_exit(void);
+
+/* device.c: /dev/ub */
+int ub_device_init(void);
+void ub_device_exit(void);
+u64 ub_tune(enum ub_tunable what);
+
+#endif /* _UB_INTERNAL_H */

@@ -1,0 +1,619 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Translations: load, replace, invalidate, unload.
+ *
+ * A region is dead as soon as ub_dead[slot] is set.  Segments look at that with
+ * preemption off, so after a grace period no segment of a dead region runs, and a
+ * task that sleeps in a dispatched handler looks when it comes back.  Its code
+ * stays until the last task is out.
+ */
+#include <linux/bitmap.h>
+#include <linux/hash.h>
+#include <linux/highmem.h>
+#include <linux/list_sort.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/mmap_lock.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "internal.h"
+#include "trace.h"
+
+u8 ub_dead[UB_MAX_REGIONS];
+DEFINE_MUTEX(ub_region_mutex);
+
+static DECLARE_BITMAP(ub_slots, UB_MAX_REGIONS);
+static LIST_HEAD(ub_live);
+static u32 ub_next_number = 1;
+static struct workqueue_struct *ub_free_queue;
+
+/* Every region that has code in the arena, or NULL.  Under ub_region_mutex. */
+struct ub_region *ub_region_next_live(struct ub_region *region)
+{
+	struct list_head *next = region ? region->live.next : ub_live.next;
+
+	return next == &ub_live ? NULL : list_entry(next, struct ub_region, live);
+}
+
+u64 ub_region_dispatched(const struct ub_region *region)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu(ub_dispatched, cpu)[region->slot]);
+	return sum;
+}
+
+/* Under RCU.  The reference keeps the region's code in place. */
+struct ub_region *ub_region_get(struct ub_proc *proc, u64 ip, u32 *offset)
+{
+	struct ub_entry_table *table = rcu_dereference(proc->entries);
+	u32 at;
+
+	if (!table)
+		return NULL;
+	for (at = hash_64(ip, 32);; at++) {
+		struct ub_region *region = table->slot[at & table->mask].region;
+
+		if (!region)
+			return NULL;
+		if (table->slot[at & table->mask].user_ip != ip)
+			continue;
+		if (READ_ONCE(ub_dead[region->slot]) ||
+		    !refcount_inc_not_zero(&region->refs))
+			return NULL;
+		*offset = table->slot[at & table->mask].code_offset;
+		return region;
+	}
+}
+
+static void ub_region_free_memory(struct ub_region *region)
+{
+	kvfree(region->entries);
+	kvfree(region->exits);
+	kvfree(region->faults);
+	kvfree(region->sources);
+	kvfree(region->counts);
+	kfree(region);
+}
+
+static void ub_region_free(struct work_struct *work)
+{
+	struct ub_region *region = container_of(work, struct ub_region, free_work);
+	struct ub_proc *proc = region->proc;
+
+	spin_lock(&proc->lock);
+	list_del(&region->node);
+	proc->old_dispatched += ub_region_dispatched(region);
+	proc->old_runs += atomic64_read(&region->runs);
+	spin_unlock(&proc->lock);
+
+	mutex_lock(&ub_region_mutex);
+	list_del(&region->live);
+	/*
+	 * Entries of the table for code that is gone do no harm, and the table
+	 * is made anew before the space is used again.
+	 */
+	ub_arena_free(region->code, region->code_length);
+	clear_bit(region->slot, ub_slots);
+	mutex_unlock(&ub_region_mutex);
+
+	ub_region_free_memory(region);
+	ub_proc_put(proc);
+}
+
+void ub_region_put(struct ub_region *region)
+{
+	if (refcount_dec_and_test(&region->refs))
+		queue_work(ub_free_queue, &region->free_work);
+}
+
+/* ---- what user space hands in ------------------------------------------- */
+
+struct ub_draft {
+	u8 *image;
+	u8 *bytes;
+	u32 *jumps;
+	struct ub_dispatch *dispatches;
+};
+
+static void ub_draft_free(struct ub_draft *draft)
+{
+	kvfree(draft->image);
+	kvfree(draft->bytes);
+	kvfree(draft->jumps);
+	kvfree(draft->dispatches);
+}
+
+static int ub_copy(void *to, u64 from, u32 n, size_t size)
+{
+	void *copy;
+
+	if (!n) {
+		*(void **)to = NULL;
+		return 0;
+	}
+	copy = vmemdup_user(u64_to_user_ptr(from), array_size(n, size));
+	if (IS_ERR(copy))
+		return PTR_ERR(copy);
+	*(void **)to = copy;
+	return 0;
+}
+
+static int ub_draft_copy(struct ub_region *region, struct ub_draft *draft,
+			 const struct ub_load *load)
+{
+	int err;
+
+	if (load->flags || load->reserved || !load->code_length ||
+	    load->code_length > UB_MAX_CODE || !load->nr_entries ||
+	    load->nr_entries > UB_MAX_ENTRIES || !load->nr_exits ||
+	    load->nr_exits > UB_MAX_EXITS || load->nr_faults > UB_MAX_FAULTS ||
+	    load->nr_dispatches > UB_MAX_DISPATCHES || !load->nr_jumps ||
+	    load->nr_jumps > UB_MAX_EXITS || !load->nr_sources ||
+	    load->nr_sources > UB_MAX_SOURCES || !load->bytes_length ||
+	    load->bytes_length > UB_MAX_SOURCE_BYTES)
+		return -EINVAL;
+
+	region->code_length = load->code_length;
+	region->nr_entries = load->nr_entries;
+	region->nr_exits = load->nr_exits;
+	region->nr_faults = load->nr_faults;
+	region->nr_sources = load->nr_sources;
+
+	err = ub_copy(&draft->image, load->code, load->code_length, 1);
+	err = err ?: ub_copy(&draft->bytes, load->bytes, load->bytes_length, 1);
+	err = err ?: ub_copy(&draft->jumps, load->jumps, load->nr_jumps,
+			     sizeof(*draft->jumps));
+	err = err ?: ub_copy(&draft->dispatches, load->dispatches,
+			     load->nr_dispatches, sizeof(*draft->dispatches));
+	err = err ?: ub_copy(&region->entries, load->entries, load->nr_entries,
+			     sizeof(*region->entries));
+	err = err ?: ub_copy(&region->exits, load->exits, load->nr_exits,
+			     sizeof(*region->exits));
+	err = err ?: ub_copy(&region->faults, load->faults, load->nr_faults,
+			     sizeof(*region->faults));
+	err = err ?: ub_copy(&region->sources, load->sources, load->nr_sources,
+			     sizeof(*region->sources));
+	if (err)
+		return err;
+	region->counts = kvcalloc(region->nr_exits, sizeof(*region->counts),
+				  GFP_KERNEL);
+	return region->counts ? 0 : -ENOMEM;
+}
+
+static int ub_draft_check(const struct ub_region *region,
+			  const struct ub_draft *draft, const struct ub_load *load)
+{
+	u32 length = region->code_length, size = ub_dispatch_size();
+	u64 bytes = 0;
+	u32 i, j, end = 0;
+
+	for (i = 0; i < region->nr_entries; i++)
+		if (region->entries[i].code_offset >= length ||
+		    region->entries[i].reserved ||
+		    region->entries[i].user_ip >= TASK_SIZE_MAX)
+			return -EINVAL;
+	for (i = 0; i < region->nr_exits; i++)
+		if (!region->exits[i].reason ||
+		    region->exits[i].reason >= UB_EXIT_REASONS ||
+		    region->exits[i].user_ip >= TASK_SIZE_MAX ||
+		    region->exits[i].flags & ~UB_EXITF_ALL)
+			return -EINVAL;
+	for (i = 0; i < region->nr_faults; i++)
+		if (region->faults[i].code_offset >= length ||
+		    region->faults[i].fixup_offset >= length ||
+		    (i && region->faults[i].code_offset <=
+		     region->faults[i - 1].code_offset))
+			return -EINVAL;
+	for (i = 0; i < load->nr_dispatches; i++) {
+		const struct ub_dispatch *d = &draft->dispatches[i];
+
+		if (d->code_offset < end || d->code_offset >= length ||
+		    length - d->code_offset < size || d->pre_offset >= length ||
+		    d->post_offset >= length || !ub_hook_body(d->nr))
+			return -EINVAL;
+		for (j = 0; j < size; j++)
+			if (draft->image[d->code_offset + j] != 0xcc)
+				return -EINVAL;
+		end = d->code_offset + size;
+	}
+	for (i = 0; i < load->nr_jumps; i++)
+		if (length < 4 || draft->jumps[i] > length - 4 ||
+		    memchr_inv(draft->image + draft->jumps[i], 0, 4))
+			return -EINVAL;
+	for (i = 0; i < region->nr_sources; i++) {
+		const struct ub_source *s = &region->sources[i];
+
+		if (!s->length || s->length > load->bytes_length ||
+		    s->start >= TASK_SIZE_MAX ||
+		    s->length > TASK_SIZE_MAX - s->start)
+			return -EINVAL;
+		bytes += s->length;
+	}
+	return bytes == load->bytes_length ? 0 : -EINVAL;
+}
+
+static void ub_draft_link(const struct ub_region *region,
+			  const struct ub_draft *draft, const struct ub_load *load)
+{
+	u32 i;
+
+	for (i = 0; i < load->nr_jumps; i++) {
+		u32 at = draft->jumps[i];
+		u32 rel = (unsigned long)ub_leave -
+			  (unsigned long)(region->code + at + 4);
+
+		memcpy(draft->image + at, &rel, sizeof(rel));
+	}
+	for (i = 0; i < load->nr_dispatches; i++) {
+		const struct ub_dispatch *d = &draft->dispatches[i];
+		struct ub_dispatch_site site = {
+			.image = draft->image + d->code_offset,
+			.code = region->code + d->code_offset,
+			.nr = d->nr,
+			.slot = region->slot,
+			.pre = region->code + d->pre_offset,
+			.post = region->code + d->post_offset,
+		};
+
+		ub_dispatch_emit(&site);
+	}
+}
+
+/* ---- placing it ---------------------------------------------------------- */
+
+static int ub_region_place(struct ub_region *region, const struct ub_draft *draft,
+			   const struct ub_load *load)
+{
+	int err = -ENOSPC;
+	int cpu;
+
+	mutex_lock(&ub_region_mutex);
+	region->slot = find_first_zero_bit(ub_slots, UB_MAX_REGIONS);
+	if (region->slot >= UB_MAX_REGIONS)
+		goto out;
+	region->code = ub_arena_alloc(region->code_length);
+	if (!region->code)
+		goto out;
+	set_bit(region->slot, ub_slots);
+	WRITE_ONCE(ub_dead[region->slot], 0);
+	for_each_possible_cpu(cpu)
+		per_cpu(ub_dispatched, cpu)[region->slot] = 0;
+	region->number = ub_next_number++;
+	ub_draft_link(region, draft, load);
+	list_add(&region->live, &ub_live);
+	err = ub_arena_write(region->code, draft->image, region->code_length);
+	if (!err)
+		err = ub_fault_rebuild();
+	if (err) {
+		list_del(&region->live);
+		clear_bit(region->slot, ub_slots);
+		ub_arena_free(region->code, region->code_length);
+	}
+out:
+	mutex_unlock(&ub_region_mutex);
+	return err;
+}
+
+static bool ub_vma_qualifies(const struct vm_area_struct *vma)
+{
+	return (vma->vm_flags & (VM_EXEC | VM_WRITE | VM_SHARED)) == VM_EXEC;
+}
+
+static int ub_compare_range(struct mm_struct *mm, u64 start, u64 length,
+			    const u8 *bytes)
+{
+	while (length) {
+		u64 offset = offset_in_page(start);
+		u64 n = min_t(u64, length, PAGE_SIZE - offset);
+		struct vm_area_struct *vma = find_vma(mm, start);
+		struct page *page;
+		int locked = 1;
+		bool same;
+		u8 *at;
+
+		if (!vma || vma->vm_start > start || !ub_vma_qualifies(vma))
+			return -EFAULT;
+		if (get_user_pages_remote(mm, start, 1, 0, &page, NULL, &locked) != 1)
+			return -EFAULT;
+		at = kmap_local_page(page);
+		same = !memcmp(at + offset, bytes, n);
+		kunmap_local(at);
+		put_page(page);
+		if (!same)
+			return -EAGAIN;
+		start += n;
+		bytes += n;
+		length -= n;
+	}
+	return 0;
+}
+
+/*
+ * The notifier already knows the region, so what changes after a page was compared
+ * marks it dead.  Comparing maps each page, hence a later change does notify.
+ */
+static int ub_region_compare(struct ub_region *region, const u8 *bytes)
+{
+	struct mm_struct *mm = region->proc->mm;
+	int err = 0;
+	u32 i;
+
+	if (!mmget_not_zero(mm))
+		return -ESRCH;
+	mmap_read_lock(mm);
+	for (i = 0; i < region->nr_sources && !err; i++) {
+		err = ub_compare_range(mm, region->sources[i].start,
+				       region->sources[i].length, bytes);
+		bytes += region->sources[i].length;
+	}
+	mmap_read_unlock(mm);
+	mmput(mm);
+	return err;
+}
+
+/* ---- entries ------------------------------------------------------------- */
+
+static void ub_table_add(struct ub_entry_table *table, struct ub_region *region)
+{
+	u32 i, at;
+
+	for (i = 0; i < region->nr_entries; i++) {
+		const struct ub_entry *entry = &region->entries[i];
+
+		for (at = hash_64(entry->user_ip, 32);; at++) {
+			u32 slot = at & table->mask;
+
+			if (table->slot[slot].region &&
+			    table->slot[slot].user_ip != entry->user_ip)
+				continue;
+			table->slot[slot].user_ip = entry->user_ip;
+			table->slot[slot].code_offset = entry->code_offset;
+			table->slot[slot].region = region;
+			break;
+		}
+	}
+}
+
+/*
+ * Publish the entries of all regions but .without (which dies) and, if it did not
+ * die before, of .with.  Under client->mutex, which makes this the only writer.
+ */
+static int ub_publish(struct ub_proc *proc, struct ub_region *with,
+		      struct ub_region *without)
+{
+	struct ub_entry_table *table, *old;
+	struct ub_region *region;
+	u32 n = 0, size;
+	int err = 0;
+
+	spin_lock(&proc->lock);
+	list_for_each_entry(region, &proc->regions, node)
+		n += region->nr_entries;
+	spin_unlock(&proc->lock);
+	/* Never full: lookups end at an empty slot. */
+	size = roundup_pow_of_two(2 * n + 2);
+	table = kvzalloc(struct_size(table, slot, size), GFP_KERNEL);
+	if (!table)
+		return -ENOMEM;
+	table->mask = size - 1;
+
+	spin_lock(&proc->lock);
+	if (with && READ_ONCE(ub_dead[with->slot]))
+		err = -EAGAIN;
+	if (!err) {
+		if (with)
+			with->listed = true;
+		if (without)
+			without->listed = false;
+		list_for_each_entry(region, &proc->regions, node)
+			if (region->listed && !READ_ONCE(ub_dead[region->slot]))
+				ub_table_add(table, region);
+		old = rcu_dereference_protected(proc->entries,
+						lockdep_is_held(&proc->lock));
+		rcu_assign_pointer(proc->entries, table);
+		if (without)
+			WRITE_ONCE(ub_dead[without->slot], 1);
+	}
+	spin_unlock(&proc->lock);
+	if (err) {
+		kvfree(table);
+		return err;
+	}
+	synchronize_rcu();
+	kvfree(old);
+	return 0;
+}
+
+static struct ub_region *ub_region_find(struct ub_proc *proc, u32 number)
+{
+	struct ub_region *region, *found = NULL;
+
+	spin_lock(&proc->lock);
+	list_for_each_entry(region, &proc->regions, node)
+		if (region->number == number && region->listed)
+			found = region;
+	spin_unlock(&proc->lock);
+	return found;
+}
+
+int ub_region_load(struct ub_proc *proc, struct ub_load *load)
+{
+	struct ub_region *region, *old = NULL;
+	struct ub_draft draft = {};
+	int err;
+
+	if (load->replace) {
+		old = ub_region_find(proc, load->replace);
+		if (!old)
+			return -ENOENT;
+	}
+	region = kzalloc(sizeof(*region), GFP_KERNEL);
+	if (!region)
+		return -ENOMEM;
+	refcount_set(&region->refs, 1);
+	INIT_WORK(&region->free_work, ub_region_free);
+	region->proc = proc;
+
+	err = ub_draft_copy(region, &draft, load);
+	err = err ?: ub_draft_check(region, &draft, load);
+	err = err ?: ub_region_place(region, &draft, load);
+	if (err) {
+		ub_region_free_memory(region);
+		goto out;
+	}
+
+	refcount_inc(&proc->refs);
+	spin_lock(&proc->lock);
+	list_add(&region->node, &proc->regions);
+	spin_unlock(&proc->lock);
+
+	err = ub_region_compare(region, draft.bytes);
+	err = err ?: ub_publish(proc, region, old);
+	if (err) {
+		WRITE_ONCE(ub_dead[region->slot], 1);
+		ub_region_put(region);
+		goto out;
+	}
+	load->region = region->number;
+	trace_ub_region(region->number, true, region->code_length,
+			region->entries[0].user_ip);
+	if (old)
+		ub_region_put(old);
+out:
+	ub_draft_free(&draft);
+	return err;
+}
+
+int ub_region_unload(struct ub_proc *proc, u32 number)
+{
+	struct ub_region *region = ub_region_find(proc, number);
+	int err;
+
+	if (!region)
+		return -ENOENT;
+	err = ub_publish(proc, NULL, region);
+	if (!err) {
+		trace_ub_region(number, false, region->code_length, 0);
+		ub_region_put(region);
+	}
+	return err;
+}
+
+/* For detach: must not fail, so it needs no memory. */
+void ub_region_unload_all(struct ub_proc *proc)
+{
+	struct ub_region *region, *next;
+	struct ub_entry_table *old;
+	LIST_HEAD(doomed);
+
+	spin_lock(&proc->lock);
+	list_for_each_entry(region, &proc->regions, node)
+		WRITE_ONCE(ub_dead[region->slot], 1);
+	old = rcu_dereference_protected(proc->entries,
+					lockdep_is_held(&proc->lock));
+	RCU_INIT_POINTER(proc->entries, NULL);
+	spin_unlock(&proc->lock);
+	synchronize_rcu();
+	kvfree(old);
+
+	spin_lock(&proc->lock);
+	list_for_each_entry_safe(region, next, &proc->regions, node)
+		if (region->listed) {
+			region->listed = false;
+			ub_region_put(region);
+		}
+	spin_unlock(&proc->lock);
+}
+
+/* ---- invalidation -------------------------------------------------------- */
+
+static bool ub_region_overlaps(const struct ub_region *region, u64 start, u64 end)
+{
+	u32 i;
+
+	for (i = 0; i < region->nr_sources; i++)
+		if (region->sources[i].start < end &&
+		    region->sources[i].start + region->sources[i].length > start)
+			return true;
+	return false;
+}
+
+/* The pages in [start, end) are about to change.  From the mmu notifier. */
+void ub_region_invalidate(struct ub_proc *proc, u64 start, u64 end, bool may_sleep)
+{
+	struct ub_region *region;
+	u32 number = 0;
+
+	spin_lock(&proc->lock);
+	list_for_each_entry(region, &proc->regions, node) {
+		if (READ_ONCE(ub_dead[region->slot]) ||
+		    !ub_region_overlaps(region, start, end))
+			continue;
+		WRITE_ONCE(ub_dead[region->slot], 1);
+		number = region->number;
+	}
+	spin_unlock(&proc->lock);
+	if (!number)
+		return;
+
+	if (start || end != ULONG_MAX) {
+		struct ub_event event = {
+			.type = UB_EVENT_DEAD,
+			.region = number,
+			.ip = start,
+		};
+
+		ub_event_send(proc, &event);
+	}
+	trace_ub_region(number, false, 0, start);
+	/*
+	 * Running segments have preemption off.  Where sleeping is not allowed
+	 * the mm is being torn down by the OOM reaper, and its tasks die.
+	 */
+	if (may_sleep)
+		synchronize_rcu();
+}
+
+/* ---- numbers ------------------------------------------------------------- */
+
+int ub_region_counts(struct ub_proc *proc, struct ub_counts *counts)
+{
+	struct ub_region *region = ub_region_find(proc, counts->region);
+	u64 *copy;
+	int err = 0;
+	u32 i;
+
+	if (!region)
+		return -ENOENT;
+	if (counts->flags || counts->reserved || counts->nr_exits != region->nr_exits)
+		return -EINVAL;
+	copy = kvcalloc(region->nr_exits, sizeof(*copy), GFP_KERNEL);
+	if (!copy)
+		return -ENOMEM;
+	for (i = 0; i < region->nr_exits; i++)
+		copy[i] = atomic64_read(&region->counts[i]);
+	counts->dispatched = ub_region_dispatched(region);
+	counts->runs = atomic64_read(&region->runs);
+	if (copy_to_user(u64_to_user_ptr(counts->exits), copy,
+			 array_size(region->nr_exits, sizeof(*copy))))
+		err = -EFAULT;
+	kvfree(copy);
+	return err;
+}
+
+int ub_region_init(void)
+{
+	ub_free_queue = alloc_workqueue("ub_free", 0, 0);
+	return ub_free_queue ? 0 : -ENOMEM;
+}
+
+void ub_region_exit(void)
+{
+	destroy_workqueue(ub_free_queue);
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The way into a translation and out of it.
+ *
+ * Whatever is unusual about a task or its registers is declined: the native
+ * return to user mode that follows is always exact.
+ */
+#include <linux/entry-common.h>
+#include <linux/nospec.h>
+#include <linux/ptrace.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task_stack.h>
+#include <linux/timekeeping.h>
+#include <asm/fsgsbase.h>
+#include <asm/msr.h>
+#include <asm/processor.h>
+#include <asm/segment.h>
+
+#include "internal.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+/* User flags with which translated code would not behave as the original. */
+#define UB_ODD_FLAGS	(X86_EFLAGS_TF | X86_EFLAGS_DF | X86_EFLAGS_IOPL |	\
+			 X86_EFLAGS_NT | X86_EFLAGS_RF | X86_EFLAGS_AC |	\
+			 X86_EFLAGS_ID | X86_EFLAGS_VM | X86_EFLAGS_VIF |	\
+			 X86_EFLAGS_VIP)
+
+/* Room for ub_enter's pushes and what the compiler keeps below them. */
+#define UB_STACK_SLACK	512
+
+static bool ub_task_is_odd(void)
+{
+	struct thread_struct *thread = &current->thread;
+	int i;
+
+	if (READ_ONCE(current_thread_info()->flags) &
+	    (EXIT_TO_USER_MODE_WORK | _TIF_SINGLESTEP | _TIF_BLOCKSTEP))
+		return true;
+	if (READ_ONCE(current_thread_info()->syscall_work))
+		return true;
+	if (current->ptrace)
+		return true;
+	for (i = 0; i < HBP_NUM; i++)
+		if (thread->ptrace_bps[i])
+			return true;
+#ifdef CONFIG_X86_USER_SHADOW_STACK
+	if (thread->features)
+		return true;
+#endif
+	return false;
+}
+
+static bool ub_regs_are_odd(const struct pt_regs *regs)
+{
+	/* Never so after SYSCALL, unless a tracer changed them. */
+	if (regs->cs != __USER_CS || regs->cx != regs->ip ||
+	    regs->r11 != regs->flags)
+		return true;
+	if (regs->flags & UB_ODD_FLAGS)
+		return true;
+	if (regs->sp >= TASK_SIZE_MAX)
+		return true;
+	/* A restart needs the signal code that runs on the way to user mode. */
+	return regs->ax >= (unsigned long)-ERESTART_RESTARTBLOCK &&
+	       regs->ax <= (unsigned long)-ERESTARTSYS;
+}
+
+static u64 ub_fsbase(void)
+{
+	u64 base;
+
+	if (boot_cpu_has(X86_FEATURE_FSGSBASE))
+		return rdfsbase();
+	rdmsrl(MSR_FS_BASE, base);
+	return base;
+}
+
+static u64 ub_arith(u64 flags, u64 raw)
+{
+	return (flags & ~(u64)UB_ARITH_FLAGS) | (raw & UB_ARITH_FLAGS);
+}
+
+/* Make pt_regs the user state at the exit that was taken. */
+static void ub_complete(struct pt_regs *regs, const struct ub_exit *exit,
+			const struct ub_launch *launch)
+{
+	u64 raw = launch->host_flags;
+
+	if (exit->flags & UB_EXITF_SLOT_FLAGS)
+		raw = launch->flags;
+	else if (exit->flags & UB_EXITF_SLOT_SYSFLAGS)
+		raw = launch->sysflags;
+	if (exit->flags & UB_EXITF_R11_SYS)
+		regs->r11 = ub_arith(regs->flags, launch->r11);
+	if (exit->flags & UB_EXITF_CX_SYS)
+		regs->cx = exit->cx;
+	regs->flags = ub_arith(regs->flags, raw);
+	regs->ip = exit->user_ip;
+	/* Else a user rax that looks like a restart code would be taken for one. */
+	if (!(exit->flags & UB_EXITF_DISPATCHED))
+		regs->orig_ax = -1;
+}
+
+static void ub_report_miss(struct ub_proc *proc, struct ub_region *region,
+			   const struct pt_regs *regs, u32 number, u64 target)
+{
+	const struct ub_exit *exit = &region->exits[number];
+	u64 count = atomic64_inc_return(&region->counts[number]);
+	struct ub_event event = {
+		.type = UB_EVENT_MISS,
+		.nr = exit->reason,
+		.region = region->number,
+		.exit = number,
+		.ip = exit->user_ip,
+		.sp = regs->sp,
+	};
+
+	switch (exit->reason) {
+	case UB_EXIT_RET_MISS:
+	case UB_EXIT_CALL_MISS:
+	case UB_EXIT_JUMP_MISS:
+	case UB_EXIT_FRONTIER:
+	case UB_EXIT_SYSCALL:
+		break;
+	default:
+		return;
+	}
+	if (count > ub_tune(UB_TUNE_MISS_EVENTS))
+		return;
+	if (exit->flags & UB_EXITF_TARGET)
+		event.target = target;
+	ub_event_with_stack(proc, &event);
+}
+
+/* Returns false if the region was not entered: regs are as they were. */
+bool ub_run(struct ub_proc *proc, struct ub_region *region, u32 offset,
+	    struct pt_regs *regs)
+{
+	struct ub_launch launch = {
+		.limit = TASK_SIZE_MAX,
+		.fsbase = ub_fsbase(),
+		.sysflags = regs->flags,
+		.budget = ub_tune(UB_TUNE_BUDGET),
+	};
+	const struct ub_exit *exit;
+
+	if (ub_task_is_odd() || ub_regs_are_odd(regs) ||
+	    launch.fsbase >= TASK_SIZE_MAX)
+		return false;
+	/* The frame must lie below everything that is on the stack now. */
+	if (current_stack_pointer < (unsigned long)regs - UB_FRAME_REGS + UB_STACK_SLACK)
+		return false;
+
+	preempt_disable();
+	/* Pairs with the grace period that follows setting it. */
+	if (READ_ONCE(ub_dead[region->slot])) {
+		preempt_enable();
+		return false;
+	}
+	/* The checks above must hold in speculation as well. */
+	barrier_nospec();
+	ub_enter(regs, region->code + offset, &launch);
+	preempt_enable();
+
+	if (unlikely(launch.exit >= region->nr_exits)) {
+		pr_err_once("ub: region %u left by unknown exit %u\n",
+			    region->number, launch.exit);
+		force_sig(SIGKILL);
+		return true;
+	}
+	exit = &region->exits[launch.exit];
+	ub_complete(regs, exit, &launch);
+
+	if (!READ_ONCE(proc->first_run_ns))
+		WRITE_ONCE(proc->first_run_ns, ktime_get_ns());
+	atomic64_inc(&region->runs);
+	atomic64_inc(&proc->exits[exit->reason]);
+	ub_report_miss(proc, region, regs, launch.exit, launch.target);
+	trace_ub_exit(region->number, launch.exit, exit->reason, exit->user_ip);
+	return true;
+}

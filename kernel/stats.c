@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Numbers: of one attachment by ioctl, of the module in debugfs. */
+#include <linux/debugfs.h>
+#include <linux/seq_file.h>
+
+#include "internal.h"
+
+static struct dentry *ub_dir;
+
+void ub_stats_get(struct ub_proc *proc, struct ub_stats *stats)
+{
+	struct ub_region *region;
+	int cpu, i;
+
+	for_each_possible_cpu(cpu) {
+		stats->native += READ_ONCE(per_cpu_ptr(proc->cpu, cpu)->native);
+		stats->declined += READ_ONCE(per_cpu_ptr(proc->cpu, cpu)->declined);
+	}
+	for (i = 0; i < UB_EXIT_REASONS; i++)
+		stats->exits[i] = atomic64_read(&proc->exits[i]);
+	stats->attach_ns = proc->attach_ns;
+	stats->first_run_ns = READ_ONCE(proc->first_run_ns);
+
+	spin_lock(&proc->lock);
+	stats->dispatched = proc->old_dispatched;
+	stats->runs = proc->old_runs;
+	list_for_each_entry(region, &proc->regions, node) {
+		stats->dispatched += ub_region_dispatched(region);
+		stats->runs += atomic64_read(&region->runs);
+		if (region->listed && !READ_ONCE(ub_dead[region->slot])) {
+			stats->regions++;
+			stats->code_bytes += region->code_length;
+		}
+	}
+	if (proc->client)
+		stats->events_lost = READ_ONCE(proc->client->lost);
+	spin_unlock(&proc->lock);
+}
+
+static int ub_stats_show(struct seq_file *m, void *unused)
+{
+	struct ub_region *region = NULL;
+
+	seq_printf(m, "attached %d\n", atomic_read(&ub_attached));
+	mutex_lock(&ub_region_mutex);
+	seq_printf(m, "arena_used %zu\narena_size %lu\n", ub_arena_used(),
+		   UB_ARENA_SIZE);
+	while ((region = ub_region_next_live(region)))
+		seq_printf(m, "region %u bytes %u entries %u faults %u refs %u dead %u runs %lld dispatched %llu\n",
+			   region->number, region->code_length,
+			   region->nr_entries, region->nr_faults,
+			   refcount_read(&region->refs), ub_dead[region->slot],
+			   atomic64_read(&region->runs),
+			   ub_region_dispatched(region));
+	mutex_unlock(&ub_region_mutex);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(ub_stats);
+
+void ub_stats_init(void)
+{
+	ub_dir = debugfs_create_dir("ub", NULL);
+	debugfs_create_file("stats", 0400, ub_dir, NULL, &ub_stats_fops);
+}
+
+void ub_stats_exit(void)
+{
+	debugfs_remove(ub_dir);
+}
