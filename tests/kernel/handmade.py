@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run in the lab: a translation written by hand, against the module alone.
+
+Shows that hook, entry, dispatch, exit and the precise state hold without the
+translator. Prints one line with what the program said and the counters.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from ubypass.abi import Abi, Dispatch, Entry, Exit, ExitFlag, ExitReason, Source
+from ubypass.abi import FRAME_SYSFLAGS, REGS_OFFSET, FRAME_REGS, Translation
+from ubypass.device.client import Device
+
+
+def assemble(text: str) -> tuple[bytes, dict[str, int]]:
+    """Code bytes and label offsets of Intel-syntax assembly."""
+    with tempfile.TemporaryDirectory() as folder:
+        o, b = Path(folder, "a.o"), Path(folder, "a.bin")
+        source = ".intel_syntax noprefix\n" + text
+        subprocess.run(["as", "-o", o, "-"], input=source.encode(), check=True)
+        subprocess.run(["objcopy", "-O", "binary", "-j", ".text", o, b], check=True)
+        names = subprocess.run(["nm", o], capture_output=True, text=True, check=True)
+        labels = {}
+        for line in names.stdout.splitlines():
+            value, _, name = line.split()
+            labels[name] = int(value, 16)
+        return b.read_bytes(), labels
+
+
+def slot(register: str) -> int:
+    return FRAME_REGS + REGS_OFFSET[register]
+
+
+def translation(resume: int, code: bytes, abi: Abi) -> Translation:
+    """The loop of loop.c; ``code`` is what stands from ``resume`` to its end."""
+    text = f"""
+entry:  mov rax, [rsp+{slot("rax")}]
+        mov rbx, [rsp+{slot("rbx")}]
+        mov rbp, [rsp+{slot("rbp")}]
+again:  add rbp, rax
+        dec rbx
+        jz  done
+        mov eax, 110
+        pushfq
+        pop [rsp+{FRAME_SYSFLAGS}]
+site:   .fill {abi.dispatch_size}, 1, 0xcc
+        jmp again
+done:   mov dword ptr [rsp], 0
+        jmp tail
+pre:    mov dword ptr [rsp], 1
+        jmp tail
+post:   mov dword ptr [rsp], 2
+tail:   mov [rsp+{slot("rax")}], rax
+        mov [rsp+{slot("rbx")}], rbx
+        mov [rsp+{slot("rbp")}], rbp
+        .byte 0xe9
+leave:  .long 0
+"""
+    binary, at = assemble(text)
+    system = ExitFlag.CX_SYS | ExitFlag.R11_SYS
+    flags = ExitFlag.SLOT_SYSFLAGS | system
+    return Translation(
+        code=binary,
+        entries=(Entry(resume, at["entry"]),),
+        exits=(
+            Exit(resume + len(code), ExitReason.FRONTIER, system, resume),
+            Exit(resume - 2, ExitReason.WORK, flags, resume),
+            Exit(
+                resume,
+                ExitReason.DISPATCHED,
+                flags | ExitFlag.DISPATCHED,
+                resume,
+            ),
+        ),
+        faults=(),
+        dispatches=(Dispatch(at["site"], 110, at["pre"], at["post"]),),
+        jumps=(at["leave"],),
+        sources=(Source(resume, code),),
+        constants=len(binary),
+    )
+
+
+def main(program: str, count: str) -> int:
+    with Device() as device:
+        child = subprocess.Popen(
+            [program, count], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert child.stdout and child.stdin
+        resume = int(child.stdout.readline(), 16)
+        with open(f"/proc/{child.pid}/mem", "rb") as memory:
+            memory.seek(resume)
+            code = memory.read(8)
+        assert code[:3] == bytes.fromhex("4801c5"), code.hex()
+        proc = device.attach(child.pid)
+        region = device.load(proc, translation(resume, code, device.info()))
+        start = time.monotonic()
+        child.stdin.write("\n")
+        child.stdin.flush()
+        said = child.stdout.read().strip()
+        status = child.wait()
+        stats = device.stats(proc)
+        print(
+            f"status {status}; {said}; dispatched {stats.dispatched} "
+            f"native {stats.native} runs {stats.runs} declined {stats.declined} "
+            f"region {region} seconds {time.monotonic() - start:.2f}"
+        )
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2]))
