@@ -313,13 +313,12 @@ static int ub_compare_range(struct mm_struct *mm, u64 start, u64 length,
 		u64 n = min_t(u64, length, PAGE_SIZE - offset);
 		struct vm_area_struct *vma = find_vma(mm, start);
 		struct page *page;
-		int locked = 1;
 		bool same;
 		u8 *at;
 
 		if (!vma || vma->vm_start > start || !ub_vma_qualifies(vma))
 			return -EFAULT;
-		if (get_user_pages_remote(mm, start, 1, 0, &page, NULL, &locked) != 1)
+		if (get_user_pages_remote(mm, start, 1, 0, &page, NULL, NULL) != 1)
 			return -EFAULT;
 		at = kmap_local_page(page);
 		same = !memcmp(at + offset, bytes, n);

@@ -104,8 +104,10 @@ static void ub_complete(struct pt_regs *regs, const struct ub_exit *exit,
 		regs->orig_ax = -1;
 }
 
-static void ub_report_miss(struct ub_proc *proc, struct ub_region *region,
-			   const struct pt_regs *regs, u32 number, u64 target)
+/* Not inlined: the event would take the room that the frame below needs. */
+static noinline_for_stack void
+ub_report_miss(struct ub_proc *proc, struct ub_region *region,
+	       const struct pt_regs *regs, u32 number, u64 target)
 {
 	const struct ub_exit *exit = &region->exits[number];
 	u64 count = atomic64_inc_return(&region->counts[number]);
