@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What one run is told: the files under ``/job`` that ``init.sh`` reads.
+
+Decides which directories the guest may write to and which of the host's environment
+it gets. This file must not know how the machine is started.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from ubypass.lab.kernels import Kernel
+
+__all__ = [
+    "LOG_MARK",
+    "command_environment",
+    "job_files",
+    "project_dir",
+    "writable_dirs",
+]
+
+# Written to the guest's kernel log when the command starts.
+LOG_MARK = "ubypass-lab: the command starts"
+
+# Info and worse go to the console once the command runs: if the machine hangs or
+# dies, the console is all there is. During the boot it would only take time.
+_COMMAND_LOGLEVEL = 7
+
+# The guest mounts its own file systems there, or must not be able to change them.
+_NEVER_SHARED = ("/", "/tmp", "/run", "/dev", "/proc", "/sys", "/usr", "/etc", "/var")
+
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PASSED = ("LANG", "LANGUAGE", "TERM", "VIRTUAL_ENV", "COLUMNS")
+_PASSED_PREFIXES = ("LC_", "UBYPASS_")
+
+
+def project_dir() -> Path | None:
+    """The checkout this package runs from, None if it was installed otherwise."""
+    root = Path(__file__).resolve().parents[3]
+    return root if (root / "pyproject.toml").is_file() else None
+
+
+def writable_dirs(cwd: Path, more: Iterable[Path] = ()) -> list[Path]:
+    """Host directories the guest may change: the project, ``cwd`` and ``more``.
+
+    Resolved, without those inside another and without system directories.
+    """
+    project = project_dir()
+    wanted = [cwd, *more] if project is None else [project, cwd, *more]
+    result: list[Path] = []
+    for path in sorted({each.resolve() for each in wanted}):
+        shared = any(path.is_relative_to(parent) for parent in result)
+        if not shared and str(path) not in _NEVER_SHARED and path.is_dir():
+            result.append(path)
+    return result
+
+
+def command_environment(
+    host: Mapping[str, str], more: Mapping[str, str]
+) -> dict[str, str]:
+    """Variables for the command: a chosen part of ``host``'s, then ``more``."""
+    result = {
+        name: value
+        for name, value in host.items()
+        if name in _PASSED or name.startswith(_PASSED_PREFIXES)
+    }
+    interpreter = Path(sys.executable)
+    first = [interpreter.parent, interpreter.resolve().parent]
+    project = project_dir()
+    if project is not None and (project / ".venv" / "bin").is_dir():
+        first.insert(0, project / ".venv" / "bin")
+    places = [*map(str, first), *host.get("PATH", "").split(":")]
+    places += _SYSTEM_PATH.split(":")
+    result["PATH"] = ":".join(dict.fromkeys(place for place in places if place))
+    result["HOME"] = host.get("HOME", "/root")
+    result["USER"] = result["LOGNAME"] = "root"
+    result["UBYPASS_LAB"] = "1"
+    result.update(more)
+    return result
+
+
+def job_files(
+    kernel: Kernel,
+    modules: Sequence[str],
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    shares: Sequence[Path],
+    environment: Mapping[str, str],
+    shell_size: tuple[int, int] | None = None,
+    stdin: bool = False,
+    disk: bool = False,
+) -> list[tuple[str, bytes]]:
+    """Names and contents of the files that describe one run to ``init.sh``.
+
+    ``shell_size`` (columns, rows) asks for an interactive terminal; otherwise the
+    command's streams go through the ports, ``stdin`` only if true.
+    """
+    columns, rows = shell_size or (80, 24)
+    variables = {
+        "RELEASE": kernel.release,
+        "MODULES": " ".join(modules),
+        "MODULE_DIR": str(kernel.modules.resolve()),
+        "LOG_MARK": LOG_MARK,
+        "COMMAND_LOGLEVEL": str(_COMMAND_LOGLEVEL),
+        "MODE": "command" if shell_size is None else "shell",
+        "COLS": str(columns),
+        "ROWS": str(rows),
+        "STDIN": "1" if stdin else "",
+        "DISK": "1" if disk else "",
+    }
+    env = "".join(f"{name}={shlex.quote(text)}\n" for name, text in variables.items())
+    assigned = [f"{name}={text}" for name, text in sorted(environment.items())]
+    words = ["/run/ubypass/busybox", "env", "-i", *assigned, *command]
+    script = f"cd {shlex.quote(str(cwd))} || exit 126\nexec {shlex.join(words)}\n"
+    return [
+        ("job/env", os.fsencode(env)),
+        ("job/shares", b"".join(os.fsencode(path) + b"\n" for path in shares)),
+        ("job/command.sh", os.fsencode(script)),
+    ]

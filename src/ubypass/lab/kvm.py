@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Decides between KVM and QEMU's own emulation (TCG).
+
+/dev/kvm may be there and yet unable to boot a stock kernel (nested virtualization that
+lacks features), so only a boot that worked counts. The answer is kept in the cache for
+as long as the host's kernel and QEMU stay the same.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from ubypass.errors import UbError
+from ubypass.lab.kernels import cache_dir
+from ubypass.lab.qemu import find_qemu
+
+__all__ = ["accelerator"]
+
+_DEVICE = Path("/dev/kvm")
+
+
+def accelerator(boots: Callable[[str], bool], *, icount: bool = False) -> str:
+    """``"kvm"`` or ``"tcg"``.
+
+    ``boots("kvm")`` starts a small machine and tells whether it came up; it is called
+    at most once per host kernel and QEMU version. $UBYPASS_ACCEL overrides the answer;
+    instruction counting exists in TCG only. Raises UbError for an unknown override.
+    """
+    if icount:
+        return "tcg"
+    override = os.environ.get("UBYPASS_ACCEL", "")
+    if override in ("kvm", "tcg"):
+        return override
+    if override:
+        raise UbError(
+            f"UBYPASS_ACCEL is '{override}'", "it must be kvm or tcg, or not be set"
+        )
+    if not os.access(_DEVICE, os.R_OK | os.W_OK):
+        return "tcg"
+    key = _key()
+    known = _load()
+    if key not in known:
+        known[key] = boots("kvm")
+        _store(known)
+    return "kvm" if known[key] else "tcg"
+
+
+def _key() -> str:
+    version = subprocess.run(
+        [find_qemu(), "--version"], capture_output=True, text=True, errors="replace"
+    )
+    first = version.stdout.partition("\n")[0]
+    return f"{platform.release()} {platform.version()}; {first}"
+
+
+def _path() -> Path:
+    return cache_dir() / "kvm.json"
+
+
+def _load() -> dict[str, bool]:
+    try:
+        data = json.loads(_path().read_text())
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(data, dict):
+        return {}
+    return {str(key): value is True for key, value in data.items()}
+
+
+def _store(known: dict[str, bool]) -> None:
+    path = _path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Replaced in one step: another run may be reading it.
+    partial = path.with_suffix(f".{os.getpid()}")
+    partial.write_text(json.dumps(known, indent=1))
+    partial.replace(path)

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Starts QEMU with the lab's devices and makes sure that it ends.
+
+Streams between host and guest are socket pairs whose far ends QEMU inherits, so
+nothing has a name in the host's file system. This file must not know what runs in the
+guest.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ubypass.errors import UbError
+
+__all__ = ["PORTS", "Machine", "MachineSpec", "arguments", "find_qemu", "started"]
+
+# Streams by name: guest's port, "console" is the kernel's serial line.
+PORTS = ("ub.ctl", "ub.out", "ub.err", "ub.in")
+
+_PR_SET_PDEATHSIG = 1
+
+# Each is here for speed of boot or to end at once on a panic. No parameter changes
+# what is measured: mitigations and address randomization stay at their defaults.
+_KERNEL_PARAMETERS = (
+    *("console=ttyS0", "loglevel=4", "panic=-1", "log_buf_len=4M"),
+    *("random.trust_cpu=on", "tsc=reliable", "no_timer_check"),
+    *("8250.nr_uarts=1", "i8042.noaux", "i8042.nokbd", "cryptomgr.notests"),
+)
+
+
+@dataclass(frozen=True)
+class MachineSpec:
+    """A machine to start. ``shares`` are (tag, host directory, read-only) triples."""
+
+    image: Path
+    initramfs: Path
+    accel: str
+    cpus: int
+    memory: str
+    shares: tuple[tuple[str, Path, bool], ...] = ()
+    append: tuple[str, ...] = ()
+    icount: bool = False
+    disk: Path | None = None
+    terminal: bool = False
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A running QEMU: its process and the host's ends of the guest's streams."""
+
+    process: subprocess.Popen[bytes]
+    streams: dict[str, socket.socket]
+    errors: Path
+
+    def error_text(self) -> str:
+        """What QEMU itself said, for when it ended by itself."""
+        return self.errors.read_text(errors="replace").strip()
+
+
+def find_qemu() -> str:
+    """The QEMU program. Raises UbError if it is not installed."""
+    found = shutil.which("qemu-system-x86_64")
+    if found is None:
+        raise UbError(
+            "the lab needs QEMU: qemu-system-x86_64 not found",
+            "apt install qemu-system-x86",
+        )
+    return found
+
+
+def arguments(spec: MachineSpec, descriptors: dict[str, int]) -> list[str]:
+    """QEMU's arguments; ``descriptors`` maps each stream to an inherited socket."""
+    result = ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
+    result += ["-machine", "q35,hpet=off,smbus=off,sata=off,i8042=off"]
+    result += ["-cpu", "max", "-smp", str(spec.cpus), "-m", spec.memory]
+    if spec.icount:
+        result += ["-accel", "tcg,thread=single"]
+        result += ["-icount", "shift=0,sleep=off"]
+    else:
+        result += ["-accel", spec.accel]
+    result += ["-kernel", str(spec.image), "-initrd", str(spec.initramfs)]
+    result += ["-append", " ".join((*_KERNEL_PARAMETERS, *spec.append))]
+    for name, descriptor in descriptors.items():
+        result += ["-chardev", f"socket,id={name},fd={descriptor}"]
+    result += ["-serial", "chardev:console"]
+    # One device with few ports: each port costs the guest two queues.
+    result += ["-device", f"virtio-serial-pci,max_ports={len(PORTS) + 1}"]
+    for name in PORTS:
+        result += ["-device", f"virtserialport,chardev={name},name={name}"]
+    if spec.terminal:
+        result += ["-chardev", "stdio,id=terminal,signal=off"]
+        result += ["-device", "virtconsole,nr=0,chardev=terminal"]
+    for tag, path, read_only in spec.shares:
+        # remap: the host's directories may span several devices, whose inode numbers
+        # the guest would otherwise take for the same file.
+        text = f"local,id={tag},path={_escaped(path)},security_model=none"
+        text += ",multidevs=remap" + (",readonly=on" if read_only else "")
+        result += ["-fsdev", text]
+        result += ["-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
+    if spec.disk is not None:
+        result += [
+            *("-drive", f"id=disk,if=none,format=raw,file={_escaped(spec.disk)}"),
+            *("-device", "virtio-blk-pci,drive=disk"),
+        ]
+    return result
+
+
+@contextmanager
+def started(spec: MachineSpec) -> Iterator[Machine]:
+    """A machine that runs inside the ``with`` block and is killed at its end."""
+    program = find_qemu()
+    with ExitStack() as stack:
+        near: dict[str, socket.socket] = {}
+        far: dict[str, socket.socket] = {}
+        for name in ("console", *PORTS):
+            near[name], far[name] = socket.socketpair()
+            stack.enter_context(near[name])
+        errors = stack.enter_context(tempfile.NamedTemporaryFile(prefix="ubypass-"))
+        descriptors = {name: each.fileno() for name, each in far.items()}
+        process = subprocess.Popen(
+            [program, *arguments(spec, descriptors)],
+            stdin=None if spec.terminal else subprocess.DEVNULL,
+            stdout=None if spec.terminal else subprocess.DEVNULL,
+            stderr=errors,
+            pass_fds=list(descriptors.values()),
+            preexec_fn=_die_with_parent,
+        )
+        try:
+            for each in far.values():
+                each.close()
+            yield Machine(process, near, Path(errors.name))
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _escaped(path: Path) -> str:
+    # QEMU reads "a,,b" as a file name with one comma.
+    return str(path).replace(",", ",,")
+
+
+# Loaded here, not in the child: after a fork only calls that take no lock are safe.
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _die_with_parent() -> None:
+    # Even if this process is killed outright, the machine must not live on.
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs one command, or a shell, in a fresh guest and reports how it went.
+
+The lab's front: puts kernel, initial file system, job and machine together. Callers
+need only this and `ubypass.lab.options`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+import termios
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ubypass.errors import UbError
+from ubypass.lab import initramfs, job, kernels, kvm, streams
+from ubypass.lab.logcheck import log_problems
+from ubypass.lab.options import (
+    STATUS_LOG_PROBLEM,
+    STATUS_TIMEOUT,
+    LabOptions,
+    LabResult,
+)
+from ubypass.lab.qemu import MachineSpec, started
+
+__all__ = ["capture", "run", "shell"]
+
+Report = Callable[[str], None]
+
+_PROBE_TIMEOUT = 20.0
+_CONSOLE_TAIL = 15
+_SIZE = re.compile(r"(\d+)([KMGT]?)i?B?", re.IGNORECASE)
+
+
+def run(
+    command: Sequence[str],
+    options: LabOptions | None = None,
+    *,
+    report: Report | None = None,
+    stdin: int | None = None,
+) -> LabResult:
+    """Run ``command`` as root in a guest, in this directory, passing its output on.
+
+    ``stdin``: a file descriptor to pass on, None for empty input. ``report`` is told in
+    a short phrase what is going on until the command starts, and then "". The
+    kernel's log is saved to ``build/lab/last-dmesg.txt`` of the project (or to the
+    cache). Raises UbError if the machine does not come up or time runs out.
+    """
+    return _run(command, options, report, stdin, _writer(1), _writer(2))
+
+
+def capture(
+    command: Sequence[str],
+    options: LabOptions | None = None,
+    *,
+    report: Report | None = None,
+    stdin: int | None = None,
+) -> LabResult:
+    """Like `run`, but the command's output is in the result."""
+    out, err = bytearray(), bytearray()
+    result = _run(command, options, report, stdin, out.extend, err.extend)
+    return replace(result, stdout=bytes(out), stderr=bytes(err))
+
+
+def shell(options: LabOptions | None = None, *, report: Report | None = None) -> int:
+    """Give the caller's terminal to a root shell in a guest; return its exit status."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UbError(
+            "a lab shell needs a terminal", "to run one command: ub lab run -- COMMAND"
+        )
+    size = shutil.get_terminal_size()
+    program = "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh"
+    options = options or LabOptions()
+    saved = termios.tcgetattr(0)
+    try:
+        result = _run(
+            [program, "-i"],
+            replace(options, timeout=float("inf")),
+            report,
+            None,
+            _writer(1),
+            _writer(2),
+            shell_size=(size.columns, size.lines),
+        )
+    finally:
+        # QEMU put the terminal into raw mode and may have been killed.
+        termios.tcsetattr(0, termios.TCSADRAIN, saved)
+    return result.exit_status
+
+
+def _run(
+    command: Sequence[str],
+    options: LabOptions | None,
+    report: Report | None,
+    stdin: int | None,
+    stdout: streams.Sink,
+    stderr: streams.Sink,
+    shell_size: tuple[int, int] | None = None,
+) -> LabResult:
+    options = options or LabOptions()
+    tell = report or (lambda _: None)
+    if not command:
+        raise UbError("no command to run in the lab", "ub lab run -- COMMAND [ARG]...")
+    kernel = kernels.fetch_kernel(options.kernel, tell)
+
+    def boots(accel: str) -> bool:
+        tell("checking once whether KVM works here")
+        return _boots(kernel, accel)
+
+    accel = kvm.accelerator(boots, icount=options.icount)
+    tell(f"booting {kernel.release} ({'icount' if options.icount else accel})")
+    return _boot(
+        kernel, accel, command, options, tell, stdin, stdout, stderr, shell_size
+    )
+
+
+def _boots(kernel: kernels.Kernel, accel: str) -> bool:
+    """Whether a machine comes up at all with this accelerator."""
+
+    def ignore(_: object) -> None:
+        pass
+
+    options = LabOptions(
+        cpus=1, boot_timeout=_PROBE_TIMEOUT, timeout=_PROBE_TIMEOUT, log_check=False
+    )
+    try:
+        result = _boot(
+            kernel, accel, ["true"], options, ignore, None, ignore, ignore, None
+        )
+    except UbError:
+        return False
+    return result.status == 0
+
+
+def _boot(
+    kernel: kernels.Kernel,
+    accel: str,
+    command: Sequence[str],
+    options: LabOptions,
+    tell: Report,
+    stdin: int | None,
+    stdout: streams.Sink,
+    stderr: streams.Sink,
+    shell_size: tuple[int, int] | None,
+) -> LabResult:
+    cwd = Path.cwd()
+    base, modules = initramfs.base_image(kernel)
+    writable = job.writable_dirs(cwd, options.share)
+    files = job.job_files(
+        kernel,
+        modules,
+        command,
+        cwd=cwd,
+        shares=writable,
+        environment=job.command_environment(os.environ, options.environment),
+        shell_size=shell_size,
+        stdin=stdin is not None,
+        disk=options.disk is not None,
+    )
+    with tempfile.TemporaryDirectory(prefix="ubypass-lab-") as work:
+        image = Path(work) / "initramfs"
+        # The kernel unpacks archives that follow each other one over the other.
+        image.write_bytes(base.read_bytes() + initramfs.archive(files))
+        shares = [("ub_root", Path("/"), True)]
+        shares += [(f"ub_share{n}", path, False) for n, path in enumerate(writable)]
+        spec = MachineSpec(
+            image=kernel.image,
+            initramfs=image,
+            accel=accel,
+            cpus=options.cpu_count,
+            memory=options.memory,
+            shares=tuple(shares),
+            append=options.append,
+            icount=options.icount,
+            disk=_disk(options.disk, Path(work)),
+            terminal=shell_size is not None,
+        )
+        with started(spec) as machine:
+            begun = time.monotonic()
+            heard = streams.follow(
+                machine,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                started=lambda: tell(""),
+                boot_timeout=options.boot_timeout,
+                timeout=options.timeout,
+            )
+            qemu_error = machine.error_text()
+    boot_seconds = (heard.started_at or begun) - begun
+    return _judge(heard, options, qemu_error, boot_seconds, cwd)
+
+
+def _judge(
+    heard: streams.Transcript,
+    options: LabOptions,
+    qemu_error: str,
+    boot_seconds: float,
+    cwd: Path,
+) -> LabResult:
+    """Turn what was heard into a result. Raises UbError if there is none."""
+    console = heard.console.decode(errors="replace").replace("\r\n", "\n")
+    log = heard.log.decode(errors="replace")
+    saved = _save_log(log if heard.complete else console, cwd)
+    tail = "\n".join(f"  {line}" for line in console.splitlines()[-_CONSOLE_TAIL:])
+    end = f"; the guest's last words:\n{tail}" if tail.strip() else ""
+    if heard.started_at is None:
+        if heard.failure:
+            raise UbError(f"the guest could not start: {heard.failure}{end}")
+        if heard.expired:
+            raise UbError(
+                f"the guest did not start within {options.boot_timeout:g} s{end}",
+                "a busy machine may need a larger --boot-timeout",
+            )
+        why = f": {qemu_error}" if qemu_error else end
+        raise UbError(f"the machine ended before it started the command{why}")
+    text = log if heard.complete else console
+    problems = log_problems(text, job.LOG_MARK) if options.log_check else ()
+    if heard.status is None:
+        if heard.expired and not problems:
+            raise UbError(
+                f"the command did not end within {options.timeout:g} s",
+                f"--timeout gives it more; the kernel's log is in {saved}",
+                STATUS_TIMEOUT,
+            )
+        what = "time ran out" if heard.expired else "the machine died"
+        problems = (*problems, f"{what} before the command ended{end}")
+    status = STATUS_LOG_PROBLEM if heard.status is None else heard.status
+    return LabResult(status, b"", b"", problems, text, boot_seconds)
+
+
+def _save_log(text: str, cwd: Path) -> Path:
+    """Keep the log where people look first and can write; return the place."""
+    project = job.project_dir()
+    places = [] if project is None else [project / "build" / "lab"]
+    if (cwd / "pyproject.toml").is_file():
+        places.append(cwd / "build" / "lab")
+    places.append(kernels.cache_dir() / "lab")
+    for place in places:
+        path = place / "last-dmesg.txt"
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        except OSError:
+            continue
+        return path
+    return Path(os.devnull)
+
+
+def _disk(wanted: str | None, work: Path) -> Path | None:
+    """The disk's file: an existing one, or an empty one of the size asked for."""
+    if wanted is None:
+        return None
+    if Path(wanted).exists():
+        return Path(wanted).resolve()
+    match = _SIZE.fullmatch(wanted)
+    if match is None:
+        raise UbError(
+            f"no disk '{wanted}': neither a file nor a size",
+            "give a file that exists or a size such as 512M",
+        )
+    path = work / "disk"
+    with path.open("wb") as file:
+        unit = "KMGT".find(match.group(2).upper()) + 1 if match.group(2) else 0
+        file.truncate(int(match.group(1)) << (10 * unit))
+    return path
+
+
+def _writer(descriptor: int) -> streams.Sink:
+    def write(data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+
+    return write
+

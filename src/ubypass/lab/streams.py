@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Moves bytes between a running machine and the caller, and follows its progress.
+
+Knows the lines of the control port (see ``init.sh``), not how they come about.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ubypass.lab.qemu import Machine
+
+__all__ = ["Sink", "Transcript", "follow"]
+
+Sink = Callable[[bytes], None]
+
+_CHUNK = 1 << 16
+
+
+@dataclass
+class Transcript:
+    """All that was heard from a machine.
+
+    ``started_at``: time.monotonic() when the command started, None before.
+    ``failure``: why the guest could not start the command. ``log`` is complete only
+    if ``complete``. ``expired``: "boot" or "command" when a time limit ended it.
+    """
+
+    console: bytearray = field(default_factory=bytearray)
+    control: bytearray = field(default_factory=bytearray)
+    log: bytearray = field(default_factory=bytearray)
+    started_at: float | None = None
+    status: int | None = None
+    failure: str = ""
+    complete: bool = False
+    expired: str = ""
+    _in_log: bool = False
+
+    def hear(self, data: bytes) -> None:
+        """Take in bytes from the control port."""
+        self.control += data
+        while not self._in_log:
+            line, newline, rest = self.control.partition(b"\n")
+            if not newline:
+                return
+            self.control = rest
+            word, _, text = line.decode(errors="replace").partition(" ")
+            if word == "start":
+                self.started_at = time.monotonic()
+            elif word == "status":
+                self.status = int(text)
+            elif word == "failed":
+                self.failure = text
+            elif word == "log":
+                self._in_log = True
+        self.log, self.control = self.log + self.control, bytearray()
+        # dmesg's lines begin with "<level>", so this cannot be one of them.
+        if self.log.endswith(b"\nend\n") or self.log == b"end\n":
+            del self.log[-4:]
+            self.complete = True
+
+
+def follow(
+    machine: Machine,
+    *,
+    stdin: int | None,
+    stdout: Sink,
+    stderr: Sink,
+    started: Callable[[], None],
+    boot_timeout: float,
+    timeout: float,
+) -> Transcript:
+    """Serve the machine's streams until it is done, dead, or out of time (seconds).
+
+    ``stdin`` is a file descriptor to pass on, or None. ``started`` is called when the
+    guest starts the command.
+    """
+    heard = Transcript()
+    streams = machine.streams
+    deadline = time.monotonic() + boot_timeout
+    running = False
+    sinks: dict[str, Sink] = {
+        "console": heard.console.extend,
+        "ub.ctl": heard.hear,
+        "ub.out": stdout,
+        "ub.err": stderr,
+    }
+    with selectors.DefaultSelector() as selector:
+        for name, sink in sinks.items():
+            selector.register(streams[name], selectors.EVENT_READ, sink)
+        feeder = _Feeder(selector, stdin, streams["ub.in"])
+        while not (heard.complete or heard.failure):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                heard.expired = "command" if running else "boot"
+                break
+            gone = False
+            for key, events in selector.select(left):
+                if key.data is feeder:
+                    feeder.serve(events)
+                    continue
+                assert isinstance(key.fileobj, socket.socket)
+                data = _receive(key.fileobj)
+                if data:
+                    key.data(data)
+                else:
+                    gone = True
+            if heard.started_at is not None and not running:
+                running = True
+                deadline = heard.started_at + timeout
+                started()
+            if gone and machine.process.poll() is not None:
+                break
+        _drain(selector, sinks, streams)
+    return heard
+
+
+def _receive(stream: socket.socket) -> bytes:
+    try:
+        return stream.recv(_CHUNK)
+    except ConnectionError:
+        return b""
+
+
+def _drain(
+    selector: selectors.BaseSelector,
+    sinks: dict[str, Sink],
+    streams: dict[str, socket.socket],
+) -> None:
+    """Pass on what already arrived: the loop ends on the first sign of the end."""
+    for name, sink in sinks.items():
+        streams[name].setblocking(False)
+        while True:
+            try:
+                data = _receive(streams[name])
+            except BlockingIOError:
+                break
+            if not data:
+                break
+            sink(data)
+
+
+class _Feeder:
+    """Carries a file descriptor's bytes to the guest without ever blocking.
+
+    One chunk is held at a time: more is read only once it is gone, so a slow guest
+    slows the source down as a pipe would.
+    """
+
+    def __init__(
+        self, selector: selectors.BaseSelector, source: int | None, to: socket.socket
+    ) -> None:
+        self._selector = selector
+        self._to = to
+        self._pending = b""
+        self._source = source
+        self._pollable = True
+        to.setblocking(False)
+        if source is None:
+            to.shutdown(socket.SHUT_WR)
+            return
+        try:
+            selector.register(source, selectors.EVENT_READ, self)
+        except PermissionError:
+            # epoll refuses regular files, which are always ready anyway.
+            self._pollable = False
+            self._read()
+
+    def serve(self, events: int) -> None:
+        """Called by the loop when the source or the guest's end is ready."""
+        if events & selectors.EVENT_WRITE:
+            self._write()
+        else:
+            self._read()
+
+    def _read(self) -> None:
+        assert self._source is not None
+        if self._pollable:
+            self._selector.unregister(self._source)
+        self._pending = os.read(self._source, _CHUNK)
+        if self._pending:
+            self._selector.register(self._to, selectors.EVENT_WRITE, self)
+        else:
+            self._to.shutdown(socket.SHUT_WR)
+
+    def _write(self) -> None:
+        assert self._source is not None
+        try:
+            sent = self._to.send(self._pending)
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            self._selector.unregister(self._to)
+            return
+        self._pending = self._pending[sent:]
+        if self._pending:
+            return
+        self._selector.unregister(self._to)
+        if self._pollable:
+            self._selector.register(self._source, selectors.EVENT_READ, self)
+        else:
+            self._read()
