@@ -68,6 +68,28 @@ static bool ub_is_fentry(unsigned long address)
 	return !memcmp(at, nop, sizeof(nop)) || *at == 0xe8;
 }
 
+/*
+ * The filter is set once: ftrace_free_filter() leaves a dangling hash behind, so an
+ * ftrace_ops whose filter was freed must not be used again.
+ */
+static int ub_hook_filter(void)
+{
+	unsigned long *ips;
+	unsigned int i;
+	int err;
+
+	ips = kcalloc(ARRAY_SIZE(ub_handlers), sizeof(*ips), GFP_KERNEL);
+	if (!ips)
+		return -ENOMEM;
+	for (i = 0; i < ARRAY_SIZE(ub_handlers); i++)
+		ips[i] = ub_handlers[i].fentry;
+	err = ftrace_set_filter_ips(&ub_ops, ips, ARRAY_SIZE(ub_handlers), 0, 1);
+	kfree(ips);
+	if (err)
+		pr_err("ub: ftrace refuses the system-call handlers (%d)\n", err);
+	return err;
+}
+
 int ub_hook_init(void)
 {
 	static const u8 endbr[] = { 0xf3, 0x0f, 0x1e, 0xfa };
@@ -90,7 +112,7 @@ int ub_hook_init(void)
 		h->fentry = address;
 		ub_by_nr[h->nr] = h;
 	}
-	return 0;
+	return ub_hook_filter();
 }
 
 /* The handler past its ftrace prologue, or 0 if nr is not allowed. */
@@ -108,27 +130,11 @@ u8 ub_hook_args(u32 nr)
 
 static int ub_hook_install(void)
 {
-	unsigned long *ips;
-	unsigned int i;
-	int err;
-
-	ips = kcalloc(ARRAY_SIZE(ub_handlers), sizeof(*ips), GFP_KERNEL);
-	if (!ips)
-		return -ENOMEM;
-	for (i = 0; i < ARRAY_SIZE(ub_handlers); i++)
-		ips[i] = ub_handlers[i].fentry;
-	err = ftrace_set_filter_ips(&ub_ops, ips, ARRAY_SIZE(ub_handlers), 0, 1);
-	kfree(ips);
-	if (err)
-		return err;
 #ifdef UB_HAVE_DIRECT_MULTI
-	err = register_ftrace_direct_multi(&ub_ops, (unsigned long)ub_trampoline);
+	return register_ftrace_direct_multi(&ub_ops, (unsigned long)ub_trampoline);
 #else
-	err = register_ftrace_direct(&ub_ops, (unsigned long)ub_trampoline);
+	return register_ftrace_direct(&ub_ops, (unsigned long)ub_trampoline);
 #endif
-	if (err)
-		ftrace_free_filter(&ub_ops);
-	return err;
 }
 
 static void ub_hook_remove(void)
@@ -136,9 +142,8 @@ static void ub_hook_remove(void)
 #ifdef UB_HAVE_DIRECT_MULTI
 	unregister_ftrace_direct_multi(&ub_ops, (unsigned long)ub_trampoline);
 #else
-	unregister_ftrace_direct(&ub_ops, (unsigned long)ub_trampoline, true);
+	unregister_ftrace_direct(&ub_ops, (unsigned long)ub_trampoline, false);
 #endif
-	ftrace_free_filter(&ub_ops);
 }
 
 static long ub_hook_inside(void)
@@ -208,6 +213,7 @@ void ub_hook_exit(void)
 {
 	flush_delayed_work(&ub_drain_work);
 	synchronize_rcu_tasks();
+	ftrace_free_filter(&ub_ops);
 }
 
 void ub_hook_setup(void)

@@ -14,10 +14,10 @@ static int __init ub_init(void)
 		return err;
 	err = ub_arena_init();
 	if (err)
-		return err;
+		goto hook;
 	err = ub_region_init();
 	if (err)
-		return err;
+		goto hook;
 	err = ub_fault_init();
 	if (err)
 		goto region;
@@ -31,6 +31,8 @@ fault:
 	ub_fault_exit();
 region:
 	ub_region_exit();
+hook:
+	ub_hook_exit();
 	return err;
 }
 
