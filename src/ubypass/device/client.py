@@ -306,8 +306,12 @@ def _attach_error(pid: int, error: OSError) -> UbError:
         errno.EBUSY: (f"process {pid} is attached already", "see 'ub stats'"),
         errno.EEXIST: (f"process {pid} is attached already", "see 'ub stats'"),
         errno.EINVAL: (
-            f"process {pid} cannot be boosted",
-            "kernel threads and 32-bit programs cannot",
+            f"process {pid} has no user memory",
+            "it is a kernel thread or has just exited",
+        ),
+        errno.ENOEXEC: (
+            f"process {pid} is a 32-bit program",
+            "only 64-bit x86 programs can be boosted",
         ),
         errno.EOPNOTSUPP: (
             f"process {pid} uses a feature that excludes boosting",

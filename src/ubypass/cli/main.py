@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# PYTHON_ARGCOMPLETE_OK
+"""Entry point of ``ub``: picks the verb, and turns errors into lines for people."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from ubypass.errors import UbError
+
+__all__ = ["VERBS", "main"]
+
+#: In the order of ``ub --help``; each is a module of this package.
+VERBS = (
+    "doctor",
+    "module",
+    "run",
+    "attach",
+    "stats",
+    "explain",
+    "translate",
+    "lab",
+    "bench",
+)
+
+_DESCRIPTION = (
+    "Userspace Bypass: run the code between system calls inside the kernel, so that "
+    "programs that make many of them run faster, without touching the programs."
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``ub`` with ``arguments`` (default: the process's own); its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _dispatch(words)
+    except UbError as error:
+        _report(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has left; keep the interpreter from telling.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return 141
+    except Exception as error:
+        if os.environ.get("UBYPASS_DEBUG"):
+            raise
+        _report(
+            UbError(
+                f"internal error: {type(error).__name__}: {error}",
+                "UBYPASS_DEBUG=1 shows where; please report it",
+            )
+        )
+        return 70  # EX_SOFTWARE of sysexits.h
+
+
+def _dispatch(words: list[str]) -> int:
+    parser = _parser(words)
+    if "_ARGCOMPLETE" in os.environ:
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
+    args = parser.parse_args(words)
+    code: int = args.run(args)
+    sys.stdout.flush()
+    return code
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ub", description=_DESCRIPTION)
+    parser.add_argument("--version", action=_Version, nargs=0, help="say which this is")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    # Only the verb that is meant is imported: on a slow machine it is felt.
+    chosen = [words[0]] if words and words[0] in VERBS else VERBS
+    for name in chosen:
+        verb = _verb(name)
+        sub = verbs.add_parser(verb.NAME, help=verb.HELP, description=verb.HELP)
+        verb.configure(sub)
+        sub.set_defaults(run=verb.run)
+    return parser
+
+
+def _verb(name: str) -> ModuleType:
+    return importlib.import_module(f"ubypass.cli.{name}")
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when asked: that reads the package's metadata."""
+
+    def __call__(self, *args: object, **kwargs: object) -> None:
+        from importlib.metadata import version
+
+        print(f"ub {version('ubypass')}")
+        sys.exit(0)
+
+
+def _report(error: UbError) -> None:
+    print(f"ub: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"    {error.hint}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

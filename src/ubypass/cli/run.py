@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``ub run -- COMMAND``: start a program and boost it until it ends.
+
+The program has our terminal, files and process group; we stay out of its way and
+return what it returns. If the engine fails the program runs on natively.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ubypass.errors import UbError
+
+if TYPE_CHECKING:
+    from ubypass.cli.session import Session
+
+NAME = "run"
+HELP = "start a program and boost it until it ends"
+
+_FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)  # the program gets its own
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    from ubypass.cli.session import add_options
+
+    add_options(parser)
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; its exit code, or 128 plus the signal that ended it."""
+    from ubypass.cli.session import Session, tunables
+
+    command = args.command[1:] if args.command[:1] == ["--"] else args.command
+    if not command:
+        raise UbError("no command given", "ub run -- COMMAND [ARGUMENT]...", 2)
+    with Session(tunables(args.tune), quiet=args.quiet) as session:
+        began = time.monotonic_ns()
+        child = _start(command)
+        with _signals_to(child):
+            _boost(session, child, began)
+            status = child.wait()
+    code = status if status >= 0 else 128 - status
+    session.report(
+        as_json=args.json,
+        file=args.summary_file,
+        extra={
+            "command": command,
+            "exit_code": code,
+            "seconds": (time.monotonic_ns() - began) / 1e9,
+        },
+    )
+    return code
+
+
+def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start it and return once its exec has succeeded (Popen waits for that)."""
+    try:
+        return subprocess.Popen(command)
+    except FileNotFoundError as error:
+        raise UbError(f"cannot run {command[0]}: not found", exit_code=127) from error
+    except OSError as error:
+        raise UbError(
+            f"cannot run {command[0]}: {error.strerror}", exit_code=126
+        ) from error
+
+
+@contextmanager
+def _signals_to(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    before = {}
+
+    def forward(number: int, frame: object) -> None:
+        child.send_signal(number)
+
+    def ignore(number: int, frame: object) -> None:
+        """Not SIG_IGN, which the program would have inherited."""
+
+    try:
+        for number in _FORWARDED:
+            before[number] = signal.signal(number, forward)
+        for number in _FROM_TERMINAL:
+            before[number] = signal.signal(number, ignore)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _boost(session: Session, child: subprocess.Popen[bytes], began: int) -> None:
+    """Boost the program until it ends."""
+    from ubypass.process.status import identify
+
+    engine = session.engine
+    assert engine is not None
+    ended = False
+    pidfd = os.pidfd_open(child.pid)
+
+    def end() -> None:
+        nonlocal ended
+        ended = True
+
+    engine.watch(pidfd, end)
+    try:
+        while not ended:
+            # Once at the start, and again after each exec.
+            try:
+                process = identify(child.pid)
+                engine.attach(process, started_ns=began)
+            except UbError as error:
+                if child.poll() is None:
+                    session.log(f"{error.message}; it runs natively")
+                return
+            engine.run(lambda: ended or not engine.targets)
+    finally:
+        engine.unwatch(pidfd)
+        os.close(pidfd)

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What ``run`` and ``attach`` share: an engine that is ready, and its report.
+
+A :class:`Session` has imported everything and opened the device before a program
+is touched, so that nothing slow stands between its start and its first boost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ubypass.device.client import Device
+from ubypass.device.uapi import Tunable
+from ubypass.engine.answers import answer_explain, answer_stats
+from ubypass.engine.build import Builder
+from ubypass.engine.control import Control
+from ubypass.engine.engine import Engine
+from ubypass.engine.peak import peak_bytes
+from ubypass.engine.summary import Summary
+from ubypass.errors import UbError
+
+__all__ = ["Session", "add_options", "tunables"]
+
+#: Under QEMU's emulation a user instruction takes about this many times longer
+#: than on hardware, and gaps look that much longer.
+_EMULATION_SLOWDOWN = 20
+
+
+class Session:
+    """An engine with its device and control socket; a context manager.
+
+    Raises ``UbError`` when the module is missing or root is needed.
+    """
+
+    def __init__(self, tune: Mapping[Tunable, int], *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._began = time.monotonic()
+        self.device = Device()
+        self.engine: Engine | None = None
+        self._control: Control | None = None
+        self._summaries: tuple[Summary, ...] = ()
+        try:
+            _tune(self.device, tune)
+            self.engine = Engine(
+                self.device, build=Builder(self.device.info()), log=self.log
+            )
+            self._control = self._listen(self.engine)
+        except BaseException:
+            self.close()
+            raise
+        # What is loaded now stays: do not look at it in every collection.
+        gc.collect()
+        gc.freeze()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def log(self, line: str) -> None:
+        """Say something to the person at the terminal."""
+        if not self._quiet:
+            print(f"ub: {line}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Detach everything; programs go on natively."""
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self.engine is not None:
+            self.engine.close()
+            self._summaries = self.engine.summaries()
+            self.engine = None
+        self.device.close()
+
+    def report(
+        self, *, as_json: bool, file: str | None, extra: Mapping[str, Any]
+    ) -> None:
+        """Print the summary to stderr and, as JSON, to ``file`` if given."""
+        data = {
+            **extra,
+            "engine_peak_bytes": peak_bytes(),
+            "processes": [summary.as_json() for summary in self._summaries],
+        }
+        if as_json:
+            print(json.dumps(data), file=sys.stderr)
+        elif not self._quiet:
+            for summary in self._summaries:
+                print(_text(summary, data["engine_peak_bytes"]), file=sys.stderr)
+        if file is not None:
+            try:
+                Path(file).write_text(json.dumps(data, indent=1) + "\n")
+            except OSError as error:
+                raise UbError(
+                    f"cannot write the summary to {file}: {error.strerror}"
+                ) from error
+
+    def _listen(self, engine: Engine) -> Control | None:
+        handlers = {"stats": answer_stats, "explain": answer_explain}
+        try:
+            return Control(
+                engine,
+                {
+                    name: lambda question, handler=handler: handler(engine, question)
+                    for name, handler in handlers.items()
+                },
+            )
+        except UbError as error:
+            self.log(f"'ub stats' will not see this: {error.message}")
+            return None
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options that ``run`` and ``attach`` have in common."""
+    parser.add_argument(
+        "--json", action="store_true", help="print the summary as JSON, to stderr"
+    )
+    parser.add_argument(
+        "--summary-file",
+        metavar="FILE",
+        help="also write the summary, as JSON, to FILE",
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="print no summary")
+    names = ", ".join(what.name.lower() for what in Tunable)
+    parser.add_argument(
+        "--tune",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"set a tunable of the module for everybody: {names}",
+    )
+
+
+def tunables(words: Sequence[str]) -> dict[Tunable, int]:
+    """Parse ``NAME=VALUE`` words; ``UbError`` for those that make no sense."""
+    result = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        try:
+            result[Tunable[name.upper()]] = int(value, 0)
+        except KeyError as error:
+            names = ", ".join(what.name.lower() for what in Tunable)
+            raise UbError(
+                f"no tunable is called {name!r}", f"there are {names}"
+            ) from error
+        except ValueError as error:
+            raise UbError(
+                f"{value!r} is not a number" if equals else f"{word!r} has no value",
+                "write it as NAME=VALUE",
+            ) from error
+    return result
+
+
+def _tune(device: Device, tune: Mapping[Tunable, int]) -> None:
+    wanted = dict(tune)
+    if Tunable.GAP_NS not in wanted and _is_emulated():
+        now = device.tune(Tunable.GAP_NS)
+        wanted[Tunable.GAP_NS] = max(now, 4000 * _EMULATION_SLOWDOWN)
+    for what, value in wanted.items():
+        device.tune(what, value)
+
+
+def _is_emulated() -> bool:
+    try:
+        with open("/proc/cpuinfo") as info:
+            return any(
+                "TCG" in line
+                for line in info
+                if line.startswith(("model name", "vendor"))
+            )
+    except OSError:
+        return False
+
+
+def _text(summary: Summary, peak: int) -> str:
+    stats = summary.stats
+    first = summary.first_boost_seconds
+    exits = sorted(
+        ((n, reason.name.lower()) for reason, n in stats.exits.items() if n),
+        reverse=True,
+    )
+    rows = [
+        ("system calls", f"{summary.calls:,}"),
+        ("dispatched", f"{stats.dispatched:,}  ({summary.bypass_rate:.2%})"),
+        ("runs", f"{stats.runs:,}  ({stats.declined:,} declined)"),
+        ("exits", ", ".join(f"{name} {n:,}" for n, name in exits) or "none"),
+        (
+            "region",
+            f"{summary.entries} entries, {summary.region_instructions:,} instructions, "
+            f"{summary.source_bytes:,} -> {summary.code_bytes:,} bytes"
+            if summary.code_bytes
+            else "none",
+        ),
+        ("loads", f"{summary.loads}  ({summary.build_seconds:.2f} s of building)"),
+        ("first boost", "never" if first is None else f"after {first:.2f} s"),
+        ("engine", f"{peak / 2**20:.0f} MiB at most"),
+        *(("note", note) for note in summary.notes),
+    ]
+    width = max(len(name) for name, _ in rows)
+    lines = [f"ub: process {summary.pid} ({summary.name})"]
+    lines += [f"    {name:<{width}}  {value}" for name, value in rows]
+    return "\n".join(lines)

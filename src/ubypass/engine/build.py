@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From what is known of a process to a verified translation.
+
+Importing this module imports the translator and the verifier: the engine does so
+before a program starts, because their start-up would delay its first boost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ubypass.abi import Abi
+from ubypass.engine.built import Built, NothingToBuild, Refused
+from ubypass.engine.knowledge import Knowledge
+from ubypass.errors import UbError
+from ubypass.region.discover import HotEntry, Limits, RegionSpec, discover
+from ubypass.region.reader import CodeReader
+from ubypass.translate.translate import translate
+from ubypass.verify.check import VerifyError, check
+
+__all__ = ["Builder", "make_spec"]
+
+#: Halvings of the region's size when its translation does not fit.
+_SHRINKS = 4
+
+
+class Builder:
+    """Builds for one module (``abi``) within ``limits``; callable."""
+
+    def __init__(self, abi: Abi, limits: Limits | None = None) -> None:
+        self._abi = abi
+        self._limits = limits or Limits()
+
+    def __call__(self, knowledge: Knowledge, reader: CodeReader) -> Built:
+        """Discover, translate and verify.
+
+        Raises :class:`NothingToBuild` or :class:`Refused`.
+        """
+        spec = make_spec(knowledge)
+        if not spec.entries:
+            raise NothingToBuild
+        limits = self._limits
+        for _ in range(_SHRINKS):
+            try:
+                region = discover(spec, reader, limits)
+            except UbError as error:
+                raise NothingToBuild from error
+            try:
+                translation = translate(region, self._abi)
+            except UbError as error:
+                raise Refused(error.message) from error
+            if len(translation.code) <= self._abi.max_code:
+                break
+            limits = Limits(limits.region // 2, limits.reach, limits.candidates)
+        else:
+            raise Refused("the hot code is too large to translate")
+        if not translation.dispatches:
+            raise NothingToBuild
+        try:
+            check(translation, self._abi)
+        except VerifyError as error:
+            raise Refused(f"the verifier refused a translation: {error}") from error
+        return Built(region, translation)
+
+
+def make_spec(knowledge: Knowledge) -> RegionSpec:
+    """What the discoverer asks for, hottest targets first."""
+    entries = tuple(
+        HotEntry(resume, site.nr, stack)
+        for resume, site in knowledge.entries.items()
+        for stack in site.stacks or [()]
+    )
+    targets: Mapping[int, tuple[int, ...]] = {
+        site: tuple(sorted(seen, key=lambda t: (-seen[t], t)))
+        for site, seen in knowledge.targets.items()
+    }
+    return RegionSpec(entries, tuple(knowledge.starts), targets)

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The event loop: one thread, one device, any number of processes.
+
+Waits for the device's events, for the ends of processes, for questions on the
+control socket and for time to pass; hands each to the :class:`Target` it is about.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import time
+import traceback
+from collections.abc import Callable
+
+from ubypass.engine.built import Built
+from ubypass.engine.knowledge import Knowledge
+from ubypass.engine.ports import DeviceLike, MemoryLike
+from ubypass.engine.summary import Summary
+from ubypass.engine.target import Policy, Target
+from ubypass.errors import UbError
+from ubypass.process.memory import ProcessMemory
+from ubypass.process.status import ProcessId
+
+__all__ = ["Engine"]
+
+
+class Engine:
+    """Boosts the processes attached to it for as long as it runs.
+
+    ``build`` is a :class:`~ubypass.engine.build.Builder`; ``log`` takes lines for
+    people. The device stays the caller's.
+    """
+
+    def __init__(
+        self,
+        device: DeviceLike,
+        *,
+        build: Callable[[Knowledge, MemoryLike], Built],
+        open_memory: Callable[[int], MemoryLike] = ProcessMemory,
+        policy: Policy | None = None,
+        log: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._device = device
+        self._build = build
+        self._open_memory = open_memory
+        self._policy = policy or Policy()
+        self._log = log
+        self._targets: dict[int, Target] = {}
+        self._finished: list[Summary] = []
+        self._pidfds: set[int] = set()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(device.fileno(), selectors.EVENT_READ, self._drain)
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The processes attached now."""
+        return tuple(self._targets.values())
+
+    def attach(self, process: ProcessId, *, started_ns: int = 0) -> Target:
+        """Attach ``process``; it runs on all the while.
+
+        ``started_ns`` (CLOCK_MONOTONIC) is where the time to the first boost is
+        counted from; 0: from now. Raises ``UbError`` if it cannot be attached.
+        """
+        memory = self._open_memory(process.pid)
+        try:
+            proc = self._device.attach(process.pid)
+        except BaseException:
+            memory.close()
+            raise
+        target = Target(
+            process,
+            proc,
+            self._device,
+            memory,
+            self._build,
+            started_ns=started_ns or time.monotonic_ns(),
+            policy=self._policy,
+            log=self._log,
+        )
+        self._targets[proc] = target
+        return target
+
+    def watch(self, fd: int, callback: Callable[[], None]) -> None:
+        """Call ``callback`` from the loop whenever ``fd`` is readable."""
+        self._selector.register(fd, selectors.EVENT_READ, callback)
+
+    def unwatch(self, fd: int) -> None:
+        """Stop that."""
+        self._selector.unregister(fd)
+
+    def watch_end(self, target: Target) -> None:
+        """Notice the end of a process even if the device is silent about it."""
+        try:
+            fd = os.pidfd_open(target.process.pid)
+        except ProcessLookupError:
+            target.gone = True
+            return
+
+        def ended() -> None:
+            self.unwatch(fd)
+            self._pidfds.remove(fd)
+            os.close(fd)
+            target.gone = True
+
+        self._pidfds.add(fd)
+        self.watch(fd, ended)
+
+    def run(self, until: Callable[[], bool]) -> None:
+        """Run the loop until ``until()`` is true, asked after each round."""
+        while not until():
+            self.step(self._timeout())
+
+    def step(self, timeout: float | None) -> None:
+        """One round: wait at most ``timeout`` seconds, then do what is due."""
+        for key, _ in self._selector.select(timeout):
+            key.data()
+        now = time.monotonic()
+        for target in self.targets:
+            self._tick(target, now)
+            if target.gone:
+                self._finish(target)
+
+    def summaries(self) -> tuple[Summary, ...]:
+        """Figures of every process attached so far, with fresh counters."""
+        for target in self.targets:
+            target.refresh_stats()
+        return (*self._finished, *(target.summary() for target in self.targets))
+
+    def close(self) -> None:
+        """Detach everything; the processes go on natively."""
+        for target in self.targets:
+            self._finish(target)
+        self._selector.close()
+        while self._pidfds:
+            os.close(self._pidfds.pop())
+
+    def _timeout(self) -> float | None:
+        deadlines = [target.deadline for target in self.targets]
+        first = min((d for d in deadlines if d is not None), default=None)
+        return None if first is None else max(0.0, first - time.monotonic())
+
+    def _drain(self) -> None:
+        now = time.monotonic()
+        for event in self._device.events():
+            target = self._targets.get(event.proc)
+            if target is not None:
+                target.on_event(event, now)
+
+    def _tick(self, target: Target, now: float) -> None:
+        try:
+            target.tick(now)
+        except Exception as error:
+            # Ours to fix, but never the program's problem: it goes on natively.
+            if os.environ.get("UBYPASS_DEBUG"):
+                traceback.print_exc()
+            target.stop(f"internal error, left native: {_describe(error)}")
+
+    def _finish(self, target: Target) -> None:
+        self._targets.pop(target.proc, None)
+        target.close()
+        self._finished.append(target.summary())
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, UbError):
+        return error.message
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What events have taught about one process: hot sites, ways through its code.
+
+Bounded everywhere, so that a hostile or merely huge program cannot make the
+engine grow: full tables stop learning, and growth converges because the same
+lesson twice is no news.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ubypass.abi import ExitReason
+from ubypass.device.types import Event
+from ubypass.device.uapi import EventType
+
+__all__ = ["HotSite", "Knowledge", "Limits"]
+
+_TARGET_MISSES = (ExitReason.RET_MISS, ExitReason.CALL_MISS, ExitReason.JUMP_MISS)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is remembered of one process."""
+
+    entries: int = 64
+    starts: int = 1024
+    branches: int = 1024
+    targets: int = 16  # of one indirect branch
+    stacks: int = 4  # of one hot site
+
+
+@dataclass(slots=True)
+class HotSite:
+    """What is known of a resume address: its call number, and stacks seen there.
+
+    A stack is the words from rsp upwards, in order.
+    """
+
+    nr: int
+    stacks: list[tuple[int, ...]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Knowledge:
+    """Lessons from the events of one process; addresses are the program's.
+
+    ``entries`` maps resume addresses to hot sites, ``starts`` the addresses where
+    code was missing to how often, ``targets`` an indirect branch to where it
+    went, with counts.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    entries: dict[int, HotSite] = field(default_factory=dict)
+    starts: dict[int, int] = field(default_factory=dict)
+    targets: dict[int, dict[int, int]] = field(default_factory=dict)
+
+    def learn(self, event: Event) -> bool:
+        """Take in an event; whether it was news."""
+        if event.type is EventType.HOT:
+            return self._hot(event)
+        if event.type is not EventType.MISS:
+            return False
+        if event.nr in _TARGET_MISSES and event.target:
+            return self._target(event.ip, event.target)
+        if event.nr == ExitReason.FRONTIER:
+            return self._start(event.ip)
+        return False
+
+    def forget_unless(self, keep: Callable[[int], bool]) -> None:
+        """Drop every address for which ``keep`` is false (no longer code)."""
+        self.entries = {ip: site for ip, site in self.entries.items() if keep(ip)}
+        self.starts = {ip: n for ip, n in self.starts.items() if keep(ip)}
+        self.targets = {
+            ip: {target: n for target, n in targets.items() if keep(target)}
+            for ip, targets in self.targets.items()
+            if keep(ip)
+        }
+
+    def _hot(self, event: Event) -> bool:
+        site = self.entries.get(event.ip)
+        if site is None:
+            if len(self.entries) >= self.limits.entries:
+                return False
+            site = self.entries[event.ip] = HotSite(event.nr)
+            news = True
+        else:
+            news = site.nr != event.nr
+            site.nr = event.nr
+        # Another stack alone is no news: most differ in data only. It is there
+        # when the region is built for another reason.
+        if event.stack not in site.stacks and len(site.stacks) < self.limits.stacks:
+            site.stacks.append(event.stack)
+        return news
+
+    def _target(self, ip: int, target: int) -> bool:
+        targets = self.targets.get(ip)
+        if targets is None:
+            if len(self.targets) >= self.limits.branches:
+                return False
+            targets = self.targets[ip] = {}
+        if target in targets:
+            targets[target] += 1
+            return False
+        if len(targets) >= self.limits.targets:
+            return False
+        targets[target] = 1
+        return True
+
+    def _start(self, ip: int) -> bool:
+        if ip in self.starts:
+            self.starts[ip] += 1
+            return False
+        if len(self.starts) >= self.limits.starts:
+            return False
+        self.starts[ip] = 1
+        return True

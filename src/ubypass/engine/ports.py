@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the engine needs from outside, so that tests can play these parts.
+
+``ubypass.device.client.Device`` and ``ubypass.process.memory.ProcessMemory`` are
+the real ones.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ubypass.abi import Abi, Translation
+from ubypass.device.types import Counts, Event, Stats
+
+__all__ = ["DeviceLike", "MemoryLike"]
+
+
+class DeviceLike(Protocol):
+    """The calls of ``Device`` that the engine uses, with the same errors."""
+
+    def fileno(self) -> int: ...
+
+    def info(self) -> Abi: ...
+
+    def attach(self, pid: int) -> int: ...
+
+    def detach(self, proc: int) -> None: ...
+
+    def load(self, proc: int, translation: Translation, replace: int = 0) -> int: ...
+
+    def unload(self, proc: int, region: int) -> None: ...
+
+    def stats(self, proc: int) -> Stats: ...
+
+    def counts(self, proc: int, region: int, nr_exits: int) -> Counts: ...
+
+    def events(self) -> list[Event]: ...
+
+
+class MemoryLike(Protocol):
+    """The reads of ``ProcessMemory`` that the engine uses."""
+
+    def refresh(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def is_code(self, address: int) -> bool: ...
+
+    def read(self, address: int, size: int) -> bytes: ...
+
+    def read_data(self, address: int, size: int) -> bytes: ...

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The figures of one attachment, for people, machines and tests alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ubypass.device.types import Stats
+
+__all__ = ["Summary"]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What has happened in one process since it was attached.
+
+    ``loads`` counts translations made live, ``region_instructions`` user
+    instructions in the live region, ``source_bytes`` and ``code_bytes`` the user
+    code and its translation, ``build_seconds`` all the time spent building.
+    ``started_ns`` is when the program started or was attached
+    (CLOCK_MONOTONIC). ``notes`` are reasons for people, e.g. why it is native.
+    """
+
+    pid: int
+    name: str
+    alive: bool
+    stats: Stats = field(default_factory=Stats)
+    region: int = 0
+    entries: int = 0
+    loads: int = 0
+    region_instructions: int = 0
+    source_bytes: int = 0
+    code_bytes: int = 0
+    build_seconds: float = 0.0
+    started_ns: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def calls(self) -> int:
+        """System calls of the allow-list, both ways."""
+        return self.stats.native + self.stats.dispatched
+
+    @property
+    def bypass_rate(self) -> float:
+        """Share of those calls that were dispatched; 0 without any."""
+        return self.stats.dispatched / self.calls if self.calls else 0.0
+
+    @property
+    def first_boost_seconds(self) -> float | None:
+        """From the program's start (or attaching) to its first dispatch."""
+        first = self.stats.first_run_ns
+        return (first - self.started_ns) / 1e9 if first else None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; names are part of the interface of ``--json``."""
+        stats = self.stats
+        return {
+            "pid": self.pid,
+            "name": self.name,
+            "alive": self.alive,
+            "calls": self.calls,
+            "native": stats.native,
+            "dispatched": stats.dispatched,
+            "bypass_rate": self.bypass_rate,
+            "runs": stats.runs,
+            "declined": stats.declined,
+            "exits": {
+                reason.name.lower(): count
+                for reason, count in stats.exits.items()
+                if count
+            },
+            "events_lost": stats.events_lost,
+            "region": self.region,
+            "entries": self.entries,
+            "loads": self.loads,
+            "region_instructions": self.region_instructions,
+            "source_bytes": self.source_bytes,
+            "code_bytes": self.code_bytes,
+            "build_seconds": self.build_seconds,
+            "first_boost_seconds": self.first_boost_seconds,
+            "notes": list(self.notes),
+        }

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One attached process: what is known of it and the region it runs.
+
+Decides when to build, load, drop and give up. Time comes in as an argument.
+Whatever goes wrong here leaves a process that runs natively.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ubypass.abi import Translation
+from ubypass.device.client import Gone, SourceChanged
+from ubypass.device.types import Event, Stats
+from ubypass.device.uapi import EventType
+from ubypass.engine.built import Built, NothingToBuild, Refused
+from ubypass.engine.knowledge import Knowledge
+from ubypass.engine.pace import Pace
+from ubypass.engine.payoff import Payoff
+from ubypass.engine.ports import DeviceLike, MemoryLike
+from ubypass.engine.summary import Summary
+from ubypass.errors import UbError
+from ubypass.process.status import ProcessId
+
+__all__ = ["Policy", "Target"]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When to stop trying.
+
+    ``rereads``: loads refused in a row because the code changed under us;
+    ``deaths``: regions lost to changed code, each followed by a longer pause that
+    starts with ``pause`` seconds; ``refusals``: translations that the verifier
+    refused or that did not fit; ``sample``: seconds between looks at the counters.
+    """
+
+    rereads: int = 3
+    deaths: int = 8
+    pause: float = 0.2
+    refusals: int = 3
+    sample: float = 1.0
+
+
+class Target:
+    """State of one attachment; ``proc`` names it to the device."""
+
+    def __init__(
+        self,
+        process: ProcessId,
+        proc: int,
+        device: DeviceLike,
+        memory: MemoryLike,
+        build: Callable[[Knowledge, MemoryLike], Built],
+        *,
+        started_ns: int = 0,
+        policy: Policy | None = None,
+        log: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.process = process
+        self.proc = proc
+        self.memory = memory
+        self.knowledge = Knowledge()
+        self.region = 0
+        self.built: Built | None = None
+        self.gone = False
+        self._device = device
+        self._build = build
+        self._started_ns = started_ns
+        self._policy = policy or Policy()
+        self._log = log
+        self._pace = Pace()
+        self._payoff = Payoff()
+        self._stats = Stats()
+        self._next_sample: float | None = None
+        self._active = True  # False: native for good
+        self._deaths = 0
+        self._refusals = 0
+        self._loads = 0
+        self._build_seconds = 0.0
+        self._notes: list[str] = []
+
+    @property
+    def deadline(self) -> float | None:
+        """When :meth:`tick` wants to be called next; None: not before an event."""
+        times = [self._next_sample]
+        if self._active:
+            times.append(self._pace.due)
+        return min((t for t in times if t is not None), default=None)
+
+    def on_event(self, event: Event, now: float) -> None:
+        """Take in an event of this process."""
+        if event.type is EventType.GONE:
+            self.gone = True
+        elif event.type is EventType.DEAD:
+            self._on_dead(event, now)
+        elif self._active and self.knowledge.learn(event):
+            self._pace.news(now)
+
+    def tick(self, now: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Do what is due. Raises only for errors of our own making."""
+        if self.gone:
+            return
+        try:
+            if self._active and self._pace.due is not None and self._pace.due <= now:
+                self._rebuild(clock)
+            if self._next_sample is not None and self._next_sample <= now:
+                self._sample(now)
+        except Gone:
+            self.gone = True
+
+    def stop(self, reason: str) -> None:
+        """Stay native for good; ``reason`` is for people."""
+        self._active = False
+        self._note(reason)
+        self._drop()
+
+    def close(self) -> None:
+        """Take the last counters, detach, and let go of the memory."""
+        self.refresh_stats()
+        try:
+            self._device.detach(self.proc)
+        except UbError as error:
+            self._log(error.message)
+        self.memory.close()
+
+    def refresh_stats(self) -> Stats:
+        """The newest counters; the last known ones once the process is gone."""
+        with contextlib.suppress(Gone, UbError):
+            self._stats = self._device.stats(self.proc)
+        return self._stats
+
+    def summary(self) -> Summary:
+        """The figures so far (as of the last :meth:`refresh_stats`)."""
+        built = self.built
+        return Summary(
+            pid=self.process.pid,
+            name=self.process.name,
+            alive=not self.gone,
+            stats=self._stats,
+            region=self.region,
+            entries=len(built.translation.entries) if built else 0,
+            loads=self._loads,
+            region_instructions=built.instructions if built else 0,
+            source_bytes=built.source_bytes if built else 0,
+            code_bytes=len(built.translation.code) if built else 0,
+            build_seconds=self._build_seconds,
+            started_ns=self._started_ns,
+            notes=tuple(self._notes),
+        )
+
+    def _rebuild(self, clock: Callable[[], float]) -> None:
+        self._pace.started()
+        began = clock()
+        try:
+            self._build_and_load(clock)
+        finally:
+            ended = clock()
+            self._build_seconds += ended - began
+            self._pace.finished(ended, ended - began)
+            if self._next_sample is None:
+                self._next_sample = ended + self._policy.sample
+
+    def _build_and_load(self, clock: Callable[[], float]) -> None:
+        for _ in range(self._policy.rereads):
+            self.memory.refresh()
+            self.knowledge.forget_unless(self.memory.is_code)
+            try:
+                built = self._build(self.knowledge, self.memory)
+            except NothingToBuild:
+                return
+            except Refused as error:
+                self._refused(str(error))
+                return
+            if self.region and self._is_live(built.translation):
+                return
+            try:
+                region = self._device.load(self.proc, built.translation, self.region)
+            except SourceChanged:
+                continue
+            except UbError as error:
+                self._refused(error.message)
+                return
+            self.region, self.built = region, built
+            self._loads += 1
+            self._payoff.reset(self.refresh_stats())
+            return
+        self._lost_code(clock())
+
+    def _is_live(self, translation: Translation) -> bool:
+        return self.built is not None and self.built.translation == translation
+
+    def _on_dead(self, event: Event, now: float) -> None:
+        if event.region != self.region:
+            return  # one that was replaced meanwhile
+        self.region, self.built = 0, None
+        self._lost_code(now)
+
+    def _lost_code(self, now: float) -> None:
+        self._deaths += 1
+        if self._deaths > self._policy.deaths:
+            self.stop("its code keeps changing")
+            return
+        self._pace.pause(now, self._policy.pause * 2 ** (self._deaths - 1))
+
+    def _refused(self, reason: str) -> None:
+        self._refusals += 1
+        self._note(reason)
+        if self._refusals >= self._policy.refusals:
+            # What is live has passed the verifier and stays.
+            self._active = False
+
+    def _sample(self, now: float) -> None:
+        self._next_sample = now + self._policy.sample
+        stats = self.refresh_stats()
+        if self.region and self._payoff.loses(stats):
+            self.stop("boosting did not pay off: too few calls dispatched per run")
+
+    def _drop(self) -> None:
+        if self.region:
+            self._device.unload(self.proc, self.region)
+            self.region, self.built = 0, None
+
+    def _note(self, reason: str) -> None:
+        if reason not in self._notes:
+            self._notes.append(reason)
+            self._log(f"process {self.process.pid} ({self.process.name}): {reason}")

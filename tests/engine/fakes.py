@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A device and a memory in this process, for tests of the engine."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ubypass.abi import Abi, Translation
+from ubypass.device.client import Gone, SourceChanged
+from ubypass.device.types import Counts, Event, Stats
+
+
+@dataclass
+class Loaded:
+    """One accepted load."""
+
+    proc: int
+    translation: Translation
+    replace: int
+
+
+class FakeDevice:
+    """Plays the module: hands out events, keeps what is loaded."""
+
+    def __init__(self, abi: Abi | None = None) -> None:
+        self.abi = abi or Abi()
+        self.loads: list[Loaded] = []
+        self.live: dict[int, Translation] = {}
+        self.unloaded: list[int] = []
+        self.attached: dict[int, int] = {}
+        self.detached: list[int] = []
+        self.refuse_loads: deque[Exception | None] = deque()
+        self.counters = Stats()
+        self.gone = False
+        self._events: deque[Event] = deque()
+        self._read, self._write = os.pipe()
+        self._next_region = 1
+
+    def close(self) -> None:
+        os.close(self._read)
+        os.close(self._write)
+
+    def fileno(self) -> int:
+        return self._read
+
+    def send(self, *events: Event) -> None:
+        """Queue events and make the device readable."""
+        self._events.extend(events)
+        os.write(self._write, b"e")
+
+    def info(self) -> Abi:
+        return self.abi
+
+    def attach(self, pid: int) -> int:
+        proc = len(self.attached) + 1
+        self.attached[proc] = pid
+        return proc
+
+    def detach(self, proc: int) -> None:
+        self.detached.append(proc)
+        self.live.clear()
+
+    def load(self, proc: int, translation: Translation, replace: int = 0) -> int:
+        if self.gone:
+            raise Gone
+        if self.refuse_loads:
+            error = self.refuse_loads.popleft()
+            if error is not None:
+                raise error
+        assert not replace or replace in self.live, "replaces what is not live"
+        self.loads.append(Loaded(proc, translation, replace))
+        self.live.pop(replace, None)
+        region = self._next_region
+        self._next_region += 1
+        self.live[region] = translation
+        return region
+
+    def unload(self, proc: int, region: int) -> None:
+        self.unloaded.append(region)
+        self.live.pop(region, None)
+
+    def stats(self, proc: int) -> Stats:
+        if self.gone:
+            raise Gone
+        return self.counters
+
+    def counts(self, proc: int, region: int, nr_exits: int) -> Counts:
+        if region not in self.live:
+            raise Gone
+        return Counts(tuple(range(nr_exits)), 1000, 10)
+
+    def events(self) -> list[Event]:
+        os.read(self._read, 64)
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+
+@dataclass
+class FakeMemory:
+    """Bytes at addresses; everything in ``code`` counts as code."""
+
+    code: dict[int, bytes] = field(default_factory=dict)
+    data: Mapping[int, bytes] = field(default_factory=dict)
+    refreshed: int = 0
+    closed: bool = False
+
+    def refresh(self) -> None:
+        self.refreshed += 1
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_code(self, address: int) -> bool:
+        return bool(self.read(address, 1))
+
+    def read(self, address: int, size: int) -> bytes:
+        return _read(self.code, address, size)
+
+    def read_data(self, address: int, size: int) -> bytes:
+        return _read(self.data, address, size) or self.read(address, size)
+
+
+def _read(memory: Mapping[int, bytes], address: int, size: int) -> bytes:
+    for start, content in memory.items():
+        if start <= address < start + len(content):
+            return content[address - start : address - start + size]
+    return b""
+
+
+__all__ = ["FakeDevice", "FakeMemory", "Loaded", "SourceChanged"]

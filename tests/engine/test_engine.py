@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The loop: who gets which event, and what happens when things break."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.engine.fakes import FakeDevice, FakeMemory
+from ubypass.abi import Entry, Source, Translation
+from ubypass.device.types import Event
+from ubypass.device.uapi import EventType
+from ubypass.engine.built import Built
+from ubypass.engine.engine import Engine
+from ubypass.engine.knowledge import Knowledge
+from ubypass.engine.ports import MemoryLike
+from ubypass.process.status import ProcessId, identify
+from ubypass.region.graph import Region
+
+
+@pytest.fixture
+def device() -> Iterator[FakeDevice]:
+    device = FakeDevice()
+    yield device
+    device.close()
+
+
+def _build(knowledge: Knowledge, memory: MemoryLike) -> Built:
+    entries = tuple(Entry(ip, 0) for ip in knowledge.entries)
+    sources = (Source(0x1000, b"\x0f\x05"),)
+    translation = Translation(b"\xcc", entries, (), (), (), (), sources, 1)
+    return Built(Region({}, (), ()), translation)
+
+
+def _engine(
+    device: FakeDevice,
+    log: list[str],
+    build: Callable[[Knowledge, MemoryLike], Built] = _build,
+) -> Engine:
+    return Engine(
+        device,
+        build=build,
+        open_memory=lambda pid: FakeMemory({0x1000: bytes(4096)}),
+        log=log.append,
+    )
+
+
+def _until(condition: Callable[[], bool], seconds: float = 5.0) -> Callable[[], bool]:
+    end = time.monotonic() + seconds
+
+    def check() -> bool:
+        assert time.monotonic() < end, "took too long"
+        return condition()
+
+    return check
+
+
+def test_events_reach_the_process_they_are_about(device: FakeDevice) -> None:
+    engine = _engine(device, [])
+    first = engine.attach(ProcessId(1001, 1, "a"))
+    second = engine.attach(ProcessId(1002, 1, "b"))
+    device.send(
+        Event(EventType.HOT, proc=2, ip=0x1002),
+        Event(EventType.HOT, proc=77, ip=0x1002),  # detached long ago
+    )
+    engine.run(_until(lambda: bool(device.loads)))
+    assert (first.region, second.region) == (0, 1)
+    engine.close()
+    assert sorted(device.detached) == [1, 2]
+
+
+def test_a_process_that_is_gone_leaves_its_figures(device: FakeDevice) -> None:
+    engine = _engine(device, [])
+    engine.attach(ProcessId(1001, 1, "a"))
+    device.send(Event(EventType.HOT, proc=1, ip=0x1002), Event(EventType.GONE, proc=1))
+    engine.run(_until(lambda: not engine.targets))
+    (summary,) = engine.summaries()
+    assert (summary.pid, summary.alive) == (1001, False)
+    assert device.detached == [1]
+    engine.close()
+
+
+def test_the_end_of_a_process_is_noticed_without_the_device(
+    device: FakeDevice,
+) -> None:
+    engine = _engine(device, [])
+    with subprocess.Popen(["sleep", "60"]) as child:
+        engine.watch_end(engine.attach(identify(child.pid)))
+        engine.step(0)
+        assert engine.targets
+        child.kill()
+        engine.run(_until(lambda: not engine.targets))
+    engine.close()
+
+
+def test_a_bug_of_ours_leaves_the_program_native(device: FakeDevice) -> None:
+    calls = 0
+
+    def broken(knowledge: Knowledge, memory: MemoryLike) -> Built:
+        nonlocal calls
+        calls += 1
+        raise ZeroDivisionError("oh")
+
+    log: list[str] = []
+    engine = _engine(device, log, broken)
+    target = engine.attach(ProcessId(1001, 1, "a"))
+    device.send(Event(EventType.HOT, proc=1, ip=0x1002))
+    engine.run(_until(lambda: bool(log)))
+    device.send(Event(EventType.HOT, proc=1, ip=0x1004))
+    engine.step(0.1)
+    engine.step(0)
+    assert calls == 1
+    assert target in engine.targets
+    assert device.loads == []
+    assert log == [
+        "process 1001 (a): internal error, left native: ZeroDivisionError: oh"
+    ]
+    engine.close()
+
+
+def test_an_attachment_that_fails_leaves_nothing_open(device: FakeDevice) -> None:
+    memory = FakeMemory()
+    engine = Engine(device, build=_build, open_memory=lambda pid: memory)
+
+    def fail(pid: int) -> int:
+        raise OSError
+
+    device.attach = fail  # type: ignore[method-assign]
+    with pytest.raises(OSError):  # noqa: PT011
+        engine.attach(ProcessId(1001, 1, "a"))
+    assert memory.closed
+    assert not engine.targets
+    engine.close()

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What counts as news, and that nothing grows without bound."""
+
+from __future__ import annotations
+
+from ubypass.abi import ExitReason
+from ubypass.device.types import Event
+from ubypass.device.uapi import EventType
+from ubypass.engine.knowledge import Knowledge, Limits
+
+
+def _hot(ip: int, nr: int = 0, stack: tuple[int, ...] = ()) -> Event:
+    return Event(EventType.HOT, 1, nr=nr, ip=ip, stack=stack)
+
+
+def _miss(reason: ExitReason, ip: int, target: int = 0) -> Event:
+    return Event(EventType.MISS, 1, nr=int(reason), ip=ip, target=target)
+
+
+def test_a_hot_site_is_news_once() -> None:
+    knowledge = Knowledge()
+    assert knowledge.learn(_hot(0x1000, 17, (1, 2)))
+    assert not knowledge.learn(_hot(0x1000, 17, (3, 4)))
+    assert knowledge.entries[0x1000].nr == 17
+    assert knowledge.entries[0x1000].stacks == [(1, 2), (3, 4)]
+
+
+def test_another_call_number_at_a_site_is_news() -> None:
+    knowledge = Knowledge()
+    knowledge.learn(_hot(0x1000, 0))
+    assert knowledge.learn(_hot(0x1000, 1))
+    assert knowledge.entries[0x1000].nr == 1
+
+
+def test_missed_targets_are_learned_and_counted() -> None:
+    knowledge = Knowledge()
+    assert knowledge.learn(_miss(ExitReason.RET_MISS, 0x10, 0x20))
+    assert not knowledge.learn(_miss(ExitReason.RET_MISS, 0x10, 0x20))
+    assert knowledge.learn(_miss(ExitReason.RET_MISS, 0x10, 0x30))
+    assert knowledge.learn(_miss(ExitReason.CALL_MISS, 0x11, 0x40))
+    assert knowledge.learn(_miss(ExitReason.JUMP_MISS, 0x12, 0x50))
+    assert knowledge.targets == {
+        0x10: {0x20: 2, 0x30: 1},
+        0x11: {0x40: 1},
+        0x12: {0x50: 1},
+    }
+
+
+def test_frontiers_become_starts() -> None:
+    knowledge = Knowledge()
+    assert knowledge.learn(_miss(ExitReason.FRONTIER, 0x99))
+    assert not knowledge.learn(_miss(ExitReason.FRONTIER, 0x99))
+    assert knowledge.starts == {0x99: 2}
+
+
+def test_exits_that_teach_nothing_are_no_news() -> None:
+    knowledge = Knowledge()
+    for reason in (
+        ExitReason.FAULT,
+        ExitReason.UNSUPPORTED,
+        ExitReason.BUDGET,
+        ExitReason.WORK,
+        ExitReason.DISPATCHED,
+        ExitReason.SYSCALL,
+        ExitReason.STACK,
+    ):
+        assert not knowledge.learn(_miss(reason, 0x10, 0x20))
+    assert not knowledge.learn(_miss(ExitReason.RET_MISS, 0x10, 0))
+    assert knowledge == Knowledge()
+
+
+def test_every_table_is_bounded() -> None:
+    knowledge = Knowledge(Limits(entries=2, starts=3, branches=2, targets=2, stacks=1))
+    for n in range(10):
+        knowledge.learn(_hot(0x1000 + n))
+        knowledge.learn(_hot(0x1000, stack=(n,)))
+        knowledge.learn(_miss(ExitReason.FRONTIER, 0x2000 + n))
+        knowledge.learn(_miss(ExitReason.RET_MISS, 0x3000 + n, 0x4000))
+        knowledge.learn(_miss(ExitReason.RET_MISS, 0x3000, 0x4000 + n))
+    assert len(knowledge.entries) == 2
+    assert len(knowledge.entries[0x1000].stacks) == 1
+    assert len(knowledge.starts) == 3
+    assert len(knowledge.targets) == 2
+    assert len(knowledge.targets[0x3000]) == 2
+    assert not knowledge.learn(_miss(ExitReason.FRONTIER, 0x9999))
+
+
+def test_what_is_no_longer_code_is_forgotten() -> None:
+    knowledge = Knowledge()
+    knowledge.learn(_hot(0x1000))
+    knowledge.learn(_hot(0x9000))
+    knowledge.learn(_miss(ExitReason.FRONTIER, 0x9001))
+    knowledge.learn(_miss(ExitReason.RET_MISS, 0x1001, 0x1002))
+    knowledge.learn(_miss(ExitReason.RET_MISS, 0x1001, 0x9002))
+    knowledge.learn(_miss(ExitReason.RET_MISS, 0x9003, 0x1002))
+    knowledge.forget_unless(lambda address: address < 0x9000)
+    assert list(knowledge.entries) == [0x1000]
+    assert knowledge.starts == {}
+    assert knowledge.targets == {0x1001: {0x1002: 1}}

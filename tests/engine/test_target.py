@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The decisions about one process, with a played device and translator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.engine.fakes import FakeDevice, FakeMemory
+from ubypass.abi import Entry, ExitReason, Source, Translation
+from ubypass.device.client import SourceChanged
+from ubypass.device.types import Event, Stats
+from ubypass.device.uapi import EventType
+from ubypass.engine.built import Built, NothingToBuild, Refused
+from ubypass.engine.knowledge import Knowledge
+from ubypass.engine.ports import MemoryLike
+from ubypass.engine.target import Policy, Target
+from ubypass.errors import UbError
+from ubypass.process.status import ProcessId
+from ubypass.region.graph import Region
+
+_CODE = {0x1000: bytes(0x1000)}
+
+
+def _translation(knowledge: Knowledge) -> Translation:
+    """Something that depends on all that is known."""
+    return Translation(
+        code=repr((sorted(knowledge.starts), knowledge.targets)).encode(),
+        entries=tuple(Entry(ip, 0) for ip in knowledge.entries),
+        exits=(),
+        faults=(),
+        dispatches=(),
+        jumps=(),
+        sources=(Source(0x1000, b"\x0f\x05"),),
+        constants=0,
+    )
+
+
+@dataclass
+class _World:
+    """A target, its surroundings, and a clock that building moves on."""
+
+    device: FakeDevice = field(default_factory=FakeDevice)
+    memory: FakeMemory = field(default_factory=lambda: FakeMemory(dict(_CODE)))
+    now: float = 100.0
+    builds: int = 0
+    build_seconds: float = 0.01
+    fail: Callable[[], None] = lambda: None
+    policy: Policy = field(default_factory=Policy)
+    log: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        process = ProcessId(42, 1, "program")
+        proc = self.device.attach(42)
+        self.target = Target(
+            process,
+            proc,
+            self.device,
+            self.memory,
+            self._build,
+            policy=self.policy,
+            log=self.log.append,
+        )
+
+    def _build(self, knowledge: Knowledge, memory: MemoryLike) -> Built:
+        self.builds += 1
+        self.now += self.build_seconds
+        self.fail()
+        if not knowledge.entries:
+            raise NothingToBuild
+        return Built(Region({}, (), ()), _translation(knowledge))
+
+    def event(self, kind: EventType, **fields: int) -> None:
+        self.target.on_event(Event(kind, 1, **fields), self.now)
+
+    def hot(self, ip: int = 0x1002) -> None:
+        self.event(EventType.HOT, ip=ip)
+
+    def frontier(self, ip: int) -> None:
+        self.event(EventType.MISS, nr=int(ExitReason.FRONTIER), ip=ip)
+
+    def tick(self) -> None:
+        self.target.tick(self.now, lambda: self.now)
+
+    def run(self, seconds: float) -> None:
+        """Let time pass, calling tick whenever it is due."""
+        end = self.now + seconds
+        while (due := self.target.deadline) is not None and due <= end:
+            self.now = max(self.now, due)
+            self.tick()
+        self.now = max(self.now, end)
+
+
+@pytest.fixture
+def world() -> Iterator[_World]:
+    world = _World()
+    yield world
+    world.device.close()
+
+
+def test_nothing_happens_before_the_first_event(world: _World) -> None:
+    assert world.target.deadline is None
+    world.tick()
+    assert world.builds == 0
+
+
+def test_a_hot_site_is_loaded_at_once(world: _World) -> None:
+    world.hot()
+    assert world.target.deadline == world.now
+    world.tick()
+    assert [load.replace for load in world.device.loads] == [0]
+    assert world.target.region == 1
+    assert world.target.summary().entries == 1
+
+
+def test_news_that_comes_together_is_built_together(world: _World) -> None:
+    world.hot()
+    world.tick()
+    for n in range(20):
+        world.frontier(0x1100 + n)
+    world.run(0.5)
+    assert world.builds == 2
+    assert [load.replace for load in world.device.loads] == [0, 1]
+
+
+def test_growth_converges(world: _World) -> None:
+    """The same misses again and again are worth nothing."""
+    world.hot()
+    for _ in range(100):
+        for n in range(5):
+            world.frontier(0x1100 + n)
+        world.run(1.0)
+    assert world.builds <= 3
+
+
+def test_endless_news_takes_at_most_half_of_the_time(world: _World) -> None:
+    world.build_seconds = 0.3
+    world.hot()
+    began = world.now
+    for n in range(300):
+        world.frontier(0x1100 + n)
+        world.run(0.1)
+    busy = world.builds * world.build_seconds
+    assert busy <= 0.5 * (world.now - began) + world.build_seconds
+
+
+def test_the_same_translation_is_not_loaded_again(world: _World) -> None:
+    world.hot()
+    world.tick()
+    world.target.knowledge.entries[0x1002].nr = 5  # known to change nothing here
+    world.hot()
+    world.run(2.0)
+    assert world.builds == 2
+    assert len(world.device.loads) == 1
+
+
+def test_code_that_changes_while_read_is_read_again(world: _World) -> None:
+    world.device.refuse_loads.append(SourceChanged())
+    world.hot()
+    world.tick()
+    assert world.builds == 2
+    assert world.memory.refreshed == 2
+    assert world.target.region == 1
+
+
+def test_code_that_never_stands_still_is_left_alone() -> None:
+    world = _World(policy=Policy(rereads=2, deaths=3))
+    world.device.refuse_loads.extend(SourceChanged() for _ in range(1000))
+    world.hot()
+    world.run(1000.0)
+    assert world.builds == 2 * 4
+    assert world.target.region == 0
+    assert "keeps changing" in world.target.summary().notes[0]
+    world.device.close()
+
+
+def test_a_dead_region_is_built_again_after_a_pause(world: _World) -> None:
+    world.hot()
+    world.tick()
+    world.event(EventType.DEAD, region=1, ip=0x1002)
+    assert world.target.region == 0
+    before = world.now
+    world.tick()
+    assert len(world.device.loads) == 1
+    world.device.live.clear()
+    world.run(5.0)
+    assert [load.replace for load in world.device.loads] == [0, 0]
+    assert world.now >= before + Policy().pause
+
+
+def test_a_region_that_was_replaced_may_die_in_peace(world: _World) -> None:
+    world.hot()
+    world.tick()
+    world.frontier(0x1100)
+    world.run(1.0)
+    assert world.target.region == 2
+    world.event(EventType.DEAD, region=1)
+    assert world.target.region == 2
+
+
+def test_regions_that_keep_dying_are_given_up(world: _World) -> None:
+    for _ in range(100):
+        world.hot(0x1002)
+        world.run(60.0)
+        if world.target.region:
+            world.device.live.clear()
+            world.event(EventType.DEAD, region=world.target.region)
+    assert len(world.device.loads) == 1 + Policy().deaths
+    assert world.target.deadline is None or world.target.deadline > world.now
+
+
+def test_what_the_verifier_refuses_is_never_loaded(world: _World) -> None:
+    def refuse() -> None:
+        raise Refused("the verifier refused a translation: it stinks")
+
+    world.fail = refuse
+    for n in range(20):
+        world.hot(0x1002 + n)
+        world.run(5.0)
+    assert world.device.loads == []
+    assert world.builds == Policy().refusals
+    assert world.log == [
+        "process 42 (program): the verifier refused a translation: it stinks"
+    ]
+
+
+def test_a_full_module_leaves_the_region_that_is_there(world: _World) -> None:
+    world.hot()
+    world.tick()
+    world.device.refuse_loads.append(UbError("the module refused: no space"))
+    world.frontier(0x1100)
+    world.run(1.0)
+    assert world.target.region == 1
+    assert list(world.device.live) == [1]
+
+
+def test_a_region_that_does_not_pay_is_unloaded_for_good(world: _World) -> None:
+    world.hot()
+    world.tick()
+    for second in range(1, 10):
+        world.device.counters = Stats(runs=10_000 * second, dispatched=50 * second)
+        world.run(1.0)
+    assert world.device.unloaded == [1]
+    world.hot(0x1800)
+    world.run(10.0)
+    assert world.builds == 1
+    assert "pay off" in world.target.summary().notes[0]
+
+
+def test_addresses_that_are_no_longer_code_are_dropped(world: _World) -> None:
+    world.hot(0x9002)
+    world.run(1.0)
+    assert world.device.loads == []
+    world.hot(0x1002)
+    world.run(1.0)
+    assert [e.user_ip for e in world.device.loads[0].translation.entries] == [0x1002]
+
+
+def test_the_end_of_the_process_ends_everything(world: _World) -> None:
+    world.hot()
+    world.event(EventType.GONE)
+    world.tick()
+    assert world.builds == 0
+    assert world.target.gone
+    world.target.close()
+    assert world.device.detached == [1]
+    assert world.memory.closed
+
+
+def test_the_process_may_vanish_during_a_load(world: _World) -> None:
+    world.device.gone = True
+    world.hot()
+    world.tick()
+    assert world.target.gone
+    assert not world.target.summary().alive
