@@ -13,8 +13,19 @@ import tempfile
 import time
 from pathlib import Path
 
-from ubypass.abi import Abi, Dispatch, Entry, Exit, ExitFlag, ExitReason, Source
-from ubypass.abi import FRAME_SYSFLAGS, REGS_OFFSET, FRAME_REGS, Translation
+from ubypass.abi import (
+    FRAME_REGS,
+    FRAME_SYSFLAGS,
+    REGS_OFFSET,
+    Abi,
+    Dispatch,
+    Entry,
+    Exit,
+    ExitFlag,
+    ExitReason,
+    Source,
+    Translation,
+)
 from ubypass.device.client import Device
 
 
