@@ -4,12 +4,12 @@
  *
  * For measuring only, never part of a deployment.  It calls a handler in a loop,
  * in the context of the process that asks, with arguments of that process.  What
- * the loop itself costs is measured with an empty function in the handler's place
- * and reported beside it, so the reader can subtract it.
+ * the loop's bookkeeping costs is measured by running it without the call, and
+ * reported beside it, so the reader can subtract it.
  *
  * The handler is called as the kernel's own dispatcher calls it before 6.9:
  * through a pointer, so with whatever thunk the kernel's mitigations ask for.
- * The empty function is called in the same way.
+ * That call counts as the handler's.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -62,13 +62,6 @@ static unsigned long *ub_bench_arg(struct pt_regs *regs, unsigned int n)
 	return (unsigned long *)((char *)regs + ub_bench_args[n]);
 }
 
-/* Not inlined, not merged, and its body is the return alone. */
-static noinline long ub_bench_empty(const struct pt_regs *regs)
-{
-	barrier();
-	return 0;
-}
-
 /* kallsyms_lookup_name() is not exported; kprobes resolve names for us. */
 static ub_bench_fn ub_bench_find(const char *symbol)
 {
@@ -87,8 +80,9 @@ static ub_bench_fn ub_bench_find(const char *symbol)
 	return (ub_bench_fn)addr;
 }
 
-static int ub_bench_loop(ub_bench_fn fn, struct ub_bench_run *run,
-			 struct pt_regs *regs, u64 *ns)
+/* Without fn: the bookkeeping alone.  Inlined, so that fn is not tested in it. */
+static __always_inline int ub_bench_loop(ub_bench_fn fn, struct ub_bench_run *run,
+					 struct pt_regs *regs, u64 *ns)
 {
 	u32 left = run->count;
 	unsigned long scratch = 0;
@@ -104,8 +98,10 @@ static int ub_bench_loop(ub_bench_fn fn, struct ub_bench_run *run,
 		u32 i, chunk = min_t(u32, left, UB_BENCH_CHUNK);
 
 		for (i = 0; i < chunk; i++) {
-			long ret = fn(regs);
+			long ret = fn ? fn(regs) : 0;
 
+			/* The compiler must not know the empty loop's results. */
+			OPTIMIZER_HIDE_VAR(ret);
 			run->last = ret;
 			run->sum += ret;
 			*arg += run->advance;
@@ -165,7 +161,7 @@ static int ub_bench_measure(struct ub_bench_run *run)
 		return -ENOENT;
 
 	ub_bench_regs(run, &regs);
-	err = ub_bench_loop(ub_bench_empty, run, &regs, &run->empty_ns);
+	err = ub_bench_loop(NULL, run, &regs, &run->empty_ns);
 	if (err)
 		return err;
 	ub_bench_regs(run, &regs);

@@ -26,7 +26,7 @@ struct ub_bench_run {
 	__u64 advance;		/* in */
 	__u64 wrap;		/* in: >= advance */
 	__u64 total_ns;		/* out: the loop around the handler */
-	__u64 empty_ns;		/* out: the same loop around an empty function */
+	__u64 empty_ns;		/* out: the same loop without the call */
 	__s64 last;		/* out: what the last call returned */
 	__u64 sum;		/* out: of all results */
 };

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Measure loops of one system call natively, boosted and at the limit, in one boot.
+
+The three ways follow one another for each loop, so that they share whatever
+state the machine is in. While the native way and the limit are measured nothing
+is attached, so nothing is hooked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import mmap
+import os
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ubypass.bench import gap, handler
+from ubypass.bench.loop import Loop, LoopResult, Workload
+from ubypass.bench.records import Machine, Record
+from ubypass.bench.workloads import build_workload
+from ubypass.device.client import Device
+from ubypass.device.types import Stats
+from ubypass.engine.build import Builder
+from ubypass.engine.engine import Engine
+from ubypass.engine.target import Target
+from ubypass.errors import UbError
+from ubypass.process.status import identify
+
+__all__ = ["QUICK", "WORKLOADS", "Plan", "calls_per_round", "measure", "measure_all"]
+
+_GETPPID = 110
+_PREAD64 = 17
+_SIZES = (1, 64, 256, 1024, 4096)
+
+WORKLOADS: tuple[Workload, ...] = (
+    Workload("getppid", _GETPPID),
+    *(Workload("pread", _PREAD64, size) for size in _SIZES),
+    *(Workload("pread", _PREAD64, size, sum=True) for size in _SIZES),
+)
+QUICK: tuple[Workload, ...] = (
+    WORKLOADS[0],
+    Workload("pread", _PREAD64, 64),
+    Workload("pread", _PREAD64, 64, sum=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long to measure.
+
+    ``round_instructions``: about how many one round takes. ``rounds``: their number;
+    medians are taken. ``warmup``: seconds after which a loop that does not become
+    steady is measured as it is. ``look``: seconds between looks at the counters.
+    """
+
+    round_instructions: int = 16_000_000
+    rounds: int = 5
+    warmup: float = 8.0
+    look: float = 0.05
+
+    #: Share of dispatched calls between two looks that counts as steady.
+    steady_rate: float = 0.99
+    #: Looks in a row that must be steady, with the same translation.
+    steady_looks: int = 3
+
+
+def calls_per_round(workload: Workload, plan: Plan) -> int:
+    """How many turns of the loop make a round of the planned length."""
+    # Rough costs of a turn (docs: measuring): the call, the copy, the sum.
+    turn = 350 + (1100 + workload.size if workload.size else 0)
+    if workload.sum:
+        turn += workload.size // 2
+    return max(1000, plan.round_instructions // turn)
+
+
+def measure_all(
+    workloads: Sequence[Workload],
+    machine: Machine,
+    plan: Plan | None = None,
+    progress: Callable[[str], None] = lambda step: None,
+) -> Iterator[Record]:
+    """Measure ``workloads`` one after another; each record as soon as it is there.
+
+    Needs root, both modules and a tmpfs at /dev/shm. ``progress`` is told what is
+    being done. Raises UbError.
+    """
+    plan = plan or Plan()
+    with (
+        Device() as device,
+        contextlib.closing(Engine(device, build=Builder(device.info()))) as engine,
+    ):
+        for workload in workloads:
+            yield measure(workload, machine, engine, plan, progress)
+
+
+def measure(
+    workload: Workload,
+    machine: Machine,
+    engine: Engine,
+    plan: Plan,
+    progress: Callable[[str], None] = lambda step: None,
+) -> Record:
+    """Measure one loop in every way."""
+    count = calls_per_round(workload, plan)
+    with _data_file(workload.size * count) as file:
+        arguments = [
+            *workload.arguments(file),
+            *("--count", str(count), "--rounds", str(plan.rounds)),
+        ]
+        program = build_workload("ioloop")
+        progress(f"{workload}: native")
+        native = _run_native(program, arguments)
+        progress(f"{workload}: limit")
+        in_kernel = _run_handler(workload, file, count, plan.rounds)
+        user_code = _measure_gap(program, arguments, workload, machine)
+        progress(f"{workload}: boosted")
+        boosted, share, first = _run_boosted(program, arguments, engine, plan)
+    return Record(
+        workload=workload.name,
+        size=workload.size,
+        sum=workload.sum,
+        native=native.median,
+        boosted=boosted.median,
+        handler=in_kernel,
+        gap=user_code,
+        bypass_rate=share,
+        first_boost_s=first,
+        same_results=native.checksum == boosted.checksum,
+        machine=machine,
+    )
+
+
+@contextlib.contextmanager
+def _data_file(size: int) -> Iterator[Path | None]:
+    """A file in memory, so long that no measured round meets its end."""
+    if not size:
+        yield None
+        return
+    chunk = random.Random(size).randbytes(1 << 16)
+    with tempfile.NamedTemporaryFile(dir="/dev/shm", prefix="ubypass-") as file:
+        try:
+            for _ in range(size // len(chunk) + 1):
+                file.write(chunk)
+            file.flush()
+        except OSError as error:
+            raise UbError(f"cannot make a test file in /dev/shm: {error}") from error
+        yield Path(file.name)
+
+
+def _run_native(program: Path, arguments: list[str]) -> LoopResult:
+    with Loop(program, arguments) as loop:
+        loop.warm()
+        loop.ready()
+        return loop.measure()
+
+
+def _run_handler(
+    workload: Workload, file: Path | None, count: int, rounds: int
+) -> float:
+    """Nanoseconds that the handler takes by itself; median of rounds."""
+    if file is None:
+        runs = [handler.run(workload.nr, (), count) for _ in range(rounds)]
+    else:
+        # Anonymous memory of our own, touched: the copy must not fault.
+        buffer = mmap.mmap(-1, max(workload.size, mmap.PAGESIZE))
+        buffer[:] = b"\1" * len(buffer)
+        view = ctypes.c_char.from_buffer(buffer)
+        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            runs = [
+                handler.run(
+                    workload.nr,
+                    (fd, ctypes.addressof(view), workload.size, 0),
+                    count,
+                    advance_arg=3,
+                    advance=workload.size,
+                    wrap=workload.size * (count - 1),
+                )
+                for _ in range(rounds)
+            ]
+        finally:
+            os.close(fd)
+            del view
+            buffer.close()
+        if any(run.sum != workload.size * count for run in runs):
+            raise UbError(f"{workload}: the handler read too little in the kernel")
+    return sorted(run.handler for run in runs)[len(runs) // 2]
+
+
+def _measure_gap(
+    program: Path, arguments: list[str], workload: Workload, machine: Machine
+) -> float:
+    """The user code of one turn, in the machine's unit.
+
+    Where the clock counts instructions, so do we, by stepping through a few turns.
+    Elsewhere it is the time of the same loop with an empty function in the place
+    of the call, which lacks libc's few instructions around the syscall.
+    """
+    if machine.unit == "instructions":
+        gapcount = build_workload("gapcount")
+        return gap.count_gap(gapcount, [str(program), *arguments], workload.nr)
+    return _run_native(program, [*arguments, "--dry"]).median
+
+
+def _run_boosted(
+    program: Path, arguments: list[str], engine: Engine, plan: Plan
+) -> tuple[LoopResult, float, float | None]:
+    """Result, share of calls dispatched, seconds to the first dispatch."""
+    with Loop(program, arguments) as loop:
+        target = engine.attach(identify(loop.pid), started_ns=loop.started_ns)
+        engine.watch_end(target)
+        _warm_up(loop, target, engine, plan)
+        loop.warm()
+        _step_until_output(loop, engine)
+        loop.ready()
+        before = target.refresh_stats()
+        # The engine sleeps meanwhile: on one processor it would be measured, too.
+        result = loop.measure()
+        after = target.refresh_stats()
+        first = target.summary().first_boost_seconds
+    engine.run(lambda: target not in engine.targets)
+    return result, _share(before, after), first
+
+
+def _warm_up(loop: Loop, target: Target, engine: Engine, plan: Plan) -> None:
+    """Run the engine until the loop is steadily boosted, or time is up."""
+    deadline = time.monotonic() + plan.warmup
+    before = target.refresh_stats()
+    loads, steady = 0, 0
+    while steady < plan.steady_looks and time.monotonic() < deadline:
+        look = time.monotonic() + plan.look
+        while (left := look - time.monotonic()) > 0:
+            engine.step(left)
+        if loop.ended:
+            raise UbError("the workload ended while it was being boosted")
+        after = target.refresh_stats()
+        now_loads = target.summary().loads
+        good = now_loads == loads and _share(before, after) >= plan.steady_rate
+        steady = steady + 1 if good else 0
+        before, loads = after, now_loads
+
+
+def _step_until_output(loop: Loop, engine: Engine) -> None:
+    spoken = False
+
+    def heard() -> None:
+        nonlocal spoken
+        spoken = True
+
+    engine.watch(loop.output, heard)
+    try:
+        engine.run(lambda: spoken)
+    finally:
+        engine.unwatch(loop.output)
+
+
+def _share(before: Stats, after: Stats) -> float:
+    dispatched = after.dispatched - before.dispatched
+    calls = dispatched + after.native - before.native
+    return dispatched / calls if calls else 0.0

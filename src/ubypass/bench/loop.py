@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Drive ``ioloop``: start it, wait until it is warm, let it measure, read the result.
+
+Knows the program's protocol (``workloads/ioloop.c``) and nothing of boosting:
+whoever wants to look at counters around the measured rounds does so between
+:meth:`Loop.ready` and :meth:`Loop.measure`.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from ubypass.errors import UbError
+
+__all__ = ["Loop", "LoopResult", "Workload"]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One loop: system call ``name`` (as ioloop calls it) with number ``nr``.
+
+    ``size`` is bytes per call (0: the call moves no data), ``sum`` whether user code
+    adds up what was read.
+    """
+
+    name: str
+    nr: int
+    size: int = 0
+    sum: bool = False
+
+    def __str__(self) -> str:
+        size = f" {self.size}" if self.size else ""
+        return f"{self.name}{size}{' + sum' if self.sum else ''}"
+
+    def arguments(self, file: Path | None) -> list[str]:
+        """Options of ioloop for this loop on ``file``."""
+        arguments = ["--call", self.name]
+        if self.size:
+            arguments += ["--size", str(self.size), "--file", str(file)]
+        return [*arguments, "--sum"] if self.sum else arguments
+
+
+@dataclass(frozen=True, slots=True)
+class LoopResult:
+    """``median`` of the rounds in ns per call; ``checksum`` of what was read."""
+
+    median: float
+    rounds: tuple[float, ...]
+    checksum: str
+
+
+class Loop:
+    """A running ioloop; a context manager that leaves no process behind.
+
+    It warms up until :meth:`warm`, stands still from :meth:`ready` to
+    :meth:`measure` and again until the end of the ``with`` block.
+    """
+
+    def __init__(self, program: Path, arguments: list[str]) -> None:
+        self.started_ns = time.monotonic_ns()
+        self._process = subprocess.Popen(
+            [str(program), *arguments, "--sync", "--json"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Loop:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self._say()
+            self._process.communicate()
+        else:
+            self._process.kill()
+            self._process.communicate()
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    @property
+    def output(self) -> int:
+        """File descriptor that becomes readable when the program has spoken."""
+        assert self._process.stdout is not None
+        return self._process.stdout.fileno()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the program ended, as it does only when something went wrong."""
+        return self._process.poll() is not None
+
+    def warm(self) -> None:
+        """End the warm-up after its current round."""
+        self._say()
+
+    def ready(self) -> None:
+        """Wait until the warm-up has ended."""
+        line = self._hear()
+        if line != "ready":
+            raise UbError(f"ioloop said '{line}' instead of 'ready'")
+
+    def measure(self) -> LoopResult:
+        """Let the measured rounds run and wait for their result."""
+        self._say()
+        line = self._hear()
+        try:
+            data = json.loads(line)
+            rounds = tuple(float(value) for value in data["rounds"])
+            return LoopResult(float(data["median"]), rounds, data["checksum"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UbError(f"ioloop gave no result but '{line}'") from error
+
+    def _say(self) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it ended: the next line heard is the empty one
+
+    def _hear(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            status = self._process.wait()
+            raise UbError(f"the workload ended early with status {status}")
+        return line.strip()

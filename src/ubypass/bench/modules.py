@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Have both modules loaded: ``ub`` and, for the limit, ``ub_bench``.
+
+Builds them first if they are not there for the running kernel. Loading is meant for
+the lab, whose kernel is thrown away afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from ubypass.bench import handler
+from ubypass.bench.workloads import ROOT
+from ubypass.device.client import DEVICE_PATH
+from ubypass.errors import UbError
+from ubypass.module.build import build_module
+
+__all__ = ["build_bench_module", "ensure_loaded", "require_lab_or_modules"]
+
+_HINT = "'make demo' does all this in a virtual machine; or load the modules yourself"
+_LAB_NAME = "ubypass-lab"  # the guest's host name, set by the lab
+
+
+def require_lab_or_modules() -> None:
+    """Refuse, with the way out, where measuring cannot work."""
+    if os.geteuid() != 0:
+        raise UbError("measuring needs root", _HINT)
+    missing = [p for p in (DEVICE_PATH, handler.DEVICE_PATH) if not Path(p).exists()]
+    if missing and os.uname().nodename != _LAB_NAME:
+        raise UbError(
+            f"cannot measure here: {' and '.join(missing)} missing, and modules are "
+            "only loaded into the lab's kernel",
+            "ub lab run --icount -- ub bench io",
+        )
+
+
+def build_bench_module(
+    release: str, report: Callable[[str], None] | None = None
+) -> Path:
+    """The file ``ub_bench.ko`` for the kernel ``release``, built if need be."""
+    out = ROOT / "build" / "bench-module" / release
+    return build_module(release, ROOT / "kernel", out, subdir="bench", report=report)
+
+
+def ensure_loaded(report: Callable[[str], None] | None = None) -> None:
+    """Load what is missing. Raises UbError if that fails."""
+    require_lab_or_modules()
+    release = os.uname().release
+    if not Path(DEVICE_PATH).exists():
+        out = ROOT / "build" / "module" / release
+        _insert(build_module(release, ROOT / "kernel", out, report=report))
+    if not Path(handler.DEVICE_PATH).exists():
+        _insert(build_bench_module(release, report))
+
+
+def _insert(module: Path) -> None:
+    done = subprocess.run(["insmod", str(module)], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise UbError(
+            f"cannot load {module.name}: {done.stderr.strip()}",
+            "dmesg says more",
+        )

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Compile the C programs of ``workloads/``; knows nothing of what they measure."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from ubypass.errors import UbError
+
+__all__ = ["ROOT", "build_program", "build_workload", "build_workloads"]
+
+#: The project's directory: workloads are part of a checkout, not of a wheel.
+ROOT = Path(__file__).resolve().parents[3]
+
+#: Plain optimised code, as a distribution would ship it; Debian's gcc makes
+#: position-independent programs with lazy binding from this.
+CFLAGS = ("-O2", "-Wall", "-Wextra", "-pthread")
+
+_WORKLOADS = ("ioloop", "gapcount", "tick")
+
+
+def build_workloads(out: Path | None = None) -> list[Path]:
+    """Compile every workload that is older than its source; the programs."""
+    return [build_workload(name, out) for name in _WORKLOADS]
+
+
+def build_workload(name: str, out: Path | None = None) -> Path:
+    """The program ``name``, compiled into ``out`` (default: build/workloads)."""
+    source = ROOT / "workloads" / f"{name}.c"
+    if not source.is_file():
+        raise UbError(
+            f"the source of the workload '{name}' is not here",
+            "workloads come with the project's source tree: run from a checkout",
+        )
+    return build_program(source, (out or ROOT / "build" / "workloads") / name)
+
+
+def build_program(source: Path, program: Path, *flags: str) -> Path:
+    """Compile ``source`` to ``program`` unless that is newer already.
+
+    Headers beside the source count as part of it. ``flags`` are added to the usual
+    ones. Raises UbError with the compiler's words if it does not compile.
+    """
+    parts = [source, *source.parent.glob("*.h")]
+    if program.is_file():
+        built = program.stat().st_mtime_ns
+        if all(part.stat().st_mtime_ns <= built for part in parts):
+            return program
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise UbError(f"cannot compile {source.name}: no C compiler", "apt install gcc")
+    program.parent.mkdir(parents=True, exist_ok=True)
+    # Under another name first: the program may be running, or be built twice.
+    fresh = program.with_name(f".{program.name}.{os.getpid()}")
+    done = subprocess.run(
+        [compiler, *CFLAGS, *flags, str(source), "-o", str(fresh)],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode != 0:
+        fresh.unlink(missing_ok=True)
+        raise UbError(f"{source.name} does not compile:\n{done.stderr.strip()}")
+    fresh.rename(program)
+    return program

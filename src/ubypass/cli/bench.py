@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``ub bench``: measure what boosting gains, here and now."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["HELP", "NAME", "configure", "run"]
+
+NAME = "bench"
+HELP = "measure what boosting gains: native, boosted, and the limit"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's own verbs and their options."""
+    verbs = parser.add_subparsers(dest="bench_verb", required=True, metavar="VERB")
+    io = verbs.add_parser(
+        "io",
+        help="loops of getppid and of file reads",
+        description="Measures loops of getppid and of pread (1 to 4096 bytes, with "
+        "and without adding up what was read) natively, boosted, and at the limit. "
+        "Needs root and the modules; in the lab it loads them itself.",
+    )
+    io.add_argument("--json", type=Path, metavar="FILE", help="write the records there")
+    io.add_argument("--quick", action="store_true", help="three loops, short rounds")
+    prepare = verbs.add_parser(
+        "prepare", help="compile what the lab would otherwise compile, slowly"
+    )
+    prepare.add_argument("--kernel", metavar="RELEASE", help="default: the lab's")
+    show = verbs.add_parser("show", help="print records that --json wrote")
+    show.add_argument("file", type=Path, metavar="FILE")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the command line asks; 1 if boosting changed what a program read."""
+    if args.bench_verb == "prepare":
+        return _prepare(args.kernel)
+    if args.bench_verb == "show":
+        return _show(args.file)
+    return _io(args.json, args.quick)
+
+
+def _io(json_file: Path | None, quick: bool) -> int:
+    from ubypass.bench import modules
+
+    with _progress() as report:
+        # First, and alone: it is what most often is not as it should be.
+        modules.ensure_loaded(report)
+        report("starting")
+        from ubypass.bench import io, machine
+        from ubypass.bench.records import Record, write_records
+
+        plan = io.Plan(round_instructions=4_000_000, rounds=3) if quick else io.Plan()
+        workloads = io.QUICK if quick else io.WORKLOADS
+        records: list[Record] = []
+        here = machine.describe()
+        for record in io.measure_all(workloads, here, plan, report):
+            records.append(record)
+            if json_file is not None:
+                write_records(json_file, records)
+    from ubypass.bench.report import show
+
+    show(records)
+    return 0 if all(record.same_results for record in records) else 1
+
+
+def _prepare(kernel: str | None) -> int:
+    from ubypass.bench import modules, workloads
+    from ubypass.lab import kernels
+
+    with _progress() as report:
+        report("compiling the workloads")
+        workloads.build_workloads()
+        modules.build_bench_module(kernel or kernels.default_release(), report)
+    return 0
+
+
+def _show(file: Path) -> int:
+    from ubypass.bench.records import read_records
+    from ubypass.bench.report import show
+
+    records = read_records(file)
+    show(records)
+    return 0 if all(record.same_results for record in records) else 1
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """A reporter: a spinner on a terminal, else one line per phrase, on stderr."""
+    if not sys.stderr.isatty():
+        yield lambda phrase: print(f"bench: {phrase}", file=sys.stderr, flush=True)
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("") as status:
+        yield lambda phrase: status.update(f"bench: {phrase}")
