@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.bench.samples import record
+from ubypass.bench.records import read_records, write_records
+from ubypass.errors import UbError
+
+_NAMES = (
+    *("workload", "size", "sum", "unit", "native", "boosted", "limit"),
+    *("dispatch_cost", "capture", "bypass_rate", "first_boost_s"),
+    *("kernel", "cpu", "page_table_isolation", "accelerator"),
+)
+
+
+def test_figures_of_merit() -> None:
+    one = record(native=300.0, boosted=150.0, handler=90.0, gap=10.0)
+    assert one.limit == 100.0
+    assert one.dispatch_cost == 50.0
+    assert one.capture == pytest.approx(0.75)
+
+
+def test_a_slower_loop_captures_less_than_nothing() -> None:
+    one = record(native=300.0, boosted=400.0, handler=90.0, gap=10.0)
+    assert one.capture == pytest.approx(-0.5)
+
+
+def test_no_capture_without_a_gain_to_capture() -> None:
+    assert record(native=100.0, handler=90.0, gap=10.0).capture is None
+
+
+def test_names_that_others_rely_on() -> None:
+    data = record().as_json()
+    for name in _NAMES:
+        assert name in data
+    assert data["unit"] == "instructions"
+    assert data["limit"] == 1200.0
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    records = [record(), record(size=0, workload="getppid", first_boost_s=None)]
+    file = tmp_path / "new" / "records.json"
+    write_records(file, records)
+    assert isinstance(json.loads(file.read_text()), list)
+    assert read_records(file) == records
+    assert [p.name for p in file.parent.iterdir()] == ["records.json"]
+
+
+@pytest.mark.parametrize("text", ["", "{}x", '{"a": 1}', "[1]", '[{"workload": "x"}]'])
+def test_reading_something_else(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "f"
+    file.write_text(text)
+    with pytest.raises(UbError, match="holds no records"):
+        read_records(file)
+
+
+def test_reading_and_writing_nowhere(tmp_path: Path) -> None:
+    with pytest.raises(UbError, match="cannot read"):
+        read_records(tmp_path / "none")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UbError, match="cannot write"):
+        write_records(tmp_path / "file" / "below", [record()])
