@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Find the region: user code that runs between hot system calls.
+
+Follows direct branches and calls, and returns and indirect branches as far as
+their targets have been learned. Knows nothing of what can be translated.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from iced_x86 import Code, FlowControl, Instruction, Mnemonic, OpKind, Register
+
+from ubypass.abi import Source
+from ubypass.errors import UbError
+from ubypass.region.callgraph import internal_returns
+from ubypass.region.decode import Decoded
+from ubypass.region.graph import Block, End, Region, predecessors, reachable
+from ubypass.region.reader import CodeReader, DataReader
+from ubypass.region.stackwalk import learn_returns
+
+
+@dataclass(frozen=True, slots=True)
+class HotEntry:
+    """A hot resume address: its call number and the words on the user stack."""
+
+    resume: int
+    nr: int
+    stack: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RegionSpec:
+    """What is known when a region is asked for.
+
+    ``blocks`` are further addresses to explore from (frontiers that turned out
+    hot). ``targets`` maps the address of a ``ret`` or of an indirect jump or call
+    to the targets seen, hottest first.
+    """
+
+    entries: tuple[HotEntry, ...]
+    blocks: tuple[int, ...] = ()
+    targets: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of the exploration, in user instructions unless said otherwise.
+
+    ``region`` in all; ``reach`` from the nearest entry, dispatch or learned
+    address; ``candidates`` is the number of targets of one ret or indirect branch.
+    """
+
+    region: int = 4000
+    reach: int = 256
+    candidates: int = 4
+
+
+def discover(
+    spec: RegionSpec, reader: CodeReader, limits: Limits | None = None
+) -> Region:
+    """The region that ``spec`` describes.
+
+    Raises :class:`UbError` when none of the entries is code.
+    """
+    limits = limits or Limits()
+    code = Decoded(reader)
+    entries = [entry for entry in spec.entries if code.at(entry.resume) is not None]
+    if not entries:
+        raise UbError(
+            "no entry of the region is code that may be translated",
+            "only private, executable, non-writable mappings can be",
+        )
+    finder = _Finder(spec, reader, code, limits)
+    blocks = finder.run()
+    hot = tuple(dict.fromkeys(entry.resume for entry in entries))
+    blocks = _useful(blocks, hot)
+    return Region(
+        blocks=blocks,
+        entries=_all_entries(blocks, hot),
+        sources=_sources(blocks, code),
+        predecessors=predecessors(blocks),
+    )
+
+
+class _Finder:
+    """The state of one exploration."""
+
+    def __init__(
+        self, spec: RegionSpec, reader: CodeReader, code: Decoded, limits: Limits
+    ) -> None:
+        self._spec = spec
+        self._reader = reader
+        self._code = code
+        self._limits = limits
+        self._found: dict[int, Instruction] = {}
+        self._leaders: set[int] = set()
+        self._queue: list[tuple[int, int, int]] = []
+        self._order = 0
+        self._nr = {e.resume - 2: e.nr for e in reversed(spec.entries)}
+        self._targets: dict[int, list[int]] = {
+            site: list(targets) for site, targets in spec.targets.items()
+        }
+        for entry in spec.entries:
+            walked = learn_returns(code, entry.resume, entry.stack)
+            for site, points in walked.items():
+                known = self._targets.setdefault(site, [])
+                known.extend(p for p in points if p not in known)
+
+    def run(self) -> dict[int, Block]:
+        for entry in self._spec.entries:
+            self._push(entry.resume, 0)
+        for start in self._spec.blocks:
+            self._push(start, 0)
+        self._explore()
+        for site, points in internal_returns(self._found, self._targets).items():
+            known = self._targets.setdefault(site, [])
+            known.extend(p for p in points if p not in known)
+            self._leaders.update(p for p in points if p in self._found)
+        return {start: self._block(start) for start in self._leaders}
+
+    def _push(self, address: int, distance: int) -> None:
+        self._order += 1
+        heapq.heappush(self._queue, (distance, self._order, address))
+
+    def _explore(self) -> None:
+        while self._queue:
+            distance, _, address = heapq.heappop(self._queue)
+            if address in self._found:
+                self._leaders.add(address)
+            elif self._room(distance) and self._code.at(address) is not None:
+                self._leaders.add(address)
+                self._straight(address, distance)
+
+    def _room(self, distance: int) -> bool:
+        return distance < self._limits.reach and len(self._found) < self._limits.region
+
+    def _straight(self, address: int, distance: int) -> None:
+        while self._room(distance):
+            if address in self._found:
+                self._leaders.add(address)
+                return
+            instruction = self._code.at(address)
+            if instruction is None:
+                return
+            self._found[address] = instruction
+            distance += 1
+            if not self._follow(instruction, distance):
+                return
+            address = instruction.next_ip
+
+    def _follow(self, instruction: Instruction, distance: int) -> bool:
+        """Queue where control may go; True: also straight on."""
+        flow = instruction.flow_control
+        following = instruction.next_ip
+        if instruction.code == Code.SYSCALL:
+            self._push(following, 0)
+            return False
+        if flow == FlowControl.NEXT:
+            return True
+        if flow == FlowControl.UNCONDITIONAL_BRANCH:
+            self._push(instruction.near_branch_target, distance)
+        elif flow == FlowControl.CONDITIONAL_BRANCH:
+            self._push(following, distance)
+            self._push(instruction.near_branch_target, distance + 1)
+        elif flow == FlowControl.CALL and _is_direct(instruction):
+            self._push(instruction.near_branch_target, distance)
+            self._push(following, distance + 8)
+        elif flow in (FlowControl.INDIRECT_BRANCH, FlowControl.INDIRECT_CALL):
+            self._learn_slot(instruction)
+            self._push_learned(instruction.ip, distance)
+            if flow == FlowControl.INDIRECT_CALL:
+                self._push(following, distance + 8)
+        elif flow == FlowControl.RETURN:
+            self._push_learned(instruction.ip, distance)
+        return False
+
+    def _push_learned(self, site: int, distance: int) -> None:
+        seen = self._spec.targets.get(site, ())
+        for target in self._targets.get(site, [])[: self._limits.candidates]:
+            # Only what was really seen there counts as hot.
+            self._push(target, 0 if target in seen else distance)
+
+    def _learn_slot(self, instruction: Instruction) -> None:
+        """What a jump through a constant slot (PLT) would do now."""
+        if not instruction.is_ip_rel_memory_operand or not isinstance(
+            self._reader, DataReader
+        ):
+            return
+        try:
+            data = self._reader.read_data(instruction.ip_rel_memory_address, 8)
+        except UbError:
+            return
+        target = int.from_bytes(data, "little")
+        known = self._targets.setdefault(instruction.ip, [])
+        if len(data) == 8 and target not in known and self._code.at(target) is not None:
+            known.append(target)
+
+    def _block(self, start: int) -> Block:
+        run: list[Instruction] = []
+        address = start
+        while True:
+            instruction = self._found.get(address)
+            if instruction is None or (run and address in self._leaders):
+                return Block(start, tuple(run), address, End.FALL, (address,))
+            run.append(instruction)
+            address = instruction.next_ip
+            if instruction.flow_control != FlowControl.NEXT or (
+                instruction.code == Code.SYSCALL
+            ):
+                return self._ended(start, run)
+
+    def _ended(self, start: int, run: list[Instruction]) -> Block:
+        last = run[-1]
+        flow = last.flow_control
+        end = End.STOP
+        targets: tuple[int, ...] = ()
+        nr: int | None = None
+        known = False
+        if last.code == Code.SYSCALL:
+            end, targets = End.SYSCALL, (last.next_ip,)
+            constant = _constant_rax(run)
+            known = constant is not None
+            nr = constant if known else self._nr.get(last.ip)
+        elif flow == FlowControl.UNCONDITIONAL_BRANCH:
+            end, targets = End.JUMP, (last.near_branch_target,)
+        elif flow == FlowControl.CONDITIONAL_BRANCH:
+            end, targets = End.BRANCH, (last.near_branch_target, last.next_ip)
+        elif flow == FlowControl.CALL and _is_direct(last):
+            end, targets = End.CALL, (last.near_branch_target,)
+        elif flow == FlowControl.RETURN:
+            end, targets = End.RET, self._present(last.ip)
+        elif flow == FlowControl.INDIRECT_BRANCH:
+            end, targets = End.JUMP_INDIRECT, self._present(last.ip)
+        elif flow == FlowControl.INDIRECT_CALL:
+            end, targets = End.CALL_INDIRECT, self._present(last.ip)
+        return Block(start, tuple(run), last.next_ip, end, targets, nr, known)
+
+    def _present(self, site: int) -> tuple[int, ...]:
+        known = [t for t in self._targets.get(site, ()) if t in self._leaders]
+        return tuple(known[: self._limits.candidates])
+
+
+def _useful(blocks: dict[int, Block], hot: tuple[int, ...]) -> dict[int, Block]:
+    """Blocks on a way from an entry to a system call; others only delay an exit."""
+    sources = predecessors(blocks)
+    ends: dict[int, None] = {}
+    todo = [start for start in sorted(blocks) if blocks[start].nr is not None]
+    todo += [start for start in hot if start in blocks]
+    while todo:
+        start = todo.pop()
+        if start not in ends:
+            ends[start] = None
+            todo.extend(sources[start])
+    kept = {start: blocks[start] for start in sorted(ends)}
+    for start, block in kept.items():
+        if block.open:
+            known = tuple(t for t in block.targets if t in kept)
+            kept[start] = replace(block, targets=known)
+    return {start: kept[start] for start in sorted(reachable(kept, hot))}
+
+
+def _is_direct(instruction: Instruction) -> bool:
+    return bool(instruction.op0_kind == OpKind.NEAR_BRANCH64)
+
+
+def _constant_rax(run: list[Instruction]) -> int | None:
+    """The constant that the block itself leaves in eax, if it does."""
+    for instruction in reversed(run[:-1]):
+        if instruction.op_count == 0:
+            if instruction.mnemonic in (Mnemonic.NOP, Mnemonic.ENDBR64):
+                continue
+            return None
+        register = instruction.op0_register
+        if register in (Register.EAX, Register.RAX):
+            if instruction.mnemonic == Mnemonic.MOV and instruction.op1_kind in (
+                OpKind.IMMEDIATE32,
+                OpKind.IMMEDIATE32TO64,
+                OpKind.IMMEDIATE64,
+            ):
+                return int(instruction.immediate(1)) & 0xFFFFFFFF
+            if (
+                instruction.mnemonic == Mnemonic.XOR
+                and instruction.op1_register == register
+            ):
+                return 0
+            if instruction.mnemonic not in (Mnemonic.CMP, Mnemonic.TEST):
+                return None
+        elif instruction.mnemonic not in _LEAVES_RAX or any(
+            instruction.op_register(i) in (Register.AL, Register.AH, Register.AX)
+            for i in range(instruction.op_count)
+        ):
+            return None
+    return None
+
+
+# Two-operand instructions that write nothing but their first operand.
+_LEAVES_RAX = frozenset(
+    {
+        Mnemonic.MOV,
+        Mnemonic.MOVZX,
+        Mnemonic.MOVSX,
+        Mnemonic.MOVSXD,
+        Mnemonic.LEA,
+        Mnemonic.ADD,
+        Mnemonic.SUB,
+        Mnemonic.AND,
+        Mnemonic.OR,
+        Mnemonic.XOR,
+        Mnemonic.CMP,
+        Mnemonic.TEST,
+        Mnemonic.NOP,
+        Mnemonic.PUSH,
+        Mnemonic.SHL,
+        Mnemonic.SHR,
+        Mnemonic.SAR,
+    }
+)
+
+
+def _all_entries(blocks: dict[int, Block], hot: tuple[int, ...]) -> tuple[int, ...]:
+    rest = sorted(
+        block.next_ip
+        for block in blocks.values()
+        if block.end == End.SYSCALL and block.nr is not None and block.next_ip in blocks
+    )
+    return tuple(dict.fromkeys([h for h in hot if h in blocks] + rest))
+
+
+def _sources(blocks: dict[int, Block], code: Decoded) -> tuple[Source, ...]:
+    ranges: list[list[int]] = []
+    for start, stop in sorted((b.start, b.next_ip) for b in blocks.values()):
+        if ranges and start <= ranges[-1][1]:
+            ranges[-1][1] = max(ranges[-1][1], stop)
+        else:
+            ranges.append([start, stop])
+    return tuple(Source(start, _bytes(code, start, stop)) for start, stop in ranges)
+
+
+def _bytes(code: Decoded, start: int, stop: int) -> bytes:
+    out = b""
+    while len(out) < stop - start:
+        part = code.bytes_at(start + len(out), min(256, stop - start - len(out)))
+        if not part:
+            raise UbError(f"code at {start + len(out):#x} went away while being read")
+        out += part
+    return out

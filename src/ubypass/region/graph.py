@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The shape of a region: basic blocks of user code and how they end.
+
+Plain data with a few questions that everybody asks. How blocks were found is
+:mod:`ubypass.region.discover`'s business.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from iced_x86 import Instruction
+
+from ubypass.abi import Source
+
+
+class End(enum.Enum):
+    """How a block ends."""
+
+    FALL = "fall"  # into the next block
+    JUMP = "jump"
+    BRANCH = "branch"  # targets: taken, not taken
+    CALL = "call"  # targets: callee
+    RET = "ret"  # targets: known return points, likely first
+    JUMP_INDIRECT = "jump*"
+    CALL_INDIRECT = "call*"
+    SYSCALL = "syscall"  # targets: resume address
+    STOP = "stop"  # at an instruction that control cannot be followed through
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Straight-line user code.
+
+    ``targets`` are all addresses that control may reach next, as far as known,
+    in or out of the region. ``next_ip`` is the address after the last instruction
+    (what a call pushes). ``nr`` is the expected call number of a ``SYSCALL`` and
+    ``nr_known`` tells whether the block itself puts it into rax.
+    """
+
+    start: int
+    instructions: tuple[Instruction, ...]
+    next_ip: int
+    end: End
+    targets: tuple[int, ...]
+    nr: int | None = None
+    nr_known: bool = False
+
+    @property
+    def last(self) -> Instruction:
+        """The instruction that ends the block."""
+        return self.instructions[-1]
+
+    @property
+    def open(self) -> bool:
+        """Whether control may also go to places nobody has seen."""
+        return self.end in (
+            End.RET,
+            End.JUMP_INDIRECT,
+            End.CALL_INDIRECT,
+            End.STOP,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Blocks by start address, the resume addresses that enter it, its bytes.
+
+    ``entries`` are resume addresses of dispatches, likeliest first; each is the
+    start of a block. ``sources`` covers every byte of every block.
+    """
+
+    blocks: dict[int, Block]
+    entries: tuple[int, ...]
+    sources: tuple[Source, ...]
+    predecessors: dict[int, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def instruction_count(self) -> int:
+        """User instructions in all blocks."""
+        return sum(len(block.instructions) for block in self.blocks.values())
+
+
+def predecessors(blocks: dict[int, Block]) -> dict[int, tuple[int, ...]]:
+    """Start addresses of the blocks that lead to each block."""
+    found: dict[int, list[int]] = {start: [] for start in blocks}
+    for block in blocks.values():
+        for target in block.targets:
+            if target in found:
+                found[target].append(block.start)
+    return {start: tuple(sources) for start, sources in found.items()}
+
+
+def reachable(blocks: dict[int, Block], roots: tuple[int, ...]) -> set[int]:
+    """Start addresses of the blocks that can be reached from ``roots``."""
+    seen: set[int] = set()
+    todo = [root for root in roots if root in blocks]
+    while todo:
+        start = todo.pop()
+        if start in seen:
+            continue
+        seen.add(start)
+        todo.extend(t for t in blocks[start].targets if t in blocks)
+    return seen

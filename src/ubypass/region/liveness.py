@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which arithmetic flags some later user instruction may still read.
+
+One bit per flag, in iced's numbering (``RflagsBits``). Wherever user code runs on
+that nobody has looked at, all flags count as read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from iced_x86 import Code, Instruction, Mnemonic, OpKind, RflagsBits
+
+from ubypass.region.graph import Region
+
+#: CF PF AF ZF SF OF.
+ARITHMETIC = int(
+    RflagsBits.CF
+    | RflagsBits.PF
+    | RflagsBits.AF
+    | RflagsBits.ZF
+    | RflagsBits.SF
+    | RflagsBits.OF
+)
+
+_SHIFTS = frozenset(
+    {
+        Mnemonic.SHL,
+        Mnemonic.SAL,
+        Mnemonic.SHR,
+        Mnemonic.SAR,
+        Mnemonic.ROL,
+        Mnemonic.ROR,
+        Mnemonic.RCL,
+        Mnemonic.RCR,
+        Mnemonic.SHLD,
+        Mnemonic.SHRD,
+    }
+)
+# These clear AF on every CPU although manuals call it undefined; so what AF was
+# before them cannot come through.
+_LOGIC = frozenset({Mnemonic.AND, Mnemonic.OR, Mnemonic.XOR, Mnemonic.TEST})
+
+
+@dataclass(frozen=True, slots=True)
+class FlagUse:
+    """Flags that an instruction reads, may change and surely overwrites."""
+
+    reads: int
+    changes: int
+    kills: int
+
+
+def flag_use(instruction: Instruction) -> FlagUse:
+    """What ``instruction`` does to the arithmetic flags."""
+    if instruction.code == Code.SYSCALL:
+        # r11 receives them all, and they stay as they are.
+        return FlagUse(ARITHMETIC, 0, 0)
+    reads = int(instruction.rflags_read) & ARITHMETIC
+    changes = int(instruction.rflags_modified) & ARITHMETIC
+    kills: int = changes
+    if instruction.mnemonic not in _LOGIC:
+        # "Undefined" may mean "as before" on some CPU.
+        kills &= ~int(instruction.rflags_undefined)
+    if instruction.mnemonic in _SHIFTS and not _constant_count(instruction):
+        kills = 0
+    return FlagUse(reads, changes, kills)
+
+
+def _constant_count(instruction: Instruction) -> bool:
+    last = instruction.op_count - 1
+    kind = instruction.op_kind(last)
+    return bool(kind == OpKind.IMMEDIATE8 or kind == OpKind.IMMEDIATE8_2ND)
+
+
+def flags_live(region: Region) -> dict[int, tuple[int, ...]]:
+    """For each block the flags that are live before each instruction, and at
+    its end: one more number than the block has instructions.
+    """
+    uses = {
+        start: [flag_use(i) for i in block.instructions]
+        for start, block in region.blocks.items()
+    }
+    live_in = dict.fromkeys(region.blocks, 0)
+    todo = list(region.blocks)
+    while todo:
+        start = todo.pop()
+        live = _live_out(region, live_in, start)
+        for use in reversed(uses[start]):
+            live = (live & ~use.kills) | use.reads
+        if live != live_in[start]:
+            live_in[start] = live
+            todo.extend(region.predecessors.get(start, ()))
+    result: dict[int, tuple[int, ...]] = {}
+    for start in region.blocks:
+        live = _live_out(region, live_in, start)
+        points = [live]
+        for use in reversed(uses[start]):
+            live = (live & ~use.kills) | use.reads
+            points.append(live)
+        result[start] = tuple(reversed(points))
+    return result
+
+
+def _live_out(region: Region, live_in: dict[int, int], start: int) -> int:
+    block = region.blocks[start]
+    if block.open:
+        return ARITHMETIC
+    live = 0
+    for target in block.targets:
+        live |= live_in.get(target, ARITHMETIC)
+    return live

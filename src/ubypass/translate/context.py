@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What lowering one block has in hand, and what it leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ubypass.abi import Abi, ExitFlag, ExitReason
+from ubypass.region.liveness import ARITHMETIC
+from ubypass.translate.emit import Buffer, ExitKey
+from ubypass.translate.registers import R11, RCX, SLOT, Homes
+from ubypass.translate.state import Flags, Loc, State
+
+
+@dataclass
+class Fragment:
+    """A lowered block.
+
+    ``hot`` runs first and leaves by ``branch`` (condition, edge) if that holds, else
+    by edge ``fall``; without ``fall`` it does not run to its end. ``edges`` are
+    (user address, state) pairs. ``cold`` belongs elsewhere.
+    """
+
+    hot: Buffer = field(default_factory=Buffer)
+    cold: Buffer = field(default_factory=Buffer)
+    edges: list[tuple[int, State]] = field(default_factory=list)
+    branch: tuple[int, int] | None = None
+    fall: int | None = None
+
+    def edge(self, target: int, state: State) -> int:
+        """A new edge to ``target``; its number."""
+        self.edges.append((target, state))
+        return len(self.edges) - 1
+
+
+@dataclass
+class Context:
+    """A point in generated code: ``state`` holds here, ``code`` grows here.
+
+    ``live`` are the user flags live before the user instruction at ``ip``.
+    """
+
+    homes: Homes
+    abi: Abi
+    state: State
+    code: Buffer
+    ip: int
+    live: int = ARITHMETIC
+
+    def exit(
+        self,
+        reason: ExitReason,
+        flags: ExitFlag = ExitFlag.NONE,
+        target: int = -1,
+    ) -> ExitKey:
+        """An exit at ``ip`` in the present state."""
+        return exit_key(self.homes, self.state, self.ip, reason, flags, target)
+
+
+def exit_key(
+    homes: Homes,
+    state: State,
+    user_ip: int,
+    reason: ExitReason,
+    flags: ExitFlag = ExitFlag.NONE,
+    target: int = -1,
+) -> ExitKey:
+    """The exit at ``user_ip`` from ``state``."""
+    before = b""
+    if state.flags == Flags.SLOT:
+        flags |= ExitFlag.SLOT_FLAGS
+    elif state.flags == Flags.SYS:
+        flags |= ExitFlag.SLOT_SYSFLAGS
+    elif state.flags == Flags.AGAIN:
+        assert state.again is not None
+        before = state.again[0]
+    cx = 0
+    if state.loc[RCX] == Loc.S:
+        flags |= ExitFlag.CX_SYS
+        cx = state.cx
+    if state.loc[R11] == Loc.S:
+        flags |= ExitFlag.R11_SYS
+    if target >= 0:
+        flags |= ExitFlag.TARGET
+    stores = tuple(
+        (SLOT[user], host)
+        for user, host in enumerate(homes.host)
+        if host >= 0 and state.loc[user] == Loc.H
+    )
+    return ExitKey(user_ip, reason, flags, cx, stores, target, before)

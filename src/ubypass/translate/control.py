@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Translate how a block ends: branches, calls, returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from iced_x86 import OpKind
+
+from ubypass.abi import ExitReason
+from ubypass.region.graph import Block, End
+from ubypass.translate.context import Context, Fragment
+from ubypass.translate.dispatch import lower_syscall
+from ubypass.translate.emit import CC_NE, Buffer, Edge, Label
+from ubypass.translate.facts import Facts, Unsupported
+from ubypass.translate.flags import clobber, to_host
+from ubypass.translate.registers import R11, S0, S1
+from ubypass.translate.sandbox import resolve
+from ubypass.translate.stack import move_stack, push_constant, stack_access
+from ubypass.translate.state import Flags
+from ubypass.translate.values import ensure, materialize_r11, read_spilled
+
+# iced's ConditionCode numbers O NO B AE E NE BE A S NS P NP L GE LE G from 1,
+# in the order of the encodings.
+_FIRST_CONDITION = 1
+
+
+def lower_end(
+    context: Context, fragment: Fragment, block: Block, facts: Facts | None
+) -> None:
+    """Emit the last instruction of ``block`` (None: it just runs on).
+
+    Raises :class:`Unsupported`.
+    """
+    state = context.state
+    if block.end == End.FALL:
+        fragment.fall = fragment.edge(block.targets[0], state)
+        return
+    assert facts is not None
+    if block.end == End.JUMP:
+        fragment.fall = fragment.edge(block.targets[0], state)
+    elif block.end == End.BRANCH:
+        _branch(context, fragment, block, facts)
+    elif block.end == End.CALL:
+        push_constant(context, block.next_ip, S0)
+        fragment.fall = fragment.edge(block.targets[0], state)
+    elif block.end == End.SYSCALL:
+        lower_syscall(context, fragment, block)
+    elif block.end == End.RET:
+        _ret(context, fragment, block, facts)
+    elif block.end in (End.JUMP_INDIRECT, End.CALL_INDIRECT):
+        _indirect(context, fragment, block, facts)
+    else:
+        raise Unsupported("control cannot be followed")
+
+
+def _branch(context: Context, fragment: Fragment, block: Block, facts: Facts) -> None:
+    if not facts.flags.reads:
+        raise Unsupported("branch on a register")
+    if context.state.flags == Flags.DEAD:
+        raise AssertionError("a branch reads flags that were given up")
+    to_host(context)
+    condition = facts.instruction.condition_code - _FIRST_CONDITION
+    taken, following = block.targets
+    fragment.branch = (condition, fragment.edge(taken, context.state.copy()))
+    fragment.fall = fragment.edge(following, context.state)
+
+
+def _ret(context: Context, fragment: Fragment, block: Block, facts: Facts) -> None:
+    pops = 8
+    if facts.instruction.op_count:
+        pops += facts.instruction.immediate(0)
+    usp = stack_access(context, 0)
+    context.code.fault(context.exit(ExitReason.FAULT))
+    context.code.load(S0, usp, 0)
+    _match(
+        context,
+        fragment,
+        block,
+        _Match(S0, ExitReason.RET_MISS, lambda hit: move_stack(hit, pops)),
+    )
+
+
+def _indirect(context: Context, fragment: Fragment, block: Block, facts: Facts) -> None:
+    if facts.memory is not None:
+        if R11 in (facts.memory.base, facts.memory.index):
+            materialize_r11(context)
+        address = resolve(context, facts.memory)
+        if address.base < 0:
+            raise Unsupported("jump through a thread-local variable")
+        context.code.fault(context.exit(ExitReason.FAULT))
+        context.code.load(S0, address.base, address.displacement)
+        target = S0
+    elif facts.instruction.op0_kind == OpKind.REGISTER:
+        user = facts.operands[0].user
+        if context.homes.spilled(user):
+            read_spilled(context, user, S0)
+            target = S0
+        else:
+            target = ensure(context, user)
+    else:
+        raise Unsupported("far branch")
+    if block.end == End.CALL_INDIRECT:
+        # An anchor on a miss path would come too late.
+        stack_access(context, -8)
+        _match(
+            context,
+            fragment,
+            block,
+            _Match(
+                target,
+                ExitReason.CALL_MISS,
+                lambda hit: push_constant(hit, block.next_ip, S1),
+            ),
+        )
+    else:
+        _match(
+            context,
+            fragment,
+            block,
+            _Match(target, ExitReason.JUMP_MISS, lambda hit: None),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """Host register with the target, exit if unknown, what to do on a hit."""
+
+    target: int
+    reason: ExitReason
+    hit: Callable[[Context], None]
+
+
+def _match(context: Context, fragment: Fragment, block: Block, match: _Match) -> None:
+    """Compare the target with the known ones; the first one falls through."""
+    if not block.targets:
+        context.code.jmp(context.exit(match.reason, target=match.target))
+        return
+    clobber(context)
+    miss = context.exit(match.reason, target=match.target)
+    before = context.state
+    code: Buffer = context.code
+    for position, known in enumerate(block.targets):
+        last = position == len(block.targets) - 1
+        following = Label()
+        code.cmp_constant(match.target, known)
+        code.jcc(CC_NE, miss if last else following)
+        context.state = before.copy()
+        context.code = code
+        match.hit(context)
+        edge = fragment.edge(known, context.state)
+        if position == 0:
+            fragment.fall = edge
+        else:
+            code.jmp(Edge(block.start, edge))
+        code = fragment.cold
+        if not last:
+            code.bind(following)
+    context.code = fragment.hot

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Code on an edge: from the state that one block leaves to the one that the next
+expects.
+"""
+
+from __future__ import annotations
+
+from ubypass.translate.context import Context
+from ubypass.translate.flags import to_host, to_slot
+from ubypass.translate.registers import R11, RCX, S0, SLOT
+from ubypass.translate.sandbox import anchor
+from ubypass.translate.state import Flags, Loc, State, within
+from ubypass.translate.values import ensure, materialize_r11
+
+
+def convert(context: Context, wanted: State) -> None:
+    """Emit what turns ``context.state`` into ``wanted``.
+
+    ``context.ip`` is the address of the block that control goes to and
+    ``context.live`` the flags live there; exits on the way are at that address.
+    """
+    state = context.state
+    if wanted.loc[R11] != Loc.S:
+        materialize_r11(context)
+    for user, host in enumerate(context.homes.host):
+        if host >= 0:
+            _place(context, user, host, wanted.loc[user])
+    for user in range(16):
+        if not within(state.intervals[user], wanted.intervals[user]):
+            anchor(context, user)
+    _flags(context, wanted)
+    if state.flags == Flags.HOST and wanted.again is not None:
+        assert state.again == wanted.again
+
+
+def _place(context: Context, user: int, host: int, wanted: Loc) -> None:
+    state = context.state
+    have = state.loc[user]
+    if have == wanted:
+        assert have != Loc.S or state.cx >= 0
+        return
+    assert wanted != Loc.S
+    if have == Loc.S:
+        assert user == RCX
+        if wanted == Loc.M:
+            context.code.move_imm(S0, state.cx)
+            context.code.frame_store(SLOT[user], S0)
+            state.loc[user] = Loc.M
+            return
+        ensure(context, user)
+        have = Loc.H
+    if have == Loc.M:
+        ensure(context, user)
+    elif have == Loc.H and wanted != Loc.H:
+        context.code.frame_store(SLOT[user], host)
+        state.loc[user] = Loc.B
+
+
+def _flags(context: Context, wanted: State) -> None:
+    state = context.state
+    if wanted.flags == Flags.DEAD:
+        return
+    assert state.flags != Flags.DEAD
+    if wanted.flags == Flags.HOST:
+        to_host(context)
+    elif wanted.flags == Flags.SLOT:
+        to_slot(context)
+    else:
+        assert state.flags == Flags.SYS

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Bytes of generated code, with the places to be filled in later.
+
+One method per shape of instruction that generated code adds of its own; user
+instructions come in through :meth:`Buffer.user`. Knows encodings and nothing about
+why something is emitted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from iced_x86 import Encoder, Instruction
+
+from ubypass.abi import (
+    FRAME_BUDGET,
+    FRAME_EXIT,
+    FRAME_LIMIT,
+    ExitFlag,
+    ExitReason,
+)
+
+_RSP = 4
+_encoder = Encoder(64)
+
+#: Condition codes as in Jcc.
+CC_E, CC_NE, CC_A, CC_S = 4, 5, 7, 8
+
+
+class Label:
+    """A place in generated code; compared by identity."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExitKey:
+    """An exit stub: what it reports and what its tail has to store.
+
+    ``stores`` are (offset from rsp, host register) pairs; ``target`` is the host
+    register with the missed target, or -1. ``before`` is code to run first.
+    """
+
+    user_ip: int
+    reason: ExitReason
+    flags: ExitFlag
+    cx: int
+    stores: tuple[tuple[int, int], ...]
+    target: int = -1
+    before: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Control going from one block to another (or out): number ``index`` of
+    the fragment of ``source``."""
+
+    source: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """An 8-byte constant behind the code."""
+
+    value: int
+
+
+Place = Label | ExitKey | Edge | Constant
+
+
+class Buffer:
+    """Code under construction.
+
+    ``fixups`` are (offset of a rel32 field, where it leads); each field is the last
+    of its instruction. ``faults`` are (offset of an instruction, its exit).
+    ``labels`` are places in this buffer, ``marks`` (offset, user address) pairs and
+    ``dispatches`` (offset, nr, exit before, exit after).
+    """
+
+    def __init__(self) -> None:
+        self.code = bytearray()
+        self.fixups: list[tuple[int, Place]] = []
+        self.faults: list[tuple[int, ExitKey]] = []
+        self.labels: list[tuple[int, Label]] = []
+        self.marks: list[tuple[int, int]] = []
+        self.dispatches: list[tuple[int, int, ExitKey, ExitKey]] = []
+
+    def snapshot(self) -> tuple[int, ...]:
+        """What :meth:`rollback` needs to forget everything after now."""
+        lists = (self.fixups, self.faults, self.labels, self.marks, self.dispatches)
+        return (len(self.code), *(len(part) for part in lists))
+
+    def rollback(self, snapshot: tuple[int, ...]) -> None:
+        """Forget what was emitted since :meth:`snapshot`."""
+        del self.code[snapshot[0] :]
+        del self.fixups[snapshot[1] :]
+        del self.faults[snapshot[2] :]
+        del self.labels[snapshot[3] :]
+        del self.marks[snapshot[4] :]
+        del self.dispatches[snapshot[5] :]
+
+    def append(self, other: Buffer) -> None:
+        """Put ``other``'s code and places behind this one's."""
+        base = len(self.code)
+        self.code += other.code
+        self.fixups += [(base + at, place) for at, place in other.fixups]
+        self.faults += [(base + at, key) for at, key in other.faults]
+        self.labels += [(base + at, label) for at, label in other.labels]
+        self.marks += [(base + at, ip) for at, ip in other.marks]
+        self.dispatches += [(base + d[0], *d[1:]) for d in other.dispatches]
+
+    def bind(self, label: Label) -> None:
+        """``label`` is here."""
+        self.labels.append((len(self.code), label))
+
+    def mark(self, user_ip: int) -> None:
+        """What follows comes from the user instruction at ``user_ip``."""
+        self.marks.append((len(self.code), user_ip))
+
+    def fault(self, key: ExitKey) -> None:
+        """The next instruction may fault and leaves through ``key`` then."""
+        self.faults.append((len(self.code), key))
+
+    def user(self, instruction: Instruction) -> None:
+        """An edited user instruction. Raises ValueError if it has no encoding."""
+        _encoder.encode(instruction, 0)
+        self.code += _encoder.take_buffer()
+
+    # -- moves -------------------------------------------------------------
+
+    def load(self, reg: int, base: int, disp: int) -> None:
+        """mov reg, [base + disp]"""
+        self._memory(b"\x8b", reg, base, disp)
+
+    def store(self, base: int, disp: int, reg: int) -> None:
+        """mov [base + disp], reg"""
+        self._memory(b"\x89", reg, base, disp)
+
+    def store_imm(self, base: int, disp: int, value: int) -> None:
+        """mov qword [base + disp], imm32 (sign-extended)"""
+        self._memory(b"\xc7", 0, base, disp)
+        self.code += value.to_bytes(4, "little", signed=True)
+
+    def lea(self, reg: int, base: int, disp: int) -> None:
+        """lea reg, [base + disp]"""
+        self._memory(b"\x8d", reg, base, disp)
+
+    def move(self, to: int, source: int) -> None:
+        """mov to, source"""
+        rex = 0x48 | (source >> 3) << 2 | to >> 3
+        self.code += bytes((rex, 0x89, 0xC0 | (source & 7) << 3 | to & 7))
+
+    def move_imm(self, reg: int, value: int) -> None:
+        """mov reg, value (64 bits), in the shortest form"""
+        value &= (1 << 64) - 1
+        if value < 1 << 32:
+            if reg > 7:
+                self.code.append(0x41)
+            self.code.append(0xB8 | reg & 7)
+            self.code += value.to_bytes(4, "little")
+        else:
+            self.code += bytes((0x48 | reg >> 3, 0xB8 | reg & 7))
+            self.code += value.to_bytes(8, "little")
+
+    # -- the frame ---------------------------------------------------------
+
+    def frame_load(self, reg: int, offset: int) -> None:
+        """mov reg, [rsp + offset]"""
+        self.load(reg, _RSP, offset)
+
+    def frame_store(self, offset: int, reg: int) -> None:
+        """mov [rsp + offset], reg"""
+        self.store(_RSP, offset, reg)
+
+    def frame_add(self, reg: int, offset: int) -> None:
+        """add reg, [rsp + offset]"""
+        self._memory(b"\x03", reg, _RSP, offset)
+
+    def cmp_limit(self, reg: int) -> None:
+        """cmp reg, [rsp + LIMIT]"""
+        self._memory(b"\x3b", reg, _RSP, FRAME_LIMIT)
+
+    def cmova_limit(self, reg: int) -> None:
+        """cmova reg, [rsp + LIMIT]"""
+        self._memory(b"\x0f\x47", reg, _RSP, FRAME_LIMIT)
+
+    def save_flags(self, slot: int) -> None:
+        """pushfq; pop [rsp + slot]"""
+        self.code.append(0x9C)
+        self._memory(b"\x8f", 0, _RSP, slot, wide=False)
+
+    def restore_flags(self, slot: int) -> None:
+        """push [rsp + slot]; popfq"""
+        self._memory(b"\xff", 6, _RSP, slot, wide=False)
+        self.code.append(0x9D)
+
+    def charge(self, amount: int) -> None:
+        """sub dword [rsp + BUDGET], amount"""
+        if amount < 128:
+            self._memory(b"\x83", 5, _RSP, FRAME_BUDGET, wide=False)
+            self.code.append(amount)
+        else:
+            self._memory(b"\x81", 5, _RSP, FRAME_BUDGET, wide=False)
+            self.code += amount.to_bytes(4, "little")
+
+    def exit_number(self, exit_number: int) -> None:
+        """mov dword [rsp + EXIT], number"""
+        self._memory(b"\xc7", 0, _RSP, FRAME_EXIT, wide=False)
+        self.code += exit_number.to_bytes(4, "little")
+
+    # -- compare and branch --------------------------------------------------
+
+    def cmp_imm32(self, reg: int, value: int) -> None:
+        """cmp reg (32 bits), imm32"""
+        if reg > 7:
+            self.code.append(0x41)
+        self.code += bytes((0x81, 0xF8 | reg & 7))
+        self.code += (value & 0xFFFFFFFF).to_bytes(4, "little")
+
+    def cmp_constant(self, reg: int, value: int) -> None:
+        """cmp reg, value; a constant behind the code when it is a long one"""
+        if value < 1 << 31:
+            self.code += bytes((0x48 | reg >> 3, 0x81, 0xF8 | reg & 7))
+            self.code += value.to_bytes(4, "little")
+            return
+        self.code += bytes((0x48 | (reg >> 3) << 2, 0x3B, 0x05 | (reg & 7) << 3))
+        self._field(Constant(value))
+
+    def and_imm32(self, reg: int, value: int) -> None:
+        """and reg (32 bits), imm32"""
+        self.code += bytes((0x40 | reg >> 3, 0x81, 0xE0 | reg & 7))
+        self.code += value.to_bytes(4, "little")
+
+    def or_imm32(self, reg: int, value: int) -> None:
+        """or reg (32 bits), imm32"""
+        self.code += bytes((0x40 | reg >> 3, 0x81, 0xC8 | reg & 7))
+        self.code += value.to_bytes(4, "little")
+
+    def jmp(self, place: Place) -> None:
+        """jmp place"""
+        self.code.append(0xE9)
+        self._field(place)
+
+    def jcc(self, condition: int, place: Place) -> None:
+        """jcc place"""
+        self.code += bytes((0x0F, 0x80 | condition))
+        self._field(place)
+
+    def jmp_open(self) -> int:
+        """jmp to the module's exit path; returns the offset of its rel32"""
+        self.code += b"\xe9\0\0\0\0"
+        return len(self.code) - 4
+
+    def _field(self, place: Place) -> None:
+        self.fixups.append((len(self.code), place))
+        self.code += bytes(4)
+
+    def _memory(
+        self, opcode: bytes, reg: int, base: int, disp: int, wide: bool = True
+    ) -> None:
+        rex = (0x48 if wide else 0x40) | (reg >> 3) << 2 | base >> 3
+        if rex != 0x40:
+            self.code.append(rex)
+        self.code += opcode
+        low = base & 7
+        if disp == 0 and low != 5:
+            mode, tail = 0, b""
+        elif -128 <= disp < 128:
+            mode, tail = 0x40, disp.to_bytes(1, "little", signed=True)
+        else:
+            mode, tail = 0x80, disp.to_bytes(4, "little", signed=True)
+        self.code.append(mode | (reg & 7) << 3 | low)
+        if low == 4:
+            self.code.append(0x24)
+        self.code += tail

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the translator needs to know about one user instruction.
+
+Gathered once from iced, in user register numbers. Also the place that refuses
+what no rule covers. Knows nothing of homes or states.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from iced_x86 import (
+    Code,
+    Instruction,
+    InstructionInfoFactory,
+    MemorySizeExt,
+    Mnemonic,
+    OpAccess,
+    OpKind,
+    Register,
+)
+
+from ubypass.region.liveness import FlagUse, flag_use
+from ubypass.translate.allowlist import allowed
+from ubypass.translate.registers import is_high_byte, number, width
+
+_factory = InstructionInfoFactory()
+
+_READS = frozenset(
+    {
+        OpAccess.READ,
+        OpAccess.COND_READ,
+        OpAccess.READ_WRITE,
+        OpAccess.READ_COND_WRITE,
+        # A conditional write may keep what was there.
+        OpAccess.COND_WRITE,
+    }
+)
+_WRITES = frozenset(
+    {
+        OpAccess.WRITE,
+        OpAccess.COND_WRITE,
+        OpAccess.READ_WRITE,
+        OpAccess.READ_COND_WRITE,
+    }
+)
+_ALWAYS = frozenset({OpAccess.WRITE, OpAccess.READ_WRITE})
+
+
+class Unsupported(Exception):
+    """An instruction without a translation; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """An explicit memory operand.
+
+    ``base`` and ``index`` are user register numbers or None; with neither,
+    ``displacement`` is the (fs-relative, if ``fs``) address itself. ``size`` in
+    bytes, 0 for ``lea``. ``access`` is false when only the address counts.
+    """
+
+    base: int | None
+    index: int | None
+    scale: int
+    displacement: int
+    size: int
+    fs: bool
+    access: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterOperand:
+    """Operand number, iced register, user register, and how it is used.
+
+    ``zero_extends``: surely written as 32 bits, so the upper half becomes zero.
+    """
+
+    operand: int
+    register: Register
+    user: int
+    reads: bool
+    writes: bool
+    zero_extends: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One user instruction."""
+
+    instruction: Instruction
+    ip: int
+    flags: FlagUse
+    #: User registers whose value is needed, for data or an address.
+    reads: tuple[int, ...]
+    #: User registers that change.
+    writes: tuple[int, ...]
+    memory: Memory | None
+    operands: tuple[RegisterOperand, ...]
+    #: Faults although it has no memory operand (division).
+    faults: bool
+
+
+def facts(instruction: Instruction) -> Facts:
+    """Facts about ``instruction``; raises :class:`Unsupported`."""
+    if not allowed(instruction.code):
+        raise Unsupported("not on the allow-list")
+    if instruction.has_xacquire_prefix or instruction.has_xrelease_prefix:
+        raise Unsupported("transactional prefix")
+    info = _factory.info(instruction)
+    memory = _memory(instruction)
+    operands = _operands(instruction, info)
+    reads: dict[int, None] = {}
+    writes: dict[int, None] = {}
+    for used in info.used_registers():
+        user = number(used.register)
+        if user is None:
+            continue
+        if used.access in _READS or (
+            used.access in _WRITES and width(used.register) < 4
+        ):
+            reads[user] = None
+        if used.access in _WRITES:
+            writes[user] = None
+    for operand in operands:
+        if operand.reads:
+            reads[operand.user] = None
+    return Facts(
+        instruction=instruction,
+        ip=instruction.ip,
+        flags=flag_use(instruction),
+        reads=tuple(reads),
+        writes=tuple(writes),
+        memory=memory,
+        operands=operands,
+        faults=instruction.mnemonic in (Mnemonic.DIV, Mnemonic.IDIV),
+    )
+
+
+def _operands(instruction: Instruction, info: object) -> tuple[RegisterOperand, ...]:
+    found = []
+    for operand in range(instruction.op_count):
+        if instruction.op_kind(operand) != OpKind.REGISTER:
+            continue
+        register = instruction.op_register(operand)
+        user = number(register)
+        if user is None:
+            raise Unsupported("not a general register")
+        access = info.op_access(operand)  # type: ignore[attr-defined]
+        narrow = width(register) < 4
+        # bsf and bsr with a zero source leave the destination alone.
+        keeps = instruction.mnemonic in (Mnemonic.BSF, Mnemonic.BSR)
+        writes = access in _WRITES
+        found.append(
+            RegisterOperand(
+                operand=operand,
+                register=register,
+                user=user,
+                reads=access in _READS or (writes and (narrow or keeps)),
+                writes=writes,
+                zero_extends=(
+                    access in _ALWAYS
+                    and width(register) == 4
+                    and instruction.mnemonic in ZERO_EXTENDING
+                ),
+            )
+        )
+    return tuple(found)
+
+
+#: Whose 32-bit destination is written, and so zero-extended, in every case.
+ZERO_EXTENDING = frozenset(
+    {
+        Mnemonic.MOV,
+        Mnemonic.MOVZX,
+        Mnemonic.MOVSX,
+        Mnemonic.MOVSXD,
+        Mnemonic.LEA,
+        Mnemonic.ADD,
+        Mnemonic.SUB,
+        Mnemonic.AND,
+        Mnemonic.OR,
+        Mnemonic.XOR,
+        Mnemonic.NEG,
+        Mnemonic.NOT,
+        Mnemonic.INC,
+        Mnemonic.DEC,
+        Mnemonic.IMUL,
+    }
+)
+
+
+def _memory(instruction: Instruction) -> Memory | None:
+    if not any(
+        instruction.op_kind(operand) == OpKind.MEMORY
+        for operand in range(instruction.op_count)
+    ):
+        return None
+    segment = instruction.memory_segment
+    lea = instruction.mnemonic == Mnemonic.LEA
+    if segment == Register.GS:
+        raise Unsupported("gs: is the kernel's own in kernel mode")
+    access = not lea and instruction.mnemonic != Mnemonic.NOP
+    fs = segment == Register.FS and access
+    size = MemorySizeExt.size(instruction.memory_size) if access else 0
+    if access and not 0 < size <= 64:
+        raise Unsupported("memory operand of unknown size")
+    if instruction.is_ip_rel_memory_operand:
+        if instruction.memory_base != Register.RIP or fs:
+            raise Unsupported("32-bit or segmented instruction-relative address")
+        address = instruction.ip_rel_memory_address
+        return Memory(None, None, 1, address, size, False, access)
+    for register in (instruction.memory_base, instruction.memory_index):
+        if register != Register.NONE and width(register) != 8:
+            raise Unsupported("address of 32 bits or vector address")
+    if instruction.memory_displ_size == 4 and (
+        instruction.memory_base == Register.NONE
+        and instruction.memory_index == Register.NONE
+    ):
+        raise Unsupported("address of 32 bits")
+    displacement = instruction.memory_displacement
+    if displacement >> 63:
+        displacement -= 1 << 64
+    return Memory(
+        base=number(instruction.memory_base),
+        index=number(instruction.memory_index),
+        scale=instruction.memory_index_scale,
+        displacement=displacement,
+        size=size,
+        fs=fs,
+        access=access,
+    )
+
+
+def high_bytes(instruction: Instruction) -> bool:
+    """Whether AH, CH, DH or BH is an operand."""
+    return any(
+        instruction.op_kind(operand) == OpKind.REGISTER
+        and is_high_byte(instruction.op_register(operand))
+        for operand in range(instruction.op_count)
+    )
+
+
+def is_syscall(instruction: Instruction) -> bool:
+    """Whether it is the ``syscall`` instruction."""
+    return bool(instruction.code == Code.SYSCALL)

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Put the lowered blocks in order and connect them.
+
+Hot code first, in the order of the likely path; then the seldom used parts, edge
+code, entries, exits, and the constants.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ubypass.abi import Abi, Dispatch, Entry, ExitReason, Fault, Translation
+from ubypass.errors import UbError
+from ubypass.translate.context import Context, exit_key
+from ubypass.translate.convert import convert
+from ubypass.translate.emit import Buffer, Constant, Edge, ExitKey, Label, Place
+from ubypass.translate.exits import Exits
+from ubypass.translate.flow import Flow, entry_state, live_at
+from ubypass.translate.registers import RSP, SLOT
+from ubypass.translate.state import Loc, State
+
+
+@dataclass
+class _Layout:
+    flow: Flow
+    abi: Abi
+    out: Buffer = field(default_factory=Buffer)
+    blocks: dict[int, Label] = field(default_factory=dict)
+    #: Edges that need code of their own, and where that is.
+    edges: dict[Edge, Label] = field(default_factory=dict)
+    bodies: list[tuple[Label, Buffer]] = field(default_factory=list)
+
+
+def assemble(flow: Flow, abi: Abi) -> Translation:
+    """The translation made of lowered blocks. Raises :class:`UbError` if it is
+    larger than a region may be.
+    """
+    layout = _Layout(flow, abi)
+    layout.blocks = {start: Label() for start in flow.order}
+    for number, start in enumerate(flow.order):
+        following = flow.order[number + 1] if number + 1 < len(flow.order) else None
+        _block(layout, start, following)
+    for start in flow.order:
+        layout.out.append(flow.fragments[start].cold)
+    entries = [(start, _entry(layout, start)) for start in flow.entries]
+    _edges(layout)
+    return _finish(layout, entries)
+
+
+def _block(layout: _Layout, start: int, following: int | None) -> None:
+    out, fragment = layout.out, layout.flow.fragments[start]
+    out.bind(layout.blocks[start])
+    out.append(fragment.hot)
+    if fragment.fall is None:
+        return
+    fall = fragment.fall
+    if fragment.branch is not None:
+        condition, taken = fragment.branch
+        if fragment.edges[taken][0] == following:
+            condition, taken, fall = condition ^ 1, fall, taken
+        out.jcc(condition, _place(layout, Edge(start, taken)))
+    target, state = fragment.edges[fall]
+    if target not in layout.blocks:
+        out.jmp(_place(layout, Edge(start, fall)))
+        return
+    out.append(_converted(layout, target, state))
+    if target != following:
+        out.jmp(layout.blocks[target])
+
+
+def _place(layout: _Layout, edge: Edge) -> Place:
+    """Where a jump along ``edge`` has to go."""
+    target, state = layout.flow.fragments[edge.source].edges[edge.index]
+    if target not in layout.blocks:
+        return exit_key(layout.flow.homes, state, target, ExitReason.FRONTIER)
+    if edge in layout.edges:
+        return layout.edges[edge]
+    body = _converted(layout, target, state)
+    if not body.code:
+        return layout.blocks[target]
+    label = Label()
+    layout.edges[edge] = label
+    body.jmp(layout.blocks[target])
+    layout.bodies.append((label, body))
+    return label
+
+
+def _converted(layout: _Layout, target: int, state: State) -> Buffer:
+    flow = layout.flow
+    body = Buffer()
+    context = Context(
+        flow.homes, layout.abi, state.copy(), body, target, live_at(flow, target)
+    )
+    convert(context, flow.starts[target])
+    return body
+
+
+def _entry(layout: _Layout, start: int) -> Label:
+    """An entry's own code: load the user's rsp, then as on an edge."""
+    body = Buffer()
+    body.mark(start)
+    state = entry_state(start)
+    assert state.loc[RSP] == Loc.B
+    body.frame_load(layout.flow.homes.usp, SLOT[RSP])
+    body.append(_converted(layout, start, state))
+    body.jmp(layout.blocks[start])
+    label = Label()
+    layout.bodies.append((label, body))
+    return label
+
+
+def _edges(layout: _Layout) -> None:
+    """Emit edge code; jumps in cold code may ask for more of it."""
+    resolved: list[tuple[int, Place]] = []
+    for at, place in layout.out.fixups:
+        if isinstance(place, Edge):
+            place = _place(layout, place)
+        resolved.append((at, place))
+    layout.out.fixups = resolved
+    for label, body in layout.bodies:
+        layout.out.bind(label)
+        layout.out.append(body)
+
+
+def _finish(layout: _Layout, entries: list[tuple[int, Label]]) -> Translation:
+    out = layout.out
+    exits = Exits()
+    # Numbers follow the order of the code.
+    wanted: list[tuple[int, ExitKey]] = list(out.faults)
+    wanted += [(at, place) for at, place in out.fixups if isinstance(place, ExitKey)]
+    for at, _, before, after in out.dispatches:
+        wanted += [(at, before), (at, after)]
+    for _, key in sorted(wanted, key=lambda item: item[0]):
+        exits.label(key)
+    jumps = exits.emit(out)
+    at_label = {label: at for at, label in out.labels}
+
+    def where(place: Place) -> int:
+        if isinstance(place, ExitKey):
+            place = exits.label(place)
+        assert isinstance(place, Label)
+        return at_label[place]
+
+    constants = _constants(out)
+    for at, place in out.fixups:
+        goal = constants[place] if isinstance(place, Constant) else where(place)
+        out.code[at : at + 4] = (goal - at - 4).to_bytes(4, "little", signed=True)
+    if len(out.code) > layout.abi.max_code:
+        raise UbError(
+            f"the translation has {len(out.code)} bytes, "
+            f"the module takes {layout.abi.max_code}",
+            "ask for a smaller region",
+        )
+    return Translation(
+        code=bytes(out.code),
+        entries=tuple(Entry(start, at_label[label]) for start, label in entries),
+        exits=exits.exits,
+        faults=tuple(
+            Fault(at, where(key))
+            for at, key in sorted(out.faults, key=lambda item: item[0])
+        ),
+        dispatches=tuple(
+            Dispatch(at, nr, where(before), where(after))
+            for at, nr, before, after in sorted(out.dispatches, key=lambda d: d[0])
+        ),
+        jumps=tuple(jumps),
+        sources=layout.flow.region.sources,
+        constants=len(out.code) - 8 * len(constants),
+        user_ips=tuple(out.marks),
+    )
+
+
+def _constants(out: Buffer) -> dict[Constant, int]:
+    """Append the constants in use; their offsets."""
+    used = dict.fromkeys(p for _, p in out.fixups if isinstance(p, Constant))
+    if used:
+        out.code += b"\xcc" * (-len(out.code) % 8)
+    found: dict[Constant, int] = {}
+    for constant in used:
+        found[constant] = len(out.code)
+        out.code += constant.value.to_bytes(8, "little")
+    return found

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Translate one user instruction that neither branches nor moves the stack."""
+
+from __future__ import annotations
+
+from iced_x86 import Instruction, Mnemonic, OpKind, Register
+
+from ubypass.abi import ExitReason
+from ubypass.translate.context import Context
+from ubypass.translate.facts import Facts, Unsupported
+from ubypass.translate.flags import settle, to_host
+from ubypass.translate.registers import (
+    R11,
+    S0,
+    S1,
+    gpr64,
+    resized,
+)
+from ubypass.translate.sandbox import (
+    Address,
+    address_of,
+    displacement_size,
+    resolve,
+)
+from ubypass.translate.state import Flags, Interval, Loc, shifted
+from ubypass.translate.values import (
+    ensure,
+    materialize_r11,
+    read_spilled,
+    slot_written,
+    write_spilled,
+)
+
+_SILENT = frozenset({Mnemonic.NOP, Mnemonic.ENDBR64, Mnemonic.CLD})
+_COMPARES = frozenset({Mnemonic.CMP, Mnemonic.TEST})
+
+
+def lower(context: Context, facts: Facts, live_after: int) -> None:
+    """Emit ``facts``' instruction; ``live_after`` are the flags live behind it.
+
+    Raises :class:`Unsupported` or ValueError; what was emitted by then has to be
+    forgotten.
+    """
+    if facts.instruction.mnemonic in _SILENT:
+        return
+    if R11 in facts.reads:
+        materialize_r11(context)
+    if _move(context, facts):
+        return
+    address = None
+    memory = facts.memory
+    if memory is not None and memory.access:
+        address = resolve(context, memory)
+    for user in facts.reads:
+        if not context.homes.spilled(user):
+            ensure(context, user)
+    instruction = facts.instruction.copy()
+    if memory is not None and not memory.access:
+        if _lea(context, facts):
+            return
+    elif address is not None:
+        _set_address(instruction, address)
+    free = [S1] if address is not None and address.scratch else [S0, S1]
+    spilled = _operands(context, facts, instruction, free)
+    settle(context, facts.writes)
+    _flags_before(context, facts, live_after)
+    if address is not None or facts.faults:
+        context.code.fault(context.exit(ExitReason.FAULT))
+    start = len(context.code.code)
+    context.code.user(instruction)
+    _flags_after(context, facts, bytes(context.code.code[start:]))
+    for user, scratch in spilled.items():
+        write_spilled(context, user, scratch)
+    _intervals(context, facts)
+
+
+def _operands(
+    context: Context, facts: Facts, instruction: Instruction, free: list[int]
+) -> dict[int, int]:
+    """Put host registers into ``instruction``; returns the scratch registers
+    that have to be stored afterwards, by user register.
+    """
+    given: dict[int, int] = {}
+    stored: dict[int, int] = {}
+    for operand in facts.operands:
+        host = context.homes.host[operand.user]
+        if host < 0:
+            if operand.user not in given:
+                if not free:
+                    raise Unsupported("more spilled registers than scratch registers")
+                given[operand.user] = free.pop()
+                if any(o.reads for o in facts.operands if o.user == operand.user):
+                    read_spilled(context, operand.user, given[operand.user])
+            host = given[operand.user]
+            if operand.writes:
+                stored[operand.user] = host
+        if host != operand.user:
+            _set_register(instruction, operand.operand, resized(operand.register, host))
+    return stored
+
+
+def _set_register(instruction: Instruction, operand: int, register: Register) -> None:
+    if operand == 0:
+        instruction.op0_register = register
+    elif operand == 1:
+        instruction.op1_register = register
+    else:
+        instruction.op2_register = register
+
+
+def _set_address(instruction: Instruction, address: Address) -> None:
+    if address.base < 0:
+        return
+    instruction.segment_prefix = Register.NONE
+    instruction.memory_base = gpr64(address.base)
+    instruction.memory_index = Register.NONE
+    instruction.memory_index_scale = 1
+    instruction.memory_displacement = address.displacement & ((1 << 64) - 1)
+    instruction.memory_displ_size = displacement_size(address.displacement)
+
+
+def _move(context: Context, facts: Facts) -> bool:
+    """64-bit moves from or to a spilled register need no scratch register."""
+    instruction = facts.instruction
+    if (
+        instruction.mnemonic != Mnemonic.MOV
+        or facts.memory is not None
+        or len(facts.operands) != 2
+        or instruction.op0_register not in _WIDE
+    ):
+        return False
+    to, source = (operand.user for operand in facts.operands)
+    spilled = context.homes.spilled
+    if spilled(to) == spilled(source):
+        return False
+    settle(context, (to,))
+    if spilled(to):
+        write_spilled(context, to, ensure(context, source))
+    else:
+        read_spilled(context, source, context.homes.host[to])
+        context.state.written(to)
+    return True
+
+
+_WIDE = frozenset(gpr64(number) for number in range(16))
+
+
+def _lea(context: Context, facts: Facts) -> bool:
+    """``lea`` of 64 bits, and of constants, in its own way."""
+    memory = facts.memory
+    assert memory is not None
+    operand = facts.operands[0]
+    homes = context.homes
+    constant = memory.base is None and memory.index is None
+    wide = operand.register in _WIDE
+    if not wide and not (constant and operand.zero_extends):
+        if constant or homes.spilled(operand.user):
+            raise Unsupported("narrow lea")
+        if memory.base is not None and homes.spilled(memory.base):
+            raise Unsupported("narrow lea of a spilled register")
+        if memory.index is not None and homes.spilled(memory.index):
+            raise Unsupported("narrow lea of a spilled register")
+        return _lea_renamed(context, facts)
+    interval = None
+    if (
+        wide
+        and memory.index is None
+        and memory.base is not None
+        and not homes.spilled(memory.base)
+    ):
+        ensure(context, memory.base)
+        interval = shifted(context.state.intervals[memory.base], memory.displacement)
+    host = homes.host[operand.user]
+    to = host if host >= 0 else S0
+    settle(context, (operand.user,))
+    if constant:
+        mask = (1 << 64) - 1 if wide else (1 << 32) - 1
+        context.code.move_imm(to, memory.displacement & mask)
+    elif host >= 0 and (
+        memory.index is not None
+        and memory.base is not None
+        and homes.spilled(memory.base)
+    ):
+        # The base may not pass through a home that is also the index.
+        address_of(context, memory, S0)
+        context.code.move(to, S0)
+    else:
+        address_of(context, memory, to)
+    if host < 0:
+        write_spilled(context, operand.user, S0)
+    else:
+        context.state.written(operand.user, interval)
+    return True
+
+
+def _lea_renamed(context: Context, facts: Facts) -> bool:
+    memory = facts.memory
+    assert memory is not None
+    instruction = facts.instruction.copy()
+    operand = facts.operands[0]
+    host = context.homes.host[operand.user]
+    if memory.base is not None:
+        instruction.memory_base = gpr64(ensure(context, memory.base))
+    if operand.reads:
+        ensure(context, operand.user)
+    settle(context, (operand.user,))
+    instruction.op0_register = resized(operand.register, host)
+    instruction.segment_prefix = Register.NONE
+    instruction.memory_displ_size = (
+        8 if memory.base is None else displacement_size(memory.displacement)
+    )
+    context.code.user(instruction)
+    context.state.written(operand.user, (0, 0) if operand.zero_extends else None)
+    return True
+
+
+def _flags_before(context: Context, facts: Facts, live_after: int) -> None:
+    use = facts.flags
+    # Flags that stay as they are, and that somebody reads later.
+    kept = live_after & ~use.kills
+    if use.reads or (use.changes and kept):
+        if context.state.flags == Flags.DEAD:
+            context.state.flags = Flags.HOST
+        to_host(context)
+
+
+def _flags_after(context: Context, facts: Facts, code: bytes) -> None:
+    if not facts.flags.changes:
+        return
+    state = context.state
+    state.flags = Flags.HOST
+    state.again = None
+    if (
+        facts.instruction.mnemonic in _COMPARES
+        and facts.memory is None
+        and not any(context.homes.spilled(o.user) for o in facts.operands)
+    ):
+        state.again = (code, frozenset(o.user for o in facts.operands))
+
+
+def _intervals(context: Context, facts: Facts) -> None:
+    state = context.state
+    new: dict[int, Interval | None] = dict.fromkeys(facts.writes)
+    for operand in facts.operands:
+        if operand.writes and operand.zero_extends:
+            new[operand.user] = (0, 0)
+    derived = _derived(context, facts)
+    if derived is not None:
+        new[facts.operands[0].user] = derived
+    for user, interval in new.items():
+        if context.homes.spilled(user):
+            slot_written(context, user)
+        else:
+            state.written(user, interval)
+    assert all(loc != Loc.S or u not in new for u, loc in enumerate(state.loc))
+
+
+def _derived(context: Context, facts: Facts) -> Interval | None:
+    """The interval of the first operand when it is a clamped value moved on."""
+    instruction = facts.instruction
+    if not facts.operands or facts.operands[0].operand != 0:
+        return None
+    first = facts.operands[0]
+    if first.register not in _WIDE or context.homes.spilled(first.user):
+        return None
+    interval = context.state.intervals[first.user]
+    mnemonic = instruction.mnemonic
+    if mnemonic == Mnemonic.INC:
+        return shifted(interval, 1)
+    if mnemonic == Mnemonic.DEC:
+        return shifted(interval, -1)
+    if mnemonic == Mnemonic.MOV and len(facts.operands) == 2:
+        source = facts.operands[1].user
+        if context.homes.spilled(source):
+            return None
+        return context.state.intervals[source]
+    if mnemonic in (Mnemonic.ADD, Mnemonic.SUB) and instruction.op1_kind in (
+        OpKind.IMMEDIATE8TO64,
+        OpKind.IMMEDIATE32TO64,
+    ):
+        value = instruction.immediate(1)
+        value = value - (1 << 64) if value >> 63 else value
+        return shifted(interval, value if mnemonic == Mnemonic.ADD else -value)
+    return None

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which host register holds which user register.
+
+Registers are numbered as the hardware does: rax 0, rcx 1, rdx 2, rbx 3, rsp 4,
+rbp 5, rsi 6, rdi 7, r8 to r15. Knows nothing of where a value is at some point
+of the code; that is :mod:`ubypass.translate.state`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import cast
+
+from iced_x86 import Register, RegisterExt
+
+from ubypass.abi import FRAME_REGS, REGS_OFFSET
+
+RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI = range(8)
+R8, R9, R10, R11, R12, R13, R14, R15 = range(8, 16)
+
+NAMES = (
+    *("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"),
+    *("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"),
+)
+
+#: Scratch host registers; user r10 and r11 live in ``pt_regs`` only.
+S0, S1 = R11, R10
+
+#: Host registers that a C function may change.
+CALLER_SAVED = frozenset({RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11})
+
+#: Registers that system calls take arguments in, in order.
+ARGUMENTS = (RDI, RSI, RDX, R10, R8, R9)
+
+#: Offset from host rsp of each user register in ``pt_regs``.
+SLOT = tuple(FRAME_REGS + REGS_OFFSET[name] for name in NAMES)
+
+# Who may give its host register to the user's rsp: callee-saved, so that a
+# dispatch keeps it. Rarely used ones first, so that a tie goes to them.
+_CANDIDATES = (R15, R14, R13, R12, RBX, RBP)
+
+_GPR64 = (
+    *(Register.RAX, Register.RCX, Register.RDX, Register.RBX),
+    *(Register.RSP, Register.RBP, Register.RSI, Register.RDI),
+    *(Register.R8, Register.R9, Register.R10, Register.R11),
+    *(Register.R12, Register.R13, Register.R14, Register.R15),
+)
+_NUMBER = {register: number for number, register in enumerate(_GPR64)}
+_HIGH = frozenset({Register.AH, Register.CH, Register.DH, Register.BH})
+
+
+def number(register: Register) -> int | None:
+    """The number of the general register that ``register`` (iced) is part of."""
+    return _NUMBER.get(RegisterExt.full_register(register))
+
+
+def width(register: Register) -> int:
+    """Bytes of an iced register."""
+    return int(RegisterExt.size(register))
+
+
+def is_high_byte(register: Register) -> bool:
+    """Whether it is AH, CH, DH or BH."""
+    return register in _HIGH
+
+
+def resized(register: Register, host: int) -> Register:
+    """The iced register as wide as ``register`` in host register ``host``.
+
+    Raises ValueError for AH, CH, DH and BH unless ``host`` is their own.
+    """
+    if is_high_byte(register):
+        if number(register) != host:
+            raise ValueError("a high byte cannot move to another register")
+        return register
+    size = width(register)
+    base = {
+        8: Register.RAX,
+        4: Register.EAX,
+        2: Register.AX,
+    }.get(size)
+    if base is not None:
+        return cast(Register, base + host)
+    if size != 1:
+        raise ValueError(f"no general register of {size} bytes")
+    # iced numbers AL CL DL BL AH CH DH BH SPL BPL SIL DIL R8L...
+    first = Register.AL if host < 4 else Register.SPL - 4
+    return cast(Register, first + host)
+
+
+def gpr64(host: int) -> Register:
+    """The iced register for 64 bits of host register ``host``."""
+    return _GPR64[host]
+
+
+@dataclass(frozen=True, slots=True)
+class Homes:
+    """Home of each user register: host register, or -1 when spilled."""
+
+    host: tuple[int, ...]
+
+    @property
+    def usp(self) -> int:
+        """Host register of the user's rsp."""
+        return self.host[RSP]
+
+    @property
+    def owner(self) -> int:
+        """User register that gave its host register up for the user's rsp."""
+        return self.host[RSP]
+
+    def spilled(self, user: int) -> bool:
+        """Whether the user register lives in ``pt_regs`` only."""
+        return self.host[user] < 0
+
+
+def choose_homes(uses: Iterable[int]) -> Homes:
+    """Homes for a region in which user registers occur as often as in ``uses``."""
+    counts = [0] * 16
+    for user in uses:
+        counts[user] += 1
+    owner = min(_CANDIDATES, key=lambda user: counts[user])
+    host = list(range(16))
+    host[R10] = host[R11] = host[owner] = -1
+    host[RSP] = owner
+    return Homes(tuple(host))

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Make the address of a user access safe (docs/abi.md, section 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from iced_x86 import Code, Instruction, MemoryOperand, Register
+
+from ubypass.abi import FRAME_FSBASE, TASK_SIZE_MIN, ExitReason
+from ubypass.translate.context import Context
+from ubypass.translate.facts import Memory, Unsupported
+from ubypass.translate.flags import clobber
+from ubypass.translate.registers import RSP, S0, S1, gpr64
+from ubypass.translate.state import serves
+from ubypass.translate.values import ensure, read_spilled
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A safe address: ``[base + displacement]``, or ``fs:[displacement]`` when
+    ``base`` is negative. ``scratch`` says whether base is a scratch register.
+    """
+
+    base: int
+    displacement: int
+    scratch: bool
+
+
+def resolve(context: Context, memory: Memory, size: int | None = None) -> Address:
+    """Emit what makes ``memory`` safe to access; uses scratch S0 and S1.
+
+    After it, S1 is free and S0 too unless the address says otherwise.
+    """
+    size = memory.size if size is None else size
+    if memory.base is None and memory.index is None:
+        return _constant(context, memory, size)
+    if memory.index is None and not memory.fs and memory.base is not None:
+        found = _in_place(context, memory.base, memory.displacement, size)
+        if found is not None:
+            return found
+    address_of(context, memory, S0)
+    clobber(context)
+    if memory.fs:
+        context.code.frame_add(S0, FRAME_FSBASE)
+    context.code.cmp_limit(S0)
+    context.code.cmova_limit(S0)
+    return Address(S0, 0, True)
+
+
+def _constant(context: Context, memory: Memory, size: int) -> Address:
+    if memory.fs:
+        # Beyond 2 GiB from the base lies what nobody has checked.
+        if not -(1 << 21) <= memory.displacement <= (1 << 31) - size - 1:
+            raise Unsupported("fs offset out of range")
+        return Address(-1, memory.displacement, False)
+    if not 0 <= memory.displacement <= TASK_SIZE_MIN - size:
+        raise Unsupported("constant address outside user space")
+    context.code.move_imm(S0, memory.displacement)
+    return Address(S0, 0, True)
+
+
+def _in_place(
+    context: Context, user: int, displacement: int, size: int
+) -> Address | None:
+    """Use the home itself: clamp it once and later accesses are free."""
+    if not serves((0, 0), displacement, size):
+        return None
+    if context.homes.spilled(user):
+        read_spilled(context, user, S0)
+        clobber(context)
+        context.code.cmp_limit(S0)
+        context.code.cmova_limit(S0)
+        return Address(S0, displacement, True)
+    host = ensure(context, user)
+    if not serves(context.state.intervals[user], displacement, size):
+        anchor(context, user)
+    return Address(host, displacement, False)
+
+
+def anchor(context: Context, user: int) -> None:
+    """Leave unless the home of ``user`` is a user address; then it is clamped."""
+    clobber(context)
+    anchor_host(
+        context,
+        context.homes.host[user],
+        ExitReason.STACK if user == RSP else ExitReason.FAULT,
+    )
+    context.state.intervals[user] = (0, 0)
+
+
+def anchor_host(context: Context, host: int, reason: ExitReason) -> None:
+    """The anchor on a host register; flags must have been saved."""
+    context.code.cmp_limit(host)
+    context.code.jcc(7, context.exit(reason))
+    # The branch alone could be mispredicted.
+    context.code.cmova_limit(host)
+
+
+def address_of(context: Context, memory: Memory, to: int) -> None:
+    """lea to, [memory], without fs; uses S1 when the index is spilled."""
+    homes = context.homes
+    base = index = -1
+    if memory.index is not None:
+        if homes.spilled(memory.index):
+            index = S1 if to != S1 else S0
+            read_spilled(context, memory.index, index)
+        else:
+            index = ensure(context, memory.index)
+    if memory.base is not None:
+        if homes.spilled(memory.base):
+            base = to
+            if memory.base == memory.index:
+                base = index
+            else:
+                read_spilled(context, memory.base, to)
+        else:
+            base = ensure(context, memory.base)
+    if index < 0 and base >= 0:
+        if memory.displacement:
+            context.code.lea(to, base, memory.displacement)
+        elif base != to:
+            context.code.move(to, base)
+        return
+    context.code.user(
+        Instruction.create_reg_mem(
+            Code.LEA_R64_M,
+            gpr64(to),
+            MemoryOperand(
+                gpr64(base) if base >= 0 else Register.NONE,
+                gpr64(index),
+                memory.scale,
+                memory.displacement,
+                8 if base < 0 else displacement_size(memory.displacement),
+            ),
+        )
+    )
+
+
+def displacement_size(displacement: int) -> int:
+    """iced's size of a displacement next to a base register."""
+    if displacement == 0:
+        return 0
+    return 1 if -128 <= displacement < 128 else 8

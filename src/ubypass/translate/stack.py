@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Translate instructions that push and pop.
+
+The access comes first and may fault; only then does the user's rsp move, so that
+an exit finds it as it was.
+"""
+
+from __future__ import annotations
+
+from iced_x86 import Mnemonic, OpKind
+
+from ubypass.abi import ExitReason
+from ubypass.translate.context import Context
+from ubypass.translate.facts import Facts, Unsupported
+from ubypass.translate.flags import clobber, settle
+from ubypass.translate.registers import R11, RBP, RSP, S0, S1
+from ubypass.translate.sandbox import anchor, anchor_host, resolve
+from ubypass.translate.state import Loc, serves, shifted
+from ubypass.translate.values import (
+    ensure,
+    materialize_r11,
+    read_spilled,
+    write_spilled,
+)
+
+STACK = frozenset({Mnemonic.PUSH, Mnemonic.POP, Mnemonic.LEAVE})
+
+
+def lower_stack(context: Context, facts: Facts) -> None:
+    """Emit a push, pop or leave. Raises :class:`Unsupported`."""
+    mnemonic = facts.instruction.mnemonic
+    if mnemonic == Mnemonic.PUSH:
+        _push(context, facts)
+    elif mnemonic == Mnemonic.POP:
+        _pop(context, facts)
+    else:
+        _leave(context)
+
+
+def stack_access(context: Context, displacement: int, size: int = 8) -> int:
+    """Make ``[rsp + displacement]`` of the user accessible; returns the home."""
+    host = ensure(context, RSP)
+    if not serves(context.state.intervals[RSP], displacement, size):
+        anchor(context, RSP)
+    return host
+
+
+def move_stack(context: Context, amount: int) -> None:
+    """Add to the user's rsp without touching flags."""
+    usp = context.homes.usp
+    settle(context, (RSP,))
+    context.code.lea(usp, usp, amount)
+    interval = shifted(context.state.intervals[RSP], amount)
+    context.state.written(RSP, interval)
+
+
+def push_constant(context: Context, value: int, scratch: int) -> None:
+    """Push a 64-bit constant, through ``scratch`` if it is a long one."""
+    usp = stack_access(context, -8)
+    signed = value - (1 << 64) if value >> 63 else value
+    short = -(1 << 31) <= signed < 1 << 31
+    if not short:
+        context.code.move_imm(scratch, value)
+    context.code.fault(context.exit(ExitReason.FAULT))
+    if short:
+        context.code.store_imm(usp, -8, signed)
+    else:
+        context.code.store(usp, -8, scratch)
+    move_stack(context, -8)
+
+
+def _push(context: Context, facts: Facts) -> None:
+    instruction = facts.instruction
+    if instruction.op0_kind not in (OpKind.REGISTER, OpKind.MEMORY):
+        push_constant(context, instruction.immediate(0) & ((1 << 64) - 1), S0)
+        return
+    if facts.memory is not None:
+        if facts.memory.base == R11 or facts.memory.index == R11:
+            materialize_r11(context)
+        address = resolve(context, facts.memory)
+        if address.base < 0:
+            raise Unsupported("push of a thread-local variable")
+        context.code.fault(context.exit(ExitReason.FAULT))
+        context.code.load(S1, address.base, address.displacement)
+        source = S1
+    else:
+        user = facts.operands[0].user
+        if context.homes.spilled(user):
+            source = S1
+            read_spilled(context, user, source)
+        else:
+            source = ensure(context, user)
+    usp = stack_access(context, -8)
+    context.code.fault(context.exit(ExitReason.FAULT))
+    context.code.store(usp, -8, source)
+    move_stack(context, -8)
+
+
+def _pop(context: Context, facts: Facts) -> None:
+    if facts.memory is not None:
+        raise Unsupported("pop into memory")
+    user = facts.operands[0].user
+    if user == RSP:
+        raise Unsupported("pop into rsp")
+    usp = stack_access(context, 0)
+    settle(context, (user, RSP))
+    host = context.homes.host[user]
+    context.code.fault(context.exit(ExitReason.FAULT))
+    context.code.load(host if host >= 0 else S0, usp, 0)
+    if host >= 0:
+        context.state.written(user)
+    else:
+        write_spilled(context, user, S0)
+    move_stack(context, 8)
+
+
+def _leave(context: Context) -> None:
+    """rsp = rbp + 8 and rbp = [rbp], the load first."""
+    homes, state, code = context.homes, context.state, context.code
+    settle(context, (RBP, RSP))
+    if homes.spilled(RBP):
+        read_spilled(context, RBP, S1)
+        clobber(context)
+        anchor_host(context, S1, ExitReason.STACK)
+        frame = S1
+        interval = shifted((0, 0), 8)
+    else:
+        frame = ensure(context, RBP)
+        if not serves(state.intervals[RBP], 0, 8):
+            anchor(context, RBP)
+        interval = shifted(state.intervals[RBP], 8)
+    code.fault(context.exit(ExitReason.FAULT))
+    code.load(S0, frame, 0)
+    code.lea(homes.usp, frame, 8)
+    state.written(RSP, interval)
+    if homes.spilled(RBP):
+        write_spilled(context, RBP, S0)
+    else:
+        code.move(frame, S0)
+        state.written(RBP)
+    assert state.loc[RSP] == Loc.H

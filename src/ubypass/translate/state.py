@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where the user's state is at one point of generated code.
+
+For each register with a home: in the host register, in ``pt_regs``, in both. For
+flags likewise. And which host registers are known to be clamped, so that they can
+be used as addresses. Pure bookkeeping: emits nothing.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from ubypass.abi import GUARD_HIGH, GUARD_LOW
+
+#: Offsets of a register from a clamped value: lowest and highest.
+Interval = tuple[int, int]
+
+# Beyond this an interval is of no use and only keeps analyses from settling.
+_FAR = 1 << 20
+
+
+class Loc(enum.IntEnum):
+    """Where a user register's value is (docs/abi.md, section 2)."""
+
+    M = 0
+    H = 1
+    B = 2
+    S = 3
+
+
+class Flags(enum.IntEnum):
+    """Where the user's arithmetic flags are."""
+
+    HOST = 0
+    SLOT = 1  # FRAME_FLAGS
+    SYS = 2  # FRAME_SYSFLAGS
+    DEAD = 3  # nowhere, and nobody will ask
+    AGAIN = 4  # nowhere, but the last compare can be repeated
+
+
+class State:
+    """The state, mutable. ``cx`` is the value of a rcx in state ``S``."""
+
+    __slots__ = ("again", "cx", "flags", "intervals", "loc")
+
+    def __init__(self) -> None:
+        self.loc: list[Loc] = [Loc.M] * 16
+        self.cx = 0
+        self.flags = Flags.DEAD
+        self.intervals: list[Interval | None] = [None] * 16
+        #: Instruction bytes that set the flags as they are now, and the
+        #: registers they depend on; only compares of registers.
+        self.again: tuple[bytes, frozenset[int]] | None = None
+
+    def copy(self) -> State:
+        """An independent copy."""
+        new = State()
+        new.loc = self.loc.copy()
+        new.cx = self.cx
+        new.flags = self.flags
+        new.intervals = self.intervals.copy()
+        new.again = self.again
+        return new
+
+    def key(self) -> tuple[object, ...]:
+        """Equal for equal states."""
+        return (
+            tuple(self.loc),
+            self.cx,
+            self.flags,
+            tuple(self.intervals),
+            self.again,
+        )
+
+    def in_host(self, user: int) -> bool:
+        """Whether the host register is valid."""
+        return self.loc[user] in (Loc.H, Loc.B)
+
+    def written(self, user: int, interval: Interval | None = None) -> None:
+        """The home of ``user`` has a new value."""
+        self.loc[user] = Loc.H
+        self.intervals[user] = interval
+        self.touched(user)
+
+    def touched(self, user: int) -> None:
+        """The user register changed: a compare of it cannot be repeated."""
+        if self.again is not None and user in self.again[1]:
+            assert self.flags != Flags.AGAIN
+            self.again = None
+
+
+def shifted(interval: Interval | None, amount: int) -> Interval | None:
+    """The interval after adding a constant; None when it gets out of hand."""
+    if interval is None:
+        return None
+    low, high = interval[0] + amount, interval[1] + amount
+    return (low, high) if low >= -_FAR and high <= _FAR else None
+
+
+def union(a: Interval | None, b: Interval | None) -> Interval | None:
+    """Covers both; None if one of them is."""
+    if a is None or b is None:
+        return None
+    return min(a[0], b[0]), max(a[1], b[1])
+
+
+def within(inner: Interval | None, outer: Interval | None) -> bool:
+    """Whether code that relies on ``outer`` is right when ``inner`` holds."""
+    if outer is None:
+        return True
+    if inner is None:
+        return False
+    return outer[0] <= inner[0] and inner[1] <= outer[1]
+
+
+def serves(interval: Interval | None, displacement: int, size: int) -> bool:
+    """Whether ``[register + displacement]`` of ``size`` bytes is guarded."""
+    if interval is None:
+        return False
+    low, high = interval
+    return low + displacement >= GUARD_LOW and high + displacement + size <= GUARD_HIGH

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Guess where control usually goes: order of blocks, weight of edges, charges.
+
+Only guesses about speed; nothing here decides whether code is right, except that
+every cycle without a dispatch gets a charge.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Collection
+
+from ubypass.region.graph import Block, End, Region
+
+#: Edge weights: never on a hot path, perhaps, probably, surely.
+COLD, SOME, LIKELY, HOT = range(4)
+
+
+def distances(region: Region, dispatching: Collection[int]) -> dict[int, int]:
+    """User instructions from each block's start to the nearest dispatch.
+
+    ``dispatching`` are the blocks that end in one. Blocks that reach none are
+    missing.
+    """
+    found: dict[int, int] = {}
+    todo = [
+        (len(region.blocks[start].instructions), start) for start in sorted(dispatching)
+    ]
+    heapq.heapify(todo)
+    while todo:
+        distance, start = heapq.heappop(todo)
+        if start in found:
+            continue
+        found[start] = distance
+        for source in region.predecessors.get(start, ()):
+            if source not in found and source not in dispatching:
+                length = len(region.blocks[source].instructions)
+                heapq.heappush(todo, (distance + length, source))
+    return found
+
+
+def likely(block: Block, distance: dict[int, int]) -> int | None:
+    """The target of ``block`` that control probably takes."""
+    if not block.targets:
+        return None
+    if block.end != End.BRANCH:
+        return block.targets[0]
+    taken, following = block.targets
+    if (taken in distance) != (following in distance):
+        return taken if taken in distance else following
+    # Loops jump back; errors jump ahead.
+    return taken if taken <= block.start else following
+
+
+def order(region: Region, next_of: Callable[[Block], int | None]) -> list[int]:
+    """All blocks, each followed by its likely successor as far as possible."""
+    placed: dict[int, None] = {}
+    starts = [*region.entries, *sorted(region.blocks)]
+    for start in starts:
+        at: int | None = start
+        while at is not None and at in region.blocks and at not in placed:
+            placed[at] = None
+            at = next_of(region.blocks[at])
+    return list(placed)
+
+
+def hot_path(region: Region, guess: dict[int, int | None]) -> set[int]:
+    """The blocks that control probably runs through from the entries on."""
+    found: set[int] = set()
+    for entry in region.entries:
+        at: int | None = entry
+        while at is not None and at in region.blocks and at not in found:
+            found.add(at)
+            at = guess[at]
+    return found
+
+
+def charges(
+    region: Region, roots: list[int], successors: Callable[[int], list[int]]
+) -> dict[int, int]:
+    """Blocks that close a cycle without dispatch → instructions in the shortest.
+
+    ``successors`` leaves out edges that go through a dispatch.
+    """
+    found: dict[int, int] = {}
+    done: set[int] = set()
+    for root in roots:
+        if root in done:
+            continue
+        path: dict[int, None] = {root: None}
+        stack = [(root, iter(successors(root)))]
+        while stack:
+            at, ahead = stack[-1]
+            following = next(ahead, None)
+            if following is None:
+                stack.pop()
+                del path[at]
+                done.add(at)
+            elif following in path:
+                found.setdefault(following, 0)
+            elif following not in done:
+                path[following] = None
+                stack.append((following, iter(successors(following))))
+    return {start: _cycle(region, start, successors) for start in sorted(found)}
+
+
+def _cycle(region: Region, start: int, successors: Callable[[int], list[int]]) -> int:
+    own = len(region.blocks[start].instructions)
+    seen: set[int] = set()
+    todo: deque[tuple[int, int]] = deque([(own, start)])
+    best = 0
+    while todo:
+        length, at = todo.popleft()
+        for following in successors(at):
+            if following == start:
+                best = length if not best else min(best, length)
+            elif following not in seen:
+                seen.add(following)
+                todo.append(
+                    (length + len(region.blocks[following].instructions), following)
+                )
+    return max(best, 1)

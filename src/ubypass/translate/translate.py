@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The translator's front door: a region in, a translation out.
+
+The same region and the same offer of the module always give the same bytes.
+"""
+
+from __future__ import annotations
+
+from ubypass.abi import Abi, Translation
+from ubypass.region.graph import Region
+from ubypass.translate.flow import solve
+from ubypass.translate.layout import assemble
+
+
+def translate(region: Region, abi: Abi | None = None) -> Translation:
+    """Translate ``region`` for a module that offers ``abi``.
+
+    Raises :class:`ubypass.errors.UbError` when the result would be too large.
+    What cannot be translated becomes an exit, never an error.
+    """
+    abi = abi or Abi()
+    return assemble(solve(region, abi), abi)

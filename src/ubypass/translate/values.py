@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Move user registers between their homes, ``pt_regs`` and scratch registers."""
+
+from __future__ import annotations
+
+from ubypass.abi import FRAME_SYSFLAGS
+from ubypass.translate.context import Context
+from ubypass.translate.flags import clobber
+from ubypass.translate.registers import R11, RCX, S0, SLOT
+from ubypass.translate.state import Loc
+
+# r11 after a system call: the user's arithmetic flags, and the two bits that are
+# always set there (1 and IF); the others were checked to be clear at the entry.
+_ARITHMETIC = 0x8D5
+_ALWAYS_SET = 0x202
+
+
+def ensure(context: Context, user: int) -> int:
+    """Make the home of ``user`` valid; returns the host register."""
+    state = context.state
+    host = context.homes.host[user]
+    assert host >= 0
+    if state.loc[user] == Loc.M:
+        context.code.frame_load(host, SLOT[user])
+        state.loc[user] = Loc.B
+        state.intervals[user] = None
+    elif state.loc[user] == Loc.S:
+        assert user == RCX
+        context.code.move_imm(host, state.cx)
+        state.loc[user] = Loc.H
+        state.intervals[user] = None
+    return host
+
+
+def read_spilled(context: Context, user: int, scratch: int) -> None:
+    """Load a spilled user register into a scratch register."""
+    if user == R11:
+        materialize_r11(context)
+    context.code.frame_load(scratch, SLOT[user])
+
+
+def write_spilled(context: Context, user: int, scratch: int) -> None:
+    """Store a scratch register to a spilled user register."""
+    context.code.frame_store(SLOT[user], scratch)
+    slot_written(context, user)
+
+
+def slot_written(context: Context, user: int) -> None:
+    """The ``pt_regs`` slot of a spilled user register has its new value."""
+    context.state.loc[user] = Loc.M
+    context.state.touched(user)
+
+
+def materialize_r11(context: Context) -> None:
+    """Store what the last system call left in r11, if it is not stored yet."""
+    if context.state.loc[R11] != Loc.S:
+        return
+    clobber(context)
+    context.code.frame_load(S0, FRAME_SYSFLAGS)
+    context.code.and_imm32(S0, _ARITHMETIC)
+    context.code.or_imm32(S0, _ALWAYS_SET)
+    context.code.frame_store(SLOT[R11], S0)
+    context.state.loc[R11] = Loc.M
