@@ -129,7 +129,9 @@ def _progress() -> Iterator[Callable[[str], None]]:
     """A reporter: a spinner on a terminal, else one line per phrase, on stderr."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda phrase: print(f"lab: {phrase}", file=sys.stderr) if phrase else None
+        yield (
+            lambda phrase: print(f"lab: {phrase}", file=sys.stderr) if phrase else None
+        )
         return
     status = console.status("")
 

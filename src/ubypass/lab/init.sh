@@ -4,7 +4,8 @@
 # switches to it; there ("stage2") it runs the job and reports how that ended.
 #
 # The host describes the job in the initramfs: /job/env (variables read below),
-# /job/shares (one directory per line) and /job/command.sh (runs the command).
+# /job/shares and /job/still (directories, one per line: writable, and shown from the
+# cached root) and /job/command.sh (runs the command).
 # Virtio-serial ports: ub.in, ub.out and ub.err carry the command's streams, hvc0 a
 # shell's. ub.ctl (here: fd 7) carries lines to the host: "start", "failed WHY",
 # "status N", "log" followed by the kernel's log, "end".
@@ -71,9 +72,12 @@ stage1() {
         fail "cannot show the kernel's modules"
     n=0
     while read -r dir; do
-        share "ub_share$n" "/root$dir" "$SHARE_OPTIONS" || fail "cannot mount $dir"
+        share "ub_share$n" "/root$dir" cache=mmap || fail "cannot mount $dir"
         n=$((n + 1))
     done < /job/shares
+    while read -r dir; do
+        $BB mount --bind "/lower$dir" "/root$dir" || fail "cannot mount $dir"
+    done < /job/still
 
     $BB mkdir -p /root/run/ubypass
     $BB cp /bin/busybox /init /job/env /job/command.sh /root/run/ubypass
@@ -88,8 +92,7 @@ begin() { # from here on the kernel's log is the command's
 }
 
 run_command() {
-    mkfifo="$BB mkfifo"
-    cd /run/ubypass && $mkfifo in out err
+    cd /run/ubypass && $BB mkfifo in out err
     if [ "$STDIN" = 1 ]; then
         $BB cat < "$(port ub.in)" > in 7>&- &
         input=/run/ubypass/in

@@ -47,9 +47,7 @@ def base_image(kernel: Kernel) -> tuple[Path, list[str]]:
     busybox = _busybox()
     paths = load_order(kernel.modules, MODULES)
     names = [_plain_name(path) for path in paths]
-    entries: list[_Entry] = [
-        (name, _DIRECTORY, b"", (0, 0)) for name in _DIRECTORIES
-    ]
+    entries: list[_Entry] = [(name, _DIRECTORY, b"", (0, 0)) for name in _DIRECTORIES]
     # The kernel opens /dev/console before the first program mounts anything.
     entries.append(("dev/console", _CHAR, b"", (5, 1)))
     entries.append(("dev/null", _CHAR, b"", (1, 3)))

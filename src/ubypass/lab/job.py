@@ -97,6 +97,7 @@ def job_files(
 ) -> list[tuple[str, bytes]]:
     """Names and contents of the files that describe one run to ``init.sh``.
 
+    ``shares`` are the directories the guest may write to.
     ``shell_size`` (columns, rows) asks for an interactive terminal; otherwise the
     command's streams go through the ports, ``stdin`` only if true.
     """
@@ -115,10 +116,31 @@ def job_files(
     }
     env = "".join(f"{name}={shlex.quote(text)}\n" for name, text in variables.items())
     assigned = [f"{name}={text}" for name, text in sorted(environment.items())]
-    words = ["/run/ubypass/busybox", "env", "-i", *assigned, *command]
+    # Not busybox's own env: it would prefer its applets to the host's programs.
+    words = ["/usr/bin/env", "-i", *assigned, *command]
     script = f"cd {shlex.quote(str(cwd))} || exit 126\nexec {shlex.join(words)}\n"
     return [
         ("job/env", os.fsencode(env)),
-        ("job/shares", b"".join(os.fsencode(path) + b"\n" for path in shares)),
+        ("job/shares", _lines(shares)),
+        ("job/still", _lines(_still_dirs(shares))),
         ("job/command.sh", os.fsencode(script)),
     ]
+
+
+def _still_dirs(shares: Sequence[Path]) -> list[Path]:
+    """Directories within ``shares`` that do not change while the guest runs.
+
+    Shares are not cached, so that host and guest see each other's changes at once. The
+    interpreter's environment is read much and never changed: it is shown from the
+    host's (cached) root instead, read-only.
+    """
+    places = [Path(sys.prefix).resolve()]
+    project = project_dir()
+    if project is not None:
+        places.append(project / ".venv")
+    inside = (p for p in places if any(p.is_relative_to(share) for share in shares))
+    return sorted({p for p in inside if p.is_dir() and p not in shares})
+
+
+def _lines(paths: Iterable[Path]) -> bytes:
+    return b"".join(os.fsencode(path) + b"\n" for path in paths)

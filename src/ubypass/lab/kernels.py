@@ -249,7 +249,9 @@ def _relocate(tree: Path, final: Path, release: str) -> None:
     for path in build.glob("Makefile"), build.glob(".kernelvariables"):
         for file in path:
             text = file.read_text()
-            file.write_text(re.sub(r"(?<![\w/])/usr/(?=src/|lib/)", f"{final}/usr/", text))
+            file.write_text(
+                re.sub(r"(?<![\w/])/usr/(?=src/|lib/)", f"{final}/usr/", text)
+            )
 
 
 def _run(command: list[str], purpose: str) -> None:

@@ -279,4 +279,3 @@ def _writer(descriptor: int) -> streams.Sink:
             view = view[os.write(descriptor, view) :]
 
     return write
-

@@ -54,7 +54,9 @@ def build_module(
     """
     source_dir, out_dir = source_dir.resolve(), out_dir.resolve()
     build_dir = out_dir / subdir
-    if not any((source_dir / subdir / name).is_file() for name in ("Kbuild", "Makefile")):
+    if not any(
+        (source_dir / subdir / name).is_file() for name in ("Kbuild", "Makefile")
+    ):
         raise UbError(f"nothing to build in {source_dir / subdir}: no Kbuild file")
     if re.search(r"\s|:", str(out_dir)):
         raise UbError(
