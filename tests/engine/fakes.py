@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ubypass.abi import Abi, Translation
 from ubypass.device.client import Gone, SourceChanged
 from ubypass.device.types import Counts, Event, Stats
+from ubypass.process.maps import MemoryMap
 
 
 @dataclass
@@ -105,6 +106,8 @@ class FakeMemory:
 
     code: dict[int, bytes] = field(default_factory=dict)
     data: Mapping[int, bytes] = field(default_factory=dict)
+    pid: int = 0
+    maps: MemoryMap = field(default_factory=lambda: MemoryMap(()))
     refreshed: int = 0
     closed: bool = False
 

@@ -8,7 +8,7 @@ import signal
 import socket
 from typing import TYPE_CHECKING, Any
 
-from ubypass.errors import UbError
+from ubypass.cli.options import add_options, number, tunables
 
 if TYPE_CHECKING:
     from ubypass.cli.session import Session
@@ -19,8 +19,6 @@ HELP = "boost running programs until they end or you press Ctrl-C"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from ubypass.cli.session import add_options
-
     add_options(parser)
     parser.add_argument("pids", nargs="+", metavar="PID", help="a process id")
 
@@ -29,8 +27,8 @@ def run(args: argparse.Namespace) -> int:
     """Attach, wait, detach; 0 however it ends."""
     from ubypass.process.status import identify
 
-    processes = [identify(_number(word)) for word in dict.fromkeys(args.pids)]
-    from ubypass.cli.session import Session, tunables
+    processes = [identify(number(word)) for word in dict.fromkeys(args.pids)]
+    from ubypass.cli.session import Session
 
     with (
         Session(tunables(args.tune), quiet=args.quiet) as session,
@@ -65,13 +63,13 @@ class _Stop:
         for end in (self._wake, self._woken):
             end.setblocking(False)
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            self._before[number] = signal.signal(number, self._ask)
+        for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            self._before[which] = signal.signal(which, self._ask)
         return self
 
     def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        for which, handler in self._before.items():
+            signal.signal(which, handler)
         signal.set_wakeup_fd(-1)
         assert self._session.engine is not None
         self._session.engine.unwatch(self._woken.fileno())
@@ -83,12 +81,3 @@ class _Stop:
 
     def _drain(self) -> None:
         self._woken.recv(64)
-
-
-def _number(word: str) -> int:
-    try:
-        return int(word, 10)
-    except ValueError as error:
-        raise UbError(
-            f"{word!r} is not a process id", "see 'ps -e' or 'pidof NAME' for ids"
-        ) from error

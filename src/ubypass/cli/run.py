@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ubypass.cli.options import add_options, tunables
 from ubypass.errors import UbError
 
 if TYPE_CHECKING:
@@ -30,15 +31,13 @@ _FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)  # the program gets its own
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from ubypass.cli.session import add_options
-
     add_options(parser)
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; its exit code, or 128 plus the signal that ended it."""
-    from ubypass.cli.session import Session, tunables
+    from ubypass.cli.session import Session
 
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
     if not command:

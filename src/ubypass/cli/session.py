@@ -7,12 +7,12 @@ is touched, so that nothing slow stands between its start and its first boost.
 
 from __future__ import annotations
 
-import argparse
 import gc
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -27,7 +27,7 @@ from ubypass.engine.peak import peak_bytes
 from ubypass.engine.summary import Summary
 from ubypass.errors import UbError
 
-__all__ = ["Session", "add_options", "tunables"]
+__all__ = ["Session"]
 
 #: Under QEMU's emulation a user instruction takes about this many times longer
 #: than on hardware, and gaps look that much longer.
@@ -110,59 +110,17 @@ class Session:
                 ) from error
 
     def _listen(self, engine: Engine) -> Control | None:
-        handlers = {"stats": answer_stats, "explain": answer_explain}
         try:
             return Control(
                 engine,
                 {
-                    name: lambda question, handler=handler: handler(engine, question)
-                    for name, handler in handlers.items()
+                    "stats": partial(answer_stats, engine),
+                    "explain": partial(answer_explain, engine),
                 },
             )
         except UbError as error:
             self.log(f"'ub stats' will not see this: {error.message}")
             return None
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Options that ``run`` and ``attach`` have in common."""
-    parser.add_argument(
-        "--json", action="store_true", help="print the summary as JSON, to stderr"
-    )
-    parser.add_argument(
-        "--summary-file",
-        metavar="FILE",
-        help="also write the summary, as JSON, to FILE",
-    )
-    parser.add_argument("-q", "--quiet", action="store_true", help="print no summary")
-    names = ", ".join(what.name.lower() for what in Tunable)
-    parser.add_argument(
-        "--tune",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help=f"set a tunable of the module for everybody: {names}",
-    )
-
-
-def tunables(words: Sequence[str]) -> dict[Tunable, int]:
-    """Parse ``NAME=VALUE`` words; ``UbError`` for those that make no sense."""
-    result = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        try:
-            result[Tunable[name.upper()]] = int(value, 0)
-        except KeyError as error:
-            names = ", ".join(what.name.lower() for what in Tunable)
-            raise UbError(
-                f"no tunable is called {name!r}", f"there are {names}"
-            ) from error
-        except ValueError as error:
-            raise UbError(
-                f"{value!r} is not a number" if equals else f"{word!r} has no value",
-                "write it as NAME=VALUE",
-            ) from error
-    return result
 
 
 def _tune(device: Device, tune: Mapping[Tunable, int]) -> None:

@@ -8,12 +8,14 @@ before a program starts, because their start-up would delay its first boost.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from ubypass.abi import Abi
+from ubypass.abi import Abi, Translation
 from ubypass.engine.built import Built, NothingToBuild, Refused
 from ubypass.engine.knowledge import Knowledge
 from ubypass.errors import UbError
 from ubypass.region.discover import HotEntry, Limits, RegionSpec, discover
+from ubypass.region.graph import Region
 from ubypass.region.reader import CodeReader
 from ubypass.translate.translate import translate
 from ubypass.verify.check import VerifyError, check
@@ -39,7 +41,21 @@ class Builder:
         spec = make_spec(knowledge)
         if not spec.entries:
             raise NothingToBuild
+        region, translation = self._fitting(spec, reader)
+        if not translation.dispatches:
+            raise NothingToBuild
+        try:
+            check(translation, self._abi)
+        except VerifyError as error:
+            raise Refused(f"the verifier refused a translation: {error}") from error
+        return Built(region, translation)
+
+    def _fitting(
+        self, spec: RegionSpec, reader: CodeReader
+    ) -> tuple[Region, Translation]:
+        """The largest region, halving by halving, whose translation fits."""
         limits = self._limits
+        reason = ""
         for _ in range(_SHRINKS):
             try:
                 region = discover(spec, reader, limits)
@@ -48,19 +64,13 @@ class Builder:
             try:
                 translation = translate(region, self._abi)
             except UbError as error:
-                raise Refused(error.message) from error
-            if len(translation.code) <= self._abi.max_code:
-                break
-            limits = Limits(limits.region // 2, limits.reach, limits.candidates)
-        else:
-            raise Refused("the hot code is too large to translate")
-        if not translation.dispatches:
-            raise NothingToBuild
-        try:
-            check(translation, self._abi)
-        except VerifyError as error:
-            raise Refused(f"the verifier refused a translation: {error}") from error
-        return Built(region, translation)
+                reason = error.message
+            else:
+                if len(translation.code) <= self._abi.max_code:
+                    return region, translation
+                reason = f"{len(translation.code)} bytes of code are too many"
+            limits = replace(limits, region=limits.region // 2)
+        raise Refused(f"the hot code cannot be translated: {reason}")
 
 
 def make_spec(knowledge: Knowledge) -> RegionSpec:

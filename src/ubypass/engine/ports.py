@@ -11,6 +11,7 @@ from typing import Protocol
 
 from ubypass.abi import Abi, Translation
 from ubypass.device.types import Counts, Event, Stats
+from ubypass.process.maps import MemoryMap
 
 __all__ = ["DeviceLike", "MemoryLike"]
 
@@ -39,6 +40,12 @@ class DeviceLike(Protocol):
 
 class MemoryLike(Protocol):
     """The reads of ``ProcessMemory`` that the engine uses."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def maps(self) -> MemoryMap: ...
 
     def refresh(self) -> None: ...
 

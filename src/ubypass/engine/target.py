@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ubypass.abi import Translation
 from ubypass.device.client import Gone, SourceChanged
-from ubypass.device.types import Event, Stats
+from ubypass.device.types import Counts, Event, Stats
 from ubypass.device.uapi import EventType
 from ubypass.engine.built import Built, NothingToBuild, Refused
 from ubypass.engine.knowledge import Knowledge
@@ -132,6 +132,10 @@ class Target:
         with contextlib.suppress(Gone, UbError):
             self._stats = self._device.stats(self.proc)
         return self._stats
+
+    def counts(self, nr_exits: int) -> Counts:
+        """Counters of the live region; raises ``Gone`` if it just died."""
+        return self._device.counts(self.proc, self.region, nr_exits)
 
     def summary(self) -> Summary:
         """The figures so far (as of the last :meth:`refresh_stats`)."""

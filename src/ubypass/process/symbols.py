@@ -8,21 +8,33 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from typing import Protocol
 
 from ubypass.errors import UbError
 from ubypass.process.elf import ElfFile, open_elf, parse_elf
-from ubypass.process.maps import VmArea
-from ubypass.process.memory import ProcessMemory
+from ubypass.process.maps import MemoryMap, VmArea
 
 __all__ = ["Symbols"]
 
 _FILES_KEPT = 4
 
 
+class Readable(Protocol):
+    """What is needed of a ``ProcessMemory``."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def maps(self) -> MemoryMap: ...
+
+    def read_data(self, address: int, size: int) -> bytes: ...
+
+
 class Symbols:
     """Turns addresses of the process behind ``memory`` into names."""
 
-    def __init__(self, memory: ProcessMemory) -> None:
+    def __init__(self, memory: Readable) -> None:
         self._memory = memory
         self._files: OrderedDict[str, ElfFile | None] = OrderedDict()
 

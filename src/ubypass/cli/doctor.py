@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``ub doctor``: what this machine has and lacks, one line each."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ubypass.doctor.check import Check
+
+NAME = "doctor"
+HELP = "check what this kernel and the lab have and lack"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--json", action="store_true", help="for machines")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the checks; 0 if programs can be boosted on this kernel, else 1."""
+    from ubypass.cli.module import built_module
+    from ubypass.doctor.check import Scope, State
+    from ubypass.doctor.kernel import KernelFacts, check_kernel
+    from ubypass.doctor.lab import check_lab
+    from ubypass.lab.kernels import cache_dir, headers_dir
+
+    release = platform.release()
+    file = built_module(release)
+    cached = headers_dir(cache_dir() / "kernels" / release / "headers", release)
+    facts = KernelFacts(
+        release=release,
+        machine=platform.machine(),
+        module_file=file,
+        headers_cached=(cached / "Makefile").is_file(),
+        euid=os.geteuid(),
+    )
+    checks: list[Check] = [*check_kernel(facts), *check_lab(file.parent.parent)]
+    good = {
+        scope: all(c.state is not State.FAIL for c in checks if c.scope is scope)
+        for scope in Scope
+    }
+    if args.json:
+        _print_json(checks, good[Scope.KERNEL], good[Scope.LAB])
+    else:
+        for scope in Scope:
+            _print(scope.value, good[scope], [c for c in checks if c.scope is scope])
+    return 0 if good[Scope.KERNEL] else 1
+
+
+def _print_json(checks: Sequence[Check], kernel: bool, lab: bool) -> None:
+    import json
+    from dataclasses import asdict
+
+    rows = [
+        {**asdict(check), "scope": check.scope.value, "state": check.state.value}
+        for check in checks
+    ]
+    print(json.dumps({"this_kernel": kernel, "lab": lab, "checks": rows}, indent=1))
+
+
+def _print(title: str, good: bool, checks: Sequence[Check]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    verdict = "[green]ready[/]" if good else "[red]not ready[/]"
+    console.print(f"[bold]{title}[/]: {verdict}")
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    colours = {"ok": "green", "note": "yellow", "fail": "red"}
+    for check in checks:
+        state = check.state.value
+        advice = f"\n[dim]→ {escape(check.advice)}[/]" if check.advice else ""
+        found = escape(check.found) + advice
+        table.add_row(f"  [{colours[state]}]{state}[/]", check.name, found)
+    console.print(table)

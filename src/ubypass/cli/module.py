@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``ub module``: build the kernel module, load it into this kernel, unload it.
+
+Loading goes straight to the system calls: a rescue system or a container may have no
+``insmod``, and its messages could not be made clear.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import errno
+import os
+import platform
+import sys
+from pathlib import Path
+
+import ubypass
+from ubypass.errors import UbError
+
+NAME = "module"
+HELP = "build, load or unload the kernel module, or see how it is"
+
+_SYS_FINIT_MODULE = 313
+_SYS_DELETE_MODULE = 176
+_LOADED = Path("/sys/module/ub")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions and options."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    build = actions.add_parser("build", help="compile it")
+    build.add_argument(
+        "--kernel",
+        metavar="RELEASE",
+        help="for this kernel (default: the running one, if its headers are "
+        "installed, and the lab's)",
+    )
+    build.add_argument(
+        "-v", "--verbose", action="store_true", help="show the compiler's output"
+    )
+    load = actions.add_parser("load", help="load it into the running kernel")
+    load.add_argument(
+        "--file", metavar="FILE", help="this file, not the one built here"
+    )
+    actions.add_parser("unload", help="remove it from the running kernel")
+    status = actions.add_parser("status", help="say whether it is built and loaded")
+    status.add_argument("--json", action="store_true", help="for machines")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the action; 0, and for ``status`` 1 if the module is not loaded."""
+    if args.action == "build":
+        return _build(args.kernel, args.verbose)
+    if args.action == "load":
+        return _load(Path(args.file) if args.file else built_module(platform.release()))
+    if args.action == "unload":
+        return _unload()
+    return _status(args.json)
+
+
+def project() -> Path:
+    """The checkout that this package runs from."""
+    return Path(ubypass.__file__).resolve().parents[2]
+
+
+def built_module(release: str) -> Path:
+    """Where the module for ``release`` is, or would be."""
+    return project() / "build" / "kernel" / release / "ub.ko"
+
+
+def is_loaded() -> bool:
+    """Whether the running kernel has the module."""
+    return _LOADED.exists()
+
+
+def _build(release: str | None, verbose: bool) -> int:
+    from ubypass.module.build import build_module
+
+    source = project() / "kernel"
+    if not (source / "Kbuild").is_file():
+        raise UbError(
+            f"the module's sources are not in {source}",
+            "install ubypass from a checkout: pip install -e CHECKOUT",
+        )
+    for name in [release] if release else _default_releases():
+        out = built_module(name).parent
+        made = build_module(
+            name,
+            source,
+            out,
+            verbose=verbose,
+            report=lambda phrase: print(f"module: {phrase}", file=sys.stderr),
+        )
+        print(f"built {_short(made)}")
+    return 0
+
+
+def _default_releases() -> list[str]:
+    from ubypass.lab.kernels import default_release
+
+    running = platform.release()
+    if not Path(f"/lib/modules/{running}/build/Makefile").is_file():
+        return [default_release()]
+    try:
+        return list(dict.fromkeys([running, default_release()]))
+    except UbError:
+        return [running]
+
+
+def _load(file: Path) -> int:
+    if is_loaded():
+        print("the module is loaded already")
+        return 0
+    if not file.is_file():
+        raise UbError(
+            f"there is no module {_short(file)}",
+            f"ub module build --kernel {platform.release()}",
+        )
+    _require_root("load")
+    fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _system_call("load", _SYS_FINIT_MODULE, fd, b"", 0)
+    finally:
+        os.close(fd)
+    print(f"loaded {_short(file)}")
+    return 0
+
+
+def _unload() -> int:
+    if not is_loaded():
+        print("the module is not loaded")
+        return 0
+    _require_root("unload")
+    _system_call("unload", _SYS_DELETE_MODULE, b"ub", os.O_NONBLOCK)
+    print("unloaded")
+    return 0
+
+
+def _status(as_json: bool) -> int:
+    release = platform.release()
+    file = built_module(release)
+    others = sorted(path.parent.name for path in file.parent.parent.glob("*/ub.ko"))
+    loaded = is_loaded()
+    if as_json:
+        import json
+
+        print(
+            json.dumps(
+                {
+                    "release": release,
+                    "loaded": loaded,
+                    "built": file.is_file(),
+                    "file": str(file),
+                    "built_for": others,
+                }
+            )
+        )
+        return 0 if loaded else 1
+    print(f"kernel     {release}")
+    print(f"loaded     {'yes' if loaded else 'no'}")
+    print(f"built      {_short(file) if file.is_file() else 'not for this kernel'}")
+    print(f"built for  {', '.join(others) or 'nothing yet'}")
+    return 0 if loaded else 1
+
+
+def _require_root(what: str) -> None:
+    if os.geteuid() != 0:
+        raise UbError(f"no permission to {what} the module", "run as root")
+
+
+def _system_call(what: str, number: int, *arguments: int | bytes) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(number, *arguments) == 0:
+        return
+    code = ctypes.get_errno()
+    reason, hint = _REASONS.get(
+        code, (os.strerror(code), "the kernel's log (dmesg) may say more")
+    )
+    raise UbError(f"cannot {what} the module: {reason}", hint)
+
+
+_REASONS = {
+    errno.EPERM: (
+        "the kernel does not permit it",
+        "a container, lockdown or module signatures forbid it; see 'ub doctor'",
+    ),
+    errno.EKEYREJECTED: (
+        "the kernel wants modules to be signed",
+        "sign ub.ko with a key that it trusts, or turn Secure Boot off",
+    ),
+    errno.ENOKEY: (
+        "the kernel wants modules to be signed",
+        "sign ub.ko with a key that it trusts, or turn Secure Boot off",
+    ),
+    errno.ENOEXEC: (
+        "it was built for another kernel",
+        f"ub module build --kernel {platform.release()}",
+    ),
+    errno.EOPNOTSUPP: (
+        "this kernel cannot hook system calls the way ub needs",
+        "it must have ftrace with direct calls; see 'ub doctor'",
+    ),
+    errno.EWOULDBLOCK: (
+        "it is in use",
+        "stop 'ub run' and 'ub attach' first; see 'ub stats'",
+    ),
+    errno.EBUSY: (
+        "it is in use",
+        "stop 'ub run' and 'ub attach' first; see 'ub stats'",
+    ),
+}
+
+
+def _short(path: Path) -> str:
+    """Relative to here if that is shorter."""
+    relative = os.path.relpath(path)
+    return min(relative, str(path), key=len)

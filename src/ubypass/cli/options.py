@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Options that ``run`` and ``attach`` have in common; light to import."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ubypass.errors import UbError
+
+if TYPE_CHECKING:
+    from ubypass.device.uapi import Tunable
+
+__all__ = ["add_options", "number", "tunables"]
+
+_TUNABLES = "gap_ns, hot_calls, window_ms, budget, miss_events"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add them to a verb's parser."""
+    parser.add_argument(
+        "--json", action="store_true", help="print the summary as JSON, to stderr"
+    )
+    parser.add_argument(
+        "--summary-file",
+        metavar="FILE",
+        help="also write the summary, as JSON, to FILE",
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="print no summary")
+    parser.add_argument(
+        "--tune",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"set a tunable of the module, for everybody: {_TUNABLES}",
+    )
+
+
+def tunables(words: Sequence[str]) -> dict[Tunable, int]:
+    """Parse ``NAME=VALUE`` words; ``UbError`` for those that make no sense."""
+    from ubypass.device.uapi import Tunable
+
+    result = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        try:
+            what = Tunable[name.upper()]
+        except KeyError as error:
+            raise UbError(
+                f"no tunable is called {name!r}", f"there are {_TUNABLES}"
+            ) from error
+        try:
+            result[what] = int(value, 0)
+        except ValueError as error:
+            raise UbError(
+                f"{value!r} is not a number" if equals else f"{word!r} has no value",
+                "write it as NAME=VALUE",
+            ) from error
+    return result
+
+
+def number(word: str) -> int:
+    """A process id, or the number of a region, from the command line."""
+    try:
+        return int(word, 10)
+    except ValueError as error:
+        raise UbError(
+            f"{word!r} is not a process id", "see 'ps -e' or 'pidof NAME' for ids"
+        ) from error

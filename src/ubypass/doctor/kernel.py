@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Can programs be boosted on the kernel that runs here?
+
+Every function looks below ``root`` (``/``), so that tests can build a machine out
+of a few files.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ubypass.doctor.check import Check, Scope, State
+
+__all__ = ["KernelFacts", "check_kernel"]
+
+#: Series of kernels that the tests boot.
+_TESTED = ("5.10", "6.1", "6.12", "7.2")
+_OLDEST = (5, 10)
+_CAP_SYS_MODULE = 16
+_HOOKED = ("__x64_sys_read", "__x64_sys_pread64", "__x64_sys_epoll_wait")
+
+
+@dataclass(frozen=True, slots=True)
+class KernelFacts:
+    """What the caller knows: ``uname``, the module's file, cached headers, euid."""
+
+    release: str
+    machine: str
+    module_file: Path
+    headers_cached: bool
+    euid: int
+
+
+def check_kernel(facts: KernelFacts, root: Path = Path("/")) -> Iterator[Check]:
+    """All checks of this kernel, in the order in which they matter."""
+    yield _release(facts)
+    yield _module(facts, root)
+    yield _headers(facts, root)
+    yield _hooks(root)
+    yield _direct_calls(facts, root)
+    yield _privilege(facts, root)
+    yield _signatures(root)
+    yield _processor(root)
+    yield _isolation(root)
+
+
+def _release(facts: KernelFacts) -> Check:
+    name = "kernel"
+    if facts.machine != "x86_64":
+        advice = "only x86-64 is supported"
+        return _fail(name, f"{facts.release} on {facts.machine}", advice)
+    match = re.match(r"(\d+)\.(\d+)", facts.release)
+    version = (int(match[1]), int(match[2])) if match else (0, 0)
+    if version < _OLDEST:
+        return _fail(name, facts.release, "5.10 or newer is needed")
+    if f"{version[0]}.{version[1]}" in _TESTED:
+        return _ok(name, facts.release)
+    tested = ", ".join(_TESTED)
+    return _note(name, facts.release, f"not tested; tested are {tested}")
+
+
+def _module(facts: KernelFacts, root: Path) -> Check:
+    if (root / "sys/module/ub").exists():
+        return _ok("module", "loaded")
+    if facts.module_file.is_file():
+        return _fail("module", "built, not loaded", "ub module load (as root)")
+    return _fail(
+        "module",
+        "not built for this kernel",
+        f"ub module build --kernel {facts.release}",
+    )
+
+
+def _headers(facts: KernelFacts, root: Path) -> Check:
+    if (root / f"lib/modules/{facts.release}/build/Makefile").is_file():
+        return _ok("headers", "installed")
+    if facts.headers_cached:
+        return _ok("headers", "in the lab's cache")
+    return _note(
+        "headers",
+        "not installed; building the module tries to fetch them",
+        f"apt install linux-headers-{facts.release}",
+    )
+
+
+def _hooks(root: Path) -> Check:
+    text = _read(root / "proc/kallsyms")
+    if not text:
+        return _note("hooks", "kernel symbols cannot be read", "run as root")
+    missing = [
+        name for name in _HOOKED if not re.search(rf"\b{name}$", text, re.MULTILINE)
+    ]
+    if missing:
+        return _fail("hooks", f"no {missing[0]}", "this kernel cannot be hooked")
+    return _ok("hooks", "system call handlers found")
+
+
+def _direct_calls(facts: KernelFacts, root: Path) -> Check:
+    name, option = "ftrace", "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS"
+    config = _config(facts, root)
+    if config is None:
+        return _note(name, "the kernel's configuration is not to be found")
+    if f"{option}=y" in config.splitlines():
+        return _ok(name, "direct calls")
+    return _fail(name, "no direct calls", f"a kernel with {option} is needed")
+
+
+def _config(facts: KernelFacts, root: Path) -> str | None:
+    try:
+        with gzip.open(root / "proc/config.gz", "rt") as file:
+            return file.read()
+    except OSError:
+        pass
+    for place in (
+        f"boot/config-{facts.release}",
+        f"lib/modules/{facts.release}/config",
+        f"lib/modules/{facts.release}/build/.config",
+    ):
+        if text := _read(root / place):
+            return text
+    return None
+
+
+def _privilege(facts: KernelFacts, root: Path) -> Check:
+    name = "privilege"
+    match = re.search(r"^CapBnd:\s*(\w+)", _read(root / "proc/self/status"), re.M)
+    if match and not int(match[1], 16) >> _CAP_SYS_MODULE & 1:
+        return _fail(
+            name,
+            "this container cannot load modules",
+            "run on the host, or use the lab: ub lab run -- COMMAND",
+        )
+    if facts.euid != 0:
+        return _note(name, "not root", "loading and boosting need root")
+    return _ok(name, "root")
+
+
+def _signatures(root: Path) -> Check:
+    name = "signatures"
+    advice = "sign ub.ko with a key that the kernel trusts"
+    if _read(root / "sys/module/module/parameters/sig_enforce").strip() == "Y":
+        return _fail(name, "only signed modules are loaded", advice)
+    lockdown = re.search(r"\[(\w+)\]", _read(root / "sys/kernel/security/lockdown"))
+    if lockdown and lockdown[1] != "none":
+        return _fail(name, f"lockdown: {lockdown[1]}", f"{advice}, or end lockdown")
+    if _secure_boot(root):
+        return _note(name, "Secure Boot is on, but modules need no signature")
+    return _ok(name, "not required")
+
+
+def _secure_boot(root: Path) -> bool:
+    for path in (root / "sys/firmware/efi/efivars").glob("SecureBoot-*"):
+        try:
+            return path.read_bytes()[-1:] == b"\x01"  # four bytes of attributes first
+        except OSError:
+            return False
+    return False
+
+
+def _processor(root: Path) -> Check:
+    match = re.search(r"^flags\s*:(.*)$", _read(root / "proc/cpuinfo"), re.M)
+    flags = set(match[1].split()) if match else set()
+    if not flags:
+        return _note("processor", "its features cannot be read")
+    lacking = [flag for flag in ("smap", "fsgsbase", "bmi2") if flag not in flags]
+    found = f"lacks {', '.join(lacking)}" if lacking else "smap, fsgsbase, bmi2"
+    if "user_shstk" in flags:
+        found += "; has user shadow stacks (programs that use them stay native)"
+    return _ok("processor", found)
+
+
+def _isolation(root: Path) -> Check:
+    text = _read(root / "sys/devices/system/cpu/vulnerabilities/meltdown").strip()
+    if not text:
+        return _note("isolation", "page-table isolation: unknown")
+    if "PTI" in text:
+        return _ok("isolation", "page-table isolation on: system calls cost more")
+    return _ok("isolation", "page-table isolation off")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _ok(name: str, found: str) -> Check:
+    return Check(Scope.KERNEL, name, State.OK, found)
+
+
+def _note(name: str, found: str, advice: str = "") -> Check:
+    return Check(Scope.KERNEL, name, State.NOTE, found, advice)
+
+
+def _fail(name: str, found: str, advice: str) -> Check:
+    return Check(Scope.KERNEL, name, State.FAIL, found, advice)

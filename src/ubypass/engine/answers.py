@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What an engine answers on its control socket, as plain data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ubypass.engine.engine import Engine
+from ubypass.engine.explain import explain
+from ubypass.engine.peak import peak_bytes
+from ubypass.errors import UbError
+
+__all__ = ["answer_explain", "answer_stats"]
+
+
+def answer_stats(engine: Engine, question: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures of every process attached now."""
+    for target in engine.targets:
+        target.refresh_stats()
+    return {
+        "engine_pid": os.getpid(),
+        "engine_peak_bytes": peak_bytes(),
+        "processes": [target.summary().as_json() for target in engine.targets],
+    }
+
+
+def answer_explain(engine: Engine, question: Mapping[str, Any]) -> dict[str, Any]:
+    """The live region of the process, or with the number, ``question["id"]``."""
+    wanted = question.get("id")
+    for target in engine.targets:
+        if wanted == target.process.pid or (target.region and wanted == target.region):
+            return explain(target)
+    raise UbError(f"no attached process and no region has the number {wanted}")
