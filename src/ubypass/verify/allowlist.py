@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reads ``allowlist.txt``: which encodings may appear and what they do.
+
+The list is the verifier's own knowledge of the instruction set: encodings and
+immediates (used by :mod:`.encoding`), operand effects (used by :mod:`.decode`).
+Knows nothing of capstone or of the rules about memory and control flow.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from importlib import resources
+
+#: Host register numbers as the instruction set counts them.
+GPR = (
+    "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+    "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+)  # fmt: skip
+
+#: (VEX?, mandatory prefix, opcode map, opcode byte)
+Key = tuple[bool, int, int, int]
+
+_PREFIX = {"np": 0, "66": 0x66, "f3": 0xF3, "f2": 0xF2}
+_MAPS = {"": 0, "0F": 1, "0F38": 2, "0F3A": 3}
+_TOKEN = re.compile(r"(v?)(?:(np|66|f3|f2)\.)?(0F38|0F3A|0F)?([0-9A-F]{2})((?::.*)?)")
+_ATTRIBUTE = re.compile(
+    r"/[0-7]|rm[0-7]|rel8|rel32|srcb|no66|acc|cl|mem|reg|va|ib|iw|iz|iv|[wl][01]|[rb+]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One encoding of one instruction, as a line of the list says.
+
+    ``size`` is ``v``, ``y``, ``q`` or ``.``; ``mem`` the bytes of a memory
+    operand: "" for the operand size, ``x`` for the vector length, or a number.
+    ``implied`` has (access, register number) with access ``=``, ``~`` or ``*``.
+    """
+
+    names: tuple[str, ...]
+    ops: str
+    size: str
+    mem: str
+    keeps_flags: bool
+    implied: tuple[tuple[str, int], ...]
+    attributes: frozenset[str]
+    modrm: bool
+    extension: int
+    feature: str
+    fp: bool
+
+
+@functools.cache
+def allowed() -> dict[Key, tuple[Form, ...]]:
+    """All forms by opcode.
+
+    Raises ValueError when the list itself is wrong: a package that cannot read
+    its own policy must not verify anything.
+    """
+    text = resources.files(__package__).joinpath("allowlist.txt").read_text("ascii")
+    table: dict[Key, list[Form]] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line or line.startswith("#"):
+            continue
+        try:
+            for key, form in _line(line.split()):
+                table.setdefault(key, []).append(form)
+        except (ValueError, KeyError, IndexError) as error:
+            raise ValueError(f"allowlist.txt:{number}: {error}: {line}") from error
+    return {key: tuple(forms) for key, forms in table.items()}
+
+
+def _line(words: list[str]) -> list[tuple[Key, Form]]:
+    """One line of the list, as (opcode, form) pairs."""
+    name, ops, width, flags, implied, *rest = words
+    size, _, mem = width.partition("/")
+    if size not in ("v", "y", "q", ".") or flags not in ("k", "f"):
+        raise ValueError("bad size or flags")
+    if ops != "." and set(ops) - set("rwm-"):
+        raise ValueError("bad operand effects")
+    features = [word[1:] for word in rest if word[0] == "@"]
+    tokens = [word for word in rest if word[0] not in "@!"]
+    if not tokens or len(features) > 1:
+        raise ValueError("no encoding, or two features")
+    registers = [] if implied == "-" else implied.split(",")
+    effects = tuple((item[0], GPR.index(item[1:])) for item in registers)
+    if any(access not in "=~*" for access, _ in effects):
+        raise ValueError("bad implicit register")
+    pairs: list[tuple[Key, Form]] = []
+    for token in tokens:
+        match = _TOKEN.fullmatch(token)
+        if match is None:
+            raise ValueError(f"bad encoding {token}")
+        vex, prefix, opmap, opcode, tail = match.groups()
+        attributes = frozenset(tail.split(":")[1:])
+        if not all(_ATTRIBUTE.fullmatch(item) for item in attributes):
+            raise ValueError(f"bad attribute in {token}")
+        extensions = [int(item[1]) for item in attributes if item[0] == "/"]
+        form = Form(
+            names=tuple(name.split("|")),
+            ops="" if ops == "." else ops,
+            size=size,
+            mem=mem,
+            keeps_flags=flags == "k",
+            implied=effects,
+            attributes=attributes,
+            modrm="r" in attributes or bool(extensions),
+            extension=extensions[0] if extensions else -1,
+            feature=features[0] if features else "",
+            fp="!fp" in rest,
+        )
+        for low in range(8 if "+" in attributes and opcode not in _SINGLE else 1):
+            number = int(opcode, 16) + low
+            key = (bool(vex), _PREFIX[prefix or "np"], _MAPS[opmap or ""], number)
+            pairs.append((key, form))
+    return pairs
+
+
+# "+" opcodes that are listed one by one: xchg, whose first is nop.
+_SINGLE = frozenset(f"{0x90 + low:02X}" for low in range(8))

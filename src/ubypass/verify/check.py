@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Verifies a translation: the one thing to call before loading it.
+
+Generated code runs in the kernel, so it is read again by code that shares
+nothing with what made it. Verified is what cannot reach memory outside user
+space and its own frame, leaves only by an exit, comes back in bounded time and
+shows no kernel data. Whether it also does what the user's code would have done
+is not the subject here.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ubypass.abi import Abi, ExitFlag, Translation
+from ubypass.verify import budget, flow, program
+from ubypass.verify.errors import Rule, VerifyError
+from ubypass.verify.insn import Access, Kind
+
+__all__ = ["Report", "Rule", "VerifyError", "check"]
+
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was verified.
+
+    ``instructions`` without padding; ``accesses`` to user memory; ``proven``:
+    how many memory operands by which argument (frame, constant, thread, clamped,
+    literal); ``blocks`` that can be reached of ``blocks_total``; ``cycles`` in
+    the graph; ``features`` of the processor that the code needs; ``vector``:
+    whether it uses vector registers.
+    """
+
+    instructions: int
+    accesses: int
+    proven: Mapping[str, int]
+    blocks: int
+    blocks_total: int
+    cycles: int
+    features: frozenset[str]
+    vector: bool
+
+
+def check(
+    translation: Translation, abi: Abi, features: frozenset[str] | None = None
+) -> Report:
+    """Proves that ``translation`` is safe to load into a module with this ABI.
+
+    ``features`` are processor features by the kernel's names; by default those
+    of this machine: an instruction that the processor does not have would fault
+    in the kernel. Raises VerifyError naming the first broken rule.
+    """
+    loaded = program.load(translation, abi)
+    needed = frozenset(insn.feature for insn in loaded.insns if insn.feature)
+    present = processor_features() if features is None else features
+    if not needed <= present:
+        missing = ", ".join(sorted(needed - present))
+        raise VerifyError(Rule.ENCODING, f"this processor does not have {missing}")
+    blocks = flow.split(loaded)
+    budget.check_cycles(loaded, blocks)
+    targeted = {
+        number
+        for number, record in enumerate(translation.exits)
+        if record.flags & ExitFlag.TARGET
+    }
+    analysis = flow.Flow(loaded, blocks, targeted)
+    reached = analysis.run()
+    user = (Access.USER, Access.THREAD)
+    return Report(
+        instructions=sum(insn.kind is not Kind.TRAP for insn in loaded.insns),
+        accesses=sum(insn.access in user for insn in loaded.insns),
+        proven=dict(sorted(analysis.proven.items())),
+        blocks=reached,
+        blocks_total=len(blocks.starts),
+        cycles=budget.count_cycles(blocks),
+        features=needed,
+        vector=any(insn.vector for insn in loaded.insns),
+    )
+
+
+@functools.cache
+def processor_features() -> frozenset[str]:
+    """What the kernel says this machine's processor can do.
+
+    Empty where the kernel does not tell: then only the baseline is allowed.
+    """
+    try:
+        text = _CPUINFO.read_text("ascii", "replace")
+    except OSError:
+        return frozenset()
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "flags":
+            return frozenset(value.split())
+    return frozenset()

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Why code is refused: the rules by name, and the one exception.
+
+Knows nothing of how a rule is checked.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from ubypass.errors import UbError
+
+
+class Rule(enum.Enum):
+    """What generated code must obey (``docs/abi.md``; ``README.md`` here)."""
+
+    ENCODING = "encoding"
+    """Bytes decode, without gaps, to instructions of the allow-list."""
+    BRANCH = "branch"
+    """Branches are direct and land on instruction starts or the exit path."""
+    STACK = "stack"
+    """rsp changes only in the four exact push/pop pairs and is never read."""
+    MEMORY = "memory"
+    """A memory operand is an allowed slot, a constant, or a user access."""
+    FAULT = "fault"
+    """What can fault, and nothing else, has one entry in the fault table."""
+    POINTER = "pointer"
+    """The address of a user access is proven to be user or guard space."""
+    BUDGET = "budget"
+    """Every cycle has a dispatch or pays from the budget."""
+    PATH = "path"
+    """Every path ends in an exit, and metadata is sane."""
+    SPECULATION = "speculation"
+    """A proof must not rest on a branch or on a value read back from memory."""
+    LEAK = "leak"
+    """What the kernel left in registers and slots is never read."""
+
+
+class VerifyError(UbError):
+    """Code that must not be loaded.
+
+    ``rule`` is the broken rule, ``offset`` where in the code (bytes; -1 if
+    nowhere in particular), ``text`` the instruction there as assembly ("" if
+    there is none).
+    """
+
+    def __init__(
+        self, rule: Rule, reason: str, offset: int = -1, text: str = ""
+    ) -> None:
+        where = f" at {offset:#x}" if offset >= 0 else ""
+        what = f" ({text})" if text else ""
+        super().__init__(
+            f"generated code refused by rule '{rule.value}'{where}{what}: {reason}",
+            hint="the site stays native; please report this, it is a bug",
+        )
+        self.rule = rule
+        self.reason = reason
+        self.offset = offset
+        self.text = text
+
+
+class Refusal(Exception):
+    """A broken rule found where the offset is not known; made a VerifyError."""
+
+    def __init__(self, rule: Rule, reason: str) -> None:
+        super().__init__(reason)
+        self.rule = rule
+        self.reason = reason

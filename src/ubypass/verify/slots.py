@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What generated code may do with each slot of its frame (rule *memory*).
+
+Frame slots are ``[rsp + disp]``; ``docs/abi.md`` §1 says who may write them.
+Knows only the layout in :mod:`ubypass.abi`.
+"""
+
+from __future__ import annotations
+
+from ubypass import abi
+from ubypass.verify.errors import Refusal, Rule
+
+#: First bit of the slots in a mask whose bits 0 to 15 are the host registers.
+SLOT_BIT = 16
+
+_TMPS = (abi.FRAME_TMP0, abi.FRAME_TMP1, abi.FRAME_TMP2, abi.FRAME_TMP3)
+_USER = {abi.FRAME_REGS + offset: name for name, offset in abi.REGS_OFFSET.items()}
+_WRITABLE = {*_TMPS, abi.FRAME_TARGET, *_USER}
+_READABLE = _WRITABLE | {
+    abi.FRAME_LIMIT,
+    abi.FRAME_FSBASE,
+    abi.FRAME_FLAGS,
+    abi.FRAME_SYSFLAGS,
+}
+#: Slots that hold kernel stack garbage until code writes them, by mask bit.
+_UNDEFINED = {
+    disp: 1 << (SLOT_BIT + number)
+    for number, disp in enumerate((*_TMPS, abi.FRAME_TARGET))
+}
+#: Mask of all of them, and of the one that a missed jump reports.
+UNDEFINED_SLOTS = sum(_UNDEFINED.values())
+TARGET_BIT = _UNDEFINED[abi.FRAME_TARGET]
+#: The slot of the user's rsp, which the module checks at an entry.
+USP_SLOT = abi.FRAME_REGS + abi.REGS_OFFSET["rsp"]
+_SLOT_SIZE = 8
+
+
+def slot(disp: int, size: int, read: bool, write: bool) -> int:
+    """The slot's offset for an access of ``size`` bytes at ``[rsp + disp]``.
+
+    Raises Refusal when the access does not stay inside one slot, or the slot
+    is not for that kind of access.
+    """
+    start = disp & -_SLOT_SIZE
+    if size <= 0 or disp + size > start + _SLOT_SIZE:
+        raise Refusal(Rule.MEMORY, f"{size} bytes at [rsp{disp:+#x}] leave the slot")
+    if start not in _READABLE:
+        raise Refusal(Rule.MEMORY, f"[rsp{disp:+#x}] is not a slot for code")
+    if write and start not in _WRITABLE:
+        raise Refusal(Rule.MEMORY, f"slot [rsp+{start:#x}] must not be written")
+    if not (read or write):
+        raise Refusal(Rule.MEMORY, "address of the frame without an access")
+    return start
+
+
+def undefined_bit(start: int) -> int:
+    """Mask bit of a slot that is garbage until written; 0 for all others."""
+    return _UNDEFINED.get(start, 0)
+
+
+def is_user_register(start: int) -> bool:
+    """Whether the slot at frame offset ``start`` is a user register."""
+    return start in _USER

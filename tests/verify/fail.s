@@ -1,0 +1,1858 @@
+# The catalogue of attacks and accidents. One case after each ruler: its name is
+# the bug, "#! rule" the rule that must refuse it.
+
+######################################################################## encoding
+#--------------------------------------------------------------- empty
+#! rule path
+entry:
+#--------------------------------------------------------------- hlt_copied
+#! rule encoding
+entry:
+	hlt
+	stubs
+#--------------------------------------------------------------- undecodable
+#! rule encoding
+entry:
+	.byte 0x06
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- cut_off_at_end
+#! rule encoding
+entry:
+	jmp x_fault
+	stubs
+	.byte 0x48, 0xb8, 0, 0
+#--------------------------------------------------------------- rex_not_last
+#! rule encoding
+entry:
+	.byte 0x48, 0x66, 0x89, 0xc8
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rex_twice
+#! rule encoding
+entry:
+	.byte 0x40, 0x48, 0x89, 0xc8
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rex_without_effect
+#! rule encoding
+entry:
+	.byte 0x42, 0x89, 0xc8
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- data16_twice
+#! rule encoding
+entry:
+	.byte 0x66, 0x66, 0x89, 0xc8
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- data16_and_rexw
+#! rule encoding
+entry:
+	.byte 0x66, 0x48, 0x89, 0xc8
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- address32
+#! rule encoding
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, .byte 0x67, 0x8b, 0x07
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- gs_is_per_cpu
+#! rule encoding
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, mov rax, gs:[rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- gs_absolute
+#! rule encoding
+entry:
+	user x_fault, mov rax, gs:[0x28]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- ds_prefix
+#! rule encoding
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, .byte 0x3e, 0x8b, 0x07
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- branch_hint
+#! rule branch
+entry:
+	.byte 0x2e, 0x74, 0x00
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_without_effect
+#! rule encoding
+entry:
+	.byte 0xf3, 0x89, 0xc8
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- lock_on_load
+#! rule encoding
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, .byte 0xf0, 0x8b, 0x07
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- lock_on_register
+#! rule encoding
+entry:
+	load rax, sRAX
+	.byte 0xf0, 0x01, 0xc0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fs_without_effect
+#! rule encoding
+entry:
+	load rax, sRAX
+	.byte 0x64, 0x01, 0xc0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fs_on_lea
+#! rule encoding
+entry:
+	load rdi, sRDI
+	.byte 0x64, 0x48, 0x8d, 0x07
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- prefix_before_vex
+#! rule encoding
+entry:
+	.byte 0x66, 0xc5, 0xf5, 0x74, 0xc8
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- vex_vvvv_ignored
+#! rule encoding
+entry:
+	.byte 0xc5, 0xf1, 0x6f, 0xc1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- wrpkru
+#! rule encoding
+entry:
+	wrpkru
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- wrgsbase
+#! rule encoding
+entry:
+	wrgsbase rax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- wrfsbase
+#! rule encoding
+entry:
+	wrfsbase rax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rdgsbase
+#! rule encoding
+entry:
+	rdgsbase rax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- swapgs
+#! rule encoding
+entry:
+	swapgs
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- std
+#! rule encoding
+entry:
+	std
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- cli
+#! rule encoding
+entry:
+	cli
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- clac
+#! rule encoding
+entry:
+	clac
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- wrmsr
+#! rule encoding
+entry:
+	wrmsr
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- in_out
+#! rule encoding
+entry:
+	out dx, al
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- cpuid
+#! rule encoding
+entry:
+	cpuid
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- vmcall
+#! rule encoding
+entry:
+	vmcall
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- mov_segment
+#! rule encoding
+entry:
+	load rax, sRAX
+	mov fs, eax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- mov_cr
+#! rule encoding
+entry:
+	mov rax, cr3
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- sgdt
+#! rule encoding
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, sgdt [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- ldmxcsr
+#! rule encoding
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, ldmxcsr [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- x87
+#! rule encoding
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, fld qword ptr [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- monitor
+#! rule encoding
+entry:
+	monitor
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- clzero
+#! rule encoding
+entry:
+	clzero
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- endbr_in_the_kernel
+#! rule encoding
+entry:
+	endbr64
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- feature_absent
+#! rule encoding
+#! features sse4_2
+entry:
+	vzeroupper
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- avx2_is_not_avx
+#! rule encoding
+#! features avx
+entry:
+	vpaddd ymm0, ymm0, ymm0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex
+#! rule encoding
+entry:
+	vpaddd zmm0, zmm0, zmm1
+	jmp x_fault
+	stubs
+
+########################################################################## branch
+#--------------------------------------------------------------- indirect_jump
+#! rule branch
+entry:
+	load rax, sRAX
+	jmp rax
+	stubs
+#--------------------------------------------------------------- indirect_jump_memory
+#! rule branch
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, jmp [rdi]
+	stubs
+#--------------------------------------------------------------- call
+#! rule branch
+entry:
+	call x_fault
+	stubs
+#--------------------------------------------------------------- indirect_call
+#! rule branch
+entry:
+	load rax, sRAX
+	call rax
+	stubs
+#--------------------------------------------------------------- ret
+#! rule branch
+entry:
+	ret
+	stubs
+#--------------------------------------------------------------- ret_imm
+#! rule branch
+entry:
+	ret 16
+	stubs
+#--------------------------------------------------------------- iret
+#! rule branch
+entry:
+	iretq
+	stubs
+#--------------------------------------------------------------- syscall
+#! rule branch
+entry:
+	syscall
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- int80
+#! rule branch
+entry:
+	int 0x80
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- xbegin
+#! rule branch
+entry:
+	xbegin x_fault
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- into_an_instruction
+#! rule branch
+entry:
+	jmp 1f+1
+1:	mov eax, 0x0f050f05
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- outside_the_code
+#! rule branch
+entry:
+	.byte 0xe9
+	.long 0x10000
+	stubs
+#--------------------------------------------------------------- before_the_code
+#! rule branch
+entry:
+	.byte 0xeb, 0x80
+	stubs
+#--------------------------------------------------------------- into_a_dispatch
+#! rule branch
+entry:
+	jmp 1f+4
+1:	dispatch 39
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- into_the_constants
+#! rule branch
+entry:
+	jmp wanted
+	stubs
+	.balign 8, 0xcc
+constants:
+wanted:
+	.quad 0x401000
+#--------------------------------------------------------------- data16_branch
+#! rule branch
+entry:
+	.byte 0x66, 0xe9
+	.long 0
+	stubs
+#--------------------------------------------------------------- data16_jcc
+#! rule branch
+entry:
+	.byte 0x66, 0x0f, 0x84
+	.long 0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- unlisted_exit_jump
+#! rule path
+entry:
+	mov dword ptr [rsp], 0
+	.byte 0xe9
+	.long 0
+	stubs
+#--------------------------------------------------------------- listed_conditional
+#! rule branch
+entry:
+	mov dword ptr [rsp], 0
+	.byte 0x0f
+jump_at.0:
+	.byte 0x84
+	.long 0
+	stubs
+#--------------------------------------------------------------- listed_jump_not_zero
+#! rule branch
+entry:
+	mov dword ptr [rsp], 0
+jump_at.0:
+	.byte 0xe9
+	.long 4
+	stubs
+#--------------------------------------------------------------- listed_immediate
+#! rule branch
+entry:
+jump_at.0:
+	.byte 0xb8
+	.long 0
+	jmp x_fault
+	stubs
+
+########################################################################### stack
+#--------------------------------------------------------------- rsp_moved
+#! rule stack
+entry:
+	load rax, sRAX
+	mov rsp, rax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rsp_added
+#! rule stack
+entry:
+	add rsp, 8
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rsp_shown
+#! rule stack
+entry:
+	mov rax, rsp
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rsp_address_shown
+#! rule stack
+entry:
+	lea rax, [rsp+REGS]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rsp_by_byte
+#! rule stack
+entry:
+	load rax, sRAX
+	mov spl, al
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rsp_exchanged
+#! rule stack
+entry:
+	load rax, sRAX
+	xchg rsp, rax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rsp_by_cmov
+#! rule stack
+entry:
+	cmovne rsp, [rsp+sRAX]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- push_register
+#! rule stack
+entry:
+	load rax, sRAX
+	push rax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- push_immediate
+#! rule stack
+entry:
+	push 2
+	popfq
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- pushfq_alone
+#! rule stack
+entry:
+	pushfq
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- popfq_alone
+#! rule stack
+entry:
+	popfq
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- popfq_of_user_value
+#! rule stack
+entry:
+	push [rsp+sRAX]
+	popfq
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- popfq_of_tmp
+#! rule stack
+entry:
+	push [rsp+TMP0]
+	popfq
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- pop_to_limit
+#! rule stack
+entry:
+	pushfq
+	pop [rsp+LIMIT]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- pair_torn_apart
+#! rule stack
+entry:
+	pushfq
+	nop
+	pop [rsp+UFLAGS]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- branch_into_pair
+#! rule stack
+entry:
+	jmp 1f
+	pushfq
+1:	pop [rsp+UFLAGS]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- entry_into_pair
+#! rule stack
+	pushfq
+entry:
+	pop [rsp+UFLAGS]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- push_of_user_memory
+#! rule stack
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, push [rdi]
+	popfq
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- enter
+#! rule encoding
+entry:
+	enter 16, 0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- leave
+#! rule stack
+entry:
+	leave
+	jmp x_fault
+	stubs
+
+########################################################################## memory
+#--------------------------------------------------------------- limit_raised
+#! rule memory
+entry:
+	load rax, sRAX
+	mov [rsp+LIMIT], rax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- limit_raised_by_half
+#! rule memory
+entry:
+	load rax, sRAX
+	mov [rsp+LIMIT+4], eax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fsbase_written
+#! rule memory
+entry:
+	inc qword ptr [rsp+FSBASE]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- flags_slot_written
+#! rule memory
+entry:
+	load rax, sRAX
+	mov [rsp+UFLAGS], rax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- flags_slot_or
+#! rule memory
+entry:
+	or dword ptr [rsp+SYSFLAGS], 0x100
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- budget_raised
+#! rule memory
+entry:
+	mov dword ptr [rsp+BUDGET], 0x7fffffff
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- budget_with_exit
+#! rule memory
+entry:
+	load rax, sRAX
+	mov [rsp], rax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- exit_from_register
+#! rule memory
+entry:
+	load rax, sRAX
+	mov [rsp], eax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- private_area
+#! rule memory
+entry:
+	load rax, PRIVATE
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- below_the_frame
+#! rule memory
+entry:
+	load rax, -8
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- regs_ip_written
+#! rule memory
+entry:
+	load rax, sRAX
+	mov [rsp+sRIP], rax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- orig_ax_written
+#! rule memory
+entry:
+	load rax, sRAX
+	mov [rsp+sORIG], rax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- across_two_slots
+#! rule memory
+entry:
+	load rax, sRAX
+	mov [rsp+sRDI+4], rax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- wider_by_folding
+#! rule memory
+entry:
+	pxor xmm0, [rsp+sRAX]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- vector_over_slots
+#! rule memory
+entry:
+	movups [rsp+sRAX], xmm0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- frame_with_index
+#! rule memory
+entry:
+	load rax, sRAX
+	mov rcx, [rsp+rax*8]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- index_after_clamp
+#! rule memory
+entry:
+	load rdi, sRDI
+	load rcx, sRCX
+	clamp rdi
+	user x_fault, mov rax, [rdi+rcx*8]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- small_index_after_clamp
+#! rule memory
+entry:
+	load rdi, sRDI
+	clamp rdi
+	mov ecx, 8
+	user x_fault, mov rax, [rdi+rcx*8]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- absolute
+#! rule memory
+entry:
+	user x_fault, mov rax, ds:[0x1000]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rip_beyond_constants
+#! rule memory
+entry:
+	mov rax, [rip+8]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rip_not_aligned
+#! rule memory
+entry:
+	cmp rax, [rip+wanted+4]
+	jmp x_fault
+	stubs
+	.balign 8, 0xcc
+constants:
+wanted:
+	.quad 0x401000, 0x401000
+#--------------------------------------------------------------- rip_written
+#! rule memory
+entry:
+	load rax, sRAX
+	mov [rip+wanted], rax
+	jmp x_fault
+	stubs
+	.balign 8, 0xcc
+constants:
+wanted:
+	.quad 0x401000
+#--------------------------------------------------------------- rip_other_instruction
+#! rule memory
+entry:
+	load rax, sRAX
+	add rax, [rip+wanted]
+	jmp x_fault
+	stubs
+	.balign 8, 0xcc
+constants:
+wanted:
+	.quad 0x401000
+#--------------------------------------------------------------- fs_with_base
+#! rule memory
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, mov rax, fs:[rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fs_with_index
+#! rule memory
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, mov rax, fs:[rdi*8+16]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- stos
+#! rule encoding
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, stosq
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_movs
+#! rule encoding
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, rep movsb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- xlat
+#! rule encoding
+entry:
+	load rbx, REGS+40
+	clamp rbx
+	user x_fault, xlatb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- maskmovdqu
+#! rule encoding
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, maskmovdqu xmm0, xmm1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- bit_string
+#! rule encoding
+entry:
+	load rdi, sRDI
+	load rcx, sRCX
+	clamp rdi
+	user x_fault, bts [rdi], rcx
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- bit_test_of_slot
+#! rule encoding
+entry:
+	load rcx, sRCX
+	bt [rsp+sRAX], rcx
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- gather
+#! rule encoding
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, vpgatherdd ymm0, [rdi+ymm1*4], ymm2
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- lock_on_slot
+#! rule memory
+entry:
+	load rax, sRAX
+	lock add [rsp+sRAX], rax
+	jmp x_fault
+	stubs
+
+########################################################################### fault
+#--------------------------------------------------------------- no_entry
+#! rule fault
+entry:
+	load rdi, sRDI
+	clamp rdi
+	mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- no_entry_for_div
+#! rule fault
+entry:
+	load rax, sRAX
+	load rcx, sRCX
+	cqo
+	idiv rcx
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- no_entry_for_fs
+#! rule fault
+entry:
+	mov rax, fs:[0]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- no_entry_for_float
+#! rule fault
+entry:
+	divsd xmm0, xmm1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- entry_for_harmless
+#! rule fault
+entry:
+	user x_fault, load rax, sRAX
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- entry_inside_instruction
+#! rule fault
+#! fault 3 x_fault
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- two_entries
+#! rule fault
+entry:
+	load rdi, sRDI
+	clamp rdi
+fault_at.x_fault.x:
+	user x_budget, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fixup_is_no_stub
+#! rule fault
+entry:
+	load rdi, sRDI
+	clamp rdi
+again:
+	user again, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fixup_inside_stub
+#! rule fault
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user inner, mov rax, [rdi]
+	jmp x_fault
+x:	mov dword ptr [rsp], 0
+inner:
+	leave_code
+	stubs
+#--------------------------------------------------------------- fixup_keeps_orig_ax
+#! rule fault
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_done, mov rax, [rdi]
+	jmp x_fault
+	stubs
+
+######################################################################### pointer
+#--------------------------------------------------------------- unchecked
+#! rule pointer
+entry:
+	load rdi, sRDI
+	add rdi, rdi
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- loaded_inherits_check
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, mov rdi, [rdi]
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- mask_recorded_but_dropped
+#! rule pointer
+entry:
+	load rdi, sRDI
+	add rdi, rdi
+	cmp rdi, [rsp+LIMIT]
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- clamp_wrong_register
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	add rdi, rsi
+	cmp rsi, [rsp+LIMIT]
+	cmova rdi, [rsp+LIMIT]
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- clamp_wrong_condition
+#! rule pointer
+entry:
+	load rdi, sRDI
+	cmp rdi, [rsp+LIMIT]
+	cmovg rdi, [rsp+LIMIT]
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- clamp_reversed
+#! rule pointer
+entry:
+	load rdi, sRDI
+	add rdi, rdi
+	cmp [rsp+LIMIT], rdi
+	cmova rdi, [rsp+LIMIT]
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- clamp_with_fsbase
+#! rule pointer
+entry:
+	load rdi, sRDI
+	cmp rdi, [rsp+FSBASE]
+	cmova rdi, [rsp+FSBASE]
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- clamp_moves_other_value
+#! rule pointer
+entry:
+	load rdi, sRDI
+	add rdi, rdi
+	cmp rdi, [rsp+LIMIT]
+	cmova rdi, [rsp+sRSI]
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- clamp_half_compared
+#! rule pointer
+entry:
+	load rdi, sRDI
+	add rdi, rdi
+	cmp edi, [rsp+LIMIT]
+	cmova rdi, [rsp+LIMIT]
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- clamp_flags_changed
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rcx, sRCX
+	cmp rdi, [rsp+LIMIT]
+	test rcx, rcx
+	cmova rdi, [rsp+LIMIT]
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- clamp_flags_by_pxor_adc
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rcx, sRCX
+	cmp rdi, [rsp+LIMIT]
+	pxor xmm0, xmm0
+	adc rcx, 1
+	cmova rdi, [rsp+LIMIT]
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- clamp_flags_by_shift
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rcx, sRCX
+	load rdx, sRDX
+	cmp rdi, [rsp+LIMIT]
+	shl rdx, cl
+	cmova rdi, [rsp+LIMIT]
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- clamp_flags_by_popfq
+#! rule pointer
+entry:
+	load rdi, sRDI
+	cmp rdi, [rsp+LIMIT]
+	push [rsp+UFLAGS]
+	popfq
+	cmova rdi, [rsp+LIMIT]
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- clamp_value_changed
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rcx, sRCX
+	cmp rdi, [rsp+LIMIT]
+	lea rdi, [rdi+rcx]
+	cmova rdi, [rsp+LIMIT]
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- clamp_on_one_path
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rcx, sRCX
+	add rdi, rdi
+	test rcx, rcx
+	je 1f
+	clamp rdi
+1:	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- clamp_jumped_over
+#! rule pointer
+entry:
+	load rdi, sRDI
+	add rdi, rdi
+	jmp 1f
+	cmp rdi, [rsp+LIMIT]
+1:	cmova rdi, [rsp+LIMIT]
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- clamp_over_dispatch
+#! rule pointer
+entry:
+	load rbx, REGS+40
+	add rbx, rbx
+	cmp rbx, [rsp+LIMIT]
+	dispatch 39
+	cmova rbx, [rsp+LIMIT]
+	user x_fault, mov rax, [rbx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- second_entry_without_clamp
+#! rule pointer
+entry_one:
+	load rdi, sRDI
+	clamp rdi
+	jmp 1f
+entry_two:
+	load rdi, sRDI
+	add rdi, rdi
+1:	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- mask_after_disp
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	add rdi, 0x7fffffff
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- disp_too_low
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, mov al, [rdi-0x200001]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- disp_and_size_too_high
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, mov rax, [rdi+0x7ffffff9]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- wide_access_too_high
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, movups xmm0, [rdi+0x7ffffff1]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- disp_adds_up
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	sub rdi, 0x100000
+	sub rdi, 0x100000
+	user x_fault, mov rax, [rdi-8]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- align_adds_up
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	and rdi, -16
+	user x_fault, mov rax, [rdi-0x200000]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fs_disp_too_low
+#! rule pointer
+entry:
+	user x_fault, mov rax, fs:[0xffffffffffdffff8]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- grows_in_a_loop
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+1:	sub dword ptr [rsp+BUDGET], 5
+	js x_budget
+	user x_fault, mov rax, [rdi]
+	sub rdi, 8
+	jmp 1b
+	stubs
+#--------------------------------------------------------------- xchg_zero_ext
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rax, sRAX
+	add rax, rdi
+	nop
+	user x_fault, mov rcx, [rax]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- xchg_swaps_the_clamp
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rax, sRAX
+	clamp rdi
+	xchg rdi, rax
+	user x_fault, mov rcx, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- bsf_zero_source
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rcx, sRCX
+	add rdi, rdi
+	bsf edi, ecx
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- tzcnt_runs_as_bsf
+#! rule encoding
+#! features sse4_2
+entry:
+	load rdi, sRDI
+	load rcx, sRCX
+	add rdi, rdi
+	tzcnt edi, ecx
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- cmpxchg_keeps_upper
+#! rule pointer
+entry:
+	load rax, sRAX
+	load rcx, sRCX
+	load rdx, sRDX
+	add rcx, rdx
+	cmpxchg ecx, edx
+	user x_fault, mov rax, [rcx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- cmpxchg_writes_rax
+#! rule pointer
+entry:
+	load rax, sRAX
+	load rcx, sRCX
+	load rdi, sRDI
+	clamp rdi
+	clamp rax
+	user x_fault, lock cmpxchg [rdi], rcx
+	user x_fault, mov rcx, [rax]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- second_dest_xadd
+#! rule pointer
+entry:
+	load rsi, sRSI
+	load rdi, sRDI
+	clamp rdi
+	clamp rsi
+	user x_fault, xadd [rdi], rsi
+	user x_fault, mov rcx, [rsi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- second_dest_xchg
+#! rule pointer
+entry:
+	load rsi, sRSI
+	load rdi, sRDI
+	clamp rdi
+	clamp rsi
+	user x_fault, xchg rsi, [rdi]
+	user x_fault, mov rcx, [rsi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- second_dest_mulx
+#! rule pointer
+#! features bmi2
+entry:
+	load rdx, sRDX
+	load rdi, sRDI
+	clamp rdi
+	mulx rsi, rdi, rdx
+	user x_fault, mov rcx, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- implicit_dest_mul
+#! rule pointer
+entry:
+	load rax, sRAX
+	load rdx, sRDX
+	clamp rdx
+	mul rax
+	user x_fault, mov rcx, [rdx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- implicit_dest_cqo
+#! rule pointer
+entry:
+	load rax, sRAX
+	load rdx, sRDX
+	clamp rdx
+	cqo
+	user x_fault, mov rcx, [rdx-0x200000]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- implicit_dest_cdqe
+#! rule pointer
+entry:
+	load eax, sRAX
+	cdqe
+	user x_fault, mov rcx, [rax]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- sign_extended_load
+#! rule pointer
+entry:
+	movsxd rax, dword ptr [rsp+sRAX]
+	user x_fault, mov rcx, [rax]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- high_byte
+#! rule pointer
+entry:
+	load rax, sRAX
+	clamp rax
+	mov ah, 0xff
+	user x_fault, mov rcx, [rax]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- dil_is_not_bh
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	mov dil, 0xff
+	user x_fault, mov rcx, [rdi-0x200000]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- word_write
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	mov di, 0xffff
+	user x_fault, mov rcx, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- setcc_after_clamp
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	sete dil
+	user x_fault, mov rcx, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- cmov_after_clamp
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	cmove rdi, [rsp+sRSI]
+	user x_fault, mov rcx, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- kernel_constant
+#! rule pointer
+entry:
+	movabs r11, 0xffffffff81000000
+	user x_fault, mov rcx, [r11]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- sign_extended_constant
+#! rule pointer
+entry:
+	mov r11, -0x80000000
+	user x_fault, mov rcx, [r11]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- constant_above_47_bits
+#! rule pointer
+entry:
+	movabs r11, 0x800000000000
+	user x_fault, mov rcx, [r11]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- constant_plus_constant
+#! rule pointer
+entry:
+	movabs r11, 0x7fffffff0000
+	add r11, 0x10000
+	user x_fault, mov rcx, [r11]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- caller_saved_over_dispatch
+#! rule leak
+entry:
+	load rdi, sRDI
+	clamp rdi
+	dispatch 39
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- result_is_no_pointer
+#! rule pointer
+entry:
+	load rax, sRAX
+	clamp rax
+	dispatch 39
+	user x_fault, mov rcx, [rax]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- prefetch_of_kernel
+#! rule pointer
+entry:
+	load rdi, sRDI
+	add rdi, rdi
+	prefetcht0 [rdi]
+	jmp x_fault
+	stubs
+
+########################################################################## budget
+#--------------------------------------------------------------- self_loop
+#! rule budget
+entry:
+	jmp entry
+	stubs
+#--------------------------------------------------------------- free_loop
+#! rule budget
+entry:
+	load rcx, sRCX
+1:	dec rcx
+	jne 1b
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- loop_instruction
+#! rule budget
+entry:
+	load rcx, sRCX
+1:	nop
+	loop 1b
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- charge_jumped_over
+#! rule budget
+entry:
+	load rcx, sRCX
+	sub dword ptr [rsp+BUDGET], 1
+	js x_budget
+1:	dec rcx
+	jne 1b
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- branch_behind_charge
+#! rule budget
+entry:
+	load rcx, sRCX
+	sub dword ptr [rsp+BUDGET], 1
+1:	js x_budget
+	dec rcx
+	jmp 1b
+	stubs
+#--------------------------------------------------------------- inner_loop_free
+#! rule budget
+entry:
+	load rcx, sRCX
+1:	sub dword ptr [rsp+BUDGET], 1
+	js x_budget
+2:	dec rcx
+	jne 2b
+	jmp 1b
+	stubs
+#--------------------------------------------------------------- one_arm_free
+#! rule budget
+entry:
+	load rcx, sRCX
+1:	dec rcx
+	je 2f
+	sub dword ptr [rsp+BUDGET], 1
+	js x_budget
+2:	jmp 1b
+	stubs
+#--------------------------------------------------------------- charge_without_js
+#! rule budget
+entry:
+	load rcx, sRCX
+1:	sub dword ptr [rsp+BUDGET], 1
+	dec rcx
+	js x_budget
+	jmp 1b
+	stubs
+#--------------------------------------------------------------- charge_wrong_condition
+#! rule budget
+entry:
+1:	sub dword ptr [rsp+BUDGET], 1
+	je x_budget
+	jmp 1b
+	stubs
+#--------------------------------------------------------------- charge_negative
+#! rule budget
+entry:
+1:	sub dword ptr [rsp+BUDGET], -1
+	js x_budget
+	jmp 1b
+	stubs
+#--------------------------------------------------------------- charge_zero
+#! rule budget
+entry:
+1:	sub dword ptr [rsp+BUDGET], 0
+	js x_budget
+	jmp 1b
+	stubs
+#--------------------------------------------------------------- charge_by_register
+#! rule memory
+entry:
+	load rcx, sRCX
+1:	sub [rsp+BUDGET], ecx
+	js x_budget
+	jmp 1b
+	stubs
+#--------------------------------------------------------------- charge_one_byte
+#! rule memory
+entry:
+1:	sub byte ptr [rsp+BUDGET], 1
+	js x_budget
+	jmp 1b
+	stubs
+#--------------------------------------------------------------- js_back_into_loop
+#! rule budget
+entry:
+1:	sub dword ptr [rsp+BUDGET], 1
+	js 1b
+	jmp 1b
+	stubs
+#--------------------------------------------------------------- budget_refilled
+#! rule memory
+entry:
+1:	add dword ptr [rsp+BUDGET], 1
+	sub dword ptr [rsp+BUDGET], 1
+	js x_budget
+	jmp 1b
+	stubs
+
+############################################################################ path
+#--------------------------------------------------------------- off_the_end
+#! rule path
+	stubs
+entry:
+	nop
+#--------------------------------------------------------------- into_padding
+#! rule path
+entry:
+	nop
+	.byte 0xcc
+	stubs
+#--------------------------------------------------------------- into_constants
+#! rule path
+	stubs
+	.balign 8, 0x90
+entry:
+	nop
+	nop dword ptr [rax+0]
+	nop dword ptr [rax]
+constants:
+	.quad 0x401000
+#--------------------------------------------------------------- conditional_at_end
+#! rule path
+	stubs
+entry:
+	load rax, sRAX
+	test rax, rax
+	je x_fault
+#--------------------------------------------------------------- entry_inside_instruction_start
+#! rule path
+#! entry 1
+	load rax, sRAX
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- no_entry_at_all
+#! rule path
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- exit_without_number
+#! rule path
+entry:
+	leave_code
+	stubs
+#--------------------------------------------------------------- tail_without_number
+#! rule path
+entry:
+	load rax, sRAX
+	test rax, rax
+	je tail
+	mov dword ptr [rsp], 0
+	jmp tail
+tail:
+	mov [rsp+sRAX], rax
+	leave_code
+	stubs
+#--------------------------------------------------------------- exit_number_too_high
+#! rule path
+entry:
+	stub 5
+	stubs
+#--------------------------------------------------------------- work_after_exit_number
+#! rule path
+entry:
+	load rdi, sRDI
+	clamp rdi
+	mov dword ptr [rsp], 0
+	user x_fault, mov rax, [rdi]
+	leave_code
+	stubs
+#--------------------------------------------------------------- two_exit_numbers
+#! rule path
+entry:
+	mov dword ptr [rsp], 0
+	jmp x_budget
+	stubs
+#--------------------------------------------------------------- branch_after_exit_number
+#! rule path
+entry:
+	mov dword ptr [rsp], 0
+	je 1f
+1:	leave_code
+	stubs
+#--------------------------------------------------------------- dispatch_after_exit_number
+#! rule path
+entry:
+	mov dword ptr [rsp], 0
+	dispatch 39
+	leave_code
+	stubs
+#--------------------------------------------------------------- dispatch_forbidden_call
+#! rule path
+entry:
+	dispatch 59
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- dispatch_pre_no_stub
+#! rule path
+entry:
+	dispatch 39, entry, x_done
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- dispatch_post_no_stub
+#! rule path
+entry:
+	dispatch 39, x_work, after
+after:
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- dispatch_pre_keeps_orig_ax
+#! rule path
+entry:
+	dispatch 39, x_done, x_done
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- dispatch_post_loses_orig_ax
+#! rule path
+entry:
+	dispatch 39, x_work, x_work
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- dispatched_without_dispatch
+#! rule path
+entry:
+	jmp x_done
+	stubs
+#--------------------------------------------------------------- dispatched_by_falling_through
+#! rule path
+entry:
+	nop
+x_done:
+	stub 3
+#--------------------------------------------------------------- dispatch_filled_already
+#! rule path
+entry:
+dispatch_at.39.x_work.x_done.0:
+	.fill 127, 1, 0xcc
+	.byte 0x90
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- dispatch_cut_off
+#! rule path
+	stubs
+entry:
+dispatch_at.39.x_work.x_done.0:
+	.fill 100, 1, 0xcc
+#--------------------------------------------------------------- dispatches_overlap
+#! rule path
+entry:
+dispatch_at.39.x_work.x_done.0:
+	.fill 8, 1, 0xcc
+dispatch_at.39.x_work.x_done.1:
+	.fill 128, 1, 0xcc
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- constants_not_aligned
+#! rule path
+entry:
+	jmp x_fault
+	stubs
+	.balign 8, 0xcc
+	.byte 0xcc
+constants:
+	.quad 0x401000
+#--------------------------------------------------------------- constants_no_user_address
+#! rule path
+entry:
+	jmp x_fault
+	stubs
+	.balign 8, 0xcc
+constants:
+	.quad 0xffffffff81000000
+#--------------------------------------------------------------- exit_to_kernel_address
+#! rule path
+#! exit FAULT NONE 0xffffffff81000000
+entry:
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- exit_flags_contradict
+#! rule path
+#! exit FAULT SLOT_FLAGS|SLOT_SYSFLAGS
+entry:
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- exit_without_reason
+#! rule path
+#! exit NONE
+entry:
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- exit_dispatched_by_flag_only
+#! rule path
+#! exit FAULT DISPATCHED
+entry:
+	jmp x_fault
+	stubs
+
+##################################################################### speculation
+#--------------------------------------------------------------- clamped_then_reloaded
+#! rule speculation
+entry:
+	load rdi, sRDI
+	clamp rdi
+	mov [rsp+sRDI], rdi
+	load rdi, sRDI
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- clamped_through_tmp
+#! rule speculation
+entry:
+	load rdi, sRDI
+	clamp rdi
+	mov [rsp+TMP0], rdi
+	load rsi, TMP0
+	user x_fault, mov rax, [rsi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- branch_instead_of_clamp
+#! rule speculation
+entry:
+	load rdi, sRDI
+	cmp rdi, [rsp+LIMIT]
+	ja x_fault
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- usp_written_then_reloaded
+#! rule speculation
+entry:
+	load rax, sRAX
+	mov [rsp+sRSP], rax
+	load rbp, sRSP
+	user x_fault, mov rax, [rbp]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- usp_written_by_half
+#! rule speculation
+entry:
+	mov word ptr [rsp+sRSP+6], 0xffff
+	load rbp, sRSP
+	user x_fault, mov rax, [rbp]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- usp_written_on_one_path
+#! rule speculation
+entry:
+	load rbp, sRSP
+	load rax, sRAX
+	test rax, rax
+	je 1f
+	mov [rsp+sRSP], rax
+1:	load rbp, sRSP
+	user x_fault, mov rax, [rbp]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- usp_written_round_the_loop
+#! rule speculation
+entry:
+1:	load rbp, sRSP
+	user x_fault, mov rax, [rbp]
+	mov [rsp+sRSP], rax
+	dispatch 39
+	jmp 1b
+	stubs
+
+############################################################################ leak
+#--------------------------------------------------------------- entry_register_stored
+#! rule leak
+entry:
+	mov [rsp+sRDI], rdi
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- handler_register_stored
+#! rule leak
+entry:
+	load rdi, sRDI
+	dispatch 39
+	mov [rsp+sRDI], rdi
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- stale_register_in_tail
+#! rule leak
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user y_fault, mov rax, [rdi]
+	jmp y_fault
+y_fault:
+	mov dword ptr [rsp], 0
+	mov [rsp+sRAX], rax
+	leave_code
+	stubs
+#--------------------------------------------------------------- scratch_at_pre
+#! rule leak
+entry:
+	load r11, sR11
+	dispatch 39, y_work, x_done
+	jmp x_fault
+y_work:
+	mov dword ptr [rsp], 2
+	mov [rsp+sR11], r11
+	leave_code
+	stubs
+#--------------------------------------------------------------- partial_write
+#! rule leak
+entry:
+	mov al, 1
+	mov [rsp+sRAX], rax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- conditional_write
+#! rule leak
+entry:
+	cmove rdi, [rsp+sRDI]
+	mov [rsp+sRDI], rdi
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- defined_on_one_path
+#! rule leak
+entry:
+	load rax, sRAX
+	test rax, rax
+	je 1f
+	load rdi, sRDI
+1:	mov [rsp+sRDI], rdi
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- tmp_read_first
+#! rule leak
+entry:
+	load rax, TMP0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- target_not_set
+#! rule leak
+entry:
+	stub 4
+	stubs
+#--------------------------------------------------------------- code_address_shown
+#! rule leak
+entry:
+	lea rax, [rip+x_fault]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- timing_of_kernel_register
+#! rule leak
+entry:
+	load rdi, sRDI
+	clamp rdi
+	lea rdi, [rdi+rsi]
+	jmp x_fault
+	stubs

@@ -1,0 +1,307 @@
+#--------------------------------------------------------------- nothing_but_exit
+entry:
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- clamp_and_read
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, mov rax, [rdi+8]
+	user x_fault, mov [rdi-8], rax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- clamp_into_scratch
+entry:
+	load rdi, sRDI
+	load rcx, sRCX
+	lea r11, [rdi+rcx*8+0x100]
+	clamp r11
+	user x_fault, mov eax, [r11]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- clamp_of_a_copy
+entry:
+	load rdi, sRDI
+	mov r11, rdi
+	cmp rdi, [rsp+LIMIT]
+	mov r10, rdi
+	cmova r10, [rsp+LIMIT]
+	user x_fault, mov eax, [r10]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- anchor
+entry:
+	load rbp, sRSP
+	user x_fault, mov rax, [rbp]
+	sub rbp, 8
+	cmp rbp, [rsp+LIMIT]
+	ja x_fault
+	cmova rbp, [rsp+LIMIT]
+	user x_fault, mov [rbp], rax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- usp_at_entry
+entry:
+	load rbp, sRSP
+	user x_fault, mov rax, [rbp]
+	lea rbp, [rbp+8]
+	user x_fault, mov rcx, [rbp]
+	inc rbp
+	dec rbp
+	and rbp, -16
+	user x_fault, mov [rbp-0x100], rcx
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- usp_kept_over_dispatch
+entry:
+	load rbp, sRSP
+	dispatch 39
+	user x_fault, mov rcx, [rbp]
+	dispatch 0
+	load rbx, sRSP
+	user x_fault, mov rcx, [rbx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- interval_ends
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, mov al, [rdi+0x7fffffff]
+	user x_fault, mov al, [rdi-0x200000]
+	add rdi, 0x100
+	user x_fault, mov al, [rdi+0x7ffffeff]
+	user x_fault, mov al, [rdi-0x200100]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- zero_extension
+entry:
+	load eax, sRAX
+	user x_fault, mov ecx, [rax]
+	user x_fault, movzx edx, byte ptr [rcx]
+	add edx, ecx
+	user x_fault, mov [rdx+4], edx
+	cmovne ecx, eax
+	user x_fault, mov [rcx+4], edx
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- literal_address
+entry:
+	movabs r11, 0x7fffffffe000
+	user x_fault, mov eax, [r11]
+	mov r11d, 0x404040
+	user x_fault, mov rax, [r11+8]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- thread_local
+entry:
+	user x_fault, mov rax, fs:[0x28]
+	user x_fault, cmp rax, fs:[0xfffffffffffffff8]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- join_of_intervals
+entry:
+	load rbp, sRSP
+	load rax, sRAX
+	test rax, rax
+	je 1f
+	sub rbp, 64
+	jmp 2f
+1:	add rbp, 8
+2:	user x_fault, mov rax, [rbp]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- join_of_constants
+entry:
+	load rax, sRAX
+	mov ecx, 0x1000
+	test rax, rax
+	je 1f
+	mov ecx, 0x2000
+1:	user x_fault, mov rax, [rcx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- slots
+entry:
+	load rax, sRAX
+	mov [rsp+TMP0], rax
+	load rcx, TMP0
+	add dword ptr [rsp+sRCX], 3
+	mov byte ptr [rsp+sRCX+1], 3
+	movzx ecx, byte ptr [rsp+sRDX+7]
+	load rdx, FSBASE
+	load rsi, UFLAGS
+	load rdi, SYSFLAGS
+	imul rdi, [rsp+sRDI], 5
+	not qword ptr [rsp+sR15]
+	movq xmm0, qword ptr [rsp+sR10]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- flags_saved
+entry:
+	load rax, sRAX
+	cmp rax, 1
+	pushfq
+	pop [rsp+UFLAGS]
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, mov ecx, [rdi]
+	push [rsp+UFLAGS]
+	popfq
+	push [rsp+UFLAGS]
+	pop [rsp+SYSFLAGS]
+	je x_fault
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- loop_that_pays
+entry:
+	load rdi, sRDI
+	load rcx, sRCX
+1:	sub dword ptr [rsp+BUDGET], 5
+	js x_budget
+	clamp rdi
+	user x_fault, mov eax, [rdi]
+	add rdi, 8
+	dec rcx
+	jne 1b
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- loop_with_dispatch
+entry:
+	load rbp, sRSP
+1:	user x_fault, mov rdi, [rbp]
+	mov [rsp+sRDI], rdi
+	dispatch 1
+	test rax, rax
+	jns 1b
+	mov [rsp+sRAX], rax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- nested_loops
+entry:
+	load rbp, sRSP
+	load rcx, sRCX
+	load rdx, sRDX
+1:	sub dword ptr [rsp+BUDGET], 2
+	js x_budget
+2:	sub dword ptr [rsp+BUDGET], 0x1000
+	js x_budget
+	user x_fault, mov rax, [rbp-8]
+	dec rdx
+	jne 2b
+	dec rcx
+	jne 1b
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- shared_tail
+entry:
+	load rax, sRAX
+	load rdi, sRDI
+	clamp rdi
+	user y_fault, mov rcx, [rdi]
+	load rdx, sRDX
+	user y_fault, mov rcx, [rdi+8]
+	jmp y_fault
+y_fault:
+	mov dword ptr [rsp], 0
+	jmp tail
+y_miss:
+	mov dword ptr [rsp], 4
+	mov [rsp+TARGET], rdi
+	jmp tail
+tail:
+	mov [rsp+sRAX], rax
+	mov [rsp+sRDI], rdi
+	leave_code
+#--------------------------------------------------------------- missed_return
+entry:
+	load rbp, sRSP
+	user x_fault, mov r11, [rbp]
+	cmp r11, [rip+wanted]
+	jne x_miss
+	add rbp, 8
+	mov rax, [rip+wanted]
+	jmp x_fault
+	stubs
+	.balign 8, 0xcc
+constants:
+wanted:
+	.quad 0x401234
+#--------------------------------------------------------------- division
+entry:
+	load rax, sRAX
+	load rcx, sRCX
+	cqo
+	user x_fault, idiv rcx
+	xor edx, edx
+	user x_fault, div qword ptr [rsp+sRSI]
+	user x_fault, div ecx
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- two_destinations
+entry:
+	load rax, sRAX
+	load rcx, sRCX
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, lock xadd [rdi], rax
+	user x_fault, xchg [rdi], ecx
+	user x_fault, lock cmpxchg [rdi], rcx
+	user x_fault, lock inc dword ptr [rdi]
+	xchg rax, rcx
+	mul rcx
+	mov [rsp+sRDX], rdx
+	user x_fault, bts dword ptr [rdi], 3
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- vector
+#! features avx avx2 bmi1 bmi2 ssse3
+entry:
+	load rdi, sRDI
+	load rdx, sRDX
+	clamp rdi
+	user x_fault, movdqu xmm0, [rdi]
+	user x_fault, movaps [rdi+16], xmm0
+	user x_fault, vpcmpeqb ymm1, ymm0, [rdi]
+	vpmovmskb eax, ymm1
+	tzcnt ecx, eax
+	mulx rsi, r11, rdx
+	andn rsi, rsi, rdx
+	vzeroupper
+	pshufb xmm0, xmm1
+	movq rax, xmm0
+	user x_fault, addsd xmm0, xmm1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- padding_and_nops
+entry:
+	nop
+	.byte 0x66, 0x90
+	nop dword ptr [rax]
+	nop word ptr [rax+rax]
+	pause
+	lfence
+	jmp x_fault
+	.balign 32, 0xcc
+	stubs
+#--------------------------------------------------------------- prefetch
+entry:
+	load rdi, sRDI
+	clamp rdi
+	prefetcht0 [rdi+64]
+	user x_fault, prefetchnta [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- two_entries_meet
+entry_one:
+	load rbp, sRSP
+	jmp 1f
+entry_two:
+	load rbp, sRSP
+1:	user x_fault, mov rax, [rbp]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- unreachable_stub
+entry:
+	jmp x_fault
+	jmp x_budget
+	stubs

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every case of pass.s is accepted, every case of fail.s refused by its rule."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+
+import pytest
+
+from tests.verify import cases
+from ubypass.abi import Abi
+from ubypass.verify.allowlist import allowed
+from ubypass.verify.check import check
+from ubypass.verify.errors import Rule, VerifyError
+
+_PASS, _FAIL = cases.read("pass.s"), cases.read("fail.s")
+_EVERY = frozenset(form.feature for forms in allowed().values() for form in forms)
+
+
+def _features(case: cases.Case) -> frozenset[str]:
+    chosen = case.one("features")
+    return frozenset(chosen.split()) if chosen else _EVERY
+
+
+@pytest.mark.parametrize("case", _PASS, ids=lambda case: case.name)
+def test_pass(case: cases.Case) -> None:
+    report = check(cases.translate(case), Abi(), _features(case))
+    assert report.instructions > 0
+    assert report.blocks > 0
+
+
+@pytest.mark.parametrize("case", _FAIL, ids=lambda case: case.name)
+def test_fail(case: cases.Case) -> None:
+    with pytest.raises(VerifyError) as caught:
+        check(cases.translate(case), Abi(), _features(case))
+    assert caught.value.rule.value == case.one("rule"), caught.value.message
+
+
+def test_every_rule_has_failures() -> None:
+    count = Counter(case.one("rule") for case in _FAIL)
+    assert set(count) == {rule.value for rule in Rule}
+    assert min(count.values()) >= 2
+    assert len({case.name for case in _FAIL}) == len(_FAIL) >= 80
+
+
+def test_report_counts() -> None:
+    chosen = {case.name: case for case in _PASS}
+    report = check(cases.translate(chosen["nested_loops"]), Abi(), _EVERY)
+    assert report.cycles == 2
+    assert report.accesses == 1
+    assert report.proven["clamped"] == 1
+    assert not report.vector
+    report = check(cases.translate(chosen["literal_address"]), Abi(), _EVERY)
+    assert report.proven["literal"] == 2
+    report = check(cases.translate(chosen["vector"]), Abi(), _EVERY)
+    assert report.vector
+    assert report.features == {"avx", "avx2", "bmi1", "bmi2", "ssse3"}
+
+
+def test_error_names_place_and_instruction() -> None:
+    chosen = {case.name: case for case in _FAIL}
+    with pytest.raises(VerifyError) as caught:
+        check(cases.translate(chosen["index_after_clamp"]), Abi(), _EVERY)
+    error = caught.value
+    assert error.text == "mov rax, qword ptr [rdi + rcx*8]"
+    assert error.offset > 0
+    assert f"{error.offset:#x}" in error.message
+    assert error.hint
+
+
+def test_nothing_to_verify_is_refused() -> None:
+    whole = cases.translate(_PASS[0])
+    check(whole, Abi(), _EVERY)
+    for change in (
+        {"code": b"", "constants": 0},
+        {"entries": ()},
+        {"sources": ()},
+        {"constants": 0},
+        {"constants": len(whole.code) + 8},
+    ):
+        with pytest.raises(VerifyError):
+            check(dataclasses.replace(whole, **change), Abi(), _EVERY)
+    with pytest.raises(VerifyError):
+        check(whole, dataclasses.replace(Abi(), max_code=8), _EVERY)
