@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``python -m ubypass.lab``: the same as ``ub lab``, for use without the entry point."""
+"""``python -m ubypass.lab``: ``ub lab`` for when the entry point is missing."""
 
 from __future__ import annotations
 

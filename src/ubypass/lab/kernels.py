@@ -21,7 +21,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,7 @@ __all__ = [
 Report = Callable[[str], None]
 
 _RELEASE = re.compile(r"\d+\.\d+[A-Za-z0-9.+~-]*")
+_APT_LISTS = Path("/var/lib/apt/lists")
 _APT_HINT = "refresh the package lists: apt-get update (as root)"
 
 
@@ -81,10 +82,9 @@ def default_release() -> str:
 
     Raises UbError if apt does not know and the cache is empty.
     """
-    depends = _apt_depends("linux-image-amd64")
-    for package in depends:
-        if package.startswith("linux-image-"):
-            return package.removeprefix("linux-image-")
+    found = _recommended()
+    if found:
+        return found
     cached = cached_releases()
     if cached:
         return cached[-1]
@@ -141,6 +141,34 @@ def fetch_headers(release: str, report: Report | None = None) -> Path:
 def headers_dir(root: Path, release: str) -> Path:
     """Where the headers package for ``release`` keeps its build directory."""
     return root / "usr" / "src" / f"linux-headers-{release}"
+
+
+def _recommended() -> str:
+    """What linux-image-amd64 depends on; empty if apt does not know.
+
+    Asking apt takes a second, and half a minute in a guest, so the answer is kept until
+    the package lists change.
+    """
+    try:
+        stamp = _APT_LISTS.stat().st_mtime_ns
+    except OSError:
+        return ""
+    memory = cache_dir() / "default-release"
+    try:
+        known = memory.read_text().split()
+    except OSError:
+        known = []
+    if len(known) == 2 and known[0] == str(stamp):
+        return known[1]
+    names = (p.removeprefix("linux-image-") for p in _apt_depends("linux-image-amd64"))
+    release = next((name for name in names if _RELEASE.fullmatch(name)), "")
+    if release:
+        with suppress(OSError):
+            memory.parent.mkdir(parents=True, exist_ok=True)
+            partial = memory.with_suffix(f".{os.getpid()}")
+            partial.write_text(f"{stamp} {release}\n")
+            partial.replace(memory)
+    return release
 
 
 def _checked(release: str) -> str:
@@ -246,8 +274,9 @@ def _relocate(tree: Path, final: Path, release: str) -> None:
                 path.unlink()
                 path.symlink_to(f"{final}{target}")
     build = headers_dir(tree, release)
-    for path in build.glob("Makefile"), build.glob(".kernelvariables"):
-        for file in path:
+    for name in "Makefile", ".kernelvariables":
+        file = build / name
+        if file.is_file():
             text = file.read_text()
             file.write_text(
                 re.sub(r"(?<![\w/])/usr/(?=src/|lib/)", f"{final}/usr/", text)

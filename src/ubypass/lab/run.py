@@ -15,7 +15,7 @@ import tempfile
 import termios
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ubypass.errors import UbError
@@ -52,7 +52,8 @@ def run(
     kernel's log is saved to ``build/lab/last-dmesg.txt`` of the project (or to the
     cache). Raises UbError if the machine does not come up or time runs out.
     """
-    return _run(command, options, report, stdin, _writer(1), _writer(2))
+    ends = _Ends(report or _ignore, stdin, _writer(1), _writer(2))
+    return _run(command, options or LabOptions(), ends)
 
 
 def capture(
@@ -64,7 +65,8 @@ def capture(
 ) -> LabResult:
     """Like `run`, but the command's output is in the result."""
     out, err = bytearray(), bytearray()
-    result = _run(command, options, report, stdin, out.extend, err.extend)
+    ends = _Ends(report or _ignore, stdin, out.extend, err.extend)
+    result = _run(command, options or LabOptions(), ends)
     return replace(result, stdout=bytes(out), stderr=bytes(err))
 
 
@@ -76,81 +78,67 @@ def shell(options: LabOptions | None = None, *, report: Report | None = None) ->
         )
     size = shutil.get_terminal_size()
     program = "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh"
-    options = options or LabOptions()
+    ends = _Ends(report or _ignore, None, _ignore, _ignore, (size.columns, size.lines))
     saved = termios.tcgetattr(0)
     try:
-        result = _run(
-            [program, "-i"],
-            replace(options, timeout=float("inf")),
-            report,
-            None,
-            _writer(1),
-            _writer(2),
-            shell_size=(size.columns, size.lines),
+        # A complaint of the kernel is no reason for a shell to fail.
+        endless = replace(
+            options or LabOptions(), timeout=float("inf"), log_check=False
         )
+        return _run([program, "-i"], endless, ends).exit_status
     finally:
         # QEMU put the terminal into raw mode and may have been killed.
         termios.tcsetattr(0, termios.TCSADRAIN, saved)
-    return result.exit_status
 
 
-def _run(
-    command: Sequence[str],
-    options: LabOptions | None,
-    report: Report | None,
-    stdin: int | None,
-    stdout: streams.Sink,
-    stderr: streams.Sink,
-    shell_size: tuple[int, int] | None = None,
-) -> LabResult:
-    options = options or LabOptions()
-    tell = report or (lambda _: None)
+@dataclass(frozen=True)
+class _Ends:
+    """The caller's side of a run. ``shell_size``: columns and rows of a terminal."""
+
+    report: Report
+    stdin: int | None
+    stdout: streams.Sink
+    stderr: streams.Sink
+    shell_size: tuple[int, int] | None = None
+
+
+def _ignore(_: object) -> None:
+    pass
+
+
+def _run(command: Sequence[str], options: LabOptions, ends: _Ends) -> LabResult:
     if not command:
         raise UbError("no command to run in the lab", "ub lab run -- COMMAND [ARG]...")
-    kernel = kernels.fetch_kernel(options.kernel, tell)
+    kernel = kernels.fetch_kernel(options.kernel, ends.report)
+    base, modules = initramfs.base_image(kernel)
 
     def boots(accel: str) -> bool:
-        tell("checking once whether KVM works here")
-        return _boots(kernel, accel)
+        ends.report("checking once whether KVM works here")
+        probe = LabOptions(
+            cpus=1, boot_timeout=_PROBE_TIMEOUT, timeout=_PROBE_TIMEOUT, log_check=False
+        )
+        quiet = _Ends(_ignore, None, _ignore, _ignore)
+        try:
+            result = _boot(kernel, base, modules, accel, ["true"], probe, quiet)
+        except UbError:
+            return False
+        return result.status == 0
 
     accel = kvm.accelerator(boots, icount=options.icount)
-    tell(f"booting {kernel.release} ({'icount' if options.icount else accel})")
-    return _boot(
-        kernel, accel, command, options, tell, stdin, stdout, stderr, shell_size
-    )
-
-
-def _boots(kernel: kernels.Kernel, accel: str) -> bool:
-    """Whether a machine comes up at all with this accelerator."""
-
-    def ignore(_: object) -> None:
-        pass
-
-    options = LabOptions(
-        cpus=1, boot_timeout=_PROBE_TIMEOUT, timeout=_PROBE_TIMEOUT, log_check=False
-    )
-    try:
-        result = _boot(
-            kernel, accel, ["true"], options, ignore, None, ignore, ignore, None
-        )
-    except UbError:
-        return False
-    return result.status == 0
+    ends.report(f"booting {kernel.release} ({'icount' if options.icount else accel})")
+    return _boot(kernel, base, modules, accel, command, options, ends)
 
 
 def _boot(
     kernel: kernels.Kernel,
+    base: Path,
+    modules: Sequence[str],
     accel: str,
     command: Sequence[str],
     options: LabOptions,
-    tell: Report,
-    stdin: int | None,
-    stdout: streams.Sink,
-    stderr: streams.Sink,
-    shell_size: tuple[int, int] | None,
+    ends: _Ends,
 ) -> LabResult:
-    cwd = Path.cwd()
-    base, modules = initramfs.base_image(kernel)
+    cwd = _cwd()
     writable = job.writable_dirs(cwd, options.share)
     files = job.job_files(
         kernel,
@@ -159,8 +147,8 @@ def _boot(
         cwd=cwd,
         shares=writable,
         environment=job.command_environment(os.environ, options.environment),
-        shell_size=shell_size,
-        stdin=stdin is not None,
+        shell_size=ends.shell_size,
+        stdin=ends.stdin is not None,
         disk=options.disk is not None,
     )
     with tempfile.TemporaryDirectory(prefix="ubypass-lab-") as work:
@@ -179,16 +167,16 @@ def _boot(
             append=options.append,
             icount=options.icount,
             disk=_disk(options.disk, Path(work)),
-            terminal=shell_size is not None,
+            terminal=ends.shell_size is not None,
         )
         with started(spec) as machine:
             begun = time.monotonic()
             heard = streams.follow(
                 machine,
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
-                started=lambda: tell(""),
+                stdin=ends.stdin,
+                stdout=ends.stdout,
+                stderr=ends.stderr,
+                started=lambda: ends.report(""),
                 boot_timeout=options.boot_timeout,
                 timeout=options.timeout,
             )
@@ -272,10 +260,24 @@ def _disk(wanted: str | None, work: Path) -> Path | None:
     return path
 
 
+def _cwd() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise UbError("this directory no longer exists", "cd to another one") from None
+
+
 def _writer(descriptor: int) -> streams.Sink:
+    """A sink that writes to a descriptor, and to nowhere once nobody reads there."""
+    gone = False
+
     def write(data: bytes) -> None:
+        nonlocal gone
         view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        while view and not gone:
+            try:
+                view = view[os.write(descriptor, view) :]
+            except BrokenPipeError:
+                gone = True
 
     return write

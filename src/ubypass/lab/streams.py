@@ -100,7 +100,7 @@ def follow(
                 heard.expired = "command" if running else "boot"
                 break
             gone = False
-            for key, events in selector.select(left):
+            for key, events in selector.select(min(left, 3600.0)):
                 if key.data is feeder:
                     feeder.serve(events)
                     continue
