@@ -305,3 +305,18 @@ entry:
 	jmp x_fault
 	jmp x_budget
 	stubs
+#--------------------------------------------------------------- compare_again_in_stub
+entry:
+	load rax, sRAX
+	load rdi, sRDI
+	clamp rdi
+	user y_fault, mov r11, [rdi]
+	clamp r11
+	dispatch 39
+	jmp x_fault
+y_fault:
+	test rax, rax
+	mov [rsp+TARGET], rdi
+	mov dword ptr [rsp], 0
+	leave_code
+	stubs

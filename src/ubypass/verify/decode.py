@@ -175,6 +175,14 @@ def _judge(engine: Any, raw: bytes, encoding: Encoding) -> Insn:
         must_fault=must_fault,
         may_fault=must_fault or effects.touches,
         store_slot=effects.store_slot,
+        compares=not (
+            form.keeps_flags
+            or effects.writes
+            or effects.vector
+            or must_fault
+            or set(form.ops) != {"r"}
+            or effects.access not in (Access.NONE, Access.FRAME)
+        ),
         feature=feature,
         vector=effects.vector,
     )

@@ -62,7 +62,8 @@ class Insn:
     is the frame slot written, or NONE. ``number``
     is the immediate of EXIT_NUMBER and CHARGE. ``tail``: allowed after the exit
     number. ``relative``: bytes of a branch's displacement, which ends the
-    instruction; its ``text`` is the mnemonic alone. ``feature``: needed CPU
+    instruction; its ``text`` is the mnemonic alone. ``compares``: changes host
+    flags and nothing else. ``feature``: needed CPU
     feature, as the kernel names it.
     """
 
@@ -87,6 +88,7 @@ class Insn:
     target_store: bool = False
     tail: bool = False
     relative: int = 0
+    compares: bool = False
     number: int = 0
     feature: str = ""
     vector: bool = False

@@ -236,13 +236,20 @@ def _pairs(program: Program) -> None:
 
 
 def _stub(program: Program, at: int | None) -> int | None:
-    """Position of the exit number in the exit stub that begins at ``at``."""
-    insns = program.insns
-    if at is not None and insns[at].target_store:
-        at += 1
-    if at is None or at >= len(insns) or insns[at].kind is not Kind.EXIT_NUMBER:
+    """Position of the exit number in the exit stub that begins at ``at``.
+
+    Before it there may be one compare, which makes the user's flags again, and
+    one store of the target.
+    """
+    if at is None:
         return None
-    return at
+    insns = program.insns
+    last = len(insns) - 1
+    if insns[at].compares and at < last:
+        at += 1
+    if insns[at].target_store and at < last:
+        at += 1
+    return at if insns[at].kind is Kind.EXIT_NUMBER else None
 
 
 def _stubs(program: Program, translation: Translation, places: _Places) -> None:
@@ -282,7 +289,11 @@ def _check_dispatched(program: Program, after: set[int]) -> None:
     if not after:
         return
     insns = program.insns
-    stubs = after | {at - 1 for at in after if at and insns[at - 1].target_store}
+    stubs = set(after)
+    for at in after:
+        while at and (insns[at - 1].target_store or insns[at - 1].compares):
+            at -= 1
+            stubs.add(at)
     for source, target in program.targets.items():
         if target in stubs:
             raise program.error(source, Rule.PATH, "a branch to a DISPATCHED exit")
