@@ -10,7 +10,7 @@ Knows nothing of control flow.
 
 from __future__ import annotations
 
-from dataclasses import replace
+import functools
 from typing import Any
 
 import capstone
@@ -27,6 +27,7 @@ _RSP = 4
 _MASK64 = (1 << 64) - 1
 _FLAG_SLOTS = (abi.FRAME_FLAGS, abi.FRAME_SYSFLAGS)
 _MAX_ACCESS = 64  # bytes; docs/abi.md §6
+_MEMORY = 8192  # instructions to remember: about 4 MiB
 # Registers by capstone's number: (register number, bytes, high byte?).
 _REGISTERS: dict[int, tuple[int, int, bool]] = {}
 _ADDRESS: dict[int, int] = {cs.X86_REG_INVALID: NONE, cs.X86_REG_RIP: RIP}
@@ -62,14 +63,30 @@ def _fill_tables() -> None:
 
 
 _fill_tables()
+_Fields = dict[str, Any]  # fields of Insn
 _VECTOR = range(cs.X86_REG_XMM0, cs.X86_REG_ZMM31 + 1)
 
 
-class Decoder:
-    """Decodes one stream of instructions; equal bytes are judged once.
+def text(code: bytes, at: int) -> str:
+    """What capstone reads at ``at``, for people; ``(bad)`` if nothing."""
+    engine = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+    for _, _, name, operands in engine.disasm_lite(code[at : at + 15], at, 1):
+        return f"{name} {operands}".strip()
+    return "(bad)"
 
-    One per :func:`.check.check`, so that no state outlives a verification.
+
+@functools.cache
+def decoder() -> Decoder:
+    """The decoder that all verifications share.
+
+    On purpose, unlike everything else: what it keeps depends on nothing but the
+    bytes of one instruction, and regions are verified again whenever they grow.
     """
+    return Decoder()
+
+
+class Decoder:
+    """Decodes instructions; equal bytes are judged once."""
 
     def __init__(self) -> None:
         self._capstone = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
@@ -99,18 +116,14 @@ class Decoder:
             # Where a branch goes is not judged here: only the opcode counts.
             self._branches[code[at : at + length - insn.relative]] = insn
             return insn
+        if len(self._known) >= _MEMORY:
+            self._known.clear()
+            self._lengths.clear()
         self._known[code[at : at + length]] = insn
         lengths = self._lengths.setdefault(start, [])
         if length not in lengths:
             lengths.append(length)
         return insn
-
-    def text(self, code: bytes, at: int) -> str:
-        """What capstone reads at ``at``, for people; ``(bad)`` if nothing."""
-        raw = code[at : at + 15]
-        for _, _, name, operands in self._capstone.disasm_lite(raw, at, 1):
-            return f"{name} {operands}".strip()
-        return "(bad)"
 
     def refused(self, code: bytes, at: int) -> Rule:
         """Which rule the bytes at ``at``, not on the list, are best named after."""
@@ -143,7 +156,6 @@ def _judge(engine: Any, raw: bytes, encoding: Encoding) -> Insn:
     operands = insn.operands
     if len(operands) != len(form.ops):
         raise Refusal(Rule.ENCODING, "the two decoders disagree about operands")
-    text = f"{insn.mnemonic} {insn.op_str}".strip()
     feature = form.feature
     if encoding.long_vector and feature == "avx" and name.startswith("vp"):
         feature = "" if name == "vptest" else "avx2"
@@ -159,10 +171,9 @@ def _judge(engine: Any, raw: bytes, encoding: Encoding) -> Insn:
     if encoding.memory != effects.has_memory:
         raise Refusal(Rule.ENCODING, "the two decoders disagree about memory")
     effects.implied()
-    _compare_registers(insn, effects)
+    _compare_registers(insn, name, effects)
     must_fault = effects.faults or form.fp or name in ("div", "idiv")
-    result = Insn(
-        text=text,
+    fields = _Fields(
         length=encoding.length,
         reads=effects.reads,
         defines=effects.defines,
@@ -186,7 +197,8 @@ def _judge(engine: Any, raw: bytes, encoding: Encoding) -> Insn:
         feature=feature,
         vector=effects.vector,
     )
-    return _special(result, name, encoding, operands)
+    fields.update(_special(fields, name, encoding, operands))
+    return Insn(**fields)
 
 
 class _Effects:
@@ -351,10 +363,9 @@ class _Effects:
             self.writes = dict.fromkeys(self.writes, False)
 
 
-def _compare_registers(insn: Any, effects: _Effects) -> None:
+def _compare_registers(insn: Any, name: str, effects: _Effects) -> None:
     """Capstone must not know of a register that the allow-list does not."""
     read, written = insn.regs_access()
-    name = insn.insn_name()
     if name == "test":
         # Capstone 5 says that "test eax, imm32" (A9h) writes eax.
         written = ()
@@ -373,117 +384,114 @@ def _compare_registers(insn: Any, effects: _Effects) -> None:
             raise Refusal(Rule.ENCODING, f"also reads {GPR[gpr]}")
 
 
-def _special(insn: Insn, name: str, encoding: Encoding, operands: Any) -> Insn:
+def _special(insn: _Fields, name: str, encoding: Encoding, operands: Any) -> _Fields:
     """Instructions with a meaning of their own in the contract."""
     form = encoding.form
     if "rel8" in form.attributes or "rel32" in form.attributes:
         kind = Kind.JMP if name == "jmp" else Kind.BRANCH
         op = Op.ABOVE if name == "ja" else Op.GENERIC
-        return replace(
-            insn,
-            text=name,
+        return _Fields(
             kind=kind,
             op=op,
             tail=kind is Kind.JMP,
             relative=encoding.immediate,
+            on_sign=name == "js",
         )
     if name in ("pushfq", "popfq"):
-        return replace(insn, kind=Kind.PUSH if name == "pushfq" else Kind.POP)
+        return _Fields(kind=Kind.PUSH if name == "pushfq" else Kind.POP)
     if name in ("push", "pop"):
-        if insn.access is not Access.FRAME or insn.disp not in _FLAG_SLOTS:
+        if insn["access"] is not Access.FRAME or insn["disp"] not in _FLAG_SLOTS:
             raise Refusal(Rule.STACK, f"{name} of other than a flags slot")
-        return replace(insn, kind=Kind.PUSH if name == "push" else Kind.POP)
-    if insn.access is Access.FRAME:
-        if 0 <= insn.disp < abi.FRAME_LIMIT:
+        return _Fields(kind=Kind.PUSH if name == "push" else Kind.POP)
+    if insn["access"] is Access.FRAME:
+        if 0 <= insn["disp"] < abi.FRAME_LIMIT:
             return _bookkeeping(insn, name, operands)
         return _frame(insn, name, operands)
-    if insn.access is Access.CONSTANT and _gpr64(operands[0]) == NONE:
+    if insn["access"] is Access.CONSTANT and _gpr64(operands[0]) == NONE:
         raise Refusal(Rule.MEMORY, "rip-relative other than cmp/mov r64")
-    if insn.access is not Access.NONE:
-        return insn
+    if insn["access"] is not Access.NONE:
+        return _Fields()
     return _values(insn, name, encoding, operands)
 
 
-def _bookkeeping(insn: Insn, name: str, operands: Any) -> Insn:
+def _bookkeeping(insn: _Fields, name: str, operands: Any) -> _Fields:
     """EXIT and BUDGET, which exist in one form each."""
     value = operands[1].imm if operands[1].type == cs.X86_OP_IMM else None
-    if operands[0].type != cs.X86_OP_MEM or value is None or insn.size != 4:
+    if operands[0].type != cs.X86_OP_MEM or value is None or insn["size"] != 4:
         raise Refusal(Rule.MEMORY, "EXIT and BUDGET take immediates only")
-    if name == "mov" and insn.disp == abi.FRAME_EXIT:
-        return replace(insn, kind=Kind.EXIT_NUMBER, number=value & 0xFFFFFFFF)
-    if name == "sub" and insn.disp == abi.FRAME_BUDGET:
+    if name == "mov" and insn["disp"] == abi.FRAME_EXIT:
+        return _Fields(kind=Kind.EXIT_NUMBER, number=value & 0xFFFFFFFF)
+    if name == "sub" and insn["disp"] == abi.FRAME_BUDGET:
         value &= 0xFFFFFFFF
         if not 0 < value < 1 << 31:
             raise Refusal(Rule.BUDGET, "the budget would grow")
-        return replace(insn, kind=Kind.CHARGE, number=value)
+        return _Fields(kind=Kind.CHARGE, number=value)
     raise Refusal(Rule.MEMORY, f"{name} on EXIT or BUDGET")
 
 
-def _frame(insn: Insn, name: str, operands: Any) -> Insn:
+def _frame(insn: _Fields, name: str, operands: Any) -> _Fields:
     """Loads, compares and stores of slots that mean something."""
     first = _gpr64(operands[0])
-    if name == "mov" and insn.store_slot != NONE and insn.size == 8:
+    if name == "mov" and insn["store_slot"] != NONE and insn["size"] == 8:
         register = operands[1].type == cs.X86_OP_REG
-        target = insn.store_slot == abi.FRAME_TARGET
-        user = slots.is_user_register(insn.store_slot)
-        return replace(
-            insn, target_store=target and register, tail=register and (target or user)
+        target = insn["store_slot"] == abi.FRAME_TARGET
+        user = slots.is_user_register(insn["store_slot"])
+        return _Fields(
+            target_store=target and register, tail=register and (target or user)
         )
-    if first == NONE or insn.size != 8:
-        return insn
-    if insn.disp == abi.FRAME_LIMIT and name == "cmp":
-        return replace(insn, op=Op.COMPARE, a=first)
-    if insn.disp == abi.FRAME_LIMIT and name == "cmova":
-        return replace(insn, op=Op.CLAMP, a=first)
+    if first == NONE or insn["size"] != 8:
+        return _Fields()
+    if insn["disp"] == abi.FRAME_LIMIT and name == "cmp":
+        return _Fields(op=Op.COMPARE, a=first)
+    if insn["disp"] == abi.FRAME_LIMIT and name == "cmova":
+        return _Fields(op=Op.CLAMP, a=first)
     if name == "mov":
-        op = Op.USP if insn.disp == slots.USP_SLOT else Op.RELOAD
-        return replace(insn, op=op, a=first)
-    return insn
+        op = Op.USP if insn["disp"] == slots.USP_SLOT else Op.RELOAD
+        return _Fields(op=op, a=first)
+    return _Fields()
 
 
-def _values(insn: Insn, name: str, encoding: Encoding, operands: Any) -> Insn:
+def _values(insn: _Fields, name: str, encoding: Encoding, operands: Any) -> _Fields:
     """Register forms whose result is known or bounded."""
     if not operands:
-        return insn
+        return _Fields()
     a = _gpr64(operands[0])
     last = operands[-1]
     immediate = last.imm if last.type == cs.X86_OP_IMM else None
     if name in ("mov", "movabs") and immediate is not None:
         reg = _REGISTERS[operands[0].reg]
         if reg[1] == 8:
-            return replace(insn, op=Op.CONST, a=a, b=immediate & _MASK64)
+            return _Fields(op=Op.CONST, a=a, b=immediate & _MASK64)
         if reg[1] == 4:
-            return replace(insn, op=Op.CONST, a=reg[0], b=immediate & 0xFFFFFFFF)
+            return _Fields(op=Op.CONST, a=reg[0], b=immediate & 0xFFFFFFFF)
     if name in ("xor", "sub") and operands[0].type == last.type == cs.X86_OP_REG:
         reg = _REGISTERS[operands[0].reg]
         if operands[0].reg == last.reg and reg[1] >= 4:
             # A zeroing idiom reads nothing.
             bit = 1 << reg[0]
-            return replace(
-                insn, op=Op.CONST, a=reg[0], b=0, reads=insn.reads & ~bit, defines=bit
+            return _Fields(
+                op=Op.CONST, a=reg[0], b=0, reads=insn["reads"] & ~bit, defines=bit
             )
     if a == NONE:
-        return insn
+        return _Fields()
     if name == "mov" and _gpr64(last) != NONE:
-        return replace(insn, op=Op.COPY, a=a, b=_gpr64(last))
+        return _Fields(op=Op.COPY, a=a, b=_gpr64(last))
     if name == "lea" and encoding.index == NONE:
         if encoding.base == NONE:
-            return replace(insn, op=Op.CONST, a=a, b=encoding.disp & _MASK64)
-        return replace(insn, op=Op.SHIFT, a=a, b=encoding.base, c=encoding.disp)
+            return _Fields(op=Op.CONST, a=a, b=encoding.disp & _MASK64)
+        return _Fields(op=Op.SHIFT, a=a, b=encoding.base, c=encoding.disp)
     if name in ("inc", "dec"):
-        return replace(insn, op=Op.SHIFT, a=a, b=a, c=1 if name == "inc" else -1)
+        return _Fields(op=Op.SHIFT, a=a, b=a, c=1 if name == "inc" else -1)
     if immediate is None:
-        return insn
+        return _Fields()
     if name in ("add", "sub"):
         signed = _signed(immediate)
-        return replace(
-            insn, op=Op.SHIFT, a=a, b=a, c=signed if name == "add" else -signed
-        )
+        return _Fields(op=Op.SHIFT, a=a, b=a, c=signed if name == "add" else -signed)
     if name == "and":
         step = -_signed(immediate)
         if step > 0 and step & (step - 1) == 0:
-            return replace(insn, op=Op.ALIGN, a=a, b=step)
-    return insn
+            return _Fields(op=Op.ALIGN, a=a, b=step)
+    return _Fields()
 
 
 def _gpr64(operand: Any) -> int:

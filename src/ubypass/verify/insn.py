@@ -62,12 +62,11 @@ class Insn:
     is the frame slot written, or NONE. ``number``
     is the immediate of EXIT_NUMBER and CHARGE. ``tail``: allowed after the exit
     number. ``relative``: bytes of a branch's displacement, which ends the
-    instruction; its ``text`` is the mnemonic alone. ``compares``: changes host
+    instruction; ``on_sign``: it is js. ``compares``: changes host
     flags and nothing else. ``feature``: needed CPU
     feature, as the kernel names it.
     """
 
-    text: str
     length: int
     kind: Kind = Kind.PLAIN
     op: Op = Op.GENERIC
@@ -88,6 +87,7 @@ class Insn:
     target_store: bool = False
     tail: bool = False
     relative: int = 0
+    on_sign: bool = False
     compares: bool = False
     number: int = 0
     feature: str = ""

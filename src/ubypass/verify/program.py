@@ -19,7 +19,7 @@ from ubypass.abi import (
     ExitReason,
     Translation,
 )
-from ubypass.verify.decode import Decoder
+from ubypass.verify.decode import Decoder, decoder, text
 from ubypass.verify.errors import Refusal, Rule, VerifyError
 from ubypass.verify.insn import Access, Insn, Kind
 
@@ -28,7 +28,7 @@ _JMP_REL32 = 0xE9
 _REL32 = 4  # bytes
 _ALIGN = 8  # bytes; of constants
 _ALL_FLAGS = sum(ExitFlag)
-_TRAP = Insn("int3", 1, Kind.TRAP)
+_TRAP = Insn(1, Kind.TRAP)
 
 
 @dataclass(slots=True)
@@ -41,6 +41,7 @@ class Program:
     dispatch, ``charges`` the budget charges that are followed by their branch.
     """
 
+    code: bytes
     insns: list[Insn]
     offsets: list[int]
     entries: list[int]
@@ -52,10 +53,10 @@ class Program:
 
     def error(self, at: int, rule: Rule, reason: str) -> VerifyError:
         """The exception for a broken rule at position ``at``."""
-        text = self.insns[at].text
-        if at in self.targets:
-            text = f"{text} {self.offsets[self.targets[at]]:#x}"
-        return VerifyError(rule, reason, self.offsets[at], text)
+        offset = self.offsets[at]
+        dispatch = self.insns[at].kind is Kind.DISPATCH
+        what = "dispatch" if dispatch else text(self.code, offset)
+        return VerifyError(rule, reason, offset, what)
 
 
 def load(translation: Translation, abi: Abi) -> Program:
@@ -65,7 +66,7 @@ def load(translation: Translation, abi: Abi) -> Program:
     """
     _check_tables(translation, abi)
     insns, offsets = _sweep(translation, abi)
-    program = Program(insns, offsets, [], set(), {}, {}, {}, set())
+    program = Program(translation.code, insns, offsets, [], set(), {}, {}, {}, set())
     places = _Places(program, translation)
     _branches(program, translation, places)
     _pairs(program)
@@ -130,8 +131,8 @@ def _sweep(translation: Translation, abi: Abi) -> tuple[list[Insn], list[int]]:
     code, end = translation.code, translation.constants
     size = abi.dispatch_size
     areas = sorted(dispatch.code_offset for dispatch in translation.dispatches)
-    area = Insn("dispatch", size, Kind.DISPATCH)
-    decoder = Decoder()
+    area = Insn(size, Kind.DISPATCH)
+    engine = decoder()
     insns: list[Insn] = []
     offsets: list[int] = []
     at = 0
@@ -140,7 +141,7 @@ def _sweep(translation: Translation, abi: Abi) -> tuple[list[Insn], list[int]]:
             raise _refuse(Rule.PATH, "dispatches overlap or leave the code", start)
         while at < start:
             trap = code[at] == _INT3
-            insn = _TRAP if trap else _decode(decoder, code, at, start)
+            insn = _TRAP if trap else _decode(engine, code, at, start)
             insns.append(insn)
             offsets.append(at)
             at += insn.length
@@ -154,15 +155,14 @@ def _sweep(translation: Translation, abi: Abi) -> tuple[list[Insn], list[int]]:
     return insns, offsets
 
 
-def _decode(decoder: Decoder, code: bytes, at: int, end: int) -> Insn:
+def _decode(engine: Decoder, code: bytes, at: int, end: int) -> Insn:
     try:
-        return decoder.decode(code, at, end)
+        return engine.decode(code, at, end)
     except Refusal as refusal:
         rule = refusal.rule
         if rule is Rule.ENCODING:
-            rule = decoder.refused(code, at)
-        text = decoder.text(code, at)
-        raise VerifyError(rule, refusal.reason, at, text) from None
+            rule = engine.refused(code, at)
+        raise VerifyError(rule, refusal.reason, at, text(code, at)) from None
 
 
 class _Places:
@@ -264,7 +264,7 @@ def _stubs(program: Program, translation: Translation, places: _Places) -> None:
                 after.add(at)
         elif insn.kind is Kind.CHARGE:
             following = insns[at + 1] if at + 1 < len(insns) else _TRAP
-            if following.text != "js":
+            if not following.on_sign:
                 raise program.error(at, Rule.BUDGET, "a charge without its js")
             if _stub(program, program.targets[at + 1]) is None:
                 raise program.error(at + 1, Rule.BUDGET, "js to other than an exit")
