@@ -22,16 +22,21 @@ from ubypass.verify.check import VerifyError, check
 
 __all__ = ["Builder", "make_spec"]
 
+#: How far to explore (instructions), by how many frontiers turned out hot. A short
+#: reach finds a tight loop and little else, so the first boost comes fast; the more
+#: frontiers are hit, the longer the gap is, and the fewer rounds it should take.
+_REACHES = ((2, 32), (4, 48), (8, 64), (16, 96))
+_LONGEST_REACH = 128
+
 #: Halvings of the region's size when its translation does not fit.
 _SHRINKS = 4
 
 
 class Builder:
-    """Builds for one module (``abi``) within ``limits``; callable."""
+    """Builds for one module (``abi``); callable."""
 
-    def __init__(self, abi: Abi, limits: Limits | None = None) -> None:
+    def __init__(self, abi: Abi) -> None:
         self._abi = abi
-        self._limits = limits or Limits()
 
     def __call__(self, knowledge: Knowledge, reader: CodeReader) -> Built:
         """Discover, translate and verify.
@@ -54,7 +59,7 @@ class Builder:
         self, spec: RegionSpec, reader: CodeReader
     ) -> tuple[Region, Translation]:
         """The largest region, halving by halving, whose translation fits."""
-        limits = self._limits
+        limits = Limits(reach=_reach(len(spec.blocks)))
         reason = ""
         for _ in range(_SHRINKS):
             try:
@@ -85,3 +90,7 @@ def make_spec(knowledge: Knowledge) -> RegionSpec:
         for site, seen in knowledge.targets.items()
     }
     return RegionSpec(entries, tuple(knowledge.starts), targets)
+
+
+def _reach(frontiers: int) -> int:
+    return next((r for most, r in _REACHES if frontiers <= most), _LONGEST_REACH)
