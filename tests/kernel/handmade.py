@@ -102,7 +102,8 @@ def main(program: str, count: str) -> int:
         child = subprocess.Popen(
             [program, count], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        assert child.stdout and child.stdin
+        assert child.stdout
+        assert child.stdin
         resume = int(child.stdout.readline(), 16)
         with open(f"/proc/{child.pid}/mem", "rb") as memory:
             memory.seek(resume)
@@ -119,7 +120,7 @@ def main(program: str, count: str) -> int:
         print(
             f"status {status}; {said}; dispatched {stats.dispatched} "
             f"native {stats.native} runs {stats.runs} declined {stats.declined} "
-            f"region {region} seconds {time.monotonic() - start:.2f}"
+            f"region {region} seconds {time.monotonic() - start:.6f}"
         )
     return status
 
