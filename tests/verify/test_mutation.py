@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Damage good code: what is still accepted must still behave in an emulator."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+
+import pytest
+
+from tests.verify import cases
+from tests.verify.oracle import Machine
+from ubypass.abi import Abi, Translation
+from ubypass.verify.allowlist import allowed
+from ubypass.verify.check import check
+from ubypass.verify.errors import VerifyError
+
+_ABI = Abi()
+_EVERY = frozenset(form.feature for forms in allowed().values() for form in forms)
+_MUTANTS = int(os.environ.get("UBYPASS_MUTANTS", "60"))
+# The emulator does not know AVX.
+_CASES = [case for case in cases.read("pass.s") if case.name != "vector"]
+
+
+def _violation(translation: Translation, seed: int, runs: int = 4) -> str:
+    for entry in translation.entries:
+        for run in range(runs):
+            out = Machine(translation, _ABI, seed + run).run(entry.code_offset)
+            if out.violation:
+                return out.violation
+    return ""
+
+
+def _mutant(whole: Translation, rng: random.Random) -> Translation:
+    """One or two bytes changed, outside of dispatches and constants."""
+    code = bytearray(whole.code)
+    size = _ABI.dispatch_size
+    taken = {
+        at
+        for dispatch in whole.dispatches
+        for at in range(dispatch.code_offset, dispatch.code_offset + size)
+    }
+    places = [at for at in range(whole.constants) if at not in taken]
+    for _ in range(rng.choice((1, 1, 2))):
+        at = rng.choice(places)
+        if rng.random() < 0.5:
+            code[at] ^= 1 << rng.randrange(8)
+        else:
+            code[at] = rng.randrange(256)
+    return dataclasses.replace(whole, code=bytes(code))
+
+
+@pytest.mark.parametrize("case", _CASES, ids=lambda case: case.name)
+def test_mutants(case: cases.Case) -> None:
+    whole = cases.translate(case)
+    assert _violation(whole, 1) == ""
+    rng = random.Random(case.name)
+    accepted = 0
+    for number in range(_MUTANTS):
+        mutant = _mutant(whole, rng)
+        try:
+            check(mutant, _ABI, _EVERY)
+        except VerifyError:
+            continue
+        accepted += 1
+        violation = _violation(mutant, number)
+        assert violation == "", f"{violation}: {mutant.code.hex()}"
+    assert accepted < _MUTANTS
+
+
+_VIOLATIONS = (
+    *("unchecked", "second_dest_xadd", "mask_after_disp", "limit_raised"),
+    *("private_area", "index_after_clamp", "free_loop", "rsp_moved"),
+    *("entry_register_stored", "stale_register_in_tail"),
+    *("xchg_zero_ext", "sign_extended_load", "clamp_value_changed"),
+)
+_FAIL = {case.name: case for case in cases.read("fail.s")}
+
+
+@pytest.mark.parametrize("name", _VIOLATIONS)
+def test_oracle_sees(name: str) -> None:
+    """The oracle is worth something: it catches what these cases do."""
+    assert _violation(cases.translate(_FAIL[name]), 7, 60)
