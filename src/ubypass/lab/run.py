@@ -77,15 +77,21 @@ def shell(options: LabOptions | None = None, *, report: Report | None = None) ->
             "a lab shell needs a terminal", "to run one command: ub lab run -- COMMAND"
         )
     size = shutil.get_terminal_size()
-    program = "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh"
+    # Without the user's start-up files, which can take a minute under emulation.
+    bash = Path("/bin/bash").exists()
+    command = ["/bin/bash", "--norc", "-i"] if bash else ["/bin/sh", "-i"]
+    options = options or LabOptions()
     ends = _Ends(report or _ignore, None, _ignore, _ignore, (size.columns, size.lines))
     saved = termios.tcgetattr(0)
     try:
         # A complaint of the kernel is no reason for a shell to fail.
         endless = replace(
-            options or LabOptions(), timeout=float("inf"), log_check=False
+            options,
+            timeout=float("inf"),
+            log_check=False,
+            environment={"PS1": r"lab:\w# ", **options.environment},
         )
-        return _run([program, "-i"], endless, ends).exit_status
+        return _run(command, endless, ends).exit_status
     finally:
         # QEMU put the terminal into raw mode and may have been killed.
         termios.tcsetattr(0, termios.TCSADRAIN, saved)

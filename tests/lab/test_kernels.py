@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import os
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ubypass.errors import UbError
+from ubypass.lab import kernels
+
+_RELEASE = "6.1.0-9-amd64"
+_COMMON = "linux-headers-6.1.0-9-common"
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("dpkg-deb") is None, reason="packages are made with dpkg-deb"
+)
+
+
+class _Archive:
+    """A package archive: apt's two programs, and packages made on the spot."""
+
+    def __init__(self, root: Path) -> None:
+        self.bin = root / "bin"
+        self.debs = root / "debs"
+        self.lists = root / "lists"
+        for directory in self.bin, self.debs, self.lists:
+            directory.mkdir(parents=True)
+        self.log = root / "log"
+        self._program(
+            "apt-get",
+            f'echo "$@" >> {self.log}; shift\n'
+            f"for p; do cp {self.debs}/$p.deb . 2> /dev/null || "
+            '{ echo "E: Unable to locate package $p" >&2; exit 100; }; done',
+        )
+        self._program(
+            "apt-cache",
+            f'echo "$@" >> {self.log}\ncat {self.debs}/$2.depends 2> /dev/null',
+        )
+
+    def _program(self, name: str, text: str) -> None:
+        path = self.bin / name
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+
+    def add(
+        self,
+        name: str,
+        files: dict[str, str],
+        links: dict[str, str] | None = None,
+        depends: tuple[str, ...] = (),
+    ) -> None:
+        tree = self.debs / f"{name}.tree"
+        files = {
+            **files,
+            "DEBIAN/control": f"Package: {name}\nVersion: 1\nArchitecture: all\n"
+            "Maintainer: nobody\nDescription: x\n",
+        }
+        for path, text in files.items():
+            file = tree / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        for path, target in (links or {}).items():
+            (tree / path).parent.mkdir(parents=True, exist_ok=True)
+            (tree / path).symlink_to(target)
+        subprocess.run(
+            ["dpkg-deb", "--root-owner-group", "-Znone", "-b", tree]
+            + [str(self.debs / f"{name}.deb")],
+            check=True,
+            capture_output=True,
+        )
+        self.depends(name, depends)
+
+    def depends(self, name: str, packages: tuple[str, ...]) -> None:
+        lines = "".join(f"  Depends: {package}\n" for package in packages)
+        (self.debs / f"{name}.depends").write_text(f"{name}\n{lines}")
+
+    def calls(self) -> list[str]:
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+
+@pytest.fixture
+def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _Archive:
+    archive = _Archive(tmp_path / "archive")
+    monkeypatch.setenv("PATH", f"{archive.bin}:{os.environ['PATH']}")
+    monkeypatch.setenv("UBYPASS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(kernels, "_APT_LISTS", archive.lists)
+    return archive
+
+
+def _add_kernel(archive: _Archive, release: str, modules: str = "lib") -> None:
+    archive.add(
+        f"linux-image-{release}",
+        {
+            f"boot/vmlinuz-{release}": "kernel",
+            f"{modules}/modules/{release}/modules.order": "",
+            f"{modules}/modules/{release}/modules.builtin": "",
+        },
+    )
+
+
+def _add_headers(archive: _Archive) -> None:
+    src = f"usr/src/linux-headers-{_RELEASE}"
+    archive.add(
+        f"linux-headers-{_RELEASE}",
+        {
+            f"{src}/Makefile": f"include /usr/src/{_COMMON}/Makefile\n",
+            f"{src}/.kernelvariables": "CC = gcc-12\n",
+        },
+        {
+            f"{src}/scripts": "../../lib/linux-kbuild-6.1/scripts",
+            f"{src}/tools": "/usr/lib/linux-kbuild-6.1/tools",
+        },
+        (_COMMON, "linux-kbuild-6.1", "linux-compiler-gcc-12-x86"),
+    )
+    archive.add(_COMMON, {f"usr/src/{_COMMON}/Makefile": "all:\n\t@echo common\n"})
+    kbuild = "usr/lib/linux-kbuild-6.1"
+    archive.add(
+        "linux-kbuild-6.1", {f"{kbuild}/scripts/a": "s", f"{kbuild}/tools/b": "t"}
+    )
+
+
+@pytest.mark.parametrize("modules", ["lib", "usr/lib"])
+def test_kernel_is_fetched_once(archive: _Archive, modules: str) -> None:
+    _add_kernel(archive, _RELEASE, modules)
+    said: list[str] = []
+    kernel = kernels.fetch_kernel(_RELEASE, said.append)
+    assert kernel.image.read_text() == "kernel"
+    assert (kernel.modules / "modules.dep").exists()
+    assert said == [f"fetching linux-image-{_RELEASE}"]
+    assert kernels.fetch_kernel(_RELEASE) == kernel
+    assert len(archive.calls()) == 1
+    assert kernels.cached_releases() == [_RELEASE]
+
+
+def test_two_at_once_fetch_once(archive: _Archive) -> None:
+    _add_kernel(archive, _RELEASE)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(kernels.fetch_kernel, [_RELEASE] * 4))
+    assert len(set(found)) == 1
+    assert len(archive.calls()) == 1
+
+
+@pytest.mark.usefixtures("archive")
+def test_unknown_release_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(UbError, match="Unable to locate package") as caught:
+        kernels.fetch_kernel("6.1.0-99-amd64")
+    assert "apt-get update" in caught.value.hint
+    # No half-made cache that a later call would take for a kernel.
+    assert kernels.cached_releases() == []
+    assert not list((tmp_path / "cache").rglob("tree"))
+
+
+@pytest.mark.parametrize("name", ["../../etc", "", "newest", "6.1; rm", "-o x=y"])
+@pytest.mark.usefixtures("archive")
+def test_what_is_no_release_is_refused(name: str) -> None:
+    with pytest.raises(UbError):
+        kernels.fetch_headers(name)
+
+
+def test_headers_work_from_the_cache(archive: _Archive) -> None:
+    _add_headers(archive)
+    build = kernels.fetch_headers(_RELEASE)
+    assert (build / "scripts" / "a").read_text() == "s"
+    assert (build / "tools" / "b").read_text() == "t"
+    done = subprocess.run(
+        ["make", "-C", str(build)], capture_output=True, text=True, check=True
+    )
+    assert "common" in done.stdout
+    assert "linux-compiler-gcc-12-x86" not in " ".join(archive.calls())
+
+
+def test_default_is_what_debian_recommends_and_remembered(archive: _Archive) -> None:
+    archive.depends("linux-image-amd64", (f"linux-image-{_RELEASE}",))
+    assert kernels.default_release() == _RELEASE
+    assert kernels.default_release() == _RELEASE
+    assert len(archive.calls()) == 1
+    # New lists, new answer.
+    archive.depends("linux-image-amd64", ("linux-image-6.1.0-10-amd64",))
+    os.utime(archive.lists, (1, 1))
+    assert kernels.default_release() == "6.1.0-10-amd64"
+
+
+def test_default_without_apt_is_the_newest_cached(archive: _Archive) -> None:
+    with pytest.raises(UbError) as caught:
+        kernels.default_release()
+    assert "apt-get update" in caught.value.hint
+    for release in "6.1.0-9-amd64", "6.1.0-10-amd64", "5.10.0-32-amd64":
+        _add_kernel(archive, release)
+        kernels.fetch_kernel(release)
+    assert kernels.default_release() == "6.1.0-10-amd64"
