@@ -65,8 +65,10 @@ class _Archive:
             (tree / path).parent.mkdir(parents=True, exist_ok=True)
             (tree / path).symlink_to(target)
         subprocess.run(
-            ["dpkg-deb", "--root-owner-group", "-Znone", "-b", tree]
-            + [str(self.debs / f"{name}.deb")],
+            [
+                *("dpkg-deb", "--root-owner-group", "-Znone", "-b"),
+                *(tree, self.debs / f"{name}.deb"),
+            ],
             check=True,
             capture_output=True,
         )

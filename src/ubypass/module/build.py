@@ -107,6 +107,11 @@ def _mirror(source_dir: Path, out_dir: Path) -> None:
         copy.write_bytes(data)
     for gone in before - now:
         (out_dir / gone).unlink(missing_ok=True)
+    if before - now:
+        # The kernel's makefiles take a header that vanished for one that did not
+        # change; only compiling again shows who still needs it.
+        for product in out_dir.rglob("*.o"):
+            product.unlink()
     manifest.write_text("".join(f"{name}\n" for name in sorted(now)))
 
 

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import argparse
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ubypass.cli import lab
+from ubypass.errors import UbError
+from ubypass.lab.options import LabOptions, LabResult
+
+
+def _parsed(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    lab.configure(parser)
+    return parser.parse_args(words)
+
+
+class _Guest:
+    """Stands for the machine: keeps what it was asked, returns what it was told."""
+
+    def __init__(self, status: int = 0, problems: tuple[str, ...] = ()) -> None:
+        self.result = LabResult(status, b"", b"", problems, "", 1.0)
+        self.command: list[str] = []
+        self.options = LabOptions()
+        self.stdin: int | None = None
+
+    def __call__(
+        self, command: list[str], options: LabOptions, **more: Any
+    ) -> LabResult:
+        more["report"]("booting")
+        more["report"]("")
+        self.command, self.options, self.stdin = command, options, more["stdin"]
+        return self.result
+
+
+@pytest.fixture
+def guest(monkeypatch: pytest.MonkeyPatch) -> _Guest:
+    guest = _Guest()
+    monkeypatch.setattr(lab, "run_in_guest", guest)
+    return guest
+
+
+def test_the_command_keeps_its_own_options(guest: _Guest) -> None:
+    assert lab.run(_parsed("run", "--icount", "--", "ls", "--kernel", "-l")) == 0
+    assert guest.command == ["ls", "--kernel", "-l"]
+    assert guest.options.icount
+    assert guest.options.kernel is None
+
+
+def test_every_option_arrives(guest: _Guest, tmp_path: Path) -> None:
+    words = ["run", "--kernel", "6.1.0-1-amd64", "--cpus", "1", "--memory", "1G"]
+    words += ["--append", "a=1", "--append", "b", "--disk", "1G", "--timeout", "2.5"]
+    words += ["--boot-timeout", "7", "--no-log-check", "--share", str(tmp_path)]
+    lab.run(_parsed(*words, "--", "true"))
+    assert guest.options == LabOptions(
+        kernel="6.1.0-1-amd64",
+        cpus=1,
+        memory="1G",
+        append=("a=1", "b"),
+        disk="1G",
+        timeout=2.5,
+        boot_timeout=7.0,
+        log_check=False,
+        share=(tmp_path,),
+    )
+
+
+def test_the_command_s_status_is_returned(guest: _Guest) -> None:
+    guest.result = LabResult(42, b"", b"", (), "", 1.0)
+    assert lab.run(_parsed("run", "--", "x")) == 42
+
+
+def test_kernel_complaints_are_printed_and_fail(
+    guest: _Guest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guest.result = LabResult(0, b"", b"", ("BUG: x",), "", 1.0)
+    assert lab.run(_parsed("run", "--", "x")) == 70
+    err = capsys.readouterr().err
+    assert "kernel: BUG: x\n" in err
+    # Without a terminal progress is plain lines, and an end is none.
+    assert "lab: booting\n" in err
+    assert "lab: \n" not in err
+
+
+def test_standard_input_is_passed_unless_it_is_a_terminal(
+    guest: _Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr("sys.stdin", terminal)
+    lab.run(_parsed("run", "--", "x"))
+    assert guest.stdin == 0
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    lab.run(_parsed("run", "--", "x"))
+    assert guest.stdin is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run"],
+        ["run", "--cpus", "0", "--", "x"],
+        ["run", "--cpus", "many", "--", "x"],
+        ["run", "--timeout", "0", "--", "x"],
+        ["run", "--timeout", "nan", "--", "x"],
+        [],
+    ],
+)
+def test_nonsense_is_refused(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        _parsed(*words)
+    assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("guest")
+def test_sharing_what_is_no_directory(tmp_path: Path) -> None:
+    with pytest.raises(UbError, match="not a directory"):
+        lab.run(_parsed("run", "--share", str(tmp_path / "no"), "--", "x"))
+
+
+def test_kernels_lists_the_cache(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("UBYPASS_CACHE", str(tmp_path))
+    for release in "6.1.0-10-amd64", "6.1.0-9-amd64":
+        (tmp_path / "kernels" / release / "image").mkdir(parents=True)
+    assert lab.run(_parsed("kernels")) == 0
+    assert capsys.readouterr().out == "6.1.0-9-amd64\n6.1.0-10-amd64\n"
