@@ -870,6 +870,17 @@ again:
 	user again, mov rax, [rdi]
 	jmp x_fault
 	stubs
+#--------------------------------------------------------------- fixup_changes_user_state
+#! rule fault
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user undo, mov rax, [rdi]
+	jmp x_fault
+undo:
+	inc rdi
+	stub 0
+	stubs
 #--------------------------------------------------------------- fixup_inside_stub
 #! rule fault
 entry:
@@ -1155,6 +1166,16 @@ entry:
 	load rax, sRAX
 	add rax, rdi
 	nop
+	user x_fault, mov rcx, [rax]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- xchg_with_r8_is_no_nop
+#! rule pointer
+entry:
+	load r8, sRAX
+	load rax, sRAX
+	clamp rax
+	xchg r8, rax
 	user x_fault, mov rcx, [rax]
 	jmp x_fault
 	stubs

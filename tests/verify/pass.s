@@ -248,6 +248,9 @@ entry:
 	user x_fault, lock cmpxchg [rdi], rcx
 	user x_fault, lock inc dword ptr [rdi]
 	xchg rax, rcx
+	load r8, sRCX
+	xchg r8, rax
+	xchg r8w, ax
 	mul rcx
 	mov [rsp+sRDX], rdx
 	user x_fault, bts dword ptr [rdi], 3
@@ -315,6 +318,8 @@ entry:
 	dispatch 39
 	jmp x_fault
 y_fault:
+	lea r11, [rax-8]
+	add r11, 8
 	test rax, rax
 	mov [rsp+TARGET], rdi
 	mov dword ptr [rsp], 0

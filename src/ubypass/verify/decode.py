@@ -26,6 +26,7 @@ from ubypass.verify.insn import Access, Insn, Kind, Op
 _RSP = 4
 _MASK64 = (1 << 64) - 1
 _FLAG_SLOTS = (abi.FRAME_FLAGS, abi.FRAME_SYSFLAGS)
+_SCRATCH = frozenset((10, 11))  # no user register is at home there
 _MAX_ACCESS = 64  # bytes; docs/abi.md §6
 _MEMORY = 8192  # instructions to remember: about 4 MiB
 # Registers by capstone's number: (register number, bytes, high byte?).
@@ -186,14 +187,10 @@ def _judge(engine: Any, raw: bytes, encoding: Encoding) -> Insn:
         must_fault=must_fault,
         may_fault=must_fault or effects.touches,
         store_slot=effects.store_slot,
-        compares=not (
-            form.keeps_flags
-            or effects.writes
-            or effects.vector
-            or must_fault
-            or set(form.ops) != {"r"}
-            or effects.access not in (Access.NONE, Access.FRAME)
-        ),
+        prelude=not (must_fault or effects.touches or effects.vector)
+        and effects.store_slot == NONE
+        and effects.access in (Access.NONE, Access.FRAME)
+        and effects.writes.keys() <= _SCRATCH,
         feature=feature,
         vector=effects.vector,
     )

@@ -140,7 +140,7 @@ def _parse(code: bytes) -> Encoding:
     if not forms:
         raise Refusal(Rule.ENCODING, "not on the allow-list")
     modrm = code[pos] if any(form.modrm for form in forms) else 0
-    form = _choose(forms, modrm, bool(rex & 8), long_vector)
+    form = _choose(forms, modrm, rex, long_vector)
     if spare66 and form in _TABLE.get((vex, 0x66, opmap, opcode), ()):
         spare66 = False
     elif data16 and not spare66:
@@ -212,9 +212,10 @@ def _parse(code: bytes) -> Encoding:
     )  # fmt: skip
 
 
-def _choose(forms: tuple[Form, ...], modrm: int, wide: bool, long_vector: bool) -> Form:
-    """The one form that ModRM, W and L select."""
+def _choose(forms: tuple[Form, ...], modrm: int, rex: int, long_vector: bool) -> Form:
+    """The one form that ModRM, REX and L select."""
     mod3 = modrm >> 6 == 3
+    wide = bool(rex & 8)
     for form in forms:
         has = form.attributes
         if (
@@ -223,6 +224,8 @@ def _choose(forms: tuple[Form, ...], modrm: int, wide: bool, long_vector: bool) 
             and not ("reg" in has and not mod3)
             and not ("w1" in has and not wide)
             and not ("w0" in has and wide)
+            and not ("b1" in has and not rex & 1)
+            and not ("b0" in has and rex & 1)
             and not ("l1" in has and not long_vector)
             and not ("l0" in has and long_vector)
             and not ("rm0" in has and modrm & 7 != 0)

@@ -21,10 +21,6 @@ from ubypass.verify.program import Program
 from ubypass.verify.slots import SLOT_BIT, TARGET_BIT
 from ubypass.verify.state import BRANCHED, RELOADED, State, Value, interval
 
-# Joins of one block before intervals that still grow are given up: more than
-# nested loops need, little enough to end soon.
-_PATIENCE = 12
-
 
 @dataclass(slots=True)
 class Blocks:
@@ -89,7 +85,7 @@ class Flow:
         self._blocks = blocks
         self._targeted = targeted
         self._states: dict[int, State] = {}
-        self._joins: Counter[int] = Counter()
+        self._changes: dict[int, list[int]] = {}
         self._queue: list[int] = []
         self._queued: set[int] = set()
         self.proven: Counter[str] = Counter()
@@ -122,9 +118,8 @@ class Flow:
                 raise self._program.error(
                     at, Rule.PATH, "reached with and without an exit number"
                 )
-            if not known.join(state, self._joins[block] > _PATIENCE):
+            if not known.join(state, self._changes.setdefault(block, [0] * 16)):
                 return
-            self._joins[block] += 1
         if block not in self._queued:
             self._queued.add(block)
             heapq.heappush(self._queue, block)

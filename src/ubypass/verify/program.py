@@ -26,6 +26,7 @@ from ubypass.verify.insn import Access, Insn, Kind
 _INT3 = 0xCC
 _JMP_REL32 = 0xE9
 _REL32 = 4  # bytes
+_PRELUDE = 8  # instructions of an exit stub up to the exit number
 _ALIGN = 8  # bytes; of constants
 _ALL_FLAGS = sum(ExitFlag)
 _TRAP = Insn(1, Kind.TRAP)
@@ -238,18 +239,24 @@ def _pairs(program: Program) -> None:
 def _stub(program: Program, at: int | None) -> int | None:
     """Position of the exit number in the exit stub that begins at ``at``.
 
-    Before it there may be one compare, which makes the user's flags again, and
-    one store of the target.
+    Before it there may be a few instructions that make the user's flags again,
+    and a store of the target.
     """
     if at is None:
         return None
     insns = program.insns
-    last = len(insns) - 1
-    if insns[at].compares and at < last:
-        at += 1
-    if insns[at].target_store and at < last:
-        at += 1
-    return at if insns[at].kind is Kind.EXIT_NUMBER else None
+    for number in range(at, min(at + _PRELUDE, len(insns))):
+        insn = insns[number]
+        if insn.kind is Kind.EXIT_NUMBER:
+            return number
+        if not _in_stub(insn):
+            break
+    return None
+
+
+def _in_stub(insn: Insn) -> bool:
+    """Whether an exit stub may have this before the exit number."""
+    return insn.kind is Kind.PLAIN and (insn.prelude or insn.target_store)
 
 
 def _stubs(program: Program, translation: Translation, places: _Places) -> None:
@@ -291,7 +298,8 @@ def _check_dispatched(program: Program, after: set[int]) -> None:
     insns = program.insns
     stubs = set(after)
     for at in after:
-        while at and (insns[at - 1].target_store or insns[at - 1].compares):
+        first = at - _PRELUDE
+        while at > max(first, 0) and _in_stub(insns[at - 1]):
             at -= 1
             stubs.add(at)
     for source, target in program.targets.items():

@@ -23,6 +23,9 @@ from ubypass.verify.insn import Insn, Kind, Op
 _MASK64 = (1 << 64) - 1
 # Beyond this a displacement of 32 bits cannot bring an access back in range.
 _BOUND = 1 << 33
+# Changes of one register at one join before it is given up: more than nested
+# loops need, little enough to end soon.
+_PATIENCE = 16
 #: Host registers that a C function leaves alone (System V ABI): rbx rbp r12 to r15.
 CALLEE_SAVED = (3, 5, 12, 13, 14, 15)
 _RAX, _RSP, _R11 = 0, 4, 11
@@ -141,12 +144,13 @@ class State:
             and all(map(implies, self.regs, other.regs))
         )
 
-    def join(self, other: State, widen: bool) -> bool:
+    def join(self, other: State, changes: list[int]) -> bool:
         """Weakens this state until ``other`` implies it; whether it changed.
 
-        With ``widen`` a register whose value changes becomes unknown at once,
-        so that intervals that grow around a loop come to an end.
-        ``leaving`` must be equal, which the caller checks.
+        ``changes`` counts for each register how often its value changed here. One
+        that changes too often becomes unknown, so that intervals that grow
+        around a loop come to an end. ``leaving`` must be equal, which the caller
+        checks.
         """
         changed = False
         if self.regs != other.regs:
@@ -157,7 +161,9 @@ class State:
                     continue
                 value = union(mine, theirs)
                 if value != mine:
-                    self.regs[number] = None if widen else value
+                    changes[number] += 1
+                    settles = changes[number] <= _PATIENCE
+                    self.regs[number] = value if settles else None
                     changed = True
         limit, garbage = self.limit & other.limit, self.garbage | other.garbage
         usp = self.usp and other.usp
