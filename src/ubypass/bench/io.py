@@ -92,7 +92,9 @@ def measure_all(
     plan = plan or Plan()
     with (
         Device() as device,
-        contextlib.closing(Engine(device, build=Builder(device.info()))) as engine,
+        contextlib.closing(
+            Engine(device, build=Builder(device.info()), log=progress)
+        ) as engine,
     ):
         for workload in workloads:
             yield measure(workload, machine, engine, plan, progress)
