@@ -8,6 +8,7 @@ hold junk, and so do the flags, so that code that relies on them is found out.
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -43,7 +44,8 @@ MASK = (1 << 64) - 1
 ARITHMETIC = 0x8D5
 _USER_FLAGS = 0x202
 
-#: Where the kernel's things are: not in the upper half, which the emulator cannot run in.
+#: Where the kernel's things are: not in the upper half, where the emulator
+#: cannot run code.
 CODE = 0x9000_0000_0000
 STACK = 0xA000_0000_0000
 REGS = STACK + 0x3000
@@ -368,10 +370,8 @@ class Native:
         engine.reg_write(ux.UC_X86_REG_R11, user.flags & ARITHMETIC | _USER_FLAGS)
         engine.reg_write(ux.UC_X86_REG_EFLAGS, user.flags & ARITHMETIC | _USER_FLAGS)
         engine.reg_write(ux.UC_X86_REG_FS_BASE, user.fsbase)
-        try:
+        with contextlib.suppress(unicorn.UcError):
             engine.emu_start(user.ip, 0, count=self._limit)
-        except unicorn.UcError:
-            pass
         return self.moments
 
     def _wrote(

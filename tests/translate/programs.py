@@ -14,24 +14,10 @@ _64 = (
     *("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"),
 )
 _LEGACY = {"rax": "a", "rcx": "c", "rdx": "d", "rbx": "b"}
-_CC = [
-    "o",
-    "no",
-    "b",
-    "ae",
-    "e",
-    "ne",
-    "be",
-    "a",
-    "s",
-    "ns",
-    "p",
-    "np",
-    "l",
-    "ge",
-    "le",
-    "g",
-]
+_CC = ["o", "no", "b", "ae", "e", "ne", "be", "a"]
+_CC += ["s", "ns", "p", "np", "l", "ge", "le", "g"]
+
+_TWO = ("mov", "mov", "add", "sub", "and", "or", "xor", "cmp", "test", "adc", "sbb")
 
 #: The data a program may use, and its stack.
 DATA, DATA_SIZE = 0x7F00_0001_0000, 0x4000

@@ -24,7 +24,8 @@ class Prepared:
 
     ``facts`` stop short before the first unsupported instruction, whose reason is
     ``refused``. ``live`` are the flags live before each instruction and at the end.
-    ``charge`` is what the block takes from the budget, 0 if nothing.
+    ``charge`` is what the block takes from the budget, 0 if nothing. ``bases`` are
+    user registers that some access uses as an address before they get a new value.
     """
 
     block: Block
@@ -32,6 +33,7 @@ class Prepared:
     refused: str
     live: tuple[int, ...]
     charge: int
+    bases: frozenset[int]
 
 
 def lower_block(prepared: Prepared, entry: State, homes: Homes, abi: Abi) -> Fragment:

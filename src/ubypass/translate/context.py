@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ubypass.abi import Abi, ExitFlag, ExitReason
 from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.emit import Buffer, ExitKey
-from ubypass.translate.registers import R11, RCX, SLOT, Homes
+from ubypass.translate.registers import R11, RCX, RSP, S0, SLOT, Homes
 from ubypass.translate.state import Flags, Loc, State
 
 
@@ -73,7 +73,8 @@ def exit_key(
         flags |= ExitFlag.SLOT_SYSFLAGS
     elif state.flags == Flags.AGAIN:
         assert state.again is not None
-        before = state.again[0]
+        before = state.again.code(S0)
+    stack = (homes.usp, state.offset) if state.offset else None
     cx = 0
     if state.loc[RCX] == Loc.S:
         flags |= ExitFlag.CX_SYS
@@ -85,6 +86,6 @@ def exit_key(
     stores = tuple(
         (SLOT[user], host)
         for user, host in enumerate(homes.host)
-        if host >= 0 and state.loc[user] == Loc.H
+        if host >= 0 and state.loc[user] == Loc.H and not (stack and user == RSP)
     )
-    return ExitKey(user_ip, reason, flags, cx, stores, target, before)
+    return ExitKey(user_ip, reason, flags, cx, stores, target, before, stack)

@@ -15,11 +15,11 @@ from ubypass.translate.dispatch import lower_syscall
 from ubypass.translate.emit import CC_NE, Buffer, Edge, Label
 from ubypass.translate.facts import Facts, Unsupported
 from ubypass.translate.flags import clobber, to_host
-from ubypass.translate.registers import R11, S0, S1
+from ubypass.translate.registers import R11, RSP, S0, S1
 from ubypass.translate.sandbox import resolve
 from ubypass.translate.stack import move_stack, push_constant, stack_access
 from ubypass.translate.state import Flags
-from ubypass.translate.values import ensure, materialize_r11, read_spilled
+from ubypass.translate.values import ensure, materialize_r11, read_spilled, settle_stack
 
 # iced's ConditionCode numbers O NO B AE E NE BE A S NS P NP L GE LE G from 1,
 # in the order of the encodings.
@@ -71,9 +71,9 @@ def _ret(context: Context, fragment: Fragment, block: Block, facts: Facts) -> No
     pops = 8
     if facts.instruction.op_count:
         pops += facts.instruction.immediate(0)
-    usp = stack_access(context, 0)
+    usp, at = stack_access(context, 0)
     context.code.fault(context.exit(ExitReason.FAULT))
-    context.code.load(S0, usp, 0)
+    context.code.load(S0, usp, at)
     _match(
         context,
         fragment,
@@ -98,6 +98,8 @@ def _indirect(context: Context, fragment: Fragment, block: Block, facts: Facts) 
             read_spilled(context, user, S0)
             target = S0
         else:
+            if user == RSP:
+                settle_stack(context)
             target = ensure(context, user)
     else:
         raise Unsupported("far branch")

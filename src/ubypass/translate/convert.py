@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from ubypass.translate.context import Context
 from ubypass.translate.flags import to_host, to_slot
-from ubypass.translate.registers import R11, RCX, S0, SLOT
+from ubypass.translate.registers import R11, RCX, RSP, S0, SLOT
 from ubypass.translate.sandbox import anchor
 from ubypass.translate.state import Flags, Loc, State, within
-from ubypass.translate.values import ensure, materialize_r11
+from ubypass.translate.values import ensure, materialize_r11, move_home
 
 
 def convert(context: Context, wanted: State) -> None:
@@ -22,6 +22,8 @@ def convert(context: Context, wanted: State) -> None:
     state = context.state
     if wanted.loc[R11] != Loc.S:
         materialize_r11(context)
+    if state.offset != wanted.offset:
+        _move_home(context, wanted.offset)
     for user, host in enumerate(context.homes.host):
         if host >= 0:
             _place(context, user, host, wanted.loc[user])
@@ -31,6 +33,15 @@ def convert(context: Context, wanted: State) -> None:
     _flags(context, wanted)
     if state.flags == Flags.HOST and wanted.again is not None:
         assert state.again == wanted.again
+
+
+def _move_home(context: Context, offset: int) -> None:
+    """Make the user's rsp its home plus ``offset``."""
+    usp = ensure(context, RSP)
+    amount = context.state.offset - offset
+    move_home(context, amount)
+    context.code.lea(usp, usp, amount)
+    context.state.offset = offset
 
 
 def _place(context: Context, user: int, host: int, wanted: Loc) -> None:

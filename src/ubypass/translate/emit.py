@@ -39,6 +39,8 @@ class ExitKey:
 
     ``stores`` are (offset from rsp, host register) pairs; ``target`` is the host
     register with the missed target, or -1. ``before`` is code to run first.
+    ``stack`` is what the user's rsp is, as (host register, offset), if it is not
+    among the stores.
     """
 
     user_ip: int
@@ -48,6 +50,7 @@ class ExitKey:
     stores: tuple[tuple[int, int], ...]
     target: int = -1
     before: bytes = b""
+    stack: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,12 @@ class Buffer:
 
     def user(self, instruction: Instruction) -> None:
         """An edited user instruction. Raises ValueError if it has no encoding."""
-        _encoder.encode(instruction, 0)
+        try:
+            _encoder.encode(instruction, 0)
+        except ValueError:
+            # What it wrote before it noticed must not show up later.
+            _encoder.take_buffer()
+            raise
         self.code += _encoder.take_buffer()
 
     # -- moves -------------------------------------------------------------

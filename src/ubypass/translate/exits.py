@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from ubypass.abi import FRAME_TARGET, Exit
 from ubypass.translate.emit import Buffer, ExitKey, Label
+from ubypass.translate.registers import RSP, S0, SLOT
 
 
 class Exits:
@@ -30,12 +31,17 @@ class Exits:
         for key, label in self._labels.items():
             out.bind(label)
             out.mark(key.user_ip)
-            out.code += key.before
+            # First, because the other code may use the same scratch register.
             if key.target >= 0:
                 out.frame_store(FRAME_TARGET, key.target)
+            out.code += key.before
+            if key.stack is not None:
+                out.lea(S0, *key.stack)
             record = Exit(key.user_ip, key.reason, key.flags, key.cx)
             number = self._numbers.setdefault(record, len(self._numbers))
             out.exit_number(number)
+            if key.stack is not None:
+                out.frame_store(SLOT[RSP], S0)
             if key.stores:
                 out.jmp(tails.setdefault(key.stores, Label()))
             else:

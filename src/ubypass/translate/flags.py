@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from ubypass.abi import FRAME_FLAGS, FRAME_SYSFLAGS
 from ubypass.translate.context import Context
+from ubypass.translate.facts import Unsupported
+from ubypass.translate.registers import S0
 from ubypass.translate.state import Flags
 
 
@@ -24,23 +26,27 @@ def clobber(context: Context) -> None:
         state.flags = Flags.SLOT
 
 
-def settle(context: Context, writes: Iterable[int]) -> None:
-    """User registers are about to change: repeat a compare of them while it
-    still gives the same flags.
+def settle(context: Context, writes: Iterable[int], scratch: int | None = S0) -> None:
+    """User registers are about to change: repeat what set the flags while it
+    still gives the same ones. ``scratch`` as for :func:`to_host`.
     """
     state = context.state
-    if state.again is None or state.again[1].isdisjoint(writes):
+    if state.again is None or state.again.registers.isdisjoint(writes):
         return
     if state.flags == Flags.AGAIN:
         if context.live:
-            to_host(context)
+            to_host(context, scratch)
         else:
             state.flags = Flags.DEAD
     state.again = None
 
 
-def to_host(context: Context) -> None:
-    """Bring the user's flags into the host flags."""
+def to_host(context: Context, scratch: int | None = S0) -> None:
+    """Bring the user's flags into the host flags.
+
+    ``scratch`` is a scratch register that is free, or None: then this may raise
+    :class:`Unsupported`.
+    """
     state = context.state
     if state.flags == Flags.SLOT:
         context.code.restore_flags(FRAME_FLAGS)
@@ -48,7 +54,9 @@ def to_host(context: Context) -> None:
         context.code.restore_flags(FRAME_SYSFLAGS)
     elif state.flags == Flags.AGAIN:
         assert state.again is not None
-        context.code.code += state.again[0]
+        if scratch is None and state.again.scratch:
+            raise Unsupported("no scratch register to get flags back with")
+        context.code.code += state.again.code(S0 if scratch is None else scratch)
     state.flags = Flags.HOST
 
 

@@ -8,13 +8,14 @@ happens soon.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from iced_x86 import Instruction
 
 from ubypass.abi import Abi
 from ubypass.region.graph import Block, End, Region
 from ubypass.region.liveness import ARITHMETIC, flags_live
+from ubypass.translate.bases import live_bases
 from ubypass.translate.block import Prepared, lower_block
 from ubypass.translate.context import Fragment
 from ubypass.translate.dispatch import dispatches
@@ -50,6 +51,7 @@ class Flow:
     starts: dict[int, State]
     live: dict[int, int]
     entries: tuple[int, ...]
+    guess: dict[int, int | None]
 
 
 def solve(region: Region, abi: Abi) -> Flow:
@@ -93,7 +95,12 @@ def solve(region: Region, abi: Abi) -> Flow:
         if start in entries:
             edges.append(Incoming(COLD, entry_state(start)))
         state = join(
-            edges, homes, prepared[start].live[0], starts.get(start), rounds[start]
+            edges,
+            homes,
+            prepared[start].live[0],
+            starts.get(start),
+            rounds[start],
+            prepared[start].bases,
         )
         if start in starts and state.key() == starts[start].key():
             continue
@@ -123,6 +130,7 @@ def solve(region: Region, abi: Abi) -> Flow:
         starts=starts,
         live={start: prepared[start].live[0] for start in fragments},
         entries=tuple(entries),
+        guess=guess,
     )
 
 
@@ -146,7 +154,9 @@ def _prepare(region: Region) -> tuple[dict[int, Prepared], Homes]:
         for fact in found:
             uses += fact.reads
             uses += fact.writes
-        prepared[start] = Prepared(block, found, refused, live[start], 0)
+        prepared[start] = Prepared(block, found, refused, live[start], 0, frozenset())
+    bases = live_bases(region, {s: p.facts for s, p in prepared.items()})
+    prepared = {s: replace(p, bases=bases[s]) for s, p in prepared.items()}
     return prepared, choose_homes(uses)
 
 
@@ -182,10 +192,7 @@ def _charged(
         return [t for t in region.blocks[start].targets if t in region.blocks]
 
     found = charges(region, layout, successors)
-    return {
-        start: Prepared(p.block, p.facts, p.refused, p.live, found.get(start, 0))
-        for start, p in prepared.items()
-    }
+    return {s: replace(p, charge=found.get(s, 0)) for s, p in prepared.items()}
 
 
 def live_at(flow: Flow, address: int) -> int:

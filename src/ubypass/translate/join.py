@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ubypass.translate.registers import RCX, Homes
+from ubypass.translate.registers import RCX, RSP, Homes
 from ubypass.translate.state import Flags, Loc, State, union
 
 # Rounds after which a choice stays as it is.
@@ -31,14 +31,24 @@ def join(
     flags_live: int,
     previous: State | None,
     rounds: int,
+    bases: frozenset[int],
 ) -> State:
-    """The state to begin with; ``previous`` is the last round's answer."""
+    """The state to begin with.
+
+    ``previous`` is the last round's answer. Only ``bases`` are worth being known
+    as clamped.
+    """
     preferred = max(edges, key=lambda edge: edge.weight).state
     states = [edge.state for edge in edges]
     settled = previous if rounds >= _SETTLE else None
     new = State()
     for user in range(16):
         new.loc[user] = _loc(user, preferred, states, homes, previous, settled)
+    # Where rsp is relative to its home follows from the code before; where it
+    # does not, one lea makes it so.
+    new.offset = preferred.offset if settled is None else settled.offset
+    if new.offset:
+        new.loc[RSP] = Loc.H
     if new.loc[RCX] == Loc.S:
         new.cx = states[0].cx
     new.flags = _flags(preferred, states, flags_live, previous, settled)
@@ -47,14 +57,14 @@ def join(
         again is not None
         and new.flags == Flags.HOST
         and all(s.again == again for s in states)
-        and all(new.in_host(user) for user in again[1])
+        and all(new.in_host(user) for user in again.registers)
         and (settled is None or settled.again == again)
     ):
         new.again = again
     heaviest = max(edge.weight for edge in edges)
     strong = [edge.state for edge in edges if edge.weight == heaviest]
     for user in range(16):
-        if new.in_host(user):
+        if user in bases and new.in_host(user):
             interval = strong[0].intervals[user]
             for state in strong[1:]:
                 interval = union(interval, state.intervals[user])
@@ -76,7 +86,8 @@ def _loc(
 ) -> Loc:
     was_derived = previous is None or previous.loc[user] == Loc.S
     locs = {state.loc[user] for state in states}
-    if locs == {Loc.S} and was_derived and len({state.cx for state in states}) == 1:
+    same = user != RCX or len({state.cx for state in states}) == 1
+    if locs == {Loc.S} and was_derived and same:
         return Loc.S
     if homes.spilled(user):
         return Loc.M

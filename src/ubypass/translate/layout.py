@@ -56,7 +56,10 @@ def _block(layout: _Layout, start: int, following: int | None) -> None:
     fall = fragment.fall
     if fragment.branch is not None:
         condition, taken = fragment.branch
-        if fragment.edges[taken][0] == following:
+        next_is_fall = fragment.edges[fall][0] == following
+        if fragment.edges[taken][0] == following or (
+            not next_is_fall and fragment.edges[fall][0] == layout.flow.guess[start]
+        ):
             condition, taken, fall = condition ^ 1, fall, taken
         out.jcc(condition, _place(layout, Edge(start, taken)))
     target, state = fragment.edges[fall]

@@ -7,19 +7,22 @@ from iced_x86 import Instruction, Mnemonic, OpKind, Register
 
 from ubypass.abi import ExitReason
 from ubypass.translate.context import Context
-from ubypass.translate.facts import Facts, Unsupported
+from ubypass.translate.facts import Facts, Memory, Unsupported
 from ubypass.translate.flags import settle, to_host
 from ubypass.translate.registers import (
     R11,
+    RSP,
     S0,
     S1,
     gpr64,
     resized,
 )
+from ubypass.translate.repeat import repeat
 from ubypass.translate.sandbox import (
     Address,
     address_of,
     displacement_size,
+    from_home,
     resolve,
 )
 from ubypass.translate.state import Flags, Interval, Loc, shifted
@@ -27,12 +30,12 @@ from ubypass.translate.values import (
     ensure,
     materialize_r11,
     read_spilled,
+    settle_stack,
     slot_written,
     write_spilled,
 )
 
 _SILENT = frozenset({Mnemonic.NOP, Mnemonic.ENDBR64, Mnemonic.CLD})
-_COMPARES = frozenset({Mnemonic.CMP, Mnemonic.TEST})
 
 
 def lower(context: Context, facts: Facts, live_after: int) -> None:
@@ -45,6 +48,10 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
         return
     if R11 in facts.reads:
         materialize_r11(context)
+    if _move_stack(context, facts, live_after):
+        return
+    if RSP in facts.writes or any(o.user == RSP and o.reads for o in facts.operands):
+        settle_stack(context)
     if _move(context, facts):
         return
     address = None
@@ -62,16 +69,18 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
         _set_address(instruction, address)
     free = [S1] if address is not None and address.scratch else [S0, S1]
     spilled = _operands(context, facts, instruction, free)
-    settle(context, facts.writes)
-    _flags_before(context, facts, live_after)
+    scratch = free[-1] if free else None
+    settle(context, facts.writes, scratch)
+    _flags_before(context, facts, live_after, scratch)
     if address is not None or facts.faults:
         context.code.fault(context.exit(ExitReason.FAULT))
     start = len(context.code.code)
     context.code.user(instruction)
-    _flags_after(context, facts, bytes(context.code.code[start:]))
-    for user, scratch in spilled.items():
-        write_spilled(context, user, scratch)
+    code = bytes(context.code.code[start:])
+    for user, register in spilled.items():
+        write_spilled(context, user, register)
     _intervals(context, facts)
+    _flags_after(context, facts, code)
 
 
 def _operands(
@@ -142,13 +151,64 @@ def _move(context: Context, facts: Facts) -> bool:
     return True
 
 
+def _move_stack(context: Context, facts: Facts, live_after: int) -> bool:
+    """rsp plus or minus a constant only changes the offset from its home.
+
+    The flags are not set: either nobody reads them, or they can be had later.
+    """
+    instruction = facts.instruction
+    if instruction.mnemonic == Mnemonic.LEA:
+        return _lea_stack(context, facts)
+    if instruction.mnemonic not in (Mnemonic.ADD, Mnemonic.SUB):
+        return False
+    if facts.memory is not None or len(facts.operands) != 1:
+        return False
+    if facts.operands[0].register != Register.RSP:
+        return False
+    ensure(context, RSP)
+    again = repeat(facts, context.homes, b"")
+    if again is None:
+        return False
+    amount = -again.immediate
+    if instruction.mnemonic == Mnemonic.ADD:
+        amount = again.immediate
+    state = context.state
+    if abs(state.offset + amount) > _FAR:
+        return False
+    # Relative to the home, which stays where it is.
+    again = again.moved(-(state.offset + amount))
+    if again is None:
+        return False
+    state.offset += amount
+    state.loc[RSP] = Loc.H
+    state.again = again
+    state.flags = Flags.AGAIN if live_after else Flags.DEAD
+    return True
+
+
+def _lea_stack(context: Context, facts: Facts) -> bool:
+    memory = facts.memory
+    assert memory is not None
+    if facts.operands[0].register != Register.RSP or memory.base != RSP:
+        return False
+    amount = context.state.offset + memory.displacement
+    if memory.index is not None or abs(amount) > _FAR:
+        return False
+    ensure(context, RSP)
+    context.state.offset = amount
+    context.state.loc[RSP] = Loc.H
+    return True
+
+
+# An offset larger than this leaves too little room for displacements.
+_FAR = 1 << 16
 _WIDE = frozenset(gpr64(number) for number in range(16))
 
 
 def _lea(context: Context, facts: Facts) -> bool:
     """``lea`` of 64 bits, and of constants, in its own way."""
-    memory = facts.memory
-    assert memory is not None
+    assert facts.memory is not None
+    memory = from_home(context, facts.memory)
     operand = facts.operands[0]
     homes = context.homes
     constant = memory.base is None and memory.index is None
@@ -160,7 +220,7 @@ def _lea(context: Context, facts: Facts) -> bool:
             raise Unsupported("narrow lea of a spilled register")
         if memory.index is not None and homes.spilled(memory.index):
             raise Unsupported("narrow lea of a spilled register")
-        return _lea_renamed(context, facts)
+        return _lea_renamed(context, facts, memory)
     interval = None
     if (
         wide
@@ -193,9 +253,7 @@ def _lea(context: Context, facts: Facts) -> bool:
     return True
 
 
-def _lea_renamed(context: Context, facts: Facts) -> bool:
-    memory = facts.memory
-    assert memory is not None
+def _lea_renamed(context: Context, facts: Facts, memory: Memory) -> bool:
     instruction = facts.instruction.copy()
     operand = facts.operands[0]
     host = context.homes.host[operand.user]
@@ -206,6 +264,7 @@ def _lea_renamed(context: Context, facts: Facts) -> bool:
     settle(context, (operand.user,))
     instruction.op0_register = resized(operand.register, host)
     instruction.segment_prefix = Register.NONE
+    instruction.memory_displacement = memory.displacement & ((1 << 64) - 1)
     instruction.memory_displ_size = (
         8 if memory.base is None else displacement_size(memory.displacement)
     )
@@ -214,14 +273,15 @@ def _lea_renamed(context: Context, facts: Facts) -> bool:
     return True
 
 
-def _flags_before(context: Context, facts: Facts, live_after: int) -> None:
+def _flags_before(
+    context: Context, facts: Facts, live_after: int, scratch: int | None
+) -> None:
     use = facts.flags
     # Flags that stay as they are, and that somebody reads later.
     kept = live_after & ~use.kills
     if use.reads or (use.changes and kept):
-        if context.state.flags == Flags.DEAD:
-            context.state.flags = Flags.HOST
-        to_host(context)
+        assert context.state.flags != Flags.DEAD
+        to_host(context, scratch)
 
 
 def _flags_after(context: Context, facts: Facts, code: bytes) -> None:
@@ -229,13 +289,7 @@ def _flags_after(context: Context, facts: Facts, code: bytes) -> None:
         return
     state = context.state
     state.flags = Flags.HOST
-    state.again = None
-    if (
-        facts.instruction.mnemonic in _COMPARES
-        and facts.memory is None
-        and not any(context.homes.spilled(o.user) for o in facts.operands)
-    ):
-        state.again = (code, frozenset(o.user for o in facts.operands))
+    state.again = repeat(facts, context.homes, code)
 
 
 def _intervals(context: Context, facts: Facts) -> None:

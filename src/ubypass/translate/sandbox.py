@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from iced_x86 import Code, Instruction, MemoryOperand, Register
 
@@ -33,6 +33,7 @@ def resolve(context: Context, memory: Memory, size: int | None = None) -> Addres
     After it, S1 is free and S0 too unless the address says otherwise.
     """
     size = memory.size if size is None else size
+    memory = from_home(context, memory)
     if memory.base is None and memory.index is None:
         return _constant(context, memory, size)
     if memory.index is None and not memory.fs and memory.base is not None:
@@ -46,6 +47,16 @@ def resolve(context: Context, memory: Memory, size: int | None = None) -> Addres
     context.code.cmp_limit(S0)
     context.code.cmova_limit(S0)
     return Address(S0, 0, True)
+
+
+def from_home(context: Context, memory: Memory) -> Memory:
+    """The operand with rsp meaning the home of the user's rsp."""
+    if memory.base != RSP or not context.state.offset:
+        return memory
+    displacement = memory.displacement + context.state.offset
+    if not -(1 << 31) <= displacement < 1 << 31:
+        raise Unsupported("displacement too large")
+    return replace(memory, displacement=displacement)
 
 
 def _constant(context: Context, memory: Memory, size: int) -> Address:
@@ -98,7 +109,10 @@ def anchor_host(context: Context, host: int, reason: ExitReason) -> None:
 
 
 def address_of(context: Context, memory: Memory, to: int) -> None:
-    """lea to, [memory], without fs; uses S1 when the index is spilled."""
+    """lea to, [memory], without fs; uses S1 when the index is spilled.
+
+    ``memory`` must have gone through :func:`from_home`.
+    """
     homes = context.homes
     base = index = -1
     if memory.index is not None:

@@ -20,8 +20,12 @@ from ubypass.translate.values import (
     ensure,
     materialize_r11,
     read_spilled,
+    settle_stack,
     write_spilled,
 )
+
+# An offset larger than this leaves too little room for displacements.
+_FAR = 1 << 16
 
 STACK = frozenset({Mnemonic.PUSH, Mnemonic.POP, Mnemonic.LEAVE})
 
@@ -37,35 +41,38 @@ def lower_stack(context: Context, facts: Facts) -> None:
         _leave(context)
 
 
-def stack_access(context: Context, displacement: int, size: int = 8) -> int:
-    """Make ``[rsp + displacement]`` of the user accessible; returns the home."""
+def stack_access(context: Context, displacement: int, size: int = 8) -> tuple[int, int]:
+    """Make ``[rsp + displacement]`` of the user accessible; returns the host
+    register and the displacement to use.
+    """
     host = ensure(context, RSP)
+    displacement += context.state.offset
     if not serves(context.state.intervals[RSP], displacement, size):
         anchor(context, RSP)
-    return host
+    return host, displacement
 
 
 def move_stack(context: Context, amount: int) -> None:
-    """Add to the user's rsp without touching flags."""
-    usp = context.homes.usp
-    settle(context, (RSP,))
-    context.code.lea(usp, usp, amount)
-    interval = shifted(context.state.intervals[RSP], amount)
-    context.state.written(RSP, interval)
+    """Add to the user's rsp; emits nothing."""
+    state = context.state
+    state.offset += amount
+    state.loc[RSP] = Loc.H
+    if abs(state.offset) > _FAR:
+        settle_stack(context)
 
 
 def push_constant(context: Context, value: int, scratch: int) -> None:
     """Push a 64-bit constant, through ``scratch`` if it is a long one."""
-    usp = stack_access(context, -8)
+    usp, at = stack_access(context, -8)
     signed = value - (1 << 64) if value >> 63 else value
     short = -(1 << 31) <= signed < 1 << 31
     if not short:
         context.code.move_imm(scratch, value)
     context.code.fault(context.exit(ExitReason.FAULT))
     if short:
-        context.code.store_imm(usp, -8, signed)
+        context.code.store_imm(usp, at, signed)
     else:
-        context.code.store(usp, -8, scratch)
+        context.code.store(usp, at, scratch)
     move_stack(context, -8)
 
 
@@ -89,10 +96,12 @@ def _push(context: Context, facts: Facts) -> None:
             source = S1
             read_spilled(context, user, source)
         else:
+            if user == RSP:
+                settle_stack(context)
             source = ensure(context, user)
-    usp = stack_access(context, -8)
+    usp, at = stack_access(context, -8)
     context.code.fault(context.exit(ExitReason.FAULT))
-    context.code.store(usp, -8, source)
+    context.code.store(usp, at, source)
     move_stack(context, -8)
 
 
@@ -102,11 +111,11 @@ def _pop(context: Context, facts: Facts) -> None:
     user = facts.operands[0].user
     if user == RSP:
         raise Unsupported("pop into rsp")
-    usp = stack_access(context, 0)
-    settle(context, (user, RSP))
+    usp, at = stack_access(context, 0)
+    settle(context, (user,))
     host = context.homes.host[user]
     context.code.fault(context.exit(ExitReason.FAULT))
-    context.code.load(host if host >= 0 else S0, usp, 0)
+    context.code.load(host if host >= 0 else S0, usp, at)
     if host >= 0:
         context.state.written(user)
     else:
@@ -132,6 +141,7 @@ def _leave(context: Context) -> None:
     code.fault(context.exit(ExitReason.FAULT))
     code.load(S0, frame, 0)
     code.lea(homes.usp, frame, 8)
+    state.offset = 0
     state.written(RSP, interval)
     if homes.spilled(RBP):
         write_spilled(context, RBP, S0)

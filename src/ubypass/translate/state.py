@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 
 from ubypass.abi import GUARD_HIGH, GUARD_LOW
+from ubypass.translate.repeat import Repeat
 
 #: Offsets of a register from a clamped value: lowest and highest.
 Interval = tuple[int, int]
@@ -35,28 +36,34 @@ class Flags(enum.IntEnum):
     SLOT = 1  # FRAME_FLAGS
     SYS = 2  # FRAME_SYSFLAGS
     DEAD = 3  # nowhere, and nobody will ask
-    AGAIN = 4  # nowhere, but the last compare can be repeated
+    AGAIN = 4  # nowhere, but what set them can be repeated
 
 
 class State:
-    """The state, mutable. ``cx`` is the value of a rcx in state ``S``."""
+    """The state, mutable.
 
-    __slots__ = ("again", "cx", "flags", "intervals", "loc")
+    ``cx`` is the value of a rcx in state ``S``. The user's rsp is its home plus
+    ``offset``, so that calls, pushes and pops need not move the home; unless
+    ``offset`` is 0 its state is ``H``.
+    """
+
+    __slots__ = ("again", "cx", "flags", "intervals", "loc", "offset")
 
     def __init__(self) -> None:
         self.loc: list[Loc] = [Loc.M] * 16
         self.cx = 0
+        self.offset = 0
         self.flags = Flags.DEAD
         self.intervals: list[Interval | None] = [None] * 16
-        #: Instruction bytes that set the flags as they are now, and the
-        #: registers they depend on; only compares of registers.
-        self.again: tuple[bytes, frozenset[int]] | None = None
+        #: How to set the flags as they are now again, if that is possible.
+        self.again: Repeat | None = None
 
     def copy(self) -> State:
         """An independent copy."""
         new = State()
         new.loc = self.loc.copy()
         new.cx = self.cx
+        new.offset = self.offset
         new.flags = self.flags
         new.intervals = self.intervals.copy()
         new.again = self.again
@@ -67,6 +74,7 @@ class State:
         return (
             tuple(self.loc),
             self.cx,
+            self.offset,
             self.flags,
             tuple(self.intervals),
             self.again,
@@ -84,7 +92,7 @@ class State:
 
     def touched(self, user: int) -> None:
         """The user register changed: a compare of it cannot be repeated."""
-        if self.again is not None and user in self.again[1]:
+        if self.again is not None and user in self.again.registers:
             assert self.flags != Flags.AGAIN
             self.again = None
 

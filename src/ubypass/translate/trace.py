@@ -58,11 +58,27 @@ def order(region: Region, next_of: Callable[[Block], int | None]) -> list[int]:
     placed: dict[int, None] = {}
     starts = [*region.entries, *sorted(region.blocks)]
     for start in starts:
+        trace: dict[int, None] = {}
         at: int | None = start
-        while at is not None and at in region.blocks and at not in placed:
-            placed[at] = None
+        while (
+            at is not None and at in region.blocks and not (at in placed or at in trace)
+        ):
+            trace[at] = None
             at = next_of(region.blocks[at])
+        placed |= dict.fromkeys(_rotated(region, list(trace), at))
     return list(placed)
+
+
+def _rotated(region: Region, trace: list[int], closing: int | None) -> list[int]:
+    """A loop ends best in its conditional branch: no jump goes back then."""
+    if closing not in trace:
+        return trace
+    first = trace.index(closing)
+    loop = trace[first:]
+    for position in reversed(range(len(loop))):
+        if region.blocks[loop[position]].end == End.BRANCH:
+            return trace[:first] + loop[position + 1 :] + loop[: position + 1]
+    return trace
 
 
 def hot_path(region: Region, guess: dict[int, int | None]) -> set[int]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from ubypass.abi import FRAME_SYSFLAGS
 from ubypass.translate.context import Context
-from ubypass.translate.flags import clobber
-from ubypass.translate.registers import R11, RCX, S0, SLOT
-from ubypass.translate.state import Loc
+from ubypass.translate.flags import clobber, settle
+from ubypass.translate.registers import R11, RCX, RSP, S0, SLOT
+from ubypass.translate.state import Loc, shifted
 
 # r11 after a system call: the user's arithmetic flags, and the two bits that are
 # always set there (1 and IF); the others were checked to be clear at the entry.
@@ -30,6 +30,31 @@ def ensure(context: Context, user: int) -> int:
         state.loc[user] = Loc.H
         state.intervals[user] = None
     return host
+
+
+def settle_stack(context: Context) -> None:
+    """Make the home of the user's rsp its true value."""
+    state = context.state
+    usp, offset = context.homes.usp, state.offset
+    if not offset:
+        return
+    move_home(context, offset)
+    context.code.lea(usp, usp, offset)
+    state.offset = 0
+
+
+def move_home(context: Context, amount: int) -> None:
+    """Note that ``amount`` is going to be added to the home of the user's rsp."""
+    state = context.state
+    again = state.again
+    if again is not None and RSP in again.registers:
+        moved = again.moved(amount)
+        if moved is None:
+            settle(context, (RSP,))
+        else:
+            state.again = moved
+    state.intervals[RSP] = shifted(state.intervals[RSP], amount)
+    state.loc[RSP] = Loc.H
 
 
 def read_spilled(context: Context, user: int, scratch: int) -> None:

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How to get the user's flags back without having saved them.
+
+A compare of registers can be done again as long as they have not changed; so can,
+on a scratch register, an addition or subtraction of a constant. Flags that are
+needed only on paths that are hardly ever taken then cost nothing elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from iced_x86 import Code, Instruction, Mnemonic, OpKind, Register
+
+from ubypass.translate.emit import Buffer
+from ubypass.translate.facts import Facts, RegisterOperand
+from ubypass.translate.registers import Homes, resized, width
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Code that sets the flags again.
+
+    ``registers`` are the user registers it depends on. With ``scratch`` needed,
+    the code is ``lea scratch, [host + displacement]`` and then ``operation`` (an
+    iced code) on the scratch register with ``immediate``.
+    """
+
+    registers: frozenset[int]
+    compare: bytes = b""
+    host: int = -1
+    displacement: int = 0
+    operation: int = 0
+    immediate: int = 0
+
+    @property
+    def scratch(self) -> bool:
+        """Whether a scratch register is needed."""
+        return not self.compare
+
+    def code(self, scratch: int) -> bytes:
+        """The instructions, with ``scratch`` as the scratch register."""
+        if self.compare:
+            return self.compare
+        out = Buffer()
+        out.lea(scratch, self.host, self.displacement)
+        wide = self.operation in (Code.ADD_RM64_IMM32, Code.SUB_RM64_IMM32)
+        register = resized(Register.RAX if wide else Register.EAX, scratch)
+        out.user(Instruction.create_reg_i32(self.operation, register, self.immediate))
+        return bytes(out.code)
+
+    def moved(self, amount: int) -> Repeat | None:
+        """The same after ``amount`` was added to its register, if it can be."""
+        displacement = self.displacement - amount
+        if self.compare or not -(1 << 31) <= displacement < 1 << 31:
+            return None
+        return replace(self, displacement=displacement)
+
+
+def repeat(facts: Facts, homes: Homes, code: bytes) -> Repeat | None:
+    """How to set the flags again that ``facts``' instruction, emitted as ``code``,
+    has set; None when that cannot be done.
+    """
+    instruction = facts.instruction
+    mnemonic = instruction.mnemonic
+    if facts.memory is not None or any(
+        homes.spilled(operand.user) for operand in facts.operands
+    ):
+        return None
+    if mnemonic in (Mnemonic.CMP, Mnemonic.TEST):
+        return Repeat(frozenset(o.user for o in facts.operands), compare=code)
+    first = facts.operands[0] if facts.operands else None
+    if first is None or first.operand != 0:
+        return None
+    if mnemonic in (Mnemonic.AND, Mnemonic.OR, Mnemonic.XOR):
+        return _logic(first, homes)
+    kind = _OPERATIONS.get(instruction.code)
+    if kind is None or instruction.op1_kind not in _IMMEDIATES:
+        return None
+    value = instruction.immediate(1)
+    value = value - (1 << 64) if value >> 63 else value
+    if value >> 31 == 1:
+        # A 32-bit immediate with its top bit set.
+        value -= 1 << 32
+    if not -(1 << 31) < value < 1 << 31:
+        return None
+    subtracts = mnemonic == Mnemonic.SUB
+    return Repeat(
+        frozenset({first.user}),
+        host=homes.host[first.user],
+        displacement=value if subtracts else -value,
+        operation=kind,
+        immediate=value,
+    )
+
+
+def _logic(result: RegisterOperand, homes: Homes) -> Repeat | None:
+    """The result alone tells the flags."""
+    test = _TESTS.get(width(result.register))
+    if test is None:
+        return None
+    register = resized(result.register, homes.host[result.user])
+    out = Buffer()
+    out.user(Instruction.create_reg_reg(test, register, register))
+    return Repeat(frozenset({result.user}), compare=bytes(out.code))
+
+
+_TESTS = {4: Code.TEST_RM32_R32, 8: Code.TEST_RM64_R64}
+_OPERATIONS = {
+    Code.ADD_RM64_IMM8: Code.ADD_RM64_IMM32,
+    Code.ADD_RM64_IMM32: Code.ADD_RM64_IMM32,
+    Code.ADD_RAX_IMM32: Code.ADD_RM64_IMM32,
+    Code.SUB_RM64_IMM8: Code.SUB_RM64_IMM32,
+    Code.SUB_RM64_IMM32: Code.SUB_RM64_IMM32,
+    Code.SUB_RAX_IMM32: Code.SUB_RM64_IMM32,
+    Code.ADD_RM32_IMM8: Code.ADD_RM32_IMM32,
+    Code.ADD_RM32_IMM32: Code.ADD_RM32_IMM32,
+    Code.ADD_EAX_IMM32: Code.ADD_RM32_IMM32,
+    Code.SUB_RM32_IMM8: Code.SUB_RM32_IMM32,
+    Code.SUB_RM32_IMM32: Code.SUB_RM32_IMM32,
+    Code.SUB_EAX_IMM32: Code.SUB_RM32_IMM32,
+}
+_IMMEDIATES = frozenset(
+    {
+        OpKind.IMMEDIATE8TO64,
+        OpKind.IMMEDIATE32TO64,
+        OpKind.IMMEDIATE8TO32,
+        OpKind.IMMEDIATE32,
+    }
+)
