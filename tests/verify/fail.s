@@ -870,7 +870,7 @@ again:
 	user again, mov rax, [rdi]
 	jmp x_fault
 	stubs
-#--------------------------------------------------------------- fixup_changes_user_state
+#--------------------------------------------------------------- fixup_accesses_memory
 #! rule fault
 entry:
 	load rdi, sRDI
@@ -878,7 +878,18 @@ entry:
 	user undo, mov rax, [rdi]
 	jmp x_fault
 undo:
-	inc rdi
+	user x_fault, mov [rdi], rax
+	stub 0
+	stubs
+#--------------------------------------------------------------- fixup_rejoins_the_code
+#! rule fault
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user again, mov rax, [rdi]
+again:
+	test rdi, rdi
+	jne x_fault
 	stub 0
 	stubs
 #--------------------------------------------------------------- fixup_inside_stub

@@ -26,7 +26,6 @@ from ubypass.verify.insn import Access, Insn, Kind, Op
 _RSP = 4
 _MASK64 = (1 << 64) - 1
 _FLAG_SLOTS = (abi.FRAME_FLAGS, abi.FRAME_SYSFLAGS)
-_SCRATCH = frozenset((10, 11))  # no user register is at home there
 _MAX_ACCESS = 64  # bytes; docs/abi.md §6
 _MEMORY = 8192  # instructions to remember: about 4 MiB
 # Registers by capstone's number: (register number, bytes, high byte?).
@@ -187,10 +186,7 @@ def _judge(engine: Any, raw: bytes, encoding: Encoding) -> Insn:
         must_fault=must_fault,
         may_fault=must_fault or effects.touches,
         store_slot=effects.store_slot,
-        prelude=not (must_fault or effects.touches or effects.vector)
-        and effects.store_slot == NONE
-        and effects.access in (Access.NONE, Access.FRAME)
-        and effects.writes.keys() <= _SCRATCH,
+        prelude=not (must_fault or effects.touches),
         feature=feature,
         vector=effects.vector,
     )

@@ -62,9 +62,9 @@ class Insn:
     is the frame slot written, or NONE. ``number``
     is the immediate of EXIT_NUMBER and CHARGE. ``tail``: allowed after the exit
     number. ``relative``: bytes of a branch's displacement, which ends the
-    instruction; ``on_sign``: it is js. ``prelude``: may stand at the start of an
-    exit stub: changes flags and scratch only. ``feature``: needed CPU feature, as
-    the kernel names it.
+    instruction; ``on_sign``: it is js. ``prelude``: may stand in an exit stub before
+    the exit number: touches neither user memory nor the module's slots.
+    ``feature``: needed CPU feature, as the kernel names it.
     """
 
     length: int

@@ -239,8 +239,8 @@ def _pairs(program: Program) -> None:
 def _stub(program: Program, at: int | None) -> int | None:
     """Position of the exit number in the exit stub that begins at ``at``.
 
-    Before it there may be a few instructions that make the user's flags again,
-    and a store of the target.
+    Before it there may be a few instructions that bring the user's state to where
+    the exit wants it: flags made again, rsp put back, the target stored.
     """
     if at is None:
         return None
@@ -256,7 +256,7 @@ def _stub(program: Program, at: int | None) -> int | None:
 
 def _in_stub(insn: Insn) -> bool:
     """Whether an exit stub may have this before the exit number."""
-    return insn.kind is Kind.PLAIN and (insn.prelude or insn.target_store)
+    return insn.kind is Kind.PLAIN and insn.prelude
 
 
 def _stubs(program: Program, translation: Translation, places: _Places) -> None:
