@@ -53,6 +53,35 @@ def test_frontiers_become_starts() -> None:
     assert knowledge.starts == {0x99: 2}
 
 
+def test_a_frontier_that_is_missed_again_and_again_is_news_once_more() -> None:
+    knowledge = Knowledge(Limits(stubborn=3))
+    news = [knowledge.learn(_miss(ExitReason.FRONTIER, 0x99)) for _ in range(9)]
+    assert [n for n, new in enumerate(news, 1) if new] == [1, 3]
+
+
+def test_effort_rises_for_what_stays_out_of_reach_and_then_ends() -> None:
+    knowledge = Knowledge(Limits(effort=3, stubborn=2))
+    knowledge.starts = {0x99: 1}
+    assert not knowledge.raise_effort(())  # once is not often
+    knowledge.starts = {0x99: 2}
+    assert not knowledge.raise_effort({0x99})  # reached already
+    efforts = []
+    while knowledge.raise_effort(()):
+        efforts.append(knowledge.effort)
+    assert efforts == [1, 2, 3, 0]
+    knowledge.starts[0x77] = 2  # another one has its own chance
+    assert knowledge.raise_effort(())
+
+
+def test_effort_is_raised_so_many_times_and_no_more() -> None:
+    knowledge = Knowledge(Limits(effort=3, raises=6, stubborn=1))
+    raised = 0
+    for n in range(100):
+        knowledge.starts[n] = 1
+        raised += knowledge.raise_effort(())
+    assert raised == 6
+
+
 def test_exits_that_teach_nothing_are_no_news() -> None:
     knowledge = Knowledge()
     for reason in (

@@ -14,7 +14,7 @@ from ubypass.device.client import SourceChanged
 from ubypass.device.types import Event, Stats
 from ubypass.device.uapi import EventType
 from ubypass.engine.built import Built, NothingToBuild, Refused
-from ubypass.engine.knowledge import Knowledge
+from ubypass.engine.knowledge import Knowledge, Limits
 from ubypass.engine.ports import MemoryLike
 from ubypass.engine.target import Policy, Target
 from ubypass.errors import UbError
@@ -79,7 +79,8 @@ class _World:
         self.event(EventType.HOT, ip=ip)
 
     def frontier(self, ip: int) -> None:
-        self.event(EventType.MISS, nr=int(ExitReason.FRONTIER), ip=ip)
+        nr, region = int(ExitReason.FRONTIER), self.target.region
+        self.event(EventType.MISS, nr=nr, ip=ip, region=region)
 
     def tick(self) -> None:
         self.target.tick(self.now, lambda: self.now)
@@ -132,7 +133,13 @@ def test_growth_converges(world: _World) -> None:
         for n in range(5):
             world.frontier(0x1100 + n)
         world.run(1.0)
-    assert world.builds <= 3
+    efforts = Limits().effort + 1
+    assert world.builds <= 3 + efforts
+    builds = world.builds
+    for _ in range(100):
+        world.frontier(0x1100)
+        world.run(1.0)
+    assert world.builds == builds
 
 
 def test_endless_news_takes_at_most_half_of_the_time(world: _World) -> None:
@@ -198,6 +205,15 @@ def test_a_region_that_was_replaced_may_die_in_peace(world: _World) -> None:
     assert world.target.region == 2
     world.event(EventType.DEAD, region=1)
     assert world.target.region == 2
+
+
+def test_misses_of_a_replaced_region_teach_nothing(world: _World) -> None:
+    world.hot()
+    world.tick()
+    nr = int(ExitReason.FRONTIER)
+    world.event(EventType.MISS, nr=nr, ip=0x1100, region=77)
+    world.run(1.0)
+    assert world.builds == 1
 
 
 def test_regions_that_keep_dying_are_given_up(world: _World) -> None:

@@ -49,9 +49,9 @@ class Session:
         self._summaries: tuple[Summary, ...] = ()
         try:
             _tune(self.device, tune)
-            self.engine = Engine(
-                self.device, build=Builder(self.device.info()), log=self.log
-            )
+            builder = Builder(self.device.info())
+            builder.warm_up()
+            self.engine = Engine(self.device, build=builder, log=self.log)
             self._control = self._listen(self.engine)
         except BaseException:
             self.close()

@@ -8,7 +8,7 @@ lesson twice is no news.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
 from ubypass.abi import ExitReason
@@ -26,6 +26,9 @@ class Limits:
 
     entries: int = 64
     starts: int = 1024
+    effort: int = 8
+    raises: int = 32  # of effort, in all
+    stubborn: int = 8  # misses that make a frontier worth more effort
     branches: int = 1024
     targets: int = 16  # of one indirect branch
     stacks: int = 4  # of one hot site
@@ -47,14 +50,17 @@ class Knowledge:
     """Lessons from the events of one process; addresses are the program's.
 
     ``entries`` maps resume addresses to hot sites, ``starts`` the addresses where
-    code was missing to how often, ``targets`` an indirect branch to where it
-    went, with counts.
+    code was missing to how often, ``targets`` an indirect branch to where it went,
+    with counts. ``effort`` is how far to explore: see :meth:`raise_effort`.
     """
 
     limits: Limits = field(default_factory=Limits)
     entries: dict[int, HotSite] = field(default_factory=dict)
     starts: dict[int, int] = field(default_factory=dict)
     targets: dict[int, dict[int, int]] = field(default_factory=dict)
+    effort: int = 0
+    _raises: int = 0
+    _hopeless: set[int] = field(default_factory=set)
 
     def learn(self, event: Event) -> bool:
         """Take in an event; whether it was news."""
@@ -67,6 +73,31 @@ class Knowledge:
         if event.nr == ExitReason.FRONTIER:
             return self._start(event.ip)
         return False
+
+    def raise_effort(self, reached: Container[int]) -> bool:
+        """After a build that reached these starts: is it worth to explore further?
+
+        Code from which no system call is found within reach is left out. If that is
+        where the program goes again and again, exploring further may find one;
+        if the greatest effort does not, the effort ends, and with it the cost of
+        looking at all the code in between.
+        """
+        stubborn = [
+            ip
+            for ip, misses in self.starts.items()
+            if misses >= self.limits.stubborn
+            and ip not in reached
+            and ip not in self._hopeless
+        ]
+        if not stubborn or self._raises >= self.limits.raises:
+            return False
+        self._raises += 1
+        if self.effort < self.limits.effort:
+            self.effort += 1
+        else:
+            self._hopeless.update(stubborn)
+            self.effort = 0
+        return True
 
     def forget_unless(self, keep: Callable[[int], bool]) -> None:
         """Drop every address for which ``keep`` is false (no longer code)."""
@@ -111,7 +142,7 @@ class Knowledge:
     def _start(self, ip: int) -> bool:
         if ip in self.starts:
             self.starts[ip] += 1
-            return False
+            return self.starts[ip] == self.limits.stubborn
         if len(self.starts) >= self.limits.starts:
             return False
         self.starts[ip] = 1

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ubypass.abi import Translation
+from ubypass.abi import ExitReason, Translation
 from ubypass.device.client import Gone, SourceChanged
 from ubypass.device.types import Counts, Event, Stats
 from ubypass.device.uapi import EventType
@@ -97,6 +97,8 @@ class Target:
             self.gone = True
         elif event.type is EventType.DEAD:
             self._on_dead(event, now)
+        elif self._is_stale(event):
+            pass  # the present region may reach what its predecessor missed
         elif self._active and self.knowledge.learn(event):
             self._pace.news(now)
 
@@ -179,6 +181,8 @@ class Target:
             except Refused as error:
                 self._refused(str(error))
                 return
+            if self.knowledge.raise_effort(built.region.blocks):
+                self._pace.news(clock())
             if self.region and self._is_live(built.translation):
                 return
             try:
@@ -193,6 +197,13 @@ class Target:
             self._payoff.reset(self.refresh_stats())
             return
         self._lost_code(clock())
+
+    def _is_stale(self, event: Event) -> bool:
+        return (
+            event.type is EventType.MISS
+            and event.nr == ExitReason.FRONTIER
+            and event.region != self.region
+        )
 
     def _is_live(self, translation: Translation) -> bool:
         return self.built is not None and self.built.translation == translation

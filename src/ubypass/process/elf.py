@@ -64,7 +64,7 @@ def elf_kind(head: bytes) -> ElfKind:
 class ElfFile:
     """Segments and function symbols of one ELF file, all that is kept of it."""
 
-    def __init__(self, stream: IO[bytes], name: str) -> None:
+    def __init__(self, stream: IO[bytes], name: str, path: str = "") -> None:
         # Only now: it is not needed to run a program, and imports are slow.
         from elftools.elf.elffile import ELFFile
 
@@ -75,6 +75,7 @@ class ElfFile:
             for s in elf.iter_segments()
             if s["p_type"] == "PT_LOAD"
         )
+        self._path = path
         self._values = array("Q")
         self._sizes = array("Q")
         self._names = array("Q")
@@ -105,6 +106,16 @@ class ElfFile:
         start = self._names[index]
         end = self._strings.index(b"\0", start)
         return self._strings[start:end].decode(errors="replace")
+
+    def executable_bytes(self) -> dict[int, bytes]:
+        """Contents of the executable segments by virtual address, read afresh."""
+        with open(self._path, "rb") as file:
+            contents = {}
+            for segment in self.segments:
+                if segment.executable:
+                    file.seek(segment.offset)
+                    contents[segment.address] = file.read(segment.file_size)
+        return contents
 
     def address_of_offset(self, offset: int) -> int | None:
         """Virtual address of a place in the file; None if it is not loaded."""
@@ -167,7 +178,7 @@ def parse_elf(image: bytes, name: str) -> ElfFile:
 
 def _parse(stream: IO[bytes], name: str, path: str) -> ElfFile:
     try:
-        return ElfFile(stream, name)
+        return ElfFile(stream, name, path)
     except UbError:
         raise
     except Exception as error:

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Prints translations: user instructions on the left, what runs on the right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+__all__ = ["print_exits", "print_lines"]
+
+
+def print_lines(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print rows with address, symbol, user, offset, code and note.
+
+    A heading names the function whenever it changes.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    function = ""
+    for row in rows:
+        heading = str(row["symbol"]).partition("+")[0]
+        if heading and heading != function:
+            function = heading
+            console.print(Text(heading, "bold"))
+        address = "" if row["address"] is None else f"{row['address']:x}"
+        offset = "" if row["offset"] < 0 else f"{row['offset']:x}"
+        line = Text(f"{address:>12}  {row['user']:<28}")
+        line.append(f" {offset:>5}  {row['code']}", "cyan")
+        if row["note"]:
+            line.append(f"  ; {row['note']}", "dim")
+        line.rstrip()
+        console.print(line)
+
+
+def print_exits(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print a table of exits, in the order given."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("EXITS", justify="right")
+    table.add_column("REASON")
+    table.add_column("AT", overflow="fold")
+    for row in rows:
+        table.add_row(f"{row['count']:,}", row["reason"], escape(row["symbol"]))
+    Console(highlight=False).print(table)

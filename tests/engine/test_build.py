@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From knowledge to a verified translation, with the real translator."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from tests.engine.fakes import FakeDevice, FakeMemory
+from ubypass.abi import Abi, ExitReason, Translation
+from ubypass.device.types import Event
+from ubypass.device.uapi import EventType
+from ubypass.engine import build
+from ubypass.engine.build import Builder, make_spec
+from ubypass.engine.built import NothingToBuild, Refused
+from ubypass.engine.knowledge import HotSite, Knowledge
+from ubypass.engine.target import Target
+from ubypass.process.status import ProcessId
+from ubypass.region.reader import BytesReader
+from ubypass.verify.errors import Rule, VerifyError
+
+_START = 0x401000
+_RESUME = 0x401002
+# A loop around a call that its caller numbers: syscall; dec rbx; je +n;
+# mov eax, 39; jmp back. The way out leads over 100 nops to getpid again.
+_GETPID = bytes.fromhex("b827000000 0f05")
+_LOOP = bytes.fromhex("0f05 48ffcb 7407 b827000000 ebf2") + b"\x90" * 100 + _GETPID
+
+
+def _loop() -> BytesReader:
+    return BytesReader({_START: _LOOP + b"\xc3"})
+
+
+def _knowledge() -> Knowledge:
+    return Knowledge(entries={_RESUME: HotSite(39)})
+
+
+def test_a_loop_becomes_one_dispatch_and_passes_the_verifier() -> None:
+    built = Builder(Abi())(_knowledge(), _loop())
+    assert [d.nr for d in built.translation.dispatches] == [39]
+    assert [e.user_ip for e in built.translation.entries] == [_RESUME]
+    assert built.instructions == 5  # not the long way out
+    assert built.source_bytes >= 14
+
+
+def test_the_same_knowledge_gives_the_same_bytes() -> None:
+    first = Builder(Abi())(_knowledge(), _loop())
+    second = Builder(Abi())(_knowledge(), _loop())
+    assert first.translation == second.translation
+
+
+def test_the_sample_for_warming_up_is_a_real_region() -> None:
+    Builder(Abi()).warm_up()
+
+
+def test_without_hot_sites_there_is_nothing_to_build() -> None:
+    with pytest.raises(NothingToBuild):
+        Builder(Abi())(Knowledge(), _loop())
+    with pytest.raises(NothingToBuild):
+        Builder(Abi())(Knowledge(entries={0x9000: HotSite(39)}), _loop())
+
+
+def test_a_region_without_a_call_that_may_be_dispatched_is_not_loaded() -> None:
+    with pytest.raises(NothingToBuild):
+        Builder(Abi(args={}))(_knowledge(), _loop())
+
+
+def test_a_region_that_does_not_fit_is_refused_with_a_reason() -> None:
+    with pytest.raises(Refused, match="cannot be translated"):
+        Builder(Abi(max_code=64))(_knowledge(), _loop())
+
+
+def test_the_verifier_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(translation: Translation, abi: Abi) -> None:
+        raise VerifyError(Rule.ENCODING, "no")
+
+    monkeypatch.setattr(build, "check", refuse)
+    with pytest.raises(Refused, match="verifier refused"):
+        Builder(Abi())(_knowledge(), _loop())
+
+
+@pytest.mark.parametrize(
+    "knowledge",
+    [
+        Knowledge(entries={_RESUME: HotSite(39)}, effort=4),
+        Knowledge(
+            entries={_RESUME: HotSite(39)},
+            starts={_START + 14 + n: 1 for n in range(17)},
+        ),
+    ],
+    ids=["effort", "frontiers"],
+)
+def test_effort_and_frontiers_lengthen_the_reach(knowledge: Knowledge) -> None:
+    assert Builder(Abi())(knowledge, _loop()).instructions > 100
+
+
+def test_the_specification_has_hot_targets_first_and_every_stack() -> None:
+    knowledge = Knowledge(
+        entries={0x10: HotSite(1, [(7, 8), (9,)]), 0x20: HotSite(2)},
+        starts={0x30: 1},
+        targets={0x40: {0x50: 1, 0x60: 9, 0x48: 1}},
+    )
+    spec = make_spec(knowledge)
+    assert [(e.resume, e.nr, e.stack) for e in spec.entries] == [
+        (0x10, 1, (7, 8)),
+        (0x10, 1, (9,)),
+        (0x20, 2, ()),
+    ]
+    assert spec.blocks == (0x30,)
+    assert spec.targets == {0x40: (0x60, 0x48, 0x50)}
+
+
+def test_events_grow_a_region_until_nothing_more_is_found() -> None:
+    """The engine's whole way, with a played module and real translations."""
+    device = FakeDevice()
+    target = Target(
+        ProcessId(42, 1, "loop"),
+        device.attach(42),
+        device,
+        FakeMemory({_START: _LOOP + b"\xc3"}),
+        Builder(device.info()),
+    )
+    hot = Event(EventType.HOT, proc=1, nr=39, ip=_RESUME)
+    target.on_event(hot, 0.0)
+    due = target.deadline
+    while due is not None and due < 100.0:
+        now = due
+        target.tick(now, partial(float, now))
+        # The program takes every way out that code might be missing from, as often
+        # as the module reports it.
+        miss = Event(EventType.MISS, 1, region=target.region)
+        for leave in device.loads[-1].translation.exits:
+            if leave.reason is ExitReason.FRONTIER:
+                event = replace(miss, nr=int(leave.reason), ip=leave.user_ip)
+                for _ in range(16):
+                    target.on_event(event, now)
+        due = target.deadline
+    first, last = device.loads[0].translation, device.loads[-1].translation
+    assert (len(first.dispatches), len(last.dispatches)) == (1, 2)
+    assert [load.replace for load in device.loads] == list(range(len(device.loads)))
+    device.close()
