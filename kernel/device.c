@@ -84,7 +84,8 @@ static long ub_ioc_info(void __user *arg)
 	if (!info)
 		return -ENOMEM;
 	info->abi = UB_ABI_VERSION;
-	info->dispatch_size = ub_dispatch_size();
+	info->dispatch_size = ub_dispatch_size(false);
+	info->dispatch_vector_size = ub_dispatch_size(true);
 	info->max_code = UB_MAX_CODE;
 	info->max_regions = UB_MAX_REGIONS;
 	info->max_faults = UB_MAX_FAULTS;

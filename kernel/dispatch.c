@@ -8,10 +8,12 @@
  * docs/abi.md has what it may assume of the code around it.
  */
 #include <linux/entry-common.h>
+#include <linux/interrupt.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
 #include <linux/thread_info.h>
 #include <asm/cpufeature.h>
+#include <asm/fpu/api.h>
 #include <asm/nospec-branch.h>
 #include <asm/preempt.h>
 
@@ -77,6 +79,37 @@ static void emit_preempt(struct ub_emit *e, bool disable)
 	emit32(e, PERCPU_OFFSET(__preempt_count));
 }
 
+/*
+ * Softirqs may use the FPU registers, so vector segments keep them off as
+ * fpregs_lock() does; those that came up meanwhile run now.
+ */
+static void emit_softirq(struct ub_emit *e)
+{
+	EMIT(e, 0x65, 0x81, 0x2c, 0x25);	/* sub dword gs:[__preempt_count], BH */
+	emit32(e, PERCPU_OFFSET(__preempt_count));
+	emit32(e, SOFTIRQ_DISABLE_OFFSET);
+	EMIT(e, 0x65, 0x66, 0x83, 0x3c, 0x25);	/* cmp word gs:[pending], 0 */
+	emit32(e, PERCPU_OFFSET(local_softirq_pending_ref));
+	*e->at++ = 0;
+	EMIT(e, 0x74, 0x05);			/* je over the call */
+	EMIT(e, 0xe8);				/* call ub_softirq */
+	emit_rel(e, (unsigned long)ub_softirq, 0);
+}
+
+/* A handler may have used the registers: then the user's are in memory. */
+static void emit_load_fpu(struct ub_emit *e)
+{
+	emit_current(e);
+	EMIT(e, 0x41, 0xf7, 0x43);		/* test dword [r11 + flags], NEED_FPU_LOAD */
+	*e->at++ = offsetof(struct task_struct, thread_info.flags);
+	emit32(e, _TIF_NEED_FPU_LOAD);
+	EMIT(e, 0x74, 0x07);			/* je over the call */
+	EMIT(e, 0x50);				/* push rax */
+	EMIT(e, 0xe8);				/* call switch_fpu_return */
+	emit_rel(e, (unsigned long)switch_fpu_return, 0);
+	EMIT(e, 0x58);				/* pop rax */
+}
+
 static void emit_clear_history(struct ub_emit *e)
 {
 	/*
@@ -100,6 +133,7 @@ static void emit_all(struct ub_emit *e, const struct ub_dispatch_site *site)
 
 	BUILD_BUG_ON(offsetof(struct task_struct, thread_info.flags) > 127);
 	BUILD_BUG_ON(offsetof(struct task_struct, thread_info.syscall_work) > 127);
+	BUILD_BUG_ON(sizeof(local_softirq_pending_ref) != sizeof(u16));
 	BUILD_BUG_ON(ERESTARTSYS != 512 || ERESTART_RESTARTBLOCK != 516);
 
 	emit_current(e);
@@ -112,6 +146,8 @@ static void emit_all(struct ub_emit *e, const struct ub_dispatch_site *site)
 
 	if (smap)
 		EMIT(e, 0x0f, 0x01, 0xca);	/* clac */
+	if (site->vector)
+		emit_softirq(e);
 	emit_preempt(e, false);
 	EMIT(e, 0x4c, 0x8b, 0x5c, 0x24);	/* mov r11, [rsp + SYSFLAGS] */
 	*e->at++ = UB_FRAME_SYSFLAGS;
@@ -126,7 +162,13 @@ static void emit_all(struct ub_emit *e, const struct ub_dispatch_site *site)
 	EMIT(e, 0xe8);				/* call handler */
 	emit_rel(e, ub_hook_body(site->nr), 0);
 
-	emit_preempt(e, true);
+	if (site->vector) {
+		EMIT(e, 0x65, 0x81, 0x04, 0x25); /* add dword gs:[__preempt_count], BH + 1 */
+		emit32(e, PERCPU_OFFSET(__preempt_count));
+		emit32(e, SOFTIRQ_DISABLE_OFFSET + PREEMPT_DISABLE_OFFSET);
+	} else {
+		emit_preempt(e, true);
+	}
 	EMIT(e, 0x65, 0x48, 0xff, 0x04, 0x25);	/* inc qword gs:[dispatched] */
 	emit32(e, PERCPU_OFFSET(ub_dispatched) + site->slot * sizeof(u64));
 	emit_current(e);
@@ -145,15 +187,21 @@ static void emit_all(struct ub_emit *e, const struct ub_dispatch_site *site)
 	EMIT(e, 0xc7, 0x44, 0x24);		/* mov dword [rsp + BUDGET], budget */
 	*e->at++ = UB_FRAME_BUDGET;
 	emit32(e, ub_tune(UB_TUNE_BUDGET));
+	if (site->vector)
+		emit_load_fpu(e);
 	if (smap)
 		EMIT(e, 0x0f, 0x01, 0xcb);	/* stac */
 }
 
 /* Bytes at each dispatch; the same for all on one machine. */
-u32 ub_dispatch_size(void)
+u32 ub_dispatch_size(bool vector)
 {
 	u8 image[256];
-	struct ub_dispatch_site site = { .image = image, .code = ub_arena };
+	struct ub_dispatch_site site = {
+		.image = image,
+		.code = ub_arena,
+		.vector = vector,
+	};
 	struct ub_emit e = { .at = image };
 
 	emit_all(&e, &site);

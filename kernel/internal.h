@@ -72,9 +72,10 @@ struct ub_dispatch_site {
 	u32 slot;		/* of the region */
 	u8 *pre;		/* exit stubs, where they will run */
 	u8 *post;
+	bool vector;		/* segments hold the FPU registers */
 };
 
-u32 ub_dispatch_size(void);
+u32 ub_dispatch_size(bool vector);
 void ub_dispatch_emit(const struct ub_dispatch_site *site);
 
 /* region.c: translations */
@@ -94,6 +95,7 @@ struct ub_region {
 	struct ub_source *sources;
 	atomic64_t *counts;		/* by exit */
 	atomic64_t runs;
+	bool vector;			/* segments hold the FPU registers */
 	bool listed;			/* entries may be taken */
 	struct work_struct free_work;
 };
@@ -191,6 +193,7 @@ struct ub_launch {
 
 bool ub_run(struct ub_proc *proc, struct ub_region *region, u32 offset,
 	    struct pt_regs *regs);
+void ub_softirq(void);
 void ub_enter(struct pt_regs *regs, u8 *code, struct ub_launch *launch);
 void ub_leave(void);		/* jumped to, never called */
 

@@ -149,7 +149,7 @@ static int ub_draft_copy(struct ub_region *region, struct ub_draft *draft,
 {
 	int err;
 
-	if (load->flags || load->reserved || !load->code_length ||
+	if (load->flags & ~UB_LOADF_ALL || load->reserved || !load->code_length ||
 	    load->code_length > UB_MAX_CODE || !load->nr_entries ||
 	    load->nr_entries > UB_MAX_ENTRIES || !load->nr_exits ||
 	    load->nr_exits > UB_MAX_EXITS || load->nr_faults > UB_MAX_FAULTS ||
@@ -159,6 +159,7 @@ static int ub_draft_copy(struct ub_region *region, struct ub_draft *draft,
 	    load->bytes_length > UB_MAX_SOURCE_BYTES)
 		return -EINVAL;
 
+	region->vector = load->flags & UB_LOADF_VECTOR;
 	region->code_length = load->code_length;
 	region->nr_entries = load->nr_entries;
 	region->nr_exits = load->nr_exits;
@@ -189,7 +190,7 @@ static int ub_draft_copy(struct ub_region *region, struct ub_draft *draft,
 static int ub_draft_check(const struct ub_region *region,
 			  const struct ub_draft *draft, const struct ub_load *load)
 {
-	u32 length = region->code_length, size = ub_dispatch_size();
+	u32 length = region->code_length, size = ub_dispatch_size(region->vector);
 	u64 bytes = 0;
 	u32 i, j, end = 0;
 
@@ -257,6 +258,7 @@ static void ub_draft_link(const struct ub_region *region,
 			.code = region->code + d->code_offset,
 			.nr = d->nr,
 			.slot = region->slot,
+			.vector = region->vector,
 			.pre = region->code + d->pre_offset,
 			.post = region->code + d->post_offset,
 		};

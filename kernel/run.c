@@ -5,6 +5,7 @@
  * Whatever is unusual about a task or its registers is declined: the native
  * return to user mode that follows is always exact.
  */
+#include <linux/bottom_half.h>
 #include <linux/entry-common.h>
 #include <linux/nospec.h>
 #include <linux/ptrace.h>
@@ -12,6 +13,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
 #include <linux/timekeeping.h>
+#include <asm/fpu/api.h>
 #include <asm/fsgsbase.h>
 #include <asm/msr.h>
 #include <asm/processor.h>
@@ -137,6 +139,13 @@ ub_report_miss(struct ub_proc *proc, struct ub_region *region,
 	ub_event_with_stack(proc, &event);
 }
 
+/* Called from generated code with preemption off and softirqs just on again. */
+void ub_softirq(void)
+{
+	local_bh_disable();
+	local_bh_enable();
+}
+
 /* Returns false if the region was not entered: regs are as they were. */
 bool ub_run(struct ub_proc *proc, struct ub_region *region, u32 offset,
 	    struct pt_regs *regs)
@@ -148,6 +157,7 @@ bool ub_run(struct ub_proc *proc, struct ub_region *region, u32 offset,
 		.budget = ub_tune(UB_TUNE_BUDGET),
 	};
 	const struct ub_exit *exit;
+	bool dead;
 
 	if (ub_task_is_odd() || ub_regs_are_odd(regs) ||
 	    launch.fsbase >= TASK_SIZE_MAX)
@@ -157,15 +167,24 @@ bool ub_run(struct ub_proc *proc, struct ub_region *region, u32 offset,
 		return false;
 
 	preempt_disable();
-	/* Pairs with the grace period that follows setting it. */
-	if (READ_ONCE(ub_dead[region->slot])) {
-		preempt_enable();
-		return false;
+	if (region->vector) {
+		/* As fpregs_lock(), and then what the way to user mode would do. */
+		local_bh_disable();
+		if (test_thread_flag(TIF_NEED_FPU_LOAD))
+			switch_fpu_return();
 	}
-	/* The checks above must hold in speculation as well. */
-	barrier_nospec();
-	ub_enter(regs, region->code + offset, &launch);
+	/* Pairs with the grace period that follows setting it. */
+	dead = READ_ONCE(ub_dead[region->slot]);
+	if (!dead) {
+		/* The checks above must hold in speculation as well. */
+		barrier_nospec();
+		ub_enter(regs, region->code + offset, &launch);
+	}
+	if (region->vector)
+		local_bh_enable();
 	preempt_enable();
+	if (dead)
+		return false;
 
 	if (unlikely(launch.exit >= region->nr_exits)) {
 		pr_err_once("ub: region %u left by unknown exit %u\n",

@@ -65,6 +65,10 @@ TASK_SIZE_MIN = (1 << 47) - 4096
 SYSCALL_NONE = 0xFF
 
 
+#: ``ub_load.flags``
+LOADF_VECTOR = 1
+
+
 class ExitReason(enum.IntEnum):
     """Why generated code went back to user mode (``enum ub_exit_reason``)."""
 
@@ -143,10 +147,13 @@ class Abi:
     """What one loaded module offers (``UB_IOC_INFO``).
 
     ``args`` maps a call number to its number of argument registers; numbers
-    that are missing must not be dispatched. The defaults serve offline use.
+    that are missing must not be dispatched. ``dispatch_vector_size`` is the size of a
+    dispatch, in bytes, in code that uses vector registers. The defaults serve
+    offline use.
     """
 
-    dispatch_size: int = 128
+    dispatch_size: int = 160
+    dispatch_vector_size: int = 224
     max_code: int = 1 << 18
     task_size_max: int = TASK_SIZE_MIN
     args: Mapping[int, int] = field(default_factory=lambda: dict(SYSCALL_ARGS))
@@ -159,7 +166,8 @@ class Translation:
     ``code`` has int3 bytes where dispatches go and zero rel32 fields at the
     offsets in ``jumps``. Constants, if any, fill ``code`` from the offset
     ``constants`` to its end. ``user_ips`` maps code offsets to the user
-    instruction they come from, ascending, for people who read it.
+    instruction they come from, ascending, for people who read it. ``vector``:
+    the code uses x87, SSE or AVX registers.
     """
 
     code: bytes
@@ -171,6 +179,7 @@ class Translation:
     sources: tuple[Source, ...]
     constants: int
     user_ips: tuple[tuple[int, int], ...] = ()
+    vector: bool = False
 
 
 #: Call number → argument registers that its handler reads (``ub_syscalls.h``).

@@ -7,10 +7,12 @@ import ctypes
 import errno
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
 from ubypass.abi import (
+    LOAD_VECTOR,
     Dispatch,
     Entry,
     Exit,
@@ -60,6 +62,7 @@ class _Module:
         argument.abi = self.abi
         argument.dispatch_size = 96
         argument.max_code = 65536
+        argument.dispatch_vector_size = 200
         argument.task_size_max = (1 << 47) - 4096
         ctypes.memset(ctypes.addressof(argument) + uapi.UbInfo.args.offset, 0xFF, 512)
         argument.args[17] = 4
@@ -92,7 +95,7 @@ def device(module: _Module) -> Iterator[Device]:
 
 def test_info_becomes_an_abi(device: Device) -> None:
     abi = device.info()
-    assert abi.dispatch_size == 96
+    assert (abi.dispatch_size, abi.dispatch_vector_size) == (96, 200)
     assert abi.max_code == 65536
     assert abi.args == {17: 4, 39: 0}
 
@@ -119,6 +122,7 @@ def test_load_hands_over_every_table(module: _Module, device: Device) -> None:
             ]
         seen["jumps"] = list((ctypes.c_uint32 * a.nr_jumps).from_address(a.jumps))
         seen["proc"] = a.proc
+        seen["flags"] = a.flags
         seen["replace"] = a.replace
         a.region = 7
 
@@ -137,8 +141,20 @@ def test_load_hands_over_every_table(module: _Module, device: Device) -> None:
         "sources": [(0x401000, 2), (0x402000, 1)],
         "jumps": [3, 2],
         "proc": 5,
+        "flags": 0,
         "replace": 3,
     }
+
+
+def test_code_with_vector_registers_is_announced(
+    module: _Module, device: Device
+) -> None:
+    flags = []
+    module.answers[uapi.IOC_LOAD] = lambda argument: flags.append(
+        getattr(argument, "flags")  # noqa: B009
+    )
+    device.load(5, replace(_TRANSLATION, vector=True))
+    assert flags == [LOAD_VECTOR]
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,8 @@ struct ub_info {
 	__u32 max_faults;	/* out: in all regions together */
 	__u32 arena_size;	/* out: bytes for all regions together */
 	__u64 task_size_max;	/* out */
-	__u64 flags;		/* out: 0 */
+	__u32 dispatch_vector_size; /* out: same as dispatch_size, with UB_LOADF_VECTOR */
+	__u32 flags;		/* out: 0 */
 	__u8 args[512];		/* out: arguments of call nr, UB_SYSCALL_NONE: refused */
 };
 
@@ -119,9 +120,11 @@ struct ub_detach {
  * UB_IOC_LOAD: make a region live.  With .replace, the old region's entries
  * disappear in the same instant.  EAGAIN: the source bytes have changed.
  */
+#define UB_LOADF_VECTOR	(1U << 0)	/* code uses x87, SSE or AVX registers */
+#define UB_LOADF_ALL	0x1U
 struct ub_load {
 	__u64 proc;
-	__u32 flags;		/* 0 */
+	__u32 flags;		/* UB_LOADF_* */
 	__u32 replace;		/* region number, or 0 */
 	__u64 code;		/* user pointers from here on */
 	__u64 entries;		/* struct ub_entry[] */

@@ -15,7 +15,14 @@ from fcntl import ioctl
 from types import TracebackType
 from typing import TypeVar
 
-from ubypass.abi import ABI_VERSION, SYSCALL_NONE, Abi, ExitReason, Translation
+from ubypass.abi import (
+    ABI_VERSION,
+    LOADF_VECTOR,
+    SYSCALL_NONE,
+    Abi,
+    ExitReason,
+    Translation,
+)
 from ubypass.device import uapi
 from ubypass.device.types import Counts, Event, Stats
 from ubypass.errors import UbError
@@ -84,6 +91,7 @@ class Device:
         info = self._info
         return Abi(
             dispatch_size=info.dispatch_size,
+            dispatch_vector_size=info.dispatch_vector_size,
             max_code=info.max_code,
             task_size_max=info.task_size_max,
             args={n: a for n, a in enumerate(info.args) if a != SYSCALL_NONE},
@@ -273,6 +281,7 @@ def _load_request(
     jumps = (ctypes.c_uint32 * len(translation.jumps))(*translation.jumps)
     request = uapi.UbLoad(
         proc=proc,
+        flags=LOADF_VECTOR if translation.vector else 0,
         replace=replace,
         code=ctypes.addressof(code),
         entries=ctypes.addressof(entries),

@@ -120,7 +120,8 @@ class UbInfo(ctypes.Structure):
         ("max_faults", c_uint32),
         ("arena_size", c_uint32),
         ("task_size_max", c_uint64),
-        ("flags", c_uint64),
+        ("dispatch_vector_size", c_uint32),
+        ("flags", c_uint32),
         ("args", c_uint8 * 512),
     ]
 
