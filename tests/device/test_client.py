@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from ubypass.abi import (
-    LOAD_VECTOR,
+    LOADF_VECTOR,
     Dispatch,
     Entry,
     Exit,
@@ -154,7 +154,7 @@ def test_code_with_vector_registers_is_announced(
         getattr(argument, "flags")  # noqa: B009
     )
     device.load(5, replace(_TRANSLATION, vector=True))
-    assert flags == [LOAD_VECTOR]
+    assert flags == [LOADF_VECTOR]
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,6 @@ def _python_values() -> dict[str, int]:
         "UB_SYSCALL_NONE": abi.SYSCALL_NONE,
         "UB_EVENT_STACK": uapi.EVENT_STACK,
         "UB_TUNEF_SET": uapi.TUNEF_SET,
-        "UB_LOADF_VECTOR": abi.LOAD_VECTOR,
-        "UB_LOADF_ALL": abi.LOAD_VECTOR,
         "UB_EXIT_REASONS": len(abi.ExitReason),
         "UB_TUNABLES": len(uapi.Tunable),
         "UB_EXITF_ALL": sum(flag for flag in abi.ExitFlag),
