@@ -30,7 +30,6 @@ from ubypass.abi import (
     Abi,
     Exit,
     ExitFlag,
-    ExitReason,
     Translation,
 )
 
@@ -43,6 +42,8 @@ _ALL = [_REG[name] for name in NAMES]
 MASK = (1 << 64) - 1
 ARITHMETIC = 0x8D5
 _USER_FLAGS = 0x202
+# Set in kernel mode while user memory may be accessed.
+_AC = 0x40000
 
 #: Where the kernel's things are: not in the upper half, where the emulator
 #: cannot run code.
@@ -193,6 +194,8 @@ class Translated:
             if self._at in self._faults:
                 # The emulator forgets flags in flight when a fault comes.
                 self._flags = engine.reg_read(ux.UC_X86_REG_EFLAGS)
+                if not self._flags & _AC:
+                    self._problem = f"SMAP is shut at {self._where()}"
 
     def _interrupt(self, engine: Any, number: int, data: Any) -> None:
         if number not in (0, 13, 14):
@@ -235,7 +238,9 @@ class Translated:
         for register in _ALL:
             engine.reg_write(register, junk.getrandbits(64))
         engine.reg_write(ux.UC_X86_REG_RSP, RSP)
-        engine.reg_write(ux.UC_X86_REG_EFLAGS, 0x202)
+        engine.reg_write(ux.UC_X86_REG_EFLAGS, _AC | 0x202)
+        #: The module's copy of SYSFLAGS as of the last dispatch.
+        self._r11 = user.flags
         engine.reg_write(ux.UC_X86_REG_FS_BASE, user.fsbase)
         offsets = {e.user_ip: e.code_offset for e in self.translation.entries}
         at = offsets[resume]
@@ -251,6 +256,7 @@ class Translated:
                     at = dispatch.pre_offset
                     continue
                 done += 1
+                self._r11 = self._slot(FRAME_SYSFLAGS)
                 count = self.abi.args[dispatch.nr]
                 args = tuple(
                     self._slot(FRAME_REGS + REGS_OFFSET[name])
@@ -270,9 +276,8 @@ class Translated:
     def _spoil(self, junk: random.Random, names: tuple[str, ...]) -> None:
         for name in names:
             self.engine.reg_write(_REG[name], junk.getrandbits(64))
-        self.engine.reg_write(
-            ux.UC_X86_REG_EFLAGS, 0x202 | junk.getrandbits(12) & 0x8D5
-        )
+        flags = _AC | 0x202 | junk.getrandbits(12) & ARITHMETIC
+        self.engine.reg_write(ux.UC_X86_REG_EFLAGS, flags)
 
     def _go(self, at: int) -> int:
         """Run on from offset ``at`` until something happens; the new offset."""
@@ -315,7 +320,7 @@ class Translated:
         if leave.flags & ExitFlag.CX_SYS:
             regs["rcx"] = leave.cx
         if leave.flags & ExitFlag.R11_SYS:
-            regs["r11"] = self._slot(FRAME_SYSFLAGS) & ARITHMETIC | _USER_FLAGS
+            regs["r11"] = self._r11 & ARITHMETIC | _USER_FLAGS
         target = self._slot(FRAME_TARGET) if leave.flags & ExitFlag.TARGET else 0
         return Outcome(
             leave, regs, flags & ARITHMETIC, done, self.writes, target, self.executed
@@ -417,7 +422,6 @@ def differences(outcome: Outcome, native: Native, live: int | None) -> list[str]
 
     ``live`` are the flags (eflags bits) that must be right.
     """
-    at_syscall = outcome.exit.reason in (ExitReason.WORK, ExitReason.SYSCALL)
     moments = native.run(outcome.exit.user_ip, outcome.dispatched)
     if not moments:
         return [f"native code never gets to {outcome.exit.user_ip:#x}"]
@@ -425,9 +429,6 @@ def differences(outcome: Outcome, native: Native, live: int | None) -> list[str]
     for moment in moments:
         found = []
         for name in NAMES:
-            # The syscall that comes next overwrites these two.
-            if at_syscall and name in ("rcx", "r11"):
-                continue
             if outcome.regs[name] != moment.regs[name]:
                 found.append(
                     f"{name} is {outcome.regs[name]:#x}, not {moment.regs[name]:#x}"

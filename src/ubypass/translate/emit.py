@@ -245,6 +245,20 @@ class Buffer:
         self.code += bytes((0x40 | reg >> 3, 0x81, 0xC8 | reg & 7))
         self.code += value.to_bytes(4, "little")
 
+    def arithmetic_flags(self, image: int, scratch: int) -> None:
+        """Set the arithmetic flags as in the low bits of rax, which it changes.
+
+        ``image`` and ``scratch`` are host registers; ``image`` must be rax.
+        """
+        assert image == 0
+        self.move(scratch, image)
+        # OF is bit 11; adding up to 2**31 overflows if it is set.
+        self.and_imm32(scratch, 0x800)
+        self.code += bytes((0x40 | scratch >> 3, 0x81, 0xC0 | scratch & 7))
+        self.code += (0x7FFFF800).to_bytes(4, "little")  # add scratch, imm32
+        self.code += b"\x88\xc4"  # mov ah, al
+        self.code += b"\x9e"  # sahf
+
     def jmp(self, place: Place) -> None:
         """jmp place"""
         self.code.append(0xE9)

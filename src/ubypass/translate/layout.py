@@ -9,14 +9,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ubypass.abi import Abi, Dispatch, Entry, ExitReason, Fault, Translation
+from ubypass.abi import (
+    FRAME_SYSFLAGS,
+    Abi,
+    Dispatch,
+    Entry,
+    ExitReason,
+    Fault,
+    Translation,
+)
 from ubypass.errors import UbError
 from ubypass.translate.context import Context, exit_key
 from ubypass.translate.convert import convert
 from ubypass.translate.emit import Buffer, Constant, Edge, ExitKey, Label, Place
 from ubypass.translate.exits import Exits
 from ubypass.translate.flow import Flow, entry_state, live_at
-from ubypass.translate.registers import RSP, SLOT
+from ubypass.translate.registers import RAX, RSP, S0, SLOT
 from ubypass.translate.state import Loc, State
 
 
@@ -105,6 +113,12 @@ def _entry(layout: _Layout, start: int) -> Label:
     state = entry_state(start)
     assert state.loc[RSP] == Loc.B
     body.frame_load(layout.flow.homes.usp, SLOT[RSP])
+    if live_at(layout.flow, start):
+        # The image there is that of user mode, where AC is clear; popfq must not
+        # bring that here. One made here has it set.
+        body.frame_load(RAX, FRAME_SYSFLAGS)
+        body.arithmetic_flags(RAX, S0)
+        body.save_flags(FRAME_SYSFLAGS)
     body.append(_converted(layout, start, state))
     body.jmp(layout.blocks[start])
     label = Label()
