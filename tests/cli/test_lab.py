@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import argparse
 import io
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,15 @@ def _parsed(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     lab.configure(parser)
     return parser.parse_args(words)
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """Signal handlers are the process's own; leave the test runner's as they were."""
+    kept = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
 
 
 class _Guest:
@@ -129,3 +141,20 @@ def test_kernels_lists_the_cache(
         (tmp_path / "kernels" / release / "image").mkdir(parents=True)
     assert lab.run(_parsed("kernels")) == 0
     assert capsys.readouterr().out == "6.1.0-9-amd64\n6.1.0-10-amd64\n"
+
+
+def test_a_terminated_run_cleans_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    cleaned = []
+
+    def killed(*_: object, **__: object) -> LabResult:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise AssertionError("the signal was ignored")
+        finally:
+            cleaned.append(True)
+
+    monkeypatch.setattr(lab, "run_in_guest", killed)
+    with pytest.raises(SystemExit) as caught:
+        lab.run(_parsed("run", "--", "x"))
+    assert caught.value.code == 128 + signal.SIGTERM
+    assert cleaned

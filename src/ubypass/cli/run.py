@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -37,16 +38,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; its exit code, or 128 plus the signal that ended it."""
-    from ubypass.cli.session import Session
-
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
     if not command:
         raise UbError("no command given", "ub run -- COMMAND [ARGUMENT]...", 2)
+    from ubypass.cli.session import Session
+
     with Session(tunables(args.tune), quiet=args.quiet) as session:
         began = time.monotonic_ns()
         child = _start(command)
         with _signals_to(child):
-            _boost(session, child, began)
+            try:
+                _boost(session, child, began)
+            except Exception as error:
+                # Ours to fix, but the program must not suffer for it.
+                if os.environ.get("UBYPASS_DEBUG"):
+                    traceback.print_exc()
+                what = f"{type(error).__name__}: {error}"
+                session.log(f"internal error, the program runs on natively: {what}")
+                session.close()
             status = child.wait()
     code = status if status >= 0 else 128 - status
     session.report(

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``ub attach``: bad targets are refused clearly, and Ctrl-C lets go."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.cli.conftest import TunableDevice
+from tests.process.test_status import _kernel_thread
+
+Ub = Callable[..., int]
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("redis", "not a process id"),
+        ("1.5", "not a process id"),
+        ("", "not a process id"),
+        ("0", "positive"),
+        ("4194305", "no process"),
+        ("99999999999999999999", "no process"),
+        (str(os.getpid()), "itself"),
+    ],
+)
+def test_bad_targets(
+    ub: Ub, capsys: pytest.CaptureFixture[str], word: str, text: str
+) -> None:
+    assert ub("attach", word) == 1
+    err = capsys.readouterr().err
+    assert text in err
+    assert len(err.splitlines()) <= 2
+
+
+def test_a_kernel_thread(ub: Ub, capsys: pytest.CaptureFixture[str]) -> None:
+    pid = _kernel_thread()
+    if pid is None:
+        pytest.skip("no kernel thread can be seen from this container")
+    assert ub("attach", pid) == 1
+    assert "kernel thread" in capsys.readouterr().err
+
+
+def test_ctrl_c_detaches_and_the_program_goes_on(
+    ub: Ub, device: TunableDevice, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with subprocess.Popen(["sleep", "60"]) as child:
+
+        def interrupt() -> None:
+            while not device.attached:
+                time.sleep(0.01)
+            time.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        assert ub("attach", child.pid) == 0
+        thread.join()
+        assert child.poll() is None
+        child.kill()
+    assert device.detached == [1]
+    err = capfd.readouterr().err
+    assert "Ctrl-C" in err
+    assert "dispatched" in err
+
+
+def test_it_ends_with_the_program(ub: Ub, device: TunableDevice) -> None:
+    with subprocess.Popen(["sleep", "0.5"]) as child:
+        assert ub("attach", "-q", child.pid) == 0
+        child.wait(5)
+    assert device.detached == [1]
+
+
+def test_several_programs_at_once(ub: Ub, device: TunableDevice) -> None:
+    with (
+        subprocess.Popen(["sleep", "0.3"]) as first,
+        subprocess.Popen(["sleep", "0.5"]) as second,
+    ):
+        assert ub("attach", "-q", first.pid, second.pid, first.pid) == 0
+    assert sorted(device.attached.values()) == sorted([first.pid, second.pid])
+    assert sorted(device.detached) == [1, 2]

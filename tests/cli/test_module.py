@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``ub module`` where it can be tried without touching this machine's kernel."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ubypass.cli import module
+
+Ub = Callable[..., int]
+
+
+class _Kernel:
+    """Plays libc: records system calls and fails them with ``error``."""
+
+    def __init__(self, error: int = 0) -> None:
+        self.error = error
+        self.calls: list[tuple[object, ...]] = []
+
+    def syscall(self, *arguments: object) -> int:
+        self.calls.append(arguments)
+        ctypes.set_errno(self.error)
+        return -1 if self.error else 0
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> _Kernel:
+    kernel = _Kernel()
+    monkeypatch.setattr(module.ctypes, "CDLL", lambda *a, **k: kernel)
+    monkeypatch.setattr(module, "_LOADED", tmp_path / "sys" / "ub")
+    monkeypatch.setattr(module, "project", lambda: tmp_path)
+    monkeypatch.setattr(module.os, "geteuid", lambda: 0)
+    return kernel
+
+
+def _built(tmp_path: Path, release: str = platform.release()) -> Path:
+    file = tmp_path / "build" / "kernel" / release / "ub.ko"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"\x7fELF")
+    return file
+
+
+def test_loading_and_unloading(
+    ub: Ub, kernel: _Kernel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _built(tmp_path)
+    assert ub("module", "load") == 0
+    assert kernel.calls[0][0] == 313
+    assert ub("module", "unload") == 0
+    assert "not loaded" in capsys.readouterr().out
+    (tmp_path / "sys" / "ub").mkdir(parents=True)
+    assert ub("module", "load") == 0
+    assert "loaded already" in capsys.readouterr().out
+    assert ub("module", "unload") == 0
+    assert kernel.calls[1][:2] == (176, b"ub")
+    assert len(kernel.calls) == 2
+
+
+def test_a_module_that_is_not_built(
+    ub: Ub, kernel: _Kernel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ub("module", "load") == 1
+    err = capsys.readouterr().err
+    assert f"ub module build --kernel {platform.release()}" in err
+    assert not kernel.calls
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (errno.EPERM, "ub doctor"),
+        (errno.EKEYREJECTED, "signed"),
+        (errno.ENOEXEC, "another kernel"),
+        (errno.EOPNOTSUPP, "hook"),
+        (errno.EIO, "dmesg"),
+    ],
+)
+def test_refused_loads_say_why(
+    ub: Ub,
+    kernel: _Kernel,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    error: int,
+    text: str,
+) -> None:
+    _built(tmp_path)
+    kernel.error = error
+    assert ub("module", "load") == 1
+    assert text in capsys.readouterr().err
+
+
+def test_a_busy_module_is_not_unloaded(
+    ub: Ub, kernel: _Kernel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sys" / "ub").mkdir(parents=True)
+    kernel.error = errno.EWOULDBLOCK
+    assert ub("module", "unload") == 1
+    assert "in use" in capsys.readouterr().err
+
+
+def test_only_root_may(
+    ub: Ub,
+    kernel: _Kernel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _built(tmp_path)
+    monkeypatch.setattr(module.os, "geteuid", lambda: 1000)
+    assert ub("module", "load") == 1
+    assert "run as root" in capsys.readouterr().err
+    assert not kernel.calls
+
+
+def test_status(
+    ub: Ub, kernel: _Kernel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ub("module", "status") == 1
+    assert "nothing yet" in capsys.readouterr().out
+    _built(tmp_path, "6.1.0-1-amd64")
+    (tmp_path / "sys" / "ub").mkdir(parents=True)
+    assert ub("module", "status", "--json") == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["loaded"] is True
+    assert data["built"] is False
+    assert data["built_for"] == ["6.1.0-1-amd64"]

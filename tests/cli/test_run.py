@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``ub run``: the program must not notice, whatever happens to the engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import TunableDevice
+from ubypass.abi import ExitReason
+from ubypass.device.types import Event, Stats
+from ubypass.device.uapi import EventType, Tunable
+from ubypass.errors import UbError
+
+Ub = Callable[..., int]
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137), ("kill -TERM $$", 143)],
+)
+def test_the_exit_code_is_the_programs(
+    device: TunableDevice, ub: Ub, command: str, code: int
+) -> None:
+    assert ub("run", "--", "sh", "-c", command) == code
+    assert len(device.detached) == len(device.attached)
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [("/no/such/program", 127, "not found"), ("/etc/passwd", 126, "Permission denied")],
+)
+def test_a_program_that_cannot_start(
+    device: TunableDevice,
+    ub: Ub,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    code: int,
+    words: str,
+) -> None:
+    assert ub("run", "--", command) == code
+    assert words in capsys.readouterr().err
+    assert not device.attached
+
+
+def test_without_a_command_nothing_starts(ub: Ub, device: TunableDevice) -> None:
+    assert ub("run") == 2
+    assert ub("run", "--") == 2
+
+
+def test_a_missing_module_is_told_before_the_program_starts(
+    ub: Ub,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from ubypass.cli import session
+
+    def missing() -> None:
+        raise UbError("the kernel module ub is not loaded", "ub module load")
+
+    monkeypatch.setattr(session, "Device", missing)
+    assert ub("run", "--", "touch", tmp_path / "started") == 1
+    assert not (tmp_path / "started").exists()
+    assert "ub module load" in capsys.readouterr().err
+
+
+def test_output_is_the_programs_and_the_summary_goes_to_stderr(
+    device: TunableDevice, ub: Ub, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert ub("run", "--", "echo", "--json", "hello") == 0
+    captured = capfd.readouterr()
+    assert captured.out == "--json hello\n"
+    assert "system calls" in captured.err
+    assert "engine" in captured.err
+
+
+def test_quiet_is_quiet(
+    device: TunableDevice, ub: Ub, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert ub("run", "-q", "--", "true") == 0
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_summary_for_machines(
+    device: TunableDevice, ub: Ub, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    device.counters = Stats(
+        native=1, dispatched=99, runs=2, exits={ExitReason.FAULT: 2}, first_run_ns=1
+    )
+    file = tmp_path / "summary.json"
+    words = [
+        "run",
+        "--json",
+        "--summary-file",
+        file,
+        "--",
+        "sh",
+        "-c",
+        "sleep 0.2; exit 4",
+    ]
+    assert ub(*words) == 4
+    data = json.loads(file.read_text())
+    assert json.loads(capfd.readouterr().err) == data
+    assert data["command"] == ["sh", "-c", "sleep 0.2; exit 4"]
+    assert data["exit_code"] == 4
+    assert 0.2 <= data["seconds"] < 30
+    assert data["engine_peak_bytes"] > 1 << 20
+    (process,) = data["processes"]
+    assert process["bypass_rate"] == 0.99
+    assert process["exits"] == {"fault": 2}
+
+
+def test_a_summary_that_cannot_be_written_is_an_error(
+    device: TunableDevice, ub: Ub, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert ub("run", "--summary-file", "/no/such/folder/x", "--", "true") == 1
+    assert "cannot write the summary" in capfd.readouterr().err
+
+
+def test_tunables_are_set_and_nonsense_is_refused(
+    device: TunableDevice, ub: Ub, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        ub("run", "--tune", "hot_calls=7", "--tune", "gap_ns=0x10", "--", "true") == 0
+    )
+    assert device.tuned[Tunable.HOT_CALLS] == 7
+    assert device.tuned[Tunable.GAP_NS] == 16
+    for word in ("speed=1", "hot_calls=many", "hot_calls"):
+        assert ub("run", "--tune", word, "--", "true") == 1
+    assert "gap_ns" in capfd.readouterr().err
+
+
+def test_ctrl_c_is_for_the_program(device: TunableDevice, ub: Ub) -> None:
+    """The program gets it from the terminal; we wait for what it makes of it."""
+    script = "trap 'exit 5' INT; kill -INT $PPID; kill -INT $$; sleep 1"
+    assert ub("run", "-q", "--", "bash", "-c", script) == 5
+
+
+def test_a_request_to_end_is_passed_on(device: TunableDevice, ub: Ub) -> None:
+    script = "trap 'exit 6' TERM; while :; do sleep 0.05; done"
+
+    def ask() -> None:
+        while not device.attached:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert ub("run", "-q", "--", "bash", "-c", script) == 6
+    thread.join()
+
+
+def test_signals_are_handled_as_before_afterwards(
+    device: TunableDevice, ub: Ub
+) -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+    before = [signal.getsignal(number) for number in numbers]
+    assert ub("run", "-q", "--", "true") == 0
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_the_program_does_not_inherit_our_signal_handling(
+    device: TunableDevice, ub: Ub, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert ub("run", "-q", "--", "grep", "^SigIgn", "/proc/self/status") == 0
+    ignored = int(capfd.readouterr().out.split()[1], 16)
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE):
+        assert not ignored >> (number - 1) & 1
+
+
+def test_the_program_has_no_descriptors_of_ours(
+    device: TunableDevice, ub: Ub, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert ub("run", "-q", "--", "ls", "/proc/self/fd") == 0
+    assert capfd.readouterr().out.split() == ["0", "1", "2", "3"]  # 3: ls's own
+
+
+def test_an_attachment_that_is_refused_leaves_the_program_native(
+    device: TunableDevice,
+    ub: Ub,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(pid: int) -> int:
+        raise UbError("process is attached already")
+
+    monkeypatch.setattr(device, "attach", refuse)
+    assert ub("run", "--", "sh", "-c", "sleep 0.3; exit 9") == 9
+    assert "it runs natively" in capfd.readouterr().err
+
+
+def test_an_engine_that_breaks_leaves_the_program_native(
+    device: TunableDevice,
+    ub: Ub,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def broken() -> list[Event]:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(device, "events", broken)
+    device.send(Event(EventType.HOT, proc=1, ip=0x1000))
+    monkeypatch.delenv("UBYPASS_DEBUG", raising=False)
+    assert ub("run", "--", "sh", "-c", "sleep 0.3; exit 8") == 8
+    err = capfd.readouterr().err
+    assert "ZeroDivisionError" in err
+    assert "natively" in err
+
+
+def test_a_program_that_execs_another_is_attached_again(
+    device: TunableDevice, ub: Ub
+) -> None:
+    def gone() -> None:
+        while not device.attached:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        device.send(Event(EventType.GONE, proc=1))
+
+    thread = threading.Thread(target=gone)
+    thread.start()
+    assert ub("run", "-q", "--", "sh", "-c", "exec sleep 0.8") == 0
+    thread.join()
+    pids = list(device.attached.values())
+    assert len(pids) == 2
+    assert pids[0] == pids[1]

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``ub stats`` and ``ub explain`` against a running engine."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engine.fakes import FakeDevice, FakeMemory
+from ubypass.abi import ExitReason
+from ubypass.device.types import Event, Stats
+from ubypass.device.uapi import EventType
+from ubypass.engine.answers import answer_explain, answer_stats
+from ubypass.engine.build import Builder
+from ubypass.engine.control import Control
+from ubypass.engine.engine import Engine
+from ubypass.process.status import ProcessId
+
+Ub = Callable[..., int]
+
+# syscall; dec rbx; je out; mov eax, 39; jmp to the syscall
+_CODE = bytes.fromhex("0f05 48ffcb 7407 b827000000 ebf2")
+
+
+@pytest.fixture
+def running(control_directory: Path) -> Iterator[FakeDevice]:
+    """An engine in a thread, with one boosted process of number 4242."""
+    device = FakeDevice()
+    device.counters = Stats(
+        native=10, dispatched=990, runs=3, exits={ExitReason.RET_MISS: 2}
+    )
+    engine = Engine(
+        device,
+        build=Builder(device.info()),
+        open_memory=lambda pid: FakeMemory({0x401000: _CODE}),
+    )
+    control = Control(
+        engine,
+        {
+            "stats": lambda question: answer_stats(engine, question),
+            "explain": lambda question: answer_explain(engine, question),
+        },
+        control_directory,
+    )
+    engine.attach(ProcessId(4242, 1, "looper [x]"))
+    device.send(Event(EventType.HOT, proc=1, nr=39, ip=0x401002))
+    stop = False
+
+    def loop() -> None:
+        while not stop:
+            engine.step(0.02)
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    end = time.monotonic() + 10
+    while not device.loads and time.monotonic() < end:
+        time.sleep(0.01)
+    yield device
+    stop = True
+    thread.join()
+    control.close()
+    engine.close()
+    device.close()
+
+
+def test_nothing_is_boosted(
+    ub: Ub, control_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ub("stats") == 0
+    assert "nothing is being boosted" in capsys.readouterr().out
+    assert ub("stats", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"processes": []}
+    assert ub("stats", "77") == 1
+    assert ub("explain", "77") == 1
+
+
+def test_the_table_names_processes(
+    ub: Ub, running: FakeDevice, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ub("stats") == 0
+    out = capsys.readouterr().out
+    assert "4242" in out
+    assert "looper [x]" in out
+    assert "99.0%" in out
+    assert max(len(line) for line in out.splitlines()) <= 80
+
+
+def test_one_process_in_detail(
+    ub: Ub, running: FakeDevice, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ub("stats", "4242") == 0
+    out = capsys.readouterr().out
+    assert "ret_miss" in out
+    assert "99.00%" in out
+    assert ub("stats", "4243") == 1
+    assert "not being boosted" in capsys.readouterr().err
+    assert ub("stats", "redis") == 1
+
+
+def test_stats_for_machines(
+    ub: Ub, running: FakeDevice, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ub("stats", "--json", "4242") == 0
+    (process,) = json.loads(capsys.readouterr().out)["processes"]
+    assert process["dispatched"] == 990
+    assert process["region"] == 1
+
+
+def test_a_region_is_explained(
+    ub: Ub, running: FakeDevice, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ub("explain", "4242") == 0
+    out = capsys.readouterr().out
+    assert "dec rbx" in out
+    assert "dispatch of call 39" in out
+    assert "1,000 calls dispatched" in out
+    assert "EXITS" in out
+
+
+def test_an_explanation_for_machines_has_counts_by_exit(
+    ub: Ub, running: FakeDevice, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ub("explain", "--json", "1") == 0  # by the region's number
+    data = json.loads(capsys.readouterr().out)
+    translation = running.loads[0].translation
+    assert data["pid"] == 4242
+    assert {row["number"]: row["count"] for row in data["exits"]} == {
+        number: number for number in range(1, len(translation.exits))
+    }
+    counts = [row["count"] for row in data["exits"]]
+    assert counts == sorted(counts, reverse=True)
+    users = {row["user"] for row in data["lines"]}
+    assert "syscall" in users
+
+
+def test_only_the_exits(
+    ub: Ub, running: FakeDevice, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ub("explain", "--exits", "4242") == 0
+    out = capsys.readouterr().out
+    assert "EXITS" in out
+    assert "dec rbx" not in out
+
+
+def test_what_is_not_boosted_cannot_be_explained(
+    ub: Ub, running: FakeDevice, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ub("explain", "4243") == 1
+    assert "4243" in capsys.readouterr().err
+    assert ub("explain", "it") == 1

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Checks of a kernel, on machines made of a few files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ubypass.doctor.check import Check, State
+from ubypass.doctor.kernel import KernelFacts, check_kernel
+
+_FACTS = KernelFacts("6.1.0-56-amd64", "x86_64", Path("/nowhere/ub.ko"), False, 0)
+
+_MACHINE = {
+    "sys/module/ub/x": "",
+    "lib/modules/6.1.0-56-amd64/build/Makefile": "",
+    "proc/kallsyms": "0 T __x64_sys_read\n0 T __x64_sys_pread64\n"
+    "0 T __x64_sys_epoll_wait\n",
+    "boot/config-6.1.0-56-amd64": "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=y\n",
+    "proc/self/status": "CapBnd:\t000001ffffffffff\n",
+    "proc/cpuinfo": "flags\t\t: fpu smap fsgsbase bmi2\n",
+    "sys/kernel/security/lockdown": "[none] integrity confidentiality\n",
+    "sys/devices/system/cpu/vulnerabilities/meltdown": "Mitigation: PTI\n",
+}
+
+
+def _look(
+    root: Path, changes: dict[str, str | None] | None = None, **facts: object
+) -> dict[str, Check]:
+    for path, text in {**_MACHINE, **(changes or {})}.items():
+        if text is not None:
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(text)
+    checks = check_kernel(replace(_FACTS, **facts), root)  # type: ignore[arg-type]
+    return {check.name: check for check in checks}
+
+
+def test_a_good_machine_is_all_ok(tmp_path: Path) -> None:
+    checks = _look(tmp_path)
+    assert {check.state for check in checks.values()} == {State.OK}
+
+
+@pytest.mark.parametrize(
+    ("release", "state"),
+    [
+        ("5.10.0-32-amd64", State.OK),
+        ("6.12.107+deb13-amd64", State.OK),
+        ("6.5.0-1-amd64", State.NOTE),
+        ("4.19.0-1-amd64", State.FAIL),
+        ("strange", State.FAIL),
+    ],
+)
+def test_kernels(tmp_path: Path, release: str, state: State) -> None:
+    assert _look(tmp_path, release=release)["kernel"].state is state
+
+
+def test_other_processors(tmp_path: Path) -> None:
+    assert _look(tmp_path, machine="aarch64")["kernel"].state is State.FAIL
+
+
+def test_a_module_that_is_not_loaded_says_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "ub.ko"
+    checks = _look(tmp_path, {"sys/module/ub/x": None}, module_file=file)
+    assert checks["module"].state is State.FAIL
+    assert "ub module build" in checks["module"].advice
+    file.write_bytes(b"")
+    checks = _look(tmp_path, {"sys/module/ub/x": None}, module_file=file)
+    assert "ub module load" in checks["module"].advice
+
+
+def test_headers(tmp_path: Path) -> None:
+    path = "lib/modules/6.1.0-56-amd64/build/Makefile"
+    assert _look(tmp_path, {path: None})["headers"].state is State.NOTE
+    cached = _look(tmp_path, {path: None}, headers_cached=True)["headers"]
+    assert cached.state is State.OK
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "name", "state"),
+    [
+        ("proc/kallsyms", "0 T __x64_sys_read\n", "hooks", State.FAIL),
+        ("proc/kallsyms", "0 T __x64_sys_readx\n", "hooks", State.FAIL),
+        ("proc/kallsyms", None, "hooks", State.NOTE),
+        (
+            "boot/config-6.1.0-56-amd64",
+            "# CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS is not set\n",
+            "ftrace",
+            State.FAIL,
+        ),
+        ("boot/config-6.1.0-56-amd64", None, "ftrace", State.NOTE),
+        ("proc/self/status", "CapBnd:\t00000000a80425fb\n", "privilege", State.FAIL),
+        (
+            "sys/kernel/security/lockdown",
+            "none [integrity] confidentiality\n",
+            "signatures",
+            State.FAIL,
+        ),
+        ("sys/module/module/parameters/sig_enforce", "Y\n", "signatures", State.FAIL),
+        ("sys/module/module/parameters/sig_enforce", "N\n", "signatures", State.OK),
+        ("proc/cpuinfo", None, "processor", State.NOTE),
+        (
+            "sys/devices/system/cpu/vulnerabilities/meltdown",
+            None,
+            "isolation",
+            State.NOTE,
+        ),
+    ],
+)
+def test_what_may_be_wrong(
+    tmp_path: Path, path: str, text: str | None, name: str, state: State
+) -> None:
+    assert _look(tmp_path, {path: text})[name].state is state
+
+
+def test_secure_boot_alone_is_only_a_note(tmp_path: Path) -> None:
+    folder = tmp_path / "sys/firmware/efi/efivars"
+    folder.mkdir(parents=True)
+    (folder / "SecureBoot-8be4df61").write_bytes(b"\x06\0\0\0\x01")
+    assert _look(tmp_path)["signatures"].state is State.NOTE
+    (folder / "SecureBoot-8be4df61").write_bytes(b"\x06\0\0\0\x00")
+    assert _look(tmp_path)["signatures"].state is State.OK
+
+
+def test_without_root_it_is_said(tmp_path: Path) -> None:
+    assert _look(tmp_path, euid=1000)["privilege"].state is State.NOTE
+
+
+def test_what_a_processor_lacks_is_named(tmp_path: Path) -> None:
+    checks = _look(tmp_path, {"proc/cpuinfo": "flags : fpu smap user_shstk\n"})
+    assert "lacks fsgsbase, bmi2" in checks["processor"].found
+    assert "shadow stacks" in checks["processor"].found
