@@ -15,7 +15,7 @@ from ubypass.translate.flags import clobber
 from ubypass.translate.lower import lower
 from ubypass.translate.registers import Homes
 from ubypass.translate.stack import STACK, lower_stack
-from ubypass.translate.state import State
+from ubypass.translate.state import Node, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,12 @@ class Prepared:
     bases: frozenset[int]
 
 
-def lower_block(prepared: Prepared, entry: State, homes: Homes, abi: Abi) -> Fragment:
+def lower_block(
+    prepared: Prepared, node: Node, entry: State, homes: Homes, abi: Abi
+) -> Fragment:
     """Code for the block when control comes in with ``entry``."""
     block = prepared.block
-    fragment = Fragment()
+    fragment = Fragment(node)
     code = fragment.hot
     context = Context(homes, abi, entry.copy(), code, block.start, prepared.live[0])
     code.mark(block.start)

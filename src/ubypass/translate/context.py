@@ -9,7 +9,7 @@ from ubypass.abi import Abi, ExitFlag, ExitReason
 from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.emit import Buffer, ExitKey
 from ubypass.translate.registers import R11, RCX, RSP, S0, SLOT, Homes
-from ubypass.translate.state import Flags, Loc, State
+from ubypass.translate.state import Flags, Loc, Node, State
 
 
 @dataclass
@@ -21,6 +21,7 @@ class Fragment:
     (user address, state) pairs. ``cold`` belongs elsewhere.
     """
 
+    node: Node
     hot: Buffer = field(default_factory=Buffer)
     cold: Buffer = field(default_factory=Buffer)
     edges: list[tuple[int, State]] = field(default_factory=list)

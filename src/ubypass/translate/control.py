@@ -155,7 +155,7 @@ def _match(context: Context, fragment: Fragment, block: Block, match: _Match) ->
         if position == 0:
             fragment.fall = edge
         else:
-            code.jmp(Edge(block.start, edge))
+            code.jmp(Edge(fragment.node, edge))
         code = fragment.cold
         if not last:
             code.bind(following)

@@ -56,9 +56,9 @@ class ExitKey:
 @dataclass(frozen=True, slots=True)
 class Edge:
     """Control going from one block to another (or out): number ``index`` of
-    the fragment of ``source``."""
+    the fragment of the node ``source``."""
 
-    source: int
+    source: tuple[int, int, bool]
     index: int
 
 

@@ -22,7 +22,7 @@ from ubypass.translate.dispatch import dispatches
 from ubypass.translate.facts import Facts, Unsupported, facts
 from ubypass.translate.join import Incoming, join
 from ubypass.translate.registers import R11, RCX, RSP, Homes, choose_homes
-from ubypass.translate.state import Flags, Loc, State
+from ubypass.translate.state import Flags, Loc, Node, State
 from ubypass.translate.trace import (
     COLD,
     HOT,
@@ -40,98 +40,185 @@ from ubypass.translate.trace import (
 class Flow:
     """A region with the code of its blocks.
 
-    ``starts`` holds the state each block begins with, ``live`` the flags live
-    there, ``order`` the blocks in the order of the layout.
+    ``starts`` holds the state each node begins with, ``live`` the flags live at
+    each block's start, ``order`` the nodes in the order of the layout. ``edges``
+    says where each edge (a node and a number) goes, if not out of the region.
     """
 
     region: Region
     homes: Homes
-    order: tuple[int, ...]
-    fragments: dict[int, Fragment]
-    starts: dict[int, State]
+    order: tuple[Node, ...]
+    fragments: dict[Node, Fragment]
+    starts: dict[Node, State]
+    edges: dict[tuple[Node, int], Node]
     live: dict[int, int]
-    entries: tuple[int, ...]
+    entries: dict[int, Node]
     guess: dict[int, int | None]
+
+
+class _Solver:
+    """The fixpoint under way."""
+
+    def __init__(self, region: Region, abi: Abi) -> None:
+        self.region, self.abi = region, abi
+        self.prepared, self.homes = _prepare(region)
+        self.dispatching = {
+            start
+            for start, block in region.blocks.items()
+            if block.end == End.SYSCALL
+            and not self.prepared[start].refused
+            and dispatches(block, abi.args)
+        }
+        distance = distances(region, self.dispatching)
+        self.guess = {
+            start: likely(block, distance) for start, block in region.blocks.items()
+        }
+        self.path = hot_path(region, self.guess)
+        layout = order(
+            [*region.entries, *sorted(region.blocks)],
+            lambda start: _inside(region, self.guess[start]),
+            lambda start: region.blocks[start].end == End.BRANCH,
+        )
+        self.position = {start: number for number, start in enumerate(layout)}
+        self.prepared = _charged(region, self.prepared, self.dispatching, layout)
+        self.entries = _entries(region, self.dispatching)
+        self.starts: dict[Node, State] = {}
+        self.fragments: dict[Node, Fragment] = {}
+        self.edges: dict[tuple[Node, int], Node] = {}
+        self.incoming: dict[Node, dict[tuple[Node, int], State]] = {}
+        self.first: dict[int, Node] = {}
+        self.rounds: Counter[Node] = Counter()
+
+    def node(self, start: int, state: State) -> Node:
+        """Which version of the block at ``start`` takes ``state``."""
+        derived = state.loc[R11] == Loc.S
+        kept = state.loc[RCX] == Loc.S and start in self.path
+        wanted = Node(start, state.cx if kept else 0, derived)
+        # The hot path comes first; what differs from it shares one version.
+        if self.first.setdefault(start, wanted) == wanted or not kept:
+            return wanted
+        return Node(start, 0, derived)
+
+    def run(self) -> dict[int, Node]:
+        """Solve; returns the nodes of the entries."""
+        entries = {e: self.node(e, entry_state(e)) for e in self.entries}
+        todo: dict[Node, None] = dict.fromkeys(entries.values())
+        for node in todo:
+            self.incoming.setdefault(node, {})
+        roots = set(entries.values())
+        while todo:
+            node = min(todo, key=self._turn)
+            del todo[node]
+            edges = [
+                Incoming(self._weight(source, node.start), state)
+                for (source, _), state in sorted(
+                    self.incoming[node].items(), key=lambda item: item[0]
+                )
+            ]
+            if node in roots:
+                edges.append(Incoming(COLD, entry_state(node.start)))
+            if edges:
+                todo |= dict.fromkeys(self._visit(node, edges))
+        return entries
+
+    def _turn(self, node: Node) -> tuple[bool, int, Node]:
+        # The hot path first: it settles before the rest gets a say.
+        return node.start not in self.path, self.position[node.start], node
+
+    def _weight(self, source: Node, target: int) -> int:
+        if self.guess[source.start] != target:
+            return SOME
+        hot = source.start in self.path and self.first[source.start] == source
+        return HOT if hot else LIKELY
+
+    def _visit(self, node: Node, edges: list[Incoming]) -> list[Node]:
+        """Lower ``node`` again if its state changed; nodes to look at then."""
+        prepared = self.prepared[node.start]
+        state = join(
+            edges,
+            self.homes,
+            prepared.live[0],
+            self.starts.get(node),
+            self.rounds[node],
+            prepared.bases,
+        )
+        if node in self.starts and state.key() == self.starts[node].key():
+            return []
+        self.rounds[node] += 1
+        self.starts[node] = state
+        fragment = lower_block(prepared, node, state, self.homes, self.abi)
+        changed: list[Node] = []
+        if node in self.fragments:
+            for index in range(len(self.fragments[node].edges)):
+                target = self.edges.pop((node, index), None)
+                if target is not None:
+                    del self.incoming[target][node, index]
+                    changed.append(target)
+        self.fragments[node] = fragment
+        for index, (start, after) in enumerate(fragment.edges):
+            if start in self.region.blocks:
+                target = self.node(start, after)
+                self.edges[node, index] = target
+                self.incoming.setdefault(target, {})[node, index] = after
+                changed.append(target)
+        return changed
+
+    def next_of(self, node: Node) -> Node | None:
+        """Where control probably goes after ``node``."""
+        fragment = self.fragments[node]
+        if fragment.fall is None:
+            return None
+        found = self.edges.get((node, fragment.fall))
+        if fragment.branch is not None:
+            taken = self.edges.get((node, fragment.branch[1]))
+            if taken is not None and taken.start == self.guess[node.start]:
+                return taken
+            if found is None:
+                return taken
+        return found
 
 
 def solve(region: Region, abi: Abi) -> Flow:
     """Lower all blocks of ``region`` that control can reach."""
-    prepared, homes = _prepare(region)
-    dispatching = {
-        start
-        for start, block in region.blocks.items()
-        if block.end == End.SYSCALL
-        and not prepared[start].refused
-        and dispatches(block, abi.args)
-    }
-    distance = distances(region, dispatching)
-    guess = {start: likely(block, distance) for start, block in region.blocks.items()}
-    layout = order(region, lambda block: guess[block.start])
-    position = {start: number for number, start in enumerate(layout)}
-    entries = _entries(region, dispatching)
-    prepared = _charged(region, prepared, dispatching, layout)
-
-    path = hot_path(region, guess)
-
-    def weight(source: int, target: int) -> int:
-        if guess[source] != target:
-            return SOME
-        return HOT if source in path else LIKELY
-
-    starts: dict[int, State] = {}
-    fragments: dict[int, Fragment] = {}
-    rounds: Counter[int] = Counter()
-    incoming: dict[int, dict[tuple[int, int], State]] = {s: {} for s in region.blocks}
-    todo = dict.fromkeys(sorted(entries, key=position.__getitem__))
-    while todo:
-        start = min(todo, key=position.__getitem__)
-        del todo[start]
-        edges = [
-            Incoming(weight(source, start), state)
-            for (source, _), state in sorted(
-                incoming[start].items(), key=lambda item: item[0]
-            )
-        ]
-        if start in entries:
-            edges.append(Incoming(COLD, entry_state(start)))
-        state = join(
-            edges,
-            homes,
-            prepared[start].live[0],
-            starts.get(start),
-            rounds[start],
-            prepared[start].bases,
-        )
-        if start in starts and state.key() == starts[start].key():
-            continue
-        rounds[start] += 1
-        starts[start] = state
-        fragment = lower_block(prepared[start], state, homes, abi)
-        old = fragments.get(start)
-        fragments[start] = fragment
-        if old is not None:
-            for index, (target, _) in enumerate(old.edges):
-                if target in incoming:
-                    incoming[target].pop((start, index), None)
-                    if target in starts:
-                        todo[target] = None
-        for index, (target, after) in enumerate(fragment.edges):
-            if target in incoming:
-                incoming[target][(start, index)] = after
-                todo[target] = None
-        for target in list(todo):
-            if not incoming[target] and target not in entries:
-                del todo[target]
+    solver = _Solver(region, abi)
+    entries = solver.run()
+    used = _reached(solver, list(entries.values()))
+    rest = sorted(used, key=lambda n: (solver.position[n.start], n.cx == 0, n))
+    layout = order(
+        [*entries.values(), *rest],
+        solver.next_of,
+        lambda node: solver.fragments[node].branch is not None,
+    )
     return Flow(
         region=region,
-        homes=homes,
-        order=tuple(start for start in layout if start in fragments),
-        fragments=fragments,
-        starts=starts,
-        live={start: prepared[start].live[0] for start in fragments},
-        entries=tuple(entries),
-        guess=guess,
+        homes=solver.homes,
+        order=tuple(layout),
+        fragments=solver.fragments,
+        starts=solver.starts,
+        edges=solver.edges,
+        live={start: solver.prepared[start].live[0] for start in region.blocks},
+        entries=entries,
+        guess=solver.guess,
     )
+
+
+def _inside(region: Region, start: int | None) -> int | None:
+    return start if start in region.blocks else None
+
+
+def _reached(solver: _Solver, roots: list[Node]) -> set[Node]:
+    seen: set[Node] = set()
+    todo = list(roots)
+    while todo:
+        node = todo.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        for index in range(len(solver.fragments[node].edges)):
+            target = solver.edges.get((node, index))
+            if target is not None:
+                todo.append(target)
+    return seen
 
 
 def entry_state(resume: int) -> State:

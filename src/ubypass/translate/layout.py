@@ -25,7 +25,7 @@ from ubypass.translate.emit import Buffer, Constant, Edge, ExitKey, Label, Place
 from ubypass.translate.exits import Exits
 from ubypass.translate.flow import Flow, entry_state, live_at
 from ubypass.translate.registers import RAX, RSP, S0, SLOT
-from ubypass.translate.state import Loc, State
+from ubypass.translate.state import Loc, Node, State
 
 
 @dataclass
@@ -33,7 +33,7 @@ class _Layout:
     flow: Flow
     abi: Abi
     out: Buffer = field(default_factory=Buffer)
-    blocks: dict[int, Label] = field(default_factory=dict)
+    blocks: dict[Node, Label] = field(default_factory=dict)
     #: Edges that need code of their own, and where that is.
     edges: dict[Edge, Label] = field(default_factory=dict)
     bodies: list[tuple[Label, Buffer]] = field(default_factory=list)
@@ -44,46 +44,52 @@ def assemble(flow: Flow, abi: Abi) -> Translation:
     larger than a region may be.
     """
     layout = _Layout(flow, abi)
-    layout.blocks = {start: Label() for start in flow.order}
-    for number, start in enumerate(flow.order):
+    layout.blocks = {node: Label() for node in flow.order}
+    for number, node in enumerate(flow.order):
         following = flow.order[number + 1] if number + 1 < len(flow.order) else None
-        _block(layout, start, following)
-    for start in flow.order:
-        layout.out.append(flow.fragments[start].cold)
-    entries = [(start, _entry(layout, start)) for start in flow.entries]
+        _block(layout, node, following)
+    for node in flow.order:
+        layout.out.append(flow.fragments[node].cold)
+    entries = [(start, _entry(layout, node)) for start, node in flow.entries.items()]
     _edges(layout)
     return _finish(layout, entries)
 
 
-def _block(layout: _Layout, start: int, following: int | None) -> None:
-    out, fragment = layout.out, layout.flow.fragments[start]
-    out.bind(layout.blocks[start])
+def _block(layout: _Layout, node: Node, following: Node | None) -> None:
+    flow, out = layout.flow, layout.out
+    fragment = flow.fragments[node]
+    out.bind(layout.blocks[node])
     out.append(fragment.hot)
     if fragment.fall is None:
         return
     fall = fragment.fall
     if fragment.branch is not None:
         condition, taken = fragment.branch
-        next_is_fall = fragment.edges[fall][0] == following
-        if fragment.edges[taken][0] == following or (
-            not next_is_fall and fragment.edges[fall][0] == layout.flow.guess[start]
-        ):
+        to_taken, to_fall = flow.edges.get((node, taken)), flow.edges.get((node, fall))
+        wanted = fragment.edges[fall][0] == flow.guess[node.start]
+        if following is not None and following == to_taken:
+            swap = True
+        else:
+            swap = wanted and (to_fall is None or to_fall != following)
+        if swap:
             condition, taken, fall = condition ^ 1, fall, taken
-        out.jcc(condition, _place(layout, Edge(start, taken)))
-    target, state = fragment.edges[fall]
-    if target not in layout.blocks:
-        out.jmp(_place(layout, Edge(start, fall)))
+        out.jcc(condition, _place(layout, Edge(node, taken)))
+    target = flow.edges.get((node, fall))
+    if target is None:
+        out.jmp(_place(layout, Edge(node, fall)))
         return
-    out.append(_converted(layout, target, state))
+    out.append(_converted(layout, target, fragment.edges[fall][1]))
     if target != following:
         out.jmp(layout.blocks[target])
 
 
 def _place(layout: _Layout, edge: Edge) -> Place:
     """Where a jump along ``edge`` has to go."""
-    target, state = layout.flow.fragments[edge.source].edges[edge.index]
-    if target not in layout.blocks:
-        return exit_key(layout.flow.homes, state, target, ExitReason.FRONTIER)
+    node = Node(*edge.source)
+    start, state = layout.flow.fragments[node].edges[edge.index]
+    target = layout.flow.edges.get((node, edge.index))
+    if target is None:
+        return exit_key(layout.flow.homes, state, start, ExitReason.FRONTIER)
     if edge in layout.edges:
         return layout.edges[edge]
     body = _converted(layout, target, state)
@@ -96,19 +102,17 @@ def _place(layout: _Layout, edge: Edge) -> Place:
     return label
 
 
-def _converted(layout: _Layout, target: int, state: State) -> Buffer:
-    flow = layout.flow
-    body = Buffer()
-    context = Context(
-        flow.homes, layout.abi, state.copy(), body, target, live_at(flow, target)
-    )
+def _converted(layout: _Layout, target: Node, state: State) -> Buffer:
+    flow, body = layout.flow, Buffer()
+    live = live_at(flow, target.start)
+    context = Context(flow.homes, layout.abi, state.copy(), body, target.start, live)
     convert(context, flow.starts[target])
     return body
 
 
-def _entry(layout: _Layout, start: int) -> Label:
+def _entry(layout: _Layout, node: Node) -> Label:
     """An entry's own code: load the user's rsp, then as on an edge."""
-    body = Buffer()
+    start, body = node.start, Buffer()
     body.mark(start)
     state = entry_state(start)
     assert state.loc[RSP] == Loc.B
@@ -119,8 +123,8 @@ def _entry(layout: _Layout, start: int) -> Label:
         body.frame_load(RAX, FRAME_SYSFLAGS)
         body.arithmetic_flags(RAX, S0)
         body.save_flags(FRAME_SYSFLAGS)
-    body.append(_converted(layout, start, state))
-    body.jmp(layout.blocks[start])
+    body.append(_converted(layout, node, state))
+    body.jmp(layout.blocks[node])
     label = Label()
     layout.bodies.append((label, body))
     return label

@@ -9,6 +9,7 @@ be used as addresses. Pure bookkeeping: emits nothing.
 from __future__ import annotations
 
 import enum
+from typing import NamedTuple
 
 from ubypass.abi import GUARD_HIGH, GUARD_LOW
 from ubypass.translate.repeat import Repeat
@@ -37,6 +38,20 @@ class Flags(enum.IntEnum):
     SYS = 2  # FRAME_SYSFLAGS
     DEAD = 3  # nowhere, and nobody will ask
     AGAIN = 4  # nowhere, but what set them can be repeated
+
+
+class Node(NamedTuple):
+    """A block as entered in one kind of state.
+
+    What a system call leaves in rcx and r11 is kept for free as long as nothing
+    else can be there. So that a seldom taken way into a block does not spoil that
+    for the others, the block may be lowered more than once: ``cx`` is the value of
+    a rcx in state ``S`` or 0, ``derived`` tells whether r11 is.
+    """
+
+    start: int
+    cx: int
+    derived: bool
 
 
 class State:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Hashable, Iterable
+from typing import TypeVar
 
 from ubypass.region.graph import Block, End, Region
+
+T = TypeVar("T", bound=Hashable)
 
 #: Edge weights: never on a hot path, perhaps, probably, surely.
 COLD, SOME, LIKELY, HOT = range(4)
@@ -53,30 +56,36 @@ def likely(block: Block, distance: dict[int, int]) -> int | None:
     return taken if taken <= block.start else following
 
 
-def order(region: Region, next_of: Callable[[Block], int | None]) -> list[int]:
-    """All blocks, each followed by its likely successor as far as possible."""
-    placed: dict[int, None] = {}
-    starts = [*region.entries, *sorted(region.blocks)]
+def order(
+    starts: Iterable[T],
+    next_of: Callable[[T], T | None],
+    is_branch: Callable[[T], bool],
+) -> list[T]:
+    """All of ``starts``, each followed by its likely successor where possible.
+
+    ``is_branch`` tells what ends in a conditional branch.
+    """
+    placed: dict[T, None] = {}
     for start in starts:
-        trace: dict[int, None] = {}
-        at: int | None = start
-        while (
-            at is not None and at in region.blocks and not (at in placed or at in trace)
-        ):
+        trace: dict[T, None] = {}
+        at: T | None = start
+        while at is not None and at not in placed and at not in trace:
             trace[at] = None
-            at = next_of(region.blocks[at])
-        placed |= dict.fromkeys(_rotated(region, list(trace), at))
+            at = next_of(at)
+        placed |= dict.fromkeys(_rotated(list(trace), at, is_branch))
     return list(placed)
 
 
-def _rotated(region: Region, trace: list[int], closing: int | None) -> list[int]:
+def _rotated(
+    trace: list[T], closing: T | None, is_branch: Callable[[T], bool]
+) -> list[T]:
     """A loop ends best in its conditional branch: no jump goes back then."""
-    if closing not in trace:
+    if closing is None or closing not in trace:
         return trace
     first = trace.index(closing)
     loop = trace[first:]
     for position in reversed(range(len(loop))):
-        if region.blocks[loop[position]].end == End.BRANCH:
+        if is_branch(loop[position]):
             return trace[:first] + loop[position + 1 :] + loop[: position + 1]
     return trace
 
