@@ -5,7 +5,8 @@
 the metadata (``prelude.s`` has macros for them): ``entry*``, ``constants``,
 ``fault_at.FIXUP.*``, ``dispatch_at.NR.PRE.POST.*``, ``jump_at.*``. Lines ``#! …``
 say the rest: ``rule``, ``features``, ``exit REASON [FLAGS [ADDRESS]]`` in place
-of exit 0, ``entry OFFSET``, ``fault OFFSET FIXUP``.
+of exit 0, ``entry OFFSET``, ``fault OFFSET FIXUP``. Cases that name a vector register
+say so to the module unless they are ``scalar``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 
 from ubypass.abi import (
+    Abi,
     Dispatch,
     Entry,
     Exit,
@@ -32,6 +34,7 @@ from ubypass.abi import (
 
 HERE = Path(__file__).parent
 _RULER = re.compile(r"^#-{10,} (\w+)\n", re.MULTILINE)
+_VECTOR = re.compile(r"\b[xyz]mm\d|vzeroupper")
 _IP = 0x401000
 _EXITS = (
     Exit(_IP, ExitReason.FAULT),
@@ -70,7 +73,10 @@ def read(file: str) -> list[Case]:
 
 def translate(case: Case) -> Translation:
     """Assembles a case with GNU as."""
-    code, symbols = _assemble((HERE / "prelude.s").read_text("ascii") + case.text)
+    vector = bool(_VECTOR.search(case.text)) and ("scalar",) not in case.words
+    size = Abi().dispatch_vector_size if vector else Abi().dispatch_size
+    prelude = (HERE / "prelude.s").read_text("ascii")
+    code, symbols = assemble(f".set DISPATCH, {size}\n{prelude}{case.text}")
     entries: list[Entry] = []
     faults: list[Fault] = []
     dispatches: list[Dispatch] = []
@@ -107,10 +113,11 @@ def translate(case: Case) -> Translation:
         jumps=tuple(jumps),
         sources=(Source(_IP, b"\x90"),),
         constants=symbols.get("constants", len(code)),
+        vector=vector,
     )
 
 
-def _assemble(text: str) -> tuple[bytes, dict[str, int]]:
+def assemble(text: str) -> tuple[bytes, dict[str, int]]:
     """Bytes of .text, and its labels by name."""
     with tempfile.NamedTemporaryFile(suffix=".o") as file:
         run = ["as", "--64", "-o", file.name, "-"]
@@ -121,11 +128,10 @@ def _assemble(text: str) -> tuple[bytes, dict[str, int]]:
     index = elf.get_section_index(".text")
     table = elf.get_section_by_name(".symtab")
     assert section is not None
-    assert table is not None
     assert elf.get_section_by_name(".rela.text") is None
     symbols = {
         symbol.name: symbol["st_value"]
-        for symbol in table.iter_symbols()
+        for symbol in (table.iter_symbols() if table else ())
         if symbol.name and symbol["st_shndx"] == index
     }
     return section.data(), symbols

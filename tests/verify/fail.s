@@ -1671,7 +1671,7 @@ x_done:
 #! rule path
 entry:
 dispatch_at.39.x_work.x_done.0:
-	.fill 127, 1, 0xcc
+	.fill DISPATCH-1, 1, 0xcc
 	.byte 0x90
 	jmp x_fault
 	stubs
@@ -1687,7 +1687,7 @@ entry:
 dispatch_at.39.x_work.x_done.0:
 	.fill 8, 1, 0xcc
 dispatch_at.39.x_work.x_done.1:
-	.fill 128, 1, 0xcc
+	.fill DISPATCH, 1, 0xcc
 	jmp x_fault
 	stubs
 #--------------------------------------------------------------- constants_not_aligned
@@ -1707,6 +1707,28 @@ entry:
 	.balign 8, 0xcc
 constants:
 	.quad 0xffffffff81000000
+#--------------------------------------------------------------- vector_without_saying_so
+#! rule path
+#! scalar
+entry:
+	pxor xmm0, xmm0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- vzeroupper_without_saying_so
+#! rule path
+#! scalar
+entry:
+	vzeroupper
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- vector_dispatch_too_small
+#! rule path
+entry:
+dispatch_at.39.x_work.x_done.0:
+	.fill DISPATCH-64, 1, 0xcc
+	pxor xmm0, xmm0
+	jmp x_fault
+	stubs
 #--------------------------------------------------------------- exit_to_kernel_address
 #! rule path
 #! exit FAULT NONE 0xffffffff81000000

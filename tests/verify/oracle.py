@@ -173,7 +173,8 @@ class Machine:
         uc.mem_write(_FRAME + abi.FRAME_BUDGET, _BUDGET.to_bytes(4, "little"))
         if rng.random() < 0.2:
             return _CODE + dispatch.post_offset
-        return at + self._offer.dispatch_size
+        offer, vector = self._offer, self._translation.vector
+        return at + (offer.dispatch_vector_size if vector else offer.dispatch_size)
 
     def _wrong(self, what: str) -> None:
         self._out.violation = self._out.violation or what

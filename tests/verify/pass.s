@@ -275,6 +275,15 @@ entry:
 	user x_fault, addsd xmm0, xmm1
 	jmp x_fault
 	stubs
+#--------------------------------------------------------------- vector_dispatch
+entry:
+	load rbp, sRSP
+	user x_fault, movups xmm0, [rbp]
+	user x_fault, comisd xmm0, [rbp+8]
+	dispatch 39
+	user x_fault, movups [rbp], xmm0
+	jmp x_fault
+	stubs
 #--------------------------------------------------------------- padding_and_nops
 entry:
 	nop

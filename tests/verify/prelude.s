@@ -41,7 +41,7 @@ jump_at.\@:
 .endm
 .macro dispatch nr, pre=x_work, post=x_done
 dispatch_at.\nr\().\pre\().\post\().\@:
-	.fill 128, 1, 0xcc
+	.fill DISPATCH, 1, 0xcc
 .endm
 .macro clamp reg
 	cmp \reg, [rsp+LIMIT]

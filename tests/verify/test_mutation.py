@@ -35,7 +35,7 @@ def _violation(translation: Translation, seed: int, runs: int = 4) -> str:
 def _mutant(whole: Translation, rng: random.Random) -> Translation:
     """One or two bytes changed, outside of dispatches and constants."""
     code = bytearray(whole.code)
-    size = _ABI.dispatch_size
+    size = _ABI.dispatch_vector_size if whole.vector else _ABI.dispatch_size
     taken = {
         at
         for dispatch in whole.dispatches

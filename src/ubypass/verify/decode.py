@@ -27,6 +27,8 @@ _RSP = 4
 _MASK64 = (1 << 64) - 1
 _FLAG_SLOTS = (abi.FRAME_FLAGS, abi.FRAME_SYSFLAGS)
 _MAX_ACCESS = 64  # bytes; docs/abi.md §6
+# Capstone 5 takes their memory operand for 16 bytes; believe the larger size.
+_READS_MORE = ("comisd", "comiss")
 _MEMORY = 8192  # instructions to remember: about 4 MiB
 # Registers by capstone's number: (register number, bytes, high byte?).
 _REGISTERS: dict[int, tuple[int, int, bool]] = {}
@@ -188,7 +190,7 @@ def _judge(engine: Any, raw: bytes, encoding: Encoding) -> Insn:
         store_slot=effects.store_slot,
         prelude=not (must_fault or effects.touches),
         feature=feature,
-        vector=effects.vector,
+        vector=effects.vector or name == "vzeroupper",
     )
     fields.update(_special(fields, name, encoding, operands))
     return Insn(**fields)
@@ -250,14 +252,14 @@ class _Effects:
         size = self._memory_size()
         if size:
             # Capstone gives lea and nop a size although they access nothing.
-            if operand.size != size:
+            if operand.size != size and self._name not in _READS_MORE:
                 raise Refusal(Rule.ENCODING, "the two decoders disagree about a size")
         elif effect not in "w-":
             raise Refusal(Rule.ENCODING, "a size is missing in the allow-list")
         if not size:
             self._address_only()
             return
-        self.size = size
+        self.size = max(size, operand.size)
         self._classify(effect)
 
     def _memory_size(self) -> int:

@@ -67,6 +67,8 @@ def load(translation: Translation, abi: Abi) -> Program:
     """
     _check_tables(translation, abi)
     insns, offsets = _sweep(translation, abi)
+    if not translation.vector and any(insn.vector for insn in insns):
+        raise _refuse(Rule.PATH, "vector registers without the flag that says so")
     program = Program(translation.code, insns, offsets, [], set(), {}, {}, {}, set())
     places = _Places(program, translation)
     _branches(program, translation, places)
@@ -130,7 +132,7 @@ def _check_exit(number: int, record: Exit) -> None:
 def _sweep(translation: Translation, abi: Abi) -> tuple[list[Insn], list[int]]:
     """Every instruction with its offset; dispatch areas count as one."""
     code, end = translation.code, translation.constants
-    size = abi.dispatch_size
+    size = abi.dispatch_vector_size if translation.vector else abi.dispatch_size
     areas = sorted(dispatch.code_offset for dispatch in translation.dispatches)
     area = Insn(size, Kind.DISPATCH)
     engine = decoder()

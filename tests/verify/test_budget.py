@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Cycles in graphs, compared with a plain search."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ubypass.verify.budget import check_cycles, count_cycles
+from ubypass.verify.errors import Rule, VerifyError
+from ubypass.verify.flow import Blocks
+from ubypass.verify.insn import Insn
+from ubypass.verify.program import Program
+
+_SIZE = 7
+_EDGES = st.sets(st.tuples(st.integers(0, _SIZE - 1), st.integers(0, _SIZE)))
+_PAYING = st.sets(st.integers(0, _SIZE - 1))
+
+
+def _graph(edges: set[tuple[int, int]], paying: set[int]) -> tuple[Program, Blocks]:
+    """One nop a block; block ``_SIZE`` is the end of the code."""
+    places = list(range(_SIZE))
+    succs = [sorted(to for at, to in edges if at == block) for block in places]
+    blocks = Blocks(
+        places,
+        [place + 1 for place in places],
+        succs,
+        [[] for _ in places],
+        {place: place for place in places},
+    )
+    code = b"\x90" * _SIZE
+    insns = [Insn(1) for _ in places]
+    return Program(code, insns, places, [0], set(), {}, {}, {}, set(paying)), blocks
+
+
+def _has_cycle(edges: set[tuple[int, int]], without: set[int]) -> bool:
+    reach = {(at, to) for at, to in edges if not {at, to} & without}
+    for _ in range(_SIZE):
+        reach |= {(a, d) for a, b in reach for c, d in reach if b == c}
+    return any(at == to for at, to in reach)
+
+
+@given(_EDGES, _PAYING)
+def test_refused_exactly_when_a_cycle_is_free(
+    edges: set[tuple[int, int]], paying: set[int]
+) -> None:
+    program, blocks = _graph(edges, paying)
+    if _has_cycle(edges, paying):
+        with pytest.raises(VerifyError) as caught:
+            check_cycles(program, blocks)
+        assert caught.value.rule is Rule.BUDGET
+    else:
+        check_cycles(program, blocks)
+
+
+@given(_EDGES)
+def test_count_is_zero_exactly_without_cycles(edges: set[tuple[int, int]]) -> None:
+    _, blocks = _graph(edges, set())
+    assert (count_cycles(blocks) > 0) == _has_cycle(edges, set())
