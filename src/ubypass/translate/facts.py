@@ -22,6 +22,7 @@ from iced_x86 import (
 
 from ubypass.region.liveness import FlagUse, flag_use
 from ubypass.translate.allowlist import allowed
+from ubypass.translate.iced import IcedRegister
 from ubypass.translate.registers import is_high_byte, number, width
 
 _factory = InstructionInfoFactory()
@@ -77,7 +78,7 @@ class RegisterOperand:
     """
 
     operand: int
-    register: Register
+    register: IcedRegister
     user: int
     reads: bool
     writes: bool

@@ -9,6 +9,7 @@ from ubypass.abi import ExitReason
 from ubypass.translate.context import Context
 from ubypass.translate.facts import Facts, Memory, Unsupported
 from ubypass.translate.flags import settle, to_host
+from ubypass.translate.iced import IcedRegister
 from ubypass.translate.registers import (
     R11,
     RSP,
@@ -108,7 +109,9 @@ def _operands(
     return stored
 
 
-def _set_register(instruction: Instruction, operand: int, register: Register) -> None:
+def _set_register(
+    instruction: Instruction, operand: int, register: IcedRegister
+) -> None:
     if operand == 0:
         instruction.op0_register = register
     elif operand == 1:

@@ -15,6 +15,7 @@ from typing import cast
 from iced_x86 import Register, RegisterExt
 
 from ubypass.abi import FRAME_REGS, REGS_OFFSET
+from ubypass.translate.iced import IcedRegister
 
 RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI = range(8)
 R8, R9, R10, R11, R12, R13, R14, R15 = range(8, 16)
@@ -50,22 +51,22 @@ _NUMBER = {register: number for number, register in enumerate(_GPR64)}
 _HIGH = frozenset({Register.AH, Register.CH, Register.DH, Register.BH})
 
 
-def number(register: Register) -> int | None:
+def number(register: IcedRegister) -> int | None:
     """The number of the general register that ``register`` (iced) is part of."""
     return _NUMBER.get(RegisterExt.full_register(register))
 
 
-def width(register: Register) -> int:
+def width(register: IcedRegister) -> int:
     """Bytes of an iced register."""
     return int(RegisterExt.size(register))
 
 
-def is_high_byte(register: Register) -> bool:
+def is_high_byte(register: IcedRegister) -> bool:
     """Whether it is AH, CH, DH or BH."""
     return register in _HIGH
 
 
-def resized(register: Register, host: int) -> Register:
+def resized(register: IcedRegister, host: int) -> IcedRegister:
     """The iced register as wide as ``register`` in host register ``host``.
 
     Raises ValueError for AH, CH, DH and BH unless ``host`` is their own.
@@ -81,15 +82,15 @@ def resized(register: Register, host: int) -> Register:
         2: Register.AX,
     }.get(size)
     if base is not None:
-        return cast(Register, base + host)
+        return cast(IcedRegister, base + host)
     if size != 1:
         raise ValueError(f"no general register of {size} bytes")
     # iced numbers AL CL DL BL AH CH DH BH SPL BPL SIL DIL R8L...
     first = Register.AL if host < 4 else Register.SPL - 4
-    return cast(Register, first + host)
+    return cast(IcedRegister, first + host)
 
 
-def gpr64(host: int) -> Register:
+def gpr64(host: int) -> IcedRegister:
     """The iced register for 64 bits of host register ``host``."""
     return _GPR64[host]
 

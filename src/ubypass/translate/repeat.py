@@ -14,6 +14,7 @@ from iced_x86 import Code, Instruction, Mnemonic, OpKind, Register
 
 from ubypass.translate.emit import Buffer
 from ubypass.translate.facts import Facts, RegisterOperand
+from ubypass.translate.iced import IcedCode
 from ubypass.translate.registers import Homes, resized, width
 
 
@@ -30,7 +31,7 @@ class Repeat:
     compare: bytes = b""
     host: int = -1
     displacement: int = 0
-    operation: int = 0
+    operation: IcedCode = Code.INVALID
     immediate: int = 0
 
     @property
