@@ -507,6 +507,55 @@ entry:
 	popfq
 	jmp x_fault
 	stubs
+#--------------------------------------------------------------- popfq_of_entry_flags
+#! rule stack
+entry:
+	push [rsp+SYSFLAGS]
+	popfq
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- popfq_of_copied_entry_flags
+#! rule stack
+entry:
+	pushfq
+	pop [rsp+UFLAGS]
+	push [rsp+SYSFLAGS]
+	pop [rsp+UFLAGS]
+	push [rsp+UFLAGS]
+	popfq
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- popfq_saved_on_one_path
+#! rule stack
+entry:
+	load rax, sRAX
+	test rax, rax
+	je 1f
+	pushfq
+	pop [rsp+SYSFLAGS]
+1:	push [rsp+SYSFLAGS]
+	popfq
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- popfq_saved_before_another_entry
+#! rule stack
+entry_one:
+	pushfq
+	pop [rsp+UFLAGS]
+entry_two:
+	push [rsp+UFLAGS]
+	popfq
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- popfq_before_access
+#! rule stack
+entry:
+	push [rsp+SYSFLAGS]
+	popfq
+	load edi, sRDI
+	user x_fault, mov eax, [rdi]
+	jmp x_fault
+	stubs
 #--------------------------------------------------------------- pop_to_limit
 #! rule stack
 entry:
@@ -1037,6 +1086,8 @@ entry:
 #! rule pointer
 entry:
 	load rdi, sRDI
+	pushfq
+	pop [rsp+UFLAGS]
 	cmp rdi, [rsp+LIMIT]
 	push [rsp+UFLAGS]
 	popfq

@@ -32,6 +32,7 @@ _LIMIT = abi.TASK_SIZE_MIN
 _FSBASE = 0x7F00_1234_5000
 # The emulator reports unmapped addresses with this many bits.
 _BITS = 52
+_AC = 1 << 18
 _BUDGET = 40
 _STEPS = 20000  # more than the budget allows any case of these tests
 _DISPATCHES = 6
@@ -134,6 +135,7 @@ class Machine:
         for register in _REG.values():
             uc.reg_write(register, self._sentinel())
         uc.reg_write(ux.UC_X86_REG_RSP, _FRAME)
+        uc.reg_write(ux.UC_X86_REG_EFLAGS, 0x202 | _AC)
         uc.reg_write(ux.UC_X86_REG_FS_BASE, _FSBASE)
         access = unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE
         unmapped = (
@@ -168,7 +170,7 @@ class Machine:
         for name in _CALLER_SAVED:
             uc.reg_write(_REG[name], self._sentinel())
         uc.reg_write(_REG["rax"], self._value() % (1 << 64))
-        flags = 0x202 | rng.getrandbits(12) & 0x8D5
+        flags = 0x202 | _AC | rng.getrandbits(12) & 0x8D5
         uc.reg_write(ux.UC_X86_REG_EFLAGS, flags)
         uc.mem_write(_FRAME + abi.FRAME_BUDGET, _BUDGET.to_bytes(4, "little"))
         if rng.random() < 0.2:
@@ -234,7 +236,9 @@ class Machine:
         return True
 
     def _is_user(self, address: int, size: int) -> bool:
-        """User space or the guards around it (docs/abi.md §6)."""
+        """User space or the guards around it (docs/abi.md §6), SMAP open."""
+        if not self._uc.reg_read(ux.UC_X86_REG_EFLAGS) & _AC:
+            self._wrong("SMAP is shut")
         if address + size <= _LIMIT + abi.GUARD_HIGH:
             return True
         top = (1 << 64) if address >> _BITS else (1 << _BITS)

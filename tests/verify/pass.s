@@ -149,6 +149,11 @@ entry:
 	popfq
 	push [rsp+UFLAGS]
 	pop [rsp+SYSFLAGS]
+	dispatch 39
+	push [rsp+SYSFLAGS]
+	popfq
+	load edi, sRDI
+	user x_fault, mov ecx, [rdi]
 	je x_fault
 	jmp x_fault
 	stubs

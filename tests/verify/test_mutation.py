@@ -73,7 +73,12 @@ _VIOLATIONS = (
     *("unchecked", "second_dest_xadd", "mask_after_disp", "limit_raised"),
     *("private_area", "index_after_clamp", "free_loop", "rsp_moved"),
     *("entry_register_stored", "stale_register_in_tail"),
-    *("xchg_zero_ext", "sign_extended_load", "clamp_value_changed"),
+    *(
+        "popfq_before_access",
+        "xchg_zero_ext",
+        "sign_extended_load",
+        "clamp_value_changed",
+    ),
 )
 _FAIL = {case.name: case for case in cases.read("fail.s")}
 

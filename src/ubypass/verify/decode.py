@@ -393,11 +393,12 @@ def _special(insn: _Fields, name: str, encoding: Encoding, operands: Any) -> _Fi
             on_sign=name == "js",
         )
     if name in ("pushfq", "popfq"):
-        return _Fields(kind=Kind.PUSH if name == "pushfq" else Kind.POP)
+        return _Fields(kind=Kind.PUSH if name == "pushfq" else Kind.POP, number=0)
     if name in ("push", "pop"):
         if insn["access"] is not Access.FRAME or insn["disp"] not in _FLAG_SLOTS:
             raise Refusal(Rule.STACK, f"{name} of other than a flags slot")
-        return _Fields(kind=Kind.PUSH if name == "push" else Kind.POP)
+        kind = Kind.PUSH if name == "push" else Kind.POP
+        return _Fields(kind=kind, number=insn["disp"])
     if insn["access"] is Access.FRAME:
         if 0 <= insn["disp"] < abi.FRAME_LIMIT:
             return _bookkeeping(insn, name, operands)

@@ -146,6 +146,8 @@ class Flow:
             if insn.kind is Kind.DISPATCH:
                 self._dispatch(at, state, check)
             else:
+                if insn.kind is Kind.POP:
+                    state.pop(program.insns[at - 1], insn)
                 state.step(insn)
         follow = blocks.succs[block]
         for successor in follow:
@@ -169,6 +171,10 @@ class Flow:
             raise error(at, Rule.PATH, "to the exit path without an exit number")
         if insn.kind is Kind.TRAP:
             raise error(at, Rule.PATH, "int3 can be reached")
+        restores = insn.kind is Kind.POP and not insn.number
+        if restores and not state.restorable(self._program.insns[at - 1]):
+            reason = "flags not saved here: AC may be off, which shuts SMAP"
+            raise error(at, Rule.STACK, reason)
         if insn.kind is Kind.EXIT_NUMBER and insn.number in self._targeted:
             following = self._program.insns[at + 1 : at + 2]
             later = bool(following) and following[0].target_store

@@ -60,7 +60,8 @@ class Insn:
     afterwards; ``writes``: (register, zero-extended 32-bit value?) pairs.
     ``must_fault``/``may_fault``: a fault entry is needed/allowed. ``store_slot``
     is the frame slot written, or NONE. ``number``
-    is the immediate of EXIT_NUMBER and CHARGE. ``tail``: allowed after the exit
+    is the immediate of EXIT_NUMBER and CHARGE, the slot of PUSH and POP (0: host
+    flags). ``tail``: allowed after the exit
     number. ``relative``: bytes of a branch's displacement, which ends the
     instruction; ``on_sign``: it is js. ``prelude``: may stand in an exit stub before
     the exit number: touches neither user memory nor the module's slots.

@@ -106,19 +106,28 @@ class State:
     ``limit``: mask of registers that hold the value last compared with LIMIT,
     while host flags still say so. ``garbage``: mask of registers and slots that
     may hold kernel data. ``usp``: the user rsp's slot is as the module checked
-    it. ``leaving``: the exit number is written.
+    it. ``leaving``: the exit number is written. ``images``: the slots whose flags
+    were saved by code like this, with AC set; at an entry they are the user's, and
+    to restore those would shut SMAP.
     """
 
-    __slots__ = ("garbage", "leaving", "limit", "regs", "usp")
+    __slots__ = ("garbage", "images", "leaving", "limit", "regs", "usp")
 
     def __init__(
-        self, regs: list[Value], limit: int, garbage: int, usp: bool, leaving: bool
+        self,
+        regs: list[Value],
+        limit: int,
+        garbage: int,
+        usp: bool,
+        leaving: bool,
+        images: frozenset[int] = frozenset(),
     ) -> None:
         self.regs = regs
         self.limit = limit
         self.garbage = garbage
         self.usp = usp
         self.leaving = leaving
+        self.images = images
 
     @classmethod
     def entry(cls) -> State:
@@ -132,7 +141,14 @@ class State:
 
     def copy(self) -> State:
         """An independent copy."""
-        return State(self.regs.copy(), self.limit, self.garbage, self.usp, self.leaving)
+        return State(
+            self.regs.copy(),
+            self.limit,
+            self.garbage,
+            self.usp,
+            self.leaving,
+            self.images,
+        )
 
     def implies(self, other: State) -> bool:
         """Whether code that is safe from ``other`` is safe from here."""
@@ -141,6 +157,7 @@ class State:
             and (self.usp or not other.usp)
             and not other.limit & ~self.limit
             and not self.garbage & ~other.garbage
+            and self.images >= other.images
             and all(map(implies, self.regs, other.regs))
         )
 
@@ -167,10 +184,25 @@ class State:
                     changed = True
         limit, garbage = self.limit & other.limit, self.garbage | other.garbage
         usp = self.usp and other.usp
+        if not self.images <= other.images:
+            self.images &= other.images
+            changed = True
         if (limit, garbage, usp) != (self.limit, self.garbage, self.usp):
             self.limit, self.garbage, self.usp = limit, garbage, usp
             changed = True
         return changed
+
+    def restorable(self, push: Insn) -> bool:
+        """Whether what ``push`` pushes are flags with AC set."""
+        return push.number == 0 or push.number in self.images
+
+    def pop(self, push: Insn, pop: Insn) -> None:
+        """The effect of a pair on the slots of flags."""
+        if pop.number:
+            if self.restorable(push):
+                self.images |= {pop.number}
+            else:
+                self.images -= {pop.number}
 
     def dispatch(self) -> None:
         """After a handler ran: only callee-saved registers are what they were.
