@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Waiting in the guest: with an engine at work, or without one."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+from ubypass.device.client import Device
+from ubypass.device.uapi import Tunable
+from ubypass.engine.build import Builder
+from ubypass.engine.engine import Engine
+from ubypass.engine.target import Target
+from ubypass.errors import UbError
+from ubypass.process.status import identify
+
+__all__ = ["Booster", "NotBoosted", "booster", "wait"]
+
+#: As ``ub run`` does under emulation, where gaps look that much longer.
+_GAP_NS = 80_000
+_STEP = 0.02  # seconds
+
+
+class NotBoosted(Exception):
+    """A program was not dispatching in time: the case would show nothing."""
+
+
+def wait(done: Callable[[], bool], seconds: float) -> bool:
+    """Wait natively; whether ``done()`` came true in time."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_STEP)
+    return True
+
+
+class Booster:
+    """An engine, run by whoever waits."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._followed: dict[int, Target] = {}
+        self._marks: dict[int, int] = {}
+
+    def attach(self, pid: int) -> Target:
+        target = self._engine.attach(identify(pid))
+        self._engine.watch_end(target)
+        self._followed[pid] = target
+        return target
+
+    def detach_all(self) -> None:
+        """Let everything go on natively."""
+        self._followed.clear()
+        for target in self._engine.targets:
+            target.gone = True
+        self._engine.step(0)
+
+    def wait(self, done: Callable[[], bool], seconds: float) -> bool:
+        """Run the engine; whether ``done()`` came true in time."""
+        deadline = time.monotonic() + seconds
+        while not done():
+            if time.monotonic() > deadline:
+                return False
+            self._engine.step(_STEP)
+            self._follow()
+        return True
+
+    def mark(self) -> None:
+        """From here on :meth:`gained` counts."""
+        self._marks = {
+            target.proc: target.refresh_stats().dispatched
+            for target in self._engine.targets
+        }
+
+    def gained(self, calls: int) -> bool:
+        """Whether each process has dispatched that many calls since the mark."""
+        return all(
+            t.refresh_stats().dispatched - self._marks.get(t.proc, 0) >= calls
+            for t in self._followed.values()
+        )
+
+    def wait_boosted(self, target: Target, calls: int = 2000) -> None:
+        """Run the engine until ``calls`` more calls were dispatched."""
+        goal = target.refresh_stats().dispatched + calls
+        if not self.wait(lambda: target.refresh_stats().dispatched >= goal, 20.0):
+            raise NotBoosted(f"{target.refresh_stats()} {target.summary().notes}")
+
+    def _follow(self) -> None:
+        """Attach again what has replaced itself by exec, as ``ub run`` does."""
+        for pid, target in list(self._followed.items()):
+            if target not in self._engine.targets:
+                with contextlib.suppress(UbError):
+                    self.attach(pid)
+
+    def summaries(self) -> list[dict[str, object]]:
+        """The figures of everything attached so far."""
+        return [summary.as_json() for summary in self._engine.summaries()]
+
+
+@contextlib.contextmanager
+def booster() -> Iterator[Booster]:
+    """An engine of one's own; everything is detached at the end."""
+    with Device() as device:
+        device.tune(Tunable.GAP_NS, _GAP_NS)
+        engine = Engine(device, build=Builder(device.info()))
+        with contextlib.closing(engine):
+            yield Booster(engine)

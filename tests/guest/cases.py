@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The cases that follow one pattern: the same program natively and boosted.
+
+Each boosted run is at stage 1 only once the program is dispatching, so whatever the
+program then does, it does to a boosted process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.guest.boost import Booster, booster, wait
+from tests.guest.program import ACT, END, Program
+
+__all__ = ["DATA_FILE", "TWIN_CASES", "Twin", "run_twin"]
+
+#: Made by the runner, on tmpfs.
+DATA_FILE = "/dev/shm/ub-test-data"
+
+_WARM_NATIVE = 0.2  # seconds
+_TIMEOUT = 10.0
+
+Waiter = Callable[[Callable[[], bool], float], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """``commands`` start together; ``hold`` seconds pass in stage 1 at least.
+
+    ``acts``: the programs say when stage 1 is done. ``signal``: sent in stage 1,
+    after the hold. ``ends``: whether stage 2 ends them (else the signal must).
+    ``after``: calls that each must dispatch once stage 1 is done.
+    """
+
+    commands: tuple[tuple[str, ...], ...]
+    hold: float = 0.3
+    acts: bool = True
+    signal: int = 0
+    ends: bool = True
+    after: int = 0
+
+
+TWIN_CASES: dict[str, Twin] = {
+    **{
+        f"fault-{kind}": Twin((("fault", kind),), after=1000)
+        for kind in ("read", "write", "kernel", "noncanonical", "null", "divide")
+    },
+    "signal-storm": Twin((("storm",),), hold=10.0, after=1000),
+    **{f"remap-{kind}": Twin((("remap", kind),)) for kind in ("forbid", "unmap")},
+    "remap-rewrite": Twin((("remap", "rewrite"),), hold=1.0),
+    "remap-replace": Twin((("remap", "replace"),)),
+    "fork-exec": Twin((("forkexec",),), hold=1.0),
+    "seccomp-own": Twin((("seccomp", "own"),)),
+    "seccomp-other": Twin((("seccomp", "other"),)),
+    "two-processes": Twin(
+        (("spin", DATA_FILE), ("spin", DATA_FILE)), hold=1.0, acts=False, after=1000
+    ),
+    "four-threads": Twin((("spin", DATA_FILE, "4"),), hold=1.0, acts=False, after=1000),
+    "endless-handled": Twin((("endless",),), signal=signal.SIGUSR1, after=1000),
+    "endless-killed": Twin(
+        (("endless",),), signal=signal.SIGKILL, acts=False, ends=False
+    ),
+    "endless-terminated": Twin(
+        (("endless",),), signal=signal.SIGTERM, acts=False, ends=False
+    ),
+}
+
+
+def run_twin(twin: Twin) -> dict[str, Any]:
+    """Outcomes of both runs, and the engine's figures of the second."""
+    with start(twin.commands) as programs:
+        wait(lambda: False, _WARM_NATIVE)
+        native = _play(twin, programs, wait, None)
+    with booster() as boost, start(twin.commands) as programs:
+        for target in [boost.attach(program.pid) for program in programs]:
+            boost.wait_boosted(target)
+        boosted = _play(twin, programs, boost.wait, boost)
+        boost.detach_all()
+        summaries = boost.summaries()
+    return {"native": native, "boosted": boosted, "summaries": summaries}
+
+
+@contextlib.contextmanager
+def start(commands: Sequence[tuple[str, ...]]) -> Iterator[list[Program]]:
+    """Run programs side by side; none outlives the block."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(Program(*command)) for command in commands]
+
+
+def _play(
+    twin: Twin, programs: list[Program], waiter: Waiter, boost: Booster | None
+) -> dict[str, Any]:
+    """Take programs through the stages; what they showed."""
+    for program in programs:
+        program.stage(ACT)
+    waiter(lambda: False, twin.hold)
+    if twin.signal:
+        for program in programs:
+            program.signal(twin.signal)
+    acted = not twin.acts or waiter(
+        lambda: all(program.has_acted for program in programs), _TIMEOUT
+    )
+    again = True
+    if boost is not None and twin.after:
+        boost.mark()
+        again = boost.wait(lambda: boost.gained(twin.after), _TIMEOUT)
+    if twin.ends:
+        for program in programs:
+            program.stage(END)
+    ended = waiter(lambda: all(program.ended for program in programs), _TIMEOUT)
+    return {
+        "acted": acted,
+        "boosted_again": again,
+        "ended": ended,
+        "programs": [program.outcome() for program in programs],
+    }

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run ``ub`` in the guest as a user does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+__all__ = ["UB", "attached", "dispatched", "run_ub"]
+
+UB = (sys.executable, "-m", "ubypass.cli.main")
+_STATS = "/sys/kernel/debug/ub/stats"
+
+
+def run_ub(*arguments: str, user: int | None = None) -> dict[str, Any]:
+    """Status and both outputs of ``ub``; with ``user`` not as root."""
+    prefix = [] if user is None else ["setpriv", f"--reuid={user}", "--clear-groups"]
+    done = subprocess.run(
+        [*prefix, *UB, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return {
+        "status": done.returncode,
+        "stdout": done.stdout.splitlines(),
+        "stderr": done.stderr.splitlines(),
+    }
+
+
+def dispatched() -> int:
+    """Calls dispatched from regions that are live now, whoever loaded them."""
+    words = [line.split() for line in _stats() if line.startswith("region")]
+    return sum(int(line[line.index("dispatched") + 1]) for line in words)
+
+
+def attached() -> int:
+    """How many processes are attached now, by anybody."""
+    for line in _stats():
+        if line.startswith("attached "):
+            return int(line.split()[1])
+    raise LookupError("no line 'attached' in the module's statistics")
+
+
+def _stats() -> list[str]:
+    with open(_STATS) as file:
+        return file.read().splitlines()

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Boots the lab once per session and gives each test its case's result."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.guest.program import PROGRAMS
+from tests.guest.runner import CASES
+from ubypass.bench.workloads import ROOT, build_program
+from ubypass.errors import UbError
+from ubypass.lab import kernels
+from ubypass.lab.options import LabOptions
+from ubypass.lab.run import capture
+from ubypass.module.build import build_module
+
+_SOURCES = Path(__file__).parent / "programs"
+_RESULTS = ROOT / "build" / "tests" / "guest-results.jsonl"
+
+#: Each boot that dies costs its case only; after so many we give up.
+_BOOTS = 4
+_TIMEOUT = 900.0  # seconds of real time for all cases of a boot
+
+_SCRIPT = '"$1" -m ubypass.cli.main module load >&2 && exec "$1" -m "$2" "$3" $4'
+
+
+@dataclass
+class Guest:
+    """What the runner has reported, by case, and what the host saw of each boot."""
+
+    lines: dict[str, dict[str, Any]] = field(default_factory=dict)
+    log_problems: list[str] = field(default_factory=list)
+
+    def result(self, case: str) -> dict[str, Any]:
+        """The case's result; fails if there is none or the log is not clean."""
+        line = self.lines.get(case)
+        if line is None:
+            pytest.fail(f"the guest never got to the case {case}")
+        if "error" in line:
+            pytest.fail(f"{case}: {line['error']}", pytrace=False)
+        assert line["log_problems"] == [], f"the kernel complained during {case}"
+        result: dict[str, Any] = line["result"]
+        return result
+
+
+@pytest.fixture(scope="session")
+def guest(request: pytest.FixtureRequest) -> Guest:
+    """All cases that the selected tests ask for, run in the lab.
+
+    They do so with arguments of their mark: ``guest("fault-read")``.
+    """
+    wanted = {
+        case
+        for item in request.session.items
+        for mark in item.iter_markers("guest")
+        for case in mark.args
+    }
+    names = [name for name in CASES if name in wanted]
+    _prepare()
+    return _run_cases(names)
+
+
+def build_programs() -> None:
+    """Compile the test programs into the place where the guest finds them."""
+    for source in sorted(_SOURCES.glob("*.c")):
+        flags = ["-pthread"]
+        if source.stem == "tiny32":
+            flags = ["-m32", "-nostdlib", "-static", "-ffreestanding"]
+        build_program(source, PROGRAMS / source.stem, *flags)
+
+
+def _prepare() -> None:
+    build_programs()
+    release = kernels.default_release()
+    build_module(release, ROOT / "kernel", ROOT / "build" / "kernel" / release)
+
+
+def _run_cases(names: list[str]) -> Guest:
+    guest = Guest()
+    for _ in range(_BOOTS):
+        left = [name for name in names if name not in guest.lines]
+        if not left:
+            break
+        why = _boot(left, guest)
+        unfinished = [name for name in left if name not in guest.lines]
+        if unfinished:
+            # The first that did not report is the one that was running.
+            guest.lines[unfinished[0]] = {"error": f"the guest died: {why}"}
+    return guest
+
+
+def _boot(names: list[str], guest: Guest) -> str:
+    """Run cases in a fresh guest; why it ended, if not all of them ran."""
+    _RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    _RESULTS.write_text("")
+    command = [
+        *("sh", "-c", _SCRIPT, "sh", sys.executable),
+        *("tests.guest.runner", str(_RESULTS), " ".join(names)),
+    ]
+    environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
+    try:
+        result = capture(command, LabOptions(timeout=_TIMEOUT, environment=environment))
+    except UbError as error:
+        why = error.message
+    else:
+        guest.log_problems += result.log_problems
+        said = result.stderr.decode(errors="replace").splitlines()[-3:]
+        why = "; ".join([*result.log_problems, *said])
+    for line in _RESULTS.read_text().splitlines():
+        data = json.loads(line)
+        guest.lines[data["case"]] = data
+    return why

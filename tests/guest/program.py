@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A test program under control; see ``programs/common.h`` for the stages."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+__all__ = ["ACT", "END", "PROGRAMS", "WARM", "Program"]
+
+WARM, ACT, END = 0, 1, 2
+PROGRAMS = Path(__file__).resolve().parents[2] / "build" / "tests" / "guest"
+
+
+class Program:
+    """A running program and its control page; killed at the end of ``with``."""
+
+    def __init__(
+        self, name: str, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._files = contextlib.ExitStack()
+        self._file = self._files.enter_context(
+            tempfile.NamedTemporaryFile(dir="/dev/shm")  # noqa: SIM115
+        )
+        self._file.truncate(mmap.PAGESIZE)
+        self._page = mmap.mmap(self._file.fileno(), mmap.PAGESIZE)
+        self._words = memoryview(self._page).cast("I")
+        # A file, not a pipe: nobody has to empty it.
+        self._output = self._files.enter_context(
+            tempfile.TemporaryFile(dir="/dev/shm")  # noqa: SIM115
+        )
+        self._process = subprocess.Popen(
+            [str(PROGRAMS / name), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.DEVNULL,
+            env={
+                **os.environ,
+                **(environment or {}),
+                "UB_TEST_CONTROL": self._file.name,
+            },
+        )
+
+    def __enter__(self) -> Program:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._words.release()
+        self._page.close()
+        self._files.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    @property
+    def has_acted(self) -> bool:
+        """Whether it says that it has done what the second stage is about."""
+        return self._words[1] != 0
+
+    def stage(self, number: int) -> None:
+        self._words[0] = number
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def outcome(self) -> dict[str, object]:
+        """Status and output of the ended program: what a user can observe."""
+        self._output.seek(0)
+        text = self._output.read().decode(errors="replace")
+        return {"status": self._process.poll(), "output": text.splitlines()}

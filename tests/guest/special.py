@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Cases with a course of their own: what happens to a boosted program from outside."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.guest.boost import NotBoosted, booster, wait
+from tests.guest.cases import DATA_FILE, start
+from tests.guest.command import UB, attached, dispatched, run_ub
+from tests.guest.program import ACT, END, Program
+
+__all__ = ["daemon_killed", "reattach", "rmmod", "strace"]
+
+_SPIN = ("spin", DATA_FILE)
+_TIMEOUT = 20.0
+
+
+def daemon_killed() -> dict[str, Any]:
+    """kill -9 of ``ub attach`` under a boosted program."""
+    with start([_SPIN]) as (program,):
+        with _daemon(program) as daemon:
+            daemon.kill()
+            daemon.wait()
+        gone = wait(lambda: attached() == 0 and dispatched() == 0, _TIMEOUT)
+        alive = not program.ended
+        # It must be possible to begin anew.
+        with _daemon(program) as daemon:
+            again = dispatched()
+            daemon.send_signal(signal.SIGINT)
+            stopped = daemon.wait(_TIMEOUT)
+        outcome = _finish(program)
+    return {
+        "regions_gone": gone,
+        "alive": alive,
+        "dispatched_again": again,
+        "stopped_with": stopped,
+        "native": _native(_SPIN),
+        "boosted": outcome,
+    }
+
+
+def rmmod() -> dict[str, Any]:
+    """Removal is refused while a program is boosted, and works afterwards."""
+    with start([_SPIN]) as (program,):
+        with _daemon(program) as daemon:
+            refused = run_ub("module", "unload")
+            before = dispatched()
+            went_on = wait(lambda: dispatched() > before, _TIMEOUT)
+            daemon.send_signal(signal.SIGTERM)
+            daemon.wait(_TIMEOUT)
+        # At once: the program may still be on its way out of a region.
+        worked = run_ub("module", "unload")
+        tries = 1
+        while worked["status"] != 0 and tries < 20:
+            time.sleep(0.1)
+            worked = run_ub("module", "unload")
+            tries += 1
+        loaded = Path("/sys/module/ub").exists()
+        missing = run_ub("attach", str(program.pid))
+        outcome = _finish(program)
+    back = run_ub("module", "load")
+    with booster() as boost, start([_SPIN]) as (program,):
+        boost.wait_boosted(boost.attach(program.pid))
+    return {
+        "refused": refused,
+        "went_on": went_on,
+        "worked": worked,
+        "loaded_after": loaded,
+        "attach_without_module": missing,
+        "load_again": back,
+        "native": _native(_SPIN),
+        "boosted": outcome,
+    }
+
+
+def strace() -> dict[str, Any]:
+    """A tracer that comes to a boosted loop sees each call of a known series."""
+    count = 300
+    log = Path("/dev/shm/ub-test-strace")
+    with booster() as boost, start([("calls", DATA_FILE, str(count))]) as (program,):
+        target = boost.attach(program.pid)
+        boost.wait_boosted(target)
+        tracer = subprocess.Popen(
+            ["strace", "-e", "trace=pread64", "-o", str(log), "-p", str(program.pid)],
+            stderr=subprocess.DEVNULL,
+        )
+        traced = boost.wait(lambda: _tracer(program.pid) == tracer.pid, _TIMEOUT)
+        during = target.refresh_stats().dispatched
+        program.stage(ACT)
+        acted = boost.wait(lambda: program.has_acted, 60.0)
+        leaked = target.refresh_stats().dispatched - during
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait(_TIMEOUT)
+        outcome = _finish(program)
+    offsets = re.findall(r"^pread64\(.*, (\d+)\) += \d+$", log.read_text(), re.M)
+    log.unlink()
+    series = [int(offset) for offset in offsets if int(offset) >= 5_000_000]
+    return {
+        "traced": traced,
+        "acted": acted,
+        "dispatched_while_traced": leaked,
+        "seen": len(series),
+        "in_order": series == sorted(set(series)),
+        "boosted": outcome,
+        "native": _native(("calls", DATA_FILE, str(count))),
+        "count": count,
+    }
+
+
+def reattach() -> dict[str, Any]:
+    """Attach and detach 100 times; each time the program is boosted anew."""
+    rounds, boosted = 100, 0
+    with booster() as boost, start([_SPIN]) as (program,):
+        for _ in range(rounds):
+            target = boost.attach(program.pid)
+            try:
+                boost.wait_boosted(target, 100)
+                boosted += 1
+            finally:
+                boost.detach_all()
+        clean = attached() == 0 and dispatched() == 0
+        outcome = _finish(program)
+    return {
+        "rounds": rounds,
+        "times_boosted": boosted,
+        "clean": clean,
+        "native": _native(_SPIN),
+        "boosted": outcome,
+    }
+
+
+@contextmanager
+def _daemon(program: Program) -> Iterator[subprocess.Popen[bytes]]:
+    """``ub attach`` at work: the program is being dispatched."""
+    daemon = subprocess.Popen(
+        [*UB, "attach", "--quiet", str(program.pid)], stderr=subprocess.DEVNULL
+    )
+    try:
+        if not wait(lambda: dispatched() > 1000, _TIMEOUT):
+            raise NotBoosted(f"ub attach: {daemon.poll()}, {dispatched()} calls")
+        yield daemon
+    finally:
+        daemon.kill()
+        daemon.wait()
+
+
+def _native(command: tuple[str, ...]) -> dict[str, object]:
+    """What the same program shows when nobody touches it."""
+    with start([command]) as (program,):
+        program.stage(ACT)
+        time.sleep(0.2)
+        return _finish(program)
+
+
+def _finish(program: Program) -> dict[str, object]:
+    program.stage(END)
+    wait(lambda: program.ended, _TIMEOUT)
+    return program.outcome()
+
+
+def _tracer(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(r"^TracerPid:\s*(\d+)", status, re.MULTILINE)
+    return int(found[1]) if found else os.getpid()

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What happens to a boosted program from outside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.guest.conftest import Guest
+
+pytestmark = pytest.mark.guest
+
+
+def same_outcome(result: dict[str, Any]) -> None:
+    assert result["native"]["status"] == 0
+    assert result["boosted"] == result["native"]
+    assert "wrong 0" in result["native"]["output"][0]
+
+
+@pytest.mark.guest("daemon-killed")
+def test_killing_the_daemon_leaves_a_native_program(guest: Guest) -> None:
+    result = guest.result("daemon-killed")
+    assert result["alive"]
+    assert result["regions_gone"]
+    assert result["dispatched_again"] > 1000
+    assert result["stopped_with"] == 0
+    same_outcome(result)
+
+
+@pytest.mark.guest("rmmod")
+def test_the_module_leaves_only_when_nobody_is_boosted(guest: Guest) -> None:
+    result = guest.result("rmmod")
+    assert result["refused"]["status"] == 1
+    assert "in use" in result["refused"]["stderr"][0]
+    assert result["went_on"]
+    assert result["worked"]["status"] == 0
+    assert not result["loaded_after"]
+    assert result["load_again"]["status"] == 0
+    same_outcome(result)
+
+
+@pytest.mark.guest("rmmod")
+def test_attaching_without_the_module(guest: Guest) -> None:
+    answer = guest.result("rmmod")["attach_without_module"]
+    assert answer["status"] == 1
+    assert answer["stdout"] == []
+    assert 1 <= len(answer["stderr"]) <= 2
+    assert "module" in answer["stderr"][0]
+
+
+@pytest.mark.guest("strace")
+def test_strace_sees_every_call(guest: Guest) -> None:
+    result = guest.result("strace")
+    assert result["traced"]
+    assert result["acted"]
+    assert result["seen"] == result["count"]
+    assert result["in_order"]
+    assert result["dispatched_while_traced"] == 0
+    assert result["boosted"] == result["native"]
+
+
+@pytest.mark.guest("reattach")
+def test_attach_and_detach_a_hundred_times(guest: Guest) -> None:
+    result = guest.result("reattach")
+    assert result["times_boosted"] == result["rounds"] == 100
+    assert result["clean"]
+    same_outcome(result)

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Real servers under ``ub run``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.guest.conftest import Guest
+
+pytestmark = pytest.mark.guest
+
+_MIB = 1 << 20
+
+
+def boosted_throughout(result: dict[str, Any], print_as: str) -> None:
+    assert result["survived_start"], result["output"]
+    assert result["survived_load"], result["output"]
+    summary = result["summary"]
+    process = summary["processes"][0]
+    print(f"{print_as}: bypass rate {process['bypass_rate']:.3f}")
+    assert process["dispatched"] > 1000
+    assert process["first_boost_seconds"] is not None
+    assert summary["engine_peak_bytes"] <= 150 * _MIB
+
+
+@pytest.mark.guest("redis")
+def test_redis_answers_a_full_benchmark(guest: Guest) -> None:
+    result = guest.result("redis")
+    assert result["benchmark_status"] == 0, result["benchmark_errors"]
+    tests = [line.split(",")[0] for line in result["benchmark"]]
+    assert '"SET"' in tests
+    assert '"GET"' in tests
+    assert result["checked"] == 4000
+    assert result["status"] == 0
+    boosted_throughout(result, "redis")
+
+
+@pytest.mark.guest("nginx")
+def test_nginx_serves_what_is_there(guest: Guest) -> None:
+    result = guest.result("nginx")
+    assert result["wrk_status"] == 0
+    assert result["requests"] > 100
+    text = "\n".join(result["wrk"])
+    assert "Non-2xx" not in text
+    assert "Socket errors" not in text
+    assert result["fetched"] >= 8
+    assert result["wrong"] == []
+    assert result["errors"] == []
+    assert result["status"] == 0
+    boosted_throughout(result, "nginx")
