@@ -39,6 +39,7 @@ NAMES = (
 )
 _REG = {name: getattr(ux, f"UC_X86_REG_{name.upper()}") for name in NAMES}
 _ALL = [_REG[name] for name in NAMES]
+_VECTORS = [getattr(ux, f"UC_X86_REG_XMM{number}") for number in range(16)]
 MASK = (1 << 64) - 1
 ARITHMETIC = 0x8D5
 _USER_FLAGS = 0x202
@@ -65,6 +66,9 @@ class User:
     ip: int
     flags: int = 0
     fsbase: int = 0
+    vectors: tuple[int, ...] = (0,) * 16
+    #: Start addresses of what cannot be written.
+    code: frozenset[int] = frozenset()
 
 
 @dataclass
@@ -79,6 +83,7 @@ class Outcome:
     target: int = 0
     #: Host instructions executed, those of a dispatch counting none.
     executed: int = 0
+    vectors: tuple[int, ...] = ()
 
 
 def syscall_result(nr: int, args: tuple[int, ...], number: int) -> int:
@@ -93,12 +98,26 @@ def syscall_result(nr: int, args: tuple[int, ...], number: int) -> int:
     return value % 4096 if kind < 3 else value & 0xFFFF_FFFF
 
 
-def _map(engine: Any, memory: Mapping[int, bytes]) -> None:
-    for address, content in memory.items():
+def _map(engine: Any, user: User) -> None:
+    for address, content in user.memory.items():
         assert address % _PAGE == 0
         size = -(-len(content) // _PAGE) * _PAGE
-        engine.mem_map(address, size)
+        allowed = unicorn.UC_PROT_ALL
+        if address in user.code:
+            allowed &= ~unicorn.UC_PROT_WRITE
+        engine.mem_map(address, size, allowed)
         engine.mem_write(address, content)
+
+
+def _read_vectors(engine: Any) -> tuple[int, ...]:
+    return tuple(engine.reg_read(register) for register in _VECTORS)
+
+
+def _write_vectors(engine: Any, user: User) -> None:
+    # Unicorn starts with SSE shut.
+    engine.reg_write(ux.UC_X86_REG_CR4, 0x600)
+    for register, value in zip(_VECTORS, user.vectors, strict=True):
+        engine.reg_write(register, value)
 
 
 def _log(
@@ -112,6 +131,7 @@ def _log(
     there = any(
         start <= address and address + size <= start + len(content)
         for start, content in user.memory.items()
+        if start not in user.code
     )
     if there and writes[-1:] != [write]:
         writes.append(write)
@@ -132,7 +152,7 @@ class Translated:
         self.executed = 0
         engine = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_64)
         self.engine = engine
-        _map(engine, user.memory)
+        _map(engine, user)
         code = bytearray(translation.code)
         for at in translation.jumps:
             code[at : at + 4] = ((LEAVE - CODE) - at - 4).to_bytes(
@@ -154,6 +174,9 @@ class Translated:
         self._trap = False
         self._flags = 0
         self._at = 0
+        self._size = (
+            abi.dispatch_vector_size if translation.vector else abi.dispatch_size
+        )
 
     def _wrote(
         self, engine: Any, access: int, address: int, size: int, value: int, data: Any
@@ -242,6 +265,7 @@ class Translated:
         #: The module's copy of SYSFLAGS as of the last dispatch.
         self._r11 = user.flags
         engine.reg_write(ux.UC_X86_REG_FS_BASE, user.fsbase)
+        _write_vectors(engine, user)
         offsets = {e.user_ip: e.code_offset for e in self.translation.entries}
         at = offsets[resume]
         done = 0
@@ -268,7 +292,7 @@ class Translated:
                 if done >= dispatches and leave != "before":
                     at = dispatch.post_offset
                 else:
-                    at += self.abi.dispatch_size
+                    at += self._size
                 continue
             if not self._trap:
                 raise Unexpected(f"stopped at +{at:#x}")
@@ -290,6 +314,7 @@ class Translated:
             if error.errno not in (
                 unicorn.UC_ERR_READ_UNMAPPED,
                 unicorn.UC_ERR_WRITE_UNMAPPED,
+                unicorn.UC_ERR_WRITE_PROT,
                 unicorn.UC_ERR_EXCEPTION,
             ):
                 raise Unexpected(f"{error} at {self._where()}") from error
@@ -323,7 +348,14 @@ class Translated:
             regs["r11"] = self._r11 & ARITHMETIC | _USER_FLAGS
         target = self._slot(FRAME_TARGET) if leave.flags & ExitFlag.TARGET else 0
         return Outcome(
-            leave, regs, flags & ARITHMETIC, done, self.writes, target, self.executed
+            exit=leave,
+            regs=regs,
+            flags=flags & ARITHMETIC,
+            dispatched=done,
+            writes=self.writes,
+            target=target,
+            executed=self.executed,
+            vectors=_read_vectors(engine),
         )
 
 
@@ -334,6 +366,7 @@ class Moment:
     regs: dict[str, int]
     flags: int
     writes: int
+    vectors: tuple[int, ...]
 
 
 class Native:
@@ -358,7 +391,7 @@ class Native:
         self._stop, self._want, self._visits = stop_ip, dispatched, visits
         self._done = 0
         self.writes, self.moments, self.steps = [], [], 0
-        _map(engine, user.memory)
+        _map(engine, user)
         engine.hook_add(unicorn.UC_HOOK_MEM_WRITE, self._wrote)
         engine.hook_add(unicorn.UC_HOOK_CODE, self._step)
         engine.hook_add(
@@ -375,6 +408,7 @@ class Native:
         engine.reg_write(ux.UC_X86_REG_R11, user.flags & ARITHMETIC | _USER_FLAGS)
         engine.reg_write(ux.UC_X86_REG_EFLAGS, user.flags & ARITHMETIC | _USER_FLAGS)
         engine.reg_write(ux.UC_X86_REG_FS_BASE, user.fsbase)
+        _write_vectors(engine, user)
         with contextlib.suppress(unicorn.UcError):
             engine.emu_start(user.ip, 0, count=self._limit)
         return self.moments
@@ -395,7 +429,12 @@ class Native:
             values = engine.reg_read_batch(_ALL)
             flags = engine.reg_read(ux.UC_X86_REG_EFLAGS) & ARITHMETIC
             self.moments.append(
-                Moment(dict(zip(NAMES, values, strict=True)), flags, len(self.writes))
+                Moment(
+                    dict(zip(NAMES, values, strict=True)),
+                    flags,
+                    len(self.writes),
+                    _read_vectors(engine),
+                )
             )
 
     def _syscall(self, engine: Any, data: Any) -> None:
@@ -436,6 +475,8 @@ def differences(outcome: Outcome, native: Native, live: int | None) -> list[str]
         mask = ARITHMETIC if live is None else live
         if (outcome.flags ^ moment.flags) & mask:
             found.append(f"flags are {outcome.flags:#x}, not {moment.flags:#x}")
+        if outcome.vectors != moment.vectors:
+            found.append("vector registers differ")
         if outcome.writes != native.writes[: moment.writes]:
             found.append("memory was written differently")
         if not found:

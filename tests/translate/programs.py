@@ -51,6 +51,7 @@ class Program:
         self.pointers = [p for p in self.pointers if p not in ("rax", "rcx")]
         self.data = [n for n in _64 if n not in self.pointers]
         self.functions = self.random.randint(1, 4)
+        self.vectors = self.random.random() < 0.3
         #: Labels after system calls, and their numbers.
         self.resumes: list[tuple[str, int]] = [("start", 0)]
 
@@ -118,6 +119,9 @@ class Program:
             if kind < 0.45:
                 for _ in range(rng.randint(1, 4)):
                     self._plain(room)
+            elif kind < 0.5 and self.vectors:
+                for _ in range(rng.randint(1, 4)):
+                    self._vector()
             elif kind < 0.60:
                 self._if(level, room)
             elif kind < 0.68:
@@ -307,6 +311,38 @@ class Program:
             ]
         op = rng.choice(ops)
         self.emit("nop" if op == "clc" else op)
+
+    def _vector(self) -> None:
+        rng = self.random
+        a, b = f"xmm{rng.randrange(16)}", f"xmm{rng.randrange(16)}"
+        place = f"[{rng.choice(self.pointers)}+{rng.choice((0, 16, -32, 8))}]"
+        register, source = self._any(), self._source()
+        self.emit(
+            rng.choice(
+                (
+                    f"movups {a}, {place}",
+                    f"movdqu {place}, {a}",
+                    f"movaps {a}, {b}",
+                    f"movq {a}, {source}",
+                    f"movq {register}, {a}",
+                    f"movd {sized(register, 4)}, {a}",
+                    f"movq qword ptr {place}, {a}",
+                    f"movss {a}, dword ptr {place}",
+                    f"pxor {a}, {b}",
+                    f"paddd {a}, {b}",
+                    f"pcmpeqb {a}, {b}",
+                    f"pmovmskb {sized(register, 4)}, {a}",
+                    f"pshufd {a}, {b}, {rng.randint(0, 255)}",
+                    f"punpcklqdq {a}, {b}",
+                    f"ptest {a}, {b}",
+                    f"cvtsi2sd {a}, {source}",
+                    f"cvttsd2si {register}, {a}",
+                    f"addsd {a}, qword ptr {place}",
+                    f"comisd {a}, {b}",
+                    f"prefetcht0 {place}",
+                )
+            )
+        )
 
     def _memory(self, room: int) -> None:
         """One access, usually to where there is memory."""

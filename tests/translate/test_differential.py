@@ -31,7 +31,7 @@ TEXT = 0x5555_5555_0000
 # iced's bit of each flag → its bit in eflags.
 _EFLAGS = {1: 0x800, 2: 0x80, 4: 0x40, 8: 0x10, 16: 0x1, 32: 0x4}
 _ROUNDS = 3
-_ABI = Abi(dispatch_size=16)
+_ABI = Abi(dispatch_size=16, dispatch_vector_size=24)
 _SEEDS = int(os.environ.get("UBYPASS_SEEDS", "120"))
 _FIRST = int(os.environ.get("UBYPASS_FIRST_SEED", "0"))
 
@@ -71,7 +71,8 @@ def user_state(rng: random.Random, program: Program, code: bytes, start: int) ->
             regs[name] = rng.getrandbits(64)
     regs["rsp"] = STACK + STACK_SIZE // 2 + 8 * rng.randint(0, 10)
     flags = rng.getrandbits(12) & 0x8D5
-    return User(memory, regs, start, flags, THREAD + 0x800)
+    vectors = tuple(rng.getrandbits(128) for _ in range(16))
+    return User(memory, regs, start, flags, THREAD + 0x800, vectors, frozenset({TEXT}))
 
 
 def compare(seed: int, reasons: Counter[ExitReason]) -> None:

@@ -82,6 +82,7 @@ def discover(
         entries=_all_entries(blocks, hot),
         sources=_sources(blocks, code),
         predecessors=predecessors(blocks),
+        asked=tuple(start for start in spec.blocks if start in blocks),
     )
 
 

@@ -68,13 +68,15 @@ class Region:
     """Blocks by start address, the resume addresses that enter it, its bytes.
 
     ``entries`` are resume addresses of dispatches, likeliest first; each is the
-    start of a block. ``sources`` covers every byte of every block.
+    start of a block. ``sources`` covers every byte of every block. ``asked`` are
+    the starts of blocks that control was seen to go to.
     """
 
     blocks: dict[int, Block]
     entries: tuple[int, ...]
     sources: tuple[Source, ...]
     predecessors: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    asked: tuple[int, ...] = ()
 
     @property
     def instruction_count(self) -> int:

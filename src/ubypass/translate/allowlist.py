@@ -10,9 +10,9 @@ from importlib.resources import files
 from iced_x86 import Code
 
 
-def allowed(code: int) -> bool:
-    """Whether an iced ``Code`` value is on the list."""
-    return code in _codes()
+def group(code: int) -> str | None:
+    """The group of the list that an iced ``Code`` value is in; None: refused."""
+    return _codes().get(code)
 
 
 def refused() -> dict[str, str]:
@@ -27,8 +27,9 @@ def names() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
-def _codes() -> frozenset[int]:
-    return frozenset(getattr(Code, name) for name in names())
+def _codes() -> dict[int, str]:
+    groups = _data()["allowed"]
+    return {getattr(Code, n): name for name, found in groups.items() for n in found}
 
 
 @lru_cache(maxsize=1)

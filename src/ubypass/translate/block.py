@@ -22,10 +22,11 @@ from ubypass.translate.state import Node, State
 class Prepared:
     """A block with what is known of it before any state is.
 
-    ``facts`` stop short before the first unsupported instruction, whose reason is
-    ``refused``. ``live`` are the flags live before each instruction and at the end.
-    ``charge`` is what the block takes from the budget, 0 if nothing. ``bases`` are
-    user registers that some access uses as an address before they get a new value.
+    ``facts`` stop short before the first instruction that is not translated;
+    ``refused`` says why, ``reason`` is that of the exit there. ``live`` are the flags
+    live before each instruction and at the end. ``charge`` is what the block takes
+    from the budget, 0 if nothing. ``bases`` are user registers that some access uses
+    as an address before they get a new value.
     """
 
     block: Block
@@ -34,6 +35,7 @@ class Prepared:
     live: tuple[int, ...]
     charge: int
     bases: frozenset[int]
+    reason: ExitReason = ExitReason.UNSUPPORTED
 
 
 def lower_block(
@@ -63,7 +65,7 @@ def lower_block(
         context.ip = block.instructions[len(plain)].ip
         context.live = prepared.live[len(plain)]
         code.mark(context.ip)
-        _leave(context)
+        code.jmp(context.exit(prepared.reason))
         return fragment
     last = prepared.facts[-1] if ends else None
     if last is not None:

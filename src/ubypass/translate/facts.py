@@ -18,10 +18,11 @@ from iced_x86 import (
     OpAccess,
     OpKind,
     Register,
+    RegisterExt,
 )
 
 from ubypass.region.liveness import FlagUse, flag_use
-from ubypass.translate.allowlist import allowed
+from ubypass.translate.allowlist import group
 from ubypass.translate.iced import IcedRegister
 from ubypass.translate.registers import is_high_byte, number, width
 
@@ -43,6 +44,21 @@ _WRITES = frozenset(
         OpAccess.COND_WRITE,
         OpAccess.READ_WRITE,
         OpAccess.READ_COND_WRITE,
+    }
+)
+_BIT_STRINGS = frozenset({Mnemonic.BT, Mnemonic.BTS, Mnemonic.BTR, Mnemonic.BTC})
+
+#: Instructions that do nothing a user program could notice. DF is clear anyway.
+SILENT = frozenset(
+    {
+        Mnemonic.NOP,
+        Mnemonic.ENDBR64,
+        Mnemonic.CLD,
+        Mnemonic.PREFETCHT0,
+        Mnemonic.PREFETCHT1,
+        Mnemonic.PREFETCHT2,
+        Mnemonic.PREFETCHNTA,
+        Mnemonic.PREFETCHW,
     }
 )
 _ALWAYS = frozenset({OpAccess.WRITE, OpAccess.READ_WRITE})
@@ -98,18 +114,27 @@ class Facts:
     writes: tuple[int, ...]
     memory: Memory | None
     operands: tuple[RegisterOperand, ...]
-    #: Faults although it has no memory operand (division).
+    #: May fault although it has no memory operand (division, vector exceptions).
     faults: bool
+    #: Uses vector registers.
+    vector: bool
 
 
 def facts(instruction: Instruction) -> Facts:
     """Facts about ``instruction``; raises :class:`Unsupported`."""
-    if not allowed(instruction.code):
+    kind = group(instruction.code)
+    if kind is None:
         raise Unsupported("not on the allow-list")
     if instruction.has_xacquire_prefix or instruction.has_xrelease_prefix:
         raise Unsupported("transactional prefix")
     info = _factory.info(instruction)
     memory = _memory(instruction)
+    if (
+        memory is not None
+        and instruction.mnemonic in _BIT_STRINGS
+        and instruction.op1_kind == OpKind.REGISTER
+    ):
+        raise Unsupported("bit string in memory: reaches past its operand")
     operands = _operands(instruction, info)
     reads: dict[int, None] = {}
     writes: dict[int, None] = {}
@@ -134,7 +159,9 @@ def facts(instruction: Instruction) -> Facts:
         writes=tuple(writes),
         memory=memory,
         operands=operands,
-        faults=instruction.mnemonic in (Mnemonic.DIV, Mnemonic.IDIV),
+        faults=kind == "vector_fp"
+        or instruction.mnemonic in (Mnemonic.DIV, Mnemonic.IDIV),
+        vector=kind in ("vector", "vector_fp"),
     )
 
 
@@ -145,8 +172,10 @@ def _operands(instruction: Instruction, info: object) -> tuple[RegisterOperand, 
             continue
         register = instruction.op_register(operand)
         user = number(register)
+        if RegisterExt.is_xmm(register) or RegisterExt.is_ymm(register):
+            continue
         if user is None:
-            raise Unsupported("not a general register")
+            raise Unsupported("neither a general nor a vector register")
         access = info.op_access(operand)  # type: ignore[attr-defined]
         narrow = width(register) < 4
         # bsf and bsr with a zero source leave the destination alone.
@@ -201,7 +230,7 @@ def _memory(instruction: Instruction) -> Memory | None:
     lea = instruction.mnemonic == Mnemonic.LEA
     if segment == Register.GS:
         raise Unsupported("gs: is the kernel's own in kernel mode")
-    access = not lea and instruction.mnemonic != Mnemonic.NOP
+    access = not lea and instruction.mnemonic not in SILENT
     fs = segment == Register.FS and access
     size = MemorySizeExt.size(instruction.memory_size) if access else 0
     if access and not 0 < size <= 64:

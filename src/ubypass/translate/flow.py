@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from iced_x86 import Instruction
 
-from ubypass.abi import Abi
+from ubypass.abi import Abi, ExitReason
 from ubypass.region.graph import Block, End, Region
 from ubypass.region.liveness import ARITHMETIC, flags_live
 from ubypass.translate.bases import live_bases
@@ -43,6 +43,8 @@ class Flow:
     ``starts`` holds the state each node begins with, ``live`` the flags live at
     each block's start, ``order`` the nodes in the order of the layout. ``edges``
     says where each edge (a node and a number) goes, if not out of the region.
+    ``abi`` is what dispatches were laid out for; ``vector``: vector registers are
+    used.
     """
 
     region: Region
@@ -54,6 +56,8 @@ class Flow:
     live: dict[int, int]
     entries: dict[int, Node]
     guess: dict[int, int | None]
+    abi: Abi
+    vector: bool
 
 
 class _Solver:
@@ -62,18 +66,19 @@ class _Solver:
     def __init__(self, region: Region, abi: Abi) -> None:
         self.region, self.abi = region, abi
         self.prepared, self.homes = _prepare(region)
-        self.dispatching = {
-            start
-            for start, block in region.blocks.items()
-            if block.end == End.SYSCALL
-            and not self.prepared[start].refused
-            and dispatches(block, abi.args)
-        }
-        distance = distances(region, self.dispatching)
-        self.guess = {
-            start: likely(block, distance) for start, block in region.blocks.items()
-        }
-        self.path = hot_path(region, self.guess)
+        self._look_ahead()
+        self.vector = any(
+            fact.vector for start in self.path for fact in self.prepared[start].facts
+        ) or any(
+            fact.vector
+            for start in region.asked
+            for fact in self.prepared[start].facts[:1]
+        )
+        if self.vector:
+            self.abi = replace(abi, dispatch_size=abi.dispatch_vector_size)
+        else:
+            self.prepared = {s: _integer(p) for s, p in self.prepared.items()}
+            self._look_ahead()
         layout = order(
             [*region.entries, *sorted(region.blocks)],
             lambda start: _inside(region, self.guess[start]),
@@ -88,6 +93,22 @@ class _Solver:
         self.incoming: dict[Node, dict[tuple[Node, int], State]] = {}
         self.first: dict[int, Node] = {}
         self.rounds: Counter[Node] = Counter()
+
+    def _look_ahead(self) -> None:
+        """Guess where control goes."""
+        region = self.region
+        self.dispatching = {
+            start
+            for start, block in region.blocks.items()
+            if block.end == End.SYSCALL
+            and not self.prepared[start].refused
+            and dispatches(block, self.abi.args)
+        }
+        distance = distances(region, self.dispatching)
+        self.guess = {
+            start: likely(block, distance) for start, block in region.blocks.items()
+        }
+        self.path = hot_path(region, self.guess)
 
     def node(self, start: int, state: State) -> Node:
         """Which version of the block at ``start`` takes ``state``."""
@@ -199,6 +220,8 @@ def solve(region: Region, abi: Abi) -> Flow:
         live={start: solver.prepared[start].live[0] for start in region.blocks},
         entries=entries,
         guess=solver.guess,
+        abi=solver.abi,
+        vector=solver.vector,
     )
 
 
@@ -245,6 +268,23 @@ def _prepare(region: Region) -> tuple[dict[int, Prepared], Homes]:
     bases = live_bases(region, {s: p.facts for s, p in prepared.items()})
     prepared = {s: replace(p, bases=bases[s]) for s, p in prepared.items()}
     return prepared, choose_homes(uses)
+
+
+def _integer(prepared: Prepared) -> Prepared:
+    """The block without vector instructions.
+
+    Regions with them pay at every dispatch, so those that are only on paths that
+    look cold stay outside, until it turns out that control goes there.
+    """
+    for number, fact in enumerate(prepared.facts):
+        if fact.vector:
+            return replace(
+                prepared,
+                facts=prepared.facts[:number],
+                refused="vector instruction on a path that looks cold",
+                reason=ExitReason.FRONTIER,
+            )
+    return prepared
 
 
 def _facts(block: Block) -> tuple[tuple[Facts, ...], str]:

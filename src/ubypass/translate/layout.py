@@ -39,11 +39,11 @@ class _Layout:
     bodies: list[tuple[Label, Buffer]] = field(default_factory=list)
 
 
-def assemble(flow: Flow, abi: Abi) -> Translation:
+def assemble(flow: Flow) -> Translation:
     """The translation made of lowered blocks. Raises :class:`UbError` if it is
     larger than a region may be.
     """
-    layout = _Layout(flow, abi)
+    layout = _Layout(flow, flow.abi)
     layout.blocks = {node: Label() for node in flow.order}
     for number, node in enumerate(flow.order):
         following = flow.order[number + 1] if number + 1 < len(flow.order) else None
@@ -188,6 +188,7 @@ def _finish(layout: _Layout, entries: list[tuple[int, Label]]) -> Translation:
         sources=layout.flow.region.sources,
         constants=len(out.code) - 8 * len(constants),
         user_ips=tuple(out.marks),
+        vector=layout.flow.vector,
     )
 
 

@@ -7,7 +7,7 @@ from iced_x86 import Instruction, Mnemonic, OpKind, Register
 
 from ubypass.abi import ExitReason
 from ubypass.translate.context import Context
-from ubypass.translate.facts import Facts, Memory, Unsupported
+from ubypass.translate.facts import SILENT, Facts, Memory, Unsupported
 from ubypass.translate.flags import settle, to_host
 from ubypass.translate.iced import IcedRegister
 from ubypass.translate.registers import (
@@ -36,8 +36,6 @@ from ubypass.translate.values import (
     write_spilled,
 )
 
-_SILENT = frozenset({Mnemonic.NOP, Mnemonic.ENDBR64, Mnemonic.CLD})
-
 
 def lower(context: Context, facts: Facts, live_after: int) -> None:
     """Emit ``facts``' instruction; ``live_after`` are the flags live behind it.
@@ -45,7 +43,7 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
     Raises :class:`Unsupported` or ValueError; what was emitted by then has to be
     forgotten.
     """
-    if facts.instruction.mnemonic in _SILENT:
+    if facts.instruction.mnemonic in SILENT:
         return
     if R11 in facts.reads:
         materialize_r11(context)

@@ -19,4 +19,4 @@ def translate(region: Region, abi: Abi | None = None) -> Translation:
     What cannot be translated becomes an exit, never an error.
     """
     abi = abi or Abi()
-    return assemble(solve(region, abi), abi)
+    return assemble(solve(region, abi))
