@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from iced_x86 import Decoder, Formatter, FormatterSyntax, Instruction
+from iced_x86 import Decoder, Formatter, FormatterSyntax, Instruction, Register
 
 from ubypass.abi import (
     FRAME_BUDGET,
@@ -51,7 +51,7 @@ class ListingLine:
 
 def listing(region: Region, translation: Translation) -> list[ListingLine]:
     """The whole translation in the order of its code."""
-    formatter = Formatter(FormatterSyntax.INTEL)
+    formatter = _formatter()
     user = {
         instruction.ip: formatter.format(instruction)
         for block in region.blocks.values()
@@ -97,6 +97,18 @@ def render(lines: list[ListingLine]) -> str:
     return "\n".join(rows) + "\n"
 
 
+def _formatter() -> Formatter:
+    formatter = Formatter(FormatterSyntax.INTEL)
+    formatter.hex_prefix = "0x"
+    formatter.hex_suffix = ""
+    formatter.uppercase_hex = False
+    formatter.branch_leading_zeros = False
+    formatter.show_branch_size = False
+    formatter.small_hex_numbers_in_decimal = False
+    formatter.first_operand_char_index = 0
+    return formatter
+
+
 def _notes(translation: Translation) -> dict[int, str]:
     notes: dict[int, list[str]] = {}
 
@@ -140,7 +152,7 @@ def _disassembled(
             if number is not None:
                 leave = translation.exits[number]
                 text = f"exit {number}: {leave.reason.name} at {leave.user_ip:#x}" + (
-                    f" [{leave.flags!r}]" if leave.flags else ""
+                    f" [{leave.flags.name}]" if leave.flags else ""
                 )
             elif at + 1 in translation.jumps:
                 text = "jmp <leave>"
@@ -168,11 +180,13 @@ def _exit_number(instruction: Instruction, code: bytes, at: int) -> int | None:
 
 
 def _named(instruction: Instruction, formatter: Formatter) -> str:
+    """The text with the name of the frame slot that it is about."""
     text = str(formatter.format(instruction))
-    for offset in _SLOTS:
-        spelled = f"[rsp+{offset:X}h]" if offset > 9 else f"[rsp+{offset}]"
-        if offset > 9 and f"{offset:X}"[0] > "9":
-            spelled = f"[rsp+0{offset:X}h]"
-        if spelled in text:
-            return text.replace(spelled, f"[{_SLOTS[offset]}]")
-    return text
+    if instruction.memory_base != Register.RSP:
+        return text
+    offset = instruction.memory_displacement
+    name = _SLOTS.get(offset)
+    if name is None:
+        return text
+    spelled = f"[rsp+{offset:#x}]" if offset else "[rsp]"
+    return text.replace(spelled, f"[{name}]")

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the translator makes of small programs, written out for review.
+
+Each file in ``golden/`` has cases split by a ruler that names the case: assembly,
+then a line of ``=``, then the listing. ``UBYPASS_REGOLD=1`` writes the listings
+anew; read the difference before committing it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.translate.assemble import assemble
+from ubypass.abi import Abi, Translation
+from ubypass.region.discover import HotEntry, RegionSpec, discover
+from ubypass.region.graph import Region
+from ubypass.region.reader import BytesReader
+from ubypass.translate.listing import listing, render
+from ubypass.translate.translate import translate
+from ubypass.verify.check import check
+
+GOLDEN = Path(__file__).parent / "golden"
+TEXT = 0x7F00_0000_1000
+ABI = Abi(dispatch_size=8, dispatch_vector_size=12)
+_RULER = re.compile(r"^-{8} (\w+)\n", re.MULTILINE)
+_EQUALS = "=" * 8
+# A machine that the code of every case can run on.
+_FEATURES = frozenset({"cx16", "popcnt", "abm", "bmi1"})
+
+
+def cases(path: Path) -> list[tuple[str, str, str]]:
+    """Name, assembly and expected listing of each case in a file."""
+    parts = _RULER.split(path.read_text("utf-8"))[1:]
+    found = []
+    for name, body in zip(parts[::2], parts[1::2], strict=True):
+        source, _, expected = body.partition(f"{_EQUALS}\n")
+        found.append((name, source, expected))
+    return found
+
+
+def build(source: str) -> tuple[Region, Translation]:
+    """Discover and translate from the label ``start`` on."""
+    code, labels = assemble(source, TEXT)
+    spec = RegionSpec((HotEntry(labels["start"], 39),))
+    region = discover(spec, BytesReader({TEXT: code}))
+    return region, translate(region, ABI)
+
+
+_ALL = [(path, *case) for path in sorted(GOLDEN.glob("*.txt")) for case in cases(path)]
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "source", "expected"),
+    _ALL,
+    ids=[f"{path.stem}-{name}" for path, name, _, _ in _ALL],
+)
+def test_golden(path: Path, name: str, source: str, expected: str) -> None:
+    region, translation = build(source)
+    check(translation, ABI, _FEATURES)
+    got = render(listing(region, translation))
+    if os.environ.get("UBYPASS_REGOLD"):
+        _rewrite(path, name, got)
+    else:
+        assert got == expected
+
+
+def _rewrite(path: Path, name: str, got: str) -> None:
+    text = ""
+    for known, source, expected in cases(path):
+        new = got if known == name else expected
+        text += f"{'-' * 8} {known}\n{source}{_EQUALS}\n{new}"
+    path.write_text(text, "utf-8")
+
+
+def test_every_case_has_a_listing() -> None:
+    assert len(_ALL) > 20
+    assert all(expected for _, _, _, expected in _ALL)
