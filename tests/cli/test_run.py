@@ -75,7 +75,8 @@ def test_a_missing_module_is_told_before_the_program_starts(
 def test_output_is_the_programs_and_the_summary_goes_to_stderr(
     device: TunableDevice, ub: Ub, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert ub("run", "--", "echo", "--json", "hello") == 0
+    script = 'echo "$@"; sleep 0.3'
+    assert ub("run", "--", "sh", "-c", script, "sh", "--json", "hello") == 0
     captured = capfd.readouterr()
     assert captured.out == "--json hello\n"
     assert "system calls" in captured.err

@@ -24,9 +24,9 @@ from ubypass.verify.errors import Rule, VerifyError
 _START = 0x401000
 _RESUME = 0x401002
 # A loop around a call that its caller numbers: syscall; dec rbx; je +n;
-# mov eax, 39; jmp back. The way out leads over 100 nops to getpid again.
+# mov eax, 39; jmp back. The way out leads over 60 nops to getpid again.
 _GETPID = bytes.fromhex("b827000000 0f05")
-_LOOP = bytes.fromhex("0f05 48ffcb 7407 b827000000 ebf2") + b"\x90" * 100 + _GETPID
+_LOOP = bytes.fromhex("0f05 48ffcb 7407 b827000000 ebf2") + b"\x90" * 60 + _GETPID
 
 
 def _loop() -> BytesReader:
@@ -62,9 +62,35 @@ def test_without_hot_sites_there_is_nothing_to_build() -> None:
         Builder(Abi())(Knowledge(entries={0x9000: HotSite(39)}), _loop())
 
 
-def test_a_region_without_a_call_that_may_be_dispatched_is_not_loaded() -> None:
-    with pytest.raises(NothingToBuild):
-        Builder(Abi(args={}))(_knowledge(), _loop())
+def test_without_a_call_in_reach_a_region_shows_the_way() -> None:
+    """Its misses tell where the program goes; without one nothing would."""
+    code = b"\x0f\x05" + b"\x90" * 200 + _GETPID
+    built = Builder(Abi())(_knowledge(), BytesReader({_START: code}))
+    assert not built.translation.dispatches
+    assert [e.user_ip for e in built.translation.entries] == [_RESUME]
+    reasons = {leave.reason for leave in built.translation.exits}
+    assert ExitReason.FRONTIER in reasons
+
+
+def test_samples_lead_along_a_long_gap() -> None:
+    code = b"\x0f\x05" + b"\x90" * 200 + _GETPID + b"\xc3"
+    knowledge = _knowledge()
+    knowledge.add_samples({_START + n: 1 for n in range(20, 200, 20)})
+    built = Builder(Abi())(knowledge, BytesReader({_START: code}))
+    assert [d.nr for d in built.translation.dispatches] == [39]
+
+
+def test_stacks_at_misses_tell_where_returns_go() -> None:
+    """The resume address is in a callee; its stack was not recorded."""
+    callee = bytes.fromhex("0f05 90 c3")
+    caller = bytes.fromhex("e8fbefffff") + bytes.fromhex("b827000000 0f05 ebf2")
+    code = {_START: callee, _START + 0x1000: caller}
+    knowledge = _knowledge()
+    without = Builder(Abi())(knowledge, BytesReader(code))
+    assert not without.translation.dispatches
+    knowledge.missed = {_START + 2: (_START + 0x1005,)}
+    built = Builder(Abi())(knowledge, BytesReader(code))
+    assert [d.nr for d in built.translation.dispatches] != []
 
 
 def test_a_region_that_does_not_fit_is_refused_with_a_reason() -> None:
@@ -84,7 +110,7 @@ def test_the_verifier_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     "knowledge",
     [
-        Knowledge(entries={_RESUME: HotSite(39)}, effort=4),
+        Knowledge(entries={_RESUME: HotSite(39)}, effort=3),
         Knowledge(
             entries={_RESUME: HotSite(39)},
             starts={_START + 14 + n: 1 for n in range(17)},
@@ -93,7 +119,7 @@ def test_the_verifier_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None
     ids=["effort", "frontiers"],
 )
 def test_effort_and_frontiers_lengthen_the_reach(knowledge: Knowledge) -> None:
-    assert Builder(Abi())(knowledge, _loop()).instructions > 100
+    assert Builder(Abi())(knowledge, _loop()).instructions > 60
 
 
 def test_the_specification_has_hot_targets_first_and_every_stack() -> None:

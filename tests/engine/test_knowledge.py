@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ubypass.abi import ExitReason
 from ubypass.device.types import Event
 from ubypass.device.uapi import EventType
@@ -126,3 +128,19 @@ def test_what_is_no_longer_code_is_forgotten() -> None:
     assert list(knowledge.entries) == [0x1000]
     assert knowledge.starts == {}
     assert knowledge.targets == {0x1001: {0x1002: 1}}
+
+
+def test_samples_add_up_and_are_bounded() -> None:
+    knowledge = Knowledge(Limits(samples=2))
+    knowledge.add_samples({0x10: 1, 0x20: 2})
+    knowledge.add_samples({0x10: 5, 0x30: 9})
+    assert knowledge.samples == {0x10: 6, 0x20: 2}
+
+
+def test_one_stack_of_each_missed_branch_is_kept() -> None:
+    knowledge = Knowledge(Limits(misses=1))
+    miss = _miss(ExitReason.CALL_MISS, 0x10, 0x20)
+    knowledge.learn(replace(miss, stack=(1, 2)))
+    knowledge.learn(replace(miss, stack=(3, 4)))
+    knowledge.learn(replace(miss, ip=0x11, stack=(5, 6)))
+    assert knowledge.missed == {0x10: (1, 2)}

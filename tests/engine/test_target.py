@@ -252,17 +252,67 @@ def test_a_full_module_leaves_the_region_that_is_there(world: _World) -> None:
     assert list(world.device.live) == [1]
 
 
-def test_a_region_that_does_not_pay_is_unloaded_for_good(world: _World) -> None:
+def _lose(world: _World, seconds: int) -> None:
+    runs = world.device.counters.runs
+    for second in range(1, seconds + 1):
+        world.device.counters = Stats(runs=runs + 10_000 * second, dispatched=50)
+        world.run(1.0)
+
+
+def test_a_region_that_does_not_pay_is_unloaded_for_a_while(world: _World) -> None:
     world.hot()
     world.tick()
-    for second in range(1, 10):
-        world.device.counters = Stats(runs=10_000 * second, dispatched=50 * second)
-        world.run(1.0)
+    _lose(world, 3)
     assert world.device.unloaded == [1]
+    assert world.target.region == 0
+    world.run(Policy().patience + 1)
+    assert world.target.region == 2
+
+
+def test_after_several_losses_the_process_stays_native(world: _World) -> None:
+    world.hot()
+    world.tick()
+    _lose(world, 100)
+    assert len(world.device.unloaded) == Policy().losses
     world.hot(0x1800)
-    world.run(10.0)
-    assert world.builds == 1
+    world.run(1000.0)
+    assert world.target.region == 0
+    assert world.builds == Policy().losses
     assert "pay off" in world.target.summary().notes[0]
+
+
+class _Sampler:
+    def __init__(self) -> None:
+        self.closed = False
+
+    def take(self) -> dict[int, int]:
+        return {0x1100: 3}
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_user_mode_is_sampled_only_while_a_region_grows(world: _World) -> None:
+    samplers: list[_Sampler] = []
+
+    def open_sampler(pid: int) -> _Sampler:
+        assert pid == 42
+        samplers.append(_Sampler())
+        return samplers[-1]
+
+    world.target._open_sampler = open_sampler
+    world.hot()
+    world.tick()
+    assert not samplers  # the first region may be all that is needed
+    world.frontier(0x1200)
+    world.run(0.5)
+    world.frontier(0x1210)
+    world.run(0.5)
+    assert world.target.knowledge.samples == {0x1100: 3}
+    assert not samplers[0].closed
+    world.run(10.0)
+    assert samplers[0].closed
+    assert len(samplers) == 1
 
 
 def test_addresses_that_are_no_longer_code_are_dropped(world: _World) -> None:

@@ -99,6 +99,8 @@ class Session:
         if as_json:
             print(json.dumps(data), file=sys.stderr)
         elif not self._quiet:
+            if not self._summaries:
+                self.log("the program ended before it was attached")
             for summary in self._summaries:
                 print(_text(summary, data["engine_peak_bytes"]), file=sys.stderr)
         if file is not None:

@@ -13,11 +13,14 @@ from dataclasses import replace
 
 from ubypass.abi import Abi, Translation
 from ubypass.engine.built import Built, NothingToBuild, Refused
+from ubypass.engine.heat import natural_starts
 from ubypass.engine.knowledge import HotSite, Knowledge
 from ubypass.errors import UbError
+from ubypass.region.decode import Decoded
 from ubypass.region.discover import HotEntry, Limits, RegionSpec, discover
 from ubypass.region.graph import Region
 from ubypass.region.reader import BytesReader, CodeReader
+from ubypass.region.stackwalk import learn_returns
 from ubypass.translate.translate import translate
 from ubypass.verify.check import VerifyError, check
 
@@ -25,10 +28,13 @@ __all__ = ["Builder", "make_spec"]
 
 #: How far to explore, in instructions, by the effort that was needed so far. A short
 #: reach finds a tight loop and little else, so the first boost comes fast.
-_REACHES = (32, 48, 64, 96, 128, 192, 256, 384, 512)
+_REACHES = (32, 48, 64, 96)
 #: So many frontiers that turned out hot raise the effort as well: the gap is long, and
 #: it should not take a round for each piece of it.
-_FRONTIERS = (3, 5, 9, 17)
+_FRONTIERS = (5, 17)
+
+#: Sampled addresses that are explored from, the hottest.
+_SAMPLES = 512
 
 #: Halvings of the region's size when its translation does not fit.
 _SHRINKS = 4
@@ -74,8 +80,12 @@ class Builder:
         spec = make_spec(knowledge)
         if not spec.entries:
             raise NothingToBuild
-        region, translation = self._fitting(spec, reader, _reach(knowledge))
-        if not translation.dispatches:
+        spec = _with_stacks(spec, knowledge, reader)
+        reach = _reach(knowledge)
+        if knowledge.samples:
+            spec = _with_samples(spec, knowledge, reader, Limits(reach=reach))
+        region, translation = self._fitting(spec, reader, reach)
+        if not translation.entries:
             raise NothingToBuild
         try:
             check(translation, self._abi)
@@ -118,6 +128,37 @@ def make_spec(knowledge: Knowledge) -> RegionSpec:
         for site, seen in knowledge.targets.items()
     }
     return RegionSpec(entries, tuple(knowledge.starts), targets)
+
+
+def _with_stacks(
+    spec: RegionSpec, knowledge: Knowledge, reader: CodeReader
+) -> RegionSpec:
+    """Add where returns will go, as told by the stacks at missed branches."""
+    code = Decoded(reader)
+    targets = {site: list(known) for site, known in spec.targets.items()}
+    for ip, stack in knowledge.missed.items():
+        for site, points in learn_returns(code, ip, stack).items():
+            known = targets.setdefault(site, [])
+            known.extend(point for point in points if point not in known)
+    return replace(
+        spec, targets={site: tuple(known) for site, known in targets.items()}
+    )
+
+
+def _with_samples(
+    spec: RegionSpec, knowledge: Knowledge, reader: CodeReader, limits: Limits
+) -> RegionSpec:
+    """Add the basic blocks in which user mode was seen, to be explored from as well."""
+    hottest = [address for address, _ in knowledge.samples.most_common(_SAMPLES)]
+    samples = sorted(set(hottest) - set(spec.blocks))
+    try:
+        region = discover(
+            replace(spec, blocks=(*spec.blocks, *samples)), reader, limits
+        )
+    except UbError as error:
+        raise NothingToBuild from error
+    starts = natural_starts(region, samples, limits.reach)
+    return replace(spec, blocks=tuple(dict.fromkeys((*spec.blocks, *starts))))
 
 
 def _reach(knowledge: Knowledge) -> int:

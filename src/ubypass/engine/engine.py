@@ -15,11 +15,12 @@ from collections.abc import Callable
 
 from ubypass.engine.built import Built
 from ubypass.engine.knowledge import Knowledge
-from ubypass.engine.ports import DeviceLike, MemoryLike
+from ubypass.engine.ports import DeviceLike, MemoryLike, SamplerLike
 from ubypass.engine.summary import Summary
 from ubypass.engine.target import Policy, Target
 from ubypass.errors import UbError
 from ubypass.process.memory import ProcessMemory
+from ubypass.process.sampler import Sampler
 from ubypass.process.status import ProcessId
 
 __all__ = ["Engine"]
@@ -38,12 +39,14 @@ class Engine:
         *,
         build: Callable[[Knowledge, MemoryLike], Built],
         open_memory: Callable[[int], MemoryLike] = ProcessMemory,
+        open_sampler: Callable[[int], SamplerLike] | None = Sampler,
         policy: Policy | None = None,
         log: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._device = device
         self._build = build
         self._open_memory = open_memory
+        self._open_sampler = open_sampler
         self._policy = policy or Policy()
         self._log = log
         self._targets: dict[int, Target] = {}
@@ -75,6 +78,7 @@ class Engine:
             self._device,
             memory,
             self._build,
+            open_sampler=self._open_sampler,
             started_ns=started_ns or time.monotonic_ns(),
             policy=self._policy,
             log=self._log,

@@ -8,7 +8,8 @@ lesson twice is no news.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections import Counter
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 
 from ubypass.abi import ExitReason
@@ -26,12 +27,14 @@ class Limits:
 
     entries: int = 64
     starts: int = 1024
-    effort: int = 8
+    effort: int = 3
     raises: int = 32  # of effort, in all
     stubborn: int = 8  # misses that make a frontier worth more effort
     branches: int = 1024
     targets: int = 16  # of one indirect branch
     stacks: int = 4  # of one hot site
+    misses: int = 256  # addresses whose stacks are kept
+    samples: int = 4096  # different addresses
 
 
 @dataclass(slots=True)
@@ -51,13 +54,17 @@ class Knowledge:
 
     ``entries`` maps resume addresses to hot sites, ``starts`` the addresses where
     code was missing to how often, ``targets`` an indirect branch to where it went,
-    with counts. ``effort`` is how far to explore: see :meth:`raise_effort`.
+    with counts, ``missed`` the address of a missed branch to the stack there.
+    ``samples`` counts how often user mode was seen at an address. ``effort`` is how
+    far to explore: see :meth:`raise_effort`.
     """
 
     limits: Limits = field(default_factory=Limits)
     entries: dict[int, HotSite] = field(default_factory=dict)
     starts: dict[int, int] = field(default_factory=dict)
     targets: dict[int, dict[int, int]] = field(default_factory=dict)
+    missed: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    samples: Counter[int] = field(default_factory=Counter)
     effort: int = 0
     _raises: int = 0
     _hopeless: set[int] = field(default_factory=set)
@@ -68,11 +75,19 @@ class Knowledge:
             return self._hot(event)
         if event.type is not EventType.MISS:
             return False
+        if event.stack and len(self.missed) < self.limits.misses:
+            self.missed.setdefault(event.ip, event.stack)
         if event.nr in _TARGET_MISSES and event.target:
             return self._target(event.ip, event.target)
         if event.nr == ExitReason.FRONTIER:
             return self._start(event.ip)
         return False
+
+    def add_samples(self, samples: Mapping[int, int]) -> None:
+        """Take in samples of user mode: where, and how often."""
+        for address, count in samples.items():
+            if address in self.samples or len(self.samples) < self.limits.samples:
+                self.samples[address] += count
 
     def raise_effort(self, reached: Container[int]) -> bool:
         """After a build that reached these starts: is it worth to explore further?
@@ -103,6 +118,8 @@ class Knowledge:
         """Drop every address for which ``keep`` is false (no longer code)."""
         self.entries = {ip: site for ip, site in self.entries.items() if keep(ip)}
         self.starts = {ip: n for ip, n in self.starts.items() if keep(ip)}
+        self.missed = {ip: stack for ip, stack in self.missed.items() if keep(ip)}
+        self.samples = Counter({ip: n for ip, n in self.samples.items() if keep(ip)})
         self.targets = {
             ip: {target: n for target, n in targets.items() if keep(target)}
             for ip, targets in self.targets.items()

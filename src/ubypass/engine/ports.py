@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the engine needs from outside, so that tests can play these parts.
 
-``ubypass.device.client.Device`` and ``ubypass.process.memory.ProcessMemory`` are
-the real ones.
+``Device`` of ``ubypass.device.client``, ``ProcessMemory`` and ``Sampler`` of
+``ubypass.process`` are the real ones.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from ubypass.abi import Abi, Translation
 from ubypass.device.types import Counts, Event, Stats
 from ubypass.process.maps import MemoryMap
 
-__all__ = ["DeviceLike", "MemoryLike"]
+__all__ = ["DeviceLike", "MemoryLike", "SamplerLike"]
 
 
 class DeviceLike(Protocol):
@@ -56,3 +57,11 @@ class MemoryLike(Protocol):
     def read(self, address: int, size: int) -> bytes: ...
 
     def read_data(self, address: int, size: int) -> bytes: ...
+
+
+class SamplerLike(Protocol):
+    """What the engine uses of a ``Sampler``."""
+
+    def take(self) -> Mapping[int, int]: ...
+
+    def close(self) -> None: ...

@@ -20,7 +20,7 @@ from ubypass.engine.built import Built, NothingToBuild, Refused
 from ubypass.engine.knowledge import Knowledge
 from ubypass.engine.pace import Pace
 from ubypass.engine.payoff import Payoff
-from ubypass.engine.ports import DeviceLike, MemoryLike
+from ubypass.engine.ports import DeviceLike, MemoryLike, SamplerLike
 from ubypass.engine.summary import Summary
 from ubypass.errors import UbError
 from ubypass.process.status import ProcessId
@@ -35,14 +35,20 @@ class Policy:
     ``rereads``: loads refused in a row because the code changed under us;
     ``deaths``: regions lost to changed code, each followed by a longer pause that
     starts with ``pause`` seconds; ``refusals``: translations that the verifier
-    refused or that did not fit; ``sample``: seconds between looks at the counters.
+    refused or that did not fit; ``losses``: regions that did not pay off, each
+    followed by a break that is ``patience`` times longer, the first ``patience``
+    seconds; ``sample``: seconds between looks at the counters; ``quiet``: seconds
+    without news after which user mode is not sampled any more.
     """
 
     rereads: int = 3
     deaths: int = 8
     pause: float = 0.2
     refusals: int = 3
+    losses: int = 3
+    patience: float = 8.0
     sample: float = 1.0
+    quiet: float = 3.0
 
 
 class Target:
@@ -56,6 +62,7 @@ class Target:
         memory: MemoryLike,
         build: Callable[[Knowledge, MemoryLike], Built],
         *,
+        open_sampler: Callable[[int], SamplerLike] | None = None,
         started_ns: int = 0,
         policy: Policy | None = None,
         log: Callable[[str], None] = lambda line: None,
@@ -69,6 +76,8 @@ class Target:
         self.gone = False
         self._device = device
         self._build = build
+        self._open_sampler = open_sampler
+        self._sampler: SamplerLike | None = None
         self._started_ns = started_ns
         self._policy = policy or Policy()
         self._log = log
@@ -79,6 +88,8 @@ class Target:
         self._active = True  # False: native for good
         self._deaths = 0
         self._refusals = 0
+        self._losses = 0
+        self._last_news = 0.0
         self._loads = 0
         self._build_seconds = 0.0
         self._notes: list[str] = []
@@ -100,6 +111,7 @@ class Target:
         elif self._is_stale(event):
             pass  # the present region may reach what its predecessor missed
         elif self._active and self.knowledge.learn(event):
+            self._last_news = now
             self._pace.news(now)
 
     def tick(self, now: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -119,9 +131,11 @@ class Target:
         self._active = False
         self._note(reason)
         self._drop()
+        self._stop_sampling()
 
     def close(self) -> None:
         """Take the last counters, detach, and let go of the memory."""
+        self._stop_sampling()
         self.refresh_stats()
         try:
             self._device.detach(self.proc)
@@ -161,6 +175,7 @@ class Target:
     def _rebuild(self, clock: Callable[[], float]) -> None:
         self._pace.started()
         began = clock()
+        self._use_samples()
         try:
             self._build_and_load(clock)
         finally:
@@ -231,8 +246,31 @@ class Target:
     def _sample(self, now: float) -> None:
         self._next_sample = now + self._policy.sample
         stats = self.refresh_stats()
+        if now - self._last_news > self._policy.quiet:
+            self._stop_sampling()
         if self.region and self._payoff.loses(stats):
+            self._lost_money(now)
+
+    def _lost_money(self, now: float) -> None:
+        """The region makes the program slower: drop it, for a while or for good."""
+        self._losses += 1
+        if self._losses >= self._policy.losses:
             self.stop("boosting did not pay off: too few calls dispatched per run")
+            return
+        self._drop()
+        self._pace.pause(now, self._policy.patience**self._losses)
+
+    def _use_samples(self) -> None:
+        """Learn where user mode spends its time, once the first region fell short."""
+        if self._sampler is not None:
+            self.knowledge.add_samples(self._sampler.take())
+        elif self._loads and self._open_sampler is not None:
+            self._sampler = self._open_sampler(self.process.pid)
+
+    def _stop_sampling(self) -> None:
+        if self._sampler is not None:
+            self._sampler.close()
+            self._sampler = None
 
     def _drop(self) -> None:
         if self.region:

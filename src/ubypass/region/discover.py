@@ -98,6 +98,9 @@ class _Finder:
         self._limits = limits
         self._found: dict[int, Instruction] = {}
         self._leaders: set[int] = set()
+        self._learned_starts = frozenset(spec.blocks)
+        hot = [entry.resume for entry in spec.entries]
+        self._roots = dict.fromkeys([*hot, *spec.blocks])
         self._queue: list[tuple[int, int, int]] = []
         self._order = 0
         self._nr = {e.resume - 2: e.nr for e in reversed(spec.entries)}
@@ -111,9 +114,8 @@ class _Finder:
                 known.extend(p for p in points if p not in known)
 
     def run(self) -> dict[int, Block]:
-        for entry in self._spec.entries:
-            self._push(entry.resume, 0)
-        for start in self._spec.blocks:
+        """Explore; the blocks found, by start."""
+        for start in self._roots:
             self._push(start, 0)
         self._explore()
         for site, points in internal_returns(self._found, self._targets).items():
@@ -139,7 +141,11 @@ class _Finder:
         return distance < self._limits.reach and len(self._found) < self._limits.region
 
     def _straight(self, address: int, distance: int) -> None:
-        while self._room(distance):
+        while True:
+            if address in self._learned_starts:
+                distance = 0
+            if not self._room(distance):
+                return
             if address in self._found:
                 self._leaders.add(address)
                 return
