@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+import pytest
+
+from tests.region.asm import TEXT, program
+from ubypass.errors import UbError
+from ubypass.region.discover import HotEntry, Limits, RegionSpec, discover
+from ubypass.region.graph import End, Region
+from ubypass.region.reader import BytesReader
+
+_LOOP = """
+    first: mov eax, 39
+    site: syscall
+    start: cmp rax, -4096
+    ja error
+    dec ebx
+    jne first
+    ud2
+    error: neg eax
+    jmp first
+"""
+
+
+def _find(
+    source: str, *, limits: Limits | None = None, **spec: object
+) -> tuple[Region, dict[str, int]]:
+    reader, at = program(source)
+    given = {
+        name: value(at) if callable(value) else value for name, value in spec.items()
+    }
+    hot = (HotEntry(at["start"], 39, given.pop("stack", ())),)  # type: ignore[arg-type]
+    return discover(RegionSpec(hot, **given), reader, limits), at  # type: ignore[arg-type]
+
+
+def test_a_loop() -> None:
+    region, at = _find(_LOOP)
+    assert region.entries == (at["start"],)
+    site = region.blocks[at["first"]]
+    assert (site.end, site.nr, site.nr_known) == (End.SYSCALL, 39, True)
+    assert site.targets == (at["start"],)
+    branch = region.blocks[at["start"]]
+    assert branch.targets == (at["error"], branch.next_ip)
+    assert at["error"] in region.blocks
+
+
+def test_what_leads_nowhere_stays_outside() -> None:
+    region, at = _find(_LOOP)
+    assert all(block.end != End.STOP for block in region.blocks.values())
+    assert at["error"] - 2 not in region.blocks  # the ud2
+
+
+def test_sources_cover_every_block() -> None:
+    region, _ = _find(_LOOP)
+    reader, _ = program(_LOOP)
+    for block in region.blocks.values():
+        covering = [
+            s
+            for s in region.sources
+            if s.start <= block.start and block.next_ip <= s.start + len(s.data)
+        ]
+        assert len(covering) == 1
+    for source in region.sources:
+        assert reader.read(source.start, len(source.data)) == source.data
+
+
+def test_number_from_the_event() -> None:
+    region, at = _find("site: syscall\nstart: mov eax, ebx\njmp site")
+    site = region.blocks[at["site"]]
+    assert (site.nr, site.nr_known) == (39, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mov eax, 17", 17),
+        ("mov rax, 17", 17),
+        ("xor eax, eax", 0),
+        ("mov eax, 17\nmov rdi, rbx\ncmp eax, 3", 17),
+        ("mov eax, 17\nmov al, 3", None),
+        ("mov eax, 17\nmul ecx", None),
+        ("mov eax, 17\ncdqe", None),
+        ("mov eax, 17\nxchg eax, ecx", None),
+        ("mov eax, 17\nadd eax, ecx", None),
+    ],
+)
+def test_number_in_the_code(text: str, expected: int | None) -> None:
+    region, at = _find(
+        f"first: {text}\nsite: syscall\nstart2: jmp first\n"
+        "site2: syscall\nstart: jmp first"
+    )
+    block = region.blocks.get(at["first"])
+    if expected is None:
+        # Without a number there is no way to a system call from here.
+        assert block is None or block.nr is None
+    else:
+        assert block is not None
+        assert (block.nr, block.nr_known) == (expected, True)
+
+
+_CALLS = """
+    f: mov eax, 39
+    syscall
+    start: ret
+    main: call f
+    one: dec ebx
+    je main
+    call f
+    two: jmp main
+"""
+
+
+def test_returns_from_the_stack_and_from_calls() -> None:
+    region, at = _find(_CALLS, stack=lambda at: (at["two"],))
+    ret = region.blocks[at["start"]]
+    # The one on the stack is the likely one.
+    assert ret.targets == (at["two"], at["one"])
+
+
+def test_return_unknown() -> None:
+    region, at = _find(_CALLS)
+    assert region.blocks[at["start"]].targets == ()
+
+
+def test_learned_targets_come_first() -> None:
+    region, at = _find(
+        _CALLS,
+        stack=lambda at: (at["two"],),
+        targets=lambda at: {at["start"]: (at["one"],)},
+    )
+    assert region.blocks[at["start"]].targets == (at["one"], at["two"])
+
+
+def test_candidates_are_limited() -> None:
+    calls = "\n".join(f"call f\nr{n}: nop" for n in range(9))
+    region, at = _find(
+        f"f: mov eax, 39\nsyscall\nstart: ret\nmain: {calls}\njmp main",
+        stack=lambda at: (at["r0"],),
+        limits=Limits(candidates=3),
+    )
+    assert region.blocks[at["start"]].targets == (at["r0"], at["r1"], at["r2"])
+
+
+def test_slot_is_read_ahead() -> None:
+    source = """
+        first: call plt
+        back: dec ebx
+        jmp first
+        plt: endbr64
+        bnd jmp [rip+slot]
+        f: mov eax, 39
+        syscall
+        start: ret
+        .balign 8
+        slot: .quad f
+    """
+    region, at = _find(source, stack=lambda at: (at["back"],))
+    assert region.blocks[at["plt"]].targets == (at["f"],)
+
+
+def test_indirect_jump_needs_to_be_told() -> None:
+    source = """
+        first: jmp rcx
+        f: mov eax, 39
+        syscall
+        start: jmp first
+    """
+    region, at = _find(source)
+    assert (
+        region.blocks[at["first"]].targets == ()
+        if at["first"] in region.blocks
+        else True
+    )
+    region, at = _find(source, targets=lambda at: {at["first"]: (at["f"],)})
+    assert region.blocks[at["first"]].targets == (at["f"],)
+
+
+def test_reach_and_region_are_limits() -> None:
+    long = "nop\n" * 300
+    source = f"first: mov eax, 39\nsyscall\nstart: {long}jmp first"
+    region, at = _find(source)
+    assert list(region.blocks) == [at["start"]]
+    assert region.instruction_count == 256
+    region, _ = _find(source, limits=Limits(reach=1000))
+    assert region.instruction_count > 300
+    region, _ = _find(source, limits=Limits(reach=1000, region=20))
+    assert region.instruction_count == 20
+
+
+def test_extra_blocks_extend_the_reach() -> None:
+    long = "nop\n" * 300
+    source = f"first: mov eax, 39\nsyscall\nstart: {long}more: {long}jmp first"
+    region, at = _find(
+        source, blocks=lambda at: (at["start"] + 256, at["more"], at["more"] + 200)
+    )
+    assert at["first"] in region.blocks
+    assert at["more"] in region.asked
+
+
+def test_no_code_at_all() -> None:
+    with pytest.raises(UbError, match="no entry"):
+        discover(RegionSpec((HotEntry(0x1234, 39),)), BytesReader({TEXT: b"\x90" * 8}))
+
+
+def test_code_that_ends() -> None:
+    region, at = _find("syscall\nstart: nop\nnop")
+    assert region.blocks[at["start"]].end == End.FALL
