@@ -29,7 +29,7 @@ ABI = Abi(dispatch_size=8, dispatch_vector_size=12)
 _RULER = re.compile(r"^-{8} (\w+)\n", re.MULTILINE)
 _EQUALS = "=" * 8
 # A machine that the code of every case can run on.
-_FEATURES = frozenset({"cx16", "popcnt", "abm", "bmi1"})
+_FEATURES = frozenset({"cx16", "popcnt", "abm", "bmi1", "lahf_lm"})
 
 
 def cases(path: Path) -> list[tuple[str, str, str]]:

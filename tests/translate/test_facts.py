@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+import pytest
+
+from tests.region.asm import TEXT, decoded
+from ubypass.translate.facts import Facts, Unsupported, facts
+from ubypass.translate.registers import NAMES
+
+
+def _facts(text: str) -> Facts:
+    code, _ = decoded(text)
+    instruction = code.at(TEXT)
+    assert instruction is not None
+    return facts(instruction)
+
+
+@pytest.mark.parametrize(
+    ("text", "reads", "writes"),
+    [
+        ("mov eax, ebx", "rbx", "rax"),
+        ("xor eax, eax", "", "rax"),
+        ("mov al, bl", "rax rbx", "rax"),
+        ("mov ah, bl", "rax rbx", "rax"),
+        ("mov [rbx+rcx*4], rdx", "rbx rcx rdx", ""),
+        ("mul rcx", "rax rcx", "rax rdx"),
+        ("cdq", "rax", "rdx"),
+        ("xadd [rdi], rax", "rdi rax", "rax"),
+        ("cmpxchg rbx, rcx", "rax rbx rcx", "rax rbx"),
+        # With a zero source the destination stays what it was.
+        ("bsf eax, ebx", "rax rbx", "rax"),
+        ("cmove eax, ebx", "rax rbx", "rax"),
+        ("shl edx, cl", "rcx rdx", "rdx"),
+        ("sete r10b", "r10", "r10"),
+        ("pmovmskb eax, xmm0", "", "rax"),
+        ("xchg rax, r11", "rax r11", "rax r11"),
+    ],
+)
+def test_registers(text: str, reads: str, writes: str) -> None:
+    found = _facts(text)
+    assert {NAMES[user] for user in found.reads} == set(reads.split())
+    assert {NAMES[user] for user in found.writes} == set(writes.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mov eax, ebx", True),
+        ("mov rax, rbx", False),
+        ("mov ax, bx", False),
+        ("cmove eax, ebx", False),
+        ("bsf eax, ebx", False),
+        ("cmpxchg eax, ebx", False),
+        ("add eax, 1", True),
+    ],
+)
+def test_zero_extension(text: str, expected: bool) -> None:
+    assert _facts(text).operands[0].zero_extends is expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hlt",
+        "mov rax, gs:[0x10]",
+        "mov rax, [ebx]",
+        "lea rax, [ebx]",
+        "mov rax, [ebx+ecx*4]",
+        "bt [rbx], rcx",
+        "lock bts [rbx], ecx",
+        "rep movsb",
+        "stosq",
+        "xlatb",
+        "mov ds, eax",
+        "fld qword ptr [rax]",
+        "paddb mm0, mm1",
+        "vpaddd zmm0, zmm1, zmm2",
+        "pushfq",
+        "wrpkru",
+        "ldmxcsr [rax]",
+        "maskmovdqu xmm0, xmm1",
+        "xacquire lock inc dword ptr [rbx]",
+    ],
+)
+def test_refused(text: str) -> None:
+    with pytest.raises(Unsupported):
+        _facts(text)
+
+
+def test_memory() -> None:
+    memory = _facts("add dword ptr [rbx+rcx*8-4], 1").memory
+    assert memory is not None
+    assert (memory.base, memory.index, memory.scale) == (3, 1, 8)
+    assert (memory.displacement, memory.size, memory.access) == (-4, 4, True)
+
+
+def test_constant_and_thread_addresses() -> None:
+    memory = _facts("mov rax, [rip+0x10]").memory
+    assert memory is not None
+    assert (memory.base, memory.displacement, memory.fs) == (None, TEXT + 0x17, False)
+    memory = _facts("mov rax, fs:[0xfffffffffffffff8]").memory
+    assert memory is not None
+    assert (memory.base, memory.displacement, memory.fs) == (None, -8, True)
+
+
+def test_no_access() -> None:
+    for text in ("lea rax, [rbx+8]", "nop dword ptr [rax]", "prefetcht0 [rax]"):
+        memory = _facts(text).memory
+        assert memory is not None
+        assert not memory.access, text
+
+
+def test_what_may_fault_without_memory() -> None:
+    assert _facts("div ecx").faults
+    assert _facts("addsd xmm0, xmm1").faults
+    assert not _facts("pxor xmm0, xmm1").faults

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Flags made again must be the flags that were."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import unicorn
+from unicorn import x86_const as ux
+
+from tests.region.asm import TEXT, decoded
+from ubypass.translate.facts import facts
+from ubypass.translate.registers import S0, choose_homes
+from ubypass.translate.repeat import Repeat, repeat
+
+_HOMES = choose_homes([])
+_FLAGS = 0x8D5
+
+
+def _repeat(text: str) -> tuple[bytes, Repeat | None]:
+    code, _ = decoded(text)
+    instruction = code.at(TEXT)
+    assert instruction is not None
+    data = code.bytes_at(TEXT, instruction.len)
+    return data, repeat(facts(instruction), _HOMES, data)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cmp rax, rbx",
+        "cmp al, 5",
+        "test ebx, ebx",
+        "test bx, ax",
+        "sub rbx, 1",
+        "sub ebx, 1",
+        "sub ebx, -128",
+        "sub rbx, 0x7fffffff",
+        "add rbx, 24",
+        "add ebx, -5",
+        "add eax, 0x12345678",
+        "sub eax, 0x7fffffff",
+        "and ebx, 0xff",
+        "or rbx, rax",
+        "xor ebx, ebx",
+    ],
+)
+def test_same_flags(text: str) -> None:
+    code, again = _repeat(text)
+    assert again is not None
+    rng = random.Random(text)
+    for _ in range(50):
+        engine = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_64)
+        engine.mem_map(0x1000, 0x1000)
+        both = code + again.code(S0)
+        engine.mem_write(0x1000, both)
+        special = (0, 1, 1 << 31, (1 << 64) - 1, 1 << 63)
+        for register in (ux.UC_X86_REG_RAX, ux.UC_X86_REG_RBX):
+            value = rng.choice((rng.getrandbits(64), rng.choice(special)))
+            engine.reg_write(register, value)
+        engine.emu_start(0x1000, 0x1000 + len(code))
+        first = engine.reg_read(ux.UC_X86_REG_EFLAGS) & _FLAGS
+        after = engine.reg_read(ux.UC_X86_REG_RBX)
+        engine.reg_write(ux.UC_X86_REG_EFLAGS, 2 | rng.getrandbits(12) & _FLAGS)
+        engine.emu_start(0x1000 + len(code), 0x1000 + len(both))
+        assert engine.reg_read(ux.UC_X86_REG_EFLAGS) & _FLAGS == first
+        assert engine.reg_read(ux.UC_X86_REG_RBX) == after
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "inc ebx",
+        "adc ebx, 1",
+        "sub ebx, eax",
+        "add bx, 1",
+        "cmp rax, r10",
+        "cmp rax, [rbx]",
+        "shl eax, 1",
+        "xadd rax, rbx",
+    ],
+)
+def test_cannot_be_repeated(text: str) -> None:
+    assert _repeat(text)[1] is None
+
+
+def test_after_the_register_moved_on() -> None:
+    again = _repeat("sub rbx, 8")[1]
+    assert again is not None
+    moved = again.moved(16)
+    assert moved is not None
+    assert moved.displacement == again.displacement - 16
+    compare = _repeat("cmp rax, rbx")[1]
+    assert compare is not None
+    assert compare.moved(8) is None

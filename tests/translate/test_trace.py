@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+from ubypass.region.graph import Block, End, Region, predecessors
+from ubypass.translate.trace import charges, distances, hot_path, likely, order
+
+
+def _region(blocks: dict[int, tuple[End, tuple[int, ...]]]) -> Region:
+    made = {s: Block(s, (), s + 1, end, to) for s, (end, to) in blocks.items()}
+    return Region(made, (0,), (), predecessors(made))
+
+
+def test_a_loop_ends_in_its_branch() -> None:
+    following = {0: 1, 1: 2, 2: 0, 3: None}
+    assert order([0, 1, 2, 3], following.get, lambda n: n == 1) == [2, 0, 1, 3]
+    assert order([0, 1, 2, 3], following.get, lambda n: False) == [0, 1, 2, 3]
+    # Only the loop turns, not what leads to it.
+    following = {9: 0, 0: 1, 1: 2, 2: 0}
+    assert order([9, 0], following.get, lambda n: n == 0) == [9, 1, 2, 0]
+
+
+def test_likely() -> None:
+    ahead = Block(10, (), 12, End.BRANCH, (20, 12))
+    assert likely(ahead, {20: 1, 12: 1}) == 12
+    assert likely(ahead, {20: 1}) == 20
+    back = Block(10, (), 12, End.BRANCH, (4, 12))
+    assert likely(back, {4: 1, 12: 1}) == 4
+    assert likely(Block(1, (), 2, End.RET, ()), {}) is None
+    assert likely(Block(1, (), 2, End.RET, (7, 8)), {}) == 7
+
+
+def test_distances_stop_at_dispatches() -> None:
+    region = _region(
+        {
+            0: (End.JUMP, (1,)),
+            1: (End.SYSCALL, (2,)),
+            2: (End.JUMP, (3,)),
+            3: (End.JUMP, (3,)),
+        }
+    )
+    assert set(distances(region, {1})) == {0, 1}
+
+
+def test_every_cycle_is_charged() -> None:
+    region = _region(
+        {
+            0: (End.BRANCH, (1, 2)),
+            1: (End.JUMP, (0,)),
+            2: (End.BRANCH, (2, 3)),
+            3: (End.JUMP, (0,)),
+            4: (End.SYSCALL, (4,)),
+        }
+    )
+
+    def successors(start: int) -> list[int]:
+        return [] if start == 4 else list(region.blocks[start].targets)
+
+    found = charges(region, [0, 4], successors)
+    assert set(found) == {0, 2}
+    assert all(amount >= 1 for amount in found.values())
+
+
+def test_hot_path() -> None:
+    region = _region({0: (End.JUMP, (1,)), 1: (End.JUMP, (0,)), 2: (End.JUMP, (0,))})
+    assert hot_path(region, {0: 1, 1: 0, 2: 0}) == {0, 1}

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The front door, and how much code the usual loops cost."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.translate.assemble import assemble
+from tests.translate.machine import NAMES, Native, Translated, User, differences
+from ubypass.abi import Abi, Translation
+from ubypass.errors import UbError
+from ubypass.region.discover import HotEntry, RegionSpec, discover
+from ubypass.region.reader import BytesReader
+from ubypass.translate.translate import translate
+
+TEXT = 0x7F00_1234_5000
+_ABI = Abi(dispatch_size=16, dispatch_vector_size=24)
+
+# What a C compiler and glibc make of "while (--n) getppid();": the program, its
+# PLT and the library's function.
+_GETPPID = """
+    loop: call plt
+    back: sub ebx, 1
+    jne loop
+    hlt
+    plt: jmp [rip+slot]
+    f: mov eax, 110
+    syscall
+    start: ret
+    .balign 8
+    slot: .quad f
+"""
+_PREAD = """
+    loop: xor ecx, ecx
+    mov edx, 64
+    mov rsi, r13
+    mov edi, r12d
+    call plt
+    back: add rbp, rax
+    sub ebx, 1
+    jne loop
+    hlt
+    plt: jmp [rip+slot]
+    f: cmp byte ptr [rip+single], 0
+    mov r10, rcx
+    je slow
+    mov eax, 17
+    syscall
+    start: cmp rax, -4096
+    ja error
+    ret
+    slow: jmp slow
+    error: neg eax
+    mov fs:[8], eax
+    mov rax, -1
+    ret
+    .balign 8
+    slot: .quad f
+    single: .byte 1
+"""
+
+
+def _user(code: bytes, at: dict[str, int], rounds: int) -> User:
+    stack = 0x7FFE_0000_0000
+    content = bytearray(4096)
+    content[0x800:0x808] = at["back"].to_bytes(8, "little")
+    regs = dict.fromkeys(NAMES, 0)
+    regs |= {"rsp": stack + 0x800, "rbx": rounds, "r12": 3, "r13": stack}
+    memory = {TEXT: code + bytes(-len(code) % 4096), stack: bytes(content)}
+    return User(memory, regs, at["start"], fsbase=stack + 0x100)
+
+
+def _translated(source: str, nr: int) -> tuple[Translation, bytes, dict[str, int]]:
+    code, at = assemble(source, TEXT)
+    spec = RegionSpec((HotEntry(at["start"], nr, (at["back"],)),))
+    return translate(discover(spec, BytesReader({TEXT: code})), _ABI), code, at
+
+
+@pytest.mark.parametrize(
+    ("source", "nr", "user", "most"),
+    # Instructions of a round that are the user's (without the system call), and
+    # the most that may run instead.
+    [(_GETPPID, 110, 6, 16), (_PREAD, 17, 16, 30)],
+    ids=["getppid", "pread"],
+)
+def test_instructions_per_dispatch(source: str, nr: int, user: int, most: int) -> None:
+    translation, code, at = _translated(source, nr)
+    executed = []
+    for rounds in (20, 40):
+        process = _user(code, at, 1000)
+        outcome = Translated(translation, process, _ABI).run(at["start"], rounds)
+        assert outcome.dispatched == rounds
+        assert not differences(outcome, Native(process, _ABI), None)
+        executed.append(outcome.executed)
+    each = (executed[1] - executed[0]) / 20
+    print(f"{each} instructions for {user}")
+    assert user <= each <= most
+
+
+def test_too_large() -> None:
+    code, at = assemble(_PREAD, TEXT)
+    spec = RegionSpec((HotEntry(at["start"], 17, (at["back"],)),))
+    region = discover(spec, BytesReader({TEXT: code}))
+    with pytest.raises(UbError, match="the module takes 64"):
+        translate(region, Abi(max_code=64))
+
+
+def test_entries_for_every_dispatch() -> None:
+    translation, _, at = _translated(_PREAD, 17)
+    assert [entry.user_ip for entry in translation.entries] == [at["start"]]
+    assert len(translation.dispatches) == 1
+    assert translation.dispatches[0].nr == 17
+    assert not translation.vector
+    assert translation.constants % 8 == 0
+    assert (len(translation.code) - translation.constants) % 8 == 0
+    assert [o for o, _ in translation.user_ips] == sorted(
+        o for o, _ in translation.user_ips
+    )
