@@ -34,7 +34,7 @@ _FSBASE = 0x7F00_1234_5000
 _BITS = 52
 _AC = 1 << 18
 _BUDGET = 40
-_STEPS = 20000  # more than the budget allows any case of these tests
+_STEPS = 500  # for each unit of budget: more than any cycle of these tests
 _DISPATCHES = 6
 _SENTINEL = 0xFFFF_9A5E_0000_0000
 _SLOTS = [abi.FRAME_REGS + offset for offset in abi.REGS_OFFSET.values()]
@@ -68,7 +68,10 @@ class Outcome:
 class Machine:
     """One run of a translation from one of its entries."""
 
-    def __init__(self, translation: Translation, offer: Abi, seed: int) -> None:
+    def __init__(
+        self, translation: Translation, offer: Abi, seed: int, budget: int = _BUDGET
+    ) -> None:
+        self._budget = budget
         self._translation = translation
         self._offer = offer
         self._rng = random.Random(seed)
@@ -88,7 +91,7 @@ class Machine:
         start = _CODE + entry
         while not out.violation:
             try:
-                uc.emu_start(start, _LEAVE, count=_STEPS)
+                uc.emu_start(start, _LEAVE, count=_STEPS * self._budget)
             except unicorn.UcError:
                 # A fault: the module goes on at the fixup.
                 at = uc.reg_read(ux.UC_X86_REG_RIP) - _CODE
@@ -124,7 +127,7 @@ class Machine:
         uc.mem_map(_FRAME - _PAGE, 3 * _PAGE)
         for place in range(_FRAME - _PAGE, _FRAME + 2 * _PAGE, 8):
             uc.mem_write(place, self._sentinel().to_bytes(8, "little"))
-        self._put(abi.FRAME_EXIT, 0xFFFF_FFFF | _BUDGET << 32)
+        self._put(abi.FRAME_EXIT, 0xFFFF_FFFF | self._budget << 32)
         self._put(abi.FRAME_LIMIT, _LIMIT)
         self._put(abi.FRAME_FSBASE, _FSBASE)
         for slot in (abi.FRAME_FLAGS, abi.FRAME_SYSFLAGS):
@@ -172,7 +175,7 @@ class Machine:
         uc.reg_write(_REG["rax"], self._value() % (1 << 64))
         flags = 0x202 | _AC | rng.getrandbits(12) & 0x8D5
         uc.reg_write(ux.UC_X86_REG_EFLAGS, flags)
-        uc.mem_write(_FRAME + abi.FRAME_BUDGET, _BUDGET.to_bytes(4, "little"))
+        uc.mem_write(_FRAME + abi.FRAME_BUDGET, self._budget.to_bytes(4, "little"))
         if rng.random() < 0.2:
             return _CODE + dispatch.post_offset
         offer, vector = self._offer, self._translation.vector

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from tests.verify import cases
 from ubypass.abi import Abi
+from ubypass.verify import check as check_module
 from ubypass.verify.allowlist import allowed
-from ubypass.verify.check import check
+from ubypass.verify.check import check, processor_features
 from ubypass.verify.errors import Rule, VerifyError
 
 _PASS, _FAIL = cases.read("pass.s"), cases.read("fail.s")
@@ -83,3 +85,22 @@ def test_nothing_to_verify_is_refused() -> None:
             check(dataclasses.replace(whole, **change), Abi(), _EVERY)
     with pytest.raises(VerifyError):
         check(whole, dataclasses.replace(Abi(), max_code=8), _EVERY)
+
+
+def test_features_of_this_machine_are_the_default(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    info = tmp_path / "cpuinfo"
+    monkeypatch.setattr(check_module, "_CPUINFO", info)
+    chosen = {case.name: case for case in _PASS}
+    translation = cases.translate(chosen["vector"])
+    processor_features.cache_clear()
+    try:
+        info.write_text("processor: 0\nflags\t\t: avx avx2 bmi1 bmi2 ssse3 sse4_1\n")
+        check(translation, Abi())
+        processor_features.cache_clear()
+        info.unlink()
+        with pytest.raises(VerifyError, match="does not have avx"):
+            check(translation, Abi())
+    finally:
+        processor_features.cache_clear()

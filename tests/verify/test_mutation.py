@@ -32,7 +32,7 @@ def _violation(translation: Translation, seed: int, runs: int = 4) -> str:
     return ""
 
 
-def _mutant(whole: Translation, rng: random.Random) -> Translation:
+def damage(whole: Translation, rng: random.Random) -> Translation:
     """One or two bytes changed, outside of dispatches and constants."""
     code = bytearray(whole.code)
     size = _ABI.dispatch_vector_size if whole.vector else _ABI.dispatch_size
@@ -58,7 +58,7 @@ def test_mutants(case: cases.Case) -> None:
     rng = random.Random(case.name)
     accepted = 0
     for number in range(_MUTANTS):
-        mutant = _mutant(whole, rng)
+        mutant = damage(whole, rng)
         try:
             check(mutant, _ABI, _EVERY)
         except VerifyError:

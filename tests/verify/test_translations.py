@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the translator makes is accepted, and still safe when damaged."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.translate.assemble import assemble
+from tests.translate.programs import Program
+from tests.verify.oracle import Machine
+from tests.verify.test_mutation import damage
+from ubypass.abi import Abi, Translation
+from ubypass.region.discover import HotEntry, RegionSpec, discover
+from ubypass.region.reader import BytesReader
+from ubypass.translate.translate import translate
+from ubypass.verify.allowlist import allowed
+from ubypass.verify.check import check
+from ubypass.verify.errors import VerifyError
+
+_TEXT = 0x5555_5555_0000
+_ABI = Abi()
+_EVERY = frozenset(form.feature for forms in allowed().values() for form in forms)
+
+
+def _translation(seed: int) -> Translation:
+    program = Program(seed)
+    code, labels = assemble(program.text(), _TEXT)
+    entries = tuple(HotEntry(labels[name], nr) for name, nr in program.resumes)
+    return translate(discover(RegionSpec(entries), BytesReader({_TEXT: code})), _ABI)
+
+
+def _violation(translation: Translation, seed: int) -> str:
+    entry = translation.entries[seed % len(translation.entries)]
+    return Machine(translation, _ABI, seed, budget=200).run(entry.code_offset).violation
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_accepted_and_safe(seed: int) -> None:
+    whole = _translation(seed)
+    report = check(whole, _ABI, _EVERY)
+    assert report.instructions > 20
+    assert report.accesses > 0
+    for run in range(6):
+        assert _violation(whole, run) == ""
+    rng = random.Random(seed)
+    for run in range(15):
+        mutant = damage(whole, rng)
+        try:
+            check(mutant, _ABI, _EVERY)
+        except VerifyError:
+            continue
+        assert _violation(mutant, run) == "", mutant.code.hex()
