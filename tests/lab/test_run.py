@@ -11,14 +11,19 @@ import pytest
 from ubypass.errors import UbError
 from ubypass.lab import run as lab
 from ubypass.lab.job import project_dir
-from ubypass.lab.options import STATUS_LOG_PROBLEM, STATUS_TIMEOUT, LabOptions
+from ubypass.lab.options import (
+    STATUS_LOG_PROBLEM,
+    STATUS_TIMEOUT,
+    LabOptions,
+    LabResult,
+)
 from ubypass.lab.streams import Transcript
 
 # A busy machine emulates slowly; these limits only end what would never end.
 _PATIENT = LabOptions(boot_timeout=300, timeout=300)
 
 
-def _judge(heard: Transcript, tmp_path: Path, error: str = "") -> object:
+def _judge(heard: Transcript, tmp_path: Path, error: str = "") -> LabResult:
     return lab._judge(heard, LabOptions(), error, 1.0, tmp_path)
 
 
@@ -59,7 +64,7 @@ def test_time_running_out_names_the_option(tmp_path: Path) -> None:
 def test_a_lockup_is_a_kernel_problem_not_a_slow_command(tmp_path: Path) -> None:
     console = bytearray(b"[ 9.0] watchdog: BUG: soft lockup - CPU#0 stuck\n")
     heard = Transcript(started_at=1.0, expired="command", console=console)
-    result = lab._judge(heard, LabOptions(), "", 1.0, tmp_path)
+    result = _judge(heard, tmp_path)
     assert result.exit_status == STATUS_LOG_PROBLEM
     assert "soft lockup" in result.log_problems[0]
 
@@ -75,13 +80,21 @@ def test_disks(tmp_path: Path) -> None:
         lab._disk("big", tmp_path)
 
 
-def test_a_reader_that_left_does_not_end_the_run() -> None:
+def test_a_reader_that_left_ends_the_run() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     sink = lab._writer(writer)
-    sink(b"a")
-    sink(b"b")
+    with pytest.raises(BrokenPipeError):
+        sink(b"a")
     os.close(writer)
+
+
+@pytest.mark.usefixtures("saved")
+def test_a_panic_while_booting_is_named(tmp_path: Path) -> None:
+    lines = ["[ 1.0] Kernel panic - not syncing: no init", *["[ 1.1]  frame"] * 40]
+    console = bytearray("\r\n".join(lines).encode())
+    with pytest.raises(UbError, match="Kernel panic - not syncing: no init"):
+        _judge(Transcript(console=console), tmp_path)
 
 
 def test_no_command() -> None:

@@ -20,7 +20,7 @@ class _Guest:
         self.far = {name: pair[1] for name, pair in pairs.items()}
         process = subprocess.Popen(["sleep", "1000"])
         near = {name: pair[0] for name, pair in pairs.items()}
-        self.machine = Machine(process, near, Path(os.devnull))
+        self.machine = Machine(process, near, -1)
 
     def close(self) -> None:
         self.machine.process.kill()

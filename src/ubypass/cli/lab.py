@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 
@@ -53,6 +55,9 @@ def run(args: argparse.Namespace) -> int:
     if args.lab_verb == "kernels":
         return _list_kernels()
     options = _options(args)
+    # Leave through the code that cleans up; the default would only end this process.
+    for number in signal.SIGTERM, signal.SIGHUP:
+        signal.signal(number, _leave)
     with _progress() as report:
         if args.lab_verb == "shell":
             return shell(options, report=report)
@@ -61,6 +66,10 @@ def run(args: argparse.Namespace) -> int:
     for line in result.log_problems:
         print(f"kernel: {line}", file=sys.stderr)
     return result.exit_status
+
+
+def _leave(number: int, _: object) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 def _machine_options(parser: argparse.ArgumentParser) -> None:

@@ -22,6 +22,8 @@ def _main() -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        return 141
 
 
 if __name__ == "__main__":

@@ -26,8 +26,7 @@ __all__ = [
 # Written to the guest's kernel log when the command starts.
 LOG_MARK = "ubypass-lab: the command starts"
 
-# Info and worse go to the console once the command runs: if the machine hangs or
-# dies, the console is all there is. During the boot it would only take time.
+# Info and worse go to the console: if the machine hangs or dies, that is all there is.
 _COMMAND_LOGLEVEL = 7
 
 # The guest mounts its own file systems there, or must not be able to change them.

@@ -9,6 +9,7 @@ guest.
 from __future__ import annotations
 
 import ctypes
+import os
 import shutil
 import signal
 import socket
@@ -31,7 +32,7 @@ _PR_SET_PDEATHSIG = 1
 # Each is here for speed of boot or to end at once on a panic. No parameter changes
 # what is measured: mitigations and address randomization stay at their defaults.
 _KERNEL_PARAMETERS = (
-    *("console=ttyS0", "loglevel=4", "panic=-1", "log_buf_len=4M"),
+    *("console=ttyS0", "loglevel=7", "panic=-1", "log_buf_len=4M"),
     *("random.trust_cpu=on", "tsc=reliable", "no_timer_check"),
     *("8250.nr_uarts=1", "i8042.noaux", "i8042.nokbd", "cryptomgr.notests"),
 )
@@ -55,15 +56,19 @@ class MachineSpec:
 
 @dataclass(frozen=True)
 class Machine:
-    """A running QEMU: its process and the host's ends of the guest's streams."""
+    """A running QEMU: its process and the host's ends of the guest's streams.
+
+    ``errors`` is a descriptor of the file that QEMU's own messages go to.
+    """
 
     process: subprocess.Popen[bytes]
     streams: dict[str, socket.socket]
-    errors: Path
+    errors: int
 
     def error_text(self) -> str:
         """What QEMU itself said, for when it ended by itself."""
-        return self.errors.read_text(errors="replace").strip()
+        # Read without moving the file's position: QEMU writes at the same one.
+        return os.pread(self.errors, 1 << 16, 0).decode(errors="replace").strip()
 
 
 def find_qemu() -> str:
@@ -124,7 +129,7 @@ def started(spec: MachineSpec) -> Iterator[Machine]:
         for name in ("console", *PORTS):
             near[name], far[name] = socket.socketpair()
             stack.enter_context(near[name])
-        errors = stack.enter_context(tempfile.NamedTemporaryFile(prefix="ubypass-"))
+        errors = stack.enter_context(tempfile.TemporaryFile())
         descriptors = {name: each.fileno() for name, each in far.items()}
         process = subprocess.Popen(
             [program, *arguments(spec, descriptors)],
@@ -137,7 +142,7 @@ def started(spec: MachineSpec) -> Iterator[Machine]:
         try:
             for each in far.values():
                 each.close()
-            yield Machine(process, near, Path(errors.name))
+            yield Machine(process, near, errors.fileno())
         finally:
             process.kill()
             process.wait()

@@ -35,6 +35,7 @@ Report = Callable[[str], None]
 
 _PROBE_TIMEOUT = 20.0
 _CONSOLE_TAIL = 15
+_SHOWN_PROBLEMS = 3
 _SIZE = re.compile(r"(\d+)([KMGT]?)i?B?", re.IGNORECASE)
 
 
@@ -50,7 +51,8 @@ def run(
     ``stdin``: a file descriptor to pass on, None for empty input. ``report`` is told in
     a short phrase what is going on until the command starts, and then "". The
     kernel's log is saved to ``build/lab/last-dmesg.txt`` of the project (or to the
-    cache). Raises UbError if the machine does not come up or time runs out.
+    cache). Raises UbError if the machine does not come up or time runs out, and
+    BrokenPipeError if nobody reads the output any more.
     """
     ends = _Ends(report or _ignore, stdin, _writer(1), _writer(2))
     return _run(command, options or LabOptions(), ends)
@@ -202,8 +204,7 @@ def _judge(
     console = heard.console.decode(errors="replace").replace("\r\n", "\n")
     log = heard.log.decode(errors="replace")
     saved = _save_log(log if heard.complete else console, cwd)
-    tail = "\n".join(f"  {line}" for line in console.splitlines()[-_CONSOLE_TAIL:])
-    end = f"; the guest's last words:\n{tail}" if tail.strip() else ""
+    end = _last_words(console)
     if heard.started_at is None:
         if heard.failure:
             raise UbError(f"the guest could not start: {heard.failure}{end}")
@@ -227,6 +228,14 @@ def _judge(
         problems = (*problems, f"{what} before the command ended{end}")
     status = STATUS_LOG_PROBLEM if heard.status is None else heard.status
     return LabResult(status, b"", b"", problems, text, boot_seconds)
+
+
+def _last_words(console: str) -> str:
+    """The end of the console's output, after what went wrong, if it shows."""
+    lines = [*log_problems(console, job.LOG_MARK)[:_SHOWN_PROBLEMS]]
+    lines += console.splitlines()[-_CONSOLE_TAIL:]
+    text = "\n".join(f"  {line}" for line in lines)
+    return f"; the guest's last words:\n{text}" if text.strip() else ""
 
 
 def _save_log(text: str, cwd: Path) -> Path:
@@ -274,16 +283,9 @@ def _cwd() -> Path:
 
 
 def _writer(descriptor: int) -> streams.Sink:
-    """A sink that writes to a descriptor, and to nowhere once nobody reads there."""
-    gone = False
-
     def write(data: bytes) -> None:
-        nonlocal gone
         view = memoryview(data)
-        while view and not gone:
-            try:
-                view = view[os.write(descriptor, view) :]
-            except BrokenPipeError:
-                gone = True
+        while view:
+            view = view[os.write(descriptor, view) :]
 
     return write
