@@ -9,12 +9,14 @@
  * be part of the module; there are two, and readers (with interrupts off or
  * preemption disabled) see one or the other.
  */
-#include <linux/export.h>
+#include <linux/bsearch.h>
+#include <linux/kdebug.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/sort.h>
 #include <linux/vmalloc.h>
 #include <asm/extable.h>
+#include <asm/trapnr.h>
 
 #include "internal.h"
 
@@ -96,6 +98,40 @@ int ub_fault_rebuild(void)
 	return 0;
 }
 
+static int ub_fault_is_at(const void *key, const void *item)
+{
+	const struct exception_table_entry *entry = item;
+	unsigned long ip = *(const unsigned long *)key;
+	unsigned long insn = (unsigned long)&entry->insn + entry->insn;
+
+	return ip < insn ? -1 : ip > insn;
+}
+
+/*
+ * Where split locks are detected, an atomic access across a cache line raises #AC,
+ * in kernel mode too, and the trap's handler asks die notifiers but no exception
+ * table ("x86/split_lock: Enable split lock detection by kernel", 5.7).
+ */
+static int ub_fault_die(struct notifier_block *block, unsigned long why, void *data)
+{
+	struct die_args *args = data;
+	unsigned long ip = args->regs->ip;
+	const struct exception_table_entry *entry;
+
+	if (why != DIE_TRAP || args->trapnr != X86_TRAP_AC || user_mode(args->regs) ||
+	    ip < (unsigned long)ub_arena ||
+	    ip >= (unsigned long)ub_arena + UB_ARENA_SIZE)
+		return NOTIFY_DONE;
+	entry = bsearch(&ip, READ_ONCE(THIS_MODULE->extable), UB_TABLE,
+			sizeof(*entry), ub_fault_is_at);
+	if (!entry)
+		return NOTIFY_DONE;
+	args->regs->ip = (unsigned long)&entry->fixup + entry->fixup;
+	return NOTIFY_STOP;
+}
+
+static struct notifier_block ub_fault_block = { .notifier_call = ub_fault_die };
+
 int ub_fault_init(void)
 {
 	int err;
@@ -115,11 +151,12 @@ int ub_fault_init(void)
 	 */
 	smp_wmb();
 	THIS_MODULE->num_exentries = UB_TABLE;
-	return 0;
+	return register_die_notifier(&ub_fault_block);
 }
 
 void ub_fault_exit(void)
 {
+	unregister_die_notifier(&ub_fault_block);
 	THIS_MODULE->num_exentries = ub_own_entries;
 	synchronize_rcu();
 	THIS_MODULE->extable = ub_own_table;
