@@ -107,19 +107,16 @@ def test_the_verifier_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None
         Builder(Abi())(_knowledge(), _loop())
 
 
-@pytest.mark.parametrize(
-    "knowledge",
-    [
-        Knowledge(entries={_RESUME: HotSite(39)}, effort=3),
-        Knowledge(
-            entries={_RESUME: HotSite(39)},
-            starts={_START + 14 + n: 1 for n in range(17)},
-        ),
-    ],
-    ids=["effort", "frontiers"],
-)
-def test_effort_and_frontiers_lengthen_the_reach(knowledge: Knowledge) -> None:
-    assert Builder(Abi())(knowledge, _loop()).instructions > 60
+def test_effort_keeps_what_is_around_hot_frontiers() -> None:
+    code = b"\x0f\x05" + b"\x90" * 30 + b"\x85\xc0\x74\x00" * 40 + _GETPID
+    reader = BytesReader({_START: code})
+    knowledge = _knowledge()
+    knowledge.starts = {_START + 32: 8}
+    lazy = Builder(Abi())(knowledge, reader)
+    knowledge.effort = 1
+    eager = Builder(Abi())(knowledge, reader)
+    assert lazy.instructions < 32
+    assert 40 < eager.instructions < 90
 
 
 def test_the_specification_has_hot_targets_first_and_every_stack() -> None:

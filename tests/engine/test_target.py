@@ -262,7 +262,7 @@ def _lose(world: _World, seconds: int) -> None:
 def test_a_region_that_does_not_pay_is_unloaded_for_a_while(world: _World) -> None:
     world.hot()
     world.tick()
-    _lose(world, 3)
+    _lose(world, 6)
     assert world.device.unloaded == [1]
     assert world.target.region == 0
     world.run(Policy().patience + 1)

@@ -7,7 +7,6 @@ before a program starts, because their start-up would delay its first boost.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -26,12 +25,14 @@ from ubypass.verify.check import VerifyError, check
 
 __all__ = ["Builder", "make_spec"]
 
-#: How far to explore, in instructions, by the effort that was needed so far. A short
-#: reach finds a tight loop and little else, so the first boost comes fast.
-_REACHES = (32, 48, 64, 96)
-#: So many frontiers that turned out hot raise the effort as well: the gap is long, and
-#: it should not take a round for each piece of it.
-_FRONTIERS = (5, 17)
+#: User instructions in a region at most. Larger ones take seconds to build, and so
+#: long a gap gains little.
+_REGION = 1500
+
+#: How far to explore, in instructions, by effort: from entries, and around hot
+#: frontiers even where no system call is in sight. A short reach finds a tight loop
+#: and little else, so the first boost comes fast.
+_REACHES = ((32, 0), (32, 24), (48, 48))
 
 #: Sampled addresses that are explored from, the hottest.
 _SAMPLES = 512
@@ -81,10 +82,11 @@ class Builder:
         if not spec.entries:
             raise NothingToBuild
         spec = _with_stacks(spec, knowledge, reader)
-        reach = _reach(knowledge)
+        reach, fringe = _REACHES[min(knowledge.effort, len(_REACHES) - 1)]
+        limits = Limits(region=_REGION, reach=reach, fringe=fringe)
         if knowledge.samples:
-            spec = _with_samples(spec, knowledge, reader, Limits(reach=reach))
-        region, translation = self._fitting(spec, reader, reach)
+            spec = _with_samples(spec, knowledge, reader, limits)
+        region, translation = self._fitting(spec, reader, limits)
         if not translation.entries:
             raise NothingToBuild
         try:
@@ -94,10 +96,9 @@ class Builder:
         return Built(region, translation)
 
     def _fitting(
-        self, spec: RegionSpec, reader: CodeReader, reach: int
+        self, spec: RegionSpec, reader: CodeReader, limits: Limits
     ) -> tuple[Region, Translation]:
         """The largest region, halving by halving, whose translation fits."""
-        limits = Limits(reach=reach)
         reason = ""
         for _ in range(_SHRINKS):
             try:
@@ -159,8 +160,3 @@ def _with_samples(
         raise NothingToBuild from error
     starts = natural_starts(region, samples, limits.reach)
     return replace(spec, blocks=tuple(dict.fromkeys((*spec.blocks, *starts))))
-
-
-def _reach(knowledge: Knowledge) -> int:
-    level = max(knowledge.effort, bisect_right(_FRONTIERS, len(knowledge.starts)))
-    return _REACHES[min(level, len(_REACHES) - 1)]

@@ -27,7 +27,7 @@ class Limits:
 
     entries: int = 64
     starts: int = 1024
-    effort: int = 3
+    effort: int = 2
     raises: int = 32  # of effort, in all
     stubborn: int = 8  # misses that make a frontier worth more effort
     branches: int = 1024

@@ -209,7 +209,6 @@ class Target:
                 return
             self.region, self.built = region, built
             self._loads += 1
-            self._payoff.reset(self.refresh_stats())
             return
         self._lost_code(clock())
 
@@ -246,9 +245,11 @@ class Target:
     def _sample(self, now: float) -> None:
         self._next_sample = now + self._policy.sample
         stats = self.refresh_stats()
-        if now - self._last_news > self._policy.quiet:
+        growing = now - self._last_news <= self._policy.quiet
+        if not growing:
             self._stop_sampling()
-        if self.region and self._payoff.loses(stats):
+        if self.region and self._payoff.loses(stats, growing=growing):
+            self._payoff.forgive(stats)
             self._lost_money(now)
 
     def _lost_money(self, now: float) -> None:

@@ -51,11 +51,14 @@ class Limits:
 
     ``region`` in all; ``reach`` from the nearest entry, dispatch or learned
     address; ``candidates`` is the number of targets of one ret or indirect branch.
+    ``fringe``: so far around ``RegionSpec.blocks`` code is kept although no system
+    call has been found from there yet, so that its exits show the way.
     """
 
     region: int = 4000
     reach: int = 256
     candidates: int = 4
+    fringe: int = 0
 
 
 def discover(
@@ -76,7 +79,8 @@ def discover(
     finder = _Finder(spec, reader, code, limits)
     blocks = finder.run()
     hot = tuple(dict.fromkeys(entry.resume for entry in entries))
-    blocks = _useful(blocks, hot)
+    fringe = _near(blocks, spec.blocks, limits.fringe) if limits.fringe else set()
+    blocks = _useful(blocks, hot, fringe)
     return Region(
         blocks=blocks,
         entries=_all_entries(blocks, hot),
@@ -250,12 +254,36 @@ class _Finder:
         return tuple(known[: self._limits.candidates])
 
 
-def _useful(blocks: dict[int, Block], hot: tuple[int, ...]) -> dict[int, Block]:
-    """Blocks on a way from an entry to a system call; others only delay an exit."""
+def _near(blocks: dict[int, Block], starts: tuple[int, ...], limit: int) -> set[int]:
+    """Starts of the blocks that begin within ``limit`` instructions of ``starts``."""
+    near: set[int] = set()
+    queue = [(0, start) for start in starts if start in blocks]
+    heapq.heapify(queue)
+    while queue:
+        distance, start = heapq.heappop(queue)
+        if start in near:
+            continue
+        near.add(start)
+        distance += len(blocks[start].instructions)
+        if distance <= limit:
+            for target in blocks[start].targets:
+                if target in blocks:
+                    heapq.heappush(queue, (distance, target))
+    return near
+
+
+def _useful(
+    blocks: dict[int, Block], hot: tuple[int, ...], fringe: set[int]
+) -> dict[int, Block]:
+    """Blocks on a way from an entry to a system call, or to the ``fringe``.
+
+    Others only delay an exit.
+    """
     sources = predecessors(blocks)
     ends: dict[int, None] = {}
     todo = [start for start in sorted(blocks) if blocks[start].nr is not None]
     todo += [start for start in hot if start in blocks]
+    todo += sorted(fringe)
     while todo:
         start = todo.pop()
         if start not in ends:
