@@ -53,11 +53,11 @@ class Program:
         self.functions = self.random.randint(1, 4)
         self.vectors = self.random.random() < 0.3
         #: Labels after system calls, and their numbers.
-        self.resumes: list[tuple[str, int]] = [("start", 0)]
+        self.resumes: list[tuple[str, int]] = [("start", 39)]
 
     def text(self) -> str:
         """The program; ``start`` is its first resume address."""
-        self.lines = ["first:", "syscall", "start:"]
+        self.lines = ["first:", "mov eax, 39", "syscall", "start:"]
         self._body(8, 0)
         self._syscall()
         self.emit("jmp first")
@@ -134,6 +134,11 @@ class Program:
                     self.emit(f"call f{callee}")
             elif kind < 0.90:
                 self._syscall()
+            elif kind < 0.93:
+                self._one(sized(self._any(), 4), "", 4)
+                self._memory(room)
+                self._shift(sized(self._any(), 4), "", 4)
+                self.emit(f"set{rng.choice(_CC)} {sized(self._any(), 1)}")
             else:
                 self._memory(room)
 
@@ -254,6 +259,9 @@ class Program:
         rng = self.random
         op = rng.choice(("shl", "shr", "sar", "rol", "ror", "rcl", "rcr"))
         count = rng.choice(("1", "cl", str(rng.randint(0, 31))))
+        if count == "cl" and "rcx" in self.data and rng.random() < 0.5:
+            # Then the flags stay as they are.
+            self.emit(f"mov ecx, {rng.choice((0, 32, 64))}")
         self.emit(f"{op} {to}, {count}")
 
     def _wide(self, to: str, other: str, size: int) -> None:
