@@ -122,7 +122,7 @@ def test_effort_keeps_what_is_around_hot_frontiers() -> None:
 def test_the_specification_has_hot_targets_first_and_every_stack() -> None:
     knowledge = Knowledge(
         entries={0x10: HotSite(1, [(7, 8), (9,)]), 0x20: HotSite(2)},
-        starts={0x30: 1},
+        starts={0x30: 3, 0x31: 1},
         targets={0x40: {0x50: 1, 0x60: 9, 0x48: 1}},
     )
     spec = make_spec(knowledge)

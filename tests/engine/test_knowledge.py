@@ -34,31 +34,34 @@ def test_another_call_number_at_a_site_is_news() -> None:
     assert knowledge.entries[0x1000].nr == 1
 
 
-def test_missed_targets_are_learned_and_counted() -> None:
-    knowledge = Knowledge()
-    assert knowledge.learn(_miss(ExitReason.RET_MISS, 0x10, 0x20))
-    assert not knowledge.learn(_miss(ExitReason.RET_MISS, 0x10, 0x20))
-    assert knowledge.learn(_miss(ExitReason.RET_MISS, 0x10, 0x30))
-    assert knowledge.learn(_miss(ExitReason.CALL_MISS, 0x11, 0x40))
-    assert knowledge.learn(_miss(ExitReason.JUMP_MISS, 0x12, 0x50))
+def _news(knowledge: Knowledge, event: Event, times: int) -> list[int]:
+    """Which of so many of the same event are news."""
+    return [n for n in range(1, times + 1) if knowledge.learn(event)]
+
+
+def test_a_missed_target_is_news_when_it_is_missed_repeatedly() -> None:
+    knowledge = Knowledge(Limits(warm=3))
+    for reason, ip in (
+        (ExitReason.RET_MISS, 0x10),
+        (ExitReason.CALL_MISS, 0x11),
+        (ExitReason.JUMP_MISS, 0x12),
+    ):
+        assert _news(knowledge, _miss(reason, ip, 0x20), 9) == [3]
+    assert _news(knowledge, _miss(ExitReason.RET_MISS, 0x10, 0x30), 2) == []
     assert knowledge.targets == {
-        0x10: {0x20: 2, 0x30: 1},
-        0x11: {0x40: 1},
-        0x12: {0x50: 1},
+        0x10: {0x20: 9, 0x30: 2},
+        0x11: {0x20: 9},
+        0x12: {0x20: 9},
     }
 
 
-def test_frontiers_become_starts() -> None:
-    knowledge = Knowledge()
-    assert knowledge.learn(_miss(ExitReason.FRONTIER, 0x99))
-    assert not knowledge.learn(_miss(ExitReason.FRONTIER, 0x99))
-    assert knowledge.starts == {0x99: 2}
-
-
-def test_a_frontier_that_is_missed_again_and_again_is_news_once_more() -> None:
-    knowledge = Knowledge(Limits(stubborn=3))
-    news = [knowledge.learn(_miss(ExitReason.FRONTIER, 0x99)) for _ in range(9)]
-    assert [n for n, new in enumerate(news, 1) if new] == [1, 3]
+def test_frontiers_become_starts_when_they_are_warm_and_again_when_hot() -> None:
+    knowledge = Knowledge(Limits(warm=3, stubborn=8))
+    frontier = _miss(ExitReason.FRONTIER, 0x99)
+    assert _news(knowledge, frontier, 2) == []
+    assert knowledge.warm_starts == ()
+    assert _news(knowledge, frontier, 20) == [1, 6]
+    assert knowledge.warm_starts == (0x99,)
 
 
 def test_effort_rises_for_what_stays_out_of_reach_and_then_ends() -> None:

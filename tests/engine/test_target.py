@@ -80,7 +80,8 @@ class _World:
 
     def frontier(self, ip: int) -> None:
         nr, region = int(ExitReason.FRONTIER), self.target.region
-        self.event(EventType.MISS, nr=nr, ip=ip, region=region)
+        for _ in range(Limits().warm):
+            self.event(EventType.MISS, nr=nr, ip=ip, region=region)
 
     def tick(self) -> None:
         self.target.tick(self.now, lambda: self.now)
@@ -211,7 +212,8 @@ def test_misses_of_a_replaced_region_teach_nothing(world: _World) -> None:
     world.hot()
     world.tick()
     nr = int(ExitReason.FRONTIER)
-    world.event(EventType.MISS, nr=nr, ip=0x1100, region=77)
+    for _ in range(20):
+        world.event(EventType.MISS, nr=nr, ip=0x1100, region=77)
     world.run(1.0)
     assert world.builds == 1
 

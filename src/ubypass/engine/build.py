@@ -128,7 +128,7 @@ def make_spec(knowledge: Knowledge) -> RegionSpec:
         site: tuple(sorted(seen, key=lambda t: (-seen[t], t)))
         for site, seen in knowledge.targets.items()
     }
-    return RegionSpec(entries, tuple(knowledge.starts), targets)
+    return RegionSpec(entries, knowledge.warm_starts, targets)
 
 
 def _with_stacks(

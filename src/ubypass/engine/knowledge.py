@@ -29,7 +29,8 @@ class Limits:
     starts: int = 1024
     effort: int = 2
     raises: int = 32  # of effort, in all
-    stubborn: int = 8  # misses that make a frontier worth more effort
+    warm: int = 3  # misses at one place that are worth a build
+    stubborn: int = 8  # those that make a frontier worth more effort
     branches: int = 1024
     targets: int = 16  # of one indirect branch
     stacks: int = 4  # of one hot site
@@ -82,6 +83,11 @@ class Knowledge:
         if event.nr == ExitReason.FRONTIER:
             return self._start(event.ip)
         return False
+
+    @property
+    def warm_starts(self) -> tuple[int, ...]:
+        """Frontiers that were missed often enough to be explored from."""
+        return tuple(ip for ip, n in self.starts.items() if n >= self.limits.warm)
 
     def add_samples(self, samples: Mapping[int, int]) -> None:
         """Take in samples of user mode: where, and how often."""
@@ -148,19 +154,13 @@ class Knowledge:
             if len(self.targets) >= self.limits.branches:
                 return False
             targets = self.targets[ip] = {}
-        if target in targets:
-            targets[target] += 1
+        if target not in targets and len(targets) >= self.limits.targets:
             return False
-        if len(targets) >= self.limits.targets:
-            return False
-        targets[target] = 1
-        return True
+        targets[target] = targets.get(target, 0) + 1
+        return targets[target] == self.limits.warm
 
     def _start(self, ip: int) -> bool:
-        if ip in self.starts:
-            self.starts[ip] += 1
-            return self.starts[ip] == self.limits.stubborn
-        if len(self.starts) >= self.limits.starts:
+        if ip not in self.starts and len(self.starts) >= self.limits.starts:
             return False
-        self.starts[ip] = 1
-        return True
+        self.starts[ip] = self.starts.get(ip, 0) + 1
+        return self.starts[ip] in (self.limits.warm, self.limits.stubborn)

@@ -2,8 +2,8 @@
 """Whether a region earns more than it costs, from its counters.
 
 A run costs about one transition (register loads and stores, the way in and out),
-and each dispatch saves about one (docs/performance.md). So a region that
-dispatches less than once per run makes the program slower.
+and each dispatch saves about one. So a region that dispatches less than once per run
+makes the program slower.
 """
 
 from __future__ import annotations
