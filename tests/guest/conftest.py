@@ -28,6 +28,9 @@ _RESULTS = ROOT / "build" / "tests" / "guest-results.jsonl"
 _BOOTS = 4
 _TIMEOUT = 900.0  # seconds of real time for all cases of a boot
 
+#: A CPU that hangs in the kernel ends the boot, so that the next case gets its turn.
+_PARAMETERS = ("softlockup_panic=1",)
+
 _SCRIPT = '"$1" -m ubypass.cli.main module load >&2 && exec "$1" -m "$2" "$3" $4'
 
 
@@ -106,7 +109,10 @@ def _boot(names: list[str], guest: Guest) -> str:
     ]
     environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
     try:
-        result = capture(command, LabOptions(timeout=_TIMEOUT, environment=environment))
+        result = capture(
+            command,
+            LabOptions(timeout=_TIMEOUT, environment=environment, append=_PARAMETERS),
+        )
     except UbError as error:
         why = error.message
     else:

@@ -87,11 +87,13 @@ def arguments(spec: MachineSpec, descriptors: dict[str, int]) -> list[str]:
     result = ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
     result += ["-machine", "q35,hpet=off,smbus=off,sata=off,i8042=off"]
     result += ["-cpu", "max", "-smp", str(spec.cpus), "-m", spec.memory]
+    # All virtual CPUs of the emulator in one thread: with a thread each, QEMU 7.2 can
+    # keep an int3 that another CPU has patched away, and a CPU that runs into it
+    # never gets out. Seen on a stock kernel as soon as ftrace is switched on and off
+    # under a loop of getppid.
+    result += ["-accel", "tcg,thread=single" if spec.accel == "tcg" else spec.accel]
     if spec.icount:
-        result += ["-accel", "tcg,thread=single"]
         result += ["-icount", "shift=0,sleep=off"]
-    else:
-        result += ["-accel", spec.accel]
     result += ["-kernel", str(spec.image), "-initrd", str(spec.initramfs)]
     result += ["-append", " ".join((*_KERNEL_PARAMETERS, *spec.append))]
     for name, descriptor in descriptors.items():
