@@ -91,7 +91,8 @@ def arguments(spec: MachineSpec, descriptors: dict[str, int]) -> list[str]:
     # keep an int3 that another CPU has patched away, and a CPU that runs into it
     # never gets out. Seen on a stock kernel as soon as ftrace is switched on and off
     # under a loop of getppid.
-    result += ["-accel", "tcg,thread=single" if spec.accel == "tcg" else spec.accel]
+    emulated = spec.icount or spec.accel == "tcg"
+    result += ["-accel", "tcg,thread=single" if emulated else spec.accel]
     if spec.icount:
         result += ["-icount", "shift=0,sleep=off"]
     result += ["-kernel", str(spec.image), "-initrd", str(spec.initramfs)]
