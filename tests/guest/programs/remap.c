@@ -95,7 +95,6 @@ static void rewrite(function f)
 	uint64_t got = 0, old = 1000;
 	unsigned int changes = 0, wrong = 0;
 
-	/* A change each time the runner moves the second stage word. */
 	while (control[0] != STAGE_END) {
 		for (int i = 0; i < 50; i++) {
 			got = f(ROUNDS, &never);
@@ -111,7 +110,7 @@ static void rewrite(function f)
 		write_code(page, (uint32_t)old);
 		if (mprotect(page, PAGE, PROT_READ | PROT_EXEC) < 0)
 			die("mprotect");
-		control[1] = 1;
+		control[1] = changes == 20;
 		/* Time to become hot and boosted again. */
 		for (int i = 0; i < 200; i++) {
 			got = f(ROUNDS, &never);
