@@ -17,7 +17,7 @@ static struct ub_tunable_range ub_tunables[UB_TUNABLES] = {
 	[UB_TUNE_GAP_NS]	= { 4000, 100, 1000000000 },
 	[UB_TUNE_HOT_CALLS]	= { 200, 1, 1000000 },
 	[UB_TUNE_WINDOW_MS]	= { 100, 1, 10000 },
-	[UB_TUNE_BUDGET]	= { 262144, 64, 1 << 24 },
+	[UB_TUNE_BUDGET]	= { 262144, 64, UB_BUDGET_MAX },
 	[UB_TUNE_MISS_EVENTS]	= { 16, 0, 1000000 },
 };
 

@@ -58,6 +58,12 @@ REGS_OFFSET: Mapping[str, int] = {
 GUARD_LOW = -(2 << 20)
 GUARD_HIGH = 2 << 30
 
+#: Highest budget that the module gives a segment (``UB_BUDGET_MAX``).
+BUDGET_MAX = 1 << 24
+#: A clamped address may move up by this many bytes for each unit that its segment
+#: takes from the budget (docs/abi.md, section 6): at most half of the guard in all.
+GROWTH = 64
+
 #: Constant user addresses below this need no clamp on any x86-64 Linux.
 TASK_SIZE_MIN = (1 << 47) - 4096
 

@@ -29,6 +29,7 @@ def _python_values() -> dict[str, int]:
     values = {
         "UB_ABI_VERSION": abi.ABI_VERSION,
         "UB_SYSCALL_NONE": abi.SYSCALL_NONE,
+        "UB_BUDGET_MAX": abi.BUDGET_MAX,
         "UB_EVENT_STACK": uapi.EVENT_STACK,
         "UB_TUNEF_SET": uapi.TUNEF_SET,
         "UB_EXIT_REASONS": len(abi.ExitReason),

@@ -1210,6 +1210,51 @@ entry:
 	user x_fault, mov rax, fs:[0xffffffffffdffff8]
 	jmp x_fault
 	stubs
+#--------------------------------------------------------------- moves_more_than_it_pays
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rcx, sRCX
+	clamp rdi
+1:	sub dword ptr [rsp+BUDGET], 1
+	js x_budget
+	user x_fault, mov eax, [rdi]
+	add rdi, 72
+	dec rcx
+	jne 1b
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- moves_down_in_a_paying_loop
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rcx, sRCX
+	clamp rdi
+1:	sub dword ptr [rsp+BUDGET], 100
+	js x_budget
+	user x_fault, mov eax, [rdi]
+	sub rdi, 8
+	dec rcx
+	jne 1b
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- moves_up_segment_after_segment
+#! rule pointer
+entry:
+	load rbx, sRDI
+	clamp rbx
+2:	sub dword ptr [rsp+BUDGET], 4
+	js x_budget
+	user x_fault, mov eax, [rbx]
+	add rbx, 8
+	test eax, eax
+	jne 2b
+	dispatch 39
+	test rax, rax
+	jns 2b
+	mov [rsp+sRAX], rax
+	jmp x_fault
+	stubs
 #--------------------------------------------------------------- grows_in_a_loop
 #! rule pointer
 entry:

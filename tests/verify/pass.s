@@ -170,6 +170,20 @@ entry:
 	jne 1b
 	jmp x_fault
 	stubs
+#--------------------------------------------------------------- loop_moves_up_what_it_pays
+entry:
+	load rdi, sRDI
+	load rcx, sRCX
+	clamp rdi
+1:	sub dword ptr [rsp+BUDGET], 4
+	js x_budget
+	user x_fault, mov eax, [rdi]
+	add rdi, 8
+	dec rcx
+	jne 1b
+	user x_fault, mov eax, [rdi]
+	jmp x_fault
+	stubs
 #--------------------------------------------------------------- loop_with_dispatch
 entry:
 	load rbp, sRSP

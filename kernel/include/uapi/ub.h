@@ -180,6 +180,9 @@ struct ub_counts {
 	__u64 runs;		/* out */
 };
 
+/* No segment gets more; bounds how far an address moves within one. */
+#define UB_BUDGET_MAX		(1U << 24)
+
 /* UB_IOC_TUNE: set one, get what it was.  They hold for all attachments. */
 enum ub_tunable {
 	UB_TUNE_GAP_NS		= 0,	/* a gap shorter than this is short */

@@ -19,7 +19,14 @@ from ubypass.verify.errors import Rule
 from ubypass.verify.insn import Access, Insn, Kind
 from ubypass.verify.program import Program
 from ubypass.verify.slots import SLOT_BIT, TARGET_BIT
-from ubypass.verify.state import BRANCHED, RELOADED, State, Value, interval
+from ubypass.verify.state import (
+    BRANCHED,
+    RELOADED,
+    State,
+    Value,
+    highest,
+    interval,
+)
 
 
 @dataclass(slots=True)
@@ -199,9 +206,11 @@ class Flow:
                 rule, reason = Rule.POINTER, f"nothing is known about {name}"
             raise self._program.error(at, rule, reason)
         low = bounds[0] + insn.disp
-        high = bounds[1] + insn.disp + insn.size
+        high = highest(bounds) + insn.disp + insn.size
         if low < abi.GUARD_LOW or high > abi.GUARD_HIGH:
-            reason = f"{name} is clamped{bounds[0]:+#x}…{bounds[1]:+#x}, out of guard"
+            reason = (
+                f"{name} is clamped{bounds[0]:+#x}…{highest(bounds):+#x}, out of guard"
+            )
             raise self._program.error(at, Rule.POINTER, reason)
         self.proven["literal" if isinstance(value, int) else "clamped"] += 1
 

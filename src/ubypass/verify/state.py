@@ -6,9 +6,12 @@ A value is
 * ``None``: anything that user code could have computed;
 * ``RELOADED``/``BRANCHED``: the same, remembering why a proof is missing;
 * an ``int``: this constant;
-* ``(lo, hi)``: ``c + d`` with ``0 <= c <= LIMIT`` and ``lo <= d <= hi``.
+* ``(lo, hi, paid)``: ``c + d`` with ``0 <= c <= LIMIT``, ``lo <= d <= hi`` and
+  ``d <= paid + GROWTH * t``, where ``t`` is what this segment has taken from the
+  budget so far. An address that moves up around a loop has no useful ``hi``, but
+  if the loop pays enough its ``paid`` stays where it is, and ``t`` is bounded.
 
-A value below 2**32 is ``(0, 0)``: LIMIT is always larger. Knows the effects of
+A value below 2**32 is ``(0, 0, 0)``: LIMIT is always larger. Knows the effects of
 instructions (:class:`.insn.Op`) and nothing of control flow.
 """
 
@@ -44,10 +47,14 @@ class _Why:
 RELOADED: Final = _Why("the address was read back from memory, not clamped since")
 BRANCHED: Final = _Why("the address was only compared, a branch is no clamp")
 
-Interval = tuple[int, int]
+Interval = tuple[int, int, int]
 Value = None | int | Interval | _Why
 
-_NATURAL: Interval = (0, 0)
+_NATURAL: Interval = (0, 0, 0)
+# No bound.
+_ANY = 1 << 62
+# How far the budget of one segment can take an address.
+_SEGMENT = abi.GROWTH * abi.BUDGET_MAX
 
 
 def interval(value: Value) -> Interval | None:
@@ -58,7 +65,7 @@ def interval(value: Value) -> Interval | None:
         if value < abi.TASK_SIZE_MIN:
             return _NATURAL
         below = value - (1 << 64)
-        return (below, below) if below >= -_BOUND else None
+        return (below, below, below) if below >= -_BOUND else None
     return None
 
 
@@ -69,7 +76,7 @@ def implies(stronger: Value, weaker: Value) -> bool:
     wide, narrow = interval(weaker), interval(stronger)
     if not isinstance(weaker, tuple) or wide is None or narrow is None:
         return False
-    return wide[0] <= narrow[0] and narrow[1] <= wide[1]
+    return wide[0] <= narrow[0] and narrow[1] <= wide[1] and narrow[2] <= wide[2]
 
 
 def union(one: Value, other: Value) -> Value:
@@ -79,15 +86,26 @@ def union(one: Value, other: Value) -> Value:
     left, right = interval(one), interval(other)
     if left is None or right is None:
         return None
-    return (min(left[0], right[0]), max(left[1], right[1]))
+    return (
+        min(left[0], right[0]),
+        max(left[1], right[1]),
+        max(left[2], right[2]),
+    )
+
+
+def highest(bounds: Interval) -> int:
+    """The largest ``d`` at any time in this segment."""
+    return min(bounds[1], bounds[2] + _SEGMENT)
 
 
 def _shift(value: Value, by: int) -> Value:
     if isinstance(value, int):
         return (value + by) & _MASK64
     if isinstance(value, tuple):
-        low, high = value[0] + by, value[1] + by
-        return (low, high) if low >= -_BOUND and high <= _BOUND else None
+        low, high, paid = value[0] + by, value[1] + by, value[2] + by
+        if high > _BOUND:
+            high = _ANY
+        return (low, high, paid) if low >= -_BOUND and paid <= _BOUND else None
     return None
 
 
@@ -96,8 +114,25 @@ def _align(value: Value, step: int) -> Value:
     if isinstance(value, int):
         return value & -step & _MASK64
     if isinstance(value, tuple) and value[0] - step >= -_BOUND:
-        return (value[0] - step + 1, value[1])
+        return (value[0] - step + 1, value[1], value[2])
     return None
+
+
+def _settled(value: Value, changes: int) -> Value:
+    """Less and less of ``value`` the more often it has changed."""
+    if changes > _PATIENCE:
+        return None
+    if changes > _PATIENCE // 2 and isinstance(value, tuple):
+        return (value[0], _ANY, value[2])
+    return value
+
+
+def _next_segment(value: Value) -> Value:
+    """The budget begins anew: what it has bounded so far becomes a plain bound."""
+    if isinstance(value, tuple):
+        top = highest(value)
+        return (value[0], top, top)
+    return value
 
 
 class State:
@@ -179,8 +214,7 @@ class State:
                 value = union(mine, theirs)
                 if value != mine:
                     changes[number] += 1
-                    settles = changes[number] <= _PATIENCE
-                    self.regs[number] = value if settles else None
+                    self.regs[number] = _settled(value, changes[number])
                     changed = True
         limit, garbage = self.limit & other.limit, self.garbage | other.garbage
         usp = self.usp and other.usp
@@ -213,7 +247,7 @@ class State:
         self.regs = [None] * 16
         saved = 0
         for number, value in kept:
-            self.regs[number] = value
+            self.regs[number] = _next_segment(value)
             saved |= 1 << number
         self.garbage = (self.garbage | _GPRS & ~saved) & ~(1 << _RAX)
         self.limit = 0
@@ -257,6 +291,8 @@ class State:
             for number in range(16):
                 if self.limit >> number & 1 and regs[number] in (None, RELOADED):
                     regs[number] = BRANCHED
+        if insn.kind is Kind.CHARGE:
+            self._charge(insn.number)
         if insn.store_slot == slots.USP_SLOT:
             self.usp = False
         if insn.kind is Kind.EXIT_NUMBER:
@@ -266,6 +302,13 @@ class State:
             self.limit = 0
             self.usp = False
             self.leaving = True
+
+    def _charge(self, amount: int) -> None:
+        """``amount`` more is taken from the budget, so less is owed to it."""
+        for number, value in enumerate(self.regs):
+            if isinstance(value, tuple) and value[2] > 0:
+                paid = max(value[2] - abi.GROWTH * amount, 0)
+                self.regs[number] = (value[0], value[1], paid)
 
     def _result(self, insn: Insn) -> Value:
         """The new value of register ``insn.a`` for operations with knowledge."""
