@@ -81,6 +81,9 @@ class Outcome:
     dispatched: int
     writes: list[tuple[int, int, int]] = field(default_factory=list)
     target: int = 0
+    #: The emulator ran an instruction twice, the first time perhaps in part: it does
+    #: so with some locked and misaligned accesses. Nothing can be concluded then.
+    doubtful: bool = False
     #: User memory then.
     memory: dict[int, bytes] = field(default_factory=dict)
     #: Host instructions executed, those of a dispatch counting none.
@@ -182,7 +185,8 @@ class Translated:
         self._dispatches = {d.code_offset: d for d in translation.dispatches}
         self._trap = False
         self._flags = 0
-        self._at = 0
+        self._at = -1
+        self.doubtful = False
         self._size = (
             abi.dispatch_vector_size if translation.vector else abi.dispatch_size
         )
@@ -218,6 +222,8 @@ class Translated:
     _problem = ""
 
     def _step(self, engine: Any, address: int, size: int, data: Any) -> None:
+        # No generated instruction jumps to itself.
+        self.doubtful |= self._at == address - CODE
         self._at = address - CODE
         if address == LEAVE or self._at in self._dispatches:
             engine.emu_stop()
@@ -363,6 +369,7 @@ class Translated:
             dispatched=done,
             writes=self.writes,
             target=target,
+            doubtful=self.doubtful,
             memory=_read_memory(engine, self.user),
             executed=self.executed,
             vectors=_read_vectors(engine),
@@ -400,6 +407,8 @@ class Native:
         self._engine = engine
         self._stop, self._want, self._visits = stop_ip, dispatched, visits
         self._done = 0
+        self._at = -1
+        self.doubtful = False
         self.writes, self.moments, self.steps = [], [], 0
         _map(engine, user)
         engine.hook_add(unicorn.UC_HOOK_MEM_WRITE, self._wrote)
@@ -434,6 +443,8 @@ class Native:
 
     def _step(self, engine: Any, address: int, size: int, data: Any) -> None:
         self.steps += 1
+        self.doubtful |= self._at == address
+        self._at = address
         if size == 2 and engine.mem_read(address, 2) == b"\x0f\x05":
             # Flags in flight are not visible to the other hook.
             self._flags = engine.reg_read(ux.UC_X86_REG_EFLAGS)

@@ -49,6 +49,7 @@ class Program:
         # Registers that usually hold addresses; the rest is for data.
         self.pointers = names[: self.random.randint(2, 4)]
         self.pointers = [p for p in self.pointers if p not in ("rax", "rcx")]
+        self.pointers = self.pointers or ["r8"]
         self.data = [n for n in _64 if n not in self.pointers]
         self.functions = self.random.randint(1, 4)
         self.vectors = self.random.random() < 0.3

@@ -32,7 +32,7 @@ TEXT = 0x5555_5555_0000
 _EFLAGS = {1: 0x800, 2: 0x80, 4: 0x40, 8: 0x10, 16: 0x1, 32: 0x4}
 _ROUNDS = 3
 _ABI = Abi(dispatch_size=16, dispatch_vector_size=24)
-_SEEDS = int(os.environ.get("UBYPASS_SEEDS", "120"))
+_SEEDS = int(os.environ.get("UBYPASS_SEEDS", "80"))
 _FIRST = int(os.environ.get("UBYPASS_FIRST_SEED", "0"))
 
 
@@ -104,10 +104,12 @@ def compare(seed: int, reasons: Counter[ExitReason]) -> None:
             outcome = Translated(translation, user, _ABI).run(
                 entry.user_ip, count, budget, leave, random.Random(seed)
             )
+            native = Native(user, _ABI)
+            wrong = differences(outcome, native, live.get(outcome.exit.user_ip))
+            if wrong and (outcome.doubtful or native.doubtful):
+                reasons[ExitReason.NONE] += 1
+                continue
             reasons[outcome.exit.reason] += 1
-            wrong = differences(
-                outcome, Native(user, _ABI), live.get(outcome.exit.user_ip)
-            )
             assert not wrong, f"{where}: {outcome.exit}: {wrong}"
             if outcome.target:
                 site = outcome.exit.user_ip
@@ -125,6 +127,7 @@ def test_no_difference(part: int) -> None:
     assert reasons[ExitReason.WORK] + reasons[ExitReason.DISPATCHED] > _SEEDS / 16
     assert reasons[ExitReason.FAULT] > 0
     assert sum(reasons.values()) > _SEEDS // 4
+    assert reasons[ExitReason.NONE] * 50 < sum(reasons.values()), "too many doubts"
 
 
 def test_deterministic() -> None:

@@ -25,6 +25,7 @@ def _facts(text: str) -> Facts:
         ("mov [rbx+rcx*4], rdx", "rbx rcx rdx", ""),
         ("mul rcx", "rax rcx", "rax rdx"),
         ("cdq", "rax", "rdx"),
+        ("rdtscp", "", "rax rcx rdx"),
         ("xadd [rdi], rax", "rdi rax", "rax"),
         ("cmpxchg rbx, rcx", "rax rbx rcx", "rax rbx"),
         # With a zero source the destination stays what it was.

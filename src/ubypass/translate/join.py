@@ -58,6 +58,10 @@ def join(
         and new.flags == Flags.HOST
         and all(s.again == again for s in states)
         and all(new.in_host(user) for user in again.registers)
+        # On an edge that moves rsp's home it would have to change.
+        and (
+            RSP not in again.registers or all(s.offset == new.offset for s in states)
+        )
         and (settled is None or settled.again == again)
     ):
         new.again = again

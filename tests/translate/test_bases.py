@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+import pytest
+
+from tests.region.asm import program
+from ubypass.region.discover import HotEntry, RegionSpec, discover
+from ubypass.translate.bases import live_bases
+from ubypass.translate.facts import facts
+from ubypass.translate.registers import NAMES
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mov rax, [rbx]", "rbx"),
+        ("mov rax, [rbx+rcx]", ""),
+        ("mov rbx, rdi\nmov rax, [rbx]", "rdi"),
+        ("lea rbx, [rdi+8]\nmov rax, [rbx]", "rdi"),
+        ("lea rbx, [rdi+rsi]\nmov rax, [rbx]", ""),
+        ("add rbx, 8\nmov rax, [rbx]", "rbx"),
+        ("xor ebx, ebx\nmov rax, [rbx]", ""),
+        ("lea rax, [rbx]", ""),
+        ("leave", "rbp"),
+        ("push [r13]", "r13"),
+        ("mov rax, fs:[rbx]", ""),
+    ],
+)
+def test_registers_that_will_be_addresses(text: str, expected: str) -> None:
+    reader, at = program(f"first: mov eax, 39\nsyscall\nstart: {text}\njmp first")
+    region = discover(RegionSpec((HotEntry(at["start"], 39),)), reader)
+    known = {
+        s: [facts(i) for i in b.instructions]
+        for s, b in region.blocks.items()
+        if s == at["start"]
+    }
+    found = live_bases(region, {s: known.get(s, []) for s in region.blocks})
+    names = {NAMES[user] for user in found[at["start"]]}
+    assert names == {"rsp", *expected.split()}

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every state can become every other that joins ask for."""
+
+from __future__ import annotations
+
+import pytest
+from iced_x86 import Decoder, Formatter, FormatterSyntax
+
+from ubypass.abi import Abi
+from ubypass.region.liveness import ARITHMETIC
+from ubypass.translate.context import Context
+from ubypass.translate.convert import convert
+from ubypass.translate.emit import Buffer
+from ubypass.translate.registers import R11, RBX, RCX, RSP, choose_homes
+from ubypass.translate.state import Flags, Loc, State
+
+_HOMES = choose_homes([RBX] * 9)
+
+
+def _converted(have: State, wanted: State, live: int = 0) -> list[str]:
+    buffer = Buffer()
+    convert(Context(_HOMES, Abi(), have, buffer, 0x1000, live), wanted)
+    formatter = Formatter(FormatterSyntax.INTEL)
+    return [formatter.format(i) for i in Decoder(64, bytes(buffer.code), ip=0)]
+
+
+def _one(user: int, loc: Loc) -> State:
+    state = State()
+    state.loc[user] = loc
+    return state
+
+
+@pytest.mark.parametrize(
+    ("have", "wanted", "expected"),
+    [
+        (Loc.H, Loc.H, []),
+        (Loc.B, Loc.H, []),
+        (Loc.B, Loc.M, []),
+        (Loc.M, Loc.H, ["mov rbx,[rsp+828h]"]),
+        (Loc.M, Loc.B, ["mov rbx,[rsp+828h]"]),
+        (Loc.H, Loc.M, ["mov [rsp+828h],rbx"]),
+        (Loc.H, Loc.B, ["mov [rsp+828h],rbx"]),
+    ],
+)
+def test_registers(have: Loc, wanted: Loc, expected: list[str]) -> None:
+    assert _converted(_one(RBX, have), _one(RBX, wanted)) == expected
+
+
+def test_rcx_after_a_system_call() -> None:
+    for wanted, expected in (
+        (Loc.H, ["mov ecx,1000h"]),
+        (Loc.M, ["mov r11d,1000h", "mov [rsp+858h],r11"]),
+        (Loc.B, ["mov ecx,1000h", "mov [rsp+858h],rcx"]),
+        (Loc.S, []),
+    ):
+        have, want = _one(RCX, Loc.S), _one(RCX, wanted)
+        have.cx = want.cx = 0x1000
+        assert _converted(have, want) == expected
+
+
+def test_r11_after_a_system_call() -> None:
+    text = _converted(_one(R11, Loc.S), _one(R11, Loc.M))
+    assert text == [
+        "mov r11,[rsp+18h]",
+        "and r11d,8D5h",
+        "or r11d,202h",
+        "mov [rsp+830h],r11",
+    ]
+
+
+def test_clamping_spares_live_flags() -> None:
+    have, want = _one(RBX, Loc.B), _one(RBX, Loc.B)
+    have.flags = want.flags = Flags.HOST
+    want.intervals[RBX] = (0, 0)
+    text = _converted(have, want, ARITHMETIC)
+    assert text[:3] == ["pushfq", "pop qword ptr [rsp+10h]", "cmp rbx,[rsp+8]"]
+    assert text[-2:] == ["push qword ptr [rsp+10h]", "popfq"]
+    have, want = _one(RBX, Loc.B), _one(RBX, Loc.B)
+    have.flags, want.flags = Flags.HOST, Flags.DEAD
+    want.intervals[RBX] = (0, 0)
+    assert len(_converted(have, want)) == 3
+
+
+def test_the_stack_moves_to_where_it_is_expected() -> None:
+    have, want = _one(RSP, Loc.H), _one(RSP, Loc.H)
+    have.offset, want.offset = -24, -8
+    assert _converted(have, want) == ["lea r15,[r15-10h]"]
+    assert have.offset == -8

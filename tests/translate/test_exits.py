@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+from iced_x86 import Decoder, Formatter, FormatterSyntax
+
+from ubypass.abi import Exit, ExitFlag, ExitReason
+from ubypass.translate.emit import Buffer, ExitKey
+from ubypass.translate.exits import Exits
+
+
+def _key(ip: int, *stores: tuple[int, int], target: int = -1) -> ExitKey:
+    return ExitKey(ip, ExitReason.FAULT, ExitFlag.NONE, 0, stores, target)
+
+
+def _emitted(*keys: ExitKey) -> tuple[list[str], Exits, list[int]]:
+    exits, out = Exits(), Buffer()
+    for key in keys:
+        exits.label(key)
+    jumps = exits.emit(out)
+    formatter = Formatter(FormatterSyntax.INTEL)
+    text = [formatter.format(i) for i in Decoder(64, bytes(out.code), ip=0)]
+    return text, exits, jumps
+
+
+def test_tails_are_shared() -> None:
+    text, exits, jumps = _emitted(_key(1, (0x850, 0)), _key(2, (0x850, 0)), _key(3))
+    assert [e.user_ip for e in exits.exits] == [1, 2, 3]
+    assert text.count("mov [rsp+850h],rax") == 1
+    # One for the exit without stores, one for the tail.
+    assert len(jumps) == 2
+
+
+def test_exits_that_differ_in_stores_only_share_a_number() -> None:
+    _, exits, _ = _emitted(_key(1, (0x850, 0)), _key(1))
+    assert exits.exits == (Exit(1, ExitReason.FAULT),)
+
+
+def test_the_target_is_stored_before_scratch_is_used() -> None:
+    text, _, _ = _emitted(
+        ExitKey(
+            *(1, ExitReason.RET_MISS, ExitFlag.TARGET, 0, ()),
+            target=11,
+            stack=(15, -8),
+        )
+    )
+    assert text[:4] == [
+        "mov [rsp+20h],r11",
+        "lea r11,[r15-8]",
+        "mov dword ptr [rsp],0",
+        "mov [rsp+898h],r11",
+    ]

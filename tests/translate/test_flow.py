@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+from tests.region.asm import program
+from ubypass.abi import Abi, ExitReason
+from ubypass.region.discover import HotEntry, RegionSpec, discover
+from ubypass.translate.flow import entry_state, solve
+from ubypass.translate.layout import assemble
+from ubypass.translate.registers import R11, RCX, RSP
+from ubypass.translate.state import Flags, Loc
+
+_ABI = Abi(dispatch_size=8, dispatch_vector_size=12)
+_VECTOR = """
+    first: mov eax, 39
+    syscall
+    start: test eax, eax
+    js cold
+    jmp first
+    cold: pxor xmm0, xmm0
+    jmp first
+"""
+
+
+def test_entry_state() -> None:
+    state = entry_state(0x1234)
+    assert (state.loc[RSP], state.loc[RCX], state.loc[R11]) == (Loc.B, Loc.S, Loc.S)
+    assert (state.cx, state.flags) == (0x1234, Flags.SYS)
+    assert state.intervals[RSP] == (0, 0)
+
+
+def test_cold_vector_code_stays_outside_until_asked_for() -> None:
+    reader, at = program(_VECTOR)
+    hot = (HotEntry(at["start"], 39),)
+    region = discover(RegionSpec(hot), reader)
+    translation = assemble(solve(region, _ABI))
+    assert not translation.vector
+    assert (at["cold"], ExitReason.FRONTIER) in [
+        (e.user_ip, e.reason) for e in translation.exits
+    ]
+    region = discover(RegionSpec(hot, (at["cold"],)), reader)
+    translation = assemble(solve(region, _ABI))
+    assert translation.vector
+    place = translation.dispatches[0].code_offset
+    assert translation.code[place : place + 12] == b"\xcc" * 12
+
+
+def test_seldom_taken_ways_get_a_version_of_their_own() -> None:
+    reader, at = program(
+        """
+        first: mov eax, 39
+        syscall
+        start: test eax, eax
+        js odd
+        join: mov rdi, rbx
+        mov ecx, 5
+        jmp first
+        odd: mov ecx, 7
+        jmp join
+        """
+    )
+    region = discover(RegionSpec((HotEntry(at["start"], 39),)), reader)
+    flow = solve(region, _ABI)
+    versions = [node for node in flow.order if node.start == at["join"]]
+    # With rcx as the system call left it, and with another value there.
+    assert sorted(node.cx for node in versions) == [0, at["start"]]
+
+
+def test_refused_call_numbers_are_no_dispatches() -> None:
+    reader, at = program(
+        "first: mov eax, 59\nsyscall\nstart: mov eax, 39\nsyscall\njmp first"
+    )
+    region = discover(RegionSpec((HotEntry(at["start"], 59),)), reader)
+    flow = solve(region, _ABI)
+    translation = assemble(flow)
+    assert [d.nr for d in translation.dispatches] == [39]
+    assert ExitReason.SYSCALL in {e.reason for e in translation.exits}

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+from ubypass.region.liveness import ARITHMETIC
+from ubypass.translate.join import Incoming, join
+from ubypass.translate.registers import R11, RAX, RBX, RCX, RDI, RSP, choose_homes
+from ubypass.translate.state import Flags, Loc, State
+from ubypass.translate.trace import COLD, HOT, SOME
+
+_HOMES = choose_homes([RBX] * 9)
+_ALL = frozenset(range(16))
+
+
+def _state(flags: Flags = Flags.HOST, **locs: Loc) -> State:
+    state = State()
+    state.flags = flags
+    numbers = {"rax": RAX, "rbx": RBX, "rdi": RDI, "rcx": RCX, "r11": R11}
+    for name, loc in locs.items():
+        state.loc[numbers[name]] = loc
+    return state
+
+
+def _join(*edges: Incoming, live: int = 0, previous: State | None = None) -> State:
+    return join(list(edges), _HOMES, live, previous, 0, _ALL)
+
+
+def test_the_hot_edge_pays_nothing() -> None:
+    hot = Incoming(HOT, _state(rax=Loc.H, rbx=Loc.B, rdi=Loc.M))
+    cold = Incoming(COLD, _state(rax=Loc.M, rbx=Loc.M, rdi=Loc.H))
+    joined = _join(cold, hot)
+    assert joined.loc[RAX] == Loc.H
+    assert joined.loc[RBX] == Loc.B
+    assert joined.loc[RDI] == Loc.M
+
+
+def test_stale_wins_over_both() -> None:
+    joined = _join(Incoming(HOT, _state(rbx=Loc.B)), Incoming(COLD, _state(rbx=Loc.H)))
+    assert joined.loc[RBX] == Loc.H
+
+
+def test_what_a_system_call_leaves_needs_agreement() -> None:
+    one, two = _state(rcx=Loc.S, r11=Loc.S), _state(rcx=Loc.S, r11=Loc.S)
+    one.cx = two.cx = 0x1000
+    assert _join(Incoming(HOT, one), Incoming(SOME, two)).loc[RCX] == Loc.S
+    two.cx = 0x2000
+    joined = _join(Incoming(HOT, one), Incoming(SOME, two))
+    # r11 holds the flags of the last dispatch, whichever that was.
+    assert (joined.loc[RCX], joined.loc[R11]) == (Loc.M, Loc.S)
+    # Once given up it does not come back: other edges were converted already.
+    assert _join(Incoming(HOT, one), previous=joined).loc[RCX] != Loc.S
+
+
+def test_flags() -> None:
+    sys, host, slot = _state(Flags.SYS), _state(Flags.HOST), _state(Flags.SLOT)
+    assert _join(Incoming(HOT, sys)).flags == Flags.DEAD
+    live = ARITHMETIC
+    assert _join(Incoming(HOT, sys), live=live).flags == Flags.SYS
+    # Nothing can bring flags into SYSFLAGS except a system call.
+    both = (Incoming(HOT, sys), Incoming(COLD, host))
+    assert _join(*both, live=live).flags == Flags.HOST
+    both = (Incoming(HOT, slot), Incoming(COLD, host))
+    assert _join(*both, live=live).flags == Flags.SLOT
+
+
+def test_intervals_are_those_of_the_hot_edges() -> None:
+    hot, cold = _state(rbx=Loc.B), _state(rbx=Loc.B)
+    hot.intervals[RBX] = (8, 16)
+    joined = _join(Incoming(HOT, hot), Incoming(COLD, cold))
+    # With zero, because an anchor on the cold edge leaves just that.
+    assert joined.intervals[RBX] == (0, 16)
+    joined = _join(Incoming(HOT, hot), Incoming(HOT, cold))
+    assert joined.intervals[RBX] is None
+
+
+def test_an_interval_that_keeps_growing_is_given_up() -> None:
+    previous = _state(rbx=Loc.B)
+    previous.intervals[RBX] = (0, 8)
+    grown = _state(rbx=Loc.B)
+    grown.intervals[RBX] = (0, 16)
+    joined = join([Incoming(HOT, grown)], _HOMES, 0, previous, 99, _ALL)
+    assert joined.intervals[RBX] is None
+
+
+def test_moved_stack_pointer_is_never_in_its_slot() -> None:
+    moved = _state()
+    moved.loc[RSP], moved.offset = Loc.H, -8
+    plain = _state()
+    plain.loc[RSP] = Loc.B
+    joined = _join(Incoming(HOT, moved), Incoming(COLD, plain))
+    assert (joined.offset, joined.loc[RSP]) == (-8, Loc.H)
