@@ -23,8 +23,8 @@ from ubypass.lab.streams import Transcript
 _PATIENT = LabOptions(boot_timeout=300, timeout=300)
 
 
-def _judge(heard: Transcript, tmp_path: Path, error: str = "") -> LabResult:
-    return lab._judge(heard, LabOptions(), error, 1.0, tmp_path)
+def _judge(heard: Transcript) -> LabResult:
+    return lab._judge(heard, LabOptions())
 
 
 @pytest.fixture
@@ -32,39 +32,40 @@ def saved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where the log goes for a caller outside any project."""
     monkeypatch.setattr("ubypass.lab.job.project_dir", lambda: None)
     monkeypatch.setenv("UBYPASS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
     return tmp_path / "cache" / "lab" / "last-dmesg.txt"
 
 
-def test_a_hanging_boot_shows_the_console(tmp_path: Path, saved: Path) -> None:
+def test_a_hanging_boot_shows_the_console(saved: Path) -> None:
     console = bytearray(b"[ 0.1] hello\r\n[ 0.2] stuck here\r\n")
     heard = Transcript(console=console, expired="boot")
     with pytest.raises(UbError) as caught:
-        _judge(heard, tmp_path)
+        _judge(heard)
     assert "within 90 s" in caught.value.message
     assert "stuck here" in caught.value.message
     assert "stuck here" in saved.read_text()
 
 
 @pytest.mark.usefixtures("saved")
-def test_a_qemu_that_refuses_is_quoted(tmp_path: Path) -> None:
+def test_a_qemu_that_refuses_is_quoted() -> None:
     with pytest.raises(UbError, match="qemu: no such memory"):
-        _judge(Transcript(), tmp_path, "qemu: no such memory")
+        _judge(Transcript(machine_error="qemu: no such memory"))
 
 
 @pytest.mark.usefixtures("saved")
-def test_time_running_out_names_the_option(tmp_path: Path) -> None:
+def test_time_running_out_names_the_option() -> None:
     heard = Transcript(started_at=1.0, expired="command")
     with pytest.raises(UbError) as caught:
-        _judge(heard, tmp_path)
+        _judge(heard)
     assert caught.value.exit_code == STATUS_TIMEOUT
     assert "--timeout" in caught.value.hint
 
 
 @pytest.mark.usefixtures("saved")
-def test_a_lockup_is_a_kernel_problem_not_a_slow_command(tmp_path: Path) -> None:
+def test_a_lockup_is_a_kernel_problem_not_a_slow_command() -> None:
     console = bytearray(b"[ 9.0] watchdog: BUG: soft lockup - CPU#0 stuck\n")
     heard = Transcript(started_at=1.0, expired="command", console=console)
-    result = _judge(heard, tmp_path)
+    result = _judge(heard)
     assert result.exit_status == STATUS_LOG_PROBLEM
     assert "soft lockup" in result.log_problems[0]
 
@@ -90,11 +91,11 @@ def test_a_reader_that_left_ends_the_run() -> None:
 
 
 @pytest.mark.usefixtures("saved")
-def test_a_panic_while_booting_is_named(tmp_path: Path) -> None:
+def test_a_panic_while_booting_is_named() -> None:
     lines = ["[ 1.0] Kernel panic - not syncing: no init", *["[ 1.1]  frame"] * 40]
     console = bytearray("\r\n".join(lines).encode())
     with pytest.raises(UbError, match="Kernel panic - not syncing: no init"):
-        _judge(Transcript(console=console), tmp_path)
+        _judge(Transcript(console=console))
 
 
 def test_no_command() -> None:
@@ -181,7 +182,7 @@ def test_a_boot_that_hangs_is_ended() -> None:
     begun = time.monotonic()
     with pytest.raises(UbError, match="did not start within 1 s"):
         lab.capture(["true"], replace(_PATIENT, boot_timeout=1))
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - begun < 60
 
 
 @pytest.mark.guest

@@ -135,10 +135,11 @@ def test_input_arrives_whole_and_ends(guest: _Guest, kind: str, tmp_path: Path) 
     got = bytearray()
 
     def script() -> None:
+        guest.says("ub.ctl", b"start\n")
         # More than a socket holds: the feeder has to wait for the reader.
         while chunk := guest.far["ub.in"].recv(10_000):
             got.extend(chunk)
-        guest.says("ub.ctl", b"start\nstatus 0\nlog\nend\n")
+        guest.says("ub.ctl", b"status 0\nlog\nend\n")
 
     if kind == "file":
         (tmp_path / "in").write_bytes(data)
@@ -163,8 +164,9 @@ def test_without_input_the_command_reads_an_end(guest: _Guest) -> None:
     ended = []
 
     def script() -> None:
+        guest.says("ub.ctl", b"start\n")
         ended.append(guest.far["ub.in"].recv(1))
-        guest.says("ub.ctl", b"start\nstatus 0\nlog\nend\n")
+        guest.says("ub.ctl", b"status 0\nlog\nend\n")
 
     _follow(guest, script)
     assert ended == [b""]
@@ -182,3 +184,12 @@ def test_input_nobody_reads_does_not_block(guest: _Guest, tmp_path: Path) -> Non
     finally:
         os.close(source)
     assert heard.complete
+
+
+def test_a_hanging_boot_leaves_the_input_alone(guest: _Guest) -> None:
+    source, end = os.pipe()
+    os.write(end, b"for someone else")
+    _follow(guest, lambda: None, stdin=source, boot_timeout=0.2)
+    assert os.read(source, 100) == b"for someone else"
+    os.close(source)
+    os.close(end)

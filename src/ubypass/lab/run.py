@@ -126,15 +126,13 @@ def _run(command: Sequence[str], options: LabOptions, ends: _Ends) -> LabResult:
             cpus=1, boot_timeout=_PROBE_TIMEOUT, timeout=_PROBE_TIMEOUT, log_check=False
         )
         quiet = _Ends(_ignore, None, _ignore, _ignore)
-        try:
-            result = _boot(kernel, base, modules, accel, ["true"], probe, quiet)
-        except UbError:
-            return False
-        return result.status == 0
+        heard = _boot(kernel, base, modules, accel, ["true"], probe, quiet)
+        return heard.status == 0
 
     accel = kvm.accelerator(boots, icount=options.icount)
     ends.report(f"booting {kernel.release} ({'icount' if options.icount else accel})")
-    return _boot(kernel, base, modules, accel, command, options, ends)
+    heard = _boot(kernel, base, modules, accel, command, options, ends)
+    return _judge(heard, options)
 
 
 def _boot(
@@ -145,7 +143,8 @@ def _boot(
     command: Sequence[str],
     options: LabOptions,
     ends: _Ends,
-) -> LabResult:
+) -> streams.Transcript:
+    """One machine's life. What it said is passed on and returned."""
     cwd = _cwd()
     writable = job.writable_dirs(cwd, options.share)
     files = job.job_files(
@@ -188,22 +187,15 @@ def _boot(
                 boot_timeout=options.boot_timeout,
                 timeout=options.timeout,
             )
-            qemu_error = machine.error_text()
-    boot_seconds = (heard.started_at or begun) - begun
-    return _judge(heard, options, qemu_error, boot_seconds, cwd)
+            heard.machine_error = machine.error_text()
+            heard.boot_seconds = (heard.started_at or begun) - begun
+            return heard
 
 
-def _judge(
-    heard: streams.Transcript,
-    options: LabOptions,
-    qemu_error: str,
-    boot_seconds: float,
-    cwd: Path,
-) -> LabResult:
+def _judge(heard: streams.Transcript, options: LabOptions) -> LabResult:
     """Turn what was heard into a result. Raises UbError if there is none."""
-    console = heard.console.decode(errors="replace").replace("\r\n", "\n")
-    log = heard.log.decode(errors="replace")
-    saved = _save_log(log if heard.complete else console, cwd)
+    console, log = _text(heard.console), _text(heard.log)
+    saved = _save_log(log if heard.complete else console)
     end = _last_words(console)
     if heard.started_at is None:
         if heard.failure:
@@ -213,7 +205,7 @@ def _judge(
                 f"the guest did not start within {options.boot_timeout:g} s{end}",
                 "a busy machine may need a larger --boot-timeout",
             )
-        why = f": {qemu_error}" if qemu_error else end
+        why = f": {heard.machine_error}" if heard.machine_error else end
         raise UbError(f"the machine ended before it started the command{why}")
     text = log if heard.complete else console
     problems = log_problems(text, job.LOG_MARK) if options.log_check else ()
@@ -227,7 +219,7 @@ def _judge(
         what = "time ran out" if heard.expired else "the machine died"
         problems = (*problems, f"{what} before the command ended{end}")
     status = STATUS_LOG_PROBLEM if heard.status is None else heard.status
-    return LabResult(status, b"", b"", problems, text, boot_seconds)
+    return LabResult(status, b"", b"", problems, text, heard.boot_seconds)
 
 
 def _last_words(console: str) -> str:
@@ -238,9 +230,13 @@ def _last_words(console: str) -> str:
     return f"; the guest's last words:\n{text}" if text.strip() else ""
 
 
-def _save_log(text: str, cwd: Path) -> Path:
+def _text(data: bytes | bytearray) -> str:
+    return data.decode(errors="replace").replace("\r\n", "\n")
+
+
+def _save_log(text: str) -> Path:
     """Keep the log where people look first and can write; return the place."""
-    project = job.project_dir()
+    cwd, project = _cwd(), job.project_dir()
     places = [] if project is None else [project / "build" / "lab"]
     if (cwd / "pyproject.toml").is_file():
         places.append(cwd / "build" / "lab")

@@ -29,6 +29,7 @@ class Transcript:
     ``started_at``: time.monotonic() when the command started, None before.
     ``failure``: why the guest could not start the command. ``log`` is complete only
     if ``complete``. ``expired``: "boot" or "command" when a time limit ended it.
+    ``machine_error``: what QEMU itself said. ``boot_seconds``: from start to command.
     """
 
     console: bytearray = field(default_factory=bytearray)
@@ -39,6 +40,8 @@ class Transcript:
     failure: str = ""
     complete: bool = False
     expired: str = ""
+    machine_error: str = ""
+    boot_seconds: float = 0.0
     _in_log: bool = False
 
     def hear(self, data: bytes) -> None:
@@ -93,7 +96,6 @@ def follow(
     with selectors.DefaultSelector() as selector:
         for name, sink in sinks.items():
             selector.register(streams[name], selectors.EVENT_READ, sink)
-        feeder = _Feeder(selector, stdin, streams["ub.in"])
         while not (heard.complete or heard.failure):
             left = deadline - time.monotonic()
             if left <= 0:
@@ -101,8 +103,8 @@ def follow(
                 break
             gone = False
             for key, events in selector.select(min(left, 3600.0)):
-                if key.data is feeder:
-                    feeder.serve(events)
+                if isinstance(key.data, _Feeder):
+                    key.data.serve(events)
                     continue
                 assert isinstance(key.fileobj, socket.socket)
                 data = _receive(key.fileobj)
@@ -113,10 +115,12 @@ def follow(
             if heard.started_at is not None and not running:
                 running = True
                 deadline = heard.started_at + timeout
+                # Not before: a machine that never starts must not eat the input.
+                _Feeder(selector, stdin, streams["ub.in"])
                 started()
             if gone and machine.process.poll() is not None:
                 break
-        _drain(selector, sinks, streams)
+        _drain(sinks, streams)
     return heard
 
 
@@ -127,11 +131,7 @@ def _receive(stream: socket.socket) -> bytes:
         return b""
 
 
-def _drain(
-    selector: selectors.BaseSelector,
-    sinks: dict[str, Sink],
-    streams: dict[str, socket.socket],
-) -> None:
+def _drain(sinks: dict[str, Sink], streams: dict[str, socket.socket]) -> None:
     """Pass on what already arrived: the loop ends on the first sign of the end."""
     for name, sink in sinks.items():
         streams[name].setblocking(False)
