@@ -7,6 +7,7 @@ The same region and the same offer of the module always give the same bytes.
 from __future__ import annotations
 
 from ubypass.abi import Abi, Translation
+from ubypass.errors import UbError
 from ubypass.region.graph import Region
 from ubypass.translate.flow import solve
 from ubypass.translate.layout import assemble
@@ -15,8 +16,13 @@ from ubypass.translate.layout import assemble
 def translate(region: Region, abi: Abi | None = None) -> Translation:
     """Translate ``region`` for a module that offers ``abi``.
 
-    Raises :class:`ubypass.errors.UbError` when the result would be too large.
-    What cannot be translated becomes an exit, never an error.
+    Raises :class:`UbError` when the result would be too large. What cannot be
+    translated becomes an exit, never an error.
     """
-    abi = abi or Abi()
-    return assemble(solve(region, abi))
+    try:
+        return assemble(solve(region, abi or Abi()))
+    except AssertionError as error:
+        raise UbError(
+            f"the translator contradicts itself at entry {region.entries[0]:#x}",
+            "this is a mistake in ubypass, please report it",
+        ) from error
