@@ -64,19 +64,19 @@ def test_flags() -> None:
 
 def test_intervals_are_those_of_the_hot_edges() -> None:
     hot, cold = _state(rbx=Loc.B), _state(rbx=Loc.B)
-    hot.intervals[RBX] = (8, 16)
+    hot.intervals[RBX] = (8, 16, False)
     joined = _join(Incoming(HOT, hot), Incoming(COLD, cold))
     # With zero, because an anchor on the cold edge leaves just that.
-    assert joined.intervals[RBX] == (0, 16)
+    assert joined.intervals[RBX] == (0, 16, False)
     joined = _join(Incoming(HOT, hot), Incoming(HOT, cold))
     assert joined.intervals[RBX] is None
 
 
 def test_an_interval_that_keeps_growing_is_given_up() -> None:
     previous = _state(rbx=Loc.B)
-    previous.intervals[RBX] = (0, 8)
+    previous.intervals[RBX] = (0, 8, False)
     grown = _state(rbx=Loc.B)
-    grown.intervals[RBX] = (0, 16)
+    grown.intervals[RBX] = (0, 16, False)
     joined = join([Incoming(HOT, grown)], _HOMES, 0, previous, 99, _ALL)
     assert joined.intervals[RBX] is None
 

@@ -26,7 +26,8 @@ class Prepared:
     ``refused`` says why, ``reason`` is that of the exit there. ``live`` are the flags
     live before each instruction and at the end. ``charge`` is what the block takes
     from the budget, 0 if nothing. ``bases`` are user registers that some access uses
-    as an address before they get a new value.
+    as an address before they get a new value. ``turns``: how often a loop of this block
+    alone is written out.
     """
 
     block: Block
@@ -36,6 +37,7 @@ class Prepared:
     charge: int
     bases: frozenset[int]
     reason: ExitReason = ExitReason.UNSUPPORTED
+    turns: int = 1
 
 
 def lower_block(
@@ -47,10 +49,12 @@ def lower_block(
     code = fragment.hot
     context = Context(homes, abi, entry.copy(), code, block.start, prepared.live[0])
     code.mark(block.start)
-    if prepared.charge:
+    if prepared.charge and not node.turn:
+        charge = prepared.charge * prepared.turns
         clobber(context)
-        code.charge(prepared.charge)
+        code.charge(charge)
         code.jcc(CC_S, context.exit(ExitReason.BUDGET))
+        context.state.charged(charge)
     ends = block.end != End.FALL
     plain = prepared.facts
     if ends and not prepared.refused:

@@ -57,6 +57,7 @@ def lower_syscall(context: Context, fragment: Fragment, block: Block) -> None:
 
 def after_state(state: State, resume: int) -> None:
     """Change ``state`` to what holds right after a dispatch."""
+    state.new_segment()
     for user in CALLER_SAVED:
         state.loc[user] = Loc.M
         state.intervals[user] = None

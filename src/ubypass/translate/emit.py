@@ -58,7 +58,7 @@ class Edge:
     """Control going from one block to another (or out): number ``index`` of
     the fragment of the node ``source``."""
 
-    source: tuple[int, int, bool]
+    source: tuple[int, int, bool, int]
     index: int
 
 

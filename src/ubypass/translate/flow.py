@@ -22,7 +22,7 @@ from ubypass.translate.dispatch import dispatches
 from ubypass.translate.facts import Facts, Unsupported, facts
 from ubypass.translate.join import Incoming, join
 from ubypass.translate.registers import R11, RCX, RSP, Homes, choose_homes
-from ubypass.translate.state import Flags, Loc, Node, State
+from ubypass.translate.state import CLAMPED, Flags, Loc, Node, State
 from ubypass.translate.trace import (
     COLD,
     HOT,
@@ -34,6 +34,11 @@ from ubypass.translate.trace import (
     likely,
     order,
 )
+
+# A loop of one block is written out at most so often, and up to so many
+# instructions.
+_TURNS = 8
+_UNROLLED = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +154,9 @@ class _Solver:
     def _weight(self, source: Node, target: int) -> int:
         if self.guess[source.start] != target:
             return SOME
-        hot = source.start in self.path and self.first[source.start] == source
+        hot = source.start in self.path and (
+            self.first[source.start] == source._replace(turn=0)
+        )
         return HOT if hot else LIKELY
 
     def _visit(self, node: Node, edges: list[Incoming]) -> list[Node]:
@@ -179,6 +186,9 @@ class _Solver:
         for index, (start, after) in enumerate(fragment.edges):
             if start in self.region.blocks:
                 target = self.node(start, after)
+                if start == node.start:
+                    turn = (node.turn + 1) % self.prepared[start].turns
+                    target = target._replace(turn=turn)
                 self.edges[node, index] = target
                 self.incoming.setdefault(target, {})[node, index] = after
                 changed.append(target)
@@ -251,7 +261,7 @@ def entry_state(resume: int) -> State:
     state.loc[RCX] = state.loc[R11] = Loc.S
     state.cx = resume
     state.flags = Flags.SYS
-    state.intervals[RSP] = (0, 0)
+    state.intervals[RSP] = CLAMPED
     return state
 
 
@@ -319,7 +329,19 @@ def _charged(
         return [t for t in region.blocks[start].targets if t in region.blocks]
 
     found = charges(region, layout, successors)
-    return {s: replace(p, charge=found.get(s, 0)) for s, p in prepared.items()}
+    return {
+        s: replace(p, charge=found.get(s, 0), turns=_turns(p) if s in found else 1)
+        for s, p in prepared.items()
+    }
+
+
+def _turns(prepared: Prepared) -> int:
+    """How often to write out the block, so that paying costs little in each turn."""
+    block = prepared.block
+    alone = block.end == End.BRANCH and block.start in block.targets
+    if prepared.refused or not alone:
+        return 1
+    return max(1, min(_TURNS, _UNROLLED // len(block.instructions)))
 
 
 def live_at(flow: Flow, address: int) -> int:

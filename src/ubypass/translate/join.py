@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ubypass.translate.registers import RCX, RSP, Homes
-from ubypass.translate.state import Flags, Loc, State, union
+from ubypass.translate.state import CLAMPED, Flags, Loc, State, union
 
 # Rounds after which a choice stays as it is.
 _SETTLE = 4
@@ -59,9 +59,7 @@ def join(
         and all(s.again == again for s in states)
         and all(new.in_host(user) for user in again.registers)
         # On an edge that moves rsp's home it would have to change.
-        and (
-            RSP not in again.registers or all(s.offset == new.offset for s in states)
-        )
+        and (RSP not in again.registers or all(s.offset == new.offset for s in states))
         and (settled is None or settled.again == again)
     ):
         new.again = again
@@ -72,8 +70,12 @@ def join(
             interval = strong[0].intervals[user]
             for state in strong[1:]:
                 interval = union(interval, state.intervals[user])
+            # What else is known costs nothing to allow for.
+            for state in states:
+                if state.intervals[user] is not None:
+                    interval = union(interval, state.intervals[user])
             # A conversion may have to clamp the register itself.
-            interval = union(interval, (0, 0))
+            interval = union(interval, CLAMPED)
             if settled is not None and interval != settled.intervals[user]:
                 interval = None
             new.intervals[user] = interval

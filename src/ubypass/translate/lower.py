@@ -26,7 +26,7 @@ from ubypass.translate.sandbox import (
     from_home,
     resolve,
 )
-from ubypass.translate.state import Flags, Interval, Loc, shifted
+from ubypass.translate.state import CLAMPED, Flags, Interval, Loc, shifted
 from ubypass.translate.values import (
     ensure,
     materialize_r11,
@@ -270,7 +270,7 @@ def _lea_renamed(context: Context, facts: Facts, memory: Memory) -> bool:
         8 if memory.base is None else displacement_size(memory.displacement)
     )
     context.code.user(instruction)
-    context.state.written(operand.user, (0, 0) if operand.zero_extends else None)
+    context.state.written(operand.user, CLAMPED if operand.zero_extends else None)
     return True
 
 
@@ -298,7 +298,7 @@ def _intervals(context: Context, facts: Facts) -> None:
     new: dict[int, Interval | None] = dict.fromkeys(facts.writes)
     for operand in facts.operands:
         if operand.writes and operand.zero_extends:
-            new[operand.user] = (0, 0)
+            new[operand.user] = CLAMPED
     derived = _derived(context, facts)
     if derived is not None:
         new[facts.operands[0].user] = derived

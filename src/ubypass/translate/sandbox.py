@@ -12,7 +12,7 @@ from ubypass.translate.context import Context
 from ubypass.translate.facts import Memory, Unsupported
 from ubypass.translate.flags import clobber
 from ubypass.translate.registers import RSP, S0, S1, gpr64
-from ubypass.translate.state import serves
+from ubypass.translate.state import CLAMPED, serves
 from ubypass.translate.values import ensure, read_spilled
 
 
@@ -75,7 +75,7 @@ def _in_place(
     context: Context, user: int, displacement: int, size: int
 ) -> Address | None:
     """Use the home itself: clamp it once and later accesses are free."""
-    if not serves((0, 0), displacement, size):
+    if not serves(CLAMPED, displacement, size):
         return None
     if context.homes.spilled(user):
         read_spilled(context, user, S0)
@@ -97,7 +97,7 @@ def anchor(context: Context, user: int) -> None:
         context.homes.host[user],
         ExitReason.STACK if user == RSP else ExitReason.FAULT,
     )
-    context.state.intervals[user] = (0, 0)
+    context.state.intervals[user] = CLAMPED
 
 
 def anchor_host(context: Context, host: int, reason: ExitReason) -> None:

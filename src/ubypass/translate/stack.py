@@ -15,7 +15,7 @@ from ubypass.translate.facts import Facts, Unsupported
 from ubypass.translate.flags import clobber, settle
 from ubypass.translate.registers import R11, RBP, RSP, S0, S1
 from ubypass.translate.sandbox import anchor, anchor_host, resolve
-from ubypass.translate.state import Loc, serves, shifted
+from ubypass.translate.state import CLAMPED, Loc, serves, shifted
 from ubypass.translate.values import (
     ensure,
     materialize_r11,
@@ -132,7 +132,7 @@ def _leave(context: Context) -> None:
         clobber(context)
         anchor_host(context, S1, ExitReason.STACK)
         frame = S1
-        interval = shifted((0, 0), 8)
+        interval = shifted(CLAMPED, 8)
     else:
         frame = ensure(context, RBP)
         if not serves(state.intervals[RBP], 0, 8):

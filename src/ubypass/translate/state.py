@@ -11,14 +11,17 @@ from __future__ import annotations
 import enum
 from typing import NamedTuple
 
-from ubypass.abi import GUARD_HIGH, GUARD_LOW
+from ubypass.abi import BUDGET_MAX, GROWTH, GUARD_HIGH, GUARD_LOW
 from ubypass.translate.repeat import Repeat
 
-#: Offsets of a register from a clamped value: lowest and highest.
-Interval = tuple[int, int]
+#: Offsets of a register from a clamped value: lowest and highest, and whether the
+#: highest leaves out what the segment's charges have paid for (docs/abi.md, 6).
+Interval = tuple[int, int, bool]
+CLAMPED: Interval = (0, 0, False)
 
 # Beyond this an interval is of no use and only keeps analyses from settling.
 _FAR = 1 << 20
+_RSP = 4
 
 
 class Loc(enum.IntEnum):
@@ -46,12 +49,14 @@ class Node(NamedTuple):
     What a system call leaves in rcx and r11 is kept for free as long as nothing
     else can be there. So that a seldom taken way into a block does not spoil that
     for the others, the block may be lowered more than once: ``cx`` is the value of
-    a rcx in state ``S`` or 0, ``derived`` tells whether r11 is.
+    a rcx in state ``S`` or 0, ``derived`` tells whether r11 is. A loop of a single
+    block is written out several times, numbered by ``turn``, and pays in turn 0.
     """
 
     start: int
     cx: int
     derived: bool
+    turn: int = 0
 
 
 class State:
@@ -99,6 +104,20 @@ class State:
         """Whether the host register is valid."""
         return self.loc[user] in (Loc.H, Loc.B)
 
+    def charged(self, amount: int) -> None:
+        """``amount`` was taken from the budget: addresses may have moved up for it."""
+        for user, interval in enumerate(self.intervals):
+            # rsp goes up and down again and is better known exactly.
+            if interval is not None and interval[1] > 0 and user != _RSP:
+                high = max(interval[1] - GROWTH * amount, 0)
+                self.intervals[user] = (interval[0], high, True)
+
+    def new_segment(self) -> None:
+        """The budget begins anew; what the old one paid for is not known any more."""
+        for user, interval in enumerate(self.intervals):
+            if interval is not None and interval[2]:
+                self.intervals[user] = None
+
     def written(self, user: int, interval: Interval | None = None) -> None:
         """The home of ``user`` has a new value."""
         self.loc[user] = Loc.H
@@ -116,15 +135,15 @@ def shifted(interval: Interval | None, amount: int) -> Interval | None:
     """The interval after adding a constant; None when it gets out of hand."""
     if interval is None:
         return None
-    low, high = interval[0] + amount, interval[1] + amount
-    return (low, high) if low >= -_FAR and high <= _FAR else None
+    low, high, paid = interval[0] + amount, interval[1] + amount, interval[2]
+    return (low, high, paid) if low >= -_FAR and high <= _FAR else None
 
 
 def union(a: Interval | None, b: Interval | None) -> Interval | None:
     """Covers both; None if one of them is."""
     if a is None or b is None:
         return None
-    return min(a[0], b[0]), max(a[1], b[1])
+    return min(a[0], b[0]), max(a[1], b[1]), a[2] or b[2]
 
 
 def within(inner: Interval | None, outer: Interval | None) -> bool:
@@ -133,12 +152,14 @@ def within(inner: Interval | None, outer: Interval | None) -> bool:
         return True
     if inner is None:
         return False
-    return outer[0] <= inner[0] and inner[1] <= outer[1]
+    return outer[0] <= inner[0] and inner[1] <= outer[1] and (outer[2] or not inner[2])
 
 
 def serves(interval: Interval | None, displacement: int, size: int) -> bool:
     """Whether ``[register + displacement]`` of ``size`` bytes is guarded."""
     if interval is None:
         return False
-    low, high = interval
+    low, high, paid = interval
+    if paid:
+        high += GROWTH * BUDGET_MAX
     return low + displacement >= GUARD_LOW and high + displacement + size <= GUARD_HIGH
