@@ -13,6 +13,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
 #include <linux/timekeeping.h>
+#include <asm/debugreg.h>
 #include <asm/fpu/api.h>
 #include <asm/fsgsbase.h>
 #include <asm/msr.h>
@@ -33,6 +34,10 @@
 /* Room for ub_enter's pushes and what the compiler keeps below them. */
 #define UB_STACK_SLACK	512
 
+/*
+ * With preemption off: what is checked must still hold when the segment begins.  A
+ * task that was preempted or moved since would run with a stale rseq cpu_id, say.
+ */
 static bool ub_task_is_odd(void)
 {
 	struct thread_struct *thread = &current->thread;
@@ -48,6 +53,9 @@ static bool ub_task_is_odd(void)
 	for (i = 0; i < HBP_NUM; i++)
 		if (thread->ptrace_bps[i])
 			return true;
+	/* perf sets breakpoints too, and those that leave out the kernel would miss. */
+	if (hw_breakpoint_active())
+		return true;
 #ifdef CONFIG_X86_USER_SHADOW_STACK
 	if (thread->features)
 		return true;
@@ -157,34 +165,31 @@ bool ub_run(struct ub_proc *proc, struct ub_region *region, u32 offset,
 		.budget = ub_tune(UB_TUNE_BUDGET),
 	};
 	const struct ub_exit *exit;
-	bool dead;
 
-	if (ub_task_is_odd() || ub_regs_are_odd(regs) ||
-	    launch.fsbase >= TASK_SIZE_MAX)
+	if (ub_regs_are_odd(regs) || launch.fsbase >= TASK_SIZE_MAX)
 		return false;
 	/* The frame must lie below everything that is on the stack now. */
 	if (current_stack_pointer < (unsigned long)regs - UB_FRAME_REGS + UB_STACK_SLACK)
 		return false;
 
 	preempt_disable();
+	/* Looking at dead pairs with the grace period that follows setting it. */
+	if (READ_ONCE(ub_dead[region->slot]) || ub_task_is_odd()) {
+		preempt_enable();
+		return false;
+	}
 	if (region->vector) {
 		/* As fpregs_lock(), and then what the way to user mode would do. */
 		local_bh_disable();
 		if (test_thread_flag(TIF_NEED_FPU_LOAD))
 			switch_fpu_return();
 	}
-	/* Pairs with the grace period that follows setting it. */
-	dead = READ_ONCE(ub_dead[region->slot]);
-	if (!dead) {
-		/* The checks above must hold in speculation as well. */
-		barrier_nospec();
-		ub_enter(regs, region->code + offset, &launch);
-	}
+	/* The checks above must hold in speculation as well. */
+	barrier_nospec();
+	ub_enter(regs, region->code + offset, &launch);
 	if (region->vector)
 		local_bh_enable();
 	preempt_enable();
-	if (dead)
-		return false;
 
 	if (unlikely(launch.exit >= region->nr_exits)) {
 		pr_err_once("ub: region %u left by unknown exit %u\n",
