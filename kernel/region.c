@@ -322,6 +322,14 @@ static int ub_compare_range(struct mm_struct *mm, u64 start, u64 length,
 			return -EFAULT;
 		if (get_user_pages_remote(mm, start, 1, 0, &page, NULL, NULL) != 1)
 			return -EFAULT;
+		/*
+		 * A copy of a file's page was made for a debugger, which may write to
+		 * it again without making another, hence unnoticed.
+		 */
+		if (vma->vm_file && PageAnon(page)) {
+			put_page(page);
+			return -EFAULT;
+		}
 		at = kmap_local_page(page);
 		same = !memcmp(at + offset, bytes, n);
 		kunmap_local(at);
@@ -338,6 +346,10 @@ static int ub_compare_range(struct mm_struct *mm, u64 start, u64 length,
 /*
  * The notifier already knows the region, so what changes after a page was compared
  * marks it dead.  Comparing maps each page, hence a later change does notify.
+ *
+ * The lock is taken for writing: who pokes text (a debugger, /proc/PID/mem) holds it
+ * for reading from the notification, which may have come before the region was
+ * known, to the last byte written.
  */
 static int ub_region_compare(struct ub_region *region, const u8 *bytes)
 {
@@ -347,13 +359,13 @@ static int ub_region_compare(struct ub_region *region, const u8 *bytes)
 
 	if (!mmget_not_zero(mm))
 		return -ESRCH;
-	mmap_read_lock(mm);
+	mmap_write_lock(mm);
 	for (i = 0; i < region->nr_sources && !err; i++) {
 		err = ub_compare_range(mm, region->sources[i].start,
 				       region->sources[i].length, bytes);
 		bytes += region->sources[i].length;
 	}
-	mmap_read_unlock(mm);
+	mmap_write_unlock(mm);
 	mmput(mm);
 	return err;
 }
