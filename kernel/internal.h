@@ -97,6 +97,7 @@ struct ub_region {
 	atomic64_t runs;
 	bool vector;			/* segments hold the FPU registers */
 	bool listed;			/* entries may be taken */
+	unsigned long dead_grace;	/* RCU state when it was marked dead */
 	struct work_struct free_work;
 };
 

@@ -38,6 +38,13 @@ struct ub_region *ub_region_next_live(struct ub_region *region)
 	return next == &ub_live ? NULL : list_entry(next, struct ub_region, live);
 }
 
+/* Under proc->lock.  Segments have ended once the grace period has passed. */
+static void ub_region_kill(struct ub_region *region)
+{
+	WRITE_ONCE(ub_dead[region->slot], 1);
+	region->dead_grace = get_state_synchronize_rcu();
+}
+
 u64 ub_region_dispatched(const struct ub_region *region)
 {
 	u64 sum = 0;
@@ -431,7 +438,7 @@ static int ub_publish(struct ub_proc *proc, struct ub_region *with,
 						lockdep_is_held(&proc->lock));
 		rcu_assign_pointer(proc->entries, table);
 		if (without)
-			WRITE_ONCE(ub_dead[without->slot], 1);
+			ub_region_kill(without);
 	}
 	spin_unlock(&proc->lock);
 	if (err) {
@@ -489,6 +496,7 @@ int ub_region_load(struct ub_proc *proc, struct ub_load *load)
 	err = ub_region_compare(region, draft.bytes);
 	err = err ?: ub_publish(proc, region, old);
 	if (err) {
+		/* No task has seen it. */
 		WRITE_ONCE(ub_dead[region->slot], 1);
 		ub_region_put(region);
 		goto out;
@@ -527,7 +535,7 @@ void ub_region_unload_all(struct ub_proc *proc)
 
 	spin_lock(&proc->lock);
 	list_for_each_entry(region, &proc->regions, node)
-		WRITE_ONCE(ub_dead[region->slot], 1);
+		ub_region_kill(region);
 	old = rcu_dereference_protected(proc->entries,
 					lockdep_is_held(&proc->lock));
 	RCU_INIT_POINTER(proc->entries, NULL);
@@ -561,21 +569,27 @@ static bool ub_region_overlaps(const struct ub_region *region, u64 start, u64 en
 void ub_region_invalidate(struct ub_proc *proc, u64 start, u64 end, bool may_sleep)
 {
 	struct ub_region *region;
+	bool wait = false;
 	u32 number = 0;
 
 	spin_lock(&proc->lock);
 	list_for_each_entry(region, &proc->regions, node) {
-		if (READ_ONCE(ub_dead[region->slot]) ||
-		    !ub_region_overlaps(region, start, end))
+		if (!ub_region_overlaps(region, start, end))
 			continue;
-		WRITE_ONCE(ub_dead[region->slot], 1);
+		if (READ_ONCE(ub_dead[region->slot])) {
+			/* Who marked it may still be waiting; so must we. */
+			wait |= !poll_state_synchronize_rcu(region->dead_grace);
+			continue;
+		}
+		ub_region_kill(region);
 		number = region->number;
+		wait = true;
 	}
 	spin_unlock(&proc->lock);
-	if (!number)
+	if (!wait)
 		return;
 
-	if (start || end != ULONG_MAX) {
+	if (number && (start || end != ULONG_MAX)) {
 		struct ub_event event = {
 			.type = UB_EVENT_DEAD,
 			.region = number,
@@ -584,7 +598,8 @@ void ub_region_invalidate(struct ub_proc *proc, u64 start, u64 end, bool may_sle
 
 		ub_event_send(proc, &event);
 	}
-	trace_ub_region(number, false, 0, start);
+	if (number)
+		trace_ub_region(number, false, 0, start);
 	/*
 	 * Running segments have preemption off.  Where sleeping is not allowed
 	 * the mm is being torn down by the OOM reaper, and its tasks die.
