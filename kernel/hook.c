@@ -130,19 +130,27 @@ u8 ub_hook_args(u32 nr)
 
 static int ub_hook_install(void)
 {
+	int err;
+
 #ifdef UB_HAVE_DIRECT_MULTI
-	return register_ftrace_direct_multi(&ub_ops, (unsigned long)ub_trampoline);
+	err = register_ftrace_direct_multi(&ub_ops, (unsigned long)ub_trampoline);
 #else
-	return register_ftrace_direct(&ub_ops, (unsigned long)ub_trampoline);
+	err = register_ftrace_direct(&ub_ops, (unsigned long)ub_trampoline);
 #endif
+	/* Left set by some failures (livepatch), and then refused the next time. */
+	if (err) {
+		ub_ops.func = NULL;
+		ub_ops.trampoline = 0;
+	}
+	return err;
 }
 
-static void ub_hook_remove(void)
+static int ub_hook_remove(void)
 {
 #ifdef UB_HAVE_DIRECT_MULTI
-	unregister_ftrace_direct_multi(&ub_ops, (unsigned long)ub_trampoline);
+	return unregister_ftrace_direct_multi(&ub_ops, (unsigned long)ub_trampoline);
 #else
-	unregister_ftrace_direct(&ub_ops, (unsigned long)ub_trampoline, false);
+	return unregister_ftrace_direct(&ub_ops, (unsigned long)ub_trampoline, false);
 #endif
 }
 
@@ -168,7 +176,12 @@ static void ub_hook_drain(struct work_struct *work)
 		/* Hooked again meanwhile, with a reference of its own. */
 		module_put(THIS_MODULE);
 	} else if (ub_hook_inside()) {
-		schedule_delayed_work(&ub_drain_work, HZ / 10);
+		/*
+		 * The reference goes on to the next run, which has one already if
+		 * a detach scheduled it while this run waited for the mutex.
+		 */
+		if (!schedule_delayed_work(&ub_drain_work, HZ / 10))
+			module_put(THIS_MODULE);
 	} else {
 		module_put(THIS_MODULE);
 	}
@@ -197,12 +210,14 @@ void ub_hook_put(void)
 {
 	mutex_lock(&ub_hook_mutex);
 	if (!--ub_hook_users) {
-		ub_hook_remove();
 		/*
 		 * If a drain is pending it will put one reference; the other
 		 * one is put here, since one drain is enough.
 		 */
-		if (!schedule_delayed_work(&ub_drain_work, 0))
+		if (ub_hook_remove())
+			/* ftrace gave up; handlers still call us, so stay for good. */
+			pr_err("ub: ftrace cannot unhook, the module must stay\n");
+		else if (!schedule_delayed_work(&ub_drain_work, 0))
 			module_put(THIS_MODULE);
 	}
 	mutex_unlock(&ub_hook_mutex);
