@@ -19,9 +19,6 @@
 
 #include "internal.h"
 
-/* Anything of these: the kernel has work to do before user code goes on. */
-#define UB_THREAD_WORK	((u32)(EXIT_TO_USER_MODE_WORK | _TIF_SINGLESTEP))
-
 DEFINE_PER_CPU(u64 [UB_MAX_REGIONS], ub_dispatched);
 
 struct ub_emit {

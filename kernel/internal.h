@@ -35,6 +35,13 @@
 #define UB_ARITH_FLAGS		(X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | \
 				 X86_EFLAGS_ZF | X86_EFLAGS_SF | X86_EFLAGS_OF)
 
+/*
+ * Anything of these in a task's flags: the kernel has work to do before user code
+ * goes on.  User-return notifiers put back registers that KVM lent to a guest.
+ */
+#define UB_THREAD_WORK		((u32)(EXIT_TO_USER_MODE_WORK | _TIF_SINGLESTEP | \
+				       _TIF_USER_RETURN_NOTIFY))
+
 struct ub_client;
 struct ub_proc;
 

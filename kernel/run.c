@@ -10,6 +10,7 @@
 #include <linux/nospec.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
 #include <linux/timekeeping.h>
@@ -43,8 +44,9 @@ static bool ub_task_is_odd(void)
 	struct thread_struct *thread = &current->thread;
 	int i;
 
+	/* CR4.TSD does not stop RDTSC at CPL 0. */
 	if (READ_ONCE(current_thread_info()->flags) &
-	    (EXIT_TO_USER_MODE_WORK | _TIF_SINGLESTEP | _TIF_BLOCKSTEP))
+	    (UB_THREAD_WORK | _TIF_BLOCKSTEP | _TIF_NOTSC))
 		return true;
 	if (READ_ONCE(current_thread_info()->syscall_work))
 		return true;
@@ -56,6 +58,15 @@ static bool ub_task_is_odd(void)
 	/* perf sets breakpoints too, and those that leave out the kernel would miss. */
 	if (hw_breakpoint_active())
 		return true;
+#ifdef CONFIG_MEMBARRIER
+	/*
+	 * Such a barrier restarts all running rseq critical sections, but cannot
+	 * restart one in a segment before the segment ends.
+	 */
+	if (atomic_read(&current->mm->membarrier_state) &
+	    MEMBARRIER_STATE_PRIVATE_EXPEDITED_RSEQ)
+		return true;
+#endif
 #ifdef CONFIG_X86_USER_SHADOW_STACK
 	if (thread->features)
 		return true;
