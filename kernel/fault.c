@@ -20,6 +20,13 @@
 
 #include "internal.h"
 
+/* A poisoned page is the program's to die of, natively, and not the kernel's. */
+#ifdef EX_TYPE_DEFAULT_MCE_SAFE
+#define UB_EX_TYPE	EX_TYPE_DEFAULT_MCE_SAFE
+#else
+#define UB_EX_TYPE	EX_TYPE_DEFAULT
+#endif
+
 #define UB_OWN_FAULTS	64	/* of the module's own C code */
 #define UB_TABLE	(UB_MAX_FAULTS + UB_OWN_FAULTS)
 
@@ -77,7 +84,7 @@ int ub_fault_rebuild(void)
 				      region->faults[i].code_offset;
 			all[n].fixup = (unsigned long)region->code +
 				       region->faults[i].fixup_offset;
-			all[n++].data = EX_TYPE_DEFAULT;
+			all[n++].data = UB_EX_TYPE;
 		}
 	}
 	for (; n < UB_TABLE; n++) {
