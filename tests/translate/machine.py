@@ -443,7 +443,9 @@ class Native:
 
     def _step(self, engine: Any, address: int, size: int, data: Any) -> None:
         self.steps += 1
-        self.doubtful |= self._at == address
+        if self._at == address and engine.mem_read(address, 1) != b"\xf3":
+            # Not just an instruction that repeats itself.
+            self.doubtful = True
         self._at = address
         if size == 2 and engine.mem_read(address, 2) == b"\x0f\x05":
             # Flags in flight are not visible to the other hook.

@@ -135,7 +135,9 @@ class Program:
                     self.emit(f"call f{callee}")
             elif kind < 0.90:
                 self._syscall()
-            elif kind < 0.93:
+            elif kind < 0.92:
+                self._string()
+            elif kind < 0.94:
                 self._one(sized(self._any(), 4), "", 4)
                 self._memory(room)
                 self._shift(sized(self._any(), 4), "", 4)
@@ -320,6 +322,22 @@ class Program:
             ]
         op = rng.choice(ops)
         self.emit("nop" if op == "clc" else op)
+
+    def _string(self) -> None:
+        rng = self.random
+        self.emit(f"lea rdi, [{rng.choice(self.pointers)}+{rng.randint(-64, 64)}]")
+        size = rng.choice("bdq")
+        copies = rng.random() < 0.4
+        if copies:
+            self.emit(f"mov rsi, {rng.choice(self.pointers)}")
+        if rng.random() < 0.8:
+            self.emit(f"mov ecx, {rng.choice((1, 2, 5, 32, 33))}")
+            if rng.random() < 0.5:
+                self._one(sized(self._any(), 4), "", 4)
+            prefix = "rep "
+        else:
+            prefix = ""
+        self.emit(f"{prefix}{'movs' if copies else 'stos'}{size}")
 
     def _vector(self) -> None:
         rng = self.random

@@ -19,7 +19,7 @@ from ubypass.translate.allowlist import group, names, refused
 from ubypass.verify.decode import Decoder
 from ubypass.verify.errors import Refusal
 
-_OWN_RULES = ("stack", "control", "hints", "prefetch")
+_OWN_RULES = ("stack", "control", "hints", "prefetch", "string")
 _KINDS = {
     value: name for name, value in vars(OpCodeOperandKind).items() if name.isupper()
 }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ubypass.abi import Abi, ExitReason
@@ -16,6 +17,7 @@ from ubypass.translate.lower import lower
 from ubypass.translate.registers import Homes
 from ubypass.translate.stack import STACK, lower_stack
 from ubypass.translate.state import Node, State
+from ubypass.translate.string import elements, is_string, lower_string
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def lower_block(
         context.ip = facts.ip
         context.live = prepared.live[position]
         code.mark(facts.ip)
-        if not _attempt(context, facts, prepared.live[position + 1]):
+        if not _attempt(context, plain[:position], facts, prepared.live[position + 1]):
             return fragment
     if prepared.refused:
         context.ip = block.instructions[len(plain)].ip
@@ -91,13 +93,17 @@ def lower_block(
     return fragment
 
 
-def _attempt(context: Context, facts: Facts, live_after: int) -> bool:
+def _attempt(
+    context: Context, earlier: Sequence[Facts], facts: Facts, live_after: int
+) -> bool:
     """Lower one instruction, or leave before it; False: left."""
     before = context.state.copy()
     snapshot = context.code.snapshot()
     try:
         if facts.instruction.mnemonic in STACK:
             lower_stack(context, facts)
+        elif is_string(facts):
+            lower_string(context, facts, elements(facts, earlier))
         else:
             lower(context, facts, live_after)
     except (Unsupported, ValueError):
