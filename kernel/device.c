@@ -267,7 +267,6 @@ static const struct file_operations ub_fops = {
 	.read		= ub_read,
 	.poll		= ub_poll,
 	.unlocked_ioctl	= ub_ioctl,
-	.llseek		= no_llseek,
 };
 
 static struct miscdevice ub_misc = {
