@@ -184,6 +184,7 @@ int ub_proc_attach(struct ub_client *client, struct ub_attach *attach)
 	return 0;
 
 unregister:
+	proc->client = NULL;
 	mmu_notifier_unregister(&proc->notifier, mm);
 unhook:
 	ub_hook_put();
@@ -203,10 +204,11 @@ void ub_proc_detach(struct ub_proc *proc)
 	atomic_dec(&ub_attached);
 	ub_proc_unhash(proc);
 	ub_region_unload_all(proc);
-	mmu_notifier_unregister(&proc->notifier, proc->mm);
+	/* Unregistering calls release: it is not the process that is gone. */
 	spin_lock(&proc->lock);
 	proc->client = NULL;
 	spin_unlock(&proc->lock);
+	mmu_notifier_unregister(&proc->notifier, proc->mm);
 	ub_hook_put();
 	ub_proc_put(proc);
 }
