@@ -42,13 +42,19 @@ void ub_event_send(struct ub_proc *proc, const struct ub_event *event)
 	spin_unlock(&proc->lock);
 }
 
-/* Same, with words of the user's stack from event->sp up.  May sleep. */
+/*
+ * Same, with words of the user's stack from event->sp up: those that are there.  The
+ * program would not touch them now, so no page is brought in and nothing waits
+ * (userfaultfd) for it.
+ */
 void ub_event_with_stack(struct ub_proc *proc, struct ub_event *event)
 {
 	unsigned long left;
 
+	pagefault_disable();
 	left = copy_from_user(event->stack, (void __user *)event->sp,
 			      sizeof(event->stack));
+	pagefault_enable();
 	event->stack_words = (sizeof(event->stack) - left) / sizeof(u64);
 	ub_event_send(proc, event);
 }
