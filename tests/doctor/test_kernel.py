@@ -11,7 +11,9 @@ import pytest
 from ubypass.doctor.check import Check, State
 from ubypass.doctor.kernel import KernelFacts, check_kernel
 
-_FACTS = KernelFacts("6.1.0-56-amd64", "x86_64", Path("/nowhere/ub.ko"), False, 0)
+_FACTS = KernelFacts(
+    "6.1.0-56-amd64", "x86_64", Path("/nowhere/ub.ko"), Path("/nowhere"), 0
+)
 
 _MACHINE = {
     "sys/module/ub/x": "",
@@ -73,8 +75,20 @@ def test_a_module_that_is_not_loaded_says_what_to_do(tmp_path: Path) -> None:
 def test_headers(tmp_path: Path) -> None:
     path = "lib/modules/6.1.0-56-amd64/build/Makefile"
     assert _look(tmp_path, {path: None})["headers"].state is State.NOTE
-    cached = _look(tmp_path, {path: None}, headers_cached=True)["headers"]
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / "Makefile").write_text("")
+    cached = _look(tmp_path, {path: None}, cached_headers=cache)["headers"]
     assert cached.state is State.OK
+
+
+def test_fetched_headers_know_the_configuration(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    option = "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=y\n"
+    (cache / ".config").write_text(option)
+    missing: dict[str, str | None] = {"boot/config-6.1.0-56-amd64": None}
+    assert _look(tmp_path, missing, cached_headers=cache)["ftrace"].state is State.OK
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         release=release,
         machine=platform.machine(),
         module_file=file,
-        headers_cached=(cached / "Makefile").is_file(),
+        cached_headers=cached,
         euid=os.geteuid(),
     )
     checks: list[Check] = [*check_kernel(facts), *check_lab(file.parent.parent)]

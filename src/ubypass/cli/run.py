@@ -13,9 +13,8 @@ import signal
 import subprocess
 import time
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from ubypass.cli.options import add_options, tunables
 from ubypass.errors import UbError
@@ -45,8 +44,9 @@ def run(args: argparse.Namespace) -> int:
 
     with Session(tunables(args.tune), quiet=args.quiet) as session:
         began = time.monotonic_ns()
-        child = _start(command)
-        with _signals_to(child):
+        with _Signals() as signals:
+            child = _start(command)
+            signals.set_child(child)
             try:
                 _boost(session, child, began)
             except Exception as error:
@@ -82,25 +82,43 @@ def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
         ) from error
 
 
-@contextmanager
-def _signals_to(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    before = {}
+class _Signals:
+    """Signals are for the program: ``child``, once it is set.
 
-    def forward(number: int, frame: object) -> None:
-        child.send_signal(number)
+    What the terminal sends goes to the program anyway; other requests to end are
+    passed on. Handlers are in place before the program is, so that nothing is lost.
+    """
 
-    def ignore(number: int, frame: object) -> None:
-        """Not SIG_IGN, which the program would have inherited."""
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
+        self._before: dict[int, Any] = {}
 
-    try:
+    def __enter__(self) -> _Signals:
         for number in _FORWARDED:
-            before[number] = signal.signal(number, forward)
+            self._before[number] = signal.signal(number, self._forward)
         for number in _FROM_TERMINAL:
-            before[number] = signal.signal(number, ignore)
-        yield
-    finally:
-        for number, handler in before.items():
+            self._before[number] = signal.signal(number, self._ignore)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def set_child(self, child: subprocess.Popen[bytes]) -> None:
+        """From now on signals go there, those that came too early first."""
+        self._child = child
+        while self._early:
+            child.send_signal(self._early.pop(0))
+
+    def _forward(self, number: int, frame: object) -> None:
+        if self._child is None:
+            self._early.append(number)
+        else:
+            self._child.send_signal(number)
+
+    def _ignore(self, number: int, frame: object) -> None:
+        """Not SIG_IGN, which the program would inherit."""
 
 
 def _boost(session: Session, child: subprocess.Popen[bytes], began: int) -> None:

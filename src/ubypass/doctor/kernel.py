@@ -26,12 +26,15 @@ _HOOKED = ("__x64_sys_read", "__x64_sys_pread64", "__x64_sys_epoll_wait")
 
 @dataclass(frozen=True, slots=True)
 class KernelFacts:
-    """What the caller knows: ``uname``, the module's file, cached headers, euid."""
+    """What the caller knows: ``uname``, the module's file, fetched headers, euid.
+
+    ``cached_headers`` is where the lab keeps them, whether they are there or not.
+    """
 
     release: str
     machine: str
     module_file: Path
-    headers_cached: bool
+    cached_headers: Path
     euid: int
 
 
@@ -78,7 +81,7 @@ def _module(facts: KernelFacts, root: Path) -> Check:
 def _headers(facts: KernelFacts, root: Path) -> Check:
     if (root / f"lib/modules/{facts.release}/build/Makefile").is_file():
         return _ok("headers", "installed")
-    if facts.headers_cached:
+    if (facts.cached_headers / "Makefile").is_file():
         return _ok("headers", "in the lab's cache")
     return _note(
         "headers",
@@ -122,7 +125,7 @@ def _config(facts: KernelFacts, root: Path) -> str | None:
     ):
         if text := _read(root / place):
             return text
-    return None
+    return _read(facts.cached_headers / ".config") or None
 
 
 def _privilege(facts: KernelFacts, root: Path) -> Check:
