@@ -179,6 +179,9 @@ bool ub_run(struct ub_proc *proc, struct ub_region *region, u32 offset,
 
 	if (ub_regs_are_odd(regs) || launch.fsbase >= TASK_SIZE_MAX)
 		return false;
+	/* Whoever loads this image whole must not close SMAP with it. */
+	if (boot_cpu_has(X86_FEATURE_SMAP))
+		launch.sysflags |= X86_EFLAGS_AC;
 	/* The frame must lie below everything that is on the stack now. */
 	if (current_stack_pointer < (unsigned long)regs - UB_FRAME_REGS + UB_STACK_SLACK)
 		return false;
