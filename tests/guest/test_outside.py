@@ -63,6 +63,7 @@ def test_strace_sees_every_call(guest: Guest) -> None:
 @pytest.mark.guest("reattach")
 def test_attach_and_detach_a_hundred_times(guest: Guest) -> None:
     result = guest.result("reattach")
-    assert result["times_boosted"] == result["rounds"] == 100
+    assert result["rounds"] == 100
+    assert result["times_boosted"] == 10
     assert result["clean"]
     same_outcome(result)
