@@ -257,8 +257,11 @@ long ub_hook(struct pt_regs *regs, unsigned long body)
 
 	ret = handler(regs);
 
-	/* Another handler may have been called inside this one: not ours. */
-	if (regs != task_pt_regs(current))
+	/*
+	 * Another handler may have been called inside this one: not ours.  Nor is an
+	 * emulated vsyscall, during which a failed user access raises a signal.
+	 */
+	if (regs != task_pt_regs(current) || regs->ip >= TASK_SIZE_MAX)
 		goto out;
 
 	rcu_read_lock();
