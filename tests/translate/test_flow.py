@@ -32,13 +32,13 @@ def test_cold_vector_code_stays_outside_until_asked_for() -> None:
     reader, at = program(_VECTOR)
     hot = (HotEntry(at["start"], 39),)
     region = discover(RegionSpec(hot), reader)
-    translation = assemble(solve(region, _ABI))
+    translation = assemble(solve(region, _ABI, 8))
     assert not translation.vector
     assert (at["cold"], ExitReason.FRONTIER) in [
         (e.user_ip, e.reason) for e in translation.exits
     ]
     region = discover(RegionSpec(hot, (at["cold"],)), reader)
-    translation = assemble(solve(region, _ABI))
+    translation = assemble(solve(region, _ABI, 8))
     assert translation.vector
     place = translation.dispatches[0].code_offset
     assert translation.code[place : place + 12] == b"\xcc" * 12
@@ -59,7 +59,7 @@ def test_seldom_taken_ways_get_a_version_of_their_own() -> None:
         """
     )
     region = discover(RegionSpec((HotEntry(at["start"], 39),)), reader)
-    flow = solve(region, _ABI)
+    flow = solve(region, _ABI, 8)
     versions = [node for node in flow.order if node.start == at["join"]]
     # With rcx as the system call left it, and with another value there.
     assert sorted(node.cx for node in versions) == [0, at["start"]]
@@ -70,7 +70,7 @@ def test_refused_call_numbers_are_no_dispatches() -> None:
         "first: mov eax, 59\nsyscall\nstart: mov eax, 39\nsyscall\njmp first"
     )
     region = discover(RegionSpec((HotEntry(at["start"], 59),)), reader)
-    flow = solve(region, _ABI)
+    flow = solve(region, _ABI, 8)
     translation = assemble(flow)
     assert [d.nr for d in translation.dispatches] == [39]
     assert ExitReason.SYSCALL in {e.reason for e in translation.exits}

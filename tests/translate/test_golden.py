@@ -47,7 +47,7 @@ def build(source: str) -> tuple[Region, Translation]:
     code, labels = assemble(source, TEXT)
     spec = RegionSpec((HotEntry(labels["start"], 39),))
     region = discover(spec, BytesReader({TEXT: code}))
-    return region, translate(region, ABI)
+    return region, translate(region, ABI, turns=3)
 
 
 _ALL = [(path, *case) for path in sorted(GOLDEN.glob("*.txt")) for case in cases(path)]

@@ -35,10 +35,8 @@ from ubypass.translate.trace import (
     order,
 )
 
-# A loop of one block is written out at most so often, and up to so many
-# instructions.
-_TURNS = 8
-_UNROLLED = 48
+# A loop is written out up to so many instructions.
+_UNROLLED = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +66,8 @@ class Flow:
 class _Solver:
     """The fixpoint under way."""
 
-    def __init__(self, region: Region, abi: Abi) -> None:
-        self.region, self.abi = region, abi
+    def __init__(self, region: Region, abi: Abi, turns: int) -> None:
+        self.region, self.abi, self.turns = region, abi, turns
         self.prepared, self.homes = _prepare(region)
         self._look_ahead()
         self.vector = any(
@@ -90,7 +88,7 @@ class _Solver:
             lambda start: region.blocks[start].end == End.BRANCH,
         )
         self.position = {start: number for number, start in enumerate(layout)}
-        self.prepared = _charged(region, self.prepared, self.dispatching, layout)
+        self.prepared = self._charged(layout)
         self.entries = _entries(region, self.dispatching)
         self.starts: dict[Node, State] = {}
         self.fragments: dict[Node, Fragment] = {}
@@ -114,6 +112,25 @@ class _Solver:
             start: likely(block, distance) for start, block in region.blocks.items()
         }
         self.path = hot_path(region, self.guess)
+
+    def _charged(self, layout: list[int]) -> dict[int, Prepared]:
+        """The blocks, with what they pay."""
+        region = self.region
+
+        def successors(start: int) -> list[int]:
+            if start in self.dispatching or self.prepared[start].refused:
+                return []
+            return [t for t in region.blocks[start].targets if t in region.blocks]
+
+        found = charges(region, layout, successors)
+        return {
+            s: replace(
+                p,
+                charge=found.get(s, 0),
+                turns=_turns(p, self.turns) if s in found and s in self.path else 1,
+            )
+            for s, p in self.prepared.items()
+        }
 
     def node(self, start: int, state: State) -> Node:
         """Which version of the block at ``start`` takes ``state``."""
@@ -209,9 +226,9 @@ class _Solver:
         return found
 
 
-def solve(region: Region, abi: Abi) -> Flow:
+def solve(region: Region, abi: Abi, turns: int) -> Flow:
     """Lower all blocks of ``region`` that control can reach."""
-    solver = _Solver(region, abi)
+    solver = _Solver(region, abi, turns)
     entries = solver.run()
     used = _reached(solver, list(entries.values()))
     rest = sorted(used, key=lambda n: (solver.position[n.start], n.cx == 0, n))
@@ -317,31 +334,13 @@ def _entries(region: Region, dispatching: set[int]) -> list[int]:
     return known + sorted(r for r in resumes - set(known) if r in region.blocks)
 
 
-def _charged(
-    region: Region,
-    prepared: dict[int, Prepared],
-    dispatching: set[int],
-    layout: list[int],
-) -> dict[int, Prepared]:
-    def successors(start: int) -> list[int]:
-        if start in dispatching or prepared[start].refused:
-            return []
-        return [t for t in region.blocks[start].targets if t in region.blocks]
-
-    found = charges(region, layout, successors)
-    return {
-        s: replace(p, charge=found.get(s, 0), turns=_turns(p) if s in found else 1)
-        for s, p in prepared.items()
-    }
-
-
-def _turns(prepared: Prepared) -> int:
+def _turns(prepared: Prepared, most: int) -> int:
     """How often to write out the block, so that paying costs little in each turn."""
     block = prepared.block
     alone = block.end == End.BRANCH and block.start in block.targets
     if prepared.refused or not alone:
         return 1
-    return max(1, min(_TURNS, _UNROLLED // len(block.instructions)))
+    return max(1, min(most, _UNROLLED // len(block.instructions)))
 
 
 def live_at(flow: Flow, address: int) -> int:

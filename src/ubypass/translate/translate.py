@@ -13,14 +13,19 @@ from ubypass.translate.flow import solve
 from ubypass.translate.layout import assemble
 
 
-def translate(region: Region, abi: Abi | None = None) -> Translation:
+def translate(
+    region: Region, abi: Abi | None = None, *, turns: int = 64
+) -> Translation:
     """Translate ``region`` for a module that offers ``abi``.
+
+    A hot loop of one block is written out up to ``turns`` times, so that paying for
+    the budget costs next to nothing in each.
 
     Raises :class:`UbError` when the result would be too large. What cannot be
     translated becomes an exit, never an error.
     """
     try:
-        return assemble(solve(region, abi or Abi()))
+        return assemble(solve(region, abi or Abi(), turns))
     except AssertionError as error:
         raise UbError(
             f"the translator contradicts itself at entry {region.entries[0]:#x}",
