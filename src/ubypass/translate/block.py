@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ubypass.abi import Abi, ExitReason
 from ubypass.region.graph import Block, End
@@ -46,73 +46,76 @@ def lower_block(
     prepared: Prepared, node: Node, entry: State, homes: Homes, abi: Abi
 ) -> Fragment:
     """Code for the block when control comes in with ``entry``."""
+    while True:
+        fragment = Fragment(node)
+        try:
+            _lower_all(prepared, fragment, entry.copy(), homes, abi)
+        except _Stuck as stuck:
+            # Again, up to there: seldom, and cheaper than being ready for it.
+            prepared = replace(
+                prepared,
+                facts=prepared.facts[: stuck.position],
+                refused=str(stuck.reason),
+                reason=ExitReason.UNSUPPORTED,
+            )
+        else:
+            return fragment
+
+
+class _Stuck(Exception):
+    """The instruction at ``position`` of the block cannot be translated."""
+
+    def __init__(self, position: int, reason: Exception) -> None:
+        super().__init__(position)
+        self.position = position
+        self.reason = reason
+
+
+def _lower_all(
+    prepared: Prepared, fragment: Fragment, state: State, homes: Homes, abi: Abi
+) -> None:
     block = prepared.block
-    fragment = Fragment(node)
     code = fragment.hot
-    context = Context(homes, abi, entry.copy(), code, block.start, prepared.live[0])
+    context = Context(homes, abi, state, code, block.start, prepared.live[0])
     code.mark(block.start)
-    if prepared.charge and not node.turn:
+    if prepared.charge and not fragment.node.turn:
         charge = prepared.charge * prepared.turns
         clobber(context)
         code.charge(charge)
         code.jcc(CC_S, context.exit(ExitReason.BUDGET))
         context.state.charged(charge)
-    ends = block.end != End.FALL
-    plain = prepared.facts
-    if ends and not prepared.refused:
-        plain = plain[:-1]
-    for position, facts in enumerate(plain):
-        context.ip = facts.ip
-        context.live = prepared.live[position]
-        code.mark(facts.ip)
-        if not _attempt(context, plain[:position], facts, prepared.live[position + 1]):
-            return fragment
-    if prepared.refused:
-        context.ip = block.instructions[len(plain)].ip
-        context.live = prepared.live[len(plain)]
-        code.mark(context.ip)
-        code.jmp(context.exit(prepared.reason))
-        return fragment
-    last = prepared.facts[-1] if ends else None
-    if last is not None:
-        context.ip = last.ip
-        context.live = prepared.live[-2]
-        code.mark(last.ip)
-    before = context.state.copy()
-    snapshot = code.snapshot()
+    ends = block.end != End.FALL and not prepared.refused
+    plain = prepared.facts[:-1] if ends else prepared.facts
+    position = 0
     try:
+        for position, facts in enumerate(plain):
+            context.ip = facts.ip
+            context.live = prepared.live[position]
+            code.mark(facts.ip)
+            _lower_one(context, plain[:position], facts, prepared.live[position + 1])
+        position = len(plain)
+        if prepared.refused:
+            context.ip = block.instructions[position].ip
+            context.live = prepared.live[position]
+            code.mark(context.ip)
+            code.jmp(context.exit(prepared.reason))
+            return
+        last = prepared.facts[-1] if ends else None
+        if last is not None:
+            context.ip = last.ip
+            context.live = prepared.live[-2]
+            code.mark(last.ip)
         lower_end(context, fragment, block, last)
-    except (Unsupported, ValueError):
-        code.rollback(snapshot)
-        fragment.cold.rollback((0,) * 6)
-        fragment.edges.clear()
-        fragment.branch = fragment.fall = None
-        context.state = before
-        context.code = code
-        _leave(context)
-    return fragment
+    except (Unsupported, ValueError) as reason:
+        raise _Stuck(position, reason) from reason
 
 
-def _attempt(
+def _lower_one(
     context: Context, earlier: Sequence[Facts], facts: Facts, live_after: int
-) -> bool:
-    """Lower one instruction, or leave before it; False: left."""
-    before = context.state.copy()
-    snapshot = context.code.snapshot()
-    try:
-        if facts.instruction.mnemonic in STACK:
-            lower_stack(context, facts)
-        elif is_string(facts):
-            lower_string(context, facts, elements(facts, earlier))
-        else:
-            lower(context, facts, live_after)
-    except (Unsupported, ValueError):
-        context.code.rollback(snapshot)
-        context.state = before
-        _leave(context)
-        return False
-    return True
-
-
-def _leave(context: Context) -> None:
-    context.code.jmp(context.exit(ExitReason.UNSUPPORTED))
+) -> None:
+    if facts.instruction.mnemonic in STACK:
+        lower_stack(context, facts)
+    elif is_string(facts):
+        lower_string(context, facts, elements(facts, earlier))
+    else:
+        lower(context, facts, live_after)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 
 from ubypass.abi import Abi, ExitFlag, ExitReason
@@ -84,9 +85,17 @@ def exit_key(
         flags |= ExitFlag.R11_SYS
     if target >= 0:
         flags |= ExitFlag.TARGET
-    stores = tuple(
-        (SLOT[user], host)
-        for user, host in enumerate(homes.host)
-        if host >= 0 and state.loc[user] == Loc.H and not (stack and user == RSP)
-    )
+    stores = _stores(homes.host, tuple(state.loc), stack is None)
     return ExitKey(user_ip, reason, flags, cx, stores, target, before, stack)
+
+
+@functools.lru_cache(maxsize=4096)
+def _stores(
+    hosts: tuple[int, ...], locs: tuple[Loc, ...], stack: bool
+) -> tuple[tuple[int, int], ...]:
+    """What a tail has to store; the user's rsp only if ``stack``."""
+    return tuple(
+        (SLOT[user], host)
+        for user, host in enumerate(hosts)
+        if host >= 0 and locs[user] == Loc.H and (stack or user != RSP)
+    )

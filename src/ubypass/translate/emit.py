@@ -89,20 +89,6 @@ class Buffer:
         self.marks: list[tuple[int, int]] = []
         self.dispatches: list[tuple[int, int, ExitKey, ExitKey]] = []
 
-    def snapshot(self) -> tuple[int, ...]:
-        """What :meth:`rollback` needs to forget everything after now."""
-        lists = (self.fixups, self.faults, self.labels, self.marks, self.dispatches)
-        return (len(self.code), *(len(part) for part in lists))
-
-    def rollback(self, snapshot: tuple[int, ...]) -> None:
-        """Forget what was emitted since :meth:`snapshot`."""
-        del self.code[snapshot[0] :]
-        del self.fixups[snapshot[1] :]
-        del self.faults[snapshot[2] :]
-        del self.labels[snapshot[3] :]
-        del self.marks[snapshot[4] :]
-        del self.dispatches[snapshot[5] :]
-
     def append(self, other: Buffer) -> None:
         """Put ``other``'s code and places behind this one's."""
         base = len(self.code)

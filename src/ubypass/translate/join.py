@@ -42,8 +42,13 @@ def join(
     states = [edge.state for edge in edges]
     settled = previous if rounds >= _SETTLE else None
     new = State()
-    for user in range(16):
-        new.loc[user] = _loc(user, preferred, states, homes, previous, settled)
+    rows = [state.loc for state in states]
+    for user, wanted in enumerate(preferred.loc):
+        if wanted == Loc.S or any(row[user] != wanted for row in rows):
+            wanted = _loc(user, preferred, states, homes, previous, settled)
+        elif settled is not None and settled.loc[user] != Loc.S:
+            wanted = settled.loc[user]
+        new.loc[user] = wanted
     # Where rsp is relative to its home follows from the code before; where it
     # does not, one lea makes it so.
     new.offset = preferred.offset if settled is None else settled.offset
@@ -65,8 +70,8 @@ def join(
         new.again = again
     heaviest = max(edge.weight for edge in edges)
     strong = [edge.state for edge in edges if edge.weight == heaviest]
-    for user in range(16):
-        if user in bases and new.in_host(user):
+    for user in bases:
+        if new.in_host(user):
             interval = strong[0].intervals[user]
             for state in strong[1:]:
                 interval = union(interval, state.intervals[user])
