@@ -16,8 +16,8 @@ class Pace:
     """Spaces out rebuilds.
 
     News that arrives while we wait is built together. The wait starts at
-    ``shortest``, grows by ``growth`` with each build, is at least as long as the
-    last build took (so at most half of one CPU is used) and at most ``longest``.
+    ``shortest`` and grows by ``growth`` with each build up to ``longest``, but is at
+    least as long as the last build took, so that at most half of one CPU is used.
     After ``quiet`` seconds without news it is short again: a program that enters
     a new phase is followed as fast as at its start.
     """
@@ -35,7 +35,6 @@ class Pace:
         """Something was learned: a build becomes due."""
         if now - self._last_news > self.quiet:
             self._wait = 0.0
-            self._not_before = min(self._not_before, now)
         self._last_news = now
         if self._due is None:
             self._due = max(now, self._not_before)
@@ -56,7 +55,8 @@ class Pace:
 
     def finished(self, now: float, seconds: float) -> None:
         """A build that took ``seconds`` has ended."""
-        self._wait = max(self.shortest, self._wait * self.growth)
-        self._not_before = now + min(self.longest, max(self._wait, seconds))
+        grown = max(self.shortest, self._wait * self.growth)
+        self._wait = min(self.longest, grown)
+        self._not_before = now + max(self._wait, seconds)
         if self._due is not None:
             self._due = max(self._due, self._not_before)

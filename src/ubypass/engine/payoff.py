@@ -27,7 +27,7 @@ class Payoff:
     runs: int = 500
     ratio: float = 1.0
     strikes: int = 2
-    patience: int = 10
+    patience: int = 6
     _base: Stats = field(default_factory=Stats)
     _bad: int = 0
 
