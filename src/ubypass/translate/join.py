@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from ubypass.translate.registers import RCX, RSP, Homes
 from ubypass.translate.state import CLAMPED, Flags, Loc, State, union
 
+# Edges from the many turns of a loop that is written out know as many intervals of a
+# moving address; the verifier gives up on so many, and an anchor costs little.
+_DIFFERENT = 4
 # Rounds after which a choice stays as it is.
 _SETTLE = 4
 
@@ -72,6 +75,9 @@ def join(
     strong = [edge.state for edge in edges if edge.weight == heaviest]
     for user in bases:
         if new.in_host(user):
+            known = {state.intervals[user] for state in states}
+            if len(known) > _DIFFERENT:
+                continue
             interval = strong[0].intervals[user]
             for state in strong[1:]:
                 interval = union(interval, state.intervals[user])
