@@ -18,8 +18,8 @@ from ubypass.doctor.check import Check, Scope, State
 __all__ = ["KernelFacts", "check_kernel"]
 
 #: Series of kernels that the tests boot.
-_TESTED = ("5.10", "6.1", "6.12", "7.2")
-_OLDEST = (5, 10)
+_TESTED = ("6.1",)
+_OLDEST = (6, 1)
 _CAP_SYS_MODULE = 16
 _HOOKED = ("__x64_sys_read", "__x64_sys_pread64", "__x64_sys_epoll_wait")
 
@@ -59,7 +59,7 @@ def _release(facts: KernelFacts) -> Check:
     match = re.match(r"(\d+)\.(\d+)", facts.release)
     version = (int(match[1]), int(match[2])) if match else (0, 0)
     if version < _OLDEST:
-        return _fail(name, facts.release, "5.10 or newer is needed")
+        return _fail(name, facts.release, "6.1 or newer is needed")
     if f"{version[0]}.{version[1]}" in _TESTED:
         return _ok(name, facts.release)
     tested = ", ".join(_TESTED)
