@@ -54,6 +54,10 @@ REGS = STACK + 0x3000
 RSP = REGS - FRAME_REGS
 LEAVE = 0x9000_1000_0000
 _PAGE = 4096
+# rep movs and stos of 1, 4 and 8 bytes.
+_REPEATING = {
+    bytes.fromhex(text) for text in ("f3a4", "f3a5", "f348a5", "f3aa", "f3ab", "f348ab")
+}
 _CALLER = ("rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11")
 
 
@@ -408,6 +412,7 @@ class Native:
         self._stop, self._want, self._visits = stop_ip, dispatched, visits
         self._done = 0
         self._at = -1
+        self._kept: int | None = None
         self.doubtful = False
         self.writes, self.moments, self.steps = [], [], 0
         _map(engine, user)
@@ -443,9 +448,15 @@ class Native:
 
     def _step(self, engine: Any, address: int, size: int, data: Any) -> None:
         self.steps += 1
-        if self._at == address and engine.mem_read(address, 1) != b"\xf3":
-            # Not just an instruction that repeats itself.
-            self.doubtful = True
+        # The emulator mixes up flags while an instruction repeats itself.
+        repeats = bytes(engine.mem_read(address, size)) in _REPEATING
+        if self._at == address:
+            self.doubtful |= not repeats
+        elif self._kept is not None:
+            engine.reg_write(ux.UC_X86_REG_EFLAGS, self._kept)
+            self._kept = None
+        if repeats and self._kept is None:
+            self._kept = engine.reg_read(ux.UC_X86_REG_EFLAGS)
         self._at = address
         if size == 2 and engine.mem_read(address, 2) == b"\x0f\x05":
             # Flags in flight are not visible to the other hook.
