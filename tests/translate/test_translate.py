@@ -116,3 +116,23 @@ def test_entries_for_every_dispatch() -> None:
     assert [o for o, _ in translation.user_ips] == sorted(
         o for o, _ in translation.user_ips
     )
+
+
+def test_careful_code_relies_on_nothing_from_other_blocks() -> None:
+    source = """
+        first: mov eax, 39
+        syscall
+        start: mov rdx, [rbx]
+        test edx, edx
+        je start
+        back: mov rcx, [rbx+8]
+        jmp first
+    """
+    code, at = assemble(source, TEXT)
+    region = discover(
+        RegionSpec((HotEntry(at["start"], 39),)), BytesReader({TEXT: code})
+    )
+    anchor = b"\x48\x3b\x5c\x24\x08"  # cmp rbx, [rsp+8]
+    usual = translate(region, _ABI)
+    careful = translate(region, _ABI, careful=True)
+    assert careful.code.count(anchor) > usual.code.count(anchor) > 0

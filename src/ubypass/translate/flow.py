@@ -66,8 +66,9 @@ class Flow:
 class _Solver:
     """The fixpoint under way."""
 
-    def __init__(self, region: Region, abi: Abi, turns: int) -> None:
+    def __init__(self, region: Region, abi: Abi, turns: int, careful: bool) -> None:
         self.region, self.abi, self.turns = region, abi, turns
+        self.careful = careful
         self.prepared, self.homes = _prepare(region)
         self._look_ahead()
         self.vector = any(
@@ -185,7 +186,7 @@ class _Solver:
             prepared.live[0],
             self.starts.get(node),
             self.rounds[node],
-            prepared.bases,
+            frozenset({RSP}) if self.careful else prepared.bases,
         )
         if node in self.starts and state.key() == self.starts[node].key():
             return []
@@ -226,9 +227,9 @@ class _Solver:
         return found
 
 
-def solve(region: Region, abi: Abi, turns: int) -> Flow:
+def solve(region: Region, abi: Abi, turns: int = 64, careful: bool = False) -> Flow:
     """Lower all blocks of ``region`` that control can reach."""
-    solver = _Solver(region, abi, turns)
+    solver = _Solver(region, abi, turns, careful)
     entries = solver.run()
     used = _reached(solver, list(entries.values()))
     rest = sorted(used, key=lambda n: (solver.position[n.start], n.cx == 0, n))

@@ -14,18 +14,25 @@ from ubypass.translate.layout import assemble
 
 
 def translate(
-    region: Region, abi: Abi | None = None, *, turns: int = 64
+    region: Region,
+    abi: Abi | None = None,
+    *,
+    turns: int = 64,
+    careful: bool = False,
 ) -> Translation:
     """Translate ``region`` for a module that offers ``abi``.
 
     A hot loop of one block is written out up to ``turns`` times, so that paying for
     the budget costs next to nothing in each.
 
+    With ``careful``, no block relies on what another one knows of addresses (except
+    the stack's): slower code, for when the verifier cannot follow the reasoning.
+
     Raises :class:`UbError` when the result would be too large. What cannot be
     translated becomes an exit, never an error.
     """
     try:
-        return assemble(solve(region, abi or Abi(), turns))
+        return assemble(solve(region, abi or Abi(), turns, careful))
     except AssertionError as error:
         raise UbError(
             f"the translator contradicts itself at entry {region.entries[0]:#x}",
