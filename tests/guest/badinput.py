@@ -6,7 +6,6 @@ from __future__ import annotations
 import subprocess
 from typing import Any
 
-from tests.guest.cases import DATA_FILE, start
 from tests.guest.command import attached, run_ub
 from tests.guest.program import PROGRAMS
 
@@ -21,7 +20,7 @@ def bad_input() -> dict[str, Any]:
     dead.wait()
     tiny32 = subprocess.Popen([PROGRAMS / "tiny32"])
     try:
-        with start([("spin", DATA_FILE)]) as (program,):
+        with subprocess.Popen(["sleep", "600"]) as program:
             pid = str(program.pid)
             answers = {
                 "no-number": run_ub("attach", "12x"),
@@ -35,7 +34,8 @@ def bad_input() -> dict[str, Any]:
                 "no-command": run_ub("run"),
                 "bad-tunable": run_ub("attach", "--tune", "speed=11", pid),
             }
-            still = not program.ended
+            still = program.poll() is None
+            program.kill()
     finally:
         tiny32.kill()
         tiny32.wait()
