@@ -19,6 +19,7 @@
 #include "internal.h"
 
 #define UB_CALL_SIZE	5	/* of the call that ftrace patches in */
+#define UB_LINGER	(HZ / 10) /* from the last detach until handlers are unhooked */
 
 struct ub_handler {
 	const char *name;
@@ -40,6 +41,9 @@ static struct ub_handler *ub_by_nr[512];
 static struct ftrace_ops ub_ops;
 static DEFINE_MUTEX(ub_hook_mutex);
 static unsigned int ub_hook_users;
+static bool ub_hooked;
+/* One reference to the module from the first attachment until all are out. */
+static bool ub_hook_reference;
 /* Tasks of attached processes that are between the trampoline's two calls. */
 static DEFINE_PER_CPU(long, ub_inside);
 static struct delayed_work ub_drain_work;
@@ -165,26 +169,33 @@ static long ub_hook_inside(void)
 }
 
 /*
- * Tasks may sleep in a handler with frames of ours on their stacks long after
- * the last process was detached; the module has to stay until they are out.
- * Nobody comes in any more, so the sum only falls and zero is final.
+ * After the last detach: unhook, and let the module go once nobody is inside.
+ *
+ * Unhooking waits for all tasks (RCU-tasks), seconds at worst, so it is neither
+ * done in the caller's time nor for a process that is attached again at once.  Tasks
+ * may sleep in a handler with frames of ours on their stacks long after that; nobody
+ * comes in any more, so the sum only falls and zero is final.
  */
 static void ub_hook_drain(struct work_struct *work)
 {
 	mutex_lock(&ub_hook_mutex);
-	if (ub_hook_users) {
-		/* Hooked again meanwhile, with a reference of its own. */
-		module_put(THIS_MODULE);
-	} else if (ub_hook_inside()) {
-		/*
-		 * The reference goes on to the next run, which has one already if
-		 * a detach scheduled it while this run waited for the mutex.
-		 */
-		if (!schedule_delayed_work(&ub_drain_work, HZ / 10))
-			module_put(THIS_MODULE);
-	} else {
+	if (ub_hook_users)
+		goto out;
+	if (ub_hooked) {
+		if (ub_hook_remove()) {
+			/* ftrace gave up; handlers still call us, so stay for good. */
+			pr_err("ub: ftrace cannot unhook, the module must stay\n");
+			goto out;
+		}
+		ub_hooked = false;
+	}
+	if (ub_hook_inside()) {
+		mod_delayed_work(system_wq, &ub_drain_work, HZ / 10);
+	} else if (ub_hook_reference) {
+		ub_hook_reference = false;
 		module_put(THIS_MODULE);
 	}
+out:
 	mutex_unlock(&ub_hook_mutex);
 }
 
@@ -194,14 +205,18 @@ int ub_hook_get(void)
 	int err = 0;
 
 	mutex_lock(&ub_hook_mutex);
-	if (!ub_hook_users) {
+	if (!ub_hook_reference) {
+		ub_hook_reference = true;
 		__module_get(THIS_MODULE);
-		err = ub_hook_install();
-		if (err)
-			module_put(THIS_MODULE);
 	}
-	if (!err)
+	if (!ub_hooked)
+		err = ub_hook_install();
+	if (!err) {
+		ub_hooked = true;
 		ub_hook_users++;
+	} else if (!ub_hook_users) {
+		mod_delayed_work(system_wq, &ub_drain_work, 0);
+	}
 	mutex_unlock(&ub_hook_mutex);
 	return err;
 }
@@ -209,17 +224,8 @@ int ub_hook_get(void)
 void ub_hook_put(void)
 {
 	mutex_lock(&ub_hook_mutex);
-	if (!--ub_hook_users) {
-		/*
-		 * If a drain is pending it will put one reference; the other
-		 * one is put here, since one drain is enough.
-		 */
-		if (ub_hook_remove())
-			/* ftrace gave up; handlers still call us, so stay for good. */
-			pr_err("ub: ftrace cannot unhook, the module must stay\n");
-		else if (!schedule_delayed_work(&ub_drain_work, 0))
-			module_put(THIS_MODULE);
-	}
+	if (!--ub_hook_users)
+		mod_delayed_work(system_wq, &ub_drain_work, UB_LINGER);
 	mutex_unlock(&ub_hook_mutex);
 }
 
