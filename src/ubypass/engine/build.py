@@ -91,8 +91,14 @@ class Builder:
             raise NothingToBuild
         try:
             check(translation, self._abi)
-        except VerifyError as error:
-            raise Refused(f"the verifier refused a translation: {error}") from error
+        except VerifyError:
+            # Cleverness that the verifier cannot follow: do without.
+            translation = translate(region, self._abi, careful=True)
+            try:
+                check(translation, self._abi)
+            except VerifyError as error:
+                reason = f"the verifier refused a translation: {error}"
+                raise Refused(reason) from error
         return Built(region, translation)
 
     def _fitting(
