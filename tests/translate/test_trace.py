@@ -21,12 +21,20 @@ def test_a_loop_ends_in_its_branch() -> None:
 
 def test_likely() -> None:
     ahead = Block(10, (), 12, End.BRANCH, (20, 12))
-    assert likely(ahead, {20: 1, 12: 1}) == 12
-    assert likely(ahead, {20: 1}) == 20
+    alone = Region({}, (), (), {})
+    assert likely(alone, ahead, {20: 1, 12: 1}) == 12
+    assert likely(alone, ahead, {20: 1}) == 20
+    assert likely(alone, Block(1, (), 2, End.RET, ()), {}) is None
+    assert likely(alone, Block(1, (), 2, End.RET, (7, 8)), {}) == 7
+
+
+def test_only_a_loop_jumps_back() -> None:
     back = Block(10, (), 12, End.BRANCH, (4, 12))
-    assert likely(back, {4: 1, 12: 1}) == 4
-    assert likely(Block(1, (), 2, End.RET, ()), {}) is None
-    assert likely(Block(1, (), 2, End.RET, (7, 8)), {}) == 7
+    loop = {4: Block(4, (), 10, End.SYSCALL, (10,)), 10: back}
+    both = {4: 1, 12: 1}
+    assert likely(Region(loop, (), (), {}), back, both) == 4
+    cold = {4: Block(4, (), 6, End.RET, (10,)), 10: back}
+    assert likely(Region(cold, (), (), {}), back, both) == 12
 
 
 def test_distances_stop_at_dispatches() -> None:

@@ -110,7 +110,8 @@ class _Solver:
         }
         distance = distances(region, self.dispatching)
         self.guess = {
-            start: likely(block, distance) for start, block in region.blocks.items()
+            start: likely(region, block, distance)
+            for start, block in region.blocks.items()
         }
         self.path = hot_path(region, self.guess)
 

@@ -16,6 +16,9 @@ from ubypass.region.graph import Block, End, Region
 
 T = TypeVar("T", bound=Hashable)
 
+# Blocks to look at when a loop is searched for.
+_FUNCTION = 400
+
 #: Edge weights: never on a hot path, perhaps, probably, surely.
 COLD, SOME, LIKELY, HOT = range(4)
 
@@ -43,7 +46,7 @@ def distances(region: Region, dispatching: Collection[int]) -> dict[int, int]:
     return found
 
 
-def likely(block: Block, distance: dict[int, int]) -> int | None:
+def likely(region: Region, block: Block, distance: dict[int, int]) -> int | None:
     """The target of ``block`` that control probably takes."""
     if not block.targets:
         return None
@@ -52,8 +55,29 @@ def likely(block: Block, distance: dict[int, int]) -> int | None:
     taken, following = block.targets
     if (taken in distance) != (following in distance):
         return taken if taken in distance else following
-    # Loops jump back; errors jump ahead.
-    return taken if taken <= block.start else following
+    # Loops jump back; errors jump ahead, or to cold code, which may lie anywhere.
+    return taken if _loops(region, block.start, taken) else following
+
+
+def _loops(region: Region, start: int, taken: int) -> bool:
+    """Whether a jump from ``start`` back to ``taken`` closes a loop of one function."""
+    if taken > start:
+        return False
+    seen: set[int] = set()
+    todo = [taken]
+    while todo and len(seen) < _FUNCTION:
+        at = todo.pop()
+        if at == start:
+            return True
+        block = region.blocks.get(at)
+        if block is None or at in seen:
+            continue
+        seen.add(at)
+        if block.end in (End.CALL, End.CALL_INDIRECT, End.SYSCALL):
+            todo.append(block.next_ip)
+        elif block.end not in (End.RET, End.JUMP_INDIRECT):
+            todo += block.targets
+    return False
 
 
 def order(
