@@ -13,6 +13,7 @@ prepare: ## packages, virtual environment
 	@tools/prepare.sh
 
 demo: module ## boost a file-read loop in the lab, show what it gains
+	@$(UB) bench prepare
 	@$(UB) lab run --icount -- ub bench io --json build/demo.json
 
 test: module ## everything, the lab included
@@ -29,7 +30,7 @@ module: prepare ## the kernel module, for the lab's kernel
 	@$(UB) module build
 
 bench: module ## all measurements
-	@mkdir -p build
+	@$(UB) bench prepare
 	@$(UB) lab run --icount -- ub bench io --json build/bench-io.json
 
 clean: ## remove what was built
