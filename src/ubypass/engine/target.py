@@ -27,6 +27,9 @@ from ubypass.process.status import ProcessId
 
 __all__ = ["Policy", "Target"]
 
+# Dispatched calls for each native one at which there is nothing left to look for.
+_CONVERGED = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -265,8 +268,20 @@ class Target:
         """Learn where user mode spends its time, once the first region fell short."""
         if self._sampler is not None:
             self.knowledge.add_samples(self._sampler.take())
-        elif self._loads and self._open_sampler is not None:
+        elif (
+            self._loads and self._open_sampler is not None and not self._is_converged()
+        ):
             self._sampler = self._open_sampler(self.process.pid)
+
+    def _is_converged(self) -> bool:
+        """Whether nearly all calls since the last look were dispatched.
+
+        Sampling then has nothing to find and costs the program half a percent.
+        """
+        before = self._stats
+        after = self.refresh_stats()
+        native = after.native - before.native
+        return after.dispatched - before.dispatched > _CONVERGED * native
 
     def _stop_sampling(self) -> None:
         if self._sampler is not None:
