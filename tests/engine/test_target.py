@@ -317,6 +317,25 @@ def test_user_mode_is_sampled_only_while_a_region_grows(world: _World) -> None:
     assert len(samplers) == 1
 
 
+@pytest.mark.parametrize(("native", "sampled"), [(10, False), (900, True)])
+def test_what_hardly_leaves_the_kernel_is_not_sampled(
+    world: _World, native: int, sampled: bool
+) -> None:
+    samplers: list[_Sampler] = []
+
+    def open_sampler(pid: int) -> _Sampler:
+        samplers.append(_Sampler())
+        return samplers[-1]
+
+    world.target._open_sampler = open_sampler
+    world.hot()
+    world.tick()
+    world.device.counters = Stats(native=native, dispatched=1000)
+    world.frontier(0x1200)
+    world.run(0.5)
+    assert bool(samplers) is sampled
+
+
 def test_addresses_that_are_no_longer_code_are_dropped(world: _World) -> None:
     world.hot(0x9002)
     world.run(1.0)
