@@ -41,47 +41,47 @@ stage1() {
     exec 7> "$(port ub.ctl)"
 
     share ub_root /lower ro,cache=loose || fail "cannot mount the host's files"
-    $BB mkdir -p /upper /root
+    $BB mkdir -p /upper /newroot
     $BB mount -t tmpfs -o mode=755,size=75% tmpfs /upper
     $BB mkdir /upper/data /upper/work
     $BB mount -t overlay \
-        -o lowerdir=/lower,upperdir=/upper/data,workdir=/upper/work overlay /root ||
+        -o lowerdir=/lower,upperdir=/upper/data,workdir=/upper/work overlay /newroot ||
         fail "cannot lay a writable root over the host's files"
 
     for d in /proc /sys /dev; do
-        $BB mkdir -p "/root$d"
-        $BB mount --move "$d" "/root$d"
+        $BB mkdir -p "/newroot$d"
+        $BB mount --move "$d" "/newroot$d"
     done
     for d in /tmp /run /dev/shm; do
-        $BB mkdir -p "/root$d"
-        $BB mount -t tmpfs -o mode=1777,size=75% tmpfs "/root$d"
+        $BB mkdir -p "/newroot$d"
+        $BB mount -t tmpfs -o mode=1777,size=75% tmpfs "/newroot$d"
     done
-    $BB mkdir -p /root/dev/pts
-    $BB mount -t devpts -o mode=620,ptmxmode=666 devpts /root/dev/pts
-    $BB mount -t debugfs debugfs /root/sys/kernel/debug
-    $BB mount -t tracefs tracefs /root/sys/kernel/tracing
-    $BB mount -t cgroup2 cgroup2 /root/sys/fs/cgroup
-    $BB ln -s /proc/self/fd /root/dev/fd
-    $BB ln -s /proc/self/fd/0 /root/dev/stdin
-    $BB ln -s /proc/self/fd/1 /root/dev/stdout
-    $BB ln -s /proc/self/fd/2 /root/dev/stderr
+    $BB mkdir -p /newroot/dev/pts
+    $BB mount -t devpts -o mode=620,ptmxmode=666 devpts /newroot/dev/pts
+    $BB mount -t debugfs debugfs /newroot/sys/kernel/debug
+    $BB mount -t tracefs tracefs /newroot/sys/kernel/tracing
+    $BB mount -t cgroup2 cgroup2 /newroot/sys/fs/cgroup
+    $BB ln -s /proc/self/fd /newroot/dev/fd
+    $BB ln -s /proc/self/fd/0 /newroot/dev/stdin
+    $BB ln -s /proc/self/fd/1 /newroot/dev/stdout
+    $BB ln -s /proc/self/fd/2 /newroot/dev/stderr
 
     # Shown from below the overlay: the cache may be in /tmp, which is covered.
-    $BB mkdir -p "/root/lib/modules/$RELEASE"
-    $BB mount --bind "/lower$MODULE_DIR" "/root/lib/modules/$RELEASE" ||
+    $BB mkdir -p "/newroot/lib/modules/$RELEASE"
+    $BB mount --bind "/lower$MODULE_DIR" "/newroot/lib/modules/$RELEASE" ||
         fail "cannot show the kernel's modules"
     n=0
     while read -r dir; do
-        share "ub_share$n" "/root$dir" cache=mmap || fail "cannot mount $dir"
+        share "ub_share$n" "/newroot$dir" cache=mmap || fail "cannot mount $dir"
         n=$((n + 1))
     done < /job/shares
     while read -r dir; do
-        $BB mount --bind "/lower$dir" "/root$dir" || fail "cannot mount $dir"
+        $BB mount --bind "/lower$dir" "/newroot$dir" || fail "cannot mount $dir"
     done < /job/still
 
-    $BB mkdir -p /root/run/ubypass
-    $BB cp /bin/busybox /init /job/env /job/command.sh /root/run/ubypass
-    cd /root || fail "the root file system vanished"
+    $BB mkdir -p /newroot/run/ubypass
+    $BB cp /bin/busybox /init /job/env /job/command.sh /newroot/run/ubypass
+    cd /newroot || fail "the root file system vanished"
     exec $BB switch_root . /run/ubypass/busybox sh /run/ubypass/init stage2
 }
 
