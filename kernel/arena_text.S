@@ -2,8 +2,10 @@
 /* The arena: pages of the module's own text, filled with int3 until used. */
 #include <linux/linkage.h>
 
+#include "ub_offsets.h"
+
 	.text
 	.balign	4096
 SYM_ENTRY(ub_arena, SYM_L_GLOBAL, SYM_A_NONE)
-	.fill	0x100000, 1, 0xcc	/* UB_ARENA_SIZE */
+	.fill	UB_ARENA_SIZE, 1, 0xcc
 	.balign	4096, 0xcc

@@ -12,17 +12,9 @@
 
 #include "ub_offsets.h"
 
-#define UB_FRAME_EXIT		0x00
-#define UB_FRAME_BUDGET		0x04
-#define UB_FRAME_LIMIT		0x08
-#define UB_FRAME_FLAGS		0x10
-#define UB_FRAME_SYSFLAGS	0x18
-#define UB_FRAME_TARGET		0x20
-#define UB_FRAME_FSBASE		0x28
-#define UB_FRAME_STACK		0x50	/* private: rsp of ub_enter */
-#define UB_FRAME_LAUNCH		0x58	/* private: struct ub_launch * */
-#define UB_FRAME_R11		0x60	/* private: flags at the last dispatch */
-#define UB_FRAME_REGS		0x800
+/* In the private part of the frame, beside UB_FRAME_R11. */
+#define UB_FRAME_STACK		UB_FRAME_PRIVATE	/* rsp of ub_enter */
+#define UB_FRAME_LAUNCH		(UB_FRAME_PRIVATE + 8)	/* struct ub_launch * */
 
 /* void ub_enter(struct pt_regs *regs, u8 *code, struct ub_launch *launch) */
 SYM_CODE_START(ub_enter)

@@ -5,7 +5,7 @@
  * ftrace's direct calls let the start of a handler call our trampoline with no
  * register save.  Handlers run after the entry work (seccomp, ptrace, audit) and
  * before the exit work, on every kernel since 4.17.  Hooked only while some process is
- * attached; calls that are not listed are never touched.
+ * attached, and UB_LINGER longer; calls that are not listed are never touched.
  */
 #include <linux/ftrace.h>
 #include <linux/kprobes.h>

@@ -29,7 +29,7 @@
 #define UB_MAX_DISPATCHES	1024
 #define UB_MAX_SOURCES		4096
 #define UB_MAX_SOURCE_BYTES	(1U << 20)
-#define UB_FILTER_SIZE		4096	/* power of two; also in trampoline.S */
+#define UB_FILTER_SIZE		4096	/* power of two */
 #define UB_SITES		256	/* power of two */
 
 #define UB_ARITH_FLAGS		(X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | \

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Structure offsets for the assembly files. */
+/* Offsets and sizes for the assembly files, which cannot include C headers. */
 #define COMPILE_OFFSETS
 #include <linux/kbuild.h>
 #include <linux/sched.h>
@@ -19,5 +19,17 @@ int main(void)
 	OFFSET(UB_LAUNCH_TARGET, ub_launch, target);
 	OFFSET(UB_LAUNCH_EXIT, ub_launch, exit);
 	OFFSET(UB_LAUNCH_BUDGET, ub_launch, budget);
+	DEFINE(UB_FRAME_EXIT, UB_FRAME_EXIT);
+	DEFINE(UB_FRAME_BUDGET, UB_FRAME_BUDGET);
+	DEFINE(UB_FRAME_LIMIT, UB_FRAME_LIMIT);
+	DEFINE(UB_FRAME_FLAGS, UB_FRAME_FLAGS);
+	DEFINE(UB_FRAME_SYSFLAGS, UB_FRAME_SYSFLAGS);
+	DEFINE(UB_FRAME_TARGET, UB_FRAME_TARGET);
+	DEFINE(UB_FRAME_FSBASE, UB_FRAME_FSBASE);
+	DEFINE(UB_FRAME_PRIVATE, UB_FRAME_PRIVATE);
+	DEFINE(UB_FRAME_R11, UB_FRAME_R11);
+	DEFINE(UB_FRAME_REGS, UB_FRAME_REGS);
+	DEFINE(UB_FILTER_SIZE, UB_FILTER_SIZE);
+	DEFINE(UB_ARENA_SIZE, UB_ARENA_SIZE);
 	return 0;
 }

@@ -10,7 +10,6 @@
 #include <linux/bitmap.h>
 #include <linux/hash.h>
 #include <linux/highmem.h>
-#include <linux/list_sort.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>

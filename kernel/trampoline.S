@@ -14,8 +14,6 @@
 
 #include "ub_offsets.h"
 
-#define UB_FILTER_SIZE	4096
-
 /*
  * A task that is not attached pays eight instructions, with the call that
  * brought it here: a byte for each hash of an mm says whether to look closer.
