@@ -15,11 +15,11 @@ from ubypass.translate.dispatch import lower_syscall
 from ubypass.translate.emit import CC_NE, Buffer, Edge, Label
 from ubypass.translate.facts import Facts, Unsupported
 from ubypass.translate.flags import clobber, to_host
-from ubypass.translate.registers import R11, RSP, S0, S1
-from ubypass.translate.sandbox import resolve
+from ubypass.translate.registers import RSP, S0, S1
+from ubypass.translate.sandbox import load_word
 from ubypass.translate.stack import move_stack, push_constant, stack_access
 from ubypass.translate.state import Flags
-from ubypass.translate.values import ensure, materialize_r11, read_spilled, settle_stack
+from ubypass.translate.values import ensure, read_spilled, settle_stack
 
 # iced's ConditionCode numbers O NO B AE E NE BE A S NS P NP L GE LE G from 1,
 # in the order of the encodings.
@@ -84,13 +84,7 @@ def _ret(context: Context, fragment: Fragment, block: Block, facts: Facts) -> No
 
 def _indirect(context: Context, fragment: Fragment, block: Block, facts: Facts) -> None:
     if facts.memory is not None:
-        if R11 in (facts.memory.base, facts.memory.index):
-            materialize_r11(context)
-        address = resolve(context, facts.memory)
-        if address.base < 0:
-            raise Unsupported("jump through a thread-local variable")
-        context.code.fault(context.exit(ExitReason.FAULT))
-        context.code.load(S0, address.base, address.displacement)
+        load_word(context, facts.memory, S0)
         target = S0
     elif facts.instruction.op0_kind == OpKind.REGISTER:
         user = facts.operands[0].user

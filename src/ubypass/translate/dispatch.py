@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ubypass.abi import ExitFlag, ExitReason
 from ubypass.region.graph import Block
 from ubypass.translate.context import Context, Fragment
@@ -22,12 +24,12 @@ from ubypass.translate.values import ensure
 _INT3 = 0xCC
 
 
-def dispatches(block: Block, args: object) -> bool:
+def dispatches(block: Block, args: Mapping[int, int]) -> bool:
     """Whether the ``syscall`` at the end of ``block`` becomes a dispatch.
 
     ``args`` is :attr:`ubypass.abi.Abi.args`.
     """
-    return block.nr is not None and block.nr in args  # type: ignore[operator]
+    return block.nr is not None and block.nr in args
 
 
 def lower_syscall(context: Context, fragment: Fragment, block: Block) -> None:

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from iced_x86 import Instruction
-
 from ubypass.abi import Abi, ExitReason
 from ubypass.region.graph import Block, End, Region
 from ubypass.region.liveness import ARITHMETIC, flags_live
@@ -320,14 +318,10 @@ def _facts(block: Block) -> tuple[tuple[Facts, ...], str]:
     found: list[Facts] = []
     for instruction in block.instructions:
         try:
-            found.append(_fact(instruction))
+            found.append(facts(instruction))
         except Unsupported as why:
             return tuple(found), str(why)
     return tuple(found), ""
-
-
-def _fact(instruction: Instruction) -> Facts:
-    return facts(instruction)
 
 
 def _entries(region: Region, dispatching: set[int]) -> list[int]:

@@ -11,9 +11,9 @@ from ubypass.abi import FRAME_FSBASE, TASK_SIZE_MIN, ExitReason
 from ubypass.translate.context import Context
 from ubypass.translate.facts import Memory, Unsupported
 from ubypass.translate.flags import clobber
-from ubypass.translate.registers import RSP, S0, S1, gpr64
+from ubypass.translate.registers import R11, RSP, S0, S1, gpr64
 from ubypass.translate.state import CLAMPED, serves
-from ubypass.translate.values import ensure, read_spilled
+from ubypass.translate.values import ensure, materialize_r11, read_spilled
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,17 @@ def from_home(context: Context, memory: Memory) -> Memory:
     if not -(1 << 31) <= displacement < 1 << 31:
         raise Unsupported("displacement too large")
     return replace(memory, displacement=displacement)
+
+
+def load_word(context: Context, memory: Memory, to: int) -> None:
+    """Load what ``memory`` refers to into the scratch register ``to``."""
+    if R11 in (memory.base, memory.index):
+        materialize_r11(context)
+    address = resolve(context, memory)
+    if address.base < 0:
+        raise Unsupported("a thread-local variable as target or operand")
+    context.code.fault(context.exit(ExitReason.FAULT))
+    context.code.load(to, address.base, address.displacement)
 
 
 def _constant(context: Context, memory: Memory, size: int) -> Address:

@@ -13,12 +13,11 @@ from ubypass.abi import ExitReason
 from ubypass.translate.context import Context
 from ubypass.translate.facts import Facts, Unsupported
 from ubypass.translate.flags import clobber, settle
-from ubypass.translate.registers import R11, RBP, RSP, S0, S1
-from ubypass.translate.sandbox import anchor, anchor_host, resolve
+from ubypass.translate.registers import RBP, RSP, S0, S1
+from ubypass.translate.sandbox import anchor, anchor_host, load_word
 from ubypass.translate.state import CLAMPED, Loc, serves, shifted
 from ubypass.translate.values import (
     ensure,
-    materialize_r11,
     read_spilled,
     settle_stack,
     write_spilled,
@@ -82,13 +81,7 @@ def _push(context: Context, facts: Facts) -> None:
         push_constant(context, instruction.immediate(0) & ((1 << 64) - 1), S0)
         return
     if facts.memory is not None:
-        if facts.memory.base == R11 or facts.memory.index == R11:
-            materialize_r11(context)
-        address = resolve(context, facts.memory)
-        if address.base < 0:
-            raise Unsupported("push of a thread-local variable")
-        context.code.fault(context.exit(ExitReason.FAULT))
-        context.code.load(S1, address.base, address.displacement)
+        load_word(context, facts.memory, S1)
         source = S1
     else:
         user = facts.operands[0].user
