@@ -12,7 +12,6 @@ import errno
 import os
 from collections.abc import Sequence
 from fcntl import ioctl
-from types import TracebackType
 from typing import TypeVar
 
 from ubypass.abi import (
@@ -68,12 +67,7 @@ class Device:
     def __enter__(self) -> Device:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

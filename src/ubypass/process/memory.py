@@ -9,7 +9,6 @@ calls. What the bytes mean is not known here.
 from __future__ import annotations
 
 import os
-from types import TracebackType
 
 from ubypass.errors import UbError
 from ubypass.process.maps import MemoryMap, read_maps
@@ -43,12 +42,7 @@ class ProcessMemory:
     def __enter__(self) -> ProcessMemory:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
