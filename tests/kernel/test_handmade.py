@@ -18,13 +18,18 @@ _HERE = Path(__file__).parent
 _ROOT = _HERE.parent.parent
 _CALLS = 200_000
 
+# Handlers are unhooked a moment after the last detach; until then rmmod is refused.
 _SCRIPT = f"""
+leave() {{
+    for try in $(seq 100); do rmmod ub 2>/dev/null && return; sleep 0.1; done
+    rmmod ub
+}}
 insmod $1 || exit 1
 for round in 1 2 3; do
     python tests/kernel/handmade.py $2 {_CALLS} || exit 1
 done
 cat /sys/kernel/debug/ub/stats
-rmmod ub && insmod $1 && python tests/kernel/handmade.py $2 {_CALLS} && rmmod ub
+leave && insmod $1 && python tests/kernel/handmade.py $2 {_CALLS} && leave
 """
 
 
