@@ -26,7 +26,8 @@ FRAME_FSBASE = 0x28
 FRAME_TMP0 = 0x30
 FRAME_TMP1 = 0x38
 FRAME_TMP2 = 0x40
-FRAME_TMP3 = 0x48
+#: Address of the user's x87 instruction that comes next; 0: none was run.
+FRAME_FIP = 0x48
 FRAME_PRIVATE = 0x50
 FRAME_REGS = 0x800
 
@@ -63,6 +64,8 @@ BUDGET_MAX = 1 << 24
 #: A clamped address may move up by this many bytes for each unit that its segment
 #: takes from the budget (docs/abi.md, section 6): at most half of the guard in all.
 GROWTH = 64
+#: Most elements that one repeated string instruction may have (``UB_REP_MAX``).
+REP_MAX = 1 << 16
 
 #: Constant user addresses below this need no clamp on any x86-64 Linux.
 TASK_SIZE_MIN = (1 << 47) - 4096
@@ -73,6 +76,8 @@ SYSCALL_NONE = 0xFF
 
 #: ``ub_load.flags``
 LOADF_VECTOR = 1
+#: Comes with ``LOADF_VECTOR``: the module takes care of FIP (docs/abi.md).
+LOADF_X87 = 2
 
 
 class ExitReason(enum.IntEnum):
@@ -173,7 +178,8 @@ class Translation:
     offsets in ``jumps``. Constants, if any, fill ``code`` from the offset
     ``constants`` to its end. ``user_ips`` maps code offsets to the user
     instruction they come from, ascending, for people who read it. ``vector``:
-    the code uses x87, SSE or AVX registers.
+    the code uses x87, SSE or AVX registers; ``x87``: x87 instructions, which leave
+    their address behind (then ``vector`` is set as well).
     """
 
     code: bytes
@@ -186,6 +192,7 @@ class Translation:
     constants: int
     user_ips: tuple[tuple[int, int], ...] = ()
     vector: bool = False
+    x87: bool = False
 
 
 #: Call number → argument registers that its handler reads (``ub_syscalls.h``).

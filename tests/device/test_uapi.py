@@ -35,7 +35,9 @@ def _python_values() -> dict[str, int]:
         "UB_EXIT_REASONS": len(abi.ExitReason),
         "UB_TUNABLES": len(uapi.Tunable),
         "UB_EXITF_ALL": sum(flag for flag in abi.ExitFlag),
+        "UB_REP_MAX": abi.REP_MAX,
         "UB_LOADF_VECTOR": abi.LOADF_VECTOR,
+        "UB_LOADF_X87": abi.LOADF_X87,
         "UB_LOADF_ALL": abi.LOADF_VECTOR,
     }
     values |= {f"UB_{n}": getattr(abi, n) for n in vars(abi) if n.startswith("FRAME_")}

@@ -42,7 +42,7 @@ _READ = {
     *_SLOTS,
     *(abi.FRAME_EXIT, abi.FRAME_LIMIT, abi.FRAME_FLAGS, abi.FRAME_SYSFLAGS),
     *(abi.FRAME_TARGET, abi.FRAME_FSBASE, abi.FRAME_TMP0, abi.FRAME_TMP1),
-    *(abi.FRAME_TMP2, abi.FRAME_TMP3),
+    *(abi.FRAME_TMP2, abi.FRAME_FIP),
 }
 _WRITE = _READ - {abi.FRAME_LIMIT, abi.FRAME_FSBASE}
 # Values that user code may hold. None of them is a sentinel.

@@ -27,7 +27,7 @@
 #define UB_FRAME_TMP0		0x30	/* u64: free for generated code */
 #define UB_FRAME_TMP1		0x38
 #define UB_FRAME_TMP2		0x40
-#define UB_FRAME_TMP3		0x48
+#define UB_FRAME_FIP		0x48	/* u64: user address of the last x87 instruction */
 #define UB_FRAME_PRIVATE	0x50	/* from here on the module's own */
 #define UB_FRAME_R11		0x60	/* private: flags at the last dispatch */
 #define UB_FRAME_REGS		0x800	/* struct pt_regs of the task */
@@ -121,7 +121,8 @@ struct ub_detach {
  * disappear in the same instant.  EAGAIN: the source bytes have changed.
  */
 #define UB_LOADF_VECTOR	(1U << 0)	/* code uses x87, SSE or AVX registers */
-#define UB_LOADF_ALL	0x1U
+#define UB_LOADF_X87	(1U << 1)	/* code uses x87: FIP has to be put right */
+#define UB_LOADF_ALL	0x1U	/* what the module takes */
 struct ub_load {
 	__u64 proc;
 	__u32 flags;		/* UB_LOADF_* */
@@ -182,6 +183,8 @@ struct ub_counts {
 
 /* No segment gets more; bounds how far an address moves within one. */
 #define UB_BUDGET_MAX		(1U << 24)
+/* Most elements of one repeated string instruction. */
+#define UB_REP_MAX		(1U << 16)
 
 /* UB_IOC_TUNE: set one, get what it was.  They hold for all attachments. */
 enum ub_tunable {

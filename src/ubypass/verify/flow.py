@@ -218,6 +218,6 @@ class Flow:
 def _names(mask: int) -> str:
     """Registers and slots of a mask, for people."""
     names = [name for number, name in enumerate(GPR) if mask >> number & 1]
-    slot = ("TMP0", "TMP1", "TMP2", "TMP3", "TARGET")
+    slot = ("TMP0", "TMP1", "TMP2", "FIP", "TARGET")
     names += [name for bit, name in enumerate(slot, SLOT_BIT) if mask >> bit & 1]
     return ", ".join(names)

@@ -13,7 +13,7 @@ from ubypass.verify.errors import Refusal, Rule
 #: First bit of the slots in a mask whose bits 0 to 15 are the host registers.
 SLOT_BIT = 16
 
-_TMPS = (abi.FRAME_TMP0, abi.FRAME_TMP1, abi.FRAME_TMP2, abi.FRAME_TMP3)
+_TMPS = (abi.FRAME_TMP0, abi.FRAME_TMP1, abi.FRAME_TMP2, abi.FRAME_FIP)
 _USER = {abi.FRAME_REGS + offset: name for name, offset in abi.REGS_OFFSET.items()}
 _WRITABLE = {*_TMPS, abi.FRAME_TARGET, *_USER}
 _READABLE = _WRITABLE | {
