@@ -15,6 +15,11 @@ from ubypass.region.reader import CodeReader
 #: Bytes asked for at once; an x86 instruction has 15 at most.
 _WINDOW = 256
 _LONGEST = 15
+# Bytes to decode at once at most.
+_AHEAD = 128
+# Lengths of call instructions, usual ones first.
+_CALL_LENGTHS = (5, 2, 3, 6, 7, 4, 8)
+_CALLS = (FlowControl.CALL, FlowControl.INDIRECT_CALL)
 
 
 class Decoded:
@@ -28,17 +33,31 @@ class Decoded:
 
     def at(self, address: int) -> Instruction | None:
         """The instruction at ``address``; None where there is no valid one."""
-        if address in self._known:
-            return self._known[address]
-        data = self.bytes_at(address, _LONGEST)
-        found: Instruction | None = None
-        if data:
-            decoder = Decoder(64, data, ip=address)
+        if address not in self._known:
+            self._ahead(address)
+        return self._known[address]
+
+    def _ahead(self, address: int) -> None:
+        """Decode from ``address`` on as long as control runs straight."""
+        known = self._known
+        data = self.bytes_at(address, _AHEAD)
+        decoder = Decoder(64, data, ip=address)
+        # Where the bytes end early, an instruction may look cut off.
+        whole = len(data) - _LONGEST if len(data) == _AHEAD else len(data)
+        while True:
             instruction = decoder.decode()
-            if instruction.code != Code.INVALID:
-                found = instruction
-        self._known[address] = found
-        return found
+            if instruction.code == Code.INVALID:
+                known[address] = None
+                return
+            known[address] = instruction
+            address = instruction.next_ip
+            if (
+                instruction.flow_control != FlowControl.NEXT
+                or address in known
+                or decoder.position > whole
+                or not decoder.can_decode
+            ):
+                return
 
     def bytes_at(self, address: int, size: int) -> bytes:
         """Up to ``size`` (at most 256) bytes of code, fewer at its end."""
@@ -70,12 +89,8 @@ class Decoded:
         """Whether ``address`` is code that directly follows a call."""
         if self.at(address) is None:
             return False
-        for length in (5, 2, 3, 6, 7, 4, 8):
-            before = self.at(address - length)
-            if (
-                before is not None
-                and before.len == length
-                and before.flow_control in (FlowControl.CALL, FlowControl.INDIRECT_CALL)
-            ):
+        for length in _CALL_LENGTHS:
+            before = Decoder(64, self.bytes_at(address - length, length)).decode()
+            if before.len == length and before.flow_control in _CALLS:
                 return True
         return False

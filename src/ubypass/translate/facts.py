@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the translator needs to know about one user instruction.
 
-Gathered once from iced, in user register numbers. Also the place that refuses
-what no rule covers. Knows nothing of homes or states.
+Gathered from iced, in user register numbers, once for all instructions that
+differ in nothing but a displacement. Also the place that refuses what no rule
+covers. Knows nothing of homes or states.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Unsupported(Exception):
     """An instruction without a translation; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Memory:
     """An explicit memory operand.
 
@@ -86,7 +87,7 @@ class Memory:
     access: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class RegisterOperand:
     """Operand number, iced register, user register, and how it is used.
 
@@ -101,27 +102,117 @@ class RegisterOperand:
     zero_extends: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Facts:
-    """One user instruction."""
+    """One user instruction; not to be changed.
+
+    ``reads`` are the user registers whose value is needed, for data or an address,
+    ``writes`` those that change. ``faults``: may fault although it has no memory
+    operand (division, vector exceptions). ``vector``: uses vector registers.
+    """
 
     instruction: Instruction
     ip: int
+    mnemonic: int
     flags: FlagUse
-    #: User registers whose value is needed, for data or an address.
     reads: tuple[int, ...]
-    #: User registers that change.
     writes: tuple[int, ...]
     memory: Memory | None
     operands: tuple[RegisterOperand, ...]
-    #: May fault although it has no memory operand (division, vector exceptions).
     faults: bool
-    #: Uses vector registers.
     vector: bool
+    #: The register operands' user registers.
+    registers: frozenset[int]
+    #: Written registers whose upper half surely becomes zero.
+    extended: frozenset[int]
+
+    def at(self, instruction: Instruction) -> Facts:
+        """The same about ``instruction``, which has the same form."""
+        memory = self.memory
+        if memory is not None:
+            if instruction.is_ip_rel_memory_operand:
+                displacement = instruction.ip_rel_memory_address
+            else:
+                displacement = _displacement(instruction)
+            if displacement != memory.displacement:
+                memory = Memory(
+                    memory.base,
+                    memory.index,
+                    memory.scale,
+                    displacement,
+                    memory.size,
+                    memory.fs,
+                    memory.access,
+                )
+        return Facts(
+            instruction,
+            instruction.ip,
+            self.mnemonic,
+            self.flags,
+            self.reads,
+            self.writes,
+            memory,
+            self.operands,
+            self.faults,
+            self.vector,
+            self.registers,
+            self.extended,
+        )
+
+
+# Forms that were seen, and the facts or why there are none. Programs use some
+# thousands; the bound only keeps a long-lived process small.
+_MOST = 1 << 15
+_seen: dict[tuple[int, ...], Facts | str] = {}
 
 
 def facts(instruction: Instruction) -> Facts:
     """Facts about ``instruction``; raises :class:`Unsupported`."""
+    form = _form(instruction)
+    found = _seen.get(form)
+    if found is None:
+        try:
+            found = _gather(instruction)
+        except Unsupported as why:
+            found = str(why)
+        if len(_seen) >= _MOST:
+            _seen.clear()
+        _seen[form] = found
+    if isinstance(found, str):
+        raise Unsupported(found)
+    return found.at(instruction)
+
+
+def _form(instruction: Instruction) -> tuple[int, ...]:
+    """Equal for instructions that differ in nothing but ip and displacement."""
+    kind = instruction.op0_kind
+    return (
+        instruction.code,
+        instruction.op0_register,
+        instruction.op1_register,
+        instruction.op2_register,
+        instruction.op3_register,
+        instruction.op4_register,
+        instruction.op_mask,
+        instruction.memory_base,
+        instruction.memory_index,
+        instruction.memory_index_scale,
+        instruction.memory_segment,
+        # Addresses of 32 bits show in nothing but this.
+        instruction.memory_displ_size == 4,
+        # What is constant may matter: counts of shifts.
+        0 if kind == OpKind.NEAR_BRANCH64 else instruction.immediate32,
+        instruction.has_lock_prefix,
+        instruction.has_rep_prefix,
+        instruction.has_repne_prefix,
+        instruction.has_xacquire_prefix,
+        instruction.has_xrelease_prefix,
+        instruction.zeroing_masking,
+        instruction.is_broadcast,
+    )
+
+
+def _gather(instruction: Instruction) -> Facts:
     kind = group(instruction.code)
     if kind is None:
         raise Unsupported("not on the allow-list")
@@ -154,6 +245,7 @@ def facts(instruction: Instruction) -> Facts:
     return Facts(
         instruction=instruction,
         ip=instruction.ip,
+        mnemonic=instruction.mnemonic,
         flags=flag_use(instruction),
         reads=tuple(reads),
         writes=tuple(writes),
@@ -162,6 +254,12 @@ def facts(instruction: Instruction) -> Facts:
         faults=kind == "vector_fp"
         or instruction.mnemonic in (Mnemonic.DIV, Mnemonic.IDIV),
         vector=kind in ("vector", "vector_fp"),
+        registers=frozenset(operand.user for operand in operands),
+        extended=frozenset(
+            operand.user
+            for operand in operands
+            if operand.writes and operand.zero_extends
+        ),
     )
 
 
@@ -248,18 +346,20 @@ def _memory(instruction: Instruction) -> Memory | None:
         and instruction.memory_index == Register.NONE
     ):
         raise Unsupported("address of 32 bits")
-    displacement = instruction.memory_displacement
-    if displacement >> 63:
-        displacement -= 1 << 64
     return Memory(
         base=number(instruction.memory_base),
         index=number(instruction.memory_index),
         scale=instruction.memory_index_scale,
-        displacement=displacement,
+        displacement=_displacement(instruction),
         size=size,
         fs=fs,
         access=access,
     )
+
+
+def _displacement(instruction: Instruction) -> int:
+    displacement: int = instruction.memory_displacement
+    return displacement - (1 << 64) if displacement >> 63 else displacement
 
 
 def high_bytes(instruction: Instruction) -> bool:

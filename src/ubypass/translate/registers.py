@@ -47,13 +47,16 @@ _GPR64 = (
     *(Register.R8, Register.R9, Register.R10, Register.R11),
     *(Register.R12, Register.R13, Register.R14, Register.R15),
 )
-_NUMBER = {register: number for number, register in enumerate(_GPR64)}
+_NUMBER = {
+    register: _GPR64.index(RegisterExt.full_register(register))
+    for register in range(Register.AL, Register.R15 + 1)
+}
 _HIGH = frozenset({Register.AH, Register.CH, Register.DH, Register.BH})
 
 
 def number(register: IcedRegister) -> int | None:
     """The number of the general register that ``register`` (iced) is part of."""
-    return _NUMBER.get(RegisterExt.full_register(register))
+    return _NUMBER.get(register)
 
 
 def width(register: IcedRegister) -> int:
