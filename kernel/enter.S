@@ -43,6 +43,7 @@ SYM_CODE_START(ub_enter)
 	xorl	%eax, %eax
 	movl	$-1, UB_FRAME_EXIT(%rsp)
 	movq	%rax, UB_FRAME_TARGET(%rsp)
+	movq	%rax, UB_FRAME_FIP(%rsp)
 
 	ASM_STAC
 	JMP_NOSPEC rsi
@@ -66,6 +67,8 @@ SYM_CODE_START(ub_leave)
 	movq	%rax, UB_LAUNCH_R11(%rdx)
 	movq	UB_FRAME_TARGET(%rsp), %rax
 	movq	%rax, UB_LAUNCH_TARGET(%rdx)
+	movq	UB_FRAME_FIP(%rsp), %rax
+	movq	%rax, UB_LAUNCH_FIP(%rdx)
 	movl	UB_FRAME_EXIT(%rsp), %eax
 	movl	%eax, UB_LAUNCH_EXIT(%rdx)
 	movq	UB_FRAME_STACK(%rsp), %rsp

@@ -195,6 +195,7 @@ struct ub_launch {
 	u64 flags;		/* out, as the rest */
 	u64 host_flags;
 	u64 target;
+	u64 fip;		/* 0: no x87 instruction has run */
 	u32 exit;
 	s32 budget;		/* in */
 };
@@ -204,6 +205,10 @@ bool ub_run(struct ub_proc *proc, struct ub_region *region, u32 offset,
 void ub_softirq(void);
 void ub_enter(struct pt_regs *regs, u8 *code, struct ub_launch *launch);
 void ub_leave(void);		/* jumped to, never called */
+
+/* x87.c: the FPU shows no address of ours */
+bool ub_x87_usable(void);
+void ub_x87_leave(u64 fip);
 
 /* event.c: what user space hears of */
 #define UB_EVENTS	256	/* power of two */

@@ -164,6 +164,9 @@ static int ub_draft_copy(struct ub_region *region, struct ub_draft *draft,
 	    load->nr_sources > UB_MAX_SOURCES || !load->bytes_length ||
 	    load->bytes_length > UB_MAX_SOURCE_BYTES)
 		return -EINVAL;
+	if (load->flags & UB_LOADF_X87 &&
+	    (!(load->flags & UB_LOADF_VECTOR) || !ub_x87_usable()))
+		return -EINVAL;
 
 	region->vector = load->flags & UB_LOADF_VECTOR;
 	region->code_length = load->code_length;

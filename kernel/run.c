@@ -201,8 +201,11 @@ bool ub_run(struct ub_proc *proc, struct ub_region *region, u32 offset,
 	/* The checks above must hold in speculation as well. */
 	barrier_nospec();
 	ub_enter(regs, region->code + offset, &launch);
-	if (region->vector)
+	if (region->vector) {
+		if (launch.fip)
+			ub_x87_leave(launch.fip);
 		local_bh_enable();
+	}
 	preempt_enable();
 
 	if (unlikely(launch.exit >= region->nr_exits)) {

@@ -79,6 +79,9 @@ LOADF_VECTOR = 1
 #: Comes with ``LOADF_VECTOR``: the module takes care of FIP (docs/abi.md).
 LOADF_X87 = 2
 
+#: ``ub_info.flags``: the module takes ``LOADF_X87`` on this CPU.
+INFOF_X87 = 1
+
 
 class ExitReason(enum.IntEnum):
     """Why generated code went back to user mode (``enum ub_exit_reason``)."""
@@ -159,8 +162,8 @@ class Abi:
 
     ``args`` maps a call number to its number of argument registers; numbers
     that are missing must not be dispatched. ``dispatch_vector_size`` is the size of a
-    dispatch, in bytes, in code that uses vector registers. The defaults serve
-    offline use.
+    dispatch, in bytes, in code that uses vector registers. ``x87``: code with x87
+    instructions can be loaded. The defaults serve offline use.
     """
 
     dispatch_size: int = 160
@@ -168,6 +171,7 @@ class Abi:
     max_code: int = 1 << 18
     task_size_max: int = TASK_SIZE_MIN
     args: Mapping[int, int] = field(default_factory=lambda: dict(SYSCALL_ARGS))
+    x87: bool = True
 
 
 @dataclass(frozen=True, slots=True)

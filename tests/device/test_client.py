@@ -12,7 +12,9 @@ from dataclasses import replace
 import pytest
 
 from ubypass.abi import (
+    INFOF_X87,
     LOADF_VECTOR,
+    LOADF_X87,
     Dispatch,
     Entry,
     Exit,
@@ -64,6 +66,7 @@ class _Module:
         argument.max_code = 65536
         argument.dispatch_vector_size = 200
         argument.task_size_max = (1 << 47) - 4096
+        argument.flags = INFOF_X87
         ctypes.memset(ctypes.addressof(argument) + uapi.UbInfo.args.offset, 0xFF, 512)
         argument.args[17] = 4
         argument.args[39] = 0
@@ -96,6 +99,7 @@ def device(module: _Module) -> Iterator[Device]:
 def test_info_becomes_an_abi(device: Device) -> None:
     abi = device.info()
     assert (abi.dispatch_size, abi.dispatch_vector_size) == (96, 200)
+    assert abi.x87
     assert abi.max_code == 65536
     assert abi.args == {17: 4, 39: 0}
 
@@ -154,7 +158,8 @@ def test_code_with_vector_registers_is_announced(
         getattr(argument, "flags")  # noqa: B009
     )
     device.load(5, replace(_TRANSLATION, vector=True))
-    assert flags == [LOADF_VECTOR]
+    device.load(5, replace(_TRANSLATION, vector=True, x87=True))
+    assert flags == [LOADF_VECTOR, LOADF_VECTOR | LOADF_X87]
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,8 @@ def _python_values() -> dict[str, int]:
         "UB_REP_MAX": abi.REP_MAX,
         "UB_LOADF_VECTOR": abi.LOADF_VECTOR,
         "UB_LOADF_X87": abi.LOADF_X87,
-        "UB_LOADF_ALL": abi.LOADF_VECTOR,
+        "UB_LOADF_ALL": abi.LOADF_VECTOR | abi.LOADF_X87,
+        "UB_INFOF_X87": abi.INFOF_X87,
     }
     values |= {f"UB_{n}": getattr(abi, n) for n in vars(abi) if n.startswith("FRAME_")}
     values |= {f"UB_EXIT_{reason.name}": int(reason) for reason in abi.ExitReason}

@@ -89,6 +89,7 @@ struct ub_source {
 };
 
 /* UB_IOC_INFO */
+#define UB_INFOF_X87	(1U << 0)	/* UB_LOADF_X87 is taken on this CPU */
 #define UB_SYSCALL_NONE		0xff
 struct ub_info {
 	__u32 abi;		/* out: UB_ABI_VERSION */
@@ -99,7 +100,7 @@ struct ub_info {
 	__u32 arena_size;	/* out: bytes for all regions together */
 	__u64 task_size_max;	/* out */
 	__u32 dispatch_vector_size; /* out: same as dispatch_size, with UB_LOADF_VECTOR */
-	__u32 flags;		/* out: 0 */
+	__u32 flags;		/* out: UB_INFOF_* */
 	__u8 args[512];		/* out: arguments of call nr, UB_SYSCALL_NONE: refused */
 };
 
@@ -122,7 +123,7 @@ struct ub_detach {
  */
 #define UB_LOADF_VECTOR	(1U << 0)	/* code uses x87, SSE or AVX registers */
 #define UB_LOADF_X87	(1U << 1)	/* code uses x87: FIP has to be put right */
-#define UB_LOADF_ALL	0x1U	/* what the module takes */
+#define UB_LOADF_ALL	0x3U
 struct ub_load {
 	__u64 proc;
 	__u32 flags;		/* UB_LOADF_* */

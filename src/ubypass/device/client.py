@@ -16,7 +16,9 @@ from typing import TypeVar
 
 from ubypass.abi import (
     ABI_VERSION,
+    INFOF_X87,
     LOADF_VECTOR,
+    LOADF_X87,
     SYSCALL_NONE,
     Abi,
     ExitReason,
@@ -89,6 +91,7 @@ class Device:
             max_code=info.max_code,
             task_size_max=info.task_size_max,
             args={n: a for n, a in enumerate(info.args) if a != SYSCALL_NONE},
+            x87=bool(info.flags & INFOF_X87),
         )
 
     def attach(self, pid: int) -> int:
@@ -275,7 +278,7 @@ def _load_request(
     jumps = (ctypes.c_uint32 * len(translation.jumps))(*translation.jumps)
     request = uapi.UbLoad(
         proc=proc,
-        flags=LOADF_VECTOR if translation.vector else 0,
+        flags=_load_flags(translation),
         replace=replace,
         code=ctypes.addressof(code),
         entries=ctypes.addressof(entries),
@@ -295,6 +298,11 @@ def _load_request(
         bytes_length=len(source_bytes),
     )
     return request, [code, data, entries, exits, faults, dispatches, sources, jumps]
+
+
+def _load_flags(translation: Translation) -> int:
+    flags = LOADF_VECTOR if translation.vector else 0
+    return flags | LOADF_X87 if translation.x87 else flags
 
 
 def _array(structure: type[_S], rows: Sequence[tuple[int, ...]]) -> ctypes.Array[_S]:
