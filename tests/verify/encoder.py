@@ -62,4 +62,4 @@ def _one(key: Key, form: Form, size: str, long: bool, kind: str) -> bytes:
     width = 1 if {"ib", "rel8"} & has else 4 if "rel32" in has else 0
     if "iz" in has or "iv" in has:
         width = 2 if size == "66" else 8 if wide and "iv" in has else 4
-    return bytes(out) + b"\x11" * width
+    return bytes(out) + (b"\x10" if "is4" in has else b"\x11" * width)

@@ -228,12 +228,10 @@ entry:
 	user x_fault, sgdt [rdi]
 	jmp x_fault
 	stubs
-#--------------------------------------------------------------- ldmxcsr
-#! rule encoding
+#--------------------------------------------------------------- ldmxcsr_may_fault
+#! rule fault
 entry:
-	load rdi, sRDI
-	clamp rdi
-	user x_fault, ldmxcsr [rdi]
+	ldmxcsr [rsp+sRAX]
 	jmp x_fault
 	stubs
 #--------------------------------------------------------------- x87
@@ -2004,5 +2002,360 @@ entry:
 	load rdi, sRDI
 	clamp rdi
 	lea rdi, [rdi+rsi]
+	jmp x_fault
+	stubs
+
+#################################################################### vector and integer forms
+#--------------------------------------------------------------- pcmpistri_writes_rcx
+#! rule pointer
+entry:
+	load rcx, sRCX
+	clamp rcx
+	pcmpistri xmm0, xmm1, 8
+	user x_fault, mov al, [rcx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- vpcmpistri_writes_rcx
+#! rule pointer
+entry:
+	load rcx, sRCX
+	clamp rcx
+	vpcmpistri xmm0, xmm1, 8
+	user x_fault, mov al, [rcx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- pcmpestri_writes_rcx
+#! rule pointer
+entry:
+	load rcx, sRCX
+	clamp rcx
+	load rax, sRAX
+	load rdx, sRDX
+	pcmpestri xmm0, xmm1, 8
+	user x_fault, mov al, [rcx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rdtscp_writes_rcx
+#! rule pointer
+entry:
+	load rcx, sRCX
+	clamp rcx
+	rdtscp
+	user x_fault, mov al, [rcx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- pmovmskb_writes_a_gpr
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	load rbx, sRBX
+	clamp rbx
+	pmovmskb ebx, xmm0
+	mov rbx, rbx
+	add rbx, rbx
+	user x_fault, mov al, [rbx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- vmovd_is_no_store
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	load rbx, sRBX
+	clamp rbx
+	vmovq rbx, xmm1
+	user x_fault, mov al, [rbx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- pextrw_writes_a_gpr
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	load rbx, sRBX
+	clamp rbx
+	pextrq rbx, xmm0, 1
+	user x_fault, mov al, [rbx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- cvttsd2si_writes_a_gpr
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	load rbx, sRBX
+	clamp rbx
+	user x_fault, cvttsd2si rbx, xmm0
+	user x_fault, mov al, [rbx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- movmskpd_is_no_pointer
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	load rbx, sRBX
+	clamp rbx
+	movmskpd ebx, xmm0
+	sub ebx, 1
+	movsxd rbx, ebx
+	user x_fault, mov al, [rbx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- pdep_is_no_pointer
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	load rbx, sRBX
+	clamp rbx
+	pdep rbx, rbx, rbx
+	user x_fault, mov al, [rbx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- adcx_is_no_pointer
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	load rbx, sRBX
+	clamp rbx
+	adcx rbx, rbx
+	user x_fault, mov al, [rbx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rcl_is_no_pointer
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	load rbx, sRBX
+	clamp rbx
+	rcl rbx, 1
+	user x_fault, mov al, [rbx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- shrd_is_no_pointer
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	load rbx, sRBX
+	clamp rbx
+	shrd rbx, rbx, 1
+	user x_fault, mov al, [rbx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- crc32_is_no_pointer
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	load rbx, sRBX
+	clamp rbx
+	crc32 rbx, rbx
+	not rbx
+	user x_fault, mov al, [rbx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- movbe_is_no_pointer
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	load rbx, sRBX
+	clamp rbx
+	user x_fault, movbe rbx, [rdi]
+	user x_fault, mov al, [rbx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rdpid_is_no_pointer
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	load rbx, sRBX
+	clamp rbx
+	rdpid rbx
+	bswap rbx
+	user x_fault, mov al, [rbx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- cmpxchg16b_writes_rdx
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rax, sRAX
+	load rcx, sRCX
+	load rbx, sRBX
+	load rdx, sRDX
+	clamp rdi
+	clamp rdx
+	user x_fault, lock cmpxchg16b [rdi]
+	user x_fault, mov al, [rdx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- cmpxchg8b_writes_rax
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rax, sRAX
+	load rcx, sRCX
+	load rbx, sRBX
+	load rdx, sRDX
+	clamp rdi
+	clamp rax
+	user x_fault, lock cmpxchg8b [rdi]
+	user x_fault, mov al, [rax]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- mulx_reads_rdx
+#! rule leak
+entry:
+	load rcx, sRCX
+	mulx rsi, rdi, rcx
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- pcmpestri_reads_rdx
+#! rule leak
+entry:
+	load rax, sRAX
+	pcmpestri xmm0, xmm1, 8
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- vex_l_makes_it_32_bytes
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, vmovups ymm0, [rdi+0x7ffffff0]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- masked_move_counts_in_full
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, vpmaskmovd ymm0, ymm1, [rdi+0x7ffffff0]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- masked_store_counts_in_full
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, vmaskmovps [rdi+0x7ffffff8], xmm1, xmm0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- insert_of_16_bytes
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, vinserti128 ymm0, ymm0, [rdi+0x7ffffff8], 1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- cmpxchg16b_is_16_bytes
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	load rax, sRAX
+	load rcx, sRCX
+	load rbx, sRBX
+	load rdx, sRDX
+	user x_fault, lock cmpxchg16b [rdi+0x7ffffff8]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- aes_reads_16_bytes
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, aesenc xmm0, [rdi+0x7ffffff8]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- widening_move_over_slots
+#! rule memory
+entry:
+	pmovzxbw xmm0, [rsp+sRAX]
+	movaps xmm0, [rsp+sRAX]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- no_entry_for_cmpps
+#! rule fault
+entry:
+	cmpltps xmm0, xmm1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- no_entry_for_fma
+#! rule fault
+entry:
+	vfmadd231pd ymm0, ymm1, ymm2
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- no_entry_for_round
+#! rule fault
+entry:
+	roundsd xmm0, xmm1, 3
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- no_entry_for_dot_product
+#! rule fault
+entry:
+	dpps xmm0, xmm1, 1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- no_entry_for_half
+#! rule fault
+entry:
+	vcvtps2ph xmm0, ymm1, 0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- no_entry_for_masked_move
+#! rule fault
+entry:
+	load rdi, sRDI
+	clamp rdi
+	vpmaskmovd ymm0, ymm1, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- vex_l_not_for_this
+#! rule encoding
+entry:
+	.byte 0xc4, 0xe1, 0x7d, 0x6e, 0xc0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- vex_w_not_for_this
+#! rule encoding
+entry:
+	.byte 0xc4, 0xe2, 0xfd, 0x58, 0xc0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- blend_register_with_ignored_bits
+#! rule encoding
+entry:
+	.byte 0xc4, 0xe3, 0x71, 0x4a, 0xc2, 0x13
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- vmaskmovdqu
+#! rule encoding
+entry:
+	vmaskmovdqu xmm0, xmm1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- two_features_needed
+#! rule encoding
+#! features aes
+entry:
+	vaesenc xmm0, xmm0, xmm1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- vaes_is_not_aes
+#! rule encoding
+#! features aes avx avx2
+entry:
+	vaesenc ymm0, ymm0, ymm1
 	jmp x_fault
 	stubs

@@ -353,3 +353,58 @@ y_fault:
 	mov dword ptr [rsp], 0
 	leave_code
 	stubs
+#--------------------------------------------------------------- every_kind_of_integer_form
+entry:
+	load rax, sRAX
+	load rbx, sRBX
+	load rcx, sRCX
+	load rdx, sRDX
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, lock cmpxchg16b [rdi]
+	user x_fault, lock cmpxchg8b [rdi]
+	user x_fault, lock xadd [rdi], cx
+	shld rax, rbx, cl
+	rcr dword ptr [rsp+sRSI], cl
+	adox rax, rbx
+	crc32 eax, byte ptr [rsp+sRSI]
+	user x_fault, movbe [rdi+8], rcx
+	mulx rcx, rbx, rax
+	rorx rcx, rbx, 3
+	cmc
+	lahf
+	sahf
+	rdtscp
+	sfence
+	user x_fault, lock bts qword ptr [rdi], 63
+	user x_fault, mul byte ptr [rdi]
+	imul cx, [rsp+sRDX], 3
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- vector_forms
+entry:
+	load rdi, sRDI
+	load rax, sRAX
+	load rdx, sRDX
+	clamp rdi
+	user x_fault, vpmaskmovd ymm0, ymm1, [rdi]
+	user x_fault, vmaskmovpd [rdi], xmm1, xmm0
+	pcmpestri xmm0, xmm1, 0x1a
+	mov [rsp+sRCX], rcx
+	vpblendvb ymm0, ymm1, ymm2, ymm3
+	user x_fault, vfmadd213sd xmm0, xmm1, [rdi]
+	user x_fault, vcmpeq_uqps ymm0, ymm1, [rdi]
+	user x_fault, cmpnltsd xmm0, xmm1
+	vaesenc ymm0, ymm1, ymm2
+	vpclmulqdq ymm0, ymm1, ymm2, 1
+	sha256rnds2 xmm1, xmm2
+	vgf2p8affineqb xmm0, xmm1, xmm2, 3
+	user x_fault, vcvtph2ps ymm0, [rdi]
+	user x_fault, ldmxcsr [rdi]
+	user x_fault, stmxcsr [rdi]
+	stmxcsr [rsp+sRBX]
+	vpextrb ecx, xmm0, 3
+	pinsrq xmm0, [rsp+sRBX], 1
+	movq [rsp+sRBX], xmm0
+	jmp x_fault
+	stubs

@@ -15,6 +15,7 @@
 .set sR11, REGS+48
 .set sR10, REGS+56
 .set sR9, REGS+64
+.set sRBX, REGS+40
 .set sRAX, REGS+80
 .set sRCX, REGS+88
 .set sRDX, REGS+96

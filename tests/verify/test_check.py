@@ -12,12 +12,12 @@ import pytest
 from tests.verify import cases
 from ubypass.abi import Abi
 from ubypass.verify import check as check_module
-from ubypass.verify.allowlist import allowed
+from ubypass.verify.allowlist import every_feature
 from ubypass.verify.check import check, processor_features
 from ubypass.verify.errors import Rule, VerifyError
 
 _PASS, _FAIL = cases.read("pass.s"), cases.read("fail.s")
-_EVERY = frozenset(form.feature for forms in allowed().values() for form in forms)
+_EVERY = every_feature()
 
 
 def _features(case: cases.Case) -> frozenset[str]:

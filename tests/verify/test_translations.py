@@ -15,13 +15,13 @@ from ubypass.abi import Abi, Translation
 from ubypass.region.discover import HotEntry, RegionSpec, discover
 from ubypass.region.reader import BytesReader
 from ubypass.translate.translate import translate
-from ubypass.verify.allowlist import allowed
+from ubypass.verify.allowlist import every_feature
 from ubypass.verify.check import check
 from ubypass.verify.errors import VerifyError
 
 _TEXT = 0x5555_5555_0000
 _ABI = Abi()
-_EVERY = frozenset(form.feature for forms in allowed().values() for form in forms)
+_EVERY = every_feature()
 
 
 def _translation(seed: int) -> Translation:

@@ -26,7 +26,8 @@ _PREFIX = {"np": 0, "66": 0x66, "f3": 0xF3, "f2": 0xF2}
 _MAPS = {"": 0, "0F": 1, "0F38": 2, "0F3A": 3}
 _TOKEN = re.compile(r"(v?)(?:(np|66|f3|f2)\.)?(0F38|0F3A|0F)?([0-9A-F]{2})((?::.*)?)")
 _ATTRIBUTE = re.compile(
-    r"/[0-7]|rm[0-7]|rel8|rel32|srcb|no66|acc|cl|mem|reg|va|ib|iw|iz|iv|[wlb][01]|[rb+]"
+    r"/[0-7]|rm[0-7]|rel8|rel32|srcb|no66|acc|cl|cc|mem|reg|va|is4|i[bwzv]|[wlb][01]"
+    r"|[rb+]"
 )
 
 
@@ -35,7 +36,8 @@ class Form:
     """One encoding of one instruction, as a line of the list says.
 
     ``size`` is ``v``, ``y``, ``q`` or ``.``; ``mem`` the bytes of a memory
-    operand: "" for the operand size, ``x`` for the vector length, or a number.
+    operand: "" for the operand size, ``x`` for the vector length, ``x2`` for half of
+    it and so on, or a number. ``features`` are needed, ``long_features`` with VEX.L.
     ``implied`` has (access, register number) with access ``=``, ``~`` or ``*``.
     """
 
@@ -48,8 +50,10 @@ class Form:
     attributes: frozenset[str]
     modrm: bool
     extension: int
-    feature: str
+    features: frozenset[str]
+    long_features: frozenset[str]
     fp: bool
+    vector: bool
 
 
 @functools.cache
@@ -72,6 +76,14 @@ def allowed() -> dict[Key, tuple[Form, ...]]:
     return {key: tuple(forms) for key, forms in table.items()}
 
 
+def every_feature() -> frozenset[str]:
+    """The features of a processor that has all that the list has."""
+    forms = [form for forms in allowed().values() for form in forms]
+    return frozenset[str]().union(
+        *(form.features | form.long_features for form in forms)
+    )
+
+
 def _line(words: list[str]) -> list[tuple[Key, Form]]:
     """One line of the list, as (opcode, form) pairs."""
     name, ops, width, flags, implied, *rest = words
@@ -84,6 +96,7 @@ def _line(words: list[str]) -> list[tuple[Key, Form]]:
     tokens = [word for word in rest if word[0] not in "@!"]
     if not tokens or len(features) > 1:
         raise ValueError("no encoding, or two features")
+    short, _, long = features[0].partition("/") if features else ("", "", "")
     registers = [] if implied == "-" else implied.split(",")
     effects = tuple((item[0], GPR.index(item[1:])) for item in registers)
     if any(access not in "=~*" for access, _ in effects):
@@ -108,14 +121,20 @@ def _line(words: list[str]) -> list[tuple[Key, Form]]:
             attributes=attributes,
             modrm="r" in attributes or bool(extensions),
             extension=extensions[0] if extensions else -1,
-            feature=features[0] if features else "",
+            features=_features(short),
+            long_features=_features(long or short),
             fp="!fp" in rest,
+            vector="!vec" in rest,
         )
         for low in range(8 if "+" in attributes and opcode not in _SINGLE else 1):
             number = int(opcode, 16) + low
             key = (bool(vex), _PREFIX[prefix or "np"], _MAPS[opmap or ""], number)
             pairs.append((key, form))
     return pairs
+
+
+def _features(text: str) -> frozenset[str]:
+    return frozenset(text.split("+")) if text else frozenset()
 
 
 # "+" opcodes that are listed one by one: xchg, whose first is nop.

@@ -56,7 +56,7 @@ def check(
     in the kernel. Raises VerifyError naming the first broken rule.
     """
     loaded = program.load(translation, abi)
-    needed = frozenset(insn.feature for insn in loaded.insns if insn.feature)
+    needed = frozenset[str]().union(*{insn.features for insn in loaded.insns})
     present = processor_features() if features is None else features
     if not needed <= present:
         missing = ", ".join(sorted(needed - present))

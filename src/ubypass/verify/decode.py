@@ -151,17 +151,20 @@ def _judge(engine: Any, raw: bytes, encoding: Encoding) -> Insn:
         raise Refusal(Rule.ENCODING, "the two decoders disagree about the length")
     form = encoding.form
     name = insn.insn_name()
+    predicate = "cc" in form.attributes
+    if predicate:
+        # Capstone's numbers for cmpltps and the like are those of other names,
+        # whose flags it then shows.
+        name = _without_predicate(insn.mnemonic, form.names[0])
     if name not in form.names:
         raise Refusal(Rule.ENCODING, f"the two decoders disagree: {form.names[0]}")
-    if form.keeps_flags and insn.eflags & ~_TESTS:
+    if form.keeps_flags and insn.eflags & ~_TESTS and not predicate:
         raise Refusal(Rule.ENCODING, "the two decoders disagree about flags")
     operands = insn.operands
+    if predicate and len(operands) > len(form.ops):
+        operands = operands[:-1]
     if len(operands) != len(form.ops):
         raise Refusal(Rule.ENCODING, "the two decoders disagree about operands")
-    feature = form.feature
-    if encoding.long_vector and feature == "avx" and name.startswith("vp"):
-        feature = "" if name == "vptest" else "avx2"
-        feature = feature or "avx"
     effects = _Effects(form, encoding, name)
     for effect, operand in zip(form.ops, operands, strict=True):
         if operand.type == cs.X86_OP_REG:
@@ -189,11 +192,18 @@ def _judge(engine: Any, raw: bytes, encoding: Encoding) -> Insn:
         may_fault=must_fault or effects.touches,
         store_slot=effects.store_slot,
         prelude=not (must_fault or effects.touches),
-        feature=feature,
-        vector=effects.vector or name == "vzeroupper",
+        features=form.long_features if encoding.long_vector else form.features,
+        vector=effects.vector or form.vector,
     )
     fields.update(_special(fields, name, encoding, operands))
     return Insn(**fields)
+
+
+def _without_predicate(mnemonic: str, name: str) -> str:
+    """``name`` if ``mnemonic`` is it with a predicate in it, like vcmpeq_uqps."""
+    stem, kind = name[:-2], name[-2:]
+    same = mnemonic.startswith(stem) and mnemonic.endswith(kind)
+    return name if same else mnemonic
 
 
 class _Effects:
@@ -268,8 +278,9 @@ class _Effects:
             if self._form.size == ".":
                 raise Refusal(Rule.ENCODING, "no memory form on the allow-list")
             return encoding.size
-        if width == "x":
-            return 32 if encoding.long_vector else 16
+        if width[0] == "x":
+            length = 32 if encoding.long_vector else 16
+            return length // int(width[1:] or "1")
         return int(width)
 
     def _address_only(self) -> None:

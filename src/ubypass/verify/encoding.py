@@ -206,6 +206,8 @@ def _parse(code: bytes) -> Encoding:
     pos += immediate
     if pos > len(code):
         raise IndexError
+    if "is4" in form.attributes and code[pos - 1] & 15:
+        raise Refusal(Rule.ENCODING, "bits of an immediate without effect")
     return Encoding(
         form, pos, size, memory, base, index, scale, disp, fs, lock, rex,
         long_vector, immediate,
@@ -257,7 +259,7 @@ def _operand_size(form: Form, data16: bool, rex: int) -> int:
 
 def _immediate_size(form: Form, size: int) -> int:
     has = form.attributes
-    if "ib" in has or "rel8" in has:
+    if "ib" in has or "rel8" in has or "is4" in has:
         return 1
     if "rel32" in has:
         return 4

@@ -65,7 +65,7 @@ class Insn:
     number. ``relative``: bytes of a branch's displacement, which ends the
     instruction; ``on_sign``: it is js. ``prelude``: may stand in an exit stub before
     the exit number: touches neither user memory nor the module's slots.
-    ``feature``: needed CPU feature, as the kernel names it.
+    ``features``: needed CPU features, as the kernel names them.
     """
 
     length: int
@@ -91,5 +91,5 @@ class Insn:
     on_sign: bool = False
     prelude: bool = False
     number: int = 0
-    feature: str = ""
+    features: frozenset[str] = frozenset()
     vector: bool = False

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every line of the allow-list against a third decoder.
+
+The verifier asks capstone; here iced has its say as well: which general registers
+an instruction writes and reads without naming them, how wide its memory operand
+is, whether flags change. An instruction that does more than the list says is the
+classic hole.
+"""
+
+from __future__ import annotations
+
+import iced_x86
+import pytest
+from iced_x86 import OpAccess, Register
+
+from tests.verify.encoder import encodings
+from ubypass.verify.allowlist import GPR, Form, Key, allowed
+from ubypass.verify.decode import Decoder
+from ubypass.verify.errors import Refusal
+from ubypass.verify.insn import Access, Insn
+
+_LINES = [(key, form) for key, forms in allowed().items() for form in forms]
+_NUMBER = {getattr(Register, name.upper()): n for n, name in enumerate(GPR)}
+_READS = (
+    *(OpAccess.READ, OpAccess.READ_WRITE, OpAccess.COND_READ),
+    OpAccess.READ_COND_WRITE,
+)
+_WRITES = (
+    *(OpAccess.WRITE, OpAccess.READ_WRITE, OpAccess.COND_WRITE),
+    OpAccess.READ_COND_WRITE,
+)
+_RSP = 1 << 4
+_VECTORS = range(Register.XMM0, Register.ZMM31 + 1)
+_factory = iced_x86.InstructionInfoFactory()
+_DECODER = Decoder()
+
+
+def _label(line: tuple[Key, Form]) -> str:
+    (vex, prefix, opmap, opcode), form = line
+    return f"{form.names[0]}-{'v' if vex else ''}{prefix:x}.{opmap}.{opcode:02x}"
+
+
+def _masks(one: iced_x86.Instruction) -> tuple[int, int]:
+    """General registers read and written, rsp aside, as iced sees it."""
+    read = written = 0
+    for used in _factory.info(one).used_registers():
+        number = _NUMBER.get(iced_x86.RegisterExt.full_register(used.register))
+        if number is not None:
+            read |= (used.access in _READS) << number
+            written |= (used.access in _WRITES) << number
+    return read & ~_RSP, written & ~_RSP
+
+
+def _compare(raw: bytes, insn: Insn) -> None:
+    one = iced_x86.Decoder(64, raw).decode()
+    assert one.len == insn.length
+    read, written = _masks(one)
+    ours = 0
+    for number, _ in insn.writes:
+        ours |= 1 << number
+    assert not written & ~ours, f"iced: writes {written:#x}"
+    # A register that only decides about a partial write counts as read with us.
+    assert not insn.defines & 0xFFFF & ~written
+    assert not read & ~(insn.reads | insn.defines), f"iced: reads {read:#x}"
+    assert not one.rflags_modified or insn.kills_flags
+    registers = [one.op_register(number) for number in range(one.op_count)]
+    assert insn.vector or not any(register in _VECTORS for register in registers)
+    if insn.access is Access.USER:
+        size = iced_x86.MemorySizeExt.size(one.memory_size)
+        assert size <= insn.size, f"iced: {size} bytes"
+        uses = _factory.info(one).used_memory()
+        touched = any(use.access != OpAccess.NO_MEM_ACCESS for use in uses)
+        assert insn.must_fault or not touched
+
+
+@pytest.mark.parametrize("line", _LINES, ids=_label)
+def test_a_third_decoder_agrees(line: tuple[Key, Form]) -> None:
+    for what, raw in encodings(*line):
+        try:
+            insn = _DECODER.decode(raw, 0, len(raw))
+        except Refusal:
+            continue  # test_allowlist.py says which lines may
+        try:
+            _compare(raw, insn)
+        except AssertionError as error:
+            raise AssertionError(f"{what} {raw.hex()}: {error}") from None
