@@ -24,7 +24,7 @@ def _converted(have: State, wanted: State, live: int = 0) -> list[str]:
     return [formatter.format(i) for i in Decoder(64, bytes(buffer.code), ip=0)]
 
 
-def _one(user: int, loc: Loc) -> State:
+def _one(user: int, loc: int) -> State:
     state = State()
     state.loc[user] = loc
     return state
@@ -42,7 +42,7 @@ def _one(user: int, loc: Loc) -> State:
         (Loc.H, Loc.B, ["mov [rsp+828h],rbx"]),
     ],
 )
-def test_registers(have: Loc, wanted: Loc, expected: list[str]) -> None:
+def test_registers(have: int, wanted: int, expected: list[str]) -> None:
     assert _converted(_one(RBX, have), _one(RBX, wanted)) == expected
 
 

@@ -11,7 +11,7 @@ _HOMES = choose_homes([RBX] * 9)
 _ALL = frozenset(range(16))
 
 
-def _state(flags: Flags = Flags.HOST, **locs: Loc) -> State:
+def _state(flags: int = Flags.HOST, **locs: int) -> State:
     state = State()
     state.flags = flags
     numbers = {"rax": RAX, "rbx": RBX, "rdi": RDI, "rcx": RCX, "r11": R11}
@@ -21,7 +21,7 @@ def _state(flags: Flags = Flags.HOST, **locs: Loc) -> State:
 
 
 def _join(*edges: Incoming, live: int = 0, previous: State | None = None) -> State:
-    return join(list(edges), _HOMES, live, previous, 0, _ALL)
+    return join(list(edges), _HOMES, live, previous, 0, _ALL, True)
 
 
 def test_the_hot_edge_pays_nothing() -> None:
@@ -77,8 +77,11 @@ def test_an_interval_that_keeps_growing_is_given_up() -> None:
     previous.intervals[RBX] = (0, 8, False)
     grown = _state(rbx=Loc.B)
     grown.intervals[RBX] = (0, 16, False)
-    joined = join([Incoming(HOT, grown)], _HOMES, 0, previous, 99, _ALL)
-    assert joined.intervals[RBX] is None
+    wide = join([Incoming(HOT, grown)], _HOMES, 0, previous, 1, _ALL, True)
+    assert wide.intervals[RBX] == (0, 1 << 16, False)
+    grown.intervals[RBX] = (0, 1 << 17, False)
+    lost = join([Incoming(HOT, grown)], _HOMES, 0, wide, 2, _ALL, True)
+    assert lost.intervals[RBX] is None
 
 
 def test_moved_stack_pointer_is_never_in_its_slot() -> None:

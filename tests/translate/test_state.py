@@ -44,7 +44,7 @@ def test_what_the_budget_paid_for_is_part_of_the_guard() -> None:
 def test_copies_are_independent() -> None:
     one = State()
     two = one.copy()
-    assert one.key() == two.key()
+    assert one.same(two)
     two.written(3, (0, 0, False))
-    assert one.key() != two.key()
+    assert not one.same(two)
     assert one.loc[3] == Loc.M

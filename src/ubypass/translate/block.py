@@ -20,7 +20,7 @@ from ubypass.translate.state import Node, State
 from ubypass.translate.string import elements, is_string, lower_string
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Prepared:
     """A block with what is known of it before any state is.
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, field
 
 from ubypass.abi import Abi, ExitFlag, ExitReason
@@ -52,7 +51,7 @@ class Context:
     def exit(
         self,
         reason: ExitReason,
-        flags: ExitFlag = ExitFlag.NONE,
+        flags: int = 0,
         target: int = -1,
     ) -> ExitKey:
         """An exit at ``ip`` in the present state."""
@@ -64,38 +63,47 @@ def exit_key(
     state: State,
     user_ip: int,
     reason: ExitReason,
-    flags: ExitFlag = ExitFlag.NONE,
+    flags: int = 0,
     target: int = -1,
 ) -> ExitKey:
     """The exit at ``user_ip`` from ``state``."""
     before = b""
     if state.flags == Flags.SLOT:
-        flags |= ExitFlag.SLOT_FLAGS
+        flags |= _SLOT_FLAGS
     elif state.flags == Flags.SYS:
-        flags |= ExitFlag.SLOT_SYSFLAGS
+        flags |= _SLOT_SYSFLAGS
     elif state.flags == Flags.AGAIN:
         assert state.again is not None
         before = state.again.code(S0)
     stack = (homes.usp, state.offset) if state.offset else None
     cx = 0
     if state.loc[RCX] == Loc.S:
-        flags |= ExitFlag.CX_SYS
+        flags |= _CX_SYS
         cx = state.cx
     if state.loc[R11] == Loc.S:
-        flags |= ExitFlag.R11_SYS
+        flags |= _R11_SYS
     if target >= 0:
-        flags |= ExitFlag.TARGET
-    stores = _stores(homes.host, tuple(state.loc), stack is None)
+        flags |= _TARGET
+    stores = _stores(homes, state.loc, stack is None)
     return ExitKey(user_ip, reason, flags, cx, stores, target, before, stack)
 
 
-@functools.lru_cache(maxsize=4096)
-def _stores(
-    hosts: tuple[int, ...], locs: tuple[Loc, ...], stack: bool
-) -> tuple[tuple[int, int], ...]:
+_SLOT_FLAGS = int(ExitFlag.SLOT_FLAGS)
+_SLOT_SYSFLAGS = int(ExitFlag.SLOT_SYSFLAGS)
+_CX_SYS = int(ExitFlag.CX_SYS)
+_R11_SYS = int(ExitFlag.R11_SYS)
+_TARGET = int(ExitFlag.TARGET)
+
+
+def _stores(homes: Homes, loc: list[int], stack: bool) -> tuple[tuple[int, int], ...]:
     """What a tail has to store; the user's rsp only if ``stack``."""
-    return tuple(
-        (SLOT[user], host)
-        for user, host in enumerate(hosts)
-        if host >= 0 and locs[user] == Loc.H and (stack or user != RSP)
-    )
+    key = (bytes(loc), stack)
+    found = homes.tails.get(key)
+    if found is None:
+        found = tuple(
+            (SLOT[user], host)
+            for user, host in enumerate(homes.host)
+            if host >= 0 and loc[user] == Loc.H and (stack or user != RSP)
+        )
+        homes.tails[key] = found
+    return found

@@ -44,7 +44,7 @@ def _move_home(context: Context, offset: int) -> None:
     context.state.offset = offset
 
 
-def _place(context: Context, user: int, host: int, wanted: Loc) -> None:
+def _place(context: Context, user: int, host: int, wanted: int) -> None:
     state = context.state
     have = state.loc[user]
     if have == wanted:

@@ -51,7 +51,7 @@ def lower_syscall(context: Context, fragment: Fragment, block: Block) -> None:
     before = context.exit(ExitReason.WORK)
     after_state(state, block.next_ip)
     context.ip = block.next_ip
-    after = context.exit(ExitReason.DISPATCHED, ExitFlag.DISPATCHED)
+    after = context.exit(ExitReason.DISPATCHED, int(ExitFlag.DISPATCHED))
     code.dispatches.append((len(code.code), block.nr, before, after))
     code.code += bytes((_INT3,)) * context.abi.dispatch_size
     fragment.fall = fragment.edge(block.next_ip, state)

@@ -9,6 +9,7 @@ why something is emitted.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from iced_x86 import Encoder, Instruction
 
@@ -16,7 +17,6 @@ from ubypass.abi import (
     FRAME_BUDGET,
     FRAME_EXIT,
     FRAME_LIMIT,
-    ExitFlag,
     ExitReason,
 )
 
@@ -27,14 +27,24 @@ _encoder = Encoder(64)
 CC_E, CC_NE, CC_A, CC_S = 4, 5, 7, 8
 
 
+def encoded(instruction: Instruction) -> bytes:
+    """The bytes of ``instruction``. Raises ValueError if it has no encoding."""
+    try:
+        _encoder.encode(instruction, 0)
+    except ValueError:
+        # What it wrote before it noticed must not show up later.
+        _encoder.take_buffer()
+        raise
+    return bytes(_encoder.take_buffer())
+
+
 class Label:
     """A place in generated code; compared by identity."""
 
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ExitKey:
+class ExitKey(NamedTuple):
     """An exit stub: what it reports and what its tail has to store.
 
     ``stores`` are (offset from rsp, host register) pairs; ``target`` is the host
@@ -45,7 +55,7 @@ class ExitKey:
 
     user_ip: int
     reason: ExitReason
-    flags: ExitFlag
+    flags: int
     cx: int
     stores: tuple[tuple[int, int], ...]
     target: int = -1
@@ -53,16 +63,15 @@ class ExitKey:
     stack: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """Control going from one block to another (or out): number ``index`` of
+class Edge(NamedTuple):
+    """Control going from one block to another (or out): ``number`` of
     the fragment of the node ``source``."""
 
     source: tuple[int, int, bool, int]
-    index: int
+    number: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Constant:
     """An 8-byte constant behind the code."""
 
@@ -113,13 +122,7 @@ class Buffer:
 
     def user(self, instruction: Instruction) -> None:
         """An edited user instruction. Raises ValueError if it has no encoding."""
-        try:
-            _encoder.encode(instruction, 0)
-        except ValueError:
-            # What it wrote before it noticed must not show up later.
-            _encoder.take_buffer()
-            raise
-        self.code += _encoder.take_buffer()
+        self.code += encoded(instruction)
 
     # -- moves -------------------------------------------------------------
 

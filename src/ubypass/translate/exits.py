@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ubypass.abi import FRAME_TARGET, Exit
+from ubypass.abi import FRAME_TARGET, Exit, ExitFlag
 from ubypass.translate.emit import Buffer, ExitKey, Label
 from ubypass.translate.registers import RSP, S0, SLOT
 
@@ -37,7 +37,7 @@ class Exits:
             out.code += key.before
             if key.stack is not None:
                 out.lea(S0, *key.stack)
-            record = Exit(key.user_ip, key.reason, key.flags, key.cx)
+            record = Exit(key.user_ip, key.reason, ExitFlag(key.flags), key.cx)
             number = self._numbers.setdefault(record, len(self._numbers))
             out.exit_number(number)
             if key.stack is not None:

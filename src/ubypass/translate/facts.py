@@ -8,7 +8,7 @@ covers. Knows nothing of homes or states.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from iced_x86 import (
     Code,
@@ -25,7 +25,7 @@ from iced_x86 import (
 from ubypass.region.liveness import FlagUse, flag_use
 from ubypass.translate.allowlist import group
 from ubypass.translate.iced import IcedRegister
-from ubypass.translate.registers import is_high_byte, number, width
+from ubypass.translate.registers import RSP, is_high_byte, number, width
 
 _factory = InstructionInfoFactory()
 
@@ -125,6 +125,12 @@ class Facts:
     registers: frozenset[int]
     #: Written registers whose upper half surely becomes zero.
     extended: frozenset[int]
+    #: Registers read or written without being an operand or part of an address.
+    implicit: frozenset[int]
+    #: rsp as an operand or changed.
+    stack: bool
+    #: Its encodings by address (host register, displacement) in one set of homes.
+    codes: dict[tuple[int, int], bytes] = field(default_factory=dict)
 
     def at(self, instruction: Instruction) -> Facts:
         """The same about ``instruction``, which has the same form."""
@@ -157,6 +163,8 @@ class Facts:
             self.vector,
             self.registers,
             self.extended,
+            self.implicit,
+            self.stack,
         )
 
 
@@ -260,6 +268,10 @@ def _gather(instruction: Instruction) -> Facts:
             for operand in operands
             if operand.writes and operand.zero_extends
         ),
+        implicit=frozenset(reads.keys() | writes.keys())
+        - {operand.user for operand in operands}
+        - ({memory.base, memory.index} if memory is not None else set()),
+        stack=RSP in writes or any(o.user == RSP and o.reads for o in operands),
     )
 
 

@@ -7,7 +7,10 @@ happens soon.
 
 from __future__ import annotations
 
+import heapq
+import operator
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from ubypass.abi import Abi, ExitReason
@@ -31,13 +34,15 @@ from ubypass.translate.trace import (
     hot_path,
     likely,
     order,
+    ranks,
 )
 
 # A loop is written out up to so many instructions.
 _UNROLLED = 256
+_STACK = frozenset({RSP})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Flow:
     """A region with the code of its blocks.
 
@@ -87,7 +92,8 @@ class _Solver:
             lambda start: region.blocks[start].end == End.BRANCH,
         )
         self.position = {start: number for number, start in enumerate(layout)}
-        self.prepared = self._charged(layout)
+        self.rank = ranks(region, layout)
+        self._charge(layout)
         self.entries = _entries(region, self.dispatching)
         self.starts: dict[Node, State] = {}
         self.fragments: dict[Node, Fragment] = {}
@@ -113,8 +119,8 @@ class _Solver:
         }
         self.path = hot_path(region, self.guess)
 
-    def _charged(self, layout: list[int]) -> dict[int, Prepared]:
-        """The blocks, with what they pay."""
+    def _charge(self, layout: list[int]) -> None:
+        """Note what blocks pay, and how often they are written out."""
         region = self.region
 
         def successors(start: int) -> list[int]:
@@ -122,15 +128,11 @@ class _Solver:
                 return []
             return [t for t in region.blocks[start].targets if t in region.blocks]
 
-        found = charges(region, layout, successors)
-        return {
-            s: replace(
-                p,
-                charge=found.get(s, 0),
-                turns=_turns(p, self.turns) if s in found and s in self.path else 1,
-            )
-            for s, p in self.prepared.items()
-        }
+        for start, charge in charges(region, layout, successors).items():
+            prepared = self.prepared[start]
+            prepared.charge = charge
+            if start in self.path:
+                prepared.turns = _turns(prepared, self.turns)
 
     def node(self, start: int, state: State) -> Node:
         """Which version of the block at ``start`` takes ``state``."""
@@ -145,28 +147,45 @@ class _Solver:
     def run(self) -> dict[int, Node]:
         """Solve; returns the nodes of the entries."""
         entries = {e: self.node(e, entry_state(e)) for e in self.entries}
-        todo: dict[Node, None] = dict.fromkeys(entries.values())
-        for node in todo:
+        for node in entries.values():
             self.incoming.setdefault(node, {})
         roots = set(entries.values())
-        while todo:
-            node = min(todo, key=self._turn)
-            del todo[node]
+        # The hot path first: it settles before the rest gets a say.
+        rest = self._settle(list(entries.values()), roots, self.path)
+        self._settle(rest, roots, self.region.blocks)
+        return entries
+
+    def _settle(
+        self, todo: list[Node], roots: set[Node], part: Collection[int]
+    ) -> list[Node]:
+        """Visit ``todo`` and what follows until nothing changes in ``part``; the
+        nodes outside that still have to be visited.
+
+        In the order of control, so that most nodes need one visit only.
+        """
+        rest: dict[Node, None] = {}
+        waiting: set[Node] = set()
+        heap: list[tuple[int, Node]] = []
+        while True:
+            for node in todo:
+                if node.start not in part:
+                    rest[node] = None
+                elif node not in waiting:
+                    waiting.add(node)
+                    heapq.heappush(heap, (self.rank[node.start], node))
+            if not heap:
+                return list(rest)
+            _, node = heapq.heappop(heap)
+            waiting.discard(node)
             edges = [
                 Incoming(self._weight(source, node.start), state)
                 for (source, _), state in sorted(
-                    self.incoming[node].items(), key=lambda item: item[0]
+                    self.incoming[node].items(), key=operator.itemgetter(0)
                 )
             ]
             if node in roots:
                 edges.append(Incoming(COLD, entry_state(node.start)))
-            if edges:
-                todo |= dict.fromkeys(self._visit(node, edges))
-        return entries
-
-    def _turn(self, node: Node) -> tuple[bool, int, Node]:
-        # The hot path first: it settles before the rest gets a say.
-        return node.start not in self.path, self.position[node.start], node
+            todo = self._visit(node, edges) if edges else []
 
     def _weight(self, source: Node, target: int) -> int:
         if self.guess[source.start] != target:
@@ -185,30 +204,38 @@ class _Solver:
             prepared.live[0],
             self.starts.get(node),
             self.rounds[node],
-            frozenset({RSP}) if self.careful else prepared.bases,
+            _STACK if self.careful else prepared.bases,
+            node.start in self.path,
         )
-        if node in self.starts and state.key() == self.starts[node].key():
+        if node in self.starts and state.same(self.starts[node]):
             return []
         self.rounds[node] += 1
         self.starts[node] = state
         fragment = lower_block(prepared, node, state, self.homes, self.abi)
-        changed: list[Node] = []
+        before: dict[int, tuple[Node, State]] = {}
         if node in self.fragments:
             for index in range(len(self.fragments[node].edges)):
                 target = self.edges.pop((node, index), None)
                 if target is not None:
-                    del self.incoming[target][node, index]
-                    changed.append(target)
+                    before[index] = target, self.incoming[target].pop((node, index))
         self.fragments[node] = fragment
+        changed: list[Node] = []
         for index, (start, after) in enumerate(fragment.edges):
-            if start in self.region.blocks:
-                target = self.node(start, after)
-                if start == node.start:
-                    turn = (node.turn + 1) % self.prepared[start].turns
-                    target = target._replace(turn=turn)
-                self.edges[node, index] = target
-                self.incoming.setdefault(target, {})[node, index] = after
-                changed.append(target)
+            if start not in self.region.blocks:
+                continue
+            target = self.node(start, after)
+            if start == node.start:
+                turn = (node.turn + 1) % prepared.turns
+                target = target._replace(turn=turn)
+            self.edges[node, index] = target
+            self.incoming.setdefault(target, {})[node, index] = after
+            if index in before:
+                old, state = before.pop(index)
+                if old == target and state.same(after):
+                    continue
+                changed.append(old)
+            changed.append(target)
+        changed += [target for target, _ in before.values()]
         return changed
 
     def next_of(self, node: Node) -> Node | None:
@@ -293,7 +320,8 @@ def _prepare(region: Region) -> tuple[dict[int, Prepared], Homes]:
             uses += fact.writes
         prepared[start] = Prepared(block, found, refused, live[start], 0, frozenset())
     bases = live_bases(region, {s: p.facts for s, p in prepared.items()})
-    prepared = {s: replace(p, bases=bases[s]) for s, p in prepared.items()}
+    for start, prepared_block in prepared.items():
+        prepared_block.bases = bases[start]
     return prepared, choose_homes(uses)
 
 

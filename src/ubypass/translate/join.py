@@ -11,16 +11,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ubypass.translate.registers import RCX, RSP, Homes
-from ubypass.translate.state import CLAMPED, Flags, Loc, State, union
+from ubypass.translate.state import CLAMPED, Flags, Interval, Loc, State, union
 
 # Edges from the many turns of a loop that is written out know as many intervals of a
 # moving address; the verifier gives up on so many, and an anchor costs little.
 _DIFFERENT = 4
-# Rounds after which a choice stays as it is.
-_SETTLE = 4
+# Rounds after which a choice stays as it is, on the hot path and elsewhere.
+_SETTLE_HOT, _SETTLE = 4, 2
+# What an interval that keeps growing is widened to, bytes.
+_WIDE = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Incoming:
     """An edge into the block: how hot it is, and the state it comes with."""
 
@@ -35,19 +37,25 @@ def join(
     previous: State | None,
     rounds: int,
     bases: frozenset[int],
+    hot: bool,
 ) -> State:
     """The state to begin with.
 
     ``previous`` is the last round's answer. Only ``bases`` are worth being known
-    as clamped.
+    as clamped. ``hot``: worth many rounds.
     """
-    preferred = max(edges, key=lambda edge: edge.weight).state
+    best = edges[0]
+    for edge in edges:
+        if edge.weight > best.weight:
+            best = edge
+    preferred = best.state
     states = [edge.state for edge in edges]
-    settled = previous if rounds >= _SETTLE else None
+    settled = previous if rounds >= (_SETTLE_HOT if hot else _SETTLE) else None
     new = State()
     rows = [state.loc for state in states]
+    alike = rows.count(rows[0]) == len(rows)
     for user, wanted in enumerate(preferred.loc):
-        if wanted == Loc.S or any(row[user] != wanted for row in rows):
+        if wanted == Loc.S or not (alike or all(row[user] == wanted for row in rows)):
             wanted = _loc(user, preferred, states, homes, previous, settled)
         elif settled is not None and settled.loc[user] != Loc.S:
             wanted = settled.loc[user]
@@ -71,26 +79,51 @@ def join(
         and (settled is None or settled.again == again)
     ):
         new.again = again
-    heaviest = max(edge.weight for edge in edges)
-    strong = [edge.state for edge in edges if edge.weight == heaviest]
     for user in bases:
         if new.in_host(user):
-            known = {state.intervals[user] for state in states}
-            if len(known) > _DIFFERENT:
+            before = None if previous is None else previous.intervals[user]
+            if settled is not None and before is None:
                 continue
-            interval = strong[0].intervals[user]
-            for state in strong[1:]:
-                interval = union(interval, state.intervals[user])
-            # What else is known costs nothing to allow for.
-            for state in states:
-                if state.intervals[user] is not None:
-                    interval = union(interval, state.intervals[user])
-            # A conversion may have to clamp the register itself.
-            interval = union(interval, CLAMPED)
-            if settled is not None and interval != settled.intervals[user]:
-                interval = None
+            interval = _interval(user, edges, best.weight)
+            if before is not None and interval is not None and interval != before:
+                interval = _widened(before, interval)
             new.intervals[user] = interval
     return new
+
+
+def _interval(user: int, edges: list[Incoming], heaviest: int) -> Interval | None:
+    """What to know of an address; not known is what any edge can have."""
+    # A conversion may have to clamp the register itself.
+    interval: Interval | None = CLAMPED
+    known: set[Interval] = set()
+    unknown = False
+    for edge in edges:
+        found = edge.state.intervals[user]
+        if found is None:
+            # Where a heavy edge knows nothing, clamping there is not worth it.
+            if edge.weight == heaviest:
+                return None
+            unknown = True
+        elif found not in known:
+            known.add(found)
+            interval = union(interval, found)
+    if user == RSP:
+        # Calls and returns change it a little on every way round; that would go on
+        # for long, and no access is so far from it that it would matter.
+        return (-_WIDE, _WIDE, False)
+    return None if len(known) + unknown > _DIFFERENT else interval
+
+
+def _widened(before: Interval, now: Interval) -> Interval | None:
+    """An interval that covers both and does not change often: None at last."""
+    low, high = min(before[0], now[0]), max(before[1], now[1])
+    if low < -_WIDE or high > _WIDE:
+        return None
+    if low < before[0]:
+        low = -_WIDE
+    if high > before[1]:
+        high = _WIDE
+    return low, high, before[2] or now[2]
 
 
 def _loc(
@@ -100,7 +133,7 @@ def _loc(
     homes: Homes,
     previous: State | None,
     settled: State | None,
-) -> Loc:
+) -> int:
     was_derived = previous is None or previous.loc[user] == Loc.S
     locs = {state.loc[user] for state in states}
     same = user != RCX or len({state.cx for state in states}) == 1
@@ -124,7 +157,7 @@ def _flags(
     live: int,
     previous: State | None,
     settled: State | None,
-) -> Flags:
+) -> int:
     if not live:
         return Flags.DEAD
     found = {state.flags for state in states}

@@ -86,8 +86,8 @@ def _block(layout: _Layout, node: Node, following: Node | None) -> None:
 def _place(layout: _Layout, edge: Edge) -> Place:
     """Where a jump along ``edge`` has to go."""
     node = Node(*edge.source)
-    start, state = layout.flow.fragments[node].edges[edge.index]
-    target = layout.flow.edges.get((node, edge.index))
+    start, state = layout.flow.fragments[node].edges[edge.number]
+    target = layout.flow.edges.get((node, edge.number))
     if target is None:
         return exit_key(layout.flow.homes, state, start, ExitReason.FRONTIER)
     if edge in layout.edges:

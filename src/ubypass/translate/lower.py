@@ -7,6 +7,7 @@ from iced_x86 import Instruction, Mnemonic, OpKind, Register
 
 from ubypass.abi import ExitReason
 from ubypass.translate.context import Context
+from ubypass.translate.emit import encoded
 from ubypass.translate.facts import SILENT, Facts, Memory, Unsupported
 from ubypass.translate.flags import settle, to_host
 from ubypass.translate.iced import IcedRegister
@@ -43,43 +44,85 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
     Raises :class:`Unsupported` or ValueError; what was emitted by then has to be
     forgotten.
     """
-    if facts.instruction.mnemonic in SILENT:
+    if facts.mnemonic in SILENT:
         return
+    state = context.state
     if R11 in facts.reads:
         materialize_r11(context)
-    if _move_stack(context, facts, live_after):
-        return
-    if RSP in facts.writes or any(o.user == RSP and o.reads for o in facts.operands):
+    if facts.stack:
+        if _move_stack(context, facts, live_after):
+            return
         settle_stack(context)
-    if _move(context, facts):
+    if facts.mnemonic == Mnemonic.MOV and _move(context, facts):
         return
+    if facts.implicit and not facts.implicit.isdisjoint(context.homes.moved):
+        raise Unsupported("implicit operand whose register is taken")
     address = None
     memory = facts.memory
     if memory is not None and memory.access:
         address = resolve(context, memory)
     for user in facts.reads:
-        if not context.homes.spilled(user):
+        if context.homes.host[user] >= 0:
             ensure(context, user)
-    instruction = facts.instruction.copy()
-    if memory is not None and not memory.access:
-        if _lea(context, facts):
-            return
-    elif address is not None:
-        _set_address(instruction, address)
-    free = [S1] if address is not None and address.scratch else [S0, S1]
-    spilled = _operands(context, facts, instruction, free)
+    if memory is not None and not memory.access and _lea(context, facts):
+        return
+    if address is None:
+        at, free = (-1, 0), [S0, S1]
+    else:
+        at = address.base, address.displacement
+        free = [S1] if address.scratch else [S0, S1]
+    stored: dict[int, int] = {}
+    if facts.registers.isdisjoint(context.homes.moved):
+        code = facts.codes.get(at, b"")
+        if not code:
+            code = encoded(_placed(facts, address))
+            facts.codes[at] = code
+    else:
+        instruction = _placed(facts, address).copy()
+        stored = _operands(context, facts, instruction, free)
+        code = encoded(instruction)
     scratch = free[-1] if free else None
-    settle(context, facts.writes, scratch)
-    _flags_before(context, facts, live_after, scratch)
+    if state.again is not None:
+        settle(context, facts.writes, scratch)
+    use = facts.flags
+    # Flags that somebody reads later and that do not all become new here.
+    if use.reads or (use.changes and live_after & ~use.kills):
+        assert state.flags != Flags.DEAD
+        to_host(context, scratch)
     if address is not None or facts.faults:
         context.code.fault(context.exit(ExitReason.FAULT))
-    start = len(context.code.code)
-    context.code.user(instruction)
-    code = bytes(context.code.code[start:])
-    for user, register in spilled.items():
+    context.code.code += code
+    for user, register in stored.items():
         write_spilled(context, user, register)
     _intervals(context, facts)
-    _flags_after(context, facts, code)
+    if use.changes:
+        state.flags = Flags.HOST
+        state.again = repeat(facts, context.homes, code)
+
+
+def _placed(facts: Facts, address: Address | None) -> Instruction:
+    """The instruction with ``address`` as its memory operand."""
+    instruction, memory = facts.instruction, facts.memory
+    if (
+        address is None
+        or memory is None
+        or address.base < 0
+        or (
+            address.base == memory.base
+            and address.displacement == memory.displacement
+            and memory.index is None
+            and instruction.segment_prefix == Register.NONE
+        )
+    ):
+        return instruction
+    instruction = instruction.copy()
+    instruction.segment_prefix = Register.NONE
+    instruction.memory_base = gpr64(address.base)
+    instruction.memory_index = Register.NONE
+    instruction.memory_index_scale = 1
+    instruction.memory_displacement = address.displacement & ((1 << 64) - 1)
+    instruction.memory_displ_size = displacement_size(address.displacement)
+    return instruction
 
 
 def _operands(
@@ -118,23 +161,11 @@ def _set_register(
         instruction.op2_register = register
 
 
-def _set_address(instruction: Instruction, address: Address) -> None:
-    if address.base < 0:
-        return
-    instruction.segment_prefix = Register.NONE
-    instruction.memory_base = gpr64(address.base)
-    instruction.memory_index = Register.NONE
-    instruction.memory_index_scale = 1
-    instruction.memory_displacement = address.displacement & ((1 << 64) - 1)
-    instruction.memory_displ_size = displacement_size(address.displacement)
-
-
 def _move(context: Context, facts: Facts) -> bool:
     """64-bit moves from or to a spilled register need no scratch register."""
     instruction = facts.instruction
     if (
-        instruction.mnemonic != Mnemonic.MOV
-        or facts.memory is not None
+        facts.memory is not None
         or len(facts.operands) != 2
         or instruction.op0_register not in _WIDE
     ):
@@ -274,40 +305,20 @@ def _lea_renamed(context: Context, facts: Facts, memory: Memory) -> bool:
     return True
 
 
-def _flags_before(
-    context: Context, facts: Facts, live_after: int, scratch: int | None
-) -> None:
-    use = facts.flags
-    # Flags that stay as they are, and that somebody reads later.
-    kept = live_after & ~use.kills
-    if use.reads or (use.changes and kept):
-        assert context.state.flags != Flags.DEAD
-        to_host(context, scratch)
-
-
-def _flags_after(context: Context, facts: Facts, code: bytes) -> None:
-    if not facts.flags.changes:
-        return
-    state = context.state
-    state.flags = Flags.HOST
-    state.again = repeat(facts, context.homes, code)
-
-
 def _intervals(context: Context, facts: Facts) -> None:
-    state = context.state
-    new: dict[int, Interval | None] = dict.fromkeys(facts.writes)
-    for operand in facts.operands:
-        if operand.writes and operand.zero_extends:
-            new[operand.user] = CLAMPED
+    """Registers were written: their homes count, and what is known of them."""
+    if not facts.writes:
+        return
+    state, host = context.state, context.homes.host
+    # Before the first change: it may be derived from what is overwritten.
     derived = _derived(context, facts)
-    if derived is not None:
-        new[facts.operands[0].user] = derived
-    for user, interval in new.items():
-        if context.homes.spilled(user):
+    for user in facts.writes:
+        if host[user] < 0:
             slot_written(context, user)
         else:
-            state.written(user, interval)
-    assert all(loc != Loc.S or u not in new for u, loc in enumerate(state.loc))
+            state.written(user, CLAMPED if user in facts.extended else None)
+    if derived is not None:
+        state.intervals[facts.operands[0].user] = derived
 
 
 def _derived(context: Context, facts: Facts) -> Interval | None:

@@ -9,7 +9,7 @@ of the code; that is :mod:`ubypass.translate.state`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from iced_x86 import Register, RegisterExt
@@ -48,7 +48,7 @@ _GPR64 = (
     *(Register.R12, Register.R13, Register.R14, Register.R15),
 )
 _NUMBER = {
-    register: _GPR64.index(RegisterExt.full_register(register))
+    register: _GPR64.index(RegisterExt.full_register(cast(IcedRegister, register)))
     for register in range(Register.AL, Register.R15 + 1)
 }
 _HIGH = frozenset({Register.AH, Register.CH, Register.DH, Register.BH})
@@ -98,11 +98,19 @@ def gpr64(host: int) -> IcedRegister:
     return _GPR64[host]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Homes:
-    """Home of each user register: host register, or -1 when spilled."""
+    """Home of each user register: host register, or -1 when spilled.
+
+    ``tails`` remembers what exits have to store, by where the registers are.
+    """
 
     host: tuple[int, ...]
+    #: User registers that are not in the host register of the same name.
+    moved: frozenset[int] = frozenset()
+    tails: dict[tuple[bytes, bool], tuple[tuple[int, int], ...]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def usp(self) -> int:
@@ -128,4 +136,5 @@ def choose_homes(uses: Iterable[int]) -> Homes:
     host = list(range(16))
     host[R10] = host[R11] = host[owner] = -1
     host[RSP] = owner
-    return Homes(tuple(host))
+    moved = frozenset(user for user in range(16) if host[user] != user)
+    return Homes(tuple(host), moved)

@@ -8,8 +8,7 @@ be used as addresses. Pure bookkeeping: emits nothing.
 
 from __future__ import annotations
 
-import enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ubypass.abi import BUDGET_MAX, GROWTH, GUARD_HIGH, GUARD_LOW
 from ubypass.translate.repeat import Repeat
@@ -22,25 +21,30 @@ CLAMPED: Interval = (0, 0, False)
 # Beyond this an interval is of no use and only keeps analyses from settling.
 _FAR = 1 << 20
 _RSP = 4
+_IN_MEMORY = [0] * 16
+_UNKNOWN: list[Interval | None] = [None] * 16
 
 
-class Loc(enum.IntEnum):
-    """Where a user register's value is (docs/abi.md, section 2)."""
+class Loc:
+    """Where a user register's value is (docs/abi.md, section 2).
 
-    M = 0
-    H = 1
-    B = 2
-    S = 3
+    Plain numbers: states are compared and copied all the time.
+    """
+
+    M: Final = 0
+    H: Final = 1
+    B: Final = 2
+    S: Final = 3
 
 
-class Flags(enum.IntEnum):
+class Flags:
     """Where the user's arithmetic flags are."""
 
-    HOST = 0
-    SLOT = 1  # FRAME_FLAGS
-    SYS = 2  # FRAME_SYSFLAGS
-    DEAD = 3  # nowhere, and nobody will ask
-    AGAIN = 4  # nowhere, but what set them can be repeated
+    HOST: Final = 0
+    SLOT: Final = 1  # FRAME_FLAGS
+    SYS: Final = 2  # FRAME_SYSFLAGS
+    DEAD: Final = 3  # nowhere, and nobody will ask
+    AGAIN: Final = 4  # nowhere, but what set them can be repeated
 
 
 class Node(NamedTuple):
@@ -70,11 +74,11 @@ class State:
     __slots__ = ("again", "cx", "flags", "intervals", "loc", "offset")
 
     def __init__(self) -> None:
-        self.loc: list[Loc] = [Loc.M] * 16
+        self.loc: list[int] = _IN_MEMORY.copy()
         self.cx = 0
         self.offset = 0
-        self.flags = Flags.DEAD
-        self.intervals: list[Interval | None] = [None] * 16
+        self.flags: int = Flags.DEAD
+        self.intervals: list[Interval | None] = _UNKNOWN.copy()
         #: How to set the flags as they are now again, if that is possible.
         self.again: Repeat | None = None
 
@@ -89,20 +93,21 @@ class State:
         new.again = self.again
         return new
 
-    def key(self) -> tuple[object, ...]:
-        """Equal for equal states."""
+    def same(self, other: State) -> bool:
+        """Whether both states are equal in all respects."""
         return (
-            tuple(self.loc),
-            self.cx,
-            self.offset,
-            self.flags,
-            tuple(self.intervals),
-            self.again,
+            self.loc == other.loc
+            and self.flags == other.flags
+            and self.offset == other.offset
+            and self.cx == other.cx
+            and self.intervals == other.intervals
+            and self.again == other.again
         )
 
     def in_host(self, user: int) -> bool:
         """Whether the host register is valid."""
-        return self.loc[user] in (Loc.H, Loc.B)
+        loc = self.loc[user]
+        return loc == Loc.H or loc == Loc.B
 
     def charged(self, amount: int) -> None:
         """``amount`` was taken from the budget: addresses may have moved up for it."""

@@ -125,6 +125,31 @@ def hot_path(region: Region, guess: dict[int, int | None]) -> set[int]:
     return found
 
 
+def ranks(region: Region, roots: Iterable[int]) -> dict[int, int]:
+    """Numbers blocks so that, loops aside, control goes from lower to higher ones
+    (reverse postorder of a walk from ``roots`` on).
+    """
+    finished: list[int] = []
+    seen: set[int] = set()
+    for root in roots:
+        if root in seen:
+            continue
+        seen.add(root)
+        stack = [(root, iter(region.blocks[root].targets))]
+        while stack:
+            at, ahead = stack[-1]
+            for following in ahead:
+                if following in region.blocks and following not in seen:
+                    seen.add(following)
+                    stack.append((following, iter(region.blocks[following].targets)))
+                    break
+            else:
+                finished.append(at)
+                stack.pop()
+    last = len(finished) - 1
+    return {start: last - number for number, start in enumerate(finished)}
+
+
 def charges(
     region: Region, roots: list[int], successors: Callable[[int], list[int]]
 ) -> dict[int, int]:
