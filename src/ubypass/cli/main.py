@@ -24,6 +24,7 @@ VERBS = (
     "stats",
     "explain",
     "translate",
+    "coverage",
     "lab",
     "bench",
 )

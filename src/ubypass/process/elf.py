@@ -117,6 +117,14 @@ class ElfFile:
                     contents[segment.address] = file.read(segment.file_size)
         return contents
 
+    def section(self, name: str) -> tuple[int, bytes] | None:
+        """Virtual address and contents of a section, read afresh; None: missing."""
+        from elftools.elf.elffile import ELFFile
+
+        with open(self._path, "rb") as file:
+            found = ELFFile(file).get_section_by_name(name)
+            return None if found is None else (int(found["sh_addr"]), found.data())
+
     def address_of_offset(self, offset: int) -> int | None:
         """Virtual address of a place in the file; None if it is not loaded."""
         for segment in self.segments:

@@ -99,6 +99,7 @@ def _lower_all(
             context.live = prepared.live[position]
             code.mark(context.ip)
             code.jmp(context.exit(prepared.reason))
+            fragment.stopped = (position, prepared.refused)
             return
         last = prepared.facts[-1] if ends else None
         if last is not None:

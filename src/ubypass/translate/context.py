@@ -18,7 +18,8 @@ class Fragment:
 
     ``hot`` runs first and leaves by ``branch`` (condition, edge) if that holds, else
     by edge ``fall``; without ``fall`` it does not run to its end. ``edges`` are
-    (user address, state) pairs. ``cold`` belongs elsewhere.
+    (user address, state) pairs. ``cold`` belongs elsewhere. ``stopped``: position and
+    reason of the first instruction that is not translated.
     """
 
     node: Node
@@ -27,6 +28,7 @@ class Fragment:
     edges: list[tuple[int, State]] = field(default_factory=list)
     branch: tuple[int, int] | None = None
     fall: int | None = None
+    stopped: tuple[int, str] | None = None
 
     def edge(self, target: int, state: State) -> int:
         """A new edge to ``target``; its number."""

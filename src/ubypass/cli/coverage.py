@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``ub coverage``: how much of a program's code translates, and what does not.
+
+Counts the code of functions only; :mod:`ubypass.coverage.functions` says how it is
+told from padding and tables. Needs no kernel module.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ubypass.coverage.measure import Coverage
+
+NAME = "coverage"
+HELP = "how much of a program's code could be translated"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "files", metavar="ELF", nargs="+", help="a 64-bit x86 program or library"
+    )
+    parser.add_argument(
+        "--blockers",
+        type=int,
+        default=10,
+        metavar="N",
+        help="show the N most frequent instructions that do not (default: %(default)s)",
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="for machines")
+    form.add_argument("--markdown", action="store_true", help="as docs/coverage.md")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure each file and print."""
+    from ubypass.coverage.measure import measure
+    from ubypass.process.elf import open_elf
+
+    elves = [open_elf(path) for path in args.files]
+    found: list[Coverage] = []
+    for elf in elves:
+        with _Progress(elf.name):
+            found.append(measure(elf))
+    if args.json:
+        print(json.dumps([_data(coverage) for coverage in found], indent=1))
+    elif args.markdown:
+        print(_markdown(found, args.blockers), end="")
+    else:
+        _print(found, args.blockers)
+    return 0
+
+
+class _Progress:
+    """A line on the terminal while a file is looked at; nothing elsewhere."""
+
+    def __init__(self, name: str) -> None:
+        from rich.console import Console
+
+        self._status = Console(stderr=True).status(f"looking at {name}")
+
+    def __enter__(self) -> None:
+        self._status.__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        self._status.stop()
+
+
+def _data(coverage: Coverage) -> dict[str, Any]:
+    return {
+        "file": coverage.name,
+        "functions": coverage.functions,
+        "blocks": coverage.blocks,
+        "blocks_translated": coverage.blocks_translated,
+        "block_share": coverage.block_share,
+        "instructions": coverage.instructions,
+        "instructions_translated": coverage.instructions_translated,
+        "instruction_share": coverage.instruction_share,
+        "blockers": [
+            {"code": b.code, "reason": b.reason, "count": b.count}
+            for b in coverage.blockers
+        ],
+    }
+
+
+def _print(found: Sequence[Coverage], most: int) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("FILE", overflow="fold")
+    for name in ("FUNCTIONS", "BLOCKS", "%", "INSTRUCTIONS", "%"):
+        table.add_column(name, justify="right")
+    for coverage in found:
+        table.add_row(
+            escape(coverage.name),
+            f"{coverage.functions:,}",
+            f"{coverage.blocks:,}",
+            _percent(coverage.block_share),
+            f"{coverage.instructions:,}",
+            _percent(coverage.instruction_share),
+        )
+    console.print(table)
+    for coverage in found:
+        shown = coverage.blockers[: max(most, 0)]
+        if not shown:
+            continue
+        console.print()
+        blockers = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        blockers.add_column("COUNT", justify="right")
+        blockers.add_column(f"NOT IN {escape(coverage.name)}", overflow="fold")
+        blockers.add_column("BECAUSE")
+        for blocker in shown:
+            blockers.add_row(f"{blocker.count:,}", blocker.code, escape(blocker.reason))
+        console.print(blockers)
+        rest = coverage.blockers[len(shown) :]
+        if rest:
+            count = sum(blocker.count for blocker in rest)
+            console.print(f"and {count:,} of {len(rest)} other kinds", style="dim")
+
+
+def _percent(share: float) -> str:
+    """Never rounded up to 100."""
+    return "100" if share == 1 else f"{int(share * 100_000) / 1000:.3f}"
+
+
+def _markdown(found: Sequence[Coverage], most: int) -> str:
+    lines = [
+        "| file | functions | blocks | translate, % | instructions | translate, % |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for coverage in found:
+        lines.append(
+            f"| {coverage.name} | {coverage.functions:,} "
+            f"| {coverage.blocks:,} | {_percent(coverage.block_share)} "
+            f"| {coverage.instructions:,} | {_percent(coverage.instruction_share)} |"
+        )
+    for coverage in found:
+        shown = coverage.blockers[: max(most, 0)]
+        if not shown:
+            continue
+        lines += ["", f"What does not in {coverage.name}:", ""]
+        lines += ["| count | instruction | because |", "|---:|---|---|"]
+        lines += [f"| {b.count:,} | `{b.code}` | {b.reason} |" for b in shown]
+    return "\n".join(lines) + "\n"

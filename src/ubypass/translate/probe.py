@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which instructions of a function would not be translated, and why.
+
+Lowers every block from an ordinary state and throws the code away: an instruction
+counts as translated only if all of the translator's rules were content with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from iced_x86 import Instruction
+
+from ubypass.abi import Abi
+from ubypass.region.graph import Block, Region, predecessors
+from ubypass.region.liveness import flags_live
+from ubypass.translate.block import Prepared, lower_block
+from ubypass.translate.facts import Facts, Unsupported, facts
+from ubypass.translate.registers import RSP, Homes, choose_homes
+from ubypass.translate.state import CLAMPED, Flags, Loc, Node, State
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An instruction that ends its block, and the reason."""
+
+    instruction: Instruction
+    reason: str
+
+
+def refusals(blocks: Sequence[Block], abi: Abi) -> list[Refusal]:
+    """The instructions of ``blocks``, a function, that stay outside.
+
+    After each the rest of its block is looked at on its own, as if control had come
+    in there. Branches count as translated wherever they lead.
+    """
+    by_start = {block.start: _with_target(block) for block in blocks}
+    region = Region(by_start, (), (), predecessors(by_start))
+    live = flags_live(region)
+    known = {start: _facts(block) for start, block in by_start.items()}
+    homes = choose_homes(
+        user
+        for found in known.values()
+        for fact in found
+        if isinstance(fact, Facts)
+        for user in (*fact.reads, *fact.writes)
+    )
+    found: list[Refusal] = []
+    for start, block in by_start.items():
+        found += _in_block(block, known[start], live[start], homes, abi)
+    return found
+
+
+def _with_target(block: Block) -> Block:
+    """Returns and indirect branches need a target, or there is nothing to lower."""
+    if block.targets or not block.open:
+        return block
+    return replace(block, targets=(block.start,))
+
+
+def _facts(block: Block) -> list[Facts | str]:
+    found: list[Facts | str] = []
+    for instruction in block.instructions:
+        try:
+            found.append(facts(instruction))
+        except Unsupported as why:
+            found.append(str(why))
+    return found
+
+
+def _in_block(
+    block: Block,
+    known: list[Facts | str],
+    live: tuple[int, ...],
+    homes: Homes,
+    abi: Abi,
+) -> list[Refusal]:
+    found: list[Refusal] = []
+    position = 0
+    while position < len(known):
+        usable: list[Facts] = []
+        refused = ""
+        for fact in known[position:]:
+            if isinstance(fact, str):
+                refused = fact
+                break
+            usable.append(fact)
+        rest = block.instructions[position:]
+        prepared = Prepared(
+            replace(block, start=int(rest[0].ip), instructions=rest),
+            tuple(usable),
+            refused,
+            live[position:],
+            0,
+            frozenset(),
+        )
+        node = Node(prepared.block.start, 0, False)
+        fragment = lower_block(prepared, node, _state(live[position]), homes, abi)
+        if fragment.stopped is None:
+            break
+        at, reason = fragment.stopped
+        found.append(Refusal(rest[at], reason))
+        position += at + 1
+    return found
+
+
+def _state(live: int) -> State:
+    state = State()
+    state.loc[RSP] = Loc.B
+    state.intervals[RSP] = CLAMPED
+    state.flags = Flags.SLOT if live else Flags.DEAD
+    return state

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``ub coverage``: three ways to print, and files that are none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.coverage.build import shared
+
+Ub = Callable[..., int]
+
+_SOURCE = """
+.globl one
+.type one, @function
+one: .cfi_startproc
+inc %eax
+hlt
+cpuid
+cpuid
+ret
+.cfi_endproc
+"""
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shared(_SOURCE, tmp_path_factory.mktemp("coverage"))
+
+
+def test_tables(ub: Ub, library: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ub("coverage", "--blockers", "1", library) == 0
+    out, _ = capsys.readouterr()
+    rows = [line.split() for line in out.splitlines()]
+    assert ["library.so", "1", "1", "0.000", "5", "40.000"] in rows
+    assert any(row[:2] == ["2", "CPUID"] for row in rows)
+    assert "and 1 of 1 other kinds" in out
+    assert all(len(line) <= 80 for line in out.splitlines())
+
+
+def test_for_machines(
+    ub: Ub, library: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ub("coverage", "--json", library, library) == 0
+    first, second = json.loads(capsys.readouterr().out)
+    assert first == second
+    assert (first["instructions"], first["instructions_translated"]) == (5, 2)
+    assert first["blockers"][0]["code"] == "CPUID"
+    assert first["blockers"][0]["count"] == 2
+
+
+def test_for_the_documentation(
+    ub: Ub, library: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ub("coverage", "--markdown", library) == 0
+    out = capsys.readouterr().out
+    assert "| library.so | 1 | 1 | 0.000 | 5 | 40.000 |" in out
+    assert "| 2 | `CPUID` |" in out
+
+
+def test_no_program(ub: Ub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = tmp_path / "text"
+    text.write_text("hello")
+    assert ub("coverage", text) == 1
+    assert "64-bit x86 ELF file is needed" in capsys.readouterr().err
+
+
+def test_never_rounded_up() -> None:
+    from ubypass.cli.coverage import _percent
+
+    assert (_percent(1.0), _percent(0.999999), _percent(0.5)) == (
+        "100",
+        "99.999",
+        "50.000",
+    )
