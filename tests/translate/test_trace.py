@@ -60,9 +60,7 @@ def test_every_cycle_is_charged() -> None:
         }
     )
 
-    def successors(start: int) -> list[int]:
-        return [] if start == 4 else list(region.blocks[start].targets)
-
+    successors = {s: b.targets for s, b in region.blocks.items() if s != 4} | {4: ()}
     found = charges(region, [0, 4], successors)
     assert set(found) == {0, 2}
     assert all(amount >= 1 for amount in found.values())

@@ -7,6 +7,7 @@ that nobody has looked at, all flags count as read.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from iced_x86 import Code, Instruction, Mnemonic, OpKind, RflagsBits
@@ -42,7 +43,7 @@ _SHIFTS = frozenset(
 _LOGIC = frozenset({Mnemonic.AND, Mnemonic.OR, Mnemonic.XOR, Mnemonic.TEST})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FlagUse:
     """Flags that an instruction reads, may change and surely overwrites."""
 
@@ -73,14 +74,19 @@ def _constant_count(instruction: Instruction) -> bool:
     return bool(kind == OpKind.IMMEDIATE8 or kind == OpKind.IMMEDIATE8_2ND)
 
 
-def flags_live(region: Region) -> dict[int, tuple[int, ...]]:
+def flags_live(
+    region: Region, known: Mapping[int, Sequence[FlagUse]] | None = None
+) -> dict[int, tuple[int, ...]]:
     """For each block the flags that are live before each instruction, and at
     its end: one more number than the block has instructions.
+
+    ``known`` may have what the first instructions of blocks do.
     """
-    uses = {
-        start: [flag_use(i) for i in block.instructions]
-        for start, block in region.blocks.items()
-    }
+    uses: dict[int, list[FlagUse]] = {}
+    for start, block in region.blocks.items():
+        found = list(known[start]) if known is not None else []
+        found += [flag_use(i) for i in block.instructions[len(found) :]]
+        uses[start] = found
     live_in = dict.fromkeys(region.blocks, 0)
     todo = list(region.blocks)
     while todo:

@@ -25,42 +25,62 @@ def live_bases(
 
     The user's rsp always is.
     """
-    live: dict[int, frozenset[int]] = {s: frozenset() for s in region.blocks}
+    # One bit per register.
+    effects = {
+        start: [_effect(fact) for fact in reversed(found)]
+        for start, found in facts.items()
+    }
+    live = dict.fromkeys(region.blocks, 0)
     todo = list(region.blocks)
     while todo:
         start = todo.pop()
-        found: set[int] = set()
+        now = 0
         for target in region.blocks[start].targets:
-            found |= live.get(target, frozenset())
-        for fact in reversed(facts[start]):
-            _before(fact, found)
-        if found != live[start]:
-            live[start] = frozenset(found)
+            now |= live.get(target, 0)
+        for destination, gone, source, used in effects[start]:
+            wanted = now & destination
+            now &= ~gone
+            if wanted:
+                now |= source
+            now |= used
+        if now != live[start]:
+            live[start] = now
             todo.extend(region.predecessors.get(start, ()))
-    return {start: found | {RSP} for start, found in live.items()}
+    sets = {
+        bits: frozenset(user for user in range(16) if bits >> user & 1) | {RSP}
+        for bits in set(live.values())
+    }
+    return {start: sets[bits] for start, bits in live.items()}
 
 
-def _before(fact: Facts, live: set[int]) -> None:
-    mnemonic = fact.instruction.mnemonic
-    destination = fact.operands[0].user if fact.operands else None
+def _effect(fact: Facts) -> tuple[int, int, int, int]:
+    """Bits of: the destination; what is overwritten; where the destination comes
+    from if it is an address near that; the base of an access.
+    """
+    mnemonic, memory, operands = fact.mnemonic, fact.memory, fact.operands
+    destination = gone = source = used = 0
     if mnemonic not in _MOVES_ON:
-        wanted = destination is not None and destination in live
-        live.difference_update(fact.writes)
-        memory = fact.memory
-        if wanted and mnemonic == Mnemonic.MOV and len(fact.operands) == 2:
-            live.add(fact.operands[1].user)
-        if (
-            wanted
-            and mnemonic == Mnemonic.LEA
+        for user in fact.writes:
+            gone |= 1 << user
+        if operands:
+            destination = 1 << operands[0].user
+        if mnemonic == Mnemonic.MOV and len(operands) == 2:
+            source = 1 << operands[1].user
+        elif (
+            mnemonic == Mnemonic.LEA
             and memory is not None
             and memory.index is None
             and memory.base is not None
         ):
-            live.add(memory.base)
+            source = 1 << memory.base
     if mnemonic == Mnemonic.LEAVE:
-        live.add(RBP)
-    memory = fact.memory
-    if memory is None or memory.base is None or memory.fs:
-        return
-    if memory.access and memory.index is None:
-        live.add(memory.base)
+        used = 1 << RBP
+    elif (
+        memory is not None
+        and memory.access
+        and memory.base is not None
+        and memory.index is None
+        and not memory.fs
+    ):
+        used = 1 << memory.base
+    return destination, gone, source, used

@@ -24,12 +24,14 @@ def convert(context: Context, wanted: State) -> None:
         materialize_r11(context)
     if state.offset != wanted.offset:
         _move_home(context, wanted.offset)
-    for user, host in enumerate(context.homes.host):
-        if host >= 0:
-            _place(context, user, host, wanted.loc[user])
-    for user in range(16):
-        if not within(state.intervals[user], wanted.intervals[user]):
-            anchor(context, user)
+    if state.loc != wanted.loc:
+        for user, host in enumerate(context.homes.host):
+            if host >= 0 and state.loc[user] != wanted.loc[user]:
+                _place(context, user, host, wanted.loc[user])
+    if state.intervals != wanted.intervals:
+        for user, interval in enumerate(wanted.intervals):
+            if interval is not None and not within(state.intervals[user], interval):
+                anchor(context, user)
     _flags(context, wanted)
     if state.flags == Flags.HOST and wanted.again is not None:
         assert state.again == wanted.again
@@ -47,9 +49,7 @@ def _move_home(context: Context, offset: int) -> None:
 def _place(context: Context, user: int, host: int, wanted: int) -> None:
     state = context.state
     have = state.loc[user]
-    if have == wanted:
-        assert have != Loc.S or state.cx >= 0
-        return
+    assert have != wanted
     assert wanted != Loc.S
     if have == Loc.S:
         assert user == RCX

@@ -8,6 +8,7 @@ why something is emitted.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -36,6 +37,13 @@ def encoded(instruction: Instruction) -> bytes:
         _encoder.take_buffer()
         raise
     return bytes(_encoder.take_buffer())
+
+
+@functools.cache
+def _frame_move(opcode: int, reg: int, offset: int) -> bytes:
+    out = Buffer()
+    out._memory(bytes((opcode,)), reg, _RSP, offset)
+    return bytes(out.code)
 
 
 class Label:
@@ -164,11 +172,11 @@ class Buffer:
 
     def frame_load(self, reg: int, offset: int) -> None:
         """mov reg, [rsp + offset]"""
-        self.load(reg, _RSP, offset)
+        self.code += _frame_move(0x8B, reg, offset)
 
     def frame_store(self, offset: int, reg: int) -> None:
         """mov [rsp + offset], reg"""
-        self.store(_RSP, offset, reg)
+        self.code += _frame_move(0x89, reg, offset)
 
     def frame_add(self, reg: int, offset: int) -> None:
         """add reg, [rsp + offset]"""

@@ -122,12 +122,12 @@ class _Solver:
     def _charge(self, layout: list[int]) -> None:
         """Note what blocks pay, and how often they are written out."""
         region = self.region
-
-        def successors(start: int) -> list[int]:
-            if start in self.dispatching or self.prepared[start].refused:
-                return []
-            return [t for t in region.blocks[start].targets if t in region.blocks]
-
+        successors = {
+            start: []
+            if start in self.dispatching or self.prepared[start].refused
+            else [t for t in block.targets if t in region.blocks]
+            for start, block in region.blocks.items()
+        }
         for start, charge in charges(region, layout, successors).items():
             prepared = self.prepared[start]
             prepared.charge = charge
@@ -310,19 +310,23 @@ def entry_state(resume: int) -> State:
 
 
 def _prepare(region: Region) -> tuple[dict[int, Prepared], Homes]:
-    live = flags_live(region)
-    prepared: dict[int, Prepared] = {}
-    uses: list[int] = []
-    for start, block in region.blocks.items():
-        found, refused = _facts(block)
-        for fact in found:
-            uses += fact.reads
-            uses += fact.writes
-        prepared[start] = Prepared(block, found, refused, live[start], 0, frozenset())
-    bases = live_bases(region, {s: p.facts for s, p in prepared.items()})
-    for start, prepared_block in prepared.items():
-        prepared_block.bases = bases[start]
-    return prepared, choose_homes(uses)
+    found = {start: _facts(block) for start, block in region.blocks.items()}
+    known = {start: part for start, (part, _) in found.items()}
+    uses = {start: [fact.flags for fact in part] for start, part in known.items()}
+    live = flags_live(region, uses)
+    bases = live_bases(region, known)
+    prepared = {
+        start: Prepared(
+            block, known[start], found[start][1], live[start], 0, bases[start]
+        )
+        for start, block in region.blocks.items()
+    }
+    counted: list[int] = []
+    for part in known.values():
+        for fact in part:
+            counted += fact.reads
+            counted += fact.writes
+    return prepared, choose_homes(counted)
 
 
 def _integer(prepared: Prepared) -> Prepared:

@@ -52,10 +52,14 @@ def join(
     states = [edge.state for edge in edges]
     settled = previous if rounds >= (_SETTLE_HOT if hot else _SETTLE) else None
     new = State()
-    rows = [state.loc for state in states]
-    alike = rows.count(rows[0]) == len(rows)
+    rows: list[list[int]] = []
+    for state in states:
+        if state.loc not in rows:
+            rows.append(state.loc)
     for user, wanted in enumerate(preferred.loc):
-        if wanted == Loc.S or not (alike or all(row[user] == wanted for row in rows)):
+        if wanted == Loc.S or (
+            len(rows) > 1 and any(row[user] != wanted for row in rows)
+        ):
             wanted = _loc(user, preferred, states, homes, previous, settled)
         elif settled is not None and settled.loc[user] != Loc.S:
             wanted = settled.loc[user]

@@ -8,6 +8,7 @@ of the code; that is :mod:`ubypass.translate.state`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import cast
@@ -129,9 +130,7 @@ class Homes:
 
 def choose_homes(uses: Iterable[int]) -> Homes:
     """Homes for a region in which user registers occur as often as in ``uses``."""
-    counts = [0] * 16
-    for user in uses:
-        counts[user] += 1
+    counts = Counter(uses)
     owner = min(_CANDIDATES, key=lambda user: counts[user])
     host = list(range(16))
     host[R10] = host[R11] = host[owner] = -1

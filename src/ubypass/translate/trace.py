@@ -8,8 +8,14 @@ every cycle without a dispatch gets a charge.
 from __future__ import annotations
 
 import heapq
-from collections import deque
-from collections.abc import Callable, Collection, Hashable, Iterable
+from collections.abc import (
+    Callable,
+    Collection,
+    Hashable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from typing import TypeVar
 
 from ubypass.region.graph import Block, End, Region
@@ -151,7 +157,7 @@ def ranks(region: Region, roots: Iterable[int]) -> dict[int, int]:
 
 
 def charges(
-    region: Region, roots: list[int], successors: Callable[[int], list[int]]
+    region: Region, roots: list[int], successors: Mapping[int, Sequence[int]]
 ) -> dict[int, int]:
     """Blocks that close a cycle without dispatch → instructions in the shortest.
 
@@ -163,7 +169,7 @@ def charges(
         if root in done:
             continue
         path: dict[int, None] = {root: None}
-        stack = [(root, iter(successors(root)))]
+        stack = [(root, iter(successors[root]))]
         while stack:
             at, ahead = stack[-1]
             following = next(ahead, None)
@@ -175,23 +181,24 @@ def charges(
                 found.setdefault(following, 0)
             elif following not in done:
                 path[following] = None
-                stack.append((following, iter(successors(following))))
+                stack.append((following, iter(successors[following])))
     return {start: _cycle(region, start, successors) for start in sorted(found)}
 
 
-def _cycle(region: Region, start: int, successors: Callable[[int], list[int]]) -> int:
-    own = len(region.blocks[start].instructions)
-    seen: set[int] = set()
-    todo: deque[tuple[int, int]] = deque([(own, start)])
-    best = 0
-    while todo:
-        length, at = todo.popleft()
-        for following in successors(at):
+def _cycle(region: Region, start: int, successors: Mapping[int, Sequence[int]]) -> int:
+    """Instructions of the shortest cycle through ``start``."""
+    done: set[int] = set()
+    todo = [(len(region.blocks[start].instructions), start)]
+    while todo and len(done) < _FUNCTION:
+        length, at = heapq.heappop(todo)
+        if at in done:
+            continue
+        done.add(at)
+        for following in successors[at]:
             if following == start:
-                best = length if not best else min(best, length)
-            elif following not in seen:
-                seen.add(following)
-                todo.append(
-                    (length + len(region.blocks[following].instructions), following)
-                )
-    return max(best, 1)
+                return length
+            if following not in done:
+                further = len(region.blocks[following].instructions)
+                heapq.heappush(todo, (length + further, following))
+    # A long one: a lot to pay, but for a lot of instructions.
+    return _FUNCTION
