@@ -196,7 +196,7 @@ def _cycle(region: Region, start: int, successors: Mapping[int, Sequence[int]]) 
         done.add(at)
         for following in successors[at]:
             if following == start:
-                return length
+                return max(length, 1)
             if following not in done:
                 further = len(region.blocks[following].instructions)
                 heapq.heappush(todo, (length + further, following))
