@@ -112,7 +112,7 @@ class ExitFlag(enum.IntFlag):
     DISPATCHED = 32
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entry:
     """A resume address and where its code begins (``struct ub_entry``)."""
 
@@ -120,7 +120,7 @@ class Entry:
     code_offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Exit:
     """One way out of a translation (``struct ub_exit``)."""
 
@@ -130,7 +130,7 @@ class Exit:
     cx: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fault:
     """An instruction that may fault and the exit stub for it."""
 
@@ -138,7 +138,7 @@ class Fault:
     fixup_offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Dispatch:
     """A place that the module fills with the call of a handler."""
 
@@ -148,7 +148,7 @@ class Dispatch:
     post_offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
     """User code that a translation was made from."""
 
@@ -156,7 +156,7 @@ class Source:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Abi:
     """What one loaded module offers (``UB_IOC_INFO``).
 
@@ -174,7 +174,7 @@ class Abi:
     x87: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Translation:
     """Machine code for a region and all that the module needs to run it.
 

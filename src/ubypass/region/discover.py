@@ -22,7 +22,7 @@ from ubypass.region.reader import CodeReader, DataReader
 from ubypass.region.stackwalk import learn_returns
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HotEntry:
     """A hot resume address: its call number and the words on the user stack."""
 
@@ -31,7 +31,7 @@ class HotEntry:
     stack: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RegionSpec:
     """What is known when a region is asked for.
 
@@ -45,7 +45,7 @@ class RegionSpec:
     targets: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Limits:
     """Bounds of the exploration, in user instructions unless said otherwise.
 
@@ -303,7 +303,8 @@ def _is_direct(instruction: Instruction) -> bool:
 
 def _constant_rax(run: list[Instruction]) -> int | None:
     """The constant that the block itself leaves in eax, if it does."""
-    for instruction in reversed(run[:-1]):
+    for position in range(len(run) - 2, -1, -1):
+        instruction = run[position]
         if instruction.op_count == 0:
             if instruction.mnemonic in (Mnemonic.NOP, Mnemonic.ENDBR64):
                 continue

@@ -29,7 +29,7 @@ class End(enum.Enum):
     STOP = "stop"  # at an instruction that control cannot be followed through
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Block:
     """Straight-line user code.
 
@@ -63,7 +63,7 @@ class Block:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Region:
     """Blocks by start address, the resume addresses that enter it, its bytes.
 

@@ -89,9 +89,9 @@ def _lower_all(
     position = 0
     try:
         for position, facts in enumerate(plain):
-            context.ip = facts.ip
+            context.ip = block.instructions[position].ip
             context.live = prepared.live[position]
-            code.mark(facts.ip)
+            code.mark(context.ip)
             _lower_one(context, plain[:position], facts, prepared.live[position + 1])
         position = len(plain)
         if prepared.refused:
@@ -103,9 +103,9 @@ def _lower_all(
             return
         last = prepared.facts[-1] if ends else None
         if last is not None:
-            context.ip = last.ip
+            context.ip = block.last.ip
             context.live = prepared.live[-2]
-            code.mark(last.ip)
+            code.mark(context.ip)
         lower_end(context, fragment, block, last)
     except (Unsupported, ValueError) as reason:
         raise _Stuck(position, reason) from reason

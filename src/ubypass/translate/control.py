@@ -119,7 +119,7 @@ def _indirect(context: Context, fragment: Fragment, block: Block, facts: Facts) 
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Match:
     """Host register with the target, exit if unknown, what to do on a hit."""
 

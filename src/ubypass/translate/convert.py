@@ -13,6 +13,16 @@ from ubypass.translate.state import Flags, Loc, State, within
 from ubypass.translate.values import ensure, materialize_r11, move_home
 
 
+def fits(state: State, wanted: State) -> bool:
+    """Whether nothing has to be done to get from one to the other."""
+    return (
+        state.loc == wanted.loc
+        and state.offset == wanted.offset
+        and state.intervals == wanted.intervals
+        and (state.flags == wanted.flags or wanted.flags == Flags.DEAD)
+    )
+
+
 def convert(context: Context, wanted: State) -> None:
     """Emit what turns ``context.state`` into ``wanted``.
 

@@ -86,6 +86,11 @@ class Constant:
     value: int
 
 
+# mov dword [rsp], imm32
+_EXIT_NUMBER = b"\xc7\x04\x24"
+assert FRAME_EXIT == 0
+
+
 Place = Label | ExitKey | Edge | Constant
 
 
@@ -110,11 +115,17 @@ class Buffer:
         """Put ``other``'s code and places behind this one's."""
         base = len(self.code)
         self.code += other.code
-        self.fixups += [(base + at, place) for at, place in other.fixups]
-        self.faults += [(base + at, key) for at, key in other.faults]
-        self.labels += [(base + at, label) for at, label in other.labels]
-        self.marks += [(base + at, ip) for at, ip in other.marks]
-        self.dispatches += [(base + d[0], *d[1:]) for d in other.dispatches]
+        # Most are empty.
+        if other.fixups:
+            self.fixups += [(base + at, place) for at, place in other.fixups]
+        if other.faults:
+            self.faults += [(base + at, key) for at, key in other.faults]
+        if other.labels:
+            self.labels += [(base + at, label) for at, label in other.labels]
+        if other.marks:
+            self.marks += [(base + at, ip) for at, ip in other.marks]
+        if other.dispatches:
+            self.dispatches += [(base + d[0], *d[1:]) for d in other.dispatches]
 
     def bind(self, label: Label) -> None:
         """``label`` is here."""
@@ -211,7 +222,7 @@ class Buffer:
 
     def exit_number(self, exit_number: int) -> None:
         """mov dword [rsp + EXIT], number"""
-        self._memory(b"\xc7", 0, _RSP, FRAME_EXIT, wide=False)
+        self.code += _EXIT_NUMBER
         self.code += exit_number.to_bytes(4, "little")
 
     # -- compare and branch --------------------------------------------------

@@ -8,7 +8,7 @@ covers. Knows nothing of homes or states.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from iced_x86 import (
     Code,
@@ -111,8 +111,8 @@ class Facts:
     operand (division, vector exceptions). ``vector``: uses vector registers.
     """
 
+    #: One such instruction; others may be elsewhere (``ip``).
     instruction: Instruction
-    ip: int
     mnemonic: int
     flags: FlagUse
     reads: tuple[int, ...]
@@ -129,10 +129,11 @@ class Facts:
     implicit: frozenset[int]
     #: rsp as an operand or changed.
     stack: bool
-    #: Its encodings by address (host register, displacement) in one set of homes.
-    codes: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    #: Its encodings, by the home of the user's rsp and address (host register,
+    #: displacement).
+    codes: dict[tuple[int, int, int], bytes] = field(default_factory=dict)
 
-    def at(self, instruction: Instruction) -> Facts:
+    def of(self, instruction: Instruction) -> Facts:
         """The same about ``instruction``, which has the same form."""
         memory = self.memory
         if memory is not None:
@@ -140,62 +141,56 @@ class Facts:
                 displacement = instruction.ip_rel_memory_address
             else:
                 displacement = _displacement(instruction)
-            if displacement != memory.displacement:
-                memory = Memory(
-                    memory.base,
-                    memory.index,
-                    memory.scale,
-                    displacement,
-                    memory.size,
-                    memory.fs,
-                    memory.access,
-                )
-        return Facts(
-            instruction,
-            instruction.ip,
-            self.mnemonic,
-            self.flags,
-            self.reads,
-            self.writes,
-            memory,
-            self.operands,
-            self.faults,
-            self.vector,
-            self.registers,
-            self.extended,
-            self.implicit,
-            self.stack,
-        )
+            memory = replace(memory, displacement=displacement)
+        return replace(self, instruction=instruction, memory=memory, codes={})
 
 
-# Forms that were seen, and the facts or why there are none. Programs use some
-# thousands; the bound only keeps a long-lived process small.
-_MOST = 1 << 15
-_seen: dict[tuple[int, ...], Facts | str] = {}
+# What was seen, and the facts or why there are none: by instruction, and by form.
+# Programs use some thousands of forms; the bounds only keep a long-lived process small.
+_MOST = 1 << 14
+_seen: dict[Instruction, Facts | str] = {}
+_forms: dict[tuple[int, ...], Facts | str] = {}
 
 
 def facts(instruction: Instruction) -> Facts:
     """Facts about ``instruction``; raises :class:`Unsupported`."""
+    # Equal instructions are equal wherever they are.
+    found = _seen.get(instruction)
+    if found is None:
+        found = _by_form(instruction)
+        if len(_seen) >= _MOST:
+            _seen.clear()
+        _seen[instruction] = found
+    if isinstance(found, str):
+        raise Unsupported(found)
+    return found
+
+
+def _by_form(instruction: Instruction) -> Facts | str:
     form = _form(instruction)
-    found = _seen.get(form)
+    found = _forms.get(form)
     if found is None:
         try:
             found = _gather(instruction)
         except Unsupported as why:
             found = str(why)
-        if len(_seen) >= _MOST:
-            _seen.clear()
-        _seen[form] = found
-    if isinstance(found, str):
-        raise Unsupported(found)
-    return found.at(instruction)
+        if len(_forms) >= _MOST:
+            _forms.clear()
+        _forms[form] = found
+    if isinstance(found, str) or found.instruction == instruction:
+        return found
+    return found.of(instruction)
 
 
 def _form(instruction: Instruction) -> tuple[int, ...]:
-    """Equal for instructions that differ in nothing but ip and displacement."""
+    """Equal for instructions that differ in nothing that facts depend on: in ip,
+    displacement, branch target, most of a long constant.
+    """
     kind = instruction.op0_kind
     return (
         instruction.code,
+        kind,
+        instruction.op1_kind,
         instruction.op0_register,
         instruction.op1_register,
         instruction.op2_register,
@@ -252,7 +247,6 @@ def _gather(instruction: Instruction) -> Facts:
             reads[operand.user] = None
     return Facts(
         instruction=instruction,
-        ip=instruction.ip,
         mnemonic=instruction.mnemonic,
         flags=flag_use(instruction),
         reads=tuple(reads),

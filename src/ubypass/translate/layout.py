@@ -20,7 +20,7 @@ from ubypass.abi import (
 )
 from ubypass.errors import UbError
 from ubypass.translate.context import Context, exit_key
-from ubypass.translate.convert import convert
+from ubypass.translate.convert import convert, fits
 from ubypass.translate.emit import Buffer, Constant, Edge, ExitKey, Label, Place
 from ubypass.translate.exits import Exits
 from ubypass.translate.flow import Flow, entry_state, live_at
@@ -103,7 +103,10 @@ def _place(layout: _Layout, edge: Edge) -> Place:
 
 
 def _converted(layout: _Layout, target: Node, state: State) -> Buffer:
+    """Code that turns ``state`` into the one that ``target`` begins with."""
     flow, body = layout.flow, Buffer()
+    if fits(state, flow.starts[target]):
+        return body
     live = live_at(flow, target.start)
     context = Context(flow.homes, layout.abi, state.copy(), body, target.start, live)
     convert(context, flow.starts[target])

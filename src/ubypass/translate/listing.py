@@ -33,7 +33,7 @@ _SLOTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ListingLine:
     """One line: what user code says, and what runs instead.
 

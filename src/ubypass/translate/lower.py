@@ -66,10 +66,11 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
             ensure(context, user)
     if memory is not None and not memory.access and _lea(context, facts):
         return
+    usp = context.homes.usp
     if address is None:
-        at, free = (-1, 0), [S0, S1]
+        at, free = (usp, -1, 0), [S0, S1]
     else:
-        at = address.base, address.displacement
+        at = usp, address.base, address.displacement
         free = [S1] if address.scratch else [S0, S1]
     stored: dict[int, int] = {}
     if facts.registers.isdisjoint(context.homes.moved):

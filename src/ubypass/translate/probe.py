@@ -21,7 +21,7 @@ from ubypass.translate.registers import RSP, Homes, choose_homes
 from ubypass.translate.state import CLAMPED, Flags, Loc, Node, State
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Refusal:
     """An instruction that ends its block, and the reason."""
 

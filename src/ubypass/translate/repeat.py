@@ -18,7 +18,7 @@ from ubypass.translate.iced import IcedCode
 from ubypass.translate.registers import Homes, resized, width
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Repeat:
     """Code that sets the flags again.
 

@@ -16,7 +16,7 @@ from ubypass.translate.state import CLAMPED, serves
 from ubypass.translate.values import ensure, materialize_r11, read_spilled
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Address:
     """A safe address: ``[base + displacement]``, or ``fs:[displacement]`` when
     ``base`` is negative. ``scratch`` says whether base is a scratch register.
