@@ -20,6 +20,7 @@
 
 static DEFINE_HASHTABLE(ub_procs, 8);
 static DEFINE_SPINLOCK(ub_procs_lock);
+static DECLARE_BITMAP(ub_numbers, UB_FILTER_BUSY);	/* in use; 0 never is */
 static atomic64_t ub_next_id = ATOMIC64_INIT(1);
 atomic_t ub_attached = ATOMIC_INIT(0);
 
@@ -27,6 +28,16 @@ atomic_t ub_attached = ATOMIC_INIT(0);
 static u8 *ub_filter_of(struct mm_struct *mm)
 {
 	return &ub_filter[((unsigned long)mm >> 6) & (UB_FILTER_SIZE - 1)];
+}
+
+static u64 ub_cold_sum(u8 number)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu(ub_cold_calls, cpu)[number]);
+	return sum;
 }
 
 struct ub_proc *ub_proc_of_mm(struct mm_struct *mm)
@@ -39,9 +50,15 @@ struct ub_proc *ub_proc_of_mm(struct mm_struct *mm)
 	return NULL;
 }
 
-bool ub_proc_get(struct ub_proc *proc)
+/* Calls that the trampoline let pass since the process was attached. */
+u64 ub_proc_cold_calls(const struct ub_proc *proc)
 {
-	return refcount_inc_not_zero(&proc->refs);
+	u8 number = READ_ONCE(proc->number);
+	u64 sum = READ_ONCE(proc->old_cold);
+
+	if (number && number != UB_FILTER_BUSY)
+		sum += ub_cold_sum(number) - proc->cold_base;
+	return sum;
 }
 
 static void ub_proc_free(struct rcu_head *rcu)
@@ -59,21 +76,65 @@ void ub_proc_put(struct ub_proc *proc)
 		call_rcu(&proc->rcu, ub_proc_free);
 }
 
+/* Under ub_procs_lock. */
+static void ub_proc_give_number(struct ub_proc *proc)
+{
+	u8 number = find_next_zero_bit(ub_numbers, UB_FILTER_BUSY, 1);
+
+	if (number != UB_FILTER_BUSY) {
+		set_bit(number, ub_numbers);
+		proc->cold_base = ub_cold_sum(number);
+	}
+	WRITE_ONCE(proc->number, number);
+}
+
+/* Under ub_procs_lock. */
+static void ub_proc_take_number(struct ub_proc *proc)
+{
+	u8 number = proc->number;
+
+	WRITE_ONCE(proc->old_cold, ub_proc_cold_calls(proc));
+	WRITE_ONCE(proc->number, UB_FILTER_BUSY);
+	if (number != UB_FILTER_BUSY)
+		clear_bit(number, ub_numbers);
+}
+
+/* Under ub_procs_lock.  Does another process have the same byte of the filter? */
+static bool ub_filter_is_shared(const struct ub_proc *proc)
+{
+	struct ub_proc *other;
+	int bucket;
+
+	hash_for_each(ub_procs, bucket, other, hash)
+		if (other != proc && ub_filter_of(other->mm) == ub_filter_of(proc->mm))
+			return true;
+	return false;
+}
+
 static int ub_proc_hash(struct ub_proc *proc)
 {
 	u8 *filter = ub_filter_of(proc->mm);
-	int err = 0;
+	struct ub_proc *other;
+	int bucket, err = 0;
 
 	spin_lock(&ub_procs_lock);
 	if (ub_proc_of_mm(proc->mm)) {
 		err = -EBUSY;
-	} else if (*filter == U8_MAX) {
-		err = -ENOSPC;
-	} else {
-		hash_add_rcu(ub_procs, &proc->hash, (unsigned long)proc->mm);
-		WRITE_ONCE(*filter, *filter + 1);
-		proc->hashed = true;
+		goto out;
 	}
+	if (*filter) {
+		/* The byte can name one counter only: none is used. */
+		hash_for_each(ub_procs, bucket, other, hash)
+			if (ub_filter_of(other->mm) == filter)
+				ub_proc_take_number(other);
+		proc->number = UB_FILTER_BUSY;
+	} else {
+		ub_proc_give_number(proc);
+	}
+	hash_add_rcu(ub_procs, &proc->hash, (unsigned long)proc->mm);
+	WRITE_ONCE(*filter, proc->number);
+	proc->hashed = true;
+out:
 	spin_unlock(&ub_procs_lock);
 	return err;
 }
@@ -86,7 +147,9 @@ static void ub_proc_unhash(struct ub_proc *proc)
 	if (proc->hashed) {
 		proc->hashed = false;
 		hash_del_rcu(&proc->hash);
-		WRITE_ONCE(*filter, *filter - 1);
+		if (!ub_filter_is_shared(proc))
+			WRITE_ONCE(*filter, 0);
+		ub_proc_take_number(proc);
 	}
 	spin_unlock(&ub_procs_lock);
 }
@@ -132,9 +195,16 @@ static struct mm_struct *ub_mm_of_pid(pid_t nr)
 		return ERR_PTR(-ESRCH);
 	if (test_tsk_thread_flag(task, TIF_ADDR32))
 		mm = ERR_PTR(-ENOEXEC);
+	else if (READ_ONCE(task->vfork_done))
+		mm = ERR_PTR(-EAGAIN);
 	else
 		mm = get_task_mm(task) ?: ERR_PTR(-EINVAL);
 	put_task_struct(task);
+	/* A child of the caller that is not through its exec yet, as vfork leaves it. */
+	if (!IS_ERR(mm) && mm == current->mm) {
+		mmput(mm);
+		mm = ERR_PTR(-EAGAIN);
+	}
 	return mm;
 }
 
@@ -179,6 +249,7 @@ int ub_proc_attach(struct ub_client *client, struct ub_attach *attach)
 		goto unregister;
 	list_add(&proc->node, &client->procs);
 	atomic_inc(&ub_attached);
+	ub_detect_start();
 	attach->proc = proc->id;
 	mmput(mm);
 	return 0;

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which sites of attached processes are hot.
+ * Which sites of attached processes are hot, and what their gaps cost natively.
  *
- * The time from the end of one hooked call to the start of the same task's next
- * is the gap after the first call's site (its resume address), plus a transition.
- * Samples are lossy on purpose: one slot per CPU, one per hash of an address.
+ * The time from the end of one hooked call to the start of the same task's next is
+ * the gap after the first call's site (its resume address), plus a transition.  A
+ * site is timed a few dozen times and then decided: hot, too rare, or too long.  What
+ * is decided is asleep: the trampoline knows it and does not come here.  Every
+ * UB_TUNE_REARM_MS all wake, so that changed behaviour is found.
+ *
+ * Everything here is lossy on purpose: threads race, a lost sample changes nothing.
  */
+#include <linux/entry-common.h>
 #include <linux/hash.h>
 #include <linux/percpu.h>
 #include <linux/sched.h>
@@ -15,32 +20,142 @@
 
 #include "internal.h"
 
-struct ub_last {
-	struct task_struct *task;
-	u64 ip;
-	u64 tsc;
-};
+#define UB_SAMPLES	32	/* gaps that decide about a site */
+#define UB_TRIES	128	/* calls in which they must have come together */
+#define UB_WAYS		4	/* places in the table where a site may be */
+#define UB_REPORT_MAX	6	/* reports get rarer up to 2^6 epochs */
 
-static DEFINE_PER_CPU(struct ub_last, ub_last);
+/* Sites that are asleep.  The trampoline looks here; two ways. */
+u64 ub_cold[UB_COLD_SIZE];
+/* Calls that it let pass, by the number that stands in ub_filter. */
+DEFINE_PER_CPU(u64 [UB_FILTER_BUSY + 1], ub_cold_calls);
+/* The call whose gap is being timed.  The trampoline looks at .task. */
+DEFINE_PER_CPU(struct ub_last, ub_last);
 
-static struct ub_site *ub_site_of(struct ub_proc *proc, u64 ip)
+static u32 ub_epoch = 1;
+static void ub_rearm(struct work_struct *work);
+static DECLARE_DELAYED_WORK(ub_rearm_work, ub_rearm);
+
+/* The trampoline computes the same. */
+static u64 ub_cold_tag(const struct ub_proc *proc, u64 ip)
 {
-	return &proc->sites[hash_64(ip, ilog2(UB_SITES))];
+	return ((unsigned long)proc->mm >> 6) ^ ip;
 }
 
-static u64 ub_window(void)
+static void ub_site_sleep(const struct ub_proc *proc, u64 ip)
 {
-	u64 ms = ub_tune(UB_TUNE_WINDOW_MS);
+	u64 tag = ub_cold_tag(proc, ip);
+	u32 at = tag & (UB_COLD_SIZE - 1);
 
-	return div64_u64(ktime_get_mono_fast_ns(), ms * NSEC_PER_MSEC) + 1;
+	/* Calls that the trampoline lets pass must be counted for somebody. */
+	if (READ_ONCE(proc->number) == UB_FILTER_BUSY)
+		return;
+	if (READ_ONCE(ub_cold[at]) && READ_ONCE(ub_cold[at]) != tag)
+		at ^= 1;
+	WRITE_ONCE(ub_cold[at], tag);
 }
 
-/* A hooked call begins: account the gap before it.  Under RCU. */
-void ub_detect_before(struct ub_proc *proc, u64 now)
+void ub_site_wake(const struct ub_proc *proc, u64 ip)
+{
+	u64 tag = ub_cold_tag(proc, ip);
+	u32 at = tag & (UB_COLD_SIZE - 1);
+	int way;
+
+	for (way = 0; way < 2; way++, at ^= 1)
+		if (READ_ONCE(ub_cold[at]) == tag)
+			WRITE_ONCE(ub_cold[at], 0);
+}
+
+static void ub_rearm(struct work_struct *work)
+{
+	u32 i;
+
+	WRITE_ONCE(ub_epoch, ub_epoch + 1);
+	for (i = 0; i < UB_COLD_SIZE; i++)
+		if (READ_ONCE(ub_cold[i]))
+			WRITE_ONCE(ub_cold[i], 0);
+	if (atomic_read(&ub_attached))
+		schedule_delayed_work(&ub_rearm_work,
+				      msecs_to_jiffies(ub_tune(UB_TUNE_REARM_MS)));
+}
+
+/* A process was attached; an earlier one may have had its mm. */
+void ub_detect_start(void)
+{
+	mod_delayed_work(system_wq, &ub_rearm_work, 0);
+}
+
+void ub_detect_exit(void)
+{
+	cancel_delayed_work_sync(&ub_rearm_work);
+}
+
+/* With .claim, a place is made for a site that has none. */
+static struct ub_site *ub_site_of(struct ub_proc *proc, u64 ip, bool claim)
+{
+	u32 base = hash_64(ip, ilog2(UB_SITES)), way;
+	u32 epoch = READ_ONCE(ub_epoch);
+	struct ub_site *victim = NULL;
+
+	for (way = 0; way < UB_WAYS; way++) {
+		struct ub_site *site = &proc->sites[(base + way) & (UB_SITES - 1)];
+		u64 there = READ_ONCE(site->ip);
+
+		if (there == ip)
+			return site;
+		/* Those that are still at work keep their places. */
+		if (!victim && (!there || epoch - READ_ONCE(site->epoch) > 1))
+			victim = site;
+	}
+	if (!claim || !victim)
+		return NULL;
+	memset(victim, 0, sizeof(*victim));
+	WRITE_ONCE(victim->ip, ip);
+	return victim;
+}
+
+/* A moving average that no single interrupt can spoil; UB_FRACTION bits behind. */
+static void ub_average(u64 *average, u64 sample)
+{
+	u64 old = READ_ONCE(*average);
+
+	sample = min_t(u64, sample, U32_MAX) << UB_FRACTION;
+	if (old) {
+		sample = min(sample, 2 * old);
+		sample = old - (old >> 3) + (sample >> 3);
+	}
+	WRITE_ONCE(*average, sample ?: 1);
+}
+
+static u64 ub_cycles(u64 ns)
+{
+	return div64_u64(ns * tsc_khz, 1000000);
+}
+
+/* Is what was found out about the site this time enough? */
+static void ub_decide(struct ub_site *site)
+{
+	u64 calls = ub_tune(UB_TUNE_HOT_CALLS);
+	u64 window = ub_tune(UB_TUNE_WINDOW_MS) * NSEC_PER_MSEC;
+	u64 need = min_t(u64, calls, UB_SAMPLES);
+	u64 passed = ktime_get_mono_fast_ns() - site->start_ns;
+
+	if (passed * calls > need * window && (site->samples >= need || passed > window))
+		site->verdict = UB_SITE_RARE;
+	else if (site->samples < need)
+		return;
+	else if ((site->native >> UB_FRACTION) > ub_cycles(ub_tune(UB_TUNE_GAP_NS)))
+		site->verdict = UB_SITE_LONG;
+	else
+		site->verdict = UB_SITE_HOT;
+}
+
+/* A hooked call begins while a gap of this task is being timed. */
+void ub_detect_before(u64 now)
 {
 	struct ub_site *site;
+	struct ub_proc *proc;
 	struct ub_last last;
-	u64 gap, window;
 
 	preempt_disable();
 	last = *this_cpu_ptr(&ub_last);
@@ -48,62 +163,168 @@ void ub_detect_before(struct ub_proc *proc, u64 now)
 	preempt_enable();
 	if (last.task != current)
 		return;
-	gap = now - last.tsc;
-	if (gap > div64_u64(ub_tune(UB_TUNE_GAP_NS) * tsc_khz, 1000000))
-		return;
 
-	site = ub_site_of(proc, last.ip);
-	window = ub_window();
-	if (site->ip != last.ip || site->window != window) {
-		/* A site that is still busy keeps its slot. */
-		if (site->ip != last.ip && site->window == window &&
-		    site->count > ub_tune(UB_TUNE_HOT_CALLS) / 4)
-			return;
-		if (site->ip != last.ip) {
-			site->ip = last.ip;
-			site->reported = 0;
-			site->hot = false;
-		}
-		site->window = window;
-		site->count = 0;
-		site->gap_sum = 0;
+	rcu_read_lock();
+	proc = ub_proc_of_mm(current->mm);
+	site = proc ? ub_site_of(proc, last.ip, false) : NULL;
+	if (site) {
+		ub_average(&site->native, now - last.tsc);
+		site->native_samples++;
+		site->samples++;
+		if (site->verdict == UB_SITE_OPEN)
+			ub_decide(site);
 	}
-	site->count++;
-	site->gap_sum += gap;
-	if (site->count >= ub_tune(UB_TUNE_HOT_CALLS))
-		site->hot = true;
+	rcu_read_unlock();
 }
 
-/* A hooked call ended and its resume address is no entry. */
-void ub_detect_after(struct ub_proc *proc, struct pt_regs *regs)
+static void ub_time_gap(u64 ip)
 {
-	struct ub_site *site = ub_site_of(proc, regs->ip);
-	u64 window;
-
-	if (site->ip == regs->ip && site->hot) {
-		window = ub_window();
-		/* Once a second is enough for one that nobody takes up. */
-		if (!site->reported || (window - site->reported) *
-		    ub_tune(UB_TUNE_WINDOW_MS) > MSEC_PER_SEC) {
-			struct ub_event event = {
-				.type = UB_EVENT_HOT,
-				.nr = regs->orig_ax,
-				.ip = regs->ip,
-				.sp = regs->sp,
-				.gap_ns = div64_u64(site->gap_sum * 1000000 /
-						    (site->count ?: 1),
-						    tsc_khz ?: 1),
-			};
-
-			site->reported = window;
-			site->hot = false;
-			ub_event_with_stack(proc, &event);
-		}
-	}
-
 	preempt_disable();
-	__this_cpu_write(ub_last.task, current);
-	__this_cpu_write(ub_last.ip, regs->ip);
+	__this_cpu_write(ub_last.ip, ip);
 	__this_cpu_write(ub_last.tsc, rdtsc());
+	__this_cpu_write(ub_last.task, current);
 	preempt_enable();
+}
+
+static void ub_report_hot(struct ub_proc *proc, struct ub_site *site,
+			  const struct pt_regs *regs)
+{
+	struct ub_event event = {
+		.type = UB_EVENT_HOT,
+		.nr = site->nr,
+		.ip = regs->ip,
+		.sp = regs->sp,
+		.gap_ns = div64_u64((site->native >> UB_FRACTION) * 1000000,
+				    tsc_khz ?: 1),
+	};
+
+	/* One that nobody takes up, or that is known already, gets rarer. */
+	site->next_report = site->epoch + (1U << site->reports);
+	if (site->reports < UB_REPORT_MAX)
+		site->reports++;
+	ub_event_with_stack(proc, &event);
+}
+
+/* A hooked call ended and its resume address is no entry.  Under RCU. */
+void ub_detect_after(struct ub_proc *proc, const struct pt_regs *regs)
+{
+	struct ub_site *site = ub_site_of(proc, regs->ip, true);
+	u32 epoch = READ_ONCE(ub_epoch);
+
+	if (!site) {
+		/* No place this time: not every time anew. */
+		ub_site_sleep(proc, regs->ip);
+		return;
+	}
+	if (site->epoch != epoch) {
+		site->epoch = epoch;
+		site->samples = 0;
+		site->tries = 0;
+		site->verdict = UB_SITE_OPEN;
+		site->start_ns = ktime_get_mono_fast_ns();
+		site->nr = regs->orig_ax;
+	}
+	if (site->verdict == UB_SITE_OPEN && ++site->tries > UB_TRIES)
+		site->verdict = UB_SITE_BUSY;
+	if (site->verdict == UB_SITE_OPEN) {
+		/* What the kernel does on the way out is no part of the gap. */
+		if (!(READ_ONCE(current_thread_info()->flags) & UB_THREAD_WORK))
+			ub_time_gap(regs->ip);
+		return;
+	}
+	if (site->verdict == UB_SITE_HOT &&
+	    (!site->reports || (s32)(epoch - site->next_report) >= 0))
+		ub_report_hot(proc, site, regs);
+	ub_site_sleep(proc, regs->ip);
+}
+
+/* ---- entries: what they cost natively and boosted -------------------------- */
+
+/* The entry at regs->ip is not taken this time, to see what that costs. */
+void ub_control_native(struct ub_proc *proc, const struct pt_regs *regs)
+{
+	struct ub_site *site = ub_site_of(proc, regs->ip, true);
+
+	if (!site)
+		return;
+	site->epoch = READ_ONCE(ub_epoch);
+	site->verdict = UB_SITE_ENTRY;
+	site->nr = regs->orig_ax;
+	ub_time_gap(regs->ip);
+}
+
+/* A run that ended before its first system call took so long. */
+void ub_control_boosted(struct ub_proc *proc, u64 ip, u64 cycles)
+{
+	struct ub_site *site = ub_site_of(proc, ip, true);
+
+	if (!site)
+		return;
+	site->epoch = READ_ONCE(ub_epoch);
+	site->verdict = UB_SITE_ENTRY;
+	ub_average(&site->boosted, cycles);
+	site->boosted_samples++;
+}
+
+/* A run that was looked at: what it dispatched, and what getting in and out took. */
+void ub_control_run(struct ub_proc *proc, u64 ip, u64 dispatched, u64 overhead)
+{
+	struct ub_site *site = ub_site_of(proc, ip, true);
+
+	if (!site)
+		return;
+	site->epoch = READ_ONCE(ub_epoch);
+	site->verdict = UB_SITE_ENTRY;
+	ub_average(&site->overhead, overhead);
+	site->runs++;
+	site->dispatched += dispatched;
+	/* Each of these stands for many. */
+	site->tries -= min_t(u32, site->tries, UB_TRIES / 2);
+}
+
+/* An entry that is declined nearly always is left alone for an epoch. */
+void ub_detect_declined(struct ub_proc *proc, u64 ip)
+{
+	struct ub_site *site = ub_site_of(proc, ip, true);
+	u32 epoch = READ_ONCE(ub_epoch);
+
+	if (!site)
+		return;
+	if (site->epoch != epoch || site->verdict != UB_SITE_ENTRY) {
+		site->epoch = epoch;
+		site->verdict = UB_SITE_ENTRY;
+		site->tries = 0;
+	}
+	if (++site->tries > UB_TRIES)
+		ub_site_sleep(proc, ip);
+}
+
+/* For user space: up to max sites, unsorted; how many there are. */
+u32 ub_detect_sites(struct ub_proc *proc, struct ub_site_info *to, u32 max)
+{
+	u64 khz = tsc_khz ?: 1;
+	u32 i, n = 0;
+
+	for (i = 0; i < UB_SITES && n < max; i++) {
+		struct ub_site *site = &proc->sites[i];
+		struct ub_site_info info = {
+			.ip = READ_ONCE(site->ip),
+			.nr = READ_ONCE(site->nr),
+			.verdict = READ_ONCE(site->verdict),
+			.native_ns = div64_u64(((site->native * 1000000) /
+						khz), 1 << UB_FRACTION),
+			.boosted_ns = div64_u64(((site->boosted * 1000000) /
+						 khz), 1 << UB_FRACTION),
+			.overhead_ns = div64_u64(((site->overhead * 1000000) /
+						  khz), 1 << UB_FRACTION),
+			.native_samples = READ_ONCE(site->native_samples),
+			.boosted_samples = READ_ONCE(site->boosted_samples),
+			.runs = READ_ONCE(site->runs),
+			.dispatched = READ_ONCE(site->dispatched),
+		};
+
+		if (info.ip)
+			to[n++] = info;
+	}
+	return n;
 }

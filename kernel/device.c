@@ -19,6 +19,7 @@ static struct ub_tunable_range ub_tunables[UB_TUNABLES] = {
 	[UB_TUNE_WINDOW_MS]	= { 100, 1, 10000 },
 	[UB_TUNE_BUDGET]	= { 262144, 64, UB_BUDGET_MAX },
 	[UB_TUNE_MISS_EVENTS]	= { 16, 0, 1000000 },
+	[UB_TUNE_REARM_MS]	= { 1000, 10, 3600000 },
 };
 
 u64 ub_tune(enum ub_tunable what)
@@ -223,6 +224,32 @@ static long ub_ioc_counts(struct ub_client *client, void __user *arg)
 	return copy_to_user(arg, &counts, sizeof(counts)) ? -EFAULT : 0;
 }
 
+static long ub_ioc_sites(struct ub_client *client, void __user *arg)
+{
+	struct ub_site_info *infos;
+	struct ub_sites sites;
+	struct ub_proc *proc;
+	long err = 0;
+
+	if (copy_from_user(&sites, arg, sizeof(sites)))
+		return -EFAULT;
+	if (sites.flags || sites.reserved || sites.max > UB_SITES_MAX)
+		return -EINVAL;
+	proc = ub_proc_find(client, sites.proc);
+	if (!proc)
+		return -ENOENT;
+	infos = kvcalloc(UB_SITES_MAX, sizeof(*infos), GFP_KERNEL);
+	if (!infos)
+		return -ENOMEM;
+	sites.count = ub_detect_sites(proc, infos, sites.max);
+	if (copy_to_user(u64_to_user_ptr(sites.sites), infos,
+			 array_size(sites.count, sizeof(*infos))) ||
+	    copy_to_user(arg, &sites, sizeof(sites)))
+		err = -EFAULT;
+	kvfree(infos);
+	return err;
+}
+
 static long ub_ioctl(struct file *file, unsigned int cmd, unsigned long argument)
 {
 	struct ub_client *client = file->private_data;
@@ -251,6 +278,9 @@ static long ub_ioctl(struct file *file, unsigned int cmd, unsigned long argument
 		break;
 	case UB_IOC_COUNTS:
 		ret = ub_ioc_counts(client, arg);
+		break;
+	case UB_IOC_SITES:
+		ret = ub_ioc_sites(client, arg);
 		break;
 	case UB_IOC_TUNE:
 		ret = ub_ioc_tune(arg);

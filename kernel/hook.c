@@ -7,6 +7,7 @@
  * before the exit work, on every kernel since 4.17.  Hooked only while some process is
  * attached, and UB_LINGER longer; calls that are not listed are never touched.
  */
+#include <linux/entry-common.h>
 #include <linux/ftrace.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
@@ -242,6 +243,76 @@ void ub_hook_setup(void)
 	INIT_DELAYED_WORK(&ub_drain_work, ub_hook_drain);
 }
 
+/* Every so often an entry is looked at, more often while it is young. */
+static enum ub_look ub_look_of(u32 hits, bool *native)
+{
+	u32 every = hits < 2048 ? 63 : 255;
+
+	*native = (hits & every) == 7;
+	if ((hits & every) == 23)
+		return UB_LOOK_GAP;
+	return (hits & 15) == 13 ? UB_LOOK_RUN : UB_LOOK_NOT;
+}
+
+/* The call of an attached task has ended: what comes next? */
+static long ub_hook_after(struct pt_regs *regs, long ret)
+{
+	struct ub_entry_slot *slot;
+	struct ub_region *region;
+	struct ub_proc *proc;
+	enum ub_look look;
+	u64 since = 0;
+	long saved;
+	bool native;
+	u32 offset;
+
+	rcu_read_lock();
+	proc = ub_proc_of_mm(current->mm);
+	if (!proc)
+		goto unlock;
+	this_cpu_inc(proc->cpu->native);
+	slot = ub_entry_find(proc, regs->ip);
+	if (!slot) {
+		ub_detect_after(proc, regs);
+		goto unlock;
+	}
+	/* Most often a call that slept: the way to user mode must be taken. */
+	if (READ_ONCE(current_thread_info()->flags) & UB_THREAD_WORK) {
+		this_cpu_inc(proc->cpu->declined);
+		ub_detect_declined(proc, regs->ip);
+		goto unlock;
+	}
+	look = ub_look_of(slot->hits++, &native);
+	if (native) {
+		ub_control_native(proc, regs);
+		goto unlock;
+	}
+	if (look != UB_LOOK_NOT)
+		since = rdtsc();
+	region = slot->region;
+	offset = slot->code_offset;
+	if (!refcount_inc_not_zero(&region->refs))
+		goto unlock;
+	rcu_read_unlock();
+
+	/* The region holds its process. */
+	saved = regs->ax;
+	regs->ax = ret;
+	if (ub_run(region, offset, regs, look, since)) {
+		ret = regs->ax;
+	} else {
+		regs->ax = saved;
+		this_cpu_inc(region->proc->cpu->declined);
+		ub_detect_declined(region->proc, regs->ip);
+	}
+	ub_region_put(region);
+	return ret;
+
+unlock:
+	rcu_read_unlock();
+	return ret;
+}
+
 /*
  * Called for tasks whose mm may be attached, in place of the handler's body.
  * Returns what goes to the user's rax.
@@ -249,17 +320,11 @@ void ub_hook_setup(void)
 long ub_hook(struct pt_regs *regs, unsigned long body)
 {
 	long (*handler)(const struct pt_regs *regs) = (void *)body;
-	struct ub_region *region;
-	struct ub_proc *proc;
-	u32 offset;
 	long ret;
 
 	this_cpu_inc(ub_inside);
-	rcu_read_lock();
-	proc = ub_proc_of_mm(current->mm);
-	if (proc)
-		ub_detect_before(proc, rdtsc());
-	rcu_read_unlock();
+	if (this_cpu_read(ub_last.task) == current)
+		ub_detect_before(rdtsc());
 
 	ret = handler(regs);
 
@@ -267,35 +332,8 @@ long ub_hook(struct pt_regs *regs, unsigned long body)
 	 * Another handler may have been called inside this one: not ours.  Nor is an
 	 * emulated vsyscall, during which a failed user access raises a signal.
 	 */
-	if (regs != task_pt_regs(current) || regs->ip >= TASK_SIZE_MAX)
-		goto out;
-
-	rcu_read_lock();
-	proc = ub_proc_of_mm(current->mm);
-	if (!proc || !ub_proc_get(proc)) {
-		rcu_read_unlock();
-		goto out;
-	}
-	this_cpu_inc(proc->cpu->native);
-	region = ub_region_get(proc, regs->ip, &offset);
-	rcu_read_unlock();
-
-	if (region) {
-		long saved = regs->ax;
-
-		regs->ax = ret;
-		if (ub_run(proc, region, offset, regs)) {
-			ret = regs->ax;
-		} else {
-			regs->ax = saved;
-			this_cpu_inc(proc->cpu->declined);
-		}
-		ub_region_put(region);
-	} else {
-		ub_detect_after(proc, regs);
-	}
-	ub_proc_put(proc);
-out:
+	if (regs == task_pt_regs(current) && regs->ip < TASK_SIZE_MAX)
+		ret = ub_hook_after(regs, ret);
 	this_cpu_dec(ub_inside);
 	return ret;
 }

@@ -30,7 +30,10 @@
 #define UB_MAX_SOURCES		4096
 #define UB_MAX_SOURCE_BYTES	(1U << 20)
 #define UB_FILTER_SIZE		4096	/* power of two */
-#define UB_SITES		256	/* power of two */
+#define UB_FILTER_BUSY		255	/* in ub_filter: several processes, look closer */
+#define UB_COLD_SIZE		4096	/* power of two */
+#define UB_SITES		UB_SITES_MAX	/* power of two */
+#define UB_FRACTION		4	/* bits of averages behind the point */
 
 #define UB_ARITH_FLAGS		(X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | \
 				 X86_EFLAGS_ZF | X86_EFLAGS_SF | X86_EFLAGS_OF)
@@ -112,10 +115,11 @@ struct ub_region {
 struct ub_entry_table {
 	struct rcu_head rcu;
 	u32 mask;
-	struct {
+	struct ub_entry_slot {
 		u64 user_ip;
 		struct ub_region *region;
 		u32 code_offset;
+		u32 hits;	/* racy: it only says when to look closer */
 	} slot[];
 };
 
@@ -128,26 +132,52 @@ int ub_region_load(struct ub_proc *proc, struct ub_load *load);
 int ub_region_unload(struct ub_proc *proc, u32 number);
 void ub_region_unload_all(struct ub_proc *proc);
 void ub_region_invalidate(struct ub_proc *proc, u64 start, u64 end, bool may_sleep);
-struct ub_region *ub_region_get(struct ub_proc *proc, u64 ip, u32 *offset);
+struct ub_entry_slot *ub_entry_find(struct ub_proc *proc, u64 ip);
 void ub_region_put(struct ub_region *region);
 u64 ub_region_dispatched(const struct ub_region *region);
 int ub_region_counts(struct ub_proc *proc, struct ub_counts *counts);
 struct ub_region *ub_region_next_live(struct ub_region *region);
 extern struct mutex ub_region_mutex;	/* arena, fault table, list of all */
 
-/* detect.c: which sites are hot */
+/* detect.c: which sites are hot, and what gaps cost */
 struct ub_site {
 	u64 ip;
-	u64 window;		/* number of the window that count belongs to */
-	u32 count;
+	u64 start_ns;		/* CLOCK_MONOTONIC, of the first call this time */
+	u64 native;		/* gap and transition, cycles, UB_FRACTION */
+	u64 boosted;		/* the same gap in a translation, alike */
+	u64 overhead;		/* of a run, alike */
+	u64 runs;		/* that were looked at */
+	u64 dispatched;		/* in those */
+	u32 native_samples, boosted_samples;
 	u32 nr;
-	u64 gap_sum;		/* time-stamp cycles */
-	bool hot;
-	u64 reported;		/* window of the last event, or 0 */
+	u32 epoch;		/* that the following are of */
+	u32 samples, tries;
+	u32 next_report;	/* epoch */
+	u8 reports;
+	u8 verdict;		/* enum ub_site_verdict */
 };
 
-void ub_detect_before(struct ub_proc *proc, u64 now);
-void ub_detect_after(struct ub_proc *proc, struct pt_regs *regs);
+/* The trampoline knows the order. */
+struct ub_last {
+	struct task_struct *task;
+	u64 ip;
+	u64 tsc;
+};
+
+extern u64 ub_cold[UB_COLD_SIZE];
+DECLARE_PER_CPU(u64 [UB_FILTER_BUSY + 1], ub_cold_calls);
+DECLARE_PER_CPU(struct ub_last, ub_last);
+
+void ub_detect_start(void);
+void ub_detect_exit(void);
+void ub_detect_before(u64 now);
+void ub_detect_after(struct ub_proc *proc, const struct pt_regs *regs);
+void ub_detect_declined(struct ub_proc *proc, u64 ip);
+void ub_control_native(struct ub_proc *proc, const struct pt_regs *regs);
+void ub_control_boosted(struct ub_proc *proc, u64 ip, u64 cycles);
+void ub_control_run(struct ub_proc *proc, u64 ip, u64 dispatched, u64 overhead);
+void ub_site_wake(const struct ub_proc *proc, u64 ip);
+u32 ub_detect_sites(struct ub_proc *proc, struct ub_site_info *to, u32 max);
 
 /* attach.c: processes */
 struct ub_proc_cpu {
@@ -164,6 +194,9 @@ struct ub_proc {
 	struct mmu_notifier notifier;
 	struct ub_client *client;	/* NULL once detached; under lock */
 	u64 id;
+	u8 number;		/* in ub_cold_calls */
+	u64 cold_base;		/* what stood there when it became ours */
+	u64 old_cold;		/* calls counted there, but no more */
 	bool hashed;
 	spinlock_t lock;		/* regions, entries, client */
 	struct list_head regions;
@@ -182,7 +215,7 @@ int ub_proc_attach(struct ub_client *client, struct ub_attach *attach);
 void ub_proc_detach(struct ub_proc *proc);
 struct ub_proc *ub_proc_find(struct ub_client *client, u64 id);
 struct ub_proc *ub_proc_of_mm(struct mm_struct *mm);	/* under RCU */
-bool ub_proc_get(struct ub_proc *proc);
+u64 ub_proc_cold_calls(const struct ub_proc *proc);
 void ub_proc_put(struct ub_proc *proc);
 extern atomic_t ub_attached;
 
@@ -200,8 +233,15 @@ struct ub_launch {
 	s32 budget;		/* in */
 };
 
-bool ub_run(struct ub_proc *proc, struct ub_region *region, u32 offset,
-	    struct pt_regs *regs);
+/* What to find out about a run. */
+enum ub_look {
+	UB_LOOK_NOT,
+	UB_LOOK_GAP,		/* leave before the first call: time the gap */
+	UB_LOOK_RUN,		/* count dispatches, time the way in and out */
+};
+
+bool ub_run(struct ub_region *region, u32 offset, struct pt_regs *regs,
+	    enum ub_look look, u64 since);
 void ub_softirq(void);
 void ub_enter(struct pt_regs *regs, u8 *code, struct ub_launch *launch);
 void ub_leave(void);		/* jumped to, never called */

@@ -2,6 +2,7 @@
 /* Offsets and sizes for the assembly files, which cannot include C headers. */
 #define COMPILE_OFFSETS
 #include <linux/kbuild.h>
+#include <linux/ptrace.h>
 #include <linux/sched.h>
 
 #include "internal.h"
@@ -9,7 +10,10 @@
 int main(void);
 int main(void)
 {
+	BUILD_BUG_ON(offsetof(struct ub_last, task));
+
 	OFFSET(UB_TASK_MM, task_struct, mm);
+	OFFSET(UB_PT_REGS_IP, pt_regs, ip);
 	OFFSET(UB_LAUNCH_LIMIT, ub_launch, limit);
 	OFFSET(UB_LAUNCH_FSBASE, ub_launch, fsbase);
 	OFFSET(UB_LAUNCH_SYSFLAGS, ub_launch, sysflags);
@@ -32,6 +36,7 @@ int main(void)
 	DEFINE(UB_FRAME_R11, UB_FRAME_R11);
 	DEFINE(UB_FRAME_REGS, UB_FRAME_REGS);
 	DEFINE(UB_FILTER_SIZE, UB_FILTER_SIZE);
+	DEFINE(UB_COLD_SIZE, UB_COLD_SIZE);
 	DEFINE(UB_ARENA_SIZE, UB_ARENA_SIZE);
 	return 0;
 }

@@ -54,8 +54,8 @@ u64 ub_region_dispatched(const struct ub_region *region)
 	return sum;
 }
 
-/* Under RCU.  The reference keeps the region's code in place. */
-struct ub_region *ub_region_get(struct ub_proc *proc, u64 ip, u32 *offset)
+/* Under RCU. */
+struct ub_entry_slot *ub_entry_find(struct ub_proc *proc, u64 ip)
 {
 	struct ub_entry_table *table = rcu_dereference(proc->entries);
 	u32 at;
@@ -63,17 +63,12 @@ struct ub_region *ub_region_get(struct ub_proc *proc, u64 ip, u32 *offset)
 	if (!table)
 		return NULL;
 	for (at = hash_64(ip, 32);; at++) {
-		struct ub_region *region = table->slot[at & table->mask].region;
+		struct ub_entry_slot *slot = &table->slot[at & table->mask];
 
-		if (!region)
+		if (!slot->region)
 			return NULL;
-		if (table->slot[at & table->mask].user_ip != ip)
-			continue;
-		if (READ_ONCE(ub_dead[region->slot]) ||
-		    !refcount_inc_not_zero(&region->refs))
-			return NULL;
-		*offset = table->slot[at & table->mask].code_offset;
-		return region;
+		if (slot->user_ip == ip)
+			return READ_ONCE(ub_dead[slot->region->slot]) ? NULL : slot;
 	}
 }
 
@@ -449,6 +444,9 @@ static int ub_publish(struct ub_proc *proc, struct ub_region *with,
 	}
 	synchronize_rcu();
 	kvfree(old);
+	/* Whoever found them hot or not before has done so by now. */
+	for (n = 0; with && n < with->nr_entries; n++)
+		ub_site_wake(proc, with->entries[n].user_ip);
 	return 0;
 }
 

@@ -165,9 +165,17 @@ void ub_softirq(void)
 	local_bh_enable();
 }
 
-/* Returns false if the region was not entered: regs are as they were. */
-bool ub_run(struct ub_proc *proc, struct ub_region *region, u32 offset,
-	    struct pt_regs *regs)
+static u64 ub_dispatched_here(const struct ub_region *region)
+{
+	return __this_cpu_read(ub_dispatched[region->slot]);
+}
+
+/*
+ * Returns false if the region was not entered: regs are as they were.  .since: when
+ * the call that led here had ended, if .look says to find something out.
+ */
+bool ub_run(struct ub_region *region, u32 offset, struct pt_regs *regs,
+	    enum ub_look look, u64 since)
 {
 	struct ub_launch launch = {
 		.limit = TASK_SIZE_MAX,
@@ -175,7 +183,10 @@ bool ub_run(struct ub_proc *proc, struct ub_region *region, u32 offset,
 		.sysflags = regs->flags,
 		.budget = ub_tune(UB_TUNE_BUDGET),
 	};
+	u64 came = regs->ip, began = 0, ended = 0, count = 0;
+	struct ub_proc *proc = region->proc;
 	const struct ub_exit *exit;
+	int cpu = -1;
 
 	if (ub_regs_are_odd(regs) || launch.fsbase >= TASK_SIZE_MAX)
 		return false;
@@ -198,9 +209,24 @@ bool ub_run(struct ub_proc *proc, struct ub_region *region, u32 offset,
 		if (test_thread_flag(TIF_NEED_FPU_LOAD))
 			switch_fpu_return();
 	}
+	if (unlikely(look != UB_LOOK_NOT)) {
+		cpu = smp_processor_id();
+		count = ub_dispatched_here(region);
+		/* Makes the first dispatch leave; else it means nothing. */
+		if (look == UB_LOOK_GAP)
+			set_thread_flag(TIF_NOTIFY_RESUME);
+		began = rdtsc();
+	}
 	/* The checks above must hold in speculation as well. */
 	barrier_nospec();
 	ub_enter(regs, region->code + offset, &launch);
+	if (unlikely(look != UB_LOOK_NOT)) {
+		ended = rdtsc();
+		if (cpu == smp_processor_id())
+			count = ub_dispatched_here(region) - count;
+		else
+			look = UB_LOOK_NOT;
+	}
 	if (region->vector) {
 		if (launch.fip)
 			ub_x87_leave(launch.fip);
@@ -223,5 +249,10 @@ bool ub_run(struct ub_proc *proc, struct ub_region *region, u32 offset,
 	atomic64_inc(&proc->exits[exit->reason]);
 	ub_report_miss(proc, region, regs, launch.exit, launch.target);
 	trace_ub_exit(region->number, launch.exit, exit->reason, exit->user_ip);
+	if (look == UB_LOOK_GAP && exit->reason == UB_EXIT_WORK && !count)
+		ub_control_boosted(proc, came, ended - began);
+	else if (look == UB_LOOK_RUN)
+		ub_control_run(proc, came, count,
+			       rdtsc() - ended + began - since);
 	return true;
 }

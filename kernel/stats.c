@@ -12,6 +12,7 @@ void ub_stats_get(struct ub_proc *proc, struct ub_stats *stats)
 	struct ub_region *region;
 	int cpu, i;
 
+	stats->native = ub_proc_cold_calls(proc);
 	for_each_possible_cpu(cpu) {
 		stats->native += READ_ONCE(per_cpu_ptr(proc->cpu, cpu)->native);
 		stats->declined += READ_ONCE(per_cpu_ptr(proc->cpu, cpu)->declined);

@@ -16,7 +16,8 @@
 
 /*
  * A task that is not attached pays eight instructions, with the call that
- * brought it here: a byte for each hash of an mm says whether to look closer.
+ * brought it here: a byte for each hash of an mm says whether to look closer.  One
+ * that is attached, but at a site that is asleep (detect.c), pays twenty.
  */
 SYM_FUNC_START(ub_trampoline)
 	movq	PER_CPU_VAR(current_task), %rax
@@ -28,6 +29,26 @@ SYM_FUNC_START(ub_trampoline)
 	RET
 
 .Lattached:
+	movzbl	ub_filter(%rax), %edx
+	movq	PER_CPU_VAR(current_task), %rax
+	cmpq	%rax, PER_CPU_VAR(ub_last)	/* is its gap being timed? */
+	je	.Lhook
+	movq	UB_TASK_MM(%rax), %rax
+	shrq	$6, %rax
+	xorq	UB_PT_REGS_IP(%rdi), %rax
+	movl	%eax, %ecx
+	andl	$(UB_COLD_SIZE - 1), %ecx
+	cmpq	%rax, ub_cold(,%rcx,8)
+	jne	.Lother_way
+.Lasleep:
+	incq	%gs:ub_cold_calls(,%rdx,8)
+	RET
+
+.Lother_way:
+	xorl	$1, %ecx
+	cmpq	%rax, ub_cold(,%rcx,8)
+	je	.Lasleep
+.Lhook:
 	movq	(%rsp), %rsi			/* the handler's body */
 	call	ub_hook
 	addq	$8, %rsp			/* ub_hook has run the body */

@@ -26,8 +26,8 @@ from ubypass.abi import (
 )
 from ubypass.device import client, uapi
 from ubypass.device.client import Device, Gone, SourceChanged, parse_events
-from ubypass.device.types import Counts
-from ubypass.device.uapi import EventType, Tunable
+from ubypass.device.types import Counts, Site
+from ubypass.device.uapi import EventType, SiteVerdict, Tunable
 from ubypass.errors import UbError
 
 _Answer = Callable[[ctypes.Structure], None]
@@ -251,6 +251,47 @@ def test_refused_attachments_say_why(
     module.answers[uapi.IOC_ATTACH] = _fail(number)
     with pytest.raises(UbError, match=text):
         device.attach(77)
+
+
+def test_a_process_in_its_exec_is_waited_for(module: _Module, device: Device) -> None:
+    tries = 0
+
+    def attach(argument: ctypes.Structure) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise OSError(errno.EAGAIN, "")
+        assert isinstance(argument, uapi.UbAttach)
+        argument.proc = 9
+
+    module.answers[uapi.IOC_ATTACH] = attach
+    assert device.attach(7) == 9
+    assert tries == 3
+
+
+def test_but_not_for_ever(
+    module: _Module, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_ATTACH_PAUSE", 0.0)
+    module.answers[uapi.IOC_ATTACH] = _fail(errno.EAGAIN)
+    with pytest.raises(UbError, match="shares its parent's memory"):
+        device.attach(7)
+
+
+def test_sites_are_read(module: _Module, device: Device) -> None:
+    def sites(argument: ctypes.Structure) -> None:
+        assert isinstance(argument, uapi.UbSites)
+        assert (argument.proc, argument.max) == (5, uapi.SITES_MAX)
+        rows = (uapi.UbSiteInfo * 2).from_address(argument.sites)
+        rows[0] = uapi.UbSiteInfo(0x401002, 39, 5, 310, 95, 120, 8, 4, 16, 800)
+        rows[1] = uapi.UbSiteInfo(0x402002, 0, 3, 9000)
+        argument.count = 2
+
+    module.answers[uapi.IOC_SITES] = sites
+    assert device.sites(5) == [
+        Site(0x401002, 39, SiteVerdict.ENTRY, 310, 95, 120, 8, 4, 16, 800),
+        Site(0x402002, 0, SiteVerdict.LONG, 9000),
+    ]
 
 
 def test_events_are_decoded_and_unknown_ones_skipped() -> None:

@@ -104,7 +104,10 @@ struct ub_info {
 	__u8 args[512];		/* out: arguments of call nr, UB_SYSCALL_NONE: refused */
 };
 
-/* UB_IOC_ATTACH: every thread of the process, as it is until it execs. */
+/*
+ * UB_IOC_ATTACH: every thread of the process, as it is until it execs.  EAGAIN: it has
+ * its parent's memory still, as vfork leaves it; that ends with its exec.
+ */
 struct ub_attach {
 	__s32 pid;		/* in, as seen by the caller */
 	__u32 flags;		/* in: 0 */
@@ -182,6 +185,46 @@ struct ub_counts {
 	__u64 runs;		/* out */
 };
 
+/* What the module has found out about a site. */
+enum ub_site_verdict {
+	UB_SITE_OPEN		= 0,	/* being timed */
+	UB_SITE_HOT		= 1,	/* often, and its gap is short */
+	UB_SITE_RARE		= 2,	/* too few calls */
+	UB_SITE_LONG		= 3,	/* its gap is longer than UB_TUNE_GAP_NS */
+	UB_SITE_BUSY		= 4,	/* something always comes in between */
+	UB_SITE_ENTRY		= 5,	/* entry of a region */
+	UB_SITE_VERDICTS	= 6,
+};
+
+/*
+ * Times are moving averages.  native_ns: from the end of a call to the next, so gap
+ * and transition; boosted_ns: the same gap in a translation, the way in and out of it
+ * included; overhead_ns: of a run, before and after that.  Entries are sampled.
+ */
+struct ub_site_info {
+	__u64 ip;		/* resume address */
+	__u32 nr;
+	__u32 verdict;		/* enum ub_site_verdict */
+	__u64 native_ns;
+	__u64 boosted_ns;
+	__u64 overhead_ns;
+	__u32 native_samples;
+	__u32 boosted_samples;
+	__u64 runs;		/* that were looked at, about 1 in 16 */
+	__u64 dispatched;	/* in those */
+};
+
+/* UB_IOC_SITES: all that the module knows of a process' sites. */
+#define UB_SITES_MAX	256
+struct ub_sites {
+	__u64 proc;		/* in */
+	__u64 sites;		/* in: pointer to struct ub_site_info[max] */
+	__u32 max;		/* in: at most UB_SITES_MAX */
+	__u32 flags;		/* in: 0 */
+	__u32 count;		/* out */
+	__u32 reserved;		/* 0 */
+};
+
 /* No segment gets more; bounds how far an address moves within one. */
 #define UB_BUDGET_MAX		(1U << 24)
 /* Most elements of one repeated string instruction. */
@@ -194,7 +237,8 @@ enum ub_tunable {
 	UB_TUNE_WINDOW_MS	= 2,
 	UB_TUNE_BUDGET		= 3,	/* instructions between dispatches */
 	UB_TUNE_MISS_EVENTS	= 4,	/* events at most for each exit of a region */
-	UB_TUNABLES		= 5,
+	UB_TUNE_REARM_MS	= 5,	/* how often sites are looked at again */
+	UB_TUNABLES		= 6,
 };
 
 struct ub_tune {
@@ -237,5 +281,6 @@ struct ub_event {
 #define UB_IOC_STATS	_IOWR('u', 0xb5, struct ub_stats)
 #define UB_IOC_COUNTS	_IOWR('u', 0xb6, struct ub_counts)
 #define UB_IOC_TUNE	_IOWR('u', 0xb7, struct ub_tune)
+#define UB_IOC_SITES	_IOWR('u', 0xb8, struct ub_sites)
 
 #endif /* _UAPI_LINUX_UB_H */

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_options", "number", "tunables"]
 
-_TUNABLES = "gap_ns, hot_calls, window_ms, budget, miss_events"
+_TUNABLES = "gap_ns, hot_calls, window_ms, budget, miss_events, rearm_ms"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import time
 from collections.abc import Sequence
 from fcntl import ioctl
 from typing import TypeVar
@@ -25,7 +26,7 @@ from ubypass.abi import (
     Translation,
 )
 from ubypass.device import uapi
-from ubypass.device.types import Counts, Event, Stats
+from ubypass.device.types import Counts, Event, Site, Stats
 from ubypass.errors import UbError
 
 __all__ = ["DEVICE_PATH", "Device", "Gone", "SourceChanged", "parse_events"]
@@ -33,6 +34,8 @@ __all__ = ["DEVICE_PATH", "Device", "Gone", "SourceChanged", "parse_events"]
 DEVICE_PATH = "/dev/ub"
 _EVENT_SIZE = ctypes.sizeof(uapi.UbEvent)
 _EVENTS_PER_READ = 256
+_ATTACH_TRIES = 100
+_ATTACH_PAUSE = 0.001  # seconds
 
 _S = TypeVar("_S", bound=ctypes.Structure)
 
@@ -95,13 +98,19 @@ class Device:
         )
 
     def attach(self, pid: int) -> int:
-        """Attach to every thread of ``pid``; the number that names this."""
-        request = uapi.UbAttach(pid=pid)
-        try:
-            proc: int = self._call(uapi.IOC_ATTACH, request).proc
-            return proc
-        except OSError as error:
-            raise _attach_error(pid, error) from error
+        """Attach to every thread of ``pid``; the number that names this.
+
+        Waits a moment for a process that is in the middle of its exec.
+        """
+        for left in reversed(range(_ATTACH_TRIES)):
+            try:
+                proc: int = self._call(uapi.IOC_ATTACH, uapi.UbAttach(pid=pid)).proc
+                return proc
+            except OSError as error:
+                if error.errno != errno.EAGAIN or not left:
+                    raise _attach_error(pid, error) from error
+                time.sleep(_ATTACH_PAUSE)
+        raise AssertionError("unreachable")
 
     def detach(self, proc: int) -> None:
         """Let the process go on natively; fine if it is gone already."""
@@ -170,6 +179,32 @@ class Device:
         except OSError as error:
             raise _gone_or_error("read a region's counters", error) from error
         return Counts(tuple(exits[:nr_exits]), request.dispatched, request.runs)
+
+    def sites(self, proc: int) -> list[Site]:
+        """What the module knows of the sites of an attachment; unsorted."""
+        found = (uapi.UbSiteInfo * uapi.SITES_MAX)()
+        request = uapi.UbSites(
+            proc=proc, sites=ctypes.addressof(found), max=uapi.SITES_MAX
+        )
+        try:
+            self._call(uapi.IOC_SITES, request)
+        except OSError as error:
+            raise _gone_or_error("read what it knows of sites", error) from error
+        return [
+            Site(
+                ip=raw.ip,
+                nr=raw.nr,
+                verdict=uapi.SiteVerdict(raw.verdict),
+                native_ns=raw.native_ns,
+                boosted_ns=raw.boosted_ns,
+                overhead_ns=raw.overhead_ns,
+                native_samples=raw.native_samples,
+                boosted_samples=raw.boosted_samples,
+                runs=raw.runs,
+                dispatched=raw.dispatched,
+            )
+            for raw in found[: request.count]
+        ]
 
     def tune(self, what: uapi.Tunable, value: int | None = None) -> int:
         """Set a tunable if ``value`` is given; what it was before."""
@@ -312,6 +347,10 @@ def _array(structure: type[_S], rows: Sequence[tuple[int, ...]]) -> ctypes.Array
 def _attach_error(pid: int, error: OSError) -> UbError:
     reasons = {
         errno.ESRCH: (f"there is no process {pid}", "see 'ps -e'"),
+        errno.EAGAIN: (
+            f"process {pid} still shares its parent's memory",
+            "try again once it has started its program",
+        ),
         errno.EPERM: (f"no permission to attach to process {pid}", "run as root"),
         errno.EACCES: (f"no permission to attach to process {pid}", "run as root"),
         errno.EBUSY: (f"process {pid} is attached already", "see 'ub stats'"),

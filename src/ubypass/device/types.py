@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ubypass.abi import ExitReason
-from ubypass.device.uapi import EventType
+from ubypass.device.uapi import EventType, SiteVerdict
 
-__all__ = ["Counts", "Event", "Stats"]
+__all__ = ["Counts", "Event", "Site", "Stats"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +64,25 @@ class Counts:
     exits: tuple[int, ...]
     dispatched: int
     runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the module knows of a resume address (``struct ub_site_info``).
+
+    Moving averages in ns: ``native_ns`` from the end of a call to the next one, so gap
+    and transition; ``boosted_ns`` the same gap in a translation, with the way in and
+    out of it; ``overhead_ns`` of a run before and after that. 0: no sample yet.
+    ``dispatched`` is the number of calls in ``runs`` runs that were looked at.
+    """
+
+    ip: int
+    nr: int
+    verdict: SiteVerdict
+    native_ns: int = 0
+    boosted_ns: int = 0
+    overhead_ns: int = 0
+    native_samples: int = 0
+    boosted_samples: int = 0
+    runs: int = 0
+    dispatched: int = 0

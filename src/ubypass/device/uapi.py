@@ -19,11 +19,14 @@ __all__ = [
     "IOC_DETACH",
     "IOC_INFO",
     "IOC_LOAD",
+    "IOC_SITES",
     "IOC_STATS",
     "IOC_TUNE",
     "IOC_UNLOAD",
+    "SITES_MAX",
     "TUNEF_SET",
     "EventType",
+    "SiteVerdict",
     "Tunable",
     "UbAttach",
     "UbCounts",
@@ -35,6 +38,8 @@ __all__ = [
     "UbFault",
     "UbInfo",
     "UbLoad",
+    "UbSiteInfo",
+    "UbSites",
     "UbSource",
     "UbStats",
     "UbTune",
@@ -43,6 +48,7 @@ __all__ = [
 
 EVENT_STACK = 24
 TUNEF_SET = 1
+SITES_MAX = 256
 _EXIT_SLOTS = 16
 
 
@@ -63,6 +69,18 @@ class Tunable(enum.IntEnum):
     WINDOW_MS = 2
     BUDGET = 3
     MISS_EVENTS = 4
+    REARM_MS = 5
+
+
+class SiteVerdict(enum.IntEnum):
+    """``enum ub_site_verdict``."""
+
+    OPEN = 0
+    HOT = 1
+    RARE = 2
+    LONG = 3
+    BUSY = 4
+    ENTRY = 5
 
 
 class UbEntry(ctypes.Structure):
@@ -210,6 +228,36 @@ class UbCounts(ctypes.Structure):
     ]
 
 
+class UbSiteInfo(ctypes.Structure):
+    """``struct ub_site_info``."""
+
+    _fields_: ClassVar = [
+        ("ip", c_uint64),
+        ("nr", c_uint32),
+        ("verdict", c_uint32),
+        ("native_ns", c_uint64),
+        ("boosted_ns", c_uint64),
+        ("overhead_ns", c_uint64),
+        ("native_samples", c_uint32),
+        ("boosted_samples", c_uint32),
+        ("runs", c_uint64),
+        ("dispatched", c_uint64),
+    ]
+
+
+class UbSites(ctypes.Structure):
+    """``struct ub_sites``."""
+
+    _fields_: ClassVar = [
+        ("proc", c_uint64),
+        ("sites", c_uint64),
+        ("max", c_uint32),
+        ("flags", c_uint32),
+        ("count", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
 class UbTune(ctypes.Structure):
     """``struct ub_tune``."""
 
@@ -256,3 +304,4 @@ IOC_UNLOAD = _ioc(_WRITE, 0xB4, UbUnload)
 IOC_STATS = _ioc(_READ | _WRITE, 0xB5, UbStats)
 IOC_COUNTS = _ioc(_READ | _WRITE, 0xB6, UbCounts)
 IOC_TUNE = _ioc(_READ | _WRITE, 0xB7, UbTune)
+IOC_SITES = _ioc(_READ | _WRITE, 0xB8, UbSites)
