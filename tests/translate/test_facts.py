@@ -64,9 +64,6 @@ def test_zero_extension(text: str, expected: bool) -> None:
     [
         "hlt",
         "mov rax, gs:[0x10]",
-        "mov rax, [ebx]",
-        "lea rax, [ebx]",
-        "mov rax, [ebx+ecx*4]",
         "bt [rbx], rcx",
         "lock bts [rbx], ecx",
         "rep movsw",
@@ -78,9 +75,7 @@ def test_zero_extension(text: str, expected: bool) -> None:
         "fld qword ptr [rax]",
         "paddb mm0, mm1",
         "vpaddd zmm0, zmm1, zmm2",
-        "pushfq",
         "wrpkru",
-        "ldmxcsr [rax]",
         "maskmovdqu xmm0, xmm1",
         "xacquire lock inc dword ptr [rbx]",
     ],
@@ -104,6 +99,23 @@ def test_constant_and_thread_addresses() -> None:
     memory = _facts("mov rax, fs:[0xfffffffffffffff8]").memory
     assert memory is not None
     assert (memory.base, memory.displacement, memory.fs) == (None, -8, True)
+
+
+def test_addresses_of_32_bits() -> None:
+    memory = _facts("mov rax, [ebx+ecx*4-8]").memory
+    assert memory is not None
+    assert (memory.base, memory.index, memory.displacement) == (3, 1, -8)
+    assert memory.narrow
+    # Extended with zeroes, not with the sign; then it is a constant like others.
+    memory = _facts("addr32 mov ecx, ds:0xfffffff8").memory
+    assert memory is not None
+    assert (memory.base, memory.displacement) == (None, 0xFFFFFFF8)
+    memory = _facts("mov rax, [eip+8]").memory
+    assert memory is not None
+    assert memory.displacement == (TEXT + 0x10) & 0xFFFFFFFF
+    memory = _facts("lea rax, [ebx]").memory
+    assert memory is not None
+    assert memory.narrow
 
 
 def test_no_access() -> None:

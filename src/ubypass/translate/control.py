@@ -11,6 +11,7 @@ from iced_x86 import OpKind
 from ubypass.abi import ExitReason
 from ubypass.region.graph import Block, End
 from ubypass.translate.context import Context, Fragment
+from ubypass.translate.counted import COUNTED, lower_counted
 from ubypass.translate.dispatch import lower_syscall
 from ubypass.translate.emit import CC_NE, Buffer, Edge, Label
 from ubypass.translate.facts import Facts, Unsupported
@@ -56,8 +57,9 @@ def lower_end(
 
 
 def _branch(context: Context, fragment: Fragment, block: Block, facts: Facts) -> None:
-    if not facts.flags.reads:
-        raise Unsupported("branch on a register")
+    if facts.mnemonic in COUNTED:
+        lower_counted(context, fragment, facts, *block.targets)
+        return
     if context.state.flags == Flags.DEAD:
         raise AssertionError("a branch reads flags that were given up")
     to_host(context)

@@ -162,6 +162,10 @@ class Buffer:
         """lea reg, [base + disp]"""
         self._memory(b"\x8d", reg, base, disp)
 
+    def lea32(self, reg: int, base: int, disp: int) -> None:
+        """lea reg (32 bits), [base + disp]"""
+        self._memory(b"\x8d", reg, base, disp, wide=False)
+
     def move(self, to: int, source: int) -> None:
         """mov to, source"""
         rex = 0x48 | (source >> 3) << 2 | to >> 3

@@ -62,6 +62,13 @@ SILENT = frozenset(
         Mnemonic.PREFETCHW,
     }
 )
+# Registers that nothing is done about.
+_OTHERS = (
+    RegisterExt.is_vector_register,
+    RegisterExt.is_k,
+    RegisterExt.is_mm,
+    RegisterExt.is_st,
+)
 _ALWAYS = frozenset({OpAccess.WRITE, OpAccess.READ_WRITE})
 
 
@@ -75,7 +82,8 @@ class Memory:
 
     ``base`` and ``index`` are user register numbers or None; with neither,
     ``displacement`` is the (fs-relative, if ``fs``) address itself. ``size`` in
-    bytes, 0 for ``lea``. ``access`` is false when only the address counts.
+    bytes, 0 for ``lea``. ``access`` is false when only the address counts. ``narrow``:
+    the address is cut off to 32 bits (before the fs base is added).
     """
 
     base: int | None
@@ -85,6 +93,7 @@ class Memory:
     size: int
     fs: bool
     access: bool
+    narrow: bool = False
 
 
 @dataclass
@@ -253,9 +262,9 @@ def _gather(instruction: Instruction) -> Facts:
         writes=tuple(writes),
         memory=memory,
         operands=operands,
-        faults=kind == "vector_fp"
+        faults=kind.endswith("_fp")
         or instruction.mnemonic in (Mnemonic.DIV, Mnemonic.IDIV),
-        vector=kind in ("vector", "vector_fp"),
+        vector=kind.startswith("vector"),
         registers=frozenset(operand.user for operand in operands),
         extended=frozenset(
             operand.user
@@ -276,10 +285,10 @@ def _operands(instruction: Instruction, info: object) -> tuple[RegisterOperand, 
             continue
         register = instruction.op_register(operand)
         user = number(register)
-        if RegisterExt.is_xmm(register) or RegisterExt.is_ymm(register):
-            continue
         if user is None:
-            raise Unsupported("neither a general nor a vector register")
+            if not any(kind(register) for kind in _OTHERS):
+                raise Unsupported("segment, control or debug register")
+            continue
         access = info.op_access(operand)  # type: ignore[attr-defined]
         narrow = width(register) < 4
         # bsf and bsr with a zero source leave the destination alone.
@@ -340,31 +349,33 @@ def _memory(instruction: Instruction) -> Memory | None:
     if access and not 0 < size <= 64:
         raise Unsupported("memory operand of unknown size")
     if instruction.is_ip_rel_memory_operand:
-        if instruction.memory_base != Register.RIP or fs:
-            raise Unsupported("32-bit or segmented instruction-relative address")
+        if fs:
+            raise Unsupported("thread-local and relative to the instruction")
         address = instruction.ip_rel_memory_address
         return Memory(None, None, 1, address, size, False, access)
-    for register in (instruction.memory_base, instruction.memory_index):
-        if register != Register.NONE and width(register) != 8:
-            raise Unsupported("address of 32 bits or vector address")
-    if instruction.memory_displ_size == 4 and (
-        instruction.memory_base == Register.NONE
-        and instruction.memory_index == Register.NONE
-    ):
-        raise Unsupported("address of 32 bits")
+    base, index = instruction.memory_base, instruction.memory_index
+    for register in (base, index):
+        if register != Register.NONE and number(register) is None:
+            raise Unsupported("vector of addresses")
     return Memory(
-        base=number(instruction.memory_base),
-        index=number(instruction.memory_index),
+        base=number(base),
+        index=number(index),
         scale=instruction.memory_index_scale,
         displacement=_displacement(instruction),
         size=size,
         fs=fs,
         access=access,
+        narrow=any(
+            register != Register.NONE and width(register) == 4
+            for register in (base, index)
+        ),
     )
 
 
 def _displacement(instruction: Instruction) -> int:
     displacement: int = instruction.memory_displacement
+    if width(instruction.memory_base) == 4 or width(instruction.memory_index) == 4:
+        return displacement - (1 << 32) if displacement >> 31 else displacement
     return displacement - (1 << 64) if displacement >> 63 else displacement
 
 

@@ -322,11 +322,13 @@ def _prepare(region: Region) -> tuple[dict[int, Prepared], Homes]:
         for start, block in region.blocks.items()
     }
     counted: list[int] = []
+    fixed: set[int] = set()
     for part in known.values():
         for fact in part:
             counted += fact.reads
             counted += fact.writes
-    return prepared, choose_homes(counted)
+            fixed |= fact.implicit
+    return prepared, choose_homes(counted, fixed)
 
 
 def _integer(prepared: Prepared) -> Prepared:

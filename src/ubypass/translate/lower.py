@@ -8,9 +8,9 @@ from iced_x86 import Instruction, Mnemonic, OpKind, Register
 from ubypass.abi import ExitReason
 from ubypass.translate.context import Context
 from ubypass.translate.emit import encoded
-from ubypass.translate.facts import SILENT, Facts, Memory, Unsupported
+from ubypass.translate.facts import SILENT, Facts, Unsupported
 from ubypass.translate.flags import settle, to_host
-from ubypass.translate.iced import IcedRegister
+from ubypass.translate.lea import lower_lea
 from ubypass.translate.registers import (
     R11,
     RSP,
@@ -22,9 +22,7 @@ from ubypass.translate.registers import (
 from ubypass.translate.repeat import repeat
 from ubypass.translate.sandbox import (
     Address,
-    address_of,
     displacement_size,
-    from_home,
     resolve,
 )
 from ubypass.translate.state import CLAMPED, Flags, Interval, Loc, shifted
@@ -64,7 +62,8 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
     for user in facts.reads:
         if context.homes.host[user] >= 0:
             ensure(context, user)
-    if memory is not None and not memory.access and _lea(context, facts):
+    if memory is not None and not memory.access:
+        lower_lea(context, facts)
         return
     usp = context.homes.usp
     if address is None:
@@ -147,19 +146,9 @@ def _operands(
             if operand.writes:
                 stored[operand.user] = host
         if host != operand.user:
-            _set_register(instruction, operand.operand, resized(operand.register, host))
+            register = resized(operand.register, host)
+            instruction.set_op_register(operand.operand, register)
     return stored
-
-
-def _set_register(
-    instruction: Instruction, operand: int, register: IcedRegister
-) -> None:
-    if operand == 0:
-        instruction.op0_register = register
-    elif operand == 1:
-        instruction.op1_register = register
-    else:
-        instruction.op2_register = register
 
 
 def _move(context: Context, facts: Facts) -> bool:
@@ -236,74 +225,6 @@ def _lea_stack(context: Context, facts: Facts) -> bool:
 # An offset larger than this leaves too little room for displacements.
 _FAR = 1 << 16
 _WIDE = frozenset(gpr64(number) for number in range(16))
-
-
-def _lea(context: Context, facts: Facts) -> bool:
-    """``lea`` of 64 bits, and of constants, in its own way."""
-    assert facts.memory is not None
-    memory = from_home(context, facts.memory)
-    operand = facts.operands[0]
-    homes = context.homes
-    constant = memory.base is None and memory.index is None
-    wide = operand.register in _WIDE
-    if not wide and not (constant and operand.zero_extends):
-        if constant or homes.spilled(operand.user):
-            raise Unsupported("narrow lea")
-        if memory.base is not None and homes.spilled(memory.base):
-            raise Unsupported("narrow lea of a spilled register")
-        if memory.index is not None and homes.spilled(memory.index):
-            raise Unsupported("narrow lea of a spilled register")
-        return _lea_renamed(context, facts, memory)
-    interval = None
-    if (
-        wide
-        and memory.index is None
-        and memory.base is not None
-        and not homes.spilled(memory.base)
-    ):
-        ensure(context, memory.base)
-        interval = shifted(context.state.intervals[memory.base], memory.displacement)
-    host = homes.host[operand.user]
-    to = host if host >= 0 else S0
-    settle(context, (operand.user,))
-    if constant:
-        mask = (1 << 64) - 1 if wide else (1 << 32) - 1
-        context.code.move_imm(to, memory.displacement & mask)
-    elif host >= 0 and (
-        memory.index is not None
-        and memory.base is not None
-        and homes.spilled(memory.base)
-    ):
-        # The base may not pass through a home that is also the index.
-        address_of(context, memory, S0)
-        context.code.move(to, S0)
-    else:
-        address_of(context, memory, to)
-    if host < 0:
-        write_spilled(context, operand.user, S0)
-    else:
-        context.state.written(operand.user, interval)
-    return True
-
-
-def _lea_renamed(context: Context, facts: Facts, memory: Memory) -> bool:
-    instruction = facts.instruction.copy()
-    operand = facts.operands[0]
-    host = context.homes.host[operand.user]
-    if memory.base is not None:
-        instruction.memory_base = gpr64(ensure(context, memory.base))
-    if operand.reads:
-        ensure(context, operand.user)
-    settle(context, (operand.user,))
-    instruction.op0_register = resized(operand.register, host)
-    instruction.segment_prefix = Register.NONE
-    instruction.memory_displacement = memory.displacement & ((1 << 64) - 1)
-    instruction.memory_displ_size = (
-        8 if memory.base is None else displacement_size(memory.displacement)
-    )
-    context.code.user(instruction)
-    context.state.written(operand.user, CLAMPED if operand.zero_extends else None)
-    return True
 
 
 def _intervals(context: Context, facts: Facts) -> None:

@@ -39,12 +39,10 @@ def refusals(blocks: Sequence[Block], abi: Abi) -> list[Refusal]:
     region = Region(by_start, (), (), predecessors(by_start))
     live = flags_live(region)
     known = {start: _facts(block) for start, block in by_start.items()}
+    usable = [f for facts in known.values() for f in facts if isinstance(f, Facts)]
     homes = choose_homes(
-        user
-        for found in known.values()
-        for fact in found
-        if isinstance(fact, Facts)
-        for user in (*fact.reads, *fact.writes)
+        [user for fact in usable for user in (*fact.reads, *fact.writes)],
+        frozenset[int]().union(*(fact.implicit for fact in usable)),
     )
     found: list[Refusal] = []
     for start, block in by_start.items():

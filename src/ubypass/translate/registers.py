@@ -9,7 +9,7 @@ of the code; that is :mod:`ubypass.translate.state`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -128,10 +128,12 @@ class Homes:
         return self.host[user] < 0
 
 
-def choose_homes(uses: Iterable[int]) -> Homes:
-    """Homes for a region in which user registers occur as often as in ``uses``."""
+def choose_homes(uses: Iterable[int], fixed: Collection[int] = ()) -> Homes:
+    """Homes for a region in which user registers occur as often as in ``uses``;
+    ``fixed`` ones are needed under their own name if possible.
+    """
     counts = Counter(uses)
-    owner = min(_CANDIDATES, key=lambda user: counts[user])
+    owner = min(_CANDIDATES, key=lambda user: (user in fixed, counts[user]))
     host = list(range(16))
     host[R10] = host[R11] = host[owner] = -1
     host[RSP] = owner

@@ -11,7 +11,7 @@ from ubypass.abi import FRAME_FSBASE, TASK_SIZE_MIN, ExitReason
 from ubypass.translate.context import Context
 from ubypass.translate.facts import Memory, Unsupported
 from ubypass.translate.flags import clobber
-from ubypass.translate.registers import R11, RSP, S0, S1, gpr64
+from ubypass.translate.registers import R11, RSP, S0, S1, gpr64, resized
 from ubypass.translate.state import CLAMPED, serves
 from ubypass.translate.values import ensure, materialize_r11, read_spilled
 
@@ -36,11 +36,19 @@ def resolve(context: Context, memory: Memory, size: int | None = None) -> Addres
     memory = from_home(context, memory)
     if memory.base is None and memory.index is None:
         return _constant(context, memory, size)
-    if memory.index is None and not memory.fs and memory.base is not None:
+    if (
+        memory.index is None
+        and memory.base is not None
+        and not memory.fs
+        and not memory.narrow
+    ):
         found = _in_place(context, memory.base, memory.displacement, size)
         if found is not None:
             return found
     address_of(context, memory, S0)
+    if memory.narrow and not memory.fs:
+        # Below 4 GiB, whatever the registers hold.
+        return Address(S0, 0, True)
     clobber(context)
     if memory.fs:
         context.code.frame_add(S0, FRAME_FSBASE)
@@ -120,7 +128,8 @@ def anchor_host(context: Context, host: int, reason: ExitReason) -> None:
 
 
 def address_of(context: Context, memory: Memory, to: int) -> None:
-    """lea to, [memory], without fs; uses S1 when the index is spilled.
+    """lea to, [memory], without fs; uses S1 when the index is spilled. Of 32 bits,
+    zero-extended, if the address is narrow.
 
     ``memory`` must have gone through :func:`from_home`.
     """
@@ -141,7 +150,7 @@ def address_of(context: Context, memory: Memory, to: int) -> None:
                 read_spilled(context, memory.base, to)
         else:
             base = ensure(context, memory.base)
-    if index < 0 and base >= 0:
+    if index < 0 and base >= 0 and not memory.narrow:
         if memory.displacement:
             context.code.lea(to, base, memory.displacement)
         elif base != to:
@@ -149,11 +158,11 @@ def address_of(context: Context, memory: Memory, to: int) -> None:
         return
     context.code.user(
         Instruction.create_reg_mem(
-            Code.LEA_R64_M,
-            gpr64(to),
+            Code.LEA_R32_M if memory.narrow else Code.LEA_R64_M,
+            resized(Register.EAX, to) if memory.narrow else gpr64(to),
             MemoryOperand(
                 gpr64(base) if base >= 0 else Register.NONE,
-                gpr64(index),
+                gpr64(index) if index >= 0 else Register.NONE,
                 memory.scale,
                 memory.displacement,
                 8 if base < 0 else displacement_size(memory.displacement),

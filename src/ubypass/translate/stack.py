@@ -7,17 +7,22 @@ an exit finds it as it was.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from iced_x86 import Mnemonic, OpKind
 
-from ubypass.abi import ExitReason
+from ubypass.abi import FRAME_FLAGS, FRAME_SYSFLAGS, ExitReason
 from ubypass.translate.context import Context
-from ubypass.translate.facts import Facts, Unsupported
-from ubypass.translate.flags import clobber, settle
-from ubypass.translate.registers import RBP, RSP, S0, S1
-from ubypass.translate.sandbox import anchor, anchor_host, load_word
-from ubypass.translate.state import CLAMPED, Loc, serves, shifted
+from ubypass.translate.facts import Facts, Memory, Unsupported
+from ubypass.translate.flags import clobber, settle, to_slot
+from ubypass.translate.registers import R11, RBP, RSP, S0, S1
+from ubypass.translate.sandbox import anchor, anchor_host, load_word, resolve
+from ubypass.translate.state import CLAMPED, Flags, Loc, serves, shifted
 from ubypass.translate.values import (
+    ARITHMETIC_FLAGS,
+    SET_FLAGS,
     ensure,
+    materialize_r11,
     read_spilled,
     settle_stack,
     write_spilled,
@@ -26,16 +31,18 @@ from ubypass.translate.values import (
 # An offset larger than this leaves too little room for displacements.
 _FAR = 1 << 16
 
-STACK = frozenset({Mnemonic.PUSH, Mnemonic.POP, Mnemonic.LEAVE})
+STACK = frozenset({Mnemonic.PUSH, Mnemonic.POP, Mnemonic.LEAVE, Mnemonic.PUSHFQ})
 
 
 def lower_stack(context: Context, facts: Facts) -> None:
-    """Emit a push, pop or leave. Raises :class:`Unsupported`."""
+    """Emit a push, pop, leave or pushf. Raises :class:`Unsupported`."""
     mnemonic = facts.instruction.mnemonic
     if mnemonic == Mnemonic.PUSH:
         _push(context, facts)
     elif mnemonic == Mnemonic.POP:
         _pop(context, facts)
+    elif mnemonic == Mnemonic.PUSHFQ:
+        _push_flags(context)
     else:
         _leave(context)
 
@@ -98,13 +105,31 @@ def _push(context: Context, facts: Facts) -> None:
     move_stack(context, -8)
 
 
+def _push_flags(context: Context) -> None:
+    """What a user program finds there: the arithmetic flags, and the two bits that
+    are always set. The others were checked to be clear at the entry.
+    """
+    code, state = context.code, context.state
+    usp, at = stack_access(context, -8)
+    if state.flags != Flags.SYS:
+        to_slot(context)
+    code.frame_load(S0, FRAME_SYSFLAGS if state.flags == Flags.SYS else FRAME_FLAGS)
+    code.and_imm32(S0, ARITHMETIC_FLAGS)
+    code.or_imm32(S0, SET_FLAGS)
+    code.fault(context.exit(ExitReason.FAULT))
+    code.store(usp, at, S0)
+    move_stack(context, -8)
+
+
 def _pop(context: Context, facts: Facts) -> None:
     if facts.memory is not None:
-        raise Unsupported("pop into memory")
+        _pop_memory(context, facts.memory)
+        return
     user = facts.operands[0].user
-    if user == RSP:
-        raise Unsupported("pop into rsp")
     usp, at = stack_access(context, 0)
+    if user == RSP:
+        _pop_stack(context, usp, at)
+        return
     settle(context, (user,))
     host = context.homes.host[user]
     context.code.fault(context.exit(ExitReason.FAULT))
@@ -114,6 +139,32 @@ def _pop(context: Context, facts: Facts) -> None:
     else:
         write_spilled(context, user, S0)
     move_stack(context, 8)
+
+
+def _pop_memory(context: Context, memory: Memory) -> None:
+    if memory.base == RSP:
+        # The address is that after the pop.
+        memory = replace(memory, displacement=memory.displacement + 8)
+    if R11 in (memory.base, memory.index):
+        materialize_r11(context)
+    address = resolve(context, memory)
+    if address.base < 0:
+        raise Unsupported("pop into a thread-local variable")
+    usp, at = stack_access(context, 0)
+    context.code.fault(context.exit(ExitReason.FAULT))
+    context.code.load(S1, usp, at)
+    context.code.fault(context.exit(ExitReason.FAULT))
+    context.code.store(address.base, address.displacement, S1)
+    move_stack(context, 8)
+
+
+def _pop_stack(context: Context, usp: int, at: int) -> None:
+    """rsp becomes what it points to."""
+    settle(context, (RSP,))
+    context.code.fault(context.exit(ExitReason.FAULT))
+    context.code.load(usp, usp, at)
+    context.state.offset = 0
+    context.state.written(RSP)
 
 
 def _leave(context: Context) -> None:

@@ -9,10 +9,11 @@ from ubypass.translate.flags import clobber, settle
 from ubypass.translate.registers import R11, RCX, RSP, S0, SLOT
 from ubypass.translate.state import Loc, shifted
 
-# r11 after a system call: the user's arithmetic flags, and the two bits that are
-# always set there (1 and IF); the others were checked to be clear at the entry.
-_ARITHMETIC = 0x8D5
-_ALWAYS_SET = 0x202
+#: The user's flags as r11 after a system call has them, or a pushf: the arithmetic
+#: ones, and the two bits that are always set (1 and IF); the others were checked to be
+#: clear at the entry.
+ARITHMETIC_FLAGS = 0x8D5
+SET_FLAGS = 0x202
 
 
 def ensure(context: Context, user: int) -> int:
@@ -82,7 +83,7 @@ def materialize_r11(context: Context) -> None:
         return
     clobber(context)
     context.code.frame_load(S0, FRAME_SYSFLAGS)
-    context.code.and_imm32(S0, _ARITHMETIC)
-    context.code.or_imm32(S0, _ALWAYS_SET)
+    context.code.and_imm32(S0, ARITHMETIC_FLAGS)
+    context.code.or_imm32(S0, SET_FLAGS)
     context.code.frame_store(SLOT[R11], S0)
     context.state.loc[R11] = Loc.M

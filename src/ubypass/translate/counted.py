@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Translate branches on rcx: ``jrcxz``, ``loop``, ``loope``, ``loopne``.
+
+They reach 127 bytes only and leave the flags alone; a test of rcx and an ordinary
+branch takes their place, with the user's flags put aside.
+"""
+
+from __future__ import annotations
+
+from iced_x86 import Code, Instruction, Mnemonic, Register
+
+from ubypass.translate.context import Context, Fragment
+from ubypass.translate.emit import CC_E, CC_NE
+from ubypass.translate.facts import Facts
+from ubypass.translate.flags import clobber, settle, to_host
+from ubypass.translate.iced import IcedCode, IcedRegister
+from ubypass.translate.registers import RCX, S0, resized
+from ubypass.translate.values import ensure
+
+#: cmovcc that keeps the count if the flag says so.
+_KEEPS: dict[int, tuple[IcedCode, IcedCode]] = {
+    Mnemonic.LOOPE: (Code.CMOVE_R32_RM32, Code.CMOVE_R64_RM64),
+    Mnemonic.LOOPNE: (Code.CMOVNE_R32_RM32, Code.CMOVNE_R64_RM64),
+}
+#: With an address size prefix it is ecx that counts.
+_NARROW = frozenset(
+    {
+        Code.JECXZ_REL8_64,
+        Code.LOOP_REL8_64_ECX,
+        Code.LOOPE_REL8_64_ECX,
+        Code.LOOPNE_REL8_64_ECX,
+    }
+)
+COUNTED = frozenset(
+    {Mnemonic.JRCXZ, Mnemonic.JECXZ, Mnemonic.LOOP, Mnemonic.LOOPE, Mnemonic.LOOPNE}
+)
+
+
+def lower_counted(
+    context: Context, fragment: Fragment, facts: Facts, taken: int, following: int
+) -> None:
+    """Emit the branch to ``taken``, else to ``following`` (user addresses)."""
+    mnemonic = facts.mnemonic
+    narrow = facts.instruction.code in _NARROW
+    file = Register.EAX if narrow else Register.RAX
+    tested = ensure(context, RCX)
+    if mnemonic in (Mnemonic.JRCXZ, Mnemonic.JECXZ):
+        condition = CC_E
+    else:
+        condition = CC_NE
+        settle(context, (RCX,))
+        if mnemonic in _KEEPS:
+            to_host(context)
+        _decrement(context, file)
+        context.state.written(RCX)
+        if mnemonic in _KEEPS:
+            # The count if the flag is as wanted, else 0.
+            context.code.move_imm(S0, 0)
+            keeps = _KEEPS[mnemonic][0 if narrow else 1]
+            to, source = resized(file, S0), resized(file, RCX)
+            context.code.user(Instruction.create_reg_reg(keeps, to, source))
+            tested = S0
+    clobber(context)
+    register = resized(file, tested)
+    test = Code.TEST_RM32_R32 if narrow else Code.TEST_RM64_R64
+    context.code.user(Instruction.create_reg_reg(test, register, register))
+    fragment.branch = (condition, fragment.edge(taken, context.state.copy()))
+    fragment.fall = fragment.edge(following, context.state)
+
+
+def _decrement(context: Context, file: IcedRegister) -> None:
+    """Without touching flags; 32 bits extend with zeroes."""
+    if file == Register.RAX:
+        context.code.lea(RCX, RCX, -1)
+    else:
+        context.code.lea32(RCX, RCX, -1)

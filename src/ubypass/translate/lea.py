@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Translate ``lea``: arithmetic on addresses, no access.
+
+A home may be another register than the user's, or none, so the address is put
+together anew; what is narrower than 64 bits is cut off as the original does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from iced_x86 import Code, Instruction, Register
+
+from ubypass.translate.context import Context
+from ubypass.translate.facts import Facts, Memory
+from ubypass.translate.flags import settle
+from ubypass.translate.registers import S0, S1, resized, width
+from ubypass.translate.sandbox import address_of, from_home
+from ubypass.translate.state import CLAMPED, Interval, shifted
+from ubypass.translate.values import ensure, read_spilled, write_spilled
+
+
+def lower_lea(context: Context, facts: Facts) -> None:
+    """Emit the ``lea``; the registers that it reads are in their homes."""
+    assert facts.memory is not None
+    memory = from_home(context, facts.memory)
+    operand = facts.operands[0]
+    settle(context, (operand.user,))
+    size = width(operand.register)
+    if size == 2:
+        _narrow(context, operand.user, memory)
+        return
+    if size == 4 and not memory.narrow:
+        memory = replace(memory, narrow=True)
+    interval = CLAMPED if memory.narrow else _interval(context, memory)
+    host = context.homes.host[operand.user]
+    to = S0 if host < 0 or _overwrites(context, memory, host) else host
+    _address(context, memory, to)
+    if host < 0:
+        write_spilled(context, operand.user, S0)
+        return
+    if to != host:
+        context.code.move(host, S0)
+    context.state.written(operand.user, interval)
+
+
+def _overwrites(context: Context, memory: Memory, host: int) -> bool:
+    """Whether a spilled base that passes through ``host`` would hit the index."""
+    return (
+        memory.base is not None
+        and memory.index is not None
+        and context.homes.spilled(memory.base)
+        and context.homes.host[memory.index] == host
+    )
+
+
+def _address(context: Context, memory: Memory, to: int) -> None:
+    if memory.base is None and memory.index is None:
+        mask = (1 << (32 if memory.narrow else 64)) - 1
+        context.code.move_imm(to, memory.displacement & mask)
+    else:
+        address_of(context, memory, to)
+
+
+def _interval(context: Context, memory: Memory) -> Interval | None:
+    """A clamped base plus a constant."""
+    base = memory.base
+    if memory.index is not None or base is None or context.homes.spilled(base):
+        return None
+    ensure(context, base)
+    return shifted(context.state.intervals[base], memory.displacement)
+
+
+def _narrow(context: Context, user: int, memory: Memory) -> None:
+    """16 bits: the rest of the register stays."""
+    _address(context, replace(memory, narrow=True), S0)
+    host = context.homes.host[user]
+    to = host if host >= 0 else S1
+    if host < 0:
+        read_spilled(context, user, S1)
+    context.code.user(
+        Instruction.create_reg_reg(
+            Code.MOV_RM16_R16, resized(Register.AX, to), resized(Register.AX, S0)
+        )
+    )
+    if host < 0:
+        write_spilled(context, user, S1)
+    else:
+        context.state.written(user)
