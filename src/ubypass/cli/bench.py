@@ -27,6 +27,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     io.add_argument("--json", type=Path, metavar="FILE", help="write the records there")
     io.add_argument("--quick", action="store_true", help="three loops, short rounds")
+    functions = verbs.add_parser(
+        "functions",
+        help="functions of this machine's libraries, on this CPU",
+        description="Calls string functions, parsers, hashes and the like natively "
+        "and translated, by turns, in one process, and compares the time. Needs "
+        "neither root nor the module nor the lab.",
+    )
+    functions.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the figures there"
+    )
     prepare = verbs.add_parser(
         "prepare", help="compile what the lab would otherwise compile, slowly"
     )
@@ -41,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
         return _prepare(args.kernel)
     if args.bench_verb == "show":
         return _show(args.file)
+    if args.bench_verb == "functions":
+        return _functions(args.json)
     return _io(args.json, args.quick)
 
 
@@ -66,6 +78,19 @@ def _io(json_file: Path | None, quick: bool) -> int:
 
     show(records)
     return 0 if all(record.same_results for record in records) else 1
+
+
+def _functions(json_file: Path | None) -> int:
+    from ubypass.bench import functions
+
+    with _progress() as report:
+        timings = list(functions.measure(report))
+    if json_file is not None:
+        functions.write(json_file, timings)
+    from ubypass.bench.timings import show
+
+    show(timings)
+    return 0 if all(timing.same for timing in timings) else 1
 
 
 def _prepare(kernel: str | None) -> int:

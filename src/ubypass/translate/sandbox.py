@@ -97,6 +97,9 @@ def _in_place(
     if not serves(CLAMPED, displacement, size):
         return None
     if context.homes.spilled(user):
+        if displacement < 0:
+            # Below a clamped pointer to nowhere may well be user memory.
+            return None
         read_spilled(context, user, S0)
         clobber(context)
         context.code.cmp_limit(S0)

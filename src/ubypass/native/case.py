@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the runner is given: a translation, its original, and a user's memory.
+
+Knows regions and translations; how they are run is :mod:`ubypass.native.runner`'s
+business, where they come from nobody's here.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ubypass.abi import Abi, Translation
+from ubypass.region.graph import End, Region
+from ubypass.region.liveness import flags_live
+
+__all__ = [
+    "ABI",
+    "Area",
+    "Case",
+    "Kind",
+    "Layout",
+    "arrange",
+    "live_flags",
+    "make_case",
+]
+
+PAGE = 4096
+#: The runner fills dispatches of this size.
+ABI = Abi(dispatch_size=24, dispatch_vector_size=24)
+ARITHMETIC = 0x8D5
+
+# iced's bit of each flag → its bit in eflags.
+_EFLAGS = {1: 0x800, 2: 0x80, 4: 0x40, 8: 0x10, 16: 0x1, 32: 0x4}
+# The last page of user space: what lies just below the limit is mapped.
+_TOP = (1 << 47) - 2 * PAGE
+# A planted end: jmp [rip] and the address.
+_END = 14
+
+
+class Kind(enum.IntEnum):
+    """How a register is filled at the start (``enum ub_register``)."""
+
+    ANY = 0
+    POINTER = 1
+    INDEX = 2
+    SMALL = 3
+    STACK = 4
+    #: A pointer more often than not.
+    NATURAL = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """Whole pages of user memory; random ``content`` unless given."""
+
+    address: int
+    size: int
+    write: bool = False
+    code: bool = False
+    content: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Addresses of what every user has.
+
+    Two pages of data, followed by one that cannot be written; two pages of stack,
+    one that ``fs`` points into.
+    """
+
+    data: int
+    stack: int
+    thread: int
+
+    @property
+    def fsbase(self) -> int:
+        """The user's fs base."""
+        return self.thread + 0x800
+
+    @property
+    def rsp(self) -> int:
+        """About where the user's rsp is."""
+        return self.stack + PAGE
+
+    @property
+    def areas(self) -> tuple[Area, ...]:
+        """The memory."""
+        return (
+            Area(self.data, 2 * PAGE, write=True),
+            Area(self.data + 2 * PAGE, PAGE),
+            Area(self.stack, 2 * PAGE, write=True),
+            Area(self.thread, PAGE, write=True),
+            Area(_TOP, PAGE),
+        )
+
+
+def arrange(text: int) -> Layout:
+    """A layout with the data within reach of code at ``text``."""
+    return Layout(text + 0x100_0000, text + 0x200_0000, text + 0x300_0000)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A translation and its original.
+
+    ``entries`` are the resume addresses to enter at; ``ends`` addresses in the text
+    where the original has left the region, ``sites`` those of its system calls.
+    ``live`` are the eflags bits that must be right at each exit. ``registers`` says
+    how to fill each, and with which bias below it; ``ignore`` names registers whose
+    value cannot be the same twice.
+    """
+
+    translation: Translation
+    layout: Layout
+    areas: tuple[Area, ...]
+    entries: tuple[int, ...]
+    ends: tuple[int, ...]
+    sites: tuple[int, ...]
+    live: tuple[int, ...]
+    registers: tuple[tuple[Kind, int], ...]
+    abi: Abi = ABI
+    max_dispatches: int = 4
+    budget: int = 0
+    ignore: frozenset[int] = field(default_factory=frozenset)
+    plain: bool = False
+
+
+def live_flags(region: Region) -> dict[int, int]:
+    """User address → eflags bits that must be right there."""
+    found = {}
+    for start, points in flags_live(region).items():
+        for instruction, live in zip(
+            region.blocks[start].instructions, points, strict=False
+        ):
+            found[instruction.ip] = sum(
+                flag for bit, flag in _EFLAGS.items() if live & bit
+            )
+    return found
+
+
+def make_case(
+    region: Region,
+    translation: Translation,
+    code: Mapping[int, bytes],
+    layout: Layout,
+    registers: Sequence[tuple[Kind, int]] | None = None,
+    **more: object,
+) -> Case:
+    """A case for ``region``; ``code`` is the user's text by address.
+
+    Pages of ``code`` are filled up with ``int3``.
+    """
+    live = live_flags(region)
+    texts = _pages(code)
+    inside = sorted((block.start, block.next_ip) for block in region.blocks.values())
+    ends: dict[int, None] = {}
+    for block in region.blocks.values():
+        wanted = [t for t in block.targets if t not in region.blocks]
+        if block.end in (End.CALL, End.CALL_INDIRECT):
+            wanted.append(block.next_ip)
+        for target in wanted:
+            if _room(target, inside, texts, list(ends)) and len(ends) < 64:
+                ends[target] = None
+    sites = [
+        instruction.ip
+        for block in region.blocks.values()
+        for instruction in block.instructions
+        if block.end == End.SYSCALL and instruction is block.instructions[-1]
+    ]
+    areas = tuple(
+        Area(start, len(content), code=True, content=content)
+        for start, content in texts.items()
+    )
+    kinds = (
+        registers
+        or [(Kind.NATURAL, 0)] * 4 + [(Kind.STACK, 0)] + [(Kind.NATURAL, 0)] * 11
+    )
+    return Case(
+        translation=translation,
+        layout=layout,
+        areas=areas + layout.areas,
+        entries=tuple(e.user_ip for e in translation.entries),
+        ends=tuple(ends),
+        sites=tuple(sites),
+        live=tuple(live.get(e.user_ip, ARITHMETIC) for e in translation.exits),
+        registers=tuple(kinds),
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def _pages(code: Mapping[int, bytes]) -> dict[int, bytes]:
+    """The text as runs of whole pages."""
+    pages: dict[int, bytearray] = {}
+    for start, content in code.items():
+        for base in range(start & -PAGE, start + len(content), PAGE):
+            page = pages.setdefault(base, bytearray(b"\xcc" * PAGE))
+            first = max(start, base)
+            last = min(start + len(content), base + PAGE)
+            page[first - base : last - base] = content[first - start : last - start]
+    runs: dict[int, bytes] = {}
+    at = -1
+    for base in sorted(pages):
+        if at >= 0 and at + len(runs[at]) == base:
+            runs[at] += bytes(pages[base])
+        else:
+            at = base
+            runs[at] = bytes(pages[base])
+    return runs
+
+
+def _room(
+    target: int,
+    inside: Sequence[tuple[int, int]],
+    texts: Mapping[int, bytes],
+    ends: Sequence[int],
+) -> bool:
+    """Whether an end can be planted at ``target``."""
+    if not any(
+        start <= target and target + _END <= start + len(content)
+        for start, content in texts.items()
+    ):
+        return False
+    if any(start < target + _END and target < stop for start, stop in inside):
+        return False
+    return all(abs(end - target) >= _END for end in ends)

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A function of this process, called in a loop, as a region: learned, translated.
+
+What is called and with what is the caller's business.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+
+from iced_x86 import BlockEncoder, Code, Instruction, MemoryOperand, Register
+
+from ubypass.abi import ExitReason
+from ubypass.errors import UbError
+from ubypass.native.case import ABI, PAGE, Area, Case, Layout, make_case
+from ubypass.native.timing import Call, Timed
+from ubypass.process.memory import ProcessMemory
+from ubypass.region.discover import HotEntry, Limits, RegionSpec, discover
+from ubypass.region.graph import Region
+from ubypass.translate.translate import translate
+
+__all__ = ["SUM", "Function", "Learned"]
+
+_ARGUMENTS = (
+    *(Register.RDI, Register.RSI, Register.RDX),
+    *(Register.RCX, Register.R8, Register.R9),
+)
+_RBX, _RSP = 3, 4
+#: Number of the register in which the results add up.
+SUM = 12
+_NR = 39
+_ROUNDS = 60
+_LIMITS = Limits(region=6_000, reach=400, candidates=24, fringe=400)
+# Where to try to put the code that calls: near enough for a direct call.
+_STEP = 0x400_0000
+_TRIES = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function at ``address``, called with integers and pointers."""
+
+    address: int
+    arguments: tuple[int, ...]
+
+
+class _Reader:
+    """This process's code, and the code that calls."""
+
+    def __init__(self, text: int, code: bytes) -> None:
+        self._text, self._code = text, code
+        self._memory = ProcessMemory(os.getpid())
+
+    def read(self, address: int, size: int) -> bytes:
+        offset = address - self._text
+        if 0 <= offset < len(self._code):
+            return self._code[offset : offset + size]
+        return self._memory.read(address, size)
+
+    def read_data(self, address: int, size: int) -> bytes:
+        return self._memory.read_data(address, size)
+
+
+@dataclass
+class Learned:
+    """A function with its translation, ready to be called.
+
+    ``left`` says where and why the translation left early the last time; None: it
+    does not. ``rounds`` is how often it was translated to find all the code in use.
+    """
+
+    case: Case
+    region: Region
+    timed: Timed
+    rounds: int
+    left: str | None = None
+    layout: Layout = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.layout = self.case.layout
+
+    @classmethod
+    def learn(cls, function: Function) -> Learned:
+        """Translate what a call of ``function`` runs, as far as that is possible."""
+        text = _place(function)
+        code, site = _caller(text, function)
+        reader = _Reader(text, code)
+        layout = Layout(text + PAGE * 16, text + PAGE * 32, text + PAGE * 48)
+        blocks: list[int] = []
+        targets: dict[int, tuple[int, ...]] = {}
+        left: str | None = None
+        for rounds in range(1, _ROUNDS + 1):
+            spec = RegionSpec((HotEntry(text, _NR),), tuple(blocks), dict(targets))
+            region = discover(spec, reader, _LIMITS)
+            case = make_case(
+                region, translate(region, ABI), {text: _padded(code)}, layout
+            )
+            areas = (case.areas[0], Area(layout.stack, 16 * PAGE, write=True))
+            case = replace(case, areas=areas, ends=(site,), sites=())
+            learned = cls(case, region, Timed(case), rounds)
+            call = learned.call(2, translated=True)
+            left = _learn(call, blocks, targets)
+            learned.left = _words(call) if call.early else None
+            if left is None:
+                return learned
+        return learned
+
+    def call(self, turns: int, *, translated: bool, count: bool = False) -> Call:
+        """Call the function ``turns`` times."""
+        registers = [0] * 16
+        registers[_RBX] = turns
+        registers[_RSP] = self.layout.stack + 15 * PAGE
+        return self.timed.call(registers, translated=translated, count=count)
+
+
+def _words(call: Call) -> str:
+    assert call.exit is not None
+    return f"{call.exit.reason.name} at {call.exit.user_ip:#x}"
+
+
+def _learn(
+    call: Call, blocks: list[int], targets: dict[int, tuple[int, ...]]
+) -> str | None:
+    """Note where control went; None when nothing new can be learned from it."""
+    leave = call.exit
+    if leave is None or not call.early:
+        return None
+    at = leave.user_ip
+    if leave.reason in (
+        ExitReason.RET_MISS,
+        ExitReason.CALL_MISS,
+        ExitReason.JUMP_MISS,
+    ):
+        known = targets.get(at, ())
+        if call.target in known:
+            return None
+        targets[at] = (*known, call.target)
+        return "target"
+    if leave.reason == ExitReason.FRONTIER and at not in blocks:
+        blocks.append(at)
+        return "frontier"
+    return None
+
+
+def _place(function: Function) -> int:
+    """An address with room around it, near the function."""
+    taken = _mappings()
+    base = function.address & -_STEP
+    for number in range(1, _TRIES):
+        for at in (base - number * _STEP, base + number * _STEP):
+            if all(stop <= at or start >= at + 64 * PAGE for start, stop in taken):
+                return at
+    raise UbError("there is no room near the function")
+
+
+def _mappings() -> list[tuple[int, int]]:
+    found = []
+    with open("/proc/self/maps") as lines:
+        for line in lines:
+            start, _, stop = line.split()[0].partition("-")
+            found.append((int(start, 16), int(stop, 16)))
+    return found
+
+
+def _caller(text: int, function: Function) -> tuple[bytes, int]:
+    """Code at ``text`` that calls the function rbx times; address of its end."""
+    create = Instruction.create_reg_i32
+    loop = [
+        Instruction.create_reg_u64(Code.MOV_R64_IMM64, register, value)
+        for register, value in zip(_ARGUMENTS, function.arguments, strict=False)
+    ]
+    loop += [
+        # No vector registers hold arguments.
+        create(Code.MOV_R32_IMM32, Register.EAX, 0),
+        Instruction.create_branch(Code.CALL_REL32_64, function.address),
+        Instruction.create_reg_mem(
+            Code.LEA_R64_M,
+            Register.R12,
+            MemoryOperand(Register.R12, Register.RAX, 1, 0, 0),
+        ),
+        create(Code.SUB_RM64_IMM8, Register.RBX, 1),
+        Instruction.create_branch(Code.JNE_REL32_64, text),
+        create(Code.MOV_R32_IMM32, Register.EAX, _NR),
+    ]
+    # The start of the loop must have an address that the branch can name.
+    loop[0].ip = text
+    encoder = BlockEncoder(64, True)
+    encoder.add_many(loop)
+    code = encoder.encode(text)
+    return code + b"\x0f\x05" + b"\xcc" * 16, text + len(code)
+
+
+def _padded(code: bytes) -> bytes:
+    return code + b"\xcc" * (-len(code) % PAGE)

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Runs the original and looks for the moment at which the translation left: the same
+ * instruction, the same number of system calls, and everything else the same.
+ */
+#include <string.h>
+
+#include "runner.h"
+
+#define VISITS 3000
+
+struct search {
+	const struct ub_job *job;
+	const struct ub_outcome *outcome;
+	const u8 *fpu; /* as the translation left it */
+	struct ub_failure *failure;
+	u64 want, done;
+	u32 live;
+	u8 *planted; /* where the int3 is */
+	u8 original;
+	u32 best;
+	int closest;
+};
+
+static int same_fpu(const struct search *s, u32 *at)
+{
+	u64 found = ub_differ(s->fpu, ub_fpu, FPU_LEGACY);
+
+	if (found == FPU_LEGACY) {
+		u64 rest = FPU_LEGACY + FPU_HEADER;
+
+		found = ub_differ(s->fpu + rest, ub_fpu + rest, FPU_SIZE - rest) + rest;
+	}
+	*at = (u32)found;
+	return found == FPU_SIZE;
+}
+
+/* Whether the original, stopped here, is what the translation left. */
+static int matches(struct search *s)
+{
+	const struct ub_cpu *left = &s->outcome->cpu;
+	struct ub_failure now = { 0 };
+	int closeness;
+
+	if (s->done != s->want)
+		return 0;
+	for (u32 i = 0; i < 16; i++)
+		if (ub_cpu.gpr[i] != left->gpr[i] && !(s->job->ignore & 1u << i))
+			now.registers |= 1u << i;
+	if (now.registers)
+		now.wrong |= WRONG_REGISTER;
+	if ((ub_cpu.flags ^ left->flags) & s->live)
+		now.wrong |= WRONG_FLAGS;
+	if (!same_fpu(s, &now.vector))
+		now.wrong |= WRONG_VECTOR;
+	if (ub_compare_memory(&now))
+		now.wrong |= WRONG_MEMORY;
+	if (!now.wrong)
+		return 1;
+	closeness = __builtin_popcount(now.registers) + __builtin_popcount(now.wrong);
+	if (!s->failure->wrong || s->failure->wrong == WRONG_PATH ||
+	    closeness < s->closest) {
+		s->closest = closeness;
+		s->failure->wrong = now.wrong;
+		s->failure->registers = now.registers;
+		s->failure->vector = now.vector;
+		s->failure->memory = now.memory;
+		s->failure->memory_native = now.memory_native;
+		s->failure->memory_translated = now.memory_translated;
+		s->failure->native = ub_cpu;
+	}
+	return 0;
+}
+
+static void run(void)
+{
+	ub_phase = PHASE_NATIVE;
+	ub_enter();
+	ub_phase = PHASE_NONE;
+	ub_cpu.rip = ub_stop_ip;
+}
+
+/* One instruction on from the planted int3. */
+static void step_over(struct search *s)
+{
+	u64 from = ub_cpu.rip;
+
+	*s->planted = s->original;
+	ub_stepping = 1;
+	ub_cpu.flags |= FLAG_TF;
+	run();
+	ub_stepping = 0;
+	ub_cpu.flags &= ~FLAG_TF;
+	/* pushfq shows that somebody looks. */
+	if (ub_kind == KIND_STEP && s->original == 0x9c && ub_cpu.rip == from + 1)
+		*(u64 *)ub_cpu.gpr[RSP] &= ~FLAG_TF;
+	*s->planted = 0xcc;
+}
+
+static void system_call(struct search *s)
+{
+	static const int arguments[6] = { RDI, RSI, RDX, R10, R8, R9 };
+	u64 nr = ub_cpu.gpr[RAX] & 0xffffffff, given[6];
+	u32 count = nr < s->job->args_count ? s->job->args[nr] : 0;
+
+	s->done++;
+	if (count > 6)
+		count = 0;
+	for (u32 i = 0; i < count; i++)
+		given[i] = ub_cpu.gpr[arguments[i]];
+	ub_cpu.gpr[RAX] = ub_answer(nr, given, count, s->done);
+	ub_cpu.rip += 2;
+	ub_cpu.gpr[RCX] = ub_cpu.rip;
+	ub_cpu.gpr[R11] = (ub_cpu.flags & ARITHMETIC) | FLAGS_USER;
+}
+
+static int is_site(const struct ub_job *job, u64 ip)
+{
+	for (u32 i = 0; i < job->site_count; i++)
+		if (job->sites[i] == ip)
+			return 1;
+	return 0;
+}
+
+static int is_end(const struct ub_job *job, u64 ip)
+{
+	for (u32 i = 0; i < job->end_count; i++)
+		if (job->ends[i] == ip)
+			return 1;
+	return 0;
+}
+
+/* The search proper: 0 found, 1 never, 2 out of time. */
+static int search(struct search *s, u64 target)
+{
+	if (ub_cpu.rip == target && matches(s))
+		return 0;
+	for (u32 visit = 0; visit < VISITS; visit++) {
+		if (s->planted && ub_cpu.rip == target)
+			step_over(s);
+		else
+			run();
+		switch (ub_kind) {
+		case KIND_END:
+			ub_cpu.rip = s->job->ends[ub_end];
+			return !(ub_cpu.rip == target && matches(s));
+		case KIND_BREAK:
+		case KIND_STEP:
+			if (ub_cpu.rip == target && matches(s))
+				return 0;
+			break;
+		case KIND_SYSCALL:
+			if (ub_cpu.rip == target && matches(s))
+				return 0;
+			if (s->done == s->want)
+				return 1;
+			system_call(s);
+			if (ub_cpu.rip == target && matches(s))
+				return 0;
+			break;
+		case KIND_TIMEOUT:
+			return 2;
+		default:
+			return !(ub_cpu.rip == target && matches(s));
+		}
+	}
+	return 2;
+}
+
+/* Whether the original, at the exit for a fault, does fault there. */
+static int faults_here(struct search *s)
+{
+	if (ub_kind == KIND_FAULT)
+		return 1;
+	if (!s->planted)
+		return 0;
+	/* A string instruction may fault in a later turn. */
+	for (u32 turn = 0; turn < VISITS; turn++) {
+		u64 ip = ub_cpu.rip;
+
+		step_over(s);
+		if (ub_kind != KIND_STEP || ub_cpu.rip != ip)
+			break;
+	}
+	return ub_kind == KIND_FAULT;
+}
+
+/*
+ * From ub_cpu and ub_fpu (the user at the entry). Returns what is wrong, and counts
+ * in result what needs counting.
+ */
+u32 ub_run_native(const struct ub_job *job, const struct ub_outcome *outcome,
+		  const u8 *fpu, struct ub_result *result)
+{
+	const struct ub_exit *leave = &job->exits[outcome->number];
+	struct search s = { .job = job,
+			    .outcome = outcome,
+			    .fpu = fpu,
+			    .failure = &result->failure,
+			    .want = outcome->dispatched,
+			    .live = leave->live };
+	int answer, real = 1;
+
+	result->failure.wrong = 0;
+	ub_stop_ip = ub_cpu.rip;
+	if (!is_end(job, leave->ip) && !is_site(job, leave->ip)) {
+		s.planted = ub_text(leave->ip, 1);
+		if (s.planted) {
+			s.original = *s.planted;
+			*s.planted = 0xcc;
+		}
+	}
+	ub_kind = 0;
+	answer = search(&s, leave->ip);
+	if (!answer && leave->reason == REASON_FAULT)
+		real = faults_here(&s);
+	if (s.planted)
+		*s.planted = s.original;
+	if (!real && outcome->hardware)
+		result->needless++;
+	else if (!real)
+		result->careless++;
+	if (answer == 2) {
+		result->undecided++;
+		return 0;
+	}
+	if (answer && !result->failure.wrong) {
+		result->failure.wrong = WRONG_PATH;
+		result->failure.native = ub_cpu;
+	}
+	if (!answer)
+		result->failure.wrong = 0;
+	result->failure.stopped = ub_stop_ip;
+	return result->failure.wrong;
+}

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the runner found, in Python's terms and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ubypass.abi import ExitReason
+from ubypass.native import types
+from ubypass.native.case import Case
+
+__all__ = ["Failure", "Report", "report"]
+
+_NAMES = (
+    *("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"),
+    *("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"),
+)
+_REGISTER, _FLAGS, _VECTOR, _MEMORY, _PATH, _CRASH, _FRAME = (1 << n for n in range(7))
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The first state that showed a difference.
+
+    ``index`` is its number (see :func:`ubypass.native.runner.run`), ``differences``
+    sentences for people.
+    """
+
+    index: int
+    entry: int
+    exit: str
+    differences: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"state {self.index}, entered at {self.entry:#x}, {self.exit}: "
+            + "; ".join(self.differences)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Counts of one run.
+
+    ``undecided``: the original did not come to the place in question within a fixed
+    number of visits. ``faults``: exits because of a fault the CPU reported, of which
+    ``needless`` where the original would not have faulted; ``careful`` exits because
+    an address could not be a user's, of which ``careless`` likewise. ``exits``: how
+    often each was taken, for the first 64.
+    """
+
+    executions: int
+    mismatches: int
+    undecided: int
+    faults: int
+    needless: int
+    careful: int
+    careless: int
+    reasons: Mapping[ExitReason, int] = field(default_factory=dict)
+    exits: tuple[int, ...] = ()
+    failure: Failure | None = None
+
+
+def report(case: Case, result: types.Result) -> Report:
+    """The report of one run of ``case``."""
+    failure = None
+    if result.mismatches:
+        found = result.failure
+        exits = case.translation.exits
+        left = (
+            f"exit {found.leave} ({exits[found.leave].reason.name} "
+            f"at {exits[found.leave].user_ip:#x}) after {found.dispatched} calls"
+            if found.leave < len(exits)
+            else "no exit"
+        )
+        failure = Failure(found.index, found.entry, left, _differences(found))
+    return Report(
+        executions=result.executions,
+        mismatches=result.mismatches,
+        undecided=result.undecided,
+        faults=result.faults,
+        needless=result.needless,
+        careful=result.careful,
+        careless=result.careless,
+        reasons={r: result.reasons[r] for r in ExitReason if result.reasons[r]},
+        exits=tuple(result.exits[: len(case.translation.exits)]),
+        failure=failure,
+    )
+
+
+def _differences(found: types.Failure) -> tuple[str, ...]:
+    native, translated = found.native, found.translated
+    words = []
+    if found.wrong & _REGISTER:
+        words += [
+            f"{name} is {translated.gpr[n]:#x}, not {native.gpr[n]:#x}"
+            for n, name in enumerate(_NAMES)
+            if found.registers >> n & 1
+        ]
+    if found.wrong & _FLAGS:
+        words.append(
+            f"flags are {translated.flags & 0x8D5:#x}, not {native.flags & 0x8D5:#x}"
+        )
+    if found.wrong & _VECTOR:
+        words.append(f"vector state differs at byte {found.vector} of the XSAVE area")
+    if found.wrong & _MEMORY:
+        words.append(
+            f"memory at {found.memory:#x} is {found.memory_translated:#x}, "
+            f"not {found.memory_native:#x}"
+        )
+    if found.wrong & _PATH:
+        words.append(f"the original does not get there; it stops at {found.stopped:#x}")
+    if found.wrong & _CRASH:
+        words.append(f"the translation crashes at +{found.stopped:#x}")
+    if found.wrong & _FRAME:
+        words.append("the frame is damaged")
+    return tuple(words)

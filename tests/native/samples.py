@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Small programs made into cases."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+from tests.translate.assemble import assemble
+from tests.translate.programs import Program
+from ubypass.abi import Translation
+from ubypass.native.case import ABI, Case, Kind, arrange, make_case
+from ubypass.region.discover import HotEntry, RegionSpec, discover
+from ubypass.region.graph import Region
+from ubypass.region.reader import BytesReader
+from ubypass.translate.translate import translate
+
+TEXT = 0x1234_5678_0000
+NAMES = (
+    *("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"),
+    *("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"),
+)
+
+
+def case_of(source: str, *, other: str = "", **kinds: tuple[Kind, int]) -> Case:
+    """A case for assembly between ``start`` and the end, where it makes a call.
+
+    With ``other`` the translation is that of other code: a wrong one.
+    """
+    code, translation, region = _build(source)
+    if other:
+        translation = _build(other)[1]
+    registers = [kinds.get(name, (Kind.ANY, 0)) for name in NAMES]
+    registers[4] = kinds.get("rsp", (Kind.STACK, 0))
+    case = make_case(region, translation, {TEXT: code}, arrange(TEXT), registers)
+    return replace(case, entries=(TEXT,))
+
+
+def _build(source: str) -> tuple[bytes, Translation, Region]:
+    text = f"start:\n{source}\nsyscall\nafter:\n"
+    code, labels = assemble(text, TEXT)
+    spec = RegionSpec((HotEntry(TEXT, 39), HotEntry(labels["after"], 39)))
+    region = discover(spec, BytesReader({TEXT: code}))
+    return code, translate(region, ABI), region
+
+
+def random_program(seed: int) -> Case:
+    """Calls, loops, branches, system calls; see :mod:`tests.translate.programs`."""
+    program = Program(seed)
+    code, labels = assemble(program.text(), TEXT)
+    hot = tuple(HotEntry(labels[name], nr) for name, nr in program.resumes)
+    count = random.Random(seed).randint(1, len(hot))
+    region = discover(RegionSpec(hot[:count]), BytesReader({TEXT: code}))
+    translation: Translation = translate(region, ABI)
+    return make_case(region, translation, {TEXT: code}, arrange(TEXT))

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The runner finds what differs and nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from tests.native.samples import case_of, random_program
+from ubypass.abi import ExitReason
+from ubypass.errors import UbError
+from ubypass.native.case import Area, Kind, Layout
+from ubypass.native.runner import run
+
+POINTER = (Kind.POINTER, 0)
+
+
+def test_random_programs_are_translated_exactly() -> None:
+    reasons: Counter[ExitReason] = Counter()
+    for seed in range(12):
+        found = run(random_program(seed), 200, seed)
+        assert found.failure is None, f"seed {seed}: {found.failure}"
+        assert found.executions == 200
+        reasons.update(found.reasons)
+    # Leaving at once for a dull reason would prove nothing.
+    assert reasons[ExitReason.WORK] > 200
+    assert reasons[ExitReason.DISPATCHED] > 200
+    assert reasons[ExitReason.FAULT] > 200
+    assert reasons[ExitReason.BUDGET] > 0
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "what"),
+    [
+        ("add rdx, rsi", "sub rdx, rsi", "rdx is "),
+        ("lea rbx, [rbx+1]", "add rbx, 1", "flags are "),
+        ("paddb xmm3, xmm4", "paddw xmm3, xmm4", "vector state differs"),
+        ("mov [rdi], rsi", "mov [rdi], esi; nop", "memory at "),
+        ("mov rdx, [rdi]", "or rdx, [rdi]", "rdx is "),
+        ("jz 1f; nop; 1:", "jz 1f; hlt; 1:", ""),
+    ],
+)
+def test_a_wrong_translation_is_found(right: str, wrong: str, what: str) -> None:
+    found = run(case_of(right, rdi=POINTER), 300, 1)
+    assert found.failure is None, str(found.failure)
+    found = run(case_of(right, other=wrong, rdi=POINTER), 300, 1)
+    if what:
+        assert found.mismatches
+        assert what in str(found.failure)
+    else:
+        # Leaving early is exact.
+        assert found.failure is None
+
+
+def test_the_same_seed_runs_the_same() -> None:
+    case = random_program(3)
+    assert run(case, 100, 5) == run(case, 100, 5)
+    assert run(case, 100, 5).reasons != run(case, 100, 6).reasons
+
+
+def test_faults_are_those_of_the_original() -> None:
+    found = run(case_of("mov rdx, [rdi]", rdi=POINTER), 3000, 2)
+    assert found.failure is None, str(found.failure)
+    assert found.faults + found.careful > 100
+    assert found.needless == 0
+    found = run(case_of("mov ecx, edx; div rcx"), 1000, 2)
+    assert found.failure is None, str(found.failure)
+    assert found.faults > 10
+
+
+def test_nothing_below_the_limit_is_taken_for_memory_beyond_it() -> None:
+    """A pointer to nowhere minus something must not become a pointer to the last
+    page of user space, where a stack may be."""
+    case = case_of("mov rdx, [r10-8]", r10=(Kind.POINTER, 0))
+    found = run(case, 5000, 3)
+    assert found.failure is None, str(found.failure)
+    assert found.faults > 100
+
+
+def test_what_faults_without_a_fixup_is_a_crash() -> None:
+    case = case_of("mov rdx, [rdi]", rdi=POINTER)
+    bare = replace(case.translation, faults=())
+    found = run(replace(case, translation=bare), 2000, 4)
+    assert found.mismatches
+    assert "crashes" in str(found.failure)
+
+
+def test_memory_that_is_taken() -> None:
+    case = random_program(1)
+    here = id(case) & -4096
+    layout = Layout(here, here + 0x10_0000, here + 0x20_0000)
+    areas = (*case.areas[:1], Area(here, 4096, write=True))
+    taken = replace(case, areas=areas, layout=layout)
+    with pytest.raises(UbError, match="taken"):
+        run(taken, 1)
+    # And all is well afterwards.
+    assert run(case, 10).failure is None
