@@ -33,7 +33,7 @@ def test_capstone_agrees(line: tuple[Key, Form]) -> None:
     tried = 0
     for what, raw in encodings(key, form):
         try:
-            insn = decoder.decode(raw, 0, len(raw))
+            insn, _ = decoder.decode(raw, 0, len(raw))
         except Refusal as refusal:
             if form.names[0] in _SPECIAL or refusal.reason in _FINE:
                 continue

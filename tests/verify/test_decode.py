@@ -8,14 +8,27 @@ import pytest
 from tests.verify.cases import assemble
 from ubypass.verify import decode
 from ubypass.verify.errors import Refusal, Rule
+from ubypass.verify.facts import COMPARED, defined
 from ubypass.verify.insn import Access, Insn, Kind, Op
+from ubypass.verify.judge import text as read_text
 
 _REGISTER = {"rax": 0, "rcx": 1, "rdx": 2, "rbx": 3, "rsi": 6, "rdi": 7, "r8": 8}
 
 
-def _decode(text: str) -> Insn:
+_DECODER = decode.Decoder()
+
+
+def _both(text: str) -> tuple[Insn, int]:
     code, _ = assemble(f".intel_syntax noprefix\n{text}\n")
-    return decode.Decoder().decode(code, 0, len(code))
+    return _DECODER.decode(code, 0, len(code))
+
+
+def _decode(text: str) -> Insn:
+    return _both(text)[0]
+
+
+def _mask(names: str) -> int:
+    return sum(defined(_REGISTER[name]) for name in names.split())
 
 
 @pytest.mark.parametrize(
@@ -56,17 +69,19 @@ def test_registers(
     text: str, reads: str, writes: dict[str, bool], defines: str
 ) -> None:
     insn = _decode(text)
-    assert insn.reads == sum(1 << _REGISTER[name] for name in reads.split())
+    assert insn.reads == _mask(reads)
     assert dict(insn.writes) == {_REGISTER[name]: z for name, z in writes.items()}
-    assert insn.defines == sum(1 << _REGISTER[name] for name in defines.split())
+    assert insn.sets == _mask(defines)
+    kept = COMPARED & insn.keeps
+    assert not any(kept >> _REGISTER[name] & 1 for name in writes)
 
 
 @pytest.mark.parametrize(
     ("text", "op"),
     [
         ("cmp rax, [rsp+8]", Op.COMPARE),
-        ("cmp eax, [rsp+8]", Op.GENERIC),
-        ("cmp [rsp+8], rax", Op.GENERIC),
+        ("cmp eax, [rsp+8]", Op.NOTHING),
+        ("cmp [rsp+8], rax", Op.NOTHING),
         ("cmova rax, [rsp+8]", Op.CLAMP),
         ("cmovae rax, [rsp+8]", Op.GENERIC),
         ("cmova eax, [rsp+8]", Op.GENERIC),
@@ -77,6 +92,8 @@ def test_registers(
         ("mov rax, rcx", Op.COPY),
         ("mov eax, ecx", Op.GENERIC),
         ("lea rax, [rcx+8]", Op.SHIFT),
+        ("mov [rsp+0x850], rax", Op.NOTHING),
+        ("test rax, rcx", Op.NOTHING),
         ("lea eax, [rcx+8]", Op.GENERIC),
         ("sub rax, 8", Op.SHIFT),
         ("and rax, -64", Op.ALIGN),
@@ -90,10 +107,20 @@ def test_knowledge(text: str, op: Op) -> None:
     assert _decode(text).op is op
 
 
-def test_subtraction_shifts_down() -> None:
-    assert _decode("sub rax, 8").c == -8
-    assert _decode("sub rax, -128").c == 128
-    assert _decode("dec rax").c == -1
+def test_numbers_beside_the_record() -> None:
+    assert _both("sub rax, 8")[1] == -8
+    assert _both("sub rax, -128")[1] == 128
+    assert _both("dec rax")[1] == -1
+    assert _both("lea rax, [rcx-0x80]")[1] == -0x80
+    assert _both("lea rax, [rcx+0x12345678]")[1] == 0x12345678
+    assert _both("mov rax, [rcx]")[1] == 0
+    assert _both("mov byte ptr [rcx+5], 7")[1] == 5
+    assert _both("movabs rax, 0x123456789abc")[1] == 0x123456789ABC
+    assert _both("mov dword ptr [rsp], 7")[1] == 7
+    insn, value = _both("mov eax, -1")
+    assert value & insn.b == 0xFFFFFFFF
+    insn, value = _both("mov rax, -1")
+    assert value & insn.b == (1 << 64) - 1
 
 
 @pytest.mark.parametrize(
@@ -118,7 +145,6 @@ def test_access(text: str, access: Access, size: int) -> None:
 
 def test_kinds() -> None:
     assert _decode("mov dword ptr [rsp], 7").kind is Kind.EXIT_NUMBER
-    assert _decode("mov dword ptr [rsp], 7").number == 7
     assert _decode("sub dword ptr [rsp+4], 9").kind is Kind.CHARGE
     assert _decode("pushfq").kind is Kind.PUSH
     assert _decode("pop [rsp+0x10]").kind is Kind.POP
@@ -128,7 +154,7 @@ def test_kinds() -> None:
 def test_equal_bytes_are_judged_once() -> None:
     decoder = decode.Decoder()
     code = bytes.fromhex("4889c8") * 2
-    assert decoder.decode(code, 0, 6) is decoder.decode(code, 3, 6)
+    assert decoder.decode(code, 0, 6)[0] is decoder.decode(code, 3, 6)[0]
     with pytest.raises(Refusal):
         decoder.decode(code, 3, 5)
 
@@ -136,10 +162,57 @@ def test_equal_bytes_are_judged_once() -> None:
 def test_branches_share_a_record_but_not_their_end() -> None:
     decoder = decode.Decoder()
     code = bytes.fromhex("7402 7403 0f8400000000 0f8401000000")
-    assert decoder.decode(code, 0, 16) is decoder.decode(code, 2, 16)
-    assert decoder.decode(code, 4, 16) is decoder.decode(code, 10, 16)
+    assert decoder.decode(code, 0, 16)[0] is decoder.decode(code, 2, 16)[0]
+    assert decoder.decode(code, 4, 16)[0] is decoder.decode(code, 10, 16)[0]
     with pytest.raises(Refusal):
         decoder.decode(code, 10, 15)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("mov rax, [rdi+5]", "mov rax, [rdi+6]", True),
+        ("mov rax, [rdi+5]", "mov rax, [rdi+0x600]", False),
+        ("mov rax, [rsp+0x30]", "mov rax, [rsp+0x38]", False),
+        ("mov rax, fs:[8]", "mov rax, fs:[16]", False),
+        ("and rax, -16", "and rax, -17", False),
+        ("add rax, 16", "add rax, 17", True),
+        ("mov eax, 16", "mov eax, 17", True),
+        ("shl rax, 16", "shl rax, 17", True),
+        ("mov word ptr [rdi+5], 2", "mov word ptr [rdi+6], 3", True),
+        ("mov dword ptr [rsp], 2", "mov dword ptr [rsp], 3", True),
+        ("mov dword ptr [rsp+0x30], 2", "mov dword ptr [rsp+0x34], 2", False),
+        ("vpalignr xmm0, xmm1, xmm2, 3", "vpalignr xmm0, xmm1, xmm2, 4", True),
+        (
+            "vblendvps xmm0, xmm1, [rdi+8], xmm3",
+            "vblendvps xmm0, xmm1, [rdi+8], xmm4",
+            False,
+        ),
+    ],
+)
+def test_records_are_shared_when_only_numbers_differ(
+    one: str, other: str, same: bool
+) -> None:
+    assert (_decode(one) is _decode(other)) == same
+
+
+def test_a_sweep_stops_where_something_is_refused() -> None:
+    decoder = decode.Decoder()
+    code = bytes.fromhex("4889c8 4883c005 f4 90")
+    out: decode.Listing = ([], [], [])
+    assert decoder.sweep(code, 0, len(code), out) == 7
+    assert out[1] == [0, 3]
+    assert out[2] == [0, 5]
+    assert decoder.sweep(code, 3, 6, ([], [], [])) == 3
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode, "_MEMORY", 4)
+    decoder = decode.Decoder()
+    code = b"".join(bytes((0x48, 0x89, 0xC0 | low)) for low in (0, 1, 2, 3, 5, 6, 7))
+    for _ in range(3):
+        assert decoder.sweep(code, 0, len(code), ([], [], [])) == len(code)
+        assert decoder._count <= 4
 
 
 def test_refused_names_the_rule() -> None:
@@ -147,5 +220,5 @@ def test_refused_names_the_rule() -> None:
     assert decoder.refused(b"\xc3", 0) is Rule.BRANCH
     assert decoder.refused(b"\x50", 0) is Rule.STACK
     assert decoder.refused(b"\xf4", 0) is Rule.ENCODING
-    assert decode.text(b"\xf4", 0) == "hlt"
-    assert decode.text(b"\x06", 0) == "(bad)"
+    assert read_text(b"\xf4", 0) == "hlt"
+    assert read_text(b"\x06", 0) == "(bad)"

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import capstone
 import pytest
 
-from ubypass.verify.encoding import NONE, RIP, parse
+from ubypass.verify.encoding import RIP, parse
 from ubypass.verify.errors import Refusal, Rule
+from ubypass.verify.insn import NONE
 
 _CAPSTONE = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
 _LIKELY = bytes.fromhex(

@@ -11,17 +11,19 @@ is not the subject here.
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ubypass.abi import Abi, ExitFlag, Translation
-from ubypass.verify import budget, flow, program
+from ubypass.verify import budget, flow, graph, program
 from ubypass.verify.errors import Rule, VerifyError
-from ubypass.verify.insn import Access, Kind
+from ubypass.verify.insn import Kind
 
 __all__ = ["Report", "Rule", "VerifyError", "check"]
 
+_TARGET = int(ExitFlag.TARGET)
 _CPUINFO = Path("/proc/cpuinfo")
 
 
@@ -29,7 +31,8 @@ _CPUINFO = Path("/proc/cpuinfo")
 class Report:
     """What was verified.
 
-    ``instructions`` without padding; ``accesses`` to user memory; ``proven``:
+    ``instructions`` without padding; ``accesses`` to user memory that can be reached;
+    ``proven``:
     how many memory operands by which argument (frame, constant, thread, clamped,
     literal); ``blocks`` that can be reached of ``blocks_total``; ``cycles`` in
     the graph; ``features`` of the processor that the code needs; ``vector``:
@@ -56,30 +59,40 @@ def check(
     in the kernel. Raises VerifyError naming the first broken rule.
     """
     loaded = program.load(translation, abi)
-    needed = frozenset[str]().union(*{insn.features for insn in loaded.insns})
+    needed = frozenset[str]().union(*(form.features for form in loaded.forms))
     present = processor_features() if features is None else features
     if not needed <= present:
         missing = ", ".join(sorted(needed - present))
         raise VerifyError(Rule.ENCODING, f"this processor does not have {missing}")
-    blocks = flow.split(loaded)
+    blocks = graph.split(loaded)
+    entries = [blocks.number[at] for at in loaded.entries]
+    place, cycles = graph.survey(blocks, entries)
     budget.check_cycles(loaded, blocks)
     targeted = {
         number
         for number, record in enumerate(translation.exits)
-        if record.flags & ExitFlag.TARGET
+        if int(record.flags) & _TARGET
     }
-    analysis = flow.Flow(loaded, blocks, targeted)
+    analysis = flow.Flow(loaded, blocks, place, targeted)
     reached = analysis.run()
-    user = (Access.USER, Access.THREAD)
+    counts = Counter(
+        insn.access
+        for block in reached
+        for insn in loaded.insns[blocks.starts[block] : blocks.ends[block]]
+        if insn.access
+    )
+    proven = {access.name.lower(): count for access, count in counts.items()}
+    literal = len(analysis.literal)
+    proven["literal"], proven["clamped"] = literal, proven.pop("user", 0) - literal
     return Report(
         instructions=sum(insn.kind is not Kind.TRAP for insn in loaded.insns),
-        accesses=sum(insn.access in user for insn in loaded.insns),
-        proven=dict(sorted(analysis.proven.items())),
-        blocks=reached,
+        accesses=proven["clamped"] + literal + proven.get("thread", 0),
+        proven={name: count for name, count in sorted(proven.items()) if count},
+        blocks=len(reached),
         blocks_total=len(blocks.starts),
-        cycles=budget.count_cycles(blocks),
+        cycles=cycles,
         features=needed,
-        vector=any(insn.vector for insn in loaded.insns),
+        vector=any(form.vector for form in loaded.forms),
     )
 
 

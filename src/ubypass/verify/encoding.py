@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 from ubypass.verify.allowlist import Form, allowed
 from ubypass.verify.errors import Refusal, Rule
+from ubypass.verify.insn import NONE
 
-#: ``Encoding.base`` of an operand relative to the next instruction; no register.
+#: ``Encoding.base`` of an operand relative to the next instruction.
 RIP = -2
-NONE = -1
 
 _RSP = 4
 _MAX_LENGTH = 15  # bytes; Intel SDM vol. 2, 2.3.11
@@ -47,6 +47,8 @@ class Encoding:
 
     ``base`` and ``index`` are register numbers, ``NONE`` or ``RIP``; all address
     fields are meaningful only with ``memory``. ``size`` is the operand size.
+    ``disp_at`` is where the ``disp_size`` bytes of a displacement are; an immediate
+    of ``immediate`` bytes ends the instruction.
     """
 
     form: Form
@@ -57,6 +59,8 @@ class Encoding:
     index: int
     scale: int
     disp: int
+    disp_at: int
+    disp_size: int
     fs: bool
     lock: bool
     rex: int
@@ -153,6 +157,7 @@ def _parse(code: bytes) -> Encoding:
         raise Refusal(Rule.ENCODING, "VEX.vvvv names an operand that is not there")
 
     memory, base, index, scale, disp = False, NONE, NONE, 1, 0
+    disp_at = width = 0
     used = 8 if form.size in ("v", "y") or "w1" in form.attributes else 0
     if form.modrm:
         pos += 1
@@ -188,6 +193,7 @@ def _parse(code: bytes) -> Encoding:
                 if len(raw) != width:
                     raise IndexError
                 disp = int.from_bytes(raw, "little", signed=True)
+                disp_at = pos
                 pos += width
         else:
             used |= 1
@@ -209,8 +215,8 @@ def _parse(code: bytes) -> Encoding:
     if "is4" in form.attributes and code[pos - 1] & 15:
         raise Refusal(Rule.ENCODING, "bits of an immediate without effect")
     return Encoding(
-        form, pos, size, memory, base, index, scale, disp, fs, lock, rex,
-        long_vector, immediate,
+        form, pos, size, memory, base, index, scale, disp, disp_at, width, fs, lock,
+        rex, long_vector, immediate,
     )  # fmt: skip
 
 

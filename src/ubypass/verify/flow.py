@@ -1,199 +1,246 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What is known where: the fixpoint over the control-flow graph.
 
-First finds a state for the start of each block that all paths to it imply, then
-walks every block once more and checks the precondition of every instruction
-and that what it leads to follows. The check does not trust the search. Rules
-*pointer*, *speculation*, *leak*, *path*. Knows nothing of bytes.
+Finds a state for the start of each block that all paths to it imply, and checks the
+precondition of every instruction each time it walks a block: less and less is
+known from walk to walk, so what holds at the last one is what counts. At the end
+every edge is held against the state that it leads to: that check does not trust the
+search. Rules *pointer*, *speculation*, *leak*, *path*. Knows nothing of bytes.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections import Counter
-from dataclasses import dataclass
 
 from ubypass import abi
+from ubypass.verify import facts
 from ubypass.verify.allowlist import GPR
 from ubypass.verify.errors import Rule
+from ubypass.verify.graph import LEAVES, WALK, Blocks
 from ubypass.verify.insn import Access, Insn, Kind
+from ubypass.verify.meaning import IMAGES
 from ubypass.verify.program import Program
-from ubypass.verify.slots import SLOT_BIT, TARGET_BIT
 from ubypass.verify.state import (
-    BRANCHED,
-    RELOADED,
+    NO_VALUES,
     State,
-    Value,
-    highest,
-    interval,
+    after_dispatch,
+    at_pre,
+    at_stub,
+    values_after_dispatch,
 )
+from ubypass.verify.step import charge, step
+from ubypass.verify.values import BRANCHED, RELOADED, Value, highest, interval
 
-
-@dataclass(slots=True)
-class Blocks:
-    """Straight pieces of a program.
-
-    Block ``n`` is positions ``starts[n]`` up to ``ends[n]``; ``succs`` has the
-    blocks that follow it by falling through or by a branch, ``side`` those that
-    are reached by a fault or out of a dispatch.
-    """
-
-    starts: list[int]
-    ends: list[int]
-    succs: list[list[int]]
-    side: list[list[int]]
-    number: dict[int, int]
-
-
-def split(program: Program) -> Blocks:
-    """The control-flow graph.
-
-    Raises VerifyError (rule *path*) when code runs off its end.
-    """
-    insns = program.insns
-    leaders = {0, *program.entries, *program.targets.values()}
-    leaders.update(program.fixups.values())
-    for pair in program.dispatch.values():
-        leaders.update(pair)
-    for at, insn in enumerate(insns):
-        if insn.kind in (Kind.JMP, Kind.BRANCH, Kind.TRAP, Kind.DISPATCH):
-            leaders.add(at + 1)
-    leaders.discard(len(insns))
-    starts = sorted(leaders)
-    ends = [*starts[1:], len(insns)]
-    number = {start: block for block, start in enumerate(starts)}
-    succs: list[list[int]] = []
-    side: list[list[int]] = []
-    for start, end in zip(starts, ends, strict=True):
-        last = end - 1
-        kind = insns[last].kind
-        follow = [number[program.targets[last]]] if last in program.targets else []
-        if kind not in (Kind.JMP, Kind.TRAP):
-            # The end of the code is block len(starts): reached, it is refused.
-            follow.append(number.get(end, len(starts)))
-        succs.append(follow)
-        away = [
-            number[program.fixups[at]]
-            for at in range(start, end)
-            if at in program.fixups
-        ]
-        if last in program.dispatch:
-            away += [number[at] for at in program.dispatch[last]]
-        side.append(away)
-    return Blocks(starts, ends, succs, side, number)
+# Where control goes and what is known then: position it comes from, block, facts,
+# values.
+_Edge = tuple[int, int, int, list[Value]]
+_TARGET = facts.slot_defined(abi.FRAME_TARGET)
 
 
 class Flow:
-    """The fixpoint of one program, and the checks that rest on it."""
+    """The fixpoint of one program, and the checks that rest on it.
 
-    def __init__(self, program: Program, blocks: Blocks, targeted: set[int]) -> None:
-        """``targeted``: numbers of the exits that report FRAME_TARGET."""
+    ``literal``: user accesses whose address is a constant.
+    """
+
+    def __init__(
+        self, program: Program, blocks: Blocks, place: list[int], targeted: set[int]
+    ) -> None:
+        """``place``: the order of blocks (:func:`.graph.survey`); ``targeted``:
+        numbers of the exits that report FRAME_TARGET.
+        """
         self._program = program
         self._blocks = blocks
         self._targeted = targeted
-        self._states: dict[int, State] = {}
-        self._changes: dict[int, list[int]] = {}
+        count = len(blocks.starts)
+        # Exit stubs that need no walk: an edge to one is an edge to what it jumps
+        # to, with the exit number written. Their instructions have no precondition.
+        self._through = blocks.through.copy()
+        for block, way in enumerate(blocks.through):
+            if way != WALK and program.values[blocks.starts[block]] in targeted:
+                self._through[block] = WALK
+        self._passed = bytearray(count)
+        self._place = place
+        self._at_place = [0] * count
+        for block, number in enumerate(place):
+            self._at_place[number] = block
+        self._states: list[State | None] = [None] * count
+        # What each block was walked with, and where that led.
+        self._walked: list[tuple[int, list[Value]]] = [(0, NO_VALUES)] * count
+        self._edges: list[list[_Edge]] = [[] for _ in range(count)]
         self._queue: list[int] = []
-        self._queued: set[int] = set()
-        self.proven: Counter[str] = Counter()
+        self._queued = bytearray(count)
+        self.literal: set[int] = set()
 
-    def run(self) -> int:
-        """Finds the fixpoint, checks it; how many blocks can be reached.
+    def run(self) -> list[int]:
+        """Finds the fixpoint, checks it; the blocks that can be reached.
 
         Raises VerifyError.
         """
         for at in self._program.entries:
-            self._merge(at, self._blocks.number[at], State.entry())
-        while self._queue:
-            block = heapq.heappop(self._queue)
-            self._queued.discard(block)
-            self._walk(block, check=False)
-        for block in sorted(self._states):
-            self._walk(block, check=True)
-        return len(self._states)
+            block = self._blocks.number[at]
+            self._merge(at, block, facts.ENTRY, NO_VALUES)
+        queue, at_place = self._queue, self._at_place
+        while queue:
+            block = at_place[heapq.heappop(queue)]
+            self._queued[block] = False
+            self._walk(block)
+            for source, following, known, values in self._edges[block]:
+                self._merge(source, following, known, values)
+        return self._recheck()
 
-    def _merge(self, source: int, block: int, state: State) -> None:
-        """``state`` also reaches ``block``, coming from position ``source``."""
-        if block == len(self._blocks.starts):
+    def _merge(self, source: int, block: int, known: int, values: list[Value]) -> None:
+        """Takes what is known on an edge into the state that it leads to."""
+        if block == len(self._states):
             raise self._program.error(source, Rule.PATH, "code runs off its end")
-        known = self._states.get(block)
-        if known is None:
-            self._states[block] = state
+        state = self._states[block]
+        if state is None:
+            self._states[block] = State(known, values)
+        elif state.facts == known and state.values is values:
+            return
         else:
-            if known.leaving != state.leaving:
+            if (state.facts ^ known) & facts.LEAVING:
                 at = self._blocks.starts[block]
                 raise self._program.error(
                     at, Rule.PATH, "reached with and without an exit number"
                 )
-            if not known.join(state, self._changes.setdefault(block, [0] * 16)):
+            if not state.join(known, values):
                 return
-        if block not in self._queued:
-            self._queued.add(block)
-            heapq.heappush(self._queue, block)
+        if not self._queued[block]:
+            self._queued[block] = True
+            heapq.heappush(self._queue, self._place[block])
 
-    def _reach(self, source: int, block: int, state: State, check: bool) -> None:
-        if not check:
-            self._merge(source, block, state)
-        elif block not in self._states or not state.implies(self._states[block]):
-            # Never seen: it would be a mistake in State.join.
-            raise self._program.error(source, Rule.PATH, "no fixpoint")
-
-    def _walk(self, block: int, check: bool) -> None:
-        program, blocks = self._program, self._blocks
-        number = blocks.number
-        state = self._states[block].copy()
-        at = blocks.starts[block]
-        for at in range(blocks.starts[block], blocks.ends[block]):
-            insn = program.insns[at]
-            if check:
-                self._check(at, insn, state)
-            if at in program.fixups:
-                stub = State.stub(state.garbage)
-                self._reach(at, number[program.fixups[at]], stub, check)
-            if insn.kind is Kind.DISPATCH:
-                self._dispatch(at, state, check)
-            else:
-                if insn.kind is Kind.POP:
-                    state.pop(program.insns[at - 1], insn)
-                state.step(insn)
-        follow = blocks.succs[block]
-        for successor in follow:
-            self._reach(at, successor, state.copy() if follow[1:] else state, check)
-
-    def _dispatch(self, at: int, state: State, check: bool) -> None:
-        pre, post = self._program.dispatch[at]
-        number = self._blocks.number
-        before = State.stub(state.garbage_before_dispatch())
-        state.dispatch()
-        self._reach(at, number[pre], before, check)
-        self._reach(at, number[post], State.stub(state.garbage), check)
-
-    def _check(self, at: int, insn: Insn, state: State) -> None:
-        """The precondition of the instruction at ``at``."""
+    def _recheck(self) -> list[int]:
+        """Every edge implies the state it leads to, and starts from the final one."""
+        reached = [block for block, passed in enumerate(self._passed) if passed]
         error = self._program.error
-        if state.leaving:
+        states = self._states
+        for at in self._program.entries:
+            state = states[self._blocks.number[at]]
+            if state is None or not state.implied_by(facts.ENTRY, NO_VALUES):
+                raise error(at, Rule.PATH, "no fixpoint")
+        for block, state in enumerate(states):
+            if state is None:
+                continue
+            reached.append(block)
+            known, values = self._walked[block]
+            if state.facts != known or state.values is not values:
+                raise error(self._blocks.starts[block], Rule.PATH, "no fixpoint")
+            for source, following, known, values in self._edges[block]:
+                after = states[following]
+                # Never seen: it would be a mistake in State.join.
+                if after is None or not after.implied_by(known, values):
+                    raise error(source, Rule.PATH, "no fixpoint")
+        return reached
+
+    def _walk(self, block: int) -> None:
+        """Checks a block with what is known at its start; fills its edges."""
+        state = self._states[block]
+        assert state is not None
+        known = state.facts
+        self._walked[block] = (known, state.values)
+        edges = self._edges[block]
+        edges.clear()
+        start, end = self._blocks.starts[block], self._blocks.ends[block]
+        if known & facts.LEAVING:
+            self._leave(block, start, known)
+            return
+        program, number = self._program, self._blocks.number
+        insns, numbers, fixups = program.insns, program.values, program.fixups
+        values = state.values.copy()
+        for at in range(start, end):
+            insn = insns[at]
+            if insn.reads & ~known:
+                raise self._leak(at, insn.reads & ~known)
+            kind = insn.kind
+            if kind:
+                if kind is Kind.EXIT_NUMBER:
+                    self._exit_number(at, known)
+                    self._leave(block, at + 1, known & facts.DEFINED | facts.LEAVING)
+                    return
+                if kind is Kind.DISPATCH:
+                    pre, post = program.dispatch[at]
+                    self._stub(edges, at, number[pre], at_pre(known))
+                    known = after_dispatch(known)
+                    self._stub(edges, at, number[post], at_stub(known))
+                    values = values_after_dispatch(values)
+                    continue
+                if kind is Kind.CHARGE:
+                    charge(numbers[at], values)
+                elif kind is Kind.POP:
+                    known = self._pop(at, numbers[at], known)
+                elif kind is Kind.TRAP:
+                    raise program.error(at, Rule.PATH, "int3 can be reached")
+                elif kind is Kind.JMP and at in program.leave:
+                    reason = "to the exit path without an exit number"
+                    raise program.error(at, Rule.PATH, reason)
+            elif insn.access is Access.USER:
+                self._pointer(at, insn, values[insn.base])
+            if insn.may_fault and at in fixups:
+                self._stub(edges, at, number[fixups[at]], at_stub(known))
+            if insn.op:
+                known = step(insn, numbers[at], known, values)
+            else:
+                known = known & insn.keeps | insn.sets
+        through = self._through
+        for successor in self._blocks.succs[block]:
+            if successor < len(through) and through[successor] != WALK:
+                self._stub(edges, end - 1, successor, at_stub(known))
+            else:
+                edges.append((end - 1, successor, known, values))
+
+    def _stub(self, edges: list[_Edge], at: int, block: int, known: int) -> None:
+        """An edge from ``at`` to the exit stub ``block``, or right through it."""
+        way = self._through[block]
+        if way == WALK:
+            edges.append((at, block, known, NO_VALUES))
+            return
+        self._passed[block] = True
+        known |= facts.LEAVING
+        # Several accesses in a row often share a tail and what is known there.
+        if way != LEAVES and not (edges and edges[-1][1:3] == (way, known)):
+            edges.append((at, way, known, NO_VALUES))
+
+    def _leave(self, block: int, start: int, known: int) -> None:
+        """From position ``start`` of a block on, after the exit number.
+
+        No address is used any more: forgetting what is known of them keeps shared
+        tails from being walked once for each stub.
+        """
+        insns = self._program.insns
+        at = start
+        for at in range(start, self._blocks.ends[block]):
+            insn = insns[at]
             if not insn.tail:
-                raise error(at, Rule.PATH, "after the exit number only stores and jmp")
-        elif at in self._program.leave:
-            raise error(at, Rule.PATH, "to the exit path without an exit number")
-        if insn.kind is Kind.TRAP:
-            raise error(at, Rule.PATH, "int3 can be reached")
-        restores = insn.kind is Kind.POP and not insn.number
-        if restores and not state.restorable(self._program.insns[at - 1]):
+                reason = "after the exit number only stores and jmp"
+                raise self._program.error(at, Rule.PATH, reason)
+            if insn.reads & ~known:
+                raise self._leak(at, insn.reads & ~known)
+            known |= insn.sets
+        for successor in self._blocks.succs[block]:
+            self._edges[block].append((at, successor, known, NO_VALUES))
+
+    def _exit_number(self, at: int, known: int) -> None:
+        """An exit that reports TARGET finds it set."""
+        program = self._program
+        if program.values[at] in self._targeted and not known & _TARGET:
+            following = program.insns[at + 1 : at + 2]
+            if not following or not following[0].target_store:
+                reason = "the exit reports TARGET, which is not set"
+                raise program.error(at, Rule.LEAK, reason)
+
+    def _pop(self, at: int, slot: int, known: int) -> int:
+        """The second half of a pair, into host flags (0) or a slot; facts after it."""
+        program = self._program
+        source = program.values[at - 1]
+        # Flags saved by code like this have AC set.
+        restorable = source == 0 or known & IMAGES[source]
+        if slot:
+            return known | IMAGES[slot] if restorable else known & ~IMAGES[slot]
+        if not restorable:
             reason = "flags not saved here: AC may be off, which shuts SMAP"
-            raise error(at, Rule.STACK, reason)
-        if insn.kind is Kind.EXIT_NUMBER and insn.number in self._targeted:
-            following = self._program.insns[at + 1 : at + 2]
-            later = bool(following) and following[0].target_store
-            if state.garbage & TARGET_BIT and not later:
-                raise error(at, Rule.LEAK, "the exit reports TARGET, which is not set")
-        garbage = insn.reads & state.garbage
-        if garbage:
-            raise error(at, Rule.LEAK, f"{_names(garbage)} may hold kernel data")
-        if insn.access is Access.USER:
-            self._pointer(at, insn, state.regs[insn.base])
-        elif insn.access is not Access.NONE:
-            self.proven[insn.access.name.lower()] += 1
+            raise program.error(at, Rule.STACK, reason)
+        return known
 
     def _pointer(self, at: int, insn: Insn, value: Value) -> None:
         """Rule *pointer*: docs/abi.md §6."""
@@ -205,19 +252,29 @@ class Flow:
             else:
                 rule, reason = Rule.POINTER, f"nothing is known about {name}"
             raise self._program.error(at, rule, reason)
-        low = bounds[0] + insn.disp
-        high = highest(bounds) + insn.disp + insn.size
+        disp = self._program.values[at]
+        low = bounds[0] + disp
+        high = highest(bounds) + disp + insn.size
         if low < abi.GUARD_LOW or high > abi.GUARD_HIGH:
             reason = (
                 f"{name} is clamped{bounds[0]:+#x}…{highest(bounds):+#x}, out of guard"
             )
             raise self._program.error(at, Rule.POINTER, reason)
-        self.proven["literal" if isinstance(value, int) else "clamped"] += 1
+        if isinstance(value, int):
+            self.literal.add(at)
+        else:
+            self.literal.discard(at)
+
+    def _leak(self, at: int, missing: int) -> Exception:
+        reason = f"{_names(missing)} may hold kernel data"
+        return self._program.error(at, Rule.LEAK, reason)
 
 
 def _names(mask: int) -> str:
-    """Registers and slots of a mask, for people."""
-    names = [name for number, name in enumerate(GPR) if mask >> number & 1]
+    """Registers and slots of a mask of facts, for people."""
+    names = [name for n, name in enumerate(GPR) if mask & facts.defined(n)]
     slot = ("TMP0", "TMP1", "TMP2", "FIP", "TARGET")
-    names += [name for bit, name in enumerate(slot, SLOT_BIT) if mask >> bit & 1]
+    for number, name in enumerate(slot, 16 + facts.DEFINED_SHIFT):
+        if mask >> number & 1:
+            names.append(name)
     return ", ".join(names)

@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One verified instruction: what the flow analysis needs, nothing else.
+"""One verified form of instruction: what the flow analysis needs, nothing else.
 
-Made by :mod:`.decode` from bytes alone, so equal bytes give an equal record,
-wherever they are. Knows nothing of where an instruction is.
+Made by :mod:`.judge` from bytes alone. Instructions that differ only in numbers
+that no rule depends on share a record; a number that matters is not in the record:
+it stands beside it, for each position (``value`` in :class:`.program.Program`).
+Knows nothing of where an instruction is.
 """
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Final
 
-from ubypass.verify.encoding import NONE
+from ubypass.verify.facts import COMPARED
+
+NONE: Final = -1
 
 
 class Kind(enum.IntEnum):
@@ -19,27 +24,28 @@ class Kind(enum.IntEnum):
     PLAIN = 0
     JMP = 1
     BRANCH = 2  # conditional
-    EXIT_NUMBER = 3  # mov dword [rsp+EXIT], imm32
-    CHARGE = 4  # sub dword [rsp+BUDGET], imm
-    PUSH = 5  # pushfq, push [flags slot]
-    POP = 6  # popfq, pop [flags slot]
+    EXIT_NUMBER = 3  # mov dword [rsp+EXIT], value
+    CHARGE = 4  # sub dword [rsp+BUDGET], value
+    PUSH = 5  # pushfq, push [flags slot]; value: the slot, 0 for host flags
+    POP = 6  # popfq, pop [flags slot]; the same
     TRAP = 7  # int3 padding
     DISPATCH = 8  # bytes that the module fills
 
 
 class Op(enum.IntEnum):
-    """Effects that carry knowledge about values; operands in a, b, c."""
+    """Effects that carry knowledge about values; operands in a and b."""
 
-    GENERIC = 0
-    CONST = 1  # a = value b
-    COPY = 2  # a = register b, 64 bits
-    SHIFT = 3  # a = register b + c, 64 bits
-    ALIGN = 4  # a &= -b, b a power of two
-    COMPARE = 5  # cmp a, [LIMIT]
-    CLAMP = 6  # cmova a, [LIMIT]
-    RELOAD = 7  # a = 64 bits of a slot
-    USP = 8  # a = 64 bits of the user rsp's slot
-    ABOVE = 9  # ja: who only branches has not clamped
+    NOTHING = 0  # no general register changes, and none is compared
+    GENERIC = 1
+    CONST = 2  # a = value & b
+    COPY = 3  # a = register b, 64 bits
+    SHIFT = 4  # a = register b + value, 64 bits
+    ALIGN = 5  # a &= -value, value a power of two
+    COMPARE = 6  # cmp a, [LIMIT]
+    CLAMP = 7  # cmova a, [LIMIT]
+    RELOAD = 8  # a = 64 bits of a slot
+    USP = 9  # a = 64 bits of the user rsp's slot
+    ABOVE = 10  # ja: who only branches has not clamped
 
 
 class Access(enum.IntEnum):
@@ -47,49 +53,52 @@ class Access(enum.IntEnum):
 
     NONE = 0
     FRAME = 1
-    CONSTANT = 2  # [rip + disp]: where is known only with the position
+    CONSTANT = 2  # [rip + value]: where is known only with the position
     THREAD = 3  # fs:[disp32]
-    USER = 4  # [register + disp]
+    USER = 4  # [register + value]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Insn:
-    """Masks have bit n for host register n, see also :mod:`.slots`.
+    """Masks of facts have the bits of :mod:`.facts`.
 
-    ``reads``: what must not be kernel garbage; ``defines``: what is not garbage
-    afterwards; ``writes``: (register, zero-extended 32-bit value?) pairs.
-    ``must_fault``/``may_fault``: a fault entry is needed/allowed. ``store_slot``
-    is the frame slot written, or NONE. ``number``
-    is the immediate of EXIT_NUMBER and CHARGE, the slot of PUSH and POP (0: host
-    flags). ``tail``: allowed after the exit
-    number. ``relative``: bytes of a branch's displacement, which ends the
-    instruction; ``on_sign``: it is js. ``prelude``: may stand in an exit stub before
+    ``reads``: what must not be kernel garbage; ``keeps``: facts that still hold
+    afterwards, ``sets``: facts that hold then in any case. ``writes``:
+    (register, zero-extended 32-bit value?) pairs. ``must_fault``/``may_fault``:
+    a fault entry is needed/allowed. ``size``: bytes of a user access.
+    ``target_store``: writes the TARGET slot. ``tail``: allowed after the exit
+    number. ``on_sign``: it is js. ``noted``: something of it is checked where it is
+    (kind, fault entry, constant). ``prelude``: may stand in an exit stub before
     the exit number: touches neither user memory nor the module's slots.
-    ``features``: needed CPU features, as the kernel names them.
+    ``features``: needed CPU features, as the kernel names them. ``vector``: uses
+    vector registers.
+
+    The value is ``value``, or, with ``field_size``, the signed number of that many
+    bytes at ``field_at`` from the start of the instruction, times ``sign``.
     """
 
     length: int
     kind: Kind = Kind.PLAIN
-    op: Op = Op.GENERIC
+    op: Op = Op.NOTHING
     a: int = 0
     b: int = 0
-    c: int = 0
     reads: int = 0
-    defines: int = 0
+    keeps: int = ~COMPARED
+    sets: int = 0
     writes: tuple[tuple[int, bool], ...] = ()
-    kills_flags: bool = False
     access: Access = Access.NONE
     base: int = NONE
-    disp: int = 0
     size: int = 0
     must_fault: bool = False
     may_fault: bool = False
-    store_slot: int = NONE
     target_store: bool = False
     tail: bool = False
-    relative: int = 0
     on_sign: bool = False
     prelude: bool = False
-    number: int = 0
     features: frozenset[str] = frozenset()
     vector: bool = False
+    value: int = 0
+    field_at: int = 0
+    field_size: int = 0
+    sign: int = 1
+    noted: bool = False

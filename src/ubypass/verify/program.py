@@ -8,8 +8,7 @@ every rule about places: branch targets, pairs, exit stubs, fault entries, table
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ubypass.abi import (
     SYSCALL_NONE,
@@ -19,16 +18,20 @@ from ubypass.abi import (
     ExitReason,
     Translation,
 )
-from ubypass.verify.decode import Decoder, decoder, text
+from ubypass.verify.decode import Decoder, decoder
 from ubypass.verify.errors import Refusal, Rule, VerifyError
 from ubypass.verify.insn import Access, Insn, Kind
+from ubypass.verify.judge import text
 
 _INT3 = 0xCC
 _JMP_REL32 = 0xE9
 _REL32 = 4  # bytes
 _PRELUDE = 8  # instructions of an exit stub up to the exit number
 _ALIGN = 8  # bytes; of constants
-_ALL_FLAGS = sum(ExitFlag)
+_ALL_FLAGS = int(sum(ExitFlag))
+_SLOTS = int(ExitFlag.SLOT_FLAGS | ExitFlag.SLOT_SYSFLAGS)
+_DISPATCHED = int(ExitFlag.DISPATCHED)
+_REASONS = frozenset(int(reason) for reason in ExitReason) - {int(ExitReason.NONE)}
 _TRAP = Insn(1, Kind.TRAP)
 
 
@@ -36,21 +39,28 @@ _TRAP = Insn(1, Kind.TRAP)
 class Program:
     """Decoded code. Positions are indexes into ``insns`` unless called offsets.
 
-    ``leave`` has the instructions that jump to the exit path, ``targets`` the
-    position that each direct branch goes to, ``fixups`` the exit stub of each
+    ``values`` has the number beside each instruction, ``places`` the position at each
+    offset. ``leave`` has the instructions that jump to the exit path, ``targets``
+    the position that each direct branch goes to, ``fixups`` the exit stub of each
     instruction in the fault table, ``dispatch`` the (pre, post) stubs of each
     dispatch, ``charges`` the budget charges that are followed by their branch.
+    ``noted`` has the positions of all that is checked where it is, ``forms`` each
+    record once.
     """
 
     code: bytes
-    insns: list[Insn]
-    offsets: list[int]
-    entries: list[int]
-    leave: set[int]
-    targets: dict[int, int]
-    fixups: dict[int, int]
-    dispatch: dict[int, tuple[int, int]]
-    charges: set[int]
+    insns: list[Insn] = field(default_factory=list)
+    values: list[int] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+    places: dict[int, int] = field(default_factory=dict)
+    noted: list[int] = field(default_factory=list)
+    forms: set[Insn] = field(default_factory=set)
+    entries: list[int] = field(default_factory=list)
+    leave: set[int] = field(default_factory=set)
+    targets: dict[int, int] = field(default_factory=dict)
+    fixups: dict[int, int] = field(default_factory=dict)
+    dispatch: dict[int, tuple[int, int]] = field(default_factory=dict)
+    charges: set[int] = field(default_factory=set)
 
     def error(self, at: int, rule: Rule, reason: str) -> VerifyError:
         """The exception for a broken rule at position ``at``."""
@@ -66,15 +76,14 @@ def load(translation: Translation, abi: Abi) -> Program:
     Raises VerifyError.
     """
     _check_tables(translation, abi)
-    insns, offsets = _sweep(translation, abi)
-    if not translation.vector and any(insn.vector for insn in insns):
+    program = Program(translation.code)
+    _sweep(program, translation, abi)
+    if not translation.vector and any(insn.vector for insn in program.forms):
         raise _refuse(Rule.PATH, "vector registers without the flag that says so")
-    program = Program(translation.code, insns, offsets, [], set(), {}, {}, {}, set())
-    places = _Places(program, translation)
-    _branches(program, translation, places)
+    _branches(program, translation)
     _pairs(program)
-    _stubs(program, translation, places)
-    _faults(program, translation, places)
+    _stubs(program, translation)
+    _faults(program, translation)
     _constants(program, translation)
     return program
 
@@ -118,101 +127,83 @@ def _check_tables(translation: Translation, abi: Abi) -> None:
 
 
 def _check_exit(number: int, record: Exit) -> None:
-    flags = int(record.flags)
-    slots = ExitFlag.SLOT_FLAGS | ExitFlag.SLOT_SYSFLAGS
-    dispatched = bool(flags & ExitFlag.DISPATCHED)
-    if record.reason not in ExitReason or record.reason == ExitReason.NONE:
+    flags, reason = int(record.flags), int(record.reason)
+    if reason not in _REASONS:
         raise _refuse(Rule.PATH, f"exit {number} has no valid reason")
-    if flags & ~_ALL_FLAGS or flags & slots == slots:
+    if flags & ~_ALL_FLAGS or flags & _SLOTS == _SLOTS:
         raise _refuse(Rule.PATH, f"exit {number} has impossible flags")
-    if dispatched != (record.reason == ExitReason.DISPATCHED):
+    if bool(flags & _DISPATCHED) != (reason == ExitReason.DISPATCHED):
         raise _refuse(Rule.PATH, f"exit {number}: flag and reason DISPATCHED differ")
 
 
-def _sweep(translation: Translation, abi: Abi) -> tuple[list[Insn], list[int]]:
+def _sweep(program: Program, translation: Translation, abi: Abi) -> None:
     """Every instruction with its offset; dispatch areas count as one."""
     code, end = translation.code, translation.constants
     size = abi.dispatch_vector_size if translation.vector else abi.dispatch_size
     areas = sorted(dispatch.code_offset for dispatch in translation.dispatches)
-    area = Insn(size, Kind.DISPATCH)
+    area = Insn(size, Kind.DISPATCH, noted=True)
     engine = decoder()
-    insns: list[Insn] = []
-    offsets: list[int] = []
+    out = (program.insns, program.offsets, program.values)
     at = 0
     for start in [*areas, end]:
         if start < at or start > end:
             raise _refuse(Rule.PATH, "dispatches overlap or leave the code", start)
-        while at < start:
-            trap = code[at] == _INT3
-            insn = _TRAP if trap else _decode(engine, code, at, start)
-            insns.append(insn)
-            offsets.append(at)
-            at += insn.length
+        at = engine.sweep(code, at, start, out)
+        if at < start:
+            raise _refused(engine, code, at, start)
         if start == end:
             break
         if at + size > end or code[at : at + size] != bytes([_INT3]) * size:
             raise _refuse(Rule.PATH, "a dispatch is not int3 bytes", at)
-        insns.append(area)
-        offsets.append(at)
+        program.insns.append(area)
+        program.offsets.append(at)
+        program.values.append(0)
         at += size
-    return insns, offsets
+    insns = program.insns
+    program.places = dict(zip(program.offsets, range(len(insns)), strict=True))
+    program.noted = [at for at, insn in enumerate(insns) if insn.noted]
+    program.forms = set(insns)
 
 
-def _decode(engine: Decoder, code: bytes, at: int, end: int) -> Insn:
+def _refused(engine: Decoder, code: bytes, at: int, end: int) -> VerifyError:
+    """Why the decoder went no further than ``at``."""
     try:
-        return engine.decode(code, at, end)
+        engine.decode(code, at, end)
     except Refusal as refusal:
         rule = refusal.rule
         if rule is Rule.ENCODING:
             rule = engine.refused(code, at)
-        raise VerifyError(rule, refusal.reason, at, text(code, at)) from None
+        return VerifyError(rule, refusal.reason, at, text(code, at))
+    return VerifyError(Rule.ENCODING, "the decoder contradicts itself", at)
 
 
-class _Places:
-    """Finds the instruction at an offset."""
-
-    def __init__(self, program: Program, translation: Translation) -> None:
-        self._offsets = program.offsets
-        self._end = translation.constants
-
-    def at(self, offset: int) -> int | None:
-        """Position of the instruction that begins at ``offset``, if one does."""
-        if not 0 <= offset < self._end:
-            return None
-        found = bisect_left(self._offsets, offset)
-        if found == len(self._offsets) or self._offsets[found] != offset:
-            return None
-        return found
-
-
-def _branches(program: Program, translation: Translation, places: _Places) -> None:
+def _branches(program: Program, translation: Translation) -> None:
     """Targets of all branches; jumps to the exit path; entries."""
     code, jumps = translation.code, set(translation.jumps)
+    insns, offsets, places = program.insns, program.offsets, program.places
     if len(jumps) != len(translation.jumps):
         raise _refuse(Rule.BRANCH, "a jump is listed twice")
-    for at, insn in enumerate(program.insns):
-        if insn.kind not in (Kind.JMP, Kind.BRANCH):
+    for at in program.noted:
+        insn = insns[at]
+        kind = insn.kind
+        if kind is not Kind.JMP and kind is not Kind.BRANCH:
             continue
-        offset = program.offsets[at]
+        offset = offsets[at]
         end = offset + insn.length
-        relative = int.from_bytes(
-            code[end - insn.relative : end], "little", signed=True
-        )
-        field = end - _REL32
-        if field in jumps and insn.kind is Kind.JMP and insn.length == 1 + _REL32:
-            jumps.discard(field)
-            if relative or code[offset] != _JMP_REL32:
+        if kind is Kind.JMP and insn.length == 1 + _REL32 and end - _REL32 in jumps:
+            jumps.discard(end - _REL32)
+            if program.values[at] or code[offset] != _JMP_REL32:
                 raise program.error(at, Rule.BRANCH, "a listed jump is not zero")
             program.leave.add(at)
             continue
-        target = places.at(end + relative)
+        target = places.get(end + program.values[at])
         if target is None:
             raise program.error(at, Rule.BRANCH, "no instruction starts at the target")
         program.targets[at] = target
-    for field in sorted(jumps):
-        raise _refuse(Rule.BRANCH, "a listed jump is no jmp rel32", field)
+    for rel32 in sorted(jumps):
+        raise _refuse(Rule.BRANCH, "a listed jump is no jmp rel32", rel32)
     for entry in translation.entries:
-        found = places.at(entry.code_offset)
+        found = places.get(entry.code_offset)
         if found is None:
             reason = "no instruction starts at the entry"
             raise _refuse(Rule.PATH, reason, entry.code_offset)
@@ -223,16 +214,19 @@ def _pairs(program: Program) -> None:
     """pushfq or push slot, then popfq or pop slot, and nothing in between."""
     insns = program.insns
     seconds = set()
-    for at, insn in enumerate(insns):
+    for at in program.noted:
+        insn = insns[at]
         if insn.kind is Kind.PUSH:
             if at + 1 == len(insns) or insns[at + 1].kind is not Kind.POP:
                 raise program.error(at, Rule.STACK, "a push without its pop")
             seconds.add(at + 1)
         elif insn.kind is Kind.POP and at not in seconds:
             raise program.error(at, Rule.STACK, "a pop without its push")
-    for source, target in program.targets.items():
-        if target in seconds:
-            raise program.error(source, Rule.STACK, "a branch into a push/pop pair")
+    if not seconds.isdisjoint(program.targets.values()):
+        for source, target in program.targets.items():
+            if target in seconds:
+                reason = "a branch into a push/pop pair"
+                raise program.error(source, Rule.STACK, reason)
     for target in program.entries:
         if target in seconds:
             raise program.error(target, Rule.STACK, "an entry into a push/pop pair")
@@ -261,17 +255,21 @@ def _in_stub(insn: Insn) -> bool:
     return insn.kind is Kind.PLAIN and insn.prelude
 
 
-def _stubs(program: Program, translation: Translation, places: _Places) -> None:
+def _stubs(program: Program, translation: Translation) -> None:
     """Exit numbers, budget branches, and where dispatches leave."""
-    exits, insns = translation.exits, program.insns
+    insns, values, places = program.insns, program.values, program.places
+    keeping = [bool(int(record.flags) & _DISPATCHED) for record in translation.exits]
     after: set[int] = set()
-    for at, insn in enumerate(insns):
+    for at in program.noted:
+        insn = insns[at]
         if insn.kind is Kind.EXIT_NUMBER:
-            if insn.number >= len(exits):
+            if not 0 <= values[at] < len(keeping):
                 raise program.error(at, Rule.PATH, "there is no such exit")
-            if exits[insn.number].flags & ExitFlag.DISPATCHED:
+            if keeping[values[at]]:
                 after.add(at)
         elif insn.kind is Kind.CHARGE:
+            if values[at] <= 0:
+                raise program.error(at, Rule.BUDGET, "the budget would grow")
             following = insns[at + 1] if at + 1 < len(insns) else _TRAP
             if not following.on_sign:
                 raise program.error(at, Rule.BUDGET, "a charge without its js")
@@ -279,8 +277,9 @@ def _stubs(program: Program, translation: Translation, places: _Places) -> None:
                 raise program.error(at + 1, Rule.BUDGET, "js to other than an exit")
             program.charges.add(at)
     for dispatch in translation.dispatches:
-        area = places.at(dispatch.code_offset)
-        before, behind = places.at(dispatch.pre_offset), places.at(dispatch.post_offset)
+        area = places.get(dispatch.code_offset)
+        before = places.get(dispatch.pre_offset)
+        behind = places.get(dispatch.post_offset)
         pre, post = _stub(program, before), _stub(program, behind)
         if area is None or insns[area].kind is not Kind.DISPATCH:
             raise _refuse(Rule.PATH, "no dispatch here", dispatch.code_offset)
@@ -304,9 +303,11 @@ def _check_dispatched(program: Program, after: set[int]) -> None:
         while at > max(first, 0) and _in_stub(insns[at - 1]):
             at -= 1
             stubs.add(at)
-    for source, target in program.targets.items():
-        if target in stubs:
-            raise program.error(source, Rule.PATH, "a branch to a DISPATCHED exit")
+    if not stubs.isdisjoint(program.targets.values()):
+        for source, target in program.targets.items():
+            if target in stubs:
+                reason = "a branch to a DISPATCHED exit"
+                raise program.error(source, Rule.PATH, reason)
     for at in stubs:
         if at in program.entries:
             raise program.error(at, Rule.PATH, "an entry at a DISPATCHED exit")
@@ -315,38 +316,40 @@ def _check_dispatched(program: Program, after: set[int]) -> None:
             raise program.error(at, Rule.PATH, "code runs into a DISPATCHED exit")
 
 
-def _faults(program: Program, translation: Translation, places: _Places) -> None:
+def _faults(program: Program, translation: Translation) -> None:
     """One entry for each instruction that can fault, sorted, none elsewhere."""
+    insns, places, fixups = program.insns, program.places, program.fixups
     previous = -1
     for fault in translation.faults:
         if fault.code_offset <= previous:
             reason = "fault entries are not sorted or not unique"
             raise _refuse(Rule.FAULT, reason, fault.code_offset)
         previous = fault.code_offset
-        at = places.at(fault.code_offset)
+        at = places.get(fault.code_offset)
         if at is None:
             reason = "no instruction starts at the fault entry"
             raise _refuse(Rule.FAULT, reason, fault.code_offset)
-        if not program.insns[at].may_fault:
+        if not insns[at].may_fault:
             raise program.error(at, Rule.FAULT, "this instruction cannot fault")
-        target = places.at(fault.fixup_offset)
+        target = places.get(fault.fixup_offset)
         stub = _stub(program, target)
         if target is None or stub is None:
             raise program.error(at, Rule.FAULT, "the fixup is no exit stub")
-        number = program.insns[stub].number
-        if translation.exits[number].flags & ExitFlag.DISPATCHED:
+        number = program.values[stub]
+        if int(translation.exits[number].flags) & _DISPATCHED:
             raise program.error(at, Rule.FAULT, "the fixup is a DISPATCHED exit")
-        program.fixups[at] = target
-    for at, insn in enumerate(program.insns):
-        if insn.must_fault and at not in program.fixups:
+        fixups[at] = target
+    for at in program.noted:
+        if insns[at].must_fault and at not in fixups:
             raise program.error(at, Rule.FAULT, "no fault entry")
 
 
 def _constants(program: Program, translation: Translation) -> None:
     """rip-relative reads stay in the constants."""
     start, end = translation.constants, len(translation.code)
-    for at, insn in enumerate(program.insns):
+    for at in program.noted:
+        insn = program.insns[at]
         if insn.access is Access.CONSTANT:
-            place = program.offsets[at] + insn.length + insn.disp
+            place = program.offsets[at] + insn.length + program.values[at]
             if not start <= place <= end - _ALIGN or (place - start) % _ALIGN:
                 raise program.error(at, Rule.MEMORY, "not one of the constants")

@@ -10,9 +10,6 @@ from __future__ import annotations
 from ubypass import abi
 from ubypass.verify.errors import Refusal, Rule
 
-#: First bit of the slots in a mask whose bits 0 to 15 are the host registers.
-SLOT_BIT = 16
-
 _TMPS = (abi.FRAME_TMP0, abi.FRAME_TMP1, abi.FRAME_TMP2, abi.FRAME_FIP)
 _USER = {abi.FRAME_REGS + offset: name for name, offset in abi.REGS_OFFSET.items()}
 _WRITABLE = {*_TMPS, abi.FRAME_TARGET, *_USER}
@@ -22,14 +19,8 @@ _READABLE = _WRITABLE | {
     abi.FRAME_FLAGS,
     abi.FRAME_SYSFLAGS,
 }
-#: Slots that hold kernel stack garbage until code writes them, by mask bit.
-_UNDEFINED = {
-    disp: 1 << (SLOT_BIT + number)
-    for number, disp in enumerate((*_TMPS, abi.FRAME_TARGET))
-}
-#: Mask of all of them, and of the one that a missed jump reports.
-UNDEFINED_SLOTS = sum(_UNDEFINED.values())
-TARGET_BIT = _UNDEFINED[abi.FRAME_TARGET]
+#: Slots that hold kernel stack garbage until code writes them.
+UNDEFINED = (*_TMPS, abi.FRAME_TARGET)
 #: The slot of the user's rsp, which the module checks at an entry.
 USP_SLOT = abi.FRAME_REGS + abi.REGS_OFFSET["rsp"]
 _SLOT_SIZE = 8
@@ -51,11 +42,6 @@ def slot(disp: int, size: int, read: bool, write: bool) -> int:
     if not (read or write):
         raise Refusal(Rule.MEMORY, "address of the frame without an access")
     return start
-
-
-def undefined_bit(start: int) -> int:
-    """Mask bit of a slot that is garbage until written; 0 for all others."""
-    return _UNDEFINED.get(start, 0)
 
 
 def is_user_register(start: int) -> bool:

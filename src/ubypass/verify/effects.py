@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the operands of one instruction read, write and access.
+
+Operands come from capstone, what happens to them from the allow-list, addresses from
+:mod:`.encoding`; where two of them know the same thing, they must agree. Knows
+nothing of instructions with a meaning of their own (:mod:`.meaning`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from capstone import x86_const as cs
+
+from ubypass import abi
+from ubypass.verify import slots
+from ubypass.verify.encoding import RIP, Encoding
+from ubypass.verify.errors import Refusal, Rule
+from ubypass.verify.facts import defined, slot_defined
+from ubypass.verify.insn import NONE, Access
+from ubypass.verify.registers import ADDRESS, REGISTERS, RSP, VECTOR
+
+_MAX_ACCESS = 64  # bytes; docs/abi.md §6
+# Capstone 5 takes their memory operand for 16 bytes; believe the larger size.
+_READS_MORE = ("comisd", "comiss")
+# The destination keeps all its bits when the source is zero (AMD) or is
+# undefined (Intel): nothing is known afterwards, not even zero extension.
+_MAYBE_UNWRITTEN = ("bsf", "bsr", "cmpxchg")
+# Both operands are destinations; 90h is xchg eax, eax that does not extend.
+_OPAQUE = (*_MAYBE_UNWRITTEN, "xchg")
+
+
+class Effects:
+    """Collects what the operands do.
+
+    ``reads`` and ``sets`` are facts (:mod:`.facts`), ``writes`` maps a general register
+    to whether it is zero-extended. ``slot`` is the frame slot accessed, or NONE.
+    """
+
+    def __init__(self, encoding: Encoding, name: str) -> None:
+        self._form = encoding.form
+        self._encoding = encoding
+        self._name = name
+        self.reads = 0
+        self.sets = 0
+        self.writes: dict[int, bool] = {}
+        self.access = Access.NONE
+        self.base = NONE
+        self.size = 0
+        self.has_memory = False
+        self.faults = False
+        self.touches = False
+        self.stores = False
+        self.slot = NONE
+        self.vector = False
+
+    def register(self, effect: str, number: int) -> None:
+        """An explicit register operand."""
+        if number in VECTOR:
+            self.vector = True
+            return
+        if number not in REGISTERS:
+            raise Refusal(Rule.ENCODING, "an operand that is no general register")
+        gpr, size, _ = REGISTERS[number]
+        if gpr == RSP:
+            raise Refusal(Rule.STACK, "rsp as an operand")
+        if effect in "rm":
+            self.reads |= defined(gpr)
+        if effect in "wm":
+            extends = size == 4 and self._name not in _OPAQUE
+            self.writes[gpr] = extends and self.writes.get(gpr, True)
+            if size >= 4 and effect == "w":
+                self.sets |= defined(gpr)
+
+    def memory(self, effect: str, operand: Any) -> None:
+        """The explicit memory operand."""
+        mem, encoding = operand.mem, self._encoding
+        segment = cs.X86_REG_FS if encoding.fs else cs.X86_REG_INVALID
+        if (
+            self.has_memory
+            or not encoding.memory
+            or ADDRESS.get(mem.base, -9) != encoding.base
+            or ADDRESS.get(mem.index, -9) != encoding.index
+            or (encoding.index != NONE and mem.scale != encoding.scale)
+            or mem.disp != encoding.disp
+            or mem.segment != segment
+        ):
+            raise Refusal(Rule.ENCODING, "the two decoders disagree about an address")
+        self.has_memory = True
+        size = self._memory_size()
+        if size:
+            # Capstone gives lea and nop a size although they access nothing.
+            if operand.size != size and self._name not in _READS_MORE:
+                raise Refusal(Rule.ENCODING, "the two decoders disagree about a size")
+        elif effect not in "w-":
+            raise Refusal(Rule.ENCODING, "a size is missing in the allow-list")
+        if not size:
+            self._address_only()
+            return
+        self.size = max(size, operand.size)
+        self._classify(effect)
+
+    def _memory_size(self) -> int:
+        width, encoding = self._form.mem, self._encoding
+        if width == "":
+            if self._form.size == ".":
+                raise Refusal(Rule.ENCODING, "no memory form on the allow-list")
+            return encoding.size
+        if width[0] == "x":
+            length = 32 if encoding.long_vector else 16
+            return length // int(width[1:] or "1")
+        return int(width)
+
+    def _address_only(self) -> None:
+        """lea computes, nop does nothing: no access, but nothing may leak."""
+        encoding = self._encoding
+        if self._name == "nop":
+            return
+        if encoding.fs:
+            raise Refusal(Rule.ENCODING, "fs: prefix without effect")
+        if encoding.base == RIP:
+            raise Refusal(Rule.LEAK, "would show a kernel address to the user")
+        if encoding.base == RSP:
+            raise Refusal(Rule.STACK, "would show the kernel's stack to the user")
+        for part in (encoding.base, encoding.index):
+            if part != NONE:
+                self.reads |= defined(part)
+
+    def _classify(self, effect: str) -> None:
+        """Says what kind of access it is and refuses the kinds without proof."""
+        encoding = self._encoding
+        read, write = effect in "rm", effect in "wm"
+        if self.size > _MAX_ACCESS:
+            raise Refusal(Rule.MEMORY, f"access of {self.size} bytes")
+        if encoding.fs:
+            if encoding.base != NONE or encoding.index != NONE:
+                raise Refusal(Rule.MEMORY, "fs: with a register")
+            self.access = Access.THREAD
+            low, high = encoding.disp, encoding.disp + self.size
+            if low < abi.GUARD_LOW or high > abi.GUARD_HIGH:
+                raise Refusal(Rule.POINTER, "displacement beyond the guard")
+            self._touch(effect)
+            return
+        if encoding.index != NONE:
+            raise Refusal(Rule.MEMORY, "an index register in a user access")
+        if encoding.base == RIP:
+            if self._name not in ("cmp", "mov") or self.size != 8 or write:
+                raise Refusal(Rule.MEMORY, "rip-relative other than cmp/mov r64")
+            self.access = Access.CONSTANT
+            return
+        if encoding.base == NONE:
+            raise Refusal(Rule.MEMORY, "absolute address")
+        if encoding.base == RSP:
+            self._frame(read, write)
+            return
+        self.access = Access.USER
+        self.base = encoding.base
+        self.reads |= defined(encoding.base)
+        self._touch(effect)
+
+    def _touch(self, effect: str) -> None:
+        """A prefetch (effect -) needs a proof but cannot fault."""
+        self.touches = True
+        self.faults = effect != "-"
+
+    def _frame(self, read: bool, write: bool) -> None:
+        """An access to the frame; the special slots come in :mod:`.meaning`."""
+        encoding = self._encoding
+        if encoding.lock:
+            raise Refusal(Rule.MEMORY, "lock on a frame slot")
+        self.access = Access.FRAME
+        if self._name in ("push", "pop") or (
+            0 <= encoding.disp < abi.FRAME_LIMIT and self._name in ("mov", "sub")
+        ):
+            return
+        self.slot = slots.slot(encoding.disp, self.size, read, write)
+        fact = slot_defined(self.slot)
+        if read:
+            self.reads |= fact
+        if write:
+            self.stores = True
+            if self.size == 8:
+                self.sets |= fact
+
+    def implied(self) -> None:
+        """Registers that the instruction uses without naming them."""
+        whole = self._encoding.size >= 4
+        for access, gpr in self._form.implied:
+            if access in "~*":
+                self.reads |= defined(gpr)
+            if access in "=*":
+                self.writes[gpr] = False
+                if access == "=" and whole:
+                    self.sets |= defined(gpr)
+        if self._name == "mulx" and len(self.writes) == 1:
+            # mulx r, r, x: legal, the high half wins. Both are the same here.
+            self.writes = dict.fromkeys(self.writes, False)

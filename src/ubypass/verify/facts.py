@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Facts: what is known at a point besides values, as bits of one number.
+
+Every bit says something that is certain. So fewer bits are always safe, and where
+two paths meet, what both are certain of remains: ``one & other``. Knows the bits and
+nothing of instructions.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ubypass.verify.slots import UNDEFINED
+
+#: Bit n: host register n holds the value last compared with LIMIT, and the host
+#: flags still are of that comparison.
+COMPARED: Final = 0xFFFF
+#: Bit n + 16: host register n holds nothing of the kernel's; after the registers
+#: the same for the slots in :data:`.slots.UNDEFINED`, in that order.
+DEFINED_SHIFT: Final = 16
+DEFINED: Final = ((1 << (16 + len(UNDEFINED))) - 1) << DEFINED_SHIFT
+_NEXT: Final = DEFINED_SHIFT + 16 + len(UNDEFINED)
+#: The slot of the user's rsp is as the module checked it.
+USP: Final = 1 << _NEXT
+#: The slot holds flags that code like this saved, with AC set. At an entry they are
+#: the user's, and to restore those would shut SMAP.
+FLAGS_SAVED: Final = 1 << _NEXT + 1
+SYSFLAGS_SAVED: Final = 1 << _NEXT + 2
+#: The exit number is written. Unlike the others it must be the same on all paths.
+LEAVING: Final = 1 << _NEXT + 3
+
+_RSP: Final = 4
+#: At an entry: registers hold kernel data, rsp aside.
+ENTRY: Final = USP | 1 << _RSP + DEFINED_SHIFT
+
+
+def defined(register: int) -> int:
+    """The fact that a host register holds nothing of the kernel's."""
+    return 1 << register + DEFINED_SHIFT
+
+
+def slot_defined(start: int) -> int:
+    """The same for a slot at frame offset ``start``; 0 for those that always do."""
+    if start not in UNDEFINED:
+        return 0
+    return 1 << UNDEFINED.index(start) + 16 + DEFINED_SHIFT

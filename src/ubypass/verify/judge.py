@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Bytes of one instruction to :class:`.insn.Insn`, agreed on by two decoders.
+
+:mod:`.encoding` with the allow-list, and capstone: length, mnemonic, number and size
+of operands, addresses and written registers must agree, else the instruction is
+refused. Knows nothing of positions, and does not remember anything.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import capstone
+from capstone import x86_const as cs
+
+from ubypass.verify.allowlist import GPR
+from ubypass.verify.effects import Effects
+from ubypass.verify.encoding import Encoding
+from ubypass.verify.errors import Refusal, Rule
+from ubypass.verify.facts import COMPARED, defined
+from ubypass.verify.insn import NONE, Access, Insn, Op
+from ubypass.verify.meaning import Fields, meaning
+from ubypass.verify.registers import RSP, gpr_of
+
+
+def _tests() -> int:
+    """Capstone's flag bits that say "only read"."""
+    mask = 0
+    for name, value in vars(cs).items():
+        if name.startswith("X86_EFLAGS_TEST_"):
+            mask |= value
+    return mask
+
+
+_TESTS: Final = _tests()
+
+
+def engine() -> Any:
+    """Capstone, set up to tell all it knows."""
+    made = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+    made.detail = True
+    return made
+
+
+def text(code: bytes, at: int) -> str:
+    """What capstone reads at ``at``, for people; ``(bad)`` if nothing."""
+    plain = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+    for _, _, name, operands in plain.disasm_lite(code[at : at + 15], at, 1):
+        return f"{name} {operands}".strip()
+    return "(bad)"
+
+
+def judge(decoder: Any, raw: bytes, encoding: Encoding) -> tuple[Insn, int]:
+    """All checks of one instruction that need nothing but its bytes.
+
+    Returns the record and how many bytes at the start of ``raw`` decide about it: the
+    rest are numbers, and any others would give the same record. Raises Refusal.
+    """
+    insn = next(decoder.disasm(raw, 0, 1), None)
+    if insn is None or insn.size != encoding.length:
+        raise Refusal(Rule.ENCODING, "the two decoders disagree about the length")
+    form = encoding.form
+    name = insn.insn_name()
+    predicate = "cc" in form.attributes
+    if predicate:
+        # Capstone's numbers for cmpltps and the like are those of other names,
+        # whose flags it then shows.
+        name = _without_predicate(insn.mnemonic, form.names[0])
+    if name not in form.names:
+        raise Refusal(Rule.ENCODING, f"the two decoders disagree: {form.names[0]}")
+    if form.keeps_flags and insn.eflags & ~_TESTS and not predicate:
+        raise Refusal(Rule.ENCODING, "the two decoders disagree about flags")
+    operands = insn.operands
+    if predicate and len(operands) > len(form.ops):
+        operands = operands[:-1]
+    if len(operands) != len(form.ops):
+        raise Refusal(Rule.ENCODING, "the two decoders disagree about operands")
+    effects = Effects(encoding, name)
+    for effect, operand in zip(form.ops, operands, strict=True):
+        if operand.type == cs.X86_OP_REG:
+            effects.register(effect, operand.reg)
+        elif operand.type == cs.X86_OP_MEM:
+            effects.memory(effect, operand)
+        elif effect != "r":
+            raise Refusal(Rule.ENCODING, "an immediate as destination")
+    if encoding.memory != effects.has_memory:
+        raise Refusal(Rule.ENCODING, "the two decoders disagree about memory")
+    effects.implied()
+    _compare_registers(insn, name, effects)
+    special = meaning(name, encoding, effects, operands)
+    return _record(name, encoding, effects, special), _decisive(name, encoding, effects)
+
+
+def _record(name: str, encoding: Encoding, effects: Effects, special: Fields) -> Insn:
+    form = encoding.form
+    must_fault = effects.faults or form.fp or name in ("div", "idiv")
+    keeps = special.pop("keeps", ~0) & (~0 if form.keeps_flags else ~COMPARED)
+    for gpr in effects.writes:
+        keeps &= ~(1 << gpr)
+    constant = effects.access is Access.CONSTANT
+    fields = Fields(
+        length=encoding.length,
+        op=Op.GENERIC if effects.writes else Op.NOTHING,
+        reads=effects.reads,
+        keeps=keeps,
+        sets=effects.sets | special.pop("sets", 0),
+        writes=tuple(sorted(effects.writes.items())),
+        access=effects.access,
+        base=effects.base,
+        size=effects.size,
+        must_fault=must_fault,
+        may_fault=must_fault or effects.touches or effects.vector,
+        prelude=not (must_fault or effects.touches),
+        features=form.long_features if encoding.long_vector else form.features,
+        vector=effects.vector or form.vector,
+        noted=must_fault or constant or "kind" in special,
+    )
+    fields.update(special)
+    return Insn(**fields)
+
+
+def _decisive(name: str, encoding: Encoding, effects: Effects) -> int:
+    """How many bytes decide: nothing after them does more than :mod:`.meaning` says.
+
+    Frame slots differ by their displacement, and a mask by whether it aligns.
+    """
+    length = encoding.length
+    if name == "and" or "is4" in encoding.form.attributes:
+        return length
+    if encoding.memory and effects.access not in (Access.FRAME, Access.THREAD):
+        return encoding.disp_at if encoding.disp_size else length - encoding.immediate
+    return length - encoding.immediate
+
+
+def _without_predicate(mnemonic: str, name: str) -> str:
+    """``name`` if ``mnemonic`` is it with a predicate in it, like vcmpeq_uqps."""
+    stem, kind = name[:-2], name[-2:]
+    same = mnemonic.startswith(stem) and mnemonic.endswith(kind)
+    return name if same else mnemonic
+
+
+def _compare_registers(insn: Any, name: str, effects: Effects) -> None:
+    """Capstone must not know of a register that the allow-list does not."""
+    read, written = insn.regs_access()
+    if name == "test":
+        # Capstone 5 says that "test eax, imm32" (A9h) writes eax.
+        written = ()
+    pairs = name in ("push", "pop", "pushfq", "popfq")
+    for number in written:
+        gpr = gpr_of(number)
+        if gpr == RSP and not pairs:
+            raise Refusal(Rule.STACK, "writes rsp")
+        if gpr not in (NONE, RSP) and gpr not in effects.writes:
+            raise Refusal(Rule.ENCODING, f"also writes {GPR[gpr]}")
+    for number in read:
+        gpr = gpr_of(number)
+        if gpr in (NONE, RSP) or name == "nop":
+            continue
+        if not effects.reads & defined(gpr):
+            raise Refusal(Rule.ENCODING, f"also reads {GPR[gpr]}")

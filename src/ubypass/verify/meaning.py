@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Instructions with a meaning of their own in the contract.
+
+Bookkeeping, pairs, branches, clamps, and register forms whose result is known or
+bounded. Everything else is what :mod:`.effects` says. Functions here give the fields of
+:class:`.insn.Insn` that differ from that. Knows nothing of positions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from capstone import x86_const as cs
+
+from ubypass import abi
+from ubypass.verify import slots
+from ubypass.verify.effects import Effects
+from ubypass.verify.encoding import Encoding
+from ubypass.verify.errors import Refusal, Rule
+from ubypass.verify.facts import FLAGS_SAVED, SYSFLAGS_SAVED, USP, defined
+from ubypass.verify.insn import NONE, Access, Kind, Op
+from ubypass.verify.registers import REGISTERS, gpr64
+
+Fields = dict[str, Any]  # fields of Insn
+#: The fact that goes with each slot of flags.
+IMAGES = {abi.FRAME_FLAGS: FLAGS_SAVED, abi.FRAME_SYSFLAGS: SYSFLAGS_SAVED}
+_MASK64 = (1 << 64) - 1
+
+
+def meaning(name: str, encoding: Encoding, effects: Effects, operands: Any) -> Fields:
+    """The special fields of an instruction that capstone calls ``name``.
+
+    Raises Refusal when the contract allows it only in another form.
+    """
+    attributes = encoding.form.attributes
+    if "rel8" in attributes or "rel32" in attributes:
+        kind = Kind.JMP if name == "jmp" else Kind.BRANCH
+        return Fields(
+            kind=kind,
+            op=Op.ABOVE if name == "ja" else _written(effects),
+            tail=kind is Kind.JMP,
+            on_sign=name == "js",
+            **_immediate(encoding),
+        )
+    if name in ("pushfq", "popfq"):
+        return Fields(kind=Kind.PUSH if name == "pushfq" else Kind.POP, value=0)
+    if name in ("push", "pop"):
+        if effects.access is not Access.FRAME or encoding.disp not in IMAGES:
+            raise Refusal(Rule.STACK, f"{name} of other than a flags slot")
+        kind = Kind.PUSH if name == "push" else Kind.POP
+        return Fields(kind=kind, value=encoding.disp)
+    if effects.access is Access.FRAME:
+        if 0 <= encoding.disp < abi.FRAME_LIMIT:
+            return _bookkeeping(name, encoding, effects, operands)
+        return _frame(name, effects, operands)
+    if effects.access is Access.CONSTANT and gpr64(operands[0]) == NONE:
+        raise Refusal(Rule.MEMORY, "rip-relative other than cmp/mov r64")
+    if effects.access is not Access.NONE:
+        thread = effects.access is Access.THREAD
+        return Fields() if thread else _displacement(encoding)
+    return _values(name, encoding, effects, operands)
+
+
+def _written(effects: Effects) -> Op:
+    return Op.GENERIC if effects.writes else Op.NOTHING
+
+
+def _immediate(encoding: Encoding) -> Fields:
+    """The value is the immediate."""
+    size = encoding.immediate
+    return Fields(field_at=encoding.length - size, field_size=size)
+
+
+def _displacement(encoding: Encoding) -> Fields:
+    """The value is the displacement."""
+    return Fields(field_at=encoding.disp_at, field_size=encoding.disp_size)
+
+
+def _bookkeeping(
+    name: str, encoding: Encoding, effects: Effects, operands: Any
+) -> Fields:
+    """EXIT and BUDGET, which exist in one form each."""
+    immediate = operands[1].type == cs.X86_OP_IMM
+    if operands[0].type != cs.X86_OP_MEM or not immediate or effects.size != 4:
+        raise Refusal(Rule.MEMORY, "EXIT and BUDGET take immediates only")
+    if name == "mov" and encoding.disp == abi.FRAME_EXIT:
+        return Fields(kind=Kind.EXIT_NUMBER, **_immediate(encoding))
+    if name == "sub" and encoding.disp == abi.FRAME_BUDGET:
+        return Fields(kind=Kind.CHARGE, **_immediate(encoding))
+    raise Refusal(Rule.MEMORY, f"{name} on EXIT or BUDGET")
+
+
+def _frame(name: str, effects: Effects, operands: Any) -> Fields:
+    """Loads, compares and stores of slots that mean something."""
+    whole = effects.size == 8
+    if effects.stores:
+        fields = Fields(keeps=~USP if effects.slot == slots.USP_SLOT else ~0)
+        if name == "mov" and whole and operands[1].type == cs.X86_OP_REG:
+            target = effects.slot == abi.FRAME_TARGET
+            fields["target_store"] = target
+            fields["tail"] = target or slots.is_user_register(effects.slot)
+        return fields
+    first = gpr64(operands[0])
+    if first == NONE or not whole:
+        return Fields()
+    if effects.slot == abi.FRAME_LIMIT and name == "cmp":
+        return Fields(op=Op.COMPARE, a=first, sets=1 << first)
+    if effects.slot == abi.FRAME_LIMIT and name == "cmova":
+        return Fields(op=Op.CLAMP, a=first)
+    if name == "mov":
+        op = Op.USP if effects.slot == slots.USP_SLOT else Op.RELOAD
+        return Fields(op=op, a=first)
+    return Fields()
+
+
+def _values(name: str, encoding: Encoding, effects: Effects, operands: Any) -> Fields:
+    """Register forms whose result is known or bounded."""
+    if not operands or operands[0].type != cs.X86_OP_REG:
+        return Fields()
+    a = gpr64(operands[0])
+    last = operands[-1]
+    number, size, _ = REGISTERS.get(operands[0].reg, (NONE, 0, False))
+    immediate = last.type == cs.X86_OP_IMM
+    if name in ("mov", "movabs") and immediate and size >= 4:
+        mask = (1 << 8 * size) - 1
+        return Fields(op=Op.CONST, a=number, b=mask, **_immediate(encoding))
+    same = last.type == cs.X86_OP_REG and operands[0].reg == last.reg
+    if name in ("xor", "sub") and same and size >= 4:
+        # A zeroing idiom reads nothing.
+        fact = defined(number)
+        effects.reads &= ~fact
+        return Fields(op=Op.CONST, a=number, value=0, sets=fact)
+    if a == NONE:
+        return Fields()
+    if name == "mov" and gpr64(last) != NONE:
+        return Fields(op=Op.COPY, a=a, b=gpr64(last))
+    if name == "lea" and encoding.index == NONE:
+        if encoding.base == NONE:
+            return Fields(op=Op.CONST, a=a, b=_MASK64, **_displacement(encoding))
+        return Fields(op=Op.SHIFT, a=a, b=encoding.base, **_displacement(encoding))
+    if name in ("inc", "dec"):
+        return Fields(op=Op.SHIFT, a=a, b=a, value=1 if name == "inc" else -1)
+    if not immediate:
+        return Fields()
+    if name in ("add", "sub"):
+        sign = 1 if name == "add" else -1
+        return Fields(op=Op.SHIFT, a=a, b=a, sign=sign, **_immediate(encoding))
+    if name == "and":
+        step = -_signed(last.imm)
+        if step > 0 and step & (step - 1) == 0:
+            return Fields(op=Op.ALIGN, a=a, value=step)
+    return Fields()
+
+
+def _signed(value: int) -> int:
+    value &= _MASK64
+    return value - (1 << 64) if value >> 63 else value

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What one instruction does to the abstract state.
+
+Preconditions are checked by the caller (:mod:`.flow`). Everything resets by default: a
+written register is unknown and a fact is dropped unless something here keeps it.
+"""
+
+from __future__ import annotations
+
+from ubypass.verify.facts import COMPARED, USP
+from ubypass.verify.insn import Insn, Op
+from ubypass.verify.values import (
+    BRANCHED,
+    NATURAL,
+    RELOADED,
+    Value,
+    align,
+    charged,
+    shift,
+)
+
+_GENERIC, _CONST, _COPY = int(Op.GENERIC), int(Op.CONST), int(Op.COPY)
+_SHIFT, _ALIGN, _CLAMP = int(Op.SHIFT), int(Op.ALIGN), int(Op.CLAMP)
+_RELOAD, _USP, _ABOVE = int(Op.RELOAD), int(Op.USP), int(Op.ABOVE)
+
+
+def step(insn: Insn, value: int, facts: int, values: list[Value]) -> int:
+    """Changes ``values`` to what they are after ``insn``; the facts that hold then.
+
+    ``value`` is the number beside the instruction. Not for dispatches and exit
+
+    """
+    after = facts & insn.keeps | insn.sets
+    op = insn.op
+    if op == _GENERIC:
+        for number, extended in insn.writes:
+            values[number] = NATURAL if extended else None
+    elif op == _COPY:
+        values[insn.a] = values[insn.b]
+        if facts >> insn.b & 1:
+            after |= 1 << insn.a
+    elif op == _SHIFT:
+        values[insn.a] = shift(values[insn.b], value)
+    elif op == _RELOAD:
+        values[insn.a] = RELOADED
+    elif op == _CLAMP:
+        values[insn.a] = NATURAL if facts >> insn.a & 1 else None
+    elif op == _CONST:
+        values[insn.a] = value & insn.b
+    elif op == _USP:
+        values[insn.a] = NATURAL if facts & USP else RELOADED
+    elif op == _ALIGN:
+        values[insn.a] = align(values[insn.a], value)
+    elif op == _ABOVE:
+        _above(facts, values)
+    return after
+
+
+def _above(facts: int, values: list[Value]) -> None:
+    """Remembers which registers were only compared, for the error message."""
+    compared = facts & COMPARED
+    number = 0
+    while compared:
+        if compared & 1 and (values[number] is None or values[number] is RELOADED):
+            values[number] = BRANCHED
+        compared >>= 1
+        number += 1
+
+
+def charge(amount: int, values: list[Value]) -> None:
+    """``amount`` is taken from the budget."""
+    for number in range(16):
+        value = values[number]
+        if isinstance(value, tuple):
+            values[number] = charged(value, amount)
