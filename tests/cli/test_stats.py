@@ -7,14 +7,17 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests.engine.fakes import FakeDevice, FakeMemory
 from ubypass.abi import ExitReason
-from ubypass.device.types import Event, Stats
-from ubypass.device.uapi import EventType
+from ubypass.cli import stats
+from ubypass.device.types import Event, Site, Stats
+from ubypass.device.uapi import EventType, SiteVerdict
 from ubypass.engine.answers import answer_explain, answer_stats
 from ubypass.engine.build import Builder
 from ubypass.engine.control import Control
@@ -136,6 +139,54 @@ def test_an_explanation_for_machines_has_counts_by_exit(
     assert counts == sorted(counts, reverse=True)
     users = {row["user"] for row in data["lines"]}
     assert "syscall" in users
+
+
+def test_a_process_is_explained_with_the_figures_of_its_sites(
+    ub: Ub, running: FakeDevice, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running.known_sites = [
+        Site(
+            0x401002,
+            39,
+            SiteVerdict.ENTRY,
+            native_ns=310,
+            native_samples=9,
+            boosted_ns=95,
+            boosted_samples=9,
+        ),
+        Site(0x401FF0, 1, SiteVerdict.LONG, native_ns=98765, native_samples=9),
+    ]
+    assert ub("explain", "--json", "4242") == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["pid"] == 4242
+    assert [region["region"] for region in data["regions"]] == [1]
+    first, second = data["sites"]
+    assert (first["native_ns"], first["boosted_ns"]) == (310, 95)
+    assert first["decision"] == "boosted"
+    assert second["boosted_ns"] is None
+    assert "too long" in second["decision"]
+    assert ub("explain", "--sites", "4242") == 0
+    out = capsys.readouterr().out
+    assert "98,765" in out
+    assert "dec rbx" not in out
+
+
+def test_watching_shows_what_changes(
+    ub: Ub,
+    running: FakeDevice,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def sleep(seconds: float) -> None:
+        if running.counters.native == 110:
+            raise KeyboardInterrupt
+        running.counters = replace(running.counters, native=110, dispatched=1290)
+
+    monkeypatch.setattr(stats, "time", SimpleNamespace(sleep=sleep))
+    assert ub("stats", "--watch", "--json", "4242") == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["calls"] for line in lines] == [1000, 400]
+    assert [line["bypass_rate"] for line in lines] == [0.99, 0.75]
 
 
 def test_only_the_exits(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from ubypass.abi import Abi, Translation
 from ubypass.device.client import Gone, SourceChanged
-from ubypass.device.types import Counts, Event, Stats
+from ubypass.device.types import Counts, Event, Site, Stats
 from ubypass.process.maps import MemoryMap
 
 
@@ -35,6 +35,7 @@ class FakeDevice:
         self.detached: list[int] = []
         self.refuse_loads: deque[Exception | None] = deque()
         self.counters = Stats()
+        self.known_sites: list[Site] = []
         self.gone = False
         self._events: deque[Event] = deque()
         self._read, self._write = os.pipe()
@@ -87,6 +88,11 @@ class FakeDevice:
         if self.gone:
             raise Gone
         return self.counters
+
+    def sites(self, proc: int) -> list[Site]:
+        if self.gone:
+            raise Gone
+        return list(self.known_sites)
 
     def counts(self, proc: int, region: int, nr_exits: int) -> Counts:
         if region not in self.live:

@@ -1,45 +1,108 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Regions that do not pay are told from those that do."""
-
 from __future__ import annotations
 
-from ubypass.device.types import Stats
-from ubypass.engine.payoff import Payoff
+from dataclasses import replace
+
+import pytest
+
+from ubypass.device.types import Site
+from ubypass.device.uapi import SiteVerdict
+from ubypass.engine.payoff import Judgement, Payoff
+
+_SITE = Site(
+    0x1002,
+    39,
+    SiteVerdict.ENTRY,
+    native_ns=300,
+    boosted_ns=100,
+    overhead_ns=120,
+    native_samples=10,
+    boosted_samples=10,
+)
 
 
-def test_many_dispatches_per_run_are_kept() -> None:
+def _looks(payoff: Payoff, site: Site, calls: float, looks: int) -> list[Judgement]:
+    """Judge after each of that many seconds with 100 runs that were looked at."""
+    found = []
+    for look in range(1, looks + 1):
+        now = replace(site, runs=100 * look, dispatched=round(100 * calls * look))
+        found += payoff.look({now.ip: now}, [now.ip])
+    return found
+
+
+def test_the_gain_of_a_run() -> None:
+    (judged,) = _looks(Payoff(), _SITE, 3, 1)
+    assert judged.saving == 200
+    assert judged.calls == 3
+    assert judged.gain == pytest.approx(3 * 200 - 1.25 * 120)
+
+
+def test_runs_that_dispatch_nothing_lose_what_getting_in_costs() -> None:
+    judged = _looks(Payoff(), _SITE, 0, 2)
+    assert [each.loses for each in judged] == [False, True]
+    assert judged[-1].gain == pytest.approx(-150)
+    assert not judged[-1].slow
+
+
+def test_a_gap_that_never_was_seen_to_its_end_is_no_proof() -> None:
+    site = replace(_SITE, boosted_ns=0, boosted_samples=0)
+    judged = _looks(Payoff(), site, 5, 5)[-1]
+    assert not judged.loses
+    assert not judged.slow
+
+
+def test_a_good_look_makes_up_for_a_bad_one() -> None:
     payoff = Payoff()
-    for second in range(1, 20):
-        assert not payoff.loses(Stats(runs=1000 * second, dispatched=50_000 * second))
-
-
-def test_runs_without_dispatches_are_condemned_after_two_windows() -> None:
-    payoff = Payoff(strikes=2)
-    payoff.forgive(Stats(runs=10, dispatched=1_000_000))
-    assert not payoff.loses(Stats(runs=5_000, dispatched=1_000_010))
-    assert payoff.loses(Stats(runs=10_000, dispatched=1_000_020))
-
-
-def test_one_good_window_makes_up_for_a_bad_one() -> None:
-    payoff = Payoff(strikes=2)
-    assert not payoff.loses(Stats(runs=1_000, dispatched=0))
-    assert not payoff.loses(Stats(runs=2_000, dispatched=90_000))
-    assert not payoff.loses(Stats(runs=3_000, dispatched=90_000))
+    site = _SITE
+    for look in range(1, 20):
+        good = look % 2 == 0
+        site = replace(
+            site, runs=site.runs + 100, dispatched=site.dispatched + 200 * good
+        )
+        for judged in payoff.look({site.ip: site}, [site.ip]):
+            assert not judged.loses
 
 
 def test_few_runs_are_no_evidence() -> None:
-    payoff = Payoff(runs=500)
-    for second in range(1, 4):
-        assert not payoff.loses(Stats(runs=100 * second))
+    payoff = Payoff(runs=4)
+    site = replace(_SITE, runs=3)
+    for _ in range(10):
+        assert payoff.look({site.ip: site}, [site.ip]) == []
 
 
-def test_a_slow_trickle_adds_up() -> None:
-    payoff = Payoff(runs=500, strikes=1)
-    verdicts = [payoff.loses(Stats(runs=200 * n, dispatched=n)) for n in range(1, 4)]
-    assert verdicts == [False, False, True]
+def test_few_samples_are_none_either() -> None:
+    site = replace(_SITE, native_samples=1)
+    assert _looks(Payoff(), site, 0, 5) == []
 
 
-def test_a_region_that_grows_has_more_time_but_not_for_ever() -> None:
-    payoff = Payoff(strikes=2, patience=5)
-    verdicts = [payoff.loses(Stats(runs=1_000 * n), growing=True) for n in range(1, 7)]
-    assert verdicts == [False] * 4 + [True] * 2
+def test_a_slow_gap_is_told_from_a_costly_run() -> None:
+    site = replace(_SITE, boosted_ns=400)
+    judged = _looks(Payoff(), site, 50, 3)[-1]
+    assert judged.slow
+    assert judged.loses
+
+
+def test_later_gaps_of_a_run_count_as_the_average_of_the_region() -> None:
+    first = replace(_SITE, runs=100, dispatched=200)
+    other = replace(_SITE, ip=0x2002, boosted_ns=200, runs=100, dispatched=100)
+    sites = {first.ip: first, other.ip: other}
+    judged = {j.site.ip: j for j in Payoff().look(sites, list(sites))}
+    assert judged[first.ip].gain == pytest.approx(200 + 150 - 150)
+    assert judged[other.ip].gain == pytest.approx(100 - 150)
+
+
+def test_a_module_that_began_anew_is_believed() -> None:
+    payoff = Payoff()
+    _looks(payoff, _SITE, 2, 3)
+    again = replace(_SITE, runs=50, dispatched=100)
+    (judged,) = payoff.look({again.ip: again}, [again.ip])
+    assert judged.calls == 2
+
+
+def test_what_was_bad_can_be_forgotten() -> None:
+    payoff = Payoff()
+    _looks(payoff, _SITE, 0, 1)
+    payoff.forget([_SITE.ip, 0x9999])
+    site = replace(_SITE, runs=200)
+    (judged,) = payoff.look({site.ip: site}, [site.ip])
+    assert not judged.loses

@@ -11,11 +11,12 @@ import pytest
 from tests.engine.fakes import FakeDevice, FakeMemory
 from ubypass.abi import Entry, ExitReason, Source, Translation
 from ubypass.device.client import SourceChanged
-from ubypass.device.types import Event, Stats
-from ubypass.device.uapi import EventType
+from ubypass.device.types import Event, Site, Stats
+from ubypass.device.uapi import EventType, SiteVerdict
 from ubypass.engine.built import Built, NothingToBuild, Refused
 from ubypass.engine.knowledge import Knowledge, Limits
 from ubypass.engine.ports import MemoryLike
+from ubypass.engine.regions import Caps
 from ubypass.engine.target import Policy, Target
 from ubypass.errors import UbError
 from ubypass.process.status import ProcessId
@@ -174,7 +175,7 @@ def test_code_that_changes_while_read_is_read_again(world: _World) -> None:
 
 
 def test_code_that_never_stands_still_is_left_alone() -> None:
-    world = _World(policy=Policy(rereads=2, deaths=3))
+    world = _World(policy=Policy(caps=Caps(rereads=2), deaths=3))
     world.device.refuse_loads.extend(SourceChanged() for _ in range(1000))
     world.hot()
     world.run(1000.0)
@@ -254,33 +255,122 @@ def test_a_full_module_leaves_the_region_that_is_there(world: _World) -> None:
     assert list(world.device.live) == [1]
 
 
-def _lose(world: _World, seconds: int) -> None:
-    runs = world.device.counters.runs
-    for second in range(1, seconds + 1):
-        world.device.counters = Stats(runs=runs + 10_000 * second, dispatched=50)
+def _entry(ip: int, *, boosted: int, looks: int, calls: int = 1) -> Site:
+    """An entry as the module knows it after that many seconds."""
+    return Site(
+        ip,
+        39,
+        SiteVerdict.ENTRY,
+        native_ns=300,
+        boosted_ns=boosted,
+        overhead_ns=200,
+        native_samples=50,
+        boosted_samples=50,
+        runs=100 * looks,
+        dispatched=100 * looks * calls,
+    )
+
+
+def _measure(world: _World, seconds: int, **fields: int) -> None:
+    """Let time pass in which the module measures the entry at 0x1002."""
+    for look in range(1, seconds + 1):
+        world.device.known_sites = [_entry(0x1002, looks=look, **fields)]
         world.run(1.0)
 
 
-def test_a_region_that_does_not_pay_is_unloaded_for_a_while(world: _World) -> None:
+def test_an_entry_whose_runs_cost_more_than_they_save_is_not_taken(
+    world: _World,
+) -> None:
     world.hot()
     world.tick()
-    _lose(world, 6)
+    _measure(world, 8, boosted=150)  # saves 150 in each run that costs 250
     assert world.device.unloaded == [1]
     assert world.target.region == 0
-    world.run(Policy().patience + 1)
+    block = world.target.blocks.get(0x1002)
+    assert block is not None
+    assert not block.stop
+    assert "lose 100 ns each" in block.reason
+
+
+def test_the_same_gap_pays_in_longer_runs(world: _World) -> None:
+    world.hot()
+    world.tick()
+    _measure(world, 8, boosted=150, calls=2)
+    assert world.device.unloaded == []
+    assert world.target.judgements[0x1002].gain == pytest.approx(50)
+
+
+def test_a_gap_that_is_slower_boosted_stops_the_region(world: _World) -> None:
+    world.hot()
+    world.tick()
+    _measure(world, 8, boosted=400, calls=50)
+    assert world.target.region == 0
+    assert world.target.blocks.stops() == {0x1002}
+
+
+def test_what_did_not_pay_is_tried_again_later(world: _World) -> None:
+    world.hot()
+    world.tick()
+    _measure(world, 8, boosted=150)
+    hot = Site(0x1002, 39, SiteVerdict.HOT, native_ns=300, native_samples=99)
+    world.device.known_sites = [hot]
+    world.run(20.0)
     assert world.target.region == 2
 
 
-def test_after_several_losses_the_process_stays_native(world: _World) -> None:
+def test_and_at_once_when_it_behaves_differently(world: _World) -> None:
     world.hot()
     world.tick()
-    _lose(world, 100)
-    assert len(world.device.unloaded) == Policy().losses
-    world.hot(0x1800)
-    world.run(1000.0)
-    assert world.target.region == 0
-    assert world.builds == Policy().losses
-    assert "pay off" in world.target.summary().notes[0]
+    for _ in range(3):
+        _measure(world, 40, boosted=150)
+        hot = Site(0x1002, 39, SiteVerdict.HOT, native_ns=300, native_samples=99)
+        world.device.known_sites = [hot]
+        world.run(1000.0)
+    assert world.target.region == 0  # for good, as it is
+    world.device.known_sites = [
+        Site(0x1002, 39, SiteVerdict.HOT, native_ns=100, native_samples=99)
+    ]
+    world.run(20.0)
+    assert world.target.region
+
+
+def test_a_gap_that_is_too_long_never_costs_anything(world: _World) -> None:
+    world.device.known_sites = [
+        Site(0x1102, 0, SiteVerdict.LONG, native_ns=9000, native_samples=32)
+    ]
+    world.hot()
+    world.tick()
+    assert world.target.knowledge.stops == {0x1102}
+    assert world.target.region == 1
+
+
+def test_sites_that_do_not_meet_have_regions_of_their_own(world: _World) -> None:
+    world.hot(0x1002)
+    world.hot(0x1802)
+    world.tick()
+    assert [load.replace for load in world.device.loads] == [0, 0]
+    assert len(world.device.live) == 2
+    assert world.target.summary().regions == 2
+    # A miss of one does not build the other.
+    builds = world.builds
+    nr = int(ExitReason.FRONTIER)
+    for _ in range(Limits().warm):
+        world.event(EventType.MISS, nr=nr, ip=0x1900, region=2)
+    world.run(0.2)
+    assert world.builds == builds + 1
+
+
+def test_converged_processes_are_hardly_looked_at(world: _World) -> None:
+    world.hot()
+    world.tick()
+    world.run(60.0)
+    looks = 0
+    end = world.now + 100.0
+    while (due := world.target.deadline) is not None and due <= end:
+        world.now = due
+        world.tick()
+        looks += 1
+    assert looks <= 11
 
 
 class _Sampler:

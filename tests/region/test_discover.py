@@ -70,6 +70,31 @@ def test_number_from_the_event() -> None:
     assert (site.nr, site.nr_known) == (39, False)
 
 
+_TWO_CALLS = """
+    start: mov eax, 1
+    syscall
+    after: dec ebx
+    mov eax, 39
+    syscall
+    last: jmp start
+"""
+
+
+def test_a_stop_ends_the_region_after_its_call() -> None:
+    whole, at = _find(_TWO_CALLS)
+    assert at["after"] in whole.blocks
+    region, _ = _find(_TWO_CALLS, stops=lambda at: frozenset({at["after"]}))
+    assert list(region.blocks) == [at["start"]]
+    assert region.entries == (at["start"],)
+    assert region.blocks[at["start"]].nr == 1
+
+
+def test_numbers_of_other_sites_are_believed() -> None:
+    text = "start: mov eax, ebx\nsyscall\nlast: jmp start"
+    region, at = _find(text, numbers=lambda at: {at["last"]: 17})
+    assert region.blocks[at["start"]].nr == 17
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

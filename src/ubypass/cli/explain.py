@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``ub explain``: what a boosted process runs in the kernel, and why it leaves."""
+"""``ub explain``: what a process runs in the kernel, and why it does or does not."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from ubypass.cli.options import number
 from ubypass.errors import UbError
 
 NAME = "explain"
-HELP = "show a region beside its translation, and which exits it takes"
+HELP = "show what is boosted and why, regions beside their translations"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("id", metavar="PID|REGION", help="a process or a region")
     parser.add_argument("--exits", action="store_true", help="only the exits")
+    parser.add_argument("--sites", action="store_true", help="only the sites")
     parser.add_argument("--json", action="store_true", help="for machines")
 
 
@@ -30,12 +31,31 @@ def run(args: argparse.Namespace) -> int:
     answers = ask_all({"ask": "explain", "id": wanted})
     if not answers:
         raise UbError("nothing is being boosted", "start with: ub run -- COMMAND")
-    region = answers[0]
+    answer = answers[0]
     if args.json:
-        print(json.dumps(region, indent=1))
+        print(json.dumps(answer, indent=1))
+        return 0
+    if "regions" in answer:
+        _print_sites(answer)
+        regions = [] if args.sites else answer["regions"]
     else:
+        regions = [answer]
+    for region in regions:
+        print()
         _print(region, exits_only=args.exits)
     return 0
+
+
+def _print_sites(process: Mapping[str, Any]) -> None:
+    """One line for each site, with the figures behind the decision."""
+    from ubypass.cli.listing import print_sites
+
+    print(f"process {process['pid']} ({process['name']}):")
+    if process["sites"]:
+        print("times in ns, native and boosted for a gap, gain for a run")
+        print_sites(process["sites"])
+    else:
+        print("no system call of it has been looked at yet")
 
 
 def _print(region: Mapping[str, Any], *, exits_only: bool) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["print_exits", "print_lines"]
+__all__ = ["print_exits", "print_lines", "print_sites"]
 
 
 def print_lines(rows: Iterable[Mapping[str, Any]]) -> None:
@@ -47,3 +47,31 @@ def print_exits(rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         table.add_row(f"{row['count']:,}", row["reason"], escape(row["symbol"]))
     Console(highlight=False).print(table)
+
+
+def print_sites(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print a table of sites: what they cost, and what is decided."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("SITE", overflow="fold", max_width=22)
+    for title in ("CALL", "NATIVE", "BOOSTED", "CALLS/RUN", "GAIN"):
+        table.add_column(title, justify="right")
+    table.add_column("DECISION", overflow="fold")
+    for row in rows:
+        table.add_row(
+            escape(row["symbol"] or f"{row['address']:x}"),
+            str(row["nr"]),
+            _figure(row["native_ns"]),
+            _figure(row["boosted_ns"]),
+            _figure(row["calls_per_run"], 1),
+            _figure(row["saved_per_run_ns"]),
+            escape(row["decision"]),
+        )
+    Console(highlight=False).print(table)
+
+
+def _figure(value: float | None, digits: int = 0) -> str:
+    return "-" if value is None else f"{value:,.{digits}f}"

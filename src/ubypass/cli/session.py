@@ -153,8 +153,9 @@ def _text(summary: Summary, peak: int) -> str:
         ("runs", f"{stats.runs:,}  ({stats.declined:,} declined)"),
         ("exits", ", ".join(f"{name} {n:,}" for n, name in exits) or "none"),
         (
-            "region",
-            f"{summary.entries} entries, {summary.region_instructions:,} instructions, "
+            "regions",
+            f"{summary.regions}: {summary.entries} entries, "
+            f"{summary.region_instructions:,} instructions, "
             f"{summary.source_bytes:,} -> {summary.code_bytes:,} bytes"
             if summary.code_bytes
             else "none",

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ubypass.errors import UbError
 
 NAME = "stats"
+_HEADING = 20  # lines from one heading to the next
 HELP = "show the processes that are being boosted and what it brings"
 
 
@@ -17,22 +19,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("pid", nargs="?", metavar="PID", help="only this process")
     parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument(
+        "--watch",
+        nargs="?",
+        type=_seconds,
+        const=1.0,
+        metavar="SECONDS",
+        help="again and again (each second), with what has happened in between",
+    )
+
+
+def _seconds(word: str) -> float:
+    value = float(word)
+    if not 0.05 <= value <= 3600:
+        raise ValueError
+    return value
 
 
 def run(args: argparse.Namespace) -> int:
     """Ask every engine; 0, or an error if the named process is not boosted."""
     from ubypass.cli.options import number
-    from ubypass.engine.control import ask_all
 
     pid = None if args.pid is None else number(args.pid)
-    processes = [
-        {**process, "engine_pid": answer["engine_pid"]}
-        for answer in ask_all({"ask": "stats"})
-        for process in answer["processes"]
-        if pid is None or process["pid"] == pid
-    ]
-    if pid is not None and not processes:
-        raise UbError(f"process {pid} is not being boosted", f"ub attach {pid}")
+    if args.watch:
+        _watch(pid, args.watch, as_json=args.json)
+        return 0
+    processes = _ask(pid)
     if args.json:
         import json
 
@@ -46,6 +58,81 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _ask(pid: int | None) -> list[dict[str, Any]]:
+    from ubypass.engine.control import ask_all
+
+    processes = [
+        {**process, "engine_pid": answer["engine_pid"]}
+        for answer in ask_all({"ask": "stats"})
+        for process in answer["processes"]
+        if pid is None or process["pid"] == pid
+    ]
+    if pid is not None and not processes:
+        raise UbError(f"process {pid} is not being boosted", f"ub attach {pid}")
+    return processes
+
+
+def _watch(pid: int | None, seconds: float, *, as_json: bool) -> None:
+    """Print until nothing is boosted any more, or Ctrl-C.
+
+    Each line tells of one process since the line before: so one sees it converge.
+    """
+    import json
+
+    before: dict[int, dict[str, Any]] = {}
+    lines = 0
+    try:
+        while processes := _ask(None):
+            for process in processes:
+                if pid is not None and process["pid"] != pid:
+                    continue
+                change = since(before.get(process["pid"]), process)
+                if as_json:
+                    print(json.dumps(change), flush=True)
+                    continue
+                if lines % _HEADING == 0:
+                    print(
+                        f"{'PID':>8}  {'CALLS':>10}  {'DISPATCHED':>10}  {'BYPASS':>7}"
+                        f"  {'EXITS':>9}  {'LOADS':>5}  {'REGIONS':>7}  {'BYTES':>8}"
+                    )
+                print(
+                    f"{change['pid']:>8}  {change['calls']:>10,}"
+                    f"  {change['dispatched']:>10,}  {change['bypass_rate']:>7.1%}"
+                    f"  {change['exits']:>9,}  {change['loads']:>5}"
+                    f"  {change['regions']:>7}  {change['code_bytes']:>8,}",
+                    flush=True,
+                )
+                lines += 1
+            before = {process["pid"]: process for process in processes}
+            time.sleep(seconds)
+    except KeyboardInterrupt:
+        pass
+
+
+def since(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> dict[str, Any]:
+    """What has happened in a process from one answer to the next.
+
+    Regions and bytes are those of now.
+    """
+    calls, dispatched = now["calls"], now["dispatched"]
+    exits, loads = sum(now["exits"].values()), now["loads"]
+    if before is not None:
+        calls -= before["calls"]
+        dispatched -= before["dispatched"]
+        exits -= sum(before["exits"].values())
+        loads -= before["loads"]
+    return {
+        "pid": now["pid"],
+        "calls": calls,
+        "dispatched": dispatched,
+        "bypass_rate": dispatched / calls if calls else 0.0,
+        "exits": exits,
+        "loads": loads,
+        "regions": now["regions"],
+        "code_bytes": now["code_bytes"],
+    }
+
+
 def _print_all(processes: Sequence[Mapping[str, Any]]) -> None:
     from rich.console import Console
     from rich.markup import escape
@@ -54,7 +141,7 @@ def _print_all(processes: Sequence[Mapping[str, Any]]) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("PID", justify="right")
     table.add_column("PROGRAM")
-    for title in ("CALLS", "DISPATCHED", "BYPASS", "EXITS", "REGION"):
+    for title in ("CALLS", "DISPATCHED", "BYPASS", "EXITS", "REGIONS", "CODE"):
         table.add_column(title, justify="right")
     for process in processes:
         table.add_row(
@@ -64,7 +151,8 @@ def _print_all(processes: Sequence[Mapping[str, Any]]) -> None:
             f"{process['dispatched']:,}",
             f"{process['bypass_rate']:.1%}",
             f"{sum(process['exits'].values()):,}",
-            f"{process['code_bytes']:,} B" if process["region"] else "none",
+            f"{process['regions']}",
+            f"{process['code_bytes']:,} B",
         )
     Console(highlight=False).print(table)
 
@@ -77,7 +165,7 @@ def _print_one(process: Mapping[str, Any]) -> None:
         ("system calls", f"{process['calls']:,}"),
         ("dispatched", f"{process['dispatched']:,} ({process['bypass_rate']:.2%})"),
         ("runs", f"{process['runs']:,} ({process['declined']:,} declined)"),
-        ("region", f"number {process['region']}" if process["region"] else "none"),
+        ("regions", f"{process['regions']}"),
         ("entries", f"{process['entries']}"),
         ("instructions", f"{process['region_instructions']:,}"),
         ("bytes", f"{process['source_bytes']:,} -> {process['code_bytes']:,}"),

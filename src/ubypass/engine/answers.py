@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ubypass.engine.engine import Engine
-from ubypass.engine.explain import explain
+from ubypass.engine.explain import explain, explain_region
 from ubypass.engine.peak import peak_bytes
 from ubypass.errors import UbError
 
@@ -27,9 +27,12 @@ def answer_stats(engine: Engine, question: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def answer_explain(engine: Engine, question: Mapping[str, Any]) -> dict[str, Any]:
-    """The live region of the process, or with the number, ``question["id"]``."""
+    """The process, or the live region, with the number ``question["id"]``."""
     wanted = question.get("id")
     for target in engine.targets:
-        if wanted == target.process.pid or (target.region and wanted == target.region):
+        if wanted == target.process.pid:
             return explain(target)
+        for group in target.groups:
+            if wanted == group.region:
+                return explain_region(target, group)
     raise UbError(f"no attached process and no region has the number {wanted}")

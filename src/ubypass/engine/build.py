@@ -134,7 +134,13 @@ def make_spec(knowledge: Knowledge) -> RegionSpec:
         site: tuple(sorted(seen, key=lambda t: (-seen[t], t)))
         for site, seen in knowledge.targets.items()
     }
-    return RegionSpec(entries, knowledge.warm_starts, targets)
+    return RegionSpec(
+        entries,
+        knowledge.warm_starts,
+        targets,
+        stops=frozenset(knowledge.stops),
+        numbers=knowledge.numbers,
+    )
 
 
 def _with_stacks(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A region for people: its instructions, what became of them, and its exits.
+"""A process and its regions for people: sites, instructions, exits, and why.
 
-Plain data, made in the engine (which has the region) and printed elsewhere.
+Plain data, made in the engine (which has them) and printed elsewhere.
 """
 
 from __future__ import annotations
@@ -9,30 +9,85 @@ from __future__ import annotations
 from typing import Any
 
 from ubypass.device.client import Gone
-from ubypass.device.types import Counts
+from ubypass.device.types import Counts, Site
+from ubypass.device.uapi import SiteVerdict
+from ubypass.engine.group import Group
 from ubypass.engine.target import Target
 from ubypass.errors import UbError
 from ubypass.process.symbols import Symbols
 from ubypass.translate.listing import listing
 
-__all__ = ["explain"]
+__all__ = ["explain", "explain_region"]
+
+_VERDICTS = {
+    SiteVerdict.OPEN: "being timed",
+    SiteVerdict.HOT: "hot, but native: no region has it yet",
+    SiteVerdict.RARE: "native: too few calls",
+    SiteVerdict.LONG: "native: its gap is too long",
+    SiteVerdict.BUSY: "native: something always comes in between",
+    SiteVerdict.ENTRY: "native at present",
+}
 
 
 def explain(target: Target) -> dict[str, Any]:
-    """The live region of ``target``; ``UbError`` if it has none.
+    """What is decided about each site of ``target``, and all its regions.
+
+    ``sites`` have the figures behind each decision: ns that the gap costs natively
+    and boosted, that getting in and out costs, that each gap and each run saves;
+    null where there are none (yet).
+    """
+    symbols = Symbols(target.memory)
+    sites = target.refresh_sites()
+    return {
+        "pid": target.process.pid,
+        "name": target.process.name,
+        "sites": [
+            {
+                "address": ip,
+                "symbol": symbols.name(ip),
+                "nr": sites[ip].nr,
+                "decision": _decision(target, sites[ip]),
+                **_figures(target, sites[ip]),
+            }
+            for ip in sorted(sites)
+        ],
+        "regions": [explain_region(target, group) for group in target.groups],
+    }
+
+
+def _figures(target: Target, site: Site) -> dict[str, float | None]:
+    judged = target.judgements.get(site.ip)
+    return {
+        "native_ns": site.native_ns if site.native_samples else None,
+        "boosted_ns": site.boosted_ns if site.boosted_samples else None,
+        "overhead_ns": site.overhead_ns if site.runs else None,
+        "calls_per_run": judged.calls if judged else None,
+        "saved_per_gap_ns": judged.saving if judged else None,
+        "saved_per_run_ns": judged.gain if judged else None,
+    }
+
+
+def _decision(target: Target, site: Site) -> str:
+    block = target.blocks.get(site.ip)
+    if block is not None:
+        return f"native: {block.reason}"
+    if any(site.ip in group.live_entries for group in target.groups):
+        return "boosted"
+    return _VERDICTS[site.verdict]
+
+
+def explain_region(target: Target, group: Group) -> dict[str, Any]:
+    """The live region of ``group``; ``UbError`` if it has none.
 
     ``lines`` follow the code, ``exits`` are those that were taken, most often
     first, with how often; ``dispatched`` and ``runs`` count since the region was
     loaded.
     """
-    built = target.built
+    built = group.built
     if built is None:
-        raise UbError(
-            f"process {target.process.pid} has no region now",
-            "nothing in it is hot, or see the notes of 'ub stats PID'",
-        )
+        raise UbError(f"process {target.process.pid} has no such region any more")
     translation = built.translation
-    counts = _counts(target, len(translation.exits))
+    counts = _counts(target, group, len(translation.exits))
     symbols = Symbols(target.memory)
     lines = listing(built.region, translation)
     names = {
@@ -56,7 +111,7 @@ def explain(target: Target) -> dict[str, Any]:
     return {
         "pid": target.process.pid,
         "name": target.process.name,
-        "region": target.region,
+        "region": group.region,
         "instructions": built.instructions,
         "source_bytes": built.source_bytes,
         "code_bytes": len(translation.code),
@@ -65,6 +120,7 @@ def explain(target: Target) -> dict[str, Any]:
         "entries": [
             {"address": entry.user_ip, "symbol": symbols.name(entry.user_ip)}
             for entry in translation.entries
+            if entry.user_ip in group.live_entries
         ],
         "exits": sorted(exits, key=lambda row: (-int(row["count"]), row["number"])),
         "lines": [
@@ -81,8 +137,8 @@ def explain(target: Target) -> dict[str, Any]:
     }
 
 
-def _counts(target: Target, nr_exits: int) -> Counts:
+def _counts(target: Target, group: Group, nr_exits: int) -> Counts:
     try:
-        return target.counts(nr_exits)
+        return target.counts(group)
     except (Gone, UbError):
         return Counts((0,) * nr_exits, 0, 0)  # it died while we looked

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ubypass.abi import ExitReason
 from ubypass.device.types import Event
@@ -36,6 +36,7 @@ class Limits:
     stacks: int = 4  # of one hot site
     misses: int = 256  # addresses whose stacks are kept
     samples: int = 4096  # different addresses
+    numbers: int = 256
 
 
 @dataclass(slots=True)
@@ -57,7 +58,9 @@ class Knowledge:
     code was missing to how often, ``targets`` an indirect branch to where it went,
     with counts, ``missed`` the address of a missed branch to the stack there.
     ``samples`` counts how often user mode was seen at an address. ``effort`` is how
-    far to explore: see :meth:`raise_effort`.
+    far to explore: see :meth:`raise_effort`. ``stops`` are resume addresses after
+    which code stays native, because it is too long to gain anything; ``numbers`` the
+    call numbers of all sites met.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -66,6 +69,8 @@ class Knowledge:
     targets: dict[int, dict[int, int]] = field(default_factory=dict)
     missed: dict[int, tuple[int, ...]] = field(default_factory=dict)
     samples: Counter[int] = field(default_factory=Counter)
+    stops: set[int] = field(default_factory=set)
+    numbers: dict[int, int] = field(default_factory=dict)
     effort: int = 0
     _raises: int = 0
     _hopeless: set[int] = field(default_factory=set)
@@ -80,9 +85,14 @@ class Knowledge:
             self.missed.setdefault(event.ip, event.stack)
         if event.nr in _TARGET_MISSES and event.target:
             return self._target(event.ip, event.target)
-        if event.nr == ExitReason.FRONTIER:
+        if event.nr == ExitReason.FRONTIER and event.ip not in self.stops:
             return self._start(event.ip)
         return False
+
+    def only(self, sites: Container[int]) -> Knowledge:
+        """The same, with no entries but ``sites``; what is learned is shared."""
+        entries = {ip: site for ip, site in self.entries.items() if ip in sites}
+        return replace(self, entries=entries)
 
     @property
     def warm_starts(self) -> tuple[int, ...]:
@@ -109,6 +119,7 @@ class Knowledge:
             if misses >= self.limits.stubborn
             and ip not in reached
             and ip not in self._hopeless
+            and ip not in self.stops
         ]
         if not stubborn or self._raises >= self.limits.raises:
             return False
@@ -125,6 +136,8 @@ class Knowledge:
         self.entries = {ip: site for ip, site in self.entries.items() if keep(ip)}
         self.starts = {ip: n for ip, n in self.starts.items() if keep(ip)}
         self.missed = {ip: stack for ip, stack in self.missed.items() if keep(ip)}
+        self.stops = {ip for ip in self.stops if keep(ip)}
+        self.numbers = {ip: nr for ip, nr in self.numbers.items() if keep(ip)}
         self.samples = Counter({ip: n for ip, n in self.samples.items() if keep(ip)})
         self.targets = {
             ip: {target: n for target, n in targets.items() if keep(target)}
@@ -132,7 +145,13 @@ class Knowledge:
             if keep(ip)
         }
 
+    def number(self, ip: int, nr: int) -> None:
+        """The site at ``ip`` makes call ``nr``."""
+        if ip in self.numbers or len(self.numbers) < self.limits.numbers:
+            self.numbers[ip] = nr
+
     def _hot(self, event: Event) -> bool:
+        self.number(event.ip, event.nr)
         site = self.entries.get(event.ip)
         if site is None:
             if len(self.entries) >= self.limits.entries:

@@ -15,9 +15,10 @@ __all__ = ["Summary"]
 class Summary:
     """What has happened in one process since it was attached.
 
-    ``loads`` counts translations made live, ``region_instructions`` user
-    instructions in the live region, ``source_bytes`` and ``code_bytes`` the user
-    code and its translation, ``build_seconds`` all the time spent building.
+    ``loads`` counts translations made live, ``region`` is the first live one and
+    ``regions`` how many there are, ``region_instructions`` user instructions in them,
+    ``source_bytes`` and ``code_bytes`` the user code and its translation,
+    ``build_seconds`` all the time spent building.
     ``started_ns`` is when the program started or was attached
     (CLOCK_MONOTONIC). ``notes`` are reasons for people, e.g. why it is native.
     """
@@ -27,6 +28,7 @@ class Summary:
     alive: bool
     stats: Stats = field(default_factory=Stats)
     region: int = 0
+    regions: int = 0
     entries: int = 0
     loads: int = 0
     region_instructions: int = 0
@@ -72,6 +74,7 @@ class Summary:
             },
             "events_lost": stats.events_lost,
             "region": self.region,
+            "regions": self.regions,
             "entries": self.entries,
             "loads": self.loads,
             "region_instructions": self.region_instructions,

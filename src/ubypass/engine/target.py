@@ -1,26 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One attached process: what is known of it and the region it runs.
+"""One attached process: what is known of it and the regions it runs.
 
-Decides when to build, load, drop and give up. Time comes in as an argument.
-Whatever goes wrong here leaves a process that runs natively.
+Decides when to build, what to leave native, and when to give up. Time comes in as an
+argument. Whatever goes wrong here leaves a process that runs natively.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
-from ubypass.abi import ExitReason, Translation
-from ubypass.device.client import Gone, SourceChanged
-from ubypass.device.types import Counts, Event, Stats
-from ubypass.device.uapi import EventType
-from ubypass.engine.built import Built, NothingToBuild, Refused
+from ubypass.device.client import Gone
+from ubypass.device.types import Counts, Event, Site, Stats
+from ubypass.device.uapi import EventType, SiteVerdict
+from ubypass.engine.blocks import Blocks
+from ubypass.engine.built import Built
+from ubypass.engine.group import Group
 from ubypass.engine.knowledge import Knowledge
 from ubypass.engine.pace import Pace
-from ubypass.engine.payoff import Payoff
+from ubypass.engine.payoff import Judgement, Payoff
 from ubypass.engine.ports import DeviceLike, MemoryLike, SamplerLike
+from ubypass.engine.regions import Caps, Regions
 from ubypass.engine.summary import Summary
 from ubypass.errors import UbError
 from ubypass.process.status import ProcessId
@@ -33,25 +35,23 @@ _CONVERGED = 20
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """When to stop trying.
+    """When to look, and when to stop trying; times in seconds.
 
-    ``rereads``: loads refused in a row because the code changed under us;
     ``deaths``: regions lost to changed code, each followed by a longer pause that
-    starts with ``pause`` seconds; ``refusals``: translations that the verifier
-    refused or that did not fit; ``losses``: regions that did not pay off, each
-    followed by a break that is ``patience`` times longer, the first ``patience``
-    seconds; ``sample``: seconds between looks at the counters; ``quiet``: seconds
-    without news after which user mode is not sampled any more.
+    starts with ``pause``; ``refusals``: translations that the verifier refused or
+    that did not fit; ``look``: between looks at the counters, at first, and
+    ``rarest`` once nothing changes any more; ``peek``: between looks while user mode
+    is sampled, which costs the program; ``quiet``: without news until that ends.
     """
 
-    rereads: int = 3
+    caps: Caps = field(default_factory=Caps)
     deaths: int = 8
     pause: float = 0.2
     refusals: int = 3
-    losses: int = 3
-    patience: float = 8.0
-    sample: float = 1.0
-    quiet: float = 3.0
+    look: float = 1.0
+    rarest: float = 10.0
+    peek: float = 0.2
+    quiet: float = 1.0
 
 
 class Target:
@@ -74,33 +74,55 @@ class Target:
         self.proc = proc
         self.memory = memory
         self.knowledge = Knowledge()
-        self.region = 0
-        self.built: Built | None = None
+        self.blocks = Blocks()
+        self.judgements: dict[int, Judgement] = {}
+        self.sites: Mapping[int, Site] = {}
         self.gone = False
+        self._policy = policy or Policy()
         self._device = device
-        self._build = build
+        self._regions = Regions(
+            proc,
+            device,
+            memory,
+            build,
+            self.knowledge,
+            self.blocks,
+            self._policy.caps,
+        )
         self._open_sampler = open_sampler
         self._sampler: SamplerLike | None = None
         self._started_ns = started_ns
-        self._policy = policy or Policy()
         self._log = log
         self._pace = Pace()
         self._payoff = Payoff()
         self._stats = Stats()
-        self._next_sample: float | None = None
+        self._base = Stats()  # at the last look
+        self._converged = False
+        self._interval = self._policy.look
+        self._next_look: float | None = None
         self._active = True  # False: native for good
         self._deaths = 0
         self._refusals = 0
-        self._losses = 0
         self._last_news = 0.0
+        self._last_load = 0.0
         self._loads = 0
         self._build_seconds = 0.0
         self._notes: list[str] = []
 
     @property
+    def groups(self) -> list[Group]:
+        """Groups of sites that have a region now."""
+        return self._regions.live
+
+    @property
+    def region(self) -> int:
+        """The first live region, or 0."""
+        return self.groups[0].region if self.groups else 0
+
+    @property
     def deadline(self) -> float | None:
         """When :meth:`tick` wants to be called next; None: not before an event."""
-        times = [self._next_sample]
+        times = [self._next_look]
         if self._active:
             times.append(self._pace.due)
         return min((t for t in times if t is not None), default=None)
@@ -110,12 +132,15 @@ class Target:
         if event.type is EventType.GONE:
             self.gone = True
         elif event.type is EventType.DEAD:
-            self._on_dead(event, now)
-        elif self._is_stale(event):
-            pass  # the present region may reach what its predecessor missed
-        elif self._active and self.knowledge.learn(event):
-            self._last_news = now
-            self._pace.news(now)
+            if self._regions.dead(event.region):
+                self._lost_code(now)
+        elif self._active and not self._regions.is_stale(event):
+            known = self.knowledge.learn(event)
+            if event.type is EventType.HOT and self.blocks.get(event.ip):
+                return
+            if known:
+                self._note(self._regions.concern(event))
+                self._news(now)
 
     def tick(self, now: float, clock: Callable[[], float] = time.monotonic) -> None:
         """Do what is due. Raises only for errors of our own making."""
@@ -124,8 +149,8 @@ class Target:
         try:
             if self._active and self._pace.due is not None and self._pace.due <= now:
                 self._rebuild(clock)
-            if self._next_sample is not None and self._next_sample <= now:
-                self._sample(now)
+            if self._next_look is not None and self._next_look <= now:
+                self._look(now)
         except Gone:
             self.gone = True
 
@@ -133,7 +158,7 @@ class Target:
         """Stay native for good; ``reason`` is for people."""
         self._active = False
         self._note(reason)
-        self._drop()
+        self._regions.drop_all()
         self._stop_sampling()
 
     def close(self) -> None:
@@ -152,90 +177,76 @@ class Target:
             self._stats = self._device.stats(self.proc)
         return self._stats
 
-    def counts(self, nr_exits: int) -> Counts:
-        """Counters of the live region; raises ``Gone`` if it just died."""
-        return self._device.counts(self.proc, self.region, nr_exits)
+    def refresh_sites(self) -> Mapping[int, Site]:
+        """What the module knows of sites now, by address; else what it knew last."""
+        with contextlib.suppress(Gone, UbError):
+            self.sites = {site.ip: site for site in self._device.sites(self.proc)}
+        return self.sites
+
+    def counts(self, group: Group) -> Counts:
+        """Counters of a live region; raises ``Gone`` if it just died."""
+        exits = len(group.loaded.exits) if group.loaded else 0
+        return self._device.counts(self.proc, group.region, exits)
 
     def summary(self) -> Summary:
         """The figures so far (as of the last :meth:`refresh_stats`)."""
-        built = self.built
+        built = [group.built for group in self.groups if group.built is not None]
         return Summary(
             pid=self.process.pid,
             name=self.process.name,
             alive=not self.gone,
             stats=self._stats,
             region=self.region,
-            entries=len(built.translation.entries) if built else 0,
+            regions=len(self.groups),
+            entries=sum(len(group.live_entries) for group in self.groups),
             loads=self._loads,
-            region_instructions=built.instructions if built else 0,
-            source_bytes=built.source_bytes if built else 0,
-            code_bytes=len(built.translation.code) if built else 0,
+            region_instructions=sum(each.instructions for each in built),
+            source_bytes=sum(each.source_bytes for each in built),
+            code_bytes=sum(group.code_bytes for group in self.groups),
             build_seconds=self._build_seconds,
             started_ns=self._started_ns,
             notes=tuple(self._notes),
         )
 
+    # ---- growth ---------------------------------------------------------------
+
+    def _news(self, now: float) -> None:
+        self._last_news = now
+        self._interval = self._policy.look
+        self._pace.news(now)
+
     def _rebuild(self, clock: Callable[[], float]) -> None:
         self._pace.started()
         began = clock()
         self._use_samples()
+        self._heed(self.refresh_sites(), began)
         try:
-            self._build_and_load(clock)
+            grown = self._regions.grow(clock)
         finally:
             ended = clock()
             self._build_seconds += ended - began
             self._pace.finished(ended, ended - began)
-            if self._next_sample is None:
-                self._next_sample = ended + self._policy.sample
-
-    def _build_and_load(self, clock: Callable[[], float]) -> None:
-        for _ in range(self._policy.rereads):
-            self.memory.refresh()
-            self.knowledge.forget_unless(self.memory.is_code)
-            try:
-                built = self._build(self.knowledge, self.memory)
-            except NothingToBuild:
-                return
-            except Refused as error:
-                self._refused(str(error))
-                return
-            if self.knowledge.raise_effort(built.region.blocks):
-                self._pace.news(clock())
-            if self.region and self._is_live(built.translation):
-                return
-            try:
-                region = self._device.load(self.proc, built.translation, self.region)
-            except SourceChanged:
-                continue
-            except UbError as error:
-                self._refused(error.message)
-                return
-            self.region, self.built = region, built
-            self._loads += 1
-            return
-        self._lost_code(clock())
-
-    def _is_stale(self, event: Event) -> bool:
-        return (
-            event.type is EventType.MISS
-            and event.nr == ExitReason.FRONTIER
-            and event.region != self.region
-        )
-
-    def _is_live(self, translation: Translation) -> bool:
-        return self.built is not None and self.built.translation == translation
-
-    def _on_dead(self, event: Event, now: float) -> None:
-        if event.region != self.region:
-            return  # one that was replaced meanwhile
-        self.region, self.built = 0, None
-        self._lost_code(now)
+        for reason in grown.notes:
+            self._note(reason)
+        for reason in grown.refused:
+            self._refused(reason)
+        if grown.loads:
+            self._loads += grown.loads
+            self._last_load = ended
+            self._interval = self._policy.look
+        if grown.lost_code:
+            self._lost_code(ended)
+        elif grown.effort or grown.unfinished:
+            self._pace.news(ended)
+        self._plan_look(ended)
 
     def _lost_code(self, now: float) -> None:
         self._deaths += 1
         if self._deaths > self._policy.deaths:
             self.stop("its code keeps changing")
             return
+        for group in self._regions.groups:
+            group.dirty = group.dirty or not group.region
         self._pace.pause(now, self._policy.pause * 2 ** (self._deaths - 1))
 
     def _refused(self, reason: str) -> None:
@@ -245,55 +256,100 @@ class Target:
             # What is live has passed the verifier and stays.
             self._active = False
 
-    def _sample(self, now: float) -> None:
-        self._next_sample = now + self._policy.sample
-        stats = self.refresh_stats()
-        growing = now - self._last_news <= self._policy.quiet
-        if not growing:
-            self._stop_sampling()
-        if self.region and self._payoff.loses(stats, growing=growing):
-            self._payoff.forgive(stats)
-            self._lost_money(now)
+    # ---- pay-off --------------------------------------------------------------
 
-    def _lost_money(self, now: float) -> None:
-        """The region makes the program slower: drop it, for a while or for good."""
-        self._losses += 1
-        if self._losses >= self._policy.losses:
-            self.stop("boosting did not pay off: too few calls dispatched per run")
-            return
-        self._drop()
-        self._pace.pause(now, self._policy.patience**self._losses)
+    def _look(self, now: float) -> None:
+        self._compare()
+        if self._sampler is not None and not self._is_growing(now):
+            self._stop_sampling()
+        sites = self.refresh_sites()
+        changed = self._heed(sites, now)
+        if self._active and now - self._last_load >= self._policy.look:
+            changed |= self._judge(sites, now)
+        if changed and self._active:
+            self._pace.news(now)
+        if changed or self._is_growing(now):
+            self._interval = self._policy.look
+        else:
+            self._interval = min(self._policy.rarest, self._interval * 1.5)
+        self._plan_look(now)
+
+    def _plan_look(self, now: float) -> None:
+        sampled = self._sampler is not None
+        self._next_look = now + (self._policy.peek if sampled else self._interval)
+
+    def _is_growing(self, now: float) -> bool:
+        latest = max(self._last_news, self._last_load)
+        return now - latest <= self._policy.quiet and not self._converged
+
+    def _heed(self, sites: Mapping[int, Site], now: float) -> bool:
+        """Leave alone what the module finds too long; try again what has changed."""
+        changed = False
+        for ip, site in sites.items():
+            self.knowledge.number(ip, site.nr)
+            if site.verdict is SiteVerdict.LONG:
+                if self.blocks.get(ip) is None:
+                    reason = f"its gap of {site.native_ns:,} ns is too long"
+                    self.blocks.add(ip, reason, site.native_ns, now, stop=True)
+                    changed |= self._regions.touch(ip)
+            elif site.verdict is SiteVerdict.HOT and self.blocks.review(
+                ip, site.native_ns, now
+            ):
+                self._payoff.forget([ip])
+                changed = True
+                if ip in self.knowledge.entries:
+                    self._note(self._regions.want(ip))
+                else:
+                    changed = self._regions.touch(ip)
+        return changed
+
+    def _judge(self, sites: Mapping[int, Site], now: float) -> bool:
+        changed = False
+        for group in self.groups:
+            for judged in self._payoff.look(sites, group.live_entries):
+                site = judged.site
+                self.judgements[site.ip] = judged
+                if judged.slow:
+                    reason = f"its gap takes {site.native_ns:,} ns natively, "
+                    reason += f"{site.boosted_ns:,} ns boosted"
+                elif judged.loses:
+                    reason = f"runs of {judged.calls:.1f} calls lose "
+                    reason += f"{-judged.gain:,.0f} ns each"
+                else:
+                    continue
+                self.blocks.add(site.ip, reason, site.native_ns, now, judged.slow)
+                group.dirty = True
+                changed = True
+        return changed
+
+    # ---- samples of user mode -------------------------------------------------
 
     def _use_samples(self) -> None:
         """Learn where user mode spends its time, once the first region fell short."""
         if self._sampler is not None:
             self.knowledge.add_samples(self._sampler.take())
-        elif (
-            self._loads and self._open_sampler is not None and not self._is_converged()
-        ):
-            self._sampler = self._open_sampler(self.process.pid)
+        elif self._loads and self._open_sampler is not None:
+            self._compare()
+            if not self._converged:
+                self._sampler = self._open_sampler(self.process.pid)
 
-    def _is_converged(self) -> bool:
-        """Whether nearly all calls since the last look were dispatched.
+    def _compare(self) -> None:
+        """Were nearly all calls since the last time dispatched?
 
         Sampling then has nothing to find and costs the program half a percent.
         """
-        before = self._stats
-        after = self.refresh_stats()
+        before, after = self._base, self.refresh_stats()
+        self._base = after
         native = after.native - before.native
-        return after.dispatched - before.dispatched > _CONVERGED * native
+        dispatched = after.dispatched - before.dispatched
+        self._converged = dispatched > _CONVERGED * native
 
     def _stop_sampling(self) -> None:
         if self._sampler is not None:
             self._sampler.close()
             self._sampler = None
 
-    def _drop(self) -> None:
-        if self.region:
-            self._device.unload(self.proc, self.region)
-            self.region, self.built = 0, None
-
     def _note(self, reason: str) -> None:
-        if reason not in self._notes:
+        if reason and reason not in self._notes:
             self._notes.append(reason)
             self._log(f"process {self.process.pid} ({self.process.name}): {reason}")

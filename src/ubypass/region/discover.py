@@ -37,12 +37,16 @@ class RegionSpec:
 
     ``blocks`` are further addresses to explore from (frontiers that turned out
     hot). ``targets`` maps the address of a ``ret`` or of an indirect jump or call
-    to the targets seen, hottest first.
+    to the targets seen, hottest first. ``stops`` are resume addresses at which the
+    region ends although a system call was dispatched: what follows is too long.
+    ``numbers`` are call numbers by resume address, of sites besides the entries.
     """
 
     entries: tuple[HotEntry, ...]
     blocks: tuple[int, ...] = ()
     targets: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    stops: frozenset[int] = frozenset()
+    numbers: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,8 @@ class _Finder:
         self._roots = dict.fromkeys([*hot, *spec.blocks])
         self._queue: list[tuple[int, int, int]] = []
         self._order = 0
-        self._nr = {e.resume - 2: e.nr for e in reversed(spec.entries)}
+        self._nr = {resume - 2: nr for resume, nr in spec.numbers.items()}
+        self._nr |= {e.resume - 2: e.nr for e in reversed(spec.entries)}
         self._targets: dict[int, list[int]] = {
             site: list(targets) for site, targets in spec.targets.items()
         }
@@ -167,7 +172,8 @@ class _Finder:
         flow = instruction.flow_control
         following = instruction.next_ip
         if instruction.code == Code.SYSCALL:
-            self._push(following, 0)
+            if following not in self._spec.stops:
+                self._push(following, 0)
             return False
         if flow == FlowControl.NEXT:
             return True

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Sites that stay native for a reason, and when to try them again.
+
+Each time a site is blocked it stays so for longer, and finally until its behaviour
+changes: until its native gap is another one. Times are seconds and come in as
+arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+__all__ = ["Block", "Blocks"]
+
+
+@dataclass(slots=True)
+class Block:
+    """``reason`` is for people; ``native_ns`` is what the gap cost natively then.
+
+    ``stop``: the gap itself is at fault, so no region may contain it; else it is only
+    not worth to enter a region there. ``until``: None for as long as it behaves the
+    same. ``active``: False once it may be tried again.
+    """
+
+    reason: str
+    native_ns: int
+    stop: bool
+    until: float | None
+    times: int = 1
+    active: bool = True
+
+
+@dataclass(slots=True)
+class Blocks:
+    """By resume address. ``patience``: seconds of the first block; ``growth`` of each
+    later one; ``times``: blocks after which only changed behaviour helps; ``change``:
+    the factor by which a gap must have changed to be another one.
+    """
+
+    patience: float = 8.0
+    growth: float = 8.0
+    times: int = 3
+    change: float = 2.0
+    _blocks: dict[int, Block] = field(default_factory=dict)
+
+    def add(self, ip: int, reason: str, native_ns: int, now: float, stop: bool) -> None:
+        """Block the site from ``now`` on."""
+        old = self._blocks.get(ip)
+        times = old.times + 1 if old else 1
+        until = None
+        if times < self.times:
+            until = now + self.patience * self.growth ** (times - 1)
+        self._blocks[ip] = Block(reason, native_ns, stop, until, times)
+
+    def get(self, ip: int) -> Block | None:
+        """The block that holds for the site now, if any."""
+        block = self._blocks.get(ip)
+        return block if block is not None and block.active else None
+
+    def stops(self) -> set[int]:
+        """Sites whose gaps no region may contain."""
+        return {ip for ip, block in self._active() if block.stop}
+
+    def muted(self) -> set[int]:
+        """Sites at which no region may be entered."""
+        return {ip for ip, _ in self._active()}
+
+    def review(self, ip: int, native_ns: int, now: float) -> bool:
+        """Is the site, whose gap costs ``native_ns`` now, to be tried again?"""
+        block = self.get(ip)
+        if block is None:
+            return False
+        before = max(block.native_ns, 1)
+        changed = native_ns > before * self.change or native_ns * self.change < before
+        if changed:
+            block.times = 0
+        if changed or (block.until is not None and now >= block.until):
+            block.active = False
+            return True
+        return False
+
+    def _active(self) -> Iterator[tuple[int, Block]]:
+        return ((ip, block) for ip, block in self._blocks.items() if block.active)

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The regions of one process: build them, merge them, load and unload them.
+
+Knows no time but how long it may work in one go, and nothing of why a site is
+blocked. What goes wrong here leaves what is live, or native code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ubypass.abi import ExitReason
+from ubypass.device.client import SourceChanged
+from ubypass.device.types import Event
+from ubypass.device.uapi import EventType
+from ubypass.engine.blocks import Blocks
+from ubypass.engine.built import Built, NothingToBuild, Refused
+from ubypass.engine.group import Group, absorb, group_of, listed
+from ubypass.engine.knowledge import Knowledge
+from ubypass.engine.ports import DeviceLike, MemoryLike
+from ubypass.errors import UbError
+
+__all__ = ["Caps", "Grown", "Regions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """Bounds for one process.
+
+    ``regions`` and ``code_bytes`` that live at a time; ``rounds``: loads of a region
+    after which it must not grow any more; ``slice``: seconds of building in one go;
+    ``rereads``: loads refused in a row because the code changed under us.
+    """
+
+    regions: int = 8
+    code_bytes: int = 256 << 10
+    rounds: int = 32
+    slice: float = 0.5
+    rereads: int = 3
+
+
+@dataclass(slots=True)
+class Grown:
+    """What a round of building came to.
+
+    ``loads`` done; ``refused``: reasons why something cannot be; ``notes``: reasons
+    why something stays as it is; ``unfinished``: time ran out; ``lost_code``: code
+    does not stand still; ``effort``: it is worth to explore further at once.
+    """
+
+    loads: int = 0
+    refused: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    unfinished: bool = False
+    lost_code: bool = False
+    effort: bool = False
+
+
+class Regions:
+    """``groups`` of sites of the attachment ``proc``, each with its region."""
+
+    def __init__(
+        self,
+        proc: int,
+        device: DeviceLike,
+        memory: MemoryLike,
+        build: Callable[[Knowledge, MemoryLike], Built],
+        knowledge: Knowledge,
+        blocks: Blocks,
+        caps: Caps | None = None,
+    ) -> None:
+        self.groups: list[Group] = []
+        self._proc = proc
+        self._device = device
+        self._memory = memory
+        self._build = build
+        self._knowledge = knowledge
+        self._blocks = blocks
+        self._caps = caps or Caps()
+        self._orphans: dict[int, list[int]] = {}
+
+    @property
+    def live(self) -> list[Group]:
+        """Groups that have a region now."""
+        return [group for group in self.groups if group.region]
+
+    def is_stale(self, event: Event) -> bool:
+        """Whether it says something that a later build may have mended."""
+        return (
+            event.type is EventType.MISS
+            and event.nr == ExitReason.FRONTIER
+            and all(group.region != event.region for group in self.groups)
+        )
+
+    def concern(self, event: Event) -> str:
+        """An event taught something: who must be built? Else the reason."""
+        group = group_of(self.groups, event.region, event.ip)
+        if event.type is EventType.HOT:
+            return self.want(event.ip)
+        for each in [group] if group is not None else self.groups:
+            each.dirty = not each.frozen
+        return ""
+
+    def want(self, site: int) -> str:
+        """``site`` is to be boosted; "" or the reason why it cannot be."""
+        group = group_of(self.groups, 0, site)
+        if group is None:
+            if len(self.groups) >= self._caps.regions:
+                return f"more than {self._caps.regions} regions are too many"
+            self.groups.append(Group({site}))
+            return ""
+        if site not in group.sites:
+            group.sites.add(site)
+            group.rounds = 0
+            group.frozen = False
+        group.dirty = True
+        return ""
+
+    def touch(self, site: int) -> bool:
+        """Build again what has to do with ``site``; whether there is anything."""
+        group = group_of(self.groups, 0, site)
+        if group is not None:
+            group.dirty = True
+        return group is not None
+
+    def dead(self, region: int) -> bool:
+        """The module has dropped a region; whether it was one that counts."""
+        for group in self.groups:
+            if region and group.region == region:
+                group.dead()
+                group.dirty = True
+                return True
+        return False
+
+    def grow(self, clock: Callable[[], float]) -> Grown:
+        """Build and load what is dirty. Raises ``Gone``."""
+        grown = Grown()
+        began = clock()
+        for group in list(self.groups):
+            if group not in self.groups or not group.dirty:
+                continue  # taken in by another one meanwhile
+            if clock() - began > self._caps.slice:
+                grown.unfinished = True
+                break
+            group.dirty = False
+            self._grow(group, grown)
+        reached: set[int] = set()
+        for group in self.groups:
+            if group.built is not None:
+                reached.update(group.built.region.blocks)
+        if self._knowledge.raise_effort(reached):
+            grown.effort = True
+            for group in self.groups:
+                group.dirty = not group.frozen
+        return grown
+
+    def drop_all(self) -> None:
+        """Unload everything."""
+        for group in self.groups:
+            self._unload(group)
+        self.groups.clear()
+
+    def _grow(self, group: Group, grown: Grown) -> None:
+        for _ in range(self._caps.rereads):
+            self._memory.refresh()
+            self._knowledge.forget_unless(self._memory.is_code)
+            self._knowledge.stops = self._blocks.stops()
+            try:
+                built = self._merged(group)
+            except NothingToBuild:
+                self._empty(group)
+                return
+            except Refused as error:
+                grown.refused.append(str(error))
+                return
+            try:
+                if self._load(group, built, grown):
+                    grown.loads += 1
+            except SourceChanged:
+                continue
+            except UbError as error:
+                grown.refused.append(error.message)
+            return
+        grown.lost_code = True
+
+    def _merged(self, group: Group) -> Built:
+        """A build that no other group's sites are part of any more."""
+        while True:
+            sites = group.sites - self._knowledge.stops
+            built = self._build(self._knowledge.only(sites), self._memory)
+            taken = absorb(self.groups, group, built)
+            if not taken:
+                return built
+            orphans = self._orphans.setdefault(id(group), [])
+            for other in taken:
+                orphans += [other.region] if other.region else []
+                orphans += self._orphans.pop(id(other), [])
+
+    def _load(self, group: Group, built: Built, grown: Grown) -> bool:
+        """Make it live; False if it is, or must not be. Raises as ``Device.load``."""
+        translation = listed(built.translation, self._blocks.muted())
+        if not translation.entries:
+            self._unload(group)
+            return False
+        if translation == group.loaded:
+            self._unload_orphans(group)
+            return False
+        others = sum(g.code_bytes for g in self.groups if g is not group)
+        if others + len(translation.code) > self._caps.code_bytes:
+            grown.notes.append(f"over {self._caps.code_bytes >> 10} KiB are too much")
+            group.frozen = True
+            return False
+        region = self._device.load(self._proc, translation, group.region)
+        group.live(region, built, translation)
+        self._unload_orphans(group)
+        if group.rounds >= self._caps.rounds and not group.frozen:
+            group.frozen = True
+            grown.notes.append(
+                f"a region did not settle in {group.rounds} rounds: left as it is"
+            )
+        return True
+
+    def _empty(self, group: Group) -> None:
+        """None of its sites can be built from."""
+        stopped = not (group.sites - self._knowledge.stops)
+        if group.region and not stopped:
+            return  # live code has passed the module's own look at the source
+        self._unload(group)
+        self.groups.remove(group)
+
+    def _unload(self, group: Group) -> None:
+        self._unload_orphans(group)
+        if group.region:
+            self._device.unload(self._proc, group.region)
+            group.dead()
+
+    def _unload_orphans(self, group: Group) -> None:
+        for region in self._orphans.pop(id(group), []):
+            self._device.unload(self._proc, region)

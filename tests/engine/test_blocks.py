@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+from ubypass.engine.blocks import Blocks
+
+_IP = 0x1002
+
+
+def test_nothing_is_blocked_at_first() -> None:
+    blocks = Blocks()
+    assert blocks.get(_IP) is None
+    assert not blocks.review(_IP, 300, 1e9)
+    assert blocks.muted() == blocks.stops() == set()
+
+
+def test_a_block_ends_after_a_while_and_each_lasts_longer() -> None:
+    blocks = Blocks(patience=8, growth=8, times=3)
+    blocks.add(_IP, "loses", 300, 0.0, stop=False)
+    assert blocks.muted() == {_IP}
+    assert blocks.stops() == set()
+    assert not blocks.review(_IP, 300, 7.9)
+    assert blocks.review(_IP, 300, 8.0)
+    assert blocks.muted() == set()
+    blocks.add(_IP, "loses", 300, 8.0, stop=True)
+    assert blocks.stops() == {_IP}
+    assert not blocks.review(_IP, 300, 71.0)
+    assert blocks.review(_IP, 300, 72.0)
+
+
+def test_after_some_times_only_another_gap_helps() -> None:
+    blocks = Blocks(times=2, change=2.0)
+    for _ in range(2):
+        blocks.add(_IP, "loses", 300, 0.0, stop=False)
+    assert not blocks.review(_IP, 301, 1e9)
+    assert not blocks.review(_IP, 590, 1e9)
+    assert blocks.review(_IP, 610, 1e9)
+    # And it begins anew.
+    blocks.add(_IP, "loses", 610, 1e9, stop=False)
+    assert blocks.review(_IP, 610, 1e9 + 8)
+
+
+def test_a_shorter_gap_is_another_one_too() -> None:
+    blocks = Blocks()
+    blocks.add(_IP, "long", 9000, 0.0, stop=True)
+    assert not blocks.review(_IP, 5000, 1.0)
+    assert blocks.review(_IP, 4000, 1.0)

@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Groups of sites become regions, with a played device and translator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.engine.fakes import FakeDevice, FakeMemory
+from ubypass.abi import Entry, ExitReason, Source, Translation
+from ubypass.device.client import SourceChanged
+from ubypass.device.types import Event
+from ubypass.device.uapi import EventType
+from ubypass.engine.blocks import Blocks
+from ubypass.engine.built import Built, NothingToBuild, Refused
+from ubypass.engine.knowledge import Knowledge
+from ubypass.engine.ports import MemoryLike
+from ubypass.engine.regions import Caps, Grown, Regions
+from ubypass.region.graph import Region
+
+_CODE = {0x1000: bytes(0x1000)}
+
+
+@dataclass
+class _World:
+    """``reach``: what a build of a site reaches besides; ``size`` of its code."""
+
+    caps: Caps = field(default_factory=Caps)
+    reach: dict[int, set[int]] = field(default_factory=dict)
+    size: int = 100
+    refuse: bool = False
+    now: float = 0.0
+    seconds: float = 0.0
+    built: list[frozenset[int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.device = FakeDevice()
+        self.knowledge = Knowledge()
+        self.blocks = Blocks()
+        self.regions = Regions(
+            self.device.attach(1),
+            self.device,
+            FakeMemory(dict(_CODE)),
+            self._build,
+            self.knowledge,
+            self.blocks,
+            self.caps,
+        )
+
+    def _build(self, knowledge: Knowledge, memory: MemoryLike) -> Built:
+        self.now += self.seconds
+        if self.refuse:
+            raise Refused("no")
+        if not knowledge.entries:
+            raise NothingToBuild
+        self.built.append(frozenset(knowledge.entries))
+        reached = set(knowledge.entries)
+        for site in knowledge.entries:
+            reached |= self.reach.get(site, set())
+        reached -= knowledge.stops
+        starts = repr((sorted(reached), sorted(knowledge.starts))).encode()
+        translation = Translation(
+            code=starts.ljust(self.size, b"\xcc"),
+            entries=tuple(Entry(ip, 0) for ip in sorted(reached)),
+            exits=(),
+            faults=(),
+            dispatches=(),
+            jumps=(),
+            sources=(Source(0x1000, b"\x0f\x05"),),
+            constants=0,
+        )
+        return Built(Region({}, (), ()), translation)
+
+    def hot(self, *sites: int) -> list[str]:
+        said = []
+        for ip in sites:
+            event = Event(EventType.HOT, 1, nr=39, ip=ip)
+            self.knowledge.learn(event)
+            said.append(self.regions.concern(event))
+        return said
+
+    def grow(self) -> Grown:
+        return self.regions.grow(lambda: self.now)
+
+    def live(self) -> list[list[int]]:
+        """Entries of each live region."""
+        return [
+            [entry.user_ip for entry in translation.entries]
+            for translation in self.device.live.values()
+        ]
+
+
+@pytest.fixture
+def world() -> Iterator[_World]:
+    world = _World()
+    yield world
+    world.device.close()
+
+
+def test_each_site_has_a_region_of_its_own(world: _World) -> None:
+    world.hot(0x1002, 0x1102)
+    assert world.grow().loads == 2
+    assert world.live() == [[0x1002], [0x1102]]
+
+
+def test_sites_that_reach_one_another_share_one(world: _World) -> None:
+    world.reach = {0x1002: {0x1102}}
+    world.hot(0x1002, 0x1102)
+    assert world.grow().loads == 1
+    assert world.live() == [[0x1002, 0x1102]]
+    assert len(world.regions.groups) == 1
+
+
+def test_regions_that_grow_together_are_merged(world: _World) -> None:
+    world.hot(0x1002, 0x1102, 0x1202)
+    world.grow()
+    world.reach = {0x1102: {0x1002}}
+    world.regions.touch(0x1102)
+    world.grow()
+    # The merged one is live before the one that it took in is unloaded.
+    assert world.live() == [[0x1202], [0x1002, 0x1102]]
+    assert world.device.unloaded == [1]
+
+
+def test_a_site_that_is_reached_already_joins(world: _World) -> None:
+    world.reach = {0x1002: {0x1102}}
+    world.hot(0x1002)
+    world.grow()
+    world.hot(0x1102)
+    assert world.grow().loads == 0
+    assert len(world.regions.groups) == 1
+
+
+def test_only_what_has_news_is_built(world: _World) -> None:
+    world.hot(0x1002, 0x1102)
+    world.grow()
+    world.built.clear()
+    world.knowledge.starts[0x1300] = 3
+    miss = Event(EventType.MISS, 1, nr=int(ExitReason.FRONTIER), ip=0x1300, region=2)
+    world.regions.concern(miss)
+    world.grow()
+    assert world.built == [frozenset({0x1102})]
+
+
+def test_more_regions_than_the_cap_are_refused(world: _World) -> None:
+    world = _World(caps=Caps(regions=2))
+    said = world.hot(0x1002, 0x1102, 0x1202)
+    assert said[:2] == ["", ""]
+    assert "2 regions" in said[2]
+    world.grow()
+    assert len(world.device.live) == 2
+    world.device.close()
+
+
+def test_more_code_than_the_cap_is_not_loaded(world: _World) -> None:
+    world = _World(caps=Caps(code_bytes=1024), size=600)
+    world.hot(0x1002, 0x1102)
+    grown = world.grow()
+    assert grown.loads == 1
+    assert "KiB" in grown.notes[0]
+    assert len(world.device.live) == 1
+    world.device.close()
+
+
+def test_building_stops_when_the_time_is_up() -> None:
+    world = _World(caps=Caps(slice=0.5), seconds=0.4)
+    world.hot(0x1002, 0x1102, 0x1202)
+    grown = world.grow()
+    assert (grown.loads, grown.unfinished) == (2, True)
+    grown = world.grow()
+    assert (grown.loads, grown.unfinished) == (1, False)
+    world.device.close()
+
+
+def test_a_region_that_never_settles_is_left_as_it_is() -> None:
+    world = _World(caps=Caps(rounds=5))
+    world.hot(0x1002)
+    notes = []
+    for step in range(50):
+        world.knowledge.starts[0x1300 + step] = 3
+        miss = Event(
+            EventType.MISS, 1, nr=int(ExitReason.FRONTIER), ip=0x1300, region=step + 1
+        )
+        world.regions.concern(miss)
+        notes += world.grow().notes
+    assert len(world.device.loads) == 5
+    assert len(notes) == 1
+    assert "did not settle" in notes[0]
+    assert world.live() == [[0x1002]]
+    world.device.close()
+
+
+def test_an_entry_that_does_not_pay_is_not_listed(world: _World) -> None:
+    world.reach = {0x1002: {0x1102}}
+    world.hot(0x1002, 0x1102)
+    world.grow()
+    world.blocks.add(0x1002, "loses", 300, 0.0, stop=False)
+    assert world.regions.touch(0x1002)
+    world.grow()
+    assert world.live() == [[0x1102]]
+    world.blocks.add(0x1102, "loses", 300, 0.0, stop=False)
+    world.regions.touch(0x1102)
+    world.grow()
+    assert world.live() == []
+
+
+def test_a_stop_is_no_part_of_a_region(world: _World) -> None:
+    world.reach = {0x1002: {0x1102}}
+    world.hot(0x1002)
+    world.grow()
+    world.blocks.add(0x1102, "long", 9000, 0.0, stop=True)
+    assert world.regions.touch(0x1102)
+    world.grow()
+    assert world.live() == [[0x1002]]
+    # One that is a stop itself has nothing left.
+    world.blocks.add(0x1002, "long", 9000, 0.0, stop=True)
+    world.regions.touch(0x1002)
+    world.grow()
+    assert world.live() == []
+    assert world.regions.groups == []
+
+
+def test_code_that_changes_is_read_again(world: _World) -> None:
+    world.device.refuse_loads.append(SourceChanged())
+    world.hot(0x1002)
+    grown = world.grow()
+    assert (grown.loads, grown.lost_code) == (1, False)
+    assert len(world.built) == 2
+    world.device.refuse_loads.extend(SourceChanged() for _ in range(9))
+    world.hot(0x1102)
+    assert world.grow().lost_code
+
+
+def test_what_is_refused_says_why_and_leaves_what_is_live(world: _World) -> None:
+    world.hot(0x1002)
+    world.grow()
+    world.refuse = True
+    world.regions.touch(0x1002)
+    assert world.grow().refused == ["no"]
+    assert world.live() == [[0x1002]]
+
+
+def test_dead_regions_are_built_again(world: _World) -> None:
+    world.hot(0x1002)
+    world.grow()
+    assert not world.regions.dead(7)
+    assert world.regions.dead(1)
+    assert world.regions.live == []
+    world.device.live.clear()
+    assert world.grow().loads == 1
+
+
+def test_misses_of_replaced_regions_are_stale(world: _World) -> None:
+    world.hot(0x1002)
+    world.grow()
+    frontier = Event(EventType.MISS, 1, nr=int(ExitReason.FRONTIER), region=1)
+    assert not world.regions.is_stale(frontier)
+    assert world.regions.is_stale(
+        Event(EventType.MISS, 1, nr=int(ExitReason.FRONTIER), region=9)
+    )
+    assert not world.regions.is_stale(
+        Event(EventType.MISS, 1, nr=int(ExitReason.RET_MISS), region=9)
+    )
+
+
+def test_everything_can_be_dropped(world: _World) -> None:
+    world.hot(0x1002, 0x1102)
+    world.grow()
+    world.regions.drop_all()
+    assert world.device.live == {}
+    assert world.regions.groups == []
