@@ -215,7 +215,7 @@ int ub_proc_attach(struct ub_client *client, struct ub_attach *attach)
 	struct ub_proc *proc;
 	int err;
 
-	if (attach->flags)
+	if (attach->flags & ~UB_ATTACHF_ALL)
 		return -EINVAL;
 	mm = ub_mm_of_pid(attach->pid);
 	if (IS_ERR(mm))
@@ -237,9 +237,15 @@ int ub_proc_attach(struct ub_client *client, struct ub_attach *attach)
 	proc->notifier.ops = &ub_notifier_ops;
 	proc->attach_ns = ktime_get_ns();
 
+	if (attach->flags & UB_ATTACHF_CHILDREN) {
+		err = ub_children_get();
+		if (err)
+			goto free_percpu;
+		proc->children = true;
+	}
 	err = ub_hook_get();
 	if (err)
-		goto free_percpu;
+		goto children;
 	/* Holds the mm's structure, so its address stays ours until detach. */
 	err = mmu_notifier_register(&proc->notifier, mm);
 	if (err)
@@ -259,6 +265,9 @@ unregister:
 	mmu_notifier_unregister(&proc->notifier, mm);
 unhook:
 	ub_hook_put();
+children:
+	if (proc->children)
+		ub_children_put();
 free_percpu:
 	free_percpu(proc->cpu);
 free:
@@ -281,6 +290,8 @@ void ub_proc_detach(struct ub_proc *proc)
 	spin_unlock(&proc->lock);
 	mmu_notifier_unregister(&proc->notifier, proc->mm);
 	ub_hook_put();
+	if (proc->children)
+		ub_children_put();
 	ub_proc_put(proc);
 }
 

@@ -198,6 +198,7 @@ struct ub_proc {
 	u64 cold_base;		/* what stood there when it became ours */
 	u64 old_cold;		/* calls counted there, but no more */
 	bool hashed;
+	bool children;		/* the client wants to hear of them */
 	spinlock_t lock;		/* regions, entries, client */
 	struct list_head regions;
 	struct ub_entry_table __rcu *entries;
@@ -218,6 +219,11 @@ struct ub_proc *ub_proc_of_mm(struct mm_struct *mm);	/* under RCU */
 u64 ub_proc_cold_calls(const struct ub_proc *proc);
 void ub_proc_put(struct ub_proc *proc);
 extern atomic_t ub_attached;
+
+/* children.c: forks and execs */
+int ub_children_get(void);
+void ub_children_put(void);
+void ub_children_exit(void);
 
 /* run.c: the way into a translation and out of it */
 struct ub_launch {

@@ -41,6 +41,7 @@ static void __exit ub_exit(void)
 	ub_stats_exit();
 	ub_device_exit();
 	ub_hook_exit();
+	ub_children_exit();
 	ub_detect_exit();
 	ub_region_exit();
 	ub_attach_exit();

@@ -191,7 +191,7 @@ def test_an_attachment_that_is_refused_leaves_the_program_native(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    def refuse(pid: int) -> int:
+    def refuse(pid: int, *, children: bool = False) -> int:
         raise UbError("process is attached already")
 
     monkeypatch.setattr(device, "attach", refuse)

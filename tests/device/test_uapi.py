@@ -32,6 +32,8 @@ def _python_values() -> dict[str, int]:
         "UB_BUDGET_MAX": abi.BUDGET_MAX,
         "UB_EVENT_STACK": uapi.EVENT_STACK,
         "UB_TUNEF_SET": uapi.TUNEF_SET,
+        "UB_ATTACHF_CHILDREN": uapi.ATTACHF_CHILDREN,
+        "UB_ATTACHF_ALL": uapi.ATTACHF_CHILDREN,
         "UB_EXIT_REASONS": len(abi.ExitReason),
         "UB_TUNABLES": len(uapi.Tunable),
         "UB_SITES_MAX": uapi.SITES_MAX,

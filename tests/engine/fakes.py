@@ -33,6 +33,7 @@ class FakeDevice:
         self.unloaded: list[int] = []
         self.attached: dict[int, int] = {}
         self.detached: list[int] = []
+        self.followed: set[int] = set()
         self.refuse_loads: deque[Exception | None] = deque()
         self.counters = Stats()
         self.known_sites: list[Site] = []
@@ -56,7 +57,9 @@ class FakeDevice:
     def info(self) -> Abi:
         return self.abi
 
-    def attach(self, pid: int) -> int:
+    def attach(self, pid: int, *, children: bool = False) -> int:
+        if children:
+            self.followed.add(pid)
         proc = len(self.attached) + 1
         self.attached[proc] = pid
         return proc

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -10,14 +12,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.engine.fakes import FakeDevice, FakeMemory
-from ubypass.abi import Entry, Source, Translation
+from ubypass.abi import Entry, ExitReason, Source, Translation
 from ubypass.device.types import Event
 from ubypass.device.uapi import EventType
 from ubypass.engine.built import Built
 from ubypass.engine.engine import Engine
 from ubypass.engine.knowledge import Knowledge
 from ubypass.engine.ports import MemoryLike
-from ubypass.process.status import ProcessId, identify
+from ubypass.process.status import ProcessId, descendants, identify
 from ubypass.region.graph import Region
 
 
@@ -125,7 +127,7 @@ def test_an_attachment_that_fails_leaves_nothing_open(device: FakeDevice) -> Non
     memory = FakeMemory()
     engine = Engine(device, build=_build, open_memory=lambda pid: memory)
 
-    def fail(pid: int) -> int:
+    def fail(pid: int, *, children: bool = False) -> int:
         raise OSError
 
     device.attach = fail  # type: ignore[method-assign]
@@ -133,4 +135,93 @@ def test_an_attachment_that_fails_leaves_nothing_open(device: FakeDevice) -> Non
         engine.attach(ProcessId(1001, 1, "a"))
     assert memory.closed
     assert not engine.targets
+    engine.close()
+
+
+def _family(
+    device: FakeDevice, log: list[str]
+) -> tuple[Engine, subprocess.Popen[bytes]]:
+    """An engine that follows a shell with one child."""
+    shell = subprocess.Popen(
+        ["sh", "-c", "sleep 60 & echo; wait"], stdout=subprocess.PIPE
+    )
+    assert shell.stdout is not None
+    shell.stdout.readline()
+    engine = _engine(device, log)
+    engine.attach(identify(shell.pid), children=True)
+    return engine, shell
+
+
+def _end(engine: Engine, *shells: subprocess.Popen[bytes]) -> None:
+    engine.close()
+    for shell in shells:
+        for pid in (*descendants(shell.pid), shell.pid):
+            os.kill(pid, signal.SIGKILL)
+        shell.communicate()
+
+
+def test_children_that_are_there_are_attached(device: FakeDevice) -> None:
+    log: list[str] = []
+    engine, shell = _family(device, log)
+    try:
+        engine.run(_until(lambda: len(engine.targets) == 2))
+        (child,) = descendants(shell.pid)
+        assert list(device.attached.values()) == [shell.pid, child]
+        assert device.followed == {shell.pid, child}
+        assert log == [f"attached to its child {child} (sleep)"]
+    finally:
+        _end(engine, shell)
+
+
+def test_so_are_those_that_come(device: FakeDevice) -> None:
+    engine, shell = _family(device, [])
+    later = subprocess.Popen(["sleep", "60"], stdout=subprocess.PIPE)
+    try:
+        device.send(Event(EventType.FORK, 1, target=later.pid))
+        engine.run(_until(lambda: len(engine.targets) == 3))
+        # Heard of twice, attached once.
+        device.send(Event(EventType.EXEC, 1, target=later.pid))
+        engine.step(0.0)
+        engine.run(_until(lambda: engine._timeout() is None))
+        assert list(device.attached.values()).count(later.pid) == 1
+    finally:
+        _end(engine, shell, later)
+
+
+def test_one_that_runs_another_program_is_attached_again(device: FakeDevice) -> None:
+    engine, shell = _family(device, [])
+    try:
+        engine.run(_until(lambda: len(engine.targets) == 2))
+        (child,) = descendants(shell.pid)
+        device.send(Event(EventType.GONE, 2))
+        engine.run(_until(lambda: len(device.attached) == 3))
+        assert device.attached[3] == child
+    finally:
+        _end(engine, shell)
+
+
+def test_forked_children_know_what_their_kin_know(device: FakeDevice) -> None:
+    engine, shell = _family(device, [])
+    later = subprocess.Popen(["sleep", "60"], stdout=subprocess.PIPE)
+    try:
+        engine.run(_until(lambda: len(engine.targets) == 2))
+        nr = int(ExitReason.JUMP_MISS)
+        miss = Event(EventType.MISS, 2, nr=nr, ip=0x1100, target=0x1200)
+        device.send(miss, Event(EventType.FORK, 1, target=later.pid))
+        engine.run(_until(lambda: len(engine.targets) == 3))
+        assert engine.targets[2].knowledge.targets == {0x1100: {0x1200: 1}}
+        assert engine.targets[2].knowledge.entries == {}
+    finally:
+        _end(engine, shell, later)
+
+
+def test_without_being_asked_nobody_is_followed(device: FakeDevice) -> None:
+    engine = _engine(device, [])
+    with subprocess.Popen(["sleep", "60"]) as child:
+        engine.attach(identify(child.pid))
+        device.send(Event(EventType.GONE, 1))
+        engine.step(1.0)
+        assert engine._timeout() is None
+        assert device.followed == set()
+        child.kill()
     engine.close()

@@ -50,6 +50,17 @@ class Booster:
         self._followed[pid] = target
         return target
 
+    def attach_family(self, pid: int) -> None:
+        """Attach a process, its children, and those to come."""
+        self._engine.watch_end(self._engine.attach(identify(pid), children=True))
+
+    def busy(self, calls: int) -> int:
+        """How many of the processes have dispatched that many calls."""
+        return sum(
+            target.refresh_stats().dispatched >= calls
+            for target in self._engine.targets
+        )
+
     def detach_all(self) -> None:
         """Let everything go on natively."""
         self._followed.clear()

@@ -35,7 +35,7 @@ _PARALLEL = frozenset(
     for name in CASES
     if name.startswith("remap-")
     or name in ("two-processes", "four-threads")
-    or name in ("seccomp-other", "fork-exec")
+    or name in ("seccomp-other", "fork-exec", "family")
 )
 
 #: A CPU that hangs in the kernel ends the boot, so that the next case gets its turn.

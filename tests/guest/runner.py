@@ -35,6 +35,7 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     **{name: partial(run_twin, twin) for name, twin in TWIN_CASES.items()},
     "strace": special.strace,
     "reattach": special.reattach,
+    "family": special.family,
     "daemon-killed": special.daemon_killed,
     "bad-input": badinput.bad_input,
     "redis": servers.redis,

@@ -18,7 +18,7 @@ from tests.guest.cases import DATA_FILE, start
 from tests.guest.command import UB, attached, dispatched, run_ub
 from tests.guest.program import ACT, END, Program
 
-__all__ = ["daemon_killed", "reattach", "rmmod", "strace"]
+__all__ = ["daemon_killed", "family", "reattach", "rmmod", "strace"]
 
 _SPIN = ("spin", DATA_FILE)
 _TIMEOUT = 20.0
@@ -140,6 +140,32 @@ def reattach() -> dict[str, Any]:
         "clean": clean,
         "native": _native(_SPIN),
         "boosted": outcome,
+    }
+
+
+def family() -> dict[str, Any]:
+    """A master is attached; its workers, those to come included, are boosted."""
+    with booster() as boost, start([("family", DATA_FILE)]) as (master,):
+        boost.attach_family(master.pid)
+        early = boost.wait(lambda: boost.busy(1000) >= 2, _TIMEOUT)
+        master.stage(ACT)
+        late = boost.wait(lambda: boost.busy(1000) >= 3, _TIMEOUT)
+        master.stage(END)
+        ended = boost.wait(lambda: master.ended, _TIMEOUT)
+        outcome = master.outcome()
+        boost.detach_all()
+        summaries = boost.summaries()
+    with start([("family", DATA_FILE)]) as (master,):
+        master.stage(ACT)
+        wait(lambda: master.has_acted, _TIMEOUT)
+        native = _finish(master)
+    return {
+        "early": early,
+        "late": late,
+        "ended": ended,
+        "boosted": outcome,
+        "native": native,
+        "summaries": summaries,
     }
 
 

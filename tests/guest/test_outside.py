@@ -67,3 +67,16 @@ def test_attach_and_detach_a_hundred_times(guest: Guest) -> None:
     assert result["times_boosted"] == 10
     assert result["clean"]
     same_outcome(result)
+
+
+@pytest.mark.guest("family")
+def test_workers_of_an_attached_master_are_boosted(guest: Guest) -> None:
+    result = guest.result("family")
+    assert result["early"]
+    assert result["late"]
+    assert result["ended"]
+    assert result["native"]["status"] == 0
+    assert not any(line.endswith("status 300") for line in result["native"]["output"])
+    assert result["boosted"] == result["native"]
+    busy = [each for each in result["summaries"] if each["dispatched"] > 1000]
+    assert len(busy) == 3

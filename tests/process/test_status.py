@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -89,3 +91,23 @@ def test_a_name_with_parentheses_does_not_confuse(tmp_path: Path) -> None:
         who = status.identify(child.pid)
         child.kill()
     assert who.name == "a) R 1 (b"
+
+
+def test_descendants_are_found_parents_first() -> None:
+    script = "sleep 60 & (sleep 60 & echo; wait) & wait"
+    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE) as shell:
+        try:
+            assert shell.stdout is not None
+            shell.stdout.readline()
+            deadline = time.monotonic() + 10
+            while (
+                len(status.descendants(shell.pid)) < 3 and time.monotonic() < deadline
+            ):
+                time.sleep(0.01)
+            found = status.descendants(shell.pid)
+            assert len(found) == 3
+            assert set(found) <= set(status.descendants(os.getpid()))
+        finally:
+            for pid in (*status.descendants(shell.pid), shell.pid):
+                os.kill(pid, signal.SIGKILL)
+    assert status.descendants(shell.pid) == ()

@@ -108,9 +108,11 @@ struct ub_info {
  * UB_IOC_ATTACH: every thread of the process, as it is until it execs.  EAGAIN: it has
  * its parent's memory still, as vfork leaves it; that ends with its exec.
  */
+#define UB_ATTACHF_CHILDREN	(1U << 0)	/* send UB_EVENT_FORK and _EXEC */
+#define UB_ATTACHF_ALL		0x1U
 struct ub_attach {
 	__s32 pid;		/* in, as seen by the caller */
-	__u32 flags;		/* in: 0 */
+	__u32 flags;		/* in: UB_ATTACHF_* */
 	__u64 proc;		/* out: names the attachment from now on */
 };
 
@@ -254,6 +256,8 @@ enum ub_event_type {
 	UB_EVENT_MISS		= 2,	/* exit taken: ip, target, region, exit, stack */
 	UB_EVENT_DEAD		= 3,	/* region invalidated: ip = changed address */
 	UB_EVENT_GONE		= 4,	/* process exited or replaced by exec */
+	UB_EVENT_FORK		= 5,	/* target = pid of a new child, native */
+	UB_EVENT_EXEC		= 6,	/* target = pid of a child with a new program */
 };
 
 #define UB_EVENT_STACK		24	/* words of user stack, from rsp upwards */
@@ -265,7 +269,7 @@ struct ub_event {
 	__u32 tid;
 	__u32 region;
 	__u64 ip;
-	__u64 target;		/* MISS with UB_EXITF_TARGET, else 0 */
+	__u64 target;		/* MISS with UB_EXITF_TARGET; FORK, EXEC: pid */
 	__u64 sp;
 	__u64 gap_ns;		/* HOT: median-like sample of the gap */
 	__u32 exit;		/* MISS: exit number */

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         engine = session.engine
         assert engine is not None
         for process in processes:
-            engine.watch_end(engine.attach(process))
+            engine.watch_end(engine.attach(process, children=args.children))
         names = ", ".join(f"{p.pid} ({p.name})" for p in processes)
         session.log(f"attached to {names}; Ctrl-C detaches")
         engine.run(lambda: stop.asked or not engine.targets)

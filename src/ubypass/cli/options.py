@@ -27,6 +27,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="also write the summary, as JSON, to FILE",
     )
+    parser.add_argument(
+        "--children",
+        action="store_true",
+        help="boost child processes as well, and theirs, whatever they run",
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="print no summary")
     parser.add_argument(
         "--tune",

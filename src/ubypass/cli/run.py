@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
             child = _start(command)
             signals.set_child(child)
             try:
-                _boost(session, child, began)
+                _boost(session, child, began, children=args.children)
             except Exception as error:
                 # Ours to fix, but the program must not suffer for it.
                 if os.environ.get("UBYPASS_DEBUG"):
@@ -121,7 +121,9 @@ class _Signals:
         """Not SIG_IGN, which the program would inherit."""
 
 
-def _boost(session: Session, child: subprocess.Popen[bytes], began: int) -> None:
+def _boost(
+    session: Session, child: subprocess.Popen[bytes], began: int, *, children: bool
+) -> None:
     """Boost the program until it ends."""
     from ubypass.process.status import identify
 
@@ -140,12 +142,16 @@ def _boost(session: Session, child: subprocess.Popen[bytes], began: int) -> None
             # Once at the start, and again after each exec.
             try:
                 process = identify(child.pid)
-                engine.attach(process, started_ns=began)
+                engine.attach(process, started_ns=began, children=children)
             except UbError as error:
                 if child.poll() is None:
                     session.log(f"{error.message}; it runs natively")
                 return
-            engine.run(lambda: ended or not engine.targets)
+            if children:
+                # The engine sees to execs itself, and nobody may be left for a while.
+                engine.run(lambda: ended)
+            else:
+                engine.run(lambda: ended or not engine.targets)
     finally:
         engine.unwatch(pidfd)
         os.close(pidfd)

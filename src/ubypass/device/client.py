@@ -97,14 +97,18 @@ class Device:
             x87=bool(info.flags & INFOF_X87),
         )
 
-    def attach(self, pid: int) -> int:
+    def attach(self, pid: int, *, children: bool = False) -> int:
         """Attach to every thread of ``pid``; the number that names this.
 
+        ``children``: there are events of its forks, and of their execs.
         Waits a moment for a process that is in the middle of its exec.
         """
         for left in reversed(range(_ATTACH_TRIES)):
             try:
-                proc: int = self._call(uapi.IOC_ATTACH, uapi.UbAttach(pid=pid)).proc
+                request = uapi.UbAttach(
+                    pid=pid, flags=uapi.ATTACHF_CHILDREN if children else 0
+                )
+                proc: int = self._call(uapi.IOC_ATTACH, request).proc
                 return proc
             except OSError as error:
                 if error.errno != errno.EAGAIN or not left:

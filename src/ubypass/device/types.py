@@ -16,7 +16,8 @@ __all__ = ["Counts", "Event", "Site", "Stats"]
 class Event:
     """One event (``struct ub_event``). Addresses are the program's own.
 
-    ``nr`` is a system call number (HOT) or an ``ExitReason`` (MISS), ``stack``
+    ``nr`` is a system call number (HOT) or an ``ExitReason`` (MISS), ``target`` an
+    address (MISS) or the number of a child process (FORK, EXEC), ``stack``
     holds the words of the user stack from ``sp`` upwards, ``time_ns`` is
     CLOCK_MONOTONIC.
     """

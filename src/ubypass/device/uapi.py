@@ -13,6 +13,7 @@ from ctypes import c_int32, c_uint8, c_uint32, c_uint64
 from typing import ClassVar
 
 __all__ = [
+    "ATTACHF_CHILDREN",
     "EVENT_STACK",
     "IOC_ATTACH",
     "IOC_COUNTS",
@@ -48,6 +49,7 @@ __all__ = [
 
 EVENT_STACK = 24
 TUNEF_SET = 1
+ATTACHF_CHILDREN = 1
 SITES_MAX = 256
 _EXIT_SLOTS = 16
 
@@ -59,6 +61,8 @@ class EventType(enum.IntEnum):
     MISS = 2
     DEAD = 3
     GONE = 4
+    FORK = 5
+    EXEC = 6
 
 
 class Tunable(enum.IntEnum):

@@ -3,6 +3,7 @@
 
 Waits for the device's events, for the ends of processes, for questions on the
 control socket and for time to pass; hands each to the :class:`Target` it is about.
+Follows processes to their children if asked to.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ import time
 import traceback
 from collections.abc import Callable
 
+from ubypass.device.types import Event
+from ubypass.device.uapi import EventType
 from ubypass.engine.built import Built
+from ubypass.engine.family import Family
 from ubypass.engine.knowledge import Knowledge
 from ubypass.engine.ports import DeviceLike, MemoryLike, SamplerLike
 from ubypass.engine.summary import Summary
@@ -21,9 +25,12 @@ from ubypass.engine.target import Policy, Target
 from ubypass.errors import UbError
 from ubypass.process.memory import ProcessMemory
 from ubypass.process.sampler import Sampler
-from ubypass.process.status import ProcessId
+from ubypass.process.status import ProcessId, descendants, identify, is_alive
 
 __all__ = ["Engine"]
+
+#: Processes that are followed to their children are so many at most, in all.
+_PROCESSES = 64
 
 
 class Engine:
@@ -52,6 +59,8 @@ class Engine:
         self._targets: dict[int, Target] = {}
         self._finished: list[Summary] = []
         self._pidfds: set[int] = set()
+        self._parents: dict[int, int] = {}  # attachments that follow children
+        self._family = Family(self._adopt)
         self._selector = selectors.DefaultSelector()
         self._selector.register(device.fileno(), selectors.EVENT_READ, self._drain)
 
@@ -60,15 +69,30 @@ class Engine:
         """The processes attached now."""
         return tuple(self._targets.values())
 
-    def attach(self, process: ProcessId, *, started_ns: int = 0) -> Target:
+    def attach(
+        self, process: ProcessId, *, started_ns: int = 0, children: bool = False
+    ) -> Target:
         """Attach ``process``; it runs on all the while.
 
         ``started_ns`` (CLOCK_MONOTONIC) is where the time to the first boost is
-        counted from; 0: from now. Raises ``UbError`` if it cannot be attached.
+        counted from; 0: from now. ``children``: its descendants are attached as well,
+        those there are and those to come, and each again when it runs another
+        program. Raises ``UbError`` if it cannot be attached.
         """
+        return self._attach(process, started_ns, parent=0 if children else None)
+
+    def _attach(
+        self,
+        process: ProcessId,
+        started_ns: int = 0,
+        *,
+        parent: int | None,
+        knowledge: Knowledge | None = None,
+    ) -> Target:
+        """``parent``: attachment that it comes from, 0: none, None: not followed."""
         memory = self._open_memory(process.pid)
         try:
-            proc = self._device.attach(process.pid)
+            proc = self._device.attach(process.pid, children=parent is not None)
         except BaseException:
             memory.close()
             raise
@@ -80,11 +104,46 @@ class Engine:
             self._build,
             open_sampler=self._open_sampler,
             started_ns=started_ns or time.monotonic_ns(),
+            knowledge=knowledge,
             policy=self._policy,
             log=self._log,
         )
         self._targets[proc] = target
+        if parent is not None:
+            self._parents[proc] = parent
+            # Those born before: from now on there are events.
+            self._family.born(descendants(process.pid), proc, time.monotonic())
         return target
+
+    def _adopt(self, pid: int, parent: int) -> None:
+        """Attach a child of the attachment ``parent``, if it is worth it."""
+        if any(target.process.pid == pid for target in self.targets):
+            return
+        if len(self._targets) >= _PROCESSES:
+            self._log(f"process {pid} runs natively: {_PROCESSES} are boosted already")
+            return
+        try:
+            target = self._attach(
+                identify(pid), parent=parent, knowledge=self._inherited(parent)
+            )
+        except UbError:
+            return  # it is gone, or of a kind that cannot be boosted
+        self.watch_end(target)
+        self._log(f"attached to its child {pid} ({target.process.name})")
+
+    def _inherited(self, parent: int) -> Knowledge | None:
+        """What the parent and its other children know of the code they all run.
+
+        Addresses mean the same in a forked child. After exec they do not, and what
+        is learned of them does no harm: they are no code, or never come up.
+        """
+        kin = [
+            target
+            for proc, target in self._targets.items()
+            if parent and parent in (proc, self._parents.get(proc))
+        ]
+        best = max(kin, key=lambda target: len(target.knowledge.targets), default=None)
+        return best.knowledge.inherited() if best is not None else None
 
     def watch(self, fd: int, callback: Callable[[], None]) -> None:
         """Call ``callback`` from the loop whenever ``fd`` is readable."""
@@ -121,6 +180,7 @@ class Engine:
         for key, _ in self._selector.select(timeout):
             key.data()
         now = time.monotonic()
+        self._family.tick(now)
         for target in self.targets:
             self._tick(target, now)
             if target.gone:
@@ -142,6 +202,7 @@ class Engine:
 
     def _timeout(self) -> float | None:
         deadlines = [target.deadline for target in self.targets]
+        deadlines.append(self._family.due)
         first = min((d for d in deadlines if d is not None), default=None)
         return None if first is None else max(0.0, first - time.monotonic())
 
@@ -149,8 +210,16 @@ class Engine:
         now = time.monotonic()
         for event in self._device.events():
             target = self._targets.get(event.proc)
-            if target is not None:
+            if target is None:
+                continue
+            if event.type in (EventType.FORK, EventType.EXEC):
+                self._family.born([event.target], self._origin(event), now)
+            else:
                 target.on_event(event, now)
+
+    def _origin(self, event: Event) -> int:
+        """A new program has nothing in common with who started it."""
+        return event.proc if event.type is EventType.FORK else 0
 
     def _tick(self, target: Target, now: float) -> None:
         try:
@@ -163,7 +232,11 @@ class Engine:
 
     def _finish(self, target: Target) -> None:
         self._targets.pop(target.proc, None)
+        followed = self._parents.pop(target.proc, None) is not None
         target.close()
+        if followed and is_alive(target.process):
+            # It runs another program now.
+            self._family.born([target.process.pid], 0, time.monotonic())
         self._finished.append(target.summary())
 
 

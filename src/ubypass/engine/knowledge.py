@@ -94,6 +94,16 @@ class Knowledge:
         entries = {ip: site for ip, site in self.entries.items() if ip in sites}
         return replace(self, entries=entries)
 
+    def inherited(self) -> Knowledge:
+        """A copy for a child that has the same code; what is hot shows by itself."""
+        return Knowledge(
+            self.limits,
+            starts=dict(self.starts),
+            targets={ip: dict(targets) for ip, targets in self.targets.items()},
+            missed=dict(self.missed),
+            numbers=dict(self.numbers),
+        )
+
     @property
     def warm_starts(self) -> tuple[int, ...]:
         """Frontiers that were missed often enough to be explored from."""

@@ -67,13 +67,14 @@ class Target:
         *,
         open_sampler: Callable[[int], SamplerLike] | None = None,
         started_ns: int = 0,
+        knowledge: Knowledge | None = None,
         policy: Policy | None = None,
         log: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.process = process
         self.proc = proc
         self.memory = memory
-        self.knowledge = Knowledge()
+        self.knowledge = knowledge or Knowledge()
         self.blocks = Blocks()
         self.judgements: dict[int, Judgement] = {}
         self.sites: Mapping[int, Site] = {}

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from ubypass.errors import UbError
 from ubypass.process.elf import ElfKind, elf_kind
 
-__all__ = ["ProcessId", "identify", "is_alive", "start_time", "threads"]
+__all__ = [
+    "ProcessId",
+    "descendants",
+    "identify",
+    "is_alive",
+    "start_time",
+    "threads",
+]
 
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h; field "flags" of /proc/PID/stat
 
@@ -86,6 +93,32 @@ def threads(pid: int) -> tuple[int, ...]:
         return tuple(sorted(int(name) for name in os.listdir(f"/proc/{pid}/task")))
     except OSError:
         return ()
+
+
+def descendants(pid: int) -> tuple[int, ...]:
+    """Children of the process, their children and so on, parents first.
+
+    Those of now: who forks meanwhile may be missing, who ends may be in it.
+    """
+    found: dict[int, None] = {}
+    todo = [pid]
+    while todo:
+        for child in _children(todo.pop(0)):
+            if child not in found:
+                found[child] = None
+                todo.append(child)
+    return tuple(found)
+
+
+def _children(pid: int) -> list[int]:
+    result = []
+    for thread in threads(pid):
+        try:
+            with open(f"/proc/{pid}/task/{thread}/children") as file:
+                result += [int(word) for word in file.read().split()]
+        except OSError:
+            continue
+    return result
 
 
 def _read_stat(pid: int) -> _Stat | None:
