@@ -11,6 +11,7 @@
 
 #include <stdint.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #define CHUNK	24
 #define SIZE	(32 * 1024)
