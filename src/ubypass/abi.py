@@ -163,7 +163,9 @@ class Abi:
     ``args`` maps a call number to its number of argument registers; numbers
     that are missing must not be dispatched. ``dispatch_vector_size`` is the size of a
     dispatch, in bytes, in code that uses vector registers. ``x87``: code with x87
-    instructions can be loaded. The defaults serve offline use.
+    instructions can be loaded. ``features``: what the processor that the code is for
+    can do, by the names in ``/proc/cpuinfo``; None: everything. The defaults serve
+    offline use.
     """
 
     dispatch_size: int = 160
@@ -172,6 +174,7 @@ class Abi:
     task_size_max: int = TASK_SIZE_MIN
     args: Mapping[int, int] = field(default_factory=lambda: dict(SYSCALL_ARGS))
     x87: bool = True
+    features: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)

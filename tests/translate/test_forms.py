@@ -17,6 +17,7 @@ from ubypass.abi import Abi, ExitReason
 from ubypass.region.discover import HotEntry, RegionSpec, discover
 from ubypass.region.reader import BytesReader
 from ubypass.translate.allowlist import group, names
+from ubypass.translate.features import needs
 from ubypass.translate.translate import translate
 from ubypass.verify.allowlist import allowed
 from ubypass.verify.check import VerifyError, check
@@ -62,10 +63,14 @@ def _wrong(samples: list[bytes]) -> str:
         if leave.reason in (ExitReason.UNSUPPORTED, ExitReason.FRONTIER):
             return f"not translated: +{leave.user_ip - _TEXT:#x} {code.hex()}"
     try:
-        check(translation, _ABI, _FEATURES)
+        report = check(translation, _ABI, _FEATURES)
     except VerifyError as refusal:
         return refusal.message
-    return ""
+    # Generated code sets flags through ah.
+    known = frozenset({"lahf_lm"})
+    for block in region.blocks.values():
+        known = known.union(*(needs(i.code) for i in block.instructions))
+    return "" if report.features <= known else f"needs {report.features - known}"
 
 
 def _chunks(samples: list[bytes]) -> Iterator[list[bytes]]:

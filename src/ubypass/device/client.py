@@ -28,6 +28,7 @@ from ubypass.abi import (
 from ubypass.device import uapi
 from ubypass.device.types import Counts, Event, Site, Stats
 from ubypass.errors import UbError
+from ubypass.processor import features
 
 __all__ = ["DEVICE_PATH", "Device", "Gone", "SourceChanged", "parse_events"]
 
@@ -95,6 +96,7 @@ class Device:
             task_size_max=info.task_size_max,
             args={n: a for n, a in enumerate(info.args) if a != SYSCALL_NONE},
             x87=bool(info.flags & INFOF_X87),
+            features=features(),
         )
 
     def attach(self, pid: int, *, children: bool = False) -> int:

@@ -24,6 +24,7 @@ from iced_x86 import (
 
 from ubypass.region.liveness import FlagUse, flag_use
 from ubypass.translate.allowlist import group
+from ubypass.translate.features import needs
 from ubypass.translate.iced import IcedRegister
 from ubypass.translate.registers import RSP, is_high_byte, number, width
 
@@ -138,6 +139,8 @@ class Facts:
     implicit: frozenset[int]
     #: rsp as an operand or changed.
     stack: bool
+    #: What the processor must be able to do, by the kernel's names.
+    features: frozenset[str]
     #: Its encodings, by the home of the user's rsp and address (host register,
     #: displacement).
     codes: dict[tuple[int, int, int], bytes] = field(default_factory=dict)
@@ -275,6 +278,7 @@ def _gather(instruction: Instruction) -> Facts:
         - {operand.user for operand in operands}
         - ({memory.base, memory.index} if memory is not None else set()),
         stack=RSP in writes or any(o.user == RSP and o.reads for o in operands),
+        features=needs(instruction.code),
     )
 
 

@@ -72,7 +72,7 @@ class _Solver:
     def __init__(self, region: Region, abi: Abi, turns: int, careful: bool) -> None:
         self.region, self.abi, self.turns = region, abi, turns
         self.careful = careful
-        self.prepared, self.homes = _prepare(region)
+        self.prepared, self.homes = _prepare(region, abi)
         self._look_ahead()
         self.vector = any(
             fact.vector for start in self.path for fact in self.prepared[start].facts
@@ -309,8 +309,10 @@ def entry_state(resume: int) -> State:
     return state
 
 
-def _prepare(region: Region) -> tuple[dict[int, Prepared], Homes]:
-    found = {start: _facts(block) for start, block in region.blocks.items()}
+def _prepare(region: Region, abi: Abi) -> tuple[dict[int, Prepared], Homes]:
+    found = {
+        start: _facts(block, abi.features) for start, block in region.blocks.items()
+    }
     known = {start: part for start, (part, _) in found.items()}
     uses = {start: [fact.flags for fact in part] for start, part in known.items()}
     live = flags_live(region, uses)
@@ -348,13 +350,18 @@ def _integer(prepared: Prepared) -> Prepared:
     return prepared
 
 
-def _facts(block: Block) -> tuple[tuple[Facts, ...], str]:
+def _facts(
+    block: Block, features: frozenset[str] | None
+) -> tuple[tuple[Facts, ...], str]:
     found: list[Facts] = []
     for instruction in block.instructions:
         try:
-            found.append(facts(instruction))
+            fact = facts(instruction)
         except Unsupported as why:
             return tuple(found), str(why)
+        if features is not None and not fact.features <= features:
+            return tuple(found), "not for this processor"
+        found.append(fact)
     return tuple(found), ""
 
 
