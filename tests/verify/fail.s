@@ -790,22 +790,6 @@ entry:
 	user x_fault, mov rax, fs:[rdi*8+16]
 	jmp x_fault
 	stubs
-#--------------------------------------------------------------- stos
-#! rule encoding
-entry:
-	load rdi, sRDI
-	clamp rdi
-	user x_fault, stosq
-	jmp x_fault
-	stubs
-#--------------------------------------------------------------- rep_movs
-#! rule encoding
-entry:
-	load rdi, sRDI
-	clamp rdi
-	user x_fault, rep movsb
-	jmp x_fault
-	stubs
 #--------------------------------------------------------------- xlat
 #! rule encoding
 entry:
@@ -1601,8 +1585,18 @@ entry:
 #--------------------------------------------------------------- charge_by_register
 #! rule memory
 entry:
+	load rax, sRAX
+1:	sub dword ptr [rsp+BUDGET], eax
+	js x_budget
+	jmp 1b
+	stubs
+#--------------------------------------------------------------- charge_by_count_may_be_nothing
+#! rule budget
+entry:
 	load rcx, sRCX
-1:	sub [rsp+BUDGET], ecx
+1:	cmp rcx, 0x10000
+	ja x_fault
+	sub dword ptr [rsp+BUDGET], ecx
 	js x_budget
 	jmp 1b
 	stubs
@@ -2357,5 +2351,629 @@ entry:
 #! features aes avx avx2
 entry:
 	vaesenc ymm0, ymm0, ymm1
+	jmp x_fault
+	stubs
+
+###################################################################### string instructions
+#--------------------------------------------------------------- string_pointer_not_clamped
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	load rdi, sRDI
+	lea rdi, [rdi+8]
+	user x_fault, stosb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- string_pointer_reloaded
+#! rule speculation
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	load rdi, sRDI
+	user x_fault, stosb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- string_second_pointer_not_clamped
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	add rsi, rax
+	user x_fault, movsb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- cmps_second_pointer_not_clamped
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	not rdi
+	user x_fault, cmpsb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- string_without_entry
+#! rule fault
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	stosq
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- string_reads_garbage
+#! rule leak
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, stosd
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- string_pointer_too_high
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	add rdi, 0x7ffffff9
+	user x_fault, stosq
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- string_pointer_too_low
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	sub rdi, 0x200001
+	user x_fault, scasb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- string_moves_in_a_free_loop
+#! rule budget
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+1:
+	user x_fault, lodsb
+	test al, al
+	jne 1b
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- string_moves_without_bound
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	sub rdi, 0x1ffff8
+	sub rdi, 8
+	user x_fault, stosb
+	sub rdi, 2
+	user x_fault, stosb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_not_paid
+#! rule budget
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	user x_fault, rep movsb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_compared_not_paid
+#! rule budget
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	cmp rcx, 0x10000
+	ja x_fault
+	user x_fault, rep movsb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_paid_not_compared
+#! rule budget
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+	user x_fault, rep movsb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_compared_with_too_much
+#! rule budget
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	cmp rcx, 0x10001
+	ja x_fault
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+	user x_fault, rep movsb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_compared_with_less_than_nothing
+#! rule budget
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	cmp rcx, -1
+	ja x_fault
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+	user x_fault, rep movsb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_half_compared
+#! rule budget
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	cmp ecx, 0x10000
+	ja x_fault
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+	user x_fault, rep movsb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_other_register_compared
+#! rule budget
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	cmp rax, 0x10000
+	ja x_fault
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+	user x_fault, rep movsb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_wrong_condition
+#! rule budget
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	cmp rcx, 0x10000
+	jg x_fault
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+	user x_fault, rep movsb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_on_the_wrong_arm
+#! rule budget
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	cmp rcx, 0x10000
+	ja 1f
+	jmp x_fault
+1:
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+	user x_fault, rep movsb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_compared_and_jumped_over
+#! rule budget
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	test rax, rax
+	je 1f
+	cmp rcx, 0x10000
+	ja x_fault
+1:
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+	user x_fault, rep movsb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_flags_changed_before_the_branch
+#! rule budget
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	cmp rcx, 0x10000
+	test rax, rax
+	ja x_fault
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+	user x_fault, rep movsb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_count_changed_after_paying
+#! rule budget
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	cmp rcx, 0x10000
+	ja x_fault
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+	inc rcx
+	user x_fault, rep movsb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_count_byte_changed_after_paying
+#! rule budget
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	cmp rcx, 0x10000
+	ja x_fault
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+	mov ch, al
+	user x_fault, rep movsb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_count_changed_before_paying
+#! rule budget
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	cmp rcx, 0x10000
+	ja x_fault
+	neg rcx
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+	user x_fault, rep movsb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_paid_on_one_path
+#! rule budget
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	test rax, rax
+	je 1f
+	cmp rcx, 0x10000
+	ja x_fault
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+1:
+	user x_fault, rep movsb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_pays_for_one_only
+#! rule budget
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	cmp rcx, 0x10000
+	ja x_fault
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+	user x_fault, rep scasb
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, repne scasb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_paid_before_a_dispatch
+#! rule budget
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	cmp rcx, 0x10000
+	ja x_fault
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+	dispatch 39
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	clamp rdi
+	clamp rsi
+	user x_fault, rep movsb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_charge_without_js
+#! rule budget
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	cmp rcx, 0x10000
+	ja x_fault
+	sub dword ptr [rsp+BUDGET], ecx
+	user x_fault, rep movsb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_pointer_unknown_after_rep
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	cmp rcx, 0x10000
+	ja x_fault
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+	user x_fault, rep movsb
+	user x_fault, mov al, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_source_unknown_after_rep
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	cmp rcx, 0x10000
+	ja x_fault
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+	user x_fault, repe cmpsb
+	user x_fault, mov al, [rsi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_count_is_no_pointer
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	clamp rcx
+	cmp rcx, 0x10000
+	ja x_fault
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+	user x_fault, repe cmpsb
+	user x_fault, mov al, [rcx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_interval_too_large
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	add rdi, 0x7ff80001
+	cmp rcx, 0x10000
+	ja x_fault
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+	user x_fault, rep stosq
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_on_stos_keeps_no_lods
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	mov eax, 0x1000
+	cmp rcx, 0x10000
+	ja x_fault
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+	user x_fault, rep lodsq
+	user x_fault, mov al, [rax]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rep_on_what_has_no_rep
+#! rule encoding
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	.byte 0xf3, 0x01, 0xc8
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- repne_on_movs
+#! rule encoding
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	cmp rcx, 0x10000
+	ja x_fault
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+	user x_fault, .byte 0xf2, 0xa4
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- string_with_32_bit_address
+#! rule encoding
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	user x_fault, .byte 0x67, 0xa4
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- string_with_fs
+#! rule encoding
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	user x_fault, .byte 0x64, 0xa4
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- string_with_gs
+#! rule encoding
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	user x_fault, .byte 0x65, 0xa4
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- string_with_lock
+#! rule encoding
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	user x_fault, .byte 0xf0, 0xa4
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- port_string
+#! rule encoding
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	outsb
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- string_in_a_stub
+#! rule fault
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	user y, mov al, [rdi]
+	jmp x_fault
+y:
+	user x_fault, stosb
+	mov dword ptr [rsp], 0
+	leave_code
 	jmp x_fault
 	stubs

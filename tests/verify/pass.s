@@ -408,3 +408,86 @@ entry:
 	movq [rsp+sRBX], xmm0
 	jmp x_fault
 	stubs
+#--------------------------------------------------------------- strings
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	user x_fault, movsb
+	user x_fault, movsw
+	user x_fault, mov [rdi], rsi
+	user x_fault, stosq
+	user x_fault, lodsd
+	user x_fault, mov cl, [rax]
+	user x_fault, scasw
+	user x_fault, cmpsq
+	user x_fault, mov al, [rsi-23]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- string_loop
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+1:
+	sub dword ptr [rsp+BUDGET], 3
+	js x_budget
+	user x_fault, lodsb
+	user x_fault, stosb
+	test al, al
+	jne 1b
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- repeated_strings
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	cmp rcx, 0x10000
+	ja x_fault
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+	user x_fault, rep movsb
+	load rdi, sRDI
+	load rcx, sRCX
+	clamp rdi
+	cmp rcx, 0x7fff
+	ja x_fault
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+	load rsi, UFLAGS
+	user x_fault, repne scasb
+	mov [rsp+sRCX], rcx
+	mov [rsp+sRDI], rdi
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- repeated_string_with_flags
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	load rcx, sRCX
+	load rax, sRAX
+	clamp rdi
+	clamp rsi
+	cmp rax, 5
+	pushfq
+	pop [rsp+UFLAGS]
+	cmp rcx, 0x10000
+	ja x_fault
+	sub dword ptr [rsp+BUDGET], ecx
+	js x_budget
+	push [rsp+UFLAGS]
+	popfq
+	user x_fault, repe cmpsd
+	je x_fault
+	jmp x_fault
+	stubs

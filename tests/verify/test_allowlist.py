@@ -16,7 +16,7 @@ _LINES = [(key, form) for key, forms in allowed().items() for form in forms]
 _SPECIAL = {"push", "pop"}
 _FINE = {"no memory form on the allow-list", "rsp as an operand"}
 _NEVER = (
-    *("std", "cli", "popf", "wrmsr", "hlt", "call", "ret", "syscall", "int", "stosq"),
+    *("std", "cli", "popf", "wrmsr", "hlt", "call", "ret", "syscall", "int", "insb"),
     *("wrpkru", "wrgsbase", "xbegin", "endbr64", "cpuid", "maskmovdqu", "xlatb"),
 )
 

@@ -12,6 +12,7 @@ def test_bits_are_distinct() -> None:
     bits += [facts.defined(number) for number in range(16)]
     bits += [facts.slot_defined(start) for start in slots.UNDEFINED]
     bits += [facts.USP, facts.FLAGS_SAVED, facts.SYSFLAGS_SAVED, facts.LEAVING]
+    bits += [facts.RCX_COMPARED, facts.RCX_SMALL, facts.RCX_PAID]
     assert all(bit.bit_count() == 1 for bit in bits)
     assert len(set(bits)) == len(bits)
     assert sum(bits[16 : 32 + len(slots.UNDEFINED)]) == facts.DEFINED

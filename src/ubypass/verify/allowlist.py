@@ -26,7 +26,7 @@ _PREFIX = {"np": 0, "66": 0x66, "f3": 0xF3, "f2": 0xF2}
 _MAPS = {"": 0, "0F": 1, "0F38": 2, "0F3A": 3}
 _TOKEN = re.compile(r"(v?)(?:(np|66|f3|f2)\.)?(0F38|0F3A|0F)?([0-9A-F]{2})((?::.*)?)")
 _ATTRIBUTE = re.compile(
-    r"/[0-7]|rm[0-7]|rel8|rel32|srcb|no66|acc|cl|cc|mem|reg|va|is4|i[bwzv]|[wlb][01]"
+    r"/[0-7]|rm[0-7]|rel8|rel32|srcb|no66|acc|cl|cc|str|mem|reg|va|is4|i[bwzv]|[wlb][01]"
     r"|[rb+]"
 )
 

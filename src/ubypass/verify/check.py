@@ -23,6 +23,7 @@ from ubypass.verify.insn import Kind
 
 __all__ = ["Report", "Rule", "VerifyError", "check"]
 
+_USER = ("clamped", "literal", "string", "thread")
 _TARGET = int(ExitFlag.TARGET)
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -86,7 +87,7 @@ def check(
     proven["literal"], proven["clamped"] = literal, proven.pop("user", 0) - literal
     return Report(
         instructions=sum(insn.kind is not Kind.TRAP for insn in loaded.insns),
-        accesses=proven["clamped"] + literal + proven.get("thread", 0),
+        accesses=sum(proven.get(name, 0) for name in _USER),
         proven={name: count for name, count in sorted(proven.items()) if count},
         blocks=len(reached),
         blocks_total=len(blocks.starts),

@@ -20,6 +20,7 @@ from ubypass.verify.facts import defined, slot_defined
 from ubypass.verify.insn import NONE, Access
 from ubypass.verify.registers import ADDRESS, REGISTERS, RSP, VECTOR
 
+_RCX, _RSI, _RDI = 1, 6, 7
 _MAX_ACCESS = 64  # bytes; docs/abi.md §6
 # Capstone 5 takes their memory operand for 16 bytes; believe the larger size.
 _READS_MORE = ("comisd", "comiss")
@@ -53,6 +54,44 @@ class Effects:
         self.stores = False
         self.slot = NONE
         self.vector = False
+        self.pointers = 0
+        self.repeated = False
+
+    def string(self, operands: Any) -> None:
+        """The operands of a string instruction: [rdi], [rsi] and rax.
+
+        ``pointers`` gets the bits of the registers, ``repeated`` whether it counts.
+        """
+        encoding = self._encoding
+        self.size = encoding.size
+        self.repeated = encoding.prefix in (0xF2, 0xF3)
+        for effect, operand in zip(self._form.ops, operands, strict=True):
+            if operand.size != self.size:
+                raise Refusal(Rule.ENCODING, "the two decoders disagree about a size")
+            if operand.type == cs.X86_OP_REG:
+                # With rcx = 0 nothing is read, and what would be written stays.
+                once = effect == "r" or not self.repeated
+                self.register(effect if once else "m", operand.reg)
+                continue
+            mem = operand.mem
+            base = ADDRESS.get(mem.base, -9)
+            if (
+                operand.type != cs.X86_OP_MEM
+                or base not in (_RSI, _RDI)
+                or self.pointers >> base & 1
+                or mem.index != cs.X86_REG_INVALID
+                or mem.segment not in (cs.X86_REG_INVALID, cs.X86_REG_ES)
+                or mem.disp
+            ):
+                raise Refusal(Rule.ENCODING, "an unknown kind of string instruction")
+            self.pointers |= 1 << base
+            self.reads |= defined(base)
+            self.writes[base] = False
+        if self.repeated:
+            self.reads |= defined(_RCX)
+            self.writes = {**dict.fromkeys(self.writes, False), _RCX: False}
+        self.access = Access.STRING
+        self._touch("m")
 
     def register(self, effect: str, number: int) -> None:
         """An explicit register operand."""

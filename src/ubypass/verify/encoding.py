@@ -48,7 +48,8 @@ class Encoding:
     ``base`` and ``index`` are register numbers, ``NONE`` or ``RIP``; all address
     fields are meaningful only with ``memory``. ``size`` is the operand size.
     ``disp_at`` is where the ``disp_size`` bytes of a displacement are; an immediate
-    of ``immediate`` bytes ends the instruction.
+    of ``immediate`` bytes ends the instruction. ``prefix`` is the mandatory prefix
+    that the form was found with, or 0.
     """
 
     form: Form
@@ -66,6 +67,7 @@ class Encoding:
     rex: int
     long_vector: bool
     immediate: int
+    prefix: int
 
 
 def parse(code: bytes, at: int, end: int) -> Encoding:
@@ -216,7 +218,7 @@ def _parse(code: bytes) -> Encoding:
         raise Refusal(Rule.ENCODING, "bits of an immediate without effect")
     return Encoding(
         form, pos, size, memory, base, index, scale, disp, disp_at, width, fs, lock,
-        rex, long_vector, immediate,
+        rex, long_vector, immediate, prefix,
     )  # fmt: skip
 
 

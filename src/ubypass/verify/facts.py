@@ -26,8 +26,17 @@ USP: Final = 1 << _NEXT
 #: the user's, and to restore those would shut SMAP.
 FLAGS_SAVED: Final = 1 << _NEXT + 1
 SYSFLAGS_SAVED: Final = 1 << _NEXT + 2
+#: Host flags are of a comparison of rcx with no more than REP_MAX.
+RCX_COMPARED: Final = 1 << _NEXT + 3
+#: rcx is no more than REP_MAX, and the same taken from the budget.
+RCX_SMALL: Final = 1 << _NEXT + 4
+RCX_PAID: Final = 1 << _NEXT + 5
 #: The exit number is written. Unlike the others it must be the same on all paths.
-LEAVING: Final = 1 << _NEXT + 3
+LEAVING: Final = 1 << _NEXT + 6
+
+#: What a change of host flags ends, and what a change of rcx ends.
+OF_FLAGS: Final = COMPARED | RCX_COMPARED
+OF_RCX: Final = RCX_COMPARED | RCX_SMALL | RCX_PAID
 
 _RSP: Final = 4
 #: At an entry: registers hold kernel data, rsp aside.

@@ -17,7 +17,7 @@ from ubypass.verify import facts
 from ubypass.verify.allowlist import GPR
 from ubypass.verify.errors import Rule
 from ubypass.verify.graph import LEAVES, WALK, Blocks
-from ubypass.verify.insn import Access, Insn, Kind
+from ubypass.verify.insn import Access, Insn, Kind, Op
 from ubypass.verify.meaning import IMAGES
 from ubypass.verify.program import Program
 from ubypass.verify.state import (
@@ -34,6 +34,7 @@ from ubypass.verify.values import BRANCHED, RELOADED, Value, highest, interval
 # Where control goes and what is known then: position it comes from, block, facts,
 # values.
 _Edge = tuple[int, int, int, list[Value]]
+_RSI, _RDI = 6, 7
 _TARGET = facts.slot_defined(abi.FRAME_TARGET)
 
 
@@ -167,6 +168,12 @@ class Flow:
                     continue
                 if kind is Kind.CHARGE:
                     charge(numbers[at], values)
+                elif kind is Kind.CHARGE_COUNT:
+                    if not known & facts.RCX_SMALL:
+                        reason = "rcx was not bounded: the budget might grow"
+                        raise program.error(at, Rule.BUDGET, reason)
+                elif kind is Kind.STRING:
+                    self._string(at, insn, known, values)
                 elif kind is Kind.POP:
                     known = self._pop(at, numbers[at], known)
                 elif kind is Kind.TRAP:
@@ -182,12 +189,24 @@ class Flow:
                 known = step(insn, numbers[at], known, values)
             else:
                 known = known & insn.keeps | insn.sets
-        through = self._through
+        if insn.op is Op.ABOVE and known & facts.RCX_COMPARED:
+            target, following = self._blocks.succs[block]
+            self._follow(end - 1, block, target, known, values)
+            # Not above: known only where it falls through.
+            self._follow(end - 1, block, following, known | facts.RCX_SMALL, values)
+            return
         for successor in self._blocks.succs[block]:
-            if successor < len(through) and through[successor] != WALK:
-                self._stub(edges, end - 1, successor, at_stub(known))
-            else:
-                edges.append((end - 1, successor, known, values))
+            self._follow(end - 1, block, successor, known, values)
+
+    def _follow(
+        self, at: int, block: int, successor: int, known: int, values: list[Value]
+    ) -> None:
+        """An edge from ``at``, the end of ``block``, to ``successor``."""
+        through, edges = self._through, self._edges[block]
+        if successor < len(through) and through[successor] != WALK:
+            self._stub(edges, at, successor, at_stub(known))
+        else:
+            edges.append((at, successor, known, values))
 
     def _stub(self, edges: list[_Edge], at: int, block: int, known: int) -> None:
         """An edge from ``at`` to the exit stub ``block``, or right through it."""
@@ -242,28 +261,45 @@ class Flow:
             raise program.error(at, Rule.STACK, reason)
         return known
 
+    def _string(self, at: int, insn: Insn, known: int, values: list[Value]) -> None:
+        """What a string instruction needs: docs/abi.md §6."""
+        size = insn.size
+        if insn.b:
+            if not known & facts.RCX_PAID:
+                reason = "rcx is not paid: a repeat may take too long"
+                raise self._program.error(at, Rule.BUDGET, reason)
+            size *= abi.REP_MAX
+        for register in (_RSI, _RDI):
+            if insn.a >> register & 1:
+                self._bounds(at, register, values[register], 0, size)
+
     def _pointer(self, at: int, insn: Insn, value: Value) -> None:
         """Rule *pointer*: docs/abi.md §6."""
+        self._bounds(at, insn.base, value, self._program.values[at], insn.size)
+        if isinstance(value, int):
+            self.literal.add(at)
+        else:
+            self.literal.discard(at)
+
+    def _bounds(
+        self, at: int, register: int, value: Value, disp: int, size: int
+    ) -> None:
+        """Whether ``size`` bytes at ``[register + disp]`` are user or guard space."""
         bounds = interval(value)
-        name = GPR[insn.base]
+        name = GPR[register]
         if bounds is None:
             if value is RELOADED or value is BRANCHED:
                 rule, reason = Rule.SPECULATION, value.text
             else:
                 rule, reason = Rule.POINTER, f"nothing is known about {name}"
             raise self._program.error(at, rule, reason)
-        disp = self._program.values[at]
         low = bounds[0] + disp
-        high = highest(bounds) + disp + insn.size
+        high = highest(bounds) + disp + size
         if low < abi.GUARD_LOW or high > abi.GUARD_HIGH:
             reason = (
                 f"{name} is clamped{bounds[0]:+#x}…{highest(bounds):+#x}, out of guard"
             )
             raise self._program.error(at, Rule.POINTER, reason)
-        if isinstance(value, int):
-            self.literal.add(at)
-        else:
-            self.literal.discard(at)
 
     def _leak(self, at: int, missing: int) -> Exception:
         reason = f"{_names(missing)} may hold kernel data"

@@ -13,7 +13,7 @@ import enum
 from dataclasses import dataclass
 from typing import Final
 
-from ubypass.verify.facts import COMPARED
+from ubypass.verify.facts import OF_FLAGS
 
 NONE: Final = -1
 
@@ -30,6 +30,8 @@ class Kind(enum.IntEnum):
     POP = 6  # popfq, pop [flags slot]; the same
     TRAP = 7  # int3 padding
     DISPATCH = 8  # bytes that the module fills
+    CHARGE_COUNT = 9  # sub dword [rsp+BUDGET], ecx
+    STRING = 10  # a string instruction
 
 
 class Op(enum.IntEnum):
@@ -46,6 +48,8 @@ class Op(enum.IntEnum):
     RELOAD = 8  # a = 64 bits of a slot
     USP = 9  # a = 64 bits of the user rsp's slot
     ABOVE = 10  # ja: who only branches has not clamped
+    COUNT = 11  # cmp rcx, value
+    STRING = 12  # rdi and rsi (if a has their bits) move up by size; b: repeated
 
 
 class Access(enum.IntEnum):
@@ -56,6 +60,7 @@ class Access(enum.IntEnum):
     CONSTANT = 2  # [rip + value]: where is known only with the position
     THREAD = 3  # fs:[disp32]
     USER = 4  # [register + value]
+    STRING = 5  # [rdi], [rsi] or both, as Op.STRING says
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +88,7 @@ class Insn:
     a: int = 0
     b: int = 0
     reads: int = 0
-    keeps: int = ~COMPARED
+    keeps: int = ~OF_FLAGS
     sets: int = 0
     writes: tuple[tuple[int, bool], ...] = ()
     access: Access = Access.NONE

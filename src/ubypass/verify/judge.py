@@ -17,7 +17,7 @@ from ubypass.verify.allowlist import GPR
 from ubypass.verify.effects import Effects
 from ubypass.verify.encoding import Encoding
 from ubypass.verify.errors import Refusal, Rule
-from ubypass.verify.facts import COMPARED, defined
+from ubypass.verify.facts import OF_FLAGS, OF_RCX, defined
 from ubypass.verify.insn import NONE, Access, Insn, Op
 from ubypass.verify.meaning import Fields, meaning
 from ubypass.verify.registers import RSP, gpr_of
@@ -33,6 +33,7 @@ def _tests() -> int:
 
 
 _TESTS: Final = _tests()
+_RCX: Final = 1
 
 
 def engine() -> Any:
@@ -76,7 +77,10 @@ def judge(decoder: Any, raw: bytes, encoding: Encoding) -> tuple[Insn, int]:
     if len(operands) != len(form.ops):
         raise Refusal(Rule.ENCODING, "the two decoders disagree about operands")
     effects = Effects(encoding, name)
-    for effect, operand in zip(form.ops, operands, strict=True):
+    if "str" in form.attributes:
+        effects.string(operands)
+        operands = []
+    for effect, operand in zip(form.ops, operands, strict=False):
         if operand.type == cs.X86_OP_REG:
             effects.register(effect, operand.reg)
         elif operand.type == cs.X86_OP_MEM:
@@ -94,9 +98,11 @@ def judge(decoder: Any, raw: bytes, encoding: Encoding) -> tuple[Insn, int]:
 def _record(name: str, encoding: Encoding, effects: Effects, special: Fields) -> Insn:
     form = encoding.form
     must_fault = effects.faults or form.fp or name in ("div", "idiv")
-    keeps = special.pop("keeps", ~0) & (~0 if form.keeps_flags else ~COMPARED)
+    keeps = special.pop("keeps", ~0) & (~0 if form.keeps_flags else ~OF_FLAGS)
     for gpr in effects.writes:
         keeps &= ~(1 << gpr)
+        if gpr == _RCX:
+            keeps &= ~OF_RCX
     constant = effects.access is Access.CONSTANT
     fields = Fields(
         length=encoding.length,
@@ -145,6 +151,10 @@ def _compare_registers(insn: Any, name: str, effects: Effects) -> None:
     if name == "test":
         # Capstone 5 says that "test eax, imm32" (A9h) writes eax.
         written = ()
+    elif name == "stosq" and not effects.repeated:
+        # And that this one counts in rcx even without rep.
+        written = [number for number in written if gpr_of(number) != _RCX]
+        read = [number for number in read if gpr_of(number) != _RCX]
     pairs = name in ("push", "pop", "pushfq", "popfq")
     for number in written:
         gpr = gpr_of(number)

@@ -17,13 +17,14 @@ from ubypass.verify import slots
 from ubypass.verify.effects import Effects
 from ubypass.verify.encoding import Encoding
 from ubypass.verify.errors import Refusal, Rule
-from ubypass.verify.facts import FLAGS_SAVED, SYSFLAGS_SAVED, USP, defined
+from ubypass.verify.facts import FLAGS_SAVED, RCX_PAID, SYSFLAGS_SAVED, USP, defined
 from ubypass.verify.insn import NONE, Access, Kind, Op
 from ubypass.verify.registers import REGISTERS, gpr64
 
 Fields = dict[str, Any]  # fields of Insn
 #: The fact that goes with each slot of flags.
 IMAGES = {abi.FRAME_FLAGS: FLAGS_SAVED, abi.FRAME_SYSFLAGS: SYSFLAGS_SAVED}
+_RCX = 1
 _MASK64 = (1 << 64) - 1
 
 
@@ -49,6 +50,9 @@ def meaning(name: str, encoding: Encoding, effects: Effects, operands: Any) -> F
             raise Refusal(Rule.STACK, f"{name} of other than a flags slot")
         kind = Kind.PUSH if name == "push" else Kind.POP
         return Fields(kind=kind, value=encoding.disp)
+    if effects.access is Access.STRING:
+        a, b = effects.pointers, int(effects.repeated)
+        return Fields(kind=Kind.STRING, op=Op.STRING, a=a, b=b)
     if effects.access is Access.FRAME:
         if 0 <= encoding.disp < abi.FRAME_LIMIT:
             return _bookkeeping(name, encoding, effects, operands)
@@ -81,6 +85,9 @@ def _bookkeeping(
 ) -> Fields:
     """EXIT and BUDGET, which exist in one form each."""
     immediate = operands[1].type == cs.X86_OP_IMM
+    count = operands[1].type == cs.X86_OP_REG and operands[1].reg == cs.X86_REG_ECX
+    if count and name == "sub" and encoding.disp == abi.FRAME_BUDGET:
+        return Fields(kind=Kind.CHARGE_COUNT, sets=RCX_PAID)
     if operands[0].type != cs.X86_OP_MEM or not immediate or effects.size != 4:
         raise Refusal(Rule.MEMORY, "EXIT and BUDGET take immediates only")
     if name == "mov" and encoding.disp == abi.FRAME_EXIT:
@@ -145,6 +152,8 @@ def _values(name: str, encoding: Encoding, effects: Effects, operands: Any) -> F
     if name in ("add", "sub"):
         sign = 1 if name == "add" else -1
         return Fields(op=Op.SHIFT, a=a, b=a, sign=sign, **_immediate(encoding))
+    if name == "cmp" and a == _RCX:
+        return Fields(op=Op.COUNT, **_immediate(encoding))
     if name == "and":
         step = -_signed(last.imm)
         if step > 0 and step & (step - 1) == 0:

@@ -267,15 +267,18 @@ def _stubs(program: Program, translation: Translation) -> None:
                 raise program.error(at, Rule.PATH, "there is no such exit")
             if keeping[values[at]]:
                 after.add(at)
-        elif insn.kind is Kind.CHARGE:
-            if values[at] <= 0:
+        elif insn.kind is Kind.CHARGE or insn.kind is Kind.CHARGE_COUNT:
+            fixed = insn.kind is Kind.CHARGE
+            if fixed and values[at] <= 0:
                 raise program.error(at, Rule.BUDGET, "the budget would grow")
             following = insns[at + 1] if at + 1 < len(insns) else _TRAP
             if not following.on_sign:
                 raise program.error(at, Rule.BUDGET, "a charge without its js")
             if _stub(program, program.targets[at + 1]) is None:
                 raise program.error(at + 1, Rule.BUDGET, "js to other than an exit")
-            program.charges.add(at)
+            if fixed:
+                # What rcx takes may be nothing.
+                program.charges.add(at)
     for dispatch in translation.dispatches:
         area = places.get(dispatch.code_offset)
         before = places.get(dispatch.pre_offset)

@@ -7,7 +7,8 @@ written register is unknown and a fact is dropped unless something here keeps it
 
 from __future__ import annotations
 
-from ubypass.verify.facts import COMPARED, USP
+from ubypass.abi import REP_MAX
+from ubypass.verify.facts import COMPARED, RCX_COMPARED, USP
 from ubypass.verify.insn import Insn, Op
 from ubypass.verify.values import (
     BRANCHED,
@@ -21,6 +22,8 @@ from ubypass.verify.values import (
 
 _GENERIC, _CONST, _COPY = int(Op.GENERIC), int(Op.CONST), int(Op.COPY)
 _SHIFT, _ALIGN, _CLAMP = int(Op.SHIFT), int(Op.ALIGN), int(Op.CLAMP)
+_COUNT, _STRING = int(Op.COUNT), int(Op.STRING)
+_RSI, _RDI = 6, 7
 _RELOAD, _USP, _ABOVE = int(Op.RELOAD), int(Op.USP), int(Op.ABOVE)
 
 
@@ -53,6 +56,11 @@ def step(insn: Insn, value: int, facts: int, values: list[Value]) -> int:
         values[insn.a] = align(values[insn.a], value)
     elif op == _ABOVE:
         _above(facts, values)
+    elif op == _COUNT:
+        if 0 <= value <= REP_MAX:
+            after |= RCX_COMPARED
+    elif op == _STRING:
+        _string(insn, values)
     return after
 
 
@@ -65,6 +73,16 @@ def _above(facts: int, values: list[Value]) -> None:
             values[number] = BRANCHED
         compared >>= 1
         number += 1
+
+
+def _string(insn: Insn, values: list[Value]) -> None:
+    """Pointers move up by one element; how far they get with rep is unknown."""
+    before = values.copy()
+    for number, extended in insn.writes:
+        values[number] = NATURAL if extended else None
+    for number in (_RSI, _RDI):
+        if insn.a >> number & 1 and not insn.b:
+            values[number] = shift(before[number], insn.size)
 
 
 def charge(amount: int, values: list[Value]) -> None:
