@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from ubypass.abi import Abi, ExitFlag, ExitReason
 from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.emit import Buffer, ExitKey
@@ -12,23 +10,23 @@ from ubypass.translate.registers import R11, RCX, RSP, S0, SLOT, Homes
 from ubypass.translate.state import Flags, Loc, Node, State
 
 
-@dataclass
 class Fragment:
     """A lowered block.
 
     ``hot`` runs first and leaves by ``branch`` (condition, edge) if that holds, else
     by edge ``fall``; without ``fall`` it does not run to its end. ``edges`` are
-    (user address, state) pairs. ``cold`` belongs elsewhere. ``stopped``: position and
-    reason of the first instruction that is not translated.
+    (user address, state) pairs. ``cold`` belongs elsewhere; most have none.
+    ``stopped``: position and reason of the first instruction that is not translated.
     """
 
-    node: Node
-    hot: Buffer = field(default_factory=Buffer)
-    cold: Buffer = field(default_factory=Buffer)
-    edges: list[tuple[int, State]] = field(default_factory=list)
-    branch: tuple[int, int] | None = None
-    fall: int | None = None
-    stopped: tuple[int, str] | None = None
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.hot = Buffer()
+        self.cold: Buffer | None = None
+        self.edges: list[tuple[int, State]] = []
+        self.branch: tuple[int, int] | None = None
+        self.fall: int | None = None
+        self.stopped: tuple[int, str] | None = None
 
     def edge(self, target: int, state: State) -> int:
         """A new edge to ``target``; its number."""
@@ -36,19 +34,27 @@ class Fragment:
         return len(self.edges) - 1
 
 
-@dataclass
 class Context:
     """A point in generated code: ``state`` holds here, ``code`` grows here.
 
     ``live`` are the user flags live before the user instruction at ``ip``.
     """
 
-    homes: Homes
-    abi: Abi
-    state: State
-    code: Buffer
-    ip: int
-    live: int = ARITHMETIC
+    def __init__(
+        self,
+        homes: Homes,
+        abi: Abi,
+        state: State,
+        code: Buffer,
+        ip: int,
+        live: int = ARITHMETIC,
+    ) -> None:
+        self.homes = homes
+        self.abi = abi
+        self.state = state
+        self.code = code
+        self.ip = ip
+        self.live = live
 
     def exit(
         self,

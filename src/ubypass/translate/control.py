@@ -152,7 +152,9 @@ def _match(context: Context, fragment: Fragment, block: Block, match: _Match) ->
             fragment.fall = edge
         else:
             code.jmp(Edge(fragment.node, edge))
-        code = fragment.cold
         if not last:
+            if fragment.cold is None:
+                fragment.cold = Buffer()
+            code = fragment.cold
             code.bind(following)
     context.code = fragment.hot

@@ -8,8 +8,6 @@ heaviest edge gets its way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ubypass.translate.registers import RCX, RSP, Homes
 from ubypass.translate.state import CLAMPED, Flags, Interval, Loc, State, union
 
@@ -22,12 +20,12 @@ _SETTLE_HOT, _SETTLE = 4, 2
 _WIDE = 1 << 16
 
 
-@dataclass
 class Incoming:
     """An edge into the block: how hot it is, and the state it comes with."""
 
-    weight: int
-    state: State
+    def __init__(self, weight: int, state: State) -> None:
+        self.weight = weight
+        self.state = state
 
 
 def join(

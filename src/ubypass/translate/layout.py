@@ -49,7 +49,9 @@ def assemble(flow: Flow) -> Translation:
         following = flow.order[number + 1] if number + 1 < len(flow.order) else None
         _block(layout, node, following)
     for node in flow.order:
-        layout.out.append(flow.fragments[node].cold)
+        cold = flow.fragments[node].cold
+        if cold is not None:
+            layout.out.append(cold)
     entries = [(start, _entry(layout, node)) for start, node in flow.entries.items()]
     _edges(layout)
     return _finish(layout, entries)

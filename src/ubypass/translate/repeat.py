@@ -8,18 +8,18 @@ needed only on paths that are hardly ever taken then cost nothing elsewhere.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import functools
+from typing import NamedTuple
 
 from iced_x86 import Code, Instruction, Mnemonic, OpKind, Register
 
-from ubypass.translate.emit import Buffer
+from ubypass.translate.emit import Buffer, encoded
 from ubypass.translate.facts import Facts, RegisterOperand
 from ubypass.translate.iced import IcedCode
 from ubypass.translate.registers import Homes, resized, width
 
 
-@dataclass(frozen=True)
-class Repeat:
+class Repeat(NamedTuple):
     """Code that sets the flags again.
 
     ``registers`` are the user registers it depends on. With ``scratch`` needed,
@@ -55,7 +55,7 @@ class Repeat:
         displacement = self.displacement - amount
         if self.compare or not -(1 << 31) <= displacement < 1 << 31:
             return None
-        return replace(self, displacement=displacement)
+        return self._replace(displacement=displacement)
 
 
 def repeat(facts: Facts, homes: Homes, code: bytes) -> Repeat | None:
@@ -97,13 +97,17 @@ def repeat(facts: Facts, homes: Homes, code: bytes) -> Repeat | None:
 
 def _logic(result: RegisterOperand, homes: Homes) -> Repeat | None:
     """The result alone tells the flags."""
-    test = _TESTS.get(width(result.register))
-    if test is None:
+    size, host = width(result.register), homes.host[result.user]
+    if size not in _TESTS:
         return None
-    register = resized(result.register, homes.host[result.user])
-    out = Buffer()
-    out.user(Instruction.create_reg_reg(test, register, register))
-    return Repeat(frozenset({result.user}), compare=bytes(out.code))
+    return Repeat(frozenset({result.user}), compare=_test(size, host))
+
+
+@functools.cache
+def _test(size: int, host: int) -> bytes:
+    """test register, register, of 4 or 8 bytes"""
+    register = resized(Register.EAX if size == 4 else Register.RAX, host)
+    return encoded(Instruction.create_reg_reg(_TESTS[size], register, register))
 
 
 _TESTS = {4: Code.TEST_RM32_R32, 8: Code.TEST_RM64_R64}

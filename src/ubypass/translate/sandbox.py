@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from iced_x86 import Code, Instruction, MemoryOperand, Register
 
@@ -16,15 +16,15 @@ from ubypass.translate.state import CLAMPED, serves
 from ubypass.translate.values import ensure, materialize_r11, read_spilled
 
 
-@dataclass(frozen=True)
 class Address:
     """A safe address: ``[base + displacement]``, or ``fs:[displacement]`` when
     ``base`` is negative. ``scratch`` says whether base is a scratch register.
     """
 
-    base: int
-    displacement: int
-    scratch: bool
+    def __init__(self, base: int, displacement: int, scratch: bool) -> None:
+        self.base = base
+        self.displacement = displacement
+        self.scratch = scratch
 
 
 def resolve(context: Context, memory: Memory, size: int | None = None) -> Address:
