@@ -35,3 +35,4 @@ bench: module ## all measurements
 
 clean: ## remove what was built
 	rm -rf build
+	tools/compile.py --remove

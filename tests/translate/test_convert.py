@@ -12,7 +12,7 @@ from ubypass.translate.context import Context
 from ubypass.translate.convert import convert
 from ubypass.translate.emit import Buffer
 from ubypass.translate.registers import R11, RBX, RCX, RSP, choose_homes
-from ubypass.translate.state import Flags, Loc, State
+from ubypass.translate.state import CLAMPED, Flags, Loc, State
 
 _HOMES = choose_homes([RBX] * 9)
 
@@ -71,13 +71,13 @@ def test_r11_after_a_system_call() -> None:
 def test_clamping_spares_live_flags() -> None:
     have, want = _one(RBX, Loc.B), _one(RBX, Loc.B)
     have.flags = want.flags = Flags.HOST
-    want.intervals[RBX] = (0, 0)
+    want.intervals[RBX] = CLAMPED
     text = _converted(have, want, ARITHMETIC)
     assert text[:3] == ["pushfq", "pop qword ptr [rsp+10h]", "cmp rbx,[rsp+8]"]
     assert text[-2:] == ["push qword ptr [rsp+10h]", "popfq"]
     have, want = _one(RBX, Loc.B), _one(RBX, Loc.B)
     have.flags, want.flags = Flags.HOST, Flags.DEAD
-    want.intervals[RBX] = (0, 0)
+    want.intervals[RBX] = CLAMPED
     assert len(_converted(have, want)) == 3
 
 

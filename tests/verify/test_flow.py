@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.pure import is_source, rerun
 from tests.verify import cases
 from ubypass.abi import Abi
+from ubypass.verify import flow
 from ubypass.verify.errors import Rule, VerifyError
 from ubypass.verify.flow import Flow
 from ubypass.verify.graph import split, survey
@@ -28,6 +30,9 @@ def _flow(program: Program) -> Flow:
 
 def test_a_wrong_join_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A join that forgets what the second path brings must not go unseen."""
+    if not is_source(flow):
+        rerun(f"{__file__}::test_a_wrong_join_would_be_noticed")
+        return
     program = _program("join_of_intervals")
     monkeypatch.setattr(State, "join", lambda *_: False)
     with pytest.raises(VerifyError) as caught:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import tomllib
 from functools import lru_cache
 from importlib.resources import files
+from typing import Any
 
 from iced_x86 import Code
 
@@ -33,6 +34,6 @@ def _codes() -> dict[int, str]:
 
 
 @lru_cache(maxsize=1)
-def _data() -> dict[str, dict[str, list[str]]]:
+def _data() -> dict[str, dict[str, Any]]:
     text = files("ubypass.translate").joinpath("allowlist.toml").read_text("utf-8")
     return tomllib.loads(text)

@@ -14,33 +14,33 @@ from ubypass.verify.slots import UNDEFINED
 
 #: Bit n: host register n holds the value last compared with LIMIT, and the host
 #: flags still are of that comparison.
-COMPARED: Final = 0xFFFF
+COMPARED: Final[int] = 0xFFFF
 #: Bit n + 16: host register n holds nothing of the kernel's; after the registers
 #: the same for the slots in :data:`.slots.UNDEFINED`, in that order.
-DEFINED_SHIFT: Final = 16
-DEFINED: Final = ((1 << (16 + len(UNDEFINED))) - 1) << DEFINED_SHIFT
-_NEXT: Final = DEFINED_SHIFT + 16 + len(UNDEFINED)
+DEFINED_SHIFT: Final[int] = 16
+DEFINED: Final[int] = ((1 << (16 + len(UNDEFINED))) - 1) << DEFINED_SHIFT
+_NEXT: Final[int] = DEFINED_SHIFT + 16 + len(UNDEFINED)
 #: The slot of the user's rsp is as the module checked it.
-USP: Final = 1 << _NEXT
+USP: Final[int] = 1 << _NEXT
 #: The slot holds flags that code like this saved, with AC set. At an entry they are
 #: the user's, and to restore those would shut SMAP.
-FLAGS_SAVED: Final = 1 << _NEXT + 1
-SYSFLAGS_SAVED: Final = 1 << _NEXT + 2
+FLAGS_SAVED: Final[int] = 1 << _NEXT + 1
+SYSFLAGS_SAVED: Final[int] = 1 << _NEXT + 2
 #: Host flags are of a comparison of rcx with no more than REP_MAX.
-RCX_COMPARED: Final = 1 << _NEXT + 3
+RCX_COMPARED: Final[int] = 1 << _NEXT + 3
 #: rcx is no more than REP_MAX, and the same taken from the budget.
-RCX_SMALL: Final = 1 << _NEXT + 4
-RCX_PAID: Final = 1 << _NEXT + 5
+RCX_SMALL: Final[int] = 1 << _NEXT + 4
+RCX_PAID: Final[int] = 1 << _NEXT + 5
 #: The exit number is written. Unlike the others it must be the same on all paths.
-LEAVING: Final = 1 << _NEXT + 6
+LEAVING: Final[int] = 1 << _NEXT + 6
 
 #: What a change of host flags ends, and what a change of rcx ends.
-OF_FLAGS: Final = COMPARED | RCX_COMPARED
-OF_RCX: Final = RCX_COMPARED | RCX_SMALL | RCX_PAID
+OF_FLAGS: Final[int] = COMPARED | RCX_COMPARED
+OF_RCX: Final[int] = RCX_COMPARED | RCX_SMALL | RCX_PAID
 
-_RSP: Final = 4
+_RSP: Final[int] = 4
 #: At an entry: registers hold kernel data, rsp aside.
-ENTRY: Final = USP | 1 << _RSP + DEFINED_SHIFT
+ENTRY: Final[int] = USP | 1 << _RSP + DEFINED_SHIFT
 
 
 def defined(register: int) -> int:

@@ -113,7 +113,7 @@ class Flow:
 
     def _recheck(self) -> list[int]:
         """Every edge implies the state it leads to, and starts from the final one."""
-        reached = [block for block, passed in enumerate(self._passed) if passed]
+        reached = [block for block, passed in enumerate(list(self._passed)) if passed]
         error = self._program.error
         states = self._states
         for at in self._program.entries:
