@@ -4,7 +4,7 @@ UB := .venv/bin/ub
 PYTEST := .venv/bin/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint module bench prepare clean
+.PHONY: help demo test test-fast test-redis lint module bench prepare clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -29,9 +29,27 @@ lint: prepare ## style and types
 module: prepare ## the kernel module, for the lab's kernel
 	@$(UB) module build
 
-bench: module ## all measurements
+# Each in a boot of its own, so that what fails costs itself only.
+bench: module ## all measurements, into docs/results.md (about an hour)
 	@$(UB) bench prepare
-	@$(UB) lab run --icount -- ub bench io --json build/bench-io.json
+	@$(UB) lab run --icount --timeout 1800 -- \
+		ub bench io --json build/bench/io.json
+	@$(UB) lab run --icount --timeout 1800 --disk 256M -- \
+		ub bench io --disk --json build/bench/disk.json
+	@$(UB) lab run --icount --timeout 1800 -- \
+		ub bench server rawsocket --json build/bench/rawsocket.json
+	@$(UB) lab run --icount --timeout 7200 -- \
+		ub bench server redis --json build/bench/redis.json
+	@$(UB) lab run --icount --timeout 7200 -- \
+		ub bench server nginx --json build/bench/nginx.json
+	@$(UB) bench results docs/results.md build/bench/io.json \
+		build/bench/disk.json build/bench/rawsocket.json \
+		build/bench/redis.json build/bench/nginx.json
+
+test-redis: module ## redis' own test suite in the lab, natively and boosted
+	@tools/redis-source.sh
+	@$(UB) lab run --cpus 1 --timeout 14400 -- sh -c '$(UB) module load && \
+		.venv/bin/python -m tests.guest.redissuite build/redis-suite.json'
 
 clean: ## remove what was built
 	rm -rf build

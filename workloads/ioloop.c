@@ -12,6 +12,10 @@
  * third line (or end of file) lets the program end.  Whoever measures can so
  * read counters exactly around the rounds.
  *
+ * With --cold the file leaves the page cache before each round.  While it is read
+ * back the machine may be idle, so the clock is then that of the thread's own
+ * CPU time.
+ *
  * With --dry an empty function stands in for the system call: what is left is
  * the time of the loop itself.
  */
@@ -48,6 +52,7 @@ struct options {
 	const char *path;
 	bool sum;
 	bool dry;
+	bool cold;
 	bool json;
 	bool sync;
 };
@@ -69,11 +74,11 @@ static void bad(const char *what, const char *why)
 	exit(2);
 }
 
-static uint64_t now_ns(void)
+static uint64_t now_ns(clockid_t which)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(which, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
@@ -251,6 +256,17 @@ round_write(int fd, size_t size, unsigned long count)
 	return check;
 }
 
+/* Nothing was written, so all pages can go. */
+static void make_cold(int fd)
+{
+	int error = posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+
+	if (error) {
+		errno = error;
+		die("posix_fadvise");
+	}
+}
+
 static uint64_t run_round(const struct options *o, int fd)
 {
 	uint64_t check = 0;
@@ -309,7 +325,7 @@ static void usage(FILE *out)
 {
 	fputs("usage: ioloop [--call getppid|pread|read|pwrite|write] [--size BYTES]\n"
 	      "              [--file PATH] [--count CALLS] [--rounds N] [--sum]\n"
-	      "              [--warmup-seconds S] [--sync] [--dry] [--json]\n"
+	      "              [--warmup-seconds S] [--sync] [--dry] [--cold] [--json]\n"
 	      "Runs one system call in a loop, prints nanoseconds per call.\n",
 	      out);
 }
@@ -325,6 +341,7 @@ static struct options parse(int argc, char **argv)
 		{ "warmup-seconds", required_argument, NULL, 'w' },
 		{ "sum", no_argument, NULL, 'u' },
 		{ "dry", no_argument, NULL, 'd' },
+		{ "cold", no_argument, NULL, 'o' },
 		{ "sync", no_argument, NULL, 'y' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
@@ -368,6 +385,9 @@ static struct options parse(int argc, char **argv)
 		case 'd':
 			o.dry = true;
 			break;
+		case 'o':
+			o.cold = true;
+			break;
 		case 'y':
 			o.sync = true;
 			break;
@@ -388,6 +408,8 @@ static struct options parse(int argc, char **argv)
 		bad("--file", "needed for this call");
 	if (o.dry && o.call != GETPPID && o.call != PREAD)
 		bad("--dry", "only with getppid and pread");
+	if (o.cold && o.call != PREAD && o.call != READ)
+		bad("--cold", "only with pread and read");
 	if (o.sum && o.call != PREAD && o.call != READ)
 		bad("--sum", "only with pread and read");
 	return o;
@@ -466,18 +488,23 @@ int main(int argc, char **argv)
 	int fd = open_file(&o);
 	static double ns[MAX_ROUNDS];
 	unsigned long warm_rounds = 0;
-	uint64_t start = now_ns();
+	uint64_t start = now_ns(CLOCK_MONOTONIC);
+	clockid_t which = o.cold ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
 	uint64_t check = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	/* One round at least: page faults and lazy binding are not the subject. */
 	do {
-		uint64_t warm = run_round(&o, fd);
+		uint64_t warm;
+
+		if (o.cold)
+			make_cold(fd);
+		warm = run_round(&o, fd);
 
 		if (warm_rounds++ && warm != check)
 			bad("checksum", "differs between warm-up rounds");
 		check = warm;
-	} while ((double)(now_ns() - start) < o.warmup * 1e9 ||
+	} while ((double)(now_ns(CLOCK_MONOTONIC) - start) < o.warmup * 1e9 ||
 		 (o.sync && !line_waits()));
 	if (o.sync) {
 		wait_line();
@@ -485,10 +512,13 @@ int main(int argc, char **argv)
 		wait_line();
 	}
 	for (unsigned long i = 0; i < o.rounds; i++) {
-		uint64_t begin = now_ns();
-		uint64_t sum = run_round(&o, fd);
+		uint64_t begin, sum;
 
-		ns[i] = (double)(now_ns() - begin) / (double)o.count;
+		if (o.cold)
+			make_cold(fd);
+		begin = now_ns(which);
+		sum = run_round(&o, fd);
+		ns[i] = (double)(now_ns(which) - begin) / (double)o.count;
 		if (sum != check)
 			bad("checksum", "differs between rounds");
 	}

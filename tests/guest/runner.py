@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.guest import badinput, servers, special
+from tests.guest import badinput, servers, special, survive
 from tests.guest.boost import NotBoosted
 from tests.guest.cases import DATA_FILE, TWIN_CASES, run_twin
 from ubypass.lab.logcheck import log_problems
@@ -40,6 +40,8 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     "bad-input": badinput.bad_input,
     "redis": servers.redis,
     "nginx": servers.nginx,
+    "redis-survives": survive.redis,
+    "nginx-survives": survive.nginx,
     "rmmod": special.rmmod,
 }
 

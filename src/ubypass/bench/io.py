@@ -22,6 +22,7 @@ from pathlib import Path
 from ubypass.bench import gap, handler
 from ubypass.bench.loop import Loop, LoopResult, Workload
 from ubypass.bench.records import Machine, Record
+from ubypass.bench.transition import measure_transition
 from ubypass.bench.workloads import build_workload
 from ubypass.device.client import Device
 from ubypass.device.types import Stats
@@ -31,7 +32,17 @@ from ubypass.engine.target import Target
 from ubypass.errors import UbError
 from ubypass.process.status import identify
 
-__all__ = ["QUICK", "WORKLOADS", "Plan", "calls_per_round", "measure", "measure_all"]
+__all__ = [
+    "DISK",
+    "DISK_QUICK",
+    "QUICK",
+    "WORKLOADS",
+    "Place",
+    "Plan",
+    "calls_per_round",
+    "measure",
+    "measure_all",
+]
 
 _GETPPID = 110
 _PREAD64 = 17
@@ -46,6 +57,17 @@ QUICK: tuple[Workload, ...] = (
     WORKLOADS[0],
     Workload("pread", _PREAD64, 64),
     Workload("pread", _PREAD64, 64, sum=True),
+)
+#: On a disk: what is in memory anyway, and what has to be fetched.
+DISK: tuple[Workload, ...] = tuple(
+    Workload("pread", _PREAD64, size, sum=add, cold=cold)
+    for cold in (False, True)
+    for add in (False, True)
+    for size in (64, 1024, 4096)
+)
+DISK_QUICK: tuple[Workload, ...] = (
+    Workload("pread", _PREAD64, 64),
+    Workload("pread", _PREAD64, 1024, cold=True),
 )
 
 
@@ -69,6 +91,23 @@ class Plan:
     steady_looks: int = 3
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where files are that are read: in memory, or in a directory on a disk.
+
+    ``transition``: what an empty call costs besides its handler, for cold loops.
+    """
+
+    directory: Path = Path("/dev/shm")
+    transition: float = 0.0
+
+    def name(self, workload: Workload) -> str:
+        """As records call it."""
+        if self.directory == Path("/dev/shm"):
+            return "memory"
+        return "cold" if workload.cold else "cached"
+
+
 def calls_per_round(workload: Workload, plan: Plan) -> int:
     """How many turns of the loop make a round of the planned length."""
     # Rough costs of a turn (docs: measuring): the call, the copy, the sum.
@@ -83,13 +122,17 @@ def measure_all(
     machine: Machine,
     plan: Plan | None = None,
     progress: Callable[[str], None] = lambda step: None,
+    disk: Path | None = None,
 ) -> Iterator[Record]:
     """Measure ``workloads`` one after another; each record as soon as it is there.
 
-    Needs root, both modules and a tmpfs at /dev/shm. ``progress`` is told what is
-    being done. Raises UbError.
+    Needs root, both modules, and a tmpfs at /dev/shm unless ``disk`` is a directory
+    for the files that are read. ``progress`` is told what is being done. Raises
+    UbError.
     """
     plan = plan or Plan()
+    # Before anything is attached, since afterwards calls are hooked for a while.
+    transition = measure_transition(machine) if disk else 0.0
     with (
         Device() as device,
         contextlib.closing(
@@ -97,7 +140,8 @@ def measure_all(
         ) as engine,
     ):
         for workload in workloads:
-            yield measure(workload, machine, engine, plan, progress)
+            place = Place(disk, transition) if disk else Place()
+            yield measure(workload, machine, engine, plan, progress, place)
 
 
 def measure(
@@ -106,10 +150,12 @@ def measure(
     engine: Engine,
     plan: Plan,
     progress: Callable[[str], None] = lambda step: None,
+    place: Place | None = None,
 ) -> Record:
-    """Measure one loop in every way."""
+    """Measure one loop in every way, on a file in ``place`` (default: in memory)."""
     count = calls_per_round(workload, plan)
-    with _data_file(workload.size * count) as file:
+    place = place or Place()
+    with _data_file(workload.size * count, place.directory) as file:
         arguments = [
             *workload.arguments(file),
             *("--count", str(count), "--rounds", str(plan.rounds)),
@@ -118,8 +164,12 @@ def measure(
         progress(f"{workload}: native")
         native = _run_native(program, arguments)
         progress(f"{workload}: limit")
-        in_kernel = _run_handler(workload, file, count, plan.rounds)
         user_code = _measure_gap(program, arguments, workload, machine)
+        if workload.cold:
+            # In a loop in the kernel, waiting for the disk would count as well.
+            in_kernel = native.median - user_code - place.transition
+        else:
+            in_kernel = _run_handler(workload, file, count, plan.rounds)
         progress(f"{workload}: boosted")
         boosted, share, first = _run_boosted(program, arguments, engine, plan)
     return Record(
@@ -134,23 +184,25 @@ def measure(
         first_boost_s=first,
         same_results=native.checksum == boosted.checksum,
         machine=machine,
+        place=place.name(workload),
     )
 
 
 @contextlib.contextmanager
-def _data_file(size: int) -> Iterator[Path | None]:
-    """A file in memory, so long that no measured round meets its end."""
+def _data_file(size: int, directory: Path) -> Iterator[Path | None]:
+    """A file so long that no measured round meets its end."""
     if not size:
         yield None
         return
     chunk = random.Random(size).randbytes(1 << 16)
-    with tempfile.NamedTemporaryFile(dir="/dev/shm", prefix="ubypass-") as file:
+    with tempfile.NamedTemporaryFile(dir=directory, prefix="ubypass-") as file:
         try:
             for _ in range(size // len(chunk) + 1):
                 file.write(chunk)
             file.flush()
+            os.fsync(file.fileno())  # only clean pages can be dropped
         except OSError as error:
-            raise UbError(f"cannot make a test file in /dev/shm: {error}") from error
+            raise UbError(f"cannot make a test file in {directory}: {error}") from error
         yield Path(file.name)
 
 

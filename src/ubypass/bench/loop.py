@@ -25,24 +25,28 @@ class Workload:
     """One loop: system call ``name`` (as ioloop calls it) with number ``nr``.
 
     ``size`` is bytes per call (0: the call moves no data), ``sum`` whether user code
-    adds up what was read.
+    adds up what was read, ``cold`` whether each round finds the file on the disk only
+    (and is then measured in CPU time, since the machine idles meanwhile).
     """
 
     name: str
     nr: int
     size: int = 0
     sum: bool = False
+    cold: bool = False
 
     def __str__(self) -> str:
         size = f" {self.size}" if self.size else ""
-        return f"{self.name}{size}{' + sum' if self.sum else ''}"
+        cold = ", cold" if self.cold else ""
+        return f"{self.name}{size}{' + sum' if self.sum else ''}{cold}"
 
     def arguments(self, file: Path | None) -> list[str]:
         """Options of ioloop for this loop on ``file``."""
         arguments = ["--call", self.name]
         if self.size:
             arguments += ["--size", str(self.size), "--file", str(file)]
-        return [*arguments, "--sum"] if self.sum else arguments
+        arguments += ["--sum"] if self.sum else []
+        return [*arguments, "--cold"] if self.cold else arguments
 
 
 @dataclass(frozen=True, slots=True)

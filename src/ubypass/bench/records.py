@@ -16,7 +16,7 @@ from typing import Any
 
 from ubypass.errors import UbError
 
-__all__ = ["Machine", "Record", "read_records", "write_records"]
+__all__ = ["Machine", "Record", "read_records", "write_json", "write_records"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,13 @@ class Machine:
 class Record:
     """One workload in one machine; times per call of the loop, in ``unit``.
 
-    ``native`` and ``boosted``: one turn of the loop. ``handler``: the system call's
-    handler by itself, called in a loop in the kernel, what that loop costs taken
-    off. ``gap``: the user code of one turn; in ``unit``, too. ``bypass_rate``:
-    share of the loop's calls that were dispatched, in the measured rounds only.
+    ``place`` is where the file is that is read: "memory", or a disk with its pages
+    "cached" or "cold"; a cold loop's times are CPU time. ``native`` and ``boosted``:
+    one turn of the loop. ``handler``: the system call's handler by itself, called in
+    a loop in the kernel, what that loop costs taken off; of a cold loop, what
+    ``native`` leaves of it besides ``gap`` and the transition of an empty call.
+    ``gap``: the user code of one turn; in ``unit``, too. ``bypass_rate``: share of
+    the loop's calls that were dispatched, in the measured rounds only.
     ``first_boost_s``: from the program's start to the first dispatch, in seconds
     of the machine's clock. ``same_results``: the boosted run read the same data as
     the native one.
@@ -60,6 +63,7 @@ class Record:
     first_boost_s: float | None
     same_results: bool
     machine: Machine
+    place: str = "memory"
 
     @property
     def limit(self) -> float:
@@ -84,6 +88,7 @@ class Record:
             "workload": self.workload,
             "size": self.size,
             "sum": self.sum,
+            "place": self.place,
             "unit": self.machine.unit,
             "native": round(self.native, 2),
             "boosted": round(self.boosted, 2),
@@ -112,8 +117,13 @@ class Record:
 
 
 def write_records(path: Path, records: Sequence[Record]) -> None:
-    """Write an array of records; the old file stays whole until the new one is."""
-    text = json.dumps([record.as_json() for record in records], indent=2) + "\n"
+    """Write an array of records. Raises UbError."""
+    write_json(path, [record.as_json() for record in records])
+
+
+def write_json(path: Path, data: Sequence[Any]) -> None:
+    """Write an array; the old file stays whole until the new one is."""
+    text = json.dumps(data, indent=2) + "\n"
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

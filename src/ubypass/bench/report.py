@@ -98,7 +98,8 @@ def _typical(records: Sequence[Record]) -> Record:
 
 def _name(record: Record) -> str:
     size = f" {record.size}" if record.size else ""
-    return f"{record.workload}{size}{', sum' if record.sum else ''}"
+    place = "" if record.place == "memory" else f", {record.place}"
+    return f"{record.workload}{size}{', sum' if record.sum else ''}{place}"
 
 
 def _floor_percent(share: float) -> str:

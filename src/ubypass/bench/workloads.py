@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[3]
 #: position-independent programs with lazy binding from this.
 CFLAGS = ("-O2", "-Wall", "-Wextra", "-pthread")
 
-_WORKLOADS = ("ioloop", "gapcount", "tick")
+_WORKLOADS = ("ioloop", "gapcount", "gaptrace", "rawudp", "tick")
 
 
 def build_workloads(out: Path | None = None) -> list[Path]:

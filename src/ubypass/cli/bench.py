@@ -6,8 +6,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+
+from ubypass.cli import bench_server
 
 __all__ = ["HELP", "NAME", "configure", "run"]
 
@@ -26,7 +28,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Needs root and the modules; in the lab it loads them itself.",
     )
     io.add_argument("--json", type=Path, metavar="FILE", help="write the records there")
-    io.add_argument("--quick", action="store_true", help="three loops, short rounds")
+    io.add_argument("--quick", action="store_true", help="a few loops, short rounds")
+    io.add_argument(
+        "--disk",
+        action="store_true",
+        help="read from a file system on the lab's disk, with and without its pages "
+        "in memory: ub lab run --icount --disk 256M -- ub bench io --disk",
+    )
     functions = verbs.add_parser(
         "functions",
         help="functions of this machine's libraries, on this CPU",
@@ -37,12 +45,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     functions.add_argument(
         "--json", type=Path, metavar="FILE", help="write the figures there"
     )
+    server = verbs.add_parser(
+        "server",
+        help="real servers under load",
+        description="Starts a server and its load, measures natively, boosted and "
+        "natively again: CPU time of the server for each request, and whether every "
+        "reply was right. Needs root and the modules; in the lab it loads them itself.",
+    )
+    bench_server.configure(server)
     prepare = verbs.add_parser(
         "prepare", help="compile what the lab would otherwise compile, slowly"
     )
     prepare.add_argument("--kernel", metavar="RELEASE", help="default: the lab's")
     show = verbs.add_parser("show", help="print records that --json wrote")
     show.add_argument("file", type=Path, metavar="FILE")
+    results = verbs.add_parser("results", help="write a document of such records")
+    results.add_argument("out", type=Path, metavar="DOCUMENT")
+    results.add_argument("files", type=Path, nargs="+", metavar="FILE")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,13 +72,24 @@ def run(args: argparse.Namespace) -> int:
         return _show(args.file)
     if args.bench_verb == "functions":
         return _functions(args.json)
-    return _io(args.json, args.quick)
+    if args.bench_verb == "results":
+        from ubypass.bench.results import write_results
+
+        write_results(args.files, args.out)
+        return 0
+    if args.bench_verb == "server":
+        with _progress() as report:
+            return bench_server.run(args, report)
+    return _io(args.json, args.quick, args.disk)
 
 
-def _io(json_file: Path | None, quick: bool) -> int:
-    from ubypass.bench import modules
+def _io(json_file: Path | None, quick: bool, on_disk: bool) -> int:
+    from ubypass.bench import disk, modules
 
-    with _progress() as report:
+    with (
+        _progress() as report,
+        disk.mounted() if on_disk else nullcontext() as directory,
+    ):
         # First, and alone: it is what most often is not as it should be.
         modules.ensure_loaded(report)
         report("starting")
@@ -67,10 +97,13 @@ def _io(json_file: Path | None, quick: bool) -> int:
         from ubypass.bench.records import Record, write_records
 
         plan = io.Plan(round_instructions=4_000_000, rounds=3) if quick else io.Plan()
-        workloads = io.QUICK if quick else io.WORKLOADS
+        if on_disk:
+            workloads = io.DISK_QUICK if quick else io.DISK
+        else:
+            workloads = io.QUICK if quick else io.WORKLOADS
         records: list[Record] = []
         here = machine.describe()
-        for record in io.measure_all(workloads, here, plan, report):
+        for record in io.measure_all(workloads, here, plan, report, directory):
             records.append(record)
             if json_file is not None:
                 write_records(json_file, records)

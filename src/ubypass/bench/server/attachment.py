@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``ub attach`` as a process of its own, and the figures it gives for processes.
+
+What is read here is the JSON of ``ub stats``. It may say more than this knows, and
+leave out what is not known yet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ubypass.bench.server.cpu import cpu_ns
+from ubypass.engine.control import CONTROL_DIRECTORY, ask
+from ubypass.errors import UbError
+
+__all__ = ["Attachment", "Figures", "follows_children"]
+
+_LOOK = 0.1  # seconds between looks whether it has attached
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Sums over processes: ``calls`` in all, those ``dispatched``, ``exits`` by reason.
+
+    ``regions`` live and ``loads`` so far; ``build_s`` spent translating;
+    ``first_boost_s``: from attaching to the first dispatch of any of them.
+    """
+
+    calls: int = 0
+    dispatched: int = 0
+    regions: int = 0
+    loads: int = 0
+    build_s: float = 0.0
+    first_boost_s: float | None = None
+    exits: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, processes: Iterable[Mapping[str, Any]]) -> Figures:
+        """Add up what ``ub stats --json`` says of each process."""
+        all_of = list(processes)
+        exits: dict[str, int] = {}
+        for process in all_of:
+            for reason, count in process.get("exits", {}).items():
+                exits[reason] = exits.get(reason, 0) + count
+        firsts = [p.get("first_boost_seconds") for p in all_of]
+        return cls(
+            calls=sum(p.get("calls", 0) for p in all_of),
+            dispatched=sum(p.get("dispatched", 0) for p in all_of),
+            regions=sum(_regions(p) for p in all_of),
+            loads=sum(p.get("loads", 0) for p in all_of),
+            build_s=sum(p.get("build_seconds", 0.0) for p in all_of),
+            first_boost_s=min((f for f in firsts if f is not None), default=None),
+            exits=exits,
+            notes=tuple(
+                dict.fromkeys(note for p in all_of for note in p.get("notes", ()))
+            ),
+        )
+
+
+def _regions(process: Mapping[str, Any]) -> int:
+    """How many are live; one number names the only one, a list all of them."""
+    regions = process.get("regions")
+    if isinstance(regions, int):
+        return regions
+    if isinstance(regions, list):
+        return len(regions)
+    return 1 if process.get("region") else 0
+
+
+def follows_children() -> bool:
+    """Whether ``ub attach`` can be told to boost children as well."""
+    from ubypass.cli import attach
+
+    parser = argparse.ArgumentParser()
+    attach.configure(parser)
+    return "--children" in parser.format_help()
+
+
+class Attachment:
+    """A running ``ub attach``; a context manager that detaches at its end.
+
+    ``options`` are further options of it. Entered once the processes are attached.
+    """
+
+    def __init__(self, pids: Iterable[int], options: Iterable[str] = ()) -> None:
+        self._pids = tuple(pids)
+        # What it says goes to a file: nobody would empty a pipe meanwhile.
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed at the end
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "ubypass.cli.main", "attach"),
+                *options,
+                *map(str, self._pids),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+        )
+
+    def __enter__(self) -> Attachment:
+        # No time limit: where instructions are counted an idle clock jumps ahead.
+        while not self._has_attached():
+            if self._process.poll() is not None:
+                raise UbError(f"ub attach has failed: {self.output()}")
+            time.sleep(_LOOK)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.send_signal(signal.SIGINT if kind is None else signal.SIGKILL)
+        status = self._process.wait()
+        said = self.output()
+        self._output.close()
+        if kind is None and status != 0:
+            raise UbError(f"ub attach ended with status {status}: {said}")
+
+    def output(self) -> str:
+        """What it has said so far."""
+        data = os.pread(self._output.fileno(), 1 << 16, 0)
+        return data.decode(errors="replace").strip()
+
+    def figures(self, pids: Iterable[int]) -> Figures:
+        """Of those processes, as of now. Raises UbError if the engine is gone."""
+        wanted = set(pids)
+        return Figures.of(p for p in self._processes() if p["pid"] in wanted)
+
+    def cpu_ns(self) -> int:
+        """CPU time of the engine so far."""
+        return cpu_ns([self._process.pid])
+
+    def _has_attached(self) -> bool:
+        try:
+            return set(self._pids) <= {p["pid"] for p in self._processes()}
+        except UbError:
+            return False
+
+    def _processes(self) -> list[dict[str, Any]]:
+        path: Path = CONTROL_DIRECTORY / f"{self._process.pid}.sock"
+        try:
+            processes: list[dict[str, Any]] = ask(path, {"ask": "stats"})["processes"]
+        except OSError as error:
+            raise UbError(f"ub attach does not answer: {self.output()}") from error
+        return processes

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One server, one load: native, boosted, native again, and what is known of each.
+
+Knows servers only as :class:`Server`. While the runs last the measuring process
+sleeps, so nothing but server, load and engine uses the processor.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from ubypass.bench.records import Machine
+from ubypass.bench.server.attachment import Attachment, Figures, follows_children
+from ubypass.bench.server.cpu import cpu_ns
+from ubypass.bench.server.record import Run, ServerRecord
+from ubypass.bench.server.steady import Steady
+from ubypass.errors import UbError
+
+__all__ = ["Checked", "Load", "Plan", "Server", "Setting", "measure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Replies compared with what they should have been, and how many differed."""
+
+    checked: int = 0
+    wrong: int = 0
+
+    def __add__(self, other: Checked) -> Checked:
+        return Checked(self.checked + other.checked, self.wrong + other.wrong)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How a run of the load went: requests answered, in which time, how well."""
+
+    requests: int
+    elapsed_ns: int
+    checked: Checked = Checked()
+
+
+class Server(Protocol):
+    """A server that runs, in one configuration, with its load.
+
+    ``name`` and ``case`` are its names; ``by_time``: see ServerRecord; ``main`` is
+    the process that a person would name to boost it.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def case(self) -> str: ...
+    @property
+    def by_time(self) -> bool: ...
+    @property
+    def main(self) -> int: ...
+
+    def serving(self) -> tuple[int, ...]:
+        """The processes that do the work."""
+
+    def load(self) -> Load:
+        """Run the load once, to its end."""
+
+    def background(self) -> AbstractContextManager[None]:
+        """The same load, without end, while the block lasts."""
+
+    def check(self) -> Checked:
+        """Have some requests answered and compare each reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to measure: ``runs`` of each way at least, in ``cycles`` of boosting.
+
+    ``warmup``: seconds after which a server that does not settle is measured as it
+    is, ``look``: seconds between looks at its figures.
+    """
+
+    runs: int = 5
+    cycles: int = 1
+    warmup: float = 12.0
+    look: float = 0.25
+
+    #: From detaching until the kernel has taken its hooks away.
+    unhook: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where and how something is measured, for the record."""
+
+    machine: Machine
+    transition: float
+    command: str
+    options: tuple[str, ...] = ()
+
+
+class _Sums:
+    """Of all boosted runs; ``figures`` and ``steady_s`` are the latest."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.dispatched = 0
+        self.requests = 0
+        self.engine_ns = 0
+        self.elapsed_ns = 0
+        self.exits: dict[str, int] = {}
+        self.steady_s: float | None = None
+        self.figures = Figures()
+
+    def add(self, before: Figures, after: Figures) -> None:
+        """Take in what happened between two looks."""
+        self.calls += after.calls - before.calls
+        self.dispatched += after.dispatched - before.dispatched
+        for reason, count in after.exits.items():
+            new = count - before.exits.get(reason, 0)
+            self.exits[reason] = self.exits.get(reason, 0) + new
+        self.figures = after
+
+
+def measure(
+    server: Server,
+    plan: Plan,
+    setting: Setting,
+    progress: Callable[[str], None] = lambda step: None,
+) -> ServerRecord:
+    """Measure ``server``, which runs natively now and does so again afterwards."""
+    before: list[Run] = []
+    boosted: list[Run] = []
+    after: list[Run] = []
+    sums = _Sums()
+    progress(f"{server.name} {server.case}: warming up")
+    # Page faults, lazy binding and reading programs from a disk are not the subject.
+    server.load()
+    checked = server.check()
+    each = -(-plan.runs // plan.cycles)
+
+    def runs(into: list[Run], count: int, what: str) -> None:
+        nonlocal checked
+        for _ in range(count):
+            progress(f"{server.name} {server.case}: {what} {len(into) + 1}")
+            run, good = _run(server)
+            into.append(run)
+            checked += good
+
+    # Half of the native runs before, half after, so that a drift shows as a spread.
+    runs(before, -(-each // 2), "native")
+    for _ in range(plan.cycles):
+        with _attached(server, setting) as boost:
+            progress(f"{server.name} {server.case}: settling")
+            sums.steady_s = _settle(server, boost, plan)
+            checked += server.check()
+            first, engine = boost.figures(server.serving()), boost.cpu_ns()
+            begun, done = time.monotonic_ns(), len(boosted)
+            runs(boosted, each, "boosted")
+            sums.engine_ns += boost.cpu_ns() - engine
+            sums.elapsed_ns += time.monotonic_ns() - begun
+            sums.requests += sum(run.requests for run in boosted[done:])
+            sums.add(first, boost.figures(server.serving()))
+            checked += server.check()
+        time.sleep(plan.unhook)
+        runs(after, -(-each // 2), "native again")
+    checked += server.check()
+    figures = sums.figures
+    return ServerRecord(
+        server=server.name,
+        case=server.case,
+        before=tuple(before),
+        boosted=tuple(boosted),
+        after=tuple(after),
+        calls=sums.calls / sums.requests,
+        dispatched=sums.dispatched / sums.calls if sums.calls else 0.0,
+        exits={k: n / sums.requests for k, n in sorted(sums.exits.items()) if n},
+        regions=figures.regions,
+        loads=figures.loads,
+        build_s=figures.build_s,
+        engine_share=sums.engine_ns / sums.elapsed_ns,
+        steady_s=sums.steady_s,
+        first_boost_s=figures.first_boost_s,
+        transition=setting.transition,
+        checked=checked.checked,
+        wrong=checked.wrong,
+        notes=figures.notes,
+        command=setting.command,
+        date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M"),
+        machine=setting.machine,
+        by_time=server.by_time,
+    )
+
+
+def _run(server: Server) -> tuple[Run, Checked]:
+    pids = server.serving()
+    before = cpu_ns(pids)
+    load = server.load()
+    spent = cpu_ns(pids) - before
+    if server.serving() != pids or not load.requests:
+        raise UbError(f"{server.name} {server.case}: the server did not keep up")
+    return Run(load.requests, spent, load.elapsed_ns), load.checked
+
+
+def _attached(server: Server, setting: Setting) -> Attachment:
+    if server.serving() == (server.main,):
+        return Attachment([server.main], setting.options)
+    if follows_children():
+        return Attachment([server.main], (*setting.options, "--children"))
+    return Attachment(server.serving(), setting.options)
+
+
+def _settle(server: Server, boost: Attachment, plan: Plan) -> float | None:
+    """Put load on it until it has settled; seconds until it had, None: it has not."""
+    steady = Steady()
+    with server.background():
+        began = now = time.monotonic()
+        while now - began < plan.warmup:
+            time.sleep(plan.look)
+            figures = boost.figures(server.serving())
+            now = time.monotonic()
+            since = steady.look(now, figures)
+            if since is not None:
+                return since - began
+    return None

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Debian's nginx under wrk: static files over connections that are kept."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import random
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ubypass.bench.server.cpu import children
+from ubypass.bench.server.measure import Checked, Load
+from ubypass.bench.server.process import (
+    free_port,
+    home,
+    needs,
+    output_of,
+    running,
+    started,
+)
+from ubypass.bench.workloads import ROOT
+from ubypass.errors import UbError
+
+__all__ = [
+    "CASES",
+    "QUICK",
+    "Nginx",
+    "NginxCase",
+    "content",
+    "nginx_server",
+    "select",
+    "write_conf",
+]
+
+#: Workers stay root, as the directory and its parents need no rights for others.
+_CONF = """
+daemon {daemon};
+user root;
+worker_processes {workers};
+pid {home}/pid;
+error_log {home}/errors warn;
+events {{ worker_connections 256; }}
+http {{
+    access_log {log};
+    sendfile on;
+    keepalive_timeout 3600s;
+    keepalive_requests 1000000000;
+    client_body_temp_path {home}/body;
+    proxy_temp_path {home}/proxy;
+    fastcgi_temp_path {home}/fastcgi;
+    uwsgi_temp_path {home}/uwsgi;
+    scgi_temp_path {home}/scgi;
+    server {{ listen 127.0.0.1:{port}; root {home}/www; }}
+}}
+"""
+
+_CLIENTS = 8
+_CHECKS = 20
+_ENDLESS = 1_000_000  # seconds
+_SCRIPT = ROOT / "workloads" / "checked.lua"
+
+
+@dataclass(frozen=True, slots=True)
+class NginxCase:
+    """``kib``: size of the file; ``log``: whether each request is logged."""
+
+    kib: int
+    log: bool = False
+    workers: int = 1
+
+    def __str__(self) -> str:
+        log = ", log" if self.log else ""
+        workers = f", {self.workers} workers" if self.workers > 1 else ""
+        return f"{self.kib} KiB{log}{workers}"
+
+
+CASES: tuple[NginxCase, ...] = tuple(
+    NginxCase(kib, log, workers)
+    for workers in (1, 2)
+    for log in (False, True)
+    for kib in (1, 4, 16, 64, 256)
+)
+QUICK: tuple[NginxCase, ...] = (NginxCase(4),)
+
+
+def select(
+    sizes: tuple[int, ...], logs: tuple[bool, ...], workers: tuple[int, ...]
+) -> tuple[NginxCase, ...]:
+    """The cases of those sizes (KiB) and so on; all of what is empty.
+
+    Raises UbError if there is none.
+    """
+    chosen = tuple(
+        case
+        for case in CASES
+        if (not sizes or case.kib in sizes)
+        and (not logs or case.log in logs)
+        and (not workers or case.workers in workers)
+    )
+    if not chosen:
+        raise UbError(
+            "no such case of nginx", "sizes are 1, 4, 16, 64, 256 KiB; workers 1 and 2"
+        )
+    return chosen
+
+
+def write_conf(directory: Path, port: int, case: NginxCase, daemon: bool) -> Path:
+    """Configuration and contents in ``directory``; the configuration's path."""
+    (directory / "www").mkdir()
+    (directory / "www" / "file").write_bytes(content(case))
+    conf = directory / "nginx.conf"
+    conf.write_text(
+        _CONF.format(
+            home=directory,
+            port=port,
+            workers=case.workers,
+            daemon="on" if daemon else "off",
+            log=f"{directory}/access" if case.log else "off",
+        )
+    )
+    return conf
+
+
+def content(case: NginxCase) -> bytes:
+    """What the file holds."""
+    return random.Random(case.kib).randbytes(case.kib * 1024)
+
+
+@contextlib.contextmanager
+def nginx_server(case: NginxCase, seconds: int) -> Iterator[Nginx]:
+    """A running nginx with a load of ``seconds`` for each run of it."""
+    needs("wrk", "wrk")
+    with home("nginx") as directory:
+        port = free_port()
+        conf = write_conf(directory, port, case, daemon=False)
+        program = needs("nginx", "nginx")
+        command = [program, "-p", str(directory), "-c", str(conf)]
+        with started(command, port, directory) as pid:
+            yield Nginx(case, seconds, pid, port, directory)
+
+
+class Nginx:
+    """See :class:`ubypass.bench.server.measure.Server`."""
+
+    name = "nginx"
+    by_time = False
+
+    def __init__(
+        self,
+        case: NginxCase,
+        seconds: int,
+        pid: int,
+        port: int,
+        directory: Path,
+    ) -> None:
+        self.case = str(case)
+        self.main = pid
+        self.port = port
+        self.home = directory
+        self._case = case
+        self._seconds = seconds
+        self._content = content(case)
+
+    def serving(self) -> tuple[int, ...]:
+        """The workers."""
+        return children(self.main)
+
+    def load(self) -> Load:
+        """wrk, which compares each body it is sent."""
+        self._forget_log()
+        out = output_of(self._command(self._seconds))
+        try:
+            data = json.loads(out.splitlines()[-1])
+            requests, wrong = data["requests"], data["wrong"]
+            elapsed = data["microseconds"] * 1000
+        except (ValueError, LookupError, TypeError) as error:
+            raise UbError(f"wrk gave no result but {out!r}") from error
+        return Load(requests, elapsed, Checked(data["checked"], wrong))
+
+    def background(self) -> AbstractContextManager[None]:
+        """wrk without end."""
+        self._forget_log()
+        return running(self._command(_ENDLESS))
+
+    def check(self) -> Checked:
+        """Fetch the file a few times and one that is not there; compare all of it."""
+        wrong = 0
+        connection = http.client.HTTPConnection("127.0.0.1", self.port)
+        with contextlib.closing(connection):
+            for number in range(_CHECKS):
+                connection.request("GET", "/file" if number else "/nothing")
+                answer = connection.getresponse()
+                body = answer.read()
+                right = (200, self._content) if number else (404, body)
+                wrong += (answer.status, body) != right
+        return Checked(_CHECKS, wrong)
+
+    def _command(self, seconds: int) -> list[str]:
+        return [
+            *(needs("wrk", "wrk"), "-t", "1", "-c", str(_CLIENTS)),
+            *("-d", f"{seconds}s", "-s", str(_SCRIPT), "--timeout", "8s"),
+            f"http://127.0.0.1:{self.port}/file",
+            *("--", str(self.home / "www" / "file")),
+        ]
+
+    def _forget_log(self) -> None:
+        """Make the access log empty again: it lies in memory."""
+        with contextlib.suppress(FileNotFoundError):
+            os.truncate(self.home / "access", 0)

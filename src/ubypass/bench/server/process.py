@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Starting and ending servers and loads; none is left behind.
+
+A directory of its own for each server, in memory and readable by everybody, since
+servers give up root for other users.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ubypass.errors import UbError
+
+__all__ = ["free_port", "home", "needs", "output_of", "running", "started"]
+
+_LOOK = 0.05  # seconds between looks whether a server listens
+
+
+def needs(program: str, package: str) -> str:
+    """The path of ``program``. Raises UbError if it is not installed."""
+    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+    if found is None:
+        raise UbError(f"{program} is not installed", f"apt install {package}")
+    return found
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+    return port
+
+
+@contextlib.contextmanager
+def home(name: str) -> Iterator[Path]:
+    """A directory that is gone afterwards."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix=f"ub-{name}-") as path:
+        Path(path).chmod(0o755)
+        yield Path(path)
+
+
+@contextlib.contextmanager
+def started(command: Sequence[str], port: int, directory: Path) -> Iterator[int]:
+    """A server's pid, once it listens on ``port``; it is ended by SIGTERM."""
+    log = directory / "output"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        # No time limit: an idle clock that counts instructions jumps ahead.
+        while not _listens(port):
+            if process.poll() is not None:
+                said = log.read_text(errors="replace").strip()
+                raise UbError(f"{Path(command[0]).name} does not start: {said}")
+            time.sleep(_LOOK)
+        yield process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+
+def output_of(command: Sequence[str]) -> str:
+    """What a load says; it runs to its end. Raises UbError if it fails."""
+    done = subprocess.run(
+        list(command), stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip()
+        raise UbError(f"{Path(command[0]).name} has failed: {said}")
+    return done.stdout
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str]) -> Iterator[None]:
+    """A load without an end, for as long as the block lasts."""
+    process = subprocess.Popen(
+        list(command),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield
+        ended = process.poll() is not None
+    finally:
+        process.kill()
+        process.wait()
+    if ended:
+        raise UbError(f"{Path(command[0]).name} has ended while it should run on")
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A receiver of UDP packets on a raw socket, and a sender beside it.
+
+The load of the receiver's processor is nothing to judge by: the kernel does much of
+the work of receiving in the sender's name. What counts is the time per packet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ubypass.bench.server.measure import Checked, Load
+from ubypass.bench.server.process import home, output_of, running
+from ubypass.bench.workloads import build_workload
+from ubypass.errors import UbError
+
+__all__ = ["CASES", "QUICK", "RawCase", "RawReceiver", "raw_receiver", "select"]
+
+_CHECKS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RawCase:
+    """``size``: bytes of payload; ``sum``: whether the receiver adds them up."""
+
+    size: int
+    sum: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.size} bytes{', sum' if self.sum else ''}"
+
+
+CASES: tuple[RawCase, ...] = tuple(
+    RawCase(size, add) for add in (False, True) for size in (64, 1024)
+)
+QUICK: tuple[RawCase, ...] = (RawCase(64, sum=True),)
+
+
+def select(sizes: tuple[int, ...]) -> tuple[RawCase, ...]:
+    """The cases of those sizes, all without any. Raises UbError if there is none."""
+    chosen = tuple(case for case in CASES if not sizes or case.size in sizes)
+    if not chosen:
+        raise UbError("no such case of rawsocket", "sizes are 64 and 1024")
+    return chosen
+
+
+@contextlib.contextmanager
+def raw_receiver(case: RawCase, packets: int) -> Iterator[RawReceiver]:
+    """A running receiver, with a load of ``packets`` for each run of it."""
+    program = str(build_workload("rawudp"))
+    with home("rawudp") as directory, socket.socket(type=socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        sock.close()
+        counters = directory / "counters"
+        options = ["--sum"] if case.sum else []
+        receiver = subprocess.Popen(
+            [program, "receive", str(counters), str(port), *options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert receiver.stdout is not None
+            if receiver.stdout.readline() != "ready\n":
+                said = receiver.communicate()[1].strip()
+                raise UbError(f"the receiver does not start: {said}")
+            yield RawReceiver(case, packets, receiver.pid, program, counters, port)
+        finally:
+            receiver.kill()
+            receiver.communicate()
+
+
+class RawReceiver:
+    """See :class:`ubypass.bench.server.measure.Server`."""
+
+    name = "rawsocket"
+    by_time = True
+
+    def __init__(
+        self,
+        case: RawCase,
+        packets: int,
+        pid: int,
+        program: str,
+        counters: Path,
+        port: int,
+    ) -> None:
+        self.case = str(case)
+        self.main = pid
+        self._packets = packets
+        self._send = [program, "send", str(counters), str(port), str(case.size)]
+
+    def serving(self) -> tuple[int, ...]:
+        """The receiver."""
+        return (self.main,)
+
+    def load(self) -> Load:
+        """The sender, until all has been received."""
+        return self._sent(self._packets)
+
+    def background(self) -> AbstractContextManager[None]:
+        """The sender without end."""
+        return running([*self._send, "0"])
+
+    def check(self) -> Checked:
+        """A short load: each says whether all was received as it was sent."""
+        return self._sent(_CHECKS).checked
+
+    def _sent(self, packets: int) -> Load:
+        out = output_of([*self._send, str(packets)])
+        try:
+            data = json.loads(out)
+            right, elapsed = data["right"], data["ns"]
+        except (ValueError, LookupError, TypeError) as error:
+            raise UbError(f"the sender gave no result but {out!r}") from error
+        return Load(packets, elapsed, Checked(packets, 0 if right else packets))

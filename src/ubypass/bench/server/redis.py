@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Debian's redis-server under redis-benchmark: GET and SET of values of one size."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ubypass.bench.server.measure import Checked, Load
+from ubypass.bench.server.process import (
+    free_port,
+    home,
+    needs,
+    output_of,
+    running,
+    started,
+)
+from ubypass.bench.server.resp import Client
+from ubypass.errors import UbError
+
+__all__ = ["CASES", "CONF", "QUICK", "Redis", "RedisCase", "redis_server", "select"]
+
+#: Nothing is saved, nothing listens but loopback, nothing is read from the system.
+CONF = """
+bind 127.0.0.1
+port {port}
+save ""
+appendonly no
+daemonize no
+dir {home}
+logfile {home}/log
+enable-debug-command yes
+"""
+
+_CLIENTS = 50
+_ENDLESS = 1_000_000_000
+_KEY = "key:__rand_int__"  # as redis-benchmark writes it without -r
+_CHECKS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class RedisCase:
+    """``command`` is GET or SET; ``size`` of the value in bytes; ``pipeline`` depth."""
+
+    command: str
+    size: int
+    pipeline: int = 1
+
+    def __str__(self) -> str:
+        depth = f", pipeline {self.pipeline}" if self.pipeline > 1 else ""
+        return f"{self.command} {self.size}{depth}"
+
+
+CASES: tuple[RedisCase, ...] = tuple(
+    RedisCase(command, size, pipeline)
+    for pipeline in (1, 16)
+    for command in ("GET", "SET")
+    for size in (1, 16, 64, 256, 1024, 4096, 16384)
+)
+QUICK: tuple[RedisCase, ...] = (RedisCase("GET", 64),)
+
+
+def select(
+    commands: tuple[str, ...], sizes: tuple[int, ...], pipelines: tuple[int, ...]
+) -> tuple[RedisCase, ...]:
+    """The cases of those commands, sizes and depths; all of what is empty.
+
+    Raises UbError if there is none.
+    """
+    chosen = tuple(
+        case
+        for case in CASES
+        if (not commands or case.command in commands)
+        and (not sizes or case.size in sizes)
+        and (not pipelines or case.pipeline in pipelines)
+    )
+    if not chosen:
+        raise UbError(
+            "no such case of redis",
+            "sizes are 1, 16, 64, 256, 1024, 4096, 16384; pipelines 1 and 16",
+        )
+    return chosen
+
+
+@contextlib.contextmanager
+def redis_server(case: RedisCase, requests: int) -> Iterator[Redis]:
+    """A running redis with a load of ``requests`` for each run of it."""
+    needs("redis-benchmark", "redis-tools")
+    with home("redis") as directory:
+        port = free_port()
+        conf = directory / "redis.conf"
+        conf.write_text(CONF.format(port=port, home=directory))
+        program = needs("redis-server", "redis-server")
+        with (
+            started([program, str(conf)], port, directory) as pid,
+            Client(port) as client,
+        ):
+            yield Redis(case, requests, pid, port, client, directory)
+
+
+class Redis:
+    """See :class:`ubypass.bench.server.measure.Server`."""
+
+    name = "redis"
+    by_time = False
+
+    def __init__(
+        self,
+        case: RedisCase,
+        requests: int,
+        pid: int,
+        port: int,
+        client: Client,
+        directory: Path,
+    ) -> None:
+        self.case = str(case)
+        self.main = pid
+        self.port = port
+        self.home = directory
+        self._case = case
+        self._requests = requests
+        self._client = client
+        self._chance = random.Random(case.size)
+        self._written: bytes | None = None  # what redis-benchmark sets
+
+    def serving(self) -> tuple[int, ...]:
+        """The only process."""
+        return (self.main,)
+
+    def load(self) -> Load:
+        """redis-benchmark; what it got or set is read back and compared."""
+        value = self._chance.randbytes(self._case.size)
+        if self._case.command == "GET":
+            self._client.call("SET", _KEY, value)
+        else:
+            self._client.call("DEL", _KEY)
+        out = output_of([*self._command(self._requests), "--csv"])
+        rate = _rate(out)
+        left = self._client.call("GET", _KEY)
+        return Load(
+            self._requests,
+            round(self._requests * 1e9 / rate),
+            Checked(1, 0 if self._is_right(left, value) else 1),
+        )
+
+    def background(self) -> AbstractContextManager[None]:
+        """redis-benchmark without end."""
+        self._client.call("SET", _KEY, self._chance.randbytes(self._case.size))
+        return running(self._command(_ENDLESS))
+
+    def check(self) -> Checked:
+        """Set and get values of our own, one by one and in pipelines."""
+        wrong = 0
+        for depth in (1, 16):
+            for first in range(0, _CHECKS, depth):
+                values = {
+                    f"check:{first + i}": self._chance.randbytes(self._case.size)
+                    for i in range(depth)
+                }
+                self._client.send(*(("SET", k, v) for k, v in values.items()))
+                wrong += sum(self._client.receive() != b"OK" for _ in values)
+                self._client.send(*(("GET", key) for key in values))
+                wrong += sum(self._client.receive() != v for v in values.values())
+        return Checked(2 * (_CHECKS + -(-_CHECKS // 16) * 16), wrong)
+
+    def _is_right(self, left: object, value: bytes) -> bool:
+        if self._case.command == "GET":
+            return left == value
+        # Made up by redis-benchmark, the same in every run.
+        if not isinstance(left, bytes) or len(left) != self._case.size:
+            return False
+        if self._written is None:
+            self._written = left
+        return left == self._written
+
+    def _command(self, requests: int) -> list[str]:
+        return [
+            needs("redis-benchmark", "redis-tools"),
+            *("-h", "127.0.0.1", "-p", str(self.port)),
+            *("-t", self._case.command.lower(), "-d", str(self._case.size)),
+            *("-c", str(_CLIENTS), "-P", str(self._case.pipeline)),
+            *("-n", str(requests)),
+        ]
+
+
+def _rate(csv: str) -> float:
+    """Requests per second in the output of ``redis-benchmark --csv``."""
+    try:
+        rate = float(csv.splitlines()[-1].split(",")[1].strip('"'))
+        if rate > 0:
+            return rate
+    except (IndexError, ValueError):
+        pass
+    raise UbError(f"redis-benchmark gave no result but {csv!r}")

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A client of Redis, just enough to check what it answers."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from types import TracebackType
+
+from ubypass.errors import UbError
+
+__all__ = ["Client", "Reply"]
+
+#: Error replies are text as well, with "-" in front.
+Reply = bytes | int | None | list["Reply"]
+
+
+class Client:
+    """A connection; commands may be sent together and their replies read later."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._stream = self._socket.makefile("rb")
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stream.close()
+        self._socket.close()
+
+    def send(self, *commands: Sequence[str | bytes]) -> None:
+        """Send commands, without waiting."""
+        self._socket.sendall(b"".join(_encoded(words) for words in commands))
+
+    def receive(self) -> Reply:
+        """The next reply. Raises UbError if the connection ends or makes no sense."""
+        line = self._stream.readline()
+        kind, rest = line[:1], line[1:-2]
+        if not line.endswith(b"\r\n"):
+            raise UbError("redis has closed the connection")
+        if kind == b"+":
+            return rest
+        if kind == b"-":
+            return line[:-2]
+        if kind == b":":
+            return int(rest)
+        if kind == b"$":
+            return None if rest == b"-1" else self._exactly(int(rest) + 2)[:-2]
+        if kind == b"*":
+            return [self.receive() for _ in range(int(rest))]
+        raise UbError(f"redis gave a reply that is none: {line!r}")
+
+    def call(self, *words: str | bytes) -> Reply:
+        """One command and its reply."""
+        self.send(words)
+        return self.receive()
+
+    def _exactly(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        if len(data) != size:
+            raise UbError("redis has closed the connection")
+        return data
+
+
+def _encoded(words: Sequence[str | bytes]) -> bytes:
+    parts = [word if isinstance(word, bytes) else word.encode() for word in words]
+    lines = [b"*%d\r\n" % len(parts)]
+    lines += [b"$%d\r\n%s\r\n" % (len(part), part) for part in parts]
+    return b"".join(lines)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from ubypass.bench.server import attachment
+from ubypass.bench.server.attachment import Attachment, Figures
+from ubypass.errors import UbError
+
+
+def test_adds_up_processes() -> None:
+    figures = Figures.of(
+        [
+            {
+                "pid": 1,
+                "calls": 100,
+                "dispatched": 60,
+                "exits": {"frontier": 3, "work": 1},
+                "region": 7,
+                "loads": 2,
+                "build_seconds": 0.5,
+                "first_boost_seconds": 1.5,
+                "notes": ["a"],
+            },
+            {
+                "pid": 2,
+                "calls": 10,
+                "dispatched": 1,
+                "exits": {"frontier": 2},
+                "regions": [{"number": 3}, {"number": 4}],
+                "loads": 1,
+                "build_seconds": 0.25,
+                "first_boost_seconds": None,
+                "notes": ["a", "b"],
+            },
+        ]
+    )
+    assert figures == Figures(
+        calls=110,
+        dispatched=61,
+        regions=3,
+        loads=3,
+        build_s=0.75,
+        first_boost_s=1.5,
+        exits={"frontier": 5, "work": 1},
+        notes=("a", "b"),
+    )
+
+
+def test_knows_nothing_yet() -> None:
+    assert Figures.of([]) == Figures()
+    assert Figures.of([{"pid": 1, "region": 0, "regions": 4}]).regions == 4
+    assert Figures.of([{"pid": 1, "region": 0}]).regions == 0
+
+
+def test_an_engine_that_cannot_start_is_quoted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(attachment, "CONTROL_DIRECTORY", tmp_path)
+    with pytest.raises(UbError, match=r"has failed: ub: .*no process") as error:
+        Attachment([2**22 + 1]).__enter__()
+    assert sys.executable not in error.value.message

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from ubypass.bench.server.cpu import children, cpu_ns
+from ubypass.errors import UbError
+
+
+def fake(proc: Path, pid: int, *threads: str) -> None:
+    for number, text in enumerate(threads):
+        task = proc / str(pid) / "task" / str(pid + number)
+        task.mkdir(parents=True)
+        (task / "schedstat").write_text(text)
+
+
+def test_adds_up_threads_and_processes(tmp_path: Path) -> None:
+    fake(tmp_path, 10, "1000 5 3\n", "200 7 1\n")
+    fake(tmp_path, 20, "30 0 1\n")
+    assert cpu_ns([10, 20], tmp_path) == 1230
+
+
+def test_a_thread_that_ends_meanwhile(tmp_path: Path) -> None:
+    fake(tmp_path, 10, "1000 5 3\n", "")
+    assert cpu_ns([10], tmp_path) == 1000
+
+
+def test_a_process_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UbError, match="process 10 has ended"):
+        cpu_ns([10], tmp_path)
+
+
+def test_grows_with_work_in_any_thread() -> None:
+    def work() -> None:
+        end = time.thread_time() + 0.05
+        while time.thread_time() < end:
+            pass
+        done.wait()
+
+    done = threading.Event()
+    before = cpu_ns([os.getpid()])
+    thread = threading.Thread(target=work)
+    thread.start()
+    end = time.monotonic() + 20
+    # A thread that has ended is not counted, so it stays until we have looked.
+    while cpu_ns([os.getpid()]) - before < 40_000_000 and time.monotonic() < end:
+        time.sleep(0.01)
+    assert cpu_ns([os.getpid()]) - before >= 40_000_000
+    done.set()
+    thread.join()
+
+
+def test_children() -> None:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        assert child.pid in children(os.getpid())
+        child.kill()
+    assert children(2**22 + 1) == ()

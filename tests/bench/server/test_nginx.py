@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+import pytest
+
+from ubypass.bench.server import nginx
+from ubypass.bench.server.measure import Checked
+from ubypass.bench.server.nginx import NginxCase
+from ubypass.errors import UbError
+
+
+def test_all_that_is_asked_for() -> None:
+    assert len(nginx.CASES) == 20
+    assert str(NginxCase(4)) == "4 KiB"
+    assert str(NginxCase(256, True, 2)) == "256 KiB, log, 2 workers"
+    assert nginx.select((), (), ()) == nginx.CASES
+    assert nginx.select((4,), (False,), (1,)) == (NginxCase(4),)
+    with pytest.raises(UbError, match="no such case"):
+        nginx.select((5,), (), ())
+
+
+def test_a_load_and_checks_natively() -> None:
+    with nginx.nginx_server(NginxCase(4, log=True, workers=2), 1) as server:
+        load = server.load()
+        assert len(server.serving()) == 2
+        assert load.requests > 0
+        assert load.elapsed_ns >= 1_000_000_000
+        assert load.checked.checked >= load.requests
+        assert load.checked.wrong == 0
+        assert (server.home / "access").stat().st_size > 0
+        assert server.check() == Checked(20, 0)
+        # Every body is compared: one that has changed is seen.
+        (server.home / "www" / "file").write_bytes(b"x" * 4096)
+        assert server.check() == Checked(20, 19)
+        directory = server.home
+    assert not directory.exists()

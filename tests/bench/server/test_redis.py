@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ubypass.bench.server import redis
+from ubypass.bench.server.measure import Checked
+from ubypass.bench.server.redis import RedisCase
+from ubypass.errors import UbError
+
+
+def test_all_that_is_asked_for() -> None:
+    assert len(redis.CASES) == 28
+    assert str(RedisCase("GET", 64)) == "GET 64"
+    assert str(RedisCase("SET", 1, 16)) == "SET 1, pipeline 16"
+    assert redis.select((), (), ()) == redis.CASES
+    assert redis.select(("GET",), (64,), (1,)) == (RedisCase("GET", 64),)
+    with pytest.raises(UbError, match="no such case"):
+        redis.select((), (65,), ())
+
+
+def test_the_rate_that_it_says() -> None:
+    text = '"test","rps","avg"\n"GET","52631.58","0.5"\n'
+    assert redis._rate(text) == 52631.58
+    for bad in ("", "x", '"a","0"\n'):
+        with pytest.raises(UbError, match="gave no result"):
+            redis._rate(bad)
+
+
+@pytest.mark.parametrize("case", [RedisCase("GET", 64), RedisCase("SET", 300, 16)])
+def test_a_load_and_checks_natively(case: RedisCase) -> None:
+    with redis.redis_server(case, 500) as server:
+        assert server.serving() == (server.main,)
+        load = server.load()
+        assert load.requests == 500
+        assert load.elapsed_ns > 0
+        assert load.checked == Checked(1, 0)
+        assert server.load().checked.wrong == 0
+        with server.background():
+            assert server.check() == Checked(424, 0)
+        directory: Path = server.home
+        pid = server.main
+    assert not directory.exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_value_that_is_not_what_it_was_is_seen() -> None:
+    with redis.redis_server(RedisCase("SET", 10), 10) as server:
+        assert not server._is_right(None, b"")
+        assert not server._is_right(b"short", b"")
+        assert server._is_right(b"0123456789", b"")
+        assert not server._is_right(b"0123456780", b"")

@@ -1,0 +1,31 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# Fetches Debian's source of the redis that is installed, for its test suite, into
+# build/redis-source. Asks apt with a list of its own: the system's is left alone.
+set -eu
+cd "$(dirname "$0")/.."
+target=build/redis-source
+version=$(dpkg-query -W -f '${source:Version}' redis-server)
+stamp="$target/.version"
+[ "$(cat "$stamp" 2>/dev/null)" = "$version" ] && exit 0
+
+. /etc/os-release
+rm -rf "$target" && mkdir -p "$target/lists/partial" "$target/cache/archives/partial"
+here="$PWD/$target"
+for suite in "debian $VERSION_CODENAME" "debian $VERSION_CODENAME-updates" \
+	"debian-security $VERSION_CODENAME-security"; do
+	echo "deb-src http://deb.debian.org/${suite% *} ${suite#* } main"
+done > "$here/sources"
+: > "$here/status"
+options="-o Dir::Etc::SourceList=$here/sources -o Dir::Etc::SourceParts=/nonexistent
+	-o Dir::State::Lists=$here/lists -o Dir::Cache=$here/cache
+	-o APT::Get::Download-Only=true -o APT::Sandbox::User=root"
+cd "$here"
+# shellcheck disable=SC2086
+apt-get $options update -qq
+# shellcheck disable=SC2086
+apt-get $options source -qq "redis=$version"
+# Unpacked as it is, without Debian's patches to the tests' environment.
+tar -xf redis_*.orig.tar.* --strip-components=1
+rm -rf lists cache sources status
+echo "$version" > .version
