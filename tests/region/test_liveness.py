@@ -23,6 +23,9 @@ from ubypass.region.liveness import ARITHMETIC, flag_use, flags_live
         ("shl eax, cl", 0, ARITHMETIC, 0),
         ("rol eax, cl", 0, F.CF | F.OF, 0),
         ("shl eax, 1", 0, ARITHMETIC, ARITHMETIC & ~F.AF),
+        ("repe cmpsb", 0, ARITHMETIC, 0),
+        ("repne scasd", 0, ARITHMETIC, 0),
+        ("scasd", 0, ARITHMETIC, ARITHMETIC),
         # "Undefined" may mean unchanged.
         ("bt eax, ebx", 0, ARITHMETIC & ~F.ZF, F.CF),
         ("div ecx", 0, ARITHMETIC, 0),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,10 +55,8 @@ REGS = STACK + 0x3000
 RSP = REGS - FRAME_REGS
 LEAVE = 0x9000_1000_0000
 _PAGE = 4096
-# rep movs and stos of 1, 4 and 8 bytes.
-_REPEATING = {
-    bytes.fromhex(text) for text in ("f3a4", "f3a5", "f348a5", "f3aa", "f3ab", "f348ab")
-}
+# String instructions that repeat and leave the flags alone.
+_REPEATING = re.compile(b"[\xf2\xf3]\x66?\x48?[\xa4\xa5\xaa-\xad]", re.DOTALL)
 _CALLER = ("rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11")
 
 
@@ -189,7 +188,7 @@ class Translated:
         self._dispatches = {d.code_offset: d for d in translation.dispatches}
         self._trap = False
         self._flags = 0
-        self._at = -1
+        self._at = self._count = -1
         self.doubtful = False
         self._size = (
             abi.dispatch_vector_size if translation.vector else abi.dispatch_size
@@ -226,9 +225,10 @@ class Translated:
     _problem = ""
 
     def _step(self, engine: Any, address: int, size: int, data: Any) -> None:
-        # No generated instruction jumps to itself.
-        self.doubtful |= self._at == address - CODE
-        self._at = address - CODE
+        # No generated instruction jumps to itself, but some repeat and count.
+        count = engine.reg_read(ux.UC_X86_REG_RCX)
+        self.doubtful |= self._at == address - CODE and self._count == count
+        self._at, self._count = address - CODE, count
         if address == LEAVE or self._at in self._dispatches:
             engine.emu_stop()
         else:
@@ -411,7 +411,7 @@ class Native:
         self._engine = engine
         self._stop, self._want, self._visits = stop_ip, dispatched, visits
         self._done = 0
-        self._at = -1
+        self._at = self._count = -1
         self._kept: int | None = None
         self.doubtful = False
         self.writes, self.moments, self.steps = [], [], 0
@@ -449,15 +449,17 @@ class Native:
     def _step(self, engine: Any, address: int, size: int, data: Any) -> None:
         self.steps += 1
         # The emulator mixes up flags while an instruction repeats itself.
-        repeats = bytes(engine.mem_read(address, size)) in _REPEATING
+        instruction = bytes(engine.mem_read(address, size))
+        repeats = _REPEATING.match(instruction) is not None
+        count = engine.reg_read(ux.UC_X86_REG_RCX)
         if self._at == address:
-            self.doubtful |= not repeats
+            self.doubtful |= self._count == count
         elif self._kept is not None:
             engine.reg_write(ux.UC_X86_REG_EFLAGS, self._kept)
             self._kept = None
         if repeats and self._kept is None:
             self._kept = engine.reg_read(ux.UC_X86_REG_EFLAGS)
-        self._at = address
+        self._at, self._count = address, count
         if size == 2 and engine.mem_read(address, 2) == b"\x0f\x05":
             # Flags in flight are not visible to the other hook.
             self._flags = engine.reg_read(ux.UC_X86_REG_EFLAGS)

@@ -65,6 +65,9 @@ def flag_use(instruction: Instruction) -> FlagUse:
         kills &= ~int(instruction.rflags_undefined)
     if instruction.mnemonic in _SHIFTS and not _constant_count(instruction):
         kills = 0
+    if instruction.has_rep_prefix or instruction.has_repne_prefix:
+        # Of string compares: with a count of 0 nothing happens.
+        kills = 0
     return FlagUse(reads, changes, kills)
 
 

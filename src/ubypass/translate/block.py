@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ubypass.abi import Abi, ExitReason
@@ -17,7 +16,7 @@ from ubypass.translate.lower import lower
 from ubypass.translate.registers import Homes
 from ubypass.translate.stack import STACK, lower_stack
 from ubypass.translate.state import Node, State
-from ubypass.translate.string import elements, is_string, lower_string
+from ubypass.translate.string import is_string, lower_string
 
 
 @dataclass
@@ -92,7 +91,7 @@ def _lower_all(
             context.ip = block.instructions[position].ip
             context.live = prepared.live[position]
             code.mark(context.ip)
-            _lower_one(context, plain[:position], facts, prepared.live[position + 1])
+            _lower_one(context, facts, prepared.live[position + 1])
         position = len(plain)
         if prepared.refused:
             context.ip = block.instructions[position].ip
@@ -111,12 +110,10 @@ def _lower_all(
         raise _Stuck(position, reason) from reason
 
 
-def _lower_one(
-    context: Context, earlier: Sequence[Facts], facts: Facts, live_after: int
-) -> None:
+def _lower_one(context: Context, facts: Facts, live_after: int) -> None:
     if facts.instruction.mnemonic in STACK:
         lower_stack(context, facts)
     elif is_string(facts):
-        lower_string(context, facts, elements(facts, earlier))
+        lower_string(context, facts, live_after)
     else:
         lower(context, facts, live_after)

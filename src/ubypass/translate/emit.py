@@ -224,6 +224,10 @@ class Buffer:
             self._memory(b"\x81", 5, _RSP, FRAME_BUDGET, wide=False)
             self.code += amount.to_bytes(4, "little")
 
+    def charge_count(self) -> None:
+        """sub dword [rsp + BUDGET], ecx"""
+        self._memory(b"\x29", 1, _RSP, FRAME_BUDGET, wide=False)
+
     def exit_number(self, exit_number: int) -> None:
         """mov dword [rsp + EXIT], number"""
         self.code += _EXIT_NUMBER

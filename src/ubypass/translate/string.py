@@ -1,124 +1,113 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Translate short stores and copies by string instructions.
+"""Translate string instructions: movs, stos, lods, scas, cmps, with rep or without.
 
-Generated code has no string instructions. One that repeats a known, small number
-of times (compilers clear and copy structures so) is written out; after each
-element the state is the one that an interrupt would have found there.
+They stay what they are. Their registers are at home in every region and the direction
+flag is known to be clear; what has to be added is a clamp for each pointer and, for a
+repeated one, the payment of its count (docs/abi.md, section 6).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
-from iced_x86 import Code, Instruction, MemoryOperand, Mnemonic, OpKind, Register
+from iced_x86 import Instruction, MemorySizeExt, Mnemonic, OpKind, Register
 
-from ubypass.abi import ExitReason
+from ubypass.abi import REP_MAX, ExitReason
 from ubypass.translate.context import Context
+from ubypass.translate.emit import CC_A, CC_S
 from ubypass.translate.facts import Facts, Unsupported
-from ubypass.translate.flags import settle
-from ubypass.translate.registers import RAX, RCX, RDI, RSI, S0, gpr64, resized
+from ubypass.translate.flags import clobber, settle, to_host
+from ubypass.translate.registers import RAX, RCX, RDI, RSI
 from ubypass.translate.sandbox import anchor
-from ubypass.translate.state import Loc, serves, shifted
+from ubypass.translate.state import Flags, Loc, serves, shifted
 from ubypass.translate.values import ensure
 
-#: Elements that are written out.
-_MOST = 32
 
-#: iced code → bytes of an element, whether it is read from [rsi].
-_FORMS = {
-    Code.STOSB_M8_AL: (1, False),
-    Code.STOSD_M32_EAX: (4, False),
-    Code.STOSQ_M64_RAX: (8, False),
-    Code.MOVSB_M8_M8: (1, True),
-    Code.MOVSD_M32_M32: (4, True),
-    Code.MOVSQ_M64_M64: (8, True),
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """Pointers that move, whether rax takes part, whether flags are compared."""
+
+    pointers: tuple[int, ...]
+    accumulator: bool = False
+    compares: bool = False
+
+
+def _forms(letters: str, form: _Form) -> dict[int, _Form]:
+    return {getattr(Mnemonic, f"{letters}{size}"): form for size in "BWDQ"}
+
+
+_FORMS: dict[int, _Form] = {
+    **_forms("MOVS", _Form((RDI, RSI))),
+    **_forms("STOS", _Form((RDI,), accumulator=True)),
+    **_forms("LODS", _Form((RSI,), accumulator=True)),
+    **_forms("SCAS", _Form((RDI,), accumulator=True, compares=True)),
+    **_forms("CMPS", _Form((RDI, RSI), compares=True)),
 }
-_STORE = {1: Code.MOV_RM8_R8, 4: Code.MOV_RM32_R32, 8: Code.MOV_RM64_R64}
-_LOAD = {1: Code.MOVZX_R32_RM8, 4: Code.MOV_R32_RM32, 8: Code.MOV_R64_RM64}
-_AS = {1: Register.AL, 4: Register.EAX, 8: Register.RAX}
+_OPERANDS = frozenset({OpKind.MEMORY_ESRDI, OpKind.MEMORY_SEG_RSI})
 
 
 def is_string(facts: Facts) -> bool:
     """Whether this module has the rule for the instruction."""
-    return facts.instruction.code in _FORMS
+    # movsd and cmpsd are vector instructions as well.
+    return facts.mnemonic in _FORMS and not facts.vector
 
 
-def elements(facts: Facts, earlier: Sequence[Facts]) -> int:
-    """How many elements the instruction handles.
+def lower_string(context: Context, facts: Facts, live_after: int) -> None:
+    """Emit the instruction; ``live_after`` are the flags live behind it.
 
-    ``earlier`` are the instructions before it in its block. Raises
-    :class:`Unsupported` when that is not known, or too many.
+    Raises :class:`Unsupported`.
     """
-    if not facts.instruction.has_rep_prefix:
-        return 1
-    for before in reversed(earlier):
-        if RCX not in before.writes:
-            continue
-        instruction = before.instruction
-        if (
-            instruction.mnemonic == Mnemonic.MOV
-            and instruction.op0_register in (Register.ECX, Register.RCX)
-            and instruction.op1_kind in (OpKind.IMMEDIATE32, OpKind.IMMEDIATE32TO64)
-            and 0 < instruction.immediate(1) <= _MOST
-        ):
-            return int(instruction.immediate(1))
-        break
-    raise Unsupported("unknown or large number of repetitions")
-
-
-def lower_string(context: Context, facts: Facts, count: int) -> None:
-    """Emit ``count`` elements. Raises :class:`Unsupported`."""
     instruction = facts.instruction
-    size, copies = _FORMS[instruction.code]
-    _check(instruction, copies)
-    state = context.state
-    moving = (RDI, RSI) if copies else (RDI,)
-    for user in (*moving, *(() if copies else (RAX,))):
+    form = _FORMS[facts.mnemonic]
+    repeats = instruction.has_rep_prefix or instruction.has_repne_prefix
+    _check(instruction, form)
+    size = MemorySizeExt.size(instruction.memory_size)
+    state, code = context.state, context.code
+    for user in (*form.pointers, *((RAX,) if form.accumulator else ())):
         ensure(context, user)
-    for user in moving:
-        if not serves(state.intervals[user], 0, count * size):
+    for user in form.pointers:
+        reach = size * (REP_MAX if repeats else 1)
+        if not serves(state.intervals[user], 0, reach):
             anchor(context, user)
-    repeats = instruction.has_rep_prefix
-    settle(context, (*moving, RCX) if repeats else moving)
-    for done in range(count):
-        if repeats:
-            # As after an interrupt: the rest is still to do.
-            state.loc[RCX] = Loc.S
-            state.cx = count - done
-            state.intervals[RCX] = None
-        source = RAX
-        if copies:
-            source = S0
-            context.code.fault(context.exit(ExitReason.FAULT))
-            to = resized(_AS[max(size, 4)], S0)
-            context.code.user(
-                Instruction.create_reg_mem(_LOAD[size], to, _at(context, RSI))
-            )
-        context.code.fault(context.exit(ExitReason.FAULT))
-        value = resized(_AS[size], source)
-        context.code.user(
-            Instruction.create_mem_reg(_STORE[size], _at(context, RDI), value)
-        )
-        for user in moving:
-            host = context.homes.host[user]
-            context.code.lea(host, host, size)
-            state.written(user, shifted(state.intervals[user], size))
     if repeats:
-        context.code.move_imm(RCX, 0)
-        state.written(RCX)
+        ensure(context, RCX)
+    settle(context, facts.writes)
+    if repeats:
+        _pay(context)
+    use = facts.flags
+    if use.changes and live_after & ~use.kills:
+        assert state.flags != Flags.DEAD
+        to_host(context)
+    if repeats:
+        # At a fault they are as far as they got.
+        for user in facts.writes:
+            state.loc[user] = Loc.H
+    code.fault(context.exit(ExitReason.FAULT))
+    code.user(instruction)
+    for user in facts.writes:
+        moved = user in form.pointers and not repeats
+        interval = shifted(state.intervals[user], size) if moved else None
+        state.written(user, interval)
+    if use.changes:
+        state.flags = Flags.HOST
+        state.again = None
 
 
-def _at(context: Context, user: int) -> MemoryOperand:
-    return MemoryOperand(gpr64(context.homes.host[user]))
+def _pay(context: Context) -> None:
+    """Leave if there are too many elements, else take them from the budget."""
+    clobber(context)
+    leave = context.exit(ExitReason.BUDGET)
+    context.code.cmp_constant(RCX, REP_MAX)
+    context.code.jcc(CC_A, leave)
+    context.code.charge_count()
+    context.code.jcc(CC_S, leave)
 
 
-def _check(instruction: Instruction, copies: bool) -> None:
-    kinds = {instruction.op_kind(n) for n in range(instruction.op_count)}
-    if OpKind.MEMORY_ESRDI not in kinds or (
-        copies and OpKind.MEMORY_SEG_RSI not in kinds
-    ):
-        raise Unsupported("address of 32 bits")
+def _check(instruction: Instruction, form: _Form) -> None:
+    kinds = [instruction.op_kind(n) for n in range(instruction.op_count)]
+    if sum(kind in _OPERANDS for kind in kinds) != len(form.pointers):
+        raise Unsupported("string instruction with addresses of 32 bits")
     if instruction.segment_prefix != Register.NONE:
         raise Unsupported("string instruction with a segment prefix")
-    if instruction.has_repne_prefix:
+    if instruction.has_repne_prefix and not form.compares:
         raise Unsupported("prefix without meaning")
