@@ -55,6 +55,8 @@ class Context:
         self.code = code
         self.ip = ip
         self.live = live
+        #: Upper half of what FRAME_FIP holds, if this block has stored it.
+        self.fip = -1
 
     def exit(
         self,

@@ -183,6 +183,11 @@ class Buffer:
             self.code += bytes((0x48 | reg >> 3, 0xB8 | reg & 7))
             self.code += value.to_bytes(8, "little")
 
+    def store_half(self, offset: int, value: int) -> None:
+        """mov dword [rsp + offset], value"""
+        self._memory(b"\xc7", 0, _RSP, offset, wide=False)
+        self.code += value.to_bytes(4, "little")
+
     # -- the frame ---------------------------------------------------------
 
     def frame_load(self, reg: int, offset: int) -> None:

@@ -131,6 +131,8 @@ class Facts:
     operands: tuple[RegisterOperand, ...]
     faults: bool
     vector: bool
+    #: An x87 instruction that leaves its address behind.
+    pointer: bool
     #: The register operands' user registers.
     registers: frozenset[int]
     #: Written registers whose upper half surely becomes zero.
@@ -241,6 +243,8 @@ def _gather(instruction: Instruction) -> Facts:
         and instruction.op1_kind == OpKind.REGISTER
     ):
         raise Unsupported("bit string in memory: reaches past its operand")
+    if kind == "x87" and memory is not None and memory.fs and not _constant(memory):
+        raise Unsupported("the FPU would remember another address")
     operands = _operands(instruction, info)
     reads: dict[int, None] = {}
     writes: dict[int, None] = {}
@@ -266,8 +270,10 @@ def _gather(instruction: Instruction) -> Facts:
         memory=memory,
         operands=operands,
         faults=kind.endswith("_fp")
+        or kind in ("x87", "x87_waiting")
         or instruction.mnemonic in (Mnemonic.DIV, Mnemonic.IDIV),
-        vector=kind.startswith("vector"),
+        vector=kind.startswith(("vector", "x87")),
+        pointer=kind == "x87",
         registers=frozenset(operand.user for operand in operands),
         extended=frozenset(
             operand.user
@@ -374,6 +380,10 @@ def _memory(instruction: Instruction) -> Memory | None:
             for register in (base, index)
         ),
     )
+
+
+def _constant(memory: Memory) -> bool:
+    return memory.base is None and memory.index is None
 
 
 def _displacement(instruction: Instruction) -> int:

@@ -50,7 +50,7 @@ class Flow:
     each block's start, ``order`` the nodes in the order of the layout. ``edges``
     says where each edge (a node and a number) goes, if not out of the region.
     ``abi`` is what dispatches were laid out for; ``vector``: vector registers are
-    used.
+    used; ``x87``: there are x87 instructions that leave their address behind.
     """
 
     region: Region
@@ -64,6 +64,7 @@ class Flow:
     guess: dict[int, int | None]
     abi: Abi
     vector: bool
+    x87: bool
 
 
 class _Solver:
@@ -276,6 +277,7 @@ def solve(region: Region, abi: Abi, turns: int = 64, careful: bool = False) -> F
         guess=solver.guess,
         abi=solver.abi,
         vector=solver.vector,
+        x87=any(f.pointer for p in solver.prepared.values() for f in p.facts),
     )
 
 
@@ -310,9 +312,7 @@ def entry_state(resume: int) -> State:
 
 
 def _prepare(region: Region, abi: Abi) -> tuple[dict[int, Prepared], Homes]:
-    found = {
-        start: _facts(block, abi.features) for start, block in region.blocks.items()
-    }
+    found = {start: _facts(block, abi) for start, block in region.blocks.items()}
     known = {start: part for start, (part, _) in found.items()}
     uses = {start: [fact.flags for fact in part] for start, part in known.items()}
     live = flags_live(region, uses)
@@ -350,17 +350,17 @@ def _integer(prepared: Prepared) -> Prepared:
     return prepared
 
 
-def _facts(
-    block: Block, features: frozenset[str] | None
-) -> tuple[tuple[Facts, ...], str]:
+def _facts(block: Block, abi: Abi) -> tuple[tuple[Facts, ...], str]:
     found: list[Facts] = []
     for instruction in block.instructions:
         try:
             fact = facts(instruction)
         except Unsupported as why:
             return tuple(found), str(why)
-        if features is not None and not fact.features <= features:
+        if abi.features is not None and not fact.features <= abi.features:
             return tuple(found), "not for this processor"
+        if fact.pointer and not abi.x87:
+            return tuple(found), "x87: this processor would show where it ran"
         found.append(fact)
     return tuple(found), ""
 

@@ -194,6 +194,7 @@ def _finish(layout: _Layout, entries: list[tuple[int, Label]]) -> Translation:
         constants=len(out.code) - 8 * len(constants),
         user_ips=tuple(out.marks),
         vector=layout.flow.vector,
+        x87=layout.flow.x87,
     )
 
 

@@ -34,6 +34,7 @@ from ubypass.translate.values import (
     slot_written,
     write_spilled,
 )
+from ubypass.translate.x87 import note_pointer
 
 
 def lower(context: Context, facts: Facts, live_after: int) -> None:
@@ -92,6 +93,8 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
     if address is not None or facts.faults:
         context.code.fault(context.exit(ExitReason.FAULT))
     context.code.code += code
+    if facts.pointer:
+        note_pointer(context)
     for user, register in stored.items():
         write_spilled(context, user, register)
     _intervals(context, facts)
