@@ -19,6 +19,7 @@ from ubypass.abi import Abi, Translation
 from ubypass.region.discover import HotEntry, RegionSpec, discover
 from ubypass.region.reader import BytesReader
 from ubypass.translate.translate import translate
+from ubypass.verify.check import check
 
 TEXT, DATA = 0x7F00_1234_5000, 0x7F00_2000_0000
 DATA_SIZE = 0x2000
@@ -34,7 +35,7 @@ def _built(source: str) -> tuple[bytes, int, Translation]:
     code, labels = assemble(text, TEXT)
     spec = RegionSpec((HotEntry(labels["start"], 39),))
     translation = translate(discover(spec, BytesReader({TEXT: code})), _ABI)
-    pass  # XX check(translation, _ABI)
+    check(translation, _ABI)
     return code, labels["start"], translation
 
 

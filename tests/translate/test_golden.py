@@ -21,6 +21,7 @@ from ubypass.region.graph import Region
 from ubypass.region.reader import BytesReader
 from ubypass.translate.listing import listing, render
 from ubypass.translate.translate import translate
+from ubypass.verify.allowlist import allowed
 from ubypass.verify.check import check
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -29,7 +30,12 @@ ABI = Abi(dispatch_size=8, dispatch_vector_size=12)
 _RULER = re.compile(r"^-{8} (\w+)\n", re.MULTILINE)
 _EQUALS = "=" * 8
 # A machine that the code of every case can run on.
-_FEATURES = frozenset({"cx16", "popcnt", "abm", "bmi1", "lahf_lm"})
+_FEATURES = frozenset(
+    feature
+    for forms in allowed().values()
+    for form in forms
+    for feature in form.features | form.long_features
+)
 
 
 def cases(path: Path) -> list[tuple[str, str, str]]:
