@@ -34,7 +34,9 @@ from ubypass.abi import (
 
 HERE = Path(__file__).parent
 _RULER = re.compile(r"^#-{10,} (\w+)\n", re.MULTILINE)
-_VECTOR = re.compile(r"\b[xyz]mm\d|vzeroupper|mxcsr|^#! vector", re.MULTILINE)
+_VECTOR = re.compile(
+    r"\b[xyz]mm\d|\bk[0-7]\b|vzeroupper|mxcsr|^#! vector", re.MULTILINE
+)
 _IP = 0x401000
 _EXITS = (
     Exit(_IP, ExitReason.FAULT),

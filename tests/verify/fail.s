@@ -274,12 +274,6 @@ entry:
 	vpaddd ymm0, ymm0, ymm0
 	jmp x_fault
 	stubs
-#--------------------------------------------------------------- evex
-#! rule encoding
-entry:
-	vpaddd zmm0, zmm0, zmm1
-	jmp x_fault
-	stubs
 
 ########################################################################## branch
 #--------------------------------------------------------------- indirect_jump
@@ -2975,5 +2969,345 @@ y:
 	user x_fault, stosb
 	mov dword ptr [rsp], 0
 	leave_code
+	jmp x_fault
+	stubs
+
+######################################################################## AVX-512
+#--------------------------------------------------------------- evex_disp8_counts_in_vectors
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rbx, sRBX
+	clamp rdi
+	clamp rbx
+	add rdi, 0x7fffe001
+	user x_fault, vmovups zmm0, [rdi+0x1fc0]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_disp8_counts_downwards
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rbx, sRBX
+	clamp rdi
+	clamp rbx
+	sub rdi, 0x1fe001
+	user x_fault, vmovups [rdi-0x2000], zmm0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_disp8_of_a_broadcast
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rbx, sRBX
+	clamp rdi
+	clamp rbx
+	sub rdi, 0x1ffc01
+	user x_fault, vpaddq zmm0, zmm1, [rdi-0x400]{1to8}
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- zmm_is_64_bytes
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rbx, sRBX
+	clamp rdi
+	clamp rbx
+	user x_fault, vmovdqu64 zmm16, [rdi+0x7fffffc1]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_mask_counts_in_full
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rbx, sRBX
+	clamp rdi
+	clamp rbx
+	user x_fault, vmovdqu8 zmm0{k1}{z}, [rdi+0x7fffffc1]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_masked_store_counts_in_full
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rbx, sRBX
+	clamp rdi
+	clamp rbx
+	user x_fault, vmovdqu8 [rdi+0x7fffffc1]{k1}, zmm0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- broadcast_counts_its_element
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rbx, sRBX
+	clamp rdi
+	clamp rbx
+	user x_fault, vpaddq zmm0, zmm1, [rdi+0x7ffffff9]{1to8}
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_index
+#! rule memory
+entry:
+	load rdi, sRDI
+	load rbx, sRBX
+	clamp rdi
+	clamp rbx
+	user x_fault, vmovdqu64 zmm16, [rdi+rbx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_masked_without_entry
+#! rule fault
+entry:
+	load rdi, sRDI
+	load rbx, sRBX
+	clamp rdi
+	clamp rbx
+	vmovdqu8 zmm0{k1}, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_sae_without_entry
+#! rule fault
+entry:
+	vcmpps k1, zmm0, zmm1, {sae}, 1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_rounding_without_entry
+#! rule fault
+entry:
+	vaddpd zmm0, zmm1, zmm2, {rz-sae}
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_store_to_a_slot
+#! rule memory
+entry:
+	vmovd dword ptr [rsp+sRAX], xmm16
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_masked_store_to_a_slot
+#! rule memory
+entry:
+	vmovss dword ptr [rsp+TMP0]{k1}, xmm1
+	mov eax, [rsp+TMP0]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_vector_over_slots
+#! rule memory
+entry:
+	vmovdqu64 xmm16, [rsp+sRAX]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- kmovq_writes_a_gpr
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rbx, sRBX
+	clamp rdi
+	clamp rbx
+	kmovq rbx, k1
+	user x_fault, mov al, [rbx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_extract_writes_a_gpr
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rbx, sRBX
+	clamp rdi
+	clamp rbx
+	vpextrq rbx, xmm17, 1
+	user x_fault, mov al, [rbx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_convert_writes_a_gpr
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rbx, sRBX
+	clamp rdi
+	clamp rbx
+	user x_fault, vcvttsd2usi rbx, xmm1
+	user x_fault, mov al, [rbx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- kortest_changes_flags
+#! rule pointer
+entry:
+	load rdi, sRDI
+	cmp rdi, [rsp+LIMIT]
+	kortestw k1, k1
+	cmova rdi, [rsp+LIMIT]
+	user x_fault, mov al, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- kmov_reads_garbage
+#! rule leak
+entry:
+	kmovd k1, ecx
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_broadcast_reads_garbage
+#! rule leak
+entry:
+	vpbroadcastq zmm0, rcx
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_gather
+#! rule encoding
+entry:
+	load rdi, sRDI
+	load rbx, sRBX
+	clamp rdi
+	clamp rbx
+	user x_fault, vpgatherdd zmm0{k1}, [rdi+zmm1*4]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_scatter
+#! rule encoding
+entry:
+	load rdi, sRDI
+	load rbx, sRBX
+	clamp rdi
+	clamp rbx
+	user x_fault, vpscatterdd [rdi+zmm1*4]{k1}, zmm0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_compress_to_memory
+#! rule encoding
+entry:
+	load rdi, sRDI
+	load rbx, sRBX
+	clamp rdi
+	clamp rbx
+	user x_fault, vpcompressd [rdi]{k1}, zmm0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_expand_from_memory
+#! rule encoding
+entry:
+	load rdi, sRDI
+	load rbx, sRBX
+	clamp rdi
+	clamp rbx
+	user x_fault, vpexpandd zmm0{k1}, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_zeroing_in_memory
+#! rule encoding
+entry:
+	load rdi, sRDI
+	load rbx, sRBX
+	clamp rdi
+	clamp rbx
+	user x_fault, .byte 0x62, 0xf1, 0x7c, 0xc9, 0x11, 0x07
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_zeroing_without_mask
+#! rule encoding
+entry:
+	.byte 0x62, 0xf1, 0x7c, 0xc8, 0x10, 0xc1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_mask_on_what_has_none
+#! rule encoding
+entry:
+	.byte 0x62, 0xf1, 0x7d, 0x09, 0x6e, 0xc0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_broadcast_of_bytes
+#! rule encoding
+entry:
+	load rdi, sRDI
+	load rbx, sRBX
+	clamp rdi
+	clamp rbx
+	user x_fault, .byte 0x62, 0xf1, 0x7d, 0x58, 0xfc, 0x07
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_length_3
+#! rule encoding
+entry:
+	.byte 0x62, 0xf1, 0x7d, 0x68, 0xfe, 0xc1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_length_of_a_scalar
+#! rule encoding
+entry:
+	user x_fault, .byte 0x62, 0xf1, 0x7e, 0x28, 0x58, 0xc1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_reserved_bit
+#! rule encoding
+entry:
+	.byte 0x62, 0xf9, 0x7d, 0x48, 0xfe, 0xc1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_other_reserved_bit
+#! rule encoding
+entry:
+	.byte 0x62, 0xf1, 0x79, 0x48, 0xfe, 0xc1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_vvvv_without_effect
+#! rule encoding
+entry:
+	.byte 0x62, 0xf1, 0x75, 0x48, 0x6f, 0xc1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_high_vvvv_without_effect
+#! rule encoding
+entry:
+	.byte 0x62, 0xf1, 0x7d, 0x40, 0x6f, 0xc1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_register_16_of_general_ones
+#! rule encoding
+entry:
+	user x_fault, .byte 0x62, 0xe1, 0x7f, 0x08, 0x78, 0xc0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_x_with_a_general_register
+#! rule encoding
+entry:
+	.byte 0x62, 0xb2, 0x7d, 0x08, 0x7a, 0xc0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- mask_register_8
+#! rule encoding
+entry:
+	.byte 0xc5, 0x78, 0x44, 0xc1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- mask_register_8_in_vvvv
+#! rule encoding
+entry:
+	.byte 0xc5, 0xbc, 0x41, 0xd3
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_prefix_before
+#! rule encoding
+entry:
+	.byte 0x66, 0x62, 0xf1, 0x7d, 0x48, 0xfe, 0xc1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- avx512vl_is_one_more
+#! rule encoding
+#! features avx512f
+entry:
+	vpaddd ymm16, ymm0, ymm1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- avx512bw_is_not_avx512f
+#! rule encoding
+#! features avx512f avx512vl
+entry:
+	vpaddb zmm16, zmm0, zmm1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- mask_registers_without_saying_so
+#! rule path
+#! scalar
+entry:
+	kxorw k1, k1, k1
 	jmp x_fault
 	stubs

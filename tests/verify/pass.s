@@ -491,3 +491,43 @@ entry:
 	je x_fault
 	jmp x_fault
 	stubs
+#--------------------------------------------------------------- avx512
+entry:
+	load rdi, sRDI
+	load rbx, sRBX
+	clamp rdi
+	clamp rbx
+	user x_fault, vmovdqu64 zmm16, [rdi+0x7fffffc0]
+	user x_fault, vpcmpneqb k1, zmm16, [rdi+0x40]
+	kortestq k1, k1
+	kmovq rcx, k1
+	tzcnt rcx, rcx
+	kmovd k2, ecx
+	user x_fault, vmovdqu8 [rdi-0x40]{k1}, zmm16
+	user x_fault, vmovdqu8 ymm17{k2}{z}, [rdi+0x1000]
+	user x_fault, vpternlogd xmm18, xmm19, [rdi]{1to4}, 0x96
+	user x_fault, vaddpd zmm0, zmm1, zmm2, {rz-sae}
+	user x_fault, vcvttsd2usi rdx, xmm17
+	vpbroadcastb zmm3, ecx
+	vpcompressb zmm3{k1}{z}, zmm4
+	kmovw k3, word ptr [rsp+sRAX]
+	vpinsrq xmm16, xmm16, [rsp+sRBX], 1
+	vpextrd eax, xmm16, 2
+	kshiftrq k1, k1, 32
+	vpmovmskb esi, ymm1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- avx512_disp8
+entry:
+	load rdi, sRDI
+	load rbx, sRBX
+	clamp rdi
+	clamp rbx
+	add rdi, 0x7fffe000
+	user x_fault, vmovups zmm0, [rdi+0x1fc0]
+	sub rbx, 0x1fe000
+	user x_fault, vmovups [rbx-0x2000], zmm0
+	user x_fault, vpaddq zmm0, zmm1, [rbx-0x400]{1to8}
+	user x_fault, vmovdqu64 [rbx-0x800], xmm31
+	jmp x_fault
+	stubs

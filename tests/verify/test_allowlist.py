@@ -9,8 +9,11 @@ from tests.verify.encoder import encodings
 from ubypass.verify import allowlist
 from ubypass.verify.allowlist import Form, Key, allowed
 from ubypass.verify.decode import Decoder
+from ubypass.verify.encoding import parse
 from ubypass.verify.errors import Refusal
+from ubypass.verify.judge import engine, judge
 
+_ENGINE = engine()
 _LINES = [(key, form) for key, forms in allowed().items() for form in forms]
 # What push and pop name is judged with their operand.
 _SPECIAL = {"push", "pop"}
@@ -22,8 +25,8 @@ _NEVER = (
 
 
 def _label(line: tuple[Key, Form]) -> str:
-    (vex, prefix, opmap, opcode), form = line
-    return f"{form.names[0]}-{'v' if vex else ''}{prefix:x}.{opmap}.{opcode:02x}"
+    (family, prefix, opmap, opcode), form = line
+    return f"{form.names[0]}-{'_ve'[family]}{prefix:x}.{opmap}.{opcode:02x}"
 
 
 @pytest.mark.parametrize("line", _LINES, ids=_label)
@@ -41,6 +44,19 @@ def test_capstone_agrees(line: tuple[Key, Form]) -> None:
         assert insn.length == len(raw), f"{what} {raw.hex()}"
         tried += 1
     assert tried or form.names[0] in _SPECIAL or key[3] & 7 == 4
+
+
+_PREDICATES = [line for line in _LINES if "cc" in line[1].attributes]
+
+
+@pytest.mark.parametrize("line", _PREDICATES, ids=_label)
+def test_capstone_agrees_on_predicates(line: tuple[Key, Form]) -> None:
+    for what, raw in list(encodings(*line))[:2]:
+        for predicate in range(256):
+            one = raw[:-1] + bytes([predicate])
+            insn, decisive = judge(_ENGINE, one, parse(one, 0, len(one)))
+            assert insn.vector, what
+            assert decisive < len(one)
 
 
 @pytest.mark.parametrize("name", _NEVER)

@@ -37,8 +37,8 @@ _DECODER = Decoder()
 
 
 def _label(line: tuple[Key, Form]) -> str:
-    (vex, prefix, opmap, opcode), form = line
-    return f"{form.names[0]}-{'v' if vex else ''}{prefix:x}.{opmap}.{opcode:02x}"
+    (family, prefix, opmap, opcode), form = line
+    return f"{form.names[0]}-{'_ve'[family]}{prefix:x}.{opmap}.{opcode:02x}"
 
 
 def _masks(one: iced_x86.Instruction) -> tuple[int, int]:

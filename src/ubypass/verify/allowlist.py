@@ -19,15 +19,19 @@ GPR = (
     "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
 )  # fmt: skip
 
-#: (VEX?, mandatory prefix, opcode map, opcode byte)
-Key = tuple[bool, int, int, int]
+#: (family, mandatory prefix, opcode map, opcode byte); the family is 0 for legacy
+#: encodings, 1 for VEX, 2 for EVEX.
+Key = tuple[int, int, int, int]
 
 _PREFIX = {"np": 0, "66": 0x66, "f3": 0xF3, "f2": 0xF2}
+_FAMILY = {"": 0, "v": 1, "e": 2}
 _MAPS = {"": 0, "0F": 1, "0F38": 2, "0F3A": 3}
-_TOKEN = re.compile(r"(v?)(?:(np|66|f3|f2)\.)?(0F38|0F3A|0F)?([0-9A-F]{2})((?::.*)?)")
+_TOKEN = re.compile(
+    r"([ve]?)(?:(np|66|f3|f2)\.)?(0F38|0F3A|0F)?([0-9A-F]{2})((?::.*)?)"
+)
 _ATTRIBUTE = re.compile(
-    r"/[0-7]|rm[0-7]|rel8|rel32|srcb|no66|acc|cl|cc|str|mem|reg|va|is4|i[bwzv]|[wlb][01]"
-    r"|[rb+]"
+    r"/[0-7]|rm[0-7]|rel8|rel32|srcb|no66|acc|cl|cc|str|mem|reg|va|is4|i[bwzv]"
+    r"|[wb][01]|l[012]|lig|[kg][rm]|kv|k|zr?|bc[248]|er|sae|[rb+]"
 )
 
 
@@ -37,7 +41,9 @@ class Form:
 
     ``size`` is ``v``, ``y``, ``q`` or ``.``; ``mem`` the bytes of a memory
     operand: "" for the operand size, ``x`` for the vector length, ``x2`` for half of
-    it and so on, or a number. ``features`` are needed, ``long_features`` with VEX.L.
+    it and so on, or a number. ``features`` are needed, ``long_features`` in the longest
+    vector length. ``lengths``: the vector lengths that exist, all if empty.
+    ``broadcast``: bytes of an element that EVEX.b broadcasts, or 0.
     ``implied`` has (access, register number) with access ``=``, ``~`` or ``*``.
     """
 
@@ -54,6 +60,8 @@ class Form:
     long_features: frozenset[str]
     fp: bool
     vector: bool
+    lengths: frozenset[int]
+    broadcast: int
 
 
 @functools.cache
@@ -125,10 +133,12 @@ def _line(words: list[str]) -> list[tuple[Key, Form]]:
             long_features=_features(long or short),
             fp="!fp" in rest,
             vector="!vec" in rest,
+            lengths=frozenset(n for n in range(3) if f"l{n}" in attributes),
+            broadcast=sum(n for n in (2, 4, 8) if f"bc{n}" in attributes),
         )
         for low in range(8 if "+" in attributes and opcode not in _SINGLE else 1):
             number = int(opcode, 16) + low
-            key = (bool(vex), _PREFIX[prefix or "np"], _MAPS[opmap or ""], number)
+            key = (_FAMILY[vex], _PREFIX[prefix or "np"], _MAPS[opmap or ""], number)
             pairs.append((key, form))
     return pairs
 

@@ -92,7 +92,7 @@ class Decoder:
             if size:
                 start = at + found.field_at
                 field = code[start : start + size]
-                value = int.from_bytes(field, "little", signed=True) * found.sign
+                value = int.from_bytes(field, "little", signed=True) * found.factor
             insns.append(found)
             offsets.append(at)
             values.append(value)

@@ -18,6 +18,7 @@ from ubypass.verify.encoding import RIP, Encoding
 from ubypass.verify.errors import Refusal, Rule
 from ubypass.verify.facts import defined, slot_defined
 from ubypass.verify.insn import NONE, Access
+from ubypass.verify.prefixes import EVEX
 from ubypass.verify.registers import ADDRESS, REGISTERS, RSP, VECTOR
 
 _RCX, _RSI, _RDI = 1, 6, 7
@@ -93,6 +94,16 @@ class Effects:
         self.access = Access.STRING
         self._touch("m")
 
+    def mask(self, operand: Any) -> None:
+        """The mask register, which capstone counts as an operand."""
+        encoding = self._encoding
+        wanted = cs.X86_REG_K0 + encoding.mask
+        if operand.type != cs.X86_OP_REG or operand.reg != wanted:
+            raise Refusal(Rule.ENCODING, "the two decoders disagree about a mask")
+        if bool(operand.avx_zero_opmask) != encoding.zeroing:
+            raise Refusal(Rule.ENCODING, "the two decoders disagree about zeroing")
+        self.vector = True
+
     def register(self, effect: str, number: int) -> None:
         """An explicit register operand."""
         if number in VECTOR:
@@ -126,7 +137,7 @@ class Effects:
         ):
             raise Refusal(Rule.ENCODING, "the two decoders disagree about an address")
         self.has_memory = True
-        size = self._memory_size()
+        size = encoding.memory_size
         if size:
             # Capstone gives lea and nop a size although they access nothing.
             if operand.size != size and self._name not in _READS_MORE:
@@ -138,17 +149,6 @@ class Effects:
             return
         self.size = max(size, operand.size)
         self._classify(effect)
-
-    def _memory_size(self) -> int:
-        width, encoding = self._form.mem, self._encoding
-        if width == "":
-            if self._form.size == ".":
-                raise Refusal(Rule.ENCODING, "no memory form on the allow-list")
-            return encoding.size
-        if width[0] == "x":
-            length = 32 if encoding.long_vector else 16
-            return length // int(width[1:] or "1")
-        return int(width)
 
     def _address_only(self) -> None:
         """lea computes, nop does nothing: no access, but nothing may leak."""
@@ -207,6 +207,8 @@ class Effects:
         encoding = self._encoding
         if encoding.lock:
             raise Refusal(Rule.MEMORY, "lock on a frame slot")
+        if write and encoding.family == EVEX:
+            raise Refusal(Rule.MEMORY, "a store to the frame that may have a mask")
         self.access = Access.FRAME
         if self._name in ("push", "pop") or (
             0 <= encoding.disp < abi.FRAME_LIMIT and self._name in ("mov", "sub")

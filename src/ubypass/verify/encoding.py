@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Where an instruction ends and whether it is written the one expected way.
 
-Reads prefixes, opcode, ModRM, SIB, displacement and immediate itself, so that
-the length of every instruction and the address of every operand are known
-twice: here and from capstone (:mod:`.decode` compares). Any prefix without an
-effect is refused, because decoders and processors disagree about those.
-Knows nothing of what instructions do.
+Reads opcode, ModRM, SIB, displacement and immediate itself, so that the length of
+every instruction and the address of every operand are known twice: here and from
+capstone (:mod:`.judge` compares). Knows nothing of what instructions do.
 """
 
 from __future__ import annotations
@@ -15,23 +13,14 @@ from dataclasses import dataclass
 from ubypass.verify.allowlist import Form, allowed
 from ubypass.verify.errors import Refusal, Rule
 from ubypass.verify.insn import NONE
+from ubypass.verify.prefixes import EVEX, LEGACY, VEX, Prefixes, read
 
 #: ``Encoding.base`` of an operand relative to the next instruction.
 RIP = -2
 
 _RSP = 4
 _MAX_LENGTH = 15  # bytes; Intel SDM vol. 2, 2.3.11
-_VEX_PREFIX = (0, 0x66, 0xF3, 0xF2)
-_TWO_BYTE, _THREE_BYTE = 0xC5, 0xC4
-# Prefixes without a use in 64-bit kernel code. gs: is per-CPU kernel data.
-_REFUSED = {
-    0x26: "es: prefix",
-    0x2E: "cs: prefix or branch hint",
-    0x36: "ss: prefix",
-    0x3E: "ds: prefix, branch hint or notrack",
-    0x65: "gs: prefix: kernel per-CPU data",
-    0x67: "67h prefix: 32-bit addresses wrap",
-}
+_W, _R, _X, _B = 8, 4, 2, 1  # bits of REX
 # The only instructions that lock may precede, by first name in the list.
 # fmt: off
 _LOCKABLE = frozenset((
@@ -41,33 +30,39 @@ _LOCKABLE = frozenset((
 # fmt: on
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Encoding:
     """One instruction taken apart; sizes in bytes.
 
     ``base`` and ``index`` are register numbers, ``NONE`` or ``RIP``; all address
-    fields are meaningful only with ``memory``. ``size`` is the operand size.
-    ``disp_at`` is where the ``disp_size`` bytes of a displacement are; an immediate
-    of ``immediate`` bytes ends the instruction. ``prefix`` is the mandatory prefix
-    that the form was found with, or 0.
+    fields are meaningful only with ``memory``. ``size`` is the operand size,
+    ``memory_size`` that of a memory operand, 0 if nothing is accessed. ``disp_at`` is
+    where the ``disp_size`` bytes of a displacement are, which counts in units of
+    ``unit``; an immediate of ``immediate`` bytes ends the instruction. ``prefix`` is
+    the mandatory prefix that the form was found with, or 0. ``longest``: the form is
+    used in its longest vector length. ``mask`` and ``zeroing``: EVEX.
     """
 
     form: Form
-    length: int
-    size: int
-    memory: bool
-    base: int
-    index: int
-    scale: int
-    disp: int
-    disp_at: int
-    disp_size: int
-    fs: bool
-    lock: bool
-    rex: int
-    long_vector: bool
-    immediate: int
+    family: int
     prefix: int
+    length: int = 0
+    size: int = 0
+    memory: bool = False
+    memory_size: int = 0
+    base: int = NONE
+    index: int = NONE
+    scale: int = 1
+    disp: int = 0
+    disp_at: int = 0
+    disp_size: int = 0
+    unit: int = 1
+    fs: bool = False
+    lock: bool = False
+    longest: bool = False
+    immediate: int = 0
+    mask: int = 0
+    zeroing: bool = False
 
 
 def parse(code: bytes, at: int, end: int) -> Encoding:
@@ -83,186 +78,211 @@ def parse(code: bytes, at: int, end: int) -> Encoding:
 
 
 def _parse(code: bytes) -> Encoding:
-    lock = fs = False
-    seen: set[int] = set()
-    pos = 0
-    byte = code[0]
-    while byte in _LEGACY:
-        if byte in _REFUSED:
-            raise Refusal(Rule.ENCODING, _REFUSED[byte])
-        if byte in seen:
-            raise Refusal(Rule.ENCODING, f"prefix {byte:02x}h twice")
-        seen.add(byte)
-        pos += 1
-        byte = code[pos]
-    rex = 0
-    if byte & 0xF0 == 0x40:
-        rex = byte
-        pos += 1
-        byte = code[pos]
-        if byte in _LEGACY or byte & 0xF0 == 0x40:
-            raise Refusal(Rule.ENCODING, "REX is not the last prefix")
-    lock, fs = 0xF0 in seen, 0x64 in seen
-    data16 = 0x66 in seen
-    vex = byte in (_TWO_BYTE, _THREE_BYTE)
-    long_vector = False
-    vvvv = 15
-    if vex:
-        if rex or lock or seen - {0x64}:
-            raise Refusal(Rule.ENCODING, "prefix before VEX")
-        if byte == _TWO_BYTE:
-            payload = code[pos + 1]
-            opmap, rex = 1, 0x40 | (~payload >> 5 & 4)
-            pos += 2
-        else:
-            first, payload = code[pos + 1], code[pos + 2]
-            opmap = first & 0x1F
-            rex = 0x40 | (~first >> 5 & 7) | (payload >> 4 & 8)
-            pos += 3
-        vvvv = ~payload >> 3 & 15
-        long_vector = bool(payload & 4)
-        prefix = _VEX_PREFIX[payload & 3]
-    else:
-        if 0xF3 in seen and 0xF2 in seen:
-            raise Refusal(Rule.ENCODING, "both F2h and F3h")
-        prefix = 0xF3 if 0xF3 in seen else 0xF2 if 0xF2 in seen else 0x66 * data16
-        opmap = 0
-        if byte == 0x0F:
-            opmap = 1
-            pos += 1
-            byte = code[pos]
-            if byte in (0x38, 0x3A):
-                opmap = 2 if byte == 0x38 else 3
-                pos += 1
-    opcode = code[pos]
-    pos += 1
-    forms = _TABLE.get((vex, prefix, opmap, opcode))
-    spare66 = data16 and prefix == 0x66 and not vex
-    if spare66:
+    head = read(code)
+    family, prefix = head.family, head.prefix
+    opcode = code[head.pos]
+    pos = head.pos + 1
+    forms = _TABLE.get((family, prefix, head.opmap, opcode), ())
+    mandatory = forms
+    if prefix == 0x66 and family == LEGACY:
         # 66h selects another instruction (SSE) or 16-bit operands: first the
         # forms that ask for it, then those with a choice of size.
-        plain = _TABLE.get((vex, 0, opmap, opcode), ())
-        forms = (forms or ()) + tuple(form for form in plain if form.size == "v")
+        plain = _TABLE.get((family, 0, head.opmap, opcode), ())
+        forms += tuple(form for form in plain if form.size == "v")
     if not forms:
         raise Refusal(Rule.ENCODING, "not on the allow-list")
     modrm = code[pos] if any(form.modrm for form in forms) else 0
-    form = _choose(forms, modrm, rex, long_vector)
-    if spare66 and form in _TABLE.get((vex, 0x66, opmap, opcode), ()):
-        spare66 = False
-    elif data16 and not spare66:
-        # With F2h or F3h mandatory, 66h may still choose the size.
-        spare66 = prefix in (0xF2, 0xF3)
-    _check_size_prefixes(form, spare66, rex, vex)
-    size = _operand_size(form, spare66, rex)
-    if vex and vvvv != 0 and "va" not in form.attributes:
-        # vvvv is stored inverted: 1111b, "no operand", reads as 0 here.
-        raise Refusal(Rule.ENCODING, "VEX.vvvv names an operand that is not there")
-
-    memory, base, index, scale, disp = False, NONE, NONE, 1, 0
-    disp_at = width = 0
-    used = 8 if form.size in ("v", "y") or "w1" in form.attributes else 0
+    form = _choose(forms, modrm, head)
+    # With F2h or F3h mandatory, 66h may still choose the size.
+    data16 = head.data16 and (prefix != 0x66 or form not in mandatory)
+    _check_size_prefixes(form, data16, head)
+    size = _operand_size(form, data16, head.rex)
+    parts = Encoding(form, family, prefix, size=size, fs=head.fs, lock=head.lock)
+    used = _W if form.size in ("v", "y") or "w1" in form.attributes else 0
     if form.modrm:
         pos += 1
-        mod, rm = modrm >> 6, modrm & 7
-        memory = mod != 3
-        if form.extension < 0:
-            used |= 4
-        if memory:
-            width = (0, 1, 4)[mod]
-            if rm == 4:
-                sib = code[pos]
-                pos += 1
-                index = (sib >> 3 & 7) | (rex & 2) << 2
-                scale = 1 << (sib >> 6)
-                base = sib & 7
-                if index == _RSP:
-                    index = NONE
-                    if scale != 1:
-                        raise Refusal(Rule.ENCODING, "scale without an index")
-                used |= 2
-                if base == 5 and mod == 0:
-                    base, width = NONE, 4
-                else:
-                    base |= (rex & 1) << 3
-                    used |= 1
-            elif rm == 5 and mod == 0:
-                base, width = RIP, 4
-            else:
-                base = rm | (rex & 1) << 3
-                used |= 1
-            if width:
-                raw = code[pos : pos + width]
-                if len(raw) != width:
-                    raise IndexError
-                disp = int.from_bytes(raw, "little", signed=True)
-                disp_at = pos
-                pos += width
-        else:
-            used |= 1
+        parts.memory = modrm < 0xC0
+        if form.extension < 0 and "kr" not in form.attributes:
+            used |= _R
+        if parts.memory:
+            pos, registers = _address(code, pos, modrm, head.rex, parts)
+            used |= registers
+        elif "km" not in form.attributes:
+            used |= _B
+            if family == EVEX and "gm" not in form.attributes:
+                used |= _X
     elif "+" in form.attributes:
-        used |= 1
-    byte_operand = "b" in form.attributes or "srcb" in form.attributes
-    if not vex and (rex & ~used & 15 or (rex == 0x40 and not byte_operand)):
-        raise Refusal(Rule.ENCODING, "REX without effect")
-    if vex and rex & ~(used | 8) & 7:
-        raise Refusal(Rule.ENCODING, "VEX register bit without effect")
-    if fs and not memory:
+        used |= _B
+    _check_register_bits(form, head, used)
+    if family != LEGACY:
+        _check_vector_bits(form, head, parts)
+    length = _vector_length(form, head, parts.memory)
+    parts.longest = (
+        length > 0 if family == VEX else length == 2 or "lig" in form.attributes
+    )
+    if parts.memory:
+        parts.memory_size = _memory_size(form, head, size, length)
+        if family == EVEX and parts.disp_size == 1:
+            # disp8*N: the unit is what is accessed (SDM vol. 2, 2.7.5).
+            parts.unit = max(parts.memory_size, 1)
+            parts.disp *= parts.unit
+    elif parts.fs:
         raise Refusal(Rule.ENCODING, "fs: prefix without a memory operand")
-    if lock and not (memory and form.names[0] in _LOCKABLE):
+    if parts.lock and not (parts.memory and form.names[0] in _LOCKABLE):
         raise Refusal(Rule.ENCODING, "lock on what is not a read-modify-write")
-    immediate = _immediate_size(form, size)
-    pos += immediate
+    parts.immediate = _immediate_size(form, size)
+    pos += parts.immediate
     if pos > len(code):
         raise IndexError
     if "is4" in form.attributes and code[pos - 1] & 15:
         raise Refusal(Rule.ENCODING, "bits of an immediate without effect")
-    return Encoding(
-        form, pos, size, memory, base, index, scale, disp, disp_at, width, fs, lock,
-        rex, long_vector, immediate, prefix,
-    )  # fmt: skip
+    parts.length = pos
+    return parts
 
 
-def _choose(forms: tuple[Form, ...], modrm: int, rex: int, long_vector: bool) -> Form:
+def _address(
+    code: bytes, pos: int, modrm: int, rex: int, parts: Encoding
+) -> tuple[int, int]:
+    """Reads the memory operand; where it ends, and the bits of REX that it uses."""
+    mod, rm = modrm >> 6, modrm & 7
+    width = (0, 1, 4)[mod]
+    used = 0
+    if rm == 4:
+        sib = code[pos]
+        pos += 1
+        used = _X
+        parts.index = (sib >> 3 & 7) | (rex & _X) << 2
+        parts.scale = 1 << (sib >> 6)
+        base = sib & 7
+        if parts.index == _RSP:
+            parts.index = NONE
+            if parts.scale != 1:
+                raise Refusal(Rule.ENCODING, "scale without an index")
+        if base == 5 and mod == 0:
+            parts.base, width = NONE, 4
+        else:
+            parts.base = base | (rex & _B) << 3
+            used |= _B
+    elif rm == 5 and mod == 0:
+        parts.base, width = RIP, 4
+    else:
+        parts.base = rm | (rex & _B) << 3
+        used = _B
+    if width:
+        raw = code[pos : pos + width]
+        if len(raw) != width:
+            raise IndexError
+        parts.disp = int.from_bytes(raw, "little", signed=True)
+        parts.disp_at, parts.disp_size = pos, width
+    return pos + width, used
+
+
+def _choose(forms: tuple[Form, ...], modrm: int, head: Prefixes) -> Form:
     """The one form that ModRM, REX and L select."""
-    mod3 = modrm >> 6 == 3
-    wide = bool(rex & 8)
+    mod3 = modrm >= 0xC0
     for form in forms:
         has = form.attributes
         if (
             (form.extension < 0 or form.extension == modrm >> 3 & 7)
             and not ("mem" in has and mod3)
             and not ("reg" in has and not mod3)
-            and not ("w1" in has and not wide)
-            and not ("w0" in has and wide)
-            and not ("b1" in has and not rex & 1)
-            and not ("b0" in has and rex & 1)
-            and not ("l1" in has and not long_vector)
-            and not ("l0" in has and long_vector)
+            and not ("w1" in has and not head.rex & _W)
+            and not ("w0" in has and head.rex & _W)
+            and not ("b1" in has and not head.rex & _B)
+            and not ("b0" in has and head.rex & _B)
             and not ("rm0" in has and modrm & 7 != 0)
             and not ("rm1" in has and modrm & 7 != 1)
+            and (
+                not form.lengths or _vector_length(form, head, not mod3) in form.lengths
+            )
         ):
             return form
     raise Refusal(Rule.ENCODING, "not on the allow-list in this form")
 
 
-def _check_size_prefixes(form: Form, data16: bool, rex: int, vex: bool) -> None:
+def _vector_length(form: Form, head: Prefixes, memory: bool) -> int:
+    """0, 1 or 2 for 128, 256 or 512 bits."""
+    has = form.attributes
+    if (
+        head.family == EVEX
+        and head.extra
+        and not memory
+        and ("er" in has or "sae" in has)
+    ):
+        # L is a rounding mode, or ignored, and the length is the longest.
+        return 0 if "lig" in has else 2
+    return head.length
+
+
+def _check_vector_bits(form: Form, head: Prefixes, parts: Encoding) -> None:
+    """Bits of VEX and EVEX that must have an effect, or must not be there."""
+    has, memory = form.attributes, parts.memory
+    if head.vvvv != 0 and "va" not in has:
+        # vvvv is stored inverted: 1111b, "no operand", reads as 0 here.
+        raise Refusal(Rule.ENCODING, "VEX.vvvv names an operand that is not there")
+    if "kv" in has and head.vvvv > 7:
+        raise Refusal(Rule.ENCODING, "there are eight mask registers")
+    if head.family == VEX:
+        return
+    if head.high_reg and (form.extension >= 0 or "kr" in has or "gr" in has):
+        raise Refusal(Rule.ENCODING, "EVEX.R' without effect")
+    if head.mask and "k" not in has:
+        raise Refusal(Rule.ENCODING, "EVEX.aaa without effect")
+    if head.zeroing and not (
+        head.mask and ("z" in has or ("zr" in has and not memory))
+    ):
+        raise Refusal(Rule.ENCODING, "EVEX.z without effect")
+    if head.extra and not (form.broadcast if memory else "er" in has or "sae" in has):
+        raise Refusal(Rule.ENCODING, "EVEX.b without effect")
+    rounding = head.extra and not memory
+    if not rounding and head.length > (0 if "lig" in has else 2):
+        raise Refusal(Rule.ENCODING, "EVEX.L'L without effect")
+    parts.mask, parts.zeroing = head.mask, head.zeroing
+
+
+def _check_register_bits(form: Form, head: Prefixes, used: int) -> None:
+    """REX, VEX and EVEX bits that say nothing."""
+    if head.family == LEGACY:
+        plain = head.rex & ~used & 15
+        byte_operand = "b" in form.attributes or "srcb" in form.attributes
+        if plain or (head.rex == 0x40 and not byte_operand):
+            raise Refusal(Rule.ENCODING, "REX without effect")
+    elif head.rex & ~(used | _W) & 7:
+        raise Refusal(Rule.ENCODING, "VEX register bit without effect")
+
+
+def _check_size_prefixes(form: Form, data16: bool, head: Prefixes) -> None:
     """66h and REX.W only where they choose the operand size."""
+    wide = head.rex & _W
     if data16:
         if form.size != "v" or "b" in form.attributes or "no66" in form.attributes:
             raise Refusal(Rule.ENCODING, "66h without effect, or on a branch")
-        if rex & 8:
+        if wide:
             raise Refusal(Rule.ENCODING, "66h and REX.W together")
-    wide = form.size in ("v", "y") and "b" not in form.attributes
-    if rex & 8 and not (vex or wide or "w1" in form.attributes):
+    choice = form.size in ("v", "y") and "b" not in form.attributes
+    if wide and not (head.family != LEGACY or choice or "w1" in form.attributes):
         raise Refusal(Rule.ENCODING, "REX.W without effect")
 
 
 def _operand_size(form: Form, data16: bool, rex: int) -> int:
     if "b" in form.attributes:
         return 1
-    if form.size == "q" or rex & 8:
+    if form.size == "q" or rex & _W:
         return 8
     return 2 if data16 else 4
+
+
+def _memory_size(form: Form, head: Prefixes, size: int, length: int) -> int:
+    width = form.mem
+    if head.extra:
+        return form.broadcast
+    if width == "":
+        if form.size == ".":
+            raise Refusal(Rule.ENCODING, "no memory form on the allow-list")
+        return size
+    if width[0] == "x":
+        return (16 << length) // int(width[1:] or "1")
+    return int(width)
 
 
 def _immediate_size(form: Form, size: int) -> int:
@@ -277,4 +297,3 @@ def _immediate_size(form: Form, size: int) -> int:
 
 
 _TABLE = allowed()
-_LEGACY = frozenset(_REFUSED) | {0x64, 0x66, 0xF0, 0xF2, 0xF3}

@@ -79,7 +79,7 @@ class Insn:
     vector registers.
 
     The value is ``value``, or, with ``field_size``, the signed number of that many
-    bytes at ``field_at`` from the start of the instruction, times ``sign``.
+    bytes at ``field_at`` from the start of the instruction, times ``factor``.
     """
 
     length: int
@@ -105,5 +105,5 @@ class Insn:
     value: int = 0
     field_at: int = 0
     field_size: int = 0
-    sign: int = 1
+    factor: int = 1
     noted: bool = False

@@ -8,6 +8,7 @@ refused. Knows nothing of positions, and does not remember anything.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import capstone
@@ -72,11 +73,14 @@ def judge(decoder: Any, raw: bytes, encoding: Encoding) -> tuple[Insn, int]:
     if form.keeps_flags and insn.eflags & ~_TESTS and not predicate:
         raise Refusal(Rule.ENCODING, "the two decoders disagree about flags")
     operands = insn.operands
+    effects = Effects(encoding, name)
+    if encoding.mask and len(operands) > 1:
+        effects.mask(operands[1])
+        operands = [operands[0], *operands[2:]]
     if predicate and len(operands) > len(form.ops):
         operands = operands[:-1]
     if len(operands) != len(form.ops):
         raise Refusal(Rule.ENCODING, "the two decoders disagree about operands")
-    effects = Effects(encoding, name)
     if "str" in form.attributes:
         effects.string(operands)
         operands = []
@@ -117,7 +121,7 @@ def _record(name: str, encoding: Encoding, effects: Effects, special: Fields) ->
         must_fault=must_fault,
         may_fault=must_fault or effects.touches or effects.vector,
         prelude=not (must_fault or effects.touches),
-        features=form.long_features if encoding.long_vector else form.features,
+        features=form.long_features if encoding.longest else form.features,
         vector=effects.vector or form.vector,
         noted=must_fault or constant or "kind" in special,
     )
@@ -138,11 +142,18 @@ def _decisive(name: str, encoding: Encoding, effects: Effects) -> int:
     return length - encoding.immediate
 
 
+_PREDICATE = re.compile(
+    r"(false|true|eq|neq|lt|nlt|le|nle|gt|ngt|ge|nge|ord|unord)?(_[ou]?[qs])?"
+)
+
+
 def _without_predicate(mnemonic: str, name: str) -> str:
     """``name`` if ``mnemonic`` is it with a predicate in it, like vcmpeq_uqps."""
-    stem, kind = name[:-2], name[-2:]
+    stem, cmp, kind = name.partition("cmp")
+    stem += cmp
+    middle = mnemonic[len(stem) : len(mnemonic) - len(kind)]
     same = mnemonic.startswith(stem) and mnemonic.endswith(kind)
-    return name if same else mnemonic
+    return name if same and _PREDICATE.fullmatch(middle) else mnemonic
 
 
 def _compare_registers(insn: Any, name: str, effects: Effects) -> None:

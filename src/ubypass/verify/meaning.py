@@ -77,7 +77,8 @@ def _immediate(encoding: Encoding) -> Fields:
 
 def _displacement(encoding: Encoding) -> Fields:
     """The value is the displacement."""
-    return Fields(field_at=encoding.disp_at, field_size=encoding.disp_size)
+    at, size = encoding.disp_at, encoding.disp_size
+    return Fields(field_at=at, field_size=size, factor=encoding.unit)
 
 
 def _bookkeeping(
@@ -150,8 +151,8 @@ def _values(name: str, encoding: Encoding, effects: Effects, operands: Any) -> F
     if not immediate:
         return Fields()
     if name in ("add", "sub"):
-        sign = 1 if name == "add" else -1
-        return Fields(op=Op.SHIFT, a=a, b=a, sign=sign, **_immediate(encoding))
+        factor = 1 if name == "add" else -1
+        return Fields(op=Op.SHIFT, a=a, b=a, factor=factor, **_immediate(encoding))
     if name == "cmp" and a == _RCX:
         return Fields(op=Op.COUNT, **_immediate(encoding))
     if name == "and":

@@ -20,7 +20,12 @@ REGISTERS: Final[dict[int, tuple[int, int, bool]]] = {}
 #: Registers in addresses, by capstone's number.
 ADDRESS: Final[dict[int, int]] = {cs.X86_REG_INVALID: NONE, cs.X86_REG_RIP: RIP}
 #: Registers of the vector state.
-VECTOR: Final = frozenset(range(cs.X86_REG_XMM0, cs.X86_REG_ZMM31 + 1))
+VECTOR: Final = frozenset(
+    (
+        *range(cs.X86_REG_XMM0, cs.X86_REG_ZMM31 + 1),
+        *range(cs.X86_REG_K0, cs.X86_REG_K7 + 1),
+    )
+)
 
 
 def _fill_tables() -> None:
