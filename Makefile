@@ -4,7 +4,7 @@ UB := .venv/bin/ub
 PYTEST := .venv/bin/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-redis lint module bench prepare clean
+.PHONY: help demo test test-fast test-redis fuzz lint module bench prepare clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -21,6 +21,9 @@ test: module ## everything, the lab included
 
 test-fast: prepare ## only what needs no virtual machine
 	@$(PYTEST) -q -m "not guest"
+
+fuzz: prepare ## random code on this CPU, original against translation, until stopped
+	@.venv/bin/python -m tests.fuzz $(ARGS)
 
 lint: prepare ## style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .

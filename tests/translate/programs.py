@@ -40,8 +40,9 @@ def sized(register: str, size: int) -> str:
 class Program:
     """Writes one program."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, data: int = DATA) -> None:
         self.random = random.Random(seed)
+        self._place = data
         self.lines: list[str] = []
         self._label = 0
         names = list(_64)
@@ -401,7 +402,7 @@ class Program:
                 place = f"[{self._source()}]"
             if rng.random() < 0.08:
                 self.emit(f"lea {pointer}, [rip+table]")
-                self.emit(f"mov {pointer}, {DATA + 8 * rng.randint(64, 512)}")
+                self.emit(f"mov {pointer}, {self._place + 8 * rng.randint(64, 512)}")
         register = sized(self._any(), size)
         other = sized(self._source(), size)
         ops = [

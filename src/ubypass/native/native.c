@@ -8,11 +8,13 @@
 #include "runner.h"
 
 #define VISITS 3000
+#define CRAWL 30000
 
 struct search {
 	const struct ub_job *job;
 	const struct ub_outcome *outcome;
 	const u8 *fpu; /* as the translation left it */
+	u8 start_fpu[FPU_SIZE] __attribute__((aligned(64)));
 	struct ub_failure *failure;
 	u64 want, done;
 	u32 live;
@@ -80,20 +82,25 @@ static void run(void)
 	ub_cpu.rip = ub_stop_ip;
 }
 
-/* One instruction on from the planted int3. */
-static void step_over(struct search *s)
+static void step(u8 first)
 {
 	u64 from = ub_cpu.rip;
 
-	*s->planted = s->original;
 	ub_stepping = 1;
 	ub_cpu.flags |= FLAG_TF;
 	run();
 	ub_stepping = 0;
 	ub_cpu.flags &= ~FLAG_TF;
 	/* pushfq shows that somebody looks. */
-	if (ub_kind == KIND_STEP && s->original == 0x9c && ub_cpu.rip == from + 1)
+	if (ub_kind == KIND_STEP && first == 0x9c && ub_cpu.rip == from + 1)
 		*(u64 *)ub_cpu.gpr[RSP] &= ~FLAG_TF;
+}
+
+/* One instruction on from the planted int3. */
+static void step_over(struct search *s)
+{
+	*s->planted = s->original;
+	step(s->original);
 	*s->planted = 0xcc;
 }
 
@@ -167,6 +174,34 @@ static int search(struct search *s, u64 target)
 	return 2;
 }
 
+/*
+ * The same without an int3, step by step: the original may read its own text, and then
+ * what is planted there makes the difference.
+ */
+static int crawl(struct search *s, u64 target)
+{
+	for (u32 steps = 0; steps < CRAWL; steps++) {
+		const u8 *text = ub_text(ub_cpu.rip, 1);
+
+		if (ub_cpu.rip == target && matches(s))
+			return 0;
+		if (is_end(s->job, ub_cpu.rip))
+			return 1;
+		if (is_site(s->job, ub_cpu.rip)) {
+			if (s->done == s->want)
+				return 1;
+			system_call(s);
+			continue;
+		}
+		step(text ? *text : 0);
+		if (ub_kind == KIND_TIMEOUT)
+			return 2;
+		if (ub_kind != KIND_STEP)
+			return !(ub_cpu.rip == target && matches(s));
+	}
+	return 2;
+}
+
 /* Whether the original, at the exit for a fault, does fault there. */
 static int faults_here(struct search *s)
 {
@@ -190,17 +225,23 @@ static int faults_here(struct search *s)
  * in result what needs counting.
  */
 u32 ub_run_native(const struct ub_job *job, const struct ub_outcome *outcome,
-		  const u8 *fpu, struct ub_result *result)
+		  const u8 *fpu, u64 memory, struct ub_result *result)
 {
+	struct ub_cpu start = ub_cpu;
 	const struct ub_exit *leave = &job->exits[outcome->number];
-	struct search s = { .job = job,
-			    .outcome = outcome,
-			    .fpu = fpu,
-			    .failure = &result->failure,
-			    .want = outcome->dispatched,
-			    .live = leave->live };
+	static struct search s;
 	int answer, real = 1;
 
+	s.job = job;
+	s.outcome = outcome;
+	s.fpu = fpu;
+	s.failure = &result->failure;
+	s.want = outcome->dispatched;
+	s.done = 0;
+	s.live = leave->live;
+	s.planted = NULL;
+	s.closest = 0;
+	ub_copy(s.start_fpu, ub_fpu, FPU_SIZE);
 	result->failure.wrong = 0;
 	ub_stop_ip = ub_cpu.rip;
 	if (!is_end(job, leave->ip) && !is_site(job, leave->ip)) {
@@ -216,6 +257,15 @@ u32 ub_run_native(const struct ub_job *job, const struct ub_outcome *outcome,
 		real = faults_here(&s);
 	if (s.planted)
 		*s.planted = s.original;
+	if (answer == 1 && s.planted) {
+		result->failure.wrong = 0;
+		s.done = 0;
+		s.planted = NULL;
+		ub_reset_memory(memory);
+		ub_cpu = start;
+		ub_copy(ub_fpu, s.start_fpu, FPU_SIZE);
+		answer = crawl(&s, leave->ip);
+	}
 	if (!real && outcome->hardware)
 		result->needless++;
 	else if (!real)

@@ -115,7 +115,7 @@ static u32 one(const struct ub_job *job, u64 index, struct ub_result *result)
 	ub_reset_memory(memory);
 	ub_cpu = start;
 	ub_copy(ub_fpu, start_fpu, FPU_SIZE);
-	wrong = ub_run_native(job, &outcome, left_fpu, result);
+	wrong = ub_run_native(job, &outcome, left_fpu, memory, result);
 	return wrong;
 }
 

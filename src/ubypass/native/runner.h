@@ -241,7 +241,7 @@ long ub_fs_base(int set, u64 *base) HIDDEN;
 
 /* native.c */
 u32 ub_run_native(const struct ub_job *job, const struct ub_outcome *outcome,
-		  const u8 *fpu, struct ub_result *result) HIDDEN;
+		  const u8 *fpu, u64 memory, struct ub_result *result) HIDDEN;
 
 /* signals.c */
 extern volatile u32 ub_phase HIDDEN;

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Random regions with branches, loops, calls and system calls.
+
+The programs come from :mod:`tests.translate.programs`; here they also grow, as under
+``ub``: what was missing is added and all is translated anew.
+"""
+
+from __future__ import annotations
+
+import random
+
+from tests.fuzz.subject import Subject, layout_for
+from tests.translate.assemble import assemble
+from tests.translate.programs import Program
+from ubypass.region.discover import HotEntry, RegionSpec, discover
+from ubypass.region.reader import BytesReader
+
+__all__ = ["region_subject"]
+
+
+def region_subject(seed: int) -> Subject:
+    """Program number ``seed``, of which some or all is known."""
+    rng = random.Random(seed)
+    text, layout = layout_for(rng)
+    program = Program(seed, layout.data)
+    code, labels = assemble(program.text(), text)
+    hot = tuple(HotEntry(labels[name], nr) for name, nr in program.resumes)
+    count = rng.choice((1, len(hot), rng.randint(1, len(hot))))
+    region = discover(RegionSpec(hot[:count]), BytesReader({text: code}))
+    return Subject(
+        name=f"program {seed}",
+        code={text: code},
+        region=region,
+        layout=layout,
+        blocks=len(region.blocks),
+    )

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""In which order units come: every form first, then a mixture without end."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from tests.fuzz.blocks import programs
+from tests.fuzz.forms import all_forms
+from tests.fuzz.units import Unit, program_blocks
+
+__all__ = ["endless", "forms_once", "sample_of_form"]
+
+# How many of each kind in one turn of the mixture, and states to run each with.
+_FORMS, _BLOCKS, _REGIONS = 4, 12, 1
+_STATES = {"form": 60, "block": 30, "region": 150}
+
+
+def forms_once(seed: int, instances: int = 3) -> Iterator[Unit]:
+    """Every form, ``instances`` times."""
+    for number in range(instances):
+        for name in all_forms():
+            yield Unit("form", name, seed * 1000 + number, _STATES["form"])
+
+
+def sample_of_form(name: str, states: int, most: int = 24) -> Iterator[Unit]:
+    """Instances of one form, always the same ones."""
+    for number in range(most):
+        yield Unit("form", name, number, states)
+
+
+def endless(seed: int) -> Iterator[Unit]:
+    """All forms, then forms, blocks and regions in turn; every block once, then
+    again with other states."""
+    yield from forms_once(seed)
+    blocks, forms = _blocks(seed), _forms(seed)
+    number = seed << 20
+    while True:
+        for _ in range(_FORMS):
+            yield next(forms)
+        for _ in range(_BLOCKS):
+            unit = next(blocks, None)
+            if unit is not None:
+                yield unit
+        for _ in range(_REGIONS):
+            yield Unit("region", "", number, _STATES["region"])
+            number += 1
+
+
+def _forms(seed: int) -> Iterator[Unit]:
+    number = seed * 1000 + 3
+    while True:
+        for name in all_forms():
+            yield Unit("form", name, number, _STATES["form"])
+        number += 1
+
+
+def _blocks(seed: int) -> Iterator[Unit]:
+    rng = random.Random(seed)
+    all_blocks = [
+        (str(path), number)
+        for path in programs()
+        for number in range(len(program_blocks(str(path))))
+    ]
+    while all_blocks:
+        rng.shuffle(all_blocks)
+        for path, number in all_blocks:
+            yield Unit("block", path, number, _STATES["block"])
