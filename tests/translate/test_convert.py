@@ -14,7 +14,7 @@ from ubypass.translate.emit import Buffer
 from ubypass.translate.registers import R11, RBX, RCX, RSP, choose_homes
 from ubypass.translate.state import CLAMPED, Flags, Loc, State
 
-_HOMES = choose_homes([RBX] * 9)
+_HOMES = choose_homes([0, 0, 0, 9, *[0] * 12])
 
 
 def _converted(have: State, wanted: State, live: int = 0) -> list[str]:

@@ -13,7 +13,7 @@ def _key(ip: int, *stores: tuple[int, int], target: int = -1) -> ExitKey:
 
 
 def _emitted(*keys: ExitKey) -> tuple[list[str], Exits, list[int]]:
-    exits, out = Exits(), Buffer()
+    exits, out = Exits(11), Buffer()
     for key in keys:
         exits.label(key)
     jumps = exits.emit(out)

@@ -7,7 +7,7 @@ from ubypass.translate.registers import R11, RAX, RBX, RCX, RDI, RSP, choose_hom
 from ubypass.translate.state import Flags, Loc, State
 from ubypass.translate.trace import COLD, HOT, SOME
 
-_HOMES = choose_homes([RBX] * 9)
+_HOMES = choose_homes([0, 0, 0, 9, *[0] * 12])
 _ALL = frozenset(range(16))
 
 

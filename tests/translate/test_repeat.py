@@ -11,10 +11,10 @@ from unicorn import x86_const as ux
 
 from tests.region.asm import TEXT, decoded
 from ubypass.translate.facts import facts
-from ubypass.translate.registers import S0, choose_homes
+from ubypass.translate.registers import choose_homes
 from ubypass.translate.repeat import Repeat, repeat
 
-_HOMES = choose_homes([])
+_HOMES = choose_homes([0] * 16)
 _FLAGS = 0x8D5
 
 
@@ -53,7 +53,7 @@ def test_same_flags(text: str) -> None:
     for _ in range(50):
         engine = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_64)
         engine.mem_map(0x1000, 0x1000)
-        both = code + again.code(S0)
+        both = code + again.code(_HOMES.s0)
         engine.mem_write(0x1000, both)
         special = (0, 1, 1 << 31, (1 << 64) - 1, 1 << 63)
         for register in (ux.UC_X86_REG_RAX, ux.UC_X86_REG_RBX):

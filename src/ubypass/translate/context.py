@@ -6,7 +6,7 @@ from __future__ import annotations
 from ubypass.abi import Abi, ExitFlag, ExitReason
 from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.emit import Buffer, ExitKey
-from ubypass.translate.registers import R11, RCX, RSP, S0, SLOT, Homes
+from ubypass.translate.registers import R11, RCX, RSP, SLOT, Homes
 from ubypass.translate.state import Flags, Loc, Node, State
 
 
@@ -57,6 +57,8 @@ class Context:
         self.live = live
         #: Upper half of what FRAME_FIP holds, if this block has stored it.
         self.fip = -1
+        #: Scratch host registers.
+        self.s0, self.s1 = homes.s0, homes.s1
 
     def exit(
         self,
@@ -84,7 +86,7 @@ def exit_key(
         flags |= _SLOT_SYSFLAGS
     elif state.flags == Flags.AGAIN:
         assert state.again is not None
-        before = state.again.code(S0)
+        before = state.again.code(homes.s0)
     stack = (homes.usp, state.offset) if state.offset else None
     cx = 0
     if state.loc[RCX] == Loc.S:

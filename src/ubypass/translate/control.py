@@ -16,7 +16,7 @@ from ubypass.translate.dispatch import lower_syscall
 from ubypass.translate.emit import CC_NE, Buffer, Edge, Label
 from ubypass.translate.facts import Facts, Unsupported
 from ubypass.translate.flags import clobber, to_host
-from ubypass.translate.registers import RSP, S0, S1
+from ubypass.translate.registers import RSP
 from ubypass.translate.sandbox import load_word
 from ubypass.translate.stack import move_stack, push_constant, stack_access
 from ubypass.translate.state import Flags
@@ -44,7 +44,7 @@ def lower_end(
     elif block.end == End.BRANCH:
         _branch(context, fragment, block, facts)
     elif block.end == End.CALL:
-        push_constant(context, block.next_ip, S0)
+        push_constant(context, block.next_ip, context.s0)
         fragment.fall = fragment.edge(block.targets[0], state)
     elif block.end == End.SYSCALL:
         lower_syscall(context, fragment, block)
@@ -75,24 +75,24 @@ def _ret(context: Context, fragment: Fragment, block: Block, facts: Facts) -> No
         pops += facts.instruction.immediate(0)
     usp, at = stack_access(context, 0)
     context.code.fault(context.exit(ExitReason.FAULT))
-    context.code.load(S0, usp, at)
+    context.code.load(context.s0, usp, at)
     _match(
         context,
         fragment,
         block,
-        _Match(S0, ExitReason.RET_MISS, lambda hit: move_stack(hit, pops)),
+        _Match(context.s0, ExitReason.RET_MISS, lambda hit: move_stack(hit, pops)),
     )
 
 
 def _indirect(context: Context, fragment: Fragment, block: Block, facts: Facts) -> None:
     if facts.memory is not None:
-        load_word(context, facts.memory, S0)
-        target = S0
+        load_word(context, facts.memory, context.s0)
+        target = context.s0
     elif facts.instruction.op0_kind == OpKind.REGISTER:
         user = facts.operands[0].user
         if context.homes.spilled(user):
-            read_spilled(context, user, S0)
-            target = S0
+            read_spilled(context, user, context.s0)
+            target = context.s0
         else:
             if user == RSP:
                 settle_stack(context)
@@ -109,7 +109,7 @@ def _indirect(context: Context, fragment: Fragment, block: Block, facts: Facts) 
             _Match(
                 target,
                 ExitReason.CALL_MISS,
-                lambda hit: push_constant(hit, block.next_ip, S1),
+                lambda hit: push_constant(hit, block.next_ip, hit.s1),
             ),
         )
     else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ubypass.translate.context import Context
 from ubypass.translate.flags import to_host, to_slot
-from ubypass.translate.registers import R11, RCX, RSP, S0, SLOT
+from ubypass.translate.registers import R11, RCX, RSP, SLOT
 from ubypass.translate.sandbox import anchor
 from ubypass.translate.state import Flags, Loc, State, within
 from ubypass.translate.values import ensure, materialize_r11, move_home
@@ -64,8 +64,8 @@ def _place(context: Context, user: int, host: int, wanted: int) -> None:
     if have == Loc.S:
         assert user == RCX
         if wanted == Loc.M:
-            context.code.move_imm(S0, state.cx)
-            context.code.frame_store(SLOT[user], S0)
+            context.code.move_imm(context.s0, state.cx)
+            context.code.frame_store(SLOT[user], context.s0)
             state.loc[user] = Loc.M
             return
         ensure(context, user)

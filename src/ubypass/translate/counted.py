@@ -14,7 +14,7 @@ from ubypass.translate.emit import CC_E, CC_NE
 from ubypass.translate.facts import Facts
 from ubypass.translate.flags import clobber, settle, to_host
 from ubypass.translate.iced import IcedCode, IcedRegister
-from ubypass.translate.registers import RCX, S0, resized
+from ubypass.translate.registers import RCX, resized
 from ubypass.translate.values import ensure
 
 #: cmovcc that keeps the count if the flag says so.
@@ -55,11 +55,11 @@ def lower_counted(
         context.state.written(RCX)
         if mnemonic in _KEEPS:
             # The count if the flag is as wanted, else 0.
-            context.code.move_imm(S0, 0)
+            context.code.move_imm(context.s0, 0)
             keeps = _KEEPS[mnemonic][0 if narrow else 1]
-            to, source = resized(file, S0), resized(file, RCX)
+            to, source = resized(file, context.s0), resized(file, RCX)
             context.code.user(Instruction.create_reg_reg(keeps, to, source))
-            tested = S0
+            tested = context.s0
     clobber(context)
     register = resized(file, tested)
     test = Code.TEST_RM32_R32 if narrow else Code.TEST_RM64_R64

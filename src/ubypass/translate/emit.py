@@ -242,10 +242,7 @@ class Buffer:
 
     def cmp_imm32(self, reg: int, value: int) -> None:
         """cmp reg (32 bits), imm32"""
-        if reg > 7:
-            self.code.append(0x41)
-        self.code += bytes((0x81, 0xF8 | reg & 7))
-        self.code += (value & 0xFFFFFFFF).to_bytes(4, "little")
+        self._with_imm32(0xF8, reg, value)
 
     def cmp_constant(self, reg: int, value: int) -> None:
         """cmp reg, value; a constant behind the code when it is a long one"""
@@ -258,13 +255,11 @@ class Buffer:
 
     def and_imm32(self, reg: int, value: int) -> None:
         """and reg (32 bits), imm32"""
-        self.code += bytes((0x40 | reg >> 3, 0x81, 0xE0 | reg & 7))
-        self.code += value.to_bytes(4, "little")
+        self._with_imm32(0xE0, reg, value)
 
     def or_imm32(self, reg: int, value: int) -> None:
         """or reg (32 bits), imm32"""
-        self.code += bytes((0x40 | reg >> 3, 0x81, 0xC8 | reg & 7))
-        self.code += value.to_bytes(4, "little")
+        self._with_imm32(0xC8, reg, value)
 
     def arithmetic_flags(self, image: int, scratch: int) -> None:
         """Set the arithmetic flags as in the low bits of rax, which it changes.
@@ -275,8 +270,7 @@ class Buffer:
         self.move(scratch, image)
         # OF is bit 11; adding up to 2**31 overflows if it is set.
         self.and_imm32(scratch, 0x800)
-        self.code += bytes((0x40 | scratch >> 3, 0x81, 0xC0 | scratch & 7))
-        self.code += (0x7FFFF800).to_bytes(4, "little")  # add scratch, imm32
+        self._with_imm32(0xC0, scratch, 0x7FFFF800)  # add scratch, imm32
         self.code += b"\x88\xc4"  # mov ah, al
         self.code += b"\x9e"  # sahf
 
@@ -294,6 +288,12 @@ class Buffer:
         """jmp to the module's exit path; returns the offset of its rel32"""
         self.code += b"\xe9\0\0\0\0"
         return len(self.code) - 4
+
+    def _with_imm32(self, operation: int, reg: int, value: int) -> None:
+        if reg > 7:
+            self.code.append(0x41)
+        self.code += bytes((0x81, operation | reg & 7))
+        self.code += (value & 0xFFFFFFFF).to_bytes(4, "little")
 
     def _field(self, place: Place) -> None:
         self.fixups.append((len(self.code), place))

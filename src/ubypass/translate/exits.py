@@ -5,13 +5,17 @@ from __future__ import annotations
 
 from ubypass.abi import FRAME_TARGET, Exit, ExitFlag
 from ubypass.translate.emit import Buffer, ExitKey, Label
-from ubypass.translate.registers import RSP, S0, SLOT
+from ubypass.translate.registers import RSP, SLOT
 
 
 class Exits:
-    """Collects the exits that code refers to and emits their stubs."""
+    """Collects the exits that code refers to and emits their stubs.
 
-    def __init__(self) -> None:
+    ``scratch`` is a host register that no user register lives in.
+    """
+
+    def __init__(self, scratch: int) -> None:
+        self._scratch = scratch
         self._labels: dict[ExitKey, Label] = {}
         self._numbers: dict[Exit, int] = {}
 
@@ -36,12 +40,12 @@ class Exits:
                 out.frame_store(FRAME_TARGET, key.target)
             out.code += key.before
             if key.stack is not None:
-                out.lea(S0, *key.stack)
+                out.lea(self._scratch, *key.stack)
             record = Exit(key.user_ip, key.reason, ExitFlag(key.flags), key.cx)
             number = self._numbers.setdefault(record, len(self._numbers))
             out.exit_number(number)
             if key.stack is not None:
-                out.frame_store(SLOT[RSP], S0)
+                out.frame_store(SLOT[RSP], self._scratch)
             if key.stores:
                 out.jmp(tails.setdefault(key.stores, Label()))
             else:

@@ -143,9 +143,9 @@ class Facts:
     stack: bool
     #: What the processor must be able to do, by the kernel's names.
     features: frozenset[str]
-    #: Its encodings, by the home of the user's rsp and address (host register,
+    #: Its encodings, if all registers keep their names, by address (host register,
     #: displacement).
-    codes: dict[tuple[int, int, int], bytes] = field(default_factory=dict)
+    codes: dict[tuple[int, int], bytes] = field(default_factory=dict)
 
     def of(self, instruction: Instruction) -> Facts:
         """The same about ``instruction``, which has the same form."""

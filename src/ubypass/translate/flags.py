@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from ubypass.abi import FRAME_FLAGS, FRAME_SYSFLAGS
 from ubypass.translate.context import Context
 from ubypass.translate.facts import Unsupported
-from ubypass.translate.registers import S0
 from ubypass.translate.state import Flags
+
+# Stands for the context's first scratch register.
+_S0 = -1
 
 
 def clobber(context: Context) -> None:
@@ -26,7 +28,7 @@ def clobber(context: Context) -> None:
         state.flags = Flags.SLOT
 
 
-def settle(context: Context, writes: Iterable[int], scratch: int | None = S0) -> None:
+def settle(context: Context, writes: Iterable[int], scratch: int | None = _S0) -> None:
     """User registers are about to change: repeat what set the flags while it
     still gives the same ones. ``scratch`` as for :func:`to_host`.
     """
@@ -41,7 +43,7 @@ def settle(context: Context, writes: Iterable[int], scratch: int | None = S0) ->
     state.again = None
 
 
-def to_host(context: Context, scratch: int | None = S0) -> None:
+def to_host(context: Context, scratch: int | None = _S0) -> None:
     """Bring the user's flags into the host flags.
 
     ``scratch`` is a scratch register that is free, or None: then this may raise
@@ -56,7 +58,8 @@ def to_host(context: Context, scratch: int | None = S0) -> None:
         assert state.again is not None
         if scratch is None and state.again.scratch:
             raise Unsupported("no scratch register to get flags back with")
-        context.code.code += state.again.code(S0 if scratch is None else scratch)
+        register = context.s0 if scratch in (None, _S0) else scratch
+        context.code.code += state.again.code(register)
     state.flags = Flags.HOST
 
 

@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from iced_x86 import Mnemonic
+
 from ubypass.abi import Abi, ExitReason
 from ubypass.region.graph import Block, End, Region
 from ubypass.region.liveness import ARITHMETIC, flags_live
@@ -22,7 +24,7 @@ from ubypass.translate.context import Fragment
 from ubypass.translate.dispatch import dispatches
 from ubypass.translate.facts import Facts, Unsupported, facts
 from ubypass.translate.join import Incoming, join
-from ubypass.translate.registers import R11, RCX, RSP, Homes, choose_homes
+from ubypass.translate.registers import R10, R11, RCX, RSP, Homes, choose_homes
 from ubypass.translate.state import CLAMPED, Flags, Loc, Node, State
 from ubypass.translate.trace import (
     COLD,
@@ -33,6 +35,7 @@ from ubypass.translate.trace import (
     distances,
     hot_path,
     likely,
+    looping,
     order,
     ranks,
 )
@@ -40,6 +43,8 @@ from ubypass.translate.trace import (
 # A loop is written out up to so many instructions.
 _UNROLLED = 256
 _STACK = frozenset({RSP})
+# How much more a use of a register counts.
+_IN_LOOP, _ON_PATH = 8, 4
 
 
 @dataclass
@@ -73,7 +78,7 @@ class _Solver:
     def __init__(self, region: Region, abi: Abi, turns: int, careful: bool) -> None:
         self.region, self.abi, self.turns = region, abi, turns
         self.careful = careful
-        self.prepared, self.homes = _prepare(region, abi)
+        self.prepared = _prepare(region, abi)
         self._look_ahead()
         self.vector = any(
             fact.vector for start in self.path for fact in self.prepared[start].facts
@@ -87,6 +92,7 @@ class _Solver:
         else:
             self.prepared = {s: _integer(p) for s, p in self.prepared.items()}
             self._look_ahead()
+        self.homes = self._homes()
         layout = order(
             [*region.entries, *sorted(region.blocks)],
             lambda start: _inside(region, self.guess[start]),
@@ -119,6 +125,29 @@ class _Solver:
             for start, block in region.blocks.items()
         }
         self.path = hot_path(region, self.guess)
+
+    def _homes(self) -> Homes:
+        """Homes by how much each register is used, more or less, where it matters."""
+        counts = [0] * 16
+        fixed: set[int] = set()
+        loops = looping(self.region)
+        for start, prepared in self.prepared.items():
+            weight = (_IN_LOOP if start in loops else 1) * (
+                _ON_PATH if start in self.path else 1
+            )
+            for fact in prepared.facts:
+                if fact.mnemonic == Mnemonic.SYSCALL:
+                    continue
+                for user in fact.reads:
+                    counts[user] += weight
+                for user in fact.writes:
+                    counts[user] += weight
+                    if user == R10 and self.dispatching:
+                        # An argument of the next call: it has to go to its slot.
+                        counts[user] -= weight
+                if fact.implicit:
+                    fixed |= fact.implicit
+        return choose_homes(counts, fixed)
 
     def _charge(self, layout: list[int]) -> None:
         """Note what blocks pay, and how often they are written out."""
@@ -311,26 +340,18 @@ def entry_state(resume: int) -> State:
     return state
 
 
-def _prepare(region: Region, abi: Abi) -> tuple[dict[int, Prepared], Homes]:
+def _prepare(region: Region, abi: Abi) -> dict[int, Prepared]:
     found = {start: _facts(block, abi) for start, block in region.blocks.items()}
     known = {start: part for start, (part, _) in found.items()}
     uses = {start: [fact.flags for fact in part] for start, part in known.items()}
     live = flags_live(region, uses)
     bases = live_bases(region, known)
-    prepared = {
+    return {
         start: Prepared(
             block, known[start], found[start][1], live[start], 0, bases[start]
         )
         for start, block in region.blocks.items()
     }
-    counted: list[int] = []
-    fixed: set[int] = set()
-    for part in known.values():
-        for fact in part:
-            counted += fact.reads
-            counted += fact.writes
-            fixed |= fact.implicit
-    return prepared, choose_homes(counted, fixed)
 
 
 def _integer(prepared: Prepared) -> Prepared:

@@ -24,7 +24,7 @@ from ubypass.translate.convert import convert, fits
 from ubypass.translate.emit import Buffer, Constant, Edge, ExitKey, Label, Place
 from ubypass.translate.exits import Exits
 from ubypass.translate.flow import Flow, entry_state, live_at
-from ubypass.translate.registers import RAX, RSP, S0, SLOT
+from ubypass.translate.registers import RAX, RSP, SLOT
 from ubypass.translate.state import Loc, Node, State
 
 
@@ -126,7 +126,7 @@ def _entry(layout: _Layout, node: Node) -> Label:
         # The image there is that of user mode, where AC is clear; popfq must not
         # bring that here. One made here has it set.
         body.frame_load(RAX, FRAME_SYSFLAGS)
-        body.arithmetic_flags(RAX, S0)
+        body.arithmetic_flags(RAX, layout.flow.homes.s0)
         body.save_flags(FRAME_SYSFLAGS)
     body.append(_converted(layout, node, state))
     body.jmp(layout.blocks[node])
@@ -150,7 +150,7 @@ def _edges(layout: _Layout) -> None:
 
 def _finish(layout: _Layout, entries: list[tuple[int, Label]]) -> Translation:
     out = layout.out
-    exits = Exits()
+    exits = Exits(layout.flow.homes.s0)
     # Numbers follow the order of the code.
     wanted: list[tuple[int, ExitKey]] = list(out.faults)
     wanted += [(at, place) for at, place in out.fixups if isinstance(place, ExitKey)]

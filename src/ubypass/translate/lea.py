@@ -14,7 +14,7 @@ from iced_x86 import Code, Instruction, Register
 from ubypass.translate.context import Context
 from ubypass.translate.facts import Facts, Memory
 from ubypass.translate.flags import settle
-from ubypass.translate.registers import S0, S1, resized, width
+from ubypass.translate.registers import resized, width
 from ubypass.translate.sandbox import address_of, from_home
 from ubypass.translate.state import CLAMPED, Interval, shifted
 from ubypass.translate.values import ensure, read_spilled, write_spilled
@@ -34,13 +34,13 @@ def lower_lea(context: Context, facts: Facts) -> None:
         memory = replace(memory, narrow=True)
     interval = CLAMPED if memory.narrow else _interval(context, memory)
     host = context.homes.host[operand.user]
-    to = S0 if host < 0 or _overwrites(context, memory, host) else host
+    to = context.s0 if host < 0 or _overwrites(context, memory, host) else host
     _address(context, memory, to)
     if host < 0:
-        write_spilled(context, operand.user, S0)
+        write_spilled(context, operand.user, context.s0)
         return
     if to != host:
-        context.code.move(host, S0)
+        context.code.move(host, context.s0)
     context.state.written(operand.user, interval)
 
 
@@ -73,17 +73,19 @@ def _interval(context: Context, memory: Memory) -> Interval | None:
 
 def _narrow(context: Context, user: int, memory: Memory) -> None:
     """16 bits: the rest of the register stays."""
-    _address(context, replace(memory, narrow=True), S0)
+    _address(context, replace(memory, narrow=True), context.s0)
     host = context.homes.host[user]
-    to = host if host >= 0 else S1
+    to = host if host >= 0 else context.s1
     if host < 0:
-        read_spilled(context, user, S1)
+        read_spilled(context, user, context.s1)
     context.code.user(
         Instruction.create_reg_reg(
-            Code.MOV_RM16_R16, resized(Register.AX, to), resized(Register.AX, S0)
+            Code.MOV_RM16_R16,
+            resized(Register.AX, to),
+            resized(Register.AX, context.s0),
         )
     )
     if host < 0:
-        write_spilled(context, user, S1)
+        write_spilled(context, user, context.s1)
     else:
         context.state.written(user)

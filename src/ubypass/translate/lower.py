@@ -14,8 +14,6 @@ from ubypass.translate.lea import lower_lea
 from ubypass.translate.registers import (
     R11,
     RSP,
-    S0,
-    S1,
     gpr64,
     resized,
 )
@@ -66,12 +64,11 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
     if memory is not None and not memory.access:
         lower_lea(context, facts)
         return
-    usp = context.homes.usp
     if address is None:
-        at, free = (usp, -1, 0), [S0, S1]
+        at, free = (-1, 0), [context.s0, context.s1]
     else:
-        at = usp, address.base, address.displacement
-        free = [S1] if address.scratch else [S0, S1]
+        at = address.base, address.displacement
+        free = [context.s1] if address.scratch else [context.s0, context.s1]
     stored: dict[int, int] = {}
     if facts.registers.isdisjoint(context.homes.moved):
         code = facts.codes.get(at, b"")

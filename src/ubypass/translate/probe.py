@@ -7,6 +7,7 @@ counts as translated only if all of the translator's rules were content with it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -40,8 +41,9 @@ def refusals(blocks: Sequence[Block], abi: Abi) -> list[Refusal]:
     live = flags_live(region)
     known = {start: _facts(block) for start, block in by_start.items()}
     usable = [f for facts in known.values() for f in facts if isinstance(f, Facts)]
+    used = Counter(user for fact in usable for user in (*fact.reads, *fact.writes))
     homes = choose_homes(
-        [user for fact in usable for user in (*fact.reads, *fact.writes)],
+        [used[user] for user in range(16)],
         frozenset[int]().union(*(fact.implicit for fact in usable)),
     )
     found: list[Refusal] = []

@@ -8,8 +8,7 @@ of the code; that is :mod:`ubypass.translate.state`.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -26,9 +25,6 @@ NAMES = (
     *("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"),
 )
 
-#: Scratch host registers; user r10 and r11 live in ``pt_regs`` only.
-S0, S1 = R11, R10
-
 #: Host registers that a C function may change.
 CALLER_SAVED = frozenset({RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11})
 
@@ -41,6 +37,9 @@ SLOT = tuple(FRAME_REGS + REGS_OFFSET[name] for name in NAMES)
 # Who may give its host register to the user's rsp: callee-saved, so that a
 # dispatch keeps it. Rarely used ones first, so that a tie goes to them.
 _CANDIDATES = (R15, R14, R13, R12, RBX, RBP)
+# Who may give its own up for scratch: whose names no instruction implies. A tie goes
+# to those that a dispatch does not keep.
+_SCRATCH = (R11, R10, R9, R8, R15, R14, R13, R12, RBP, RBX)
 
 _GPR64 = (
     *(Register.RAX, Register.RCX, Register.RDX, Register.RBX),
@@ -107,8 +106,11 @@ class Homes:
     """
 
     host: tuple[int, ...]
+    #: Scratch host registers.
+    s0: int
+    s1: int
     #: User registers that are not in the host register of the same name.
-    moved: frozenset[int] = frozenset()
+    moved: frozenset[int]
     tails: dict[tuple[bytes, bool], tuple[tuple[int, int], ...]] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -128,14 +130,18 @@ class Homes:
         return self.host[user] < 0
 
 
-def choose_homes(uses: Iterable[int], fixed: Collection[int] = ()) -> Homes:
-    """Homes for a region in which user registers occur as often as in ``uses``;
+def choose_homes(counts: Sequence[int], fixed: Collection[int] = ()) -> Homes:
+    """Homes for a region in which user register n is used ``counts[n]`` times;
     ``fixed`` ones are needed under their own name if possible.
     """
-    counts = Counter(uses)
-    owner = min(_CANDIDATES, key=lambda user: (user in fixed, counts[user]))
+
+    def cost(user: int) -> tuple[bool, int]:
+        return user in fixed, counts[user]
+
+    owner = min(_CANDIDATES, key=cost)
+    s0, s1 = sorted((user for user in _SCRATCH if user != owner), key=cost)[:2]
     host = list(range(16))
-    host[R10] = host[R11] = host[owner] = -1
+    host[s0] = host[s1] = host[owner] = -1
     host[RSP] = owner
     moved = frozenset(user for user in range(16) if host[user] != user)
-    return Homes(tuple(host), moved)
+    return Homes(tuple(host), s0, s1, moved)

@@ -11,7 +11,7 @@ from ubypass.abi import FRAME_FSBASE, TASK_SIZE_MIN, ExitReason
 from ubypass.translate.context import Context
 from ubypass.translate.facts import Memory, Unsupported
 from ubypass.translate.flags import clobber
-from ubypass.translate.registers import R11, RSP, S0, S1, gpr64, resized
+from ubypass.translate.registers import R11, RSP, gpr64, resized
 from ubypass.translate.state import CLAMPED, serves
 from ubypass.translate.values import ensure, materialize_r11, read_spilled
 
@@ -28,9 +28,9 @@ class Address:
 
 
 def resolve(context: Context, memory: Memory, size: int | None = None) -> Address:
-    """Emit what makes ``memory`` safe to access; uses scratch S0 and S1.
+    """Emit what makes ``memory`` safe to access; uses both scratch registers.
 
-    After it, S1 is free and S0 too unless the address says otherwise.
+    After it, s1 is free and s0 too unless the address says otherwise.
     """
     size = memory.size if size is None else size
     memory = from_home(context, memory)
@@ -45,16 +45,16 @@ def resolve(context: Context, memory: Memory, size: int | None = None) -> Addres
         found = _in_place(context, memory.base, memory.displacement, size)
         if found is not None:
             return found
-    address_of(context, memory, S0)
+    address_of(context, memory, context.s0)
     if memory.narrow and not memory.fs:
         # Below 4 GiB, whatever the registers hold.
-        return Address(S0, 0, True)
+        return Address(context.s0, 0, True)
     clobber(context)
     if memory.fs:
-        context.code.frame_add(S0, FRAME_FSBASE)
-    context.code.cmp_limit(S0)
-    context.code.cmova_limit(S0)
-    return Address(S0, 0, True)
+        context.code.frame_add(context.s0, FRAME_FSBASE)
+    context.code.cmp_limit(context.s0)
+    context.code.cmova_limit(context.s0)
+    return Address(context.s0, 0, True)
 
 
 def from_home(context: Context, memory: Memory) -> Memory:
@@ -86,8 +86,8 @@ def _constant(context: Context, memory: Memory, size: int) -> Address:
         return Address(-1, memory.displacement, False)
     if not 0 <= memory.displacement <= TASK_SIZE_MIN - size:
         raise Unsupported("constant address outside user space")
-    context.code.move_imm(S0, memory.displacement)
-    return Address(S0, 0, True)
+    context.code.move_imm(context.s0, memory.displacement)
+    return Address(context.s0, 0, True)
 
 
 def _in_place(
@@ -100,11 +100,11 @@ def _in_place(
         if displacement < 0:
             # Below a clamped pointer to nowhere may well be user memory.
             return None
-        read_spilled(context, user, S0)
+        read_spilled(context, user, context.s0)
         clobber(context)
-        context.code.cmp_limit(S0)
-        context.code.cmova_limit(S0)
-        return Address(S0, displacement, True)
+        context.code.cmp_limit(context.s0)
+        context.code.cmova_limit(context.s0)
+        return Address(context.s0, displacement, True)
     host = ensure(context, user)
     if not serves(context.state.intervals[user], displacement, size):
         anchor(context, user)
@@ -131,7 +131,7 @@ def anchor_host(context: Context, host: int, reason: ExitReason) -> None:
 
 
 def address_of(context: Context, memory: Memory, to: int) -> None:
-    """lea to, [memory], without fs; uses S1 when the index is spilled. Of 32 bits,
+    """lea to, [memory], without fs; uses s1 when the index is spilled. Of 32 bits,
     zero-extended, if the address is narrow.
 
     ``memory`` must have gone through :func:`from_home`.
@@ -140,7 +140,7 @@ def address_of(context: Context, memory: Memory, to: int) -> None:
     base = index = -1
     if memory.index is not None:
         if homes.spilled(memory.index):
-            index = S1 if to != S1 else S0
+            index = context.s1 if to != context.s1 else context.s0
             read_spilled(context, memory.index, index)
         else:
             index = ensure(context, memory.index)

@@ -15,7 +15,7 @@ from ubypass.abi import FRAME_FLAGS, FRAME_SYSFLAGS, ExitReason
 from ubypass.translate.context import Context
 from ubypass.translate.facts import Facts, Memory, Unsupported
 from ubypass.translate.flags import clobber, settle, to_slot
-from ubypass.translate.registers import R11, RBP, RSP, S0, S1
+from ubypass.translate.registers import R11, RBP, RSP
 from ubypass.translate.sandbox import anchor, anchor_host, load_word, resolve
 from ubypass.translate.state import CLAMPED, Flags, Loc, serves, shifted
 from ubypass.translate.values import (
@@ -85,15 +85,15 @@ def push_constant(context: Context, value: int, scratch: int) -> None:
 def _push(context: Context, facts: Facts) -> None:
     instruction = facts.instruction
     if instruction.op0_kind not in (OpKind.REGISTER, OpKind.MEMORY):
-        push_constant(context, instruction.immediate(0) & ((1 << 64) - 1), S0)
+        push_constant(context, instruction.immediate(0) & ((1 << 64) - 1), context.s0)
         return
     if facts.memory is not None:
-        load_word(context, facts.memory, S1)
-        source = S1
+        load_word(context, facts.memory, context.s1)
+        source = context.s1
     else:
         user = facts.operands[0].user
         if context.homes.spilled(user):
-            source = S1
+            source = context.s1
             read_spilled(context, user, source)
         else:
             if user == RSP:
@@ -113,11 +113,12 @@ def _push_flags(context: Context) -> None:
     usp, at = stack_access(context, -8)
     if state.flags != Flags.SYS:
         to_slot(context)
-    code.frame_load(S0, FRAME_SYSFLAGS if state.flags == Flags.SYS else FRAME_FLAGS)
-    code.and_imm32(S0, ARITHMETIC_FLAGS)
-    code.or_imm32(S0, SET_FLAGS)
+    slot = FRAME_SYSFLAGS if state.flags == Flags.SYS else FRAME_FLAGS
+    code.frame_load(context.s0, slot)
+    code.and_imm32(context.s0, ARITHMETIC_FLAGS)
+    code.or_imm32(context.s0, SET_FLAGS)
     code.fault(context.exit(ExitReason.FAULT))
-    code.store(usp, at, S0)
+    code.store(usp, at, context.s0)
     move_stack(context, -8)
 
 
@@ -133,11 +134,11 @@ def _pop(context: Context, facts: Facts) -> None:
     settle(context, (user,))
     host = context.homes.host[user]
     context.code.fault(context.exit(ExitReason.FAULT))
-    context.code.load(host if host >= 0 else S0, usp, at)
+    context.code.load(host if host >= 0 else context.s0, usp, at)
     if host >= 0:
         context.state.written(user)
     else:
-        write_spilled(context, user, S0)
+        write_spilled(context, user, context.s0)
     move_stack(context, 8)
 
 
@@ -152,9 +153,9 @@ def _pop_memory(context: Context, memory: Memory) -> None:
         raise Unsupported("pop into a thread-local variable")
     usp, at = stack_access(context, 0)
     context.code.fault(context.exit(ExitReason.FAULT))
-    context.code.load(S1, usp, at)
+    context.code.load(context.s1, usp, at)
     context.code.fault(context.exit(ExitReason.FAULT))
-    context.code.store(address.base, address.displacement, S1)
+    context.code.store(address.base, address.displacement, context.s1)
     move_stack(context, 8)
 
 
@@ -172,10 +173,10 @@ def _leave(context: Context) -> None:
     homes, state, code = context.homes, context.state, context.code
     settle(context, (RBP, RSP))
     if homes.spilled(RBP):
-        read_spilled(context, RBP, S1)
+        read_spilled(context, RBP, context.s1)
         clobber(context)
-        anchor_host(context, S1, ExitReason.STACK)
-        frame = S1
+        anchor_host(context, context.s1, ExitReason.STACK)
+        frame = context.s1
         interval = shifted(CLAMPED, 8)
     else:
         frame = ensure(context, RBP)
@@ -183,13 +184,13 @@ def _leave(context: Context) -> None:
             anchor(context, RBP)
         interval = shifted(state.intervals[RBP], 8)
     code.fault(context.exit(ExitReason.FAULT))
-    code.load(S0, frame, 0)
+    code.load(context.s0, frame, 0)
     code.lea(homes.usp, frame, 8)
     state.offset = 0
     state.written(RSP, interval)
     if homes.spilled(RBP):
-        write_spilled(context, RBP, S0)
+        write_spilled(context, RBP, context.s0)
     else:
-        code.move(frame, S0)
+        code.move(frame, context.s0)
         state.written(RBP)
     assert state.loc[RSP] == Loc.H

@@ -86,6 +86,56 @@ def _loops(region: Region, start: int, taken: int) -> bool:
     return False
 
 
+def looping(region: Region) -> set[int]:
+    """The blocks that are in a loop of their function; calls are stepped over."""
+    index: dict[int, int] = {}
+    low: dict[int, int] = {}
+    found: set[int] = set()
+    path: list[int] = []
+    for root in region.blocks:
+        if root in index:
+            continue
+        # Tarjan's strongly connected components.
+        stack = [(root, iter(_within(region, root)))]
+        index[root] = low[root] = len(index)
+        path.append(root)
+        on_path = {root}
+        while stack:
+            at, ahead = stack[-1]
+            following = next(ahead, None)
+            if following is None:
+                stack.pop()
+                if stack:
+                    above = stack[-1][0]
+                    low[above] = min(low[above], low[at])
+                if low[at] == index[at]:
+                    start = path.index(at)
+                    component = path[start:]
+                    del path[start:]
+                    on_path.difference_update(component)
+                    if len(component) > 1 or at in _within(region, at):
+                        found.update(component)
+            elif following not in index:
+                index[following] = low[following] = len(index)
+                path.append(following)
+                on_path.add(following)
+                stack.append((following, iter(_within(region, following))))
+            elif following in on_path:
+                low[at] = min(low[at], index[following])
+    return found
+
+
+def _within(region: Region, start: int) -> list[int]:
+    """The blocks of the same function that may follow."""
+    block = region.blocks[start]
+    targets: tuple[int, ...] = block.targets
+    if block.end in (End.CALL, End.CALL_INDIRECT, End.SYSCALL):
+        targets = (block.next_ip,)
+    elif block.end == End.RET:
+        targets = ()
+    return [target for target in targets if target in region.blocks]
+
+
 def order(
     starts: Iterable[T],
     next_of: Callable[[T], T | None],

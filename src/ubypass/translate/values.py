@@ -6,7 +6,7 @@ from __future__ import annotations
 from ubypass.abi import FRAME_SYSFLAGS
 from ubypass.translate.context import Context
 from ubypass.translate.flags import clobber, settle
-from ubypass.translate.registers import R11, RCX, RSP, S0, SLOT
+from ubypass.translate.registers import R11, RCX, RSP, SLOT
 from ubypass.translate.state import Loc, shifted
 
 #: The user's flags as r11 after a system call has them, or a pushf: the arithmetic
@@ -21,6 +21,8 @@ def ensure(context: Context, user: int) -> int:
     state = context.state
     host = context.homes.host[user]
     assert host >= 0
+    if user == R11:
+        materialize_r11(context)
     if state.loc[user] == Loc.M:
         context.code.frame_load(host, SLOT[user])
         state.loc[user] = Loc.B
@@ -82,8 +84,8 @@ def materialize_r11(context: Context) -> None:
     if context.state.loc[R11] != Loc.S:
         return
     clobber(context)
-    context.code.frame_load(S0, FRAME_SYSFLAGS)
-    context.code.and_imm32(S0, ARITHMETIC_FLAGS)
-    context.code.or_imm32(S0, SET_FLAGS)
-    context.code.frame_store(SLOT[R11], S0)
+    context.code.frame_load(context.s0, FRAME_SYSFLAGS)
+    context.code.and_imm32(context.s0, ARITHMETIC_FLAGS)
+    context.code.or_imm32(context.s0, SET_FLAGS)
+    context.code.frame_store(SLOT[R11], context.s0)
     context.state.loc[R11] = Loc.M
