@@ -6,7 +6,7 @@ the metadata (``prelude.s`` has macros for them): ``entry*``, ``constants``,
 ``fault_at.FIXUP.*``, ``dispatch_at.NR.PRE.POST.*``, ``jump_at.*``. Lines ``#! …``
 say the rest: ``rule``, ``features``, ``exit REASON [FLAGS [ADDRESS]]`` in place
 of exit 0, ``entry OFFSET``, ``fault OFFSET FIXUP``. Cases that name a vector register
-say so to the module unless they are ``scalar``.
+say so to the module unless they are ``scalar``; with ``x87`` they say that as well.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from ubypass.abi import (
 HERE = Path(__file__).parent
 _RULER = re.compile(r"^#-{10,} (\w+)\n", re.MULTILINE)
 _VECTOR = re.compile(
-    r"\b[xyz]mm\d|\bk[0-7]\b|vzeroupper|mxcsr|^#! vector", re.MULTILINE
+    r"\b[xyz]mm\d|\bmm[0-7]\b|\bk[0-7]\b|emms|vzeroupper|mxcsr|^#! vector", re.MULTILINE
 )
 _IP = 0x401000
 _EXITS = (
@@ -75,7 +75,9 @@ def read(file: str) -> list[Case]:
 
 def translate(case: Case) -> Translation:
     """Assembles a case with GNU as."""
-    vector = bool(_VECTOR.search(case.text)) and ("scalar",) not in case.words
+    x87 = ("x87",) in case.words
+    named = x87 or bool(_VECTOR.search(case.text))
+    vector = named and ("scalar",) not in case.words
     size = Abi().dispatch_vector_size if vector else Abi().dispatch_size
     prelude = (HERE / "prelude.s").read_text("ascii")
     code, symbols = assemble(f".set DISPATCH, {size}\n{prelude}{case.text}")
@@ -116,6 +118,7 @@ def translate(case: Case) -> Translation:
         sources=(Source(_IP, b"\x90"),),
         constants=symbols.get("constants", len(code)),
         vector=vector,
+        x87=x87,
     )
 
 

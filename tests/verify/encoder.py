@@ -87,7 +87,7 @@ def _one(key: Key, form: Form, shape: _Shape) -> bytes:
     out.append(opcode)
     if form.modrm:
         reg = form.extension if form.extension >= 0 else 2
-        rm = 1 if "rm1" in has else 0 if "rm0" in has else 3
+        rm = form.rm if form.rm >= 0 else 3
         # A displacement keeps [rdi] apart from the register forms.
         last = (reg << 3 | 7 | 0x40, 8) if shape.memory else (0xC0 | reg << 3 | rm,)
         out += bytes(last)

@@ -234,14 +234,6 @@ entry:
 	ldmxcsr [rsp+sRAX]
 	jmp x_fault
 	stubs
-#--------------------------------------------------------------- x87
-#! rule encoding
-entry:
-	load rdi, sRDI
-	clamp rdi
-	user x_fault, fld qword ptr [rdi]
-	jmp x_fault
-	stubs
 #--------------------------------------------------------------- monitor
 #! rule encoding
 entry:
@@ -3309,5 +3301,371 @@ entry:
 #! scalar
 entry:
 	kxorw k1, k1, k1
+	jmp x_fault
+	stubs
+
+#################################################################### x87 and MMX
+#--------------------------------------------------------------- x87_without_saying_so
+#! rule path
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, fld qword ptr [rdi]
+	mov dword ptr [rsp+FIP], 0x401000
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fip_without_saying_so
+#! rule path
+entry:
+	load rdi, sRDI
+	clamp rdi
+	mov dword ptr [rsp+FIP], 0x401000
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- x87_without_fip
+#! rule leak
+#! x87
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, fld qword ptr [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- x87_fip_before_it
+#! rule leak
+#! x87
+entry:
+	load rdi, sRDI
+	clamp rdi
+	mov dword ptr [rsp+FIP], 0x401000
+	user x_fault, fld qword ptr [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- x87_fip_later
+#! rule leak
+#! x87
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, fld qword ptr [rdi]
+	nop
+	mov dword ptr [rsp+FIP], 0x401000
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- x87_fip_of_zero
+#! rule leak
+#! x87
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, fld qword ptr [rdi]
+	mov dword ptr [rsp+FIP], 0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- x87_fip_cleared_again
+#! rule leak
+#! x87
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, fld qword ptr [rdi]
+	mov dword ptr [rsp+FIP], 0x401000
+	mov dword ptr [rsp+FIP], 0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fip_cleared_on_its_own
+#! rule leak
+#! x87
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, fld qword ptr [rdi]
+	mov dword ptr [rsp+FIP], 0x401000
+	nop
+	mov dword ptr [rsp+FIP], 0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fip_of_the_kernel
+#! rule path
+#! x87
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, fld qword ptr [rdi]
+	mov dword ptr [rsp+FIP], 0x401000
+	mov dword ptr [rsp+FIP+4], 0xffff8880
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fip_just_above_user_space
+#! rule path
+#! x87
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, fld qword ptr [rdi]
+	mov dword ptr [rsp+FIP], 0x401000
+	mov dword ptr [rsp+FIP+4], 0x8000
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fip_from_a_register
+#! rule memory
+#! x87
+entry:
+	load rax, sRAX
+	user x_fault, fld1
+	mov dword ptr [rsp+FIP], eax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fip_in_one_go
+#! rule memory
+#! x87
+entry:
+	user x_fault, fld1
+	mov qword ptr [rsp+FIP], 0x401000
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fip_shifted
+#! rule memory
+#! x87
+entry:
+	user x_fault, fld1
+	mov dword ptr [rsp+FIP+2], 0x401000
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fip_by_halves_of_halves
+#! rule memory
+#! x87
+entry:
+	user x_fault, fld1
+	mov word ptr [rsp+FIP], 0x4010
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fip_read
+#! rule memory
+#! x87
+entry:
+	mov eax, [rsp+FIP]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fip_added_to
+#! rule memory
+#! x87
+entry:
+	user x_fault, fld1
+	add dword ptr [rsp+FIP], 1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fip_jumped_over
+#! rule leak
+#! x87
+entry:
+	load rax, sRAX
+	test rax, rax
+	je 1f
+	user x_fault, fld1
+	mov dword ptr [rsp+FIP], 7
+1:
+	mov dword ptr [rsp+FIP+4], 0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- x87_without_entry
+#! rule fault
+#! x87
+entry:
+	fld1
+	mov dword ptr [rsp+FIP], 0x401000
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fwait_without_entry
+#! rule fault
+#! x87
+entry:
+	fwait
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- mmx_without_entry
+#! rule fault
+entry:
+	paddb mm0, mm1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- emms_without_entry
+#! rule fault
+entry:
+	emms
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- x87_operand_in_the_frame
+#! rule leak
+#! x87
+entry:
+	user x_fault, fld qword ptr [rsp+sRAX]
+	mov dword ptr [rsp+FIP], 0x401000
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- x87_tbyte_is_10_bytes
+#! rule pointer
+#! x87
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, fstp tbyte ptr [rdi+0x7ffffff7]
+	mov dword ptr [rsp+FIP], 0x401000
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- x87_bcd_is_10_bytes
+#! rule pointer
+#! x87
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, fbstp tbyte ptr [rdi+0x7ffffff7]
+	mov dword ptr [rsp+FIP], 0x401000
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fcomi_changes_flags
+#! rule pointer
+#! x87
+entry:
+	load rdi, sRDI
+	cmp rdi, [rsp+LIMIT]
+	user x_fault, fcomi st, st(1)
+	mov dword ptr [rsp+FIP], 0x401000
+	cmova rdi, [rsp+LIMIT]
+	user x_fault, mov al, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fnstsw_writes_ax
+#! rule pointer
+#! x87
+entry:
+	load eax, sRAX
+	fnstsw ax
+	user x_fault, mov al, [rax]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fnstsw_writes_half
+#! rule leak
+#! x87
+entry:
+	fnstsw ax
+	mov [rsp+sRAX], rax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- pmovmskb_of_mmx_writes_a_gpr
+#! rule pointer
+entry:
+	load rbx, sRBX
+	clamp rbx
+	user x_fault, movq rbx, mm1
+	user x_fault, mov al, [rbx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fnstenv
+#! rule encoding
+#! x87
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, fnstenv [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fnsave
+#! rule encoding
+#! x87
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, fnsave [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fldenv
+#! rule encoding
+#! x87
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, fldenv [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- frstor
+#! rule encoding
+#! x87
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, frstor [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fninit
+#! rule encoding
+#! x87
+entry:
+	fninit
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- fxsave
+#! rule encoding
+#! x87
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, fxsave [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- xsave
+#! rule encoding
+#! x87
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, xsave [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- maskmovq
+#! rule encoding
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, maskmovq mm0, mm1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- x87_with_rex
+#! rule encoding
+#! x87
+entry:
+	user x_fault, .byte 0x41, 0xd8, 0xc1
+	mov dword ptr [rsp+FIP], 0x401000
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- x87_with_operand_size
+#! rule encoding
+#! x87
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, .byte 0x66, 0xd9, 0x07
+	mov dword ptr [rsp+FIP], 0x401000
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- x87_alias
+#! rule encoding
+#! x87
+entry:
+	user x_fault, .byte 0xdc, 0xd1
+	mov dword ptr [rsp+FIP], 0x401000
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- mmx_with_rex
+#! rule encoding
+entry:
+	user x_fault, .byte 0x41, 0x0f, 0xfc, 0xc1
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- mmx_without_the_flag
+#! rule path
+#! scalar
+entry:
+	user x_fault, paddb mm0, mm1
 	jmp x_fault
 	stubs

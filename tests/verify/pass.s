@@ -531,3 +531,43 @@ entry:
 	user x_fault, vmovdqu64 [rbx-0x800], xmm31
 	jmp x_fault
 	stubs
+#--------------------------------------------------------------- x87
+#! x87
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, fld tbyte ptr [rdi]
+	mov dword ptr [rsp+FIP], 0x401000
+	mov dword ptr [rsp+FIP+4], 0x7fff
+	user x_fault, fmul qword ptr [rdi+10]
+	mov dword ptr [rsp+FIP], 0x401003
+	user x_fault, fcomi st, st(1)
+	mov dword ptr [rsp+FIP], 0
+	mov dword ptr [rsp+FIP+4], 0x5555
+	fnstsw ax
+	user x_fault, fnstcw [rdi]
+	user x_fault, fldcw [rdi]
+	user x_fault, fwait
+	fnclex
+	dispatch 39
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, fstp tbyte ptr [rdi]
+	mov dword ptr [rsp+FIP], 0x401009
+	user x_fault, fnstsw [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- mmx
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, movq mm0, [rdi]
+	user x_fault, paddb mm0, mm1
+	user x_fault, pshufb mm0, [rdi+8]
+	user x_fault, movd eax, mm0
+	user x_fault, movq [rsp+sRAX], mm0
+	user x_fault, pmovmskb ecx, mm0
+	user x_fault, cvtpi2ps xmm0, mm1
+	user x_fault, emms
+	jmp x_fault
+	stubs

@@ -9,6 +9,7 @@
 .set FSBASE, 0x28
 .set TMP0, 0x30
 .set TMP1, 0x38
+.set FIP, 0x48
 .set PRIVATE, 0x50
 .set REGS, 0x800
 .set sR15, REGS+0

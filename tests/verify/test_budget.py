@@ -39,10 +39,15 @@ def _graph(edges: set[tuple[int, int]], paying: set[int]) -> tuple[Program, Bloc
 
 
 def _has_cycle(edges: set[tuple[int, int]], without: set[int]) -> bool:
-    reach = {(at, to) for at, to in edges if not {at, to} & without}
-    for _ in range(_SIZE):
-        reach |= {(a, d) for a, b in reach for c, d in reach if b == c}
-    return any(at == to for at, to in reach)
+    reach = [0] * (_SIZE + 1)
+    for at, to in edges:
+        if not {at, to} & without:
+            reach[at] |= 1 << to
+    for middle in range(_SIZE):
+        for at in range(_SIZE):
+            if reach[at] >> middle & 1:
+                reach[at] |= reach[middle]
+    return any(reach[at] >> at & 1 for at in range(_SIZE))
 
 
 @given(_EDGES, _PAYING)

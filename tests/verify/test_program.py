@@ -86,3 +86,7 @@ def test_sources_and_exits() -> None:
     assert _rule(exits=(high, *_LOOP.exits[1:])) is Rule.PATH
     high = Exit(0x1000, ExitReason.FAULT, cx=1 << 47)
     assert _rule(exits=(high, *_LOOP.exits[1:])) is Rule.PATH
+
+
+def test_x87_implies_vector() -> None:
+    assert _rule(x87=True) is Rule.PATH

@@ -10,7 +10,7 @@ from ubypass.verify import slots
 from ubypass.verify.errors import Refusal
 
 _SLOTS = {abi.FRAME_REGS + offset for offset in abi.REGS_OFFSET.values()}
-_OWN = {abi.FRAME_TARGET, *range(abi.FRAME_TMP0, abi.FRAME_PRIVATE, 8)}
+_OWN = {abi.FRAME_TARGET, *range(abi.FRAME_TMP0, abi.FRAME_FIP, 8)}
 _READ_ONLY = {abi.FRAME_LIMIT, abi.FRAME_FSBASE, abi.FRAME_FLAGS, abi.FRAME_SYSFLAGS}
 
 

@@ -43,7 +43,8 @@ class Form:
     operand: "" for the operand size, ``x`` for the vector length, ``x2`` for half of
     it and so on, or a number. ``features`` are needed, ``long_features`` in the longest
     vector length. ``lengths``: the vector lengths that exist, all if empty.
-    ``broadcast``: bytes of an element that EVEX.b broadcasts, or 0.
+    ``broadcast``: bytes of an element that EVEX.b broadcasts, or 0. ``rm``: the rm
+    field that it must have, or -1. ``x87``: sets FIP.
     ``implied`` has (access, register number) with access ``=``, ``~`` or ``*``.
     """
 
@@ -60,8 +61,10 @@ class Form:
     long_features: frozenset[str]
     fp: bool
     vector: bool
+    x87: bool
     lengths: frozenset[int]
     broadcast: int
+    rm: int
 
 
 @functools.cache
@@ -119,6 +122,7 @@ def _line(words: list[str]) -> list[tuple[Key, Form]]:
         if not all(_ATTRIBUTE.fullmatch(item) for item in attributes):
             raise ValueError(f"bad attribute in {token}")
         extensions = [int(item[1]) for item in attributes if item[0] == "/"]
+        rms = [int(item[2]) for item in attributes if item[:2] == "rm"]
         form = Form(
             names=tuple(name.split("|")),
             ops="" if ops == "." else ops,
@@ -132,9 +136,11 @@ def _line(words: list[str]) -> list[tuple[Key, Form]]:
             features=_features(short),
             long_features=_features(long or short),
             fp="!fp" in rest,
-            vector="!vec" in rest,
+            vector=bool({"!vec", "!x87"} & set(rest)),
+            x87="!x87" in rest,
             lengths=frozenset(n for n in range(3) if f"l{n}" in attributes),
             broadcast=sum(n for n in (2, 4, 8) if f"bc{n}" in attributes),
+            rm=rms[0] if rms else -1,
         )
         for low in range(8 if "+" in attributes and opcode not in _SINGLE else 1):
             number = int(opcode, 16) + low

@@ -169,6 +169,8 @@ class Effects:
         """Says what kind of access it is and refuses the kinds without proof."""
         encoding = self._encoding
         read, write = effect in "rm", effect in "wm"
+        if self._form.x87 and encoding.base in (RSP, RIP) and not encoding.fs:
+            raise Refusal(Rule.LEAK, "the FPU would show where its operand was")
         if self.size > _MAX_ACCESS:
             raise Refusal(Rule.MEMORY, f"access of {self.size} bytes")
         if encoding.fs:
@@ -210,9 +212,12 @@ class Effects:
         if write and encoding.family == EVEX:
             raise Refusal(Rule.MEMORY, "a store to the frame that may have a mask")
         self.access = Access.FRAME
-        if self._name in ("push", "pop") or (
-            0 <= encoding.disp < abi.FRAME_LIMIT and self._name in ("mov", "sub")
-        ):
+        if self._name in ("push", "pop"):
+            return
+        start = encoding.disp & -8
+        if start == abi.FRAME_EXIT and self._name in ("mov", "sub"):
+            return
+        if start == abi.FRAME_FIP and self._name == "mov":
             return
         self.slot = slots.slot(encoding.disp, self.size, read, write)
         fact = slot_defined(self.slot)

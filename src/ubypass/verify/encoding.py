@@ -107,7 +107,7 @@ def _parse(code: bytes) -> Encoding:
         if parts.memory:
             pos, registers = _address(code, pos, modrm, head.rex, parts)
             used |= registers
-        elif "km" not in form.attributes:
+        elif "km" not in form.attributes and form.rm < 0:
             used |= _B
             if family == EVEX and "gm" not in form.attributes:
                 used |= _X
@@ -190,8 +190,7 @@ def _choose(forms: tuple[Form, ...], modrm: int, head: Prefixes) -> Form:
             and not ("w0" in has and head.rex & _W)
             and not ("b1" in has and not head.rex & _B)
             and not ("b0" in has and head.rex & _B)
-            and not ("rm0" in has and modrm & 7 != 0)
-            and not ("rm1" in has and modrm & 7 != 1)
+            and (form.rm < 0 or form.rm == modrm & 7)
             and (
                 not form.lengths or _vector_length(form, head, not mod3) in form.lengths
             )

@@ -309,7 +309,7 @@ class Flow:
 def _names(mask: int) -> str:
     """Registers and slots of a mask of facts, for people."""
     names = [name for n, name in enumerate(GPR) if mask & facts.defined(n)]
-    slot = ("TMP0", "TMP1", "TMP2", "FIP", "TARGET")
+    slot = ("TMP0", "TMP1", "TMP2", "TARGET")
     for number, name in enumerate(slot, 16 + facts.DEFINED_SHIFT):
         if mask >> number & 1:
             names.append(name)

@@ -32,6 +32,7 @@ class Kind(enum.IntEnum):
     DISPATCH = 8  # bytes that the module fills
     CHARGE_COUNT = 9  # sub dword [rsp+BUDGET], ecx
     STRING = 10  # a string instruction
+    FIP = 11  # mov dword [rsp+FIP], value (a: 0) or [rsp+FIP+4] (a: 1)
 
 
 class Op(enum.IntEnum):
@@ -76,7 +77,7 @@ class Insn:
     (kind, fault entry, constant). ``prelude``: may stand in an exit stub before
     the exit number: touches neither user memory nor the module's slots.
     ``features``: needed CPU features, as the kernel names them. ``vector``: uses
-    vector registers.
+    the vector state; ``x87``: sets FIP.
 
     The value is ``value``, or, with ``field_size``, the signed number of that many
     bytes at ``field_at`` from the start of the instruction, times ``factor``.
@@ -102,6 +103,7 @@ class Insn:
     prelude: bool = False
     features: frozenset[str] = frozenset()
     vector: bool = False
+    x87: bool = False
     value: int = 0
     field_at: int = 0
     field_size: int = 0

@@ -70,7 +70,9 @@ def judge(decoder: Any, raw: bytes, encoding: Encoding) -> tuple[Insn, int]:
         name = _without_predicate(insn.mnemonic, form.names[0])
     if name not in form.names:
         raise Refusal(Rule.ENCODING, f"the two decoders disagree: {form.names[0]}")
-    if form.keeps_flags and insn.eflags & ~_TESTS and not predicate:
+    # Of x87 instructions it shows the FPU's flags in the same place.
+    shown = 0 if predicate or name[0] == "f" or name == "wait" else insn.eflags
+    if form.keeps_flags and shown & ~_TESTS:
         raise Refusal(Rule.ENCODING, "the two decoders disagree about flags")
     operands = insn.operands
     effects = Effects(encoding, name)
@@ -119,11 +121,12 @@ def _record(name: str, encoding: Encoding, effects: Effects, special: Fields) ->
         base=effects.base,
         size=effects.size,
         must_fault=must_fault,
-        may_fault=must_fault or effects.touches or effects.vector,
+        may_fault=must_fault or effects.touches or effects.vector or form.vector,
         prelude=not (must_fault or effects.touches),
         features=form.long_features if encoding.longest else form.features,
         vector=effects.vector or form.vector,
-        noted=must_fault or constant or "kind" in special,
+        x87=form.x87,
+        noted=must_fault or constant or form.x87 or "kind" in special,
     )
     fields.update(special)
     return Insn(**fields)

@@ -54,8 +54,11 @@ def meaning(name: str, encoding: Encoding, effects: Effects, operands: Any) -> F
         a, b = effects.pointers, int(effects.repeated)
         return Fields(kind=Kind.STRING, op=Op.STRING, a=a, b=b)
     if effects.access is Access.FRAME:
-        if 0 <= encoding.disp < abi.FRAME_LIMIT:
+        start = encoding.disp & -8
+        if start == abi.FRAME_EXIT:
             return _bookkeeping(name, encoding, effects, operands)
+        if start == abi.FRAME_FIP:
+            return _fip(encoding, effects, operands)
         return _frame(name, effects, operands)
     if effects.access is Access.CONSTANT and gpr64(operands[0]) == NONE:
         raise Refusal(Rule.MEMORY, "rip-relative other than cmp/mov r64")
@@ -96,6 +99,17 @@ def _bookkeeping(
     if name == "sub" and encoding.disp == abi.FRAME_BUDGET:
         return Fields(kind=Kind.CHARGE, **_immediate(encoding))
     raise Refusal(Rule.MEMORY, f"{name} on EXIT or BUDGET")
+
+
+def _fip(encoding: Encoding, effects: Effects, operands: Any) -> Fields:
+    """The slot of FIP, which takes halves that are immediates."""
+    immediate = operands[1].type == cs.X86_OP_IMM
+    if operands[0].type != cs.X86_OP_MEM or not immediate or effects.size != 4:
+        raise Refusal(Rule.MEMORY, "FIP takes immediates of 32 bits only")
+    half, rest = divmod(encoding.disp - abi.FRAME_FIP, 4)
+    if rest:
+        raise Refusal(Rule.MEMORY, "FIP takes halves only")
+    return Fields(kind=Kind.FIP, a=half, **_immediate(encoding))
 
 
 def _frame(name: str, effects: Effects, operands: Any) -> Fields:

@@ -28,6 +28,7 @@ _JMP_REL32 = 0xE9
 _REL32 = 4  # bytes
 _PRELUDE = 8  # instructions of an exit stub up to the exit number
 _ALIGN = 8  # bytes; of constants
+_USER_HIGH_BITS = 15  # of the upper half of an address below TASK_SIZE_MIN
 _ALL_FLAGS = int(sum(ExitFlag))
 _SLOTS = int(ExitFlag.SLOT_FLAGS | ExitFlag.SLOT_SYSFLAGS)
 _DISPATCHED = int(ExitFlag.DISPATCHED)
@@ -78,13 +79,14 @@ def load(translation: Translation, abi: Abi) -> Program:
     _check_tables(translation, abi)
     program = Program(translation.code)
     _sweep(program, translation, abi)
-    if not translation.vector and any(insn.vector for insn in program.forms):
-        raise _refuse(Rule.PATH, "vector registers without the flag that says so")
+    _check_flags(program, translation)
     _branches(program, translation)
     _pairs(program)
     _stubs(program, translation)
     _faults(program, translation)
     _constants(program, translation)
+    if translation.x87:
+        _fips(program)
     return program
 
 
@@ -163,6 +165,19 @@ def _sweep(program: Program, translation: Translation, abi: Abi) -> None:
     program.places = dict(zip(program.offsets, range(len(insns)), strict=True))
     program.noted = [at for at, insn in enumerate(insns) if insn.noted]
     program.forms = set(insns)
+
+
+def _check_flags(program: Program, translation: Translation) -> None:
+    """The module knows which state the code uses."""
+    forms = program.forms
+    if not translation.vector and any(insn.vector for insn in forms):
+        raise _refuse(Rule.PATH, "vector registers without the flag that says so")
+    if translation.x87 and not translation.vector:
+        raise _refuse(Rule.PATH, "x87 without the vector flag")
+    if translation.x87:
+        return
+    if any(insn.x87 or insn.kind is Kind.FIP for insn in forms):
+        raise _refuse(Rule.PATH, "x87 without the flag that says so")
 
 
 def _refused(engine: Decoder, code: bytes, at: int, end: int) -> VerifyError:
@@ -356,3 +371,36 @@ def _constants(program: Program, translation: Translation) -> None:
             place = program.offsets[at] + insn.length + program.values[at]
             if not start <= place <= end - _ALIGN or (place - start) % _ALIGN:
                 raise program.error(at, Rule.MEMORY, "not one of the constants")
+
+
+def _fips(program: Program) -> None:
+    """What sets FIP in the FPU sets the slot, which is not 0 from then on.
+
+    Else the module would leave an address of the kernel in the FPU. So stores to the
+    slot stand directly behind such an instruction and nowhere else, one half of what
+    they leave is not 0, and the slot stays an address of the user.
+    """
+    insns, values = program.insns, program.values
+    stores: set[int] = set()
+    for at in program.noted:
+        insn = insns[at]
+        if insn.x87:
+            after = at + 1
+            halves = [0, 0]
+            while after < len(insns) and insns[after].kind is Kind.FIP:
+                stores.add(after)
+                halves[insns[after].a] = values[after]
+                after += 1
+            if not any(halves):
+                raise program.error(at, Rule.LEAK, "FIP is not stored behind it")
+        elif insn.kind is Kind.FIP:
+            if at not in stores:
+                raise program.error(at, Rule.LEAK, "FIP stored without an x87 address")
+            if insn.a and values[at] >> _USER_HIGH_BITS:
+                raise program.error(at, Rule.PATH, "FIP would be no user address")
+    for source, target in program.targets.items():
+        if target in stores:
+            raise program.error(source, Rule.LEAK, "a branch behind an x87 instruction")
+    for target in program.entries:
+        if target in stores:
+            raise program.error(target, Rule.LEAK, "an entry behind an x87 instruction")

@@ -19,11 +19,13 @@ RSP: Final = 4
 REGISTERS: Final[dict[int, tuple[int, int, bool]]] = {}
 #: Registers in addresses, by capstone's number.
 ADDRESS: Final[dict[int, int]] = {cs.X86_REG_INVALID: NONE, cs.X86_REG_RIP: RIP}
-#: Registers of the vector state.
+#: Registers of the vector state, MMX and x87 included.
 VECTOR: Final = frozenset(
     (
         *range(cs.X86_REG_XMM0, cs.X86_REG_ZMM31 + 1),
         *range(cs.X86_REG_K0, cs.X86_REG_K7 + 1),
+        *range(cs.X86_REG_MM0, cs.X86_REG_MM7 + 1),
+        *range(cs.X86_REG_ST0, cs.X86_REG_ST7 + 1),
     )
 )
 

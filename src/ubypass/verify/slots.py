@@ -10,7 +10,7 @@ from __future__ import annotations
 from ubypass import abi
 from ubypass.verify.errors import Refusal, Rule
 
-_TMPS = (abi.FRAME_TMP0, abi.FRAME_TMP1, abi.FRAME_TMP2, abi.FRAME_FIP)
+_TMPS = (abi.FRAME_TMP0, abi.FRAME_TMP1, abi.FRAME_TMP2)
 _USER = {abi.FRAME_REGS + offset: name for name, offset in abi.REGS_OFFSET.items()}
 _WRITABLE = {*_TMPS, abi.FRAME_TARGET, *_USER}
 _READABLE = _WRITABLE | {
