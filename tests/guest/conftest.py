@@ -76,7 +76,7 @@ def guest(request: pytest.FixtureRequest) -> Guest:
         for case in mark.args
     }
     names = [name for name in CASES if name in wanted]
-    _prepare()
+    prepare()
     return _run_cases(names)
 
 
@@ -89,7 +89,8 @@ def build_programs() -> None:
         build_program(source, PROGRAMS / source.stem, *flags)
 
 
-def _prepare() -> None:
+def prepare() -> None:
+    """Compile what the guest will run."""
     build_programs()
     release = kernels.default_release()
     build_module(release, ROOT / "kernel", ROOT / "build" / "kernel" / release)

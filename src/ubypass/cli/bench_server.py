@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     redis.add_argument("--command", action="append", choices=("GET", "SET"), default=[])
     redis.add_argument("--pipeline", action="append", type=int, default=[], metavar="N")
-    redis.add_argument("--requests", type=int, default=10_000, metavar="N")
+    redis.add_argument("--requests", type=int, default=6_000, metavar="N")
     nginx = servers.add_parser(
         "nginx",
         help="nginx under wrk",
@@ -45,14 +45,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     nginx.add_argument("--log", choices=("on", "off"), help="default: both")
     nginx.add_argument("--workers", action="append", type=int, default=[], metavar="N")
-    nginx.add_argument("--seconds", type=int, default=1, metavar="S", help="of a run")
+    nginx.add_argument("--seconds", type=float, default=0.4, metavar="S")
     raw = servers.add_parser(
         "rawsocket",
         help="a receiver of UDP packets on a raw socket",
         description="A loop of recvfrom on a raw socket, with and without adding up "
         "what was received, and a sender beside it. What counts is time per packet.",
     )
-    raw.add_argument("--requests", type=int, default=20_000, metavar="N")
+    raw.add_argument("--requests", type=int, default=10_000, metavar="N")
     for each, unit in (redis, "bytes"), (nginx, "KiB"), (raw, "bytes"):
         each.add_argument(
             "--size", action="append", type=int, default=[], metavar="N", help=unit

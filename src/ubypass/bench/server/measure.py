@@ -83,7 +83,7 @@ class Plan:
 
     runs: int = 5
     cycles: int = 1
-    warmup: float = 12.0
+    warmup: float = 8.0
     look: float = 0.25
 
     #: From detaching until the kernel has taken its hooks away.

@@ -19,7 +19,7 @@ from ubypass.bench.server.process import (
     free_port,
     home,
     needs,
-    output_of,
+    output_until,
     running,
     started,
 )
@@ -132,7 +132,7 @@ def content(case: NginxCase) -> bytes:
 
 
 @contextlib.contextmanager
-def nginx_server(case: NginxCase, seconds: int) -> Iterator[Nginx]:
+def nginx_server(case: NginxCase, seconds: float) -> Iterator[Nginx]:
     """A running nginx with a load of ``seconds`` for each run of it."""
     needs("wrk", "wrk")
     with home("nginx") as directory:
@@ -153,7 +153,7 @@ class Nginx:
     def __init__(
         self,
         case: NginxCase,
-        seconds: int,
+        seconds: float,
         pid: int,
         port: int,
         directory: Path,
@@ -173,7 +173,7 @@ class Nginx:
     def load(self) -> Load:
         """wrk, which compares each body it is sent."""
         self._forget_log()
-        out = output_of(self._command(self._seconds))
+        out = output_until(self._command(), self._seconds)
         try:
             data = json.loads(out.splitlines()[-1])
             requests, wrong = data["requests"], data["wrong"]
@@ -185,7 +185,7 @@ class Nginx:
     def background(self) -> AbstractContextManager[None]:
         """wrk without end."""
         self._forget_log()
-        return running(self._command(_ENDLESS))
+        return running(self._command())
 
     def check(self) -> Checked:
         """Fetch the file a few times and one that is not there; compare all of it."""
@@ -200,10 +200,10 @@ class Nginx:
                 wrong += (answer.status, body) != right
         return Checked(_CHECKS, wrong)
 
-    def _command(self, seconds: int) -> list[str]:
+    def _command(self) -> list[str]:
         return [
             *(needs("wrk", "wrk"), "-t", "1", "-c", str(_CLIENTS)),
-            *("-d", f"{seconds}s", "-s", str(_SCRIPT), "--timeout", "8s"),
+            *("-d", f"{_ENDLESS}s", "-s", str(_SCRIPT), "--timeout", "8s"),
             f"http://127.0.0.1:{self.port}/file",
             *("--", str(self.home / "www" / "file")),
         ]

@@ -19,7 +19,15 @@ from pathlib import Path
 
 from ubypass.errors import UbError
 
-__all__ = ["free_port", "home", "needs", "output_of", "running", "started"]
+__all__ = [
+    "free_port",
+    "home",
+    "needs",
+    "output_of",
+    "output_until",
+    "running",
+    "started",
+]
 
 _LOOK = 0.05  # seconds between looks whether a server listens
 
@@ -100,6 +108,23 @@ def running(command: Sequence[str]) -> Iterator[None]:
         process.wait()
     if ended:
         raise UbError(f"{Path(command[0]).name} has ended while it should run on")
+
+
+def output_until(command: Sequence[str], seconds: float) -> str:
+    """What a load says that ends well when it is interrupted, as it then is."""
+    with subprocess.Popen(
+        list(command),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        out = process.communicate()[0]
+    if process.returncode != 0:
+        raise UbError(f"{Path(command[0]).name} has failed: {out.strip()}")
+    return out
 
 
 def _listens(port: int) -> bool:
