@@ -32,8 +32,9 @@ lint: prepare ## style and types
 module: prepare ## the kernel module, for the lab's kernel
 	@$(UB) module build
 
-# Each in a boot of its own, so that what fails costs itself only.
-bench: module ## all measurements, into docs/results.md (about an hour)
+# Each in a boot of its own, so that what fails costs itself only. A part of it:
+# make bench REDIS="--size 64" NGINX="--size 4 --workers 1"
+bench: module ## all measurements, into docs/results.md (an hour or two)
 	@$(UB) bench prepare
 	@$(UB) lab run --icount --timeout 1800 -- \
 		ub bench io --json build/bench/io.json
@@ -42,12 +43,13 @@ bench: module ## all measurements, into docs/results.md (about an hour)
 	@$(UB) lab run --icount --timeout 1800 -- \
 		ub bench server rawsocket --json build/bench/rawsocket.json
 	@$(UB) lab run --icount --timeout 7200 -- \
-		ub bench server redis --json build/bench/redis.json
+		ub bench server redis $(REDIS) --json build/bench/redis.json
 	@$(UB) lab run --icount --timeout 7200 -- \
-		ub bench server nginx --json build/bench/nginx.json
+		ub bench server nginx $(NGINX) --json build/bench/nginx.json
+	@$(UB) bench gaps --json build/bench/gaps.json
 	@$(UB) bench results docs/results.md build/bench/io.json \
 		build/bench/disk.json build/bench/rawsocket.json \
-		build/bench/redis.json build/bench/nginx.json
+		build/bench/redis.json build/bench/nginx.json build/bench/gaps.json
 
 test-redis: module ## redis' own test suite in the lab, natively and boosted
 	@tools/redis-source.sh

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ubypass.bench.records import Machine, Record, read_records
+from ubypass.bench.server.gaps import Gap, read_gaps
 from ubypass.bench.server.record import ServerRecord, read_server_records
 from ubypass.errors import UbError
 
@@ -82,7 +83,7 @@ def write_results(files: Sequence[Path], out: Path) -> None:
         raise UbError(f"cannot write {out}: {error.strerror}") from error
 
 
-def results(files: Iterable[Sequence[Record] | Sequence[ServerRecord]]) -> str:
+def results(files: Iterable[Sequence[Record | ServerRecord | Gap]]) -> str:
     """The document; each of ``files`` holds the records of one command."""
     parts = [_HEAD]
     for records in files:
@@ -92,12 +93,17 @@ def results(files: Iterable[Sequence[Record] | Sequence[ServerRecord]]) -> str:
             parts.append(_servers(servers))
         if loops:
             parts.append(_loops(loops))
+        gaps = [each for each in records if isinstance(each, Gap)]
+        if gaps:
+            parts.append(_gaps(gaps))
     return "\n".join(parts)
 
 
-def _read(file: Path) -> list[Record] | list[ServerRecord]:
+def _read(file: Path) -> Sequence[Record | ServerRecord | Gap]:
     try:
         data = json.loads(file.read_text())
+        if data and "following" in data[0]:
+            return read_gaps(data)
         kind = "server" if data and "server" in data[0] else "loop"
     except OSError as error:
         raise UbError(f"cannot read {file}: {error.strerror}") from error
@@ -175,6 +181,26 @@ def _loops(records: Sequence[Record]) -> str:
             f"{record.dispatch_cost:,.0f} | {gained} | {record.bypass_rate:.2%} | "
             f"{'same' if record.same_results else '**differs**'} |"
         )
+    return "\n".join([*lines, ""])
+
+
+def _gaps(gaps: Sequence[Gap]) -> str:
+    lines = [
+        "## Gaps of servers",
+        "",
+        "`ub bench gaps`, by single-stepping natively: user instructions from the "
+        "return of a call to the next call. A dispatched call saves one transition, "
+        "so a gap is only worth it as long as its translation needs less than that "
+        "more: the longer the gap, the less it may grow.",
+        "",
+        "| server | site | call | next | share | least | median | most |",
+        "|---|---|---|---|" + "---:|" * 4,
+    ]
+    lines += [
+        f"| {gap.server} {gap.case} | {gap.site} | {gap.call} | {gap.following} | "
+        f"{gap.share:.1%} | {gap.least:,} | {gap.median:,} | {gap.most:,} |"
+        for gap in gaps
+    ]
     return "\n".join([*lines, ""])
 
 

@@ -59,6 +59,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     prepare.add_argument("--kernel", metavar="RELEASE", help="default: the lab's")
     show = verbs.add_parser("show", help="print records that --json wrote")
     show.add_argument("file", type=Path, metavar="FILE")
+    gaps = verbs.add_parser(
+        "gaps",
+        help="instructions between the system calls of servers",
+        description="Steps through redis and nginx under load, natively; no module "
+        "and no lab is needed.",
+    )
+    gaps.add_argument("--json", type=Path, metavar="FILE", help="write them there")
     results = verbs.add_parser("results", help="write a document of such records")
     results.add_argument("out", type=Path, metavar="DOCUMENT")
     results.add_argument("files", type=Path, nargs="+", metavar="FILE")
@@ -72,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
         return _show(args.file)
     if args.bench_verb == "functions":
         return _functions(args.json)
+    if args.bench_verb == "gaps":
+        return _gaps(args.json)
     if args.bench_verb == "results":
         from ubypass.bench.results import write_results
 
@@ -111,6 +120,21 @@ def _io(json_file: Path | None, quick: bool, on_disk: bool) -> int:
 
     show(records)
     return 0 if all(record.same_results for record in records) else 1
+
+
+def _gaps(json_file: Path | None) -> int:
+    from ubypass.bench.server import gaps
+
+    with _progress() as report:
+        found = list(gaps.measure_gaps(report))
+    if json_file is not None:
+        gaps.write_gaps(json_file, found)
+    for gap in found:
+        print(
+            f"{gap.server} {gap.case}: {gap.call} -> {gap.following}: "
+            f"{gap.median:,} ({gap.least:,} to {gap.most:,}), {gap.share:.1%}"
+        )
+    return 0
 
 
 def _functions(json_file: Path | None) -> int:

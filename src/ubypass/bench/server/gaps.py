@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What real servers do between two system calls, counted in user instructions.
+
+By stepping through them, natively: neither the module nor a lab is needed. A gap that
+is long leaves little to gain, since a dispatched call saves one transition however
+long it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ubypass.bench.records import write_json
+from ubypass.bench.server import nginx, redis
+from ubypass.bench.server.measure import Server
+from ubypass.bench.workloads import ROOT, build_workload
+from ubypass.errors import UbError
+from ubypass.process.maps import MemoryMap, read_maps
+
+__all__ = [
+    "CASES",
+    "Gap",
+    "call_names",
+    "measure_gaps",
+    "read_gaps",
+    "summarize",
+    "trace",
+    "write_gaps",
+]
+
+_LISTED = ROOT / "kernel" / "include" / "uapi" / "ub_syscalls.h"
+
+#: What is traced, and for how many calls: a step takes some microseconds.
+CASES: tuple[tuple[Callable[[], contextlib.AbstractContextManager[Server]], int], ...]
+CASES = (
+    (partial(redis.redis_server, redis.RedisCase("GET", 64), 1000), 300),
+    (partial(redis.redis_server, redis.RedisCase("SET", 64), 1000), 300),
+    (partial(redis.redis_server, redis.RedisCase("GET", 64, 16), 1000), 100),
+    (partial(nginx.nginx_server, nginx.NginxCase(4), 0.5), 300),
+    (partial(nginx.nginx_server, nginx.NginxCase(4, log=True), 0.5), 300),
+)
+
+#: Seconds until the load's connections are all there.
+_CONNECTED = 1.0
+
+#: What happens once in a while says nothing about a request.
+_RARE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """From the return of ``call`` at ``site`` to ``following``, the next call.
+
+    ``share`` of all gaps; ``least``, ``median`` and ``most`` user instructions.
+    """
+
+    server: str
+    case: str
+    site: str
+    call: str
+    following: str
+    share: float
+    least: int
+    median: int
+    most: int
+
+
+def measure_gaps(progress: Callable[[str], None]) -> Iterator[Gap]:
+    """The gaps of every case. Needs leave to trace. Raises UbError."""
+    for start, calls in CASES:
+        with start() as server:
+            progress(f"{server.name} {server.case}: stepping through {calls} calls")
+            server.load()
+            with server.background():
+                time.sleep(_CONNECTED)
+                yield from trace(server, calls)
+
+
+def trace(server: Server, calls: int) -> list[Gap]:
+    """Those of the server's first process, under a load that runs already."""
+    pid = server.serving()[0]
+    done = subprocess.run(
+        [str(build_workload("gaptrace")), str(pid), str(calls)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode != 0:
+        raise UbError(f"cannot count gaps: {done.stderr.strip()}", "run as root")
+    return summarize(server.name, server.case, done.stdout, read_maps(pid))
+
+
+def summarize(server: str, case: str, lines: str, maps: MemoryMap) -> list[Gap]:
+    """Gaps from the output of gaptrace, the most frequent first."""
+    names = call_names()
+    found: dict[tuple[int, int, int], list[int]] = {}
+    total = 0
+    for line in lines.splitlines():
+        site, call, gap, following = line.split()
+        key = (int(site, 16), int(call), int(following))
+        found.setdefault(key, []).append(int(gap))
+        total += 1
+    ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [
+        Gap(
+            server=server,
+            case=case,
+            site=_place(site, maps),
+            call=names.get(call, f"call {call}"),
+            following=names.get(following, f"call {following}"),
+            share=round(len(gaps) / total, 4),
+            least=min(gaps),
+            median=round(statistics.median(gaps)),
+            most=max(gaps),
+        )
+        for (site, call, following), gaps in ordered
+        if len(gaps) / total >= _RARE
+    ]
+
+
+def call_names(path: Path = _LISTED) -> dict[int, str]:
+    """Names of the system calls that may be dispatched."""
+    text = path.read_text()
+    found = re.findall(r"^UB_SYSCALL\((\d+),\s*(\w+)", text, re.MULTILINE)
+    return {int(number): name for number, name in found}
+
+
+def write_gaps(path: Path, gaps: Sequence[Gap]) -> None:
+    """Write them as an array. Raises UbError."""
+    write_json(path, [dataclasses.asdict(gap) for gap in gaps])
+
+
+def read_gaps(data: Sequence[dict[str, Any]]) -> list[Gap]:
+    """The inverse, from what is in the file."""
+    return [Gap(**item) for item in data]
+
+
+def _place(address: int, maps: MemoryMap) -> str:
+    area = maps.find(address)
+    if area is None or not area.path:
+        return f"{address:#x}"
+    return f"{Path(area.path).name}+{address - area.start + area.offset:#x}"

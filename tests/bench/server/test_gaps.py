@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+from ubypass.bench.results import results
+from ubypass.bench.server.gaps import (
+    call_names,
+    read_gaps,
+    summarize,
+    write_gaps,
+)
+from ubypass.process.maps import parse_maps
+
+_MAPS = parse_maps(
+    [
+        "10000-20000 r-xp 00001000 08:01 5 /usr/lib/libc.so.6\n",
+        "30000-31000 rw-p 00000000 00:00 0\n",
+    ]
+)
+
+
+def test_names_of_calls() -> None:
+    names = call_names()
+    assert names[0] == "read"
+    assert names[232] == "epoll_wait"
+
+
+def test_sums_up_what_was_traced() -> None:
+    lines = "10010 0 376 1\n" * 3 + "10020 1 5000 0\n10010 0 380 1\n" + "30000 52 9 0\n"
+    gaps = summarize("redis", "GET 64", lines, _MAPS)
+    place = "libc.so.6+0x10"
+    assert [dataclasses.astuple(gap)[2:] for gap in gaps] == [
+        (f"{place}10", "read", "write", 0.6667, 376, 376, 380),
+        (f"{place}20", "write", "read", 0.1667, 5000, 5000, 5000),
+        ("0x30000", "getpeername", "read", 0.1667, 9, 9, 9),
+    ]
+    assert {(gap.server, gap.case) for gap in gaps} == {("redis", "GET 64")}
+
+
+def test_what_is_rare_is_left_out() -> None:
+    lines = "10010 0 376 1\n" * 99 + "10020 1 5000 0\n"
+    assert len(summarize("redis", "GET 64", lines, _MAPS)) == 1
+
+
+def test_round_trip_and_document(tmp_path: Path) -> None:
+    gaps = summarize("nginx", "4 KiB", "10010 0 376 1\n", _MAPS)
+    write_gaps(tmp_path / "f", gaps)
+    assert read_gaps(json.loads((tmp_path / "f").read_text())) == gaps
+    line = (
+        "| nginx 4 KiB | libc.so.6+0x1010 | read | write | 100.0% | 376 | 376 | 376 |"
+    )
+    assert line in results([gaps])
