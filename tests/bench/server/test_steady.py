@@ -32,6 +32,11 @@ def test_nothing_happens_and_nothing_is_concluded() -> None:
     assert [steady.look(float(now), Figures()) for now in range(10)] == [None] * 10
 
 
+def test_more_patience_with_what_is_not_boosted_yet() -> None:
+    found = looks([0.0] * 7, [0] * 7)
+    assert found == [None, None, None, None, 1.0, 1.0, 1.0]
+
+
 def test_never_still() -> None:
     found = looks([0.1, 0.9] * 5, [1] * 10)
     assert found == [None] * 10

@@ -15,12 +15,14 @@ class Steady:
     """Looks at figures, one every now and then.
 
     Settled once the share of dispatched calls has moved by less than ``tolerance``
-    from look to look, and nothing was loaded, for ``settle`` seconds. A look with
-    fewer than ``calls`` new calls says nothing.
+    from look to look, and nothing was loaded, for ``settle`` seconds; ``patience``
+    seconds while nothing at all is dispatched. A look with fewer than ``calls`` new
+    calls says nothing.
     """
 
     tolerance: float = 0.03
     settle: float = 1.5
+    patience: float = 3.0
     calls: int = 50
     _last: Figures | None = None
     _share: float = -1.0
@@ -39,4 +41,5 @@ class Steady:
         if moved or figures.loads != self._last.loads:
             self._since = now
         self._last, self._share = figures, share
-        return self._since if now - self._since >= self.settle else None
+        enough = self.settle if figures.dispatched else self.patience
+        return self._since if now - self._since >= enough else None
