@@ -35,13 +35,14 @@ from ubypass.translate.trace import (
     distances,
     hot_path,
     likely,
+    loop_body,
     looping,
     order,
     ranks,
 )
 
-# A loop is written out up to so many instructions.
-_UNROLLED = 256
+# A loop is written out up to so many instructions, on the hot path and elsewhere.
+_UNROLLED, _UNROLLED_COLD = 256, 48
 _STACK = frozenset({RSP})
 # How much more a use of a register counts.
 _IN_LOOP, _ON_PATH = 8, 4
@@ -100,6 +101,8 @@ class _Solver:
         )
         self.position = {start: number for number, start in enumerate(layout)}
         self.rank = ranks(region, layout)
+        #: The head of the loop that a block is written out with.
+        self.heads: dict[int, int] = {}
         self._charge(layout)
         self.entries = _entries(region, self.dispatching)
         self.starts: dict[Node, State] = {}
@@ -159,10 +162,19 @@ class _Solver:
             for start, block in region.blocks.items()
         }
         for start, charge in charges(region, layout, successors).items():
-            prepared = self.prepared[start]
-            prepared.charge = charge
-            if start in self.path:
-                prepared.turns = _turns(prepared, self.turns)
+            self.prepared[start].charge = charge
+        heads = {s for s, prepared in self.prepared.items() if prepared.charge}
+        for start in sorted(heads):
+            room = _UNROLLED if start in self.path else _UNROLLED_COLD
+            body = loop_body(region, start, successors, room // 2)
+            if len(body & heads) != 1:
+                continue
+            size = sum(len(region.blocks[at].instructions) for at in body)
+            turns = min(self.turns, room // size)
+            if turns > 1:
+                for at in body:
+                    self.prepared[at].turns = turns
+                    self.heads[at] = start
 
     def node(self, start: int, state: State) -> Node:
         """Which version of the block at ``start`` takes ``state``."""
@@ -218,12 +230,14 @@ class _Solver:
             todo = self._visit(node, edges) if edges else []
 
     def _weight(self, source: Node, target: int) -> int:
+        # What a loop leaves at its end counts more than what comes into it.
+        back = int(self.rank[source.start] >= self.rank[target])
         if self.guess[source.start] != target:
-            return SOME
+            return SOME + back
         hot = source.start in self.path and (
             self.first[source.start] == source._replace(turn=0)
         )
-        return HOT if hot else LIKELY
+        return (HOT if hot else LIKELY) + back
 
     def _visit(self, node: Node, edges: list[Incoming]) -> list[Node]:
         """Lower ``node`` again if its state changed; nodes to look at then."""
@@ -254,8 +268,11 @@ class _Solver:
             if start not in self.region.blocks:
                 continue
             target = self.node(start, after)
-            if start == node.start:
-                turn = (node.turn + 1) % prepared.turns
+            head = self.heads.get(start)
+            if head is not None and head == self.heads.get(node.start):
+                turn = node.turn
+                if start == head:
+                    turn = (turn + 1) % prepared.turns
                 target = target._replace(turn=turn)
             self.edges[node, index] = target
             self.incoming.setdefault(target, {})[node, index] = after
@@ -390,15 +407,6 @@ def _entries(region: Region, dispatching: set[int]) -> list[int]:
     resumes = {region.blocks[start].next_ip for start in dispatching}
     known = [e for e in region.entries if e in region.blocks]
     return known + sorted(r for r in resumes - set(known) if r in region.blocks)
-
-
-def _turns(prepared: Prepared, most: int) -> int:
-    """How often to write out the block, so that paying costs little in each turn."""
-    block = prepared.block
-    alone = block.end == End.BRANCH and block.start in block.targets
-    if prepared.refused or not alone:
-        return 1
-    return max(1, min(most, _UNROLLED // len(block.instructions)))
 
 
 def live_at(flow: Flow, address: int) -> int:

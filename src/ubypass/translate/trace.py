@@ -26,7 +26,7 @@ T = TypeVar("T", bound=Hashable)
 _FUNCTION = 400
 
 #: Edge weights: never on a hot path, perhaps, probably, surely.
-COLD, SOME, LIKELY, HOT = range(4)
+COLD, SOME, LIKELY, HOT = 0, 2, 4, 6
 
 
 def distances(region: Region, dispatching: Collection[int]) -> dict[int, int]:
@@ -134,6 +134,41 @@ def _within(region: Region, start: int) -> list[int]:
     elif block.end == End.RET:
         targets = ()
     return [target for target in targets if target in region.blocks]
+
+
+def loop_body(
+    region: Region, head: int, successors: Mapping[int, Sequence[int]], room: int
+) -> set[int]:
+    """The blocks on ways from ``head`` back to it without a call, return or dispatch.
+
+    Looks ``room`` instructions ahead; empty if the loop is not inside of that.
+    """
+    ahead: dict[int, list[int]] = {}
+    size = 0
+    todo = [head]
+    while todo:
+        at = todo.pop()
+        if at in ahead:
+            continue
+        block = region.blocks[at]
+        size += len(block.instructions)
+        if size > 4 * room:
+            return set()
+        ahead[at] = []
+        if block.end in (End.FALL, End.JUMP, End.BRANCH):
+            ahead[at] = [target for target in successors[at] if target != at]
+            todo += [target for target in ahead[at] if target != head]
+    body = {head}
+    grown = True
+    while grown:
+        grown = False
+        for at, following in ahead.items():
+            if at not in body and not body.isdisjoint(following):
+                body.add(at)
+                grown = True
+    closes = any(head in successors[at] for at in body)
+    fits = sum(len(region.blocks[at].instructions) for at in body) <= room
+    return body if closes and fits else set()
 
 
 def order(
