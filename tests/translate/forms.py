@@ -87,7 +87,10 @@ def _made(
         if not info.can_use_op_mask_register:
             return None
         made.op_mask = R.K1
-        made.zeroing_masking = info.can_use_zeroing_masking and variant == 1
+        stores = memory and kinds[0].endswith("MEM")
+        made.zeroing_masking = (
+            info.can_use_zeroing_masking and variant == 1 and not stores
+        )
     if masked and memory and info.can_broadcast:
         made.is_broadcast = True
     has_memory = False

@@ -2,9 +2,9 @@
 from __future__ import annotations
 
 import pytest
-from iced_x86 import Code
+from iced_x86 import Code, Decoder
 
-from ubypass.translate.allowlist import group, names, refused
+from ubypass.translate.allowlist import group, names, reason, refused
 
 
 def test_every_name_is_one_of_iceds_and_there_once() -> None:
@@ -18,6 +18,17 @@ def test_groups() -> None:
     assert group(Code.ADD_RM64_R64) == "arithmetic"
     assert group(Code.ADDSD_XMM_XMMM64) == "vector_fp"
     assert group(Code.HLT) is None
+
+
+def test_reasons() -> None:
+    def why(data: str) -> str:
+        return reason(Decoder(64, bytes.fromhex(data)).decode())
+
+    assert "trapped" in why("0fa2")  # cpuid
+    assert "inventor" in why("8fe978c2ca04")  # vprotd
+    assert why("c4e265900c97") == "vector of addresses"  # vpgatherdd
+    assert "decoder" in why("62f5540858ca")  # vaddph
+    assert why("0f01c8") == "not on the allow-list"  # monitor
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,6 @@ def test_zero_extension(text: str, expected: bool) -> None:
         "mov ds, eax",
         "fld qword ptr [rax]",
         "paddb mm0, mm1",
-        "vpaddd zmm0, zmm1, zmm2",
         "wrpkru",
         "maskmovdqu xmm0, xmm1",
         "xacquire lock inc dword ptr [rbx]",

@@ -8,7 +8,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-from iced_x86 import Code
+from iced_x86 import Code, CpuidFeature, Instruction
 
 
 def group(code: int) -> str | None:
@@ -21,6 +21,20 @@ def refused() -> dict[str, str]:
     return {name: str(why) for name, why in _data()["refused"].items()}
 
 
+def reason(instruction: Instruction) -> str:
+    """Why the form of ``instruction``, which is in no group, is refused."""
+    known = _reasons().get(instruction.code)
+    if known is not None:
+        return known
+    if instruction.is_vsib:
+        return "vector of addresses"
+    features = _features()
+    for feature in instruction.cpuid_features():
+        if feature in features:
+            return features[feature]
+    return "not on the allow-list"
+
+
 def names() -> tuple[str, ...]:
     """All allowed names, in the order of the list."""
     groups = _data()["allowed"].values()
@@ -31,6 +45,17 @@ def names() -> tuple[str, ...]:
 def _codes() -> dict[int, str]:
     groups = _data()["allowed"]
     return {getattr(Code, n): name for name, found in groups.items() for n in found}
+
+
+@lru_cache(maxsize=1)
+def _reasons() -> dict[int, str]:
+    return {getattr(Code, name): why for name, why in refused().items()}
+
+
+@lru_cache(maxsize=1)
+def _features() -> dict[int, str]:
+    found = _data()["refused_features"]
+    return {getattr(CpuidFeature, name): str(why) for name, why in found.items()}
 
 
 @lru_cache(maxsize=1)

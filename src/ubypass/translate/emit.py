@@ -32,9 +32,11 @@ def encoded(instruction: Instruction) -> bytes:
     """The bytes of ``instruction``. Raises ValueError if it has no encoding."""
     try:
         _encoder.encode(instruction, 0)
-    except ValueError:
+    except ValueError as error:
         # What it wrote before it noticed must not show up later.
         _encoder.take_buffer()
+        if "AH, CH, DH" in str(error):
+            raise ValueError("a high byte beside a register that needs REX") from error
         raise
     return bytes(_encoder.take_buffer())
 

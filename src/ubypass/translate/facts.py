@@ -23,10 +23,10 @@ from iced_x86 import (
 )
 
 from ubypass.region.liveness import FlagUse, flag_use
-from ubypass.translate.allowlist import group
+from ubypass.translate.allowlist import group, reason
 from ubypass.translate.features import needs
 from ubypass.translate.iced import IcedRegister
-from ubypass.translate.registers import RSP, is_high_byte, number, width
+from ubypass.translate.registers import RSP, number, width
 
 _factory = InstructionInfoFactory()
 
@@ -56,6 +56,8 @@ SILENT = frozenset(
         Mnemonic.NOP,
         Mnemonic.ENDBR64,
         Mnemonic.CLD,
+        Mnemonic.RDSSPD,
+        Mnemonic.RDSSPQ,
         Mnemonic.PREFETCHT0,
         Mnemonic.PREFETCHT1,
         Mnemonic.PREFETCHT2,
@@ -232,7 +234,7 @@ def _form(instruction: Instruction) -> tuple[int, ...]:
 def _gather(instruction: Instruction) -> Facts:
     kind = group(instruction.code)
     if kind is None:
-        raise Unsupported("not on the allow-list")
+        raise Unsupported(reason(instruction))
     if instruction.has_xacquire_prefix or instruction.has_xrelease_prefix:
         raise Unsupported("transactional prefix")
     info = _factory.info(instruction)
@@ -391,15 +393,6 @@ def _displacement(instruction: Instruction) -> int:
     if width(instruction.memory_base) == 4 or width(instruction.memory_index) == 4:
         return displacement - (1 << 32) if displacement >> 31 else displacement
     return displacement - (1 << 64) if displacement >> 63 else displacement
-
-
-def high_bytes(instruction: Instruction) -> bool:
-    """Whether AH, CH, DH or BH is an operand."""
-    return any(
-        instruction.op_kind(operand) == OpKind.REGISTER
-        and is_high_byte(instruction.op_register(operand))
-        for operand in range(instruction.op_count)
-    )
 
 
 def is_syscall(instruction: Instruction) -> bool:
