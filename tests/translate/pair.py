@@ -16,7 +16,7 @@ from tests.translate.machine import (
     differences,
 )
 from ubypass.abi import Abi, Translation
-from ubypass.region.discover import HotEntry, RegionSpec, discover
+from ubypass.region.discover import HotEntry, Limits, RegionSpec, discover
 from ubypass.region.reader import BytesReader
 from ubypass.translate.translate import translate
 from ubypass.verify.check import check
@@ -34,7 +34,8 @@ def _built(source: str) -> tuple[bytes, int, Translation]:
     text = f"first: mov eax, 39\nsyscall\nstart:\n{source}\njmp first"
     code, labels = assemble(text, TEXT)
     spec = RegionSpec((HotEntry(labels["start"], 39),))
-    translation = translate(discover(spec, BytesReader({TEXT: code})), _ABI)
+    region = discover(spec, BytesReader({TEXT: code}), Limits(reach=4000))
+    translation = translate(region, _ABI)
     check(translation, _ABI)
     return code, labels["start"], translation
 

@@ -14,7 +14,7 @@ from iced_x86 import Code
 
 from tests.translate.forms import instances
 from ubypass.abi import Abi, ExitReason
-from ubypass.region.discover import HotEntry, RegionSpec, discover
+from ubypass.region.discover import HotEntry, Limits, RegionSpec, discover
 from ubypass.region.reader import BytesReader
 from ubypass.translate.allowlist import group, names
 from ubypass.translate.features import needs
@@ -34,6 +34,11 @@ _FEATURES = frozenset(
 _BEFORE = bytes.fromhex("b8270000000f05")
 # Control flow has no instances that stand alone.
 _APART = frozenset({"control"})
+# inc of r8, r9, r12, r13, r14, rbx, rbp
+_USES = [
+    bytes.fromhex(text)
+    for text in ("49ffc0", "49ffc1", "49ffc4", "49ffc5", "49ffc6", "48ffc3", "48ffc5")
+]
 # So many in one region.
 _TOGETHER = 24
 
@@ -52,12 +57,19 @@ _GROUPS = _groups()
 
 
 def _wrong(samples: list[bytes]) -> str:
-    """What is wrong with a loop of ``samples`` and a system call."""
+    """What is wrong with a loop of ``samples`` and a system call; with registers r10
+    and r11 at home, and spilled because others are used more.
+    """
+    used = b"".join(_USES) * (len(samples) + 1)
+    return _fails(samples) or _fails([used, *samples])
+
+
+def _fails(samples: list[bytes]) -> str:
     code = _BEFORE + b"".join(samples)
     back = -(len(code) + 5)
     code += b"\xe9" + back.to_bytes(4, "little", signed=True)
     spec = RegionSpec((HotEntry(_TEXT + len(_BEFORE), 39),))
-    region = discover(spec, BytesReader({_TEXT: code}))
+    region = discover(spec, BytesReader({_TEXT: code}), Limits(reach=4000))
     translation = translate(region, _ABI, turns=3)
     for leave in translation.exits:
         if leave.reason in (ExitReason.UNSUPPORTED, ExitReason.FRONTIER):

@@ -10,8 +10,8 @@ import pytest
 from tests.translate.pair import STACK, both
 from ubypass.abi import ExitReason
 
-# r10 and r11 are spilled; of the others, one gives its home to rsp.
-_USED = "inc rbx\ninc rbp\ninc r12\ninc r13\ninc r14\n"
+# Used most, so that r10, r11 and r15 have no home of their own.
+_USED = 60 * "inc rbx\ninc rbp\ninc r8\ninc r9\ninc r12\ninc r13\ninc r14\n"
 _VALUES = {
     "rax": 0x1111_2222_3333_4444,
     "rbx": 0xFFFF_FFFF_FFFF_FFF0,
@@ -57,7 +57,7 @@ def test_access_with_an_address_of_32_bits(address: str) -> None:
 
 def test_combinations_of_spilled_registers() -> None:
     registers = ("rbx", "r10", "r11")
-    source = ""
+    source = _USED
     for to, base, index in itertools.product(registers, repeat=3):
         source += f"lea {to}, [{base}+{index}*4+3]\nadd r11, r10\npush {to}\n"
     both(source, **_VALUES)
