@@ -26,13 +26,13 @@ def _graph(edges: set[tuple[int, int]], paying: set[int]) -> tuple[Program, Bloc
         places,
         [place + 1 for place in places],
         succs,
+        [[] for _ in places],
         {place: place for place in places},
     )
     program = Program(
         b"\x90" * _SIZE,
         insns=[Insn(1) for _ in places],
         offsets=places,
-        noted=sorted(paying),
         charges=set(paying),
     )
     return program, blocks

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.verify import cases
+from ubypass import abi
 from ubypass.abi import Abi
-from ubypass.verify.graph import LEAVES, WALK, Blocks, split, survey
+from ubypass.verify import facts
+from ubypass.verify.graph import Blocks, split, survey
 from ubypass.verify.insn import Kind
 from ubypass.verify.program import Program, load
 
@@ -40,33 +42,53 @@ def test_blocks_partition_the_code(name: str) -> None:
 def test_edges_of_a_dispatch() -> None:
     program = _program("loop_with_dispatch")
     blocks = split(program)
-    (at, (pre, post)) = next(iter(program.dispatch.items()))
-    block = next(n for n, end in enumerate(blocks.ends) if end == at + 1)
-    assert {blocks.number[pre], blocks.number[post]} <= set(blocks.stubs)
-    assert blocks.succs[block] == [block + 1]
+    (pre, post) = next(iter(program.dispatch.values()))
+    assert {blocks.number[pre], blocks.number[post]} <= set(blocks.aside)
 
 
-def test_what_a_plain_stub_leads_to() -> None:
-    program = _program("shared_tail")
+@pytest.mark.parametrize("name", sorted(_CASES))
+def test_edges_are_those_of_the_branches(name: str) -> None:
+    program = _program(name)
     blocks = split(program)
-    insns = program.insns
-    plain = 0
-    for block, way in enumerate(blocks.through):
-        inside = [
-            insns[at].kind for at in range(blocks.starts[block], blocks.ends[block])
-        ]
-        assert (way != WALK) == (inside == [Kind.EXIT_NUMBER, Kind.JMP])
-        if way != WALK:
-            plain += 1
-            assert blocks.succs[block] == ([] if way == LEAVES else [way])
-    assert plain >= 1
+    for block, start in enumerate(blocks.starts):
+        inside = range(start, blocks.ends[block])
+        assert blocks.branches[block] == [at for at in inside if at in program.targets]
+        wanted = [blocks.number[program.targets[at]] for at in blocks.branches[block]]
+        if program.insns[inside[-1]].kind not in (Kind.JMP, Kind.TRAP):
+            wanted.append(block + 1)
+        assert blocks.succs[block] == wanted
+
+
+def test_what_a_stub_does() -> None:
+    program = _program("compare_again_in_stub")
+    blocks = split(program)
+    stub = blocks.stubs[blocks.number[next(iter(program.fixups.values()))]]
+    assert stub is not None
+    assert stub.needs == facts.defined(0) | facts.defined(7)
+    assert stub.sets & facts.slot_defined(abi.FRAME_TARGET)
+
+
+def test_only_stubs_are_summed_up() -> None:
+    for name in sorted(_CASES):
+        program = _program(name)
+        blocks = split(program)
+        for block, stub in enumerate(blocks.stubs):
+            inside = range(blocks.starts[block], blocks.ends[block])
+            kinds = [program.insns[at].kind for at in inside]
+            assert (stub is not None) == (
+                Kind.EXIT_NUMBER in kinds and kinds[-1] is Kind.JMP
+            )
+            if stub is not None:
+                assert kinds[stub.number] is Kind.EXIT_NUMBER
 
 
 @given(st.sets(st.tuples(st.integers(0, _SIZE - 1), st.integers(0, _SIZE - 1))))
 def test_what_leads_to_a_block_comes_first(edges: set[tuple[int, int]]) -> None:
     places = list(range(_SIZE))
     succs = [sorted(to for at, to in edges if at == block) for block in places]
-    blocks = Blocks(places, [place + 1 for place in places], succs, {})
+    blocks = Blocks(
+        places, [place + 1 for place in places], succs, [[] for _ in places], {}
+    )
     place, cycles = survey(blocks, [0])
     assert sorted(place) == places
     backward = sum(place[to] <= place[at] for at, to in edges)

@@ -11,7 +11,6 @@ is not the subject here.
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from pathlib import Path
 from ubypass.abi import Abi, ExitFlag, Translation
 from ubypass.verify import budget, flow, graph, program
 from ubypass.verify.errors import Rule, VerifyError
-from ubypass.verify.insn import Kind
+from ubypass.verify.insn import Access, Kind
 
 __all__ = ["Report", "Rule", "VerifyError", "check"]
 
@@ -76,18 +75,17 @@ def check(
     }
     analysis = flow.Flow(loaded, blocks, place, targeted)
     reached = analysis.run()
-    counts = Counter(
-        insn.access
-        for block in reached
-        for insn in loaded.insns[blocks.starts[block] : blocks.ends[block]]
-        if insn.access
-    )
-    proven = {access.name.lower(): count for access, count in counts.items()}
+    insns = loaded.insns
+    counts = [0] * len(Access)
+    for block in reached:
+        for at in range(blocks.starts[block], blocks.ends[block]):
+            counts[insns[at].access] += 1
+    proven = {access.name.lower(): counts[access] for access in Access if access}
     literal = len(analysis.literal)
-    proven["literal"], proven["clamped"] = literal, proven.pop("user", 0) - literal
+    proven["literal"], proven["clamped"] = literal, proven.pop("user") - literal
     return Report(
-        instructions=sum(insn.kind is not Kind.TRAP for insn in loaded.insns),
-        accesses=sum(proven.get(name, 0) for name in _USER),
+        instructions=len(insns) - len(loaded.kinds[Kind.TRAP]),
+        accesses=sum(proven[name] for name in _USER),
         proven={name: count for name, count in sorted(proven.items()) if count},
         blocks=len(reached),
         blocks_total=len(blocks.starts),

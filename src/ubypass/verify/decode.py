@@ -9,6 +9,7 @@ what judging anew would say. Knows nothing of control flow.
 from __future__ import annotations
 
 import functools
+import struct
 
 import capstone
 from capstone import x86_const as cs
@@ -20,6 +21,9 @@ from ubypass.verify.judge import engine, judge
 
 _MEMORY = 16384  # forms to remember: about 8 MiB
 _INT3 = 0xCC
+# Signed numbers of four and eight bytes.
+_FOUR = struct.Struct("<i")
+_EIGHT = struct.Struct("<q")
 #: Instructions, their offsets and the numbers beside them, of equal length.
 Listing = tuple[list[Insn], list[int], list[int]]
 
@@ -69,6 +73,7 @@ class Decoder:
         """
         insns, offsets, values = out
         known = self._known
+        four, eight = _FOUR.unpack_from, _EIGHT.unpack_from
         while at < end:
             found = None
             for length, table in (
@@ -91,8 +96,15 @@ class Decoder:
             value = found.value
             if size:
                 start = at + found.field_at
-                field = code[start : start + size]
-                value = int.from_bytes(field, "little", signed=True) * found.factor
+                if size == 4:
+                    value = four(code, start)[0] * found.factor
+                elif size == 1:
+                    value = code[start]
+                    if value > 127:
+                        value -= 256
+                    value *= found.factor
+                else:
+                    value = eight(code, start)[0] * found.factor
             insns.append(found)
             offsets.append(at)
             values.append(value)

@@ -11,12 +11,13 @@ search. Rules *pointer*, *speculation*, *leak*, *path*. Knows nothing of bytes.
 from __future__ import annotations
 
 import heapq
+from typing import Final
 
 from ubypass import abi
 from ubypass.verify import facts
 from ubypass.verify.allowlist import GPR
 from ubypass.verify.errors import Rule
-from ubypass.verify.graph import LEAVES, WALK, Blocks
+from ubypass.verify.graph import Blocks, Stub
 from ubypass.verify.insn import Access, Insn, Kind, Op
 from ubypass.verify.meaning import IMAGES
 from ubypass.verify.program import Program
@@ -35,6 +36,8 @@ from ubypass.verify.values import BRANCHED, RELOADED, Value, highest, interval
 # values.
 _Edge = tuple[int, int, int, list[Value]]
 _RSI, _RDI = 6, 7
+_USER: Final = Access.USER
+_BRANCH: Final = Kind.BRANCH
 _TARGET = facts.slot_defined(abi.FRAME_TARGET)
 
 
@@ -54,12 +57,14 @@ class Flow:
         self._blocks = blocks
         self._targeted = targeted
         count = len(blocks.starts)
-        # Exit stubs that need no walk: an edge to one is an edge to what it jumps
-        # to, with the exit number written. Their instructions have no precondition.
-        self._through = blocks.through.copy()
-        for block, way in enumerate(blocks.through):
-            if way != WALK and program.values[blocks.starts[block]] in targeted:
-                self._through[block] = WALK
+        # Exit stubs need no walk if all that they read is defined: an edge to one is
+        # an edge to what it jumps to. But those that report TARGET are walked.
+        self._stubs: list[Stub | None] = blocks.stubs.copy()
+        for block, stub in enumerate(blocks.stubs):
+            if stub is not None:
+                number = program.values[blocks.starts[block] + stub.number]
+                if number in targeted:
+                    self._stubs[block] = None
         self._passed = bytearray(count)
         self._place = place
         self._at_place = [0] * count
@@ -155,6 +160,23 @@ class Flow:
                 raise self._leak(at, insn.reads & ~known)
             kind = insn.kind
             if kind:
+                if kind is _BRANCH:
+                    self._branch(block, at, known, values)
+                    if insn.op:
+                        small = known & facts.RCX_COMPARED
+                        known = step(insn, 0, known, values)
+                        if small and insn.op is Op.ABOVE:
+                            # Not above: known only where it falls through.
+                            known |= facts.RCX_SMALL
+                    continue
+                if kind is Kind.JMP:
+                    if at in program.leave:
+                        reason = "to the exit path without an exit number"
+                        raise program.error(at, Rule.PATH, reason)
+                    self._follow(
+                        edges, at, self._blocks.succs[block][-1], known, values
+                    )
+                    return
                 if kind is Kind.EXIT_NUMBER:
                     self._exit_number(at, known)
                     self._leave(block, at + 1, known & facts.DEFINED | facts.LEAVING)
@@ -166,22 +188,10 @@ class Flow:
                     self._stub(edges, at, number[post], at_stub(known))
                     values = values_after_dispatch(values)
                     continue
-                if kind is Kind.CHARGE:
-                    charge(numbers[at], values)
-                elif kind is Kind.CHARGE_COUNT:
-                    if not known & facts.RCX_SMALL:
-                        reason = "rcx was not bounded: the budget might grow"
-                        raise program.error(at, Rule.BUDGET, reason)
-                elif kind is Kind.STRING:
-                    self._string(at, insn, known, values)
-                elif kind is Kind.POP:
+                self._special(at, insn, known, values)
+                if kind is Kind.POP:
                     known = self._pop(at, numbers[at], known)
-                elif kind is Kind.TRAP:
-                    raise program.error(at, Rule.PATH, "int3 can be reached")
-                elif kind is Kind.JMP and at in program.leave:
-                    reason = "to the exit path without an exit number"
-                    raise program.error(at, Rule.PATH, reason)
-            elif insn.access is Access.USER:
+            elif insn.access is _USER:
                 self._pointer(at, insn, values[insn.base])
             if insn.may_fault and at in fixups:
                 self._stub(edges, at, number[fixups[at]], at_stub(known))
@@ -189,36 +199,59 @@ class Flow:
                 known = step(insn, numbers[at], known, values)
             else:
                 known = known & insn.keeps | insn.sets
-        if insn.op is Op.ABOVE and known & facts.RCX_COMPARED:
-            target, following = self._blocks.succs[block]
-            self._follow(end - 1, block, target, known, values)
-            # Not above: known only where it falls through.
-            self._follow(end - 1, block, following, known | facts.RCX_SMALL, values)
-            return
-        for successor in self._blocks.succs[block]:
-            self._follow(end - 1, block, successor, known, values)
+        self._follow(edges, end - 1, self._blocks.succs[block][-1], known, values)
+
+    def _special(self, at: int, insn: Insn, known: int, values: list[Value]) -> None:
+        """Preconditions of the rarer kinds."""
+        program, kind = self._program, insn.kind
+        if kind is Kind.CHARGE:
+            charge(program.values[at], values)
+        elif kind is Kind.CHARGE_COUNT:
+            if not known & facts.RCX_SMALL:
+                reason = "rcx was not bounded: the budget might grow"
+                raise program.error(at, Rule.BUDGET, reason)
+        elif kind is Kind.STRING:
+            self._string(at, insn, known, values)
+        elif kind is Kind.TRAP:
+            raise program.error(at, Rule.PATH, "int3 can be reached")
+
+    def _branch(self, block: int, at: int, known: int, values: list[Value]) -> None:
+        """The way that a conditional branch takes."""
+        target = self._blocks.number[self._program.targets[at]]
+        insn = self._program.insns[at]
+        if insn.op:
+            # loop changes rcx on both ways; ja only says what was compared.
+            values = values.copy()
+            known = step(insn, 0, known, values)
+        self._follow(self._edges[block], at, target, known, values.copy())
 
     def _follow(
-        self, at: int, block: int, successor: int, known: int, values: list[Value]
+        self,
+        edges: list[_Edge],
+        at: int,
+        successor: int,
+        known: int,
+        values: list[Value],
     ) -> None:
-        """An edge from ``at``, the end of ``block``, to ``successor``."""
-        through, edges = self._through, self._edges[block]
-        if successor < len(through) and through[successor] != WALK:
+        """An edge from ``at`` to the block ``successor``."""
+        if successor < len(self._stubs) and self._stubs[successor] is not None:
             self._stub(edges, at, successor, at_stub(known))
         else:
             edges.append((at, successor, known, values))
 
     def _stub(self, edges: list[_Edge], at: int, block: int, known: int) -> None:
         """An edge from ``at`` to the exit stub ``block``, or right through it."""
-        way = self._through[block]
-        if way == WALK:
+        stub = self._stubs[block]
+        if stub is None or stub.needs & ~known:
             edges.append((at, block, known, NO_VALUES))
             return
         self._passed[block] = True
-        known |= facts.LEAVING
-        # Several accesses in a row often share a tail and what is known there.
-        if way != LEAVES and not (edges and edges[-1][1:3] == (way, known)):
-            edges.append((at, way, known, NO_VALUES))
+        tail = self._blocks.succs[block]
+        if tail:
+            known |= stub.sets & facts.DEFINED | facts.LEAVING
+            # Several accesses in a row often share a tail and what is known there.
+            if not (edges and edges[-1][1] == tail[0] and edges[-1][2] == known):
+                edges.append((at, tail[0], known, NO_VALUES))
 
     def _leave(self, block: int, start: int, known: int) -> None:
         """From position ``start`` of a block on, after the exit number.

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The control-flow graph of a program, and the order to walk it in.
 
-Knows where instructions lead and nothing of what they compute.
+Knows where instructions lead, which of them are exit stubs, and nothing of what
+they compute.
 """
 
 from __future__ import annotations
@@ -9,33 +10,51 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from ubypass.verify.insn import Kind
+from ubypass.verify.insn import Insn, Kind
 from ubypass.verify.program import Program
+
+_JMP: Final = Kind.JMP
+_BRANCH: Final = Kind.BRANCH
+_TRAP: Final = Kind.TRAP
+_EXIT_NUMBER: Final = Kind.EXIT_NUMBER
+#: Where a stub without a tail jumps to: the exit path.
+LEAVES: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Stub:
+    """An exit stub: nothing but a prelude, the exit number, stores, a jump.
+
+    ``needs``: facts that must hold where it begins, so that none of its instructions
+    reads what is not defined; ``sets``: facts that hold afterwards besides those;
+    ``number``: where in the block the exit number is.
+    """
+
+    needs: int
+    sets: int
+    number: int
 
 
 @dataclass(slots=True)
 class Blocks:
-    """Straight pieces of a program.
+    """Pieces of a program that are entered at their start only.
 
-    Block ``n`` is positions ``starts[n]`` up to ``ends[n]``; ``succs`` has the
-    blocks that follow it by falling through or by a branch (``len(starts)`` is the
-    end of the code), ``number`` the block that begins at a position. Ways out by a
+    Block ``n`` is positions ``starts[n]`` up to ``ends[n]``. Branches may leave it on
+    the way: ``branches`` has their positions and ``succs`` where they lead, in the same
+    order; at last what follows, if the end can be reached (``len(starts)`` is the end
+    of the code). ``number`` is the block that begins at a position. Ways out by a
     fault or a dispatch are not in ``succs``: they lead to exit stubs, from where
-    nothing comes back. ``stubs`` are those blocks. ``through`` says of each block
-    that is nothing but an exit number and a jump where the jump goes: a block, or
-    LEAVES for the exit path; of all others WALK.
+    nothing comes back. ``aside`` are those blocks. ``stubs`` has a summary of each
+    block that is an exit stub; ``succs`` of one of those has its tail or is empty.
     """
 
     starts: list[int]
     ends: list[int]
     succs: list[list[int]]
+    branches: list[list[int]]
     number: dict[int, int]
-    stubs: list[int] = field(default_factory=list)
-    through: list[int] = field(default_factory=list)
-
-
-LEAVES: Final = -1
-WALK: Final = -2
+    aside: list[int] = field(default_factory=list)
+    stubs: list[Stub | None] = field(default_factory=list)
 
 
 def split(program: Program) -> Blocks:
@@ -45,39 +64,59 @@ def split(program: Program) -> Blocks:
     for pair in program.dispatch.values():
         away.update(pair)
     leaders = {0, *program.entries, *targets.values(), *away}
-    for at in program.noted:
-        kind = insns[at].kind
-        if (
-            kind is Kind.JMP
-            or kind is Kind.BRANCH
-            or kind is Kind.TRAP
-            or kind is Kind.DISPATCH
-        ):
-            leaders.add(at + 1)
+    for kind in (_JMP, _TRAP):
+        leaders.update([at + 1 for at in program.kinds[kind]])
     leaders.discard(len(insns))
     starts = sorted(leaders)
     ends = [*starts[1:], len(insns)]
     number = dict(zip(starts, range(len(starts)), strict=True))
-    succs: list[list[int]] = []
-    through: list[int] = []
+    count = len(starts)
+    succs: list[list[int]] = [[] for _ in range(count)]
+    branches: list[list[int]] = [[] for _ in range(count)]
+    # A jmp ends its block, so it comes after all other branches there.
+    for kind in (_BRANCH, _JMP):
+        block = 0
+        for at in program.kinds[kind]:
+            if at in targets:
+                while at >= ends[block]:
+                    block += 1
+                branches[block].append(at)
+                succs[block].append(number[targets[at]])
+    # Most stubs consist of the same records; what those do is summed up once.
+    known: dict[tuple[Insn, ...], Stub | None] = {}
+    stubs: list[Stub | None] = []
     for block, end in enumerate(ends):
-        last = end - 1
-        kind = insns[last].kind
-        target = targets.get(last)
-        follow = [] if target is None else [number[target]]
-        if kind is not Kind.JMP and kind is not Kind.TRAP:
-            follow.append(block + 1)
-        succs.append(follow)
-        way = WALK
-        if (
-            kind is Kind.JMP
-            and last == starts[block] + 1
-            and insns[last - 1].kind is Kind.EXIT_NUMBER
-        ):
-            way = follow[0] if follow else LEAVES
-        through.append(way)
-    stubs = [number[at] for at in away]
-    return Blocks(starts, ends, succs, number, stubs, through)
+        kind = insns[end - 1].kind
+        stub = None
+        if kind is _JMP:
+            key = tuple(insns[starts[block] : end])
+            if key in known:
+                stub = known[key]
+            else:
+                stub = known[key] = _stub(key)
+        elif kind is not _TRAP:
+            succs[block].append(block + 1)
+        stubs.append(stub)
+    return Blocks(
+        starts, ends, succs, branches, number, [number[at] for at in away], stubs
+    )
+
+
+def _stub(insns: tuple[Insn, ...]) -> Stub | None:
+    """The summary of a block that ends in a jmp, if it is an exit stub."""
+    needs = sets = 0
+    number = -1
+    for at, insn in enumerate(insns):
+        if insn.kind is _EXIT_NUMBER and number < 0:
+            number = at
+            continue
+        # No instruction makes a register or slot undefined: only dispatches do.
+        fine = insn.tail if number >= 0 else not insn.kind and insn.prelude
+        if not fine:
+            return None
+        needs |= insn.reads & ~sets
+        sets |= insn.sets
+    return Stub(needs, sets, number) if number >= 0 else None
 
 
 def survey(blocks: Blocks, entries: list[int]) -> tuple[list[int], int]:
@@ -94,7 +133,7 @@ def survey(blocks: Blocks, entries: list[int]) -> tuple[list[int], int]:
     state[count] = 2
     left = count
     cycles = 0
-    for root in [*blocks.stubs, *entries, *range(count)]:
+    for root in [*blocks.aside, *entries, *range(count)]:
         if state[root]:
             continue
         state[root] = 1

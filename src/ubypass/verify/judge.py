@@ -129,6 +129,8 @@ def _record(name: str, encoding: Encoding, effects: Effects, special: Fields) ->
         noted=must_fault or constant or form.x87 or "kind" in special,
     )
     fields.update(special)
+    if fields.get("field_size", 0) not in (0, 1, 4, 8):
+        raise Refusal(Rule.ENCODING, "a number of an odd size decides")
     return Insn(**fields)
 
 

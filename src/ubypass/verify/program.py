@@ -26,6 +26,7 @@ from ubypass.verify.judge import text
 _INT3 = 0xCC
 _JMP_REL32 = 0xE9
 _REL32 = 4  # bytes
+_NOWHERE = -1  # no position
 _PRELUDE = 8  # instructions of an exit stub up to the exit number
 _ALIGN = 8  # bytes; of constants
 _USER_HIGH_BITS = 15  # of the upper half of an address below TASK_SIZE_MIN
@@ -45,8 +46,9 @@ class Program:
     the position that each direct branch goes to, ``fixups`` the exit stub of each
     instruction in the fault table, ``dispatch`` the (pre, post) stubs of each
     dispatch, ``charges`` the budget charges that are followed by their branch.
-    ``noted`` has the positions of all that is checked where it is, ``forms`` each
-    record once.
+    ``kinds`` has the positions of each kind of instruction, plain ones excepted,
+    ``faulty`` those that need a fault entry, ``reads`` those that read a constant;
+    ``forms`` has each record once.
     """
 
     code: bytes
@@ -54,7 +56,9 @@ class Program:
     values: list[int] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
     places: dict[int, int] = field(default_factory=dict)
-    noted: list[int] = field(default_factory=list)
+    kinds: list[list[int]] = field(default_factory=lambda: [[] for _ in Kind])
+    faulty: list[int] = field(default_factory=list)
+    reads: list[int] = field(default_factory=list)
     forms: set[Insn] = field(default_factory=set)
     entries: list[int] = field(default_factory=list)
     leave: set[int] = field(default_factory=set)
@@ -163,8 +167,16 @@ def _sweep(program: Program, translation: Translation, abi: Abi) -> None:
         at += size
     insns = program.insns
     program.places = dict(zip(program.offsets, range(len(insns)), strict=True))
-    program.noted = [at for at, insn in enumerate(insns) if insn.noted]
     program.forms = set(insns)
+    kinds, faulty, reads = program.kinds, program.faulty, program.reads
+    for at, insn in enumerate(insns):
+        if insn.noted:
+            if insn.kind:
+                kinds[insn.kind].append(at)
+            if insn.must_fault:
+                faulty.append(at)
+            if insn.access is Access.CONSTANT:
+                reads.append(at)
 
 
 def _check_flags(program: Program, translation: Translation) -> None:
@@ -198,23 +210,24 @@ def _branches(program: Program, translation: Translation) -> None:
     insns, offsets, places = program.insns, program.offsets, program.places
     if len(jumps) != len(translation.jumps):
         raise _refuse(Rule.BRANCH, "a jump is listed twice")
-    for at in program.noted:
+    values, targets = program.values, program.targets
+    for at in program.kinds[Kind.JMP]:
         insn = insns[at]
-        kind = insn.kind
-        if kind is not Kind.JMP and kind is not Kind.BRANCH:
-            continue
         offset = offsets[at]
         end = offset + insn.length
-        if kind is Kind.JMP and insn.length == 1 + _REL32 and end - _REL32 in jumps:
+        if insn.length == 1 + _REL32 and end - _REL32 in jumps:
             jumps.discard(end - _REL32)
-            if program.values[at] or code[offset] != _JMP_REL32:
+            if values[at] or code[offset] != _JMP_REL32:
                 raise program.error(at, Rule.BRANCH, "a listed jump is not zero")
             program.leave.add(at)
-            continue
-        target = places.get(end + program.values[at])
-        if target is None:
+        else:
+            targets[at] = places.get(end + values[at], _NOWHERE)
+    for at in program.kinds[Kind.BRANCH]:
+        end = offsets[at] + insns[at].length
+        targets[at] = places.get(end + values[at], _NOWHERE)
+    for at, target in targets.items():
+        if target == _NOWHERE:
             raise program.error(at, Rule.BRANCH, "no instruction starts at the target")
-        program.targets[at] = target
     for rel32 in sorted(jumps):
         raise _refuse(Rule.BRANCH, "a listed jump is no jmp rel32", rel32)
     for entry in translation.entries:
@@ -229,13 +242,12 @@ def _pairs(program: Program) -> None:
     """pushfq or push slot, then popfq or pop slot, and nothing in between."""
     insns = program.insns
     seconds = set()
-    for at in program.noted:
-        insn = insns[at]
-        if insn.kind is Kind.PUSH:
-            if at + 1 == len(insns) or insns[at + 1].kind is not Kind.POP:
-                raise program.error(at, Rule.STACK, "a push without its pop")
-            seconds.add(at + 1)
-        elif insn.kind is Kind.POP and at not in seconds:
+    for at in program.kinds[Kind.PUSH]:
+        if at + 1 == len(insns) or insns[at + 1].kind is not Kind.POP:
+            raise program.error(at, Rule.STACK, "a push without its pop")
+        seconds.add(at + 1)
+    for at in program.kinds[Kind.POP]:
+        if at not in seconds:
             raise program.error(at, Rule.STACK, "a pop without its push")
     if not seconds.isdisjoint(program.targets.values()):
         for source, target in program.targets.items():
@@ -275,25 +287,19 @@ def _stubs(program: Program, translation: Translation) -> None:
     insns, values, places = program.insns, program.values, program.places
     keeping = [bool(int(record.flags) & _DISPATCHED) for record in translation.exits]
     after: set[int] = set()
-    for at in program.noted:
-        insn = insns[at]
-        if insn.kind is Kind.EXIT_NUMBER:
-            if not 0 <= values[at] < len(keeping):
-                raise program.error(at, Rule.PATH, "there is no such exit")
-            if keeping[values[at]]:
-                after.add(at)
-        elif insn.kind is Kind.CHARGE or insn.kind is Kind.CHARGE_COUNT:
-            fixed = insn.kind is Kind.CHARGE
-            if fixed and values[at] <= 0:
-                raise program.error(at, Rule.BUDGET, "the budget would grow")
-            following = insns[at + 1] if at + 1 < len(insns) else _TRAP
-            if not following.on_sign:
-                raise program.error(at, Rule.BUDGET, "a charge without its js")
-            if _stub(program, program.targets[at + 1]) is None:
-                raise program.error(at + 1, Rule.BUDGET, "js to other than an exit")
-            if fixed:
-                # What rcx takes may be nothing.
-                program.charges.add(at)
+    for at in program.kinds[Kind.EXIT_NUMBER]:
+        if not 0 <= values[at] < len(keeping):
+            raise program.error(at, Rule.PATH, "there is no such exit")
+        if keeping[values[at]]:
+            after.add(at)
+    for at in program.kinds[Kind.CHARGE]:
+        if values[at] <= 0:
+            raise program.error(at, Rule.BUDGET, "the budget would grow")
+        _check_charge(program, at)
+        program.charges.add(at)
+    for at in program.kinds[Kind.CHARGE_COUNT]:
+        # What rcx takes may be nothing: it does not count as a charge.
+        _check_charge(program, at)
     for dispatch in translation.dispatches:
         area = places.get(dispatch.code_offset)
         before = places.get(dispatch.pre_offset)
@@ -308,6 +314,16 @@ def _stubs(program: Program, translation: Translation) -> None:
             raise program.error(area, Rule.PATH, reason)
         program.dispatch[area] = (before, behind)
     _check_dispatched(program, after)
+
+
+def _check_charge(program: Program, at: int) -> None:
+    """The branch behind a charge."""
+    insns = program.insns
+    following = insns[at + 1] if at + 1 < len(insns) else _TRAP
+    if not following.on_sign:
+        raise program.error(at, Rule.BUDGET, "a charge without its js")
+    if _stub(program, program.targets[at + 1]) is None:
+        raise program.error(at + 1, Rule.BUDGET, "js to other than an exit")
 
 
 def _check_dispatched(program: Program, after: set[int]) -> None:
@@ -357,20 +373,18 @@ def _faults(program: Program, translation: Translation) -> None:
         if int(translation.exits[number].flags) & _DISPATCHED:
             raise program.error(at, Rule.FAULT, "the fixup is a DISPATCHED exit")
         fixups[at] = target
-    for at in program.noted:
-        if insns[at].must_fault and at not in fixups:
+    for at in program.faulty:
+        if at not in fixups:
             raise program.error(at, Rule.FAULT, "no fault entry")
 
 
 def _constants(program: Program, translation: Translation) -> None:
     """rip-relative reads stay in the constants."""
     start, end = translation.constants, len(translation.code)
-    for at in program.noted:
-        insn = program.insns[at]
-        if insn.access is Access.CONSTANT:
-            place = program.offsets[at] + insn.length + program.values[at]
-            if not start <= place <= end - _ALIGN or (place - start) % _ALIGN:
-                raise program.error(at, Rule.MEMORY, "not one of the constants")
+    for at in program.reads:
+        place = program.offsets[at] + program.insns[at].length + program.values[at]
+        if not start <= place <= end - _ALIGN or (place - start) % _ALIGN:
+            raise program.error(at, Rule.MEMORY, "not one of the constants")
 
 
 def _fips(program: Program) -> None:
@@ -382,22 +396,22 @@ def _fips(program: Program) -> None:
     """
     insns, values = program.insns, program.values
     stores: set[int] = set()
-    for at in program.noted:
-        insn = insns[at]
-        if insn.x87:
-            after = at + 1
-            halves = [0, 0]
-            while after < len(insns) and insns[after].kind is Kind.FIP:
-                stores.add(after)
-                halves[insns[after].a] = values[after]
-                after += 1
-            if not any(halves):
-                raise program.error(at, Rule.LEAK, "FIP is not stored behind it")
-        elif insn.kind is Kind.FIP:
-            if at not in stores:
-                raise program.error(at, Rule.LEAK, "FIP stored without an x87 address")
-            if insn.a and values[at] >> _USER_HIGH_BITS:
-                raise program.error(at, Rule.PATH, "FIP would be no user address")
+    for at in program.faulty:
+        if not insns[at].x87:
+            continue
+        after = at + 1
+        halves = [0, 0]
+        while after < len(insns) and insns[after].kind is Kind.FIP:
+            stores.add(after)
+            halves[insns[after].a] = values[after]
+            after += 1
+        if not any(halves):
+            raise program.error(at, Rule.LEAK, "FIP is not stored behind it")
+    for at in program.kinds[Kind.FIP]:
+        if at not in stores:
+            raise program.error(at, Rule.LEAK, "FIP stored without an x87 address")
+        if insns[at].a and values[at] >> _USER_HIGH_BITS:
+            raise program.error(at, Rule.PATH, "FIP would be no user address")
     for source, target in program.targets.items():
         if target in stores:
             raise program.error(source, Rule.LEAK, "a branch behind an x87 instruction")
