@@ -16,6 +16,7 @@ from typing import Protocol
 
 from ubypass.bench.records import Machine
 from ubypass.bench.server.attachment import Attachment, Figures, follows_children
+from ubypass.bench.server.calls import CallCounter
 from ubypass.bench.server.cpu import cpu_ns
 from ubypass.bench.server.record import Run, ServerRecord
 from ubypass.bench.server.steady import Steady
@@ -104,7 +105,6 @@ class _Sums:
     """Of all boosted runs; ``figures`` and ``steady_s`` are the latest."""
 
     def __init__(self) -> None:
-        self.calls = 0
         self.dispatched = 0
         self.requests = 0
         self.engine_ns = 0
@@ -115,7 +115,6 @@ class _Sums:
 
     def add(self, before: Figures, after: Figures) -> None:
         """Take in what happened between two looks."""
-        self.calls += after.calls - before.calls
         self.dispatched += after.dispatched - before.dispatched
         for reason, count in after.exits.items():
             new = count - before.exits.get(reason, 0)
@@ -136,8 +135,11 @@ def measure(
     sums = _Sums()
     progress(f"{server.name} {server.case}: warming up")
     # Page faults, lazy binding and reading programs from a disk are not the subject.
-    server.load()
-    checked = server.check()
+    # Nor is counting calls, which must not go on while anything is measured.
+    with CallCounter(server.serving()) as counter:
+        first = server.load()
+        calls = counter.total() / first.requests
+    checked = first.checked + server.check()
     each = -(-plan.runs // plan.cycles)
 
     def runs(into: list[Run], count: int, what: str) -> None:
@@ -155,13 +157,13 @@ def measure(
             progress(f"{server.name} {server.case}: settling")
             sums.steady_s = _settle(server, boost, plan)
             checked += server.check()
-            first, engine = boost.figures(server.serving()), boost.cpu_ns()
+            earlier, engine = boost.figures(server.serving()), boost.cpu_ns()
             begun, done = time.monotonic_ns(), len(boosted)
             runs(boosted, each, "boosted")
             sums.engine_ns += boost.cpu_ns() - engine
             sums.elapsed_ns += time.monotonic_ns() - begun
             sums.requests += sum(run.requests for run in boosted[done:])
-            sums.add(first, boost.figures(server.serving()))
+            sums.add(earlier, boost.figures(server.serving()))
             checked += server.check()
         time.sleep(plan.unhook)
         runs(after, -(-each // 2), "native again")
@@ -173,8 +175,9 @@ def measure(
         before=tuple(before),
         boosted=tuple(boosted),
         after=tuple(after),
-        calls=sums.calls / sums.requests,
-        dispatched=sums.dispatched / sums.calls if sums.calls else 0.0,
+        calls=calls,
+        # Natively and boosted a request may come to slightly different calls.
+        dispatched=min(1.0, sums.dispatched / sums.requests / calls),
         exits={k: n / sums.requests for k, n in sorted(sums.exits.items()) if n},
         regions=figures.regions,
         loads=figures.loads,

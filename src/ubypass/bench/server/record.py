@@ -51,14 +51,15 @@ class ServerRecord:
 
     ``server`` and ``case`` name it. ``before``, ``boosted`` and ``after`` are the
     runs, in this order. ``by_time``: what counts is time on the machine's clock and
-    not CPU time of the server. The figures of the boosted runs: ``calls`` per
-    request, the ``dispatched`` share of them, ``exits`` per request by reason,
-    live ``regions``, ``loads`` of them so far, ``build_s`` spent translating,
-    ``engine_share`` of one CPU that the engine took. ``steady_s``: from the load's
-    start to the steady state, None if it was not reached; ``first_boost_s``: to the
-    first dispatch. ``transition``: what a call into the kernel and back costs, in
-    ``unit``. ``checked`` replies were compared with what they should be, ``wrong`` of
-    them differed. ``command`` repeats all this; ``date`` is that of the measurement.
+    not CPU time of the server. ``calls``: system calls per request, counted
+    natively by the kernel. Of the boosted runs: the ``dispatched`` share of calls,
+    ``exits`` per request by reason, live ``regions``, ``loads`` of them so far,
+    ``build_s`` spent translating, ``engine_share`` of one CPU that the engine took.
+    ``steady_s``: from the load's start to the steady state, None if it was not
+    reached; ``first_boost_s``: to the first dispatch. ``transition``: what a call into
+    the kernel and back costs, in ``unit``. ``checked`` replies were compared with what
+    they should be, ``wrong`` of them differed. ``command`` repeats all this; ``date``
+    is that of the measurement.
     """
 
     server: str
