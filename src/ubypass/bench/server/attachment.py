@@ -26,7 +26,7 @@ from ubypass.errors import UbError
 
 __all__ = ["Attachment", "Figures", "follows_children"]
 
-_LOOK = 0.1  # seconds between looks whether it has attached
+_LOOK = 0.25  # seconds between looks whether it has attached
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,15 +145,20 @@ class Attachment:
         return cpu_ns([self._process.pid])
 
     def _has_attached(self) -> bool:
+        if not self._socket().exists():
+            return False
         try:
             return set(self._pids) <= {p["pid"] for p in self._processes()}
         except UbError:
             return False
 
     def _processes(self) -> list[dict[str, Any]]:
-        path: Path = CONTROL_DIRECTORY / f"{self._process.pid}.sock"
         try:
-            processes: list[dict[str, Any]] = ask(path, {"ask": "stats"})["processes"]
+            answer = ask(self._socket(), {"ask": "stats"})
         except OSError as error:
             raise UbError(f"ub attach does not answer: {self.output()}") from error
+        processes: list[dict[str, Any]] = answer["processes"]
         return processes
+
+    def _socket(self) -> Path:
+        return CONTROL_DIRECTORY / f"{self._process.pid}.sock"
