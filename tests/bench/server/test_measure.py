@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+
+import pytest
+
+from tests.bench.samples import ICOUNT
+from ubypass.bench.server import measure as subject
+from ubypass.bench.server.attachment import Figures
+from ubypass.bench.server.measure import Checked, Load, Plan, Setting, measure
+from ubypass.errors import UbError
+
+
+class FakeServer:
+    """A server whose requests cost 1000 ns, 900 while it is boosted."""
+
+    name = "fake"
+    case = "case"
+    by_time = False
+    main = 1
+
+    def __init__(self) -> None:
+        self.boosted = False
+        self.cpu = 0
+        self.calls = 0
+        self.dispatched = 0
+        self.workers: tuple[int, ...] = (1,)
+        self.log: list[str] = []
+        self.wrong = 0
+
+    def serving(self) -> tuple[int, ...]:
+        return self.workers
+
+    def load(self) -> Load:
+        self.log.append("boosted" if self.boosted else "native")
+        self.work(100)
+        return Load(100, 200_000, Checked(100, self.wrong))
+
+    def work(self, requests: int) -> None:
+        self.cpu += requests * (900 if self.boosted else 1000)
+        self.calls += 2 * requests
+        self.dispatched += requests if self.boosted else 0
+
+    @contextlib.contextmanager
+    def _running(self) -> Iterator[None]:
+        self.log.append("settling")
+        yield
+
+    def background(self) -> AbstractContextManager[None]:
+        return self._running()
+
+    def check(self) -> Checked:
+        self.work(1)
+        return Checked(1, 0)
+
+
+class FakeAttachment:
+    def __init__(self, server: FakeServer) -> None:
+        self._server = server
+
+    def __enter__(self) -> FakeAttachment:
+        self._server.boosted = True
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._server.boosted = False
+
+    def figures(self, pids: object) -> Figures:
+        self._server.work(50)  # what goes on while somebody looks
+        return Figures(
+            calls=self._server.calls,
+            dispatched=self._server.dispatched,
+            regions=2,
+            loads=3,
+            exits={"frontier": self._server.calls // 10},
+        )
+
+    def cpu_ns(self) -> int:
+        return 0
+
+
+class FakeCounter:
+    def __init__(self, server: FakeServer) -> None:
+        self._server = server
+        self._before = server.calls
+
+    def __enter__(self) -> FakeCounter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def total(self) -> int:
+        return self._server.calls - self._before
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> FakeServer:
+    fake = FakeServer()
+    monkeypatch.setattr(subject, "cpu_ns", lambda pids: fake.cpu)
+    monkeypatch.setattr(subject, "CallCounter", lambda pids: FakeCounter(fake))
+    monkeypatch.setattr(subject, "_attached", lambda *_: FakeAttachment(fake))
+    clock = iter(range(10**6))
+    monkeypatch.setattr(subject.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(subject.time, "monotonic", lambda: next(clock) * 0.25)
+    return fake
+
+
+_SETTING = Setting(ICOUNT, 200.0, "ub bench")
+
+
+def test_native_boosted_and_native_again(server: FakeServer) -> None:
+    record = measure(server, Plan(runs=5), _SETTING)
+    kinds = ["native"] * 4 + ["settling"] + ["boosted"] * 5 + ["native"] * 3
+    assert server.log == kinds  # the first run is to warm up
+    assert (len(record.before), len(record.boosted), len(record.after)) == (3, 5, 3)
+    assert record.native_cost == 1000.0
+    assert record.boosted_cost == 900.0
+    assert record.ratio == pytest.approx(0.9)
+    assert record.calls == 2.0
+    assert record.capture == pytest.approx(100 / 400)
+    # Two looks at the counters happen within; all else is what the runs did.
+    assert record.dispatched == pytest.approx(0.5, abs=0.1)
+    assert (record.regions, record.loads) == (2, 3)
+    assert record.steady_s is not None
+    assert record.wrong == 0
+    assert record.checked >= 12 * 100
+
+
+def test_boosted_again_and_again(server: FakeServer) -> None:
+    record = measure(server, Plan(runs=5, cycles=5), _SETTING)
+    assert server.log.count("settling") == 5
+    assert len(record.boosted) == 5
+    assert len(record.before) + len(record.after) == 6
+    order = [word for word in server.log if word != "settling"]
+    assert order == ["native", "native"] + ["boosted", "native"] * 5
+
+
+def test_wrong_replies_are_counted(server: FakeServer) -> None:
+    server.wrong = 2
+    assert measure(server, Plan(runs=1), _SETTING).wrong == 2 * len(
+        [word for word in server.log if word != "settling"]
+    )
+
+
+def test_a_worker_that_is_replaced_is_no_measurement(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cpu(pids: object) -> int:
+        server.workers = (server.workers[0] + 1,)
+        return 0
+
+    monkeypatch.setattr(subject, "cpu_ns", cpu)
+    with pytest.raises(UbError, match="did not keep up"):
+        measure(server, Plan(runs=1), _SETTING)

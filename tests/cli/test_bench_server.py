@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from ubypass.cli import bench_server
+from ubypass.errors import UbError
+
+
+def parsed(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    bench_server.configure(parser)
+    return parser.parse_args(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "count"),
+    [
+        (("redis",), 28),
+        (("redis", "--command", "GET", "--size", "64"), 2),
+        (("redis", "--pipeline", "1", "--size", "1", "--size", "16"), 4),
+        (("redis", "--quick"), 1),
+        (("nginx",), 20),
+        (("nginx", "--log", "off", "--workers", "2"), 5),
+        (("nginx", "--quick"), 1),
+        (("rawsocket",), 4),
+        (("rawsocket", "--size", "1024"), 2),
+        (("rawsocket", "--quick"), 1),
+    ],
+)
+def test_chooses_cases(words: tuple[str, ...], count: int) -> None:
+    assert len(bench_server._starts(parsed(*words))) == count
+
+
+@pytest.mark.parametrize("server", ["redis", "nginx", "rawsocket"])
+def test_no_such_case(server: str) -> None:
+    with pytest.raises(UbError, match=f"no such case of {server}"):
+        bench_server._starts(parsed(server, "--size", "3"))
+
+
+def test_no_such_server(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parsed("apache")
+    assert "invalid choice" in capsys.readouterr().err
