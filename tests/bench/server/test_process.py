@@ -42,7 +42,8 @@ def test_a_load_to_its_end() -> None:
 
 
 def test_a_load_until_it_is_interrupted() -> None:
-    script = "trap 'echo done; exit 0' INT; while :; do sleep 0.01; done"
+    # Not before it is ready for that.
+    script = "sleep 0.2; trap 'echo done; exit 0' INT; while :; do sleep 0.01; done"
     assert process.output_until(["sh", "-c", script], 0.3) == "done\n"
     with pytest.raises(UbError, match="sh has failed: early"):
         process.output_until(["sh", "-c", "echo early; exit 1"], 0.1)

@@ -8,6 +8,7 @@ servers give up root for other users.
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import signal
 import socket
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 _LOOK = 0.05  # seconds between looks whether a server listens
+_AGAIN = 0.5  # seconds between signals
 
 
 def needs(program: str, package: str) -> str:
@@ -111,7 +113,10 @@ def running(command: Sequence[str]) -> Iterator[None]:
 
 
 def output_until(command: Sequence[str], seconds: float) -> str:
-    """What a load says that ends well when it is interrupted, as it then is."""
+    """What a load says that ends well when it is interrupted.
+
+    As it is after ``seconds`` from when it is ready for that.
+    """
     with subprocess.Popen(
         list(command),
         stdin=subprocess.DEVNULL,
@@ -119,12 +124,29 @@ def output_until(command: Sequence[str], seconds: float) -> str:
         stderr=subprocess.STDOUT,
         text=True,
     ) as process:
+        while process.poll() is None and not _minds_interrupts(process.pid):
+            time.sleep(_LOOK)
         time.sleep(seconds)
-        process.send_signal(signal.SIGINT)
-        out = process.communicate()[0]
+        # Once more if the first came between its looking and its waiting.
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_AGAIN)
+        assert process.stdout is not None
+        out = process.stdout.read()
     if process.returncode != 0:
         raise UbError(f"{Path(command[0]).name} has failed: {out.strip()}")
     return out
+
+
+def _minds_interrupts(pid: int) -> bool:
+    """Whether it has a handler for them, or ignores them."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    masks = re.findall(r"^Sig(?:Cgt|Ign):\s*(\w+)$", status, re.MULTILINE)
+    return any(int(mask, 16) >> (signal.SIGINT - 1) & 1 for mask in masks)
 
 
 def _listens(port: int) -> bool:
