@@ -58,6 +58,10 @@ REGS_OFFSET: Mapping[str, int] = {
 #: lies non-canonical space (Documentation/arch/x86/x86_64/mm.rst).
 GUARD_LOW = -(2 << 20)
 GUARD_HIGH = 2 << 30
+#: With an index of 32 bits it may be this far above: on no processor, not even one that
+#: speculates with the upper bits cut off, is anything mapped there (the kernel's half
+#: begins with a hole of 8 TiB).
+GUARD_FAR = 1 << 40
 
 #: Highest budget that the module gives a segment (``UB_BUDGET_MAX``).
 BUDGET_MAX = 1 << 24

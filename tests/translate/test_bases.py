@@ -14,7 +14,7 @@ from ubypass.translate.registers import NAMES
     ("text", "expected"),
     [
         ("mov rax, [rbx]", "rbx"),
-        ("mov rax, [rbx+rcx]", ""),
+        ("mov rax, [rbx+rcx]", "rbx rcx*"),
         ("mov rbx, rdi\nmov rax, [rbx]", "rdi"),
         ("lea rbx, [rdi+8]\nmov rax, [rbx]", "rdi"),
         ("lea rbx, [rdi+rsi]\nmov rax, [rbx]", ""),
@@ -22,6 +22,9 @@ from ubypass.translate.registers import NAMES
         ("xor ebx, ebx\nmov rax, [rbx]", ""),
         ("lea rax, [rbx]", ""),
         ("leave", "rbp"),
+        ("mov rcx, rdx\nmov rax, [rbx+rcx*8]", "rbx rdx*"),
+        ("xor ecx, ecx\nmov rax, [rbx+rcx*8]", "rbx"),
+        ("mov rbx, rdi\nmov rax, [rdi+rbx]\nmov rax, [rbx]", "rdi rdi*"),
         ("push [r13]", "r13"),
         ("mov rax, fs:[rbx]", ""),
     ],
@@ -35,5 +38,6 @@ def test_registers_that_will_be_addresses(text: str, expected: str) -> None:
         if s == at["start"]
     }
     found = live_bases(region, {s: known.get(s, []) for s in region.blocks})
-    names = {NAMES[user] for user in found[at["start"]]}
+    bases, indexes = found[at["start"]]
+    names = {NAMES[user] for user in bases} | {NAMES[user] + "*" for user in indexes}
     assert names == {"rsp", *expected.split()}

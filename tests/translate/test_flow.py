@@ -25,7 +25,7 @@ def test_entry_state() -> None:
     state = entry_state(0x1234)
     assert (state.loc[RSP], state.loc[RCX], state.loc[R11]) == (Loc.B, Loc.S, Loc.S)
     assert (state.cx, state.flags) == (0x1234, Flags.SYS)
-    assert state.intervals[RSP] == (0, 0, False)
+    assert state.intervals[RSP] == (0, 0, False, False)
 
 
 def test_cold_vector_code_stays_outside_until_asked_for() -> None:

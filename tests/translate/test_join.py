@@ -21,7 +21,7 @@ def _state(flags: int = Flags.HOST, **locs: int) -> State:
 
 
 def _join(*edges: Incoming, live: int = 0, previous: State | None = None) -> State:
-    return join(list(edges), _HOMES, live, previous, 0, _ALL, True)
+    return join(list(edges), _HOMES, live, previous, 0, _ALL, frozenset(), True)
 
 
 def test_the_hot_edge_pays_nothing() -> None:
@@ -64,23 +64,23 @@ def test_flags() -> None:
 
 def test_intervals_are_those_of_the_hot_edges() -> None:
     hot, cold = _state(rbx=Loc.B), _state(rbx=Loc.B)
-    hot.intervals[RBX] = (8, 16, False)
+    hot.intervals[RBX] = (8, 16, False, False)
     joined = _join(Incoming(HOT, hot), Incoming(COLD, cold))
     # With zero, because an anchor on the cold edge leaves just that.
-    assert joined.intervals[RBX] == (0, 16, False)
+    assert joined.intervals[RBX] == (0, 16, False, False)
     joined = _join(Incoming(HOT, hot), Incoming(HOT, cold))
     assert joined.intervals[RBX] is None
 
 
 def test_an_interval_that_keeps_growing_is_given_up() -> None:
     previous = _state(rbx=Loc.B)
-    previous.intervals[RBX] = (0, 8, False)
+    previous.intervals[RBX] = (0, 8, False, False)
     grown = _state(rbx=Loc.B)
-    grown.intervals[RBX] = (0, 16, False)
-    wide = join([Incoming(HOT, grown)], _HOMES, 0, previous, 1, _ALL, True)
-    assert wide.intervals[RBX] == (0, 1 << 16, False)
-    grown.intervals[RBX] = (0, 1 << 17, False)
-    lost = join([Incoming(HOT, grown)], _HOMES, 0, wide, 2, _ALL, True)
+    grown.intervals[RBX] = (0, 16, False, False)
+    wide = join([Incoming(HOT, grown)], _HOMES, 0, previous, 1, _ALL, frozenset(), True)
+    assert wide.intervals[RBX] == (0, 1 << 16, False, False)
+    grown.intervals[RBX] = (0, 1 << 17, False, False)
+    lost = join([Incoming(HOT, grown)], _HOMES, 0, wide, 2, _ALL, frozenset(), True)
     assert lost.intervals[RBX] is None
 
 

@@ -6,34 +6,34 @@ from ubypass.translate.state import Loc, State, serves, shifted, union, within
 
 
 def test_intervals() -> None:
-    assert shifted((0, 8, False), -8) == (-8, 0, False)
+    assert shifted((0, 8, False, False), -8) == (-8, 0, False, False)
     assert shifted(None, 8) is None
-    assert shifted((0, 0, False), 1 << 40) is None
-    assert union((0, 0, False), (-8, 16, False)) == (-8, 16, False)
-    assert union(None, (0, 0, False)) is None
-    assert within((0, 0, False), (-8, 8, False))
-    assert not within((0, 16, False), (-8, 8, False))
-    assert not within(None, (0, 0, False))
+    assert shifted((0, 0, False, False), 1 << 40) is None
+    assert union((0, 0, False, False), (-8, 16, False, False)) == (-8, 16, False, False)
+    assert union(None, (0, 0, False, False)) is None
+    assert within((0, 0, False, False), (-8, 8, False, False))
+    assert not within((0, 16, False, False), (-8, 8, False, False))
+    assert not within(None, (0, 0, False, False))
     assert within(None, None)
 
 
 def test_guard() -> None:
     below, above = -(2 << 20), 2 << 30
-    assert serves((0, 0, False), below, 8)
-    assert not serves((-1, 0, False), below, 8)
-    assert serves((0, 0, False), above - 8, 8)
-    assert not serves((0, 1, False), above - 8, 8)
+    assert serves((0, 0, False, False), below, 8)
+    assert not serves((-1, 0, False, False), below, 8)
+    assert serves((0, 0, False, False), above - 8, 8)
+    assert not serves((0, 1, False, False), above - 8, 8)
     assert not serves(None, 0, 1)
 
 
 def test_what_the_budget_paid_for_is_part_of_the_guard() -> None:
     state = State()
-    state.intervals[3] = (0, 8, False)
+    state.intervals[3] = (0, 8, False, False)
     state.charged(4)
-    paid = (0, 0, True)
+    paid = (0, 0, True, False)
     assert state.intervals[3] == paid
-    assert not within(paid, (0, 0, False))
-    assert within((0, 0, False), paid)
+    assert not within(paid, (0, 0, False, False))
+    assert within((0, 0, False, False), paid)
     top = (2 << 30) - GROWTH * BUDGET_MAX
     assert serves(paid, top - 8, 8)
     assert not serves(paid, top - 7, 8)
@@ -45,6 +45,6 @@ def test_copies_are_independent() -> None:
     one = State()
     two = one.copy()
     assert one.same(two)
-    two.written(3, (0, 0, False))
+    two.written(3, (0, 0, False, False))
     assert not one.same(two)
     assert one.loc[3] == Loc.M

@@ -699,7 +699,7 @@ entry:
 	jmp x_fault
 	stubs
 #--------------------------------------------------------------- index_after_clamp
-#! rule memory
+#! rule pointer
 entry:
 	load rdi, sRDI
 	load rcx, sRCX
@@ -707,13 +707,80 @@ entry:
 	user x_fault, mov rax, [rdi+rcx*8]
 	jmp x_fault
 	stubs
-#--------------------------------------------------------------- small_index_after_clamp
-#! rule memory
+#--------------------------------------------------------------- clamped_index
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rcx, sRCX
+	clamp rdi
+	clamp rcx
+	user x_fault, mov rax, [rdi+rcx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- small_index_of_unclamped_base
+#! rule speculation
+entry:
+	load rdi, sRDI
+	load ecx, sRCX
+	user x_fault, mov rax, [rdi+rcx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- scaled_index_is_not_the_base
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	load ecx, sRCX
+	user x_fault, mov rax, [rcx+rdi*2]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- index_no_longer_small
+#! rule pointer
 entry:
 	load rdi, sRDI
 	clamp rdi
 	mov ecx, 8
+	add rcx, rdi
+	user x_fault, mov rax, [rdi+rcx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- index_small_on_one_path
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rcx, sRCX
+	clamp rdi
+	test edi, edi
+	je 1f
+	mov ecx, ecx
+1:	user x_fault, mov rax, [rdi+rcx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- index_of_16_bits_keeps_the_rest
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rcx, sRCX
+	clamp rdi
+	mov cx, 8
+	user x_fault, mov rax, [rdi+rcx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- index_below_zero_too_far
+#! rule pointer
+entry:
+	load rdi, sRDI
+	clamp rdi
+	load ecx, sRCX
+	sub rcx, 0x40001
 	user x_fault, mov rax, [rdi+rcx*8]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- index_without_base
+#! rule memory
+entry:
+	mov ecx, 8
+	user x_fault, mov rax, [rcx*8+0x1000]
 	jmp x_fault
 	stubs
 #--------------------------------------------------------------- absolute
@@ -3039,7 +3106,7 @@ entry:
 	jmp x_fault
 	stubs
 #--------------------------------------------------------------- evex_index
-#! rule memory
+#! rule pointer
 entry:
 	load rdi, sRDI
 	load rbx, sRBX

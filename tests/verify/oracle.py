@@ -242,7 +242,7 @@ class Machine:
         """User space or the guards around it (docs/abi.md §6), SMAP open."""
         if not self._uc.reg_read(ux.UC_X86_REG_EFLAGS) & _AC:
             self._wrong("SMAP is shut")
-        if address + size <= _LIMIT + abi.GUARD_HIGH:
+        if address + size <= _LIMIT + abi.GUARD_FAR:
             return True
         top = (1 << 64) if address >> _BITS else (1 << _BITS)
         return address >= top + abi.GUARD_LOW

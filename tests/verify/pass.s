@@ -19,6 +19,19 @@ entry:
 	user x_fault, mov eax, [r11]
 	jmp x_fault
 	stubs
+#--------------------------------------------------------------- small_index
+entry:
+	load rdi, sRDI
+	clamp rdi
+	load ecx, sRCX
+	user x_fault, mov rax, [rdi+rcx*8-0x200000]
+	user x_fault, mov rax, [rcx+rdi]
+	sub rcx, 0x40000
+	user x_fault, mov rax, [rdi+rcx*8]
+	movzx edx, byte ptr [rsp+sRAX]
+	user x_fault, mov [rdi+rdx*4+0x7fffffff], eax
+	jmp x_fault
+	stubs
 #--------------------------------------------------------------- clamp_of_a_copy
 entry:
 	load rdi, sRDI

@@ -23,7 +23,9 @@ _VALUE = st.one_of(
     st.none(),
     st.just(RELOADED),
     st.integers(0, 1 << 20),
-    st.integers(-99, 99).map(lambda by: (by, by + 8, by + 8)),
+    st.tuples(st.integers(-99, 99), st.booleans()).map(
+        lambda parts: (parts[0], parts[0] + 8, parts[0] + 8, parts[1])
+    ),
 )
 _VALUES = st.lists(_VALUE, min_size=16, max_size=16)
 _FACTS = st.integers(0, facts.SYSFLAGS_SAVED)
@@ -52,15 +54,15 @@ def test_leaving_must_be_the_same() -> None:
 
 def test_join_gives_up_what_keeps_growing() -> None:
     values = NO_VALUES.copy()
-    values[1], values[2] = (0, 0, 0), (0, 8, 8)
+    values[1], values[2] = (0, 0, 0, False), (0, 8, 8, False)
     state = State(facts.DEFINED, values)
     for step in range(1, 100):
         other = state.values.copy()
-        other[1] = (0, 8 * step, 8 * step)
+        other[1] = (0, 8 * step, 8 * step, False)
         state.join(facts.DEFINED, other)
         assert state.implied_by(facts.DEFINED, other)
     assert state.values[1] is None
-    assert state.values[2] == (0, 8, 8)
+    assert state.values[2] == (0, 8, 8, False)
 
 
 def test_stubs_know_what_is_defined_only() -> None:
@@ -70,12 +72,12 @@ def test_stubs_know_what_is_defined_only() -> None:
 
 
 def test_dispatch_keeps_callee_saved_only() -> None:
-    values: list[Value] = [(0, 0, 0)] * 16
+    values: list[Value] = [(0, 0, 0, False)] * 16
     after = values_after_dispatch(values)
     kept = [number for number, value in enumerate(after) if value]
     assert tuple(kept) == CALLEE_SAVED
     top = abi.GROWTH * abi.BUDGET_MAX
-    assert after[3] == (0, top, top) or after[3] == (0, 0, 0)
+    assert after[3] == (0, top, top, False) or after[3] == (0, 0, 0, False)
     known = after_dispatch(facts.DEFINED | facts.COMPARED | facts.USP)
     lost = [number for number in range(16) if not known & facts.defined(number)]
     assert lost == [1, 2, 6, 7, 8, 9, 10, 11]

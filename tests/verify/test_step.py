@@ -36,8 +36,8 @@ def _insn(op: Op, b: int = 1) -> Insn:
 @pytest.mark.parametrize(
     ("insn", "number", "after"),
     [
-        (_insn(Op.SHIFT), 8, (8, 8, 8)),
-        (_insn(Op.ALIGN), 16, (-15, 0, 0)),
+        (_insn(Op.SHIFT), 8, (8, 8, 8, False)),
+        (_insn(Op.ALIGN), 16, (-15, 0, 0, False)),
         (_insn(Op.CONST, 0xFFFF_FFFF), -1, 0xFFFF_FFFF),
         (_insn(Op.CONST, (1 << 64) - 1), -1, (1 << 64) - 1),
         (_insn(Op.GENERIC), 0, None),
@@ -46,19 +46,19 @@ def _insn(op: Op, b: int = 1) -> Insn:
     ],
 )
 def test_results(insn: Insn, number: int, after: Value) -> None:
-    assert _after(insn, number, (0, 0, 0)) == after
+    assert _after(insn, number, (0, 0, 0, False)) == after
 
 
 def test_clamp_needs_the_compare() -> None:
     clamp = _insn(Op.CLAMP)
     assert _after(clamp, 0, None) is None
-    assert _after(clamp, 0, None, known=2) == (0, 0, 0)
+    assert _after(clamp, 0, None, known=2) == (0, 0, 0, False)
     assert _after(clamp, 0, None, known=4) is None
 
 
 def test_zero_extension() -> None:
     extended = Insn(2, op=Op.GENERIC, writes=((1, True),))
-    assert _after(extended, 0, None) == (0, 0, 0)
+    assert _after(extended, 0, None) == (0, 0, 0, True)
 
 
 def test_a_copy_is_compared_as_well() -> None:
@@ -69,7 +69,7 @@ def test_a_copy_is_compared_as_well() -> None:
 
 def test_usp_is_trusted_until_written() -> None:
     load = _insn(Op.USP)
-    assert _after(load, 0, None, facts.USP) == (0, 0, 0)
+    assert _after(load, 0, None, facts.USP) == (0, 0, 0, False)
     assert _after(load, 0, None) is RELOADED
 
 
@@ -84,7 +84,7 @@ def test_branch_is_remembered_as_no_clamp() -> None:
 def _loop(amount: int, by: int) -> Value:
     """Register 1 at the start of a loop that charges and moves it."""
     move = _insn(Op.SHIFT)
-    state = State(0, _values((0, 0, 0)))
+    state = State(0, _values((0, 0, 0, False)))
     for _ in range(100):
         around = state.values.copy()
         if amount:
@@ -114,7 +114,7 @@ def test_a_loop_that_moves_down_keeps_nothing() -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 8), st.integers(-300, 300)), max_size=40))
 def test_paid_bounds_every_walk(steps: list[tuple[int, int]]) -> None:
-    values, taken, moved = _values((0, 0, 0)), 0, 0
+    values, taken, moved = _values((0, 0, 0, False)), 0, 0
     for amount, by in steps:
         charge(amount, values)
         step(_insn(Op.SHIFT), by, 0, values)

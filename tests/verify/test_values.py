@@ -10,6 +10,7 @@ from ubypass import abi
 from ubypass.verify.values import (
     BRANCHED,
     RELOADED,
+    SMALL_END,
     Value,
     align,
     highest,
@@ -21,9 +22,9 @@ from ubypass.verify.values import (
 )
 
 _MASK = (1 << 64) - 1
-_INTERVALS = st.tuples(st.integers(-(1 << 22), 1 << 22), st.integers(0, 1 << 20)).map(
-    lambda pair: (pair[0], pair[0] + pair[1], pair[0] + pair[1])
-)
+_INTERVALS = st.tuples(
+    st.integers(-(1 << 22), 1 << 22), st.integers(0, 1 << 20), st.booleans()
+).map(lambda parts: (parts[0], parts[0] + parts[1], parts[0] + parts[1], parts[2]))
 _WORDS = st.one_of(
     st.integers(0, _MASK), st.integers(-4096, 4096).map(lambda v: v & _MASK)
 )
@@ -35,7 +36,8 @@ def _holds(value: Value, word: int) -> bool:
     if isinstance(value, int):
         return word == value
     if isinstance(value, tuple):
-        low, high = value[0], highest(value) + abi.TASK_SIZE_MIN
+        low = value[0]
+        high = highest(value) + (SMALL_END - 1 if value[3] else abi.TASK_SIZE_MIN)
         return (word - low) & _MASK <= high - low
     return True
 
@@ -74,5 +76,5 @@ def test_align(value: Value, bits: int, word: int) -> None:
 
 def test_a_new_segment_owes_what_the_old_one_moved() -> None:
     top = 8 + abi.GROWTH * abi.BUDGET_MAX
-    assert next_segment((0, 1 << 62, 8)) == (0, top, top)
+    assert next_segment((0, 1 << 62, 8, False)) == (0, top, top, False)
     assert next_segment(None) is None

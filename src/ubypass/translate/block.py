@@ -27,8 +27,8 @@ class Prepared:
     ``refused`` says why, ``reason`` is that of the exit there. ``live`` are the flags
     live before each instruction and at the end. ``charge`` is what the block takes
     from the budget, 0 if nothing. ``bases`` are user registers that some access uses
-    as an address before they get a new value. ``turns``: how often a loop of this block
-    alone is written out.
+    as an address before they get a new value, ``indexes`` likewise. ``turns``: how
+    often the loop that the block is in is written out.
     """
 
     block: Block
@@ -37,6 +37,7 @@ class Prepared:
     live: tuple[int, ...]
     charge: int
     bases: frozenset[int]
+    indexes: frozenset[int]
     reason: ExitReason = ExitReason.UNSUPPORTED
     turns: int = 1
 

@@ -146,8 +146,8 @@ class Facts:
     #: What the processor must be able to do, by the kernel's names.
     features: frozenset[str]
     #: Its encodings, if all registers keep their names, by address (host register,
-    #: displacement).
-    codes: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    #: displacement, index).
+    codes: dict[tuple[int, int, int], bytes] = field(default_factory=dict)
 
     def of(self, instruction: Instruction) -> Facts:
         """The same about ``instruction``, which has the same form."""

@@ -44,6 +44,7 @@ from ubypass.translate.trace import (
 # A loop is written out up to so many instructions, on the hot path and elsewhere.
 _UNROLLED, _UNROLLED_COLD = 256, 48
 _STACK = frozenset({RSP})
+_NONE: frozenset[int] = frozenset()
 # How much more a use of a register counts.
 _IN_LOOP, _ON_PATH = 8, 4
 
@@ -249,6 +250,7 @@ class _Solver:
             self.starts.get(node),
             self.rounds[node],
             _STACK if self.careful else prepared.bases,
+            _NONE if self.careful else prepared.indexes,
             node.start in self.path,
         )
         if node in self.starts and state.same(self.starts[node]):
@@ -365,7 +367,7 @@ def _prepare(region: Region, abi: Abi) -> dict[int, Prepared]:
     bases = live_bases(region, known)
     return {
         start: Prepared(
-            block, known[start], found[start][1], live[start], 0, bases[start]
+            block, known[start], found[start][1], live[start], 0, *bases[start]
         )
         for start, block in region.blocks.items()
     }

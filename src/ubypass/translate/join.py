@@ -35,12 +35,13 @@ def join(
     previous: State | None,
     rounds: int,
     bases: frozenset[int],
+    indexes: frozenset[int],
     hot: bool,
 ) -> State:
     """The state to begin with.
 
     ``previous`` is the last round's answer. Only ``bases`` are worth being known
-    as clamped. ``hot``: worth many rounds.
+    as clamped, only ``indexes`` as small. ``hot``: worth many rounds.
     """
     best = edges[0]
     for edge in edges:
@@ -81,16 +82,28 @@ def join(
         and (settled is None or settled.again == again)
     ):
         new.again = again
-    for user in bases:
+    for user in bases | indexes:
         if new.in_host(user):
             before = None if previous is None else previous.intervals[user]
             if settled is not None and before is None:
                 continue
-            interval = _interval(user, edges, best.weight)
+            interval = _small(user, states)
+            if interval is None and user in bases:
+                interval = _interval(user, edges, best.weight)
             if before is not None and interval is not None and interval != before:
                 interval = _widened(before, interval)
             new.intervals[user] = interval
     return new
+
+
+def _small(user: int, states: list[State]) -> Interval | None:
+    """What to know of an index: it is small only if it is on every edge."""
+    interval = states[0].intervals[user]
+    for state in states:
+        interval = union(interval, state.intervals[user])
+        if interval is None or not interval[3]:
+            return None
+    return interval
 
 
 def _interval(user: int, edges: list[Incoming], heaviest: int) -> Interval | None:
@@ -112,7 +125,7 @@ def _interval(user: int, edges: list[Incoming], heaviest: int) -> Interval | Non
     if user == RSP:
         # Calls and returns change it a little on every way round; that would go on
         # for long, and no access is so far from it that it would matter.
-        return (-_WIDE, _WIDE, False)
+        return -_WIDE, _WIDE, False, False
     return None if len(known) + unknown > _DIFFERENT else interval
 
 
@@ -125,7 +138,7 @@ def _widened(before: Interval, now: Interval) -> Interval | None:
         low = -_WIDE
     if high > before[1]:
         high = _WIDE
-    return low, high, before[2] or now[2]
+    return low, high, before[2] or now[2], before[3] and now[3]
 
 
 def _loc(

@@ -11,12 +11,13 @@ from dataclasses import replace
 
 from iced_x86 import Code, Instruction, Register
 
+from ubypass.abi import TASK_SIZE_MIN
 from ubypass.translate.context import Context
 from ubypass.translate.facts import Facts, Memory
 from ubypass.translate.flags import settle
 from ubypass.translate.registers import resized, width
 from ubypass.translate.sandbox import address_of, from_home
-from ubypass.translate.state import CLAMPED, Interval, shifted
+from ubypass.translate.state import CLAMPED, SMALL, Interval, shifted
 from ubypass.translate.values import ensure, read_spilled, write_spilled
 
 
@@ -32,7 +33,7 @@ def lower_lea(context: Context, facts: Facts) -> None:
         return
     if size == 4 and not memory.narrow:
         memory = replace(memory, narrow=True)
-    interval = CLAMPED if memory.narrow else _interval(context, memory)
+    interval = SMALL if memory.narrow else _interval(context, memory)
     host = context.homes.host[operand.user]
     to = context.s0 if host < 0 or _overwrites(context, memory, host) else host
     _address(context, memory, to)
@@ -63,8 +64,10 @@ def _address(context: Context, memory: Memory, to: int) -> None:
 
 
 def _interval(context: Context, memory: Memory) -> Interval | None:
-    """A clamped base plus a constant."""
+    """A clamped base plus a constant, or a constant."""
     base = memory.base
+    if base is None and memory.index is None:
+        return CLAMPED if 0 <= memory.displacement < TASK_SIZE_MIN else None
     if memory.index is not None or base is None or context.homes.spilled(base):
         return None
     ensure(context, base)

@@ -21,9 +21,10 @@ from ubypass.translate.repeat import repeat
 from ubypass.translate.sandbox import (
     Address,
     displacement_size,
+    indexed,
     resolve,
 )
-from ubypass.translate.state import CLAMPED, Flags, Interval, Loc, shifted
+from ubypass.translate.state import SMALL, Flags, Interval, Loc, shifted
 from ubypass.translate.values import (
     ensure,
     materialize_r11,
@@ -57,7 +58,7 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
     address = None
     memory = facts.memory
     if memory is not None and memory.access:
-        address = resolve(context, memory)
+        address = indexed(context, memory) or resolve(context, memory)
     for user in facts.reads:
         if context.homes.host[user] >= 0:
             ensure(context, user)
@@ -65,9 +66,9 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
         lower_lea(context, facts)
         return
     if address is None:
-        at, free = (-1, 0), [context.s0, context.s1]
+        at, free = (-1, 0, -1), [context.s0, context.s1]
     else:
-        at = address.base, address.displacement
+        at = address.base, address.displacement, address.index
         free = [context.s1] if address.scratch else [context.s0, context.s1]
     stored: dict[int, int] = {}
     if facts.registers.isdisjoint(context.homes.moved):
@@ -110,8 +111,7 @@ def _placed(facts: Facts, address: Address | None) -> Instruction:
         or (
             address.base == memory.base
             and address.displacement == memory.displacement
-            and memory.index is None
-            and not memory.narrow
+            and (memory.index is None or address.index == memory.index)
             and instruction.segment_prefix == Register.NONE
         )
     ):
@@ -119,8 +119,11 @@ def _placed(facts: Facts, address: Address | None) -> Instruction:
     instruction = instruction.copy()
     instruction.segment_prefix = Register.NONE
     instruction.memory_base = gpr64(address.base)
-    instruction.memory_index = Register.NONE
-    instruction.memory_index_scale = 1
+    if address.index < 0:
+        instruction.memory_index = Register.NONE
+        instruction.memory_index_scale = 1
+    else:
+        instruction.memory_index = gpr64(address.index)
     instruction.memory_displacement = address.displacement & ((1 << 64) - 1)
     instruction.memory_displ_size = displacement_size(address.displacement)
     return instruction
@@ -239,7 +242,7 @@ def _intervals(context: Context, facts: Facts) -> None:
         if host[user] < 0:
             slot_written(context, user)
         else:
-            state.written(user, CLAMPED if user in facts.extended else None)
+            state.written(user, SMALL if user in facts.extended else None)
     if derived is not None:
         state.intervals[facts.operands[0].user] = derived
 

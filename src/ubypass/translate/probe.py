@@ -94,6 +94,7 @@ def _in_block(
             live[position:],
             0,
             frozenset(),
+            frozenset(),
         )
         node = Node(prepared.block.start, 0, False)
         fragment = lower_block(prepared, node, _state(live[position]), homes, abi)

@@ -12,19 +12,23 @@ from ubypass.translate.context import Context
 from ubypass.translate.facts import Memory, Unsupported
 from ubypass.translate.flags import clobber
 from ubypass.translate.registers import R11, RSP, gpr64, resized
-from ubypass.translate.state import CLAMPED, serves
+from ubypass.translate.state import CLAMPED, Interval, serves, serves_indexed
 from ubypass.translate.values import ensure, materialize_r11, read_spilled
 
 
 class Address:
     """A safe address: ``[base + displacement]``, or ``fs:[displacement]`` when
-    ``base`` is negative. ``scratch`` says whether base is a scratch register.
+    ``base`` is negative. ``scratch`` says whether base is a scratch register. With
+    ``index``, a host register, that times the operand's own scale is added.
     """
 
-    def __init__(self, base: int, displacement: int, scratch: bool) -> None:
+    def __init__(
+        self, base: int, displacement: int, scratch: bool, index: int = -1
+    ) -> None:
         self.base = base
         self.displacement = displacement
         self.scratch = scratch
+        self.index = index
 
 
 def resolve(context: Context, memory: Memory, size: int | None = None) -> Address:
@@ -55,6 +59,41 @@ def resolve(context: Context, memory: Memory, size: int | None = None) -> Addres
     context.code.cmp_limit(context.s0)
     context.code.cmova_limit(context.s0)
     return Address(context.s0, 0, True)
+
+
+def indexed(context: Context, memory: Memory) -> Address | None:
+    """The operand as it is, with base and index in their homes, if the index is
+    known to be small; the base is clamped if it was not.
+    """
+    homes, intervals = context.homes, context.state.intervals
+    memory = from_home(context, memory)
+    base, index, scale = memory.base, memory.index, memory.scale
+    if base is None or index is None or memory.fs or memory.narrow:
+        return None
+    if homes.spilled(base) or homes.spilled(index):
+        return None
+    ensure(context, base)
+    ensure(context, index)
+    swapped = scale == 1 and not _is_small(intervals[index])
+    if swapped:
+        base, index = index, base
+    bound = intervals[index]
+    if bound is None or not serves_indexed(
+        CLAMPED, bound, scale, memory.displacement, memory.size
+    ):
+        return None
+    known = intervals[base]
+    if known is None or not serves_indexed(
+        known, bound, scale, memory.displacement, memory.size
+    ):
+        anchor(context, base)
+    if swapped:
+        base, index = index, base
+    return Address(homes.host[base], memory.displacement, False, homes.host[index])
+
+
+def _is_small(interval: Interval | None) -> bool:
+    return interval is not None and interval[3]
 
 
 def from_home(context: Context, memory: Memory) -> Memory:

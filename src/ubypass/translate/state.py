@@ -10,16 +10,20 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from ubypass.abi import BUDGET_MAX, GROWTH, GUARD_HIGH, GUARD_LOW
+from ubypass.abi import BUDGET_MAX, GROWTH, GUARD_FAR, GUARD_HIGH, GUARD_LOW
 from ubypass.translate.repeat import Repeat
 
 #: Offsets of a register from a clamped value: lowest and highest, and whether the
 #: highest leaves out what the segment's charges have paid for (docs/abi.md, 6).
-Interval = tuple[int, int, bool]
-CLAMPED: Interval = (0, 0, False)
+#: Last, whether it is not only a clamped value but one of 32 bits: small enough to be
+#: an index.
+Interval = tuple[int, int, bool, bool]
+CLAMPED: Interval = (0, 0, False, False)
+SMALL: Interval = (0, 0, False, True)
 
 # Beyond this an interval is of no use and only keeps analyses from settling.
 _FAR = 1 << 20
+_SMALLEST_LARGE = 1 << 32
 _RSP = 4
 _IN_MEMORY = [0] * 16
 _UNKNOWN: list[Interval | None] = [None] * 16
@@ -115,7 +119,7 @@ class State:
             # rsp goes up and down again and is better known exactly.
             if interval is not None and interval[1] > 0 and user != _RSP:
                 high = max(interval[1] - GROWTH * amount, 0)
-                self.intervals[user] = (interval[0], high, True)
+                self.intervals[user] = (interval[0], high, True, interval[3])
 
     def new_segment(self) -> None:
         """The budget begins anew; what the old one paid for is not known any more."""
@@ -140,15 +144,17 @@ def shifted(interval: Interval | None, amount: int) -> Interval | None:
     """The interval after adding a constant; None when it gets out of hand."""
     if interval is None:
         return None
-    low, high, paid = interval[0] + amount, interval[1] + amount, interval[2]
-    return (low, high, paid) if low >= -_FAR and high <= _FAR else None
+    low, high = interval[0] + amount, interval[1] + amount
+    if low < -_FAR or high > _FAR:
+        return None
+    return low, high, interval[2], interval[3]
 
 
 def union(a: Interval | None, b: Interval | None) -> Interval | None:
     """Covers both; None if one of them is."""
     if a is None or b is None:
         return None
-    return min(a[0], b[0]), max(a[1], b[1]), a[2] or b[2]
+    return min(a[0], b[0]), max(a[1], b[1]), a[2] or b[2], a[3] and b[3]
 
 
 def within(inner: Interval | None, outer: Interval | None) -> bool:
@@ -157,14 +163,34 @@ def within(inner: Interval | None, outer: Interval | None) -> bool:
         return True
     if inner is None:
         return False
-    return outer[0] <= inner[0] and inner[1] <= outer[1] and (outer[2] or not inner[2])
+    return (
+        outer[0] <= inner[0]
+        and inner[1] <= outer[1]
+        and (outer[2] or not inner[2])
+        and (inner[3] or not outer[3])
+    )
 
 
 def serves(interval: Interval | None, displacement: int, size: int) -> bool:
     """Whether ``[register + displacement]`` of ``size`` bytes is guarded."""
     if interval is None:
         return False
-    low, high, paid = interval
-    if paid:
-        high += GROWTH * BUDGET_MAX
-    return low + displacement >= GUARD_LOW and high + displacement + size <= GUARD_HIGH
+    return (
+        interval[0] + displacement >= GUARD_LOW
+        and _highest(interval) + displacement + size <= GUARD_HIGH
+    )
+
+
+def serves_indexed(
+    base: Interval, index: Interval, scale: int, displacement: int, size: int
+) -> bool:
+    """Whether ``[base + index * scale + displacement]`` is guarded."""
+    if not index[3]:
+        return False
+    low = base[0] + index[0] * scale + displacement
+    high = _highest(base) + (_highest(index) + _SMALLEST_LARGE) * scale + displacement
+    return low >= GUARD_LOW and high + size <= GUARD_FAR
+
+
+def _highest(interval: Interval) -> int:
+    return interval[1] + (GROWTH * BUDGET_MAX if interval[2] else 0)

@@ -47,7 +47,8 @@ class Effects:
         self.sets = 0
         self.writes: dict[int, bool] = {}
         self.access = Access.NONE
-        self.base = NONE
+        self.base = self.index = NONE
+        self.scale = 1
         self.size = 0
         self.has_memory = False
         self.faults = False
@@ -183,7 +184,10 @@ class Effects:
             self._touch(effect)
             return
         if encoding.index != NONE:
-            raise Refusal(Rule.MEMORY, "an index register in a user access")
+            if encoding.base in (NONE, RSP):
+                raise Refusal(Rule.MEMORY, "an index register without a clamped base")
+            self.index, self.scale = encoding.index, encoding.scale
+            self.reads |= defined(encoding.index)
         if encoding.base == RIP:
             if self._name not in ("cmp", "mov") or self.size != 8 or write:
                 raise Refusal(Rule.MEMORY, "rip-relative other than cmp/mov r64")

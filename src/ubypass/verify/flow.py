@@ -18,7 +18,7 @@ from ubypass.verify import facts
 from ubypass.verify.allowlist import GPR
 from ubypass.verify.errors import Rule
 from ubypass.verify.graph import Blocks, Stub
-from ubypass.verify.insn import Access, Insn, Kind, Op
+from ubypass.verify.insn import NONE, Access, Insn, Kind, Op
 from ubypass.verify.meaning import IMAGES
 from ubypass.verify.program import Program
 from ubypass.verify.state import (
@@ -30,7 +30,14 @@ from ubypass.verify.state import (
     values_after_dispatch,
 )
 from ubypass.verify.step import charge, step
-from ubypass.verify.values import BRANCHED, RELOADED, Value, highest, interval
+from ubypass.verify.values import (
+    BRANCHED,
+    RELOADED,
+    SMALL_END,
+    Value,
+    highest,
+    interval,
+)
 
 # Where control goes and what is known then: position it comes from, block, facts,
 # values.
@@ -192,7 +199,10 @@ class Flow:
                 if kind is Kind.POP:
                     known = self._pop(at, numbers[at], known)
             elif insn.access is _USER:
-                self._pointer(at, insn, values[insn.base])
+                if insn.index == NONE:
+                    self._pointer(at, insn, values[insn.base])
+                else:
+                    self._indexed(at, insn, values)
             if insn.may_fault and at in fixups:
                 self._stub(edges, at, number[fixups[at]], at_stub(known))
             if insn.op:
@@ -314,8 +324,31 @@ class Flow:
         else:
             self.literal.discard(at)
 
+    def _indexed(self, at: int, insn: Insn, values: list[Value]) -> None:
+        """A clamped base and a small index; either may be which without a scale."""
+        base, index, scale = insn.base, insn.index, insn.scale
+        bounds = interval(values[index])
+        if scale == 1 and (bounds is None or not bounds[3]):
+            base, index = index, base
+            bounds = interval(values[index])
+        if bounds is None or not bounds[3]:
+            reason = f"{GPR[index]} may be too large for an index"
+            raise self._program.error(at, Rule.POINTER, reason)
+        low = bounds[0] * scale
+        high = (highest(bounds) + SMALL_END) * scale
+        disp = self._program.values[at]
+        size = insn.size + high - low
+        self._bounds(at, base, values[base], disp + low, size, abi.GUARD_FAR)
+        self.literal.discard(at)
+
     def _bounds(
-        self, at: int, register: int, value: Value, disp: int, size: int
+        self,
+        at: int,
+        register: int,
+        value: Value,
+        disp: int,
+        size: int,
+        end: int = abi.GUARD_HIGH,
     ) -> None:
         """Whether ``size`` bytes at ``[register + disp]`` are user or guard space."""
         bounds = interval(value)
@@ -328,7 +361,7 @@ class Flow:
             raise self._program.error(at, rule, reason)
         low = bounds[0] + disp
         high = highest(bounds) + disp + size
-        if low < abi.GUARD_LOW or high > abi.GUARD_HIGH:
+        if low < abi.GUARD_LOW or high > end:
             reason = (
                 f"{name} is clamped{bounds[0]:+#x}…{highest(bounds):+#x}, out of guard"
             )

@@ -60,7 +60,7 @@ class Access(enum.IntEnum):
     FRAME = 1
     CONSTANT = 2  # [rip + value]: where is known only with the position
     THREAD = 3  # fs:[disp32]
-    USER = 4  # [register + value]
+    USER = 4  # [register + value], or with a small index
     STRING = 5  # [rdi], [rsi] or both, as Op.STRING says
 
 
@@ -94,6 +94,8 @@ class Insn:
     writes: tuple[tuple[int, bool], ...] = ()
     access: Access = Access.NONE
     base: int = NONE
+    index: int = NONE
+    scale: int = 1
     size: int = 0
     must_fault: bool = False
     may_fault: bool = False

@@ -119,6 +119,8 @@ def _record(name: str, encoding: Encoding, effects: Effects, special: Fields) ->
         writes=tuple(sorted(effects.writes.items())),
         access=effects.access,
         base=effects.base,
+        index=effects.index,
+        scale=effects.scale,
         size=effects.size,
         must_fault=must_fault,
         may_fault=must_fault or effects.touches or effects.vector or form.vector,

@@ -12,6 +12,7 @@ from ubypass.verify.facts import COMPARED, RCX_COMPARED, USP
 from ubypass.verify.insn import Insn, Op
 from ubypass.verify.values import (
     BRANCHED,
+    CLAMPED,
     NATURAL,
     RELOADED,
     Value,
@@ -47,11 +48,11 @@ def step(insn: Insn, value: int, facts: int, values: list[Value]) -> int:
     elif op == _RELOAD:
         values[insn.a] = RELOADED
     elif op == _CLAMP:
-        values[insn.a] = NATURAL if facts >> insn.a & 1 else None
+        values[insn.a] = CLAMPED if facts >> insn.a & 1 else None
     elif op == _CONST:
         values[insn.a] = value & insn.b
     elif op == _USP:
-        values[insn.a] = NATURAL if facts & USP else RELOADED
+        values[insn.a] = CLAMPED if facts & USP else RELOADED
     elif op == _ALIGN:
         values[insn.a] = align(values[insn.a], value)
     elif op == _ABOVE:

@@ -6,12 +6,13 @@ A value is
 * ``None``: anything that user code could have computed;
 * ``RELOADED``/``BRANCHED``: the same, remembering why a proof is missing;
 * an ``int``: this constant;
-* ``(lo, hi, paid)``: ``c + d`` with ``0 <= c <= LIMIT``, ``lo <= d <= hi`` and
-  ``d <= paid + GROWTH * t``, where ``t`` is what this segment has taken from the
+* ``(lo, hi, paid, small)``: ``c + d`` with ``0 <= c <= LIMIT``, ``lo <= d <= hi``
+  and ``d <= paid + GROWTH * t``, where ``t`` is what this segment has taken from the
   budget so far. An address that moves up around a loop has no useful ``hi``, but
   if the loop pays enough its ``paid`` stays where it is, and ``t`` is bounded.
+  ``small``: even ``c < 2**32``, so that it can be an index.
 
-A value below 2**32 is ``(0, 0, 0)``: LIMIT is always larger. Knows nothing of
+A value below 2**32 is ``(0, 0, 0, True)``: LIMIT is always larger. Knows nothing of
 instructions.
 """
 
@@ -41,11 +42,15 @@ class _Why:
 RELOADED: Final = _Why("the address was read back from memory, not clamped since")
 BRANCHED: Final = _Why("the address was only compared, a branch is no clamp")
 
-Interval = tuple[int, int, int]
+Interval = tuple[int, int, int, bool]
 Value = None | int | Interval | _Why
 
-#: A value of 32 bits, or one that was clamped just now.
-NATURAL: Final[Interval] = (0, 0, 0)
+#: A value of 32 bits.
+NATURAL: Final[Interval] = (0, 0, 0, True)
+#: One that was clamped just now.
+CLAMPED: Final[Interval] = (0, 0, 0, False)
+#: What a value of 32 bits stays below.
+SMALL_END: Final = 1 << 32
 # No bound.
 _ANY = 1 << 62
 # How far the budget of one segment can take an address.
@@ -58,9 +63,9 @@ def interval(value: Value) -> Interval | None:
         return value
     if isinstance(value, int):
         if value < abi.TASK_SIZE_MIN:
-            return NATURAL
+            return NATURAL if value < SMALL_END else CLAMPED
         below = value - (1 << 64)
-        return (below, below, below) if below >= -_BOUND else None
+        return (below, below, below, True) if below >= -_BOUND else None
     return None
 
 
@@ -71,7 +76,12 @@ def implies(stronger: Value, weaker: Value) -> bool:
     wide, narrow = interval(weaker), interval(stronger)
     if not isinstance(weaker, tuple) or wide is None or narrow is None:
         return False
-    return wide[0] <= narrow[0] and narrow[1] <= wide[1] and narrow[2] <= wide[2]
+    return (
+        wide[0] <= narrow[0]
+        and narrow[1] <= wide[1]
+        and narrow[2] <= wide[2]
+        and (narrow[3] or not wide[3])
+    )
 
 
 def union(one: Value, other: Value) -> Value:
@@ -85,6 +95,7 @@ def union(one: Value, other: Value) -> Value:
         min(left[0], right[0]),
         max(left[1], right[1]),
         max(left[2], right[2]),
+        left[3] and right[3],
     )
 
 
@@ -101,7 +112,9 @@ def shift(value: Value, by: int) -> Value:
         low, high, paid = value[0] + by, value[1] + by, value[2] + by
         if high > _BOUND:
             high = _ANY
-        return (low, high, paid) if low >= -_BOUND and paid <= _BOUND else None
+        if low < -_BOUND or paid > _BOUND:
+            return None
+        return (low, high, paid, value[3])
     return None
 
 
@@ -110,7 +123,7 @@ def align(value: Value, step: int) -> Value:
     if isinstance(value, int):
         return value & -step & _MASK64
     if isinstance(value, tuple) and value[0] - step >= -_BOUND:
-        return (value[0] - step + 1, value[1], value[2])
+        return (value[0] - step + 1, value[1], value[2], value[3])
     return None
 
 
@@ -119,7 +132,7 @@ def settled(value: Value, changes: int) -> Value:
     if changes > _PATIENCE:
         return None
     if changes > _PATIENCE // 2 and isinstance(value, tuple):
-        return (value[0], _ANY, value[2])
+        return (value[0], _ANY, value[2], value[3])
     return value
 
 
@@ -127,7 +140,7 @@ def next_segment(value: Value) -> Value:
     """The budget begins anew: what it has bounded so far becomes a plain bound."""
     if isinstance(value, tuple):
         top = highest(value)
-        return (value[0], top, top)
+        return (value[0], top, top, value[3])
     return value
 
 
@@ -135,4 +148,4 @@ def charged(value: Interval, amount: int) -> Interval:
     """``amount`` more is taken from the budget, so less is owed to it."""
     if value[2] <= 0:
         return value
-    return (value[0], value[1], max(value[2] - abi.GROWTH * amount, 0))
+    return (value[0], value[1], max(value[2] - abi.GROWTH * amount, 0), value[3])
