@@ -38,7 +38,8 @@ def _graph(edges: set[tuple[int, int]], paying: set[int]) -> tuple[Program, Bloc
     return program, blocks
 
 
-def _has_cycle(edges: set[tuple[int, int]], without: set[int]) -> bool:
+def _on_cycles(edges: set[tuple[int, int]], without: set[int]) -> set[int]:
+    """Blocks from where edges between blocks that do not pay lead back."""
     reach = [0] * (_SIZE + 1)
     for at, to in edges:
         if not {at, to} & without:
@@ -47,7 +48,7 @@ def _has_cycle(edges: set[tuple[int, int]], without: set[int]) -> bool:
         for at in range(_SIZE):
             if reach[at] >> middle & 1:
                 reach[at] |= reach[middle]
-    return any(reach[at] >> at & 1 for at in range(_SIZE))
+    return {at for at in range(_SIZE) if reach[at] >> at & 1}
 
 
 @given(_EDGES, _PAYING)
@@ -55,10 +56,12 @@ def test_refused_exactly_when_a_cycle_is_free(
     edges: set[tuple[int, int]], paying: set[int]
 ) -> None:
     program, blocks = _graph(edges, paying)
-    if _has_cycle(edges, paying):
+    wrong = _on_cycles(edges, paying)
+    if wrong:
         with pytest.raises(VerifyError) as caught:
             check_cycles(program, blocks)
         assert caught.value.rule is Rule.BUDGET
+        assert caught.value.offset in wrong
     else:
         check_cycles(program, blocks)
 
@@ -66,4 +69,4 @@ def test_refused_exactly_when_a_cycle_is_free(
 @given(_EDGES)
 def test_count_is_zero_exactly_without_cycles(edges: set[tuple[int, int]]) -> None:
     _, blocks = _graph(edges, set())
-    assert (survey(blocks, [0])[1] > 0) == _has_cycle(edges, set())
+    assert (survey(blocks, [0])[1] > 0) == bool(_on_cycles(edges, set()))

@@ -44,5 +44,21 @@ def check_cycles(program: Program, blocks: Blocks) -> None:
                 ready.append(successor)
                 left -= 1
     if left:
-        at = blocks.starts[free.index(True)]
+        at = blocks.starts[_on_a_cycle(succs, free)]
         raise program.error(at, Rule.BUDGET, "on a cycle that never pays")
+
+
+def _on_a_cycle(succs: list[list[int]], left: list[bool]) -> int:
+    """A block on a cycle, where each block that is left follows another one."""
+    before = {
+        successor: block
+        for block, following in enumerate(succs)
+        if left[block]
+        for successor in following
+    }
+    block = left.index(True)
+    seen: set[int] = set()
+    while block not in seen:
+        seen.add(block)
+        block = before[block]
+    return block
