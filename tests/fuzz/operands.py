@@ -61,6 +61,10 @@ _SPECIAL = {
     "SEG_RSI": OpKind.MEMORY_SEG_RSI,
     "SEG_RDI": OpKind.MEMORY_SEG_RDI,
 }
+_NARROW = {
+    OpKind.MEMORY_ESRDI: OpKind.MEMORY_ESEDI,
+    OpKind.MEMORY_SEG_RSI: OpKind.MEMORY_SEG_ESI,
+}
 _ROUNDINGS = (
     *(RoundingControl.ROUND_TO_NEAREST, RoundingControl.ROUND_DOWN),
     *(RoundingControl.ROUND_UP, RoundingControl.ROUND_TOWARD_ZERO),
@@ -102,6 +106,7 @@ def _make(code: int, rng: random.Random, places: Places) -> Instruction:
     made.code = code
     for number in range(info.op_count):
         _operand(made, info, number, _KIND[info.op_kind(number)], rng, places)
+    _string_addresses(made, rng)
     memory = any(
         made.op_kind(number) == OpKind.MEMORY for number in range(info.op_count)
     )
@@ -124,6 +129,20 @@ def _make(code: int, rng: random.Random, places: Places) -> Instruction:
     elif info.can_suppress_all_exceptions and rng.random() < 0.2:
         made.suppress_all_exceptions = True
     return made
+
+
+def _string_addresses(made: Instruction, rng: random.Random) -> None:
+    """Sometimes edi and esi, sometimes another segment."""
+    kinds = [made.op_kind(number) for number in range(made.op_count)]
+    strings = {OpKind.MEMORY_ESRDI, OpKind.MEMORY_SEG_RSI} & set(kinds)
+    if not strings:
+        return
+    if rng.random() < 0.1:
+        for number, kind in enumerate(kinds):
+            if kind in _NARROW:
+                made.set_op_kind(number, _NARROW[kind])
+    elif rng.random() < 0.1 and OpKind.MEMORY_SEG_RSI in kinds:
+        made.segment_prefix = Register.FS
 
 
 def _operand(

@@ -44,6 +44,11 @@ def _build(source: str) -> tuple[bytes, Translation, Region]:
     return code, translate(region, ABI), region
 
 
+def region_of(source: str) -> Region:
+    """The region of such a case."""
+    return _build(source)[2]
+
+
 def random_program(seed: int) -> Case:
     """Calls, loops, branches, system calls; see :mod:`tests.translate.programs`."""
     program = Program(seed)

@@ -4,7 +4,8 @@ from __future__ import annotations
 from tests.native.samples import TEXT, case_of
 from tests.translate.assemble import assemble
 from ubypass.abi import ExitReason
-from ubypass.native.case import ABI, ARITHMETIC, arrange, make_case
+from ubypass.native.case import ABI, arrange, make_case
+from ubypass.native.live import ARITHMETIC
 from ubypass.region.decode import Decoded
 from ubypass.region.graph import Block, End, Region
 from ubypass.region.reader import BytesReader

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ubypass.abi import Abi, Translation
+from ubypass.native.live import ARITHMETIC, live_flags
 from ubypass.region.graph import End, Region
-from ubypass.region.liveness import flags_live
 
 __all__ = [
     "ABI",
@@ -29,10 +29,7 @@ __all__ = [
 PAGE = 4096
 #: The runner fills dispatches of this size.
 ABI = Abi(dispatch_size=24, dispatch_vector_size=24)
-ARITHMETIC = 0x8D5
 
-# iced's bit of each flag → its bit in eflags.
-_EFLAGS = {1: 0x800, 2: 0x80, 4: 0x40, 8: 0x10, 16: 0x1, 32: 0x4}
 # The last page of user space: what lies just below the limit is mapped.
 _TOP = (1 << 47) - 2 * PAGE
 # A planted end: jmp [rip] and the address.
@@ -125,19 +122,6 @@ class Case:
     budget: int = 0
     ignore: frozenset[int] = field(default_factory=frozenset)
     plain: bool = False
-
-
-def live_flags(region: Region) -> dict[int, int]:
-    """User address → eflags bits that must be right there."""
-    found = {}
-    for start, points in flags_live(region).items():
-        for instruction, live in zip(
-            region.blocks[start].instructions, points, strict=False
-        ):
-            found[instruction.ip] = sum(
-                flag for bit, flag in _EFLAGS.items() if live & bit
-            )
-    return found
 
 
 def make_case(
