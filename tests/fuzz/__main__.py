@@ -38,6 +38,8 @@ def main() -> int:
         f"{len(lacking)}" + (f": {', '.join(lacking)}" if lacking else "")
     )
 
+    counts = Counts()
+
     def enough(counts: Counts) -> bool:
         if args.seconds is not None and counts.seconds > args.seconds:
             return True
@@ -52,11 +54,12 @@ def main() -> int:
         transient=True,
     ) as progress:
         task = progress.add_task("starting", total=None)
-        counts = run_campaign(
-            endless(seed),
+        run_campaign(
+            endless(seed, lambda: counts.missing(names)),
             enough,
             args.jobs,
             lambda counts: progress.update(task, description=_line(counts)),
+            counts,
         )
     return _end(console, counts, names)
 

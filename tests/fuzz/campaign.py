@@ -71,9 +71,10 @@ def run_campaign(
     enough: Callable[[Counts], bool],
     jobs: int,
     report: Callable[[Counts], None] = lambda counts: None,
+    counts: Counts | None = None,
 ) -> Counts:
     """Run until ``enough`` says so or the units are used up; Ctrl-C ends it, too."""
-    counts = Counts()
+    counts = Counts() if counts is None else counts
     workers = [_Worker() for _ in range(jobs)]
     try:
         for worker in workers:

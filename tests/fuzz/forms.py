@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from iced_x86 import (
     BlockEncoder,
@@ -31,13 +32,14 @@ from tests.fuzz.subject import (
     number,
     registers,
 )
+from ubypass.native.case import Layout
 from ubypass.processor import features
 from ubypass.region.discover import HotEntry, RegionSpec, discover
 from ubypass.region.reader import BytesReader
 from ubypass.translate.allowlist import names
 from ubypass.translate.features import needs
 
-__all__ = ["absent", "all_forms", "form_subject"]
+__all__ = ["absent", "all_forms", "form_subject", "mixed_subject"]
 
 _NR = 39
 Put = Callable[..., int]
@@ -45,6 +47,23 @@ _SYSCALL = b"\x0f\x05"
 # Whose results are not the same twice, and in which registers they are.
 _VARYING = {Mnemonic.RDTSC: (0, 2), Mnemonic.RDTSCP: (0, 1, 2), Mnemonic.RDPID: ()}
 _RANDOM = (Mnemonic.RDRAND, Mnemonic.RDSEED)
+# What programs mostly consist of.
+_COMMON = (
+    *("MOV_RM64_R64", "MOV_R64_RM64", "MOV_R32_RM32", "MOV_RM64_IMM32", "LEA_R64_M"),
+    *("LEA_R32_M", "CMP_RM64_R64", "CMP_RM64_IMM8", "TEST_RM64_R64", "CMP_R32_RM32"),
+    *("ADD_RM64_IMM8", "SUB_RM64_IMM8", "ADD_R64_RM64", "SUB_RM32_IMM8"),
+    *("INC_RM64", "DEC_RM32", "XOR_R32_RM32", "AND_RM64_IMM8", "SHL_RM64_IMM8"),
+    *("SHR_RM32_CL", "SETE_RM8", "SETL_RM8", "CMOVB_R64_RM64", "ADC_R64_RM64"),
+    *(
+        "SBB_RM32_R32",
+        "PUSH_R64",
+        "POP_R64",
+        "MOVZX_R32_RM8",
+        "PUSHFQ",
+        "XCHG_RM64_R64",
+    ),
+    *("BSF_R64_RM64", "MOV_RM8_R8", "ADD_RM16_R16", "LEAVEQ", "PUSH_RM64", "POP_RM64"),
+)
 
 
 def all_forms() -> tuple[str, ...]:
@@ -98,12 +117,78 @@ def form_subject(name: str, seed: int) -> Subject:
     writer.add(made)
     ignore = _fix_varying(writer, made)
     _epilogue(writer, main, free, rng)
-    end = writer.ip
+    return _ended(f"{name} {seed}", writer, layout, used, tested, ignore, rng)
+
+
+def mixed_subject(seed: int) -> Subject:
+    """Several instances of different forms, of few registers, one after another."""
+    rng = random.Random(f"mixed {seed}")
+    text, layout = layout_for(rng)
+    writer = _Writer(text)
+    places = Places(layout.data, 2 * PAGE)
+    few = rng.sample(range(16), 6)
+    used: set[int] = set()
+    tested = {}
+    for register in (RCX, R11):
+        if rng.random() < 0.8:
+            source = rng.choice([n for n in range(16) if n not in (4, RCX, R11)])
+            writer.add(
+                Instruction.create_reg_reg(
+                    Code.MOV_R64_RM64, Register.RAX + register, Register.RAX + source
+                )
+            )
+    for _ in range(rng.randint(3, 9)):
+        pool = _COMMON if rng.random() < 0.7 else _straight_forms()
+        code = getattr(Code, rng.choice(pool))
+        for _ in range(20):
+            made = instance(code, rng, places, writer.ip)
+            if made.mnemonic in _VARYING or made.mnemonic in _RANDOM:
+                break
+            if registers(made) <= {*few, 4}:
+                tested[writer.ip] = code
+                used |= registers(made)
+                writer.add(made)
+                break
+    return _ended(f"mixed {seed}", writer, layout, used, tested, frozenset(), rng)
+
+
+@lru_cache(maxsize=1)
+def _straight_forms() -> tuple[str, ...]:
+    return tuple(name for name in all_forms() if not is_control(getattr(Code, name)))
+
+
+def _ended(
+    name: str,
+    writer: _Writer,
+    layout: Layout,
+    used: set[int],
+    tested: dict[int, int],
+    ignore: frozenset[int],
+    rng: random.Random,
+) -> Subject:
+    """The subject: what has been written, a system call, and what comes behind it."""
+    text = writer.text
     writer.code += _SYSCALL
-    spec = RegionSpec((HotEntry(text, _NR), HotEntry(end + 2, _NR)))
+    after = writer.ip
+    if rng.random() < 0.6:
+        # Registers that are in use elsewhere keep theirs; so the tested ones do not.
+        for register in range(16):
+            if register not in used and register != 4:
+                for _ in range(3):
+                    writer.add(
+                        Instruction.create_reg_mem(
+                            Code.LEA_R64_M,
+                            Register.RAX + register,
+                            MemoryOperand(
+                                Register.RAX + register, Register.NONE, 1, 1, 1
+                            ),
+                        )
+                    )
+        writer.add(Instruction.create_branch(Code.JMP_REL32_64, text))
+    spec = RegionSpec((HotEntry(text, _NR), HotEntry(after, _NR)))
     region = discover(spec, BytesReader({text: writer.code}))
     return Subject(
-        name=f"{name} {seed}",
+        name=name,
         code={text: writer.code},
         region=region,
         layout=layout,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tests.fuzz.blocks import programs
 from tests.fuzz.forms import all_forms
@@ -13,8 +13,10 @@ from tests.fuzz.units import Unit, program_blocks
 __all__ = ["endless", "forms_once", "sample_of_form"]
 
 # How many of each kind in one turn of the mixture, and states to run each with.
-_FORMS, _BLOCKS, _REGIONS = 4, 12, 1
-_STATES = {"form": 60, "block": 30, "region": 150}
+_FORMS, _MIXED, _BLOCKS, _REGIONS = 4, 8, 12, 1
+# Instances of a form that is hard to hit: some shapes are left to user mode.
+_MORE = 40
+_STATES = {"form": 60, "mixed": 60, "block": 30, "region": 150}
 
 
 def forms_once(seed: int, instances: int = 3) -> Iterator[Unit]:
@@ -30,15 +32,22 @@ def sample_of_form(name: str, states: int, most: int = 24) -> Iterator[Unit]:
         yield Unit("form", name, number, states)
 
 
-def endless(seed: int) -> Iterator[Unit]:
+def endless(seed: int, missing: Callable[[], list[str]] = lambda: []) -> Iterator[Unit]:
     """All forms, then forms, blocks and regions in turn; every block once, then
-    again with other states."""
+    again with other states. ``missing`` names forms that need more instances.
+    """
     yield from forms_once(seed)
+    for number in range(_MORE):
+        for name in missing():
+            yield Unit("form", name, seed * 1000 + 500 + number, _STATES["form"])
     blocks, forms = _blocks(seed), _forms(seed)
-    number = seed << 20
+    number = mixed = seed << 20
     while True:
         for _ in range(_FORMS):
             yield next(forms)
+        for _ in range(_MIXED):
+            mixed += 1
+            yield Unit("mixed", "", mixed, _STATES["mixed"])
         for _ in range(_BLOCKS):
             unit = next(blocks, None)
             if unit is not None:

@@ -54,6 +54,12 @@ def test_blocks_of_real_programs(path: str) -> None:
     assert sum(outcome.undecided for outcome in outcomes) < _BLOCKS
 
 
+def test_mixtures_of_forms() -> None:
+    outcomes = [run_unit(Unit("mixed", "", seed, 40)) for seed in range(500)]
+    assert [f"{o.unit}: {o.failure}" for o in outcomes if o.failure] == []
+    assert len({form for outcome in outcomes for form in outcome.hit}) > 300
+
+
 def test_programs_with_branches_loops_and_calls() -> None:
     outcomes = [run_unit(Unit("region", "", seed, 100)) for seed in range(40)]
     assert [f"{o.unit}: {o.failure}" for o in outcomes if o.failure] == []
