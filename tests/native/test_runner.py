@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import replace
 
@@ -97,3 +98,17 @@ def test_memory_that_is_taken() -> None:
         run(taken, 1)
     # And all is well afterwards.
     assert run(case, 10).failure is None
+
+
+def test_processes_do_not_share_their_text() -> None:
+    one, other = case_of("add rdx, rsi"), case_of("sub rdx, rsi; nop; nop")
+    assert run(one, 10).failure is None
+    child = os.fork()
+    if not child:
+        # pytest must not notice.
+        for _ in range(100):
+            run(other, 20)
+        os._exit(0)
+    wrong = [report.failure for report in (run(one, 20) for _ in range(100))]
+    assert os.waitpid(child, 0)[1] == 0
+    assert not any(wrong)

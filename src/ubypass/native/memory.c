@@ -25,6 +25,7 @@ static struct area areas[AREAS];
 static u32 area_count;
 static u8 *pool, *keep;
 static u64 pool_data, pool_size;
+static pid_t owner;
 
 u8 *ub_arena, *ub_frame;
 
@@ -153,8 +154,10 @@ failed:
 /* Map what the job asks for and fill in what does not change from run to run. */
 int ub_map_areas(const struct ub_job *job)
 {
-	if (!same_areas(job) && map_all(job))
+	/* A child would share its text with its parent. */
+	if ((owner != getpid() || !same_areas(job)) && map_all(job))
 		return -1;
+	owner = getpid();
 	if (pool_data != job->data || pool_size != job->data_size)
 		ub_fill_pool(job);
 	for (u32 i = 0; i < area_count; i++) {
