@@ -112,6 +112,7 @@ def _placed(facts: Facts, address: Address | None) -> Instruction:
             address.base == memory.base
             and address.displacement == memory.displacement
             and (memory.index is None or address.index == memory.index)
+            and not memory.narrow
             and instruction.segment_prefix == Register.NONE
         )
     ):
