@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.pure import is_source, rerun
+from tests.source_only import is_source, rerun
 from tests.verify import cases
 from ubypass.abi import Abi
 from ubypass.verify import flow

@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from ubypass.cli import bench_server
+from ubypass.errors import UbError
 
 __all__ = ["HELP", "NAME", "configure", "run"]
 
@@ -45,6 +46,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     functions.add_argument(
         "--json", type=Path, metavar="FILE", help="write the figures there"
     )
+    translating = verbs.add_parser(
+        "translate",
+        help="what translating costs, on this CPU",
+        description="Builds regions of programs on this machine through all stages: "
+        "microseconds for each user instruction, peak memory, and memory over many "
+        "builds. Needs neither root nor the module nor the lab.",
+    )
+    translating.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the figures there"
+    )
+    translating.add_argument(
+        "--builds",
+        type=int,
+        default=10_000,
+        metavar="N",
+        help="builds to watch memory over (default 10000)",
+    )
     server = verbs.add_parser(
         "server",
         help="real servers under load",
@@ -79,6 +97,8 @@ def run(args: argparse.Namespace) -> int:
         return _show(args.file)
     if args.bench_verb == "functions":
         return _functions(args.json)
+    if args.bench_verb == "translate":
+        return _translate(args.json, args.builds)
     if args.bench_verb == "gaps":
         return _gaps(args.json)
     if args.bench_verb == "results":
@@ -134,6 +154,19 @@ def _gaps(json_file: Path | None) -> int:
             f"{gap.server} {gap.case}: {gap.call} -> {gap.following}: "
             f"{gap.median:,} ({gap.least:,} to {gap.most:,}), {gap.share:.1%}"
         )
+    return 0
+
+
+def _translate(json_file: Path | None, builds: int) -> int:
+    from ubypass.bench import costs, translation
+
+    if builds < 0:
+        raise UbError(f"{builds} is no number of builds", "give 0 or more", 2)
+    with _progress() as report:
+        found = translation.measure(report, builds)
+    if json_file is not None:
+        translation.write(json_file, found)
+    costs.show(found)
     return 0
 
 

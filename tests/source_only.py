@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Run tests on the sources where compiled modules lie next to them.
 
-``python -m tests.pure ARGUMENTS`` is pytest with ARGUMENTS, on the sources. For tests
-that reach into a module: compiled functions call each other directly.
+``python -m tests.source_only ARGUMENTS`` is pytest with ARGUMENTS, on the sources. For
+tests that reach into a module: compiled functions call each other directly.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import sys
 from importlib.machinery import SOURCE_SUFFIXES, FileFinder, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-
-import pytest
 
 _ROOT = Path(__file__).parents[1]
 _PACKAGE = _ROOT / "src" / "ubypass"
@@ -39,11 +37,13 @@ def use_sources() -> None:
 
 def rerun(test: str) -> None:
     """Run ``test`` (``FILE::NAME``) on the sources; fails as it does."""
-    command = [sys.executable, "-m", "tests.pure", "-q", test]
+    command = [sys.executable, "-m", "tests.source_only", "-q", test]
     done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
 
 if __name__ == "__main__":
+    import pytest
+
     use_sources()
     sys.exit(pytest.main(sys.argv[1:]))

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What translating costs: time for each stage and memory, on this machine.
+
+The regions are those that begin at functions of programs on this machine, explored
+as the engine does. Each is built once in a fresh process (nothing is remembered yet)
+and then again. Needs no kernel module and no root.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ubypass.abi import Abi
+from ubypass.bench.machine import describe
+from ubypass.coverage.ehframe import function_ranges
+from ubypass.engine.build import uncollected
+from ubypass.errors import UbError
+from ubypass.process.elf import open_elf
+from ubypass.region.discover import HotEntry, RegionSpec, discover
+from ubypass.region.graph import Region
+from ubypass.region.reader import BytesReader
+from ubypass.translate.translate import translate
+from ubypass.verify.check import check
+
+__all__ = ["STAGES", "Cost", "Costs", "measure", "write"]
+
+#: The parts of a build, in order.
+STAGES = ("discover", "translate", "verify")
+#: Where the regions come from; those that are there.
+PROGRAMS = (
+    "/usr/lib/x86_64-linux-gnu/libc.so.6",
+    "/usr/bin/redis-server",
+    "/usr/sbin/nginx",
+    "/usr/lib/x86_64-linux-gnu/libcrypto.so.3",
+)
+_HINT = f"install one of {', '.join(PROGRAMS)}"
+_BASE = 0x7F00_0000_0000
+# Functions of fewer bytes say little; so many of each program.
+_LEAST = 300
+_EACH = 6
+# Times that every region is built once all is warm.
+_ROUNDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One region: microseconds of CPU time by stage, the first time and the median of
+    later ones; ``instructions`` of the user and ``code`` bytes made of them.
+    """
+
+    name: str
+    instructions: int
+    code: int
+    first: tuple[float, ...]
+    again: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """All regions, peak memory of the process that built them, and its memory before
+    and after many more builds (bytes). ``compiled``: the translator is.
+    """
+
+    regions: tuple[Cost, ...]
+    peak: int
+    before: int
+    after: int
+    builds: int
+    compiled: bool
+
+    def each(self, warm: bool) -> tuple[float, ...]:
+        """Microseconds per user instruction by stage, over all regions."""
+        instructions = sum(cost.instructions for cost in self.regions)
+        rows = [cost.again if warm else cost.first for cost in self.regions]
+        return tuple(sum(column) / instructions for column in zip(*rows, strict=True))
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; the names are part of the interface of ``--json``."""
+        data = asdict(self)
+        for name, warm in (("first", False), ("again", True)):
+            each = dict(zip(STAGES, self.each(warm), strict=True))
+            each["total"] = sum(each.values())
+            data[f"us_per_instruction_{name}"] = {
+                k: round(v, 2) for k, v in each.items()
+            }
+        # The figure that a user sees: an engine builds most code for the first time.
+        data["us_per_instruction"] = data["us_per_instruction_first"]
+        return data
+
+
+def measure(report: Callable[[str], None], builds: int = 10_000) -> Costs:
+    """Measure in a process of its own; ``builds`` more are made to see whether memory
+    stays flat. Raises :class:`UbError`.
+    """
+    report(f"translating, and {builds} times more")
+    command = [sys.executable, "-m", "ubypass.bench.translation", str(builds)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise UbError(f"measuring the translator failed (status {done.returncode})")
+    data = json.loads(done.stdout)
+    data["regions"] = tuple(Cost(**cost) for cost in data["regions"])
+    return Costs(**data)
+
+
+def write(file: Path, costs: Costs) -> None:
+    """Write the figures, with what they were measured on, as JSON."""
+    data = {"machine": asdict(describe()), **costs.as_json()}
+    file.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
+
+
+def _starts(path: str) -> tuple[BytesReader, list[int]]:
+    """A program's code, and where some of its functions begin."""
+    elf = open_elf(path)
+    section = elf.section(".eh_frame")
+    ranges = function_ranges(section[1], section[0]) if section else []
+    large = sorted(start for start, size in ranges if size > _LEAST)
+    step = max(1, len(large) // _EACH)
+    code = {_BASE + at: data for at, data in elf.executable_bytes().items()}
+    return BytesReader(code), [_BASE + start for start in large[step // 2 :: step]]
+
+
+def _build(
+    reader: BytesReader, start: int, abi: Abi
+) -> tuple[Region, int, list[float]]:
+    """One build: the region, bytes of code, microseconds by stage."""
+    with uncollected():
+        marks = [time.process_time()]
+        region = discover(RegionSpec((HotEntry(start, 0),)), reader)
+        marks.append(time.process_time())
+        translation = translate(region, abi)
+        marks.append(time.process_time())
+        check(translation, abi)
+        marks.append(time.process_time())
+    took = [1e6 * (b - a) for a, b in itertools.pairwise(marks)]
+    return region, len(translation.code), took
+
+
+def _costs(builds: int) -> Costs:
+    abi = Abi()
+    todo: list[tuple[str, BytesReader, int]] = []
+    for path in PROGRAMS:
+        if Path(path).exists():
+            reader, starts = _starts(path)
+            todo += [(Path(path).name, reader, start) for start in starts]
+    # What an engine has done before its first region.
+    _build(BytesReader({_BASE: b"\x0f\x05\xc3"}), _BASE, abi)
+    costs: list[Cost] = []
+    for name, reader, start in todo:
+        region, code, first = _build(reader, start, abi)
+        again = [_build(reader, start, abi)[2] for _ in range(_ROUNDS)]
+        medians = [statistics.median(column) for column in zip(*again, strict=True)]
+        name = f"{name}+{start - _BASE:#x}"
+        size = region.instruction_count
+        costs.append(Cost(name, size, code, tuple(first), tuple(medians)))
+    if not costs:
+        raise UbError("none of the programs to take code from is here", _HINT)
+    by_size = sorted(range(len(costs)), key=lambda n: costs[n].instructions)
+    before = _memory()
+    for number in range(builds):
+        # The smaller half, so that many builds take seconds.
+        _, reader, start = todo[by_size[number % max(1, len(by_size) // 2)]]
+        _build(reader, start, abi)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    compiled = not str(sys.modules[translate.__module__].__file__).endswith(".py")
+    return Costs(tuple(costs), peak, before, _memory(), builds, compiled)
+
+
+def _memory() -> int:
+    """Resident bytes of this process."""
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    return pages * resource.getpagesize()
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(asdict(_costs(int(sys.argv[1])))))
+    except UbError as error:
+        sys.exit(f"ubypass: {error}")
