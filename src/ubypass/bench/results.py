@@ -118,7 +118,7 @@ def _servers(records: Sequence[ServerRecord]) -> str:
     lines = [
         f"## {first.server}",
         "",
-        f"`{first.command}`, {first.date} UTC; {_where(first.machine)}. One request: "
+        f"`{first.command}`, {first.date}; {_where(first.machine)}. One request: "
         f"{what} in {_unit(first.machine)}; a transition costs "
         f"{first.transition:.0f}.",
         "",

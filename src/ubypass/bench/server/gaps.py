@@ -40,14 +40,28 @@ __all__ = [
 
 _LISTED = ROOT / "kernel" / "include" / "uapi" / "ub_syscalls.h"
 
+
+def _redis(
+    command: str, pipeline: int = 1
+) -> Callable[[], contextlib.AbstractContextManager[Server]]:
+    # Stepped through, every command is slow, which is no reason to write it down.
+    case = redis.RedisCase(command, 64, pipeline)
+    return partial(redis.redis_server, case, 1000, "slowlog-log-slower-than -1\n")
+
+
+def _nginx(
+    log: bool,
+) -> Callable[[], contextlib.AbstractContextManager[Server]]:
+    return partial(nginx.nginx_server, nginx.NginxCase(4, log=log), 0.5)
+
+
 #: What is traced, and for how many calls: a step takes some microseconds.
-CASES: tuple[tuple[Callable[[], contextlib.AbstractContextManager[Server]], int], ...]
 CASES = (
-    (partial(redis.redis_server, redis.RedisCase("GET", 64), 1000), 300),
-    (partial(redis.redis_server, redis.RedisCase("SET", 64), 1000), 300),
-    (partial(redis.redis_server, redis.RedisCase("GET", 64, 16), 1000), 100),
-    (partial(nginx.nginx_server, nginx.NginxCase(4), 0.5), 300),
-    (partial(nginx.nginx_server, nginx.NginxCase(4, log=True), 0.5), 300),
+    (_redis("GET"), 300),
+    (_redis("SET"), 300),
+    (_redis("GET", pipeline=16), 100),
+    (_nginx(log=False), 300),
+    (_nginx(log=True), 300),
 )
 
 #: Seconds until the load's connections are all there.

@@ -190,7 +190,7 @@ def measure(
         wrong=checked.wrong,
         notes=figures.notes,
         command=setting.command,
-        date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M"),
+        date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         machine=setting.machine,
         by_time=server.by_time,
     )

@@ -87,13 +87,18 @@ def select(
 
 
 @contextlib.contextmanager
-def redis_server(case: RedisCase, requests: int) -> Iterator[Redis]:
-    """A running redis with a load of ``requests`` for each run of it."""
+def redis_server(
+    case: RedisCase, requests: int, more_conf: str = ""
+) -> Iterator[Redis]:
+    """A running redis with a load of ``requests`` for each run of it.
+
+    ``more_conf``: further lines of its configuration.
+    """
     needs("redis-benchmark", "redis-tools")
     with home("redis") as directory:
         port = free_port()
         conf = directory / "redis.conf"
-        conf.write_text(CONF.format(port=port, home=directory))
+        conf.write_text(CONF.format(port=port, home=directory) + more_conf)
         program = needs("redis-server", "redis-server")
         with (
             started([program, str(conf)], port, directory) as pid,
