@@ -84,7 +84,7 @@ class Plan:
 
     runs: int = 5
     cycles: int = 1
-    warmup: float = 8.0
+    warmup: float = 30.0
     look: float = 0.25
 
     #: From detaching until the kernel has taken its hooks away.
@@ -223,7 +223,7 @@ def _settle(server: Server, boost: Attachment, plan: Plan) -> float | None:
             time.sleep(plan.look)
             figures = boost.figures(server.serving())
             now = time.monotonic()
-            since = steady.look(now, figures)
+            since = steady.look(now, figures, boost.cpu_ns() / 1e9)
             if since is not None:
                 return since - began
     return None
