@@ -106,6 +106,7 @@ struct ub_region {
 	atomic64_t *counts;		/* by exit */
 	atomic64_t runs;
 	bool vector;			/* segments hold the FPU registers */
+	bool x87;			/* and run x87 instructions */
 	bool listed;			/* entries may be taken */
 	unsigned long dead_grace;	/* RCU state when it was marked dead */
 	struct work_struct free_work;
@@ -254,6 +255,7 @@ void ub_leave(void);		/* jumped to, never called */
 
 /* x87.c: the FPU shows no address of ours */
 bool ub_x87_usable(void);
+bool ub_x87_masked(void);
 void ub_x87_leave(u64 fip);
 
 /* event.c: what user space hears of */

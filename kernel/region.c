@@ -164,6 +164,7 @@ static int ub_draft_copy(struct ub_region *region, struct ub_draft *draft,
 		return -EINVAL;
 
 	region->vector = load->flags & UB_LOADF_VECTOR;
+	region->x87 = load->flags & UB_LOADF_X87;
 	region->code_length = load->code_length;
 	region->nr_entries = load->nr_entries;
 	region->nr_exits = load->nr_exits;

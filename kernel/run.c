@@ -208,6 +208,11 @@ bool ub_run(struct ub_region *region, u32 offset, struct pt_regs *regs,
 		local_bh_disable();
 		if (test_thread_flag(TIF_NEED_FPU_LOAD))
 			switch_fpu_return();
+		if (region->x87 && !ub_x87_masked()) {
+			local_bh_enable();
+			preempt_enable();
+			return false;
+		}
 	}
 	if (unlikely(look != UB_LOOK_NOT)) {
 		cpu = smp_processor_id();

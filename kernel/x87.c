@@ -11,21 +11,34 @@
 #include <linux/thread_info.h>
 #include <asm/cpufeature.h>
 #include <asm/fpu/api.h>
+#include <asm/processor.h>
 
 #include "internal.h"
 
 #define UB_FXSAVE_SIZE	512
 #define UB_FXSAVE_ALIGN	16
 #define UB_FXSAVE_FIP	8	/* with REX.W: 64 bits (SDM 1, 10.5.1.1) */
+#define UB_FCW_MASKS	0x3f
 
 /*
- * Some CPUs neither save nor load FIP unless an exception is pending: what is in the
- * FPU cannot be replaced there.
+ * Intel's CPUs note the opcode as well (FOP), with register numbers in it, but only if
+ * an exception is not masked (SDM 1, 8.1.9); others always do.  And some neither save
+ * nor load FIP unless an exception is pending, so it could not be replaced.
  */
 bool ub_x87_usable(void)
 {
-	return boot_cpu_has(X86_FEATURE_FXSR) &&
+	return boot_cpu_data.x86_vendor == X86_VENDOR_INTEL &&
+	       boot_cpu_has(X86_FEATURE_FXSR) &&
 	       !boot_cpu_has_bug(X86_BUG_FXSAVE_LEAK);
+}
+
+/* With the user's state in the FPU: whether no exception can come of it. */
+bool ub_x87_masked(void)
+{
+	u16 control;
+
+	asm volatile("fnstcw %0" : "=m" (control));
+	return (control & UB_FCW_MASKS) == UB_FCW_MASKS;
 }
 
 /*

@@ -35,7 +35,7 @@ from ubypass.abi import (
 HERE = Path(__file__).parent
 _RULER = re.compile(r"^#-{10,} (\w+)\n", re.MULTILINE)
 _VECTOR = re.compile(
-    r"\b[xyz]mm\d|\bmm[0-7]\b|\bk[0-7]\b|emms|vzeroupper|mxcsr|^#! vector", re.MULTILINE
+    r"\b[xyz]mm\d|\bmm[0-7]\b|\bk[0-7]\b|emms|vzero|mxcsr|^#! vector", re.MULTILINE
 )
 _IP = 0x401000
 _EXITS = (

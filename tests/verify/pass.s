@@ -302,6 +302,7 @@ entry:
 	mulx rsi, r11, rdx
 	andn rsi, rsi, rdx
 	vzeroupper
+	vzeroall
 	pshufb xmm0, xmm1
 	movq rax, xmm0
 	user x_fault, addsd xmm0, xmm1

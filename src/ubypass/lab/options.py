@@ -20,16 +20,18 @@ class LabOptions:
 
     ``kernel``: release, None for Debian's current one. ``icount``: count instructions,
     one per virtual nanosecond, repeatably (always one CPU, always emulated). ``cpus``:
-    None for 2, or 1 with ``icount``. ``memory``: as QEMU takes it. ``append``: further
-    kernel parameters. ``disk``: a file, or a size such as ``1G`` for an empty disk that
-    is gone afterwards; the guest's /dev/vda. ``timeout``, ``boot_timeout``: seconds of
-    real time. ``log_check``: fail when the kernel complains. ``share``: further host
-    directories that the guest may write to. ``environment``: further variables.
+    None for 2, or 1 with ``icount``. ``cpu``: as QEMU calls it. ``memory``: as QEMU
+    takes it. ``append``: further kernel parameters. ``disk``: a file, or a size such
+    as ``1G`` for an empty disk that is gone afterwards; the guest's /dev/vda.
+    ``timeout``, ``boot_timeout``: seconds of real time. ``log_check``: fail when the
+    kernel complains. ``share``: further host directories that the guest may write to.
+    ``environment``: further variables.
     """
 
     kernel: str | None = None
     icount: bool = False
     cpus: int | None = None
+    cpu: str = "max"
     memory: str = "2G"
     append: tuple[str, ...] = ()
     disk: str | None = None

@@ -52,6 +52,7 @@ class MachineSpec:
     icount: bool = False
     disk: Path | None = None
     terminal: bool = False
+    cpu: str = "max"
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def arguments(spec: MachineSpec, descriptors: dict[str, int]) -> list[str]:
     """QEMU's arguments; ``descriptors`` maps each stream to an inherited socket."""
     result = ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
     result += ["-machine", "q35,hpet=off,smbus=off,sata=off,i8042=off"]
-    result += ["-cpu", "max", "-smp", str(spec.cpus), "-m", spec.memory]
+    result += ["-cpu", spec.cpu, "-smp", str(spec.cpus), "-m", spec.memory]
     # All virtual CPUs of the emulator in one thread: with a thread each, QEMU 7.2 can
     # keep an int3 that another CPU has patched away, and a CPU that runs into it
     # never gets out. Seen on a stock kernel as soon as ftrace is switched on and off

@@ -175,6 +175,7 @@ def _boot(
             icount=options.icount,
             disk=_disk(options.disk, Path(work)),
             terminal=ends.shell_size is not None,
+            cpu=options.cpu,
         )
         with started(spec) as machine:
             begun = time.monotonic()

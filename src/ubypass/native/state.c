@@ -58,9 +58,8 @@ static void random_x87(u64 *rng, int plain)
 	u64 r = ub_random(rng), control = 0x37f, status = 0;
 
 	if (!plain && r % 8 == 0) {
+		/* All masked: else the module would not enter x87 code. */
 		control = 0x40 | (ub_random(rng) & 0xf3f) | 0x3f;
-		if (r & 0x100)
-			control &= ~(ub_random(rng) & 0x3f);
 		status = ub_random(rng) & 0x4700;
 	}
 	status |= (r >> 16 & 7) << 11;

@@ -10,6 +10,7 @@ from iced_x86 import Decoder, Formatter, FormatterSyntax, Instruction, Register
 from ubypass.abi import (
     FRAME_BUDGET,
     FRAME_EXIT,
+    FRAME_FIP,
     FRAME_FLAGS,
     FRAME_FSBASE,
     FRAME_LIMIT,
@@ -29,6 +30,8 @@ _SLOTS = {
     FRAME_SYSFLAGS: "sysflags",
     FRAME_TARGET: "target",
     FRAME_FSBASE: "fsbase",
+    FRAME_FIP: "fip",
+    FRAME_FIP + 4: "fip+4",
     **{FRAME_REGS + at: f"user.{name}" for name, at in REGS_OFFSET.items()},
 }
 
