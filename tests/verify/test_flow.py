@@ -12,7 +12,8 @@ from ubypass.verify import flow
 from ubypass.verify.errors import Rule, VerifyError
 from ubypass.verify.flow import Flow
 from ubypass.verify.graph import split, survey
-from ubypass.verify.program import Program, load
+from ubypass.verify.load import load
+from ubypass.verify.program import Program
 from ubypass.verify.state import State
 
 _CASES = {case.name: case for case in cases.read("pass.s")}

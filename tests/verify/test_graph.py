@@ -13,7 +13,8 @@ from ubypass.abi import Abi
 from ubypass.verify import facts
 from ubypass.verify.graph import Blocks, split, survey
 from ubypass.verify.insn import Kind
-from ubypass.verify.program import Program, load
+from ubypass.verify.load import load
+from ubypass.verify.program import Program
 
 _CASES = {case.name: case for case in cases.read("pass.s")}
 _SIZE = 8

@@ -107,6 +107,8 @@ def _line(words: list[str]) -> list[tuple[Key, Form]]:
     tokens = [word for word in rest if word[0] not in "@!"]
     if not tokens or len(features) > 1:
         raise ValueError("no encoding, or two features")
+    if "!x87" in rest and "!fp" not in rest:
+        raise ValueError("what sets FIP waits for exceptions")
     short, _, long = features[0].partition("/") if features else ("", "", "")
     registers = [] if implied == "-" else implied.split(",")
     effects = tuple((item[0], GPR.index(item[1:])) for item in registers)

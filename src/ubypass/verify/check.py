@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ubypass.abi import Abi, ExitFlag, Translation
-from ubypass.verify import budget, flow, graph, program
+from ubypass.verify import budget, flow, graph
 from ubypass.verify.errors import Rule, VerifyError
 from ubypass.verify.insn import Access, Kind
+from ubypass.verify.load import load
 
 __all__ = ["Report", "Rule", "VerifyError", "check"]
 
@@ -58,7 +59,7 @@ def check(
     of this machine: an instruction that the processor does not have would fault
     in the kernel. Raises VerifyError naming the first broken rule.
     """
-    loaded = program.load(translation, abi)
+    loaded = load(translation, abi)
     needed = frozenset[str]().union(*(form.features for form in loaded.forms))
     present = processor_features() if features is None else features
     if not needed <= present:

@@ -5,7 +5,8 @@ Finds a state for the start of each block that all paths to it imply, and checks
 precondition of every instruction each time it walks a block: less and less is
 known from walk to walk, so what holds at the last one is what counts. At the end
 every edge is held against the state that it leads to: that check does not trust the
-search. Rules *pointer*, *speculation*, *leak*, *path*. Knows nothing of bytes.
+search. Rules *leak* and *path*; addresses are checked by :mod:`.pointer`. Knows
+nothing of bytes.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ubypass.verify.errors import Rule
 from ubypass.verify.graph import Blocks, Stub
 from ubypass.verify.insn import NONE, Access, Insn, Kind, Op
 from ubypass.verify.meaning import IMAGES
+from ubypass.verify.pointer import check_bounds, check_indexed, check_string
 from ubypass.verify.program import Program
 from ubypass.verify.state import (
     NO_VALUES,
@@ -30,21 +32,18 @@ from ubypass.verify.state import (
     values_after_dispatch,
 )
 from ubypass.verify.step import charge, step
-from ubypass.verify.values import (
-    BRANCHED,
-    RELOADED,
-    SMALL_END,
-    Value,
-    highest,
-    interval,
-)
+from ubypass.verify.values import Value
 
 # Where control goes and what is known then: position it comes from, block, facts,
 # values.
 _Edge = tuple[int, int, int, list[Value]]
-_RSI, _RDI = 6, 7
 _USER: Final = Access.USER
 _BRANCH: Final = Kind.BRANCH
+_JMP: Final = Kind.JMP
+_EXIT_NUMBER: Final = Kind.EXIT_NUMBER
+_DISPATCH: Final = Kind.DISPATCH
+_POP: Final = Kind.POP
+_ABOVE: Final = Op.ABOVE
 _TARGET = facts.slot_defined(abi.FRAME_TARGET)
 
 
@@ -172,11 +171,11 @@ class Flow:
                     if insn.op:
                         small = known & facts.RCX_COMPARED
                         known = step(insn, 0, known, values)
-                        if small and insn.op is Op.ABOVE:
+                        if small and insn.op is _ABOVE:
                             # Not above: known only where it falls through.
                             known |= facts.RCX_SMALL
                     continue
-                if kind is Kind.JMP:
+                if kind is _JMP:
                     if at in program.leave:
                         reason = "to the exit path without an exit number"
                         raise program.error(at, Rule.PATH, reason)
@@ -184,11 +183,11 @@ class Flow:
                         edges, at, self._blocks.succs[block][-1], known, values
                     )
                     return
-                if kind is Kind.EXIT_NUMBER:
+                if kind is _EXIT_NUMBER:
                     self._exit_number(at, known)
                     self._leave(block, at + 1, known & facts.DEFINED | facts.LEAVING)
                     return
-                if kind is Kind.DISPATCH:
+                if kind is _DISPATCH:
                     pre, post = program.dispatch[at]
                     self._stub(edges, at, number[pre], at_pre(known))
                     known = after_dispatch(known)
@@ -196,13 +195,10 @@ class Flow:
                     values = values_after_dispatch(values)
                     continue
                 self._special(at, insn, known, values)
-                if kind is Kind.POP:
+                if kind is _POP:
                     known = self._pop(at, numbers[at], known)
             elif insn.access is _USER:
-                if insn.index == NONE:
-                    self._pointer(at, insn, values[insn.base])
-                else:
-                    self._indexed(at, insn, values)
+                self._pointer(at, insn, values)
             if insn.may_fault and at in fixups:
                 self._stub(edges, at, number[fixups[at]], at_stub(known))
             if insn.op:
@@ -221,7 +217,7 @@ class Flow:
                 reason = "rcx was not bounded: the budget might grow"
                 raise program.error(at, Rule.BUDGET, reason)
         elif kind is Kind.STRING:
-            self._string(at, insn, known, values)
+            check_string(program, at, insn, known, values)
         elif kind is Kind.TRAP:
             raise program.error(at, Rule.PATH, "int3 can be reached")
 
@@ -304,68 +300,18 @@ class Flow:
             raise program.error(at, Rule.STACK, reason)
         return known
 
-    def _string(self, at: int, insn: Insn, known: int, values: list[Value]) -> None:
-        """What a string instruction needs: docs/abi.md §6."""
-        size = insn.size
-        if insn.b:
-            if not known & facts.RCX_PAID:
-                reason = "rcx is not paid: a repeat may take too long"
-                raise self._program.error(at, Rule.BUDGET, reason)
-            size *= abi.REP_MAX
-        for register in (_RSI, _RDI):
-            if insn.a >> register & 1:
-                self._bounds(at, register, values[register], 0, size)
-
-    def _pointer(self, at: int, insn: Insn, value: Value) -> None:
-        """Rule *pointer*: docs/abi.md §6."""
-        self._bounds(at, insn.base, value, self._program.values[at], insn.size)
+    def _pointer(self, at: int, insn: Insn, values: list[Value]) -> None:
+        if insn.index != NONE:
+            check_indexed(self._program, at, insn, values)
+            return
+        value = values[insn.base]
+        check_bounds(
+            self._program, at, insn.base, value, self._program.values[at], insn.size
+        )
         if isinstance(value, int):
             self.literal.add(at)
         else:
             self.literal.discard(at)
-
-    def _indexed(self, at: int, insn: Insn, values: list[Value]) -> None:
-        """A clamped base and a small index; either may be which without a scale."""
-        base, index, scale = insn.base, insn.index, insn.scale
-        bounds = interval(values[index])
-        if scale == 1 and (bounds is None or not bounds[3]):
-            base, index = index, base
-            bounds = interval(values[index])
-        if bounds is None or not bounds[3]:
-            reason = f"{GPR[index]} may be too large for an index"
-            raise self._program.error(at, Rule.POINTER, reason)
-        low = bounds[0] * scale
-        high = (highest(bounds) + SMALL_END) * scale
-        disp = self._program.values[at]
-        size = insn.size + high - low
-        self._bounds(at, base, values[base], disp + low, size, abi.GUARD_FAR)
-        self.literal.discard(at)
-
-    def _bounds(
-        self,
-        at: int,
-        register: int,
-        value: Value,
-        disp: int,
-        size: int,
-        end: int = abi.GUARD_HIGH,
-    ) -> None:
-        """Whether ``size`` bytes at ``[register + disp]`` are user or guard space."""
-        bounds = interval(value)
-        name = GPR[register]
-        if bounds is None:
-            if value is RELOADED or value is BRANCHED:
-                rule, reason = Rule.SPECULATION, value.text
-            else:
-                rule, reason = Rule.POINTER, f"nothing is known about {name}"
-            raise self._program.error(at, rule, reason)
-        low = bounds[0] + disp
-        high = highest(bounds) + disp + size
-        if low < abi.GUARD_LOW or high > end:
-            reason = (
-                f"{name} is clamped{bounds[0]:+#x}…{highest(bounds):+#x}, out of guard"
-            )
-            raise self._program.error(at, Rule.POINTER, reason)
 
     def _leak(self, at: int, missing: int) -> Exception:
         reason = f"{_names(missing)} may hold kernel data"

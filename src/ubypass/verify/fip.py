@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The slot of FIP: no address of the kernel stays in the FPU (docs/abi.md, section 9).
+
+Knows which instructions set FIP and nothing of what else they do.
+"""
+
+from __future__ import annotations
+
+from ubypass.verify.errors import Rule
+from ubypass.verify.insn import Kind
+from ubypass.verify.program import Program
+
+_USER_HIGH_BITS = 15  # of the upper half of an address below TASK_SIZE_MIN
+
+
+def check_fip(program: Program) -> None:
+    """What sets FIP in the FPU sets the slot, which is not 0 from then on.
+
+    Else the module would leave an address of the kernel in the FPU. So stores to the
+    slot stand directly behind such an instruction and nowhere else, one half of what
+    they leave is not 0, and the slot stays an address of the user.
+    """
+    insns, values = program.insns, program.values
+    stores: set[int] = set()
+    for at in program.faulty:
+        if not insns[at].x87:
+            continue
+        after = at + 1
+        halves = [0, 0]
+        while after < len(insns) and insns[after].kind is Kind.FIP:
+            stores.add(after)
+            halves[insns[after].a] = values[after]
+            after += 1
+        if not any(halves):
+            raise program.error(at, Rule.LEAK, "FIP is not stored behind it")
+    for at in program.kinds[Kind.FIP]:
+        if at not in stores:
+            raise program.error(at, Rule.LEAK, "FIP stored without an x87 address")
+        if insns[at].a and values[at] >> _USER_HIGH_BITS:
+            raise program.error(at, Rule.PATH, "FIP would be no user address")
+    for source, target in program.targets.items():
+        if target in stores:
+            raise program.error(source, Rule.LEAK, "a branch behind an x87 instruction")
+    for target in program.entries:
+        if target in stores:
+            raise program.error(target, Rule.LEAK, "an entry behind an x87 instruction")

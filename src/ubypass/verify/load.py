@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A translation to a program, and metadata held against it.
+
+Decodes linearly from the first byte to the constants, without gaps, and checks
+every rule about places: branch targets, pairs, constants here, the rest in
+:mod:`.tables`, :mod:`.stubs`, :mod:`.fip` (rules *encoding*, *branch*, *stack*,
+*path*). Knows nothing of values.
+"""
+
+from __future__ import annotations
+
+from ubypass.abi import Abi, Translation
+from ubypass.verify.decode import Decoder, decoder
+from ubypass.verify.errors import Refusal, Rule, VerifyError
+from ubypass.verify.fip import check_fip
+from ubypass.verify.insn import Access, Insn, Kind
+from ubypass.verify.judge import text
+from ubypass.verify.program import Program
+from ubypass.verify.stubs import check_faults, check_stubs
+from ubypass.verify.tables import ALIGN, check_tables
+
+_INT3 = 0xCC
+_JMP_REL32 = 0xE9
+_REL32 = 4  # bytes
+_NOWHERE = -1  # no position
+
+
+def load(translation: Translation, abi: Abi) -> Program:
+    """Decodes a translation and checks everything about places.
+
+    Raises VerifyError.
+    """
+    check_tables(translation, abi)
+    program = Program(translation.code)
+    _sweep(program, translation, abi)
+    _check_flags(program, translation)
+    _branches(program, translation)
+    _pairs(program)
+    check_stubs(program, translation)
+    check_faults(program, translation)
+    _constants(program, translation)
+    if translation.x87:
+        check_fip(program)
+    return program
+
+
+def _sweep(program: Program, translation: Translation, abi: Abi) -> None:
+    """Every instruction with its offset; dispatch areas count as one."""
+    code, end = translation.code, translation.constants
+    size = abi.dispatch_vector_size if translation.vector else abi.dispatch_size
+    areas = sorted(dispatch.code_offset for dispatch in translation.dispatches)
+    area = Insn(size, Kind.DISPATCH, noted=True)
+    engine = decoder()
+    out = (program.insns, program.offsets, program.values)
+    at = 0
+    for start in [*areas, end]:
+        if start < at or start > end:
+            raise VerifyError(Rule.PATH, "dispatches overlap or leave the code", start)
+        at = engine.sweep(code, at, start, out)
+        if at < start:
+            raise _refused(engine, code, at, start)
+        if start == end:
+            break
+        if at + size > end or code[at : at + size] != bytes([_INT3]) * size:
+            raise VerifyError(Rule.PATH, "a dispatch is not int3 bytes", at)
+        program.insns.append(area)
+        program.offsets.append(at)
+        program.values.append(0)
+        at += size
+    insns = program.insns
+    program.places = dict(zip(program.offsets, range(len(insns)), strict=True))
+    program.forms = set(insns)
+    kinds, faulty, reads = program.kinds, program.faulty, program.reads
+    for at, insn in enumerate(insns):
+        if insn.noted:
+            if insn.kind:
+                kinds[insn.kind].append(at)
+            if insn.must_fault:
+                faulty.append(at)
+            if insn.access is Access.CONSTANT:
+                reads.append(at)
+
+
+def _check_flags(program: Program, translation: Translation) -> None:
+    """The module knows which state the code uses."""
+    forms = program.forms
+    if not translation.vector and any(insn.vector for insn in forms):
+        raise VerifyError(Rule.PATH, "vector registers without the flag that says so")
+    if translation.x87 and not translation.vector:
+        raise VerifyError(Rule.PATH, "x87 without the vector flag")
+    if translation.x87:
+        return
+    if any(insn.x87 or insn.kind is Kind.FIP for insn in forms):
+        raise VerifyError(Rule.PATH, "x87 without the flag that says so")
+
+
+def _refused(engine: Decoder, code: bytes, at: int, end: int) -> VerifyError:
+    """Why the decoder went no further than ``at``."""
+    try:
+        engine.decode(code, at, end)
+    except Refusal as refusal:
+        rule = refusal.rule
+        if rule is Rule.ENCODING:
+            rule = engine.refused(code, at)
+        return VerifyError(rule, refusal.reason, at, text(code, at))
+    return VerifyError(Rule.ENCODING, "the decoder contradicts itself", at)
+
+
+def _branches(program: Program, translation: Translation) -> None:
+    """Targets of all branches; jumps to the exit path; entries."""
+    code, jumps = translation.code, set(translation.jumps)
+    insns, offsets, places = program.insns, program.offsets, program.places
+    if len(jumps) != len(translation.jumps):
+        raise VerifyError(Rule.BRANCH, "a jump is listed twice")
+    values, targets = program.values, program.targets
+    for at in program.kinds[Kind.JMP]:
+        insn = insns[at]
+        offset = offsets[at]
+        end = offset + insn.length
+        if insn.length == 1 + _REL32 and end - _REL32 in jumps:
+            jumps.discard(end - _REL32)
+            if values[at] or code[offset] != _JMP_REL32:
+                raise program.error(at, Rule.BRANCH, "a listed jump is not zero")
+            program.leave.add(at)
+        else:
+            targets[at] = places.get(end + values[at], _NOWHERE)
+    for at in program.kinds[Kind.BRANCH]:
+        end = offsets[at] + insns[at].length
+        targets[at] = places.get(end + values[at], _NOWHERE)
+    for at, target in targets.items():
+        if target == _NOWHERE:
+            raise program.error(at, Rule.BRANCH, "no instruction starts at the target")
+    for rel32 in sorted(jumps):
+        raise VerifyError(Rule.BRANCH, "a listed jump is no jmp rel32", rel32)
+    for entry in translation.entries:
+        found = places.get(entry.code_offset)
+        if found is None:
+            reason = "no instruction starts at the entry"
+            raise VerifyError(Rule.PATH, reason, entry.code_offset)
+        program.entries.append(found)
+
+
+def _pairs(program: Program) -> None:
+    """pushfq or push slot, then popfq or pop slot, and nothing in between."""
+    insns = program.insns
+    seconds = set()
+    for at in program.kinds[Kind.PUSH]:
+        if at + 1 == len(insns) or insns[at + 1].kind is not Kind.POP:
+            raise program.error(at, Rule.STACK, "a push without its pop")
+        seconds.add(at + 1)
+    for at in program.kinds[Kind.POP]:
+        if at not in seconds:
+            raise program.error(at, Rule.STACK, "a pop without its push")
+    if not seconds.isdisjoint(program.targets.values()):
+        for source, target in program.targets.items():
+            if target in seconds:
+                reason = "a branch into a push/pop pair"
+                raise program.error(source, Rule.STACK, reason)
+    for target in program.entries:
+        if target in seconds:
+            raise program.error(target, Rule.STACK, "an entry into a push/pop pair")
+
+
+def _constants(program: Program, translation: Translation) -> None:
+    """rip-relative reads stay in the constants."""
+    start, end = translation.constants, len(translation.code)
+    for at in program.reads:
+        place = program.offsets[at] + program.insns[at].length + program.values[at]
+        if not start <= place <= end - ALIGN or (place - start) % ALIGN:
+            raise program.error(at, Rule.MEMORY, "not one of the constants")

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Addresses of user accesses: docs/abi.md, section 6 (rules *pointer*, *speculation*).
+
+Knows what values say and nothing of how they came about.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ubypass import abi
+from ubypass.verify.allowlist import GPR
+from ubypass.verify.errors import Rule
+from ubypass.verify.facts import RCX_PAID
+from ubypass.verify.insn import Insn
+from ubypass.verify.program import Program
+from ubypass.verify.values import (
+    BRANCHED,
+    RELOADED,
+    SMALL_END,
+    Value,
+    highest,
+    interval,
+)
+
+_RSI: Final = 6
+_RDI: Final = 7
+
+
+def check_bounds(
+    program: Program,
+    at: int,
+    register: int,
+    value: Value,
+    disp: int,
+    size: int,
+    end: int = abi.GUARD_HIGH,
+) -> None:
+    """``size`` bytes at ``[register + disp]`` are user or guard space up to ``end``.
+
+    ``value`` is what is known of the register. Raises VerifyError.
+    """
+    bounds = interval(value)
+    name = GPR[register]
+    if bounds is None:
+        if value is RELOADED or value is BRANCHED:
+            rule, reason = Rule.SPECULATION, value.text
+        else:
+            rule, reason = Rule.POINTER, f"nothing is known about {name}"
+        raise program.error(at, rule, reason)
+    low = bounds[0] + disp
+    high = highest(bounds) + disp + size
+    if low < abi.GUARD_LOW or high > end:
+        reason = f"{name} is clamped{bounds[0]:+#x}…{highest(bounds):+#x}, out of guard"
+        raise program.error(at, Rule.POINTER, reason)
+
+
+def check_string(
+    program: Program, at: int, insn: Insn, known: int, values: list[Value]
+) -> None:
+    """What a string instruction needs; ``known`` are the facts. Raises VerifyError."""
+    size = insn.size
+    if insn.b:
+        if not known & RCX_PAID:
+            reason = "rcx is not paid: a repeat may take too long"
+            raise program.error(at, Rule.BUDGET, reason)
+        size *= abi.REP_MAX
+    for register in (_RSI, _RDI):
+        if insn.a >> register & 1:
+            check_bounds(program, at, register, values[register], 0, size)
+
+
+def check_indexed(program: Program, at: int, insn: Insn, values: list[Value]) -> None:
+    """A clamped base and a small index; either may be which without a scale.
+
+    Raises VerifyError.
+    """
+    base, index, scale = insn.base, insn.index, insn.scale
+    bounds = interval(values[index])
+    if scale == 1 and (bounds is None or not bounds[3]):
+        base, index = index, base
+        bounds = interval(values[index])
+    if bounds is None or not bounds[3]:
+        reason = f"{GPR[index]} may be too large for an index"
+        raise program.error(at, Rule.POINTER, reason)
+    low = bounds[0] * scale
+    high = (highest(bounds) + SMALL_END) * scale
+    disp = program.values[at]
+    size = insn.size + high - low
+    check_bounds(program, at, base, values[base], disp + low, size, abi.GUARD_FAR)

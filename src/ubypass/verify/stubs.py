@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Ways out that are not branches of the user: faults, budget, dispatches.
+
+All of them lead to exit stubs, and only a dispatch to one that keeps ``orig_ax`` (rules
+*fault*, *budget*, *path*). Knows nothing of values.
+"""
+
+from __future__ import annotations
+
+from ubypass.abi import ExitFlag, Translation
+from ubypass.verify.errors import Rule, VerifyError
+from ubypass.verify.insn import Insn, Kind
+from ubypass.verify.program import Program
+
+_PRELUDE = 8  # instructions of an exit stub up to the exit number
+_DISPATCHED = int(ExitFlag.DISPATCHED)
+_TRAP = Insn(1, Kind.TRAP)
+
+
+def _stub(program: Program, at: int | None) -> int | None:
+    """Position of the exit number in the exit stub that begins at ``at``.
+
+    Before it there may be a few instructions that bring the user's state to where
+    the exit wants it: flags made again, rsp put back, the target stored.
+    """
+    if at is None:
+        return None
+    insns = program.insns
+    for number in range(at, min(at + _PRELUDE, len(insns))):
+        insn = insns[number]
+        if insn.kind is Kind.EXIT_NUMBER:
+            return number
+        if not _in_stub(insn):
+            break
+    return None
+
+
+def _in_stub(insn: Insn) -> bool:
+    """Whether an exit stub may have this before the exit number."""
+    return insn.kind is Kind.PLAIN and insn.prelude
+
+
+def check_stubs(program: Program, translation: Translation) -> None:
+    """Exit numbers, budget branches, and where dispatches leave.
+
+    Fills ``charges`` and ``dispatch`` of the program. Raises VerifyError.
+    """
+    insns, values, places = program.insns, program.values, program.places
+    keeping = [bool(int(record.flags) & _DISPATCHED) for record in translation.exits]
+    after: set[int] = set()
+    for at in program.kinds[Kind.EXIT_NUMBER]:
+        if not 0 <= values[at] < len(keeping):
+            raise program.error(at, Rule.PATH, "there is no such exit")
+        if keeping[values[at]]:
+            after.add(at)
+    for at in program.kinds[Kind.CHARGE]:
+        if values[at] <= 0:
+            raise program.error(at, Rule.BUDGET, "the budget would grow")
+        _check_charge(program, at)
+        program.charges.add(at)
+    for at in program.kinds[Kind.CHARGE_COUNT]:
+        # What rcx takes may be nothing: it does not count as a charge.
+        _check_charge(program, at)
+    for dispatch in translation.dispatches:
+        area = places.get(dispatch.code_offset)
+        before = places.get(dispatch.pre_offset)
+        behind = places.get(dispatch.post_offset)
+        pre, post = _stub(program, before), _stub(program, behind)
+        if area is None or insns[area].kind is not Kind.DISPATCH:
+            raise VerifyError(Rule.PATH, "no dispatch here", dispatch.code_offset)
+        if before is None or behind is None or pre is None or post is None:
+            raise program.error(area, Rule.PATH, "pre or post is no exit stub")
+        if pre in after or post not in after:
+            reason = "pre must not, post must be an exit of reason DISPATCHED"
+            raise program.error(area, Rule.PATH, reason)
+        program.dispatch[area] = (before, behind)
+    _check_dispatched(program, after)
+
+
+def _check_charge(program: Program, at: int) -> None:
+    """The branch behind a charge."""
+    insns = program.insns
+    following = insns[at + 1] if at + 1 < len(insns) else _TRAP
+    if not following.on_sign:
+        raise program.error(at, Rule.BUDGET, "a charge without its js")
+    if _stub(program, program.targets[at + 1]) is None:
+        raise program.error(at + 1, Rule.BUDGET, "js to other than an exit")
+
+
+def _check_dispatched(program: Program, after: set[int]) -> None:
+    """Only a dispatch leads to an exit that keeps orig_ax."""
+    if not after:
+        return
+    insns = program.insns
+    stubs = set(after)
+    for at in after:
+        first = at - _PRELUDE
+        while at > max(first, 0) and _in_stub(insns[at - 1]):
+            at -= 1
+            stubs.add(at)
+    if not stubs.isdisjoint(program.targets.values()):
+        for source, target in program.targets.items():
+            if target in stubs:
+                reason = "a branch to a DISPATCHED exit"
+                raise program.error(source, Rule.PATH, reason)
+    for at in stubs:
+        if at in program.entries:
+            raise program.error(at, Rule.PATH, "an entry at a DISPATCHED exit")
+        before = insns[at - 1].kind if at else Kind.TRAP
+        if at - 1 not in stubs and before not in (Kind.JMP, Kind.TRAP):
+            raise program.error(at, Rule.PATH, "code runs into a DISPATCHED exit")
+
+
+def check_faults(program: Program, translation: Translation) -> None:
+    """One entry for each instruction that can fault, sorted, none elsewhere.
+
+    Fills ``fixups`` of the program. Raises VerifyError.
+    """
+    insns, places, fixups = program.insns, program.places, program.fixups
+    previous = -1
+    for fault in translation.faults:
+        if fault.code_offset <= previous:
+            reason = "fault entries are not sorted or not unique"
+            raise VerifyError(Rule.FAULT, reason, fault.code_offset)
+        previous = fault.code_offset
+        at = places.get(fault.code_offset)
+        if at is None:
+            reason = "no instruction starts at the fault entry"
+            raise VerifyError(Rule.FAULT, reason, fault.code_offset)
+        if not insns[at].may_fault:
+            raise program.error(at, Rule.FAULT, "this instruction cannot fault")
+        target = places.get(fault.fixup_offset)
+        stub = _stub(program, target)
+        if target is None or stub is None:
+            raise program.error(at, Rule.FAULT, "the fixup is no exit stub")
+        number = program.values[stub]
+        if int(translation.exits[number].flags) & _DISPATCHED:
+            raise program.error(at, Rule.FAULT, "the fixup is a DISPATCHED exit")
+        fixups[at] = target
+    for at in program.faulty:
+        if at not in fixups:
+            raise program.error(at, Rule.FAULT, "no fault entry")

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the contract makes of an instruction, and the only forms it has."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.verify.cases import assemble
+from ubypass import abi
+from ubypass.verify import facts
+from ubypass.verify.decode import Decoder
+from ubypass.verify.errors import Refusal, Rule
+from ubypass.verify.insn import Insn, Kind, Op
+
+_DECODER = Decoder()
+
+
+def _decode(line: str) -> tuple[Insn, int]:
+    code, _ = assemble(f".intel_syntax noprefix\n{line}\n")
+    return _DECODER.decode(code, 0, len(code))
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "value"),
+    [
+        ("jmp .", Kind.JMP, -2),
+        ("jne .", Kind.BRANCH, -2),
+        ("mov dword ptr [rsp], 7", Kind.EXIT_NUMBER, 7),
+        ("sub dword ptr [rsp+4], 9", Kind.CHARGE, 9),
+        ("sub dword ptr [rsp+4], 0x1234", Kind.CHARGE, 0x1234),
+        ("sub dword ptr [rsp+4], ecx", Kind.CHARGE_COUNT, 0),
+        ("pushfq", Kind.PUSH, 0),
+        ("push [rsp+0x10]", Kind.PUSH, abi.FRAME_FLAGS),
+        ("pop [rsp+0x18]", Kind.POP, abi.FRAME_SYSFLAGS),
+        ("mov dword ptr [rsp+0x48], 5", Kind.FIP, 5),
+        ("mov dword ptr [rsp+0x4c], 5", Kind.FIP, 5),
+        ("rep movsb", Kind.STRING, 0),
+        ("mov dword ptr [rsp+0x30], 5", Kind.PLAIN, 0),
+    ],
+)
+def test_kinds(line: str, kind: Kind, value: int) -> None:
+    insn, number = _decode(line)
+    assert (insn.kind, number) == (kind, value)
+    assert insn.noted == (kind is not Kind.PLAIN)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "mov [rsp], eax",
+        "mov word ptr [rsp], 5",
+        "mov qword ptr [rsp], 5",
+        "add dword ptr [rsp+4], 5",
+        "sub dword ptr [rsp+4], eax",
+        "sub dword ptr [rsp+5], 5",
+        "sub word ptr [rsp+4], cx",
+        "mov ecx, [rsp+4]",
+        "mov dword ptr [rsp+4], 5",
+        "mov dword ptr [rsp+0x4a], 5",
+        "mov [rsp+0x48], eax",
+        "mov rax, [rsp+0x48]",
+        "cmp rax, [rsp+0x50]",
+    ],
+)
+def test_bookkeeping_has_one_form(line: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        _decode(line)
+    assert caught.value.rule is Rule.MEMORY
+
+
+@pytest.mark.parametrize("line", ["push [rsp+0x30]", "pop [rdi]", "push [rsp+8]"])
+def test_only_flags_are_pushed(line: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        _decode(line)
+    assert caught.value.rule in (Rule.STACK, Rule.MEMORY)
+
+
+def test_what_is_counted() -> None:
+    insn, value = _decode("cmp rcx, 0x10000")
+    assert (insn.op, value) == (Op.COUNT, 0x10000)
+    assert _decode("cmp ecx, 0x10000")[0].op is Op.NOTHING
+    assert _decode("cmp rdx, 0x10000")[0].op is Op.NOTHING
+    assert _decode("sub dword ptr [rsp+4], ecx")[0].sets & facts.RCX_PAID
+    for line in ("mov cl, 1", "inc rcx", "xchg rax, rcx", "rdtscp", "rep scasb"):
+        assert not _decode(line)[0].keeps & facts.OF_RCX, line
+    assert _decode("mov rdx, rcx")[0].keeps & facts.RCX_PAID
+
+
+def test_the_end_of_what_is_known_of_usp() -> None:
+    slot = abi.FRAME_REGS + abi.REGS_OFFSET["rsp"]
+    for line in (f"mov [rsp+{slot}], rax", f"add byte ptr [rsp+{slot}+3], 1"):
+        assert not _decode(line)[0].keeps & facts.USP
+    assert _decode("mov [rsp+0x850], rax")[0].keeps & facts.USP
+
+
+def test_tails() -> None:
+    assert _decode("mov [rsp+0x850], rax")[0].tail
+    assert _decode("mov [rsp+0x20], rax")[0].target_store
+    assert _decode("jmp .")[0].tail
+    for line in ("mov [rsp+0x850], eax", "mov [rsp+0x30], rax", "je .", "nop"):
+        assert not _decode(line)[0].tail, line
