@@ -26,7 +26,7 @@ def test_rets_answer_calls_of_their_function() -> None:
     while (instruction := code.at(address)) is not None:
         found[address] = instruction
         address = instruction.next_ip
-    answered = internal_returns(found, {at["two"]: [at["g"]]})
+    answered = internal_returns(found, {at["two"]: [at["g"]]}, list(found))
     assert answered[at["fret"]] == [at["one"]]
     # g is reached by a jump from f as well, so its ret answers f's call.
     assert set(answered[at["gret"]]) == {at[n] for n in ("one", "two", "three", "four")}

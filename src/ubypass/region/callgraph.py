@@ -7,21 +7,24 @@ answers every call of that function. Only candidates: translated code compares.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from iced_x86 import Code, FlowControl, Instruction, OpKind
 
 
 def internal_returns(
-    found: Mapping[int, Instruction], learned: Mapping[int, Sequence[int]]
+    found: Mapping[int, Instruction],
+    learned: Mapping[int, Sequence[int]],
+    calls: Collection[int],
 ) -> dict[int, list[int]]:
     """Address of each ``ret`` → return points of the calls it may answer.
 
     ``found`` are the region's instructions by address, ``learned`` the targets of
-    its indirect branches and calls. Return points come in address order.
+    its indirect branches and calls, ``calls`` the addresses of all calls. Return
+    points come in address order.
     """
     points: dict[int, list[int]] = {}
-    for address in sorted(found):
+    for address in sorted(calls):
         instruction = found[address]
         if instruction.next_ip not in found:
             continue

@@ -106,6 +106,7 @@ class _Finder:
         self._limits = limits
         self._found: dict[int, Instruction] = {}
         self._leaders: set[int] = set()
+        self._calls: list[int] = []
         self._learned_starts = frozenset(spec.blocks)
         hot = [entry.resume for entry in spec.entries]
         self._roots = dict.fromkeys([*hot, *spec.blocks])
@@ -127,7 +128,9 @@ class _Finder:
         for start in self._roots:
             self._push(start, 0)
         self._explore()
-        for site, points in internal_returns(self._found, self._targets).items():
+        for site, points in internal_returns(
+            self._found, self._targets, self._calls
+        ).items():
             known = self._targets.setdefault(site, [])
             known.extend(p for p in points if p not in known)
             self._leaders.update(p for p in points if p in self._found)
@@ -183,12 +186,14 @@ class _Finder:
             self._push(following, distance)
             self._push(instruction.near_branch_target, distance + 1)
         elif flow == FlowControl.CALL and _is_direct(instruction):
+            self._calls.append(instruction.ip)
             self._push(instruction.near_branch_target, distance)
             self._push(following, distance + 8)
         elif flow in (FlowControl.INDIRECT_BRANCH, FlowControl.INDIRECT_CALL):
             self._learn_slot(instruction)
             self._push_learned(instruction.ip, distance)
             if flow == FlowControl.INDIRECT_CALL:
+                self._calls.append(instruction.ip)
                 self._push(following, distance + 8)
         elif flow == FlowControl.RETURN:
             self._push_learned(instruction.ip, distance)
