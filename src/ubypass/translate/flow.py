@@ -42,7 +42,7 @@ from ubypass.translate.trace import (
 )
 
 # A loop is written out up to so many instructions, on the hot path and elsewhere.
-_UNROLLED, _UNROLLED_COLD = 256, 48
+_UNROLLED, _UNROLLED_COLD = 128, 32
 _STACK = frozenset({RSP})
 _NONE: frozenset[int] = frozenset()
 # How much more a use of a register counts.
@@ -302,7 +302,7 @@ class _Solver:
         return found
 
 
-def solve(region: Region, abi: Abi, turns: int = 64, careful: bool = False) -> Flow:
+def solve(region: Region, abi: Abi, turns: int = 16, careful: bool = False) -> Flow:
     """Lower all blocks of ``region`` that control can reach."""
     solver = _Solver(region, abi, turns, careful)
     entries = solver.run()
