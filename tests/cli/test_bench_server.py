@@ -40,6 +40,11 @@ def test_no_such_case(server: str) -> None:
         bench_server._starts(parsed(server, "--size", "3"))
 
 
+def test_says_how_long_it_will_take() -> None:
+    assert bench_server._times(3.0, 1, 28) == "3 s"
+    assert bench_server._times(60.0, 4, 28) == "60 s of about 560 s"
+
+
 def test_no_such_server(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parsed("apache")

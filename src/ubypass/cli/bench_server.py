@@ -94,7 +94,8 @@ def run(args: argparse.Namespace, report: _Report) -> int:
 
         def say(step: str, number: int = number) -> None:
             spent = time.monotonic() - began
-            report(f"[{number}/{len(starts)}, {spent:.0f} s] {step}")
+            times = _times(spent, number, len(starts))
+            report(f"[{number}/{len(starts)}, {times}] {step}")
 
         with start() as server:
             records.append(measure(server, plan, setting, say))
@@ -102,6 +103,14 @@ def run(args: argparse.Namespace, report: _Report) -> int:
             write_server_records(args.json, records)
     show(records)
     return 1 if any(record.wrong for record in records) else 0
+
+
+def _times(spent: float, number: int, count: int) -> str:
+    """How long it took so far, and about how long it will, by the machine's clock."""
+    if number == 1:
+        return f"{spent:.0f} s"
+    each = spent / (number - 1)
+    return f"{spent:.0f} s of about {each * count:.0f} s"
 
 
 def _starts(args: argparse.Namespace) -> Sequence[_Start]:
