@@ -61,6 +61,23 @@ def test_for_the_documentation(
     assert "| 2 | `CPUID` |" in out
 
 
+def test_the_page_in_the_documentation_is_made_so(
+    ub: Ub, library: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "coverage.md").read_text()
+    assert ub("coverage", "--markdown", library) == 0
+    # Up to the command itself.
+    head, _, _ = capsys.readouterr().out.partition("--blockers")
+    assert page.startswith(head)
+    shares = [
+        [float(cell) for cell in line.split("|")[4:7:2]]
+        for line in page.splitlines()
+        if line.count("|") == 7 and line[2].isalpha() and not line.startswith("| file")
+    ]
+    assert len(shares) == 6
+    assert min(share for pair in shares for share in pair) >= 99.5
+
+
 def test_no_program(ub: Ub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = tmp_path / "text"
     text.write_text("hello")

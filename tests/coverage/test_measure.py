@@ -39,6 +39,13 @@ def test_counts_and_reasons(tmp_path: Path) -> None:
     assert "gs:" in found.blockers[1].reason
 
 
+def test_nearly_all_of_libc() -> None:
+    found = measure(open_elf("/lib/x86_64-linux-gnu/libc.so.6"))
+    assert found.instructions > 200_000
+    assert found.instruction_share >= 0.995, found.blockers[:10]
+    assert found.block_share >= 0.995
+
+
 def test_no_code(tmp_path: Path) -> None:
     found = measure(open_elf(str(shared(".data\n.quad 1\n", tmp_path))))
     assert (found.instructions, found.instruction_share) == (0, 1.0)

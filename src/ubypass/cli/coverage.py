@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([_data(coverage) for coverage in found], indent=1))
     elif args.markdown:
-        print(_markdown(found, args.blockers), end="")
+        print(_markdown(found, args.blockers, args.files), end="")
     else:
         _print(found, args.blockers)
     return 0
@@ -131,8 +131,23 @@ def _percent(share: float) -> str:
     return "100" if share == 1 else f"{int(share * 100_000) / 1000:.3f}"
 
 
-def _markdown(found: Sequence[Coverage], most: int) -> str:
+_PAGE = """\
+# How much of real programs translates
+
+Of each program's functions: the basic blocks and the instructions that the translator
+takes, asked of its own rules with everything that processors offer. What counts as a
+function's code, and that padding and tables do not, says the docstring of
+`ubypass.coverage.functions`. The rest runs natively, as ever. Made by
+
+    {command}
+"""
+
+
+def _markdown(found: Sequence[Coverage], most: int, files: Sequence[str]) -> str:
+    command = f"ub coverage --markdown --blockers {most}"
+    command += "".join(f" \\\n        {path}" for path in files)
     lines = [
+        _PAGE.format(command=command),
         "| file | functions | blocks | translate, % | instructions | translate, % |",
         "|---|---:|---:|---:|---:|---:|",
     ]
