@@ -18,7 +18,7 @@
 
 #include "internal.h"
 
-static DEFINE_HASHTABLE(ub_procs, 8);
+DEFINE_HASHTABLE(ub_procs, UB_PROC_BITS);
 static DEFINE_SPINLOCK(ub_procs_lock);
 static DECLARE_BITMAP(ub_numbers, UB_FILTER_BUSY);	/* in use; 0 never is */
 static atomic64_t ub_next_id = ATOMIC64_INIT(1);
@@ -38,16 +38,6 @@ static u64 ub_cold_sum(u8 number)
 	for_each_possible_cpu(cpu)
 		sum += READ_ONCE(per_cpu(ub_cold_calls, cpu)[number]);
 	return sum;
-}
-
-struct ub_proc *ub_proc_of_mm(struct mm_struct *mm)
-{
-	struct ub_proc *proc;
-
-	hash_for_each_possible_rcu(ub_procs, proc, hash, (unsigned long)mm)
-		if (proc->mm == mm)
-			return proc;
-	return NULL;
 }
 
 /* Calls that the trampoline let pass since the process was attached. */

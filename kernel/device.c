@@ -9,11 +9,7 @@
 
 #include "internal.h"
 
-struct ub_tunable_range {
-	u64 value, min, max;
-};
-
-static struct ub_tunable_range ub_tunables[UB_TUNABLES] = {
+struct ub_tunable_range ub_tunables[UB_TUNABLES] = {
 	[UB_TUNE_GAP_NS]	= { 4000, 100, 1000000000 },
 	[UB_TUNE_HOT_CALLS]	= { 200, 1, 1000000 },
 	[UB_TUNE_WINDOW_MS]	= { 100, 1, 10000 },
@@ -21,11 +17,6 @@ static struct ub_tunable_range ub_tunables[UB_TUNABLES] = {
 	[UB_TUNE_MISS_EVENTS]	= { 16, 0, 1000000 },
 	[UB_TUNE_REARM_MS]	= { 1000, 10, 3600000 },
 };
-
-u64 ub_tune(enum ub_tunable what)
-{
-	return READ_ONCE(ub_tunables[what].value);
-}
 
 static int ub_open(struct inode *inode, struct file *file)
 {

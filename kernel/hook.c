@@ -246,16 +246,21 @@ void ub_hook_setup(void)
 /* Every so often an entry is looked at, more often while it is young. */
 static enum ub_look ub_look_of(u32 hits, bool *native)
 {
-	u32 every = hits < 2048 ? 63 : 255;
+	u32 every;
 
-	*native = (hits & every) == 7;
-	if ((hits & every) == 23)
+	*native = false;
+	if (likely(hits & 7))
+		return UB_LOOK_NOT;
+	/* A rare one is soon known, too. */
+	every = hits < 64 ? 15 : hits < 2048 ? 63 : 255;
+	*native = (hits & every) == 8;
+	if (!(hits & every))
 		return UB_LOOK_GAP;
-	return (hits & 15) == 13 ? UB_LOOK_RUN : UB_LOOK_NOT;
+	return UB_LOOK_RUN;
 }
 
 /* The call of an attached task has ended: what comes next? */
-static long ub_hook_after(struct pt_regs *regs, long ret)
+static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 {
 	struct ub_entry_slot *slot;
 	struct ub_region *region;
@@ -264,41 +269,38 @@ static long ub_hook_after(struct pt_regs *regs, long ret)
 	u64 since = 0;
 	long saved;
 	bool native;
-	u32 offset;
 
-	rcu_read_lock();
+	/* Protects what is found by RCU as well. */
+	preempt_disable();
 	proc = ub_proc_of_mm(current->mm);
 	if (!proc)
-		goto unlock;
+		goto out;
 	this_cpu_inc(proc->cpu->native);
 	slot = ub_entry_find(proc, regs->ip);
 	if (!slot) {
 		ub_detect_after(proc, regs);
-		goto unlock;
+		goto out;
 	}
 	/* Most often a call that slept: the way to user mode must be taken. */
 	if (READ_ONCE(current_thread_info()->flags) & UB_THREAD_WORK) {
 		this_cpu_inc(proc->cpu->declined);
 		ub_detect_declined(proc, regs->ip);
-		goto unlock;
+		goto out;
 	}
 	look = ub_look_of(slot->hits++, &native);
-	if (native) {
+	if (unlikely(native)) {
 		ub_control_native(proc, regs);
-		goto unlock;
+		goto out;
 	}
-	if (look != UB_LOOK_NOT)
+	if (unlikely(look != UB_LOOK_NOT))
 		since = rdtsc();
-	region = slot->region;
-	offset = slot->code_offset;
-	if (!refcount_inc_not_zero(&region->refs))
-		goto unlock;
-	rcu_read_unlock();
 
 	/* The region holds its process. */
+	region = slot->region;
+	ub_region_get(region);
 	saved = regs->ax;
 	regs->ax = ret;
-	if (ub_run(region, offset, regs, look, since)) {
+	if (likely(ub_run(region, slot->code_offset, regs, look, since))) {
 		ret = regs->ax;
 	} else {
 		regs->ax = saved;
@@ -306,10 +308,8 @@ static long ub_hook_after(struct pt_regs *regs, long ret)
 		ub_detect_declined(region->proc, regs->ip);
 	}
 	ub_region_put(region);
-	return ret;
-
-unlock:
-	rcu_read_unlock();
+out:
+	preempt_enable();
 	return ret;
 }
 

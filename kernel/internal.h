@@ -7,11 +7,14 @@
 #define _UB_INTERNAL_H
 
 #include <linux/atomic.h>
+#include <linux/hash.h>
+#include <linux/hashtable.h>
 #include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -32,6 +35,7 @@
 #define UB_FILTER_SIZE		4096	/* power of two */
 #define UB_FILTER_BUSY		255	/* in ub_filter: several processes, look closer */
 #define UB_COLD_SIZE		4096	/* power of two */
+#define UB_PROC_BITS		8	/* of the hash of processes */
 #define UB_SITES		UB_SITES_MAX	/* power of two */
 #define UB_FRACTION		4	/* bits of averages behind the point */
 
@@ -93,7 +97,7 @@ struct ub_region {
 	struct list_head node;		/* in ub_proc.regions */
 	struct list_head live;		/* in the list of all, by address */
 	struct ub_proc *proc;		/* holds a reference */
-	refcount_t refs;		/* base + one for each task inside */
+	atomic_t refs;			/* base + one for each task inside */
 	u32 slot;			/* in ub_dead[] and ub_dispatched[] */
 	u32 number;			/* for user space */
 	u8 *code;
@@ -133,8 +137,7 @@ int ub_region_load(struct ub_proc *proc, struct ub_load *load);
 int ub_region_unload(struct ub_proc *proc, u32 number);
 void ub_region_unload_all(struct ub_proc *proc);
 void ub_region_invalidate(struct ub_proc *proc, u64 start, u64 end, bool may_sleep);
-struct ub_entry_slot *ub_entry_find(struct ub_proc *proc, u64 ip);
-void ub_region_put(struct ub_region *region);
+void ub_region_last(struct ub_region *region);
 u64 ub_region_dispatched(const struct ub_region *region);
 int ub_region_counts(struct ub_proc *proc, struct ub_counts *counts);
 struct ub_region *ub_region_next_live(struct ub_region *region);
@@ -216,7 +219,6 @@ void ub_attach_exit(void);
 int ub_proc_attach(struct ub_client *client, struct ub_attach *attach);
 void ub_proc_detach(struct ub_proc *proc);
 struct ub_proc *ub_proc_find(struct ub_client *client, u64 id);
-struct ub_proc *ub_proc_of_mm(struct mm_struct *mm);	/* under RCU */
 u64 ub_proc_cold_calls(const struct ub_proc *proc);
 void ub_proc_put(struct ub_proc *proc);
 extern atomic_t ub_attached;
@@ -284,6 +286,61 @@ void ub_stats_exit(void);
 /* device.c: /dev/ub */
 int ub_device_init(void);
 void ub_device_exit(void);
-u64 ub_tune(enum ub_tunable what);
+extern struct ub_tunable_range {
+	u64 value, min, max;
+} ub_tunables[UB_TUNABLES];
+
+/* ---- what each run and each look at a call needs -------------------------- */
+
+static inline u64 ub_tune(enum ub_tunable what)
+{
+	return READ_ONCE(ub_tunables[what].value);
+}
+
+extern struct hlist_head ub_procs[1 << UB_PROC_BITS];
+
+/* Under RCU or with preemption off.  mm is only compared. */
+static inline struct ub_proc *ub_proc_of_mm(struct mm_struct *mm)
+{
+	struct ub_proc *proc;
+
+	hash_for_each_possible_rcu(ub_procs, proc, hash, (unsigned long)mm)
+		if (proc->mm == mm)
+			return proc;
+	return NULL;
+}
+
+/* With preemption off: the region's code stays, as long as that lasts. */
+static inline struct ub_entry_slot *ub_entry_find(struct ub_proc *proc, u64 ip)
+{
+	struct ub_entry_table *table = rcu_dereference_sched(proc->entries);
+	u32 at;
+
+	if (!table)
+		return NULL;
+	for (at = hash_64(ip, 32);; at++) {
+		struct ub_entry_slot *slot = &table->slot[at & table->mask];
+
+		if (!slot->region)
+			return NULL;
+		if (slot->user_ip == ip)
+			return READ_ONCE(ub_dead[slot->region->slot]) ? NULL : slot;
+	}
+}
+
+/*
+ * With preemption off.  Whoever takes a region off its process' table waits for that
+ * to end before it gives up the base reference, so there is one.
+ */
+static inline void ub_region_get(struct ub_region *region)
+{
+	atomic_inc(&region->refs);
+}
+
+static inline void ub_region_put(struct ub_region *region)
+{
+	if (atomic_dec_and_test(&region->refs))
+		ub_region_last(region);
+}
 
 #endif /* _UB_INTERNAL_H */

@@ -54,24 +54,6 @@ u64 ub_region_dispatched(const struct ub_region *region)
 	return sum;
 }
 
-/* Under RCU. */
-struct ub_entry_slot *ub_entry_find(struct ub_proc *proc, u64 ip)
-{
-	struct ub_entry_table *table = rcu_dereference(proc->entries);
-	u32 at;
-
-	if (!table)
-		return NULL;
-	for (at = hash_64(ip, 32);; at++) {
-		struct ub_entry_slot *slot = &table->slot[at & table->mask];
-
-		if (!slot->region)
-			return NULL;
-		if (slot->user_ip == ip)
-			return READ_ONCE(ub_dead[slot->region->slot]) ? NULL : slot;
-	}
-}
-
 static void ub_region_free_memory(struct ub_region *region)
 {
 	kvfree(region->entries);
@@ -107,10 +89,9 @@ static void ub_region_free(struct work_struct *work)
 	ub_proc_put(proc);
 }
 
-void ub_region_put(struct ub_region *region)
+void ub_region_last(struct ub_region *region)
 {
-	if (refcount_dec_and_test(&region->refs))
-		queue_work(ub_free_queue, &region->free_work);
+	queue_work(ub_free_queue, &region->free_work);
 }
 
 /* ---- what user space hands in ------------------------------------------- */
@@ -477,7 +458,7 @@ int ub_region_load(struct ub_proc *proc, struct ub_load *load)
 	region = kzalloc(sizeof(*region), GFP_KERNEL);
 	if (!region)
 		return -ENOMEM;
-	refcount_set(&region->refs, 1);
+	atomic_set(&region->refs, 1);
 	INIT_WORK(&region->free_work, ub_region_free);
 	region->proc = proc;
 

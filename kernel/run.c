@@ -42,7 +42,6 @@
 static bool ub_task_is_odd(void)
 {
 	struct thread_struct *thread = &current->thread;
-	int i;
 
 	/* CR4.TSD does not stop RDTSC at CPL 0. */
 	if (READ_ONCE(current_thread_info()->flags) &
@@ -52,9 +51,10 @@ static bool ub_task_is_odd(void)
 		return true;
 	if (current->ptrace)
 		return true;
-	for (i = 0; i < HBP_NUM; i++)
-		if (thread->ptrace_bps[i])
-			return true;
+	BUILD_BUG_ON(HBP_NUM != 4);
+	if ((unsigned long)thread->ptrace_bps[0] | (unsigned long)thread->ptrace_bps[1] |
+	    (unsigned long)thread->ptrace_bps[2] | (unsigned long)thread->ptrace_bps[3])
+		return true;
 	/* perf sets breakpoints too, and those that leave out the kernel would miss. */
 	if (hw_breakpoint_active())
 		return true;
@@ -93,7 +93,7 @@ static u64 ub_fsbase(void)
 {
 	u64 base;
 
-	if (boot_cpu_has(X86_FEATURE_FSGSBASE))
+	if (static_cpu_has(X86_FEATURE_FSGSBASE))
 		return rdfsbase();
 	rdmsrl(MSR_FS_BASE, base);
 	return base;
@@ -127,11 +127,10 @@ static void ub_complete(struct pt_regs *regs, const struct ub_exit *exit,
 
 /* Not inlined: the event would take the room that the frame below needs. */
 static noinline_for_stack void
-ub_report_miss(struct ub_proc *proc, struct ub_region *region,
-	       const struct pt_regs *regs, u32 number, u64 target)
+ub_report_miss(struct ub_region *region, const struct pt_regs *regs, u32 number,
+	       u64 target)
 {
 	const struct ub_exit *exit = &region->exits[number];
-	u64 count = atomic64_inc_return(&region->counts[number]);
 	struct ub_event event = {
 		.type = UB_EVENT_MISS,
 		.nr = exit->reason,
@@ -141,22 +140,15 @@ ub_report_miss(struct ub_proc *proc, struct ub_region *region,
 		.sp = regs->sp,
 	};
 
-	switch (exit->reason) {
-	case UB_EXIT_RET_MISS:
-	case UB_EXIT_CALL_MISS:
-	case UB_EXIT_JUMP_MISS:
-	case UB_EXIT_FRONTIER:
-	case UB_EXIT_SYSCALL:
-		break;
-	default:
-		return;
-	}
-	if (count > ub_tune(UB_TUNE_MISS_EVENTS))
-		return;
 	if (exit->flags & UB_EXITF_TARGET)
 		event.target = target;
-	ub_event_with_stack(proc, &event);
+	ub_event_with_stack(region->proc, &event);
 }
+
+/* Exits that a better region would not take. */
+#define UB_MISSES	((1U << UB_EXIT_RET_MISS) | (1U << UB_EXIT_CALL_MISS) |	\
+			 (1U << UB_EXIT_JUMP_MISS) | (1U << UB_EXIT_FRONTIER) |	\
+			 (1U << UB_EXIT_SYSCALL))
 
 /* Called from generated code with preemption off and softirqs just on again. */
 void ub_softirq(void)
@@ -171,38 +163,36 @@ static u64 ub_dispatched_here(const struct ub_region *region)
 }
 
 /*
- * Returns false if the region was not entered: regs are as they were.  .since: when
- * the call that led here had ended, if .look says to find something out.
+ * With preemption off, as it is again at the end.  Returns false if the region was not
+ * entered: regs are as they were.  .since: when the call that led here had ended, if
+ * .look says to find something out.
  */
+__no_stack_protector
 bool ub_run(struct ub_region *region, u32 offset, struct pt_regs *regs,
 	    enum ub_look look, u64 since)
 {
-	struct ub_launch launch = {
-		.limit = TASK_SIZE_MAX,
-		.fsbase = ub_fsbase(),
-		.sysflags = regs->flags,
-		.budget = ub_tune(UB_TUNE_BUDGET),
-	};
-	u64 came = regs->ip, began = 0, ended = 0, count = 0;
+	struct ub_launch launch;	/* all of it is set before or by ub_enter */
+	u64 came = regs->ip, began = 0, ended = 0, count = 0, exits;
 	struct ub_proc *proc = region->proc;
 	const struct ub_exit *exit;
 	int cpu = -1;
 
+	launch.limit = TASK_SIZE_MAX;
+	launch.fsbase = ub_fsbase();
+	launch.sysflags = regs->flags;
+	launch.budget = ub_tune(UB_TUNE_BUDGET);
 	if (ub_regs_are_odd(regs) || launch.fsbase >= TASK_SIZE_MAX)
 		return false;
 	/* Whoever loads this image whole must not close SMAP with it. */
-	if (boot_cpu_has(X86_FEATURE_SMAP))
+	if (static_cpu_has(X86_FEATURE_SMAP))
 		launch.sysflags |= X86_EFLAGS_AC;
 	/* The frame must lie below everything that is on the stack now. */
 	if (current_stack_pointer < (unsigned long)regs - UB_FRAME_REGS + UB_STACK_SLACK)
 		return false;
 
-	preempt_disable();
 	/* Looking at dead pairs with the grace period that follows setting it. */
-	if (READ_ONCE(ub_dead[region->slot]) || ub_task_is_odd()) {
-		preempt_enable();
+	if (READ_ONCE(ub_dead[region->slot]) || ub_task_is_odd())
 		return false;
-	}
 	if (region->vector) {
 		/* As fpregs_lock(), and then what the way to user mode would do. */
 		local_bh_disable();
@@ -237,7 +227,6 @@ bool ub_run(struct ub_region *region, u32 offset, struct pt_regs *regs,
 			ub_x87_leave(launch.fip);
 		local_bh_enable();
 	}
-	preempt_enable();
 
 	if (unlikely(launch.exit >= region->nr_exits)) {
 		pr_err_once("ub: region %u left by unknown exit %u\n",
@@ -252,7 +241,9 @@ bool ub_run(struct ub_region *region, u32 offset, struct pt_regs *regs,
 		WRITE_ONCE(proc->first_run_ns, ktime_get_ns());
 	atomic64_inc(&region->runs);
 	atomic64_inc(&proc->exits[exit->reason]);
-	ub_report_miss(proc, region, regs, launch.exit, launch.target);
+	exits = atomic64_inc_return(&region->counts[launch.exit]);
+	if ((1U << exit->reason) & UB_MISSES && exits <= ub_tune(UB_TUNE_MISS_EVENTS))
+		ub_report_miss(region, regs, launch.exit, launch.target);
 	trace_ub_exit(region->number, launch.exit, exit->reason, exit->user_ip);
 	if (look == UB_LOOK_GAP && exit->reason == UB_EXIT_WORK && !count)
 		ub_control_boosted(proc, came, ended - began);

@@ -50,7 +50,7 @@ static int ub_stats_show(struct seq_file *m, void *unused)
 		seq_printf(m, "region %u bytes %u entries %u faults %u refs %u dead %u runs %lld dispatched %llu\n",
 			   region->number, region->code_length,
 			   region->nr_entries, region->nr_faults,
-			   refcount_read(&region->refs), ub_dead[region->slot],
+			   atomic_read(&region->refs), ub_dead[region->slot],
 			   atomic64_read(&region->runs),
 			   ub_region_dispatched(region));
 	mutex_unlock(&ub_region_mutex);
