@@ -77,6 +77,19 @@ def test_it_ends_with_the_program(ub: Ub, device: TunableDevice) -> None:
     assert device.detached == [1]
 
 
+def test_children_are_attached_if_asked_for(
+    ub: Ub, device: TunableDevice, capfd: pytest.CaptureFixture[str]
+) -> None:
+    script = ["sh", "-c", "sleep 1.5 & wait"]
+    with subprocess.Popen(script) as shell:
+        assert ub("attach", shell.pid) == 0
+    assert list(device.attached.values()) == [shell.pid]
+    with subprocess.Popen(script) as shell:
+        assert ub("attach", "--children", shell.pid) == 0
+    assert len(device.attached) == 3
+    assert "attached to its child" in capfd.readouterr().err
+
+
 def test_several_programs_at_once(ub: Ub, device: TunableDevice) -> None:
     with (
         subprocess.Popen(["sleep", "0.3"]) as first,

@@ -160,6 +160,14 @@ def test_a_request_to_end_is_passed_on(device: TunableDevice, ub: Ub) -> None:
     thread.join()
 
 
+def test_children_of_the_command_are_attached_if_asked_for(
+    device: TunableDevice, ub: Ub
+) -> None:
+    assert ub("run", "-q", "--children", "--", "sh", "-c", "sleep 1.5 & wait") == 0
+    assert len(device.attached) == 2
+    assert len(device.followed) == 2
+
+
 def test_signals_are_handled_as_before_afterwards(
     device: TunableDevice, ub: Ub
 ) -> None:

@@ -1,55 +1,91 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Run in the lab: what attachment costs a program that is never boosted.
+"""Run in the lab: what the module costs a loop of getppid where it brings nothing.
 
-Prints a line of JSON: instructions per call natively, attached with the module's
-usual tunables where nothing is hot, and natively again.
+Prints a line of JSON, instructions per call: ``native``; ``asleep``, attached, but
+the site is decided to stay native; ``empty``, each call is followed by a run of a
+translation that leaves at once; ``again``, natively when all is over.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+from tests.kernel.handmade import assemble
+from ubypass.abi import Entry, Exit, ExitFlag, ExitReason, Source, Translation
 from ubypass.bench.loop import Loop
 from ubypass.device.client import Device
 from ubypass.device.uapi import Tunable
 
+_GETPPID = 110
 _COUNT = 100_000
 _ROUNDS = 9
 
 
-def _measure(program: Path, device: Device | None) -> float:
+def _measure(program: Path, attach: Callable[[Loop], None] | None = None) -> float:
     """Median of rounds, in ns per call."""
     arguments = ["--call", "getppid", "--count", str(_COUNT), "--rounds", str(_ROUNDS)]
     with Loop(program, arguments) as loop:
-        proc = device.attach(loop.pid) if device else 0
-        time.sleep(0.3)
+        if attach is not None:
+            attach(loop)
         loop.warm()
         loop.ready()
-        result = loop.measure()
-        if device:
-            calls = device.stats(proc).native
-            assert calls >= _COUNT * _ROUNDS, f"only {calls} calls were counted"
-            sites = device.sites(proc)
-            print(*sites, sep="\n", file=sys.stderr)
-            device.detach(proc)
-    return result.median
+        return loop.measure().median
+
+
+def _leave_at_once(resume: int, code: bytes) -> Translation:
+    """A translation that goes back to user mode where it came from."""
+    binary, at = assemble("mov dword ptr [rsp], 0\n.byte 0xe9\nleave: .long 0\n")
+    flags = ExitFlag.SLOT_SYSFLAGS | ExitFlag.CX_SYS | ExitFlag.R11_SYS
+    return Translation(
+        code=binary,
+        entries=(Entry(resume, 0),),
+        exits=(Exit(resume, ExitReason.UNSUPPORTED, flags, resume),),
+        faults=(),
+        dispatches=(),
+        jumps=(at["leave"],),
+        sources=(Source(resume, code),),
+        constants=len(binary),
+    )
 
 
 def main(program: str) -> int:
-    results = {"native": _measure(Path(program), None)}
+    path = Path(program)
+    results = {"native": _measure(path)}
     with Device() as device:
         device.tune(Tunable.GAP_NS, 100)  # nothing is so short
-        results["attached"] = _measure(Path(program), device)
+        procs = []
+
+        def attach(loop: Loop) -> None:
+            procs.append(device.attach(loop.pid))
+            time.sleep(0.5)
+
+        def run_empty(loop: Loop) -> None:
+            attach(loop)
+            (resume,) = [
+                site.ip for site in device.sites(procs[-1]) if site.nr == _GETPPID
+            ]
+            with open(f"/proc/{loop.pid}/mem", "rb") as memory:
+                memory.seek(resume)
+                code = memory.read(1)
+            device.load(procs[-1], _leave_at_once(resume, code))
+
+        results["asleep"] = _measure(path, attach)
+        calls = device.stats(procs[0]).native
+        results["empty"] = _measure(path, run_empty)
+        stats = device.stats(procs[1])
+        print(*device.sites(procs[1]), stats, sep="\n", file=sys.stderr)
+    # Calls that the trampoline lets pass are counted all the same.
+    assert calls >= _COUNT * _ROUNDS, f"only {calls} calls were counted"
+    assert stats.runs >= 0.9 * _COUNT * _ROUNDS, f"only {stats.runs} runs"
     time.sleep(1.0)
-    results["again"] = _measure(Path(program), None)
+    results["again"] = _measure(path)
     print(json.dumps(results))
     return 0
 
 
 if __name__ == "__main__":
-    os.sched_setaffinity(0, {0})
     sys.exit(main(sys.argv[1]))

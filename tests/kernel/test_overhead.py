@@ -19,7 +19,7 @@ _SCRIPT = "insmod $1 && exec python tests/kernel/overhead.py $2"
 
 
 @pytest.mark.guest
-def test_attached_but_not_boosted_costs_next_to_nothing() -> None:
+def test_what_is_not_worth_it_costs_next_to_nothing() -> None:
     release = kernels.default_release()
     module = build_module(release, _ROOT / "kernel", _ROOT / "build/kernel" / release)
     result = capture(
@@ -33,10 +33,12 @@ def test_attached_but_not_boosted_costs_next_to_nothing() -> None:
         ),
     )
     output = result.stdout.decode()
-    assert result.status == 0, output + result.stderr.decode()
+    said = output + result.stderr.decode()
+    print(said)
+    assert result.status == 0, said
     assert not result.log_problems
     cost = json.loads(output.splitlines()[-1])
-    print(cost, result.stderr.decode())
-    assert cost["native"] <= cost["attached"] <= cost["native"] + 40
+    assert cost["native"] <= cost["asleep"] <= cost["native"] + 25
+    assert cost["native"] <= cost["empty"] <= cost["native"] + 280
     # Nothing of it is left.
     assert abs(cost["again"] - cost["native"]) <= 2
