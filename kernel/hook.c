@@ -7,15 +7,11 @@
  * before the exit work, on every kernel since 4.17.  Hooked only while some process is
  * attached, and UB_LINGER longer; calls that are not listed are never touched.
  */
-#include <linux/entry-common.h>
 #include <linux/ftrace.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
-#include <linux/sched/task_stack.h>
-#include <asm/syscall.h>
-#include <asm/tsc.h>
 
 #include "internal.h"
 
@@ -46,7 +42,7 @@ static bool ub_hooked;
 /* One reference to the module from the first attachment until all are out. */
 static bool ub_hook_reference;
 /* Tasks of attached processes that are between the trampoline's two calls. */
-static DEFINE_PER_CPU(long, ub_inside);
+DEFINE_PER_CPU(long, ub_inside);
 static struct delayed_work ub_drain_work;
 
 static unsigned long ub_lookup(const char *name)
@@ -241,99 +237,4 @@ void ub_hook_exit(void)
 void ub_hook_setup(void)
 {
 	INIT_DELAYED_WORK(&ub_drain_work, ub_hook_drain);
-}
-
-/* Every so often an entry is looked at, more often while it is young. */
-static enum ub_look ub_look_of(u32 hits, bool *native)
-{
-	u32 every;
-
-	*native = false;
-	if (likely(hits & 7))
-		return UB_LOOK_NOT;
-	/* A rare one is soon known, too. */
-	every = hits < 64 ? 15 : hits < 2048 ? 63 : 255;
-	*native = (hits & every) == 8;
-	if (!(hits & every))
-		return UB_LOOK_GAP;
-	return UB_LOOK_RUN;
-}
-
-/* The call of an attached task has ended: what comes next? */
-static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
-{
-	struct ub_entry_slot *slot;
-	struct ub_region *region;
-	struct ub_proc *proc;
-	enum ub_look look;
-	u64 since = 0;
-	long saved;
-	bool native;
-
-	/* Protects what is found by RCU as well. */
-	preempt_disable();
-	proc = ub_proc_of_mm(current->mm);
-	if (!proc)
-		goto out;
-	this_cpu_inc(proc->cpu->native);
-	slot = ub_entry_find(proc, regs->ip);
-	if (!slot) {
-		ub_detect_after(proc, regs);
-		goto out;
-	}
-	/* Most often a call that slept: the way to user mode must be taken. */
-	if (READ_ONCE(current_thread_info()->flags) & UB_THREAD_WORK) {
-		this_cpu_inc(proc->cpu->declined);
-		ub_detect_declined(proc, regs->ip);
-		goto out;
-	}
-	look = ub_look_of(slot->hits++, &native);
-	if (unlikely(native)) {
-		ub_control_native(proc, regs);
-		goto out;
-	}
-	if (unlikely(look != UB_LOOK_NOT))
-		since = rdtsc();
-
-	/* The region holds its process. */
-	region = slot->region;
-	ub_region_get(region);
-	saved = regs->ax;
-	regs->ax = ret;
-	if (likely(ub_run(region, slot->code_offset, regs, look, since))) {
-		ret = regs->ax;
-	} else {
-		regs->ax = saved;
-		this_cpu_inc(region->proc->cpu->declined);
-		ub_detect_declined(region->proc, regs->ip);
-	}
-	ub_region_put(region);
-out:
-	preempt_enable();
-	return ret;
-}
-
-/*
- * Called for tasks whose mm may be attached, in place of the handler's body.
- * Returns what goes to the user's rax.
- */
-long ub_hook(struct pt_regs *regs, unsigned long body)
-{
-	long (*handler)(const struct pt_regs *regs) = (void *)body;
-	long ret;
-
-	this_cpu_inc(ub_inside);
-	if (this_cpu_read(ub_last.task) == current)
-		ub_detect_before(rdtsc());
-
-	ret = handler(regs);
-
-	/*
-	 * Another handler may have been called inside this one: not ours.  Nor is an
-	 * emulated vsyscall, during which a failed user access raises a signal.
-	 */
-	if (regs == task_pt_regs(current) && regs->ip < TASK_SIZE_MAX)
-		ret = ub_hook_after(regs, ret);
-	this_cpu_dec(ub_inside);
-	return ret;
 }

@@ -75,8 +75,9 @@ int ub_hook_get(void);
 void ub_hook_put(void);
 unsigned long ub_hook_body(u32 nr);
 u8 ub_hook_args(u32 nr);
-long ub_hook(struct pt_regs *regs, unsigned long body);
 void ub_trampoline(void);
+/* Tasks of attached processes that are between the trampoline's two calls. */
+DECLARE_PER_CPU(long, ub_inside);
 
 /* dispatch.c: the code at each dispatch */
 struct ub_dispatch_site {
@@ -229,6 +230,7 @@ void ub_children_put(void);
 void ub_children_exit(void);
 
 /* run.c: the way into a translation and out of it */
+long ub_hook(struct pt_regs *regs, unsigned long body);
 struct ub_launch {
 	u64 limit;
 	u64 fsbase;
@@ -242,15 +244,6 @@ struct ub_launch {
 	s32 budget;		/* in */
 };
 
-/* What to find out about a run. */
-enum ub_look {
-	UB_LOOK_NOT,
-	UB_LOOK_GAP,		/* leave before the first call: time the gap */
-	UB_LOOK_RUN,		/* count dispatches, time the way in and out */
-};
-
-bool ub_run(struct ub_region *region, u32 offset, struct pt_regs *regs,
-	    enum ub_look look, u64 since);
 void ub_softirq(void);
 void ub_enter(struct pt_regs *regs, u8 *code, struct ub_launch *launch);
 void ub_leave(void);		/* jumped to, never called */

@@ -20,8 +20,16 @@
 #include <asm/msr.h>
 #include <asm/processor.h>
 #include <asm/segment.h>
+#include <asm/tsc.h>
 
 #include "internal.h"
+
+/* The compiler would clear it, ten instructions for each run. */
+#if __has_attribute(__uninitialized__)
+#define UB_UNINITIALIZED	__attribute__((__uninitialized__))
+#else
+#define UB_UNINITIALIZED
+#endif
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -157,6 +165,13 @@ void ub_softirq(void)
 	local_bh_enable();
 }
 
+/* What to find out about a run. */
+enum ub_look {
+	UB_LOOK_NOT,
+	UB_LOOK_GAP,		/* leave before the first call: time the gap */
+	UB_LOOK_RUN,		/* count dispatches, time the way in and out */
+};
+
 static u64 ub_dispatched_here(const struct ub_region *region)
 {
 	return __this_cpu_read(ub_dispatched[region->slot]);
@@ -167,11 +182,11 @@ static u64 ub_dispatched_here(const struct ub_region *region)
  * entered: regs are as they were.  .since: when the call that led here had ended, if
  * .look says to find something out.
  */
-__no_stack_protector
-bool ub_run(struct ub_region *region, u32 offset, struct pt_regs *regs,
-	    enum ub_look look, u64 since)
+static __always_inline bool
+ub_run(struct ub_region *region, u32 offset, struct pt_regs *regs,
+       enum ub_look look, u64 since)
 {
-	struct ub_launch launch;	/* all of it is set before or by ub_enter */
+	struct ub_launch launch UB_UNINITIALIZED; /* ub_enter sets the rest */
 	u64 came = regs->ip, began = 0, ended = 0, count = 0, exits;
 	struct ub_proc *proc = region->proc;
 	const struct ub_exit *exit;
@@ -251,4 +266,95 @@ bool ub_run(struct ub_region *region, u32 offset, struct pt_regs *regs,
 		ub_control_run(proc, came, count,
 			       rdtsc() - ended + began - since);
 	return true;
+}
+
+/* Every so often an entry is looked at, more often while it is young. */
+static enum ub_look ub_look_of(u32 hits, bool *native)
+{
+	u32 every;
+
+	*native = false;
+	if (likely(hits & 7))
+		return UB_LOOK_NOT;
+	/* A rare one is soon known, too. */
+	every = hits < 64 ? 15 : hits < 2048 ? 63 : 255;
+	*native = (hits & every) == 8;
+	if (!(hits & every))
+		return UB_LOOK_GAP;
+	return UB_LOOK_RUN;
+}
+
+/* The call of an attached task has ended: what comes next? */
+static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
+{
+	struct ub_entry_slot *slot;
+	struct ub_region *region;
+	struct ub_proc *proc;
+	enum ub_look look;
+	u64 since = 0;
+	long saved;
+	bool native;
+
+	/* Protects what is found by RCU as well. */
+	preempt_disable();
+	proc = ub_proc_of_mm(current->mm);
+	if (!proc)
+		goto out;
+	this_cpu_inc(proc->cpu->native);
+	slot = ub_entry_find(proc, regs->ip);
+	if (!slot) {
+		ub_detect_after(proc, regs);
+		goto out;
+	}
+	look = ub_look_of(slot->hits++, &native);
+	if (unlikely(native)) {
+		ub_control_native(proc, regs);
+		goto out;
+	}
+	if (unlikely(look != UB_LOOK_NOT))
+		since = rdtsc();
+
+	/* The region holds its process. */
+	region = slot->region;
+	ub_region_get(region);
+	saved = regs->ax;
+	regs->ax = ret;
+	if (likely(ub_run(region, slot->code_offset, regs, look, since))) {
+		ret = regs->ax;
+	} else {
+		/* Most often a call that slept: there is work on the way out. */
+		regs->ax = saved;
+		this_cpu_inc(region->proc->cpu->declined);
+		ub_detect_declined(region->proc, regs->ip);
+	}
+	ub_region_put(region);
+out:
+	preempt_enable();
+	return ret;
+}
+
+/*
+ * Called for tasks whose mm may be attached, in place of the handler's body.
+ * Returns what goes to the user's rax.
+ */
+__no_stack_protector
+long ub_hook(struct pt_regs *regs, unsigned long body)
+{
+	long (*handler)(const struct pt_regs *regs) = (void *)body;
+	long ret;
+
+	this_cpu_inc(ub_inside);
+	if (this_cpu_read(ub_last.task) == current)
+		ub_detect_before(rdtsc());
+
+	ret = handler(regs);
+
+	/*
+	 * Another handler may have been called inside this one: not ours.  Nor is an
+	 * emulated vsyscall, during which a failed user access raises a signal.
+	 */
+	if (regs == task_pt_regs(current) && regs->ip < TASK_SIZE_MAX)
+		ret = ub_hook_after(regs, ret);
+	this_cpu_dec(ub_inside);
+	return ret;
 }
