@@ -170,6 +170,7 @@ enum ub_look {
 	UB_LOOK_NOT,
 	UB_LOOK_GAP,		/* leave before the first call: time the gap */
 	UB_LOOK_RUN,		/* count dispatches, time the way in and out */
+	UB_LOOK_NATIVE,		/* do not run at all: time the gap natively */
 };
 
 static u64 ub_dispatched_here(const struct ub_region *region)
@@ -268,20 +269,23 @@ ub_run(struct ub_region *region, u32 offset, struct pt_regs *regs,
 	return true;
 }
 
-/* Every so often an entry is looked at, more often while it is young. */
-static enum ub_look ub_look_of(u32 hits, bool *native)
+/*
+ * Every so often an entry is looked at, more often while it is young: first its gap in
+ * the translation, then a run, then its gap natively, then a run again.
+ */
+static __always_inline enum ub_look ub_look_of(u32 hits)
 {
-	u32 every;
+	static const enum ub_look turns[] = {
+		UB_LOOK_GAP, UB_LOOK_RUN, UB_LOOK_NATIVE, UB_LOOK_RUN,
+	};
+	u32 bits;
 
-	*native = false;
-	if (likely(hits & 7))
+	if (likely(hits & 3))
 		return UB_LOOK_NOT;
-	/* A rare one is soon known, too. */
-	every = hits < 64 ? 15 : hits < 2048 ? 63 : 255;
-	*native = (hits & every) == 8;
-	if (!(hits & every))
-		return UB_LOOK_GAP;
-	return UB_LOOK_RUN;
+	bits = hits < 64 ? 2 : hits < 2048 ? 4 : ub_tune(UB_TUNE_SAMPLE_BITS) - 2;
+	if (hits & ((1U << bits) - 1))
+		return UB_LOOK_NOT;
+	return turns[(hits >> bits) & 3];
 }
 
 /* The call of an attached task has ended: what comes next? */
@@ -293,7 +297,6 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 	enum ub_look look;
 	u64 since = 0;
 	long saved;
-	bool native;
 
 	/* Protects what is found by RCU as well. */
 	preempt_disable();
@@ -306,13 +309,14 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 		ub_detect_after(proc, regs);
 		goto out;
 	}
-	look = ub_look_of(slot->hits++, &native);
-	if (unlikely(native)) {
-		ub_control_native(proc, regs);
-		goto out;
-	}
-	if (unlikely(look != UB_LOOK_NOT))
+	look = ub_look_of(slot->hits++);
+	if (unlikely(look != UB_LOOK_NOT)) {
+		if (look == UB_LOOK_NATIVE) {
+			ub_control_native(proc, regs);
+			goto out;
+		}
 		since = rdtsc();
+	}
 
 	/* The region holds its process. */
 	region = slot->region;

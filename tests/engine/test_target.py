@@ -219,15 +219,25 @@ def test_misses_of_a_replaced_region_teach_nothing(world: _World) -> None:
     assert world.builds == 1
 
 
-def test_regions_that_keep_dying_are_given_up(world: _World) -> None:
-    for _ in range(100):
+def _die(world: _World, times: int, seconds: float) -> None:
+    """Lose the region again and again, after so many seconds of life."""
+    for _ in range(times):
         world.hot(0x1002)
-        world.run(60.0)
+        world.run(seconds)
         if world.target.region:
             world.device.live.clear()
             world.event(EventType.DEAD, region=world.target.region)
+
+
+def test_regions_that_keep_dying_are_given_up(world: _World) -> None:
+    _die(world, 100, 50.0)
     assert len(world.device.loads) == 1 + Policy().deaths
     assert world.target.deadline is None or world.target.deadline > world.now
+
+
+def test_a_death_now_and_then_is_no_reason_to_give_up(world: _World) -> None:
+    _die(world, 30, Policy().peace + 1)
+    assert len(world.device.loads) == 30
 
 
 def test_what_the_verifier_refuses_is_never_loaded(world: _World) -> None:

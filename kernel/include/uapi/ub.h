@@ -212,7 +212,7 @@ struct ub_site_info {
 	__u64 overhead_ns;
 	__u32 native_samples;
 	__u32 boosted_samples;
-	__u64 runs;		/* that were looked at, about 1 in 16 */
+	__u64 runs;		/* that were looked at: some of all */
 	__u64 dispatched;	/* in those */
 };
 
@@ -240,7 +240,8 @@ enum ub_tunable {
 	UB_TUNE_BUDGET		= 3,	/* instructions between dispatches */
 	UB_TUNE_MISS_EVENTS	= 4,	/* events at most for each exit of a region */
 	UB_TUNE_REARM_MS	= 5,	/* how often sites are looked at again */
-	UB_TUNABLES		= 6,
+	UB_TUNE_SAMPLE_BITS	= 6,	/* one in 2^n entries is taken natively */
+	UB_TUNABLES		= 7,
 };
 
 struct ub_tune {

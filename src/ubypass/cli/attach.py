@@ -8,7 +8,7 @@ import signal
 import socket
 from typing import TYPE_CHECKING, Any
 
-from ubypass.cli.options import add_options, number, tunables
+from ubypass.cli.options import add_options, caps, number, tunables
 
 if TYPE_CHECKING:
     from ubypass.cli.session import Session
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from ubypass.cli.session import Session
 
     with (
-        Session(tunables(args.tune), quiet=args.quiet) as session,
+        Session(tunables(args.tune), caps=caps(args.cap), quiet=args.quiet) as session,
         _Stop(session) as stop,
     ):
         engine = session.engine

@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ubypass.cli.options import add_options, tunables
+from ubypass.cli.options import add_options, caps, tunables
 from ubypass.errors import UbError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         raise UbError("no command given", "ub run -- COMMAND [ARGUMENT]...", 2)
     from ubypass.cli.session import Session
 
-    with Session(tunables(args.tune), quiet=args.quiet) as session:
+    with Session(tunables(args.tune), caps=caps(args.cap), quiet=args.quiet) as session:
         began = time.monotonic_ns()
         with _Signals() as signals:
             child = _start(command)

@@ -24,7 +24,9 @@ from ubypass.engine.clock import gap_ns
 from ubypass.engine.control import Control
 from ubypass.engine.engine import Engine
 from ubypass.engine.peak import peak_bytes
+from ubypass.engine.regions import Caps
 from ubypass.engine.summary import Summary
+from ubypass.engine.target import Policy
 from ubypass.errors import UbError
 
 __all__ = ["Session"]
@@ -36,7 +38,13 @@ class Session:
     Raises ``UbError`` when the module is missing or root is needed.
     """
 
-    def __init__(self, tune: Mapping[Tunable, int], *, quiet: bool = False) -> None:
+    def __init__(
+        self,
+        tune: Mapping[Tunable, int],
+        *,
+        caps: Caps | None = None,
+        quiet: bool = False,
+    ) -> None:
         self._quiet = quiet
         self._began = time.monotonic()
         self.device = Device()
@@ -47,7 +55,12 @@ class Session:
             _tune(self.device, tune)
             builder = Builder(self.device.info())
             builder.warm_up()
-            self.engine = Engine(self.device, build=builder, log=self.log)
+            self.engine = Engine(
+                self.device,
+                build=builder,
+                policy=Policy(caps=caps or Caps()),
+                log=self.log,
+            )
             self._control = self._listen(self.engine)
         except BaseException:
             self.close()

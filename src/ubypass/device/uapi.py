@@ -74,6 +74,7 @@ class Tunable(enum.IntEnum):
     BUDGET = 3
     MISS_EVENTS = 4
     REARM_MS = 5
+    SAMPLE_BITS = 6
 
 
 class SiteVerdict(enum.IntEnum):

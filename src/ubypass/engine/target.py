@@ -38,15 +38,17 @@ class Policy:
     """When to look, and when to stop trying; times in seconds.
 
     ``deaths``: regions lost to changed code, each followed by a longer pause that
-    starts with ``pause``; ``refusals``: translations that the verifier refused or
-    that did not fit; ``look``: between looks at the counters, at first, and
-    ``rarest`` once nothing changes any more; ``peek``: between looks while user mode
-    is sampled, which costs the program; ``quiet``: without news until that ends.
+    starts with ``pause``, unless ``peace`` lies between two (pages of code move
+    without a change now and then); ``refusals``: translations that the verifier
+    refused or that did not fit; ``look``: between looks at the counters, at first,
+    and ``rarest`` once nothing changes any more; ``peek``: between looks while user
+    mode is sampled, which costs the program; ``quiet``: without news until that ends.
     """
 
     caps: Caps = field(default_factory=Caps)
     deaths: int = 8
     pause: float = 0.2
+    peace: float = 60.0
     refusals: int = 3
     look: float = 1.0
     rarest: float = 10.0
@@ -103,6 +105,7 @@ class Target:
         self._next_look: float | None = None
         self._active = True  # False: native for good
         self._deaths = 0
+        self._last_death = 0.0
         self._refusals = 0
         self._last_news = 0.0
         self._last_load = 0.0
@@ -242,6 +245,9 @@ class Target:
         self._plan_look(ended)
 
     def _lost_code(self, now: float) -> None:
+        if now - self._last_death > self._policy.peace:
+            self._deaths = 0
+        self._last_death = now
         self._deaths += 1
         if self._deaths > self._policy.deaths:
             self.stop("its code keeps changing")
