@@ -39,8 +39,21 @@ def test_after_some_times_only_another_gap_helps() -> None:
     assert blocks.review(_IP, 610, 1e9 + 8)
 
 
-def test_a_shorter_gap_is_another_one_too() -> None:
+def test_a_gap_that_is_too_long_waits_for_a_shorter_one() -> None:
     blocks = Blocks()
-    blocks.add(_IP, "long", 9000, 0.0, stop=True)
-    assert not blocks.review(_IP, 5000, 1.0)
-    assert blocks.review(_IP, 4000, 1.0)
+    blocks.add_long(_IP, 9000)
+    assert blocks.stops() == {_IP}
+    block = blocks.get(_IP)
+    assert block is not None
+    assert "9,000" in block.reason
+    assert not blocks.review(_IP, 5000, 1e9)
+    assert blocks.review(_IP, 4000, 1e9)
+
+
+def test_or_for_the_module_to_find_it_short_but_not_for_ever() -> None:
+    blocks = Blocks(times=3)
+    for _ in range(2):
+        blocks.add_long(_IP, 4100)
+        assert blocks.review(_IP, 3900, 0.0, hot=True)
+    blocks.add_long(_IP, 4100)
+    assert not blocks.review(_IP, 3900, 0.0, hot=True)

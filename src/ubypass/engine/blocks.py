@@ -19,14 +19,16 @@ class Block:
     """``reason`` is for people; ``native_ns`` is what the gap cost natively then.
 
     ``stop``: the gap itself is at fault, so no region may contain it; else it is only
-    not worth to enter a region there. ``until``: None for as long as it behaves the
-    same. ``active``: False once it may be tried again.
+    not worth to enter a region there. ``long``: the gap was never tried, but is longer
+    than any that may gain. ``until``: None for as long as it behaves the same.
+    ``active``: False once it may be tried again.
     """
 
     reason: str
     native_ns: int
     stop: bool
     until: float | None
+    long: bool = False
     times: int = 1
     active: bool = True
 
@@ -46,12 +48,21 @@ class Blocks:
 
     def add(self, ip: int, reason: str, native_ns: int, now: float, stop: bool) -> None:
         """Block the site from ``now`` on."""
-        old = self._blocks.get(ip)
-        times = old.times + 1 if old else 1
+        times = self._times(ip)
         until = None
         if times < self.times:
             until = now + self.patience * self.growth ** (times - 1)
-        self._blocks[ip] = Block(reason, native_ns, stop, until, times)
+        self._blocks[ip] = Block(reason, native_ns, stop, until, times=times)
+
+    def add_long(self, ip: int, native_ns: int) -> None:
+        """Block a site whose gap is too long."""
+        reason = f"its gap of {native_ns:,} ns is too long"
+        times = self._times(ip)
+        self._blocks[ip] = Block(reason, native_ns, True, None, True, times)
+
+    def _times(self, ip: int) -> int:
+        old = self._blocks.get(ip)
+        return old.times + 1 if old else 1
 
     def get(self, ip: int) -> Block | None:
         """The block that holds for the site now, if any."""
@@ -66,8 +77,11 @@ class Blocks:
         """Sites at which no region may be entered."""
         return {ip for ip, _ in self._active()}
 
-    def review(self, ip: int, native_ns: int, now: float) -> bool:
-        """Is the site, whose gap costs ``native_ns`` now, to be tried again?"""
+    def review(self, ip: int, native_ns: int, now: float, *, hot: bool = False) -> bool:
+        """Is the site, whose gap costs ``native_ns`` now, to be tried again?
+
+        ``hot``: the module finds its gaps short enough.
+        """
         block = self.get(ip)
         if block is None:
             return False
@@ -75,7 +89,9 @@ class Blocks:
         changed = native_ns > before * self.change or native_ns * self.change < before
         if changed:
             block.times = 0
-        if changed or (block.until is not None and now >= block.until):
+        shorter = hot and block.long and block.times < self.times
+        over = block.until is not None and now >= block.until
+        if changed or shorter or over:
             block.active = False
             return True
         return False

@@ -29,6 +29,9 @@ from ubypass.process.status import ProcessId
 
 __all__ = ["Policy", "Target"]
 
+# What the module has found out about such sites can be relied on.
+_TELLING = (SiteVerdict.HOT, SiteVerdict.RARE, SiteVerdict.ENTRY)
+
 # Dispatched calls for each native one at which there is nothing left to look for.
 _CONVERGED = 20
 
@@ -296,18 +299,17 @@ class Target:
             self.knowledge.number(ip, site.nr)
             if site.verdict is SiteVerdict.LONG:
                 if self.blocks.get(ip) is None:
-                    reason = f"its gap of {site.native_ns:,} ns is too long"
-                    self.blocks.add(ip, reason, site.native_ns, now, stop=True)
+                    self.blocks.add_long(ip, site.native_ns)
                     changed |= self._regions.touch(ip)
-            elif site.verdict is SiteVerdict.HOT and self.blocks.review(
-                ip, site.native_ns, now
+            elif site.verdict in _TELLING and self.blocks.review(
+                ip, site.native_ns, now, hot=site.verdict is SiteVerdict.HOT
             ):
                 self._payoff.forget([ip])
                 changed = True
                 if ip in self.knowledge.entries:
                     self._note(self._regions.want(ip))
                 else:
-                    changed = self._regions.touch(ip)
+                    self._regions.touch(ip)
         return changed
 
     def _judge(self, sites: Mapping[int, Site], now: float) -> bool:
