@@ -20,8 +20,9 @@
 
 #include "internal.h"
 
-#define UB_SAMPLES	32	/* gaps that decide about a site */
-#define UB_TRIES	128	/* calls in which they must have come together */
+#define UB_SAMPLES	256	/* gaps that decide about a site, at most */
+#define UB_TRIES	2	/* times as many calls may be needed for them */
+#define UB_DECLINES	128	/* entries not taken that put one to sleep */
 #define UB_WAYS		4	/* places in the table where a site may be */
 #define UB_REPORT_MAX	6	/* reports get rarer up to 2^6 epochs */
 
@@ -132,12 +133,18 @@ static u64 ub_cycles(u64 ns)
 	return div64_u64(ns * tsc_khz, 1000000);
 }
 
+/* Gaps that decide about a site: a burst of a few is not worth a region. */
+static u64 ub_needed(void)
+{
+	return min_t(u64, ub_tune(UB_TUNE_HOT_CALLS), UB_SAMPLES);
+}
+
 /* Is what was found out about the site this time enough? */
 static void ub_decide(struct ub_site *site)
 {
 	u64 calls = ub_tune(UB_TUNE_HOT_CALLS);
 	u64 window = ub_tune(UB_TUNE_WINDOW_MS) * NSEC_PER_MSEC;
-	u64 need = min_t(u64, calls, UB_SAMPLES);
+	u64 need = ub_needed();
 	u64 passed = ktime_get_mono_fast_ns() - site->start_ns;
 
 	if (passed * calls > need * window && (site->samples >= need || passed > window))
@@ -224,7 +231,7 @@ void ub_detect_after(struct ub_proc *proc, const struct pt_regs *regs)
 		site->start_ns = ktime_get_mono_fast_ns();
 		site->nr = regs->orig_ax;
 	}
-	if (site->verdict == UB_SITE_OPEN && ++site->tries > UB_TRIES)
+	if (site->verdict == UB_SITE_OPEN && ++site->tries > UB_TRIES * ub_needed())
 		site->verdict = UB_SITE_BUSY;
 	if (site->verdict == UB_SITE_OPEN) {
 		/* What the kernel does on the way out is no part of the gap. */
@@ -279,7 +286,7 @@ void ub_control_run(struct ub_proc *proc, u64 ip, u64 dispatched, u64 overhead)
 	site->runs++;
 	site->dispatched += dispatched;
 	/* Each of these stands for many. */
-	site->tries -= min_t(u32, site->tries, UB_TRIES / 2);
+	site->tries -= min_t(u32, site->tries, UB_DECLINES / 2);
 }
 
 /* An entry that is declined nearly always is left alone for an epoch. */
@@ -295,7 +302,7 @@ void ub_detect_declined(struct ub_proc *proc, u64 ip)
 		site->verdict = UB_SITE_ENTRY;
 		site->tries = 0;
 	}
-	if (++site->tries > UB_TRIES)
+	if (++site->tries > UB_DECLINES)
 		ub_site_sleep(proc, ip);
 }
 

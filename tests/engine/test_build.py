@@ -107,7 +107,7 @@ def test_the_verifier_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None
         Builder(Abi())(_knowledge(), _loop())
 
 
-def test_effort_keeps_what_is_around_hot_frontiers() -> None:
+def test_effort_finds_calls_that_are_farther_away() -> None:
     code = b"\x0f\x05" + b"\x90" * 30 + b"\x85\xc0\x74\x00" * 40 + _GETPID
     reader = BytesReader({_START: code})
     knowledge = _knowledge()
@@ -116,7 +116,9 @@ def test_effort_keeps_what_is_around_hot_frontiers() -> None:
     knowledge.effort = 1
     eager = Builder(Abi())(knowledge, reader)
     assert lazy.instructions < 32
-    assert 40 < eager.instructions < 90
+    assert eager.instructions == 30 + 80 + 2
+    assert not lazy.translation.dispatches
+    assert eager.translation.dispatches
 
 
 def test_the_specification_has_hot_targets_first_and_every_stack() -> None:
@@ -131,7 +133,7 @@ def test_the_specification_has_hot_targets_first_and_every_stack() -> None:
         (0x10, 1, (9,)),
         (0x20, 2, ()),
     ]
-    assert spec.blocks == (0x30,)
+    assert spec.blocks == (0x30, 0x60)
     assert spec.targets == {0x40: (0x60, 0x48, 0x50)}
 
 

@@ -46,7 +46,7 @@ def test_a_missed_target_is_news_when_it_is_missed_repeatedly() -> None:
         (ExitReason.CALL_MISS, 0x11),
         (ExitReason.JUMP_MISS, 0x12),
     ):
-        assert _news(knowledge, _miss(reason, ip, 0x20), 9) == [3]
+        assert _news(knowledge, _miss(reason, ip, 0x20), 9) == [3, 8]
     assert _news(knowledge, _miss(ExitReason.RET_MISS, 0x10, 0x30), 2) == []
     assert knowledge.targets == {
         0x10: {0x20: 9, 0x30: 2},
@@ -73,18 +73,23 @@ def test_effort_rises_for_what_stays_out_of_reach_and_then_ends() -> None:
     efforts = []
     while knowledge.raise_effort(()):
         efforts.append(knowledge.effort)
-    assert efforts == [1, 2, 3, 0]
-    knowledge.starts[0x77] = 2  # another one has its own chance
-    assert knowledge.raise_effort(())
+    assert efforts == [1, 2, 3]
+    # What has been explored so far stays explored so far.
+    assert knowledge.effort == 3
 
 
-def test_effort_is_raised_so_many_times_and_no_more() -> None:
-    knowledge = Knowledge(Limits(effort=3, raises=6, stubborn=1))
-    raised = 0
-    for n in range(100):
-        knowledge.starts[n] = 1
-        raised += knowledge.raise_effort(())
-    assert raised == 6
+def test_targets_that_stay_out_of_reach_count_as_well() -> None:
+    knowledge = Knowledge(Limits(stubborn=2))
+    knowledge.targets = {0x10: {0x20: 2, 0x30: 1}}
+    assert not knowledge.raise_effort({0x20})
+    assert knowledge.raise_effort({0x30})
+
+
+def test_targets_that_were_missed_often_are_explored_from() -> None:
+    knowledge = Knowledge(Limits(warm=3))
+    knowledge.starts = {0x99: 3}
+    knowledge.targets = {0x10: {0x20: 3, 0x30: 2}}
+    assert knowledge.warm_starts == (0x99, 0x20)
 
 
 def test_exits_that_teach_nothing_are_no_news() -> None:

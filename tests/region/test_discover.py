@@ -80,6 +80,31 @@ _TWO_CALLS = """
 """
 
 
+_DETOUR = """
+    start: dec ebx
+    jne call
+    long: {nops}
+    call: mov eax, 39
+    syscall
+    last: jmp start
+"""
+
+
+def test_detours_are_left_out_where_room_is_short() -> None:
+    text = _DETOUR.format(nops="nop\n" * 60)
+    whole, at = _find(text, limits=Limits(detour=100))
+    assert at["long"] in whole.blocks
+    region, _ = _find(text, limits=Limits(detour=20))
+    assert at["long"] not in region.blocks
+    assert at["call"] in region.blocks
+    # More was explored than there is room for.
+    small = Limits(region=20, explored=200, detour=100)
+    assert at["long"] not in _find(text, limits=small)[0].blocks
+    # What was asked for stays.
+    asked, _ = _find(text, limits=small, blocks=lambda at: (at["long"],))
+    assert at["long"] in asked.blocks
+
+
 def test_a_stop_ends_the_region_after_its_call() -> None:
     whole, at = _find(_TWO_CALLS)
     assert at["after"] in whole.blocks

@@ -29,12 +29,15 @@ __all__ = ["Builder", "make_spec", "uncollected"]
 
 #: User instructions in a region at most. Larger ones take seconds to build, and so
 #: long a gap gains little.
-_REGION = 1500
+_REGION = 2400
 
-#: How far to explore, in instructions, by effort: from entries, and around hot
-#: frontiers even where no system call is in sight. A short reach finds a tight loop
-#: and little else, so the first boost comes fast.
-_REACHES = ((32, 0), (32, 24), (48, 48))
+#: User instructions looked at for it at most.
+_EXPLORED = 6000
+
+#: How far to explore, in instructions, by effort: from entries; around hot frontiers
+#: even where no system call is in sight; and beyond the shortest way to one. A short
+#: reach finds a tight loop and little else, so the first boost comes fast.
+_REACHES = ((32, 0, None), (256, 24, 48), (512, 48, 48))
 
 #: Sampled addresses that are explored from, the hottest.
 _SAMPLES = 512
@@ -104,8 +107,10 @@ class Builder:
         if not spec.entries:
             raise NothingToBuild
         spec = _with_stacks(spec, knowledge, reader)
-        reach, fringe = _REACHES[min(knowledge.effort, len(_REACHES) - 1)]
-        limits = Limits(region=_REGION, reach=reach, fringe=fringe)
+        reach, fringe, detour = _REACHES[min(knowledge.effort, len(_REACHES) - 1)]
+        limits = Limits(
+            _REGION, reach, fringe=fringe, detour=detour, explored=_EXPLORED
+        )
         if knowledge.samples:
             spec = _with_samples(spec, knowledge, reader, limits)
         region, translation = self._fitting(spec, reader, limits)

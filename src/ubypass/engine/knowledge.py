@@ -106,8 +106,14 @@ class Knowledge:
 
     @property
     def warm_starts(self) -> tuple[int, ...]:
-        """Frontiers that were missed often enough to be explored from."""
-        return tuple(ip for ip, n in self.starts.items() if n >= self.limits.warm)
+        """Where misses led often enough to be explored from."""
+        return self._missed_often(self.limits.warm)
+
+    def _missed_often(self, often: int) -> tuple[int, ...]:
+        found = dict.fromkeys(ip for ip, n in self.starts.items() if n >= often)
+        for targets in self.targets.values():
+            found |= dict.fromkeys(ip for ip, n in targets.items() if n >= often)
+        return tuple(found)
 
     def add_samples(self, samples: Mapping[int, int]) -> None:
         """Take in samples of user mode: where, and how often."""
@@ -119,26 +125,21 @@ class Knowledge:
         """After a build that reached these starts: is it worth to explore further?
 
         Code from which no system call is found within reach is left out. If that is
-        where the program goes again and again, exploring further may find one;
-        if the greatest effort does not, the effort ends, and with it the cost of
-        looking at all the code in between.
+        where the program goes again and again, exploring further may find one. What
+        the greatest effort does not find is not looked for any more.
         """
         stubborn = [
             ip
-            for ip, misses in self.starts.items()
-            if misses >= self.limits.stubborn
-            and ip not in reached
-            and ip not in self._hopeless
-            and ip not in self.stops
+            for ip in self._missed_often(self.limits.stubborn)
+            if ip not in reached and ip not in self._hopeless and ip not in self.stops
         ]
         if not stubborn or self._raises >= self.limits.raises:
             return False
-        self._raises += 1
-        if self.effort < self.limits.effort:
-            self.effort += 1
-        else:
+        if self.effort >= self.limits.effort:
             self._hopeless.update(stubborn)
-            self.effort = 0
+            return False
+        self._raises += 1
+        self.effort += 1
         return True
 
     def forget_unless(self, keep: Callable[[int], bool]) -> None:
@@ -186,7 +187,7 @@ class Knowledge:
         if target not in targets and len(targets) >= self.limits.targets:
             return False
         targets[target] = targets.get(target, 0) + 1
-        return targets[target] == self.limits.warm
+        return targets[target] in (self.limits.warm, self.limits.stubborn)
 
     def _start(self, ip: int) -> bool:
         if ip not in self.starts and len(self.starts) >= self.limits.starts:

@@ -45,6 +45,11 @@ class Pace:
         self._due = self._not_before
 
     @property
+    def wait(self) -> float:
+        """Seconds between builds at present."""
+        return self._wait
+
+    @property
     def due(self) -> float | None:
         """When the next build is due; None while there is no news."""
         return self._due

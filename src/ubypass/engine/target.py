@@ -32,6 +32,9 @@ __all__ = ["Policy", "Target"]
 # What the module has found out about such sites can be relied on.
 _TELLING = (SiteVerdict.HOT, SiteVerdict.RARE, SiteVerdict.ENTRY)
 
+# Waits between builds after which regions count as grown.
+_SETTLED = 3
+
 # Dispatched calls for each native one at which there is nothing left to look for.
 _CONVERGED = 20
 
@@ -274,7 +277,9 @@ class Target:
             self._stop_sampling()
         sites = self.refresh_sites()
         changed = self._heed(sites, now)
-        if self._active and now - self._last_load >= self._policy.look:
+        # What still grows has not shown yet what it is worth.
+        settled = max(self._policy.look, _SETTLED * self._pace.wait)
+        if self._active and now - self._last_load >= settled:
             changed |= self._judge(sites, now)
         if changed and self._active:
             self._pace.news(now)

@@ -20,6 +20,7 @@ from ubypass.region.decode import Decoded
 from ubypass.region.graph import Block, End, Region, predecessors, reachable
 from ubypass.region.reader import CodeReader, DataReader
 from ubypass.region.stackwalk import learn_returns
+from ubypass.region.ways import distances, short_ways, ways_to_calls
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,21 @@ class RegionSpec:
 class Limits:
     """Bounds of the exploration, in user instructions unless said otherwise.
 
-    ``region`` in all; ``reach`` from the nearest entry, dispatch or learned
+    ``region`` in all, and ``explored`` before useless code is left out (0: the same);
+    ``reach`` from the nearest entry, dispatch or learned
     address; ``candidates`` is the number of targets of one ret or indirect branch.
     ``fringe``: so far around ``RegionSpec.blocks`` code is kept although no system
-    call has been found from there yet, so that its exits show the way.
+    call has been found from there yet, so that its exits show the way. ``detour``: how
+    much longer than the shortest way to a system call, from an entry or from one of
+    ``RegionSpec.blocks``, a way may be to be kept; None: any that was explored.
     """
 
     region: int = 4000
     reach: int = 256
     candidates: int = 4
     fringe: int = 0
+    detour: int | None = None
+    explored: int = 0
 
 
 def discover(
@@ -83,8 +89,14 @@ def discover(
     finder = _Finder(spec, reader, code, limits)
     blocks = finder.run()
     hot = tuple(dict.fromkeys(entry.resume for entry in entries))
-    fringe = _near(blocks, spec.blocks, limits.fringe) if limits.fringe else set()
-    blocks = _useful(blocks, hot, fringe)
+    if limits.detour is None:
+        fringe: set[int] = set()
+        if limits.fringe:
+            fringe.update(distances(blocks, spec.blocks, limits.fringe))
+        kept = ways_to_calls(blocks, hot, fringe)
+    else:
+        kept = _fitting_ways(blocks, (*hot, *spec.blocks), limits)
+    blocks = _pruned(blocks, kept, hot)
     return Region(
         blocks=blocks,
         entries=_all_entries(blocks, hot),
@@ -104,6 +116,7 @@ class _Finder:
         self._reader = reader
         self._code = code
         self._limits = limits
+        self._most = limits.explored or limits.region
         self._found: dict[int, Instruction] = {}
         self._leaders: set[int] = set()
         self._calls: list[int] = []
@@ -150,7 +163,7 @@ class _Finder:
                 self._straight(address, distance)
 
     def _room(self, distance: int) -> bool:
-        return distance < self._limits.reach and len(self._found) < self._limits.region
+        return distance < self._limits.reach and len(self._found) < self._most
 
     def _straight(self, address: int, distance: int) -> None:
         while True:
@@ -265,47 +278,29 @@ class _Finder:
         return tuple(known[: self._limits.candidates])
 
 
-def _near(blocks: dict[int, Block], starts: tuple[int, ...], limit: int) -> set[int]:
-    """Starts of the blocks that begin within ``limit`` instructions of ``starts``."""
-    near: set[int] = set()
-    queue = [(0, start) for start in starts if start in blocks]
-    heapq.heapify(queue)
-    while queue:
-        distance, start = heapq.heappop(queue)
-        if start in near:
-            continue
-        near.add(start)
-        distance += len(blocks[start].instructions)
-        if distance <= limit:
-            for target in blocks[start].targets:
-                if target in blocks:
-                    heapq.heappush(queue, (distance, target))
-    return near
+def _fitting_ways(
+    blocks: dict[int, Block], roots: tuple[int, ...], limits: Limits
+) -> set[int]:
+    """Short ways, with detours as long as there is room for them."""
+    detour = limits.detour or 0
+    while True:
+        kept = short_ways(blocks, roots, limits.fringe, detour)
+        size = sum(len(blocks[start].instructions) for start in kept)
+        if size <= limits.region or not detour:
+            return kept
+        detour //= 2
 
 
-def _useful(
-    blocks: dict[int, Block], hot: tuple[int, ...], fringe: set[int]
+def _pruned(
+    blocks: dict[int, Block], kept: set[int], hot: tuple[int, ...]
 ) -> dict[int, Block]:
-    """Blocks on a way from an entry to a system call, or to the ``fringe``.
-
-    Others only delay an exit.
-    """
-    sources = predecessors(blocks)
-    ends: dict[int, None] = {}
-    todo = [start for start in sorted(blocks) if blocks[start].nr is not None]
-    todo += [start for start in hot if start in blocks]
-    todo += sorted(fringe)
-    while todo:
-        start = todo.pop()
-        if start not in ends:
-            ends[start] = None
-            todo.extend(sources[start])
-    kept = {start: blocks[start] for start in sorted(ends)}
-    for start, block in kept.items():
+    """The ``kept`` blocks that can be reached, not looking at the others any more."""
+    found = {start: blocks[start] for start in sorted(kept)}
+    for start, block in found.items():
         if block.open:
-            known = tuple(t for t in block.targets if t in kept)
-            kept[start] = replace(block, targets=known)
-    return {start: kept[start] for start in sorted(reachable(kept, hot))}
+            known = tuple(t for t in block.targets if t in found)
+            found[start] = replace(block, targets=known)
+    return {start: found[start] for start in sorted(reachable(found, hot))}
 
 
 def _is_direct(instruction: Instruction) -> bool:

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which blocks lie on a way to a system call, and on one that is short.
+
+Code from which no call can be reached only delays an exit, and code on long detours is
+hardly ever run: both are left out. Lengths are in user instructions.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+
+from ubypass.region.graph import Block, End, predecessors
+
+__all__ = ["distances", "short_ways", "ways_to_calls"]
+
+#: Ends of blocks whose targets have to be learned, and how far away a call is thought
+#: to be behind one of which nothing is known.
+_UNKNOWN = (End.RET, End.JUMP_INDIRECT, End.CALL_INDIRECT)
+_DOUBT = 32
+
+_Edges = Mapping[int, Sequence[int]]
+
+
+def distances(
+    blocks: Mapping[int, Block], roots: Iterable[int], limit: int
+) -> dict[int, int]:
+    """Instructions from the nearest of ``roots`` to the start of each block.
+
+    Only of those blocks that begin within ``limit``.
+    """
+    edges = {start: block.targets for start, block in blocks.items()}
+    found = _shortest(blocks, edges, {r: 0 for r in roots if r in blocks}, limit)
+    return found
+
+
+def ways_to_calls(
+    blocks: dict[int, Block], hot: Sequence[int], fringe: Iterable[int]
+) -> set[int]:
+    """Starts of all blocks on a way to a system call, or to the ``fringe``.
+
+    Those at ``hot`` addresses are ends of ways as well.
+    """
+    sources = predecessors(blocks)
+    ends: set[int] = set()
+    todo = [start for start in sorted(blocks) if blocks[start].nr is not None]
+    todo += [start for start in hot if start in blocks]
+    todo += sorted(fringe)
+    while todo:
+        start = todo.pop()
+        if start not in ends:
+            ends.add(start)
+            todo.extend(sources[start])
+    return ends
+
+
+def short_ways(
+    blocks: dict[int, Block],
+    roots: Iterable[int],
+    fringe: int,
+    detour: int,
+) -> set[int]:
+    """Starts of the blocks on ways from ``roots`` to a system call, if short.
+
+    A way from a root may be ``detour`` longer than the shortest one from there. Of
+    roots without any way, what begins within ``fringe`` is kept.
+    """
+    to_call = _to_calls(blocks)
+    edges = {start: block.targets for start, block in blocks.items()}
+    kept: set[int] = set()
+    for root in roots:
+        if root not in blocks:
+            continue
+        if root not in to_call:
+            kept.update(_shortest(blocks, edges, {root: 0}, fringe))
+            continue
+        limit = to_call[root] + detour
+        for start, length in _shortest(blocks, edges, {root: 0}, limit).items():
+            if length + to_call.get(start, limit + 1) <= limit:
+                kept.add(start)
+    return kept
+
+
+def _to_calls(blocks: dict[int, Block]) -> dict[int, int]:
+    """Instructions from the start of each block to the nearest system call.
+
+    A branch that goes nobody knows where may lead to one, too: its miss will tell.
+    """
+    found: dict[int, int] = {}
+    queue = []
+    for start, block in blocks.items():
+        length = len(block.instructions)
+        if block.nr is not None:
+            queue.append((length, start))
+        elif block.end in _UNKNOWN and not block.targets:
+            queue.append((length + _DOUBT, start))
+    heapq.heapify(queue)
+    sources = predecessors(blocks)
+    while queue:
+        length, start = heapq.heappop(queue)
+        if start in found:
+            continue
+        found[start] = length
+        for source in sources[start]:
+            if source not in found and blocks[source].nr is None:
+                more = len(blocks[source].instructions)
+                heapq.heappush(queue, (length + more, source))
+    return found
+
+
+def _shortest(
+    blocks: Mapping[int, Block], edges: _Edges, begin: Mapping[int, int], limit: int
+) -> dict[int, int]:
+    """Dijkstra's: lengths up to the starts of blocks, no longer than ``limit``.
+
+    A way ends at a system call: the next begins at its resume address.
+    """
+    found: dict[int, int] = {}
+    queue = [(length, start) for start, length in begin.items()]
+    heapq.heapify(queue)
+    while queue:
+        length, start = heapq.heappop(queue)
+        if start in found or length > limit:
+            continue
+        found[start] = length
+        block = blocks[start]
+        if block.nr is not None:
+            continue
+        for target in edges[start]:
+            if target in blocks and target not in found:
+                more = len(block.instructions)
+                heapq.heappush(queue, (length + more, target))
+    return found

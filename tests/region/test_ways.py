@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Blocks on short ways to system calls, on graphs drawn by hand."""
+
+from __future__ import annotations
+
+from iced_x86 import Code, Instruction
+
+from ubypass.region.graph import Block, End
+from ubypass.region.ways import distances, short_ways, ways_to_calls
+
+
+def _block(
+    start: int, length: int, *targets: int, nr: int | None = None, end: End = End.BRANCH
+) -> Block:
+    nop = tuple(Instruction.create(Code.NOPD) for _ in range(length))
+    if nr is not None:
+        end = End.SYSCALL
+    return Block(start, nop, start + length, end, targets, nr)
+
+
+def _graph(*blocks: Block) -> dict[int, Block]:
+    return {block.start: block for block in blocks}
+
+
+# 1 -> 2 -> 9 (a call after 10 + 5), or 1 -> 3 -> 4 -> 9 (after 10 + 20 + 20), or
+# 1 -> 5, which leads nowhere.
+_DIAMOND = _graph(
+    _block(1, 10, 2, 3, 5),
+    _block(2, 5, 9),
+    _block(3, 20, 4),
+    _block(4, 20, 9),
+    _block(5, 3),
+    _block(9, 2, 100, nr=39),
+)
+
+
+def test_distances_are_those_of_the_shortest_ways() -> None:
+    assert distances(_DIAMOND, [1], 1000) == {1: 0, 2: 10, 3: 10, 5: 10, 9: 15, 4: 30}
+    assert distances(_DIAMOND, [1], 12) == {1: 0, 2: 10, 3: 10, 5: 10}
+    assert distances(_DIAMOND, [4, 77], 1000) == {4: 0, 9: 20}
+
+
+def test_all_ways_to_calls() -> None:
+    assert ways_to_calls(_DIAMOND, [1], []) == {1, 2, 3, 4, 9}
+    assert ways_to_calls(_DIAMOND, [1], [5]) == {1, 2, 3, 4, 5, 9}
+
+
+def test_short_ways_leave_out_detours() -> None:
+    assert short_ways(_DIAMOND, [1], 0, 0) == {1, 2, 9}
+    assert short_ways(_DIAMOND, [1], 0, 34) == {1, 2, 9}
+    assert short_ways(_DIAMOND, [1], 0, 35) == {1, 2, 3, 4, 9}
+
+
+def test_what_was_seen_on_a_detour_has_its_own_way() -> None:
+    assert short_ways(_DIAMOND, [1, 4], 0, 0) == {1, 2, 4, 9}
+
+
+def test_roots_without_a_way_are_kept_with_their_surroundings() -> None:
+    blocks = {
+        **_DIAMOND,
+        5: _block(5, 3, 6),
+        6: _block(6, 10, 7),
+        7: _block(7, 10, 8),
+        8: _block(8, 10),
+    }
+    assert short_ways(blocks, [5], 0, 50) == {5}
+    assert short_ways(blocks, [5], 13, 50) == {5, 6, 7}
+
+
+def test_a_branch_to_somewhere_unknown_may_lead_to_a_call() -> None:
+    blocks = _graph(_block(1, 10, 2), _block(2, 5, end=End.JUMP_INDIRECT))
+    assert short_ways(blocks, [1], 0, 0) == {1, 2}
+    known = {**blocks, 2: _block(2, 5, 3, end=End.JUMP_INDIRECT), 3: _block(3, 1)}
+    assert short_ways(known, [1], 0, 0) == {1}
+
+
+def test_a_way_ends_at_its_call() -> None:
+    blocks = {**_DIAMOND, 100: _block(100, 4, 101), 101: _block(101, 1, nr=1)}
+    assert short_ways(blocks, [1], 0, 100) == {1, 2, 3, 4, 9}
+    assert short_ways(blocks, [1, 100], 0, 0) == {1, 2, 9, 100, 101}
