@@ -22,7 +22,7 @@
 
 #define UB_SAMPLES	256	/* gaps that decide about a site, at most */
 #define UB_TRIES	2	/* times as many calls may be needed for them */
-#define UB_DECLINES	128	/* entries not taken that put one to sleep */
+#define UB_IDLE		128	/* times in vain that put an entry to sleep */
 #define UB_WAYS		4	/* places in the table where a site may be */
 #define UB_REPORT_MAX	6	/* reports get rarer up to 2^6 epochs */
 
@@ -56,7 +56,7 @@ static void ub_site_sleep(const struct ub_proc *proc, u64 ip)
 	WRITE_ONCE(ub_cold[at], tag);
 }
 
-void ub_site_wake(const struct ub_proc *proc, u64 ip)
+static void ub_site_wake(const struct ub_proc *proc, u64 ip)
 {
 	u64 tag = ub_cold_tag(proc, ip);
 	u32 at = tag & (UB_COLD_SIZE - 1);
@@ -247,15 +247,36 @@ void ub_detect_after(struct ub_proc *proc, const struct pt_regs *regs)
 
 /* ---- entries: what they cost natively and boosted -------------------------- */
 
+static struct ub_site *ub_site_of_entry(struct ub_proc *proc, u64 ip)
+{
+	struct ub_site *site = ub_site_of(proc, ip, true);
+	u32 epoch = READ_ONCE(ub_epoch);
+
+	if (site && (site->epoch != epoch || site->verdict != UB_SITE_ENTRY)) {
+		site->epoch = epoch;
+		site->verdict = UB_SITE_ENTRY;
+		site->tries = 0;
+	}
+	return site;
+}
+
+/* The site has become an entry of a new region. */
+void ub_detect_entry(struct ub_proc *proc, u64 ip)
+{
+	struct ub_site *site = ub_site_of(proc, ip, false);
+
+	if (site)
+		site->tries = 0;
+	ub_site_wake(proc, ip);
+}
+
 /* The entry at regs->ip is not taken this time, to see what that costs. */
 void ub_control_native(struct ub_proc *proc, const struct pt_regs *regs)
 {
-	struct ub_site *site = ub_site_of(proc, regs->ip, true);
+	struct ub_site *site = ub_site_of_entry(proc, regs->ip);
 
 	if (!site)
 		return;
-	site->epoch = READ_ONCE(ub_epoch);
-	site->verdict = UB_SITE_ENTRY;
 	site->nr = regs->orig_ax;
 	ub_time_gap(regs->ip);
 }
@@ -263,12 +284,10 @@ void ub_control_native(struct ub_proc *proc, const struct pt_regs *regs)
 /* A run that ended before its first system call took so long. */
 void ub_control_boosted(struct ub_proc *proc, u64 ip, u64 cycles)
 {
-	struct ub_site *site = ub_site_of(proc, ip, true);
+	struct ub_site *site = ub_site_of_entry(proc, ip);
 
 	if (!site)
 		return;
-	site->epoch = READ_ONCE(ub_epoch);
-	site->verdict = UB_SITE_ENTRY;
 	ub_average(&site->boosted, cycles);
 	site->boosted_samples++;
 }
@@ -276,33 +295,27 @@ void ub_control_boosted(struct ub_proc *proc, u64 ip, u64 cycles)
 /* A run that was looked at: what it dispatched, and what getting in and out took. */
 void ub_control_run(struct ub_proc *proc, u64 ip, u64 dispatched, u64 overhead)
 {
-	struct ub_site *site = ub_site_of(proc, ip, true);
+	struct ub_site *site = ub_site_of_entry(proc, ip);
 
 	if (!site)
 		return;
-	site->epoch = READ_ONCE(ub_epoch);
-	site->verdict = UB_SITE_ENTRY;
 	ub_average(&site->overhead, overhead);
 	site->runs++;
 	site->dispatched += dispatched;
 	/* Each of these stands for many. */
-	site->tries -= min_t(u32, site->tries, UB_DECLINES / 2);
+	if (dispatched)
+		site->tries -= min_t(u32, site->tries, UB_IDLE / 2);
 }
 
-/* An entry that is declined nearly always is left alone for an epoch. */
-void ub_detect_declined(struct ub_proc *proc, u64 ip)
+/*
+ * An entry was not taken, or nothing was dispatched from there.  One of which that is
+ * so more often than not is left alone for an epoch, or until its region changes.
+ */
+void ub_detect_idle(struct ub_proc *proc, u64 ip)
 {
-	struct ub_site *site = ub_site_of(proc, ip, true);
-	u32 epoch = READ_ONCE(ub_epoch);
+	struct ub_site *site = ub_site_of_entry(proc, ip);
 
-	if (!site)
-		return;
-	if (site->epoch != epoch || site->verdict != UB_SITE_ENTRY) {
-		site->epoch = epoch;
-		site->verdict = UB_SITE_ENTRY;
-		site->tries = 0;
-	}
-	if (++site->tries > UB_DECLINES)
+	if (site && ++site->tries > UB_IDLE)
 		ub_site_sleep(proc, ip);
 }
 

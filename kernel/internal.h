@@ -177,11 +177,11 @@ void ub_detect_start(void);
 void ub_detect_exit(void);
 void ub_detect_before(u64 now);
 void ub_detect_after(struct ub_proc *proc, const struct pt_regs *regs);
-void ub_detect_declined(struct ub_proc *proc, u64 ip);
+void ub_detect_idle(struct ub_proc *proc, u64 ip);
 void ub_control_native(struct ub_proc *proc, const struct pt_regs *regs);
 void ub_control_boosted(struct ub_proc *proc, u64 ip, u64 cycles);
 void ub_control_run(struct ub_proc *proc, u64 ip, u64 dispatched, u64 overhead);
-void ub_site_wake(const struct ub_proc *proc, u64 ip);
+void ub_detect_entry(struct ub_proc *proc, u64 ip);
 u32 ub_detect_sites(struct ub_proc *proc, struct ub_site_info *to, u32 max);
 
 /* attach.c: processes */

@@ -428,7 +428,7 @@ static int ub_publish(struct ub_proc *proc, struct ub_region *with,
 	kvfree(old);
 	/* Whoever found them hot or not before has done so by now. */
 	for (n = 0; with && n < with->nr_entries; n++)
-		ub_site_wake(proc, with->entries[n].user_ip);
+		ub_detect_entry(proc, with->entries[n].user_ip);
 	return 0;
 }
 

@@ -192,6 +192,7 @@ ub_run(struct ub_region *region, u32 offset, struct pt_regs *regs,
 	struct ub_proc *proc = region->proc;
 	const struct ub_exit *exit;
 	int cpu = -1;
+	bool idle;
 
 	launch.limit = TASK_SIZE_MAX;
 	launch.fsbase = ub_fsbase();
@@ -228,6 +229,8 @@ ub_run(struct ub_region *region, u32 offset, struct pt_regs *regs,
 			set_thread_flag(TIF_NOTIFY_RESUME);
 		began = rdtsc();
 	}
+	/* Each dispatch sets it: so one sees whether there was any. */
+	regs->orig_ax = -1;
 	/* The checks above must hold in speculation as well. */
 	barrier_nospec();
 	ub_enter(regs, region->code + offset, &launch);
@@ -250,6 +253,7 @@ ub_run(struct ub_region *region, u32 offset, struct pt_regs *regs,
 		force_sig(SIGKILL);
 		return true;
 	}
+	idle = regs->orig_ax == -1UL;
 	exit = &region->exits[launch.exit];
 	ub_complete(regs, exit, &launch);
 
@@ -261,6 +265,9 @@ ub_run(struct ub_region *region, u32 offset, struct pt_regs *regs,
 	if ((1U << exit->reason) & UB_MISSES && exits <= ub_tune(UB_TUNE_MISS_EVENTS))
 		ub_report_miss(region, regs, launch.exit, launch.target);
 	trace_ub_exit(region->number, launch.exit, exit->reason, exit->user_ip);
+	/* Until it can do better, some such runs are enough to tell what it lacks. */
+	if (unlikely(idle) && look == UB_LOOK_NOT)
+		ub_detect_idle(proc, came);
 	if (look == UB_LOOK_GAP && exit->reason == UB_EXIT_WORK && !count)
 		ub_control_boosted(proc, came, ended - began);
 	else if (look == UB_LOOK_RUN)
@@ -329,7 +336,7 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 		/* Most often a call that slept: there is work on the way out. */
 		regs->ax = saved;
 		this_cpu_inc(region->proc->cpu->declined);
-		ub_detect_declined(region->proc, regs->ip);
+		ub_detect_idle(region->proc, regs->ip);
 	}
 	ub_region_put(region);
 out:

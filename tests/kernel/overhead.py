@@ -2,8 +2,8 @@
 """Run in the lab: what the module costs a loop of getppid where it brings nothing.
 
 Prints a line of JSON, instructions per call: ``native``; ``asleep``, attached, but
-the site is decided to stay native; ``empty``, each call is followed by a run of a
-translation that leaves at once; ``again``, natively when all is over.
+the site is decided to stay native; ``useless``, there is a translation for it that
+leaves at once; ``again``, natively when all is over.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def main(program: str) -> int:
             procs.append(device.attach(loop.pid))
             time.sleep(0.5)
 
-        def run_empty(loop: Loop) -> None:
+        def load_useless(loop: Loop) -> None:
             attach(loop)
             (resume,) = [
                 site.ip for site in device.sites(procs[-1]) if site.nr == _GETPPID
@@ -75,12 +75,13 @@ def main(program: str) -> int:
 
         results["asleep"] = _measure(path, attach)
         calls = device.stats(procs[0]).native
-        results["empty"] = _measure(path, run_empty)
+        results["useless"] = _measure(path, load_useless)
         stats = device.stats(procs[1])
         print(*device.sites(procs[1]), stats, sep="\n", file=sys.stderr)
     # Calls that the trampoline lets pass are counted all the same.
     assert calls >= _COUNT * _ROUNDS, f"only {calls} calls were counted"
-    assert stats.runs >= 0.9 * _COUNT * _ROUNDS, f"only {stats.runs} runs"
+    # It was tried, and soon not any more.
+    assert 100 <= stats.runs <= 0.01 * _COUNT * _ROUNDS, f"{stats.runs} runs"
     time.sleep(1.0)
     results["again"] = _measure(path)
     print(json.dumps(results))
