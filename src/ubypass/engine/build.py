@@ -29,10 +29,10 @@ __all__ = ["Builder", "make_spec", "uncollected"]
 
 #: User instructions in a region at most. Larger ones take seconds to build, and so
 #: long a gap gains little.
-_REGION = 2400
+_REGION = 1500
 
 #: User instructions looked at for it at most.
-_EXPLORED = 6000
+_EXPLORED = 1500
 
 #: How far to explore, in instructions, by effort: from entries; around hot frontiers
 #: even where no system call is in sight; and beyond the shortest way to one. A short

@@ -9,7 +9,7 @@ building all. Plain bookkeeping; decides nothing about time or money.
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from ubypass.abi import Translation
 from ubypass.engine.built import Built
@@ -23,8 +23,8 @@ class Group:
 
     ``former`` is the region before it, ``loaded`` the translation that is live,
     ``built`` what it comes from (its entries may be more: some are not taken).
-    ``rounds`` counts loads since the last change of heart, ``frozen`` says that it
-    must not grow any more.
+    ``rounds`` counts loads and ``refusals`` builds that came to nothing since it got
+    its last site, ``frozen`` says that it must not grow any more.
     """
 
     sites: set[int]
@@ -34,8 +34,8 @@ class Group:
     loaded: Translation | None = None
     dirty: bool = True
     rounds: int = 0
+    refusals: int = 0
     frozen: bool = False
-    reasons: list[str] = field(default_factory=list)
 
     @property
     def code_bytes(self) -> int:

@@ -30,7 +30,8 @@ class Caps:
 
     ``regions`` and ``code_bytes`` that live at a time; ``rounds``: loads of a region
     after which it must not grow any more; ``slice``: seconds of building in one go;
-    ``rereads``: loads refused in a row because the code changed under us.
+    ``rereads``: loads refused in a row because the code changed under us;
+    ``refusals``: builds of a region that the verifier or the module refuses.
     """
 
     regions: int = 8
@@ -38,6 +39,7 @@ class Caps:
     rounds: int = 32
     slice: float = 0.5
     rereads: int = 3
+    refusals: int = 3
 
 
 @dataclass(slots=True)
@@ -112,7 +114,7 @@ class Regions:
             return ""
         if site not in group.sites:
             group.sites.add(site)
-            group.rounds = 0
+            group.rounds = group.refusals = 0
             group.frozen = False
         group.dirty = True
         return ""
@@ -172,7 +174,7 @@ class Regions:
                 self._empty(group)
                 return
             except Refused as error:
-                grown.refused.append(str(error))
+                self._refuse(group, str(error), grown)
                 return
             try:
                 if self._load(group, built, grown):
@@ -180,9 +182,15 @@ class Regions:
             except SourceChanged:
                 continue
             except UbError as error:
-                grown.refused.append(error.message)
+                self._refuse(group, error.message, grown)
             return
         grown.lost_code = True
+
+    def _refuse(self, group: Group, reason: str, grown: Grown) -> None:
+        """What is live has passed the verifier and stays; it does not grow for ever."""
+        grown.refused.append(reason)
+        group.refusals += 1
+        group.frozen = group.refusals >= self._caps.refusals
 
     def _merged(self, group: Group) -> Built:
         """A build that no other group's sites are part of any more."""

@@ -45,8 +45,7 @@ class Policy:
 
     ``deaths``: regions lost to changed code, each followed by a longer pause that
     starts with ``pause``, unless ``peace`` lies between two (pages of code move
-    without a change now and then); ``refusals``: translations that the verifier
-    refused or that did not fit; ``look``: between looks at the counters, at first,
+    without a change now and then); ``look``: between looks at the counters, at first,
     and ``rarest`` once nothing changes any more; ``peek``: between looks while user
     mode is sampled, which costs the program; ``quiet``: without news until that ends.
     """
@@ -55,7 +54,6 @@ class Policy:
     deaths: int = 8
     pause: float = 0.2
     peace: float = 60.0
-    refusals: int = 3
     look: float = 1.0
     rarest: float = 10.0
     peek: float = 0.2
@@ -112,7 +110,6 @@ class Target:
         self._active = True  # False: native for good
         self._deaths = 0
         self._last_death = 0.0
-        self._refusals = 0
         self._last_news = 0.0
         self._last_load = 0.0
         self._loads = 0
@@ -236,10 +233,8 @@ class Target:
             ended = clock()
             self._build_seconds += ended - began
             self._pace.finished(ended, ended - began)
-        for reason in grown.notes:
+        for reason in (*grown.notes, *grown.refused):
             self._note(reason)
-        for reason in grown.refused:
-            self._refused(reason)
         if grown.loads:
             self._loads += grown.loads
             self._last_load = ended
@@ -261,13 +256,6 @@ class Target:
         for group in self._regions.groups:
             group.dirty = group.dirty or not group.region
         self._pace.pause(now, self._policy.pause * 2 ** (self._deaths - 1))
-
-    def _refused(self, reason: str) -> None:
-        self._refusals += 1
-        self._note(reason)
-        if self._refusals >= self._policy.refusals:
-            # What is live has passed the verifier and stays.
-            self._active = False
 
     # ---- pay-off --------------------------------------------------------------
 
