@@ -42,7 +42,7 @@ _REACHES = ((32, 0, None), (256, 24, 48), (512, 48, 48))
 #: Sampled addresses that are explored from, the hottest.
 _SAMPLES = 512
 
-#: Halvings of the region's size when its translation does not fit.
+#: Halvings of the region's size when its translation does not fit or is refused.
 _SHRINKS = 4
 
 
@@ -113,25 +113,10 @@ class Builder:
         )
         if knowledge.samples:
             spec = _with_samples(spec, knowledge, reader, limits)
-        region, translation = self._fitting(spec, reader, limits)
-        if not translation.entries:
-            raise NothingToBuild
-        try:
-            check(translation, self._abi)
-        except VerifyError:
-            # Cleverness that the verifier cannot follow: do without.
-            translation = translate(region, self._abi, careful=True)
-            try:
-                check(translation, self._abi)
-            except VerifyError as error:
-                reason = f"the verifier refused a translation: {error}"
-                raise Refused(reason) from error
-        return Built(region, translation)
+        return self._fitting(spec, reader, limits)
 
-    def _fitting(
-        self, spec: RegionSpec, reader: CodeReader, limits: Limits
-    ) -> tuple[Region, Translation]:
-        """The largest region, halving by halving, whose translation fits."""
+    def _fitting(self, spec: RegionSpec, reader: CodeReader, limits: Limits) -> Built:
+        """The largest region, halving by halving, that fits and passes the verifier."""
         reason = ""
         for _ in range(_SHRINKS):
             try:
@@ -139,15 +124,32 @@ class Builder:
             except UbError as error:
                 raise NothingToBuild from error
             try:
-                translation = translate(region, self._abi)
+                translation = self._verified(region)
+            except VerifyError as error:
+                reason = f"the verifier refused a translation: {error}"
             except UbError as error:
-                reason = error.message
+                reason = f"the hot code cannot be translated: {error.message}"
             else:
-                if len(translation.code) <= self._abi.max_code:
-                    return region, translation
-                reason = f"{len(translation.code)} bytes of code are too many"
-            limits = replace(limits, region=limits.region // 2)
-        raise Refused(f"the hot code cannot be translated: {reason}")
+                if not translation.entries:
+                    raise NothingToBuild
+                return Built(region, translation)
+            limits = replace(
+                limits, region=limits.region // 2, explored=limits.explored // 2
+            )
+        raise Refused(reason)
+
+    def _verified(self, region: Region) -> Translation:
+        """Raises UbError if it does not fit, VerifyError if it is not safe."""
+        translation = translate(region, self._abi)
+        if len(translation.code) > self._abi.max_code:
+            raise UbError(f"{len(translation.code)} bytes of code are too many")
+        try:
+            check(translation, self._abi)
+        except VerifyError:
+            # Cleverness that the verifier cannot follow: do without.
+            translation = translate(region, self._abi, careful=True)
+            check(translation, self._abi)
+        return translation
 
 
 def make_spec(knowledge: Knowledge) -> RegionSpec:
