@@ -421,6 +421,27 @@ def test_user_mode_is_sampled_only_while_a_region_grows(world: _World) -> None:
     assert len(samplers) == 1
 
 
+def test_sampling_ends_even_if_growth_does_not(world: _World) -> None:
+    samplers: list[_Sampler] = []
+
+    def open_sampler(pid: int) -> _Sampler:
+        samplers.append(_Sampler())
+        return samplers[-1]
+
+    world.target._open_sampler = open_sampler
+    world.hot()
+    world.tick()
+    for step in range(40):  # 20 seconds
+        world.frontier(0x1200 + step)
+        world.run(0.5)
+    assert len(samplers) == 1
+    assert samplers[0].closed
+    for step in range(60):
+        world.frontier(0x1300 + step)
+        world.run(0.5)
+    assert len(samplers) == 2
+
+
 @pytest.mark.parametrize(("native", "sampled"), [(10, False), (900, True)])
 def test_what_hardly_leaves_the_kernel_is_not_sampled(
     world: _World, native: int, sampled: bool

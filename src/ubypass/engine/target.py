@@ -8,6 +8,7 @@ argument. Whatever goes wrong here leaves a process that runs natively.
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -47,7 +48,8 @@ class Policy:
     starts with ``pause``, unless ``peace`` lies between two (pages of code move
     without a change now and then); ``look``: between looks at the counters, at first,
     and ``rarest`` once nothing changes any more; ``peek``: between looks while user
-    mode is sampled, which costs the program; ``quiet``: without news until that ends.
+    mode is sampled, which costs the program; ``quiet``: without news until that ends,
+    ``sampling`` at most, and then not for a ``rest``.
     """
 
     caps: Caps = field(default_factory=Caps)
@@ -56,8 +58,10 @@ class Policy:
     peace: float = 60.0
     look: float = 1.0
     rarest: float = 10.0
-    peek: float = 0.2
+    peek: float = 0.05
     quiet: float = 1.0
+    sampling: float = 2.0
+    rest: float = 30.0
 
 
 class Target:
@@ -107,6 +111,8 @@ class Target:
         self._converged = False
         self._interval = self._policy.look
         self._next_look: float | None = None
+        self._next_judging = math.inf
+        self._sampling_ends = -math.inf
         self._active = True  # False: native for good
         self._deaths = 0
         self._last_death = 0.0
@@ -225,7 +231,7 @@ class Target:
     def _rebuild(self, clock: Callable[[], float]) -> None:
         self._pace.started()
         began = clock()
-        self._use_samples()
+        self._use_samples(began)
         self._heed(self.refresh_sites(), began)
         try:
             grown = self._regions.grow(clock)
@@ -261,8 +267,15 @@ class Target:
 
     def _look(self, now: float) -> None:
         self._compare()
-        if self._sampler is not None and not self._is_growing(now):
+        if not self._is_growing(now) or now >= self._sampling_ends:
             self._stop_sampling()
+        if now >= self._next_judging:
+            self._look_at_sites(now)
+        sampled = self._sampler is not None
+        soon = now + self._policy.peek if sampled else self._next_judging
+        self._next_look = min(soon, self._next_judging)
+
+    def _look_at_sites(self, now: float) -> None:
         sites = self.refresh_sites()
         changed = self._heed(sites, now)
         # What still grows has not shown yet what it is worth.
@@ -275,11 +288,12 @@ class Target:
             self._interval = self._policy.look
         else:
             self._interval = min(self._policy.rarest, self._interval * 1.5)
-        self._plan_look(now)
+        self._next_judging = now + self._interval
 
     def _plan_look(self, now: float) -> None:
-        sampled = self._sampler is not None
-        self._next_look = now + (self._policy.peek if sampled else self._interval)
+        """After a build: look again soon, however rarely it was done of late."""
+        self._next_judging = min(self._next_judging, now + self._interval)
+        self._next_look = min(now + self._policy.peek, self._next_judging)
 
     def _is_growing(self, now: float) -> bool:
         latest = max(self._last_news, self._last_load)
@@ -326,14 +340,15 @@ class Target:
 
     # ---- samples of user mode -------------------------------------------------
 
-    def _use_samples(self) -> None:
+    def _use_samples(self, now: float) -> None:
         """Learn where user mode spends its time, once the first region fell short."""
         if self._sampler is not None:
             self.knowledge.add_samples(self._sampler.take())
         elif self._loads and self._open_sampler is not None:
             self._compare()
-            if not self._converged:
+            if not self._converged and now >= self._sampling_ends + self._policy.rest:
                 self._sampler = self._open_sampler(self.process.pid)
+                self._sampling_ends = now + self._policy.sampling
 
     def _compare(self) -> None:
         """Were nearly all calls since the last time dispatched?

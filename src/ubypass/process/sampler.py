@@ -44,7 +44,7 @@ class Sampler:
     there are simply no samples.
     """
 
-    def __init__(self, pid: int, frequency: int = 4000) -> None:
+    def __init__(self, pid: int, frequency: int = 1000) -> None:
         self._rings: list[_Ring] = []
         for tid in threads(pid)[:_THREADS]:
             with contextlib.suppress(OSError, ValueError):
