@@ -42,7 +42,7 @@ class Blocks:
 
     patience: float = 8.0
     growth: float = 8.0
-    times: int = 3
+    times: int = 2
     change: float = 2.0
     _blocks: dict[int, Block] = field(default_factory=dict)
 
