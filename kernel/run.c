@@ -217,7 +217,6 @@ ub_run(struct ub_region *region, u32 offset, struct pt_regs *regs,
 			switch_fpu_return();
 		if (region->x87 && !ub_x87_masked()) {
 			local_bh_enable();
-			preempt_enable();
 			return false;
 		}
 	}
