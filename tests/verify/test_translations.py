@@ -52,3 +52,30 @@ def test_accepted_and_safe(seed: int) -> None:
         except VerifyError:
             continue
         assert _violation(mutant, run) == "", mutant.code.hex()
+
+
+_INTO_THE_MIDDLE = """
+first: mov eax, 39
+syscall
+start: jmp head
+head: test rbx, rbx
+je join
+sub rdx, 1
+je side
+join: sub rcx, 1
+jne head
+jmp first
+side: call inner
+jmp join
+inner: ret
+"""
+
+
+def test_a_loop_that_is_entered_in_the_middle_pays() -> None:
+    """It may be written out several times, and only one of them pays."""
+    code, labels = assemble(_INTO_THE_MIDDLE, _TEXT)
+    spec = RegionSpec((HotEntry(labels["start"], 39),))
+    region = discover(spec, BytesReader({_TEXT: code}))
+    for turns in (1, 2, 3, 16):
+        report = check(translate(region, _ABI, turns=turns), _ABI, _EVERY)
+        assert report.cycles >= 2

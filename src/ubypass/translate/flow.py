@@ -276,6 +276,10 @@ class _Solver:
                 if start == head:
                     turn = (turn + 1) % prepared.turns
                 target = target._replace(turn=turn)
+            elif head is not None and start != head:
+                # Who comes into the middle of a loop goes on in its last turn, or a
+                # cycle around the loop could do without the one that pays.
+                target = target._replace(turn=self.prepared[start].turns - 1)
             self.edges[node, index] = target
             self.incoming.setdefault(target, {})[node, index] = after
             if index in before:
