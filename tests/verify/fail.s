@@ -3628,6 +3628,15 @@ entry:
 	user x_fault, mov al, [rbx]
 	jmp x_fault
 	stubs
+#--------------------------------------------------------------- fldcw_unmasks
+#! rule encoding
+#! x87
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, fldcw [rdi]
+	jmp x_fault
+	stubs
 #--------------------------------------------------------------- fnstenv
 #! rule encoding
 #! x87

@@ -560,7 +560,6 @@ entry:
 	mov dword ptr [rsp+FIP+4], 0x5555
 	fnstsw ax
 	user x_fault, fnstcw [rdi]
-	user x_fault, fldcw [rdi]
 	user x_fault, fwait
 	fnclex
 	dispatch 39
