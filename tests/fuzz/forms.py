@@ -120,9 +120,12 @@ def form_subject(name: str, seed: int) -> Subject:
     return _ended(f"{name} {seed}", writer, layout, used, tested, ignore, rng)
 
 
-def mixed_subject(seed: int) -> Subject:
-    """Several instances of different forms, of few registers, one after another."""
+def mixed_subject(seed: int, look: tuple[str, ...] = ()) -> Subject:
+    """Several instances of different forms, of few registers, one after another;
+    more of those whose names begin as in ``look``.
+    """
     rng = random.Random(f"mixed {seed}")
+    special = tuple(n for n in _straight_forms() if n.startswith(look)) if look else ()
     text, layout = layout_for(rng)
     writer = _Writer(text)
     places = Places(layout.data, 2 * PAGE)
@@ -137,8 +140,18 @@ def mixed_subject(seed: int) -> Subject:
                     Code.MOV_R64_RM64, Register.RAX + register, Register.RAX + source
                 )
             )
+    if rng.random() < 0.4:
+        # Small from here on: good for an index.
+        for register in rng.sample(few, 3):
+            if register != 4:
+                narrow = Register.EAX + register
+                writer.add(
+                    Instruction.create_reg_reg(Code.MOV_R32_RM32, narrow, narrow)
+                )
     for _ in range(rng.randint(3, 9)):
         pool = _COMMON if rng.random() < 0.7 else _straight_forms()
+        if special and rng.random() < 0.4:
+            pool = special
         code = getattr(Code, rng.choice(pool))
         for _ in range(20):
             made = instance(code, rng, places, writer.ip)

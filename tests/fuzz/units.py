@@ -84,7 +84,7 @@ def subject_of(unit: Unit) -> Subject:
                 text = data[block.start - start : block.next_ip - start]
         return block_subject(unit.name, block, text, unit.number)
     if unit.kind == "mixed":
-        return mixed_subject(unit.number)
+        return mixed_subject(unit.number, tuple(unit.name.split()))
     return region_subject(unit.number)
 
 

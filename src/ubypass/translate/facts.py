@@ -17,9 +17,11 @@ from iced_x86 import (
     MemorySizeExt,
     Mnemonic,
     OpAccess,
+    OpCodeInfo,
     OpKind,
     Register,
     RegisterExt,
+    RoundingControl,
 )
 
 from ubypass.region.liveness import FlagUse, flag_use
@@ -228,6 +230,7 @@ def _form(instruction: Instruction) -> tuple[int, ...]:
         instruction.has_xrelease_prefix,
         instruction.zeroing_masking,
         instruction.is_broadcast,
+        instruction.rounding_control,
     )
 
 
@@ -237,6 +240,10 @@ def _gather(instruction: Instruction) -> Facts:
         raise Unsupported(reason(instruction))
     if instruction.has_xacquire_prefix or instruction.has_xrelease_prefix:
         raise Unsupported("transactional prefix")
+    if instruction.rounding_control != RoundingControl.NONE and (
+        OpCodeInfo(instruction.code).ignores_rounding_control
+    ):
+        raise Unsupported("rounding where nothing is rounded")
     info = _factory.info(instruction)
     memory = _memory(instruction)
     if (

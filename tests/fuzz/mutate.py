@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Does the fuzzing find bugs? Plant one in each lowering rule and see.
+
+``python -m tests.fuzz.mutate``: each entry of ``mutations.toml`` is applied to a copy
+of the package, and a sample of a fixed seed runs with that copy until it finds
+something: a difference, a refusal by the verifier, or a translator that contradicts
+itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from tests.fuzz.forms import all_forms
+from tests.fuzz.schedule import sample_of_form
+from tests.fuzz.units import Unit, run_unit
+from ubypass.errors import UbError
+
+__all__ = ["Mutation", "Result", "apply", "catch", "mutations", "sample"]
+
+_HERE = Path(__file__).parent
+_ROOT = _HERE.parent.parent
+_PACKAGE = _ROOT / "src" / "ubypass"
+_WANTED = 0.95
+# Forms that a file's rules are mainly for: more instances of them, first. By parts of
+# the form's name.
+_LOOK: dict[str, tuple[str, ...]] = {
+    "lea": ("LEA_R",),
+    "string": ("MOVS", "STOS", "LODS", "SCAS", "CMPS"),
+    "stack": ("PUSH", "POP_", "LEAVE"),
+    "counted": ("LOOP", "CXZ"),
+    "control": ("CALL", "RETN", "JMP_"),
+    "x87": ("FLD", "FST", "FADD"),
+    "lower": ("MOV_R64_RM64", "MOV_RM64_R64"),
+}
+_CAUGHT, _SURVIVED = 3, 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """``before`` in ``file`` (below the package) becomes ``after``.
+
+    ``rule`` is what is broken and ``plants`` what the bug is.
+    """
+
+    file: str
+    rule: str
+    plants: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """``how`` it was caught, empty if it was not, and after how many seconds."""
+
+    mutation: Mutation
+    how: str
+    seconds: float
+
+
+@lru_cache(maxsize=1)
+def mutations() -> tuple[Mutation, ...]:
+    """All planted bugs."""
+    data = tomllib.loads((_HERE / "mutations.toml").read_text("utf-8"))
+    return tuple(Mutation(**entry) for entry in data["mutation"])
+
+
+def apply(mutation: Mutation, package: Path) -> None:
+    """Change a copy of the package. Raises UbError if the text is not there once."""
+    path = package / mutation.file
+    text = path.read_text("utf-8")
+    if text.count(mutation.before) != 1:
+        raise UbError(
+            f"{mutation.file} has {text.count(mutation.before)} times: "
+            f"{mutation.before!r}",
+            "bring tests/fuzz/mutations.toml up to date",
+        )
+    path.write_text(text.replace(mutation.before, mutation.after), "utf-8")
+
+
+def sample(names: tuple[str, ...], turns: int) -> Iterator[Unit]:
+    """Units of a fixed seed, of all kinds by turns."""
+    forms = [iter(list(sample_of_form(name, 40, turns))) for name in names]
+    # Neighbours in the list are much alike: take them from all over.
+    order = sorted(range(len(forms)), key=lambda n: n * 0x9E3779B1 & 0xFFFFFFFF)
+    singles = (next(forms[n]) for _ in range(turns) for n in order)
+    programs = (Unit("region", "", seed, 60) for seed in range(60 * turns))
+    for number, single in enumerate(singles):
+        yield single
+        yield Unit("mixed", "", number, 40)
+        if number % 25 == 0:
+            yield from (unit for unit in (next(programs, None),) if unit)
+
+
+def hunt(turns: int, look: tuple[str, ...]) -> str:
+    """Run the sample until something is wrong; what, or nothing."""
+    names = all_forms()
+    near = [
+        Unit(unit.kind, unit.name, unit.number, unit.states)
+        for name in names
+        if any(
+            name.startswith(part) or (part == "CXZ" and part in name) for part in look
+        )
+        for unit in sample_of_form(name, 60, 8)
+    ]
+    pairs = [Unit("mixed", " ".join(look), number, 40) for number in range(150 * turns)]
+    for unit in (*near, *(pairs if look else ()), *sample(names, turns)):
+        outcome = run_unit(unit)
+        if outcome.failure:
+            return f"{unit}: {outcome.failure}"
+    return ""
+
+
+def catch(mutation: Mutation, turns: int = 3, seconds: int = 900) -> Result:
+    """Plant the bug in a copy and hunt for it in another process."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "ubypass"
+        ignored = shutil.ignore_patterns("__pycache__", "*.so")
+        shutil.copytree(_PACKAGE, copy, ignore=ignored)
+        apply(mutation, copy)
+        environment = {
+            **os.environ,
+            "PYTHONPATH": f"{folder}{os.pathsep}{_ROOT}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        try:
+            done = subprocess.run(
+                [
+                    *(sys.executable, "-m", "tests.fuzz.mutate"),
+                    *("--hunt", str(turns), *_LOOK.get(Path(mutation.file).stem, ())),
+                ],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=seconds,
+            )
+        except subprocess.TimeoutExpired:
+            return Result(mutation, "", time.monotonic() - started)
+    how = ""
+    if done.returncode == _CAUGHT:
+        how = done.stdout.strip().splitlines()[-1]
+    elif done.returncode != _SURVIVED:
+        # The translator broke down altogether, or took this process with it.
+        last = done.stderr.strip().splitlines()[-1:] or [f"status {done.returncode}"]
+        how = f"breaks down: {last[0]}"
+    return Result(mutation, how, time.monotonic() - started)
+
+
+def kind_of(how: str) -> str:
+    """In a word how a bug was caught."""
+    if "verifier" in how:
+        return "refused by the verifier"
+    if "not translated" in how or "breaks down" in how:
+        return "the translator breaks down"
+    return "a difference"
+
+
+def main() -> int:
+    """Run all; 1 if fewer are caught than there should be."""
+    parser = argparse.ArgumentParser(prog="mutate", description=__doc__)
+    parser.add_argument("--hunt", type=int, metavar="TURNS", help=argparse.SUPPRESS)
+    parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) // 2))
+    parser.add_argument("--turns", type=int, default=3, help="size of the sample")
+    parser.add_argument("only", nargs="*", help="words in the rule's or file's name")
+    args = parser.parse_args()
+    if args.hunt:
+        how = hunt(args.hunt, tuple(args.only))
+        print(how)
+        return _CAUGHT if how else _SURVIVED
+    chosen = [
+        m
+        for m in mutations()
+        if not args.only or any(word in f"{m.file} {m.rule}" for word in args.only)
+    ]
+    results = []
+    with ThreadPoolExecutor(args.jobs) as pool:
+        for result in pool.map(lambda m: catch(m, args.turns), chosen):
+            results.append(result)
+            mark = "caught  " if result.how else "SURVIVED"
+            print(
+                f"{mark} {result.seconds:5.1f} s  {result.mutation.file}: "
+                f"{result.mutation.rule}: {result.mutation.plants}",
+                flush=True,
+            )
+            if result.how:
+                print(f"            {result.how[:150]}", flush=True)
+    return _summary(results)
+
+
+def _summary(results: list[Result]) -> int:
+    caught = [result for result in results if result.how]
+    kinds = Counter(kind_of(result.how) for result in caught)
+    rate = len(caught) / max(len(results), 1)
+    rules = {result.mutation.rule for result in results}
+    print(
+        f"{len(results)} bugs planted in {len(rules)} rules, {len(caught)} caught: "
+        f"{rate:.1%} ({', '.join(f'{n} by {kind}' for kind, n in kinds.items())})"
+    )
+    for result in results:
+        if not result.how:
+            print(f"survivor: {result.mutation.file}: {result.mutation.plants}")
+    return 0 if rate >= _WANTED else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
