@@ -11,7 +11,7 @@ import sys
 
 from ubypass.device.client import Device
 from ubypass.process.memory import ProcessMemory
-from ubypass.region.discover import HotEntry, RegionSpec, discover
+from ubypass.region.discover import HotEntry, Limits, RegionSpec, discover
 from ubypass.translate.translate import translate
 from ubypass.verify.check import check
 
@@ -34,7 +34,8 @@ def main(program: str, count: str) -> int:
             x87 = False
             if boosted:
                 spec = RegionSpec((HotEntry(resume, 110),), blocks=(resume,))
-                region = discover(spec, ProcessMemory(child.pid))
+                # The loop alone, not what prints.
+                region = discover(spec, ProcessMemory(child.pid), Limits(reach=32))
                 translation = translate(region, abi)
                 check(translation, abi)
                 x87 = translation.x87
