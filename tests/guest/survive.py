@@ -22,8 +22,9 @@ from ubypass.bench.server.resp import Client
 
 __all__ = ["nginx", "redis"]
 
-#: Under emulation what is hot is called less often than elsewhere.
-_TUNE = ("--tune=hot_calls=8", "--tune=window_ms=200")
+#: Under emulation what is hot is called less often than elsewhere, and gaps are long.
+_TUNE = ("--tune=hot_calls=8", "--tune=window_ms=200", "--tune=gap_ns=1000000")
+_UB = "tests.guest.stubborn"
 _KEYS = 200
 _SMALL = redis_bench.RedisCase("SET", 64)
 _LIMIT = 60.0  # seconds
@@ -35,7 +36,7 @@ def redis() -> dict[str, Any]:
     with (
         redis_bench.redis_server(_SMALL, 1000) as server,
         Client(server.port) as client,
-        Attachment([server.main], _TUNE) as boost,
+        Attachment([server.main], _TUNE, _UB) as boost,
     ):
 
         def dispatched() -> int:
@@ -43,9 +44,9 @@ def redis() -> dict[str, Any]:
 
         def stage(name: str, action: Callable[[], object]) -> None:
             """Do it while boosted, and go on until boosted again."""
-            _wait_for_more(dispatched, 200)
+            _wait_for_more(dispatched, 20)
             result[name] = action()
-            _wait_for_more(dispatched, 200)
+            _wait_for_more(dispatched, 20)
 
         values = _fill(client)
         with server.background():
@@ -70,18 +71,18 @@ def nginx() -> dict[str, Any]:
     with _nginx_daemon(case) as server:
         options = (*_TUNE, "--children") if follows_children() else _TUNE
         named = [server.main] if follows_children() else server.serving()
-        with Attachment(named, options) as boost, server.background():
+        with Attachment(named, options, _UB) as boost, server.background():
 
             def dispatched() -> int:
                 return boost.figures(server.serving()).dispatched
 
-            _wait_for_more(dispatched, 200)
+            _wait_for_more(dispatched, 20)
             result["before"] = vars_of(server.check())
             log = server.home / "access"
             log.rename(server.home / "old")
             os.kill(server.main, signal.SIGUSR1)
             result["reopened"] = _wait(lambda: log.exists() and log.stat().st_size > 0)
-            _wait_for_more(dispatched, 200)
+            _wait_for_more(dispatched, 20)
             result["after_reopening"] = vars_of(server.check())
 
             old = server.serving()
@@ -89,7 +90,7 @@ def nginx() -> dict[str, Any]:
             result["reloaded"] = _wait(lambda: not set(old) & set(server.serving()))
             result["after_reload"] = vars_of(server.check())
             if follows_children():
-                _wait_for_more(dispatched, 200)
+                _wait_for_more(dispatched, 20)
 
             before = server.main
             os.kill(before, signal.SIGUSR2)

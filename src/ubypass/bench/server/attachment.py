@@ -91,16 +91,22 @@ def follows_children() -> bool:
 class Attachment:
     """A running ``ub attach``; a context manager that detaches at its end.
 
-    ``options`` are further options of it. Entered once the processes are attached.
+    ``options`` are further options of it, ``program`` the module that is ub. Entered
+    once the processes are attached.
     """
 
-    def __init__(self, pids: Iterable[int], options: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        pids: Iterable[int],
+        options: Iterable[str] = (),
+        program: str = "ubypass.cli.main",
+    ) -> None:
         self._pids = tuple(pids)
         # What it says goes to a file: nobody would empty a pipe meanwhile.
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed at the end
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "ubypass.cli.main", "attach"),
+                *(sys.executable, "-m", program, "attach"),
                 *options,
                 *map(str, self._pids),
             ],
