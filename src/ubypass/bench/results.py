@@ -23,7 +23,7 @@ _NEVER_SLOWER = 1.005
 _HEAD = """\
 # Results
 
-Written by `make bench` from what was measured; do not edit.
+Written by `ub bench results` (`make bench`) from what was measured; do not edit.
 
 Native, boosted and natively again, in one boot each; medians. Where the unit is
 instructions, the machine counts them: one is one nanosecond of its clock. *Calls* are
