@@ -22,7 +22,6 @@
 
 #define UB_SAMPLES	256	/* gaps that decide about a site, at most */
 #define UB_TRIES	2	/* times as many calls may be needed for them */
-#define UB_IDLE		128	/* times in vain that put an entry to sleep */
 #define UB_WAYS		4	/* places in the table where a site may be */
 #define UB_REPORT_MAX	6	/* reports get rarer up to 2^6 epochs */
 
@@ -304,7 +303,7 @@ void ub_control_run(struct ub_proc *proc, u64 ip, u64 dispatched, u64 overhead)
 	site->dispatched += dispatched;
 	/* Each of these stands for many. */
 	if (dispatched)
-		site->tries -= min_t(u32, site->tries, UB_IDLE / 2);
+		site->tries -= min_t(u64, site->tries, ub_tune(UB_TUNE_IDLE_RUNS) / 2);
 }
 
 /*
@@ -315,7 +314,7 @@ void ub_detect_idle(struct ub_proc *proc, u64 ip)
 {
 	struct ub_site *site = ub_site_of_entry(proc, ip);
 
-	if (site && ++site->tries > UB_IDLE)
+	if (site && ++site->tries > ub_tune(UB_TUNE_IDLE_RUNS))
 		ub_site_sleep(proc, ip);
 }
 

@@ -17,6 +17,7 @@ struct ub_tunable_range ub_tunables[UB_TUNABLES] = {
 	[UB_TUNE_MISS_EVENTS]	= { 16, 0, 1000000 },
 	[UB_TUNE_REARM_MS]	= { 1000, 10, 3600000 },
 	[UB_TUNE_SAMPLE_BITS]	= { 8, 4, 20 },
+	[UB_TUNE_IDLE_RUNS]	= { 128, 1, 1000000000 },
 };
 
 static int ub_open(struct inode *inode, struct file *file)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 from ubypass.device.client import Device
+from ubypass.device.uapi import Tunable
 from ubypass.process.memory import ProcessMemory
 from ubypass.region.discover import HotEntry, Limits, RegionSpec, discover
 from ubypass.translate.translate import translate
@@ -18,6 +19,8 @@ from ubypass.verify.check import check
 
 def main(program: str, count: str) -> int:
     with Device() as device:
+        # Nothing is dispatched here: it must be run all the same.
+        device.tune(Tunable.IDLE_RUNS, 1_000_000)
         abi = device.info()
         print(f"usable {abi.x87}")
         for boosted in (False, True):

@@ -241,7 +241,8 @@ enum ub_tunable {
 	UB_TUNE_MISS_EVENTS	= 4,	/* events at most for each exit of a region */
 	UB_TUNE_REARM_MS	= 5,	/* how often sites are looked at again */
 	UB_TUNE_SAMPLE_BITS	= 6,	/* one in 2^n entries is taken natively */
-	UB_TUNABLES		= 7,
+	UB_TUNE_IDLE_RUNS	= 7,	/* runs in vain that put an entry to sleep */
+	UB_TUNABLES		= 8,
 };
 
 struct ub_tune {

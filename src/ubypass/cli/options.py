@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["add_options", "caps", "number", "tunables"]
 
-_TUNABLES = "gap_ns, hot_calls, window_ms, budget, miss_events, rearm_ms, sample_bits"
+_TUNABLES = (
+    "gap_ns, hot_calls, window_ms, budget, miss_events, rearm_ms, sample_bits, "
+    "idle_runs"
+)
 _CAPS = "regions, code_kib, rounds"
 
 

@@ -75,6 +75,7 @@ class Tunable(enum.IntEnum):
     MISS_EVENTS = 4
     REARM_MS = 5
     SAMPLE_BITS = 6
+    IDLE_RUNS = 7
 
 
 class SiteVerdict(enum.IntEnum):
