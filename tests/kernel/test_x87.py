@@ -79,6 +79,7 @@ def test_computes_the_same(vendor: str) -> None:
     if usable:
         runs = re.search(r"runs (\d+)", boosted)
         assert runs
-        assert int(runs[1]) >= 0.99 * _CALLS
+        # Where work is pending, the region is not entered.
+        assert int(runs[1]) >= 0.9 * _CALLS
     else:
         assert " wrong 0 " in boosted
