@@ -350,6 +350,9 @@ def _epilogue(
         writer.add(
             Instruction.create_reg_mem(Code.MOV_R64_RM64, Register.RBP, _stack(8))
         )
+    if len(free) > 2 and rng.random() < 0.3:
+        # Its address is checked, while the flags are live.
+        writer.add(_far_access(free[0], free[1], Register.RAX + free[2]))
     if rng.random() < 0.2:
         writer.add(Instruction.create_reg_i32(Code.ADD_RM64_IMM8, Register.RSP, 16))
     if free and rng.random() < 0.2:
@@ -358,6 +361,12 @@ def _epilogue(
                 Code.XOR_RM64_R64, Register.RAX + free[0], Register.RAX + free[-1]
             )
         )
+
+
+def _far_access(base: int, index: int, to: int) -> Instruction:
+    """mov to, [base+index]"""
+    place = MemoryOperand(Register.RAX + base, Register.RAX + index, 1, 0, 0)
+    return Instruction.create_reg_mem(Code.MOV_R64_RM64, to, place)
 
 
 def _low_byte(register: int) -> int:
@@ -386,6 +395,12 @@ def _control(name: str, code: int, rng: random.Random) -> Subject:
         add(Instruction.create_reg(Code.PUSH_R64, Register.R10))
     if rng.random() < 0.8:
         add(_sets_flags(free, rng))
+    if rng.random() < 0.2:
+        add(Instruction.create_reg_reg(Code.CMP_R64_RM64, Register.RCX, Register.RDX))
+        add(_far_access(7, 6, Register.R8))
+    elif rng.random() < 0.4:
+        # Needs the flags for itself, between those who set and read them.
+        add(_far_access(7, 6, Register.R8))
     position = _transfer(name, code, rng, add, labels)
     add(Instruction.create_reg_i32(Code.XOR_RM64_IMM8, Register.RDX, 0x55))
     add(Instruction.create_reg_i32(Code.MOV_R32_IMM32, Register.R9D, 77), "skip")

@@ -178,6 +178,7 @@ def main() -> int:
     parser.add_argument("--hunt", type=int, metavar="TURNS", help=argparse.SUPPRESS)
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) // 2))
     parser.add_argument("--turns", type=int, default=3, help="size of the sample")
+    parser.add_argument("--seconds", type=int, default=900, help="most for one bug")
     parser.add_argument("only", nargs="*", help="words in the rule's or file's name")
     args = parser.parse_args()
     if args.hunt:
@@ -191,7 +192,7 @@ def main() -> int:
     ]
     results = []
     with ThreadPoolExecutor(args.jobs) as pool:
-        for result in pool.map(lambda m: catch(m, args.turns), chosen):
+        for result in pool.map(lambda m: catch(m, args.turns, args.seconds), chosen):
             results.append(result)
             mark = "caught  " if result.how else "SURVIVED"
             print(
