@@ -26,7 +26,7 @@ from ubypass.coverage.ehframe import function_ranges
 from ubypass.engine.build import uncollected
 from ubypass.errors import UbError
 from ubypass.process.elf import open_elf
-from ubypass.region.discover import HotEntry, RegionSpec, discover
+from ubypass.region.discover import HotEntry, Limits, RegionSpec, discover
 from ubypass.region.graph import Region
 from ubypass.region.reader import BytesReader
 from ubypass.translate.translate import translate
@@ -45,6 +45,8 @@ PROGRAMS = (
 )
 _HINT = f"install one of {', '.join(PROGRAMS)}"
 _BASE = 0x7F00_0000_0000
+# Instructions in a region, and around its start, at most.
+_LIMITS = Limits(region=1500, reach=400, fringe=400)
 # Functions of fewer bytes say little; so many of each program.
 _LEAST = 300
 _EACH = 6
@@ -129,13 +131,20 @@ def _starts(path: str) -> tuple[BytesReader, list[int]]:
     return BytesReader(code), [_BASE + start for start in large[step // 2 :: step]]
 
 
+def _spec(start: int) -> RegionSpec:
+    """As for code that was seen running: kept although no system call is in sight,
+    which files alone cannot show (their jump slots are empty).
+    """
+    return RegionSpec((HotEntry(start, 0),), blocks=(start,))
+
+
 def _build(
     reader: BytesReader, start: int, abi: Abi
 ) -> tuple[Region, int, list[float]]:
     """One build: the region, bytes of code, microseconds by stage."""
     with uncollected():
         marks = [time.process_time()]
-        region = discover(RegionSpec((HotEntry(start, 0),)), reader)
+        region = discover(_spec(start), reader, _LIMITS)
         marks.append(time.process_time())
         translation = translate(region, abi)
         marks.append(time.process_time())
