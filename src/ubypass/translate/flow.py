@@ -43,6 +43,8 @@ from ubypass.translate.trace import (
 
 # A loop is written out up to so many instructions, on the hot path and elsewhere.
 _UNROLLED, _UNROLLED_COLD = 128, 32
+# More turns gain little, except of a single block: that is as tight as loops get.
+_TURNS, _UNROLLED_ALONE = 16, 256
 _STACK = frozenset({RSP})
 _NONE: frozenset[int] = frozenset()
 # How much more a use of a register counts.
@@ -171,7 +173,11 @@ class _Solver:
             if len(body & heads) != 1:
                 continue
             size = sum(len(region.blocks[at].instructions) for at in body)
-            turns = min(self.turns, room // size)
+            turns = min(self.turns, _TURNS, room // size)
+            if len(body) == 1:
+                hot = start in self.path or start in region.asked
+                room = _UNROLLED_ALONE if hot else _UNROLLED
+                turns = min(self.turns, room // size)
             if turns > 1:
                 for at in body:
                     self.prepared[at].turns = turns
@@ -306,7 +312,7 @@ class _Solver:
         return found
 
 
-def solve(region: Region, abi: Abi, turns: int = 16, careful: bool = False) -> Flow:
+def solve(region: Region, abi: Abi, turns: int = 64, careful: bool = False) -> Flow:
     """Lower all blocks of ``region`` that control can reach."""
     solver = _Solver(region, abi, turns, careful)
     entries = solver.run()

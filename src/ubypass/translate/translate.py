@@ -17,7 +17,7 @@ def translate(
     region: Region,
     abi: Abi | None = None,
     *,
-    turns: int = 16,
+    turns: int = 64,
     careful: bool = False,
 ) -> Translation:
     """Translate ``region`` for a module that offers ``abi``.
