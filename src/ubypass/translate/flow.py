@@ -168,16 +168,17 @@ class _Solver:
             self.prepared[start].charge = charge
         heads = {s for s, prepared in self.prepared.items() if prepared.charge}
         for start in sorted(heads):
-            room = _UNROLLED if start in self.path else _UNROLLED_COLD
-            body = loop_body(region, start, successors, room // 2)
+            body = loop_body(region, start, successors, _UNROLLED // 2)
             if len(body & heads) != 1:
                 continue
+            # What was seen to run is as good as a guess.
+            hot = start in self.path or not body.isdisjoint(region.asked)
+            room = _UNROLLED if hot or len(body) == 1 else _UNROLLED_COLD
+            most = _TURNS
+            if hot and len(body) == 1:
+                room, most = _UNROLLED_ALONE, self.turns
             size = sum(len(region.blocks[at].instructions) for at in body)
-            turns = min(self.turns, _TURNS, room // size)
-            if len(body) == 1:
-                hot = start in self.path or start in region.asked
-                room = _UNROLLED_ALONE if hot else _UNROLLED
-                turns = min(self.turns, room // size)
+            turns = min(self.turns, most, room // size)
             if turns > 1:
                 for at in body:
                     self.prepared[at].turns = turns
