@@ -18,6 +18,7 @@ from ubypass.abi import ExitReason
 from ubypass.device.types import Event, Stats
 from ubypass.device.uapi import EventType, Tunable
 from ubypass.errors import UbError
+from ubypass.process import status
 
 Ub = Callable[..., int]
 
@@ -161,9 +162,19 @@ def test_a_request_to_end_is_passed_on(device: TunableDevice, ub: Ub) -> None:
 
 
 def test_children_of_the_command_are_attached_if_asked_for(
-    device: TunableDevice, ub: Ub
+    device: TunableDevice, ub: Ub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert ub("run", "-q", "--children", "--", "sh", "-c", "sleep 1.5 & wait") == 0
+    identify = status.identify
+
+    def late(pid: int) -> status.ProcessId:
+        # This device tells of no forks, so the child must be there before.
+        give_up = time.monotonic() + 5
+        while not status.descendants(pid) and time.monotonic() < give_up:
+            time.sleep(0.01)
+        return identify(pid)
+
+    monkeypatch.setattr(status, "identify", late)
+    assert ub("run", "-q", "--children", "--", "sh", "-c", "sleep 3 & wait") == 0
     assert len(device.attached) == 2
     assert len(device.followed) == 2
 
