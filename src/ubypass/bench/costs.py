@@ -7,20 +7,15 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ubypass.bench.console import wide_enough
 from ubypass.bench.translation import STAGES, Costs
 
 __all__ = ["render", "show"]
 
-#: Narrower than this the table would be cut.
-_WIDTH = 80
-
 
 def show(costs: Costs, console: Console | None = None) -> None:
     """Print the table and what it comes to."""
-    console = console or Console()
-    if console.width < _WIDTH or not console.is_terminal:
-        console = Console(file=console.file, width=_WIDTH)
-    console.print(render(costs))
+    wide_enough(console).print(render(costs))
 
 
 def render(costs: Costs) -> RenderableType:

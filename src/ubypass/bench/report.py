@@ -9,20 +9,15 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ubypass.bench.console import wide_enough
 from ubypass.bench.records import Record
 
 __all__ = ["in_words", "render", "show"]
 
-#: Narrower than this the table would be cut; terminals have 80 columns.
-_WIDTH = 80
-
 
 def show(records: Sequence[Record], console: Console | None = None) -> None:
     """Print the table and what it means."""
-    console = console or Console()
-    if console.width < _WIDTH or not console.is_terminal:
-        console = Console(file=console.file, width=_WIDTH)
-    console.print(render(records))
+    wide_enough(console).print(render(records))
 
 
 def render(records: Sequence[Record]) -> RenderableType:

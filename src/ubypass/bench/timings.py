@@ -9,20 +9,15 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ubypass.bench.console import wide_enough
 from ubypass.bench.functions import Timing, geomean
 
 __all__ = ["render", "show"]
 
-#: Narrower than this the table would be cut.
-_WIDTH = 80
-
 
 def show(timings: Sequence[Timing], console: Console | None = None) -> None:
     """Print the table and what it comes to."""
-    console = console or Console()
-    if console.width < _WIDTH or not console.is_terminal:
-        console = Console(file=console.file, width=_WIDTH)
-    console.print(render(timings))
+    wide_enough(console).print(render(timings))
 
 
 def render(timings: Sequence[Timing]) -> RenderableType:

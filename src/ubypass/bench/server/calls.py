@@ -12,7 +12,6 @@ import os
 import struct
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
 
 from ubypass.errors import UbError
 from ubypass.process.status import threads
@@ -49,12 +48,7 @@ class CallCounter:
     def __enter__(self) -> CallCounter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         while self._counters:
             os.close(self._counters.pop())
 

@@ -9,19 +9,15 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ubypass.bench.console import wide_enough
 from ubypass.bench.server.record import ServerRecord
 
 __all__ = ["render", "show"]
 
-_WIDTH = 80  # narrower than this the table would be cut
-
 
 def show(records: Sequence[ServerRecord], console: Console | None = None) -> None:
     """Print the table and what it means."""
-    console = console or Console()
-    if console.width < _WIDTH or not console.is_terminal:
-        console = Console(file=console.file, width=_WIDTH)
-    console.print(render(records))
+    wide_enough(console).print(render(records))
 
 
 def render(records: Sequence[ServerRecord]) -> RenderableType:
