@@ -102,6 +102,8 @@ def sample(names: tuple[str, ...], turns: int) -> Iterator[Unit]:
     for number, single in enumerate(singles):
         yield single
         yield Unit("mixed", "", number, 40)
+        if number % 2 == 0:
+            yield Unit("dense", "", number, 40)
         if number % 25 == 0:
             yield from (unit for unit in (next(programs, None),) if unit)
 

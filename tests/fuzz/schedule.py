@@ -13,10 +13,10 @@ from tests.fuzz.units import Unit, program_blocks
 __all__ = ["endless", "forms_once", "sample_of_form"]
 
 # How many of each kind in one turn of the mixture, and states to run each with.
-_FORMS, _MIXED, _BLOCKS, _REGIONS = 4, 8, 12, 1
+_FORMS, _MIXED, _DENSE, _BLOCKS, _REGIONS = 4, 8, 6, 12, 1
 # Instances of a form that is hard to hit: some shapes are left to user mode.
 _MORE = 40
-_STATES = {"form": 60, "mixed": 60, "block": 30, "region": 150}
+_STATES = {"form": 60, "mixed": 60, "dense": 60, "block": 30, "region": 150}
 
 
 def forms_once(seed: int, instances: int = 3) -> Iterator[Unit]:
@@ -41,13 +41,16 @@ def endless(seed: int, missing: Callable[[], list[str]] = lambda: []) -> Iterato
         for name in missing():
             yield Unit("form", name, seed * 1000 + 500 + number, _STATES["form"])
     blocks, forms = _blocks(seed), _forms(seed)
-    number = mixed = seed << 20
+    number = mixed = dense = seed << 20
     while True:
         for _ in range(_FORMS):
             yield next(forms)
         for _ in range(_MIXED):
             mixed += 1
             yield Unit("mixed", "", mixed, _STATES["mixed"])
+        for _ in range(_DENSE):
+            dense += 1
+            yield Unit("dense", "", dense, _STATES["dense"])
         for _ in range(_BLOCKS):
             unit = next(blocks, None)
             if unit is not None:

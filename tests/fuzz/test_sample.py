@@ -60,6 +60,12 @@ def test_mixtures_of_forms() -> None:
     assert len({form for outcome in outcomes for form in outcome.hit}) > 300
 
 
+def test_dense_code() -> None:
+    outcomes = [run_unit(Unit("dense", "", seed, 40)) for seed in range(400)]
+    assert [f"{o.unit}: {o.failure}" for o in outcomes if o.failure] == []
+    assert sum(outcome.needless for outcome in outcomes) == 0
+
+
 def test_programs_with_branches_loops_and_calls() -> None:
     outcomes = [run_unit(Unit("region", "", seed, 100)) for seed in range(40)]
     assert [f"{o.unit}: {o.failure}" for o in outcomes if o.failure] == []

@@ -13,6 +13,7 @@ from functools import lru_cache
 from iced_x86 import Code
 
 from tests.fuzz.blocks import block_subject, blocks_of
+from tests.fuzz.dense import dense_subject
 from tests.fuzz.forms import form_subject, mixed_subject
 from tests.fuzz.operands import Unsuitable
 from tests.fuzz.regions import region_subject
@@ -31,7 +32,7 @@ __all__ = ["Outcome", "Unit", "run_unit", "subject_of", "wrong_with"]
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What to do: ``kind`` is "form", "mixed", "block" or "region".
+    """What to do: ``kind`` is "form", "mixed", "dense", "block" or "region".
 
     ``name`` is the form or the program's file, ``number`` the seed or the number of
     the block, ``states`` how often to run it.
@@ -85,6 +86,8 @@ def subject_of(unit: Unit) -> Subject:
         return block_subject(unit.name, block, text, unit.number)
     if unit.kind == "mixed":
         return mixed_subject(unit.number, tuple(unit.name.split()))
+    if unit.kind == "dense":
+        return dense_subject(unit.number)
     return region_subject(unit.number)
 
 

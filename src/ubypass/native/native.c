@@ -221,6 +221,19 @@ static int faults_here(struct search *s)
 }
 
 /*
+ * Whether the original, at the exit for a branch whose target is not known, goes where
+ * the translation says that it wants to go. If it faults instead nothing can be said.
+ */
+static int goes_there(struct search *s)
+{
+	if (s->planted)
+		step_over(s);
+	else
+		step(0);
+	return ub_kind != KIND_STEP || ub_cpu.rip == s->outcome->target;
+}
+
+/*
  * From ub_cpu and ub_fpu (the user at the entry). Returns what is wrong, and counts
  * in result what needs counting.
  */
@@ -230,7 +243,7 @@ u32 ub_run_native(const struct ub_job *job, const struct ub_outcome *outcome,
 	struct ub_cpu start = ub_cpu;
 	const struct ub_exit *leave = &job->exits[outcome->number];
 	static struct search s;
-	int answer, real = 1;
+	int answer, astray, real = 1;
 
 	s.job = job;
 	s.outcome = outcome;
@@ -255,6 +268,7 @@ u32 ub_run_native(const struct ub_job *job, const struct ub_outcome *outcome,
 	answer = search(&s, leave->ip);
 	if (!answer && leave->reason == REASON_FAULT)
 		real = faults_here(&s);
+	astray = !answer && leave->flags & EXITF_TARGET && !goes_there(&s);
 	if (s.planted)
 		*s.planted = s.original;
 	if (answer == 1 && s.planted) {
@@ -265,6 +279,11 @@ u32 ub_run_native(const struct ub_job *job, const struct ub_outcome *outcome,
 		ub_cpu = start;
 		ub_copy(ub_fpu, s.start_fpu, FPU_SIZE);
 		answer = crawl(&s, leave->ip);
+		astray = !answer && leave->flags & EXITF_TARGET && !goes_there(&s);
+	}
+	if (astray) {
+		result->failure.target_native = ub_cpu.rip;
+		result->failure.target_translated = outcome->target;
 	}
 	if (!real && outcome->hardware)
 		result->needless++;
@@ -279,7 +298,7 @@ u32 ub_run_native(const struct ub_job *job, const struct ub_outcome *outcome,
 		result->failure.native = ub_cpu;
 	}
 	if (!answer)
-		result->failure.wrong = 0;
+		result->failure.wrong = astray ? WRONG_TARGET : 0;
 	result->failure.stopped = ub_stop_ip;
 	return result->failure.wrong;
 }

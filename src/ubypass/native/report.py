@@ -16,7 +16,8 @@ _NAMES = (
     *("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"),
     *("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"),
 )
-_REGISTER, _FLAGS, _VECTOR, _MEMORY, _PATH, _CRASH, _FRAME = (1 << n for n in range(7))
+_REGISTER, _FLAGS, _VECTOR, _MEMORY, _PATH = (1 << n for n in range(5))
+_CRASH, _FRAME, _TARGET = (1 << n for n in range(5, 8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,4 +116,9 @@ def _differences(found: types.Failure) -> tuple[str, ...]:
         words.append(f"the translation crashes at +{found.stopped:#x}")
     if found.wrong & _FRAME:
         words.append("the frame is damaged")
+    if found.wrong & _TARGET:
+        words.append(
+            f"the branch wants to go to {found.target_translated:#x}, "
+            f"not {found.target_native:#x}"
+        )
     return tuple(words)

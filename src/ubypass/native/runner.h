@@ -42,6 +42,7 @@ typedef int64_t s64;
 #define EXITF_SLOT_SYSFLAGS 2
 #define EXITF_CX_SYS 4
 #define EXITF_R11_SYS 8
+#define EXITF_TARGET 16
 #define REASON_FAULT 1
 #define REASON_BUDGET 7
 #define REASONS 16
@@ -154,6 +155,7 @@ struct ub_job {
 #define WRONG_PATH 16
 #define WRONG_CRASH 32
 #define WRONG_FRAME 64
+#define WRONG_TARGET 128
 
 struct ub_failure {
 	u64 index;
@@ -163,6 +165,7 @@ struct ub_failure {
 	u32 leave;     /* exit number */
 	u64 memory;    /* first differing word */
 	u64 memory_native, memory_translated;
+	u64 target_native, target_translated;
 	u64 entry;
 	u64 stopped;   /* where the original was last, or the crash */
 	u64 dispatched;
@@ -225,6 +228,7 @@ struct ub_outcome {
 	u32 hardware; /* faults that hardware reported */
 	u64 dispatched;
 	u64 wrong;
+	u64 target; /* what an indirect branch that missed wanted */
 	struct ub_cpu cpu;
 };
 struct ub_plan {

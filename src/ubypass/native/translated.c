@@ -145,6 +145,7 @@ void ub_run_translated(const struct ub_job *job, const struct ub_entry *entry,
 	*slot(FRAME_FLAGS) = FLAGS_USER;
 	*slot(FRAME_SYSFLAGS) = ub_cpu.flags;
 	*slot(FRAME_FIP) = 0;
+	*slot(FRAME_TARGET) = ub_random(&junk);
 	*half(FRAME_EXIT) = ~0u;
 	*half(FRAME_BUDGET) = what->budget;
 	for (u32 i = 0; i < 16; i++)
@@ -162,6 +163,7 @@ void ub_run_translated(const struct ub_job *job, const struct ub_entry *entry,
 	out->hardware = ub_hardware;
 	out->dispatched = done;
 	out->number = *half(FRAME_EXIT);
+	out->target = *slot(FRAME_TARGET);
 	out->wrong = 0;
 	if (ub_kind != KIND_LEFT || out->number >= job->exit_count) {
 		out->wrong = WRONG_CRASH;

@@ -159,6 +159,8 @@ class Failure(ctypes.Structure):
         ("memory", u64),
         ("memory_native", u64),
         ("memory_translated", u64),
+        ("target_native", u64),
+        ("target_translated", u64),
         ("entry", u64),
         ("stopped", u64),
         ("dispatched", u64),
