@@ -49,7 +49,12 @@ def test_registers(text: str, reads: str, writes: str) -> None:
         ("mov eax, ebx", True),
         ("mov rax, rbx", False),
         ("mov ax, bx", False),
-        ("cmove eax, ebx", False),
+        # Even if the condition does not hold.
+        ("cmove eax, ebx", True),
+        ("tzcnt eax, ebx", True),
+        ("pmovmskb eax, xmm0", True),
+        ("shl eax, cl", True),
+        ("xchg eax, ebx", False),
         ("bsf eax, ebx", False),
         ("cmpxchg eax, ebx", False),
         ("add eax, 1", True),

@@ -84,6 +84,23 @@ def test_an_interval_that_keeps_growing_is_given_up() -> None:
     assert lost.intervals[RBX] is None
 
 
+def test_an_interval_is_widened_where_its_cycle_pays() -> None:
+    previous = _state(rbx=Loc.B)
+    previous.intervals[RBX] = (1, 1, False, True)
+    grown = _state(rbx=Loc.B)
+    grown.intervals[RBX] = (1, 1 + (1 << 16), True, True)
+    edges = [Incoming(HOT, grown)]
+
+    def known(rounds: int, closes: bool) -> object:
+        rest = previous, rounds, _ALL, _ALL, True, closes
+        return join(edges, _HOMES, 0, *rest).intervals[RBX]
+
+    assert known(1, False) == grown.intervals[RBX]
+    assert known(1, True) is None
+    # But not for ever.
+    assert known(9, False) is None
+
+
 def test_moved_stack_pointer_is_never_in_its_slot() -> None:
     moved = _state()
     moved.loc[RSP], moved.offset = Loc.H, -8

@@ -1,8 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
-from ubypass.abi import BUDGET_MAX, GROWTH
-from ubypass.translate.state import Loc, State, serves, shifted, union, within
+from ubypass.abi import BUDGET_MAX, GROWTH, TASK_SIZE_MIN
+from ubypass.translate.state import (
+    CLAMPED,
+    SMALL,
+    Loc,
+    State,
+    constant,
+    serves,
+    shifted,
+    union,
+    within,
+)
 
 
 def test_intervals() -> None:
@@ -15,6 +25,14 @@ def test_intervals() -> None:
     assert not within((0, 16, False, False), (-8, 8, False, False))
     assert not within(None, (0, 0, False, False))
     assert within(None, None)
+
+
+def test_constants() -> None:
+    assert constant(0) == constant((1 << 32) - 1) == SMALL
+    assert constant(1 << 32) == constant(TASK_SIZE_MIN - 1) == CLAMPED
+    assert constant(TASK_SIZE_MIN) is None
+    assert constant(-8) == (-8, -8, False, True)
+    assert constant(-(1 << 31)) is None
 
 
 def test_guard() -> None:

@@ -756,6 +756,46 @@ entry:
 1:	user x_fault, mov rax, [rdi+rcx]
 	jmp x_fault
 	stubs
+#--------------------------------------------------------------- signed_index_counts_from_below
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rcx, sRCX
+	clamp rdi
+	movsx rcx, cl
+	user x_fault, mov rax, [rdi+rcx*8-0x1ffff8]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- signed_index_of_32_bits
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rcx, sRCX
+	clamp rdi
+	movsxd rcx, ecx
+	user x_fault, mov rax, [rdi+rcx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- index_shifted_too_little
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rcx, sRCX
+	clamp rdi
+	shr rcx, 31
+	user x_fault, mov rax, [rdi+rcx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- index_masked_with_a_negative_number
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rcx, sRCX
+	clamp rdi
+	and rcx, -0x7fffffff
+	user x_fault, mov rax, [rdi+rcx]
+	jmp x_fault
+	stubs
 #--------------------------------------------------------------- index_of_16_bits_keeps_the_rest
 #! rule pointer
 entry:

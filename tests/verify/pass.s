@@ -30,6 +30,16 @@ entry:
 	user x_fault, mov rax, [rdi+rcx*8]
 	movzx edx, byte ptr [rsp+sRAX]
 	user x_fault, mov [rdi+rdx*4+0x7fffffff], eax
+	load rdx, sRDX
+	user x_fault, movsx rcx, word ptr [rdi]
+	user x_fault, mov rax, [rdi+rcx*8]
+	movsx rcx, dl
+	user x_fault, mov rax, [rdi+rcx*8-0x1ffc00]
+	mov rcx, rdx
+	shr rcx, 32
+	user x_fault, mov rax, [rdi+rcx*8]
+	and rdx, 0x7f0
+	user x_fault, mov rax, [rdi+rdx]
 	jmp x_fault
 	stubs
 #--------------------------------------------------------------- clamp_of_a_copy

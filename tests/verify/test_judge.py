@@ -75,6 +75,7 @@ def test_registers_that_the_list_forgot_are_noticed() -> None:
         ("mov rax, [rsp+0x30]", 5),
         ("mov rax, fs:[0x28]", 9),
         ("and rax, -16", 4),
+        ("shr rax, 32", 4),
         ("add rax, 16", 3),
         ("movabs rax, 0x123456789", 2),
         ("vblendvps xmm0, xmm1, [rdi+8], xmm3", 7),

@@ -86,6 +86,44 @@ def test_what_is_counted() -> None:
     assert _decode("mov rdx, rcx")[0].keeps & facts.RCX_PAID
 
 
+@pytest.mark.parametrize(
+    ("line", "below"),
+    [
+        ("movzx rdx, cl", 0),
+        ("movzx rdx, word ptr [rdi+8]", 0),
+        ("movsx rdx, cl", 0x80),
+        ("movsx rdx, word ptr [rdi+8]", 0x8000),
+        ("and rdx, 0x7fffffff", 0),
+        ("and rdx, 0", 0),
+        ("shr rdx, 32", 0),
+        ("shr rdx, 63", 0),
+    ],
+)
+def test_what_is_small(line: str, below: int) -> None:
+    insn, value = _decode(line)
+    assert (insn.op, insn.a, insn.b) == (Op.SMALL, 2, below)
+    assert value == (8 if "[" in line else 0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "movsxd rdx, ecx",
+        "movsx dx, cl",
+        "and rdx, -2147483647",
+        "and edx, 8",
+        "shr rdx, 31",
+        # Counts of 64 bits are taken modulo 64.
+        "shr rdx, 64",
+        "shr rdx, cl",
+        "sar rdx, 63",
+        "or rdx, 8",
+    ],
+)
+def test_what_is_not_small(line: str) -> None:
+    assert _decode(line)[0].op is not Op.SMALL
+
+
 def test_the_end_of_what_is_known_of_usp() -> None:
     slot = abi.FRAME_REGS + abi.REGS_OFFSET["rsp"]
     for line in (f"mov [rsp+{slot}], rax", f"add byte ptr [rsp+{slot}+3], 1"):

@@ -40,6 +40,7 @@ def _insn(op: Op, b: int = 1) -> Insn:
         (_insn(Op.ALIGN), 16, (-15, 0, 0, False)),
         (_insn(Op.CONST, 0xFFFF_FFFF), -1, 0xFFFF_FFFF),
         (_insn(Op.CONST, (1 << 64) - 1), -1, (1 << 64) - 1),
+        (_insn(Op.SMALL, 0x80), 8, (-0x80, -0x80, -0x80, True)),
         (_insn(Op.GENERIC), 0, None),
         (_insn(Op.RELOAD), 0, RELOADED),
         (_insn(Op.COPY, 2), 0, None),

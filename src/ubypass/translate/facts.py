@@ -74,7 +74,6 @@ _OTHERS = (
     RegisterExt.is_mm,
     RegisterExt.is_st,
 )
-_ALWAYS = frozenset({OpAccess.WRITE, OpAccess.READ_WRITE})
 
 
 class Unsupported(Exception):
@@ -321,33 +320,26 @@ def _operands(instruction: Instruction, info: object) -> tuple[RegisterOperand, 
                 reads=access in _READS or (writes and (narrow or keeps)),
                 writes=writes,
                 zero_extends=(
-                    access in _ALWAYS
+                    writes
                     and width(register) == 4
-                    and instruction.mnemonic in ZERO_EXTENDING
+                    and instruction.mnemonic not in _MAY_KEEP
                 ),
             )
         )
     return tuple(found)
 
 
-#: Whose 32-bit destination is written, and so zero-extended, in every case.
-ZERO_EXTENDING = frozenset(
+# With a destination of 32 bits these may keep all 64, or have two destinations of
+# which one wins; all others extend what they write with zeroes, conditional moves
+# and shifts by nothing too.
+_MAY_KEEP = frozenset(
     {
-        Mnemonic.MOV,
-        Mnemonic.MOVZX,
-        Mnemonic.MOVSX,
-        Mnemonic.MOVSXD,
-        Mnemonic.LEA,
-        Mnemonic.ADD,
-        Mnemonic.SUB,
-        Mnemonic.AND,
-        Mnemonic.OR,
-        Mnemonic.XOR,
-        Mnemonic.NEG,
-        Mnemonic.NOT,
-        Mnemonic.INC,
-        Mnemonic.DEC,
-        Mnemonic.IMUL,
+        Mnemonic.BSF,
+        Mnemonic.BSR,
+        Mnemonic.CMPXCHG,
+        Mnemonic.XCHG,
+        Mnemonic.XADD,
+        Mnemonic.MULX,
     }
 )
 

@@ -259,6 +259,7 @@ class _Solver:
             _STACK if self.careful else prepared.bases,
             _NONE if self.careful else prepared.indexes,
             node.start in self.path,
+            bool(prepared.charge) and not node.turn,
         )
         if node in self.starts and state.same(self.starts[node]):
             return []

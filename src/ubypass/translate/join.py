@@ -18,6 +18,8 @@ _DIFFERENT = 4
 _SETTLE_HOT, _SETTLE = 4, 2
 # What an interval that keeps growing is widened to, bytes.
 _WIDE = 1 << 16
+# Rounds after which an interval is widened anywhere.
+_EXACT = 4
 
 
 class Incoming:
@@ -37,11 +39,13 @@ def join(
     bases: frozenset[int],
     indexes: frozenset[int],
     hot: bool,
+    closes: bool = True,
 ) -> State:
     """The state to begin with.
 
     ``previous`` is the last round's answer. Only ``bases`` are worth being known
-    as clamped, only ``indexes`` as small. ``hot``: worth many rounds.
+    as clamped, only ``indexes`` as small. ``hot``: worth many rounds. ``closes``: it is
+    here that a cycle pays.
     """
     best = edges[0]
     for edge in edges:
@@ -91,7 +95,9 @@ def join(
             if interval is None and user in bases:
                 interval = _interval(user, edges, best.weight)
             if before is not None and interval is not None and interval != before:
-                interval = _widened(before, interval)
+                # Where it need not be widened it follows from the block that closes
+                # the cycle, and the pay there makes up for what is added.
+                interval = _widened(before, interval, closes or rounds > _EXACT)
             new.intervals[user] = interval
     return new
 
@@ -129,15 +135,16 @@ def _interval(user: int, edges: list[Incoming], heaviest: int) -> Interval | Non
     return None if len(known) + unknown > _DIFFERENT else interval
 
 
-def _widened(before: Interval, now: Interval) -> Interval | None:
+def _widened(before: Interval, now: Interval, much: bool) -> Interval | None:
     """An interval that covers both and does not change often: None at last."""
     low, high = min(before[0], now[0]), max(before[1], now[1])
-    if low < -_WIDE or high > _WIDE:
-        return None
-    if low < before[0]:
-        low = -_WIDE
-    if high > before[1]:
-        high = _WIDE
+    if much:
+        if low < -_WIDE or high > _WIDE:
+            return None
+        if low < before[0]:
+            low = -_WIDE
+        if high > before[1]:
+            high = _WIDE
     return low, high, before[2] or now[2], before[3] and now[3]
 
 

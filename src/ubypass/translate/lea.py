@@ -11,13 +11,12 @@ from dataclasses import replace
 
 from iced_x86 import Code, Instruction, Register
 
-from ubypass.abi import TASK_SIZE_MIN
 from ubypass.translate.context import Context
 from ubypass.translate.facts import Facts, Memory
 from ubypass.translate.flags import settle
 from ubypass.translate.registers import resized, width
 from ubypass.translate.sandbox import address_of, from_home
-from ubypass.translate.state import CLAMPED, SMALL, Interval, shifted
+from ubypass.translate.state import SMALL, Interval, constant, shifted
 from ubypass.translate.values import ensure, read_spilled, write_spilled
 
 
@@ -67,7 +66,7 @@ def _interval(context: Context, memory: Memory) -> Interval | None:
     """A clamped base plus a constant, or a constant."""
     base = memory.base
     if base is None and memory.index is None:
-        return CLAMPED if 0 <= memory.displacement < TASK_SIZE_MIN else None
+        return constant(memory.displacement)
     if memory.index is not None or base is None or context.homes.spilled(base):
         return None
     ensure(context, base)

@@ -16,6 +16,7 @@ from ubypass.translate.registers import (
     RSP,
     gpr64,
     resized,
+    width,
 )
 from ubypass.translate.repeat import repeat
 from ubypass.translate.sandbox import (
@@ -24,7 +25,7 @@ from ubypass.translate.sandbox import (
     indexed,
     resolve,
 )
-from ubypass.translate.state import SMALL, Flags, Interval, Loc, shifted
+from ubypass.translate.state import SMALL, Flags, Interval, Loc, constant, shifted
 from ubypass.translate.values import (
     ensure,
     materialize_r11,
@@ -267,11 +268,38 @@ def _derived(context: Context, facts: Facts) -> Interval | None:
         if context.homes.spilled(source):
             return None
         return context.state.intervals[source]
-    if mnemonic in (Mnemonic.ADD, Mnemonic.SUB) and instruction.op1_kind in (
+    if mnemonic in (Mnemonic.MOVZX, Mnemonic.MOVSX):
+        return _extended(facts)
+    if instruction.op1_kind not in _IMMEDIATES:
+        return None
+    value = instruction.immediate(1)
+    value = value - (1 << 64) if value >> 63 else value
+    if mnemonic == Mnemonic.MOV:
+        return constant(value)
+    if mnemonic in (Mnemonic.ADD, Mnemonic.SUB):
+        return shifted(interval, value if mnemonic == Mnemonic.ADD else -value)
+    small = (mnemonic == Mnemonic.AND and value >= 0) or (
+        mnemonic == Mnemonic.SHR and value & 63 >= 32
+    )
+    return SMALL if small else None
+
+
+def _extended(facts: Facts) -> Interval | None:
+    """8 or 16 bits that became 64: a small value, from the lowest one on."""
+    if facts.memory is not None:
+        size = facts.memory.size
+    else:
+        size = width(facts.operands[1].register)
+    if facts.mnemonic == Mnemonic.MOVSX:
+        return shifted(SMALL, -(1 << 8 * size - 1))
+    return SMALL
+
+
+_IMMEDIATES = frozenset(
+    {
+        OpKind.IMMEDIATE8,
         OpKind.IMMEDIATE8TO64,
         OpKind.IMMEDIATE32TO64,
-    ):
-        value = instruction.immediate(1)
-        value = value - (1 << 64) if value >> 63 else value
-        return shifted(interval, value if mnemonic == Mnemonic.ADD else -value)
-    return None
+        OpKind.IMMEDIATE64,
+    }
+)

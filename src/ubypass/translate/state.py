@@ -10,7 +10,14 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from ubypass.abi import BUDGET_MAX, GROWTH, GUARD_FAR, GUARD_HIGH, GUARD_LOW
+from ubypass.abi import (
+    BUDGET_MAX,
+    GROWTH,
+    GUARD_FAR,
+    GUARD_HIGH,
+    GUARD_LOW,
+    TASK_SIZE_MIN,
+)
 from ubypass.translate.repeat import Repeat
 
 #: Offsets of a register from a clamped value: lowest and highest, and whether the
@@ -148,6 +155,15 @@ def shifted(interval: Interval | None, amount: int) -> Interval | None:
     if low < -_FAR or high > _FAR:
         return None
     return low, high, interval[2], interval[3]
+
+
+def constant(value: int) -> Interval | None:
+    """What is known of a constant: of 32 bits, an address, a little below zero."""
+    if 0 <= value < _SMALLEST_LARGE:
+        return SMALL
+    if value < 0:
+        return shifted(SMALL, value)
+    return CLAMPED if value < TASK_SIZE_MIN else None
 
 
 def union(a: Interval | None, b: Interval | None) -> Interval | None:

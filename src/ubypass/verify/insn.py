@@ -51,6 +51,7 @@ class Op(enum.IntEnum):
     ABOVE = 10  # ja: who only branches has not clamped
     COUNT = 11  # cmp rcx, value
     STRING = 12  # rdi and rsi (if a has their bits) move up by size; b: repeated
+    SMALL = 13  # a = a value of 32 bits - b
 
 
 class Access(enum.IntEnum):

@@ -139,10 +139,11 @@ def _record(name: str, encoding: Encoding, effects: Effects, special: Fields) ->
 def _decisive(name: str, encoding: Encoding, effects: Effects) -> int:
     """How many bytes decide: nothing after them does more than :mod:`.meaning` says.
 
-    Frame slots differ by their displacement, and a mask by whether it aligns.
+    Frame slots differ by their displacement, a mask by whether it aligns, and a shift
+    by whether what is left is small.
     """
     length = encoding.length
-    if name == "and" or "is4" in encoding.form.attributes:
+    if name in ("and", "shr") or "is4" in encoding.form.attributes:
         return length
     if encoding.memory and effects.access not in (Access.FRAME, Access.THREAD):
         return encoding.disp_at if encoding.disp_size else length - encoding.immediate

@@ -24,6 +24,7 @@ from ubypass.verify.registers import REGISTERS, gpr64
 Fields = dict[str, Any]  # fields of Insn
 #: The fact that goes with each slot of flags.
 IMAGES = {abi.FRAME_FLAGS: FLAGS_SAVED, abi.FRAME_SYSFLAGS: SYSFLAGS_SAVED}
+_EXTENDING = ("movzx", "movsx")
 _RCX = 1
 _MASK64 = (1 << 64) - 1
 
@@ -62,10 +63,14 @@ def meaning(name: str, encoding: Encoding, effects: Effects, operands: Any) -> F
         return _frame(name, effects, operands)
     if effects.access is Access.CONSTANT and gpr64(operands[0]) == NONE:
         raise Refusal(Rule.MEMORY, "rip-relative other than cmp/mov r64")
-    if effects.access is not Access.NONE:
-        thread = effects.access is Access.THREAD
-        return Fields() if thread else _displacement(encoding)
-    return _values(name, encoding, effects, operands)
+    if effects.access is Access.NONE:
+        return _values(name, encoding, effects, operands)
+    if effects.access is Access.THREAD:
+        return Fields()
+    fields = _displacement(encoding)
+    if effects.access is Access.USER and name in _EXTENDING:
+        fields.update(_extended(name, operands))
+    return fields
 
 
 def _written(effects: Effects) -> Op:
@@ -162,6 +167,8 @@ def _values(name: str, encoding: Encoding, effects: Effects, operands: Any) -> F
         return Fields(op=Op.SHIFT, a=a, b=encoding.base, **_displacement(encoding))
     if name in ("inc", "dec"):
         return Fields(op=Op.SHIFT, a=a, b=a, value=1 if name == "inc" else -1)
+    if name in _EXTENDING:
+        return _extended(name, operands)
     if not immediate:
         return Fields()
     if name in ("add", "sub"):
@@ -173,7 +180,19 @@ def _values(name: str, encoding: Encoding, effects: Effects, operands: Any) -> F
         step = -_signed(last.imm)
         if step > 0 and step & (step - 1) == 0:
             return Fields(op=Op.ALIGN, a=a, value=step)
+        return Fields(op=Op.SMALL, a=a) if step <= 0 else Fields()
+    if name == "shr" and last.imm & 63 >= 32:
+        return Fields(op=Op.SMALL, a=a)
     return Fields()
+
+
+def _extended(name: str, operands: Any) -> Fields:
+    """What has 8 or 16 bits became 64; signed, it counts from the lowest number."""
+    a, source = gpr64(operands[0]), operands[1]
+    if a == NONE or source.size not in (1, 2):
+        return Fields()
+    below = 1 << 8 * source.size - 1 if name == "movsx" else 0
+    return Fields(op=Op.SMALL, a=a, b=below)
 
 
 def _signed(value: int) -> int:

@@ -26,6 +26,7 @@ _SHIFT, _ALIGN, _CLAMP = int(Op.SHIFT), int(Op.ALIGN), int(Op.CLAMP)
 _COUNT, _STRING = int(Op.COUNT), int(Op.STRING)
 _RSI, _RDI = 6, 7
 _RELOAD, _USP, _ABOVE = int(Op.RELOAD), int(Op.USP), int(Op.ABOVE)
+_SMALL = int(Op.SMALL)
 
 
 def step(insn: Insn, value: int, facts: int, values: list[Value]) -> int:
@@ -53,6 +54,8 @@ def step(insn: Insn, value: int, facts: int, values: list[Value]) -> int:
         values[insn.a] = value & insn.b
     elif op == _USP:
         values[insn.a] = CLAMPED if facts & USP else RELOADED
+    elif op == _SMALL:
+        values[insn.a] = shift(NATURAL, -insn.b)
     elif op == _ALIGN:
         values[insn.a] = align(values[insn.a], value)
     elif op == _ABOVE:
