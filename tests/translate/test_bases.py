@@ -5,7 +5,7 @@ import pytest
 
 from tests.region.asm import program
 from ubypass.region.discover import HotEntry, RegionSpec, discover
-from ubypass.translate.bases import live_bases
+from ubypass.translate.bases import live_bases, loop_bases
 from ubypass.translate.facts import facts
 from ubypass.translate.registers import NAMES
 
@@ -41,3 +41,28 @@ def test_registers_that_will_be_addresses(text: str, expected: str) -> None:
     bases, indexes = found[at["start"]]
     names = {NAMES[user] for user in bases} | {NAMES[user] + "*" for user in indexes}
     assert names == {"rsp", *expected.split()}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mov rax, [rbx]", "rbx"),
+        ("mov rcx, rbx\nmov rax, [rcx+8]", "rbx"),
+        ("mov rax, [rbx+rcx*8]", "rbx"),
+        # Either may be an offset.
+        ("mov rax, [rbx+rcx]", ""),
+        ("mov rbx, rdx\nmov rax, [rbx]", "rdx"),
+        ("mov rax, fs:[rbx]", ""),
+        ("mov rax, [ebx]", ""),
+    ],
+)
+def test_only_what_the_loop_uses_itself(text: str, expected: str) -> None:
+    reader, at = program(
+        f"first: mov eax, 39\nsyscall\nstart: {text}\ndec r8\njne start\n"
+        "mov rax, [r9]\njmp first"
+    )
+    region = discover(RegionSpec((HotEntry(at["start"], 39),)), reader)
+    head = at["start"]
+    known = {head: [facts(i) for i in region.blocks[head].instructions]}
+    found = loop_bases(region, known, head, {head})
+    assert {NAMES[user] for user in found} == set(expected.split())

@@ -2,9 +2,9 @@
 from __future__ import annotations
 
 from ubypass.region.liveness import ARITHMETIC
-from ubypass.translate.join import Incoming, join
+from ubypass.translate.join import Incoming, Loop, join
 from ubypass.translate.registers import R11, RAX, RBX, RCX, RDI, RSP, choose_homes
-from ubypass.translate.state import Flags, Loc, State
+from ubypass.translate.state import CLAMPED, Flags, Loc, State
 from ubypass.translate.trace import COLD, HOT, SOME
 
 _HOMES = choose_homes([0, 0, 0, 9, *[0] * 12])
@@ -26,7 +26,7 @@ def _join(*edges: Incoming, live: int = 0, previous: State | None = None) -> Sta
 
 def test_the_hot_edge_pays_nothing() -> None:
     hot = Incoming(HOT, _state(rax=Loc.H, rbx=Loc.B, rdi=Loc.M))
-    cold = Incoming(COLD, _state(rax=Loc.M, rbx=Loc.M, rdi=Loc.H))
+    cold = Incoming(COLD, _state(rax=Loc.M, rbx=Loc.M, rdi=Loc.B))
     joined = _join(cold, hot)
     assert joined.loc[RAX] == Loc.H
     assert joined.loc[RBX] == Loc.B
@@ -73,14 +73,16 @@ def test_intervals_are_those_of_the_hot_edges() -> None:
 
 
 def test_an_interval_that_keeps_growing_is_given_up() -> None:
+    loop = Loop(frozenset(), frozenset())
     previous = _state(rbx=Loc.B)
     previous.intervals[RBX] = (0, 8, False, False)
     grown = _state(rbx=Loc.B)
     grown.intervals[RBX] = (0, 16, False, False)
-    wide = join([Incoming(HOT, grown)], _HOMES, 0, previous, 1, _ALL, frozenset(), True)
+    edges, rest = [Incoming(HOT, grown)], (_ALL, frozenset[int](), True, loop)
+    wide = join(edges, _HOMES, 0, previous, 1, *rest)
     assert wide.intervals[RBX] == (0, 1 << 16, False, False)
     grown.intervals[RBX] = (0, 1 << 17, False, False)
-    lost = join([Incoming(HOT, grown)], _HOMES, 0, wide, 2, _ALL, frozenset(), True)
+    lost = join(edges, _HOMES, 0, wide, 2, *rest)
     assert lost.intervals[RBX] is None
 
 
@@ -91,14 +93,42 @@ def test_an_interval_is_widened_where_its_cycle_pays() -> None:
     grown.intervals[RBX] = (1, 1 + (1 << 16), True, True)
     edges = [Incoming(HOT, grown)]
 
-    def known(rounds: int, closes: bool) -> object:
-        rest = previous, rounds, _ALL, _ALL, True, closes
+    def known(rounds: int, loop: Loop | None) -> object:
+        rest = previous, rounds, _ALL, _ALL, True, loop
         return join(edges, _HOMES, 0, *rest).intervals[RBX]
 
-    assert known(1, False) == grown.intervals[RBX]
-    assert known(1, True) is None
+    assert known(1, None) == grown.intervals[RBX]
+    assert known(1, Loop(frozenset(), frozenset())) is None
     # But not for ever.
-    assert known(9, False) is None
+    assert known(9, None) is None
+
+
+def test_a_loop_finds_its_registers_ready() -> None:
+    inside = frozenset({RBX, RDI})
+    loop = Loop(inside, frozenset({RBX}))
+
+    def joined(*edges: Incoming, previous: State | None = None) -> State:
+        rounds = int(previous is not None)
+        rest = previous, rounds, _ALL, frozenset(), True, loop
+        return join(list(edges), _HOMES, 0, *rest)
+
+    into = Incoming(HOT, _state(rbx=Loc.M, rdi=Loc.M))
+    first = joined(into)
+    assert (first.loc[RBX], first.loc[RDI], first.loc[RAX]) == (Loc.B, Loc.B, Loc.M)
+    assert (first.intervals[RBX], first.intervals[RDI]) == (CLAMPED, None)
+    kept = _state(rbx=Loc.B, rdi=Loc.B)
+    kept.intervals[RBX] = CLAMPED
+    again = joined(into, Incoming(SOME, kept, back=True), previous=first)
+    assert (again.loc[RBX], again.intervals[RBX]) == (Loc.B, CLAMPED)
+    # If the loop itself cannot tell any more, a clamp belongs to where it is used.
+    lost = _state(rbx=Loc.B, rdi=Loc.B)
+    again = joined(into, Incoming(SOME, lost, back=True), previous=first)
+    assert (again.loc[RBX], again.intervals[RBX]) == (Loc.B, None)
+
+
+def test_one_way_that_changed_a_register_keeps_it_in_the_host() -> None:
+    hot, cold = Incoming(HOT, _state(rbx=Loc.M)), Incoming(COLD, _state(rbx=Loc.H))
+    assert _join(hot, cold).loc[RBX] == Loc.H
 
 
 def test_moved_stack_pointer_is_never_in_its_slot() -> None:

@@ -7,12 +7,12 @@ it pays to know that those are small.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from iced_x86 import Mnemonic
 
 from ubypass.region.graph import Region
-from ubypass.translate.facts import Facts
+from ubypass.translate.facts import Facts, Memory
 from ubypass.translate.registers import RBP, RSP
 
 _INDEX = 16
@@ -26,13 +26,41 @@ def live_bases(
     """For each block the registers that are bases-to-be and indexes-to-be at its
     start. The user's rsp always is a base.
     """
-    # One bit per register for bases, further up one for indexes.
     effects = {
         start: [_effect(fact) for fact in reversed(found)]
         for start, found in facts.items()
     }
-    live = dict.fromkeys(region.blocks, 0)
-    todo = list(region.blocks)
+    live = _solve(region, effects)
+    sets = {
+        bits: (_registers(bits) | {RSP}, _registers(bits >> _INDEX))
+        for bits in set(live.values())
+    }
+    return {start: sets[bits] for start, bits in live.items()}
+
+
+def loop_bases(
+    region: Region, facts: Mapping[int, Sequence[Facts]], head: int, body: Set[int]
+) -> frozenset[int]:
+    """The registers that are bases-to-be at ``head`` of a loop with the blocks
+    ``body`` by accesses in that loop, and surely the base rather than the index.
+    """
+    effects = {
+        start: [
+            (*_effect(fact)[:3], _sure(fact.memory)) for fact in reversed(facts[start])
+        ]
+        for start in body
+    }
+    return _registers(_solve(region, effects)[head])
+
+
+def _solve(
+    region: Region, effects: Mapping[int, Sequence[tuple[int, int, int, int]]]
+) -> dict[int, int]:
+    """What is live at the start of each block that has ``effects``: one bit per
+    register for bases, further up one for indexes.
+    """
+    live = dict.fromkeys(effects, 0)
+    todo = list(effects)
     while todo:
         start = todo.pop()
         now = 0
@@ -48,12 +76,17 @@ def live_bases(
             now |= used
         if now != live[start]:
             live[start] = now
-            todo.extend(region.predecessors.get(start, ()))
-    sets = {
-        bits: (_registers(bits) | {RSP}, _registers(bits >> _INDEX))
-        for bits in set(live.values())
-    }
-    return {start: sets[bits] for start, bits in live.items()}
+            todo += [at for at in region.predecessors.get(start, ()) if at in live]
+    return live
+
+
+def _sure(memory: Memory | None) -> int:
+    """The bit of a base that cannot be an offset to add to the real one."""
+    if memory is None or not memory.access or memory.fs or memory.narrow:
+        return 0
+    if memory.base is None or (memory.index is not None and memory.scale == 1):
+        return 0
+    return 1 << memory.base
 
 
 def _registers(bits: int) -> frozenset[int]:

@@ -28,7 +28,9 @@ class Prepared:
     live before each instruction and at the end. ``charge`` is what the block takes
     from the budget, 0 if nothing. ``bases`` are user registers that some access uses
     as an address before they get a new value, ``indexes`` likewise. ``turns``: how
-    often the loop that the block is in is written out.
+    often the loop that the block is in is written out. Of a block that pays,
+    ``inside`` are the registers that its loop reads, ``anchors`` those of them that are
+    worth clamping ahead of it.
     """
 
     block: Block
@@ -40,6 +42,8 @@ class Prepared:
     indexes: frozenset[int]
     reason: ExitReason = ExitReason.UNSUPPORTED
     turns: int = 1
+    inside: frozenset[int] = frozenset()
+    anchors: frozenset[int] = frozenset()
 
 
 def lower_block(

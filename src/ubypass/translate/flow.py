@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import operator
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from iced_x86 import Mnemonic
@@ -18,12 +18,12 @@ from iced_x86 import Mnemonic
 from ubypass.abi import Abi, ExitReason
 from ubypass.region.graph import Block, End, Region
 from ubypass.region.liveness import ARITHMETIC, flags_live
-from ubypass.translate.bases import live_bases
+from ubypass.translate.bases import live_bases, loop_bases
 from ubypass.translate.block import Prepared, lower_block
 from ubypass.translate.context import Fragment
 from ubypass.translate.dispatch import dispatches
 from ubypass.translate.facts import Facts, Unsupported, facts
-from ubypass.translate.join import Incoming, join
+from ubypass.translate.join import Incoming, Loop, join
 from ubypass.translate.registers import R10, R11, RCX, RSP, Homes, choose_homes
 from ubypass.translate.state import CLAMPED, Flags, Loc, Node, State
 from ubypass.translate.trace import (
@@ -43,6 +43,8 @@ from ubypass.translate.trace import (
 
 # A loop is written out up to so many instructions, on the hot path and elsewhere.
 _UNROLLED, _UNROLLED_COLD = 128, 32
+# Up to so many instructions it is looked at as a loop.
+_LOOP = 256
 # More turns gain little, except of a single block: that is as tight as loops get.
 _TURNS, _UNROLLED_ALONE = 16, 256
 _STACK = frozenset({RSP})
@@ -168,6 +170,7 @@ class _Solver:
             self.prepared[start].charge = charge
         heads = {s for s, prepared in self.prepared.items() if prepared.charge}
         for start in sorted(heads):
+            self._look_inside(start, successors)
             body = loop_body(region, start, successors, _UNROLLED // 2)
             if len(body & heads) != 1:
                 continue
@@ -183,6 +186,18 @@ class _Solver:
                 for at in body:
                     self.prepared[at].turns = turns
                     self.heads[at] = start
+
+    def _look_inside(self, head: int, successors: Mapping[int, list[int]]) -> None:
+        """Note what the loop at ``head`` does with registers."""
+        body = loop_body(self.region, head, successors, _LOOP)
+        if not body:
+            return
+        known = {start: self.prepared[start].facts for start in body}
+        self.prepared[head].inside = frozenset(
+            user for part in known.values() for fact in part for user in fact.reads
+        )
+        if not self.careful:
+            self.prepared[head].anchors = loop_bases(self.region, known, head, body)
 
     def node(self, start: int, state: State) -> Node:
         """Which version of the block at ``start`` takes ``state``."""
@@ -228,7 +243,11 @@ class _Solver:
             _, node = heapq.heappop(heap)
             waiting.discard(node)
             edges = [
-                Incoming(self._weight(source, node.start), state)
+                Incoming(
+                    self._weight(source, node.start),
+                    state,
+                    self.rank[source.start] >= self.rank[node.start],
+                )
                 for (source, _), state in sorted(
                     self.incoming[node].items(), key=operator.itemgetter(0)
                 )
@@ -259,7 +278,9 @@ class _Solver:
             _STACK if self.careful else prepared.bases,
             _NONE if self.careful else prepared.indexes,
             node.start in self.path,
-            bool(prepared.charge) and not node.turn,
+            Loop(prepared.inside, prepared.anchors)
+            if prepared.charge and not node.turn
+            else None,
         )
         if node in self.starts and state.same(self.starts[node]):
             return []

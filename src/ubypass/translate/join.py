@@ -23,11 +23,24 @@ _EXACT = 4
 
 
 class Incoming:
-    """An edge into the block: how hot it is, and the state it comes with."""
+    """An edge into the block: how hot it is, and the state it comes with; ``back``: it
+    closes a loop.
+    """
 
-    def __init__(self, weight: int, state: State) -> None:
+    def __init__(self, weight: int, state: State, back: bool = False) -> None:
         self.weight = weight
         self.state = state
+        self.back = back
+
+
+class Loop:
+    """A loop that begins here: the registers that it reads, and those of them that are
+    worth clamping ahead of it.
+    """
+
+    def __init__(self, inside: frozenset[int], anchors: frozenset[int]) -> None:
+        self.inside = inside
+        self.anchors = anchors
 
 
 def join(
@@ -39,13 +52,13 @@ def join(
     bases: frozenset[int],
     indexes: frozenset[int],
     hot: bool,
-    closes: bool = True,
+    loop: Loop | None = None,
 ) -> State:
     """The state to begin with.
 
     ``previous`` is the last round's answer. Only ``bases`` are worth being known
-    as clamped, only ``indexes`` as small. ``hot``: worth many rounds. ``closes``: it is
-    here that a cycle pays.
+    as clamped, only ``indexes`` as small. ``hot``: worth many rounds. ``loop``: what is
+    known of the loop that pays here.
     """
     best = edges[0]
     for edge in edges:
@@ -66,6 +79,14 @@ def join(
             wanted = _loc(user, preferred, states, homes, previous, settled)
         elif settled is not None and settled.loc[user] != Loc.S:
             wanted = settled.loc[user]
+        if (
+            loop is not None
+            and wanted == Loc.M
+            and user in loop.inside
+            and not homes.spilled(user)
+            and (previous is None or any(row[user] == Loc.B for row in rows))
+        ):
+            wanted = Loc.B
         new.loc[user] = wanted
     # Where rsp is relative to its home follows from the code before; where it
     # does not, one lea makes it so.
@@ -93,11 +114,16 @@ def join(
                 continue
             interval = _small(user, states)
             if interval is None and user in bases:
-                interval = _interval(user, edges, best.weight)
+                if loop is not None and user in loop.anchors:
+                    interval = _anchored(user, edges)
+                else:
+                    interval = _interval(user, edges, best.weight)
             if before is not None and interval is not None and interval != before:
                 # Where it need not be widened it follows from the block that closes
                 # the cycle, and the pay there makes up for what is added.
-                interval = _widened(before, interval, closes or rounds > _EXACT)
+                interval = _widened(
+                    before, interval, loop is not None or rounds > _EXACT
+                )
             new.intervals[user] = interval
     return new
 
@@ -135,6 +161,18 @@ def _interval(user: int, edges: list[Incoming], heaviest: int) -> Interval | Non
     return None if len(known) + unknown > _DIFFERENT else interval
 
 
+def _anchored(user: int, edges: list[Incoming]) -> Interval | None:
+    """What to know of an address that a loop uses: as much as it keeps itself."""
+    interval: Interval | None = CLAMPED
+    for edge in edges:
+        found = edge.state.intervals[user]
+        if found is not None:
+            interval = union(interval, found)
+        elif edge.back:
+            return None
+    return interval
+
+
 def _widened(before: Interval, now: Interval, much: bool) -> Interval | None:
     """An interval that covers both and does not change often: None at last."""
     low, high = min(before[0], now[0]), max(before[1], now[1])
@@ -168,6 +206,9 @@ def _loc(
     wanted = preferred.loc[user]
     if wanted == Loc.S:
         return Loc.H if Loc.H in locs or Loc.B in locs else Loc.M
+    if wanted == Loc.M and Loc.H in locs:
+        # A load on one way costs less than a store on another and a load later on.
+        return Loc.H
     if wanted == Loc.B and Loc.H in locs:
         return Loc.H
     return wanted
