@@ -173,7 +173,7 @@ class _Writer:
     def _place(self) -> MemoryOperand:
         """Of an access: mostly a bare pointer."""
         rng = self._rng
-        displacement = rng.choice((0, 0, 8, 40, -8, 4096))
+        displacement = rng.choice((0, 0, 8, 40, -8, 4096, -(3 << 20)))
         index, scale = Register.NONE, 1
         if rng.random() < self._indexed:
             small = self._near(self._index)
@@ -185,6 +185,11 @@ class _Writer:
             data = self._layout.data + 8 * rng.randrange(512)
             return MemoryOperand(Register.RIP, Register.NONE, 1, data, 8)
         size = 1 if -128 <= displacement < 128 else 8
+        if rng.random() < 0.06:
+            # An address of 32 bits.
+            base, size = base - Register.RAX + Register.EAX, min(size, 4)
+            if index != Register.NONE:
+                index += Register.EAX - Register.RAX
         return MemoryOperand(base, index, scale, displacement, size)
 
     def _access(self) -> None:
@@ -225,7 +230,16 @@ class _Writer:
         scale = rng.choice((1, 2, 4, 8)) if index != Register.NONE else 1
         displacement = rng.choice((0, 1, -1, 16, 1000))
         size = 1 if -128 <= displacement < 128 else 8
-        place = MemoryOperand(Register.RAX + base, index, scale, displacement, size)
+        base += Register.RAX
+        if rng.random() < 0.15:
+            # An address of 32 bits.
+            base += Register.EAX - Register.RAX
+            size = min(size, 4)
+            if index != Register.NONE:
+                index += Register.EAX - Register.RAX
+                if rng.random() < 0.4:
+                    base, size = Register.NONE, 4
+        place = MemoryOperand(base, index, scale, displacement, size)
         code = getattr(Code, f"LEA_R{bits}_M")
         to = _sized(self._one(), bits)
         self._put(Instruction.create_reg_mem(code, to, place))

@@ -346,6 +346,10 @@ def _epilogue(
                 )
             )
         )
+    result = number(main.op0_register)
+    if len(free) > 1 and result not in (None, 4) and rng.random() < 0.25:
+        # What is said to be small enough for an index had better be.
+        writer.add(_indexed(free[0], free[1], Register.RAX + result))
     if rng.random() < 0.2:
         writer.add(
             Instruction.create_reg_mem(Code.MOV_R64_RM64, Register.RBP, _stack(8))
@@ -367,6 +371,12 @@ def _far_access(base: int, index: int, to: int) -> Instruction:
     """mov to, [base+index]"""
     place = MemoryOperand(Register.RAX + base, Register.RAX + index, 1, 0, 0)
     return Instruction.create_reg_mem(Code.MOV_R64_RM64, to, place)
+
+
+def _indexed(to: int, base: int, index: int) -> Instruction:
+    """mov to, [base+2*index]"""
+    place = MemoryOperand(Register.RAX + base, index, 2, 0, 0)
+    return Instruction.create_reg_mem(Code.MOV_R64_RM64, Register.RAX + to, place)
 
 
 def _low_byte(register: int) -> int:

@@ -270,10 +270,19 @@ def _memory(made: Instruction, rng: random.Random, places: Places) -> None:
             made.memory_index = index
             made.memory_index_scale = rng.choice((1, 2, 4, 8))
             made.memory_displ_size = 8
+        if rng.random() < 0.2:
+            for name in ("memory_base", "memory_index"):
+                wide = getattr(made, name)
+                if wide != Register.NONE:
+                    setattr(made, name, wide - Register.RAX + Register.EAX)
         _displacement(made, rng)
     elif shape < 0.96:
-        made.memory_base = base - Register.RAX + Register.EAX
-        if rng.random() < 0.5:
+        alone = rng.random() < 0.2
+        if not alone:
+            made.memory_base = base - Register.RAX + Register.EAX
+        else:
+            made.memory_displ_size = 8
+        if alone or rng.random() < 0.5:
             made.memory_index = index - Register.RAX + Register.EAX
             made.memory_index_scale = rng.choice((1, 2, 4, 8))
         _displacement(made, rng)

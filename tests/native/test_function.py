@@ -51,6 +51,7 @@ def test_code_that_leaves_early_is_run_to_its_end() -> None:
         learned.case,
         translation=translation,
         live=(0,) * len(translation.exits),
+        bases=(0,) * len(translation.exits),
     )
     call = Timed(case).call(
         [0] * 3 + [4, learned.layout.stack + 0xF000] + [0] * 11, translated=True

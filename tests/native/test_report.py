@@ -9,7 +9,7 @@ from ubypass.native.report import report
 def test_says_what_differs() -> None:
     case = case_of("nop")
     result = types.Result(executions=7, mismatches=2)
-    result.failure.wrong = 1 | 2 | 4 | 8 | 16 | 32 | 64 | 128
+    result.failure.wrong = 1 | 2 | 4 | 8 | 16 | 32 | 64 | 128 | 256
     result.failure.registers = 1 << 3
     result.failure.native.gpr[3] = 0x11
     result.failure.translated.gpr[3] = 0x22
@@ -23,6 +23,7 @@ def test_says_what_differs() -> None:
     for word in ("flags", "vector", "memory", "does not get there", "crash", "frame"):
         assert word in text
     assert "wants to go to" in text
+    assert "faults where" in text
 
 
 def test_nothing_wrong() -> None:

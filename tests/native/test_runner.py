@@ -42,6 +42,7 @@ def test_random_programs_are_translated_exactly() -> None:
         ("mov rdx, [rdi]", "or rdx, [rdi]", "rdx is "),
         ("jz 1f; nop; 1:", "jz 1f; hlt; 1:", ""),
         ("jmp rdi", "jmp rsi", "wants to go to"),
+        ("mov rdx, [rdi]", "mov rdx, [rdi+0x100000]", "where the original does not"),
     ],
 )
 def test_a_wrong_translation_is_found(right: str, wrong: str, what: str) -> None:

@@ -11,6 +11,8 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from iced_x86 import Instruction, InstructionInfoFactory, Register, RegisterExt
+
 from ubypass.abi import Abi, Translation
 from ubypass.native.live import ARITHMETIC, live_flags
 from ubypass.region.graph import End, Region
@@ -34,6 +36,7 @@ ABI = Abi(dispatch_size=24, dispatch_vector_size=24)
 _TOP = (1 << 47) - 2 * PAGE
 # A planted end: jmp [rip] and the address.
 _END = 14
+_FACTORY = InstructionInfoFactory()
 
 
 class Kind(enum.IntEnum):
@@ -104,7 +107,8 @@ class Case:
 
     ``entries`` are the resume addresses to enter at; ``ends`` addresses in the text
     where the original has left the region, ``sites`` those of its system calls.
-    ``live`` are the eflags bits that must be right at each exit. ``registers`` says
+    ``live`` are the eflags bits that must be right at each exit, ``bases`` a bit for
+    each register that the instruction there has an address in. ``registers`` says
     how to fill each, and with which bias below it; ``ignore`` names registers whose
     value cannot be the same twice.
     """
@@ -116,6 +120,7 @@ class Case:
     ends: tuple[int, ...]
     sites: tuple[int, ...]
     live: tuple[int, ...]
+    bases: tuple[int, ...]
     registers: tuple[tuple[Kind, int], ...]
     abi: Abi = ABI
     max_dispatches: int = 4
@@ -137,6 +142,7 @@ def make_case(
     Pages of ``code`` are filled up with ``int3``.
     """
     live = live_flags(region)
+    bases = {i.ip: _bases(i) for b in region.blocks.values() for i in b.instructions}
     texts = _pages(code)
     inside = sorted((block.start, block.next_ip) for block in region.blocks.values())
     ends: dict[int, None] = {}
@@ -169,9 +175,20 @@ def make_case(
         ends=tuple(ends),
         sites=tuple(sites),
         live=tuple(live.get(e.user_ip, ARITHMETIC) for e in translation.exits),
+        bases=tuple(bases.get(e.user_ip, 0) for e in translation.exits),
         registers=tuple(kinds),
         **more,  # type: ignore[arg-type]
     )
+
+
+def _bases(instruction: Instruction) -> int:
+    """A bit for each register that the instruction has an address in."""
+    found = 0
+    for used in _FACTORY.info(instruction).used_memory():
+        full = RegisterExt.full_register(used.base)
+        if Register.RAX <= full <= Register.R15:
+            found |= 1 << (full - Register.RAX)
+    return found
 
 
 def _pages(code: Mapping[int, bytes]) -> dict[int, bytes]:

@@ -221,6 +221,18 @@ static int faults_here(struct search *s)
 }
 
 /*
+ * Whether it is all right to leave for a fault although the original does not fault: a
+ * base that is no user address is one of nowhere before its displacement is added.
+ */
+static int excused(const struct ub_outcome *outcome, const struct ub_exit *leave)
+{
+	for (u32 i = 0; i < 16; i++)
+		if (leave->bases & 1u << i && outcome->cpu.gpr[i] >= LIMIT)
+			return 1;
+	return 0;
+}
+
+/*
  * Whether the original, at the exit for a branch whose target is not known, goes where
  * the translation says that it wants to go. If it faults instead nothing can be said.
  */
@@ -243,7 +255,7 @@ u32 ub_run_native(const struct ub_job *job, const struct ub_outcome *outcome,
 	struct ub_cpu start = ub_cpu;
 	const struct ub_exit *leave = &job->exits[outcome->number];
 	static struct search s;
-	int answer, astray, real = 1;
+	int answer, astray, needless, real = 1;
 
 	s.job = job;
 	s.outcome = outcome;
@@ -285,7 +297,8 @@ u32 ub_run_native(const struct ub_job *job, const struct ub_outcome *outcome,
 		result->failure.target_native = ub_cpu.rip;
 		result->failure.target_translated = outcome->target;
 	}
-	if (!real && outcome->hardware)
+	needless = !real && outcome->hardware && !excused(outcome, leave);
+	if (needless)
 		result->needless++;
 	else if (!real)
 		result->careless++;
@@ -298,7 +311,8 @@ u32 ub_run_native(const struct ub_job *job, const struct ub_outcome *outcome,
 		result->failure.native = ub_cpu;
 	}
 	if (!answer)
-		result->failure.wrong = astray ? WRONG_TARGET : 0;
+		result->failure.wrong = (astray ? WRONG_TARGET : 0) |
+					(needless ? WRONG_NEEDLESS : 0);
 	result->failure.stopped = ub_stop_ip;
 	return result->failure.wrong;
 }

@@ -17,7 +17,7 @@ _NAMES = (
     *("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"),
 )
 _REGISTER, _FLAGS, _VECTOR, _MEMORY, _PATH = (1 << n for n in range(5))
-_CRASH, _FRAME, _TARGET = (1 << n for n in range(5, 8))
+_CRASH, _FRAME, _TARGET, _NEEDLESS = (1 << n for n in range(5, 9))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,10 @@ class Report:
 
     ``undecided``: the original did not come to the place in question within a fixed
     number of visits. ``faults``: exits because of a fault the CPU reported, of which
-    ``needless`` where the original would not have faulted; ``careful`` exits because
-    an address could not be a user's, of which ``careless`` likewise. ``exits``: how
+    ``needless`` where the original would not have faulted, which counts as a
+    mismatch; ``careful`` exits because an address could not be a user's; ``careless``
+    those of either kind that the original does not need, because the displacement
+    makes a user address of a base that is none. ``exits``: how
     often each was taken, for the first 64.
     """
 
@@ -121,4 +123,6 @@ def _differences(found: types.Failure) -> tuple[str, ...]:
             f"the branch wants to go to {found.target_translated:#x}, "
             f"not {found.target_native:#x}"
         )
+    if found.wrong & _NEEDLESS:
+        words.append("it faults where the original does not")
     return tuple(words)

@@ -12,11 +12,8 @@ static u8 start_fpu[FPU_SIZE] __attribute__((aligned(64)));
 static u8 left_fpu[FPU_SIZE] __attribute__((aligned(64)));
 static u8 host_fpu[FPU_SIZE] __attribute__((aligned(64)));
 
-/* Get (0) or set (1) where fs points. */
-long ub_fs_base(int set, u64 *base)
+static long segment_base(int what, void *value)
 {
-	int what = set ? ARCH_SET_FS : ARCH_GET_FS;
-	void *value = set ? (void *)*base : base;
 	long result;
 
 	/* By hand: the C library's way needs the base that this changes. */
@@ -25,6 +22,13 @@ long ub_fs_base(int set, u64 *base)
 			 : "a"(SYS_arch_prctl), "D"(what), "S"(value)
 			 : "rcx", "r11", "memory");
 	return result;
+}
+
+/* Get (0) or set (1) where fs points. */
+long ub_fs_base(int set, u64 *base)
+{
+	return set ? segment_base(ARCH_SET_FS, (void *)*base) :
+		     segment_base(ARCH_GET_FS, base);
 }
 
 int ub_plant(const struct ub_job *job)
@@ -148,7 +152,7 @@ static void run_all(const struct ub_job *job, struct ub_result *result)
 PUBLIC int ub_run(const struct ub_job *job, struct ub_result *result);
 PUBLIC int ub_run(const struct ub_job *job, struct ub_result *result)
 {
-	u64 base, theirs = job->fsbase;
+	u64 base, gs_base, theirs = job->fsbase;
 
 	memset(result, 0, sizeof(*result));
 	ub_fpu_init();
@@ -164,7 +168,11 @@ PUBLIC int ub_run(const struct ub_job *job, struct ub_result *result)
 			 : "memory");
 	ub_fs_base(0, &base);
 	ub_fs_base(1, &theirs);
+	/* Hardly anybody uses it; so that it shows if it is taken for plain memory. */
+	segment_base(ARCH_GET_GS, &gs_base);
+	segment_base(ARCH_SET_GS, (void *)theirs);
 	run_all(job, result);
+	segment_base(ARCH_SET_GS, (void *)gs_base);
 	ub_fs_base(1, &base);
 	__asm__ volatile("xrstor64 %0" : : "m"(host_fpu), "a"(ub_xmask), "d"(0) : "memory");
 	ub_signals_off();

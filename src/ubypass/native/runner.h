@@ -100,7 +100,7 @@ struct ub_exit {
 	u32 reason;
 	u32 flags;
 	u32 live; /* eflags bits that must be right */
-	u32 reserved;
+	u32 bases; /* general registers with addresses for the instruction there */
 };
 
 struct ub_fault {
@@ -156,6 +156,7 @@ struct ub_job {
 #define WRONG_CRASH 32
 #define WRONG_FRAME 64
 #define WRONG_TARGET 128
+#define WRONG_NEEDLESS 256
 
 struct ub_failure {
 	u64 index;
@@ -177,9 +178,9 @@ struct ub_result {
 	u64 mismatches;
 	u64 undecided; /* original did not come to an end in time */
 	u64 faults;    /* exits through the fault table */
-	u64 needless;  /* ... where the original does not fault */
+	u64 needless;  /* ... where the original does not fault, without an excuse */
 	u64 careful;   /* exits for a fault that was not tried */
-	u64 careless;  /* ... where the original does not fault */
+	u64 careless;  /* ... of either kind where the original does not fault */
 	u64 reasons[REASONS];
 	u64 exits[64]; /* by number, for the first 64 */
 	struct ub_failure failure;

@@ -79,8 +79,8 @@ def describe(case: Case, keep: list[Any]) -> types.Job:
     job.code = translation.code
     job.code_size = len(translation.code)
     exits = [
-        types.Exit(e.user_ip, e.cx, int(e.reason), int(e.flags), live)
-        for e, live in zip(translation.exits, case.live, strict=True)
+        types.Exit(e.user_ip, e.cx, int(e.reason), int(e.flags), live, bases)
+        for e, live, bases in zip(translation.exits, case.live, case.bases, strict=True)
     ]
     job.exits = _array(types.Exit, exits, keep)
     job.exit_count = len(exits)

@@ -108,6 +108,13 @@ static void random_fpu(const struct ub_job *job, u64 *rng)
 			fpu_used - FPU_LEGACY - FPU_HEADER);
 }
 
+/* Where things change: nothing, everything, signs, the last one that fits. */
+static const u64 corners[] = {
+	0, 0, 0, 1, ~0UL, ~1UL, 0x7f, 0x80, 0x7fff, 0x8000, 0xffff,
+	0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, ~0x7fffffffUL,
+	0x7fffffffffffffff, 1UL << 63,
+};
+
 static u64 any_value(u64 *rng)
 {
 	u64 r = ub_random(rng), s = ub_random(rng);
@@ -125,6 +132,8 @@ static u64 any_value(u64 *rng)
 		return 1UL << (s & 63) | (s >> 62);
 	case 5:
 		return (s & 0xff) * 0x0101010101010101UL;
+	case 6:
+		return corners[s % (sizeof(corners) / sizeof(corners[0]))];
 	default:
 		return s;
 	}

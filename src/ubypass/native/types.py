@@ -60,7 +60,7 @@ class Exit(ctypes.Structure):
         ("reason", u32),
         ("flags", u32),
         ("live", u32),
-        ("reserved", u32),
+        ("bases", u32),
     )
 
 
