@@ -10,6 +10,7 @@ itself.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -20,7 +21,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -123,8 +124,23 @@ def hunt(turns: int, look: tuple[str, ...]) -> str:
     for unit in (*near, *(pairs if look else ()), *sample(names, turns)):
         outcome = run_unit(unit)
         if outcome.failure:
-            return f"{unit}: {outcome.failure}"
+            return json.dumps([asdict(unit), outcome.failure])
     return ""
+
+
+def _found(line: str) -> str:
+    """What a hunt has found, in words. Raises UbError if the unit fails without any
+    planted bug, too: then it is no proof.
+    """
+    made, failure = json.loads(line)
+    unit = Unit(**made)
+    here = run_unit(unit).failure
+    if here:
+        raise UbError(
+            f"the sample fails with nothing planted: {unit}: {here}",
+            "mend that first",
+        )
+    return f"{unit}: {failure}"
 
 
 def catch(mutation: Mutation, turns: int = 3, seconds: int = 900) -> Result:
@@ -157,7 +173,7 @@ def catch(mutation: Mutation, turns: int = 3, seconds: int = 900) -> Result:
             return Result(mutation, "", time.monotonic() - started)
     how = ""
     if done.returncode == _CAUGHT:
-        how = done.stdout.strip().splitlines()[-1]
+        how = _found(done.stdout.strip().splitlines()[-1])
     elif done.returncode != _SURVIVED:
         # The translator broke down altogether, or took this process with it.
         last = done.stderr.strip().splitlines()[-1:] or [f"status {done.returncode}"]
@@ -223,4 +239,7 @@ def _summary(results: list[Result]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except UbError as error:
+        sys.exit(f"mutate: {error}")

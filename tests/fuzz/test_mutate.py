@@ -1,13 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from tests.fuzz.mutate import _PACKAGE, Mutation, apply, catch, kind_of, mutations
+from tests.fuzz.mutate import (
+    _PACKAGE,
+    Mutation,
+    _found,
+    apply,
+    catch,
+    kind_of,
+    mutations,
+)
+from tests.fuzz.units import Outcome, Unit
 from ubypass.errors import UbError
 
 
@@ -55,6 +66,18 @@ def test_how_a_bug_was_caught() -> None:
     assert kind_of("form X 1: the verifier refuses it: no") == "refused by the verifier"
     assert kind_of("breaks down: KeyError") == "the translator breaks down"
     assert kind_of("form X 1: state 0: rax is 1, not 2") == "a difference"
+
+
+def test_a_sample_that_fails_anyway_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unit = Unit("form", "MOV_R64_RM64", 0, 10)
+    line = json.dumps([asdict(unit), "rax is 1, not 2"])
+    assert _found(line) == "form MOV_R64_RM64 0: rax is 1, not 2"
+    wrong = Outcome(unit, failure="the verifier refuses it")
+    monkeypatch.setattr("tests.fuzz.mutate.run_unit", lambda unit: wrong)
+    with pytest.raises(UbError, match="nothing planted"):
+        _found(line)
 
 
 def test_a_mutation_is_data() -> None:

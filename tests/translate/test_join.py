@@ -72,6 +72,17 @@ def test_intervals_are_those_of_the_hot_edges() -> None:
     assert joined.intervals[RBX] is None
 
 
+def test_a_small_register_with_too_many_intervals_is_given_up() -> None:
+    edges = []
+    for number in range(5):
+        state = _state(rbx=Loc.B)
+        state.intervals[RBX] = (8 * number, 8 * number, False, True)
+        edges.append(Incoming(HOT, state))
+    assert _join(*edges[:4]).intervals[RBX] == (0, 24, False, True)
+    # The verifier would lose patience.
+    assert _join(*edges).intervals[RBX] is None
+
+
 def test_an_interval_that_keeps_growing_is_given_up() -> None:
     loop = Loop(frozenset(), frozenset())
     previous = _state(rbx=Loc.B)

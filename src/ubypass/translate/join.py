@@ -131,11 +131,14 @@ def join(
 def _small(user: int, states: list[State]) -> Interval | None:
     """What to know of an index: it is small only if it is on every edge."""
     interval = states[0].intervals[user]
+    known: set[Interval] = set()
     for state in states:
-        interval = union(interval, state.intervals[user])
-        if interval is None or not interval[3]:
+        found = state.intervals[user]
+        interval = union(interval, found)
+        if found is None or interval is None or not interval[3]:
             return None
-    return interval
+        known.add(found)
+    return interval if len(known) <= _DIFFERENT else None
 
 
 def _interval(user: int, edges: list[Incoming], heaviest: int) -> Interval | None:
