@@ -287,6 +287,9 @@ def _derived(context: Context, facts: Facts) -> Interval | None:
 def _extended(facts: Facts) -> Interval | None:
     """8 or 16 bits that became 64: a small value, from the lowest one on."""
     if facts.memory is not None:
+        if facts.memory.fs:
+            # The verifier says nothing of what comes from there.
+            return None
         size = facts.memory.size
     else:
         size = width(facts.operands[1].register)
