@@ -44,6 +44,15 @@ def _repeat(text: str) -> tuple[bytes, Repeat | None]:
         "and ebx, 0xff",
         "or rbx, rax",
         "xor ebx, ebx",
+        "sub ebx, eax",
+        "sub rbx, rax",
+        "add ebx, eax",
+        "add rbx, rax",
+        ".byte 0x01, 0xc3",  # add ebx, eax the other way round
+        "neg ebx",
+        "neg rbx",
+        "and ebx, [rip]",
+        "xor rbx, [rip-7]",
     ],
 )
 def test_same_flags(text: str) -> None:
@@ -73,7 +82,11 @@ def test_same_flags(text: str) -> None:
     [
         "inc ebx",
         "adc ebx, 1",
-        "sub ebx, eax",
+        "sub bx, ax",
+        "add rbx, rbx",
+        "add rbx, r11",
+        "sub rbx, [rip]",
+        "and [rip], rbx",
         "add bx, 1",
         "cmp rax, r10",
         "cmp rax, [rbx]",

@@ -105,6 +105,18 @@ def test_too_large() -> None:
         translate(region, Abi(max_code=64))
 
 
+def test_loops_are_not_written_out_where_there_is_no_room() -> None:
+    body = 8 * "lea rax, [rax+rbx+1]\n"
+    text = f"first: mov eax, 39\nsyscall\nstart: {body}dec ecx\njne start\njmp first"
+    code, at = assemble(text, TEXT)
+    spec = RegionSpec((HotEntry(at["start"], 39),))
+    region = discover(spec, BytesReader({TEXT: code}))
+    large, small = translate(region), translate(region, turns=1)
+    assert len(large.code) > len(small.code)
+    room = len(large.code) - 1
+    assert translate(region, Abi(max_code=room)) == small
+
+
 def test_entries_for_every_dispatch() -> None:
     translation, _, at = _translated(_PREAD, 17)
     assert [entry.user_ip for entry in translation.entries] == [at["start"]]

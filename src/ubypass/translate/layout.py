@@ -28,6 +28,10 @@ from ubypass.translate.registers import RAX, RSP, SLOT
 from ubypass.translate.state import Loc, Node, State
 
 
+class TooLarge(UbError):
+    """More code than the module takes for one region."""
+
+
 @dataclass
 class _Layout:
     flow: Flow
@@ -40,7 +44,7 @@ class _Layout:
 
 
 def assemble(flow: Flow) -> Translation:
-    """The translation made of lowered blocks. Raises :class:`UbError` if it is
+    """The translation made of lowered blocks. Raises :class:`TooLarge` if it is
     larger than a region may be.
     """
     layout = _Layout(flow, flow.abi)
@@ -172,7 +176,7 @@ def _finish(layout: _Layout, entries: list[tuple[int, Label]]) -> Translation:
         goal = constants[place] if isinstance(place, Constant) else where(place)
         out.code[at : at + 4] = (goal - at - 4).to_bytes(4, "little", signed=True)
     if len(out.code) > layout.abi.max_code:
-        raise UbError(
+        raise TooLarge(
             f"the translation has {len(out.code)} bytes, "
             f"the module takes {layout.abi.max_code}",
             "ask for a smaller region",

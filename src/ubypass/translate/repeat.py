@@ -2,7 +2,8 @@
 """How to get the user's flags back without having saved them.
 
 A compare of registers can be done again as long as they have not changed; so can,
-on a scratch register, an addition or subtraction of a constant. Flags that are
+on a scratch register, an addition or subtraction of a constant or of a register that
+is still the same, by undoing it first. Flags that are
 needed only on paths that are hardly ever taken then cost nothing elsewhere.
 """
 
@@ -24,7 +25,9 @@ class Repeat(NamedTuple):
 
     ``registers`` are the user registers it depends on. With ``scratch`` needed,
     the code is ``lea scratch, [host + displacement]`` and then ``operation`` (an
-    iced code) on the scratch register with ``immediate``.
+    iced code) on the scratch register with ``immediate``; or, if there are any, the
+    operations ``undone`` on a copy in the scratch register, with ``other``, a host
+    register.
     """
 
     registers: frozenset[int]
@@ -33,6 +36,8 @@ class Repeat(NamedTuple):
     displacement: int = 0
     operation: IcedCode = Code.INVALID
     immediate: int = 0
+    undone: tuple[IcedCode, ...] = ()
+    other: int = -1
 
     @property
     def scratch(self) -> bool:
@@ -44,6 +49,11 @@ class Repeat(NamedTuple):
         if self.compare:
             return self.compare
         out = Buffer()
+        if self.undone:
+            out.move(scratch, self.host)
+            for operation in self.undone:
+                out.code += _operation(operation, scratch, self.other)
+            return bytes(out.code)
         out.lea(scratch, self.host, self.displacement)
         wide = self.operation in (Code.ADD_RM64_IMM32, Code.SUB_RM64_IMM32)
         register = resized(Register.RAX if wide else Register.EAX, scratch)
@@ -53,7 +63,7 @@ class Repeat(NamedTuple):
     def moved(self, amount: int) -> Repeat | None:
         """The same after ``amount`` was added to its register, if it can be."""
         displacement = self.displacement - amount
-        if self.compare or not -(1 << 31) <= displacement < 1 << 31:
+        if self.compare or self.undone or not -(1 << 31) <= displacement < 1 << 31:
             return None
         return self._replace(displacement=displacement)
 
@@ -64,17 +74,21 @@ def repeat(facts: Facts, homes: Homes, code: bytes) -> Repeat | None:
     """
     instruction = facts.instruction
     mnemonic = instruction.mnemonic
-    if facts.memory is not None or any(
-        homes.spilled(operand.user) for operand in facts.operands
-    ):
+    if any(homes.spilled(operand.user) for operand in facts.operands):
+        return None
+    first = facts.operands[0] if facts.operands else None
+    if mnemonic in _LOGIC and first is not None and first.operand == 0:
+        return _logic(first, homes)
+    if facts.memory is not None:
+        # It may be another by then.
         return None
     if mnemonic in (Mnemonic.CMP, Mnemonic.TEST):
         return Repeat(frozenset(o.user for o in facts.operands), compare=code)
-    first = facts.operands[0] if facts.operands else None
     if first is None or first.operand != 0:
         return None
-    if mnemonic in (Mnemonic.AND, Mnemonic.OR, Mnemonic.XOR):
-        return _logic(first, homes)
+    undone = _UNDONE.get(instruction.code)
+    if undone is not None:
+        return _undone(undone, facts, homes)
     kind = _OPERATIONS.get(instruction.code)
     if kind is None or instruction.op1_kind not in _IMMEDIATES:
         return None
@@ -95,6 +109,31 @@ def repeat(facts: Facts, homes: Homes, code: bytes) -> Repeat | None:
     )
 
 
+def _undone(
+    operations: tuple[IcedCode, ...], facts: Facts, homes: Homes
+) -> Repeat | None:
+    """The other way and back again, with an operand that did not change."""
+    registers = [operand.user for operand in facts.operands]
+    if len(set(registers)) != len(registers):
+        return None
+    return Repeat(
+        frozenset(registers),
+        host=homes.host[registers[0]],
+        undone=operations,
+        other=homes.host[registers[1]] if len(registers) > 1 else -1,
+    )
+
+
+@functools.cache
+def _operation(code: IcedCode, to: int, other: int) -> bytes:
+    """``code`` on host register ``to``, with ``other`` if there is one."""
+    file = Register.RAX if code in _WIDE else Register.EAX
+    register = resized(file, to)
+    if other < 0:
+        return encoded(Instruction.create_reg(code, register))
+    return encoded(Instruction.create_reg_reg(code, register, resized(file, other)))
+
+
 def _logic(result: RegisterOperand, homes: Homes) -> Repeat | None:
     """The result alone tells the flags."""
     size, host = width(result.register), homes.host[result.user]
@@ -111,6 +150,25 @@ def _test(size: int, host: int) -> bytes:
 
 
 _TESTS = {4: Code.TEST_RM32_R32, 8: Code.TEST_RM64_R64}
+_LOGIC = (Mnemonic.AND, Mnemonic.OR, Mnemonic.XOR)
+_ADDED = Code.SUB_R32_RM32, Code.ADD_R32_RM32
+_SUBTRACTED = Code.ADD_R32_RM32, Code.SUB_R32_RM32
+_ADDED_WIDE = Code.SUB_R64_RM64, Code.ADD_R64_RM64
+_SUBTRACTED_WIDE = Code.ADD_R64_RM64, Code.SUB_R64_RM64
+#: What undoes an operation, and the operation.
+_UNDONE: dict[IcedCode, tuple[IcedCode, ...]] = {
+    Code.ADD_R32_RM32: _ADDED,
+    Code.ADD_RM32_R32: _ADDED,
+    Code.SUB_R32_RM32: _SUBTRACTED,
+    Code.SUB_RM32_R32: _SUBTRACTED,
+    Code.NEG_RM32: (Code.NEG_RM32, Code.NEG_RM32),
+    Code.ADD_R64_RM64: _ADDED_WIDE,
+    Code.ADD_RM64_R64: _ADDED_WIDE,
+    Code.SUB_R64_RM64: _SUBTRACTED_WIDE,
+    Code.SUB_RM64_R64: _SUBTRACTED_WIDE,
+    Code.NEG_RM64: (Code.NEG_RM64, Code.NEG_RM64),
+}
+_WIDE = frozenset({*_ADDED_WIDE, *_SUBTRACTED_WIDE, Code.NEG_RM64})
 _OPERATIONS = {
     Code.ADD_RM64_IMM8: Code.ADD_RM64_IMM32,
     Code.ADD_RM64_IMM32: Code.ADD_RM64_IMM32,

@@ -10,7 +10,7 @@ from ubypass.abi import Abi, Translation
 from ubypass.errors import UbError
 from ubypass.region.graph import Region
 from ubypass.translate.flow import solve
-from ubypass.translate.layout import assemble
+from ubypass.translate.layout import TooLarge, assemble
 
 
 def translate(
@@ -23,7 +23,7 @@ def translate(
     """Translate ``region`` for a module that offers ``abi``.
 
     A hot loop of one block is written out up to ``turns`` times, so that paying for
-    the budget costs next to nothing in each.
+    the budget costs next to nothing in each; no loop is where there is no room for it.
 
     With ``careful``, no block relies on what another one knows of addresses (except
     the stack's): slower code, for when the verifier cannot follow the reasoning.
@@ -31,8 +31,15 @@ def translate(
     Raises :class:`UbError` when the result would be too large. What cannot be
     translated becomes an exit, never an error.
     """
+    abi = abi or Abi()
     try:
-        return assemble(solve(region, abi or Abi(), turns, careful))
+        try:
+            return assemble(solve(region, abi, turns, careful))
+        except TooLarge:
+            if turns == 1:
+                raise
+            # Better all of the region with its loops as they are than a part of it.
+            return assemble(solve(region, abi, 1, careful))
     except AssertionError as error:
         raise UbError(
             f"the translator contradicts itself at entry {region.entries[0]:#x}",
