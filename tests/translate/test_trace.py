@@ -66,6 +66,20 @@ def test_every_cycle_is_charged() -> None:
     assert all(amount >= 1 for amount in found.values())
 
 
+def test_no_cycle_pays_twice_without_need() -> None:
+    region = _region(
+        {
+            0: (End.BRANCH, (1, 2)),
+            # Into the loop at either end; all ways around it go through 3.
+            1: (End.JUMP, (3,)),
+            2: (End.BRANCH, (3, 1)),
+            3: (End.BRANCH, (2, 1)),
+        }
+    )
+    successors = {s: b.targets for s, b in region.blocks.items()}
+    assert set(charges(region, [0, 1, 2], successors)) == {3}
+
+
 def test_hot_path() -> None:
     region = _region({0: (End.JUMP, (1,)), 1: (End.JUMP, (0,)), 2: (End.JUMP, (0,))})
     assert hot_path(region, {0: 1, 1: 0, 2: 0}) == {0, 1}

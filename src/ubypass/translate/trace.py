@@ -22,8 +22,8 @@ from ubypass.region.graph import Block, End, Region
 
 T = TypeVar("T", bound=Hashable)
 
-# Blocks to look at when a loop is searched for.
-_FUNCTION = 400
+# Blocks to look at when a loop is searched for, and when another that pays is.
+_FUNCTION, _NEAR = 400, 100
 
 #: Edge weights: never on a hot path, perhaps, probably, surely.
 COLD, SOME, LIKELY, HOT = 0, 2, 4, 6
@@ -267,7 +267,26 @@ def charges(
             elif following not in done:
                 path[following] = None
                 stack.append((following, iter(successors[following])))
+    for start in sorted(found):
+        if _needless(start, found, successors):
+            del found[start]
     return {start: _cycle(region, start, successors) for start in sorted(found)}
+
+
+def _needless(
+    start: int, paying: Collection[int], successors: Mapping[int, Sequence[int]]
+) -> bool:
+    """Whether all cycles through ``start`` pay elsewhere, as far as is easily seen."""
+    seen: set[int] = set()
+    todo = list(successors[start])
+    while todo:
+        at = todo.pop()
+        if at == start or len(seen) > _NEAR:
+            return False
+        if at not in seen and at not in paying:
+            seen.add(at)
+            todo += successors[at]
+    return True
 
 
 def _cycle(region: Region, start: int, successors: Mapping[int, Sequence[int]]) -> int:
