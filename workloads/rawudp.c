@@ -33,7 +33,8 @@
 #include <unistd.h>
 
 #define MAX_SIZE	60000UL
-#define WINDOW		32
+#define WINDOW		512
+#define RECEIVE_BUFFER	(WINDOW * 2 * (int)MAX_SIZE)
 #define QUIET		5	/* ms without a packet */
 
 struct counters {
@@ -164,6 +165,9 @@ static void receive(struct counters *counters, uint16_t port, bool sum)
 		die("raw socket");
 	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", sizeof("lo")) < 0)
 		die("SO_BINDTODEVICE");
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &(int){ RECEIVE_BUFFER },
+		       sizeof(int)) < 0)
+		die("SO_RCVBUFFORCE");
 	open_sink(port);
 	puts("ready");
 	fflush(stdout);

@@ -2,7 +2,8 @@
 """Starting and ending servers and loads; none is left behind.
 
 A directory of its own for each server, in memory and readable by everybody, since
-servers give up root for other users.
+servers give up root for other users. Server and load run as if each had a processor of
+its own, see :func:`beside`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from ubypass.errors import UbError
 
 __all__ = [
+    "beside",
     "free_port",
     "home",
     "needs",
@@ -40,6 +42,18 @@ def needs(program: str, package: str) -> str:
     if found is None:
         raise UbError(f"{program} is not installed", f"apt install {package}")
     return found
+
+
+def beside(command: Sequence[str]) -> list[str]:
+    """The command for a program that, once woken, does not preempt who runs.
+
+    Where there is one processor, as under icount, each request would else end the
+    load's turn and each reply the server's: natively that is a thread switch that a
+    busy server with a processor of its own does not see, boosted it is the end of each
+    run (a pending switch is work that waits at the way to user mode). SCHED_BATCH, see
+    sched(7); a server's workers inherit it.
+    """
+    return [needs("chrt", "util-linux"), "--batch", "0", *command]
 
 
 def free_port() -> int:
@@ -64,7 +78,7 @@ def started(command: Sequence[str], port: int, directory: Path) -> Iterator[int]
     log = directory / "output"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            list(command),
+            beside(command),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -85,7 +99,7 @@ def started(command: Sequence[str], port: int, directory: Path) -> Iterator[int]
 def output_of(command: Sequence[str]) -> str:
     """What a load says; it runs to its end. Raises UbError if it fails."""
     done = subprocess.run(
-        list(command), stdin=subprocess.DEVNULL, capture_output=True, text=True
+        beside(command), stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip()
@@ -97,7 +111,7 @@ def output_of(command: Sequence[str]) -> str:
 def running(command: Sequence[str]) -> Iterator[None]:
     """A load without an end, for as long as the block lasts."""
     process = subprocess.Popen(
-        list(command),
+        beside(command),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -118,7 +132,7 @@ def output_until(command: Sequence[str], seconds: float) -> str:
     As it is after ``seconds`` from when it is ready for that.
     """
     with subprocess.Popen(
-        list(command),
+        beside(command),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

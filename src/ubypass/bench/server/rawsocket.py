@@ -2,7 +2,8 @@
 """A receiver of UDP packets on a raw socket, and a sender beside it.
 
 The load of the receiver's processor is nothing to judge by: the kernel does much of
-the work of receiving in the sender's name. What counts is the time per packet.
+the work of receiving in the sender's name. What counts is the time per packet. Packets
+wait for the receiver, and not the other way round: it runs as fast as it can.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ubypass.bench.server.measure import Checked, Load
-from ubypass.bench.server.process import home, output_of, running
+from ubypass.bench.server.process import beside, home, output_of, running
 from ubypass.bench.workloads import build_workload
 from ubypass.errors import UbError
 
@@ -62,7 +63,7 @@ def raw_receiver(case: RawCase, packets: int) -> Iterator[RawReceiver]:
         counters = directory / "counters"
         options = ["--sum"] if case.sum else []
         receiver = subprocess.Popen(
-            [program, "receive", str(counters), str(port), *options],
+            beside([program, "receive", str(counters), str(port), *options]),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
