@@ -254,7 +254,6 @@ static struct ub_site *ub_site_of_entry(struct ub_proc *proc, u64 ip)
 	if (site && (site->epoch != epoch || site->verdict != UB_SITE_ENTRY)) {
 		site->epoch = epoch;
 		site->verdict = UB_SITE_ENTRY;
-		site->tries = 0;
 	}
 	return site;
 }
@@ -262,10 +261,6 @@ static struct ub_site *ub_site_of_entry(struct ub_proc *proc, u64 ip)
 /* The site has become an entry of a new region. */
 void ub_detect_entry(struct ub_proc *proc, u64 ip)
 {
-	struct ub_site *site = ub_site_of(proc, ip, false);
-
-	if (site)
-		site->tries = 0;
 	ub_site_wake(proc, ip);
 }
 
@@ -301,21 +296,27 @@ void ub_control_run(struct ub_proc *proc, u64 ip, u64 dispatched, u64 overhead)
 	ub_average(&site->overhead, overhead);
 	site->runs++;
 	site->dispatched += dispatched;
-	/* Each of these stands for many. */
-	if (dispatched)
-		site->tries -= min_t(u64, site->tries, ub_tune(UB_TUNE_IDLE_RUNS) / 2);
 }
 
 /*
- * An entry was not taken, or nothing was dispatched from there.  One of which that is
- * so more often than not is left alone for an epoch, or until its region changes.
+ * An entry was taken and something was dispatched, or it was not.  One that is taken in
+ * vain more than two times out of three is left alone for an epoch, or until its region
+ * changes.  What a run that dispatches is worth is not for us to say.
  */
-void ub_detect_idle(struct ub_proc *proc, u64 ip)
+void ub_detect_run(struct ub_region *region, u32 entry, bool dispatched)
 {
-	struct ub_site *site = ub_site_of_entry(proc, ip);
+	u32 idle = READ_ONCE(region->idle[entry]);
 
-	if (site && ++site->tries > ub_tune(UB_TUNE_IDLE_RUNS))
-		ub_site_sleep(proc, ip);
+	if (likely(dispatched)) {
+		if (idle)
+			WRITE_ONCE(region->idle[entry], idle - min(idle, 2U));
+		return;
+	}
+	if (++idle > ub_tune(UB_TUNE_IDLE_RUNS)) {
+		idle = 0;
+		ub_site_sleep(region->proc, region->entries[entry].user_ip);
+	}
+	WRITE_ONCE(region->idle[entry], idle);
 }
 
 /* For user space: up to max sites, unsorted; how many there are. */

@@ -109,6 +109,7 @@ struct ub_region {
 	struct ub_fault *faults;
 	struct ub_source *sources;
 	atomic64_t *counts;		/* by exit */
+	u32 *idle;			/* by entry: see ub_detect_run() */
 	atomic64_t runs;
 	bool vector;			/* segments hold the FPU registers */
 	bool x87;			/* and run x87 instructions */
@@ -125,6 +126,7 @@ struct ub_entry_table {
 		u64 user_ip;
 		struct ub_region *region;
 		u32 code_offset;
+		u32 entry;	/* number in the region */
 		u32 hits;	/* racy: it only says when to look closer */
 	} slot[];
 };
@@ -177,7 +179,7 @@ void ub_detect_start(void);
 void ub_detect_exit(void);
 void ub_detect_before(u64 now);
 void ub_detect_after(struct ub_proc *proc, const struct pt_regs *regs);
-void ub_detect_idle(struct ub_proc *proc, u64 ip);
+void ub_detect_run(struct ub_region *region, u32 entry, bool dispatched);
 void ub_control_native(struct ub_proc *proc, const struct pt_regs *regs);
 void ub_control_boosted(struct ub_proc *proc, u64 ip, u64 cycles);
 void ub_control_run(struct ub_proc *proc, u64 ip, u64 dispatched, u64 overhead);

@@ -61,6 +61,7 @@ static void ub_region_free_memory(struct ub_region *region)
 	kvfree(region->faults);
 	kvfree(region->sources);
 	kvfree(region->counts);
+	kvfree(region->idle);
 	kfree(region);
 }
 
@@ -170,7 +171,8 @@ static int ub_draft_copy(struct ub_region *region, struct ub_draft *draft,
 		return err;
 	region->counts = kvcalloc(region->nr_exits, sizeof(*region->counts),
 				  GFP_KERNEL);
-	return region->counts ? 0 : -ENOMEM;
+	region->idle = kvcalloc(region->nr_entries, sizeof(*region->idle), GFP_KERNEL);
+	return region->counts && region->idle ? 0 : -ENOMEM;
 }
 
 static int ub_draft_check(const struct ub_region *region,
@@ -373,6 +375,7 @@ static void ub_table_add(struct ub_entry_table *table, struct ub_region *region)
 				continue;
 			table->slot[slot].user_ip = entry->user_ip;
 			table->slot[slot].code_offset = entry->code_offset;
+			table->slot[slot].entry = i;
 			table->slot[slot].region = region;
 			break;
 		}

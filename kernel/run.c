@@ -184,7 +184,7 @@ static u64 ub_dispatched_here(const struct ub_region *region)
  * .look says to find something out.
  */
 static __always_inline bool
-ub_run(struct ub_region *region, u32 offset, struct pt_regs *regs,
+ub_run(struct ub_region *region, u32 entry, u32 offset, struct pt_regs *regs,
        enum ub_look look, u64 since)
 {
 	struct ub_launch launch UB_UNINITIALIZED; /* ub_enter sets the rest */
@@ -264,9 +264,9 @@ ub_run(struct ub_region *region, u32 offset, struct pt_regs *regs,
 	if ((1U << exit->reason) & UB_MISSES && exits <= ub_tune(UB_TUNE_MISS_EVENTS))
 		ub_report_miss(region, regs, launch.exit, launch.target);
 	trace_ub_exit(region->number, launch.exit, exit->reason, exit->user_ip);
-	/* Until it can do better, some such runs are enough to tell what it lacks. */
-	if (unlikely(idle) && look == UB_LOOK_NOT)
-		ub_detect_idle(proc, came);
+	/* Until it can do better, some idle runs are enough to tell what it lacks. */
+	if (look == UB_LOOK_NOT)
+		ub_detect_run(region, entry, !idle);
 	if (look == UB_LOOK_GAP && exit->reason == UB_EXIT_WORK && !count)
 		ub_control_boosted(proc, came, ended - began);
 	else if (look == UB_LOOK_RUN)
@@ -303,6 +303,7 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 	enum ub_look look;
 	u64 since = 0;
 	long saved;
+	u32 entry;
 
 	/* Protects what is found by RCU as well. */
 	preempt_disable();
@@ -327,15 +328,16 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 	/* The region holds its process. */
 	region = slot->region;
 	ub_region_get(region);
+	entry = slot->entry;
 	saved = regs->ax;
 	regs->ax = ret;
-	if (likely(ub_run(region, slot->code_offset, regs, look, since))) {
+	if (likely(ub_run(region, entry, slot->code_offset, regs, look, since))) {
 		ret = regs->ax;
 	} else {
 		/* Most often a call that slept: there is work on the way out. */
 		regs->ax = saved;
 		this_cpu_inc(region->proc->cpu->declined);
-		ub_detect_idle(region->proc, regs->ip);
+		ub_detect_run(region, entry, false);
 	}
 	ub_region_put(region);
 out:
