@@ -193,7 +193,7 @@ static void ub_time_gap(u64 ip)
 }
 
 static void ub_report_hot(struct ub_proc *proc, struct ub_site *site,
-			  const struct pt_regs *regs)
+			  struct pt_regs *regs, u64 ax)
 {
 	struct ub_event event = {
 		.type = UB_EVENT_HOT,
@@ -209,10 +209,15 @@ static void ub_report_hot(struct ub_proc *proc, struct ub_site *site,
 	if (site->reports < UB_REPORT_MAX)
 		site->reports++;
 	ub_event_with_stack(proc, &event);
+	if (ub_is_ordinary(regs, ax))
+		ub_step_begin(proc, regs);
 }
 
-/* A hooked call ended and its resume address is no entry.  Under RCU. */
-void ub_detect_after(struct ub_proc *proc, const struct pt_regs *regs)
+/*
+ * A hooked call ended with .ax, and its resume address is no entry.  With preemption
+ * off.
+ */
+void ub_detect_after(struct ub_proc *proc, struct pt_regs *regs, u64 ax)
 {
 	struct ub_site *site = ub_site_of(proc, regs->ip, true);
 	u32 epoch = READ_ONCE(ub_epoch);
@@ -240,7 +245,7 @@ void ub_detect_after(struct ub_proc *proc, const struct pt_regs *regs)
 	}
 	if (site->verdict == UB_SITE_HOT &&
 	    (!site->reports || (s32)(epoch - site->next_report) >= 0))
-		ub_report_hot(proc, site, regs);
+		ub_report_hot(proc, site, regs, ax);
 	ub_site_sleep(proc, regs->ip);
 }
 

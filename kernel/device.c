@@ -18,6 +18,7 @@ struct ub_tunable_range ub_tunables[UB_TUNABLES] = {
 	[UB_TUNE_REARM_MS]	= { 1000, 10, 3600000 },
 	[UB_TUNE_SAMPLE_BITS]	= { 8, 4, 20 },
 	[UB_TUNE_IDLE_RUNS]	= { 128, 1, 1000000000 },
+	[UB_TUNE_PATH_STEPS]	= { 2048, 0, UB_PATH_MAX },
 };
 
 static int ub_open(struct inode *inode, struct file *file)
@@ -243,6 +244,23 @@ static long ub_ioc_sites(struct ub_client *client, void __user *arg)
 	return err;
 }
 
+static long ub_ioc_path(struct ub_client *client, void __user *arg)
+{
+	struct ub_path path;
+	struct ub_proc *proc;
+	int err;
+
+	if (copy_from_user(&path, arg, sizeof(path)))
+		return -EFAULT;
+	proc = ub_proc_find(client, path.proc);
+	if (!proc)
+		return -ENOENT;
+	err = ub_step_take(proc, &path);
+	if (err)
+		return err;
+	return copy_to_user(arg, &path, sizeof(path)) ? -EFAULT : 0;
+}
+
 static long ub_ioctl(struct file *file, unsigned int cmd, unsigned long argument)
 {
 	struct ub_client *client = file->private_data;
@@ -274,6 +292,9 @@ static long ub_ioctl(struct file *file, unsigned int cmd, unsigned long argument
 		break;
 	case UB_IOC_SITES:
 		ret = ub_ioc_sites(client, arg);
+		break;
+	case UB_IOC_PATH:
+		ret = ub_ioc_path(client, arg);
 		break;
 	case UB_IOC_TUNE:
 		ret = ub_ioc_tune(arg);

@@ -171,7 +171,7 @@ static long ub_hook_inside(void)
  * Unhooking waits for all tasks (RCU-tasks), seconds at worst, so it is neither
  * done in the caller's time nor for a process that is attached again at once.  Tasks
  * may sleep in a handler with frames of ours on their stacks long after that; nobody
- * comes in any more, so the sum only falls and zero is final.
+ * comes in any more, so the sum only falls and zero is final; no stepping begins either.
  */
 static void ub_hook_drain(struct work_struct *work)
 {
@@ -186,7 +186,7 @@ static void ub_hook_drain(struct work_struct *work)
 		}
 		ub_hooked = false;
 	}
-	if (ub_hook_inside()) {
+	if (ub_hook_inside() || ub_step_is_on()) {
 		mod_delayed_work(system_wq, &ub_drain_work, HZ / 10);
 	} else if (ub_hook_reference) {
 		ub_hook_reference = false;

@@ -178,13 +178,20 @@ DECLARE_PER_CPU(struct ub_last, ub_last);
 void ub_detect_start(void);
 void ub_detect_exit(void);
 void ub_detect_before(u64 now);
-void ub_detect_after(struct ub_proc *proc, const struct pt_regs *regs);
+void ub_detect_after(struct ub_proc *proc, struct pt_regs *regs, u64 ax);
 void ub_detect_run(struct ub_region *region, u32 entry, bool dispatched);
 void ub_control_native(struct ub_proc *proc, const struct pt_regs *regs);
 void ub_control_boosted(struct ub_proc *proc, u64 ip, u64 cycles);
 void ub_control_run(struct ub_proc *proc, u64 ip, u64 dispatched, u64 overhead);
 void ub_detect_entry(struct ub_proc *proc, u64 ip);
 u32 ub_detect_sites(struct ub_proc *proc, struct ub_site_info *to, u32 max);
+
+/* step.c: the way that one gap takes */
+int ub_step_init(void);
+void ub_step_exit(void);
+bool ub_step_begin(struct ub_proc *proc, struct pt_regs *regs);
+bool ub_step_is_on(void);
+int ub_step_take(struct ub_proc *proc, struct ub_path *path);
 
 /* attach.c: processes */
 struct ub_proc_cpu {
@@ -246,6 +253,7 @@ struct ub_launch {
 	s32 budget;		/* in */
 };
 
+bool ub_is_ordinary(const struct pt_regs *regs, u64 ax);
 void ub_softirq(void);
 void ub_enter(struct pt_regs *regs, u8 *code, struct ub_launch *launch);
 void ub_leave(void);		/* jumped to, never called */

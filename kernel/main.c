@@ -21,12 +21,17 @@ static int __init ub_init(void)
 	err = ub_fault_init();
 	if (err)
 		goto region;
-	err = ub_device_init();
+	err = ub_step_init();
 	if (err)
 		goto fault;
+	err = ub_device_init();
+	if (err)
+		goto step;
 	ub_stats_init();
 	return 0;
 
+step:
+	ub_step_exit();
 fault:
 	ub_fault_exit();
 region:
@@ -41,6 +46,7 @@ static void __exit ub_exit(void)
 	ub_stats_exit();
 	ub_device_exit();
 	ub_hook_exit();
+	ub_step_exit();
 	ub_children_exit();
 	ub_detect_exit();
 	ub_region_exit();

@@ -82,7 +82,7 @@ static bool ub_task_is_odd(void)
 	return false;
 }
 
-static bool ub_regs_are_odd(const struct pt_regs *regs)
+static bool ub_regs_are_odd(const struct pt_regs *regs, u64 ax)
 {
 	/* Never so after SYSCALL, unless a tracer changed them. */
 	if (regs->cs != __USER_CS || regs->cx != regs->ip ||
@@ -93,8 +93,14 @@ static bool ub_regs_are_odd(const struct pt_regs *regs)
 	if (regs->sp >= TASK_SIZE_MAX)
 		return true;
 	/* A restart needs the signal code that runs on the way to user mode. */
-	return regs->ax >= (unsigned long)-ERESTART_RESTARTBLOCK &&
-	       regs->ax <= (unsigned long)-ERESTARTSYS;
+	return ax >= (unsigned long)-ERESTART_RESTARTBLOCK &&
+	       ax <= (unsigned long)-ERESTARTSYS;
+}
+
+/* Nothing is special about current, which returns from a call with .ax. */
+bool ub_is_ordinary(const struct pt_regs *regs, u64 ax)
+{
+	return !ub_task_is_odd() && !ub_regs_are_odd(regs, ax);
 }
 
 static u64 ub_fsbase(void)
@@ -165,6 +171,9 @@ void ub_softirq(void)
 	local_bh_enable();
 }
 
+/* Entries are looked at more often until they were taken so many times. */
+#define UB_YOUNG	2048
+
 /* What to find out about a run. */
 enum ub_look {
 	UB_LOOK_NOT,
@@ -198,7 +207,7 @@ ub_run(struct ub_region *region, u32 entry, u32 offset, struct pt_regs *regs,
 	launch.fsbase = ub_fsbase();
 	launch.sysflags = regs->flags;
 	launch.budget = ub_tune(UB_TUNE_BUDGET);
-	if (ub_regs_are_odd(regs) || launch.fsbase >= TASK_SIZE_MAX)
+	if (ub_regs_are_odd(regs, regs->ax) || launch.fsbase >= TASK_SIZE_MAX)
 		return false;
 	/* Whoever loads this image whole must not close SMAP with it. */
 	if (static_cpu_has(X86_FEATURE_SMAP))
@@ -288,7 +297,7 @@ static __always_inline enum ub_look ub_look_of(u32 hits)
 
 	if (likely(hits & 3))
 		return UB_LOOK_NOT;
-	bits = hits < 64 ? 2 : hits < 2048 ? 4 : ub_tune(UB_TUNE_SAMPLE_BITS) - 2;
+	bits = hits < 64 ? 2 : hits < UB_YOUNG ? 4 : ub_tune(UB_TUNE_SAMPLE_BITS) - 2;
 	if (hits & ((1U << bits) - 1))
 		return UB_LOOK_NOT;
 	return turns[(hits >> bits) & 3];
@@ -313,13 +322,16 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 	this_cpu_inc(proc->cpu->native);
 	slot = ub_entry_find(proc, regs->ip);
 	if (!slot) {
-		ub_detect_after(proc, regs);
+		ub_detect_after(proc, regs, ret);
 		goto out;
 	}
 	look = ub_look_of(slot->hits++);
 	if (unlikely(look != UB_LOOK_NOT)) {
 		if (look == UB_LOOK_NATIVE) {
-			ub_control_native(proc, regs);
+			/* Young entries: ways that the region does not have yet? */
+			if (slot->hits >= UB_YOUNG || slot->hits & (16 | 64) ||
+			    !ub_is_ordinary(regs, ret) || !ub_step_begin(proc, regs))
+				ub_control_native(proc, regs);
 			goto out;
 		}
 		since = rdtsc();

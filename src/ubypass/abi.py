@@ -13,7 +13,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 
 # The frame: offsets in bytes from rsp inside generated code.
 FRAME_EXIT = 0x00

@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 
 from ubypass.abi import (
+    ABI_VERSION,
     INFOF_X87,
     LOADF_VECTOR,
     LOADF_X87,
@@ -26,7 +27,7 @@ from ubypass.abi import (
 )
 from ubypass.device import client, uapi
 from ubypass.device.client import Device, Gone, SourceChanged, parse_events
-from ubypass.device.types import Counts, Site
+from ubypass.device.types import Counts, Path, Site
 from ubypass.device.uapi import EventType, SiteVerdict, Tunable
 from ubypass.errors import UbError
 
@@ -57,7 +58,7 @@ class _Module:
 
     def __init__(self) -> None:
         self.answers: dict[int, _Answer] = {uapi.IOC_INFO: self.info}
-        self.abi = 1
+        self.abi = ABI_VERSION
 
     def info(self, argument: ctypes.Structure) -> None:
         assert isinstance(argument, uapi.UbInfo)
@@ -294,6 +295,23 @@ def test_sites_are_read(module: _Module, device: Device) -> None:
     ]
 
 
+def test_a_traced_gap_is_fetched_once(module: _Module, device: Device) -> None:
+    def path(argument: ctypes.Structure) -> None:
+        assert isinstance(argument, uapi.UbPath)
+        assert (argument.proc, argument.max) == (5, uapi.PATH_MAX)
+        ips = (ctypes.c_uint64 * 3).from_address(argument.ips)
+        ips[:] = [0x401002, 0x401005, 0x401000]
+        argument.ip, argument.nr, argument.count = 0x401002, 17, 3
+
+    module.answers[uapi.IOC_PATH] = path
+    assert device.path(5) == Path(0x401002, 17, (0x401002, 0x401005, 0x401000))
+    module.answers[uapi.IOC_PATH] = _fail(errno.EAGAIN)
+    assert device.path(5) is None
+    module.answers[uapi.IOC_PATH] = _fail(errno.ENOENT)
+    with pytest.raises(Gone):
+        device.path(5)
+
+
 def test_events_are_decoded_and_unknown_ones_skipped() -> None:
     hot = uapi.UbEvent(
         type=1, nr=17, proc=4, time_ns=99, tid=5, ip=0x401002, sp=0x7FFC, gap_ns=300
@@ -321,6 +339,6 @@ def test_a_missing_module_is_said_in_one_line() -> None:
 
 
 def test_another_version_of_the_module_is_refused(module: _Module) -> None:
-    module.abi = 2
-    with pytest.raises(UbError, match="version 2"):
+    module.abi += 1
+    with pytest.raises(UbError, match=f"version {ABI_VERSION + 1}"):
         Device("/dev/null")

@@ -37,6 +37,7 @@ def _python_values() -> dict[str, int]:
         "UB_EXIT_REASONS": len(abi.ExitReason),
         "UB_TUNABLES": len(uapi.Tunable),
         "UB_SITES_MAX": uapi.SITES_MAX,
+        "UB_PATH_MAX": uapi.PATH_MAX,
         "UB_SITE_VERDICTS": len(uapi.SiteVerdict),
         "UB_EXITF_ALL": sum(flag for flag in abi.ExitFlag),
         "UB_REP_MAX": abi.REP_MAX,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from ubypass.abi import Abi, Translation
 from ubypass.device.client import Gone, SourceChanged
-from ubypass.device.types import Counts, Event, Site, Stats
+from ubypass.device.types import Counts, Event, Path, Site, Stats
 from ubypass.process.maps import MemoryMap
 
 
@@ -37,6 +37,7 @@ class FakeDevice:
         self.refuse_loads: deque[Exception | None] = deque()
         self.counters = Stats()
         self.known_sites: list[Site] = []
+        self.paths: deque[Path] = deque()
         self.gone = False
         self._events: deque[Event] = deque()
         self._read, self._write = os.pipe()
@@ -91,6 +92,11 @@ class FakeDevice:
         if self.gone:
             raise Gone
         return self.counters
+
+    def path(self, proc: int) -> Path | None:
+        if self.gone:
+            raise Gone
+        return self.paths.popleft() if self.paths else None
 
     def sites(self, proc: int) -> list[Site]:
         if self.gone:

@@ -21,10 +21,17 @@ def test_a_block_ends_after_a_while_and_each_lasts_longer() -> None:
     assert not blocks.review(_IP, 300, 7.9)
     assert blocks.review(_IP, 300, 8.0)
     assert blocks.muted() == set()
-    blocks.add(_IP, "loses", 300, 8.0, stop=True)
-    assert blocks.stops() == {_IP}
+    blocks.add(_IP, "loses", 300, 8.0, stop=False)
     assert not blocks.review(_IP, 300, 71.0)
     assert blocks.review(_IP, 300, 72.0)
+
+
+def test_a_gap_that_was_found_slower_waits_for_another_one() -> None:
+    blocks = Blocks(change=2.0)
+    blocks.add(_IP, "slow", 300, 0.0, stop=True)
+    assert blocks.stops() == {_IP}
+    assert not blocks.review(_IP, 300, 1e9)
+    assert blocks.review(_IP, 140, 1e9)
 
 
 def test_after_some_times_only_another_gap_helps() -> None:

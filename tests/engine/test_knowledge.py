@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ubypass.abi import ExitReason
-from ubypass.device.types import Event
+from ubypass.device.types import Event, Path
 from ubypass.device.uapi import EventType
 from ubypass.engine.knowledge import Knowledge, Limits
 
@@ -152,3 +152,43 @@ def test_one_stack_of_each_missed_branch_is_kept() -> None:
     knowledge.learn(replace(miss, stack=(3, 4)))
     knowledge.learn(replace(miss, ip=0x11, stack=(5, 6)))
     assert knowledge.missed == {0x10: (1, 2)}
+
+
+def test_a_traced_way_is_news_until_it_is_known() -> None:
+    knowledge = Knowledge()
+    knowledge.learn(_hot(0x1000))
+    assert not knowledge.is_traced
+    way = Path(0x1000, 1, (0x1000, 0x1002, 0x2000, 0x2004, 0x1007, 0x1009))
+    assert knowledge.follow(way)
+    assert knowledge.is_traced
+    assert not knowledge.follow(way)
+    assert knowledge.trodden == set(way.ips)
+    assert knowledge.jumps == {0x1002: {0x2000: 2}, 0x2004: {0x1007: 2}}
+    # The same instructions in another order: one jump is new.
+    assert knowledge.follow(Path(0x1000, 1, (0x1000, 0x1002, 0x2000, 0x1009)))
+    # Another entry has to be traced as well.
+    knowledge.learn(_hot(0x5000))
+    assert not knowledge.is_traced
+    assert knowledge.only({0x1000}).is_traced
+
+
+def test_traced_ways_are_bounded_and_forgotten_with_their_code() -> None:
+    knowledge = Knowledge(Limits(trodden=3))
+    assert knowledge.follow(Path(0x1000, 1, (0x1000, 0x1002, 0x3000)))
+    assert not knowledge.follow(Path(0x1000, 1, (0x1000, 0x1004)))
+    assert knowledge.trodden == {0x1000, 0x1002, 0x3000}
+    knowledge.forget_unless(lambda ip: ip < 0x2000)
+    assert knowledge.trodden == {0x1000, 0x1002}
+    child = knowledge.inherited()
+    assert child.trodden == knowledge.trodden
+    assert child.traced == {0x1000}
+
+
+def test_where_ways_are_traced_there_is_no_search() -> None:
+    knowledge = Knowledge(Limits(warm=1, stubborn=2))
+    knowledge.learn(_hot(0x1000))
+    for _ in range(2):
+        knowledge.learn(_miss(ExitReason.FRONTIER, 0x99))
+    assert replace(knowledge).raise_effort(reached=set())
+    knowledge.follow(Path(0x1000, 1, (0x1000,)))
+    assert not replace(knowledge).raise_effort(reached=set())

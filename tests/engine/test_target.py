@@ -11,7 +11,7 @@ import pytest
 from tests.engine.fakes import FakeDevice, FakeMemory
 from ubypass.abi import Entry, ExitReason, Source, Translation
 from ubypass.device.client import SourceChanged
-from ubypass.device.types import Event, Site, Stats
+from ubypass.device.types import Event, Path, Site, Stats
 from ubypass.device.uapi import EventType, SiteVerdict
 from ubypass.engine.built import Built, NothingToBuild, Refused
 from ubypass.engine.knowledge import Knowledge, Limits
@@ -487,3 +487,50 @@ def test_the_process_may_vanish_during_a_load(world: _World) -> None:
     world.tick()
     assert world.target.gone
     assert not world.target.summary().alive
+
+
+def _trace(world: _World, ips: tuple[int, ...]) -> None:
+    world.device.paths.append(Path(0x1002, 1, ips))
+    world.event(EventType.PATH, ip=0x1002)
+
+
+def test_a_traced_gap_is_built_from(world: _World) -> None:
+    world.hot()
+    world.run(1.0)
+    builds = world.builds
+    _trace(world, (0x1002, 0x1004, 0x1000))
+    assert world.target.knowledge.trodden == {0x1002, 0x1004, 0x1000}
+    world.run(3.0)
+    assert world.builds == builds + 1
+    # The same again is no news; nor is one that somebody else has fetched.
+    _trace(world, (0x1002, 0x1004, 0x1000))
+    world.event(EventType.PATH, ip=0x1002)
+    world.run(3.0)
+    assert world.builds == builds + 1
+
+
+def test_a_gap_through_much_code_is_too_long(world: _World) -> None:
+    world.hot()
+    world.run(1.0)
+    world.device.known_sites = [Site(0x1002, 1, SiteVerdict.ENTRY, native_ns=3000)]
+    _trace(world, tuple(range(0x1002, 0x1002 + world.policy.straight + 1)))
+    block = world.target.blocks.get(0x1002)
+    assert block is not None
+    assert block.long
+    assert "3,000 ns" in block.reason
+    world.run(3.0)
+    assert world.target.groups == []
+
+
+def test_a_loop_may_take_as_many_instructions(world: _World) -> None:
+    world.hot()
+    world.run(1.0)
+    _trace(world, (0x1002, 0x1004) * 1000)
+    assert world.target.blocks.get(0x1002) is None
+
+
+def test_a_process_that_is_gone_has_no_way(world: _World) -> None:
+    world.hot()
+    world.device.gone = True
+    _trace(world, (0x1002,))
+    assert not world.target.knowledge.trodden

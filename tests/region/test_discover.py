@@ -255,3 +255,40 @@ def test_no_code_at_all() -> None:
 def test_code_that_ends() -> None:
     region, at = _find("syscall\nstart: nop\nnop")
     assert region.blocks[at["start"]].end == End.FALL
+
+
+def test_trodden_ways_are_kept_with_short_ways_around_them() -> None:
+    source = (
+        """
+        first: mov eax, 39
+        syscall
+        start: test ebx, ebx
+        jne aside
+        back: test ecx, ecx
+        je far
+        nop
+        jmp first
+        aside: inc ebx
+        jmp back
+        far: """
+        + "nop\n" * 30
+        + """
+        jmp first
+    """
+    )
+    _, at = program(source)
+    reader, _ = program(source)
+    walked, ip = [], at["start"]
+    for size in (2, 2, 2, 2, 1, 2):
+        walked.append(ip)
+        ip += size
+    walked += [at["first"], at["first"] + 5]
+    region, _ = _find(
+        source,
+        limits=Limits(reach=24, detour=24),
+        trodden=frozenset(walked),
+    )
+    assert at["aside"] in region.blocks
+    assert at["far"] not in region.blocks
+    assert at["first"] in region.blocks
+    assert reader.read(walked[-1], 2) == b"\x0f\x05"

@@ -6,7 +6,7 @@ from __future__ import annotations
 from iced_x86 import Code, Instruction
 
 from ubypass.region.graph import Block, End
-from ubypass.region.ways import distances, short_ways, ways_to_calls
+from ubypass.region.ways import distances, short_ways, side_ways, ways_to_calls
 
 
 def _block(
@@ -78,3 +78,17 @@ def test_a_way_ends_at_its_call() -> None:
     blocks = {**_DIAMOND, 100: _block(100, 4, 101), 101: _block(101, 1, nr=1)}
     assert short_ways(blocks, [1], 0, 100) == {1, 2, 3, 4, 9}
     assert short_ways(blocks, [1, 100], 0, 0) == {1, 2, 9, 100, 101}
+
+
+def test_side_ways_come_back_soon() -> None:
+    # 1 -> 9 is known; 2 comes back after 5, 3 and 4 after 40, 5 never.
+    assert side_ways(_DIAMOND, [1, 9], 4) == {1, 9}
+    assert side_ways(_DIAMOND, [1, 9], 5) == {1, 2, 9}
+    assert side_ways(_DIAMOND, [1, 9], 39) == {1, 2, 9}
+    assert side_ways(_DIAMOND, [1, 9], 40) == {1, 2, 3, 4, 9}
+
+
+def test_side_ways_may_end_at_a_call() -> None:
+    # The call itself counts; 77 is not there.
+    assert side_ways(_DIAMOND, [1, 77], 6) == {1}
+    assert side_ways(_DIAMOND, [1, 77], 7) == {1, 2, 9}

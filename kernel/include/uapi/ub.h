@@ -11,7 +11,7 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-#define UB_ABI_VERSION		1
+#define UB_ABI_VERSION		2
 
 /*
  * The frame: generated code runs with rsp fixed here and reaches everything
@@ -227,6 +227,22 @@ struct ub_sites {
 	__u32 reserved;		/* 0 */
 };
 
+/*
+ * UB_IOC_PATH: the gap that UB_EVENT_PATH told of, once.  Addresses of all instructions
+ * in the order in which they ran, from the resume address to the one before which
+ * tracing ended: the next syscall, or something that cannot be traced.  EAGAIN: none.
+ */
+#define UB_PATH_MAX	4096
+struct ub_path {
+	__u64 proc;		/* in */
+	__u64 ips;		/* in: pointer to __u64[max] */
+	__u32 max;		/* in: at least UB_PATH_MAX */
+	__u32 flags;		/* in: 0 */
+	__u64 ip;		/* out: resume address */
+	__u32 nr;		/* out: of the call before the gap */
+	__u32 count;		/* out */
+};
+
 /* No segment gets more; bounds how far an address moves within one. */
 #define UB_BUDGET_MAX		(1U << 24)
 /* Most elements of one repeated string instruction. */
@@ -242,7 +258,8 @@ enum ub_tunable {
 	UB_TUNE_REARM_MS	= 5,	/* how often sites are looked at again */
 	UB_TUNE_SAMPLE_BITS	= 6,	/* one in 2^n entries is taken natively */
 	UB_TUNE_IDLE_RUNS	= 7,	/* runs in vain that put an entry to sleep */
-	UB_TUNABLES		= 8,
+	UB_TUNE_PATH_STEPS	= 8,	/* steps of one traced gap at most; 0: none traced */
+	UB_TUNABLES		= 9,
 };
 
 struct ub_tune {
@@ -260,6 +277,7 @@ enum ub_event_type {
 	UB_EVENT_GONE		= 4,	/* process exited or replaced by exec */
 	UB_EVENT_FORK		= 5,	/* target = pid of a new child, native */
 	UB_EVENT_EXEC		= 6,	/* target = pid of a child with a new program */
+	UB_EVENT_PATH		= 7,	/* a gap was traced: ip, nr; see UB_IOC_PATH */
 };
 
 #define UB_EVENT_STACK		24	/* words of user stack, from rsp upwards */
@@ -288,5 +306,6 @@ struct ub_event {
 #define UB_IOC_COUNTS	_IOWR('u', 0xb6, struct ub_counts)
 #define UB_IOC_TUNE	_IOWR('u', 0xb7, struct ub_tune)
 #define UB_IOC_SITES	_IOWR('u', 0xb8, struct ub_sites)
+#define UB_IOC_PATH	_IOWR('u', 0xb9, struct ub_path)
 
 #endif /* _UAPI_LINUX_UB_H */

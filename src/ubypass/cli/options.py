@@ -18,7 +18,7 @@ __all__ = ["add_options", "caps", "number", "tunables"]
 
 _TUNABLES = (
     "gap_ns, hot_calls, window_ms, budget, miss_events, rearm_ms, sample_bits, "
-    "idle_runs"
+    "idle_runs, path_steps"
 )
 _CAPS = "regions, code_kib, rounds"
 

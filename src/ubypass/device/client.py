@@ -26,7 +26,7 @@ from ubypass.abi import (
     Translation,
 )
 from ubypass.device import uapi
-from ubypass.device.types import Counts, Event, Site, Stats
+from ubypass.device.types import Counts, Event, Path, Site, Stats
 from ubypass.errors import UbError
 from ubypass.processor import features
 
@@ -185,6 +185,18 @@ class Device:
         except OSError as error:
             raise _gone_or_error("read a region's counters", error) from error
         return Counts(tuple(exits[:nr_exits]), request.dispatched, request.runs)
+
+    def path(self, proc: int) -> Path | None:
+        """The gap of which an event told that it was traced; None: it is gone."""
+        ips = (ctypes.c_uint64 * uapi.PATH_MAX)()
+        request = uapi.UbPath(proc=proc, ips=ctypes.addressof(ips), max=uapi.PATH_MAX)
+        try:
+            self._call(uapi.IOC_PATH, request)
+        except OSError as error:
+            if error.errno == errno.EAGAIN:
+                return None
+            raise _gone_or_error("read the way of a gap", error) from error
+        return Path(request.ip, request.nr, tuple(ips[: request.count]))
 
     def sites(self, proc: int) -> list[Site]:
         """What the module knows of the sites of an attachment; unsorted."""

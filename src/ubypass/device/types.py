@@ -68,6 +68,19 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Path:
+    """The way that a gap took once: ``ips`` of all its instructions, as they ran.
+
+    From the resume address ``ip``, after call ``nr``, to the next ``syscall`` or what
+    cannot be traced; that is the last one, and has not run.
+    """
+
+    ip: int
+    nr: int
+    ips: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """What the module knows of a resume address (``struct ub_site_info``).
 

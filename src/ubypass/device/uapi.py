@@ -20,10 +20,12 @@ __all__ = [
     "IOC_DETACH",
     "IOC_INFO",
     "IOC_LOAD",
+    "IOC_PATH",
     "IOC_SITES",
     "IOC_STATS",
     "IOC_TUNE",
     "IOC_UNLOAD",
+    "PATH_MAX",
     "SITES_MAX",
     "TUNEF_SET",
     "EventType",
@@ -39,6 +41,7 @@ __all__ = [
     "UbFault",
     "UbInfo",
     "UbLoad",
+    "UbPath",
     "UbSiteInfo",
     "UbSites",
     "UbSource",
@@ -51,6 +54,7 @@ EVENT_STACK = 24
 TUNEF_SET = 1
 ATTACHF_CHILDREN = 1
 SITES_MAX = 256
+PATH_MAX = 4096
 _EXIT_SLOTS = 16
 
 
@@ -63,6 +67,7 @@ class EventType(enum.IntEnum):
     GONE = 4
     FORK = 5
     EXEC = 6
+    PATH = 7
 
 
 class Tunable(enum.IntEnum):
@@ -76,6 +81,7 @@ class Tunable(enum.IntEnum):
     REARM_MS = 5
     SAMPLE_BITS = 6
     IDLE_RUNS = 7
+    PATH_STEPS = 8
 
 
 class SiteVerdict(enum.IntEnum):
@@ -264,6 +270,20 @@ class UbSites(ctypes.Structure):
     ]
 
 
+class UbPath(ctypes.Structure):
+    """``struct ub_path``."""
+
+    _fields_: ClassVar = [
+        ("proc", c_uint64),
+        ("ips", c_uint64),
+        ("max", c_uint32),
+        ("flags", c_uint32),
+        ("ip", c_uint64),
+        ("nr", c_uint32),
+        ("count", c_uint32),
+    ]
+
+
 class UbTune(ctypes.Structure):
     """``struct ub_tune``."""
 
@@ -311,3 +331,4 @@ IOC_STATS = _ioc(_READ | _WRITE, 0xB5, UbStats)
 IOC_COUNTS = _ioc(_READ | _WRITE, 0xB6, UbCounts)
 IOC_TUNE = _ioc(_READ | _WRITE, 0xB7, UbTune)
 IOC_SITES = _ioc(_READ | _WRITE, 0xB8, UbSites)
+IOC_PATH = _ioc(_READ | _WRITE, 0xB9, UbPath)

@@ -47,10 +47,13 @@ class Blocks:
     _blocks: dict[int, Block] = field(default_factory=dict)
 
     def add(self, ip: int, reason: str, native_ns: int, now: float, stop: bool) -> None:
-        """Block the site from ``now`` on."""
+        """Block the site from ``now`` on.
+
+        With ``stop`` until its behaviour changes: the gap was measured both ways.
+        """
         times = self._times(ip)
         until = None
-        if times < self.times:
+        if times < self.times and not stop:
             until = now + self.patience * self.growth ** (times - 1)
         self._blocks[ip] = Block(reason, native_ns, stop, until, times=times)
 

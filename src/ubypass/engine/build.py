@@ -8,6 +8,7 @@ before a program starts, because their start-up would delay its first boost.
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -38,6 +39,10 @@ _EXPLORED = 1500
 #: even where no system call is in sight; and beyond the shortest way to one. A short
 #: reach finds a tight loop and little else, so the first boost comes fast.
 _REACHES = ((32, 0, None), (256, 24, 48), (512, 48, 48))
+
+#: Where ways were traced: how far to explore around them, and how long a way around
+#: may be.
+_ASIDE = 24
 
 #: Sampled addresses that are explored from, the hottest.
 _SAMPLES = 512
@@ -111,7 +116,10 @@ class Builder:
         limits = Limits(
             _REGION, reach, fringe=fringe, detour=detour, explored=_EXPLORED
         )
-        if knowledge.samples:
+        if knowledge.is_traced:
+            limits = Limits(_REGION, _ASIDE, detour=_ASIDE, explored=_EXPLORED)
+            spec = replace(spec, trodden=frozenset(knowledge.trodden))
+        elif knowledge.samples:
             spec = _with_samples(spec, knowledge, reader, limits)
         return self._fitting(spec, reader, limits)
 
@@ -159,9 +167,13 @@ def make_spec(knowledge: Knowledge) -> RegionSpec:
         for resume, site in knowledge.entries.items()
         for stack in site.stacks or [()]
     )
+    counts: dict[int, Counter[int]] = {}
+    for known in (knowledge.targets, knowledge.jumps):
+        for site, seen in known.items():
+            counts.setdefault(site, Counter()).update(seen)
     targets: Mapping[int, tuple[int, ...]] = {
         site: tuple(sorted(seen, key=lambda t: (-seen[t], t)))
-        for site, seen in knowledge.targets.items()
+        for site, seen in counts.items()
     }
     return RegionSpec(
         entries,

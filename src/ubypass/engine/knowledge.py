@@ -11,12 +11,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from ubypass.abi import ExitReason
-from ubypass.device.types import Event
+from ubypass.device.types import Event, Path
 from ubypass.device.uapi import EventType
 
 __all__ = ["HotSite", "Knowledge", "Limits"]
+
+#: Bytes of the longest instruction.
+_LONGEST = 15
 
 _TARGET_MISSES = (ExitReason.RET_MISS, ExitReason.CALL_MISS, ExitReason.JUMP_MISS)
 
@@ -36,6 +40,7 @@ class Limits:
     stacks: int = 4  # of one hot site
     misses: int = 256  # addresses whose stacks are kept
     samples: int = 4096  # different addresses
+    trodden: int = 16384  # instructions on traced ways
     numbers: int = 256
 
 
@@ -57,7 +62,9 @@ class Knowledge:
     ``entries`` maps resume addresses to hot sites, ``starts`` the addresses where
     code was missing to how often, ``targets`` an indirect branch to where it went,
     with counts, ``missed`` the address of a missed branch to the stack there.
-    ``samples`` counts how often user mode was seen at an address. ``effort`` is how
+    ``samples`` counts how often user mode was seen at an address. ``trodden`` are the
+    instructions on traced ways, ``jumps`` where those did not go straight on, and
+    ``traced`` the entries from which there is such a way. ``effort`` is how
     far to explore: see :meth:`raise_effort`. ``stops`` are resume addresses after
     which code stays native, because it is too long to gain anything; ``numbers`` the
     call numbers of all sites met.
@@ -71,6 +78,9 @@ class Knowledge:
     samples: Counter[int] = field(default_factory=Counter)
     stops: set[int] = field(default_factory=set)
     numbers: dict[int, int] = field(default_factory=dict)
+    trodden: set[int] = field(default_factory=set)
+    jumps: dict[int, dict[int, int]] = field(default_factory=dict)
+    traced: set[int] = field(default_factory=set)
     effort: int = 0
     _raises: int = 0
     _hopeless: set[int] = field(default_factory=set)
@@ -89,6 +99,28 @@ class Knowledge:
             return self._start(event.ip)
         return False
 
+    def follow(self, path: Path) -> bool:
+        """Take in the way that a gap took; whether there was news in it."""
+        self.traced.add(path.ip)
+        new = set(path.ips) - self.trodden
+        if len(self.trodden) + len(new) > self.limits.trodden:
+            return False
+        self.trodden |= new
+        news = bool(new)
+        for before, after in pairwise(path.ips):
+            # Straight on, or a jump as short: that one is found without being told.
+            if 0 < after - before <= _LONGEST:
+                continue
+            targets = self.jumps.setdefault(before, {})
+            news |= after not in targets
+            targets[after] = targets.get(after, 0) + 1
+        return news
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether a way from each entry is known."""
+        return bool(self.entries) and self.traced.issuperset(self.entries)
+
     def only(self, sites: Container[int]) -> Knowledge:
         """The same, with no entries but ``sites``; what is learned is shared."""
         entries = {ip: site for ip, site in self.entries.items() if ip in sites}
@@ -102,6 +134,9 @@ class Knowledge:
             targets={ip: dict(targets) for ip, targets in self.targets.items()},
             missed=dict(self.missed),
             numbers=dict(self.numbers),
+            trodden=set(self.trodden),
+            jumps={ip: dict(targets) for ip, targets in self.jumps.items()},
+            traced=set(self.traced),
         )
 
     @property
@@ -126,8 +161,11 @@ class Knowledge:
 
         Code from which no system call is found within reach is left out. If that is
         where the program goes again and again, exploring further may find one. What
-        the greatest effort does not find is not looked for any more.
+        the greatest effort does not find is not looked for any more. Where ways are
+        traced there is no need to search.
         """
+        if self.is_traced:
+            return False
         stubborn = [
             ip
             for ip in self._missed_often(self.limits.stubborn)
@@ -150,6 +188,10 @@ class Knowledge:
         self.stops = {ip for ip in self.stops if keep(ip)}
         self.numbers = {ip: nr for ip, nr in self.numbers.items() if keep(ip)}
         self.samples = Counter({ip: n for ip, n in self.samples.items() if keep(ip)})
+        pages = {ip >> 12 for ip in self.trodden}
+        pages = {page for page in pages if keep(page << 12)}
+        self.trodden = {ip for ip in self.trodden if ip >> 12 in pages}
+        self.jumps = {ip: targets for ip, targets in self.jumps.items() if keep(ip)}
         self.targets = {
             ip: {target: n for target, n in targets.items() if keep(target)}
             for ip, targets in self.targets.items()

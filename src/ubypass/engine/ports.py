@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from ubypass.abi import Abi, Translation
-from ubypass.device.types import Counts, Event, Site, Stats
+from ubypass.device.types import Counts, Event, Path, Site, Stats
 from ubypass.process.maps import MemoryMap
 
 __all__ = ["DeviceLike", "MemoryLike", "SamplerLike"]
@@ -33,6 +33,8 @@ class DeviceLike(Protocol):
     def unload(self, proc: int, region: int) -> None: ...
 
     def stats(self, proc: int) -> Stats: ...
+
+    def path(self, proc: int) -> Path | None: ...
 
     def sites(self, proc: int) -> list[Site]: ...
 

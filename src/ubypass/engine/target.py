@@ -49,7 +49,9 @@ class Policy:
     without a change now and then); ``look``: between looks at the counters, at first,
     and ``rarest`` once nothing changes any more; ``peek``: between looks while user
     mode is sampled, which costs the program; ``quiet``: without news until that ends,
-    ``sampling`` at most, and then not for a ``rest``.
+    ``sampling`` at most, and then not for a ``rest``. ``straight``: a gap that runs
+    through more different instructions is too long to gain: each costs a bit more in a
+    translation.
     """
 
     caps: Caps = field(default_factory=Caps)
@@ -62,6 +64,7 @@ class Policy:
     quiet: float = 1.0
     sampling: float = 2.0
     rest: float = 30.0
+    straight: int = 1200
 
 
 class Target:
@@ -147,12 +150,29 @@ class Target:
         elif event.type is EventType.DEAD:
             if self._regions.dead(event.region):
                 self._lost_code(now)
+        elif event.type is EventType.PATH:
+            self._follow(now)
         elif self._active and not self._regions.is_stale(event):
             known = self.knowledge.learn(event)
             if event.type is EventType.HOT and self.blocks.get(event.ip):
                 return
             if known:
                 self._note(self._regions.concern(event))
+                self._news(now)
+
+    def _follow(self, now: float) -> None:
+        """Learn from the gap that was traced."""
+        with contextlib.suppress(Gone):
+            path = self._device.path(self.proc)
+            if path is None or not self._active:
+                return
+            if len(set(path.ips)) > self._policy.straight:
+                if self.blocks.get(path.ip) is None:
+                    site = self.refresh_sites().get(path.ip)
+                    self.blocks.add_long(path.ip, site.native_ns if site else 0)
+                    self._regions.touch(path.ip)
+                    self._news(now)
+            elif self.knowledge.follow(path) and self._regions.touch(path.ip):
                 self._news(now)
 
     def tick(self, now: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -344,7 +364,11 @@ class Target:
         """Learn where user mode spends its time, once the first region fell short."""
         if self._sampler is not None:
             self.knowledge.add_samples(self._sampler.take())
-        elif self._loads and self._open_sampler is not None:
+        elif (
+            self._loads
+            and self._open_sampler is not None
+            and not self.knowledge.is_traced
+        ):
             self._compare()
             if not self._converged and now >= self._sampling_ends + self._policy.rest:
                 self._sampler = self._open_sampler(self.process.pid)

@@ -20,7 +20,7 @@ from ubypass.region.decode import Decoded
 from ubypass.region.graph import Block, End, Region, predecessors, reachable
 from ubypass.region.reader import CodeReader, DataReader
 from ubypass.region.stackwalk import learn_returns
-from ubypass.region.ways import distances, short_ways, ways_to_calls
+from ubypass.region.ways import distances, short_ways, side_ways, ways_to_calls
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,9 @@ class RegionSpec:
     to the targets seen, hottest first. ``stops`` are resume addresses at which the
     region ends although a system call was dispatched: what follows is too long.
     ``numbers`` are call numbers by resume address, of sites besides the entries.
+    ``trodden`` are addresses of instructions that are known to run between the entries
+    and the next system calls; if there are any, what else is explored is no more than
+    ways around them.
     """
 
     entries: tuple[HotEntry, ...]
@@ -48,6 +51,7 @@ class RegionSpec:
     targets: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     stops: frozenset[int] = frozenset()
     numbers: Mapping[int, int] = field(default_factory=dict)
+    trodden: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,8 @@ class Limits:
     ``fringe``: so far around ``RegionSpec.blocks`` code is kept although no system
     call has been found from there yet, so that its exits show the way. ``detour``: how
     much longer than the shortest way to a system call, from an entry or from one of
-    ``RegionSpec.blocks``, a way may be to be kept; None: any that was explored.
+    ``RegionSpec.blocks``, a way may be to be kept; None: any that was explored. Where
+    there are trodden ways, it is how long a way around them may be.
     """
 
     region: int = 4000
@@ -89,7 +94,10 @@ def discover(
     finder = _Finder(spec, reader, code, limits)
     blocks = finder.run()
     hot = tuple(dict.fromkeys(entry.resume for entry in entries))
-    if limits.detour is None:
+    if spec.trodden:
+        known = [start for start in blocks if start in spec.trodden]
+        kept = side_ways(blocks, (*known, *hot, *spec.blocks), limits.detour or 0)
+    elif limits.detour is None:
         fringe: set[int] = set()
         if limits.fringe:
             fringe.update(distances(blocks, spec.blocks, limits.fringe))
@@ -120,7 +128,7 @@ class _Finder:
         self._found: dict[int, Instruction] = {}
         self._leaders: set[int] = set()
         self._calls: list[int] = []
-        self._learned_starts = frozenset(spec.blocks)
+        self._learned_starts = spec.trodden.union(spec.blocks)
         hot = [entry.resume for entry in spec.entries]
         self._roots = dict.fromkeys([*hot, *spec.blocks])
         self._queue: list[tuple[int, int, int]] = []
@@ -150,6 +158,8 @@ class _Finder:
         return {start: self._block(start) for start in self._leaders}
 
     def _push(self, address: int, distance: int) -> None:
+        if address in self._spec.trodden:
+            distance = 0
         self._order += 1
         heapq.heappush(self._queue, (distance, self._order, address))
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ubypass.region.graph import Block, End, predecessors
 
-__all__ = ["distances", "short_ways", "ways_to_calls"]
+__all__ = ["distances", "short_ways", "side_ways", "ways_to_calls"]
 
 #: Ends of blocks whose targets have to be learned, and how far away a call is thought
 #: to be behind one of which nothing is known.
@@ -79,6 +79,34 @@ def short_ways(
             if length + to_call.get(start, limit + 1) <= limit:
                 kept.add(start)
     return kept
+
+
+def side_ways(blocks: dict[int, Block], known: Iterable[int], detour: int) -> set[int]:
+    """Starts of the ``known`` blocks, and of those on ways around them.
+
+    Such a way leaves a known block and comes back to one, or ends at a system call,
+    within ``detour`` instructions.
+    """
+    roots = {start for start in known if start in blocks}
+    edges = {start: block.targets for start, block in blocks.items()}
+    leaving = {t: 0 for root in roots for t in edges[root] if t in blocks}
+    away = _shortest(blocks, edges, leaving, detour)
+    back: dict[int, int] = {}
+    sources = predecessors(blocks)
+    queue = [(0, start) for start in roots]
+    queue += [(len(b.instructions), s) for s, b in blocks.items() if b.nr is not None]
+    heapq.heapify(queue)
+    while queue:
+        length, start = heapq.heappop(queue)
+        if start in back or length > detour:
+            continue
+        back[start] = length
+        for source in sources[start]:
+            if source not in back and blocks[source].nr is None:
+                more = len(blocks[source].instructions)
+                heapq.heappush(queue, (length + more, source))
+    ways = {s for s, left in back.items() if away.get(s, detour) + left <= detour}
+    return roots | ways
 
 
 def _to_calls(blocks: dict[int, Block]) -> dict[int, int]:

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The way that one gap takes, instruction by instruction.
+ *
+ * Now and then a thread that returns from a hot system call is single-stepped until
+ * its next one: user space then knows all the code in between at once, with the target
+ * of every return and every jump.  One thread at a time, a few thousand steps at most.
+ *
+ * The program must not see it.  The kernel hides a trap flag that is marked as forced
+ * (TIF_FORCED_TF) from signal frames, core dumps and debuggers; that leaves instructions
+ * that show or change the flag themselves, or enter the kernel with it.  Stepping ends
+ * before those.
+ */
+#include <linux/kdebug.h>
+#include <linux/mm.h>
+#include <linux/ptrace.h>
+#include <linux/sched.h>
+#include <linux/sched/task.h>
+#include <linux/uaccess.h>
+#include <asm/debugreg.h>
+
+#include "internal.h"
+
+#define UB_INSN_MAX	15	/* bytes */
+
+enum ub_step_state {
+	UB_STEP_FREE,
+	UB_STEP_ON,		/* .task has the trap flag */
+	UB_STEP_DONE,		/* user space may fetch it */
+	UB_STEP_TAKEN,		/* user space does */
+};
+
+static struct {
+	spinlock_t lock;
+	enum ub_step_state state;
+	struct task_struct *task;	/* while UB_STEP_ON; a reference */
+	struct ub_proc *proc;		/* unless UB_STEP_FREE; a reference */
+	u64 ip;
+	u32 nr;
+	u32 most;
+	u32 count;
+	u64 ips[UB_PATH_MAX];
+} ub_step = { .lock = __SPIN_LOCK_UNLOCKED(ub_step.lock) };
+
+/*
+ * May the instruction be stepped?  Not if it shows flags (pushf), sets them (popf,
+ * iret), enters the kernel, traps, delays the trap (mov ss), leaves 64-bit code, or
+ * begins a transaction, which no trap survives.
+ */
+static bool ub_step_may(u64 ip)
+{
+	u8 code[UB_INSN_MAX + 3] = {};	/* what is behind the end reads as 0 */
+	unsigned long left;
+	int at, reg;
+
+	if (ip >= TASK_SIZE_MAX - UB_INSN_MAX)
+		return false;
+	pagefault_disable();
+	left = copy_from_user(code, (void __user *)ip, UB_INSN_MAX);
+	pagefault_enable();
+	if (left)
+		return false;
+	for (at = 0; at < UB_INSN_MAX; at++) {
+		switch (code[at]) {
+		case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64 ... 0x67:
+		case 0xf0: case 0xf2: case 0xf3: case 0x40 ... 0x4f:
+			continue;
+		}
+		break;
+	}
+	reg = (code[at + 1] >> 3) & 7;
+	switch (code[at]) {
+	case 0x8e:				/* mov to a segment register */
+	case 0x9c: case 0x9d:			/* pushf, popf */
+	case 0xca: case 0xcb:			/* far return */
+	case 0xcc: case 0xcd: case 0xcf:	/* int3, int, iret */
+	case 0xf1:				/* int1 */
+		return false;
+	case 0xc7:				/* xbegin */
+		return code[at + 1] != 0xf8;
+	case 0xff:				/* far call and jump */
+		return reg != 3 && reg != 5;
+	case 0x0f:
+		switch (code[at + 1]) {
+		case 0x01:			/* of this group only rdtscp */
+			return code[at + 2] == 0xf9;
+		case 0x05: case 0x07:		/* syscall, sysret */
+		case 0x34: case 0x35:		/* sysenter, sysexit */
+		case 0xb2:			/* lss */
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Under the lock.  What was found is lost, if anything. */
+static void ub_step_free(void)
+{
+	if (ub_step.state == UB_STEP_ON)
+		put_task_struct(ub_step.task);
+	WRITE_ONCE(ub_step.task, NULL);
+	ub_proc_put(ub_step.proc);
+	ub_step.proc = NULL;
+	WRITE_ONCE(ub_step.state, UB_STEP_FREE);
+}
+
+/* Under the lock.  Is there nobody who goes on stepping, or fetches what was found? */
+static bool ub_step_is_stale(void)
+{
+	struct task_struct *task = ub_step.task;
+
+	if (ub_step.state == UB_STEP_DONE)
+		return !READ_ONCE(ub_step.proc->client);
+	/* A signal takes both flags away. */
+	return ub_step.state == UB_STEP_ON &&
+	       (READ_ONCE(task->exit_state) || READ_ONCE(task->flags) & PF_EXITING ||
+		!test_tsk_thread_flag(task, TIF_FORCED_TF));
+}
+
+/*
+ * Step current from regs->ip, where a system call returns to, which is not odd in any
+ * way.  With preemption off.  False if it is not to be, or not now.
+ */
+bool ub_step_begin(struct ub_proc *proc, struct pt_regs *regs)
+{
+	u32 most = ub_tune(UB_TUNE_PATH_STEPS);
+	unsigned long flags;
+	bool begun = false;
+
+	if (!most || READ_ONCE(ub_step.state) == UB_STEP_TAKEN ||
+	    test_thread_flag(TIF_FORCED_TF) || !ub_step_may(regs->ip))
+		return false;
+	spin_lock_irqsave(&ub_step.lock, flags);
+	if (ub_step_is_stale())
+		ub_step_free();
+	if (ub_step.state == UB_STEP_FREE) {
+		refcount_inc(&proc->refs);
+		ub_step.proc = proc;
+		ub_step.ip = regs->ip;
+		ub_step.nr = regs->orig_ax;
+		ub_step.most = most;
+		ub_step.count = 1;
+		ub_step.ips[0] = regs->ip;
+		set_thread_flag(TIF_FORCED_TF);
+		set_thread_flag(TIF_SINGLESTEP);
+		/* Not in r11: the program sees that. */
+		regs->flags |= X86_EFLAGS_TF;
+		WRITE_ONCE(ub_step.state, UB_STEP_ON);
+		WRITE_ONCE(ub_step.task, get_task_struct(current));
+		begun = true;
+	}
+	spin_unlock_irqrestore(&ub_step.lock, flags);
+	return begun;
+}
+
+/* Current is not stepped any more; .whole tells whether its way was seen to an end. */
+static void ub_step_end(bool whole)
+{
+	struct ub_event event = { .type = UB_EVENT_PATH };
+	struct ub_proc *proc = NULL;
+	unsigned long flags;
+
+	spin_lock_irqsave(&ub_step.lock, flags);
+	/* Else somebody found it stale meanwhile. */
+	if (ub_step.task == current) {
+		if (whole) {
+			event.nr = ub_step.nr;
+			event.ip = ub_step.ip;
+			proc = ub_step.proc;
+			refcount_inc(&proc->refs);
+			put_task_struct(current);
+			WRITE_ONCE(ub_step.task, NULL);
+			WRITE_ONCE(ub_step.state, UB_STEP_DONE);
+		} else {
+			ub_step_free();
+		}
+	}
+	spin_unlock_irqrestore(&ub_step.lock, flags);
+	if (proc) {
+		ub_event_send(proc, &event);
+		ub_proc_put(proc);
+	}
+}
+
+/* A debug exception of user mode, with interrupts off.  Is it a step of ours? */
+static int ub_step_notify(struct notifier_block *block, unsigned long what, void *data)
+{
+	struct die_args *args = data;
+	struct pt_regs *regs = args->regs;
+	unsigned long *dr6 = (unsigned long *)args->err;
+
+	if (what != DIE_DEBUG || READ_ONCE(ub_step.task) != current ||
+	    !user_mode(regs) || !(*dr6 & DR_STEP))
+		return NOTIFY_DONE;
+	/*
+	 * A signal has ended our stepping and the program now steps itself; or a
+	 * debugger does: user_enable_single_step() sets this since "entry: Ensure trap
+	 * after single-step on system call return" (5.11).
+	 */
+	if (!test_thread_flag(TIF_FORCED_TF) ||
+	    current_thread_info()->syscall_work & SYSCALL_WORK_SYSCALL_EXIT_TRAP) {
+		ub_step_end(false);
+		return NOTIFY_DONE;
+	}
+	*dr6 &= ~DR_STEP;
+	current->thread.virtual_dr6 &= ~DR_STEP;
+	ub_step.ips[ub_step.count++] = regs->ip;
+	if (ub_step.count >= ub_step.most || !ub_step_may(regs->ip)) {
+		regs->flags &= ~X86_EFLAGS_TF;
+		clear_thread_flag(TIF_SINGLESTEP);
+		clear_thread_flag(TIF_FORCED_TF);
+		ub_step_end(true);
+	}
+	return *dr6 ? NOTIFY_DONE : NOTIFY_STOP;
+}
+
+static struct notifier_block ub_step_block = { .notifier_call = ub_step_notify };
+
+/* UB_IOC_PATH: hand out the way that was found, if it is of proc. */
+int ub_step_take(struct ub_proc *proc, struct ub_path *path)
+{
+	unsigned long flags;
+	int err = -EAGAIN;
+
+	if (path->flags || path->max < UB_PATH_MAX)
+		return -EINVAL;
+	spin_lock_irqsave(&ub_step.lock, flags);
+	if (ub_step.state == UB_STEP_DONE && ub_step.proc == proc) {
+		WRITE_ONCE(ub_step.state, UB_STEP_TAKEN);
+		err = 0;
+	}
+	spin_unlock_irqrestore(&ub_step.lock, flags);
+	if (err)
+		return err;
+	path->ip = ub_step.ip;
+	path->nr = ub_step.nr;
+	path->count = ub_step.count;
+	if (copy_to_user(u64_to_user_ptr(path->ips), ub_step.ips,
+			 array_size(ub_step.count, sizeof(ub_step.ips[0]))))
+		err = -EFAULT;
+	spin_lock_irqsave(&ub_step.lock, flags);
+	ub_step_free();
+	spin_unlock_irqrestore(&ub_step.lock, flags);
+	return err;
+}
+
+/* Whether some thread still has a trap flag that only we know of. */
+bool ub_step_is_on(void)
+{
+	unsigned long flags;
+	bool on;
+
+	spin_lock_irqsave(&ub_step.lock, flags);
+	if (ub_step.state != UB_STEP_FREE && ub_step_is_stale())
+		ub_step_free();
+	on = ub_step.state == UB_STEP_ON;
+	spin_unlock_irqrestore(&ub_step.lock, flags);
+	return on;
+}
+
+int ub_step_init(void)
+{
+	return register_die_notifier(&ub_step_block);
+}
+
+/* Waits for those who are in the notifier. */
+void ub_step_exit(void)
+{
+	unregister_die_notifier(&ub_step_block);
+	/* What nobody has fetched. */
+	if (ub_step.state != UB_STEP_FREE)
+		ub_step_free();
+}

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run in the lab: a program that looks for trap flags, while its gaps are traced.
+
+Prints what the program said, and of the ways that were traced: how many, how many of
+them begin where they should, of how many sites, and how long they are.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+
+from ubypass.device.client import Device
+from ubypass.device.types import Path
+from ubypass.device.uapi import EventType, Tunable
+
+
+def _collect(device: Device, proc: int, ended: int) -> list[Path]:
+    """All ways until the file descriptor ``ended`` is readable."""
+    found = []
+    while True:
+        ready, _, _ = select.select([device, ended], [], [])
+        if device in ready:
+            for event in device.events():
+                path = device.path(proc) if event.type is EventType.PATH else None
+                if path is not None:
+                    found.append(path)
+        elif ready:
+            return found
+
+
+def main(program: str, rounds: str) -> int:
+    with Device() as device:
+        device.tune(Tunable.GAP_NS, 1_000_000)
+        device.tune(Tunable.HOT_CALLS, 1)
+        device.tune(Tunable.REARM_MS, 10)
+        child = subprocess.Popen(
+            [program, rounds], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        proc = device.attach(child.pid)
+        assert child.stdin
+        assert child.stdout
+        child.stdin.write("\n")
+        child.stdin.flush()
+        ended = os.pidfd_open(child.pid)
+        paths = _collect(device, proc, ended)
+        print(child.stdout.read().strip())
+        right = sum(path.nr == 110 and path.ips[0] == path.ip for path in paths)
+        lengths = sorted({len(path.ips) for path in paths})
+        print(f"paths {len(paths)} right {right} sites {len({p.ip for p in paths})}")
+        print("lengths", *lengths)
+        return child.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2]))

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Single-stepping a gap: what is learned by it, and that the program cannot see it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ubypass.lab import kernels
+from ubypass.lab.options import LabOptions
+from ubypass.lab.run import capture
+from ubypass.module.build import build_module
+
+_HERE = Path(__file__).parent
+_ROOT = _HERE.parent.parent
+_ROUNDS = 4000
+_SITES = 10  # of each kind, as in step.c
+_SCRIPT = "insmod $1 && python tests/kernel/step.py $2 $3 && rmmod ub"
+
+
+@pytest.mark.guest
+def test_ways_are_found_and_the_program_sees_no_trap_flag() -> None:
+    release = kernels.default_release()
+    module = build_module(release, _ROOT / "kernel", _ROOT / "build/kernel" / release)
+    program = _ROOT / "build/tests/step"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["gcc", "-O2", "-o", program, _HERE / "step.c"], check=True)
+    result = capture(
+        ["sh", "-c", _SCRIPT, "sh", str(module), str(program), str(_ROUNDS)],
+        LabOptions(environment={"UBYPASS_CHECKOUT": "1", "PYTHONPATH": str(_ROOT)}),
+    )
+    output = result.stdout.decode()
+    assert result.status == 0, output + result.stderr.decode()
+    assert not result.log_problems
+    each = _ROUNDS * _SITES
+    # Trap flags in pushf, in r11 after a call, in interrupted code: none; its own
+    # breakpoints, faults and steps: all of them, and no more.
+    assert f"seen 0 0 0 of {6 * each + _ROUNDS} calls, " in output
+    assert f" calls, {each} traps, {each} faults, {4 * each} steps\n" in output
+    found = re.search(r"paths (\d+) right (\d+) sites (\d+)", output)
+    assert found
+    paths, right, sites = map(int, found.groups())
+    assert paths == right
+    assert sites > 2 * _SITES
+    # Up to a pushf or a breakpoint; to the next call, past a call and a return; and
+    # through 300 turns of a loop. The last instruction has not run.
+    lengths = set(map(int, output.splitlines()[2].split()[1:]))
+    assert lengths >= {4, 10, 606}
