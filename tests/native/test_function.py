@@ -53,8 +53,6 @@ def test_code_that_leaves_early_is_run_to_its_end() -> None:
         live=(0,) * len(translation.exits),
         bases=(0,) * len(translation.exits),
     )
-    call = Timed(case).call(
-        [0] * 3 + [4, learned.layout.stack + 0xF000] + [0] * 11, translated=True
-    )
+    call = Timed(case).call(learned.registers(4), translated=True)
     assert call.early
     assert call.registers[SUM] == 4 * 4711

@@ -26,6 +26,10 @@ _ARGUMENTS = (
     *(Register.RDI, Register.RSI, Register.RDX),
     *(Register.RCX, Register.R8, Register.R9),
 )
+#: Where the caller keeps the first of them meanwhile. As constants in its code they
+#: would be known to be addresses, which those of a real caller seldom are.
+_KEPT = (Register.RBP, Register.R13, Register.R14, Register.R15)
+_KEPT_NUMBERS = (5, 13, 14, 15)
 _RBX, _RSP = 3, 4
 #: Number of the register in which the results add up.
 SUM = 12
@@ -73,6 +77,7 @@ class Learned:
     case: Case
     region: Region
     timed: Timed
+    arguments: tuple[int, ...]
     rounds: int
     left: str | None = None
     layout: Layout = field(init=False)
@@ -98,7 +103,7 @@ class Learned:
             )
             areas = (case.areas[0], Area(layout.stack, 16 * PAGE, write=True))
             case = replace(case, areas=areas, ends=(site,), sites=())
-            learned = cls(case, region, Timed(case), rounds)
+            learned = cls(case, region, Timed(case), function.arguments, rounds)
             call = learned.call(2, translated=True)
             left = _learn(call, blocks, targets)
             learned.left = _words(call) if call.early else None
@@ -108,10 +113,18 @@ class Learned:
 
     def call(self, turns: int, *, translated: bool, count: bool = False) -> Call:
         """Call the function ``turns`` times."""
+        return self.timed.call(
+            self.registers(turns), translated=translated, count=count
+        )
+
+    def registers(self, turns: int) -> list[int]:
+        """What the caller's code starts with to call it ``turns`` times."""
         registers = [0] * 16
         registers[_RBX] = turns
         registers[_RSP] = self.layout.stack + 15 * PAGE
-        return self.timed.call(registers, translated=translated, count=count)
+        for number, value in zip(_KEPT_NUMBERS, self.arguments, strict=False):
+            registers[number] = value & (1 << 64) - 1
+        return registers
 
 
 def _words(call: Call) -> str:
@@ -167,8 +180,17 @@ def _caller(text: int, function: Function) -> tuple[bytes, int]:
     """Code at ``text`` that calls the function rbx times; address of its end."""
     create = Instruction.create_reg_i32
     loop = [
+        Instruction.create_reg_reg(Code.MOV_R64_RM64, register, kept)
+        for register, kept, _ in zip(
+            _ARGUMENTS, _KEPT, function.arguments, strict=False
+        )
+    ]
+    known = len(_KEPT)
+    loop += [
         Instruction.create_reg_u64(Code.MOV_R64_IMM64, register, value)
-        for register, value in zip(_ARGUMENTS, function.arguments, strict=False)
+        for register, value in zip(
+            _ARGUMENTS[known:], function.arguments[known:], strict=False
+        )
     ]
     loop += [
         # No vector registers hold arguments.
