@@ -210,7 +210,7 @@ static void ub_report_hot(struct ub_proc *proc, struct ub_site *site,
 		site->reports++;
 	ub_event_with_stack(proc, &event);
 	if (ub_is_ordinary(regs, ax))
-		ub_step_begin(proc, regs);
+		ub_step_begin(proc, regs, true);
 }
 
 /*

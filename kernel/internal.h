@@ -189,7 +189,7 @@ u32 ub_detect_sites(struct ub_proc *proc, struct ub_site_info *to, u32 max);
 /* step.c: the way that one gap takes */
 int ub_step_init(void);
 void ub_step_exit(void);
-bool ub_step_begin(struct ub_proc *proc, struct pt_regs *regs);
+bool ub_step_begin(struct ub_proc *proc, struct pt_regs *regs, bool urgent);
 bool ub_step_is_on(void);
 int ub_step_take(struct ub_proc *proc, struct ub_path *path);
 

@@ -16,12 +16,14 @@
 #include <linux/ptrace.h>
 #include <linux/sched.h>
 #include <linux/sched/task.h>
+#include <linux/timekeeping.h>
 #include <linux/uaccess.h>
 #include <asm/debugreg.h>
 
 #include "internal.h"
 
 #define UB_INSN_MAX	15	/* bytes */
+#define UB_STEP_PAUSE	256	/* after a way, for so many times as long as it took */
 
 enum ub_step_state {
 	UB_STEP_FREE,
@@ -39,6 +41,8 @@ static struct {
 	u32 nr;
 	u32 most;
 	u32 count;
+	u64 begun_ns;			/* CLOCK_MONOTONIC, as the next */
+	u64 pause_ns;			/* until then only what is urgent */
 	u64 ips[UB_PATH_MAX];
 } ub_step = { .lock = __SPIN_LOCK_UNLOCKED(ub_step.lock) };
 
@@ -119,14 +123,18 @@ static bool ub_step_is_stale(void)
 
 /*
  * Step current from regs->ip, where a system call returns to, which is not odd in any
- * way.  With preemption off.  False if it is not to be, or not now.
+ * way.  With preemption off.  False if it is not to be, or not now: what is not urgent
+ * has to keep to a small share of the time.
  */
-bool ub_step_begin(struct ub_proc *proc, struct pt_regs *regs)
+bool ub_step_begin(struct ub_proc *proc, struct pt_regs *regs, bool urgent)
 {
 	u32 most = ub_tune(UB_TUNE_PATH_STEPS);
+	u64 now = ktime_get_mono_fast_ns();
 	unsigned long flags;
 	bool begun = false;
 
+	if (!urgent && now < READ_ONCE(ub_step.pause_ns))
+		return false;
 	if (!most || READ_ONCE(ub_step.state) == UB_STEP_TAKEN ||
 	    test_thread_flag(TIF_FORCED_TF) || !ub_step_may(regs->ip))
 		return false;
@@ -139,6 +147,7 @@ bool ub_step_begin(struct ub_proc *proc, struct pt_regs *regs)
 		ub_step.ip = regs->ip;
 		ub_step.nr = regs->orig_ax;
 		ub_step.most = most;
+		ub_step.begun_ns = now;
 		ub_step.count = 1;
 		ub_step.ips[0] = regs->ip;
 		set_thread_flag(TIF_FORCED_TF);
@@ -158,11 +167,14 @@ static void ub_step_end(bool whole)
 {
 	struct ub_event event = { .type = UB_EVENT_PATH };
 	struct ub_proc *proc = NULL;
+	u64 now = ktime_get_mono_fast_ns();
 	unsigned long flags;
 
 	spin_lock_irqsave(&ub_step.lock, flags);
 	/* Else somebody found it stale meanwhile. */
 	if (ub_step.task == current) {
+		WRITE_ONCE(ub_step.pause_ns,
+			   now + UB_STEP_PAUSE * (now - ub_step.begun_ns));
 		if (whole) {
 			event.nr = ub_step.nr;
 			event.ip = ub_step.ip;

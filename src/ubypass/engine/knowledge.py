@@ -164,7 +164,7 @@ class Knowledge:
         the greatest effort does not find is not looked for any more. Where ways are
         traced there is no need to search.
         """
-        if self.is_traced:
+        if self.traced:
             return False
         stubborn = [
             ip

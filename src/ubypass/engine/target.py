@@ -167,6 +167,7 @@ class Target:
             if path is None or not self._active:
                 return
             if len(set(path.ips)) > self._policy.straight:
+                self.knowledge.traced.add(path.ip)
                 if self.blocks.get(path.ip) is None:
                     site = self.refresh_sites().get(path.ip)
                     self.blocks.add_long(path.ip, site.native_ns if site else 0)
@@ -298,10 +299,10 @@ class Target:
     def _look_at_sites(self, now: float) -> None:
         sites = self.refresh_sites()
         changed = self._heed(sites, now)
-        # What still grows has not shown yet what it is worth.
+        # While regions grow, runs still become longer; gaps are what they are.
         settled = max(self._policy.look, _SETTLED * self._pace.wait)
-        if self._active and now - self._last_load >= settled:
-            changed |= self._judge(sites, now)
+        if self._active:
+            changed |= self._judge(sites, now, now - self._last_load >= settled)
         if changed and self._active:
             self._pace.news(now)
         if changed or self._is_growing(now):
@@ -339,7 +340,7 @@ class Target:
                     self._regions.touch(ip)
         return changed
 
-    def _judge(self, sites: Mapping[int, Site], now: float) -> bool:
+    def _judge(self, sites: Mapping[int, Site], now: float, settled: bool) -> bool:
         changed = False
         for group in self.groups:
             for judged in self._payoff.look(sites, group.live_entries):
@@ -348,7 +349,7 @@ class Target:
                 if judged.slow:
                     reason = f"its gap takes {site.native_ns:,} ns natively, "
                     reason += f"{site.boosted_ns:,} ns boosted"
-                elif judged.loses:
+                elif judged.loses and settled:
                     reason = f"runs of {judged.calls:.1f} calls lose "
                     reason += f"{-judged.gain:,.0f} ns each"
                 else:
@@ -365,9 +366,7 @@ class Target:
         if self._sampler is not None:
             self.knowledge.add_samples(self._sampler.take())
         elif (
-            self._loads
-            and self._open_sampler is not None
-            and not self.knowledge.is_traced
+            self._loads and self._open_sampler is not None and not self.knowledge.traced
         ):
             self._compare()
             if not self._converged and now >= self._sampling_ends + self._policy.rest:
