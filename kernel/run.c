@@ -330,7 +330,8 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 		if (look == UB_LOOK_NATIVE) {
 			/* Young entries: ways that the region does not have yet? */
 			if (slot->hits >= UB_YOUNG || slot->hits & (16 | 64) ||
-			    !ub_is_ordinary(regs, ret) || !ub_step_begin(proc, regs, false))
+			    !ub_is_ordinary(regs, ret) ||
+			    !ub_step_begin(proc, regs, slot->hits < 64))
 				ub_control_native(proc, regs);
 			goto out;
 		}

@@ -104,8 +104,8 @@ static void round_of_calls(void)
 		"	.endr\n"
 		"	.rept	" SITES "\n"
 		CALL
-		"	mov	$300, %%ecx\n"
-		"1:	dec	%%ecx\n"	/* long enough for an alarm */
+		"	mov	$40, %%ecx\n"
+		"1:	dec	%%ecx\n"	/* where an alarm may come in */
 		"	jne	1b\n"
 		"	.endr\n"
 		CALL

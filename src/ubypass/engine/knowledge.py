@@ -164,7 +164,7 @@ class Knowledge:
         the greatest effort does not find is not looked for any more. Where ways are
         traced there is no need to search.
         """
-        if self.traced:
+        if self.entries and self.traced.issuperset(self.entries.keys() - self.stops):
             return False
         stubborn = [
             ip
