@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ubypass.bench.server.cases import choose
 from ubypass.bench.server.cpu import children
 from ubypass.bench.server.measure import Checked, Load
 from ubypass.bench.server.process import (
@@ -95,18 +96,9 @@ def select(
 
     Raises UbError if there is none.
     """
-    chosen = tuple(
-        case
-        for case in CASES
-        if (not sizes or case.kib in sizes)
-        and (not logs or case.log in logs)
-        and (not workers or case.workers in workers)
-    )
-    if not chosen:
-        raise UbError(
-            "no such case of nginx", "sizes are 1, 4, 16, 64, 256 KiB; workers 1 and 2"
-        )
-    return chosen
+    wanted = {"kib": sizes, "log": logs, "workers": workers}
+    known = "sizes are 1, 4, 16, 64, 256 KiB; workers 1 and 2"
+    return choose("nginx", CASES, wanted, known)
 
 
 def write_conf(directory: Path, port: int, case: NginxCase, daemon: bool) -> Path:

@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ubypass.bench.server.cases import choose
 from ubypass.bench.server.measure import Checked, Load
 from ubypass.bench.server.process import beside, home, output_of, running
 from ubypass.bench.workloads import build_workload
@@ -46,10 +47,7 @@ QUICK: tuple[RawCase, ...] = (RawCase(64, sum=True),)
 
 def select(sizes: tuple[int, ...]) -> tuple[RawCase, ...]:
     """The cases of those sizes, all without any. Raises UbError if there is none."""
-    chosen = tuple(case for case in CASES if not sizes or case.size in sizes)
-    if not chosen:
-        raise UbError("no such case of rawsocket", "sizes are 64 and 1024")
-    return chosen
+    return choose("rawsocket", CASES, {"size": sizes}, "sizes are 64 and 1024")
 
 
 @contextlib.contextmanager

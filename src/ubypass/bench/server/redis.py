@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ubypass.bench.server.cases import choose
 from ubypass.bench.server.measure import Checked, Load
 from ubypass.bench.server.process import (
     free_port,
@@ -71,19 +72,9 @@ def select(
 
     Raises UbError if there is none.
     """
-    chosen = tuple(
-        case
-        for case in CASES
-        if (not commands or case.command in commands)
-        and (not sizes or case.size in sizes)
-        and (not pipelines or case.pipeline in pipelines)
-    )
-    if not chosen:
-        raise UbError(
-            "no such case of redis",
-            "sizes are 1, 16, 64, 256, 1024, 4096, 16384; pipelines 1 and 16",
-        )
-    return chosen
+    wanted = {"command": commands, "size": sizes, "pipeline": pipelines}
+    known = "sizes are 1, 16, 64, 256, 1024, 4096, 16384; pipelines 1 and 16"
+    return choose("redis", CASES, wanted, known)
 
 
 @contextlib.contextmanager
