@@ -118,8 +118,9 @@ class Knowledge:
 
     @property
     def is_traced(self) -> bool:
-        """Whether a way from each entry is known."""
-        return bool(self.entries) and self.traced.issuperset(self.entries)
+        """Whether a way from each entry that is not a stop is known."""
+        asked = self.entries.keys() - self.stops
+        return bool(self.entries) and self.traced.issuperset(asked)
 
     def only(self, sites: Container[int]) -> Knowledge:
         """The same, with no entries but ``sites``; what is learned is shared."""
@@ -164,7 +165,7 @@ class Knowledge:
         the greatest effort does not find is not looked for any more. Where ways are
         traced there is no need to search.
         """
-        if self.entries and self.traced.issuperset(self.entries.keys() - self.stops):
+        if self.is_traced:
             return False
         stubborn = [
             ip
