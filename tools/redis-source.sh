@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # Fetches Debian's source of the redis that is installed, for its test suite, into
-# build/redis-source. Asks apt with a list of its own: the system's is left alone.
+# build/redis-source. Asks apt with a list of its own, for where the system's packages
+# come from: the system's list is left alone.
 set -eu
 cd "$(dirname "$0")/.."
 target=build/redis-source
@@ -9,13 +10,11 @@ version=$(dpkg-query -W -f '${source:Version}' redis-server)
 stamp="$target/.version"
 [ "$(cat "$stamp" 2>/dev/null)" = "$version" ] && exit 0
 
-. /etc/os-release
 rm -rf "$target" && mkdir -p "$target/lists/partial" "$target/cache/archives/partial"
 here="$PWD/$target"
-for suite in "debian $VERSION_CODENAME" "debian $VERSION_CODENAME-updates" \
-	"debian-security $VERSION_CODENAME-security"; do
-	echo "deb-src http://deb.debian.org/${suite% *} ${suite#* } main"
-done > "$here/sources"
+# shellcheck disable=SC2016
+apt-get indextargets --format 'deb-src $(REPO_URI) $(RELEASE) $(COMPONENT)' \
+	'Created-By: Packages' | sort -u > "$here/sources"
 : > "$here/status"
 options="-o Dir::Etc::SourceList=$here/sources -o Dir::Etc::SourceParts=/nonexistent
 	-o Dir::State::Lists=$here/lists -o Dir::Cache=$here/cache
