@@ -8,6 +8,7 @@ The programs come from :mod:`tests.translate.programs`; here they also grow, as 
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from tests.fuzz.subject import Subject, layout_for
 from tests.translate.assemble import assemble
@@ -27,6 +28,11 @@ def region_subject(seed: int) -> Subject:
     hot = tuple(HotEntry(labels[name], nr) for name, nr in program.resumes)
     count = rng.choice((1, len(hot), rng.randint(1, len(hot))))
     region = discover(RegionSpec(hot[:count]), BytesReader({text: code}))
+    if rng.random() < 0.5:
+        # As if ways through it had been traced.
+        share = rng.random()
+        known = (start for start in region.blocks if rng.random() < share)
+        region = replace(region, trodden=frozenset(known))
     return Subject(
         name=f"program {seed}",
         code={text: code},

@@ -111,6 +111,7 @@ def discover(
         sources=_sources(blocks, code),
         predecessors=predecessors(blocks),
         asked=tuple(start for start in spec.blocks if start in blocks),
+        trodden=spec.trodden.intersection(blocks),
     )
 
 

@@ -69,7 +69,8 @@ class Region:
 
     ``entries`` are resume addresses of dispatches, likeliest first; each is the
     start of a block. ``sources`` covers every byte of every block. ``asked`` are
-    the starts of blocks that control was seen to go to.
+    the starts of blocks that control was seen to go to, ``trodden`` those of blocks on
+    ways that were seen from their beginning to the end.
     """
 
     blocks: dict[int, Block]
@@ -77,6 +78,7 @@ class Region:
     sources: tuple[Source, ...]
     predecessors: dict[int, tuple[int, ...]] = field(default_factory=dict)
     asked: tuple[int, ...] = ()
+    trodden: frozenset[int] = frozenset()
 
     @property
     def instruction_count(self) -> int:

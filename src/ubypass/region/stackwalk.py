@@ -58,7 +58,7 @@ def learn_returns(
                 FlowControl.XBEGIN_XABORT_XEND,
             ):
                 break
-            depth, frame = _moved(instruction, depth, frame)
+            depth, frame = moved(instruction, depth, frame)
             address = instruction.next_ip
     return learned
 
@@ -73,10 +73,12 @@ def _ret_pops(instruction: Instruction) -> int:
     return int(instruction.immediate(0)) if instruction.op_count else 0
 
 
-def _moved(
+def moved(
     instruction: Instruction, depth: int | None, frame: int | None
 ) -> tuple[int | None, int | None]:
-    """Offsets of rsp and rbp from the recorded rsp after ``instruction``."""
+    """Offsets of rsp and rbp from some address after ``instruction``, None where that
+    cannot be told; given those before it. Calls are stepped over.
+    """
     mnemonic = instruction.mnemonic
     # Calls are stepped over: what they push, their return pops.
     if instruction.flow_control in (FlowControl.CALL, FlowControl.INDIRECT_CALL):

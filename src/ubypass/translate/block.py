@@ -12,6 +12,7 @@ from ubypass.translate.control import lower_end
 from ubypass.translate.emit import CC_S
 from ubypass.translate.facts import Facts, Unsupported
 from ubypass.translate.flags import clobber
+from ubypass.translate.inline import address
 from ubypass.translate.lower import lower
 from ubypass.translate.registers import Homes
 from ubypass.translate.stack import STACK, lower_stack
@@ -80,8 +81,9 @@ def _lower_all(
 ) -> None:
     block = prepared.block
     code = fragment.hot
-    context = Context(homes, abi, state, code, block.start, prepared.live[0])
-    code.mark(block.start)
+    start = address(block.start)
+    context = Context(homes, abi, state, code, start, prepared.live[0])
+    code.mark(start)
     if prepared.charge and not fragment.node.turn:
         charge = prepared.charge * prepared.turns
         clobber(context)

@@ -16,6 +16,7 @@ from ubypass.translate.dispatch import lower_syscall
 from ubypass.translate.emit import CC_NE, Buffer, Edge, Label
 from ubypass.translate.facts import Facts, Unsupported
 from ubypass.translate.flags import clobber, to_host
+from ubypass.translate.inline import address
 from ubypass.translate.registers import RSP
 from ubypass.translate.sandbox import load_word
 from ubypass.translate.stack import move_stack, push_constant, stack_access
@@ -142,7 +143,7 @@ def _match(context: Context, fragment: Fragment, block: Block, match: _Match) ->
     for position, known in enumerate(block.targets):
         last = position == len(block.targets) - 1
         following = Label()
-        code.cmp_constant(match.target, known)
+        code.cmp_constant(match.target, address(known))
         code.jcc(CC_NE, miss if last else following)
         context.state = before.copy()
         context.code = code

@@ -54,7 +54,7 @@ def lower_syscall(context: Context, fragment: Fragment, block: Block) -> None:
     after = context.exit(ExitReason.DISPATCHED, int(ExitFlag.DISPATCHED))
     code.dispatches.append((len(code.code), block.nr, before, after))
     code.code += bytes((_INT3,)) * context.abi.dispatch_size
-    fragment.fall = fragment.edge(block.next_ip, state)
+    fragment.fall = fragment.edge(block.targets[0], state)
 
 
 def after_state(state: State, resume: int) -> None:

@@ -222,6 +222,11 @@ class Buffer:
         self._memory(b"\xff", 6, _RSP, slot, wide=False)
         self.code.append(0x9D)
 
+    def copy_flags(self, to: int, slot: int) -> None:
+        """push [rsp + slot]; pop [rsp + to]"""
+        self._memory(b"\xff", 6, _RSP, slot, wide=False)
+        self._memory(b"\x8f", 0, _RSP, to, wide=False)
+
     def charge(self, amount: int) -> None:
         """sub dword [rsp + BUDGET], amount"""
         if amount < 128:

@@ -76,6 +76,9 @@ def to_sysflags(context: Context) -> None:
     """Bring the user's flags to where a system call leaves them (r11)."""
     if context.state.flags == Flags.SYS:
         return
-    to_host(context)
-    context.code.save_flags(FRAME_SYSFLAGS)
+    if context.state.flags == Flags.SLOT:
+        context.code.copy_flags(FRAME_SYSFLAGS, FRAME_FLAGS)
+    else:
+        to_host(context)
+        context.code.save_flags(FRAME_SYSFLAGS)
     context.state.flags = Flags.SYS

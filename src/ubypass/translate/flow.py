@@ -21,6 +21,7 @@ from ubypass.region.liveness import ARITHMETIC, flags_live
 from ubypass.translate.bases import live_bases, loop_bases
 from ubypass.translate.block import Prepared, lower_block
 from ubypass.translate.context import Fragment
+from ubypass.translate.depth import depths
 from ubypass.translate.dispatch import dispatches
 from ubypass.translate.facts import Facts, Unsupported, facts
 from ubypass.translate.join import Incoming, Loop, join
@@ -110,6 +111,7 @@ class _Solver:
         self.heads: dict[int, int] = {}
         self._charge(layout)
         self.entries = _entries(region, self.dispatching)
+        self.depth = depths(region) if region.trodden else {}
         self.starts: dict[Node, State] = {}
         self.fragments: dict[Node, Fragment] = {}
         self.edges: dict[tuple[Node, int], Node] = {}
@@ -132,7 +134,7 @@ class _Solver:
             start: likely(region, block, distance)
             for start, block in region.blocks.items()
         }
-        self.path = hot_path(region, self.guess)
+        self.path = set(region.trodden) or hot_path(region, self.guess)
 
     def _homes(self) -> Homes:
         """Homes by how much each register is used, more or less, where it matters."""
@@ -281,6 +283,7 @@ class _Solver:
             Loop(prepared.inside, prepared.anchors)
             if prepared.charge and not node.turn
             else None,
+            self.depth.get(node.start),
         )
         if node in self.starts and state.same(self.starts[node]):
             return []

@@ -18,6 +18,8 @@ _DIFFERENT = 4
 _SETTLE_HOT, _SETTLE = 4, 2
 # What an interval that keeps growing is widened to, bytes.
 _WIDE = 1 << 16
+# Steps on the way there of what is known of the stack.
+_STEPS = 1 << 10, 1 << 12, 1 << 14
 # Rounds after which an interval is widened anywhere.
 _EXACT = 4
 
@@ -53,12 +55,14 @@ def join(
     indexes: frozenset[int],
     hot: bool,
     loop: Loop | None = None,
+    depth: int | None = None,
 ) -> State:
     """The state to begin with.
 
     ``previous`` is the last round's answer. Only ``bases`` are worth being known
     as clamped, only ``indexes`` as small. ``hot``: worth many rounds. ``loop``: what is
-    known of the loop that pays here.
+    known of the loop that pays here. ``depth``: where rsp is to be relative to its
+    home, if that was decided for all blocks.
     """
     best = edges[0]
     for edge in edges:
@@ -90,7 +94,10 @@ def join(
         new.loc[user] = wanted
     # Where rsp is relative to its home follows from the code before; where it
     # does not, one lea makes it so.
-    new.offset = preferred.offset if settled is None else settled.offset
+    if depth is not None:
+        new.offset = depth
+    else:
+        new.offset = preferred.offset if settled is None else settled.offset
     if new.offset:
         new.loc[RSP] = Loc.H
     if new.loc[RCX] == Loc.S:
@@ -158,10 +165,20 @@ def _interval(user: int, edges: list[Incoming], heaviest: int) -> Interval | Non
             known.add(found)
             interval = union(interval, found)
     if user == RSP:
-        # Calls and returns change it a little on every way round; that would go on
-        # for long, and no access is so far from it that it would matter.
-        return -_WIDE, _WIDE, False, False
+        return _stack(interval)
     return None if len(known) + unknown > _DIFFERENT else interval
+
+
+def _stack(interval: Interval | None) -> Interval:
+    """What to know of the home of rsp, which is always an address.
+
+    Calls and returns change it a little on every way round. In a few steps that comes
+    to an end, and no access is so far from it that it would matter.
+    """
+    for bound in _STEPS:
+        if interval is not None and -bound <= interval[0] and interval[1] <= bound:
+            return -bound, bound, False, False
+    return -_WIDE, _WIDE, False, False
 
 
 def _anchored(user: int, edges: list[Incoming]) -> Interval | None:

@@ -24,6 +24,7 @@ from ubypass.translate.convert import convert, fits
 from ubypass.translate.emit import Buffer, Constant, Edge, ExitKey, Label, Place
 from ubypass.translate.exits import Exits
 from ubypass.translate.flow import Flow, entry_state, live_at
+from ubypass.translate.inline import address
 from ubypass.translate.registers import RAX, RSP, SLOT
 from ubypass.translate.state import Loc, Node, State
 
@@ -114,7 +115,9 @@ def _converted(layout: _Layout, target: Node, state: State) -> Buffer:
     if fits(state, flow.starts[target]):
         return body
     live = live_at(flow, target.start)
-    context = Context(flow.homes, layout.abi, state.copy(), body, target.start, live)
+    context = Context(
+        flow.homes, layout.abi, state.copy(), body, address(target.start), live
+    )
     convert(context, flow.starts[target])
     return body
 

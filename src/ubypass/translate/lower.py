@@ -187,6 +187,8 @@ def _move_stack(context: Context, facts: Facts, live_after: int) -> bool:
     instruction = facts.instruction
     if instruction.mnemonic == Mnemonic.LEA:
         return _lea_stack(context, facts)
+    if instruction.mnemonic == Mnemonic.MOV:
+        return _copy_stack(context, facts)
     if instruction.mnemonic not in (Mnemonic.ADD, Mnemonic.SUB):
         return False
     if facts.memory is not None or len(facts.operands) != 1:
@@ -211,6 +213,31 @@ def _move_stack(context: Context, facts: Facts, live_after: int) -> bool:
     state.loc[RSP] = Loc.H
     state.again = again
     state.flags = Flags.AGAIN if live_after else Flags.DEAD
+    return True
+
+
+def _copy_stack(context: Context, facts: Facts) -> bool:
+    """A copy of rsp: its home stays where it is."""
+    instruction, state = facts.instruction, context.state
+    if (
+        len(facts.operands) != 2
+        or instruction.op0_register not in _WIDE
+        or instruction.op1_register != Register.RSP
+        or not state.offset
+    ):
+        return False
+    user = facts.operands[0].user
+    if user == RSP:
+        return False
+    usp = ensure(context, RSP)
+    settle(context, (user,))
+    host = context.homes.host[user]
+    if host < 0:
+        context.code.lea(context.s0, usp, state.offset)
+        write_spilled(context, user, context.s0)
+    else:
+        context.code.lea(host, usp, state.offset)
+        state.written(user, shifted(state.intervals[RSP], state.offset))
     return True
 
 

@@ -19,6 +19,7 @@ from collections.abc import (
 from typing import TypeVar
 
 from ubypass.region.graph import Block, End, Region
+from ubypass.translate.inline import sibling
 
 T = TypeVar("T", bound=Hashable)
 
@@ -59,6 +60,8 @@ def likely(region: Region, block: Block, distance: dict[int, int]) -> int | None
     if block.end != End.BRANCH:
         return block.targets[0]
     taken, following = block.targets
+    if (taken in region.trodden) != (following in region.trodden):
+        return taken if taken in region.trodden else following
     if (taken in distance) != (following in distance):
         return taken if taken in distance else following
     # Loops jump back; errors jump ahead, or to cold code, which may lie anywhere.
@@ -80,7 +83,7 @@ def _loops(region: Region, start: int, taken: int) -> bool:
             continue
         seen.add(at)
         if block.end in (End.CALL, End.CALL_INDIRECT, End.SYSCALL):
-            todo.append(block.next_ip)
+            todo.append(sibling(at, block.next_ip))
         elif block.end not in (End.RET, End.JUMP_INDIRECT):
             todo += block.targets
     return False
@@ -130,7 +133,7 @@ def _within(region: Region, start: int) -> list[int]:
     block = region.blocks[start]
     targets: tuple[int, ...] = block.targets
     if block.end in (End.CALL, End.CALL_INDIRECT, End.SYSCALL):
-        targets = (block.next_ip,)
+        targets = (sibling(start, block.next_ip),)
     elif block.end == End.RET:
         targets = ()
     return [target for target in targets if target in region.blocks]

@@ -6,11 +6,17 @@ The same region and the same offer of the module always give the same bytes.
 
 from __future__ import annotations
 
+import contextlib
+
 from ubypass.abi import Abi, Translation
 from ubypass.errors import UbError
 from ubypass.region.graph import Region
 from ubypass.translate.flow import solve
+from ubypass.translate.inline import inlined
 from ubypass.translate.layout import TooLarge, assemble
+
+# User instructions in copies of called code at most.
+_ROOM = 1024
 
 
 def translate(
@@ -32,14 +38,15 @@ def translate(
     translated becomes an exit, never an error.
     """
     abi = abi or Abi()
+    ways = [(inlined(region, _ROOM), turns)] if region.trodden else []
+    # Better all of the region with its loops as they are than a part of it.
+    ways += [(region, turns), (region, 1)] if turns > 1 else [(region, 1)]
     try:
-        try:
-            return assemble(solve(region, abi, turns, careful))
-        except TooLarge:
-            if turns == 1:
-                raise
-            # Better all of the region with its loops as they are than a part of it.
-            return assemble(solve(region, abi, 1, careful))
+        for shape, most in ways[:-1]:
+            with contextlib.suppress(TooLarge):
+                return assemble(solve(shape, abi, most, careful))
+        shape, most = ways[-1]
+        return assemble(solve(shape, abi, most, careful))
     except AssertionError as error:
         raise UbError(
             f"the translator contradicts itself at entry {region.entries[0]:#x}",

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How far the user's rsp is from one fixed point, block by block.
+
+With that known beforehand the home of rsp need not move where ways meet: whoever comes
+in has it at the same place. Only a guess about speed: where rsp is somewhere else,
+edges between blocks move the home.
+"""
+
+from __future__ import annotations
+
+from ubypass.region.graph import Block, End, Region
+from ubypass.region.stackwalk import moved
+from ubypass.translate.inline import sibling
+
+#: Distances beyond this leave too little room for displacements.
+_FAR = 1 << 15
+_CALLS = (End.CALL, End.CALL_INDIRECT)
+
+
+def depths(region: Region) -> dict[int, int]:
+    """Bytes from the fixed point up to rsp at the start of blocks, where they can be
+    told from the instructions on one way there.
+    """
+    found: dict[int, int] = {}
+    for root in (*region.entries, *region.blocks):
+        if root in region.blocks and root not in found:
+            new, shift = _walk(region, root, found)
+            for start, depth in new.items():
+                if abs(depth + shift) <= _FAR:
+                    found[start] = depth + shift
+    return found
+
+
+def _walk(
+    region: Region, root: int, known: dict[int, int]
+) -> tuple[dict[int, int], int]:
+    """Distances from rsp at ``root``, and how far that is from the fixed point."""
+    new: dict[int, int] = {}
+    shift: int | None = None
+    todo: list[tuple[int, int, int | None]] = [(root, 0, None)]
+    while todo:
+        start, depth, frame = todo.pop()
+        if start in known:
+            shift = known[start] - depth if shift is None else shift
+            continue
+        block = region.blocks.get(start)
+        if block is None or start in new:
+            continue
+        new[start] = depth
+        after, frame = _behind(block, depth, frame)
+        if after is None:
+            continue
+        if block.end in _CALLS:
+            todo += [(target, after - 8, None) for target in block.targets]
+            # What is called will leave the stack as it was, and rbp.
+            todo.append((sibling(start, block.next_ip), after, frame))
+        else:
+            todo += [(target, after, frame) for target in block.targets]
+    return new, shift or 0
+
+
+def _behind(
+    block: Block, depth: int | None, frame: int | None
+) -> tuple[int | None, int | None]:
+    """The distance, and that of the address in rbp, at the end of ``block``; a call
+    that ends it has not pushed anything.
+    """
+    for instruction in block.instructions:
+        depth, frame = moved(instruction, depth, frame)
+    return depth, frame

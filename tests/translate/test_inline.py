@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.region.asm import program
+from ubypass.abi import Abi, ExitReason
+from ubypass.region.discover import HotEntry, RegionSpec, discover
+from ubypass.region.graph import End, Region
+from ubypass.translate.inline import COPY, address, inlined, sibling
+from ubypass.translate.translate import translate
+from ubypass.verify.check import check
+
+_ABI = Abi(dispatch_size=16, dispatch_vector_size=24)
+_TWICE = """
+    first: mov eax, 39
+    syscall
+    start: call callee
+    one: mov rbx, rax
+    call callee
+    two: add rbx, rax
+    jmp first
+    callee: mov rax, [rdi]
+    test eax, eax
+    js odd
+    back: ret
+    odd: neg eax
+    jmp back
+"""
+
+
+def _region(text: str) -> tuple[Region, dict[str, int]]:
+    reader, at = program(text)
+    return discover(RegionSpec((HotEntry(at["start"], 39),)), reader), at
+
+
+def test_without_trodden_ways_nothing_is_copied() -> None:
+    region, _ = _region(_TWICE)
+    assert inlined(region, 1000) is region
+
+
+def test_each_call_has_its_own_copy_of_trodden_code() -> None:
+    region, at = _region(_TWICE)
+    trodden = frozenset(region.blocks) - {at["odd"]}
+    copied = inlined(replace(region, trodden=trodden), 1000)
+    copies = [start for start in copied.blocks if start >= COPY]
+    assert sorted(map(address, copies)) == sorted([at["callee"], at["back"]] * 2)
+    # Each returns to where it was called, in what is there for all.
+    returns = [copied.blocks[start] for start in copies if address(start) == at["back"]]
+    assert [block.targets for block in returns] == [(at["one"],), (at["two"],)]
+    # What leaves a copy on another way returns to either.
+    callee = copied.blocks[sibling(copies[0], at["callee"])]
+    assert callee.targets == (at["odd"], sibling(copies[0], at["back"]))
+    assert copied.blocks[at["back"]].targets == (at["one"], at["two"])
+    assert at["back"] not in copied.trodden
+    assert copied.trodden.issuperset(copies)
+    for start, block in copied.blocks.items():
+        assert block.start == start
+        assert all(start in copied.predecessors[t] for t in block.targets)
+
+
+def test_no_more_than_there_is_room_for() -> None:
+    region, at = _region(_TWICE)
+    region = replace(region, trodden=frozenset(region.blocks))
+    size = len(region.blocks[at["callee"]].instructions)
+    copied = inlined(region, size)
+    assert [address(start) for start in copied.blocks if start >= COPY] == [
+        at["callee"]
+    ]
+
+
+def test_recursion_ends() -> None:
+    region, at = _region(
+        """
+        first: mov eax, 39
+        syscall
+        start: call callee
+        jmp first
+        callee: dec ebx
+        js back
+        call callee
+        inner: nop
+        back: ret
+        """
+    )
+    copied = inlined(replace(region, trodden=frozenset(region.blocks)), 1000)
+    calls = [b for b in copied.blocks.values() if b.end is End.CALL]
+    inner = [b.start // COPY for b in calls if b.next_ip == at["inner"]]
+    # Called from outside and from there; then what is there for all, and from there.
+    assert sorted(inner) == [0, 1, 2, 3]
+
+
+def test_what_is_known_of_addresses_outlives_a_call() -> None:
+    text = """
+        first: mov eax, 39
+        syscall
+        start: mov rcx, [rbp]
+        call callee
+        mov rcx, [rbp+8]
+        call callee
+        mov rcx, [rbp+16]
+        jmp first
+        callee: lea rdx, [rcx+1]
+        ret
+    """
+    region, _ = _region(text)
+    apart = translate(replace(region, trodden=frozenset(region.blocks)), _ABI)
+    check(apart, _ABI)
+    misses = [e for e in apart.exits if e.reason is ExitReason.RET_MISS]
+    assert len({e.user_ip for e in misses}) == 1
+    # cmova: the pointer is clamped once, and not again behind each call.
+    assert apart.code.count(b"\x48\x0f\x47\x6c\x24") == 1
+
+
+def test_too_large_with_copies_is_translated_without() -> None:
+    more = "\n".join(f"add rax, [rdi+{8 * n}]" for n in range(40))
+    region, _ = _region(_TWICE.replace("back: ret", f"back: {more}\nret"))
+    plain = translate(region, _ABI)
+    trodden = replace(region, trodden=frozenset(region.blocks))
+    with_copies = translate(trodden, _ABI)
+    assert len(with_copies.code) > len(plain.code)
+    small = replace(_ABI, max_code=len(with_copies.code) - 1)
+    assert len(translate(trodden, small).code) <= small.max_code
