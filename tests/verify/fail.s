@@ -1528,6 +1528,24 @@ entry:
 	user x_fault, mov rcx, [rdi]
 	jmp x_fault
 	stubs
+#--------------------------------------------------------------- constant_above_a_far_displacement
+#! rule pointer
+entry:
+	mov r11, 0xffff800000001000
+	user x_fault, mov eax, [r11-0x40000000]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- one_of_two_constants_at_a_far_displacement
+#! rule pointer
+entry:
+	load eax, sRAX
+	mov r11, 0x7f0000001000
+	test eax, eax
+	je 1f
+	mov r11, 0x7e0000001000
+1:	user x_fault, mov eax, [r11-0x40000000]
+	jmp x_fault
+	stubs
 #--------------------------------------------------------------- kernel_constant
 #! rule pointer
 entry:

@@ -107,6 +107,13 @@ entry:
 	user x_fault, mov [rcx+4], edx
 	jmp x_fault
 	stubs
+#--------------------------------------------------------------- literal_address_and_displacement
+entry:
+	mov r11, 0x7f0000001000
+	user x_fault, mov eax, [r11-0x40000000]
+	user x_fault, mov eax, [r11+0x40000000]
+	jmp x_fault
+	stubs
 #--------------------------------------------------------------- literal_address
 entry:
 	movabs r11, 0x7fffffffe000

@@ -44,6 +44,16 @@ def test_the_ends_of_the_guard() -> None:
     assert _rule(0x1000, 0, 1) is None
 
 
+def test_a_constant_is_known_however_far_the_displacement_is() -> None:
+    assert _rule(0x5000_0000_0000, -(1 << 31), 8) is None
+    assert _rule(1 << 31, -(1 << 31), 8) is None
+    # Below zero and above the limit only as far as guard space reaches.
+    assert _rule(1 << 30, (-1 << 30) + abi.GUARD_LOW - 8, 8) is Rule.POINTER
+    assert _rule(abi.TASK_SIZE_MIN - 8, abi.GUARD_HIGH, 8) is Rule.POINTER
+    assert _rule(abi.TASK_SIZE_MIN - 8, 0, 8) is None
+    assert _rule(0xFFFF_8000_0000_1000, -0x1000, 8) is Rule.POINTER
+
+
 @given(
     st.integers(-(1 << 22), 1 << 22),
     st.integers(0, 1 << 31),

@@ -7,7 +7,7 @@ from ubypass.abi import Abi, ExitFlag, ExitReason
 from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.emit import Buffer, ExitKey
 from ubypass.translate.registers import R11, RCX, RSP, SLOT, Homes
-from ubypass.translate.state import Flags, Loc, Node, State
+from ubypass.translate.state import THREAD, Flags, Held, Loc, Node, State
 
 
 class Fragment:
@@ -59,6 +59,27 @@ class Context:
         self.fip = -1
         #: Scratch host registers.
         self.s0, self.s1 = homes.s0, homes.s1
+
+    def held(self) -> Held | None:
+        """What the first scratch register still holds."""
+        bit = 1 << self.s0
+        if self.code.written & bit:
+            self.code.written &= ~bit
+            self.state.held = None
+        return self.state.held
+
+    def hold(self, held: Held) -> None:
+        """The first scratch register has just been given this."""
+        self.code.written &= ~(1 << self.s0)
+        self.state.held = held
+
+    def edge(self, fragment: Fragment, target: int) -> int:
+        """A new edge of ``fragment`` from here to ``target``; its number."""
+        held = self.held()
+        if held is not None and held[0] == THREAD:
+            # It could not be made again elsewhere.
+            self.state.held = None
+        return fragment.edge(target, self.state)
 
     def exit(
         self,

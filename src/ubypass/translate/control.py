@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from iced_x86 import OpKind
@@ -20,7 +20,7 @@ from ubypass.translate.inline import address
 from ubypass.translate.registers import RSP
 from ubypass.translate.sandbox import load_word
 from ubypass.translate.stack import move_stack, push_constant, stack_access
-from ubypass.translate.state import Flags
+from ubypass.translate.state import CONSTANT, Flags
 from ubypass.translate.values import ensure, read_spilled, settle_stack
 
 # iced's ConditionCode numbers O NO B AE E NE BE A S NS P NP L GE LE G from 1,
@@ -35,18 +35,17 @@ def lower_end(
 
     Raises :class:`Unsupported`.
     """
-    state = context.state
     if block.end == End.FALL:
-        fragment.fall = fragment.edge(block.targets[0], state)
+        fragment.fall = context.edge(fragment, block.targets[0])
         return
     assert facts is not None
     if block.end == End.JUMP:
-        fragment.fall = fragment.edge(block.targets[0], state)
+        fragment.fall = context.edge(fragment, block.targets[0])
     elif block.end == End.BRANCH:
         _branch(context, fragment, block, facts)
     elif block.end == End.CALL:
         push_constant(context, block.next_ip, context.s0)
-        fragment.fall = fragment.edge(block.targets[0], state)
+        fragment.fall = context.edge(fragment, block.targets[0])
     elif block.end == End.SYSCALL:
         lower_syscall(context, fragment, block)
     elif block.end == End.RET:
@@ -66,8 +65,10 @@ def _branch(context: Context, fragment: Fragment, block: Block, facts: Facts) ->
     to_host(context)
     condition = facts.instruction.condition_code - _FIRST_CONDITION
     taken, following = block.targets
-    fragment.branch = (condition, fragment.edge(taken, context.state.copy()))
-    fragment.fall = fragment.edge(following, context.state)
+    edge = context.edge(fragment, taken)
+    context.state = context.state.copy()
+    fragment.branch = (condition, edge)
+    fragment.fall = context.edge(fragment, following)
 
 
 def _ret(context: Context, fragment: Fragment, block: Block, facts: Facts) -> None:
@@ -75,14 +76,31 @@ def _ret(context: Context, fragment: Fragment, block: Block, facts: Facts) -> No
     if facts.instruction.op_count:
         pops += facts.instruction.immediate(0)
     usp, at = stack_access(context, 0)
+    match = _Match(context.s0, ExitReason.RET_MISS, lambda hit: move_stack(hit, pops))
+    if block.targets and context.held() == (CONSTANT, address(block.targets[0])):
+        # Still there from the call: no need to load what is compared with it.
+        clobber(context)
+        context.code.fault(context.exit(ExitReason.FAULT))
+        context.code.cmp_memory(context.s0, usp, at)
+        other = Label()
+        context.code.jcc(CC_NE, other)
+        before = context.state.copy()
+        before.held = None
+        match.hit(context)
+        fragment.fall = context.edge(fragment, block.targets[0])
+        fragment.cold = context.code = Buffer()
+        context.state = before
+        context.code.bind(other)
+        _load_target(context, usp, at)
+        _match(context, fragment, block.targets[1:], match)
+    else:
+        _load_target(context, usp, at)
+        _match(context, fragment, block.targets, match)
+
+
+def _load_target(context: Context, usp: int, at: int) -> None:
     context.code.fault(context.exit(ExitReason.FAULT))
     context.code.load(context.s0, usp, at)
-    _match(
-        context,
-        fragment,
-        block,
-        _Match(context.s0, ExitReason.RET_MISS, lambda hit: move_stack(hit, pops)),
-    )
 
 
 def _indirect(context: Context, fragment: Fragment, block: Block, facts: Facts) -> None:
@@ -106,7 +124,7 @@ def _indirect(context: Context, fragment: Fragment, block: Block, facts: Facts) 
         _match(
             context,
             fragment,
-            block,
+            block.targets,
             _Match(
                 target,
                 ExitReason.CALL_MISS,
@@ -117,7 +135,7 @@ def _indirect(context: Context, fragment: Fragment, block: Block, facts: Facts) 
         _match(
             context,
             fragment,
-            block,
+            block.targets,
             _Match(target, ExitReason.JUMP_MISS, lambda hit: None),
         )
 
@@ -131,28 +149,34 @@ class _Match:
     hit: Callable[[Context], None]
 
 
-def _match(context: Context, fragment: Fragment, block: Block, match: _Match) -> None:
-    """Compare the target with the known ones; the first one falls through."""
-    if not block.targets:
+def _match(
+    context: Context, fragment: Fragment, targets: Sequence[int], match: _Match
+) -> None:
+    """Compare the target with the known ones; the first one falls through, unless
+    one does already.
+    """
+    if not targets:
         context.code.jmp(context.exit(match.reason, target=match.target))
         return
     clobber(context)
     miss = context.exit(match.reason, target=match.target)
+    # Of what is compared only those on the first way will know.
     before = context.state
     code: Buffer = context.code
-    for position, known in enumerate(block.targets):
-        last = position == len(block.targets) - 1
+    for position, known in enumerate(targets):
+        last = position == len(targets) - 1
         following = Label()
         code.cmp_constant(match.target, address(known))
         code.jcc(CC_NE, miss if last else following)
         context.state = before.copy()
         context.code = code
         match.hit(context)
-        edge = fragment.edge(known, context.state)
-        if position == 0:
+        edge = context.edge(fragment, known)
+        if fragment.fall is None:
             fragment.fall = edge
         else:
             code.jmp(Edge(fragment.node, edge))
+        before.held = None
         if not last:
             if fragment.cold is None:
                 fragment.cold = Buffer()

@@ -9,7 +9,7 @@ from ubypass.translate.context import Context
 from ubypass.translate.flags import to_host, to_slot
 from ubypass.translate.registers import R11, RCX, RSP, SLOT
 from ubypass.translate.sandbox import anchor
-from ubypass.translate.state import Flags, Loc, State, within
+from ubypass.translate.state import CONSTANT, Flags, Loc, State, within
 from ubypass.translate.values import ensure, materialize_r11, move_home
 
 
@@ -20,6 +20,7 @@ def fits(state: State, wanted: State) -> bool:
         and state.offset == wanted.offset
         and state.intervals == wanted.intervals
         and (state.flags == wanted.flags or wanted.flags == Flags.DEAD)
+        and (wanted.held is None or state.held == wanted.held)
     )
 
 
@@ -43,6 +44,10 @@ def convert(context: Context, wanted: State) -> None:
             if interval is not None and not within(state.intervals[user], interval):
                 anchor(context, user)
     _flags(context, wanted)
+    if wanted.held is not None and context.held() != wanted.held:
+        assert wanted.held[0] == CONSTANT
+        context.code.move_imm(context.s0, wanted.held[1])
+        context.hold(wanted.held)
     if state.flags == Flags.HOST and wanted.again is not None:
         assert state.again == wanted.again
 

@@ -64,8 +64,10 @@ def lower_counted(
     register = resized(file, tested)
     test = Code.TEST_RM32_R32 if narrow else Code.TEST_RM64_R64
     context.code.user(Instruction.create_reg_reg(test, register, register))
-    fragment.branch = (condition, fragment.edge(taken, context.state.copy()))
-    fragment.fall = fragment.edge(following, context.state)
+    edge = context.edge(fragment, taken)
+    context.state = context.state.copy()
+    fragment.branch = (condition, edge)
+    fragment.fall = context.edge(fragment, following)
 
 
 def _decrement(context: Context, file: IcedRegister) -> None:

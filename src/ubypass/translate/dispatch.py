@@ -68,3 +68,4 @@ def after_state(state: State, resume: int) -> None:
     state.cx = resume
     state.flags = Flags.SYS
     state.again = None
+    state.held = None

@@ -20,6 +20,7 @@ from ubypass.abi import (
     FRAME_LIMIT,
     ExitReason,
 )
+from ubypass.translate.registers import number
 
 _RSP = 4
 _encoder = Encoder(64)
@@ -102,7 +103,8 @@ class Buffer:
     ``fixups`` are (offset of a rel32 field, where it leads); each field is the last
     of its instruction. ``faults`` are (offset of an instruction, its exit).
     ``labels`` are places in this buffer, ``marks`` (offset, user address) pairs and
-    ``dispatches`` (offset, nr, exit before, exit after).
+    ``dispatches`` (offset, nr, exit before, exit after). ``written`` has a bit for each
+    host register that this code has written since somebody cleared it.
     """
 
     def __init__(self) -> None:
@@ -112,6 +114,7 @@ class Buffer:
         self.labels: list[tuple[int, Label]] = []
         self.marks: list[tuple[int, int]] = []
         self.dispatches: list[tuple[int, int, ExitKey, ExitKey]] = []
+        self.written = 0
 
     def append(self, other: Buffer) -> None:
         """Put ``other``'s code and places behind this one's."""
@@ -144,11 +147,15 @@ class Buffer:
     def user(self, instruction: Instruction) -> None:
         """An edited user instruction. Raises ValueError if it has no encoding."""
         self.code += encoded(instruction)
+        register = number(instruction.op0_register)
+        if register is not None:
+            self.written |= 1 << register
 
     # -- moves -------------------------------------------------------------
 
     def load(self, reg: int, base: int, disp: int) -> None:
         """mov reg, [base + disp]"""
+        self.written |= 1 << reg
         self._memory(b"\x8b", reg, base, disp)
 
     def store(self, base: int, disp: int, reg: int) -> None:
@@ -162,19 +169,23 @@ class Buffer:
 
     def lea(self, reg: int, base: int, disp: int) -> None:
         """lea reg, [base + disp]"""
+        self.written |= 1 << reg
         self._memory(b"\x8d", reg, base, disp)
 
     def lea32(self, reg: int, base: int, disp: int) -> None:
         """lea reg (32 bits), [base + disp]"""
+        self.written |= 1 << reg
         self._memory(b"\x8d", reg, base, disp, wide=False)
 
     def move(self, to: int, source: int) -> None:
         """mov to, source"""
+        self.written |= 1 << to
         rex = 0x48 | (source >> 3) << 2 | to >> 3
         self.code += bytes((rex, 0x89, 0xC0 | (source & 7) << 3 | to & 7))
 
     def move_imm(self, reg: int, value: int) -> None:
         """mov reg, value (64 bits), in the shortest form"""
+        self.written |= 1 << reg
         value &= (1 << 64) - 1
         if value < 1 << 32:
             if reg > 7:
@@ -194,6 +205,7 @@ class Buffer:
 
     def frame_load(self, reg: int, offset: int) -> None:
         """mov reg, [rsp + offset]"""
+        self.written |= 1 << reg
         self.code += _frame_move(0x8B, reg, offset)
 
     def frame_store(self, offset: int, reg: int) -> None:
@@ -202,6 +214,7 @@ class Buffer:
 
     def frame_add(self, reg: int, offset: int) -> None:
         """add reg, [rsp + offset]"""
+        self.written |= 1 << reg
         self._memory(b"\x03", reg, _RSP, offset)
 
     def cmp_limit(self, reg: int) -> None:
@@ -210,6 +223,7 @@ class Buffer:
 
     def cmova_limit(self, reg: int) -> None:
         """cmova reg, [rsp + LIMIT]"""
+        self.written |= 1 << reg
         self._memory(b"\x0f\x47", reg, _RSP, FRAME_LIMIT)
 
     def save_flags(self, slot: int) -> None:
@@ -247,6 +261,10 @@ class Buffer:
 
     # -- compare and branch --------------------------------------------------
 
+    def cmp_memory(self, reg: int, base: int, disp: int) -> None:
+        """cmp reg, [base + disp]"""
+        self._memory(b"\x3b", reg, base, disp)
+
     def cmp_imm32(self, reg: int, value: int) -> None:
         """cmp reg (32 bits), imm32"""
         self._with_imm32(0xF8, reg, value)
@@ -262,10 +280,12 @@ class Buffer:
 
     def and_imm32(self, reg: int, value: int) -> None:
         """and reg (32 bits), imm32"""
+        self.written |= 1 << reg
         self._with_imm32(0xE0, reg, value)
 
     def or_imm32(self, reg: int, value: int) -> None:
         """or reg (32 bits), imm32"""
+        self.written |= 1 << reg
         self._with_imm32(0xC8, reg, value)
 
     def arithmetic_flags(self, image: int, scratch: int) -> None:
@@ -275,6 +295,7 @@ class Buffer:
         """
         assert image == 0
         self.move(scratch, image)
+        self.written |= 1 << image
         # OF is bit 11; adding up to 2**31 overflows if it is set.
         self.and_imm32(scratch, 0x800)
         self._with_imm32(0xC0, scratch, 0x7FFFF800)  # add scratch, imm32

@@ -58,8 +58,10 @@ def to_host(context: Context, scratch: int | None = _S0) -> None:
         assert state.again is not None
         if scratch is None and state.again.scratch:
             raise Unsupported("no scratch register to get flags back with")
-        register = context.s0 if scratch in (None, _S0) else scratch
+        register = context.s0 if scratch is None or scratch == _S0 else scratch
         context.code.code += state.again.code(register)
+        if state.again.scratch:
+            context.code.written |= 1 << register
     state.flags = Flags.HOST
 
 

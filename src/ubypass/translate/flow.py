@@ -264,7 +264,8 @@ class _Solver:
         if self.guess[source.start] != target:
             return SOME + back
         hot = source.start in self.path and (
-            self.first[source.start] == source._replace(turn=0)
+            bool(self.region.trodden)
+            or self.first[source.start] == source._replace(turn=0)
         )
         return (HOT if hot else LIKELY) + back
 

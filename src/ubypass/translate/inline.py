@@ -3,8 +3,11 @@
 
 A function that is called from several places returns to several, and what is known of
 addresses and flags at one of them holds no more for all. A copy returns to one place.
-Only blocks on trodden ways are copied, as long as there is room; what leaves a copy on
-another way goes on in the code that is there for all.
+Only blocks on trodden ways are copied, as long as there is room.
+
+What leaves the trodden ways goes on in code apart from them, *cold* code, so that what
+is not known there is not lost here. It comes back where a system call returns or where
+trodden ways close a loop: there they have to do without much knowledge anyway.
 
 Nothing here decides whether code is right: a copy compares the address that it returns
 to as well, and leaves where it is another one.
@@ -13,16 +16,18 @@ to as well, and leaves where it is another one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ubypass.region.graph import Block, End, Region, predecessors
 
 __all__ = ["COPY", "address", "inlined", "sibling"]
 
-#: The start of a copy is its address and, times this, the number of its caller.
+#: The start of a copy is its address and, times this, a number: that of its caller, or
+#: 1 if it is cold.
 COPY = 1 << 48
 
+_COLD = 1
 # Calls that are copied into one another at most: deeper chains are hardly ever hot.
 _DEEP = 12
 _CALLS = (End.CALL, End.CALL_INDIRECT)
@@ -46,46 +51,49 @@ def inlined(region: Region, room: int) -> Region:
 
 
 class _Copies:
-    """Copies in the making: callers are numbered, 0 is what is there for all."""
+    """Copies in the making; 0 is the number of trodden ways without a known caller."""
 
     def __init__(self, region: Region, room: int) -> None:
         self._region = region
         self._room = room
         #: By number: where calls return to, the innermost last; and the caller's.
-        self._returns: list[tuple[int, ...]] = [()]
-        self._outer = [0]
+        self._returns: list[tuple[int, ...]] = [(), ()]
+        self._outer = [0, _COLD]
         self._numbers: dict[tuple[int, ...], int] = {(): 0}
         self._made: dict[int, Block] = {}
         self._seen: set[int] = set()
         self._todo: deque[int] = deque()
+        self._cold: list[int] = []
+        #: Where cold code comes back to trodden ways; empty None until those
+        #: are known.
+        self._doors: set[int] | None = None
 
     def region(self) -> Region:
-        """Follow control from the entries on."""
+        """Follow control from the entries on, the trodden ways first."""
         region = self._region
         for start in (*region.entries, *region.asked):
-            if start in region.blocks:
-                self._at(0, start)
-        while self._todo:
-            start = self._todo.popleft()
-            self._made[start] = self._copy(start)
+            if start in region.blocks and start not in self._seen:
+                self._seen.add(start)
+                self._todo.append(start)
+        self._make()
+        trodden = frozenset(s for s in self._made if address(s) in region.trodden)
+        doors = _loop_heads(region.entries, self._made, trodden)
+        self._doors = doors.union(s for s in region.entries if s in self._made)
+        self._todo.extend(self._cold)
+        self._make()
         blocks = {start: self._made[start] for start in sorted(self._made)}
         return replace(
             region,
             blocks=blocks,
             predecessors=predecessors(blocks),
-            trodden=self._trodden(blocks),
+            asked=tuple(start for start in blocks if address(start) in region.asked),
+            trodden=trodden,
         )
 
-    def _trodden(self, blocks: Mapping[int, Block]) -> frozenset[int]:
-        """The blocks, copies or not, on trodden ways from the entries on."""
-        found: set[int] = set()
-        todo = [start for start in self._region.entries if start in blocks]
-        while todo:
-            start = todo.pop()
-            if start not in found and address(start) in self._region.trodden:
-                found.add(start)
-                todo += [target for target in blocks[start].targets if target in blocks]
-        return frozenset(found)
+    def _make(self) -> None:
+        while self._todo:
+            start = self._todo.popleft()
+            self._made[start] = self._copy(start)
 
     def _at(self, caller: int, target: int) -> int:
         """Where to go for ``target``, an address, if possible in the copy for
@@ -94,50 +102,80 @@ class _Copies:
         block = self._region.blocks.get(target)
         if block is None:
             return target
-        if caller and target not in self._region.trodden:
+        if target not in self._region.trodden:
+            caller = _COLD
+        elif caller == _COLD and self._doors is not None and target in self._doors:
             caller = 0
         start = caller * COPY + target
         if start in self._seen:
             return start
-        if caller:
+        if caller > _COLD:
             if len(block.instructions) > self._room:
                 return self._at(0, target)
             self._room -= len(block.instructions)
         self._seen.add(start)
-        self._todo.append(start)
+        if caller == _COLD and self._doors is None:
+            self._cold.append(start)
+        else:
+            self._todo.append(start)
         return start
 
     def _copy(self, start: int) -> Block:
         caller, original = divmod(start, COPY)
         block = self._region.blocks[original]
+        if original not in self._region.trodden:
+            caller = _COLD
         targets = block.targets
         if block.end in _CALLS:
-            inner = self._called(caller, block)
-            made = tuple(self._at(inner, target) for target in targets)
-        elif block.end == End.RET and caller:
-            back = self._returns[caller][-1]
-            made = (self._at(self._outer[caller], back),)
-        else:
-            made = tuple(self._at(caller, target) for target in targets)
+            caller = self._called(caller, block)
+        elif block.end == End.RET and caller > _COLD:
+            targets = (self._returns[caller][-1],)
+            caller = self._outer[caller]
+        made = tuple(self._at(caller, target) for target in targets)
         return replace(block, start=start, targets=made)
 
     def _called(self, caller: int, block: Block) -> int:
-        """The number of ``block``, which calls, as a caller; 0 if nothing is to be
-        copied for it.
-        """
-        trodden, back = self._region.trodden, block.next_ip
-        returns = self._returns[caller]
+        """The number for what ``block`` calls."""
+        back = block.next_ip
+        if caller == _COLD:
+            return _COLD
         if (
-            address(block.start) not in trodden
-            or back not in trodden
-            or back in returns
-            or len(returns) >= _DEEP
+            back not in self._region.trodden
+            or back in self._returns[caller]
+            or len(self._returns[caller]) >= _DEEP
         ):
             return 0
-        wanted = (*returns, back)
+        wanted = (*self._returns[caller], back)
         number = self._numbers.get(wanted)
         if number is None:
             number = self._numbers[wanted] = len(self._returns)
             self._returns.append(wanted)
             self._outer.append(caller)
         return number
+
+
+def _loop_heads(
+    roots: Iterable[int], blocks: Mapping[int, Block], trodden: frozenset[int]
+) -> set[int]:
+    """The blocks without a known caller at which trodden ways close a loop."""
+    found: set[int] = set()
+    done: set[int] = set()
+    for root in roots:
+        if root not in trodden or root in done:
+            continue
+        path: dict[int, None] = {root: None}
+        stack = [(root, iter(blocks[root].targets))]
+        while stack:
+            at, ahead = stack[-1]
+            following = next(ahead, None)
+            if following is None:
+                stack.pop()
+                del path[at]
+                done.add(at)
+            elif following in path:
+                if following < COPY:
+                    found.add(following)
+            elif following in trodden and following not in done:
+                path[following] = None
+                stack.append((following, iter(blocks[following].targets)))
+    return found

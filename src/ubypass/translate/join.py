@@ -8,7 +8,7 @@ heaviest edge gets its way.
 
 from __future__ import annotations
 
-from ubypass.translate.registers import RCX, RSP, Homes
+from ubypass.translate.registers import R11, RCX, RSP, Homes
 from ubypass.translate.state import CLAMPED, Flags, Interval, Loc, State, union
 
 # Edges from the many turns of a loop that is written out know as many intervals of a
@@ -114,6 +114,33 @@ def join(
         and (settled is None or settled.again == again)
     ):
         new.again = again
+    if states[0].copies:
+        new.copies = tuple(
+            pair
+            for pair in states[0].copies
+            if all(pair in state.copies for state in states)
+            and (previous is None or pair in previous.copies)
+        )
+        for pair in new.copies:
+            # One may serve to clamp the other, if that costs nothing on any way here.
+            for user in pair:
+                if (
+                    new.in_host(user)
+                    and all(state.intervals[user] == CLAMPED for state in states)
+                    and (previous is None or previous.intervals[user] == CLAMPED)
+                ):
+                    new.intervals[user] = CLAMPED
+    held = states[0].held
+    if (
+        held is not None
+        and all(state.held == held for state in states)
+        and (previous is None or previous.held == held)
+        and not any(
+            edge.weight == best.weight and _uses_scratch(edge.state, new)
+            for edge in edges
+        )
+    ):
+        new.held = held
     for user in bases | indexes:
         if new.in_host(user):
             before = None if previous is None else previous.intervals[user]
@@ -133,6 +160,20 @@ def join(
                 )
             new.intervals[user] = interval
     return new
+
+
+def _uses_scratch(state: State, new: State) -> bool:
+    """Whether code on an edge from one to the other will need the scratch register."""
+    return (
+        (state.loc[R11] == Loc.S and new.loc[R11] != Loc.S)
+        or (state.loc[RCX] == Loc.S and new.loc[RCX] == Loc.M)
+        or (
+            state.flags == Flags.AGAIN
+            and new.flags in (Flags.HOST, Flags.SLOT)
+            and state.again is not None
+            and state.again.scratch
+        )
+    )
 
 
 def _small(user: int, states: list[State]) -> Interval | None:

@@ -146,6 +146,7 @@ def _operands(
                 if not free:
                     raise Unsupported("more spilled registers than scratch registers")
                 given[operand.user] = free.pop()
+                context.code.written |= 1 << given[operand.user]
                 if any(o.reads for o in facts.operands if o.user == operand.user):
                     read_spilled(context, operand.user, given[operand.user])
             host = given[operand.user]
@@ -274,6 +275,16 @@ def _intervals(context: Context, facts: Facts) -> None:
             state.written(user, SMALL if user in facts.extended else None)
     if derived is not None:
         state.intervals[facts.operands[0].user] = derived
+    elif facts.mnemonic == Mnemonic.MOV and len(facts.operands) == 2:
+        to, source = facts.operands
+        if (
+            to.register in _WIDE
+            and source.register in _WIDE
+            and host[to.user] == to.user
+            and host[source.user] == source.user
+            and to.user != source.user
+        ):
+            state.copied(to.user, source.user)
 
 
 def _derived(context: Context, facts: Facts) -> Interval | None:

@@ -12,7 +12,14 @@ from ubypass.translate.context import Context
 from ubypass.translate.facts import Memory, Unsupported
 from ubypass.translate.flags import clobber
 from ubypass.translate.registers import R11, RSP, gpr64, resized
-from ubypass.translate.state import CLAMPED, Interval, serves, serves_indexed
+from ubypass.translate.state import (
+    CLAMPED,
+    CONSTANT,
+    THREAD,
+    Interval,
+    serves,
+    serves_indexed,
+)
 from ubypass.translate.values import ensure, materialize_r11, read_spilled
 
 
@@ -47,6 +54,10 @@ def resolve(context: Context, memory: Memory, size: int | None = None) -> Addres
         and not memory.narrow
     ):
         found = _in_place(context, memory.base, memory.displacement, size)
+        if found is not None:
+            return found
+    if memory.fs and memory.base is not None and not memory.narrow:
+        found = _thread(context, memory.base, memory, size)
         if found is not None:
             return found
     address_of(context, memory, context.s0)
@@ -125,8 +136,42 @@ def _constant(context: Context, memory: Memory, size: int) -> Address:
         return Address(-1, memory.displacement, False)
     if not 0 <= memory.displacement <= TASK_SIZE_MIN - size:
         raise Unsupported("constant address outside user space")
+    held = context.held()
+    if held is not None and held[0] == CONSTANT:
+        # Most that a function uses lies near its code.
+        beyond = memory.displacement - held[1]
+        if -(1 << 31) <= beyond < 1 << 31:
+            return Address(context.s0, beyond, True)
     context.code.move_imm(context.s0, memory.displacement)
+    context.hold((CONSTANT, memory.displacement))
     return Address(context.s0, 0, True)
+
+
+def _thread(context: Context, user: int, memory: Memory, size: int) -> Address | None:
+    """What a register says of thread-local memory: clamped without the displacement,
+    and so of use for more than one.
+    """
+    displacement = memory.displacement
+    if (
+        memory.index is not None
+        or displacement < 0
+        or user == RSP
+        or context.homes.spilled(user)
+    ):
+        # Below a clamped pointer to nowhere may well be user memory.
+        return None
+    if not serves(CLAMPED, displacement, size):
+        return None
+    ensure(context, user)
+    wanted = THREAD, user
+    if context.held() != wanted:
+        clobber(context)
+        context.code.move(context.s0, context.homes.host[user])
+        context.code.frame_add(context.s0, FRAME_FSBASE)
+        context.code.cmp_limit(context.s0)
+        context.code.cmova_limit(context.s0)
+        context.hold(wanted)
+    return Address(context.s0, displacement, True)
 
 
 def _in_place(
@@ -152,6 +197,13 @@ def _in_place(
 
 def anchor(context: Context, user: int) -> None:
     """Leave unless the home of ``user`` is a user address; then it is clamped."""
+    copy = context.state.clamped_copy(user)
+    if copy >= 0:
+        # The same value, so nobody sees a difference.
+        hosts = context.homes.host
+        context.code.move(hosts[user], hosts[copy])
+        context.state.intervals[user] = CLAMPED
+        return
     clobber(context)
     anchor_host(
         context,

@@ -17,7 +17,7 @@ from ubypass.translate.facts import Facts, Memory, Unsupported
 from ubypass.translate.flags import clobber, settle, to_slot
 from ubypass.translate.registers import R11, RBP, RSP
 from ubypass.translate.sandbox import anchor, anchor_host, load_word, resolve
-from ubypass.translate.state import CLAMPED, Flags, Loc, serves, shifted
+from ubypass.translate.state import CLAMPED, CONSTANT, Flags, Loc, serves, shifted
 from ubypass.translate.values import (
     ARITHMETIC_FLAGS,
     SET_FLAGS,
@@ -72,8 +72,12 @@ def push_constant(context: Context, value: int, scratch: int) -> None:
     usp, at = stack_access(context, -8)
     signed = value - (1 << 64) if value >> 63 else value
     short = -(1 << 31) <= signed < 1 << 31
-    if not short:
+    if not short and not (
+        scratch == context.s0 and context.held() == (CONSTANT, value)
+    ):
         context.code.move_imm(scratch, value)
+        if scratch == context.s0:
+            context.hold((CONSTANT, value))
     context.code.fault(context.exit(ExitReason.FAULT))
     if short:
         context.code.store_imm(usp, at, signed)

@@ -28,6 +28,12 @@ Interval = tuple[int, int, bool, bool]
 CLAMPED: Interval = (0, 0, False, False)
 SMALL: Interval = (0, 0, False, True)
 
+#: What the first scratch register holds: a constant, or (THREAD) the address that a
+#: user register is relative to fs, clamped.
+Held = tuple[int, int]
+CONSTANT: Final = 0
+THREAD: Final = 1
+
 # Beyond this an interval is of no use and only keeps analyses from settling.
 _FAR = 1 << 20
 _SMALLEST_LARGE = 1 << 32
@@ -79,10 +85,22 @@ class State:
 
     ``cx`` is the value of a rcx in state ``S``. The user's rsp is its home plus
     ``offset``, so that calls, pushes and pops need not move the home; unless
-    ``offset`` is 0 its state is ``H``.
+    ``offset`` is 0 its state is ``H``. ``held`` is what the first scratch register has
+    in it, if that is of use; see :meth:`ubypass.translate.context.Context.held`.
+    ``copies`` are pairs of registers with the same value, of which nothing was known
+    when it was copied.
     """
 
-    __slots__ = ("again", "cx", "flags", "intervals", "loc", "offset")
+    __slots__ = (
+        "again",
+        "copies",
+        "cx",
+        "flags",
+        "held",
+        "intervals",
+        "loc",
+        "offset",
+    )
 
     def __init__(self) -> None:
         self.loc: list[int] = _IN_MEMORY.copy()
@@ -92,6 +110,8 @@ class State:
         self.intervals: list[Interval | None] = _UNKNOWN.copy()
         #: How to set the flags as they are now again, if that is possible.
         self.again: Repeat | None = None
+        self.held: Held | None = None
+        self.copies: tuple[tuple[int, int], ...] = ()
 
     def copy(self) -> State:
         """An independent copy."""
@@ -102,6 +122,8 @@ class State:
         new.flags = self.flags
         new.intervals = self.intervals.copy()
         new.again = self.again
+        new.held = self.held
+        new.copies = self.copies
         return new
 
     def same(self, other: State) -> bool:
@@ -113,6 +135,8 @@ class State:
             and self.cx == other.cx
             and self.intervals == other.intervals
             and self.again == other.again
+            and self.held == other.held
+            and self.copies == other.copies
         )
 
     def in_host(self, user: int) -> bool:
@@ -140,8 +164,25 @@ class State:
         self.intervals[user] = interval
         self.touched(user)
 
+    def copied(self, user: int, source: int) -> None:
+        """``user`` now has the value of ``source``, of which nothing is known."""
+        self.copies = (*self.copies, (user, source))
+
+    def clamped_copy(self, user: int) -> int:
+        """A register with the same value that is clamped in its home, or -1."""
+        for one, other in self.copies:
+            if user in (one, other):
+                found = other if user == one else one
+                if self.intervals[found] == CLAMPED and self.in_host(found):
+                    return found
+        return -1
+
     def touched(self, user: int) -> None:
         """The user register changed: a compare of it cannot be repeated."""
+        if self.held is not None and self.held == (THREAD, user):
+            self.held = None
+        if self.copies:
+            self.copies = tuple(pair for pair in self.copies if user not in pair)
         if self.again is not None and user in self.again.registers:
             assert self.flags != Flags.AGAIN
             self.again = None

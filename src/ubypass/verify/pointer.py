@@ -40,6 +40,9 @@ def check_bounds(
 
     ``value`` is what is known of the register. Raises VerifyError.
     """
+    if isinstance(value, int) and 0 <= value + disp <= abi.TASK_SIZE_MIN - size:
+        # A constant is known exactly, however far the displacement is.
+        return
     bounds = interval(value)
     name = GPR[register]
     if bounds is None:
