@@ -29,8 +29,9 @@ function done(summary, latency, requests)
         wrong = wrong + thread:get("wrong")
     end
     local errors = summary.errors
-    wrong = wrong + errors.connect + errors.read + errors.write + errors.timeout
+    local failed = errors.connect + errors.read + errors.write + errors.timeout
     io.write(string.format(
-        '{"requests": %d, "microseconds": %d, "checked": %d, "wrong": %d}\n',
-        summary.requests, summary.duration, checked, wrong))
+        '{"requests": %d, "microseconds": %d, "checked": %d, "wrong": %d, '
+        .. '"errors": %d}\n',
+        summary.requests, summary.duration, checked, wrong, failed))
 end

@@ -63,7 +63,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
             "--size", action="append", type=int, default=[], metavar="N", help=unit
         )
         each.add_argument("--json", type=Path, metavar="FILE", help="write records")
-        each.add_argument("--quick", action="store_true", help="one case, a few runs")
+        each.add_argument(
+            "--quick",
+            action="store_true",
+            help="a few runs, of one case unless you choose",
+        )
         each.add_argument("--runs", type=int, default=5, metavar="N", help="each way")
         each.add_argument(
             "--cycles", type=int, default=1, metavar="N", help="of attaching"
@@ -131,7 +135,7 @@ def _redis(args: argparse.Namespace) -> list[_Start]:
     from ubypass.bench.server import redis
 
     chosen = redis.select(tuple(args.command), tuple(args.size), tuple(args.pipeline))
-    cases = redis.QUICK if args.quick else chosen
+    cases = redis.QUICK if _is_glance(args, "command", "size", "pipeline") else chosen
     if args.quick:
         args.requests //= _QUICK_PART
     # A pipeline makes a request so much cheaper that more of them are needed.
@@ -147,15 +151,22 @@ def _nginx(args: argparse.Namespace) -> list[_Start]:
 
     logs = () if args.log is None else (args.log == "on",)
     chosen = nginx.select(tuple(args.size), logs, tuple(args.workers))
-    cases = nginx.QUICK if args.quick else chosen
+    cases = nginx.QUICK if _is_glance(args, "size", "log", "workers") else chosen
     return [partial(nginx.nginx_server, case, args.seconds) for case in cases]
 
 
 def _raw(args: argparse.Namespace) -> list[_Start]:
     from ubypass.bench.server import rawsocket
 
-    cases = rawsocket.QUICK if args.quick else rawsocket.select(tuple(args.size))
+    chosen = rawsocket.select(tuple(args.size))
+    cases = rawsocket.QUICK if _is_glance(args, "size") else chosen
     return [partial(rawsocket.raw_receiver, case, args.requests) for case in cases]
+
+
+def _is_glance(args: argparse.Namespace, *options: str) -> bool:
+    """Whether a quick look is asked for, and none of ``options`` says at what."""
+    chosen = any(getattr(args, option) for option in options)
+    return bool(args.quick) and not chosen
 
 
 def _command() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from ubypass.bench.server import nginx
-from ubypass.bench.server.measure import Checked
+from ubypass.bench.server.measure import Checked, Load
 from ubypass.bench.server.nginx import NginxCase
 from ubypass.errors import UbError
 
@@ -21,6 +21,7 @@ def test_all_that_is_asked_for() -> None:
 
 def test_a_load_and_checks_natively() -> None:
     with nginx.nginx_server(NginxCase(4, log=True, workers=2), 0.5) as server:
+        assert len(server.serving()) == 2
         load = server.load()
         assert len(server.serving()) == 2
         assert load.requests > 0
@@ -34,3 +35,10 @@ def test_a_load_and_checks_natively() -> None:
         assert server.check() == Checked(20, 19)
         directory = server.home
     assert not directory.exists()
+
+
+def test_what_wrk_says() -> None:
+    said = '{"requests": 9, "microseconds": 2, "checked": 8, "wrong": 1, "errors": 3}'
+    assert nginx.read_load(f"Running\n{said}\n") == (Load(9, 2000, Checked(8, 1)), 3)
+    with pytest.raises(UbError, match="no result"):
+        nginx.read_load("unable to connect")

@@ -8,9 +8,10 @@ import http.client
 import json
 import os
 import random
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ubypass.bench.server.cases import choose
@@ -34,6 +35,7 @@ __all__ = [
     "NginxCase",
     "content",
     "nginx_server",
+    "read_load",
     "select",
     "write_conf",
 ]
@@ -61,6 +63,7 @@ http {{
 """
 
 _CLIENTS = 8
+_LOOK = 0.02  # seconds between looks whether all workers are there
 _CHECKS = 20
 _ENDLESS = 1_000_000  # seconds
 _SCRIPT = ROOT / "workloads" / "checked.lua"
@@ -133,7 +136,24 @@ def nginx_server(case: NginxCase, seconds: float) -> Iterator[Nginx]:
         program = needs("nginx", "nginx")
         command = [program, "-p", str(directory), "-c", str(conf)]
         with started(command, port, directory) as pid:
+            # It listens before it has workers.
+            while len(children(pid)) < case.workers:
+                time.sleep(_LOOK)
             yield Nginx(case, seconds, pid, port, directory)
+
+
+def read_load(out: str) -> tuple[Load, int]:
+    """What wrk says of replies, and how many times a connection or reply failed.
+
+    Raises UbError if it says nothing.
+    """
+    try:
+        data = json.loads(out.splitlines()[-1])
+        checked = Checked(data["checked"], data["wrong"])
+        load = Load(data["requests"], data["microseconds"] * 1000, checked)
+        return load, int(data["errors"])
+    except (ValueError, LookupError, TypeError) as error:
+        raise UbError(f"wrk gave no result but {out!r}") from error
 
 
 class Nginx:
@@ -165,19 +185,13 @@ class Nginx:
     def load(self) -> Load:
         """wrk, which compares each body it is sent."""
         self._forget_log()
-        out = output_until(self._command(), self._seconds)
-        try:
-            data = json.loads(out.splitlines()[-1])
-            requests, wrong = data["requests"], data["wrong"]
-            elapsed = data["microseconds"] * 1000
-        except (ValueError, LookupError, TypeError) as error:
-            raise UbError(f"wrk gave no result but {out!r}") from error
-        return Load(requests, elapsed, Checked(data["checked"], wrong))
+        load, errors = read_load(output_until(self.load_command(), self._seconds))
+        return replace(load, checked=load.checked + Checked(errors, errors))
 
     def background(self) -> AbstractContextManager[None]:
         """wrk without end."""
         self._forget_log()
-        return running(self._command())
+        return running(self.load_command())
 
     def check(self) -> Checked:
         """Fetch the file a few times and one that is not there; compare all of it."""
@@ -192,7 +206,8 @@ class Nginx:
                 wrong += (answer.status, body) != right
         return Checked(_CHECKS, wrong)
 
-    def _command(self) -> list[str]:
+    def load_command(self) -> list[str]:
+        """wrk without end; interrupted, it says what :func:`read_load` reads."""
         return [
             *(needs("wrk", "wrk"), "-t", "1", "-c", str(_CLIENTS)),
             *("-d", f"{_ENDLESS}s", "-s", str(_SCRIPT), "--timeout", "8s"),

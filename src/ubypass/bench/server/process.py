@@ -25,6 +25,7 @@ __all__ = [
     "beside",
     "free_port",
     "home",
+    "interrupt",
     "needs",
     "output_of",
     "output_until",
@@ -141,16 +142,21 @@ def output_until(command: Sequence[str], seconds: float) -> str:
         while process.poll() is None and not _minds_interrupts(process.pid):
             time.sleep(_LOOK)
         time.sleep(seconds)
-        # Once more if the first came between its looking and its waiting.
-        while process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_AGAIN)
+        interrupt(process)
         assert process.stdout is not None
         out = process.stdout.read()
     if process.returncode != 0:
         raise UbError(f"{Path(command[0]).name} has failed: {out.strip()}")
     return out
+
+
+def interrupt(process: subprocess.Popen[str]) -> None:
+    """Interrupt a load that ends well then, and wait for its end."""
+    # Once more if the first came between its looking and its waiting.
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_AGAIN)
 
 
 def _minds_interrupts(pid: int) -> bool:
