@@ -4,7 +4,8 @@
  *
  * The time from the end of one hooked call to the start of the same task's next is
  * the gap after the first call's site (its resume address), plus a transition.  A
- * site is timed a few dozen times and then decided: hot, too rare, or too long.  What
+ * site is timed a few dozen times and then decided: hot, too rare, or too long.  Heat
+ * must last: a site is looked at again a little later before it counts as hot.  What
  * is decided is asleep: the trampoline knows it and does not come here.  Every
  * UB_TUNE_REARM_MS all wake, so that changed behaviour is found.
  *
@@ -24,6 +25,8 @@
 #define UB_TRIES	2	/* times as many calls may be needed for them */
 #define UB_WAYS		4	/* places in the table where a site may be */
 #define UB_REPORT_MAX	6	/* reports get rarer up to 2^6 epochs */
+#define UB_LASTING_MS	100	/* heat must last for so long, if the window does */
+#define UB_WAIT_NS	(100 * NSEC_PER_MSEC)	/* at most, while others are traced */
 
 /* Sites that are asleep.  The trampoline looks here; two ways. */
 u64 ub_cold[UB_COLD_SIZE];
@@ -35,6 +38,8 @@ DEFINE_PER_CPU(struct ub_last, ub_last);
 static u32 ub_epoch = 1;
 static void ub_rearm(struct work_struct *work);
 static DECLARE_DELAYED_WORK(ub_rearm_work, ub_rearm);
+static void ub_wake(struct work_struct *work);
+static DECLARE_DELAYED_WORK(ub_wake_work, ub_wake);
 
 /* The trampoline computes the same. */
 static u64 ub_cold_tag(const struct ub_proc *proc, u64 ip)
@@ -66,14 +71,20 @@ static void ub_site_wake(const struct ub_proc *proc, u64 ip)
 			WRITE_ONCE(ub_cold[at], 0);
 }
 
-static void ub_rearm(struct work_struct *work)
+/* Who is decided goes to sleep again at its next call. */
+static void ub_wake(struct work_struct *work)
 {
 	u32 i;
 
-	WRITE_ONCE(ub_epoch, ub_epoch + 1);
 	for (i = 0; i < UB_COLD_SIZE; i++)
 		if (READ_ONCE(ub_cold[i]))
 			WRITE_ONCE(ub_cold[i], 0);
+}
+
+static void ub_rearm(struct work_struct *work)
+{
+	WRITE_ONCE(ub_epoch, ub_epoch + 1);
+	ub_wake(work);
 	if (atomic_read(&ub_attached))
 		schedule_delayed_work(&ub_rearm_work,
 				      msecs_to_jiffies(ub_tune(UB_TUNE_REARM_MS)));
@@ -88,6 +99,7 @@ void ub_detect_start(void)
 void ub_detect_exit(void)
 {
 	cancel_delayed_work_sync(&ub_rearm_work);
+	cancel_delayed_work_sync(&ub_wake_work);
 }
 
 /* With .claim, a place is made for a site that has none. */
@@ -138,13 +150,39 @@ static u64 ub_needed(void)
 	return min_t(u64, ub_tune(UB_TUNE_HOT_CALLS), UB_SAMPLES);
 }
 
+/*
+ * The site is hot at .now.  Was it so a little earlier?  Else it sleeps until it is time
+ * to ask again: clients that connect make bursts of calls, which no region is worth.
+ */
+static bool ub_has_lasted(struct ub_proc *proc, struct ub_site *site, u64 now)
+{
+	u64 window = ub_tune(UB_TUNE_WINDOW_MS);
+	u64 lasting = min_t(u64, window, UB_LASTING_MS);
+	u64 since = now - site->promised_ns;
+
+	if (site->promised_ns && since >= lasting * NSEC_PER_MSEC &&
+	    since <= (lasting + 2 * window) * NSEC_PER_MSEC) {
+		site->start_ns = now;
+		return true;
+	}
+	if (!site->promised_ns || since >= lasting * NSEC_PER_MSEC)
+		site->promised_ns = now;
+	site->samples = 0;
+	site->tries = 0;
+	site->start_ns = 0;
+	ub_site_sleep(proc, site->ip);
+	queue_delayed_work(system_wq, &ub_wake_work, msecs_to_jiffies(lasting));
+	return false;
+}
+
 /* Is what was found out about the site this time enough? */
-static void ub_decide(struct ub_site *site)
+static void ub_decide(struct ub_proc *proc, struct ub_site *site)
 {
 	u64 calls = ub_tune(UB_TUNE_HOT_CALLS);
 	u64 window = ub_tune(UB_TUNE_WINDOW_MS) * NSEC_PER_MSEC;
 	u64 need = ub_needed();
-	u64 passed = ktime_get_mono_fast_ns() - site->start_ns;
+	u64 now = ktime_get_mono_fast_ns();
+	u64 passed = now - site->start_ns;
 
 	if (passed * calls > need * window && (site->samples >= need || passed > window))
 		site->verdict = UB_SITE_RARE;
@@ -152,7 +190,7 @@ static void ub_decide(struct ub_site *site)
 		return;
 	else if ((site->native >> UB_FRACTION) > ub_cycles(ub_tune(UB_TUNE_GAP_NS)))
 		site->verdict = UB_SITE_LONG;
-	else
+	else if (ub_has_lasted(proc, site, now))
 		site->verdict = UB_SITE_HOT;
 }
 
@@ -178,7 +216,7 @@ void ub_detect_before(u64 now)
 		site->native_samples++;
 		site->samples++;
 		if (site->verdict == UB_SITE_OPEN)
-			ub_decide(site);
+			ub_decide(proc, site);
 	}
 	rcu_read_unlock();
 }
@@ -192,7 +230,11 @@ static void ub_time_gap(u64 ip)
 	preempt_enable();
 }
 
-static void ub_report_hot(struct ub_proc *proc, struct ub_site *site,
+/*
+ * Returns false if the site's way is better waited for: without it user space would
+ * have to guess, and build what loses.
+ */
+static bool ub_report_hot(struct ub_proc *proc, struct ub_site *site,
 			  struct pt_regs *regs, u64 ax)
 {
 	struct ub_event event = {
@@ -204,13 +246,21 @@ static void ub_report_hot(struct ub_proc *proc, struct ub_site *site,
 				    tsc_khz ?: 1),
 	};
 
+	bool ordinary = ub_is_ordinary(regs, ax);
+
+	if (!site->reports && ub_tune(UB_TUNE_PATH_STEPS) &&
+	    !(ordinary && ub_step_begin(proc, regs, true)) &&
+	    ktime_get_mono_fast_ns() - site->start_ns < UB_WAIT_NS)
+		return false;
+	/* It may have become another way meanwhile; steps cost the program a lot. */
+	if (site->reports && ordinary)
+		ub_step_begin(proc, regs, false);
 	/* One that nobody takes up, or that is known already, gets rarer. */
 	site->next_report = site->epoch + (1U << site->reports);
 	if (site->reports < UB_REPORT_MAX)
 		site->reports++;
 	ub_event_with_stack(proc, &event);
-	if (ub_is_ordinary(regs, ax))
-		ub_step_begin(proc, regs, true);
+	return true;
 }
 
 /*
@@ -235,6 +285,8 @@ void ub_detect_after(struct ub_proc *proc, struct pt_regs *regs, u64 ax)
 		site->start_ns = ktime_get_mono_fast_ns();
 		site->nr = regs->orig_ax;
 	}
+	if (!site->start_ns)
+		site->start_ns = ktime_get_mono_fast_ns();
 	if (site->verdict == UB_SITE_OPEN && ++site->tries > UB_TRIES * ub_needed())
 		site->verdict = UB_SITE_BUSY;
 	if (site->verdict == UB_SITE_OPEN) {
@@ -244,8 +296,9 @@ void ub_detect_after(struct ub_proc *proc, struct pt_regs *regs, u64 ax)
 		return;
 	}
 	if (site->verdict == UB_SITE_HOT &&
-	    (!site->reports || (s32)(epoch - site->next_report) >= 0))
-		ub_report_hot(proc, site, regs, ax);
+	    (!site->reports || (s32)(epoch - site->next_report) >= 0) &&
+	    !ub_report_hot(proc, site, regs, ax))
+		return;
 	ub_site_sleep(proc, regs->ip);
 }
 

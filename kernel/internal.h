@@ -149,7 +149,10 @@ extern struct mutex ub_region_mutex;	/* arena, fault table, list of all */
 /* detect.c: which sites are hot, and what gaps cost */
 struct ub_site {
 	u64 ip;
-	u64 start_ns;		/* CLOCK_MONOTONIC, of the first call this time */
+	u64 start_ns;		/* CLOCK_MONOTONIC, of the first call this time, or 0;
+				 * of the verdict, if it is hot
+				 */
+	u64 promised_ns;	/* the same, when it first seemed hot, or 0 */
 	u64 native;		/* gap and transition, cycles, UB_FRACTION */
 	u64 boosted;		/* the same gap in a translation, alike */
 	u64 overhead;		/* of a run, alike */

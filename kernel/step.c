@@ -23,7 +23,7 @@
 #include "internal.h"
 
 #define UB_INSN_MAX	15	/* bytes */
-#define UB_STEP_PAUSE	256	/* after a way, for so many times as long as it took */
+#define UB_STEP_PAUSE	1024	/* after a way, for so many times as long as it took */
 
 enum ub_step_state {
 	UB_STEP_FREE,

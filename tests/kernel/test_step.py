@@ -20,7 +20,8 @@ _ROUNDS = 4000
 _SITES = 10  # of each kind, as in step.c
 # Unhooking takes a moment; whoever is being stepped must not keep the module for ever.
 _SCRIPT = """
-insmod $1 && python tests/kernel/step.py $2 $3 || exit 1
+insmod $1 && python tests/kernel/step.py $2/step $3 &&
+	python tests/kernel/step.py $2/together 100000 || exit 1
 for try in $(seq 100); do rmmod ub && exit; sleep 0.1; done
 exit 1
 """
@@ -30,11 +31,13 @@ exit 1
 def test_ways_are_found_and_the_program_sees_no_trap_flag() -> None:
     release = kernels.default_release()
     module = build_module(release, _ROOT / "kernel", _ROOT / "build/kernel" / release)
-    program = _ROOT / "build/tests/step"
-    program.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["gcc", "-O2", "-o", program, _HERE / "step.c"], check=True)
+    programs = _ROOT / "build/tests"
+    programs.mkdir(parents=True, exist_ok=True)
+    for name in ("step", "together"):
+        source = _HERE / f"{name}.c"
+        subprocess.run(["gcc", "-O2", "-o", programs / name, source], check=True)
     result = capture(
-        ["sh", "-c", _SCRIPT, "sh", str(module), str(program), str(_ROUNDS)],
+        ["sh", "-c", _SCRIPT, "sh", str(module), str(programs), str(_ROUNDS)],
         LabOptions(environment={"UBYPASS_CHECKOUT": "1", "PYTHONPATH": str(_ROOT)}),
     )
     output = result.stdout.decode()
@@ -54,3 +57,5 @@ def test_ways_are_found_and_the_program_sees_no_trap_flag() -> None:
     # through 40 turns of a loop. The last instruction has not run.
     lengths = set(map(int, output.splitlines()[2].split()[1:]))
     assert lengths >= {4, 10, 86}
+    # One is traced at a time; the others wait for their turn before they are told of.
+    assert "hot 8 traced 8 prompt 8\n" in output
