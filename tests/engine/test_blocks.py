@@ -35,7 +35,7 @@ def test_a_gap_that_was_found_slower_waits_for_another_one() -> None:
 
 
 def test_after_some_times_only_another_gap_helps() -> None:
-    blocks = Blocks(times=2, change=2.0)
+    blocks = Blocks(patience=8, times=2, change=2.0)
     for _ in range(2):
         blocks.add(_IP, "loses", 300, 0.0, stop=False)
     assert not blocks.review(_IP, 301, 1e9)

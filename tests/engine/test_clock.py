@@ -29,6 +29,9 @@ def test_where_code_must_not_be_made_it_is_measured_all_the_same(
     assert clock.call_ns() > 10
 
 
-def test_gaps_may_be_some_calls_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clock, "call_ns", lambda: 327.4)
-    assert clock.gap_ns() == 3929
+def test_gaps_may_be_some_calls_long() -> None:
+    assert clock.gap_ns(327.4) == 3929
+
+
+def test_most_of_a_call_is_saved() -> None:
+    assert 150 < clock.saved_ns(331) < 205

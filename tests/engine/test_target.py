@@ -49,7 +49,7 @@ class _World:
     builds: int = 0
     build_seconds: float = 0.01
     fail: Callable[[], None] = lambda: None
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy = field(default_factory=lambda: Policy(trace=0.0))
     log: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -322,13 +322,38 @@ def test_a_gap_that_is_slower_boosted_stops_the_region(world: _World) -> None:
     assert world.target.blocks.stops() == {0x1002}
 
 
+def test_what_keeps_losing_need_not_settle(world: _World) -> None:
+    world.hot()
+    world.tick()
+    for look in range(1, 7):
+        world.device.known_sites = [_entry(0x1002, looks=look, boosted=150)]
+        world.frontier(0x1100 + look)  # it grows all the while
+        world.run(1.0)
+    assert world.target.blocks.get(0x1002) is not None
+
+
+def test_sites_of_a_region_that_earns_nothing_may_come_back(world: _World) -> None:
+    world.hot(0x1002)
+    world.hot(0x1802)
+    world.tick()
+    group = world.target.groups[0]
+    group.sites.add(0x1902)
+    world.target.knowledge.entries[0x1902] = world.target.knowledge.entries[0x1002]
+    _measure(world, 8, boosted=150)
+    assert world.device.unloaded == [1]
+    assert set(world.target.knowledge.entries) == {0x1002, 0x1802}
+    world.hot(0x1902)
+    world.run(1.0)
+    assert [each.sites for each in world.target.groups] == [{0x1802}, {0x1902}]
+
+
 def test_what_did_not_pay_is_tried_again_later(world: _World) -> None:
     world.hot()
     world.tick()
     _measure(world, 8, boosted=150)
     hot = Site(0x1002, 39, SiteVerdict.HOT, native_ns=300, native_samples=99)
     world.device.known_sites = [hot]
-    world.run(20.0)
+    world.run(40.0)
     assert world.target.region == 2
 
 
@@ -509,11 +534,30 @@ def test_a_traced_gap_is_built_from(world: _World) -> None:
     assert world.builds == builds + 1
 
 
+def test_a_new_site_is_built_once_its_way_is_known() -> None:
+    world = _World(policy=Policy(trace=0.25))
+    world.hot()
+    world.run(0.2)
+    assert world.builds == 0
+    _trace(world, (0x1002, 0x1004, 0x1000))
+    world.run(0.01)
+    assert world.builds == 1
+    world.device.close()
+
+
+def test_or_when_nobody_can_say() -> None:
+    world = _World(policy=Policy(trace=0.25))
+    world.hot()
+    world.run(0.3)
+    assert world.builds == 1
+    world.device.close()
+
+
 def test_a_gap_through_much_code_is_too_long(world: _World) -> None:
     world.hot()
     world.run(1.0)
     world.device.known_sites = [Site(0x1002, 1, SiteVerdict.ENTRY, native_ns=3000)]
-    _trace(world, tuple(range(0x1002, 0x1002 + world.policy.straight + 1)))
+    _trace(world, tuple(range(0x1002, 0x1002 + world.policy.forecast.distinct + 1)))
     block = world.target.blocks.get(0x1002)
     assert block is not None
     assert block.long

@@ -31,7 +31,12 @@ def run(args: argparse.Namespace) -> int:
     from ubypass.cli.session import Session
 
     with (
-        Session(tunables(args.tune), caps=caps(args.cap), quiet=args.quiet) as session,
+        Session(
+            tunables(args.tune),
+            caps=caps(args.cap),
+            quiet=args.quiet,
+            record=args.record,
+        ) as session,
         _Stop(session) as stop,
     ):
         engine = session.engine

@@ -38,6 +38,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="boost child processes as well, and theirs, whatever they run",
     )
+    parser.add_argument(
+        "--record",
+        metavar="FILE",
+        help="append what is built, and from what, to FILE for 'ub bench replay'",
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="print no summary")
     parser.add_argument(
         "--tune",

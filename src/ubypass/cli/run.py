@@ -42,7 +42,12 @@ def run(args: argparse.Namespace) -> int:
         raise UbError("no command given", "ub run -- COMMAND [ARGUMENT]...", 2)
     from ubypass.cli.session import Session
 
-    with Session(tunables(args.tune), caps=caps(args.cap), quiet=args.quiet) as session:
+    with Session(
+        tunables(args.tune),
+        caps=caps(args.cap),
+        quiet=args.quiet,
+        record=args.record,
+    ) as session:
         began = time.monotonic_ns()
         with _Signals() as signals:
             child = _start(command)

@@ -20,10 +20,12 @@ from ubypass.device.client import Device
 from ubypass.device.uapi import Tunable
 from ubypass.engine.answers import answer_explain, answer_stats
 from ubypass.engine.build import Builder
-from ubypass.engine.clock import gap_ns
+from ubypass.engine.clock import call_ns, gap_ns, saved_ns
 from ubypass.engine.control import Control
 from ubypass.engine.engine import Engine
+from ubypass.engine.forecast import Forecast
 from ubypass.engine.peak import peak_bytes
+from ubypass.engine.recording import Recorder
 from ubypass.engine.regions import Caps
 from ubypass.engine.summary import Summary
 from ubypass.engine.target import Policy
@@ -44,6 +46,7 @@ class Session:
         *,
         caps: Caps | None = None,
         quiet: bool = False,
+        record: str | None = None,
     ) -> None:
         self._quiet = quiet
         self._began = time.monotonic()
@@ -52,13 +55,17 @@ class Session:
         self._control: Control | None = None
         self._summaries: tuple[Summary, ...] = ()
         try:
-            _tune(self.device, tune)
-            builder = Builder(self.device.info())
+            call = call_ns()
+            _tune(self.device, tune, gap_ns(call))
+            abi = self.device.info()
+            builder = Builder(abi)
             builder.warm_up()
             self.engine = Engine(
                 self.device,
-                build=builder,
-                policy=Policy(caps=caps or Caps()),
+                build=Recorder(builder, abi, Path(record)) if record else builder,
+                policy=Policy(
+                    caps=caps or Caps(), forecast=Forecast(transition=saved_ns(call))
+                ),
                 log=self.log,
             )
             self._control = self._listen(self.engine)
@@ -129,11 +136,9 @@ class Session:
             return None
 
 
-def _tune(device: Device, tune: Mapping[Tunable, int]) -> None:
-    wanted = dict(tune)
-    if Tunable.GAP_NS not in wanted:
-        # The module's own default suits a machine that it does not know.
-        wanted[Tunable.GAP_NS] = gap_ns()
+def _tune(device: Device, tune: Mapping[Tunable, int], gap: int) -> None:
+    # The module's own default of the gap suits a machine that it does not know.
+    wanted = {Tunable.GAP_NS: gap, **tune}
     for what, value in wanted.items():
         device.tune(what, value)
 

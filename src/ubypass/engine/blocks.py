@@ -40,7 +40,7 @@ class Blocks:
     the factor by which a gap must have changed to be another one.
     """
 
-    patience: float = 8.0
+    patience: float = 30.0
     growth: float = 8.0
     times: int = 2
     change: float = 2.0

@@ -24,6 +24,9 @@ _UNSEEN = 1.25
 #: the doubt: it may save this share of its native cost.
 _DOUBT = 0.5
 
+#: Times the strikes that condemn after which it no longer counts that a region grows.
+_PATIENCE = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -31,7 +34,8 @@ class Judgement:
 
     ``saving``: ns that each of its gaps saves; ``gain``: ns that each run from here
     saves in all, ``calls`` dispatched in it on average. ``loses``: runs from here have
-    cost more than they saved often enough. ``slow``: so has the gap itself.
+    cost more than they saved often enough, ``keeps_losing``: and for longer than it
+    takes a region to grow. ``slow``: so has the gap itself.
     """
 
     site: Site
@@ -39,6 +43,7 @@ class Judgement:
     gain: float
     calls: float
     loses: bool
+    keeps_losing: bool
     slow: bool
 
 
@@ -118,5 +123,6 @@ class Payoff:
             gain,
             calls,
             loses=record.losses >= self.strikes,
+            keeps_losing=record.losses >= _PATIENCE * self.strikes,
             slow=record.slow >= self.strikes,
         )

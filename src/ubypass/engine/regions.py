@@ -157,6 +157,11 @@ class Regions:
                 group.dirty = not group.frozen
         return grown
 
+    def drop(self, group: Group) -> None:
+        """Unload its region and forget it. Raises ``Gone``."""
+        self._unload(group)
+        self.groups.remove(group)
+
     def drop_all(self) -> None:
         """Unload everything."""
         for group in self.groups:

@@ -18,6 +18,7 @@ from ubypass.device.types import Counts, Event, Site, Stats
 from ubypass.device.uapi import EventType, SiteVerdict
 from ubypass.engine.blocks import Blocks
 from ubypass.engine.built import Built
+from ubypass.engine.forecast import Forecast
 from ubypass.engine.group import Group
 from ubypass.engine.knowledge import Knowledge
 from ubypass.engine.pace import Pace
@@ -49,22 +50,22 @@ class Policy:
     without a change now and then); ``look``: between looks at the counters, at first,
     and ``rarest`` once nothing changes any more; ``peek``: between looks while user
     mode is sampled, which costs the program; ``quiet``: without news until that ends,
-    ``sampling`` at most, and then not for a ``rest``. ``straight``: a gap that runs
-    through more different instructions is too long to gain: each costs a bit more in a
-    translation.
+    ``sampling`` at most, and then not for a ``rest``. ``forecast`` says which gaps are
+    left native without a try, ``trace`` how long to wait for the way of a new site.
     """
 
     caps: Caps = field(default_factory=Caps)
     deaths: int = 8
     pause: float = 0.2
     peace: float = 60.0
-    look: float = 1.0
+    look: float = 0.5
     rarest: float = 10.0
     peek: float = 0.05
     quiet: float = 1.0
     sampling: float = 2.0
     rest: float = 30.0
-    straight: int = 1200
+    forecast: Forecast = field(default_factory=Forecast)
+    trace: float = 0.25
 
 
 class Target:
@@ -121,6 +122,7 @@ class Target:
         self._last_death = 0.0
         self._last_news = 0.0
         self._last_load = 0.0
+        self._last_hot = -math.inf
         self._loads = 0
         self._build_seconds = 0.0
         self._notes: list[str] = []
@@ -140,8 +142,16 @@ class Target:
         """When :meth:`tick` wants to be called next; None: not before an event."""
         times = [self._next_look]
         if self._active:
-            times.append(self._pace.due)
+            times.append(self._due)
         return min((t for t in times if t is not None), default=None)
+
+    @property
+    def _due(self) -> float | None:
+        """When to build: not before the ways of new sites can be known."""
+        due = self._pace.due
+        if due is None or self.knowledge.is_traced:
+            return due
+        return max(due, self._last_hot + self._policy.trace)
 
     def on_event(self, event: Event, now: float) -> None:
         """Take in an event of this process."""
@@ -157,6 +167,8 @@ class Target:
             if event.type is EventType.HOT and self.blocks.get(event.ip):
                 return
             if known:
+                if event.type is EventType.HOT:
+                    self._last_hot = now
                 self._note(self._regions.concern(event))
                 self._news(now)
 
@@ -166,11 +178,12 @@ class Target:
             path = self._device.path(self.proc)
             if path is None or not self._active:
                 return
-            if len(set(path.ips)) > self._policy.straight:
+            site = self.refresh_sites().get(path.ip)
+            native_ns = site.native_ns if site else 0
+            if self._policy.forecast.is_hopeless(path.ips, native_ns):
                 self.knowledge.traced.add(path.ip)
                 if self.blocks.get(path.ip) is None:
-                    site = self.refresh_sites().get(path.ip)
-                    self.blocks.add_long(path.ip, site.native_ns if site else 0)
+                    self.blocks.add_long(path.ip, native_ns)
                     self._regions.touch(path.ip)
                     self._news(now)
             elif self.knowledge.follow(path) and self._regions.touch(path.ip):
@@ -181,7 +194,8 @@ class Target:
         if self.gone:
             return
         try:
-            if self._active and self._pace.due is not None and self._pace.due <= now:
+            due = self._due
+            if self._active and due is not None and due <= now:
                 self._rebuild(clock)
             if self._next_look is not None and self._next_look <= now:
                 self._look(now)
@@ -343,21 +357,31 @@ class Target:
     def _judge(self, sites: Mapping[int, Site], now: float, settled: bool) -> bool:
         changed = False
         for group in self.groups:
-            for judged in self._payoff.look(sites, group.live_entries):
-                site = judged.site
-                self.judgements[site.ip] = judged
-                if judged.slow:
-                    reason = f"its gap takes {site.native_ns:,} ns natively, "
-                    reason += f"{site.boosted_ns:,} ns boosted"
-                elif judged.loses and settled:
-                    reason = f"runs of {judged.calls:.1f} calls lose "
-                    reason += f"{-judged.gain:,.0f} ns each"
-                else:
-                    continue
-                self.blocks.add(site.ip, reason, site.native_ns, now, judged.slow)
+            judged = self._payoff.look(sites, group.live_entries)
+            self.judgements.update((each.site.ip, each) for each in judged)
+            bad = [
+                each
+                for each in judged
+                if each.slow or each.keeps_losing or (each.loses and settled)
+            ]
+            for each in bad:
+                ip, native_ns = each.site.ip, each.site.native_ns
+                self.blocks.add(ip, _loss(each), native_ns, now, each.saving < 0)
+            if not bad:
+                continue
+            if any(each.gain > 0 for each in judged if each not in bad):
                 group.dirty = True
                 changed = True
+            else:
+                self._drop(group)
         return changed
+
+    def _drop(self, group: Group) -> None:
+        """Nothing in it earns; sites that turn out to be hot all the same come back."""
+        self._regions.drop(group)
+        for ip in group.sites:
+            if self.blocks.get(ip) is None:
+                self.knowledge.entries.pop(ip, None)
 
     # ---- samples of user mode -------------------------------------------------
 
@@ -393,3 +417,12 @@ class Target:
         if reason and reason not in self._notes:
             self._notes.append(reason)
             self._log(f"process {self.process.pid} ({self.process.name}): {reason}")
+
+
+def _loss(judged: Judgement) -> str:
+    """Why a site is left native, for people."""
+    site = judged.site
+    if judged.slow:
+        native, boosted = f"{site.native_ns:,}", f"{site.boosted_ns:,}"
+        return f"its gap takes {native} ns natively, {boosted} ns boosted"
+    return f"runs of {judged.calls:.1f} calls lose {-judged.gain:,.0f} ns each"

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tests of ubypass.engine.forecast."""
+
+from __future__ import annotations
+
+import pytest
+
+from ubypass.engine.forecast import Forecast
+
+
+def test_a_short_gap_saves_nearly_a_transition() -> None:
+    forecast = Forecast(transition=200.0, straight=0.5)
+    assert forecast.saving(range(40), 240) == pytest.approx(180.0)
+    assert not forecast.is_hopeless(range(40), 240)
+
+
+def test_straight_code_grows_until_it_loses() -> None:
+    forecast = Forecast(transition=200.0, straight=0.5)
+    assert not forecast.is_hopeless(range(390), 590)
+    assert forecast.is_hopeless(range(410), 610)
+
+
+def test_a_loop_hardly_grows() -> None:
+    forecast = Forecast(transition=200.0, straight=0.5, turns=0.05)
+    turns = list(range(10)) * 200
+    # A two-hundredth is the first turn.
+    assert forecast.saving(turns, 2200) == pytest.approx(200 - 5 - 0.05 * 1990)
+    assert not forecast.is_hopeless(turns, 2200)
+    assert forecast.is_hopeless(list(range(10)) * 1000, 10_200)
+
+
+def test_a_gap_of_unknown_cost_is_tried_unless_it_is_huge() -> None:
+    forecast = Forecast(distinct=100)
+    assert not forecast.is_hopeless(range(100), 0)
+    assert not forecast.is_hopeless((), 0)
+    assert forecast.is_hopeless(range(101), 0)
