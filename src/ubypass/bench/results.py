@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ubypass.bench.records import Machine, Record, read_records
+from ubypass.bench.replay import Replayed, read_replayed
 from ubypass.bench.server.gaps import Gap, read_gaps
 from ubypass.bench.server.record import ServerRecord, read_server_records
 from ubypass.errors import UbError
@@ -20,6 +21,7 @@ from ubypass.errors import UbError
 __all__ = ["Goal", "goals", "results", "write_results"]
 
 _NEVER_SLOWER = 1.005
+_TRANSLATING = 1.0
 _HEAD = """\
 # Results
 
@@ -83,7 +85,7 @@ def write_results(files: Sequence[Path], out: Path) -> None:
         raise UbError(f"cannot write {out}: {error.strerror}") from error
 
 
-def results(files: Iterable[Sequence[Record | ServerRecord | Gap]]) -> str:
+def results(files: Iterable[Sequence[Record | ServerRecord | Gap | Replayed]]) -> str:
     """The document; each of ``files`` holds the records of one command."""
     parts = [_HEAD]
     for records in files:
@@ -96,14 +98,19 @@ def results(files: Iterable[Sequence[Record | ServerRecord | Gap]]) -> str:
         gaps = [each for each in records if isinstance(each, Gap)]
         if gaps:
             parts.append(_gaps(gaps))
+        replayed = [each for each in records if isinstance(each, Replayed)]
+        if replayed:
+            parts.append(_translating(replayed))
     return "\n".join(parts)
 
 
-def _read(file: Path) -> Sequence[Record | ServerRecord | Gap]:
+def _read(file: Path) -> Sequence[Record | ServerRecord | Gap | Replayed]:
     try:
         data = json.loads(file.read_text())
         if data and "following" in data[0]:
             return read_gaps(data)
+        if data and "replayed" in data[0]:
+            return read_replayed(data)
         kind = "server" if data and "server" in data[0] else "loop"
     except OSError as error:
         raise UbError(f"cannot read {file}: {error.strerror}") from error
@@ -201,6 +208,28 @@ def _gaps(gaps: Sequence[Gap]) -> str:
         f"{gap.share:.1%} | {gap.least:,} | {gap.median:,} | {gap.most:,} |"
         for gap in gaps
     ]
+    return "\n".join([*lines, ""])
+
+
+def _translating(replayed: Sequence[Replayed]) -> str:
+    lines = [
+        "## Translating for servers",
+        "",
+        "`ub bench replay`: what the engine built in the lab, from the start of the "
+        f"load on, built again on {replayed[0].cpu}; CPU time.",
+        "",
+        "| server | builds | in vain | instructions | seconds | longest |",
+        "|---|" + "---:|" * 5,
+    ]
+    lines += [
+        f"| {each.name} | {each.builds} | {each.nothing} | {each.instructions:,} | "
+        f"{each.seconds:.2f} | {each.longest:.2f} |"
+        for each in replayed
+    ]
+    missed = [each for each in replayed if each.seconds > _TRANSLATING]
+    if missed:
+        lines += ["", f"More than {_TRANSLATING:g} s, which was the goal:", ""]
+        lines += [f"- {each.name}: {each.seconds:.2f} s" for each in missed]
     return "\n".join([*lines, ""])
 
 

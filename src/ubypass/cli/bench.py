@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -84,6 +84,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "and no lab is needed.",
     )
     gaps.add_argument("--json", type=Path, metavar="FILE", help="write them there")
+    replay = verbs.add_parser(
+        "replay",
+        help="what translating for a server costs this CPU",
+        description="Does the builds again that 'ub attach --record' or 'ub bench "
+        "server --builds' wrote down, each file as a fresh engine would. Needs neither "
+        "root nor the module nor the lab.",
+    )
+    replay.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    replay.add_argument("--json", type=Path, metavar="FILE", help="write figures there")
     results = verbs.add_parser("results", help="write a document of such records")
     results.add_argument("out", type=Path, metavar="DOCUMENT")
     results.add_argument("files", type=Path, nargs="+", metavar="FILE")
@@ -101,6 +110,8 @@ def run(args: argparse.Namespace) -> int:
         return _translate(args.json, args.builds)
     if args.bench_verb == "gaps":
         return _gaps(args.json)
+    if args.bench_verb == "replay":
+        return _replay(args.files, args.json)
     if args.bench_verb == "results":
         from ubypass.bench.results import write_results
 
@@ -153,6 +164,24 @@ def _gaps(json_file: Path | None) -> int:
         print(
             f"{gap.server} {gap.case}: {gap.call} -> {gap.following}: "
             f"{gap.median:,} ({gap.least:,} to {gap.most:,}), {gap.share:.1%}"
+        )
+    return 0
+
+
+def _replay(files: Sequence[Path], json_file: Path | None) -> int:
+    from ubypass.bench import replay
+
+    found = []
+    with _progress() as report:
+        for file in files:
+            report(f"building again what is in {file.name}")
+            found.append(replay.replay_afresh(file))
+    if json_file is not None:
+        replay.write_replayed(json_file, found)
+    for each in found:
+        print(
+            f"{each.name}: {each.builds} builds of {each.instructions:,} instructions "
+            f"in {each.seconds:.2f} s, {each.longest:.2f} s the longest"
         )
     return 0
 

@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ubypass.errors import UbError
+
 if TYPE_CHECKING:
     from ubypass.bench.server.measure import Server
 
@@ -64,6 +66,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         )
         each.add_argument("--json", type=Path, metavar="FILE", help="write records")
         each.add_argument(
+            "--builds",
+            type=Path,
+            metavar="DIRECTORY",
+            help="record there what is built, for 'ub bench replay'",
+        )
+        each.add_argument(
             "--quick",
             action="store_true",
             help="a few runs, of one case unless you choose",
@@ -93,6 +101,7 @@ def run(args: argparse.Namespace, report: _Report) -> int:
         measure_transition(here),
         _command(),
         tuple(f"--tune={word}" for word in args.tune),
+        _emptied(args.builds),
     )
     plan = Plan(runs=args.runs, cycles=args.cycles)
     if args.quick:
@@ -112,6 +121,19 @@ def run(args: argparse.Namespace, report: _Report) -> int:
             write_server_records(args.json, records)
     show(records)
     return 1 if any(record.wrong for record in records) else 0
+
+
+def _emptied(directory: Path | None) -> Path | None:
+    """The directory, without the recordings of an earlier time. Raises UbError."""
+    if directory is None:
+        return None
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for old in directory.glob("*.builds"):
+            old.unlink()
+    except OSError as error:
+        raise UbError(f"cannot write to {directory}: {error.strerror}") from error
+    return directory.resolve()
 
 
 def _times(spent: float, number: int, count: int) -> str:

@@ -8,10 +8,12 @@ sleeps, so nothing but server, load and engine uses the processor.
 from __future__ import annotations
 
 import datetime
+import re
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from ubypass.bench.records import Machine
@@ -93,12 +95,17 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Where and how something is measured, for the record."""
+    """Where and how something is measured, for the record.
+
+    ``options`` are further ones of ``ub attach``; ``builds``: a directory for what it
+    builds from, see ``ub attach --record``.
+    """
 
     machine: Machine
     transition: float
     command: str
     options: tuple[str, ...] = ()
+    builds: Path | None = None
 
 
 class _Sums:
@@ -209,11 +216,15 @@ def _run(server: Server) -> tuple[Run, Checked]:
 
 
 def _attached(server: Server, setting: Setting) -> Attachment:
+    options = setting.options
+    if setting.builds is not None:
+        name = "-".join(re.findall(r"\w+", f"{server.name} {server.case}"))
+        options = (*options, f"--record={setting.builds / name}.builds")
     if server.serving() == (server.main,):
-        return Attachment([server.main], setting.options)
+        return Attachment([server.main], options)
     if follows_children():
-        return Attachment([server.main], (*setting.options, "--children"))
-    return Attachment(server.serving(), setting.options)
+        return Attachment([server.main], (*options, "--children"))
+    return Attachment(server.serving(), options)
 
 
 def _settle(server: Server, boost: Attachment, plan: Plan) -> float | None:
