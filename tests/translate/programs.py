@@ -143,8 +143,36 @@ class Program:
                 self._memory(room)
                 self._shift(sized(self._any(), 4), "", 4)
                 self.emit(f"set{rng.choice(_CC)} {sized(self._any(), 1)}")
+            elif kind < 0.97:
+                rng.choice((self._thread, self._copies))()
             else:
                 self._memory(room)
+
+    def _thread(self) -> None:
+        """Thread-local variables at the same offset, and at another one."""
+        rng = self.random
+        offset, to = self._any(), self._any()
+        self.emit(f"mov {sized(offset, 4)}, {8 * rng.randint(0, 32)}")
+        self.emit(f"mov {to}, fs:[{offset}+{8 * rng.randint(-4, 8)}]")
+        if rng.random() < 0.5:
+            self.emit(
+                rng.choice(
+                    (f"add {offset}, 24", f"mov {sized(offset, 4)}, 40", "neg eax")
+                )
+            )
+        self.emit(f"add {to}, fs:[{offset}+{8 * rng.randint(-2, 8)}]")
+
+    def _copies(self) -> None:
+        """One address in two registers, one of which may move on."""
+        rng = self.random
+        pointer, copy, to = rng.choice(self.pointers), self._any(), self._any()
+        self.emit(f"mov {copy}, {pointer}")
+        self.emit(f"mov {to}, [{rng.choice((copy, pointer))}+8]")
+        if rng.random() < 0.6:
+            moved = rng.choice((copy, copy, pointer))
+            self.emit(rng.choice((f"add {moved}, 16", f"lea {moved}, [{moved}+8]")))
+        self.emit(f"add {to}, [{pointer}+16]")
+        self.emit(f"add {to}, [{copy}+16]")
 
     def _syscall(self) -> None:
         rng = self.random

@@ -9,10 +9,10 @@ from iced_x86 import Decoder, Formatter, FormatterSyntax
 from ubypass.abi import Abi
 from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.context import Context
-from ubypass.translate.convert import convert
+from ubypass.translate.convert import convert, fits
 from ubypass.translate.emit import Buffer
 from ubypass.translate.registers import R11, RBX, RCX, RSP, choose_homes
-from ubypass.translate.state import CLAMPED, Flags, Loc, State
+from ubypass.translate.state import CLAMPED, CONSTANT, Flags, Loc, State
 
 _HOMES = choose_homes([0, 0, 0, 9, *[0] * 12])
 
@@ -86,3 +86,20 @@ def test_the_stack_moves_to_where_it_is_expected() -> None:
     have.offset, want.offset = -24, -8
     assert _converted(have, want) == ["lea r15,[r15-10h]"]
     assert have.offset == -8
+
+
+def test_what_the_scratch_register_holds_is_there_on_every_way() -> None:
+    have, want = _one(RCX, Loc.S), _one(RCX, Loc.M)
+    have.cx = want.cx = 0x1000
+    have.held = want.held = CONSTANT, 0x2000
+    # The way through memory takes the scratch register.
+    assert _converted(have, want) == [
+        *("mov r11d,1000h", "mov [rsp+858h],r11"),
+        "mov r11d,2000h",
+    ]
+    have, want = State(), State()
+    want.held = CONSTANT, 0x2000
+    assert not fits(have, want)
+    assert _converted(have, want) == ["mov r11d,2000h"]
+    assert fits(have, want)
+    assert _converted(have, want) == []
