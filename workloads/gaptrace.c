@@ -2,12 +2,13 @@
 /*
  * gaptrace: the user instructions between the system calls of a running program.
  *
- *   gaptrace PID CALLS
+ *   gaptrace PID CALLS [LENGTH]
  *
  * Steps through thread PID until it has made CALLS system calls.  Prints one
  * line for each: its resume address (hexadecimal), its number, the instructions
  * from its return to the next syscall instruction, which is not counted, and the
- * number of that call.  Then lets the program go on.
+ * number of that call.  Of gaps of up to LENGTH instructions the address of each and
+ * of the syscall instruction follow.  Then lets the program go on.
  *
  * The program runs natively, thousands of times slower than usual: what is right
  * here are counts, never times.
@@ -31,8 +32,10 @@
 #define MAX_STEPS	100000000UL	/* in all: a bound on the time we take */
 #define PAGE		4096
 #define PAGES		1024		/* that are remembered */
+#define MAX_LENGTH	65536UL
 
 static pid_t thread;
+static uint64_t way[MAX_LENGTH + 1];
 
 static void die(const char *what)
 {
@@ -113,12 +116,18 @@ static bool at_syscall(uint64_t ip)
 
 int main(int argc, char **argv)
 {
-	unsigned long calls, left, gap = 0;
+	unsigned long calls, left, longest = 0, gap = 0;
 	uint64_t resume = 0, nr = 0;
 	int status;
 
-	if (argc != 3) {
-		fputs("usage: gaptrace PID CALLS\n", stderr);
+	if (argc != 3 && argc != 4) {
+		fputs("usage: gaptrace PID CALLS [LENGTH]\n", stderr);
+		return 2;
+	}
+	if (argc == 4)
+		longest = number(argv[3]);
+	if (longest > MAX_LENGTH) {
+		fprintf(stderr, "gaptrace: %s: at most %lu\n", argv[3], MAX_LENGTH);
 		return 2;
 	}
 	thread = (pid_t)number(argv[1]);
@@ -135,15 +144,21 @@ int main(int argc, char **argv)
 	for (unsigned long seen = 0; seen <= calls && left; left--) {
 		uint64_t ip = USER(rip), next;
 
+		if (gap <= longest)
+			way[gap] = ip;
 		if (!at_syscall(ip)) {
 			gap++;
 			step();
 			continue;
 		}
 		next = USER(rax);
-		if (seen)
-			printf("%" PRIx64 " %" PRIu64 " %lu %" PRIu64 "\n", resume, nr,
-			       gap, next);
+		if (seen) {
+			printf("%" PRIx64 " %" PRIu64 " %lu %" PRIu64, resume, nr, gap,
+			       next);
+			for (unsigned long i = 0; longest && i <= gap && gap <= longest; i++)
+				printf(" %" PRIx64, way[i]);
+			putchar('\n');
+		}
 		seen++;
 		resume = ip + 2;
 		nr = next;

@@ -32,6 +32,9 @@ def test_counts_what_gapcount_counts(gaptrace: Path, tmp_path: Path) -> None:
             done = subprocess.run(
                 [gaptrace, str(loop.pid), "30"], capture_output=True, text=True
             )
+            ways = subprocess.run(
+                [gaptrace, str(loop.pid), "3", "1000"], capture_output=True, text=True
+            )
         finally:
             loop.kill()
     assert done.returncode == 0, done.stderr
@@ -40,11 +43,18 @@ def test_counts_what_gapcount_counts(gaptrace: Path, tmp_path: Path) -> None:
     assert {(nr, following) for _, nr, _, following in lines} == {("17", "17")}
     assert {gap for _, _, gap, _ in lines} == {counted.stdout.strip()}
     assert len({site for site, *_ in lines}) == 1
+    # From one system call to the next, which is the same here.
+    for line in ways.stdout.splitlines():
+        site, _, gap, _, *ips = line.split()
+        assert len(ips) == int(gap) + 1
+        assert (ips[0], int(ips[-1], 16)) == (site, int(site, 16) - 2)
 
 
 def test_says_what_is_wrong(gaptrace: Path) -> None:
     done = subprocess.run([gaptrace, "1"], capture_output=True, text=True)
     assert (done.returncode, done.stderr[:6]) == (2, "usage:")
+    done = subprocess.run([gaptrace, "1", "1", "99999"], capture_output=True, text=True)
+    assert (done.returncode, "at most" in done.stderr) == (2, True)
     done = subprocess.run([gaptrace, "x", "1"], capture_output=True, text=True)
     assert (done.returncode, "want a number" in done.stderr) == (2, True)
     done = subprocess.run(

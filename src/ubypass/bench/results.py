@@ -198,14 +198,17 @@ def _gaps(gaps: Sequence[Gap]) -> str:
         "`ub bench gaps`, by single-stepping natively: user instructions from the "
         "return of a call to the next call. A dispatched call saves one transition, "
         "so a gap is only worth it as long as its translation needs less than that "
-        "more: the longer the gap, the less it may grow.",
+        "more: the longer the gap, the less it may grow. Of short ones the "
+        "instructions in a translation were counted along the same ways.",
         "",
-        "| server | site | call | next | share | least | median | most |",
-        "|---|---|---|---|" + "---:|" * 4,
+        "| server | site | call | next | share | least | median | most | translated | "
+        "growth |",
+        "|---|---|---|---|" + "---:|" * 6,
     ]
     lines += [
         f"| {gap.server} {gap.case} | {gap.site} | {gap.call} | {gap.following} | "
-        f"{gap.share:.1%} | {gap.least:,} | {gap.median:,} | {gap.most:,} |"
+        f"{gap.share:.1%} | {gap.least:,} | {gap.median:,} | {gap.most:,} | "
+        + ("| |" if gap.growth is None else f"{gap.translated:,} | {gap.growth:.2f} |")
         for gap in gaps
     ]
     return "\n".join([*lines, ""])

@@ -164,6 +164,7 @@ def _gaps(json_file: Path | None) -> int:
         print(
             f"{gap.server} {gap.case}: {gap.call} -> {gap.following}: "
             f"{gap.median:,} ({gap.least:,} to {gap.most:,}), {gap.share:.1%}"
+            + (f", translated x{gap.growth:.2f}" if gap.growth is not None else "")
         )
     return 0
 

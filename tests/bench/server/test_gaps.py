@@ -10,6 +10,7 @@ from ubypass.bench.server.gaps import (
     call_names,
     read_gaps,
     summarize,
+    ways,
     write_gaps,
 )
 from ubypass.process.maps import parse_maps
@@ -32,7 +33,7 @@ def test_sums_up_what_was_traced() -> None:
     lines = "10010 0 376 1\n" * 3 + "10020 1 5000 0\n10010 0 380 1\n" + "30000 52 9 0\n"
     gaps = summarize("redis", "GET 64", lines, _MAPS)
     place = "libc.so.6+0x10"
-    assert [dataclasses.astuple(gap)[2:] for gap in gaps] == [
+    assert [dataclasses.astuple(gap)[2:-2] for gap in gaps] == [
         (f"{place}10", "read", "write", 0.6667, 376, 376, 380),
         (f"{place}20", "write", "read", 0.1667, 5000, 5000, 5000),
         ("0x30000", "getpeername", "read", 0.1667, 9, 9, 9),
@@ -50,6 +51,25 @@ def test_round_trip_and_document(tmp_path: Path) -> None:
     write_gaps(tmp_path / "f", gaps)
     assert read_gaps(json.loads((tmp_path / "f").read_text())) == gaps
     line = (
-        "| nginx 4 KiB | libc.so.6+0x1010 | read | write | 100.0% | 376 | 376 | 376 |"
+        "| nginx 4 KiB | libc.so.6+0x1010 | read | write | 100.0% | 376 | 376 | 376 "
+        "| | |"
     )
     assert line in results([gaps])
+
+
+def test_what_becomes_of_them_in_a_translation(tmp_path: Path) -> None:
+    lines = "10010 0 100 1\n" * 3 + "10010 0 200 1\n" + "10020 1 5000 0\n"
+    gaps = summarize("redis", "GET 64", lines, _MAPS, [140, 141, 139, 300, None])
+    assert [(gap.translated, gap.growth) for gap in gaps] == [
+        (140, 1.44),
+        (None, None),
+    ]
+    assert "| 200 | 140 | 1.44 |" in results([gaps])
+
+
+def test_reads_ways() -> None:
+    found = ways("10010 0 2 1 10010 10013 10015\n10020 1 5000 0\n")
+    assert [(way.resume, way.nr, way.ips) for way in found] == [
+        (0x10010, 0, (0x10010, 0x10013, 0x10015)),
+        (0x10020, 1, ()),
+    ]

@@ -3,7 +3,7 @@
 
 By stepping through them, natively: neither the module nor a lab is needed. A gap that
 is long leaves little to gain, since a dispatched call saves one transition however
-long it is.
+long it is. Of short ones the instructions that run in a translation are counted, too.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from typing import Any
 
 from ubypass.bench.records import write_json
 from ubypass.bench.server import nginx, redis
+from ubypass.bench.server.growth import Way, executed
 from ubypass.bench.server.measure import Server
 from ubypass.bench.workloads import ROOT, build_workload
 from ubypass.errors import UbError
 from ubypass.process.maps import MemoryMap, read_maps
+from ubypass.process.memory import ProcessMemory
 
 __all__ = [
     "CASES",
@@ -35,6 +37,7 @@ __all__ = [
     "read_gaps",
     "summarize",
     "trace",
+    "ways",
     "write_gaps",
 ]
 
@@ -64,6 +67,9 @@ CASES = (
     (_nginx(log=True), 300),
 )
 
+#: User instructions in the longest gap of which it is counted what becomes of it.
+_LONGEST = 1024
+
 #: Seconds until the load's connections are all there.
 _CONNECTED = 1.0
 
@@ -76,6 +82,9 @@ class Gap:
     """From the return of ``call`` at ``site`` to ``following``, the next call.
 
     ``share`` of all gaps; ``least``, ``median`` and ``most`` user instructions.
+    ``translated``: the median of the instructions in a translation, None if it is too
+    long to be translated or leaves before the next call; ``growth``: that by the
+    instructions of the same gaps natively.
     """
 
     server: str
@@ -87,6 +96,8 @@ class Gap:
     least: int
     median: int
     most: int
+    translated: int | None = None
+    growth: float | None = None
 
 
 def measure_gaps(progress: Callable[[str], None]) -> Iterator[Gap]:
@@ -104,25 +115,49 @@ def trace(server: Server, calls: int) -> list[Gap]:
     """Those of the server's first process, under a load that runs already."""
     pid = server.serving()[0]
     done = subprocess.run(
-        [str(build_workload("gaptrace")), str(pid), str(calls)],
+        [str(build_workload("gaptrace")), str(pid), str(calls), str(_LONGEST)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
     )
     if done.returncode != 0:
         raise UbError(f"cannot count gaps: {done.stderr.strip()}", "run as root")
-    return summarize(server.name, server.case, done.stdout, read_maps(pid))
+    with ProcessMemory(pid) as memory:
+        inside = executed(ways(done.stdout), memory)
+    return summarize(server.name, server.case, done.stdout, read_maps(pid), inside)
 
 
-def summarize(server: str, case: str, lines: str, maps: MemoryMap) -> list[Gap]:
-    """Gaps from the output of gaptrace, the most frequent first."""
+def ways(lines: str) -> list[Way]:
+    """The ways in the output of gaptrace, in order."""
+    found = []
+    for line in lines.splitlines():
+        site, call, _, _, *ips = line.split()
+        found.append(Way(int(site, 16), int(call), tuple(int(ip, 16) for ip in ips)))
+    return found
+
+
+def summarize(
+    server: str,
+    case: str,
+    lines: str,
+    maps: MemoryMap,
+    inside: Sequence[int | None] = (),
+) -> list[Gap]:
+    """Gaps from the output of gaptrace, the most frequent first.
+
+    ``inside``: for each line the instructions in a translation, if they are known.
+    """
     names = call_names()
     found: dict[tuple[int, int, int], list[int]] = {}
+    grown: dict[tuple[int, int, int], list[tuple[int, int]]] = {}
     total = 0
-    for line in lines.splitlines():
-        site, call, gap, following = line.split()
+    for number, line in enumerate(lines.splitlines()):
+        site, call, gap, following = line.split()[:4]
         key = (int(site, 16), int(call), int(following))
         found.setdefault(key, []).append(int(gap))
+        within = inside[number] if number < len(inside) else None
+        if within is not None:
+            grown.setdefault(key, []).append((int(gap), within))
         total += 1
     ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
     return [
@@ -136,10 +171,22 @@ def summarize(server: str, case: str, lines: str, maps: MemoryMap) -> list[Gap]:
             least=min(gaps),
             median=round(statistics.median(gaps)),
             most=max(gaps),
+            **_grown(grown.get((site, call, following), [])),
         )
         for (site, call, following), gaps in ordered
         if len(gaps) / total >= _RARE
     ]
+
+
+def _grown(pairs: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """From instructions natively and in a translation."""
+    if not pairs:
+        return {}
+    native, inside = (sum(column) for column in zip(*pairs, strict=True))
+    return {
+        "translated": round(statistics.median(within for _, within in pairs)),
+        "growth": round(inside / native, 4),
+    }
 
 
 def call_names(path: Path = _LISTED) -> dict[int, str]:
