@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ def test_counts_what_gapcount_counts(gaptrace: Path, tmp_path: Path) -> None:
     )
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as loop:
         try:
+            _wait_for_reads(loop.pid, 1000)
             done = subprocess.run(
                 [gaptrace, str(loop.pid), "30"], capture_output=True, text=True
             )
@@ -48,6 +50,17 @@ def test_counts_what_gapcount_counts(gaptrace: Path, tmp_path: Path) -> None:
         site, _, gap, _, *ips = line.split()
         assert len(ips) == int(gap) + 1
         assert (ips[0], int(ips[-1], 16)) == (site, int(site, 16) - 2)
+
+
+def _wait_for_reads(pid: int, count: int) -> None:
+    """Until the program has started and is in its loop."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        text = Path(f"/proc/{pid}/io").read_text()
+        if int(text.partition("syscr: ")[2].split()[0]) > count:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the program does not read")
 
 
 def test_says_what_is_wrong(gaptrace: Path) -> None:
