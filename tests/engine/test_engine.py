@@ -225,3 +225,16 @@ def test_without_being_asked_nobody_is_followed(device: FakeDevice) -> None:
         assert device.followed == set()
         child.kill()
     engine.close()
+
+
+def test_begins_with_what_is_known_already(device: FakeDevice) -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        engine = _engine(device, [])
+        known = Knowledge(trodden={0x1000})
+        target = engine.attach(identify(child.pid), knowledge=known)
+        assert target.knowledge.trodden == {0x1000}
+        engine.close()
+    finally:
+        child.kill()
+        child.wait()

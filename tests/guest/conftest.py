@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,6 +78,8 @@ def guest(request: pytest.FixtureRequest) -> Guest:
     }
     names = [name for name in CASES if name in wanted]
     prepare()
+    if "redis-suite" in names:
+        subprocess.run([ROOT / "tools" / "redis-source.sh"], check=True)
     return _run_cases(names)
 
 

@@ -3,201 +3,157 @@
 
     python -m tests.guest.redissuite RESULT [UNIT]...
 
-What the suite starts as src/redis-server is a script that says which process it is
-and becomes Debian's redis-server; an engine attaches each of them. The source is
-fetched by ``tools/redis-source.sh``.
+A line is printed for each unit, natively and boosted, and one now and then meanwhile;
+RESULT (JSON) is written anew after each of them. Ends with 1 if a test that passes
+natively fails boosted, or a unit passes without having been boosted.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import re
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ubypass.bench.workloads import ROOT
-from ubypass.device.client import Device
-from ubypass.device.uapi import Tunable
-from ubypass.engine.build import Builder
-from ubypass.engine.engine import Engine
-from ubypass.errors import UbError
-from ubypass.process.status import identify
+from tests.guest.newcomers import Newcomers
+from tests.guest.redisunit import Outcome, Suite, suite
+from tests.guest.stubborn import Engines, engines
+from tests.guest.trained import train
 
-__all__ = ["SOURCE", "UNITS", "main"]
+__all__ = ["SHORT", "UNITS", "main", "part", "regressions", "run_units"]
 
-SOURCE = ROOT / "build" / "redis-source"
+#: What takes seconds.
+SHORT = ("unit/protocol", "unit/type/incr")
 
+#: The shorter ones first.
 UNITS = (
-    "unit/protocol",
-    *(f"unit/type/{name}" for name in ("string", "incr", "hash", "list", "list-2")),
-    *(f"unit/type/{name}" for name in ("list-3", "set", "zset", "stream")),
-    "unit/type/stream-cgroups",
+    *SHORT,
     "unit/expire",
+    *(f"unit/type/{name}" for name in ("string", "stream-cgroups")),
     "integration/aof",
+    *(f"unit/type/{name}" for name in ("list-2", "set", "hash", "zset")),
+    *(f"unit/type/{name}" for name in ("list", "stream", "list-3")),
 )
 
-#: What takes minutes on hardware would take hours under emulation.
-_TAGS = "-slow -large-memory"
-_PROGRAMS = ("redis-cli", "redis-benchmark", "redis-check-aof", "redis-check-rdb")
-_VERDICT = re.compile(r"\[(ok|err|exception|ignore|skip)\]: (.*?)(?: \(\d+ ms\))?$")
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+#: Seconds between two lines about a unit that takes long.
+_SAY = 30.0
+_NAP = 0.2
 
 
 def main(arguments: list[str]) -> int:
     result, *units = arguments
-    with _suite() as directory:
-        runs = {
-            "native": _run(directory, units or list(UNITS), boost=False),
-            "boosted": _run(directory, units or list(UNITS), boost=True),
-        }
-    Path(result).write_text(json.dumps(runs, indent=1) + "\n")
-    for name, run in runs.items():
-        figures = {key: value for key, value in run.items() if key != "verdicts"}
-        print(f"{name}: {figures}", flush=True)
-    native, boosted = runs["native"]["verdicts"], runs["boosted"]["verdicts"]
-    for test in sorted(native.keys() | boosted.keys()):
-        if native.get(test) != boosted.get(test):
-            print(f"differs: {test}: {native.get(test)} {boosted.get(test)}")
-    same = native == boosted and runs["boosted"]["dispatched"] > 0
-    return 0 if same and runs["boosted"]["status"] == 0 else 1
+    record: dict[str, Any] = {}
+    with suite() as tests, engines() as boosting:
+        for unit, ran in run_units(tests, boosting, units or UNITS, _say):
+            record[unit] = ran
+            Path(result).write_text(json.dumps(record, indent=1) + "\n")
+    bad = {unit: wrong for unit, ran in record.items() if (wrong := regressions(ran))}
+    for unit, wrong in bad.items():
+        _say(f"{unit}: {'; '.join(wrong)}")
+    return 1 if bad else 0
 
 
-@contextlib.contextmanager
-def _suite() -> Iterator[Path]:
-    """A copy of the tests, with Debian's programs where they expect their own."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="ub-suite-") as name:
-        directory = Path(name)
-        for part in ("tests", "utils"):
-            shutil.copytree(SOURCE / part, directory / part, symlinks=True)
-        (directory / "src").mkdir()
-        for program in _PROGRAMS:
-            (directory / "src" / program).symlink_to(_path(program))
-        server = directory / "src" / "redis-server"
-        server.write_text(
-            f"#!/bin/sh\n[ -p {name}/started ] && echo $$ > {name}/started\n"
-            f'exec {_path("redis-server")} "$@"\n'
-        )
-        server.chmod(0o755)
-        yield directory
+def part() -> dict[str, Any]:
+    """The records of the short units, by unit."""
+    with suite() as tests, engines() as boosting:
+        return dict(run_units(tests, boosting, SHORT))
 
 
-def _path(program: str) -> str:
-    found = shutil.which(program)
-    if found is None:
-        raise UbError(f"{program} is not installed", "apt install redis-server")
-    return found
+def run_units(
+    tests: Suite,
+    boosting: Engines,
+    units: Sequence[str],
+    say: Callable[[str], None] = lambda line: None,
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each unit and its record: ``native`` and ``boosted``."""
+    with boosting.engine() as engine:
+        say("boosting a server, so that those to come can be boosted at once")
+        knowledge = train(engine)
+    boosting.build.settle()
+    for number, unit in enumerate(units, 1):
+        name = f"[{number}/{len(units)}] {unit}"
+        progress = _Progress(tests, say, f"{name} natively")
+        native = _record(tests.run(unit, lambda p=progress: p.nap()))  # type: ignore[misc]
+        say(f"{name} natively: {_line(native)}")
+        progress = _Progress(tests, say, f"{name} boosted")
+        with boosting.engine() as engine:
+            servers = Newcomers(engine, tests.started, "redis", knowledge)
+
+            def meanwhile(
+                servers: Newcomers = servers, progress: _Progress = progress
+            ) -> None:
+                servers.step()
+                progress.look()
+
+            boosted = _record(tests.run(unit, meanwhile)) | servers.figures()
+        say(f"{name} boosted: {_line(boosted)}")
+        yield unit, {"native": native, "boosted": boosted}
 
 
-def _run(directory: Path, units: list[str], *, boost: bool) -> dict[str, Any]:
-    command = ["tclsh", "tests/test_helper.tcl", "--clients", "1", "--tags", _TAGS]
-    # Emulated, everything takes longer than the suite would wait.
-    command += ["--timeout", "100000", "--baseport", "22000"]
-    command += [word for unit in units for word in ("--single", unit)]
-    began = time.monotonic()
-    with (
-        _boosting(directory) if boost else contextlib.nullcontext() as booster,
-        (directory / "output").open("w+") as output,
-    ):
-        suite = subprocess.Popen(
-            command, cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=2
-        )
-        while suite.poll() is None:
-            if booster is None:
-                time.sleep(0.2)
-            else:
-                booster.step()
-        output.seek(0)
-        lines = [_COLOUR.sub("", line.rstrip("\n")) for line in output]
-        figures = booster.figures() if booster is not None else {}
-    verdicts: dict[str, str] = {}
-    unit = ""
-    for line in lines:
-        if line.startswith("Testing "):
-            unit = line.removeprefix("Testing ")
-        elif found := _VERDICT.match(line):
-            verdicts[f"{unit}: {found[2]}"] = found[1]
+def regressions(ran: dict[str, Any]) -> list[str]:
+    """What is wrong with a unit boosted that is not wrong natively, for people."""
+    native, boosted = ran["native"]["verdicts"], ran["boosted"]["verdicts"]
+    wrong = [
+        f"{test}: natively {verdict}, boosted {boosted.get(test, 'not run')}"
+        for test, verdict in native.items()
+        if verdict == "ok" and boosted.get(test) != "ok"
+    ]
+    if ran["native"]["passed"] and not ran["boosted"]["passed"] and not wrong:
+        wrong.append(f"ended with status {ran['boosted']['status']}")
+    if not any(verdict == "ok" for verdict in boosted.values()):
+        wrong.append("no test was run")
+    if not ran["boosted"]["dispatched"]:
+        wrong.append("nothing was dispatched")
+    return wrong + ran["boosted"]["failed_to_attach"]
+
+
+class _Progress:
+    """Says now and then where a unit is."""
+
+    def __init__(self, tests: Suite, say: Callable[[str], None], name: str) -> None:
+        self._tests = tests
+        self._say = say
+        self._name = name
+        self._next = time.monotonic() + _SAY
+
+    def look(self) -> None:
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + _SAY
+            self._say(f"{self._name}, after: {self._tests.latest()}")
+
+    def nap(self) -> None:
+        time.sleep(_NAP)
+        self.look()
+
+
+def _record(outcome: Outcome) -> dict[str, Any]:
     return {
-        "status": suite.returncode,
-        "seconds": round(time.monotonic() - began, 1),
-        "ok": list(verdicts.values()).count("ok"),
-        "failed": [name for name, word in verdicts.items() if word == "err"],
-        "last": lines[-6:],
-        "verdicts": verdicts,
-        **figures,
+        "passed": outcome.passed,
+        "status": outcome.status,
+        "seconds": outcome.seconds,
+        "ok": outcome.ok,
+        "failed": outcome.failed,
+        "why": outcome.why,
+        "verdicts": outcome.verdicts,
     }
 
 
-class _Booster:
-    """Attaches whatever process id is written to the pipe, once it is redis."""
-
-    def __init__(self, engine: Engine, pipe: int) -> None:
-        self._engine = engine
-        self._pipe = pipe
-        self._waiting: set[int] = set()
-        self._attached = 0
-        self._failed: list[str] = []
-
-    def step(self) -> None:
-        """Let the engine work for a moment, and see who is new."""
-        with contextlib.suppress(BlockingIOError):
-            self._waiting.update(
-                int(word) for word in os.read(self._pipe, 4096).split()
-            )
-        for pid in list(self._waiting):
-            self._try(pid)
-        self._engine.step(0.05)
-
-    def figures(self) -> dict[str, Any]:
-        """What boosting came to, over all servers."""
-        summaries = self._engine.summaries()
-        return {
-            "attached": self._attached,
-            "failed_to_attach": self._failed,
-            "calls": sum(summary.calls for summary in summaries),
-            "dispatched": sum(summary.stats.dispatched for summary in summaries),
-            "boosted_servers": sum(
-                summary.stats.dispatched > 0 for summary in summaries
-            ),
-        }
-
-    def _try(self, pid: int) -> None:
-        try:
-            if "redis" not in os.readlink(f"/proc/{pid}/exe"):
-                return  # the script still
-            self._engine.watch_end(self._engine.attach(identify(pid)))
-            self._attached += 1
-        except FileNotFoundError:
-            pass  # it has ended
-        except UbError as error:
-            self._failed.append(error.message)
-        self._waiting.discard(pid)
+def _line(record: dict[str, Any]) -> str:
+    verdict = "passes" if record["passed"] else "FAILS"
+    words = [f"{verdict}, {record['ok']} tests ok in {record['seconds']} s"]
+    words += [f"failed: {test}" for test in record["failed"]]
+    if "dispatched" in record:
+        words.append(
+            f"{record['boosted']} of {record['processes']} processes boosted, "
+            f"{record['dispatched']} of {record['calls']} calls dispatched"
+        )
+    return "; ".join(words)
 
 
-@contextlib.contextmanager
-def _boosting(directory: Path) -> Iterator[_Booster]:
-    path = directory / "started"
-    os.mkfifo(path)
-    # Both ends, so that it is always open for writers and never at its end.
-    pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
-    try:
-        with Device() as device:
-            device.tune(Tunable.HOT_CALLS, 8)
-            device.tune(Tunable.WINDOW_MS, 200)
-            device.tune(Tunable.GAP_NS, 80_000)
-            engine = Engine(device, build=Builder(device.info()))
-            with contextlib.closing(engine):
-                yield _Booster(engine, pipe)
-    finally:
-        path.unlink()
-        os.close(pipe)
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.guest import badinput, servers, special, survive
+from tests.guest import badinput, redissuite, servers, special, survive, survive_nginx
 from tests.guest.boost import NotBoosted
 from tests.guest.cases import DATA_FILE, TWIN_CASES, run_twin
 from ubypass.lab.logcheck import log_problems
@@ -41,7 +41,8 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     "redis": servers.redis,
     "nginx": servers.nginx,
     "redis-survives": survive.redis,
-    "nginx-survives": survive.nginx,
+    "nginx-survives": survive_nginx.nginx,
+    "redis-suite": redissuite.part,
     "rmmod": special.rmmod,
 }
 

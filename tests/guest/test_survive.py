@@ -24,3 +24,17 @@ def test_redis_survives_reload_save_eviction_and_shutdown(guest: Guest) -> None:
     assert result["checked"][1] == 0
     assert result["ended"]
     assert result["dispatched"] > 0
+
+
+@pytest.mark.guest("nginx-survives")
+def test_nginx_survives_reopening_reload_and_upgrade(guest: Guest) -> None:
+    result = guest.result("nginx-survives")
+    for stage in ("attaching", "reopening", "reload", "upgrade"):
+        assert result[stage], stage
+        checked, wrong = result[f"after_{stage}"]
+        assert checked > 0
+        assert wrong == 0, stage
+    assert result["load"][0] > 100
+    assert result["load"][1] == 0
+    assert result["native_again"][1] == 0
+    assert result["errors"] == []

@@ -70,16 +70,24 @@ class Engine:
         return tuple(self._targets.values())
 
     def attach(
-        self, process: ProcessId, *, started_ns: int = 0, children: bool = False
+        self,
+        process: ProcessId,
+        *,
+        started_ns: int = 0,
+        children: bool = False,
+        knowledge: Knowledge | None = None,
     ) -> Target:
         """Attach ``process``; it runs on all the while.
 
         ``started_ns`` (CLOCK_MONOTONIC) is where the time to the first boost is
         counted from; 0: from now. ``children``: its descendants are attached as well,
         those there are and those to come, and each again when it runs another
-        program. Raises ``UbError`` if it cannot be attached.
+        program. ``knowledge``: what is known from a process that has the same code at
+        the same addresses. Raises ``UbError`` if it cannot be attached.
         """
-        return self._attach(process, started_ns, parent=0 if children else None)
+        return self._attach(
+            process, started_ns, parent=0 if children else None, knowledge=knowledge
+        )
 
     def _attach(
         self,

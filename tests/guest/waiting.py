@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Waiting for what happens to servers that ``ub attach`` boosts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = ["TUNE", "UB", "is_alive", "wait", "wait_for_more"]
+
+#: Under emulation what is hot is called less often than elsewhere, and gaps are long.
+TUNE = ("--tune=hot_calls=8", "--tune=window_ms=200", "--tune=gap_ns=1000000")
+
+#: A ``ub`` that goes on boosting what does not pay off.
+UB = "tests.guest.stubborn"
+
+_LIMIT = 60.0  # seconds
+_LOOK = 0.05
+
+
+def wait(done: Callable[[], bool]) -> bool:
+    """Whether ``done()`` comes true in time."""
+    deadline = time.monotonic() + _LIMIT
+    while not done():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LOOK)
+    return True
+
+
+def wait_for_more(count: Callable[[], int], more: int) -> None:
+    """Wait until ``count()`` has grown by ``more``. Raises TimeoutError."""
+    goal = count() + more
+    if not wait(lambda: count() >= goal):
+        raise TimeoutError(f"nothing is dispatched: {count()}, wanted {goal}")
+
+
+def is_alive(pid: int) -> bool:
+    """Whether it runs; one that has ended and was not waited for does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
