@@ -24,12 +24,13 @@ from tests.guest.trained import train
 
 __all__ = ["SHORT", "UNITS", "main", "part", "regressions", "run_units"]
 
-#: What takes seconds.
-SHORT = ("unit/protocol", "unit/type/incr")
+#: What takes seconds, and is long enough to be boosted in.
+SHORT = ("unit/protocol",)
 
 #: The shorter ones first.
 UNITS = (
     *SHORT,
+    "unit/type/incr",
     "unit/expire",
     *(f"unit/type/{name}" for name in ("string", "stream-cgroups")),
     "integration/aof",
@@ -40,6 +41,7 @@ UNITS = (
 #: Seconds between two lines about a unit that takes long.
 _SAY = 30.0
 _NAP = 0.2
+_BRIEFLY = 30.0
 
 
 def main(arguments: list[str]) -> int:
@@ -58,7 +60,7 @@ def main(arguments: list[str]) -> int:
 def part() -> dict[str, Any]:
     """The records of the short units, by unit."""
     with suite() as tests, engines() as boosting:
-        return dict(run_units(tests, boosting, SHORT))
+        return dict(run_units(tests, boosting, SHORT, limit=_BRIEFLY))
 
 
 def run_units(
@@ -66,11 +68,15 @@ def run_units(
     boosting: Engines,
     units: Sequence[str],
     say: Callable[[str], None] = lambda line: None,
+    limit: float = 60.0,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each unit and its record: ``native`` and ``boosted``."""
+    """Each unit and its record: ``native`` and ``boosted``.
+
+    Before that a server is boosted for ``limit`` seconds.
+    """
     with boosting.engine() as engine:
         say("boosting a server, so that those to come can be boosted at once")
-        knowledge = train(engine)
+        knowledge = train(engine, limit)
     boosting.build.settle()
     for number, unit in enumerate(units, 1):
         name = f"[{number}/{len(units)}] {unit}"
