@@ -63,3 +63,27 @@ def test_an_engine_that_cannot_start_is_quoted(
     with pytest.raises(UbError, match=r"has failed: ub: .*no process") as error:
         Attachment([2**22 + 1]).__enter__()
     assert sys.executable not in error.value.message
+
+
+def test_an_engine_that_is_busy_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[object] = []
+
+    def ask(path: Path, question: object) -> object:
+        asked.append(question)
+        if len(asked) % 3:
+            raise TimeoutError
+        return {"processes": [{"pid": 7, "calls": 5}]}
+
+    monkeypatch.setattr(attachment, "ask", ask)
+    boost = Attachment([2**22 + 1])
+    assert boost.figures([7]).calls == 5
+    assert len(asked) == 3
+
+    def silent(path: Path, question: object) -> object:
+        raise TimeoutError
+
+    monkeypatch.setattr(attachment, "ask", silent)
+    with pytest.raises(UbError, match="does not answer"):
+        boost.figures([7])

@@ -27,6 +27,7 @@ from ubypass.errors import UbError
 __all__ = ["Attachment", "Figures", "follows_children"]
 
 _LOOK = 0.25  # seconds between looks whether it has attached
+_ASK = 6  # times before it is given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +160,15 @@ class Attachment:
             return False
 
     def _processes(self) -> list[dict[str, Any]]:
-        try:
-            answer = ask(self._socket(), {"ask": "stats"})
-        except OSError as error:
-            raise UbError(f"ub attach does not answer: {self.output()}") from error
+        for asked in range(1, _ASK + 1):
+            try:
+                answer = ask(self._socket(), {"ask": "stats"})
+                break
+            except OSError as error:
+                # Beside a busy server on one emulated processor a build takes long.
+                if isinstance(error, TimeoutError) and asked < _ASK:
+                    continue
+                raise UbError(f"ub attach does not answer: {self.output()}") from error
         processes: list[dict[str, Any]] = answer["processes"]
         return processes
 
