@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from unittest import mock
 
 from tests.guest.trained import Remembering
 from ubypass.cli.main import main
@@ -20,6 +21,7 @@ from ubypass.device.uapi import Tunable
 from ubypass.engine import target
 from ubypass.engine.build import Builder
 from ubypass.engine.engine import Engine
+from ubypass.engine.forecast import Forecast
 from ubypass.engine.payoff import Judgement, Payoff
 from ubypass.engine.regions import Caps
 from ubypass.engine.target import Policy
@@ -35,7 +37,9 @@ _TUNE = {
     Tunable.REARM_MS: 250,
     Tunable.IDLE_RUNS: 10_000,
 }
-_POLICY = Policy(Caps(regions=16, code_bytes=1 << 20, rounds=1000), straight=300)
+_POLICY = Policy(
+    Caps(regions=16, code_bytes=1 << 20, rounds=1000), forecast=Forecast(distinct=300)
+)
 
 
 class NoVerdict(Payoff):
@@ -47,15 +51,19 @@ class NoVerdict(Payoff):
         return []
 
 
+def _is_hopeless(self: Forecast, ips: Sequence[int], native_ns: int) -> bool:
+    """Only what is too much to translate."""
+    return len(set(ips)) > self.distinct
+
+
 @contextlib.contextmanager
 def stubborn() -> Iterator[None]:
     """Meanwhile nothing that is attached in this process is judged."""
-    before = vars(target)["Payoff"]
-    vars(target)["Payoff"] = NoVerdict
-    try:
+    with (
+        mock.patch.object(target, "Payoff", NoVerdict),
+        mock.patch.object(Forecast, "is_hopeless", _is_hopeless),
+    ):
         yield
-    finally:
-        vars(target)["Payoff"] = before
 
 
 class Engines:
