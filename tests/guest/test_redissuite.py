@@ -9,7 +9,7 @@ from tests.guest.conftest import Guest
 from tests.guest.redissuite import SHORT, regressions
 
 _GOOD = {"passed": True, "status": 0, "verdicts": {"SET": "ok", "GET": "ok"}}
-_BOOSTED = {**_GOOD, "dispatched": 100, "failed_to_attach": []}
+_BOOSTED = {**_GOOD, "runs": 100, "failed_to_attach": []}
 
 
 def of(native: dict[str, Any] = _GOOD, **boosted: object) -> list[str]:
@@ -37,7 +37,7 @@ def test_what_fails_natively_as_well_is_not_ours() -> None:
 
 
 def test_what_was_not_boosted_shows_nothing() -> None:
-    assert of(dispatched=0) == ["nothing was dispatched"]
+    assert of(runs=0) == ["no translation was run"]
     assert of(failed_to_attach=["no"]) == ["no"]
 
 
