@@ -42,6 +42,12 @@ def test_slower_is_less_than_nothing() -> None:
     assert server_record(calls=0.0).capture is None
 
 
+def test_what_is_not_boosted_gains_nothing_by_chance() -> None:
+    record = server_record(dispatched=0.004)
+    assert record.capture is None
+    assert record.ratio == pytest.approx(0.985)
+
+
 def test_round_trip(tmp_path: Path) -> None:
     records = [
         server_record(),

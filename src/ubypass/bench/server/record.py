@@ -16,6 +16,9 @@ from ubypass.errors import UbError
 
 __all__ = ["Run", "ServerRecord", "read_server_records", "write_server_records"]
 
+#: Share of calls dispatched below which costs differ by chance.
+_CHANCE = 0.01
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -108,10 +111,16 @@ class ServerRecord:
 
     @property
     def capture(self) -> float | None:
-        """Gain as a share of all transitions' cost; None without calls."""
+        """Gain as a share of all transitions' cost.
+
+        None without calls, and where next to none is dispatched: there runs differ by
+        chance, and the ``ratio`` says by how much.
+        """
         possible = self.calls * self.transition
         gain = self.native_cost - self.boosted_cost
-        return gain / possible if possible > 0 else None
+        if possible <= 0 or self.dispatched < _CHANCE:
+            return None
+        return gain / possible
 
     def as_json(self) -> dict[str, Any]:
         """Plain data; the names are part of the interface of ``--json``."""
