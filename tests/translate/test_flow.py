@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.region.asm import program
 from ubypass.abi import Abi, ExitReason
 from ubypass.region.discover import HotEntry, RegionSpec, discover
-from ubypass.translate.flow import entry_state, solve
+from ubypass.translate.flow import Flow, entry_state, solve
 from ubypass.translate.layout import assemble
 from ubypass.translate.registers import R11, RCX, RSP
 from ubypass.translate.state import Flags, Loc
@@ -74,3 +76,29 @@ def test_refused_call_numbers_are_no_dispatches() -> None:
     translation = assemble(flow)
     assert [d.nr for d in translation.dispatches] == [39]
     assert ExitReason.SYSCALL in {e.reason for e in translation.exits}
+
+
+def test_code_off_the_trodden_ways_has_one_version() -> None:
+    reader, at = program(
+        """
+        first: mov eax, 39
+        syscall
+        start: test eax, eax
+        js odd
+        mov ecx, 5
+        jmp first
+        odd: test ebx, ebx
+        js odder
+        mov r11, 7
+        odder: mov ecx, 7
+        jmp first
+        """
+    )
+    region = discover(RegionSpec((HotEntry(at["start"], 39),)), reader)
+    trodden = frozenset({at["start"], at["first"], at["start"] + 4})
+
+    def versions(flow: Flow) -> list[bool]:
+        return sorted(n.derived for n in flow.order if n.start == at["odder"])
+
+    assert versions(solve(region, _ABI, 8)) == [False, True]
+    assert versions(solve(replace(region, trodden=trodden), _ABI, 8)) == [False]

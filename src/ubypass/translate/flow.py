@@ -203,6 +203,9 @@ class _Solver:
 
     def node(self, start: int, state: State) -> Node:
         """Which version of the block at ``start`` takes ``state``."""
+        if self.region.trodden and start not in self.path:
+            # Cold for certain: one version will do.
+            return Node(start, 0, False)
         derived = state.loc[R11] == Loc.S
         kept = state.loc[RCX] == Loc.S and start in self.path
         wanted = Node(start, state.cx if kept else 0, derived)
