@@ -5,6 +5,7 @@ PYTEST := .venv/bin/python -m pytest
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast test-redis fuzz lint module bench prepare clean
+.PHONY: bench-ready bench-io bench-disk bench-rawsocket bench-redis bench-nginx bench-gaps
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -32,24 +33,36 @@ lint: prepare ## style and types
 module: prepare ## the kernel module, for the lab's kernel
 	@$(UB) module build
 
-# Each in a boot of its own, so that what fails costs itself only. A part of it:
+# Each in a boot of its own, so that what fails costs itself only; make -j2 bench runs
+# two of them at a time. A part of it:
 # make bench REDIS="--size 64" NGINX="--size 4 --workers 1"
-bench: module ## all measurements, into docs/results.md (an hour or two)
+BENCH := build/bench
+MEASURED := io disk rawsocket redis nginx gaps
+MEASURE := $(UB) lab run --icount --timeout 7200
+
+bench: $(MEASURED:%=bench-%) ## all measurements, into docs/results.md (an hour or two)
+	@$(UB) bench replay $(BENCH)/builds/*/*.builds --json $(BENCH)/replay.json
+	@$(UB) bench results docs/results.md $(MEASURED:%=$(BENCH)/%.json) \
+		$(BENCH)/replay.json
+
+bench-ready: module
 	@$(UB) bench prepare
-	@$(UB) lab run --icount --timeout 1800 -- \
-		ub bench io --json build/bench/io.json
-	@$(UB) lab run --icount --timeout 1800 --disk 256M -- \
-		ub bench io --disk --json build/bench/disk.json
-	@$(UB) lab run --icount --timeout 1800 -- \
-		ub bench server rawsocket --json build/bench/rawsocket.json
-	@$(UB) lab run --icount --timeout 7200 -- \
-		ub bench server redis $(REDIS) --json build/bench/redis.json
-	@$(UB) lab run --icount --timeout 7200 -- \
-		ub bench server nginx $(NGINX) --json build/bench/nginx.json
-	@$(UB) bench gaps --json build/bench/gaps.json
-	@$(UB) bench results docs/results.md build/bench/io.json \
-		build/bench/disk.json build/bench/rawsocket.json \
-		build/bench/redis.json build/bench/nginx.json build/bench/gaps.json
+
+bench-io: bench-ready
+	@$(MEASURE) -- ub bench io --json $(BENCH)/io.json
+
+bench-disk: bench-ready
+	@$(MEASURE) --disk 256M -- ub bench io --disk --json $(BENCH)/disk.json
+
+bench-rawsocket bench-redis bench-nginx: bench-%: bench-ready
+	@$(MEASURE) -- ub bench server $* $(OPTIONS) \
+		--builds $(BENCH)/builds/$* --json $(BENCH)/$*.json
+
+bench-redis: OPTIONS := $(REDIS)
+bench-nginx: OPTIONS := $(NGINX)
+
+bench-gaps: bench-ready
+	@$(UB) bench gaps --json $(BENCH)/gaps.json
 
 test-redis: module ## redis' own test suite in the lab, natively and boosted
 	@tools/redis-source.sh

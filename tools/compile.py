@@ -30,8 +30,9 @@ def sources() -> list[Path]:
 
 
 def compiled() -> list[Path]:
-    """Compiled modules, of whatever Python and sources."""
-    return sorted((_ROOT / "src").rglob("*.so"))
+    """Compiled modules, of whatever Python and sources; all that is imported."""
+    base = _ROOT / "src"
+    return sorted([*base.glob("*.so"), *(base / "ubypass").rglob("*.so")])
 
 
 def stale() -> bool:
@@ -73,6 +74,7 @@ def build() -> None:
             "build_ext",
             "--inplace",
             f"--build-temp={work}",
+            f"--build-lib={work / 'lib'}",
             f"--parallel={os.cpu_count() or 1}",
         ],
     )

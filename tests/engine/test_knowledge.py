@@ -184,6 +184,13 @@ def test_traced_ways_are_bounded_and_forgotten_with_their_code() -> None:
     assert child.traced == {0x1000}
 
 
+def test_a_traced_branch_has_so_many_targets_and_no_more() -> None:
+    knowledge = Knowledge(Limits(targets=2))
+    for target in (0x2000, 0x3000, 0x4000):
+        knowledge.follow(Path(0x1000, 1, (0x1000, target)))
+    assert knowledge.jumps == {0x1000: {0x2000: 1, 0x3000: 1}}
+
+
 def test_where_ways_are_traced_there_is_no_search() -> None:
     knowledge = Knowledge(Limits(warm=1, stubborn=2))
     knowledge.learn(_hot(0x1000))

@@ -112,6 +112,8 @@ class Knowledge:
             if 0 < after - before <= _LONGEST:
                 continue
             targets = self.jumps.setdefault(before, {})
+            if after not in targets and len(targets) >= self.limits.targets:
+                continue
             news |= after not in targets
             targets[after] = targets.get(after, 0) + 1
         return news
