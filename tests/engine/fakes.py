@@ -39,6 +39,9 @@ class FakeDevice:
         self.known_sites: list[Site] = []
         self.paths: deque[Path] = deque()
         self.gone = False
+        self.misses = 0  # by which each exit's counter grows from look to look
+        self.dispatched = 1000  # alike
+        self.looks = 0
         self._events: deque[Event] = deque()
         self._read, self._write = os.pipe()
         self._next_region = 1
@@ -106,7 +109,12 @@ class FakeDevice:
     def counts(self, proc: int, region: int, nr_exits: int) -> Counts:
         if region not in self.live:
             raise Gone
-        return Counts(tuple(range(nr_exits)), 1000, 10)
+        self.looks += 1
+        return Counts(
+            tuple(number + self.misses * self.looks for number in range(nr_exits)),
+            self.dispatched * self.looks,
+            10,
+        )
 
     def events(self) -> list[Event]:
         os.read(self._read, 64)

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
-from ubypass.abi import Entry, Translation
+from dataclasses import replace
+
+from ubypass.abi import Entry, Exit, ExitReason, Translation
+from ubypass.device.types import Counts
 from ubypass.engine.built import Built
 from ubypass.engine.group import Group, absorb, group_of, listed
 from ubypass.region.graph import Region
@@ -65,3 +68,31 @@ def test_the_end_of_a_region() -> None:
 def test_entries_can_be_left_out() -> None:
     translation = listed(_built(0x10, 0x20).translation, {0x10})
     assert [entry.user_ip for entry in translation.entries] == [0x20]
+
+
+def test_a_region_lacks_what_it_often_leaves_for() -> None:
+    group = _live(1, 0x10)
+    assert group.loaded
+    reasons = (ExitReason.FRONTIER, ExitReason.RET_MISS, ExitReason.WORK)
+    exits = tuple(Exit(0x30 + n, reason) for n, reason in enumerate(reasons))
+    group.loaded = replace(group.loaded, exits=exits)
+    # Work that is pending is no lack.
+    assert not group.lacks(Counts((0, 0, 500), 1000, 500), ())
+    assert group.lacks(Counts((60, 40, 500), 2000, 600), ())
+    # It counts from the last time on.
+    assert not group.lacks(Counts((60, 60, 500), 3000, 600), ())
+    # Left on purpose.
+    assert group.lacks(Counts((160, 60, 500), 4000, 600), ())
+    assert not group.lacks(Counts((260, 60, 500), 5000, 600), {0x30})
+
+
+def test_few_runs_add_up_until_they_say_something() -> None:
+    group = _live(1, 0x10)
+    assert group.loaded
+    exits = (Exit(0x30, ExitReason.FRONTIER),)
+    group.loaded = replace(group.loaded, exits=exits)
+    assert not group.lacks(Counts((1,), 50, 1), ())
+    assert group.lacks(Counts((2,), 60, 1), ())
+    assert not group.lacks(Counts((2,), 100, 1), ())
+    assert not group.lacks(Counts((5,), 195, 1), ())
+    assert group.counted == (195, 5)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.engine.fakes import FakeDevice, FakeMemory
-from ubypass.abi import Entry, ExitReason, Source, Translation
+from ubypass.abi import Entry, Exit, ExitReason, Source, Translation
 from ubypass.device.client import SourceChanged
 from ubypass.device.types import Event
 from ubypass.device.uapi import EventType
@@ -37,6 +37,7 @@ class _World:
 
     def __post_init__(self) -> None:
         self.device = FakeDevice()
+        self.device.misses = 500
         self.knowledge = Knowledge()
         self.blocks = Blocks()
         self.regions = Regions(
@@ -64,7 +65,7 @@ class _World:
         translation = Translation(
             code=starts.ljust(self.size, b"\xcc"),
             entries=tuple(Entry(ip, 0) for ip in sorted(reached)),
-            exits=(),
+            exits=(Exit(0x1000, ExitReason.FRONTIER),),
             faults=(),
             dispatches=(),
             jumps=(),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.engine.fakes import FakeDevice, FakeMemory
-from ubypass.abi import Entry, ExitReason, Source, Translation
+from ubypass.abi import Entry, Exit, ExitReason, Source, Translation
 from ubypass.device.client import SourceChanged
 from ubypass.device.types import Event, Path, Site, Stats
 from ubypass.device.uapi import EventType, SiteVerdict
@@ -30,7 +30,7 @@ def _translation(knowledge: Knowledge) -> Translation:
     return Translation(
         code=repr((sorted(knowledge.starts), knowledge.targets)).encode(),
         entries=tuple(Entry(ip, 0) for ip in knowledge.entries),
-        exits=(),
+        exits=(Exit(0x1000, ExitReason.FRONTIER),),
         faults=(),
         dispatches=(),
         jumps=(),
@@ -53,6 +53,7 @@ class _World:
     log: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.device.misses = 500
         process = ProcessId(42, 1, "program")
         proc = self.device.attach(42)
         self.target = Target(
@@ -320,6 +321,20 @@ def test_a_gap_that_is_slower_boosted_stops_the_region(world: _World) -> None:
     _measure(world, 8, boosted=400, calls=50)
     assert world.target.region == 0
     assert world.target.blocks.stops() == {0x1002}
+
+
+def test_a_region_that_runs_well_is_left_as_it_is(world: _World) -> None:
+    world.hot()
+    world.run(1.0)
+    world.device.misses = 10
+    builds = world.builds
+    world.frontier(0x1100)
+    world.run(30.0)
+    assert world.builds == builds
+    # Once that is where the program goes, it is built.
+    world.device.misses = 100
+    world.run(30.0)
+    assert world.builds > builds
 
 
 def test_what_keeps_losing_need_not_settle(world: _World) -> None:

@@ -11,10 +11,27 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass, replace
 
-from ubypass.abi import Translation
+from ubypass.abi import ExitReason, Translation
+from ubypass.device.types import Counts
 from ubypass.engine.built import Built
 
 __all__ = ["Group", "absorb", "group_of", "listed"]
+
+#: Exits that a better region would not take.
+_MISSES = (
+    ExitReason.RET_MISS,
+    ExitReason.CALL_MISS,
+    ExitReason.JUMP_MISS,
+    ExitReason.FRONTIER,
+    ExitReason.SYSCALL,
+)
+
+#: Dispatched calls for each miss at which it is not worth to build again: a run that
+#: ends early costs about as much as two dispatches save.
+_SELDOM = 32
+
+#: Dispatched calls and misses that say something.
+_TELLING = 200
 
 
 @dataclass(slots=True)
@@ -23,6 +40,8 @@ class Group:
 
     ``former`` is the region before it, ``loaded`` the translation that is live,
     ``built`` what it comes from (its entries may be more: some are not taken).
+    ``missed``: it lacks something that programs came by. ``counted`` are the calls
+    dispatched and the exits for lack of code when they were last looked at.
     ``rounds`` counts loads and ``refusals`` builds that came to nothing since it got
     its last site, ``frozen`` says that it must not grow any more.
     """
@@ -33,6 +52,8 @@ class Group:
     built: Built | None = None
     loaded: Translation | None = None
     dirty: bool = True
+    missed: bool = False
+    counted: tuple[int, int] = (0, 0)
     rounds: int = 0
     refusals: int = 0
     frozen: bool = False
@@ -53,10 +74,28 @@ class Group:
             entry.user_ip == site for entry in self.built.translation.entries
         )
 
+    def lacks(self, counts: Counts, stops: Container[int]) -> bool:
+        """Whether what it lacks is met often, going by its counters up to now.
+
+        It is left at ``stops`` on purpose.
+        """
+        assert self.loaded is not None
+        misses = sum(
+            count
+            for leave, count in zip(self.loaded.exits, counts.exits, strict=True)
+            if leave.reason in _MISSES and leave.user_ip not in stops
+        )
+        dispatched = counts.dispatched - self.counted[0]
+        new = misses - self.counted[1]
+        if dispatched + new >= _TELLING:
+            self.counted = (counts.dispatched, misses)
+        return new * _SELDOM > dispatched
+
     def live(self, region: int, built: Built, loaded: Translation) -> None:
         """``region`` has taken the place of the one before."""
         self.former, self.region = self.region, region
         self.built, self.loaded = built, loaded
+        self.missed, self.counted = False, (0, 0)
         self.rounds += 1
 
     def dead(self) -> None:

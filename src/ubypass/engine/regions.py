@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ubypass.abi import ExitReason
-from ubypass.device.client import SourceChanged
+from ubypass.device.client import Gone, SourceChanged
 from ubypass.device.types import Event
 from ubypass.device.uapi import EventType
 from ubypass.engine.blocks import Blocks
@@ -101,7 +101,7 @@ class Regions:
         if event.type is EventType.HOT:
             return self.want(event.ip)
         for each in [group] if group is not None else self.groups:
-            each.dirty = not each.frozen
+            self._wish(each)
         return ""
 
     def want(self, site: int) -> str:
@@ -126,6 +126,37 @@ class Regions:
             group.dirty = True
         return group is not None
 
+    def hint(self, site: int) -> bool:
+        """There is more to know of what has to do with ``site``; is there anything?"""
+        group = group_of(self.groups, 0, site)
+        if group is not None:
+            self._wish(group)
+        return group is not None
+
+    def _wish(self, group: Group) -> None:
+        """Build again, but what runs well is left as it is."""
+        if group.region:
+            group.missed = not group.frozen
+        else:
+            group.dirty = not group.frozen
+
+    def reconsider(self) -> bool:
+        """Which of those that lack something are to be built again? Is there any?"""
+        for group in self.groups:
+            if group.missed and not group.dirty and self._lacks(group):
+                group.dirty = True
+        return any(group.dirty for group in self.groups)
+
+    def _lacks(self, group: Group) -> bool:
+        assert group.loaded is not None
+        try:
+            counts = self._device.counts(
+                self._proc, group.region, len(group.loaded.exits)
+            )
+        except Gone:
+            return False  # the region at least; there will be an event
+        return group.lacks(counts, self._blocks.stops())
+
     def dead(self, region: int) -> bool:
         """The module has dropped a region; whether it was one that counts."""
         for group in self.groups:
@@ -139,13 +170,14 @@ class Regions:
         """Build and load what is dirty. Raises ``Gone``."""
         grown = Grown()
         began = clock()
+        self.reconsider()
         for group in list(self.groups):
             if group not in self.groups or not group.dirty:
                 continue  # taken in by another one meanwhile
             if clock() - began > self._caps.slice:
                 grown.unfinished = True
                 break
-            group.dirty = False
+            group.dirty = group.missed = False
             self._grow(group, grown)
         reached: set[int] = set()
         for group in self.groups:

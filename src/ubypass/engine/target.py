@@ -186,7 +186,7 @@ class Target:
                     self.blocks.add_long(path.ip, native_ns)
                     self._regions.touch(path.ip)
                     self._news(now)
-            elif self.knowledge.follow(path) and self._regions.touch(path.ip):
+            elif self.knowledge.follow(path) and self._regions.hint(path.ip):
                 self._news(now)
 
     def tick(self, now: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -317,7 +317,7 @@ class Target:
         settled = max(self._policy.look, _SETTLED * self._pace.wait)
         if self._active:
             changed |= self._judge(sites, now, now - self._last_load >= settled)
-        if changed and self._active:
+        if self._active and (self._regions.reconsider() or changed):
             self._pace.news(now)
         if changed or self._is_growing(now):
             self._interval = self._policy.look
