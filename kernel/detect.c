@@ -22,9 +22,11 @@
 #include "internal.h"
 
 #define UB_SAMPLES	256	/* gaps that decide about a site, at most */
+#define UB_AGAIN	24	/* are enough to say that it is as it was */
 #define UB_TRIES	2	/* times as many calls may be needed for them */
 #define UB_WAYS		4	/* places in the table where a site may be */
 #define UB_REPORT_MAX	6	/* reports get rarer up to 2^6 epochs */
+#define UB_TRACED	3	/* first ones with which its way is traced */
 #define UB_LASTING_MS	100	/* heat must last for so long, if the window does */
 #define UB_WAIT_NS	(100 * NSEC_PER_MSEC)	/* at most, while others are traced */
 
@@ -175,23 +177,47 @@ static bool ub_has_lasted(struct ub_proc *proc, struct ub_site *site, u64 now)
 	return false;
 }
 
-/* Is what was found out about the site this time enough? */
-static void ub_decide(struct ub_proc *proc, struct ub_site *site)
+/* Have most of its calls come to nothing?  Those that are known for it need fewer. */
+static bool ub_is_busy(const struct ub_site *site)
+{
+	u64 need = ub_needed();
+
+	if (site->before == UB_SITE_BUSY && site->samples < UB_AGAIN)
+		need = min_t(u64, need, UB_AGAIN);
+	return site->tries > UB_TRIES * need;
+}
+
+/* What .need gaps say about a site, or UB_SITE_OPEN. */
+static u8 ub_verdict(const struct ub_site *site, u64 need, u64 now)
 {
 	u64 calls = ub_tune(UB_TUNE_HOT_CALLS);
 	u64 window = ub_tune(UB_TUNE_WINDOW_MS) * NSEC_PER_MSEC;
-	u64 need = ub_needed();
-	u64 now = ktime_get_mono_fast_ns();
 	u64 passed = now - site->start_ns;
 
 	if (passed * calls > need * window && (site->samples >= need || passed > window))
-		site->verdict = UB_SITE_RARE;
-	else if (site->samples < need)
+		return UB_SITE_RARE;
+	if (site->samples < need)
+		return UB_SITE_OPEN;
+	if ((site->native >> UB_FRACTION) > ub_cycles(ub_tune(UB_TUNE_GAP_NS)))
+		return UB_SITE_LONG;
+	return UB_SITE_HOT;
+}
+
+/* Is what was found out about the site this time enough? */
+static void ub_decide(struct ub_proc *proc, struct ub_site *site)
+{
+	u64 now = ktime_get_mono_fast_ns();
+	u64 need = ub_needed();
+	u8 verdict;
+
+	/* Most sites are as they were, which costs little to find. */
+	verdict = ub_verdict(site, min_t(u64, need, UB_AGAIN), now);
+	if (verdict != site->before)
+		verdict = ub_verdict(site, need, now);
+	if (verdict == UB_SITE_HOT && site->before != UB_SITE_HOT &&
+	    !ub_has_lasted(proc, site, now))
 		return;
-	else if ((site->native >> UB_FRACTION) > ub_cycles(ub_tune(UB_TUNE_GAP_NS)))
-		site->verdict = UB_SITE_LONG;
-	else if (ub_has_lasted(proc, site, now))
-		site->verdict = UB_SITE_HOT;
+	site->verdict = verdict;
 }
 
 /* A hooked call begins while a gap of this task is being timed. */
@@ -245,7 +271,6 @@ static bool ub_report_hot(struct ub_proc *proc, struct ub_site *site,
 		.gap_ns = div64_u64((site->native >> UB_FRACTION) * 1000000,
 				    tsc_khz ?: 1),
 	};
-
 	bool ordinary = ub_is_ordinary(regs, ax);
 
 	if (!site->reports && ub_tune(UB_TUNE_PATH_STEPS) &&
@@ -253,7 +278,7 @@ static bool ub_report_hot(struct ub_proc *proc, struct ub_site *site,
 	    ktime_get_mono_fast_ns() - site->start_ns < UB_WAIT_NS)
 		return false;
 	/* It may have become another way meanwhile; steps cost the program a lot. */
-	if (site->reports && ordinary)
+	if (site->reports && site->reports < UB_TRACED && ordinary)
 		ub_step_begin(proc, regs, false);
 	/* One that nobody takes up, or that is known already, gets rarer. */
 	site->next_report = site->epoch + (1U << site->reports);
@@ -281,14 +306,18 @@ void ub_detect_after(struct ub_proc *proc, struct pt_regs *regs, u64 ax)
 		site->epoch = epoch;
 		site->samples = 0;
 		site->tries = 0;
+		site->before = site->verdict;
 		site->verdict = UB_SITE_OPEN;
 		site->start_ns = ktime_get_mono_fast_ns();
 		site->nr = regs->orig_ax;
 	}
 	if (!site->start_ns)
 		site->start_ns = ktime_get_mono_fast_ns();
-	if (site->verdict == UB_SITE_OPEN && ++site->tries > UB_TRIES * ub_needed())
-		site->verdict = UB_SITE_BUSY;
+	if (site->verdict == UB_SITE_OPEN) {
+		site->tries++;
+		if (ub_is_busy(site))
+			site->verdict = UB_SITE_BUSY;
+	}
 	if (site->verdict == UB_SITE_OPEN) {
 		/* What the kernel does on the way out is no part of the gap. */
 		if (!(READ_ONCE(current_thread_info()->flags) & UB_THREAD_WORK))

@@ -165,6 +165,7 @@ struct ub_site {
 	u32 next_report;	/* epoch */
 	u8 reports;
 	u8 verdict;		/* enum ub_site_verdict */
+	u8 before;		/* the verdict of an earlier epoch */
 };
 
 /* The trampoline knows the order. */
