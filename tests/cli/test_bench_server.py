@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +41,18 @@ def test_chooses_cases(words: tuple[str, ...], count: int) -> None:
 def test_no_such_case(server: str) -> None:
     with pytest.raises(UbError, match=f"no such case of {server}"):
         bench_server._starts(parsed(server, "--size", "3"))
+
+
+def test_recordings_of_an_earlier_time_are_gone(tmp_path: Path) -> None:
+    old = tmp_path / "new" / "redis-GET-64.builds"
+    assert bench_server._emptied(None) is None
+    assert bench_server._emptied(old.parent) == old.parent
+    old.write_text("")
+    (old.parent / "kept").write_text("")
+    bench_server._emptied(old.parent)
+    assert [path.name for path in old.parent.iterdir()] == ["kept"]
+    with pytest.raises(UbError, match="cannot write to"):
+        bench_server._emptied(old.parent / "kept")
 
 
 def test_says_how_long_it_will_take() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -156,3 +158,18 @@ def test_a_worker_that_is_replaced_is_no_measurement(
     monkeypatch.setattr(subject, "cpu_ns", cpu)
     with pytest.raises(UbError, match="did not keep up"):
         measure(server, Plan(runs=1), _SETTING)
+
+
+def test_what_is_built_for_a_case_is_recorded_under_its_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[tuple[object, ...]] = []
+    monkeypatch.setattr(subject, "Attachment", lambda *given: asked.append(given))
+    fake = FakeServer()
+    subject._attached(fake, replace(_SETTING, builds=tmp_path, options=("--quiet",)))
+    subject._attached(fake, _SETTING)
+    name = "-".join(f"{fake.name} {fake.case}".replace(",", "").split())
+    assert asked == [
+        ([fake.main], ("--quiet", f"--record={tmp_path / name}.builds")),
+        ([fake.main], ()),
+    ]
