@@ -152,28 +152,32 @@ static u64 ub_needed(void)
 	return min_t(u64, ub_tune(UB_TUNE_HOT_CALLS), UB_SAMPLES);
 }
 
+static u64 ub_lasting_ns(void)
+{
+	return min_t(u64, ub_tune(UB_TUNE_WINDOW_MS), UB_LASTING_MS) * NSEC_PER_MSEC;
+}
+
 /*
  * The site is hot at .now.  Was it so a little earlier?  Else it sleeps until it is time
  * to ask again: clients that connect make bursts of calls, which no region is worth.
  */
 static bool ub_has_lasted(struct ub_proc *proc, struct ub_site *site, u64 now)
 {
-	u64 window = ub_tune(UB_TUNE_WINDOW_MS);
-	u64 lasting = min_t(u64, window, UB_LASTING_MS);
+	u64 window = ub_tune(UB_TUNE_WINDOW_MS) * NSEC_PER_MSEC;
+	u64 lasting = ub_lasting_ns();
 	u64 since = now - site->promised_ns;
 
-	if (site->promised_ns && since >= lasting * NSEC_PER_MSEC &&
-	    since <= (lasting + 2 * window) * NSEC_PER_MSEC) {
+	if (site->promised_ns && since >= lasting && since <= lasting + 2 * window) {
 		site->start_ns = now;
 		return true;
 	}
-	if (!site->promised_ns || since >= lasting * NSEC_PER_MSEC)
+	if (!site->promised_ns || since >= lasting)
 		site->promised_ns = now;
 	site->samples = 0;
 	site->tries = 0;
 	site->start_ns = 0;
 	ub_site_sleep(proc, site->ip);
-	queue_delayed_work(system_wq, &ub_wake_work, msecs_to_jiffies(lasting));
+	queue_delayed_work(system_wq, &ub_wake_work, nsecs_to_jiffies(lasting) + 1);
 	return false;
 }
 
@@ -311,8 +315,16 @@ void ub_detect_after(struct ub_proc *proc, struct pt_regs *regs, u64 ax)
 		site->start_ns = ktime_get_mono_fast_ns();
 		site->nr = regs->orig_ax;
 	}
-	if (!site->start_ns)
-		site->start_ns = ktime_get_mono_fast_ns();
+	if (!site->start_ns) {
+		u64 now = ktime_get_mono_fast_ns();
+
+		/* Woken for another's sake, or here since another's gap was timed. */
+		if (now - site->promised_ns < ub_lasting_ns()) {
+			ub_site_sleep(proc, regs->ip);
+			return;
+		}
+		site->start_ns = now;
+	}
 	if (site->verdict == UB_SITE_OPEN) {
 		site->tries++;
 		if (ub_is_busy(site))
