@@ -198,10 +198,11 @@ static u8 ub_verdict(const struct ub_site *site, u64 need, u64 now)
 	u64 window = ub_tune(UB_TUNE_WINDOW_MS) * NSEC_PER_MSEC;
 	u64 passed = now - site->start_ns;
 
-	if (passed * calls > need * window && (site->samples >= need || passed > window))
-		return UB_SITE_RARE;
 	if (site->samples < need)
-		return UB_SITE_OPEN;
+		return passed > window && passed * calls > need * window ?
+		       UB_SITE_RARE : UB_SITE_OPEN;
+	if (passed * calls > site->samples * window)
+		return UB_SITE_RARE;
 	if ((site->native >> UB_FRACTION) > ub_cycles(ub_tune(UB_TUNE_GAP_NS)))
 		return UB_SITE_LONG;
 	return UB_SITE_HOT;

@@ -46,11 +46,13 @@ def _collect(
             return found, hot, prompt
 
 
-def main(program: str, rounds: str) -> int:
+def main(program: str, rounds: str, calls: str = "") -> int:
     with Device() as device:
         device.tune(Tunable.GAP_NS, 1_000_000)
-        device.tune(Tunable.HOT_CALLS, 1)
-        device.tune(Tunable.REARM_MS, 10)
+        # However seldom they are called, and again and again; or as always.
+        device.tune(Tunable.HOT_CALLS, int(calls or 1))
+        if not calls:
+            device.tune(Tunable.REARM_MS, 10)
         child = subprocess.Popen(
             [program, rounds], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -72,4 +74,4 @@ def main(program: str, rounds: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2]))
+    sys.exit(main(*sys.argv[1:]))
