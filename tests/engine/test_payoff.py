@@ -14,7 +14,7 @@ _SITE = Site(
     39,
     SiteVerdict.ENTRY,
     native_ns=300,
-    boosted_ns=100,
+    boosted_ns=40,
     overhead_ns=120,
     native_samples=10,
     boosted_samples=10,
@@ -84,7 +84,7 @@ def test_a_slow_gap_is_told_from_a_costly_run() -> None:
 
 def test_later_gaps_of_a_run_count_as_the_average_of_the_region() -> None:
     first = replace(_SITE, runs=100, dispatched=200)
-    other = replace(_SITE, ip=0x2002, boosted_ns=200, runs=100, dispatched=100)
+    other = replace(_SITE, ip=0x2002, boosted_ns=140, runs=100, dispatched=100)
     sites = {first.ip: first, other.ip: other}
     judged = {j.site.ip: j for j in Payoff().look(sites, list(sites))}
     assert judged[first.ip].gain == pytest.approx(200 + 150 - 150)

@@ -298,7 +298,7 @@ def test_an_entry_whose_runs_cost_more_than_they_save_is_not_taken(
 ) -> None:
     world.hot()
     world.tick()
-    _measure(world, 8, boosted=150)  # saves 150 in each run that costs 250
+    _measure(world, 8, boosted=50)  # saves 150 in each run that costs 250
     assert world.device.unloaded == [1]
     assert world.target.region == 0
     block = world.target.blocks.get(0x1002)
@@ -310,7 +310,7 @@ def test_an_entry_whose_runs_cost_more_than_they_save_is_not_taken(
 def test_the_same_gap_pays_in_longer_runs(world: _World) -> None:
     world.hot()
     world.tick()
-    _measure(world, 8, boosted=150, calls=2)
+    _measure(world, 8, boosted=50, calls=2)
     assert world.device.unloaded == []
     assert world.target.judgements[0x1002].gain == pytest.approx(50)
 
@@ -341,7 +341,7 @@ def test_what_keeps_losing_need_not_settle(world: _World) -> None:
     world.hot()
     world.tick()
     for look in range(1, 7):
-        world.device.known_sites = [_entry(0x1002, looks=look, boosted=150)]
+        world.device.known_sites = [_entry(0x1002, looks=look, boosted=50)]
         world.frontier(0x1100 + look)  # it grows all the while
         world.run(1.0)
     assert world.target.blocks.get(0x1002) is not None
@@ -354,7 +354,7 @@ def test_sites_of_a_region_that_earns_nothing_may_come_back(world: _World) -> No
     group = world.target.groups[0]
     group.sites.add(0x1902)
     world.target.knowledge.entries[0x1902] = world.target.knowledge.entries[0x1002]
-    _measure(world, 8, boosted=150)
+    _measure(world, 8, boosted=50)
     assert world.device.unloaded == [1]
     assert set(world.target.knowledge.entries) == {0x1002, 0x1802}
     world.hot(0x1902)
@@ -365,7 +365,7 @@ def test_sites_of_a_region_that_earns_nothing_may_come_back(world: _World) -> No
 def test_what_did_not_pay_is_tried_again_later(world: _World) -> None:
     world.hot()
     world.tick()
-    _measure(world, 8, boosted=150)
+    _measure(world, 8, boosted=50)
     hot = Site(0x1002, 39, SiteVerdict.HOT, native_ns=300, native_samples=99)
     world.device.known_sites = [hot]
     world.run(40.0)
@@ -376,7 +376,7 @@ def test_and_at_once_when_it_behaves_differently(world: _World) -> None:
     world.hot()
     world.tick()
     for _ in range(3):
-        _measure(world, 40, boosted=150)
+        _measure(world, 40, boosted=50)
         hot = Site(0x1002, 39, SiteVerdict.HOT, native_ns=300, native_samples=99)
         world.device.known_sites = [hot]
         world.run(1000.0)

@@ -26,7 +26,7 @@ class Forecast:
     """
 
     transition: float = 200.0
-    straight: float = 0.35
+    straight: float = 0.5
     turns: float = 0.05
     distinct: int = 1200
 
