@@ -20,9 +20,9 @@ __all__ = ["Judgement", "Payoff"]
 #: before it.
 _UNSEEN = 1.25
 
-#: What a gap seems to save and does not, as a share of a run's overhead: the time of the
-#: dispatch itself is not in its boosted time, that of our own look at the clock is in
-#: the native one. Found with redis' write, which seemed to save 40 instructions and
+#: What a gap seems to save and does not, as a share of a run's overhead: the time of
+#: the dispatch itself is not in its boosted time, that of our own look at the clock is
+#: in the native one. Found with redis' write, which seemed to save 40 instructions and
 #: cost its server 60 to 80 more.
 _UNTIMED = 0.5
 
