@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+import signal
 import os
 import sys
 import time
@@ -47,6 +48,15 @@ def test_a_load_until_it_is_interrupted() -> None:
     assert process.output_until(["sh", "-c", script], 0.3) == "done\n"
     with pytest.raises(UbError, match="sh has failed: early"):
         process.output_until(["sh", "-c", "echo early; exit 1"], 0.1)
+
+
+def test_a_load_is_interrupted_by_who_ignores_interrupts() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a shell's background
+    try:
+        script = "trap 'echo done; exit 0' INT; while :; do sleep 0.01; done"
+        assert process.output_until(["sh", "-c", script], 0.1) == "done\n"
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_load_without_end() -> None:

@@ -130,10 +130,11 @@ def running(command: Sequence[str]) -> Iterator[None]:
 def output_until(command: Sequence[str], seconds: float) -> str:
     """What a load says that ends well when it is interrupted.
 
-    As it is after ``seconds`` from when it is ready for that.
+    As it is after ``seconds`` from when it is ready for that. Whoever runs in the
+    background of a shell ignores interrupts, and so would the load.
     """
     with subprocess.Popen(
-        beside(command),
+        [needs("env", "coreutils"), "--default-signal=INT", *beside(command)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
