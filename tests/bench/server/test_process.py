@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
-import signal
 import os
+import signal
 import sys
 import time
 from pathlib import Path
