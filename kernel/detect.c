@@ -26,7 +26,7 @@
 #define UB_TRIES	2	/* times as many calls may be needed for them */
 #define UB_WAYS		4	/* places in the table where a site may be */
 #define UB_REPORT_MAX	6	/* reports get rarer up to 2^6 epochs */
-#define UB_TRACED	3	/* first ones with which its way is traced */
+#define UB_TRACED	6	/* first ones with which its way is traced */
 #define UB_LASTING_MS	100	/* heat must last for so long, if the window does */
 #define UB_WAIT_NS	(100 * NSEC_PER_MSEC)	/* at most, while others are traced */
 

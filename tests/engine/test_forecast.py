@@ -34,3 +34,7 @@ def test_a_gap_of_unknown_cost_is_tried_unless_it_is_huge() -> None:
     assert not forecast.is_hopeless(range(100), 0)
     assert not forecast.is_hopeless((), 0)
     assert forecast.is_hopeless(range(101), 0)
+
+
+def test_a_few_instructions_are_tried_however_long_they_took() -> None:
+    assert not Forecast().is_hopeless(range(40), 100_000)

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 __all__ = ["Forecast"]
 
+#: Instructions that a dispatch saves (``ub bench io``), less those of the dispatch.
+_TRANSITION = 180
+
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
@@ -39,8 +42,19 @@ class Forecast:
         different = len(set(ips))
         spent = max(native_ns - self.transition, 0.0)
         once = spent * different / max(len(ips), 1)
-        return self.transition - self.straight * once - self.turns * (spent - once)
+        return self._saving(self.transition, once, spent - once)
 
     def is_hopeless(self, ips: Sequence[int], native_ns: int) -> bool:
-        """Whether a translation of it would lose for sure."""
-        return len(set(ips)) > self.distinct or self.saving(ips, native_ns) < 0
+        """Whether a translation of it would lose for sure.
+
+        Its time and the number of its instructions must both say so: times are those
+        of a few gaps, and a busy machine makes them longer.
+        """
+        different = len(set(ips))
+        if different > self.distinct:
+            return True
+        counted = self._saving(_TRANSITION, different, len(ips) - different)
+        return counted < 0 and self.saving(ips, native_ns) < 0
+
+    def _saving(self, transition: float, once: float, again: float) -> float:
+        return transition - self.straight * once - self.turns * again
