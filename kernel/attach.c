@@ -25,12 +25,12 @@ static atomic64_t ub_next_id = ATOMIC64_INIT(1);
 atomic_t ub_attached = ATOMIC_INIT(0);
 
 /* The trampoline computes the same. */
-static u8 *ub_filter_of(struct mm_struct *mm)
+static u16 *ub_filter_of(struct mm_struct *mm)
 {
 	return &ub_filter[((unsigned long)mm >> 6) & (UB_FILTER_SIZE - 1)];
 }
 
-static u64 ub_cold_sum(u8 number)
+static u64 ub_cold_sum(u16 number)
 {
 	u64 sum = 0;
 	int cpu;
@@ -43,7 +43,7 @@ static u64 ub_cold_sum(u8 number)
 /* Calls that the trampoline let pass since the process was attached. */
 u64 ub_proc_cold_calls(const struct ub_proc *proc)
 {
-	u8 number = READ_ONCE(proc->number);
+	u16 number = READ_ONCE(proc->number);
 	u64 sum = READ_ONCE(proc->old_cold);
 
 	if (number && number != UB_FILTER_BUSY)
@@ -69,7 +69,7 @@ void ub_proc_put(struct ub_proc *proc)
 /* Under ub_procs_lock. */
 static void ub_proc_give_number(struct ub_proc *proc)
 {
-	u8 number = find_next_zero_bit(ub_numbers, UB_FILTER_BUSY, 1);
+	u16 number = find_next_zero_bit(ub_numbers, UB_FILTER_BUSY, 1);
 
 	if (number != UB_FILTER_BUSY) {
 		set_bit(number, ub_numbers);
@@ -81,7 +81,7 @@ static void ub_proc_give_number(struct ub_proc *proc)
 /* Under ub_procs_lock. */
 static void ub_proc_take_number(struct ub_proc *proc)
 {
-	u8 number = proc->number;
+	u16 number = proc->number;
 
 	WRITE_ONCE(proc->old_cold, ub_proc_cold_calls(proc));
 	WRITE_ONCE(proc->number, UB_FILTER_BUSY);
@@ -101,9 +101,19 @@ static bool ub_filter_is_shared(const struct ub_proc *proc)
 	return false;
 }
 
+/* Let its tasks rest, or look closer at them again. */
+void ub_proc_let(struct ub_proc *proc, bool rest)
+{
+	spin_lock(&ub_procs_lock);
+	if (proc->hashed && proc->number != UB_FILTER_BUSY)
+		WRITE_ONCE(*ub_filter_of(proc->mm),
+			   proc->number | (rest ? UB_FILTER_REST : 0));
+	spin_unlock(&ub_procs_lock);
+}
+
 static int ub_proc_hash(struct ub_proc *proc)
 {
-	u8 *filter = ub_filter_of(proc->mm);
+	u16 *filter = ub_filter_of(proc->mm);
 	struct ub_proc *other;
 	int bucket, err = 0;
 
@@ -131,7 +141,7 @@ out:
 
 static void ub_proc_unhash(struct ub_proc *proc)
 {
-	u8 *filter = ub_filter_of(proc->mm);
+	u16 *filter = ub_filter_of(proc->mm);
 
 	spin_lock(&ub_procs_lock);
 	if (proc->hashed) {

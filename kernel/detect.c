@@ -85,6 +85,7 @@ static void ub_wake(struct work_struct *work)
 
 static void ub_rearm(struct work_struct *work)
 {
+	ub_rest_look(ub_epoch);
 	WRITE_ONCE(ub_epoch, ub_epoch + 1);
 	ub_wake(work);
 	if (atomic_read(&ub_attached))
@@ -309,6 +310,8 @@ void ub_detect_after(struct ub_proc *proc, struct pt_regs *regs, u64 ax)
 	}
 	if (site->epoch != epoch) {
 		site->epoch = epoch;
+		if (site->verdict == UB_SITE_OPEN && site->undecided < U8_MAX)
+			site->undecided++;
 		site->samples = 0;
 		site->tries = 0;
 		site->before = site->verdict;

@@ -32,7 +32,7 @@ static struct ub_handler ub_handlers[] = {
 };
 #undef UB_SYSCALL
 
-u8 ub_filter[UB_FILTER_SIZE];
+u16 ub_filter[UB_FILTER_SIZE];
 
 static struct ub_handler *ub_by_nr[512];
 static struct ftrace_ops ub_ops;

@@ -33,7 +33,10 @@
 #define UB_MAX_SOURCES		4096
 #define UB_MAX_SOURCE_BYTES	(1U << 20)
 #define UB_FILTER_SIZE		4096	/* power of two */
-#define UB_FILTER_BUSY		255	/* in ub_filter: several processes, look closer */
+#define UB_FILTER_BUSY		511	/* in ub_filter: several processes, look closer;
+				 * and all bits of a number there
+				 */
+#define UB_FILTER_REST		0x8000	/* in ub_filter: do not look closer */
 #define UB_COLD_SIZE		4096	/* power of two */
 #define UB_PROC_BITS		8	/* of the hash of processes */
 #define UB_SITES		UB_SITES_MAX	/* power of two */
@@ -67,7 +70,7 @@ void ub_fault_exit(void);
 int ub_fault_rebuild(void);
 
 /* hook.c: entry from the handlers of allow-listed system calls */
-extern u8 ub_filter[UB_FILTER_SIZE];
+extern u16 ub_filter[UB_FILTER_SIZE];
 void ub_hook_setup(void);
 int ub_hook_init(void);
 void ub_hook_exit(void);
@@ -166,6 +169,7 @@ struct ub_site {
 	u8 reports;
 	u8 verdict;		/* enum ub_site_verdict */
 	u8 before;		/* the verdict of an earlier epoch */
+	u8 undecided;		/* epochs that ended without one */
 };
 
 /* The trampoline knows the order. */
@@ -190,6 +194,10 @@ void ub_control_run(struct ub_proc *proc, u64 ip, u64 dispatched, u64 overhead);
 void ub_detect_entry(struct ub_proc *proc, u64 ip);
 u32 ub_detect_sites(struct ub_proc *proc, struct ub_site_info *to, u32 max);
 
+/* rest.c: processes that have nothing to gain */
+void ub_rest_look(u32 epoch);
+void ub_rest_end(struct ub_proc *proc);
+
 /* step.c: the way that one gap takes */
 int ub_step_init(void);
 void ub_step_exit(void);
@@ -212,11 +220,15 @@ struct ub_proc {
 	struct mmu_notifier notifier;
 	struct ub_client *client;	/* NULL once detached; under lock */
 	u64 id;
-	u8 number;		/* in ub_cold_calls */
+	u16 number;		/* in ub_cold_calls */
 	u64 cold_base;		/* what stood there when it became ours */
 	u64 old_cold;		/* calls counted there, but no more */
 	bool hashed;
 	bool children;		/* the client wants to hear of them */
+	u8 quiet;		/* undisturbed epochs, see rest.c */
+	u8 rest;		/* epochs that are left to rest */
+	u64 calls;		/* until the last epoch */
+	u64 usual;		/* in an epoch, when it went to rest */
 	spinlock_t lock;		/* regions, entries, client */
 	struct list_head regions;
 	struct ub_entry_table __rcu *entries;
@@ -234,6 +246,7 @@ int ub_proc_attach(struct ub_client *client, struct ub_attach *attach);
 void ub_proc_detach(struct ub_proc *proc);
 struct ub_proc *ub_proc_find(struct ub_client *client, u64 id);
 u64 ub_proc_cold_calls(const struct ub_proc *proc);
+void ub_proc_let(struct ub_proc *proc, bool rest);
 void ub_proc_put(struct ub_proc *proc);
 extern atomic_t ub_attached;
 

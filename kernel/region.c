@@ -432,6 +432,8 @@ static int ub_publish(struct ub_proc *proc, struct ub_region *with,
 	/* Whoever found them hot or not before has done so by now. */
 	for (n = 0; with && n < with->nr_entries; n++)
 		ub_detect_entry(proc, with->entries[n].user_ip);
+	if (with)
+		ub_rest_end(proc);
 	return 0;
 }
 

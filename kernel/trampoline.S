@@ -16,24 +16,27 @@
 
 /*
  * A task that is not attached pays eight instructions, with the call that
- * brought it here: a byte for each hash of an mm says whether to look closer.  One
- * that is attached, but at a site that is asleep (detect.c), pays twenty.
+ * brought it here: a word for each hash of an mm says whether to look closer.  One
+ * that is attached, but rests (rest.c), pays twelve; at a site that is asleep
+ * (detect.c), twenty-one.
  */
 SYM_FUNC_START(ub_trampoline)
-	movq	PER_CPU_VAR(current_task), %rax
-	movq	UB_TASK_MM(%rax), %rax
+	movq	PER_CPU_VAR(current_task), %rcx
+	movq	UB_TASK_MM(%rcx), %rax
 	shrq	$6, %rax			/* slab objects are aligned */
 	andl	$(UB_FILTER_SIZE - 1), %eax
-	cmpb	$0, ub_filter(%rax)
+	cmpw	$0, ub_filter(,%rax,2)
 	jne	.Lattached
 	RET
 
 .Lattached:
-	movzbl	ub_filter(%rax), %edx
-	movq	PER_CPU_VAR(current_task), %rax
-	cmpq	%rax, PER_CPU_VAR(ub_last)	/* is its gap being timed? */
+	movzwl	ub_filter(,%rax,2), %edx
+	js	.Lresting
+	/* It may rest by now: whatever stands there, it is a number. */
+	andl	$UB_FILTER_BUSY, %edx
+	cmpq	%rcx, PER_CPU_VAR(ub_last)	/* is its gap being timed? */
 	je	.Lhook
-	movq	UB_TASK_MM(%rax), %rax
+	movq	UB_TASK_MM(%rcx), %rax
 	shrq	$6, %rax
 	xorq	UB_PT_REGS_IP(%rdi), %rax
 	movl	%eax, %ecx
@@ -41,6 +44,11 @@ SYM_FUNC_START(ub_trampoline)
 	cmpq	%rax, ub_cold(,%rcx,8)
 	jne	.Lother_way
 .Lasleep:
+	incq	%gs:ub_cold_calls(,%rdx,8)
+	RET
+
+.Lresting:
+	andl	$UB_FILTER_BUSY, %edx
 	incq	%gs:ub_cold_calls(,%rdx,8)
 	RET
 

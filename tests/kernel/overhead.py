@@ -2,8 +2,10 @@
 """Run in the lab: what the module costs a loop of getppid where it brings nothing.
 
 Prints a line of JSON, instructions per call: ``native``; ``asleep``, attached, but
-the site is decided to stay native; ``useless``, there is a translation for it that
-leaves at once; ``again``, natively when all is over.
+the site is decided to stay native; ``resting``, when that has been so for a while;
+``changed``, seconds until the module says that it is hot after all; ``useless``,
+there is a translation for it that leaves at once; ``again``, natively when all is
+over.
 """
 
 from __future__ import annotations
@@ -18,11 +20,13 @@ from tests.kernel.handmade import assemble
 from ubypass.abi import Entry, Exit, ExitFlag, ExitReason, Source, Translation
 from ubypass.bench.loop import Loop
 from ubypass.device.client import Device
-from ubypass.device.uapi import Tunable
+from ubypass.device.uapi import EventType, Tunable
 
 _GETPPID = 110
 _COUNT = 100_000
 _ROUNDS = 9
+_REST = 4.0  # seconds until it rests for three
+_LIMIT = 12.0  # seconds
 
 
 def _measure(program: Path, attach: Callable[[Loop], None] | None = None) -> float:
@@ -52,6 +56,16 @@ def _leave_at_once(resume: int, code: bytes) -> Translation:
     )
 
 
+def _until_hot(device: Device) -> float:
+    """Seconds until the module says that something of it is hot."""
+    began = time.monotonic()
+    while (passed := time.monotonic() - began) < _LIMIT:
+        if any(event.type is EventType.HOT for event in device.events()):
+            break
+        time.sleep(0.1)
+    return passed
+
+
 def main(program: str) -> int:
     path = Path(program)
     results = {"native": _measure(path)}
@@ -62,6 +76,16 @@ def main(program: str) -> int:
         def attach(loop: Loop) -> None:
             procs.append(device.attach(loop.pid))
             time.sleep(0.5)
+
+        def attach_for_long(loop: Loop) -> None:
+            attach(loop)
+            time.sleep(_REST)
+
+        def shorten_gaps(loop: Loop) -> None:
+            attach_for_long(loop)
+            before = device.tune(Tunable.GAP_NS, 1_000_000)
+            results["changed"] = _until_hot(device)
+            device.tune(Tunable.GAP_NS, before)
 
         def load_useless(loop: Loop) -> None:
             attach(loop)
@@ -75,11 +99,15 @@ def main(program: str) -> int:
 
         results["asleep"] = _measure(path, attach)
         calls = device.stats(procs[0]).native
+        results["resting"] = _measure(path, attach_for_long)
+        rested = device.stats(procs[-1]).native
+        _measure(path, shorten_gaps)
         results["useless"] = _measure(path, load_useless)
-        stats = device.stats(procs[1])
-        print(*device.sites(procs[1]), stats, sep="\n", file=sys.stderr)
+        stats = device.stats(procs[-1])
+        print(*device.sites(procs[-1]), stats, sep="\n", file=sys.stderr)
     # Calls that the trampoline lets pass are counted all the same.
-    assert calls >= _COUNT * _ROUNDS, f"only {calls} calls were counted"
+    for each in calls, rested:
+        assert each >= _COUNT * _ROUNDS, f"only {each} calls were counted"
     # It was tried, and soon not any more.
     assert 100 <= stats.runs <= 0.01 * _COUNT * _ROUNDS, f"{stats.runs} runs"
     time.sleep(1.0)

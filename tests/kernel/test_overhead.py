@@ -39,6 +39,8 @@ def test_what_is_not_worth_it_costs_next_to_nothing() -> None:
     assert not result.log_problems
     cost = json.loads(output.splitlines()[-1])
     assert cost["native"] <= cost["asleep"] <= cost["native"] + 25
+    assert cost["native"] <= cost["resting"] <= cost["native"] + 14
+    assert cost["changed"] <= 9
     assert cost["native"] <= cost["useless"] <= cost["native"] + 30
     # Nothing of it is left.
     assert abs(cost["again"] - cost["native"]) <= 2
