@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     redis.add_argument("--command", action="append", choices=("GET", "SET"), default=[])
     redis.add_argument("--pipeline", action="append", type=int, default=[], metavar="N")
-    redis.add_argument("--requests", type=int, default=8_000, metavar="N")
+    redis.add_argument("--requests", type=int, default=12_000, metavar="N")
     nginx = servers.add_parser(
         "nginx",
         help="nginx under wrk",

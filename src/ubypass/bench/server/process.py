@@ -161,13 +161,17 @@ def interrupt(process: subprocess.Popen[str]) -> None:
 
 
 def _minds_interrupts(pid: int) -> bool:
-    """Whether it has a handler for them, or ignores them."""
+    """Whether it has a handler for them.
+
+    That it ignores them says nothing: what we are about to start may have inherited
+    that, and a moment later be ended by the first one.
+    """
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return False
-    masks = re.findall(r"^Sig(?:Cgt|Ign):\s*(\w+)$", status, re.MULTILINE)
-    return any(int(mask, 16) >> (signal.SIGINT - 1) & 1 for mask in masks)
+    found = re.search(r"^SigCgt:\s*(\w+)$", status, re.MULTILINE)
+    return found is not None and bool(int(found[1], 16) >> (signal.SIGINT - 1) & 1)
 
 
 def _listens(port: int) -> bool:
