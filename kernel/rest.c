@@ -13,7 +13,7 @@
 #include "internal.h"
 
 #define UB_REST_CALLS	1000	/* in an epoch; fewer cost nothing worth sparing */
-#define UB_REST_MAX	3	/* 2^n - 1 epochs of rest at most */
+#define UB_REST_MAX	2	/* 2^(n + 1) - 1 epochs of rest at most */
 #define UB_UNDECIDED	3	/* epochs after which a site counts as hopeless */
 
 static u64 ub_calls_of(const struct ub_proc *proc)
@@ -90,7 +90,7 @@ static void ub_consider(struct ub_proc *proc, u32 epoch)
 		quiet = min_t(u8, quiet + 1, UB_REST_MAX);
 		WRITE_ONCE(proc->quiet, quiet);
 		proc->usual = made;
-		WRITE_ONCE(proc->rest, (1U << quiet) - 1);
+		WRITE_ONCE(proc->rest, (2U << quiet) - 1);
 		ub_proc_let(proc, true);
 	}
 }

@@ -64,3 +64,15 @@ def test_or_for_the_module_to_find_it_short_but_not_for_ever() -> None:
         assert blocks.review(_IP, 3900, 0.0, hot=True)
     blocks.add_long(_IP, 4100)
     assert not blocks.review(_IP, 3900, 0.0, hot=True)
+
+
+def test_a_block_that_is_lifted_counts_all_the_same() -> None:
+    blocks = Blocks()
+    blocks.add(0x1000, "slow", 100, 0.0, stop=False)
+    blocks.lift(0x1000)
+    assert blocks.get(0x1000) is None
+    blocks.lift(0x2000)
+    blocks.add(0x1000, "slow", 100, 1.0, stop=False)
+    block = blocks.get(0x1000)
+    assert block is not None
+    assert block.times == 2

@@ -14,6 +14,7 @@ from ubypass.device.client import SourceChanged
 from ubypass.device.types import Event, Path, Site, Stats
 from ubypass.device.uapi import EventType, SiteVerdict
 from ubypass.engine.built import Built, NothingToBuild, Refused
+from ubypass.engine.forecast import Forecast
 from ubypass.engine.knowledge import Knowledge, Limits
 from ubypass.engine.ports import MemoryLike
 from ubypass.engine.regions import Caps
@@ -22,7 +23,8 @@ from ubypass.errors import UbError
 from ubypass.process.status import ProcessId
 from ubypass.region.graph import Region
 
-_CODE = {0x1000: bytes(0x1000)}
+#: A call at 0x1000, after which a program goes on at 0x1002, and one at 0x1010.
+_CODE = {0x1000: b"\x0f\x05".ljust(0x10, b"\0") + b"\x0f\x05".ljust(0xFF0, b"\0")}
 
 
 def _translation(knowledge: Knowledge) -> Translation:
@@ -530,8 +532,8 @@ def test_the_process_may_vanish_during_a_load(world: _World) -> None:
 
 
 def _trace(world: _World, ips: tuple[int, ...]) -> None:
-    world.device.paths.append(Path(0x1002, 1, ips))
-    world.event(EventType.PATH, ip=0x1002)
+    world.device.paths.append(Path(ips[0], 1, ips))
+    world.event(EventType.PATH, ip=ips[0])
 
 
 def test_a_traced_gap_is_built_from(world: _World) -> None:
@@ -565,6 +567,84 @@ def test_or_when_nobody_can_say() -> None:
     world.hot()
     world.run(0.3)
     assert world.builds == 1
+    world.device.close()
+
+
+_ALONE = Policy(forecast=Forecast(run=160.0), trace=0.0)
+
+
+def _sites(*verdicts: SiteVerdict, native_ns: int = 300) -> list[Site]:
+    return [
+        Site(ip, 1, verdict, native_ns=native_ns)
+        for ip, verdict in zip((0x1002, 0x1012), verdicts, strict=True)
+    ]
+
+
+def _alone() -> _World:
+    """From 0x1002 the way leads to 0x1012, where no run goes on."""
+    world = _World(policy=_ALONE)
+    world.device.known_sites = _sites(SiteVerdict.HOT, SiteVerdict.BUSY)
+    _trace(world, (0x1002, 0x1004, 0x1010))
+    world.hot()
+    world.run(3.0)
+    return world
+
+
+def test_one_call_alone_does_not_pay() -> None:
+    world = _alone()
+    assert world.builds == 0
+    assert world.target.groups == []
+    block = world.target.blocks.get(0x1002)
+    assert block is not None
+    assert "end before they gain" in block.reason
+    assert not block.stop
+    world.device.close()
+
+
+def test_it_may_where_nobody_knows_what_getting_in_costs() -> None:
+    world = _World(policy=Policy(trace=0.0))
+    world.device.known_sites = _sites(SiteVerdict.HOT, SiteVerdict.BUSY)
+    _trace(world, (0x1002, 0x1004, 0x1010))
+    world.hot()
+    world.run(3.0)
+    assert world.builds == 1
+    world.device.close()
+
+
+def test_two_calls_may_pay() -> None:
+    world = _World(policy=_ALONE)
+    world.device.known_sites = _sites(SiteVerdict.HOT, SiteVerdict.HOT)
+    _trace(world, (0x1002, 0x1004, 0x1010))
+    _trace(world, (0x1012, 0x1014, 0x1000))
+    world.hot()
+    world.hot(0x1012)
+    world.run(3.0)
+    assert world.builds > 0
+    assert world.target.summary().entries == 2
+    world.device.close()
+
+
+def test_what_follows_may_change() -> None:
+    world = _alone()
+    world.device.known_sites = _sites(SiteVerdict.HOT, SiteVerdict.HOT)
+    _trace(world, (0x1012, 0x1014, 0x1000))
+    world.hot(0x1012)
+    world.run(3.0)
+    assert world.target.blocks.get(0x1002) is None
+    assert world.target.summary().entries == 2
+    world.device.close()
+
+
+def test_a_region_is_dropped_whose_runs_turn_out_to_end() -> None:
+    world = _World(policy=_ALONE)
+    world.hot()
+    world.run(1.0)
+    assert world.target.region
+    world.device.known_sites = _sites(SiteVerdict.ENTRY, SiteVerdict.BUSY)
+    _trace(world, (0x1002, 0x1004, 0x1010))
+    world.run(3.0)
+    assert not world.target.region
+    assert world.target.groups == []
     world.device.close()
 
 

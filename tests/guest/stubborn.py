@@ -62,6 +62,7 @@ def stubborn() -> Iterator[None]:
     with (
         mock.patch.object(target, "Payoff", NoVerdict),
         mock.patch.object(Forecast, "is_hopeless", _is_hopeless),
+        mock.patch.object(Forecast, "earns", return_value=True),
     ):
         yield
 

@@ -20,7 +20,7 @@ from ubypass.device.client import Device
 from ubypass.device.uapi import Tunable
 from ubypass.engine.answers import answer_explain, answer_stats
 from ubypass.engine.build import Builder
-from ubypass.engine.clock import call_ns, gap_ns, saved_ns
+from ubypass.engine.clock import call_ns, gap_ns, run_ns, saved_ns
 from ubypass.engine.control import Control
 from ubypass.engine.engine import Engine
 from ubypass.engine.forecast import Forecast
@@ -64,7 +64,8 @@ class Session:
                 self.device,
                 build=Recorder(builder, abi, Path(record)) if record else builder,
                 policy=Policy(
-                    caps=caps or Caps(), forecast=Forecast(transition=saved_ns(call))
+                    caps=caps or Caps(),
+                    forecast=Forecast(transition=saved_ns(call), run=run_ns()),
                 ),
                 log=self.log,
             )

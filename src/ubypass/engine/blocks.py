@@ -63,6 +63,12 @@ class Blocks:
         times = self._times(ip)
         self._blocks[ip] = Block(reason, native_ns, True, None, True, times)
 
+    def lift(self, ip: int) -> None:
+        """It may be tried again."""
+        block = self.get(ip)
+        if block is not None:
+            block.active = False
+
     def _times(self, ip: int) -> int:
         old = self._blocks.get(ip)
         return old.times + 1 if old else 1

@@ -13,7 +13,9 @@ import os
 import time
 from collections.abc import Callable
 
-__all__ = ["CALLS_PER_GAP", "call_ns", "gap_ns", "saved_ns"]
+from ubypass.engine.forecast import RUN
+
+__all__ = ["CALLS_PER_GAP", "call_ns", "gap_ns", "run_ns", "saved_ns"]
 
 #: A gap longer than so many calls of getppid is not worth a try: a translation that
 #: is a fortieth slower would eat up all that half a call saves.
@@ -25,6 +27,7 @@ _SAVED = 0.6
 
 _ROUNDS = 8
 _CALLS = 200
+_MANY = 50_000  # turns
 
 #: void f(int n): n times getppid
 _CODE = bytes.fromhex(
@@ -39,30 +42,52 @@ _CODE = bytes.fromhex(
 )
 
 
+#: void f(int n): n turns of two instructions that run side by side, if any do
+_TURNS = bytes.fromhex(
+    "ffcf"  # again: dec edi
+    "75fc"  # jnz again
+    "c3"  # ret
+)
+
+
+def run_ns() -> float:
+    """Nanoseconds of a run's own instructions at best; 0 where nobody can say."""
+    best = _best_of(_TURNS, _MANY)
+    return 0.0 if best is None else RUN * best / 2
+
+
 def call_ns() -> float:
     """Nanoseconds of a getppid with its transition, at best."""
+    best = _best_of(_CODE, _CALLS)
+    if best is None:  # measure with the interpreter's own costs
+        return _best(lambda: [os.getppid() for _ in range(_CALLS)], _CALLS)
+    return best
+
+
+def _best_of(machine_code: bytes, turns: int) -> float | None:
+    """Nanoseconds of one of its turns at best; None: it is forbidden to run such."""
     try:
         code = mmap.mmap(
             -1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
         )
-    except OSError:  # forbidden here: measure with the interpreter's own costs
-        return _best(lambda: [os.getppid() for _ in range(_CALLS)])
+    except OSError:
+        return None
     with code:
-        code.write(_CODE)
+        code.write(machine_code)
         start = ctypes.c_char.from_buffer(code)
         calls = ctypes.CFUNCTYPE(None, ctypes.c_int)(ctypes.addressof(start))
-        best = _best(lambda: calls(_CALLS))
+        best = _best(lambda: calls(turns), turns)
         del start
     return best
 
 
-def _best(run: Callable[[], object]) -> float:
+def _best(run: Callable[[], object], turns: int) -> float:
     found = []
     for _ in range(_ROUNDS):
         began = time.perf_counter_ns()
         run()
         found.append(time.perf_counter_ns() - began)
-    return min(found) / _CALLS
+    return min(found) / turns
 
 
 def gap_ns(call: float) -> int:

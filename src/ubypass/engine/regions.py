@@ -206,6 +206,8 @@ class Regions:
             self._knowledge.forget_unless(self._memory.is_code)
             self._knowledge.stops = self._blocks.stops()
             try:
+                if group.sites <= self._blocks.muted():
+                    raise NothingToBuild
                 built = self._merged(group)
             except NothingToBuild:
                 self._empty(group)
@@ -268,8 +270,7 @@ class Regions:
 
     def _empty(self, group: Group) -> None:
         """None of its sites can be built from."""
-        stopped = not (group.sites - self._knowledge.stops)
-        if group.region and not stopped:
+        if group.region and not group.sites <= self._blocks.muted():
             return  # live code has passed the module's own look at the source
         self._unload(group)
         self.groups.remove(group)

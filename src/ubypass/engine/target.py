@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ubypass.device.client import Gone
-from ubypass.device.types import Counts, Event, Site, Stats
+from ubypass.device.types import Counts, Event, Path, Site, Stats
 from ubypass.device.uapi import EventType, SiteVerdict
 from ubypass.engine.blocks import Blocks
 from ubypass.engine.built import Built
+from ubypass.engine.chains import Chains
 from ubypass.engine.forecast import Forecast
 from ubypass.engine.group import Group
 from ubypass.engine.knowledge import Knowledge
@@ -33,6 +34,11 @@ __all__ = ["Policy", "Target"]
 
 # What the module has found out about such sites can be relied on.
 _TELLING = (SiteVerdict.HOT, SiteVerdict.RARE, SiteVerdict.ENTRY)
+
+# From sites of which it has found out such no run goes on.
+_ENDS = (SiteVerdict.RARE, SiteVerdict.LONG, SiteVerdict.BUSY)
+
+_SYSCALL = b"\x0f\x05"
 
 # Waits between builds after which regions count as grown.
 _SETTLED = 3
@@ -110,6 +116,8 @@ class Target:
         self._log = log
         self._pace = Pace()
         self._payoff = Payoff()
+        self._chains = Chains()
+        self._lonely: set[int] = set()  # left native since no run from there earns
         self._stats = Stats()
         self._base = Stats()  # at the last look
         self._converged = False
@@ -149,7 +157,7 @@ class Target:
     def _due(self) -> float | None:
         """When to build: not before the ways of new sites can be known."""
         due = self._pace.due
-        if due is None or self.knowledge.is_traced:
+        if due is None or (self.knowledge.is_traced and not self._is_in_doubt):
             return due
         return max(due, self._last_hot + self._policy.trace)
 
@@ -180,6 +188,7 @@ class Target:
                 return
             site = self.refresh_sites().get(path.ip)
             native_ns = site.native_ns if site else 0
+            self._link(path, native_ns)
             if self._policy.forecast.is_hopeless(path.ips, native_ns):
                 self.knowledge.traced.add(path.ip)
                 if self.blocks.get(path.ip) is None:
@@ -188,6 +197,14 @@ class Target:
                     self._news(now)
             elif self.knowledge.follow(path) and self._regions.hint(path.ip):
                 self._news(now)
+
+    def _link(self, path: Path, native_ns: int) -> None:
+        """Note to which site the gap led, if it did lead to a call."""
+        last = path.ips[-1] if path.ips else 0
+        with contextlib.suppress(UbError):
+            if self.memory.read(last, len(_SYSCALL)) == _SYSCALL:
+                saving = self._policy.forecast.saving(path.ips, native_ns)
+                self._chains.add(path.ip, last + len(_SYSCALL), saving)
 
     def tick(self, now: float, clock: Callable[[], float] = time.monotonic) -> None:
         """Do what is due. Raises only for errors of our own making."""
@@ -268,6 +285,7 @@ class Target:
         began = clock()
         self._use_samples(began)
         self._heed(self.refresh_sites(), began)
+        self._leave_lonely(began)
         try:
             grown = self._regions.grow(clock)
         finally:
@@ -313,6 +331,8 @@ class Target:
     def _look_at_sites(self, now: float) -> None:
         sites = self.refresh_sites()
         changed = self._heed(sites, now)
+        if self._active:
+            changed |= self._leave_lonely(now)
         # While regions grow, runs still become longer; gaps are what they are.
         settled = max(self._policy.look, _SETTLED * self._pace.wait)
         if self._active:
@@ -352,6 +372,54 @@ class Target:
                     self._note(self._regions.want(ip))
                 else:
                     self._regions.touch(ip)
+        return changed
+
+    # ---- runs that have to end before they earn anything -------------------------
+
+    def _ends(self, ip: int) -> bool:
+        """Whether no run goes on from there."""
+        block = self.blocks.get(ip)
+        if block is not None and block.stop:
+            return True
+        site = self.sites.get(ip)
+        return site is not None and site.verdict in _ENDS
+
+    @property
+    def _is_in_doubt(self) -> bool:
+        """Is it unknown where runs from some site come through?
+
+        Sites of one program become hot, and are traced, one after the other.
+        """
+        return any(
+            self.blocks.get(ip) is None and self._chains.best(ip, self._ends) is None
+            for ip in self.knowledge.entries
+        )
+
+    def _is_lonely(self, ip: int) -> bool:
+        best = self._chains.best(ip, self._ends)
+        if best is None or self._policy.forecast.earns(best):
+            return False
+        judged = self.judgements.get(ip)
+        return judged is None or judged.gain <= 0
+
+    def _leave_lonely(self, now: float) -> bool:
+        """Block the sites whose runs cannot earn what they cost, and no others."""
+        changed = False
+        for ip in self.knowledge.entries:
+            block = self.blocks.get(ip)
+            if block is None and self._is_lonely(ip):
+                site = self.sites.get(ip)
+                native_ns = site.native_ns if site else 0
+                reason = "runs from there end before they gain anything"
+                self.blocks.add(ip, reason, native_ns, now, stop=False)
+                self._lonely.add(ip)
+                changed |= self._regions.touch(ip)
+            elif ip in self._lonely and not self._is_lonely(ip):
+                self._lonely.discard(ip)
+                if block is not None:
+                    self.blocks.lift(ip)
+                    self._note(self._regions.want(ip))
+                    changed = True
         return changed
 
     def _judge(self, sites: Mapping[int, Site], now: float, settled: bool) -> bool:
