@@ -26,7 +26,8 @@
 #define UB_TRIES	2	/* times as many calls may be needed for them */
 #define UB_WAYS		4	/* places in the table where a site may be */
 #define UB_REPORT_MAX	6	/* reports get rarer up to 2^6 epochs */
-#define UB_TRACED	6	/* first ones with which its way is traced */
+#define UB_TRACED	6	/* first ones with which its way may be traced */
+#define UB_ANYWAY	2	/* the same, even if gaps are as they were */
 #define UB_LASTING_MS	100	/* heat must last for so long, if the window does */
 #define UB_WAIT_NS	(100 * NSEC_PER_MSEC)	/* at most, while others are traced */
 
@@ -262,6 +263,12 @@ static void ub_time_gap(u64 ip)
 	preempt_enable();
 }
 
+/* Does a gap that took .before take .now?  Give or take an eighth. */
+static bool ub_is_about(u64 now, u64 before)
+{
+	return now >= before - before / 8 && now <= before + before / 8;
+}
+
 /*
  * Returns false if the site's way is better waited for: without it user space would
  * have to guess, and build what loses.
@@ -284,8 +291,10 @@ static bool ub_report_hot(struct ub_proc *proc, struct ub_site *site,
 	    ktime_get_mono_fast_ns() - site->start_ns < UB_WAIT_NS)
 		return false;
 	/* It may have become another way meanwhile; steps cost the program a lot. */
-	if (site->reports && site->reports < UB_TRACED && ordinary)
-		ub_step_begin(proc, regs, false);
+	if (site->reports && site->reports < UB_TRACED && ordinary &&
+	    (site->reports < UB_ANYWAY || !ub_is_about(site->native, site->traced)) &&
+	    ub_step_begin(proc, regs, false))
+		site->traced = site->native;
 	/* One that nobody takes up, or that is known already, gets rarer. */
 	site->next_report = site->epoch + (1U << site->reports);
 	if (site->reports < UB_REPORT_MAX)

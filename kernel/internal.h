@@ -159,6 +159,7 @@ struct ub_site {
 	u64 native;		/* gap and transition, cycles, UB_FRACTION */
 	u64 boosted;		/* the same gap in a translation, alike */
 	u64 overhead;		/* of a run, alike */
+	u64 traced;		/* .native when its way was traced, once it was hot */
 	u64 runs;		/* that were looked at */
 	u64 dispatched;		/* in those */
 	u32 native_samples, boosted_samples;

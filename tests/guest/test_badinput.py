@@ -47,7 +47,7 @@ def test_nothing_changed(guest: Guest) -> None:
     ("arguments", "word"),
     [
         (["run", "--", "true"], "module"),
-        (["attach", str(os.getppid())], "module"),
+        (["attach", str(os.getpid())], "module"),
         (["attach", "99999999"], "no process 99999999"),
         (["attach", "x"], "not a process id"),
         (["translate", "/bin/true", "0x10"], "no code"),
