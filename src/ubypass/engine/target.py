@@ -14,14 +14,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ubypass.device.client import Gone
-from ubypass.device.types import Counts, Event, Path, Site, Stats
+from ubypass.device.types import Counts, Event, Site, Stats
 from ubypass.device.uapi import EventType, SiteVerdict
 from ubypass.engine.blocks import Blocks
 from ubypass.engine.built import Built
-from ubypass.engine.chains import Chains
 from ubypass.engine.forecast import Forecast
 from ubypass.engine.group import Group
 from ubypass.engine.knowledge import Knowledge
+from ubypass.engine.outlook import Outlook
 from ubypass.engine.pace import Pace
 from ubypass.engine.payoff import Judgement, Payoff
 from ubypass.engine.ports import DeviceLike, MemoryLike, SamplerLike
@@ -34,11 +34,6 @@ __all__ = ["Policy", "Target"]
 
 # What the module has found out about such sites can be relied on.
 _TELLING = (SiteVerdict.HOT, SiteVerdict.RARE, SiteVerdict.ENTRY)
-
-# From sites of which it has found out such no run goes on.
-_ENDS = (SiteVerdict.RARE, SiteVerdict.LONG, SiteVerdict.BUSY)
-
-_SYSCALL = b"\x0f\x05"
 
 # Waits between builds after which regions count as grown.
 _SETTLED = 3
@@ -116,8 +111,7 @@ class Target:
         self._log = log
         self._pace = Pace()
         self._payoff = Payoff()
-        self._chains = Chains()
-        self._lonely: set[int] = set()  # left native since no run from there earns
+        self._outlook = Outlook(self._policy.forecast, self.blocks)
         self._stats = Stats()
         self._base = Stats()  # at the last look
         self._converged = False
@@ -157,7 +151,10 @@ class Target:
     def _due(self) -> float | None:
         """When to build: not before the ways of new sites can be known."""
         due = self._pace.due
-        if due is None or (self.knowledge.is_traced and not self._is_in_doubt):
+        if due is None:
+            return None
+        entries = self.knowledge.entries
+        if self.knowledge.is_traced and not self._outlook.is_open(entries, self.sites):
             return due
         return max(due, self._last_hot + self._policy.trace)
 
@@ -188,7 +185,7 @@ class Target:
                 return
             site = self.refresh_sites().get(path.ip)
             native_ns = site.native_ns if site else 0
-            self._link(path, native_ns)
+            self._outlook.link(path, native_ns, self.memory)
             if self._policy.forecast.is_hopeless(path.ips, native_ns):
                 self.knowledge.traced.add(path.ip)
                 if self.blocks.get(path.ip) is None:
@@ -197,14 +194,6 @@ class Target:
                     self._news(now)
             elif self.knowledge.follow(path) and self._regions.hint(path.ip):
                 self._news(now)
-
-    def _link(self, path: Path, native_ns: int) -> None:
-        """Note to which site the gap led, if it did lead to a call."""
-        last = path.ips[-1] if path.ips else 0
-        with contextlib.suppress(UbError):
-            if self.memory.read(last, len(_SYSCALL)) == _SYSCALL:
-                saving = self._policy.forecast.saving(path.ips, native_ns)
-                self._chains.add(path.ip, last + len(_SYSCALL), saving)
 
     def tick(self, now: float, clock: Callable[[], float] = time.monotonic) -> None:
         """Do what is due. Raises only for errors of our own making."""
@@ -285,7 +274,7 @@ class Target:
         began = clock()
         self._use_samples(began)
         self._heed(self.refresh_sites(), began)
-        self._leave_lonely(began)
+        self._leave_alone(began)
         try:
             grown = self._regions.grow(clock)
         finally:
@@ -332,7 +321,7 @@ class Target:
         sites = self.refresh_sites()
         changed = self._heed(sites, now)
         if self._active:
-            changed |= self._leave_lonely(now)
+            changed |= self._leave_alone(now)
         # While regions grow, runs still become longer; gaps are what they are.
         settled = max(self._policy.look, _SETTLED * self._pace.wait)
         if self._active:
@@ -374,52 +363,16 @@ class Target:
                     self._regions.touch(ip)
         return changed
 
-    # ---- runs that have to end before they earn anything -------------------------
-
-    def _ends(self, ip: int) -> bool:
-        """Whether no run goes on from there."""
-        block = self.blocks.get(ip)
-        if block is not None and block.stop:
-            return True
-        site = self.sites.get(ip)
-        return site is not None and site.verdict in _ENDS
-
-    @property
-    def _is_in_doubt(self) -> bool:
-        """Is it unknown where runs from some site come through?
-
-        Sites of one program become hot, and are traced, one after the other.
-        """
-        return any(
-            self.blocks.get(ip) is None and self._chains.best(ip, self._ends) is None
-            for ip in self.knowledge.entries
+    def _leave_alone(self, now: float) -> bool:
+        """Do without sites from which runs cannot earn what they cost."""
+        left, back = self._outlook.look(
+            self.knowledge.entries, self.sites, self.judgements, now
         )
-
-    def _is_lonely(self, ip: int) -> bool:
-        best = self._chains.best(ip, self._ends)
-        if best is None or self._policy.forecast.earns(best):
-            return False
-        judged = self.judgements.get(ip)
-        return judged is None or judged.gain <= 0
-
-    def _leave_lonely(self, now: float) -> bool:
-        """Block the sites whose runs cannot earn what they cost, and no others."""
-        changed = False
-        for ip in self.knowledge.entries:
-            block = self.blocks.get(ip)
-            if block is None and self._is_lonely(ip):
-                site = self.sites.get(ip)
-                native_ns = site.native_ns if site else 0
-                reason = "runs from there end before they gain anything"
-                self.blocks.add(ip, reason, native_ns, now, stop=False)
-                self._lonely.add(ip)
-                changed |= self._regions.touch(ip)
-            elif ip in self._lonely and not self._is_lonely(ip):
-                self._lonely.discard(ip)
-                if block is not None:
-                    self.blocks.lift(ip)
-                    self._note(self._regions.want(ip))
-                    changed = True
+        changed = bool(back)
+        for ip in back:
+            self._note(self._regions.want(ip))
+        for ip in left:
+            changed |= self._regions.touch(ip)
         return changed
 
     def _judge(self, sites: Mapping[int, Site], now: float, settled: bool) -> bool:

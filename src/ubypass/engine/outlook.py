@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Sites from which runs end before they have earned what getting in costs.
+
+Known from the traced ways before anything is built (see ``chains.py``). Those sites are
+blocked here, and tried again once their ways lead on after all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from ubypass.device.types import Path, Site
+from ubypass.device.uapi import SiteVerdict
+from ubypass.engine.blocks import Blocks
+from ubypass.engine.chains import Chains
+from ubypass.engine.forecast import Forecast
+from ubypass.engine.payoff import Judgement
+from ubypass.engine.ports import MemoryLike
+from ubypass.errors import UbError
+
+__all__ = ["Outlook"]
+
+_SYSCALL = b"\x0f\x05"
+
+#: From sites of which the module has found out such no run goes on. Not so where calls
+#: are few: what leads there from a hot site was not its usual way.
+_ENDS = (SiteVerdict.LONG, SiteVerdict.BUSY)
+
+
+class Outlook:
+    """Of one process; blocks in ``blocks`` what ``forecast`` finds worth nothing."""
+
+    def __init__(self, forecast: Forecast, blocks: Blocks) -> None:
+        self._forecast = forecast
+        self._blocks = blocks
+        self._chains = Chains()
+        self._left: set[int] = set()
+
+    def link(self, path: Path, native_ns: int, memory: MemoryLike) -> None:
+        """Note to which site a gap led, if it did lead to a call."""
+        last = path.ips[-1] if path.ips else 0
+        try:
+            leads = memory.read(last, len(_SYSCALL)) == _SYSCALL
+        except UbError:
+            return
+        if leads:
+            saving = self._forecast.saving(path.ips, native_ns)
+            self._chains.add(path.ip, last + len(_SYSCALL), saving)
+
+    def is_open(self, entries: Iterable[int], sites: Mapping[int, Site]) -> bool:
+        """Is it unknown where runs from some of ``entries`` come through?
+
+        Sites of one program become hot, and are traced, one after the other.
+        """
+        return any(
+            self._blocks.get(ip) is None
+            and self._chains.best(ip, lambda at: self._ends(at, sites)) is None
+            for ip in entries
+        )
+
+    def look(
+        self,
+        entries: Collection[int],
+        sites: Mapping[int, Site],
+        judgements: Mapping[int, Judgement],
+        now: float,
+    ) -> tuple[list[int], list[int]]:
+        """Which of ``entries`` are blocked from now on, and which not any more?
+
+        One that was seen to gain is never blocked.
+        """
+        left, back = [], []
+        for ip in entries:
+            block = self._blocks.get(ip)
+            judged = judgements.get(ip)
+            gains = judged is not None and judged.gain > 0
+            alone = not gains and self._is_alone(ip, sites)
+            if alone and block is None:
+                native_ns = sites[ip].native_ns if ip in sites else 0
+                reason = "runs from there end before they gain anything"
+                self._blocks.add(ip, reason, native_ns, now, stop=False)
+                self._left.add(ip)
+                left.append(ip)
+            elif not alone and ip in self._left:
+                self._left.discard(ip)
+                if block is not None:
+                    self._blocks.lift(ip)
+                    back.append(ip)
+        return left, back
+
+    def _is_alone(self, ip: int, sites: Mapping[int, Site]) -> bool:
+        best = self._chains.best(ip, lambda at: self._ends(at, sites))
+        return best is not None and not self._forecast.earns(best)
+
+    def _ends(self, ip: int, sites: Mapping[int, Site]) -> bool:
+        """Whether no run goes on from there."""
+        block = self._blocks.get(ip)
+        if block is not None and block.stop:
+            return True
+        site = sites.get(ip)
+        return site is not None and site.verdict in _ENDS

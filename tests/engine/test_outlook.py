@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tests of ubypass.engine.outlook."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tests.engine.fakes import FakeMemory
+from ubypass.device.types import Path, Site
+from ubypass.device.uapi import SiteVerdict
+from ubypass.engine.blocks import Blocks
+from ubypass.engine.forecast import Forecast
+from ubypass.engine.outlook import Outlook
+from ubypass.engine.payoff import Judgement
+
+_SYSCALL = b"\x0f\x05"
+#: Resume addresses, each after a call that ends another one's gap.
+_A, _B, _C = 0x1002, 0x1012, 0x1022
+
+
+@dataclass
+class _World:
+    blocks: Blocks = field(default_factory=Blocks)
+    sites: dict[int, Site] = field(default_factory=dict)
+    judgements: dict[int, Judgement] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.outlook = Outlook(Forecast(run=180.0), self.blocks)
+        code = {ip - 2: _SYSCALL + bytes(14) for ip in (_A, _B, _C)}
+        self.memory = FakeMemory(code)
+
+    def lead(self, ip: int, to: int) -> None:
+        """A gap of two instructions that saves 150 ns; 178 instructions."""
+        self.outlook.link(Path(ip, 1, (ip, to - 2)), 300, self.memory)
+
+    def say(self, ip: int, verdict: SiteVerdict) -> None:
+        self.sites[ip] = Site(ip, 1, verdict, native_ns=300)
+
+    def look(self, *entries: int) -> tuple[list[int], list[int]]:
+        return self.outlook.look(entries, self.sites, self.judgements, 0.0)
+
+    def is_open(self, *entries: int) -> bool:
+        return self.outlook.is_open(entries, self.sites)
+
+
+def test_what_is_not_traced_is_open() -> None:
+    world = _World()
+    assert world.is_open(_A)
+    world.lead(_A, _B)
+    assert world.is_open(_A)
+    assert world.look(_A) == ([], [])
+    world.say(_B, SiteVerdict.BUSY)
+    assert not world.is_open(_A)
+    assert not world.is_open()
+
+
+def test_one_gap_is_not_enough_two_are() -> None:
+    world = _World()
+    world.lead(_A, _B)
+    world.lead(_B, _C)
+    world.say(_C, SiteVerdict.LONG)
+    assert world.look(_A, _B) == ([_B], [])
+    # It is left out as an entry; runs from A go through it all the same.
+    assert _B in world.blocks.muted()
+    assert _B not in world.blocks.stops()
+    assert world.look(_A, _B) == ([], [])
+
+
+def test_a_gap_that_was_given_up_ends_a_run() -> None:
+    world = _World()
+    world.lead(_A, _B)
+    world.lead(_B, _A)
+    assert world.look(_A, _B) == ([], [])
+    world.blocks.add_long(_B, 5000)
+    assert world.look(_A, _B) == ([_A], [])
+    assert not world.is_open(_A, _B)
+
+
+def test_few_calls_do_not() -> None:
+    world = _World()
+    world.lead(_A, _B)
+    world.say(_B, SiteVerdict.RARE)
+    assert world.look(_A) == ([], [])
+
+
+def test_what_was_seen_to_gain_is_kept() -> None:
+    world = _World()
+    world.lead(_A, _B)
+    world.say(_A, SiteVerdict.ENTRY)
+    world.say(_B, SiteVerdict.BUSY)
+    good = Judgement(world.sites[_A], 150.0, 10.0, 1.0, False, False, False)
+    world.judgements[_A] = good
+    assert world.look(_A) == ([], [])
+    del world.judgements[_A]
+    assert world.look(_A) == ([_A], [])
+
+
+def test_ways_that_lead_on_after_all_bring_it_back() -> None:
+    world = _World()
+    world.lead(_A, _B)
+    world.say(_B, SiteVerdict.BUSY)
+    assert world.look(_A) == ([_A], [])
+    world.lead(_A, _A)
+    assert world.look(_A) == ([], [_A])
+    assert world.blocks.get(_A) is None
+    assert world.look(_A) == ([], [])
+
+
+def test_a_way_that_does_not_lead_to_a_call_says_nothing() -> None:
+    world = _World()
+    world.outlook.link(Path(_A, 1, (_A, 0x1040)), 300, world.memory)
+    world.outlook.link(Path(_A, 1, ()), 300, world.memory)
+    world.say(0x1042, SiteVerdict.BUSY)
+    assert world.is_open(_A)
