@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``ub bench server`` in the lab as a person runs it, with the machine counting."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.guest.command import UB
+from tests.guest.conftest import prepare
+from ubypass.bench.workloads import ROOT
+from ubypass.lab.options import LabOptions
+from ubypass.lab.run import capture
+
+pytestmark = pytest.mark.guest
+
+_FILE = ROOT / "build" / "tests" / "bench-server.json"
+
+
+def _measured(server: str, *options: str) -> dict[str, Any]:
+    """The record of the only case."""
+    prepare()
+    _FILE.parent.mkdir(parents=True, exist_ok=True)
+    _FILE.unlink(missing_ok=True)
+    command = [
+        *UB,
+        "bench",
+        "server",
+        server,
+        "--quick",
+        *options,
+        "--json",
+        str(_FILE),
+    ]
+    result = capture(command, LabOptions(icount=True))
+    said = result.stdout.decode() + result.stderr.decode()
+    print(said)
+    assert result.status == 0, said
+    assert not result.log_problems
+    (record,) = json.loads(_FILE.read_text())
+    assert record["checked"] > 0
+    assert record["wrong"] == 0
+    assert record["engine_share"] < 0.1
+    return dict(record)
+
+
+def test_a_receiver_gains() -> None:
+    record = _measured("rawsocket", "--size", "64")
+    assert record["dispatched"] >= 0.95
+    assert record["ratio"] < 1.0
+    assert record["capture"] >= 0.5
+
+
+def test_redis_does_not_lose() -> None:
+    record = _measured("redis", "--size", "64", "--command", "GET", "--pipeline", "1")
+    # Two short runs each way, of which native ones lie up to 2 % apart.
+    assert record["ratio"] <= 1.02
