@@ -10,17 +10,20 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from iced_x86 import Code, FlowControl, Instruction, Mnemonic, OpKind, Register
 
 from ubypass.abi import Source
 from ubypass.errors import UbError
 from ubypass.region.callgraph import internal_returns
-from ubypass.region.decode import Decoded
+from ubypass.region.decode import Decoded, Step
 from ubypass.region.graph import Block, End, Region, predecessors, reachable
 from ubypass.region.reader import CodeReader, DataReader
 from ubypass.region.stackwalk import learn_returns
 from ubypass.region.ways import distances, short_ways, side_ways, ways_to_calls
+
+_NEXT: Final[int] = FlowControl.NEXT
 
 
 @dataclass(frozen=True)
@@ -122,11 +125,11 @@ class _Finder:
         self, spec: RegionSpec, reader: CodeReader, code: Decoded, limits: Limits
     ) -> None:
         self._spec = spec
-        self._reader = reader
+        self._data = reader if isinstance(reader, DataReader) else None
         self._code = code
         self._limits = limits
         self._most = limits.explored or limits.region
-        self._found: dict[int, Instruction] = {}
+        self._found: dict[int, Step] = {}
         self._leaders: set[int] = set()
         self._calls: list[int] = []
         self._learned_starts = spec.trodden.union(spec.blocks)
@@ -177,34 +180,32 @@ class _Finder:
         return distance < self._limits.reach and len(self._found) < self._most
 
     def _straight(self, address: int, distance: int) -> None:
+        found, code, starts = self._found, self._code, self._learned_starts
         while True:
-            if address in self._learned_starts:
+            if address in starts:
                 distance = 0
             if not self._room(distance):
                 return
-            if address in self._found:
+            if address in found:
                 self._leaders.add(address)
                 return
-            instruction = self._code.at(address)
-            if instruction is None:
+            step = code.step(address)
+            if step is None:
                 return
-            self._found[address] = instruction
+            found[address] = step
             distance += 1
-            if not self._follow(instruction, distance):
+            if step.flow != _NEXT:
+                self._follow(step, distance)
                 return
-            address = instruction.next_ip
+            address = step.next_ip
 
-    def _follow(self, instruction: Instruction, distance: int) -> bool:
-        """Queue where control may go; True: also straight on."""
-        flow = instruction.flow_control
-        following = instruction.next_ip
+    def _follow(self, step: Step, distance: int) -> None:
+        """Queue where control may go from the end of straight code."""
+        instruction, flow, following = step.instruction, step.flow, step.next_ip
         if instruction.code == Code.SYSCALL:
             if following not in self._spec.stops:
                 self._push(following, 0)
-            return False
-        if flow == FlowControl.NEXT:
-            return True
-        if flow == FlowControl.UNCONDITIONAL_BRANCH:
+        elif flow == FlowControl.UNCONDITIONAL_BRANCH:
             self._push(instruction.near_branch_target, distance)
         elif flow == FlowControl.CONDITIONAL_BRANCH:
             self._push(following, distance)
@@ -221,7 +222,6 @@ class _Finder:
                 self._push(following, distance + 8)
         elif flow == FlowControl.RETURN:
             self._push_learned(instruction.ip, distance)
-        return False
 
     def _push_learned(self, site: int, distance: int) -> None:
         seen = self._spec.targets.get(site, ())
@@ -231,12 +231,10 @@ class _Finder:
 
     def _learn_slot(self, instruction: Instruction) -> None:
         """What a jump through a constant slot (PLT) would do now."""
-        if not instruction.is_ip_rel_memory_operand or not isinstance(
-            self._reader, DataReader
-        ):
+        if self._data is None or not instruction.is_ip_rel_memory_operand:
             return
         try:
-            data = self._reader.read_data(instruction.ip_rel_memory_address, 8)
+            data = self._data.read_data(instruction.ip_rel_memory_address, 8)
         except UbError:
             return
         target = int.from_bytes(data, "little")
@@ -247,33 +245,31 @@ class _Finder:
     def _block(self, start: int) -> Block:
         run: list[Instruction] = []
         address = start
+        found, leaders = self._found, self._leaders
         while True:
-            instruction = self._found.get(address)
-            if instruction is None or (run and address in self._leaders):
+            step = found.get(address)
+            if step is None or (run and address in leaders):
                 return Block(start, tuple(run), address, End.FALL, (address,))
-            run.append(instruction)
-            address = instruction.next_ip
-            if instruction.flow_control != FlowControl.NEXT or (
-                instruction.code == Code.SYSCALL
-            ):
-                return self._ended(start, run)
+            run.append(step.instruction)
+            if step.flow != _NEXT:
+                return self._ended(start, run, step)
+            address = step.next_ip
 
-    def _ended(self, start: int, run: list[Instruction]) -> Block:
-        last = run[-1]
-        flow = last.flow_control
+    def _ended(self, start: int, run: list[Instruction], step: Step) -> Block:
+        last, flow = step.instruction, step.flow
         end = End.STOP
         targets: tuple[int, ...] = ()
         nr: int | None = None
         known = False
         if last.code == Code.SYSCALL:
-            end, targets = End.SYSCALL, (last.next_ip,)
+            end, targets = End.SYSCALL, (step.next_ip,)
             constant = _constant_rax(run)
             known = constant is not None
             nr = constant if known else self._nr.get(last.ip)
         elif flow == FlowControl.UNCONDITIONAL_BRANCH:
             end, targets = End.JUMP, (last.near_branch_target,)
         elif flow == FlowControl.CONDITIONAL_BRANCH:
-            end, targets = End.BRANCH, (last.near_branch_target, last.next_ip)
+            end, targets = End.BRANCH, (last.near_branch_target, step.next_ip)
         elif flow == FlowControl.CALL and _is_direct(last):
             end, targets = End.CALL, (last.near_branch_target,)
         elif flow == FlowControl.RETURN:
@@ -282,7 +278,7 @@ class _Finder:
             end, targets = End.JUMP_INDIRECT, self._present(last.ip)
         elif flow == FlowControl.INDIRECT_CALL:
             end, targets = End.CALL_INDIRECT, self._present(last.ip)
-        return Block(start, tuple(run), last.next_ip, end, targets, nr, known)
+        return Block(start, tuple(run), step.next_ip, end, targets, nr, known)
 
     def _present(self, site: int) -> tuple[int, ...]:
         known = [t for t in self._targets.get(site, ()) if t in self._leaders]
@@ -309,8 +305,9 @@ def _pruned(
     found = {start: blocks[start] for start in sorted(kept)}
     for start, block in found.items():
         if block.open:
-            known = tuple(t for t in block.targets if t in found)
-            found[start] = replace(block, targets=known)
+            known = tuple([t for t in block.targets if t in found])
+            if known != block.targets:
+                found[start] = replace(block, targets=known)
     return {start: found[start] for start in sorted(reachable(found, hot))}
 
 
@@ -350,7 +347,7 @@ def _constant_rax(run: list[Instruction]) -> int | None:
 
 
 # Two-operand instructions that write nothing but their first operand.
-_LEAVES_RAX = frozenset(
+_LEAVES_RAX: Final = frozenset(
     {
         Mnemonic.MOV,
         Mnemonic.MOVZX,
