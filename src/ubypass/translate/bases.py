@@ -8,6 +8,7 @@ it pays to know that those are small.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from typing import Final
 
 from iced_x86 import Mnemonic
 
@@ -15,9 +16,9 @@ from ubypass.region.graph import Region
 from ubypass.translate.facts import Facts, Memory
 from ubypass.translate.registers import RBP, RSP
 
-_INDEX = 16
+_INDEX: Final = 16
 # First operands that keep being an address near the one before.
-_MOVES_ON = frozenset({Mnemonic.ADD, Mnemonic.SUB, Mnemonic.INC, Mnemonic.DEC})
+_MOVES_ON: Final = frozenset({Mnemonic.ADD, Mnemonic.SUB, Mnemonic.INC, Mnemonic.DEC})
 
 
 def live_bases(

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ubypass.abi import Abi, ExitFlag, ExitReason
 from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.emit import Buffer, ExitKey
@@ -121,11 +123,11 @@ def exit_key(
     return ExitKey(user_ip, reason, flags, cx, stores, target, before, stack)
 
 
-_SLOT_FLAGS = int(ExitFlag.SLOT_FLAGS)
-_SLOT_SYSFLAGS = int(ExitFlag.SLOT_SYSFLAGS)
-_CX_SYS = int(ExitFlag.CX_SYS)
-_R11_SYS = int(ExitFlag.R11_SYS)
-_TARGET = int(ExitFlag.TARGET)
+_SLOT_FLAGS: Final = int(ExitFlag.SLOT_FLAGS)
+_SLOT_SYSFLAGS: Final = int(ExitFlag.SLOT_SYSFLAGS)
+_CX_SYS: Final = int(ExitFlag.CX_SYS)
+_R11_SYS: Final = int(ExitFlag.R11_SYS)
+_TARGET: Final = int(ExitFlag.TARGET)
 
 
 def _stores(homes: Homes, loc: list[int], stack: bool) -> tuple[tuple[int, int], ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from iced_x86 import OpKind
 
@@ -25,7 +26,7 @@ from ubypass.translate.values import ensure, read_spilled, settle_stack
 
 # iced's ConditionCode numbers O NO B AE E NE BE A S NS P NP L GE LE G from 1,
 # in the order of the encodings.
-_FIRST_CONDITION = 1
+_FIRST_CONDITION: Final = 1
 
 
 def lower_end(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from iced_x86 import Encoder, Instruction
 
@@ -22,11 +22,14 @@ from ubypass.abi import (
 )
 from ubypass.translate.registers import number
 
-_RSP = 4
+_RSP: Final = 4
 _encoder = Encoder(64)
 
 #: Condition codes as in Jcc.
-CC_E, CC_NE, CC_A, CC_S = 4, 5, 7, 8
+CC_E: Final = 4
+CC_NE: Final = 5
+CC_A: Final = 7
+CC_S: Final = 8
 
 
 def encoded(instruction: Instruction) -> bytes:
@@ -90,7 +93,7 @@ class Constant:
 
 
 # mov dword [rsp], imm32
-_EXIT_NUMBER = b"\xc7\x04\x24"
+_EXIT_NUMBER: Final = b"\xc7\x04\x24"
 assert FRAME_EXIT == 0
 
 

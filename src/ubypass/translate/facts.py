@@ -9,6 +9,7 @@ covers. Knows nothing of homes or states.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from iced_x86 import (
     Code,
@@ -32,7 +33,7 @@ from ubypass.translate.registers import RSP, number, width
 
 _factory = InstructionInfoFactory()
 
-_READS = frozenset(
+_READS: Final = frozenset(
     {
         OpAccess.READ,
         OpAccess.COND_READ,
@@ -42,7 +43,7 @@ _READS = frozenset(
         OpAccess.COND_WRITE,
     }
 )
-_WRITES = frozenset(
+_WRITES: Final = frozenset(
     {
         OpAccess.WRITE,
         OpAccess.COND_WRITE,
@@ -50,10 +51,10 @@ _WRITES = frozenset(
         OpAccess.READ_COND_WRITE,
     }
 )
-_BIT_STRINGS = frozenset({Mnemonic.BT, Mnemonic.BTS, Mnemonic.BTR, Mnemonic.BTC})
+_BIT_STRINGS: Final = frozenset({Mnemonic.BT, Mnemonic.BTS, Mnemonic.BTR, Mnemonic.BTC})
 
 #: Instructions that do nothing a user program could notice. DF is clear anyway.
-SILENT = frozenset(
+SILENT: Final = frozenset(
     {
         Mnemonic.NOP,
         Mnemonic.ENDBR64,
@@ -68,7 +69,7 @@ SILENT = frozenset(
     }
 )
 # Registers that nothing is done about.
-_OTHERS = (
+_OTHERS: Final = (
     RegisterExt.is_vector_register,
     RegisterExt.is_k,
     RegisterExt.is_mm,
@@ -164,7 +165,7 @@ class Facts:
 
 # What was seen, and the facts or why there are none: by instruction, and by form.
 # Programs use some thousands of forms; the bounds only keep a long-lived process small.
-_MOST = 1 << 14
+_MOST: Final = 1 << 14
 _seen: dict[Instruction, Facts | str] = {}
 _forms: dict[tuple[int, ...], Facts | str] = {}
 
@@ -332,7 +333,7 @@ def _operands(instruction: Instruction, info: object) -> tuple[RegisterOperand, 
 # With a destination of 32 bits these may keep all 64, or have two destinations of
 # which one wins; all others extend what they write with zeroes, conditional moves
 # and shifts by nothing too.
-_MAY_KEEP = frozenset(
+_MAY_KEEP: Final = frozenset(
     {
         Mnemonic.BSF,
         Mnemonic.BSR,

@@ -12,6 +12,7 @@ import operator
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from iced_x86 import Mnemonic
 
@@ -43,15 +44,18 @@ from ubypass.translate.trace import (
 )
 
 # A loop is written out up to so many instructions, on the hot path and elsewhere.
-_UNROLLED, _UNROLLED_COLD = 128, 32
+_UNROLLED: Final = 128
+_UNROLLED_COLD: Final = 32
 # Up to so many instructions it is looked at as a loop.
-_LOOP = 256
+_LOOP: Final = 256
 # More turns gain little, except of a single block: that is as tight as loops get.
-_TURNS, _UNROLLED_ALONE = 16, 256
-_STACK = frozenset({RSP})
-_NONE: frozenset[int] = frozenset()
+_TURNS: Final = 16
+_UNROLLED_ALONE: Final = 256
+_STACK: Final = frozenset({RSP})
+_NONE: Final[frozenset[int]] = frozenset()
 # How much more a use of a register counts.
-_IN_LOOP, _ON_PATH = 8, 4
+_IN_LOOP: Final = 8
+_ON_PATH: Final = 4
 
 
 @dataclass

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from iced_x86 import Instruction, Mnemonic, OpKind, Register
 
 from ubypass.abi import ExitReason
@@ -257,8 +259,8 @@ def _lea_stack(context: Context, facts: Facts) -> bool:
 
 
 # An offset larger than this leaves too little room for displacements.
-_FAR = 1 << 16
-_WIDE = frozenset(gpr64(number) for number in range(16))
+_FAR: Final = 1 << 16
+_WIDE: Final = frozenset(gpr64(number) for number in range(16))
 
 
 def _intervals(context: Context, facts: Facts) -> None:
@@ -336,7 +338,7 @@ def _extended(facts: Facts) -> Interval | None:
     return SMALL
 
 
-_IMMEDIATES = frozenset(
+_IMMEDIATES: Final = frozenset(
     {
         OpKind.IMMEDIATE8,
         OpKind.IMMEDIATE8TO64,

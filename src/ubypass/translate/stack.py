@@ -8,6 +8,7 @@ an exit finds it as it was.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from iced_x86 import Mnemonic, OpKind
 
@@ -29,9 +30,9 @@ from ubypass.translate.values import (
 )
 
 # An offset larger than this leaves too little room for displacements.
-_FAR = 1 << 16
+_FAR: Final = 1 << 16
 
-STACK = frozenset({Mnemonic.PUSH, Mnemonic.POP, Mnemonic.LEAVE, Mnemonic.PUSHFQ})
+STACK: Final = frozenset({Mnemonic.PUSH, Mnemonic.POP, Mnemonic.LEAVE, Mnemonic.PUSHFQ})
 
 
 def lower_stack(context: Context, facts: Facts) -> None:

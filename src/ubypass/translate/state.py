@@ -35,11 +35,11 @@ CONSTANT: Final = 0
 THREAD: Final = 1
 
 # Beyond this an interval is of no use and only keeps analyses from settling.
-_FAR = 1 << 20
-_SMALLEST_LARGE = 1 << 32
-_RSP = 4
-_IN_MEMORY = [0] * 16
-_UNKNOWN: list[Interval | None] = [None] * 16
+_FAR: Final = 1 << 20
+_SMALLEST_LARGE: Final = 1 << 32
+_RSP: Final = 4
+_IN_MEMORY: Final = [0] * 16
+_UNKNOWN: Final[list[Interval | None]] = [None] * 16
 
 
 class Loc:

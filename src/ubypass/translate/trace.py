@@ -16,7 +16,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from ubypass.region.graph import Block, End, Region
 from ubypass.translate.inline import sibling
@@ -24,10 +24,14 @@ from ubypass.translate.inline import sibling
 T = TypeVar("T", bound=Hashable)
 
 # Blocks to look at when a loop is searched for, and when another that pays is.
-_FUNCTION, _NEAR = 400, 100
+_FUNCTION: Final = 400
+_NEAR: Final = 100
 
 #: Edge weights: never on a hot path, perhaps, probably, surely.
-COLD, SOME, LIKELY, HOT = 0, 2, 4, 6
+COLD: Final = 0
+SOME: Final = 2
+LIKELY: Final = 4
+HOT: Final = 6
 
 
 def distances(region: Region, dispatching: Collection[int]) -> dict[int, int]:

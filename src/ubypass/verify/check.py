@@ -14,6 +14,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from ubypass.abi import Abi, ExitFlag, Translation
 from ubypass.verify import budget, flow, graph
@@ -23,8 +24,8 @@ from ubypass.verify.load import load
 
 __all__ = ["Report", "Rule", "VerifyError", "check"]
 
-_USER = ("clamped", "literal", "string", "thread")
-_TARGET = int(ExitFlag.TARGET)
+_USER: Final = ("clamped", "literal", "string", "thread")
+_TARGET: Final = int(ExitFlag.TARGET)
 _CPUINFO = Path("/proc/cpuinfo")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import struct
+from typing import Final
 
 import capstone
 from capstone import x86_const as cs
@@ -20,10 +21,10 @@ from ubypass.verify.insn import Insn, Kind
 from ubypass.verify.judge import engine, judge
 
 _MEMORY = 16384  # forms to remember: about 8 MiB
-_INT3 = 0xCC
+_INT3: Final = 0xCC
 # Signed numbers of four and eight bytes.
-_FOUR = struct.Struct("<i")
-_EIGHT = struct.Struct("<q")
+_FOUR: Final = struct.Struct("<i")
+_EIGHT: Final = struct.Struct("<q")
 #: Instructions, their offsets and the numbers beside them, of equal length.
 Listing = tuple[list[Insn], list[int], list[int]]
 

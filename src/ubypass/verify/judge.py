@@ -150,7 +150,7 @@ def _decisive(name: str, encoding: Encoding, effects: Effects) -> int:
     return length - encoding.immediate
 
 
-_PREDICATE = re.compile(
+_PREDICATE: Final = re.compile(
     r"(false|true|eq|neq|lt|nlt|le|nle|gt|ngt|ge|nge|ord|unord)?(_[ou]?[qs])?"
 )
 

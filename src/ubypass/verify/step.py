@@ -7,6 +7,8 @@ written register is unknown and a fact is dropped unless something here keeps it
 
 from __future__ import annotations
 
+from typing import Final
+
 from ubypass.abi import REP_MAX
 from ubypass.verify.facts import COMPARED, RCX_COMPARED, USP
 from ubypass.verify.insn import Insn, Op
@@ -21,12 +23,20 @@ from ubypass.verify.values import (
     shift,
 )
 
-_GENERIC, _CONST, _COPY = int(Op.GENERIC), int(Op.CONST), int(Op.COPY)
-_SHIFT, _ALIGN, _CLAMP = int(Op.SHIFT), int(Op.ALIGN), int(Op.CLAMP)
-_COUNT, _STRING = int(Op.COUNT), int(Op.STRING)
-_RSI, _RDI = 6, 7
-_RELOAD, _USP, _ABOVE = int(Op.RELOAD), int(Op.USP), int(Op.ABOVE)
-_SMALL = int(Op.SMALL)
+_GENERIC: Final = int(Op.GENERIC)
+_CONST: Final = int(Op.CONST)
+_COPY: Final = int(Op.COPY)
+_SHIFT: Final = int(Op.SHIFT)
+_ALIGN: Final = int(Op.ALIGN)
+_CLAMP: Final = int(Op.CLAMP)
+_COUNT: Final = int(Op.COUNT)
+_STRING: Final = int(Op.STRING)
+_RSI: Final = 6
+_RDI: Final = 7
+_RELOAD: Final = int(Op.RELOAD)
+_USP: Final = int(Op.USP)
+_ABOVE: Final = int(Op.ABOVE)
+_SMALL: Final = int(Op.SMALL)
 
 
 def step(insn: Insn, value: int, facts: int, values: list[Value]) -> int:
