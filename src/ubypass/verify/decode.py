@@ -18,7 +18,8 @@ from capstone import x86_const as cs
 from ubypass.verify.encoding import parse
 from ubypass.verify.errors import Refusal, Rule
 from ubypass.verify.insn import Insn, Kind
-from ubypass.verify.judge import engine, judge
+from ubypass.verify.judge import judge
+from ubypass.verify.second import Engine
 
 _MEMORY = 16384  # forms to remember: about 8 MiB
 _INT3: Final = 0xCC
@@ -43,7 +44,7 @@ class Decoder:
     """Decodes instructions; those that differ in numbers only are judged once."""
 
     def __init__(self) -> None:
-        self._engine = engine()
+        self._engine = Engine()
         self._forget()
 
     def _forget(self) -> None:
@@ -137,7 +138,7 @@ class Decoder:
             capstone.CS_GRP_INT,
             capstone.CS_GRP_IRET,
         )
-        for insn in self._engine.disasm(code[at : at + 15], at, 1):
+        for insn in self._engine.plain.disasm(code[at : at + 15], at, 1):
             if any(insn.group(group) for group in groups):
                 return Rule.BRANCH
             if cs.X86_REG_RSP in insn.regs_access()[1]:
