@@ -23,7 +23,14 @@ from ubypass.region.reader import CodeReader, DataReader
 from ubypass.region.stackwalk import learn_returns
 from ubypass.region.ways import distances, short_ways, side_ways, ways_to_calls
 
+# Plain numbers, for they are compared all the time. A system call is a call.
 _NEXT: Final[int] = FlowControl.NEXT
+_CALL: Final[int] = FlowControl.CALL
+_JUMP: Final[int] = FlowControl.UNCONDITIONAL_BRANCH
+_BRANCH: Final[int] = FlowControl.CONDITIONAL_BRANCH
+_JUMP_INDIRECT: Final[int] = FlowControl.INDIRECT_BRANCH
+_CALL_INDIRECT: Final[int] = FlowControl.INDIRECT_CALL
+_RETURN: Final[int] = FlowControl.RETURN
 
 
 @dataclass(frozen=True)
@@ -202,25 +209,25 @@ class _Finder:
     def _follow(self, step: Step, distance: int) -> None:
         """Queue where control may go from the end of straight code."""
         instruction, flow, following = step.instruction, step.flow, step.next_ip
-        if instruction.code == Code.SYSCALL:
+        if flow == _CALL and instruction.code == Code.SYSCALL:
             if following not in self._spec.stops:
                 self._push(following, 0)
-        elif flow == FlowControl.UNCONDITIONAL_BRANCH:
+        elif flow == _JUMP:
             self._push(instruction.near_branch_target, distance)
-        elif flow == FlowControl.CONDITIONAL_BRANCH:
+        elif flow == _BRANCH:
             self._push(following, distance)
             self._push(instruction.near_branch_target, distance + 1)
-        elif flow == FlowControl.CALL and _is_direct(instruction):
+        elif flow == _CALL and _is_direct(instruction):
             self._calls.append(instruction.ip)
             self._push(instruction.near_branch_target, distance)
             self._push(following, distance + 8)
-        elif flow in (FlowControl.INDIRECT_BRANCH, FlowControl.INDIRECT_CALL):
+        elif flow in (_JUMP_INDIRECT, _CALL_INDIRECT):
             self._learn_slot(instruction)
             self._push_learned(instruction.ip, distance)
-            if flow == FlowControl.INDIRECT_CALL:
+            if flow == _CALL_INDIRECT:
                 self._calls.append(instruction.ip)
                 self._push(following, distance + 8)
-        elif flow == FlowControl.RETURN:
+        elif flow == _RETURN:
             self._push_learned(instruction.ip, distance)
 
     def _push_learned(self, site: int, distance: int) -> None:
@@ -261,22 +268,22 @@ class _Finder:
         targets: tuple[int, ...] = ()
         nr: int | None = None
         known = False
-        if last.code == Code.SYSCALL:
+        if flow == _CALL and last.code == Code.SYSCALL:
             end, targets = End.SYSCALL, (step.next_ip,)
             constant = _constant_rax(run)
             known = constant is not None
             nr = constant if known else self._nr.get(last.ip)
-        elif flow == FlowControl.UNCONDITIONAL_BRANCH:
+        elif flow == _JUMP:
             end, targets = End.JUMP, (last.near_branch_target,)
-        elif flow == FlowControl.CONDITIONAL_BRANCH:
+        elif flow == _BRANCH:
             end, targets = End.BRANCH, (last.near_branch_target, step.next_ip)
-        elif flow == FlowControl.CALL and _is_direct(last):
+        elif flow == _CALL and _is_direct(last):
             end, targets = End.CALL, (last.near_branch_target,)
-        elif flow == FlowControl.RETURN:
+        elif flow == _RETURN:
             end, targets = End.RET, self._present(last.ip)
-        elif flow == FlowControl.INDIRECT_BRANCH:
+        elif flow == _JUMP_INDIRECT:
             end, targets = End.JUMP_INDIRECT, self._present(last.ip)
-        elif flow == FlowControl.INDIRECT_CALL:
+        elif flow == _CALL_INDIRECT:
             end, targets = End.CALL_INDIRECT, self._present(last.ip)
         return Block(start, tuple(run), step.next_ip, end, targets, nr, known)
 
