@@ -13,7 +13,7 @@ from typing import Final
 from iced_x86 import Mnemonic
 
 from ubypass.region.graph import Region
-from ubypass.translate.facts import Facts, Memory
+from ubypass.translate.facts import Effect, Facts, Memory
 from ubypass.translate.registers import RBP, RSP
 
 _INDEX: Final = 16
@@ -27,11 +27,7 @@ def live_bases(
     """For each block the registers that are bases-to-be and indexes-to-be at its
     start. The user's rsp always is a base.
     """
-    effects = {
-        start: [_effect(fact) for fact in reversed(found)]
-        for start, found in facts.items()
-    }
-    live = _solve(region, effects)
+    live = _solve(region, facts, list(facts), False)
     sets = {
         bits: (_registers(bits) | {RSP}, _registers(bits >> _INDEX))
         for bits in set(live.values())
@@ -45,36 +41,32 @@ def loop_bases(
     """The registers that are bases-to-be at ``head`` of a loop with the blocks
     ``body`` by accesses in that loop, and surely the base rather than the index.
     """
-    effects = {
-        start: [
-            (*_effect(fact)[:3], _sure(fact.memory)) for fact in reversed(facts[start])
-        ]
-        for start in body
-    }
-    return _registers(_solve(region, effects)[head])
+    return _registers(_solve(region, facts, list(body), True)[head])
 
 
 def _solve(
-    region: Region, effects: Mapping[int, Sequence[tuple[int, int, int, int]]]
+    region: Region, facts: Mapping[int, Sequence[Facts]], todo: list[int], sure: bool
 ) -> dict[int, int]:
-    """What is live at the start of each block that has ``effects``: one bit per
-    register for bases, further up one for indexes.
+    """What is live at the start of each block in ``todo``: one bit per register for
+    bases, further up one for indexes. ``sure``: only what surely is a base.
     """
-    live = dict.fromkeys(effects, 0)
-    todo = list(effects)
+    live = dict.fromkeys(todo, 0)
     while todo:
         start = todo.pop()
         now = 0
         for target in region.blocks[start].targets:
             now |= live.get(target, 0)
-        for destination, gone, source, used in effects[start]:
-            base, index = now & destination, now >> _INDEX & destination
-            now &= ~(gone | gone << _INDEX)
+        for fact in reversed(facts[start]):
+            effect = fact.effect
+            if effect is None:
+                effect = fact.effect = _effect(fact)
+            base, index = now & effect.destination, now >> _INDEX & effect.destination
+            now &= effect.stays
             if base:
-                now |= source
+                now |= effect.source
             if index:
-                now |= source << _INDEX
-            now |= used
+                now |= effect.source << _INDEX
+            now |= effect.sure if sure else effect.used
         if now != live[start]:
             live[start] = now
             todo += [at for at in region.predecessors.get(start, ()) if at in live]
@@ -94,10 +86,7 @@ def _registers(bits: int) -> frozenset[int]:
     return frozenset(user for user in range(16) if bits >> user & 1)
 
 
-def _effect(fact: Facts) -> tuple[int, int, int, int]:
-    """Bits of: the destination; what is overwritten; where the destination comes
-    from if it is an address near that; base and index of an access.
-    """
+def _effect(fact: Facts) -> Effect:
     mnemonic, memory, operands = fact.mnemonic, fact.memory, fact.operands
     destination = gone = source = used = 0
     if mnemonic not in _MOVES_ON:
@@ -121,4 +110,5 @@ def _effect(fact: Facts) -> tuple[int, int, int, int]:
             used = 1 << memory.base
         if memory.index is not None:
             used |= 1 << memory.index + _INDEX
-    return destination, gone, source, used
+    stays = ~(gone | gone << _INDEX)
+    return Effect(destination, stays, source, used, _sure(memory))

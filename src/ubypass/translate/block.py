@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from ubypass.abi import Abi, ExitReason
 from ubypass.region.graph import Block, End
@@ -19,8 +20,10 @@ from ubypass.translate.stack import STACK, lower_stack
 from ubypass.translate.state import Node, State
 from ubypass.translate.string import is_string, lower_string
 
+_NONE: Final[frozenset[int]] = frozenset()
 
-@dataclass
+
+@dataclass(init=False)
 class Prepared:
     """A block with what is known of it before any state is.
 
@@ -41,10 +44,30 @@ class Prepared:
     charge: int
     bases: frozenset[int]
     indexes: frozenset[int]
-    reason: ExitReason = ExitReason.UNSUPPORTED
-    turns: int = 1
-    inside: frozenset[int] = frozenset()
-    anchors: frozenset[int] = frozenset()
+    reason: ExitReason
+    turns: int
+    inside: frozenset[int]
+    anchors: frozenset[int]
+
+    def __init__(
+        self,
+        block: Block,
+        facts: tuple[Facts, ...],
+        refused: str,
+        live: tuple[int, ...],
+        charge: int,
+        bases: frozenset[int],
+        indexes: frozenset[int],
+        reason: ExitReason = ExitReason.UNSUPPORTED,
+        turns: int = 1,
+        inside: frozenset[int] = _NONE,
+        anchors: frozenset[int] = _NONE,
+    ) -> None:
+        # Written out, it is compiled.
+        self.block, self.facts, self.refused = block, facts, refused
+        self.live, self.charge, self.reason = live, charge, reason
+        self.bases, self.indexes, self.turns = bases, indexes, turns
+        self.inside, self.anchors = inside, anchors
 
 
 def lower_block(
@@ -118,7 +141,7 @@ def _lower_all(
 
 
 def _lower_one(context: Context, facts: Facts, live_after: int) -> None:
-    if facts.instruction.mnemonic in STACK:
+    if facts.mnemonic in STACK:
         lower_stack(context, facts)
     elif is_string(facts):
         lower_string(context, facts, live_after)

@@ -7,7 +7,7 @@ from typing import Final
 
 from ubypass.abi import Abi, ExitFlag, ExitReason
 from ubypass.region.liveness import ARITHMETIC
-from ubypass.translate.emit import Buffer, ExitKey
+from ubypass.translate.emit import Buffer, ExitKey, Tail
 from ubypass.translate.registers import R11, RCX, RSP, SLOT, Homes
 from ubypass.translate.state import THREAD, Flags, Held, Loc, Node, State
 
@@ -17,7 +17,8 @@ class Fragment:
 
     ``hot`` runs first and leaves by ``branch`` (condition, edge) if that holds, else
     by edge ``fall``; without ``fall`` it does not run to its end. ``edges`` are
-    (user address, state) pairs. ``cold`` belongs elsewhere; most have none.
+    (user address, state) pairs; ``to`` says where each of them goes, None: out of the
+    region. ``cold`` belongs elsewhere; most have none.
     ``stopped``: position and reason of the first instruction that is not translated.
     """
 
@@ -26,6 +27,7 @@ class Fragment:
         self.hot = Buffer()
         self.cold: Buffer | None = None
         self.edges: list[tuple[int, State]] = []
+        self.to: list[Node | None] = []
         self.branch: tuple[int, int] | None = None
         self.fall: int | None = None
         self.stopped: tuple[int, str] | None = None
@@ -119,8 +121,13 @@ def exit_key(
         flags |= _R11_SYS
     if target >= 0:
         flags |= _TARGET
-    stores = _stores(homes, state.loc, stack is None)
-    return ExitKey(user_ip, reason, flags, cx, stores, target, before, stack)
+    tail = _tail(homes, state.loc, stack is None)
+    key = (user_ip, reason, flags, cx, tail, target, before, stack)
+    found = homes.exits.get(key)
+    if found is None:
+        found = ExitKey(user_ip, reason, flags, cx, tail, target, before, stack)
+        homes.exits[key] = found
+    return found
 
 
 _SLOT_FLAGS: Final = int(ExitFlag.SLOT_FLAGS)
@@ -130,15 +137,16 @@ _R11_SYS: Final = int(ExitFlag.R11_SYS)
 _TARGET: Final = int(ExitFlag.TARGET)
 
 
-def _stores(homes: Homes, loc: list[int], stack: bool) -> tuple[tuple[int, int], ...]:
-    """What a tail has to store; the user's rsp only if ``stack``."""
+def _tail(homes: Homes, loc: list[int], stack: bool) -> Tail:
+    """The tail that stores what has to be; the user's rsp only if ``stack``."""
     key = (bytes(loc), stack)
     found = homes.tails.get(key)
     if found is None:
-        found = tuple(
+        stores = tuple(
             (SLOT[user], host)
             for user, host in enumerate(homes.host)
             if host >= 0 and loc[user] == Loc.H and (stack or user != RSP)
         )
+        found = homes.distinct.setdefault(stores, Tail(stores))
         homes.tails[key] = found
     return found

@@ -58,23 +58,42 @@ class Label:
     __slots__ = ()
 
 
-class ExitKey(NamedTuple):
-    """An exit stub: what it reports and what its tail has to store.
-
-    ``stores`` are (offset from rsp, host register) pairs; ``target`` is the host
-    register with the missed target, or -1. ``before`` is code to run first.
-    ``stack`` is what the user's rsp is, as (host register, offset), if it is not
-    among the stores.
+class Tail(Label):
+    """What several exit stubs have in common: ``stores`` are (offset from rsp, host
+    register) pairs. One object for each, as long as the same homes are looked at.
     """
 
-    user_ip: int
-    reason: ExitReason
-    flags: int
-    cx: int
-    stores: tuple[tuple[int, int], ...]
-    target: int = -1
-    before: bytes = b""
-    stack: tuple[int, int] | None = None
+    def __init__(self, stores: tuple[tuple[int, int], ...]) -> None:
+        self.stores = stores
+
+
+class ExitKey(Label):
+    """An exit stub: what it reports and what its tail has to store.
+
+    ``target`` is the host register with the missed target, or -1. ``before`` is code to
+    run first. ``stack`` is what the user's rsp is, as (host register, offset), if it is
+    not among the stores. One object for each, as tails are.
+    """
+
+    def __init__(
+        self,
+        user_ip: int,
+        reason: ExitReason,
+        flags: int,
+        cx: int,
+        tail: Tail,
+        target: int = -1,
+        before: bytes = b"",
+        stack: tuple[int, int] | None = None,
+    ) -> None:
+        self.user_ip = user_ip
+        self.reason = reason
+        self.flags = flags
+        self.cx = cx
+        self.tail = tail
+        self.target = target
+        self.before = before
+        self.stack = stack
 
 
 class Edge(NamedTuple):
@@ -97,7 +116,7 @@ _EXIT_NUMBER: Final = b"\xc7\x04\x24"
 assert FRAME_EXIT == 0
 
 
-Place = Label | ExitKey | Edge | Constant
+Place = Label | Edge | Constant
 
 
 class Buffer:

@@ -8,8 +8,8 @@ covers. Knows nothing of homes or states.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from iced_x86 import (
     Code,
@@ -81,7 +81,7 @@ class Unsupported(Exception):
     """An instruction without a translation; the message says why."""
 
 
-@dataclass
+@dataclass(init=False)
 class Memory:
     """An explicit memory operand.
 
@@ -98,7 +98,49 @@ class Memory:
     size: int
     fs: bool
     access: bool
-    narrow: bool = False
+    narrow: bool
+
+    def __init__(
+        self,
+        base: int | None,
+        index: int | None,
+        scale: int,
+        displacement: int,
+        size: int,
+        fs: bool,
+        access: bool,
+        narrow: bool = False,
+    ) -> None:
+        # Written out, it is compiled.
+        self.base, self.index, self.scale = base, index, scale
+        self.displacement, self.size = displacement, size
+        self.fs, self.access, self.narrow = fs, access, narrow
+
+    def at(self, displacement: int) -> Memory:
+        """The same with another displacement."""
+        return Memory(
+            self.base,
+            self.index,
+            self.scale,
+            displacement,
+            self.size,
+            self.fs,
+            self.access,
+            self.narrow,
+        )
+
+
+class Effect:
+    """What becomes of addresses in registers, as bits: the destination; what is not
+    overwritten; where the destination comes from if it is an address near that; base
+    and index of an access; and the base that surely is one.
+    """
+
+    def __init__(
+        self, destination: int, stays: int, source: int, used: int, sure: int
+    ) -> None:
+        self.destination, self.stays, self.source = destination, stays, source
+        self.used, self.sure = used, sure
 
 
 @dataclass
@@ -150,6 +192,10 @@ class Facts:
     #: Its encodings, if all registers keep their names, by address (host register,
     #: displacement, index).
     codes: dict[tuple[int, int, int], bytes] = field(default_factory=dict)
+    #: What :mod:`ubypass.translate.bases` has found out about it.
+    effect: Effect | None = None
+    #: How to set its flags again then, once that is known.
+    again: list[Any] = field(default_factory=list)
 
     def of(self, instruction: Instruction) -> Facts:
         """The same about ``instruction``, which has the same form."""
@@ -159,8 +205,26 @@ class Facts:
                 displacement = instruction.ip_rel_memory_address
             else:
                 displacement = _displacement(instruction)
-            memory = replace(memory, displacement=displacement)
-        return replace(self, instruction=instruction, memory=memory, codes={})
+            memory = memory.at(displacement)
+        return Facts(
+            instruction,
+            self.mnemonic,
+            self.flags,
+            self.reads,
+            self.writes,
+            memory,
+            self.operands,
+            self.faults,
+            self.vector,
+            self.pointer,
+            self.registers,
+            self.extended,
+            self.implicit,
+            self.stack,
+            self.features,
+            {},
+            self.effect,
+        )
 
 
 # What was seen, and the facts or why there are none: by instruction, and by form.

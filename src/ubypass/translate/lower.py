@@ -38,6 +38,19 @@ from ubypass.translate.values import (
 )
 from ubypass.translate.x87 import note_pointer
 
+_MOV: Final[int] = Mnemonic.MOV
+_LEA: Final[int] = Mnemonic.LEA
+_ADD: Final[int] = Mnemonic.ADD
+_SUB: Final[int] = Mnemonic.SUB
+_INC: Final[int] = Mnemonic.INC
+_DEC: Final[int] = Mnemonic.DEC
+_AND: Final[int] = Mnemonic.AND
+_SHR: Final[int] = Mnemonic.SHR
+_MOVZX: Final[int] = Mnemonic.MOVZX
+_MOVSX: Final[int] = Mnemonic.MOVSX
+#: What leaves something behind that is known of the first operand.
+_DERIVES: Final = frozenset({_MOV, _ADD, _SUB, _INC, _DEC, _AND, _SHR, _MOVZX, _MOVSX})
+
 
 def lower(context: Context, facts: Facts, live_after: int) -> None:
     """Emit ``facts``' instruction; ``live_after`` are the flags live behind it.
@@ -54,7 +67,7 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
         if _move_stack(context, facts, live_after):
             return
         settle_stack(context)
-    if facts.mnemonic == Mnemonic.MOV and _move(context, facts):
+    if facts.mnemonic == _MOV and _move(context, facts):
         return
     if facts.implicit and not facts.implicit.isdisjoint(context.homes.moved):
         raise Unsupported("implicit operand whose register is taken")
@@ -74,7 +87,8 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
         at = address.base, address.displacement, address.index
         free = [context.s1] if address.scratch else [context.s0, context.s1]
     stored: dict[int, int] = {}
-    if facts.registers.isdisjoint(context.homes.moved):
+    unmoved = facts.registers.isdisjoint(context.homes.moved)
+    if unmoved:
         code = facts.codes.get(at, b"")
         if not code:
             code = encoded(_placed(facts, address))
@@ -101,7 +115,12 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
     _intervals(context, facts)
     if use.changes:
         state.flags = Flags.HOST
-        state.again = repeat(facts, context.homes, code)
+        if not unmoved:
+            state.again = repeat(facts, context.homes, code)
+        else:
+            if not facts.again:
+                facts.again.append(repeat(facts, context.homes, code))
+            state.again = facts.again[0]
 
 
 def _placed(facts: Facts, address: Address | None) -> Instruction:
@@ -187,12 +206,12 @@ def _move_stack(context: Context, facts: Facts, live_after: int) -> bool:
 
     The flags are not set: either nobody reads them, or they can be had later.
     """
-    instruction = facts.instruction
-    if instruction.mnemonic == Mnemonic.LEA:
+    mnemonic = facts.mnemonic
+    if mnemonic == _LEA:
         return _lea_stack(context, facts)
-    if instruction.mnemonic == Mnemonic.MOV:
+    if mnemonic == _MOV:
         return _copy_stack(context, facts)
-    if instruction.mnemonic not in (Mnemonic.ADD, Mnemonic.SUB):
+    if mnemonic not in (_ADD, _SUB):
         return False
     if facts.memory is not None or len(facts.operands) != 1:
         return False
@@ -203,7 +222,7 @@ def _move_stack(context: Context, facts: Facts, live_after: int) -> bool:
     if again is None:
         return False
     amount = -again.immediate
-    if instruction.mnemonic == Mnemonic.ADD:
+    if mnemonic == _ADD:
         amount = again.immediate
     state = context.state
     if abs(state.offset + amount) > _FAR:
@@ -277,7 +296,7 @@ def _intervals(context: Context, facts: Facts) -> None:
             state.written(user, SMALL if user in facts.extended else None)
     if derived is not None:
         state.intervals[facts.operands[0].user] = derived
-    elif facts.mnemonic == Mnemonic.MOV and len(facts.operands) == 2:
+    elif facts.mnemonic == _MOV and len(facts.operands) == 2:
         to, source = facts.operands
         if (
             to.register in _WIDE
@@ -291,36 +310,38 @@ def _intervals(context: Context, facts: Facts) -> None:
 
 def _derived(context: Context, facts: Facts) -> Interval | None:
     """The interval of the first operand when it is a clamped value moved on."""
-    instruction = facts.instruction
-    if not facts.operands or facts.operands[0].operand != 0:
+    mnemonic = facts.mnemonic
+    if mnemonic not in _DERIVES or not facts.operands:
         return None
     first = facts.operands[0]
-    if first.register not in _WIDE or context.homes.spilled(first.user):
+    if (
+        first.operand != 0
+        or first.register not in _WIDE
+        or context.homes.spilled(first.user)
+    ):
         return None
     interval = context.state.intervals[first.user]
-    mnemonic = instruction.mnemonic
-    if mnemonic == Mnemonic.INC:
+    if mnemonic == _INC:
         return shifted(interval, 1)
-    if mnemonic == Mnemonic.DEC:
+    if mnemonic == _DEC:
         return shifted(interval, -1)
-    if mnemonic == Mnemonic.MOV and len(facts.operands) == 2:
+    if mnemonic == _MOV and len(facts.operands) == 2:
         source = facts.operands[1].user
         if context.homes.spilled(source):
             return None
         return context.state.intervals[source]
-    if mnemonic in (Mnemonic.MOVZX, Mnemonic.MOVSX):
+    if mnemonic in (_MOVZX, _MOVSX):
         return _extended(facts)
+    instruction = facts.instruction
     if instruction.op1_kind not in _IMMEDIATES:
         return None
-    value = instruction.immediate(1)
+    value: int = instruction.immediate(1)
     value = value - (1 << 64) if value >> 63 else value
-    if mnemonic == Mnemonic.MOV:
+    if mnemonic == _MOV:
         return constant(value)
-    if mnemonic in (Mnemonic.ADD, Mnemonic.SUB):
-        return shifted(interval, value if mnemonic == Mnemonic.ADD else -value)
-    small = (mnemonic == Mnemonic.AND and value >= 0) or (
-        mnemonic == Mnemonic.SHR and value & 63 >= 32
-    )
+    if mnemonic in (_ADD, _SUB):
+        return shifted(interval, value if mnemonic == _ADD else -value)
+    small = (mnemonic == _AND and value >= 0) or (mnemonic == _SHR and value & 63 >= 32)
     return SMALL if small else None
 
 
@@ -333,7 +354,7 @@ def _extended(facts: Facts) -> Interval | None:
         size = facts.memory.size
     else:
         size = width(facts.operands[1].register)
-    if facts.mnemonic == Mnemonic.MOVSX:
+    if facts.mnemonic == _MOVSX:
         return shifted(SMALL, -(1 << 8 * size - 1))
     return SMALL
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from iced_x86 import Register, RegisterExt
 
 from ubypass.abi import FRAME_REGS, REGS_OFFSET
 from ubypass.translate.iced import IcedRegister
+
+if TYPE_CHECKING:
+    from ubypass.translate.emit import ExitKey, Tail
 
 RAX: Final = 0
 RCX: Final = 1
@@ -116,7 +119,8 @@ def gpr64(host: int) -> IcedRegister:
 class Homes:
     """Home of each user register: host register, or -1 when spilled.
 
-    ``tails`` remembers what exits have to store, by where the registers are.
+    The rest remembers what was made for these homes: ``tails`` of exits by where the
+    registers are, the ``distinct`` ones by what they store, and ``exits``.
     """
 
     host: tuple[int, ...]
@@ -125,7 +129,13 @@ class Homes:
     s1: int
     #: User registers that are not in the host register of the same name.
     moved: frozenset[int]
-    tails: dict[tuple[bytes, bool], tuple[tuple[int, int], ...]] = field(
+    tails: dict[tuple[bytes, bool], Tail] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    distinct: dict[tuple[tuple[int, int], ...], Tail] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    exits: dict[tuple[object, ...], ExitKey] = field(
         default_factory=dict, compare=False, repr=False
     )
 

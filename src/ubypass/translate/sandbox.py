@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from iced_x86 import Code, Instruction, MemoryOperand, Register
 
 from ubypass.abi import FRAME_FSBASE, TASK_SIZE_MIN, ExitReason
@@ -114,7 +112,7 @@ def from_home(context: Context, memory: Memory) -> Memory:
     displacement = memory.displacement + context.state.offset
     if not -(1 << 31) <= displacement < 1 << 31:
         raise Unsupported("displacement too large")
-    return replace(memory, displacement=displacement)
+    return memory.at(displacement)
 
 
 def load_word(context: Context, memory: Memory, to: int) -> None:

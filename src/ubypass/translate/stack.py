@@ -7,7 +7,6 @@ an exit finds it as it was.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from iced_x86 import Mnemonic, OpKind
@@ -150,7 +149,7 @@ def _pop(context: Context, facts: Facts) -> None:
 def _pop_memory(context: Context, memory: Memory) -> None:
     if memory.base == RSP:
         # The address is that after the pop.
-        memory = replace(memory, displacement=memory.displacement + 8)
+        memory = memory.at(memory.displacement + 8)
     if R11 in (memory.base, memory.index):
         materialize_r11(context)
     address = resolve(context, memory)
