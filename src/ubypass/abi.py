@@ -125,22 +125,35 @@ class Entry:
     code_offset: int
 
 
-@dataclass(frozen=True)
+# There are thousands of the next two; written out, what makes them is compiled.
+@dataclass(init=False, unsafe_hash=True)
 class Exit:
-    """One way out of a translation (``struct ub_exit``)."""
+    """One way out of a translation (``struct ub_exit``); not to be changed."""
 
     user_ip: int
     reason: ExitReason
-    flags: ExitFlag = ExitFlag.NONE
-    cx: int = 0
+    flags: ExitFlag
+    cx: int
+
+    def __init__(
+        self,
+        user_ip: int,
+        reason: ExitReason,
+        flags: ExitFlag = ExitFlag.NONE,
+        cx: int = 0,
+    ) -> None:
+        self.user_ip, self.reason, self.flags, self.cx = user_ip, reason, flags, cx
 
 
-@dataclass(frozen=True)
+@dataclass(init=False, unsafe_hash=True)
 class Fault:
-    """An instruction that may fault and the exit stub for it."""
+    """An instruction that may fault and the exit stub for it; not to be changed."""
 
     code_offset: int
     fixup_offset: int
+
+    def __init__(self, code_offset: int, fixup_offset: int) -> None:
+        self.code_offset, self.fixup_offset = code_offset, fixup_offset
 
 
 @dataclass(frozen=True)
