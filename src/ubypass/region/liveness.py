@@ -93,14 +93,19 @@ def flags_live(
         uses[start] = found
     live_in = dict.fromkeys(region.blocks, 0)
     todo = list(region.blocks)
+    waiting = set(todo)
     while todo:
         start = todo.pop()
+        waiting.discard(start)
         live = _live_out(region, live_in, start)
         for use in reversed(uses[start]):
             live = (live & ~use.kills) | use.reads
         if live != live_in[start]:
             live_in[start] = live
-            todo.extend(region.predecessors.get(start, ()))
+            for source in region.predecessors.get(start, ()):
+                if source not in waiting:
+                    waiting.add(source)
+                    todo.append(source)
     result: dict[int, tuple[int, ...]] = {}
     for start in region.blocks:
         live = _live_out(region, live_in, start)

@@ -51,8 +51,10 @@ def _solve(
     bases, further up one for indexes. ``sure``: only what surely is a base.
     """
     live = dict.fromkeys(todo, 0)
+    waiting = set(todo)
     while todo:
         start = todo.pop()
+        waiting.discard(start)
         now = 0
         for target in region.blocks[start].targets:
             now |= live.get(target, 0)
@@ -69,7 +71,10 @@ def _solve(
             now |= effect.sure if sure else effect.used
         if now != live[start]:
             live[start] = now
-            todo += [at for at in region.predecessors.get(start, ()) if at in live]
+            for at in region.predecessors.get(start, ()):
+                if at in live and at not in waiting:
+                    waiting.add(at)
+                    todo.append(at)
     return live
 
 
