@@ -210,10 +210,13 @@ class _Solver:
             return Node(start, 0, False)
         derived = state.loc[R11] == Loc.S
         kept = state.loc[RCX] == Loc.S and start in self.path
-        wanted = Node(start, state.cx if kept else 0, derived)
+        cx = state.cx if kept else 0
+        first = self.first.get(start)
+        if first is None:
+            first = self.first[start] = Node(start, cx, derived)
+        if first.cx == cx and first.derived == derived:
+            return first
         # The hot path comes first; what differs from it shares one version.
-        if self.first.setdefault(start, wanted) == wanted or not kept:
-            return wanted
         return Node(start, 0, derived)
 
     def run(self) -> dict[int, Node]:

@@ -116,12 +116,13 @@ def looping(region: Region) -> set[int]:
                     above = stack[-1][0]
                     low[above] = min(low[above], low[at])
                 if low[at] == index[at]:
-                    start = path.index(at)
-                    component = path[start:]
-                    del path[start:]
-                    on_path.difference_update(component)
-                    if len(component) > 1 or at in _within(region, at):
-                        found.update(component)
+                    alone = path[-1] == at
+                    if not alone or at in _within(region, at):
+                        found.add(at)
+                    while path[-1] != at:
+                        on_path.discard(path[-1])
+                        found.add(path.pop())
+                    on_path.discard(path.pop())
             elif following not in index:
                 index[following] = low[following] = len(index)
                 path.append(following)
