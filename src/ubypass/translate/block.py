@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from ubypass.abi import Abi, ExitReason
 from ubypass.region.graph import Block, End
+from ubypass.translate.ahead import clamp_ahead
 from ubypass.translate.context import Context, Fragment
 from ubypass.translate.control import lower_end
 from ubypass.translate.emit import CC_S
@@ -98,6 +99,8 @@ def _lower_all(
             context.ip = block.instructions[position].ip
             context.live = prepared.live[position]
             code.mark(context.ip)
+            if facts.flags.changes and prepared.live[position + 1]:
+                clamp_ahead(context, prepared.facts, prepared.live, position)
             _lower_one(context, facts, prepared.live[position + 1])
         position = len(plain)
         if prepared.refused:

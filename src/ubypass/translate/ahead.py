@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Clamp addresses before flags are set that would have to outlive it.
+
+A clamp compares. Between an instruction that sets flags and the one that reads them it
+would have to save them and bring them back, which costs much more than the clamp;
+before the first it costs nothing more. Whoever leaves there leaves early, with all as
+it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ubypass.translate.context import Context
+from ubypass.translate.facts import Facts
+from ubypass.translate.registers import RSP
+from ubypass.translate.sandbox import anchor
+from ubypass.translate.state import CLAMPED, Flags, Loc, serves
+from ubypass.translate.values import ensure
+
+# Instructions to look ahead: compilers do not move a compare further from its branch.
+_AHEAD = 8
+
+
+def clamp_ahead(
+    context: Context, facts: Sequence[Facts], live: Sequence[int], position: int
+) -> None:
+    """Clamp what is going to be an address while the flags set by the instruction at
+    ``position`` of a block, about to be lowered, are live.
+
+    ``live`` are the flags live before each instruction.
+    """
+    state, host = context.state, context.homes.host
+    if state.flags == Flags.HOST and context.live and state.again is None:
+        # Those of before are in the way here.
+        return
+    written = set(facts[position].writes)
+    for at in range(position + 1, min(position + _AHEAD, len(facts))):
+        if not live[at]:
+            return
+        fact = facts[at]
+        memory = fact.memory
+        if (
+            memory is not None
+            and memory.access
+            and memory.base is not None
+            and memory.index is None
+            and not (memory.fs or memory.narrow)
+        ):
+            base, displacement, size = memory.base, memory.displacement, memory.size
+            if (
+                base != RSP
+                and base not in written
+                and host[base] >= 0
+                and state.loc[base] != Loc.S
+                and not serves(state.intervals[base], displacement, size)
+                and serves(CLAMPED, displacement, size)
+            ):
+                ensure(context, base)
+                if not serves(state.intervals[base], displacement, size):
+                    anchor(context, base)
+        written.update(fact.writes)
