@@ -13,6 +13,7 @@ from ubypass.translate.flags import settle, to_host
 from ubypass.translate.lea import lower_lea
 from ubypass.translate.registers import (
     R11,
+    RAX,
     RSP,
     gpr64,
     resized,
@@ -259,6 +260,7 @@ def _lea_stack(context: Context, facts: Facts) -> bool:
 # An offset larger than this leaves too little room for displacements.
 _FAR = 1 << 16
 _WIDE = frozenset(gpr64(number) for number in range(16))
+_SPREAD = frozenset({Mnemonic.CWD, Mnemonic.CDQ, Mnemonic.CQO})
 
 
 def _intervals(context: Context, facts: Facts) -> None:
@@ -273,6 +275,9 @@ def _intervals(context: Context, facts: Facts) -> None:
             slot_written(context, user)
         else:
             state.written(user, SMALL if user in facts.extended else None)
+    if facts.mnemonic in _SPREAD:
+        # To the verifier's decoder they write what they only read.
+        state.intervals[RAX] = None
     if derived is not None:
         state.intervals[facts.operands[0].user] = derived
     elif facts.mnemonic == Mnemonic.MOV and len(facts.operands) == 2:
