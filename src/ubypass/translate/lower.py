@@ -140,6 +140,10 @@ def _operands(
     """
     given: dict[int, int] = {}
     stored: dict[int, int] = {}
+    mirrored = context.mirrored()
+    if mirrored in facts.registers and context.s1 in free:
+        free.remove(context.s1)
+        given[mirrored] = context.s1
     for operand in facts.operands:
         host = context.homes.host[operand.user]
         if host < 0:
@@ -170,10 +174,13 @@ def _move(context: Context, facts: Facts) -> bool:
         return False
     to, source = (operand.user for operand in facts.operands)
     spilled = context.homes.spilled
-    if spilled(to) == spilled(source):
+    if to == source or not (spilled(to) or spilled(source)):
         return False
     settle(context, (to,))
-    if spilled(to):
+    if spilled(to) and spilled(source):
+        read_spilled(context, source, context.s1)
+        write_spilled(context, to, context.s1)
+    elif spilled(to):
         write_spilled(context, to, ensure(context, source))
     else:
         read_spilled(context, source, context.homes.host[to])
@@ -235,8 +242,8 @@ def _copy_stack(context: Context, facts: Facts) -> bool:
     settle(context, (user,))
     host = context.homes.host[user]
     if host < 0:
-        context.code.lea(context.s0, usp, state.offset)
-        write_spilled(context, user, context.s0)
+        context.code.lea(context.s1, usp, state.offset)
+        write_spilled(context, user, context.s1)
     else:
         context.code.lea(host, usp, state.offset)
         state.written(user, shifted(state.intervals[RSP], state.offset))
