@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Clamps between an instruction that sets flags and the one that reads them."""
+"""Clamps that come before the access that needs them."""
 
 from __future__ import annotations
 
@@ -18,16 +18,20 @@ _COMPARE = "cmp qword ptr [rbx+8], 0\n"
 _BAD = 1 << 63
 
 
-def _restores(source: str) -> int:
-    """How often flags are brought back in the translation of ``source``."""
+def _translated(source: str) -> bytes:
+    """The code of the translation of ``source``."""
     text = f"first: mov eax, 39\nsyscall\nstart:\n{source}\njmp first"
     code, labels = assemble(text, _TEXT)
     spec = RegionSpec((HotEntry(labels["start"], 39),))
     abi = Abi()
     translation = translate(discover(spec, BytesReader({_TEXT: code})), abi)
     check(translation, abi)
-    # pop [rsp+slot] and push [rsp+slot], then popfq.
-    return translation.code.count(b"\x9d")
+    return translation.code
+
+
+def _restores(source: str) -> int:
+    """How often flags are brought back in the translation of ``source``."""
+    return _translated(source).count(b"\x9d")  # popfq
 
 
 @pytest.mark.parametrize(
@@ -74,6 +78,14 @@ def test_same(source: str, rsi: int, flags: int) -> None:
     # Who leaves early does so where nobody reads the flags of before any more.
     live = 0 if rsi in (_BAD, -1) else None
     both(source, flags, live=live, rsi=rsi & (1 << 64) - 1, **regs)
+
+
+def test_source_and_copy_are_clamped_at_once() -> None:
+    text = "mov rdi, rbx\nmov rax, [rdi]\nmov rdi, rax\nmov rdx, [rbx+8]"
+    assert both(text, rbx=DATA + 32).exit.reason == ExitReason.WORK
+    assert both(text, live=0, rbx=_BAD).exit.reason == ExitReason.FAULT
+    # cmovae with the limit.
+    assert _translated(text).count(b"\x0f\x43") == 1
 
 
 def test_who_leaves_leaves_with_all_as_it_was() -> None:

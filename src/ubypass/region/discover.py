@@ -22,6 +22,9 @@ from ubypass.region.reader import CodeReader, DataReader
 from ubypass.region.stackwalk import learn_returns
 from ubypass.region.ways import distances, short_ways, side_ways, ways_to_calls
 
+# Bytes of the longest instruction.
+_LONGEST = 15
+
 
 @dataclass(frozen=True)
 class HotEntry:
@@ -112,7 +115,23 @@ def discover(
         predecessors=predecessors(blocks),
         asked=tuple(start for start in spec.blocks if start in blocks),
         trodden=spec.trodden.intersection(blocks),
+        untaken=_untaken(blocks, spec),
     )
+
+
+def _untaken(blocks: dict[int, Block], spec: RegionSpec) -> frozenset[int]:
+    """The branches on trodden ways that did not jump.
+
+    Of jumps as short as an instruction nobody has told.
+    """
+    found = set()
+    for block in blocks.values():
+        if block.end == End.BRANCH:
+            at, target = block.last.ip, block.targets[0]
+            told = not at < target <= at + _LONGEST
+            if told and at in spec.trodden and target not in spec.targets.get(at, ()):
+                found.add(at)
+    return frozenset(found)
 
 
 class _Finder:

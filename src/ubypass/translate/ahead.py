@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Clamp addresses before flags are set that would have to outlive it.
+"""Clamp addresses before they are used, where that costs less.
 
 A clamp compares. Between an instruction that sets flags and the one that reads them it
 would have to save them and bring them back, which costs much more than the clamp;
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from ubypass.translate.context import Context
 from ubypass.translate.facts import Facts
-from ubypass.translate.registers import RSP
+from ubypass.translate.registers import RSP, gpr64
 from ubypass.translate.sandbox import anchor
 from ubypass.translate.state import CLAMPED, Flags, Loc, serves
 from ubypass.translate.values import ensure
@@ -60,3 +60,23 @@ def clamp_ahead(
                 if not serves(state.intervals[base], displacement, size):
                     anchor(context, base)
         written.update(fact.writes)
+
+
+def clamp_source(context: Context, facts: Facts) -> None:
+    """Clamp the source of a move that is about to be lowered, of whose copy an address
+    is made soon: so that both are clamped afterwards.
+    """
+    state, homes = context.state, context.homes
+    if state.flags == Flags.HOST and context.live and state.again is None:
+        return
+    to, source = (operand.user for operand in facts.operands)
+    if (
+        source != RSP
+        and to != RSP
+        and not (homes.spilled(to) or homes.spilled(source))
+        and facts.operands[0].register == gpr64(to)
+        and state.intervals[source] is None
+        and state.loc[source] != Loc.S
+    ):
+        ensure(context, source)
+        anchor(context, source)

@@ -11,11 +11,14 @@ from collections.abc import Mapping, Sequence, Set
 
 from iced_x86 import Mnemonic
 
-from ubypass.region.graph import Region
+from ubypass.region.graph import End, Region
 from ubypass.translate.facts import Facts, Memory
 from ubypass.translate.registers import RBP, RSP
 
 _INDEX = 16
+# Instructions to look ahead for the use of a copy.
+_AHEAD = 16
+_STRAIGHT = (End.FALL, End.JUMP, End.CALL)
 # First operands that keep being an address near the one before.
 _MOVES_ON = frozenset({Mnemonic.ADD, Mnemonic.SUB, Mnemonic.INC, Mnemonic.DEC})
 
@@ -51,6 +54,44 @@ def loop_bases(
         for start in body
     }
     return _registers(_solve(region, effects)[head])
+
+
+def sure_copies(
+    region: Region, facts: Mapping[int, Sequence[Facts]], start: int
+) -> frozenset[int]:
+    """The positions in the block at ``start`` of moves between registers whose
+    destination is an address that is used on the one way on from there.
+    """
+    return frozenset(
+        position
+        for position, fact in enumerate(facts[start])
+        if fact.mnemonic == Mnemonic.MOV
+        and len(fact.operands) == 2
+        and _surely_used(region, facts, start, position)
+    )
+
+
+def _surely_used(
+    region: Region, facts: Mapping[int, Sequence[Facts]], start: int, position: int
+) -> bool:
+    user = facts[start][position].operands[0].user
+    position += 1
+    for _ in range(_AHEAD):
+        if position == len(facts[start]):
+            block = region.blocks[start]
+            if block.end not in _STRAIGHT or block.targets[0] not in facts:
+                return False
+            start, position = block.targets[0], 0
+            if not facts[start]:
+                return False
+        fact = facts[start][position]
+        memory = fact.memory
+        if memory is not None and memory.index is None and _sure(memory) == 1 << user:
+            return True
+        if user in fact.writes:
+            return False
+        position += 1
+    return False
 
 
 def _solve(

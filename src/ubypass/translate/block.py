@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ubypass.abi import Abi, ExitReason
 from ubypass.region.graph import Block, End
-from ubypass.translate.ahead import clamp_ahead
+from ubypass.translate.ahead import clamp_ahead, clamp_source
 from ubypass.translate.context import Context, Fragment
 from ubypass.translate.control import lower_end
 from ubypass.translate.emit import CC_S
@@ -32,7 +32,8 @@ class Prepared:
     as an address before they get a new value, ``indexes`` likewise. ``turns``: how
     often the loop that the block is in is written out. Of a block that pays,
     ``inside`` are the registers that its loop reads, ``anchors`` those of them that are
-    worth clamping ahead of it.
+    worth clamping ahead of it. ``copies`` are the positions of moves of an address
+    that is used soon.
     """
 
     block: Block
@@ -46,6 +47,7 @@ class Prepared:
     turns: int = 1
     inside: frozenset[int] = frozenset()
     anchors: frozenset[int] = frozenset()
+    copies: frozenset[int] = frozenset()
 
 
 def lower_block(
@@ -101,6 +103,8 @@ def _lower_all(
             code.mark(context.ip)
             if facts.flags.changes and prepared.live[position + 1]:
                 clamp_ahead(context, prepared.facts, prepared.live, position)
+            elif position in prepared.copies:
+                clamp_source(context, facts)
             _lower_one(context, facts, prepared.live[position + 1])
         position = len(plain)
         if prepared.refused:

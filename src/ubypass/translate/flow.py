@@ -18,7 +18,7 @@ from iced_x86 import Mnemonic
 from ubypass.abi import Abi, ExitReason
 from ubypass.region.graph import Block, End, Region
 from ubypass.region.liveness import ARITHMETIC, flags_live
-from ubypass.translate.bases import live_bases, loop_bases
+from ubypass.translate.bases import live_bases, loop_bases, sure_copies
 from ubypass.translate.block import Prepared, lower_block
 from ubypass.translate.context import Fragment
 from ubypass.translate.depth import depths
@@ -52,6 +52,7 @@ _STACK = frozenset({RSP})
 _NONE: frozenset[int] = frozenset()
 # How much more a use of a register counts.
 _IN_LOOP, _ON_PATH = 8, 4
+_ADDRESS = 2
 
 
 @dataclass
@@ -150,6 +151,12 @@ class _Solver:
                     continue
                 for user in fact.reads:
                     counts[user] += weight
+                memory = fact.memory
+                if memory is not None and memory.access:
+                    # Without a home it has to be clamped for each access.
+                    for part in (memory.base, memory.index):
+                        if part is not None:
+                            counts[part] += _ADDRESS * weight
                 for user in fact.writes:
                     counts[user] += weight
                     if user == R10 and self.dispatching:
@@ -265,7 +272,9 @@ class _Solver:
         # What a loop leaves at its end counts more than what comes into it.
         back = int(self.rank[source.start] >= self.rank[target])
         if self.guess[source.start] != target:
-            return SOME + back
+            block = self.region.blocks[source.start]
+            never = target == block.targets[0] and block.last.ip in self.region.untaken
+            return COLD if never else SOME + back
         hot = source.start in self.path and (
             bool(self.region.trodden)
             or self.first[source.start] == source._replace(turn=0)
@@ -407,7 +416,13 @@ def _prepare(region: Region, abi: Abi) -> dict[int, Prepared]:
     bases = live_bases(region, known)
     return {
         start: Prepared(
-            block, known[start], found[start][1], live[start], 0, *bases[start]
+            block,
+            known[start],
+            found[start][1],
+            live[start],
+            0,
+            *bases[start],
+            copies=sure_copies(region, known, start),
         )
         for start, block in region.blocks.items()
     }
