@@ -17,7 +17,7 @@ from ubypass.translate.inline import address
 from ubypass.translate.lower import lower
 from ubypass.translate.registers import Homes
 from ubypass.translate.stack import STACK, lower_stack
-from ubypass.translate.state import Node, State
+from ubypass.translate.state import Flags, Node, State
 from ubypass.translate.string import is_string, lower_string
 
 
@@ -87,20 +87,21 @@ def _lower_all(
     start = address(block.start)
     context = Context(homes, abi, state, code, start, prepared.live[0])
     code.mark(start)
-    if prepared.charge and not fragment.node.turn:
-        charge = prepared.charge * prepared.turns
-        clobber(context)
-        code.charge(charge)
-        code.jcc(CC_S, context.exit(ExitReason.BUDGET))
-        context.state.charged(charge)
     ends = block.end != End.FALL and not prepared.refused
     plain = prepared.facts[:-1] if ends else prepared.facts
     position = 0
+    charged_at = -1
+    if prepared.charge and not fragment.node.turn:
+        charged_at = _where_to_charge(prepared, state, len(plain))
+        if charged_at == 0:
+            _charge(prepared, context)
     try:
         for position, facts in enumerate(plain):
             context.ip = block.instructions[position].ip
             context.live = prepared.live[position]
             code.mark(context.ip)
+            if position == charged_at and position:
+                _charge(prepared, context)
             if facts.flags.changes and prepared.live[position + 1]:
                 clamp_ahead(context, prepared.facts, prepared.live, position)
             elif position in prepared.copies:
@@ -122,6 +123,25 @@ def _lower_all(
         lower_end(context, fragment, block, last)
     except (Unsupported, ValueError) as reason:
         raise _Stuck(position, reason) from reason
+
+
+def _where_to_charge(prepared: Prepared, state: State, most: int) -> int:
+    """The position of the instruction before which the block pays: at once, or where
+    nobody needs the flags any more.
+    """
+    if state.flags == Flags.HOST and prepared.live[0] and state.again is None:
+        for position in range(1, most):
+            if not prepared.live[position]:
+                return position
+    return 0
+
+
+def _charge(prepared: Prepared, context: Context) -> None:
+    charge = prepared.charge * prepared.turns
+    clobber(context)
+    context.code.charge(charge)
+    context.code.jcc(CC_S, context.exit(ExitReason.BUDGET))
+    context.state.charged(charge)
 
 
 def _lower_one(context: Context, facts: Facts, live_after: int) -> None:
