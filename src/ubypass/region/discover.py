@@ -31,6 +31,8 @@ _BRANCH: Final[int] = FlowControl.CONDITIONAL_BRANCH
 _JUMP_INDIRECT: Final[int] = FlowControl.INDIRECT_BRANCH
 _CALL_INDIRECT: Final[int] = FlowControl.INDIRECT_CALL
 _RETURN: Final[int] = FlowControl.RETURN
+# Bytes of the longest instruction.
+_LONGEST: Final = 15
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,23 @@ def discover(
         predecessors=predecessors(blocks),
         asked=tuple(start for start in spec.blocks if start in blocks),
         trodden=spec.trodden.intersection(blocks),
+        untaken=_untaken(blocks, spec),
     )
+
+
+def _untaken(blocks: dict[int, Block], spec: RegionSpec) -> frozenset[int]:
+    """The branches on trodden ways that did not jump.
+
+    Of jumps as short as an instruction nobody has told.
+    """
+    found = set()
+    for block in blocks.values():
+        if block.end == End.BRANCH:
+            at, target = block.last.ip, block.targets[0]
+            told = not at < target <= at + _LONGEST
+            if told and at in spec.trodden and target not in spec.targets.get(at, ()):
+                found.add(at)
+    return frozenset(found)
 
 
 class _Finder:

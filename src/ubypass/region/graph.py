@@ -84,7 +84,8 @@ class Region:
     ``entries`` are resume addresses of dispatches, likeliest first; each is the
     start of a block. ``sources`` covers every byte of every block. ``asked`` are
     the starts of blocks that control was seen to go to, ``trodden`` those of blocks on
-    ways that were seen from their beginning to the end.
+    ways that were seen from their beginning to the end. ``untaken`` are the last
+    instructions of trodden blocks, branches that did not jump on any of those ways.
     """
 
     blocks: dict[int, Block]
@@ -93,6 +94,7 @@ class Region:
     predecessors: dict[int, tuple[int, ...]] = field(default_factory=dict)
     asked: tuple[int, ...] = ()
     trodden: frozenset[int] = frozenset()
+    untaken: frozenset[int] = frozenset()
 
     @property
     def instruction_count(self) -> int:

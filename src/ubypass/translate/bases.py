@@ -12,11 +12,14 @@ from typing import Final
 
 from iced_x86 import Mnemonic
 
-from ubypass.region.graph import Region
+from ubypass.region.graph import End, Region
 from ubypass.translate.facts import Effect, Facts, Memory
 from ubypass.translate.registers import RBP, RSP
 
 _INDEX: Final = 16
+# Instructions to look ahead for the use of a copy.
+_AHEAD: Final = 16
+_STRAIGHT: Final = (End.FALL, End.JUMP, End.CALL)
 # First operands that keep being an address near the one before.
 _MOVES_ON: Final = frozenset({Mnemonic.ADD, Mnemonic.SUB, Mnemonic.INC, Mnemonic.DEC})
 
@@ -42,6 +45,44 @@ def loop_bases(
     ``body`` by accesses in that loop, and surely the base rather than the index.
     """
     return _registers(_solve(region, facts, list(body), True)[head])
+
+
+def sure_copies(
+    region: Region, facts: Mapping[int, Sequence[Facts]], start: int
+) -> frozenset[int]:
+    """The positions in the block at ``start`` of moves between registers whose
+    destination is an address that is used on the one way on from there.
+    """
+    return frozenset(
+        position
+        for position, fact in enumerate(facts[start])
+        if fact.mnemonic == Mnemonic.MOV
+        and len(fact.operands) == 2
+        and _surely_used(region, facts, start, position)
+    )
+
+
+def _surely_used(
+    region: Region, facts: Mapping[int, Sequence[Facts]], start: int, position: int
+) -> bool:
+    user = facts[start][position].operands[0].user
+    position += 1
+    for _ in range(_AHEAD):
+        if position == len(facts[start]):
+            block = region.blocks[start]
+            if block.end not in _STRAIGHT or block.targets[0] not in facts:
+                return False
+            start, position = block.targets[0], 0
+            if not facts[start]:
+                return False
+        fact = facts[start][position]
+        memory = fact.memory
+        if memory is not None and memory.index is None and _sure(memory) == 1 << user:
+            return True
+        if user in fact.writes:
+            return False
+        position += 1
+    return False
 
 
 def _solve(

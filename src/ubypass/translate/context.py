@@ -63,6 +63,8 @@ class Context:
         self.fip = -1
         #: Scratch host registers.
         self.s0, self.s1 = homes.s0, homes.s1
+        self._mirrored = -1
+        self._mirrored_in: Buffer = code
 
     def held(self) -> Held | None:
         """What the first scratch register still holds."""
@@ -76,6 +78,23 @@ class Context:
         """The first scratch register has just been given this."""
         self.code.written &= ~(1 << self.s0)
         self.state.held = held
+
+    def mirrored(self) -> int:
+        """The spilled user register whose value the second scratch register has, too;
+        -1 if none. What is known of it ends with the block.
+        """
+        if self._mirrored >= 0 and (
+            self._mirrored_in is not self.code or self.code.written >> self.s1 & 1
+        ):
+            self._mirrored = -1
+        return self._mirrored
+
+    def mirror(self, user: int) -> None:
+        """The second scratch register has just been given the value of ``user``, or
+        (-1) what it has counts no more.
+        """
+        self.code.written &= ~(1 << self.s1)
+        self._mirrored, self._mirrored_in = user, self.code
 
     def edge(self, fragment: Fragment, target: int) -> int:
         """A new edge of ``fragment`` from here to ``target``; its number."""

@@ -243,10 +243,14 @@ class Buffer:
         """cmp reg, [rsp + LIMIT]"""
         self._memory(b"\x3b", reg, _RSP, FRAME_LIMIT)
 
-    def cmova_limit(self, reg: int) -> None:
-        """cmova reg, [rsp + LIMIT]"""
+    def cmovae_limit(self, reg: int) -> None:
+        """cmovae reg, [rsp + LIMIT]
+
+        What is equal stays equal; cmova, which asks for two flags, would take a
+        cycle more, in the way of every address.
+        """
         self.written |= 1 << reg
-        self._memory(b"\x0f\x47", reg, _RSP, FRAME_LIMIT)
+        self._memory(b"\x0f\x43", reg, _RSP, FRAME_LIMIT)
 
     def save_flags(self, slot: int) -> None:
         """pushfq; pop [rsp + slot]"""

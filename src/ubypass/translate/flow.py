@@ -18,7 +18,7 @@ from iced_x86 import Mnemonic
 from ubypass.abi import Abi, ExitReason
 from ubypass.region.graph import Block, End, Region
 from ubypass.region.liveness import ARITHMETIC, flags_live
-from ubypass.translate.bases import live_bases, loop_bases
+from ubypass.translate.bases import live_bases, loop_bases, sure_copies
 from ubypass.translate.block import Prepared, lower_block
 from ubypass.translate.context import Fragment
 from ubypass.translate.depth import depths
@@ -55,6 +55,7 @@ _NONE: Final[frozenset[int]] = frozenset()
 # How much more a use of a register counts.
 _IN_LOOP: Final = 8
 _ON_PATH: Final = 4
+_ADDRESS: Final = 2
 
 
 @dataclass
@@ -152,6 +153,12 @@ class _Solver:
                     continue
                 for user in fact.reads:
                     counts[user] += weight
+                memory = fact.memory
+                if memory is not None and memory.access:
+                    # Without a home it has to be clamped for each access.
+                    for part in (memory.base, memory.index):
+                        if part is not None:
+                            counts[part] += _ADDRESS * weight
                 for user in fact.writes:
                     counts[user] += weight
                     if user == R10 and self.dispatching:
@@ -257,8 +264,7 @@ class _Solver:
             edges: list[Incoming] = []
             for key in sorted(came) if len(came) > 1 else list(came):
                 back = self.rank[key[0].start] >= rank
-                # What a loop leaves at its end counts more than what comes into it.
-                weight = self._weight(key[0], node.start) + int(back)
+                weight = self._weight(key[0], node.start)
                 edges.append(Incoming(weight, came[key], back))
             if node in roots:
                 edges.append(Incoming(COLD, entry_state(node.start)))
@@ -266,15 +272,19 @@ class _Solver:
 
     def _weight(self, source: Node, target: int) -> int:
         start = source.start
+        # What a loop leaves at its end counts more than what comes into it.
+        back = int(self.rank[start] >= self.rank[target])
         if self.guess[start] != target:
-            return SOME
+            block = self.region.blocks[start]
+            never = target == block.targets[0] and block.last.ip in self.region.untaken
+            return COLD if never else SOME + back
         if start not in self.path:
-            return LIKELY
+            return LIKELY + back
         if self.region.trodden:
-            return HOT
+            return HOT + back
         first = self.first[start]
         same = first.cx == source.cx and first.derived == source.derived
-        return HOT if same and not first.turn else LIKELY
+        return (HOT if same and not first.turn else LIKELY) + back
 
     def _visit(self, node: Node, edges: list[Incoming]) -> list[Node]:
         """Lower ``node`` again if its state changed; nodes to look at then."""
@@ -417,7 +427,13 @@ def _prepare(region: Region, abi: Abi) -> dict[int, Prepared]:
     bases = live_bases(region, known)
     return {
         start: Prepared(
-            block, known[start], found[start][1], live[start], 0, *bases[start]
+            block,
+            known[start],
+            found[start][1],
+            live[start],
+            0,
+            *bases[start],
+            copies=sure_copies(region, known, start),
         )
         for start, block in region.blocks.items()
     }

@@ -117,6 +117,11 @@ def join(
         and (settled is None or settled.again == again)
     ):
         new.again = again
+        if (previous is None or previous.flags == Flags.AGAIN) and any(
+            state.flags == Flags.AGAIN for state in states
+        ):
+            # Perhaps nobody asks for them before they change.
+            new.flags = Flags.AGAIN
     if states[0].copies:
         new.copies = tuple(
             pair

@@ -15,6 +15,7 @@ from ubypass.translate.flags import settle, to_host
 from ubypass.translate.lea import lower_lea
 from ubypass.translate.registers import (
     R11,
+    RAX,
     RSP,
     gpr64,
     resized,
@@ -160,6 +161,10 @@ def _operands(
     """
     given: dict[int, int] = {}
     stored: dict[int, int] = {}
+    mirrored = context.mirrored()
+    if mirrored in facts.registers and context.s1 in free:
+        free.remove(context.s1)
+        given[mirrored] = context.s1
     for operand in facts.operands:
         host = context.homes.host[operand.user]
         if host < 0:
@@ -190,10 +195,13 @@ def _move(context: Context, facts: Facts) -> bool:
         return False
     to, source = (operand.user for operand in facts.operands)
     spilled = context.homes.spilled
-    if spilled(to) == spilled(source):
+    if to == source or not (spilled(to) or spilled(source)):
         return False
     settle(context, (to,))
-    if spilled(to):
+    if spilled(to) and spilled(source):
+        read_spilled(context, source, context.s1)
+        write_spilled(context, to, context.s1)
+    elif spilled(to):
         write_spilled(context, to, ensure(context, source))
     else:
         read_spilled(context, source, context.homes.host[to])
@@ -255,8 +263,8 @@ def _copy_stack(context: Context, facts: Facts) -> bool:
     settle(context, (user,))
     host = context.homes.host[user]
     if host < 0:
-        context.code.lea(context.s0, usp, state.offset)
-        write_spilled(context, user, context.s0)
+        context.code.lea(context.s1, usp, state.offset)
+        write_spilled(context, user, context.s1)
     else:
         context.code.lea(host, usp, state.offset)
         state.written(user, shifted(state.intervals[RSP], state.offset))
@@ -280,6 +288,7 @@ def _lea_stack(context: Context, facts: Facts) -> bool:
 # An offset larger than this leaves too little room for displacements.
 _FAR: Final = 1 << 16
 _WIDE: Final = frozenset(gpr64(number) for number in range(16))
+_SPREAD: Final = frozenset({Mnemonic.CWD, Mnemonic.CDQ, Mnemonic.CQO})
 
 
 def _intervals(context: Context, facts: Facts) -> None:
@@ -294,6 +303,9 @@ def _intervals(context: Context, facts: Facts) -> None:
             slot_written(context, user)
         else:
             state.written(user, SMALL if user in facts.extended else None)
+    if facts.mnemonic in _SPREAD:
+        # To the verifier's decoder they write what they only read.
+        state.intervals[RAX] = None
     if derived is not None:
         state.intervals[facts.operands[0].user] = derived
     elif facts.mnemonic == _MOV and len(facts.operands) == 2:

@@ -66,7 +66,7 @@ def resolve(context: Context, memory: Memory, size: int | None = None) -> Addres
     if memory.fs:
         context.code.frame_add(context.s0, FRAME_FSBASE)
     context.code.cmp_limit(context.s0)
-    context.code.cmova_limit(context.s0)
+    context.code.cmovae_limit(context.s0)
     return Address(context.s0, 0, True)
 
 
@@ -167,7 +167,7 @@ def _thread(context: Context, user: int, memory: Memory, size: int) -> Address |
         context.code.move(context.s0, context.homes.host[user])
         context.code.frame_add(context.s0, FRAME_FSBASE)
         context.code.cmp_limit(context.s0)
-        context.code.cmova_limit(context.s0)
+        context.code.cmovae_limit(context.s0)
         context.hold(wanted)
     return Address(context.s0, displacement, True)
 
@@ -185,7 +185,7 @@ def _in_place(
         read_spilled(context, user, context.s0)
         clobber(context)
         context.code.cmp_limit(context.s0)
-        context.code.cmova_limit(context.s0)
+        context.code.cmovae_limit(context.s0)
         return Address(context.s0, displacement, True)
     host = ensure(context, user)
     if not serves(context.state.intervals[user], displacement, size):
@@ -216,7 +216,7 @@ def anchor_host(context: Context, host: int, reason: ExitReason) -> None:
     context.code.cmp_limit(host)
     context.code.jcc(7, context.exit(reason))
     # The branch alone could be mispredicted.
-    context.code.cmova_limit(host)
+    context.code.cmovae_limit(host)
 
 
 def address_of(context: Context, memory: Memory, to: int) -> None:

@@ -138,11 +138,11 @@ def _pop(context: Context, facts: Facts) -> None:
     settle(context, (user,))
     host = context.homes.host[user]
     context.code.fault(context.exit(ExitReason.FAULT))
-    context.code.load(host if host >= 0 else context.s0, usp, at)
+    context.code.load(host if host >= 0 else context.s1, usp, at)
     if host >= 0:
         context.state.written(user)
     else:
-        write_spilled(context, user, context.s0)
+        write_spilled(context, user, context.s1)
     move_stack(context, 8)
 
 

@@ -66,6 +66,8 @@ def likely(region: Region, block: Block, distance: dict[int, int]) -> int | None
     taken, following = block.targets
     if (taken in region.trodden) != (following in region.trodden):
         return taken if taken in region.trodden else following
+    if region.untaken and block.last.ip in region.untaken:
+        return following
     if (taken in distance) != (following in distance):
         return taken if taken in distance else following
     # Loops jump back; errors jump ahead, or to cold code, which may lie anywhere.
