@@ -18,6 +18,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 _PACKAGES = ("region", "translate", "verify")
 # mypyc has no runtime-checkable protocols, and names for type checkers are no code.
 _PLAIN = frozenset({"__init__.py", "reader.py", "iced.py"})
+_FLAGS = ("-fvisibility=hidden", "-fno-semantic-interposition", "-fno-plt")
 
 
 def sources() -> list[Path]:
@@ -65,6 +66,9 @@ def build() -> None:
         multi_file=True,
         target_dir=str(work),
     )
+    for extension in extensions:
+        # Python finds what it needs by name; all other calls stay inside.
+        extension.extra_compile_args += _FLAGS
     setup(
         name="ubypass-compiled",
         packages=[],

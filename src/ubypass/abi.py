@@ -12,24 +12,25 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
-ABI_VERSION = 2
+ABI_VERSION: Final = 2
 
 # The frame: offsets in bytes from rsp inside generated code.
-FRAME_EXIT = 0x00
-FRAME_BUDGET = 0x04
-FRAME_LIMIT = 0x08
-FRAME_FLAGS = 0x10
-FRAME_SYSFLAGS = 0x18
-FRAME_TARGET = 0x20
-FRAME_FSBASE = 0x28
-FRAME_TMP0 = 0x30
-FRAME_TMP1 = 0x38
-FRAME_TMP2 = 0x40
+FRAME_EXIT: Final = 0x00
+FRAME_BUDGET: Final = 0x04
+FRAME_LIMIT: Final = 0x08
+FRAME_FLAGS: Final = 0x10
+FRAME_SYSFLAGS: Final = 0x18
+FRAME_TARGET: Final = 0x20
+FRAME_FSBASE: Final = 0x28
+FRAME_TMP0: Final = 0x30
+FRAME_TMP1: Final = 0x38
+FRAME_TMP2: Final = 0x40
 #: Address of the user's x87 instruction that comes next; 0: none was run.
-FRAME_FIP = 0x48
-FRAME_PRIVATE = 0x50
-FRAME_REGS = 0x800
+FRAME_FIP: Final = 0x48
+FRAME_PRIVATE: Final = 0x50
+FRAME_REGS: Final = 0x800
 
 #: Offset of each user register in ``struct pt_regs``, in bytes (x86-64 kernel,
 #: ``arch/x86/include/asm/ptrace.h``); these are the fields that code may write.
@@ -56,35 +57,35 @@ REGS_OFFSET: Mapping[str, int] = {
 #: ``disp + size <= GUARD_HIGH`` (bytes). Below zero only the top 2 MiB of the
 #: address space can be reached, which Linux never maps; above TASK_SIZE_MAX
 #: lies non-canonical space (Documentation/arch/x86/x86_64/mm.rst).
-GUARD_LOW = -(2 << 20)
-GUARD_HIGH = 2 << 30
+GUARD_LOW: Final = -(2 << 20)
+GUARD_HIGH: Final = 2 << 30
 #: With an index of 32 bits it may be this far above: on no processor, not even one that
 #: speculates with the upper bits cut off, is anything mapped there (the kernel's half
 #: begins with a hole of 8 TiB).
-GUARD_FAR = 1 << 40
+GUARD_FAR: Final = 1 << 40
 
 #: Highest budget that the module gives a segment (``UB_BUDGET_MAX``).
-BUDGET_MAX = 1 << 24
+BUDGET_MAX: Final = 1 << 24
 #: A clamped address may move up by this many bytes for each unit that its segment
 #: takes from the budget (docs/abi.md, section 6): at most half of the guard in all.
-GROWTH = 64
+GROWTH: Final = 64
 #: Most elements that one repeated string instruction may have (``UB_REP_MAX``).
-REP_MAX = 1 << 16
+REP_MAX: Final = 1 << 16
 
 #: Constant user addresses below this need no clamp on any x86-64 Linux.
-TASK_SIZE_MIN = (1 << 47) - 4096
+TASK_SIZE_MIN: Final = (1 << 47) - 4096
 
 #: Marks a system call in :attr:`Abi.args` that must not be dispatched.
-SYSCALL_NONE = 0xFF
+SYSCALL_NONE: Final = 0xFF
 
 
 #: ``ub_load.flags``
-LOADF_VECTOR = 1
+LOADF_VECTOR: Final = 1
 #: Comes with ``LOADF_VECTOR``: the module takes care of FIP (docs/abi.md).
-LOADF_X87 = 2
+LOADF_X87: Final = 2
 
 #: ``ub_info.flags``: the module takes ``LOADF_X87`` on this CPU.
-INFOF_X87 = 1
+INFOF_X87: Final = 1
 
 
 class ExitReason(enum.IntEnum):
@@ -124,22 +125,35 @@ class Entry:
     code_offset: int
 
 
-@dataclass(frozen=True)
+# There are thousands of the next two; written out, what makes them is compiled.
+@dataclass(init=False, unsafe_hash=True)
 class Exit:
-    """One way out of a translation (``struct ub_exit``)."""
+    """One way out of a translation (``struct ub_exit``); not to be changed."""
 
     user_ip: int
     reason: ExitReason
-    flags: ExitFlag = ExitFlag.NONE
-    cx: int = 0
+    flags: ExitFlag
+    cx: int
+
+    def __init__(
+        self,
+        user_ip: int,
+        reason: ExitReason,
+        flags: ExitFlag = ExitFlag.NONE,
+        cx: int = 0,
+    ) -> None:
+        self.user_ip, self.reason, self.flags, self.cx = user_ip, reason, flags, cx
 
 
-@dataclass(frozen=True)
+@dataclass(init=False, unsafe_hash=True)
 class Fault:
-    """An instruction that may fault and the exit stub for it."""
+    """An instruction that may fault and the exit stub for it; not to be changed."""
 
     code_offset: int
     fixup_offset: int
+
+    def __init__(self, code_offset: int, fixup_offset: int) -> None:
+        self.code_offset, self.fixup_offset = code_offset, fixup_offset
 
 
 @dataclass(frozen=True)

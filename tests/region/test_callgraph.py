@@ -23,9 +23,9 @@ def test_rets_answer_calls_of_their_function() -> None:
     )
     found = {}
     address = TEXT
-    while (instruction := code.at(address)) is not None:
-        found[address] = instruction
-        address = instruction.next_ip
+    while (step := code.step(address)) is not None:
+        found[address] = step
+        address = step.next_ip
     answered = internal_returns(found, {at["two"]: [at["g"]]}, list(found))
     assert answered[at["fret"]] == [at["one"]]
     # g is reached by a jump from f as well, so its ret answers f's call.

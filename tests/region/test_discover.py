@@ -292,3 +292,34 @@ def test_trodden_ways_are_kept_with_short_ways_around_them() -> None:
     assert at["far"] not in region.blocks
     assert at["first"] in region.blocks
     assert reader.read(walked[-1], 2) == b"\x0f\x05"
+
+
+def test_branches_that_did_not_jump() -> None:
+    source = """
+        first: mov eax, 39
+        syscall
+        start: test ebx, ebx
+        je aside
+        jne close
+        nop
+        close: test ecx, ecx
+        je first
+        jmp first
+        .rept 16; nop; .endr
+        aside: jmp first
+    """
+    region, at = _find(source)
+    branches = {b.last.ip for b in region.blocks.values() if b.end == End.BRANCH}
+    assert region.untaken == frozenset()
+    walked = frozenset(
+        instruction.ip
+        for block in region.blocks.values()
+        for instruction in block.instructions
+    )
+    back = next(b.last.ip for b in region.blocks.values() if b.start == at["close"])
+    region, _ = _find(source, trodden=walked, targets={back: (at["first"],)})
+    # One did, and of one it could not be told.
+    short = at["start"] + 4
+    assert branches - region.untaken == {back, short}
+    region, _ = _find(source, trodden=walked - {back}, targets={})
+    assert back not in region.untaken

@@ -40,13 +40,20 @@ def _built(source: str) -> tuple[bytes, int, Translation]:
     return code, labels["start"], translation
 
 
-def both(source: str, flags: int = 0, calls: int = 1, **regs: int) -> Outcome:
+def both(
+    source: str,
+    flags: int = 0,
+    calls: int = 1,
+    live: int | None = None,
+    **regs: int,
+) -> Outcome:
     """Where the translation of ``source`` left, up to the ``calls``-th next system
     call.
 
     The code may jump to ``first``, a system call, and does so at its end. Fails if the
     verifier refuses, or if the native run would not be in the same state there.
-    ``regs`` not given are 0, rsp is STACK.
+    ``regs`` not given are 0, rsp is STACK; ``live``: flags that must be right, if not
+    all.
     """
     code, start, translation = _built(source)
     given = dict.fromkeys(NAMES, 0) | {"rsp": STACK} | regs
@@ -55,5 +62,5 @@ def both(source: str, flags: int = 0, calls: int = 1, **regs: int) -> Outcome:
     machine = Translated(translation, user, _ABI)
     outcome = machine.run(start, calls - 1, leave="before")
     native = Native(user, _ABI)
-    assert differences(outcome, native, None) == []
+    assert differences(outcome, native, live) == []
     return outcome

@@ -5,7 +5,7 @@ import pytest
 
 from tests.region.asm import program
 from ubypass.region.discover import HotEntry, RegionSpec, discover
-from ubypass.translate.bases import live_bases, loop_bases
+from ubypass.translate.bases import live_bases, loop_bases, sure_copies
 from ubypass.translate.facts import facts
 from ubypass.translate.registers import NAMES
 
@@ -66,3 +66,28 @@ def test_only_what_the_loop_uses_itself(text: str, expected: str) -> None:
     known = {head: [facts(i) for i in region.blocks[head].instructions]}
     found = loop_bases(region, known, head, {head})
     assert {NAMES[user] for user in found} == set(expected.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mov rcx, rbx\nmov rax, [rcx+8]", [0]),
+        ("mov rcx, rbx\nmov rax, [rdx+rcx*8]", []),
+        ("mov rcx, rbx\nlea rax, [rcx+8]", []),
+        ("mov rcx, rbx\nmov rcx, rdx\nmov rax, [rcx]", [1]),
+        ("mov rcx, rbx\ncall other", [0]),
+        ("mov rcx, rbx\njmp other", [0]),
+        ("mov rcx, rbx\ntest rcx, rcx\nje other", []),
+        ("mov rcx, rbx\n" + "nop\n" * 16 + "jmp other", []),
+    ],
+)
+def test_copies_that_are_surely_addresses(text: str, expected: list[int]) -> None:
+    reader, at = program(
+        f"first: mov eax, 39\nsyscall\nstart: {text}\njmp first\n"
+        "other: mov rax, [rcx]\njmp first"
+    )
+    region = discover(RegionSpec((HotEntry(at["start"], 39),)), reader)
+    known = {
+        s: [facts(i) for i in block.instructions] for s, block in region.blocks.items()
+    }
+    assert sorted(sure_copies(region, known, at["start"])) == expected

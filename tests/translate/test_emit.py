@@ -35,7 +35,7 @@ def _text(buffer: Buffer) -> list[str]:
         (lambda b: b.move_imm(0, 5), "mov eax,5"),
         (lambda b: b.frame_add(11, 0x28), "add r11,[rsp+28h]"),
         (lambda b: b.cmp_limit(13), "cmp r13,[rsp+8]"),
-        (lambda b: b.cmova_limit(0), "cmova rax,[rsp+8]"),
+        (lambda b: b.cmovae_limit(0), "cmovae rax,[rsp+8]"),
         (lambda b: b.charge(3), "sub dword ptr [rsp+4],3"),
         (lambda b: b.charge(300), "sub dword ptr [rsp+4],12Ch"),
         (lambda b: b.exit_number(7), "mov dword ptr [rsp],7"),

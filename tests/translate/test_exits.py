@@ -4,18 +4,21 @@ from __future__ import annotations
 from iced_x86 import Decoder, Formatter, FormatterSyntax
 
 from ubypass.abi import Exit, ExitFlag, ExitReason
-from ubypass.translate.emit import Buffer, ExitKey
+from ubypass.translate.emit import Buffer, ExitKey, Tail
 from ubypass.translate.exits import Exits
 
+_NOTHING = Tail(())
+_RAX = Tail(((0x850, 0),))
 
-def _key(ip: int, *stores: tuple[int, int], target: int = -1) -> ExitKey:
-    return ExitKey(ip, ExitReason.FAULT, ExitFlag.NONE, 0, stores, target)
+
+def _key(ip: int, tail: Tail = _NOTHING) -> ExitKey:
+    return ExitKey(ip, ExitReason.FAULT, ExitFlag.NONE, 0, tail)
 
 
 def _emitted(*keys: ExitKey) -> tuple[list[str], Exits, list[int]]:
     exits, out = Exits(11), Buffer()
     for key in keys:
-        exits.label(key)
+        exits.want(key)
     jumps = exits.emit(out)
     formatter = Formatter(FormatterSyntax.INTEL)
     text = [formatter.format(i) for i in Decoder(64, bytes(out.code), ip=0)]
@@ -23,7 +26,7 @@ def _emitted(*keys: ExitKey) -> tuple[list[str], Exits, list[int]]:
 
 
 def test_tails_are_shared() -> None:
-    text, exits, jumps = _emitted(_key(1, (0x850, 0)), _key(2, (0x850, 0)), _key(3))
+    text, exits, jumps = _emitted(_key(1, _RAX), _key(2, _RAX), _key(3))
     assert [e.user_ip for e in exits.exits] == [1, 2, 3]
     assert text.count("mov [rsp+850h],rax") == 1
     # One for the exit without stores, one for the tail.
@@ -31,14 +34,14 @@ def test_tails_are_shared() -> None:
 
 
 def test_exits_that_differ_in_stores_only_share_a_number() -> None:
-    _, exits, _ = _emitted(_key(1, (0x850, 0)), _key(1))
+    _, exits, _ = _emitted(_key(1, _RAX), _key(1))
     assert exits.exits == (Exit(1, ExitReason.FAULT),)
 
 
 def test_the_target_is_stored_before_scratch_is_used() -> None:
     text, _, _ = _emitted(
         ExitKey(
-            *(1, ExitReason.RET_MISS, ExitFlag.TARGET, 0, ()),
+            *(1, ExitReason.RET_MISS, ExitFlag.TARGET, 0, _NOTHING),
             target=11,
             stack=(15, -8),
         )

@@ -111,8 +111,8 @@ def test_what_is_known_of_addresses_outlives_a_call() -> None:
     check(apart, _ABI)
     misses = [e for e in apart.exits if e.reason is ExitReason.RET_MISS]
     assert len({e.user_ip for e in misses}) == 1
-    # cmova: the pointer is clamped once, and not again behind each call.
-    assert apart.code.count(b"\x48\x0f\x47\x6c\x24") == 1
+    # cmovae: the pointer is clamped once, and not again behind each call.
+    assert apart.code.count(b"\x48\x0f\x43\x6c\x24") == 1
 
 
 def test_too_large_with_copies_is_translated_without() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.join import Incoming, Loop, join
 from ubypass.translate.registers import R11, RAX, RBX, RCX, RDI, RSP, choose_homes
+from ubypass.translate.repeat import Repeat
 from ubypass.translate.state import CLAMPED, Flags, Loc, State
 from ubypass.translate.trace import COLD, HOT, SOME
 
@@ -60,6 +61,23 @@ def test_flags() -> None:
     assert _join(*both, live=live).flags == Flags.HOST
     both = (Incoming(HOT, slot), Incoming(COLD, host))
     assert _join(*both, live=live).flags == Flags.SLOT
+
+
+def test_flags_that_can_be_made_again_stay_so() -> None:
+    one, two = _state(Flags.AGAIN, rbx=Loc.H), _state(Flags.HOST, rbx=Loc.B)
+    one.again = two.again = Repeat(frozenset({RBX}), compare=b"1")
+    edges = (Incoming(HOT, one), Incoming(SOME, two))
+    joined = _join(*edges, live=ARITHMETIC)
+    assert (joined.flags, joined.again) == (Flags.AGAIN, one.again)
+    assert _join(*edges).flags == Flags.DEAD
+    # Where they were in the host flags before, code relies on that.
+    before = _state(Flags.HOST)
+    assert _join(*edges, live=ARITHMETIC, previous=before).flags == Flags.HOST
+    two.again = Repeat(frozenset({RBX}), compare=b"2")
+    assert _join(*edges, live=ARITHMETIC).flags == Flags.HOST
+    # What the host flags have nobody needs to make again.
+    one.flags, two.again = Flags.HOST, one.again
+    assert _join(*edges, live=ARITHMETIC).flags == Flags.HOST
 
 
 def test_intervals_are_those_of_the_hot_edges() -> None:

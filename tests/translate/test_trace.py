@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+from dataclasses import replace
+
+from iced_x86 import Decoder
+
 from ubypass.region.graph import Block, End, Region, predecessors
 from ubypass.translate.trace import charges, distances, hot_path, likely, order
 
@@ -25,6 +29,11 @@ def test_likely() -> None:
     assert likely(alone, ahead, {20: 1, 12: 1}) == 12
     assert likely(alone, ahead, {20: 1}) == 20
     assert likely(alone, Block(1, (), 2, End.RET, ()), {}) is None
+    jump = Decoder(64, b"\x74\x08", ip=10).decode()
+    known = Region({}, (), (), {}, trodden=frozenset({10, 12, 20}))
+    ahead = replace(ahead, instructions=(jump,))
+    assert likely(known, ahead, {20: 1}) == 20
+    assert likely(replace(known, untaken=frozenset({10})), ahead, {20: 1}) == 12
     assert likely(alone, Block(1, (), 2, End.RET, (7, 8)), {}) == 7
 
 

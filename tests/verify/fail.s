@@ -1070,7 +1070,7 @@ entry:
 	load rsi, sRSI
 	add rdi, rsi
 	cmp rsi, [rsp+LIMIT]
-	cmova rdi, [rsp+LIMIT]
+	cmovae rdi, [rsp+LIMIT]
 	user x_fault, mov rax, [rdi]
 	jmp x_fault
 	stubs
@@ -1089,7 +1089,7 @@ entry:
 	load rdi, sRDI
 	add rdi, rdi
 	cmp [rsp+LIMIT], rdi
-	cmova rdi, [rsp+LIMIT]
+	cmovae rdi, [rsp+LIMIT]
 	user x_fault, mov rax, [rdi]
 	jmp x_fault
 	stubs
@@ -1098,7 +1098,7 @@ entry:
 entry:
 	load rdi, sRDI
 	cmp rdi, [rsp+FSBASE]
-	cmova rdi, [rsp+FSBASE]
+	cmovae rdi, [rsp+FSBASE]
 	user x_fault, mov rax, [rdi]
 	jmp x_fault
 	stubs
@@ -1108,7 +1108,7 @@ entry:
 	load rdi, sRDI
 	add rdi, rdi
 	cmp rdi, [rsp+LIMIT]
-	cmova rdi, [rsp+sRSI]
+	cmovae rdi, [rsp+sRSI]
 	user x_fault, mov rax, [rdi]
 	jmp x_fault
 	stubs
@@ -1118,7 +1118,7 @@ entry:
 	load rdi, sRDI
 	add rdi, rdi
 	cmp edi, [rsp+LIMIT]
-	cmova rdi, [rsp+LIMIT]
+	cmovae rdi, [rsp+LIMIT]
 	user x_fault, mov rax, [rdi]
 	jmp x_fault
 	stubs
@@ -1129,7 +1129,7 @@ entry:
 	load rcx, sRCX
 	cmp rdi, [rsp+LIMIT]
 	test rcx, rcx
-	cmova rdi, [rsp+LIMIT]
+	cmovae rdi, [rsp+LIMIT]
 	user x_fault, mov rax, [rdi]
 	jmp x_fault
 	stubs
@@ -1141,7 +1141,7 @@ entry:
 	cmp rdi, [rsp+LIMIT]
 	pxor xmm0, xmm0
 	adc rcx, 1
-	cmova rdi, [rsp+LIMIT]
+	cmovae rdi, [rsp+LIMIT]
 	user x_fault, mov rax, [rdi]
 	jmp x_fault
 	stubs
@@ -1153,7 +1153,7 @@ entry:
 	load rdx, sRDX
 	cmp rdi, [rsp+LIMIT]
 	shl rdx, cl
-	cmova rdi, [rsp+LIMIT]
+	cmovae rdi, [rsp+LIMIT]
 	user x_fault, mov rax, [rdi]
 	jmp x_fault
 	stubs
@@ -1166,7 +1166,7 @@ entry:
 	cmp rdi, [rsp+LIMIT]
 	push [rsp+UFLAGS]
 	popfq
-	cmova rdi, [rsp+LIMIT]
+	cmovae rdi, [rsp+LIMIT]
 	user x_fault, mov rax, [rdi]
 	jmp x_fault
 	stubs
@@ -1177,7 +1177,7 @@ entry:
 	load rcx, sRCX
 	cmp rdi, [rsp+LIMIT]
 	lea rdi, [rdi+rcx]
-	cmova rdi, [rsp+LIMIT]
+	cmovae rdi, [rsp+LIMIT]
 	user x_fault, mov rax, [rdi]
 	jmp x_fault
 	stubs
@@ -1200,7 +1200,7 @@ entry:
 	add rdi, rdi
 	jmp 1f
 	cmp rdi, [rsp+LIMIT]
-1:	cmova rdi, [rsp+LIMIT]
+1:	cmovae rdi, [rsp+LIMIT]
 	user x_fault, mov rax, [rdi]
 	jmp x_fault
 	stubs
@@ -1211,7 +1211,7 @@ entry:
 	add rbx, rbx
 	cmp rbx, [rsp+LIMIT]
 	dispatch 39
-	cmova rbx, [rsp+LIMIT]
+	cmovae rbx, [rsp+LIMIT]
 	user x_fault, mov rax, [rbx]
 	jmp x_fault
 	stubs
@@ -3253,7 +3253,7 @@ entry:
 	load rdi, sRDI
 	cmp rdi, [rsp+LIMIT]
 	kortestw k1, k1
-	cmova rdi, [rsp+LIMIT]
+	cmovae rdi, [rsp+LIMIT]
 	user x_fault, mov al, [rdi]
 	jmp x_fault
 	stubs
@@ -3656,7 +3656,7 @@ entry:
 	cmp rdi, [rsp+LIMIT]
 	user x_fault, fcomi st, st(1)
 	mov dword ptr [rsp+FIP], 0x401000
-	cmova rdi, [rsp+LIMIT]
+	cmovae rdi, [rsp+LIMIT]
 	user x_fault, mov al, [rdi]
 	jmp x_fault
 	stubs

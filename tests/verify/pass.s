@@ -48,7 +48,7 @@ entry:
 	mov r11, rdi
 	cmp rdi, [rsp+LIMIT]
 	mov r10, rdi
-	cmova r10, [rsp+LIMIT]
+	cmovae r10, [rsp+LIMIT]
 	user x_fault, mov eax, [r10]
 	jmp x_fault
 	stubs
@@ -59,7 +59,7 @@ entry:
 	sub rbp, 8
 	cmp rbp, [rsp+LIMIT]
 	ja x_fault
-	cmova rbp, [rsp+LIMIT]
+	cmovae rbp, [rsp+LIMIT]
 	user x_fault, mov [rbp], rax
 	jmp x_fault
 	stubs

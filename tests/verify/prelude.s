@@ -47,7 +47,7 @@ dispatch_at.\nr\().\pre\().\post\().\@:
 .endm
 .macro clamp reg
 	cmp \reg, [rsp+LIMIT]
-	cmova \reg, [rsp+LIMIT]
+	cmovae \reg, [rsp+LIMIT]
 .endm
 .macro load reg, slot
 	mov \reg, [rsp+\slot]

@@ -11,9 +11,10 @@ from ubypass.verify.allowlist import Form, Key, allowed
 from ubypass.verify.decode import Decoder
 from ubypass.verify.encoding import parse
 from ubypass.verify.errors import Refusal
-from ubypass.verify.judge import engine, judge
+from ubypass.verify.judge import judge
+from ubypass.verify.second import Engine
 
-_ENGINE = engine()
+_ENGINE = Engine()
 _LINES = [(key, form) for key, forms in allowed().items() for form in forms]
 # What push and pop name is judged with their operand.
 _SPECIAL = {"push", "pop"}

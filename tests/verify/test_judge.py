@@ -12,9 +12,10 @@ from tests.verify.cases import assemble
 from ubypass.verify.encoding import parse
 from ubypass.verify.errors import Refusal
 from ubypass.verify.insn import Insn
-from ubypass.verify.judge import engine, judge, text
+from ubypass.verify.judge import judge, text
+from ubypass.verify.second import Engine
 
-_ENGINE = engine()
+_ENGINE = Engine()
 
 
 def _bytes(line: str) -> bytes:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from iced_x86 import Code, FlowControl, Instruction, OpKind
+from iced_x86 import Code, FlowControl, OpKind
+
+from ubypass.region.decode import Step
 
 
 def internal_returns(
-    found: Mapping[int, Instruction],
+    found: Mapping[int, Step],
     learned: Mapping[int, Sequence[int]],
     calls: Collection[int],
 ) -> dict[int, list[int]]:
@@ -25,59 +27,85 @@ def internal_returns(
     """
     points: dict[int, list[int]] = {}
     for address in sorted(calls):
-        instruction = found[address]
-        if instruction.next_ip not in found:
+        step = found[address]
+        if step.next_ip not in found:
             continue
-        for target in _callees(instruction, learned):
-            points.setdefault(target, []).append(instruction.next_ip)
+        for target in _callees(step, learned):
+            points.setdefault(target, []).append(step.next_ip)
     answered: dict[int, list[int]] = {}
+    # Functions are walked again and again where they call one another's parts.
+    ways: dict[int, _Way] = {}
     for function, returns in sorted(points.items()):
-        for site in _rets(function, found, learned):
+        for site in _rets(function, found, learned, ways):
             known = answered.setdefault(site, [])
             known.extend(p for p in returns if p not in known)
     return answered
 
 
-def _callees(
-    instruction: Instruction, learned: Mapping[int, Sequence[int]]
-) -> Sequence[int]:
-    if instruction.flow_control == FlowControl.INDIRECT_CALL:
+def _callees(step: Step, learned: Mapping[int, Sequence[int]]) -> Sequence[int]:
+    instruction = step.instruction
+    if step.flow == FlowControl.INDIRECT_CALL:
         return learned.get(instruction.ip, ())
-    if (
-        instruction.flow_control == FlowControl.CALL
-        and instruction.op0_kind == OpKind.NEAR_BRANCH64
-    ):
+    if step.flow == FlowControl.CALL and instruction.op0_kind == OpKind.NEAR_BRANCH64:
         return (instruction.near_branch_target,)
     return ()
 
 
+#: Where straight code ends, whether in a ret, and where it goes from there without
+#: leaving the function.
+_Way = tuple[int, bool, Sequence[int]]
+
+
 def _rets(
     function: int,
-    found: Mapping[int, Instruction],
+    found: Mapping[int, Step],
     learned: Mapping[int, Sequence[int]],
+    ways: dict[int, _Way],
 ) -> list[int]:
-    """Rets that the function reaches; calls are stepped over."""
+    """Rets that the function reaches; calls are stepped over. ``ways`` remembers."""
     seen: set[int] = set()
     todo = [function]
     rets: list[int] = []
     while todo:
         address = todo.pop()
-        instruction = found.get(address)
-        if instruction is None or address in seen:
+        if address in seen or address not in found:
             continue
         seen.add(address)
-        flow = instruction.flow_control
-        if flow == FlowControl.RETURN:
-            rets.append(address)
-        elif flow == FlowControl.UNCONDITIONAL_BRANCH:
-            todo.append(instruction.near_branch_target)
-        elif flow == FlowControl.CONDITIONAL_BRANCH:
-            todo += [instruction.near_branch_target, instruction.next_ip]
-        elif flow == FlowControl.INDIRECT_BRANCH:
-            todo += learned.get(address, ())
-        elif (
-            flow in (FlowControl.NEXT, FlowControl.CALL, FlowControl.INDIRECT_CALL)
-            or instruction.code == Code.SYSCALL
-        ):
-            todo.append(instruction.next_ip)
+        way = ways.get(address)
+        if way is None:
+            way = ways[address] = _way(address, found, learned)
+        last, is_ret, following = way
+        if address != last and last in seen:
+            continue
+        seen.add(last)
+        if is_ret:
+            rets.append(last)
+        todo += following
     return sorted(rets)
+
+
+def _way(
+    address: int, found: Mapping[int, Step], learned: Mapping[int, Sequence[int]]
+) -> _Way:
+    """The way from ``address``, which is in ``found``."""
+    step = found[address]
+    while step.flow == FlowControl.NEXT:
+        if step.next_ip not in found:
+            return address, False, ()
+        address = step.next_ip
+        step = found[address]
+    flow, instruction = step.flow, step.instruction
+    if flow == FlowControl.RETURN:
+        return address, True, ()
+    if flow == FlowControl.UNCONDITIONAL_BRANCH:
+        return address, False, (instruction.near_branch_target,)
+    if flow == FlowControl.CONDITIONAL_BRANCH:
+        return address, False, (instruction.near_branch_target, step.next_ip)
+    if flow == FlowControl.INDIRECT_BRANCH:
+        return address, False, learned.get(address, ())
+    if (
+        flow in (FlowControl.CALL, FlowControl.INDIRECT_CALL)
+        or instruction.code == Code.SYSCALL
+    ):
+        return address, False, (step.next_ip,)
+    return address, False, ()

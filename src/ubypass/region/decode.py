@@ -7,19 +7,33 @@ Knows where code is, not where it leads.
 
 from __future__ import annotations
 
-from iced_x86 import Code, Decoder, FlowControl, Instruction
+from typing import Final
+
+from iced_x86 import Decoder, FlowControl, Instruction
 
 from ubypass.errors import UbError
 from ubypass.region.reader import CodeReader
 
 #: Bytes asked for at once; an x86 instruction has 15 at most.
-_WINDOW = 256
-_LONGEST = 15
+_WINDOW: Final = 256
+_LONGEST: Final = 15
 # Bytes to decode at once at most.
-_AHEAD = 128
+_AHEAD: Final = 128
 # Lengths of call instructions, usual ones first.
-_CALL_LENGTHS = (5, 2, 3, 6, 7, 4, 8)
-_CALLS = (FlowControl.CALL, FlowControl.INDIRECT_CALL)
+_CALL_LENGTHS: Final = (5, 2, 3, 6, 7, 4, 8)
+_CALLS: Final = (FlowControl.CALL, FlowControl.INDIRECT_CALL)
+_NEXT: Final[int] = FlowControl.NEXT
+
+
+class Step:
+    """An instruction, and the two things that everybody asks about it."""
+
+    __slots__ = ("flow", "instruction", "next_ip")
+
+    def __init__(self, instruction: Instruction) -> None:
+        self.instruction = instruction
+        self.next_ip: int = instruction.next_ip
+        self.flow: int = instruction.flow_control
 
 
 class Decoded:
@@ -29,34 +43,36 @@ class Decoded:
         self._reader = reader
         # Window → offset of its first byte of code, and the bytes from there on.
         self._windows: dict[int, tuple[int, bytes]] = {}
-        self._known: dict[int, Instruction | None] = {}
+        self._known: dict[int, Step | None] = {}
 
     def at(self, address: int) -> Instruction | None:
         """The instruction at ``address``; None where there is no valid one."""
-        if address not in self._known:
+        found = self.step(address)
+        return None if found is None else found.instruction
+
+    def step(self, address: int) -> Step | None:
+        """The same, with what was found out about it."""
+        found = self._known.get(address)
+        if found is None and address not in self._known:
             self._ahead(address)
-        return self._known[address]
+            found = self._known[address]
+        return found
 
     def _ahead(self, address: int) -> None:
         """Decode from ``address`` on as long as control runs straight."""
         known = self._known
         data = self.bytes_at(address, _AHEAD)
-        decoder = Decoder(64, data, ip=address)
         # Where the bytes end early, an instruction may look cut off.
         whole = len(data) - _LONGEST if len(data) == _AHEAD else len(data)
-        while True:
-            instruction = decoder.decode()
-            if instruction.code == Code.INVALID:
+        whole += address
+        known[address] = None
+        for instruction in Decoder(64, data, ip=address):
+            if not instruction:
                 known[address] = None
                 return
-            known[address] = instruction
-            address = instruction.next_ip
-            if (
-                instruction.flow_control != FlowControl.NEXT
-                or address in known
-                or decoder.position > whole
-                or not decoder.can_decode
-            ):
+            known[address] = found = Step(instruction)
+            address = found.next_ip
+            if found.flow != _NEXT or address in known or address > whole:
                 return
 
     def bytes_at(self, address: int, size: int) -> bytes:

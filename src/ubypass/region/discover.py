@@ -10,17 +10,29 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from iced_x86 import Code, FlowControl, Instruction, Mnemonic, OpKind, Register
 
 from ubypass.abi import Source
 from ubypass.errors import UbError
 from ubypass.region.callgraph import internal_returns
-from ubypass.region.decode import Decoded
+from ubypass.region.decode import Decoded, Step
 from ubypass.region.graph import Block, End, Region, predecessors, reachable
 from ubypass.region.reader import CodeReader, DataReader
 from ubypass.region.stackwalk import learn_returns
 from ubypass.region.ways import distances, short_ways, side_ways, ways_to_calls
+
+# Plain numbers, for they are compared all the time. A system call is a call.
+_NEXT: Final[int] = FlowControl.NEXT
+_CALL: Final[int] = FlowControl.CALL
+_JUMP: Final[int] = FlowControl.UNCONDITIONAL_BRANCH
+_BRANCH: Final[int] = FlowControl.CONDITIONAL_BRANCH
+_JUMP_INDIRECT: Final[int] = FlowControl.INDIRECT_BRANCH
+_CALL_INDIRECT: Final[int] = FlowControl.INDIRECT_CALL
+_RETURN: Final[int] = FlowControl.RETURN
+# Bytes of the longest instruction.
+_LONGEST: Final = 15
 
 
 @dataclass(frozen=True)
@@ -112,7 +124,23 @@ def discover(
         predecessors=predecessors(blocks),
         asked=tuple(start for start in spec.blocks if start in blocks),
         trodden=spec.trodden.intersection(blocks),
+        untaken=_untaken(blocks, spec),
     )
+
+
+def _untaken(blocks: dict[int, Block], spec: RegionSpec) -> frozenset[int]:
+    """The branches on trodden ways that did not jump.
+
+    Of jumps as short as an instruction nobody has told.
+    """
+    found = set()
+    for block in blocks.values():
+        if block.end == End.BRANCH:
+            at, target = block.last.ip, block.targets[0]
+            told = not at < target <= at + _LONGEST
+            if told and at in spec.trodden and target not in spec.targets.get(at, ()):
+                found.add(at)
+    return frozenset(found)
 
 
 class _Finder:
@@ -122,11 +150,11 @@ class _Finder:
         self, spec: RegionSpec, reader: CodeReader, code: Decoded, limits: Limits
     ) -> None:
         self._spec = spec
-        self._reader = reader
+        self._data = reader if isinstance(reader, DataReader) else None
         self._code = code
         self._limits = limits
         self._most = limits.explored or limits.region
-        self._found: dict[int, Instruction] = {}
+        self._found: dict[int, Step] = {}
         self._leaders: set[int] = set()
         self._calls: list[int] = []
         self._learned_starts = spec.trodden.union(spec.blocks)
@@ -177,51 +205,48 @@ class _Finder:
         return distance < self._limits.reach and len(self._found) < self._most
 
     def _straight(self, address: int, distance: int) -> None:
+        found, code, starts = self._found, self._code, self._learned_starts
         while True:
-            if address in self._learned_starts:
+            if address in starts:
                 distance = 0
             if not self._room(distance):
                 return
-            if address in self._found:
+            if address in found:
                 self._leaders.add(address)
                 return
-            instruction = self._code.at(address)
-            if instruction is None:
+            step = code.step(address)
+            if step is None:
                 return
-            self._found[address] = instruction
+            found[address] = step
             distance += 1
-            if not self._follow(instruction, distance):
+            if step.flow != _NEXT:
+                self._follow(step, distance)
                 return
-            address = instruction.next_ip
+            address = step.next_ip
 
-    def _follow(self, instruction: Instruction, distance: int) -> bool:
-        """Queue where control may go; True: also straight on."""
-        flow = instruction.flow_control
-        following = instruction.next_ip
-        if instruction.code == Code.SYSCALL:
+    def _follow(self, step: Step, distance: int) -> None:
+        """Queue where control may go from the end of straight code."""
+        instruction, flow, following = step.instruction, step.flow, step.next_ip
+        if flow == _CALL and instruction.code == Code.SYSCALL:
             if following not in self._spec.stops:
                 self._push(following, 0)
-            return False
-        if flow == FlowControl.NEXT:
-            return True
-        if flow == FlowControl.UNCONDITIONAL_BRANCH:
+        elif flow == _JUMP:
             self._push(instruction.near_branch_target, distance)
-        elif flow == FlowControl.CONDITIONAL_BRANCH:
+        elif flow == _BRANCH:
             self._push(following, distance)
             self._push(instruction.near_branch_target, distance + 1)
-        elif flow == FlowControl.CALL and _is_direct(instruction):
+        elif flow == _CALL and _is_direct(instruction):
             self._calls.append(instruction.ip)
             self._push(instruction.near_branch_target, distance)
             self._push(following, distance + 8)
-        elif flow in (FlowControl.INDIRECT_BRANCH, FlowControl.INDIRECT_CALL):
+        elif flow in (_JUMP_INDIRECT, _CALL_INDIRECT):
             self._learn_slot(instruction)
             self._push_learned(instruction.ip, distance)
-            if flow == FlowControl.INDIRECT_CALL:
+            if flow == _CALL_INDIRECT:
                 self._calls.append(instruction.ip)
                 self._push(following, distance + 8)
-        elif flow == FlowControl.RETURN:
+        elif flow == _RETURN:
             self._push_learned(instruction.ip, distance)
-        return False
 
     def _push_learned(self, site: int, distance: int) -> None:
         seen = self._spec.targets.get(site, ())
@@ -231,12 +256,10 @@ class _Finder:
 
     def _learn_slot(self, instruction: Instruction) -> None:
         """What a jump through a constant slot (PLT) would do now."""
-        if not instruction.is_ip_rel_memory_operand or not isinstance(
-            self._reader, DataReader
-        ):
+        if self._data is None or not instruction.is_ip_rel_memory_operand:
             return
         try:
-            data = self._reader.read_data(instruction.ip_rel_memory_address, 8)
+            data = self._data.read_data(instruction.ip_rel_memory_address, 8)
         except UbError:
             return
         target = int.from_bytes(data, "little")
@@ -247,42 +270,40 @@ class _Finder:
     def _block(self, start: int) -> Block:
         run: list[Instruction] = []
         address = start
+        found, leaders = self._found, self._leaders
         while True:
-            instruction = self._found.get(address)
-            if instruction is None or (run and address in self._leaders):
+            step = found.get(address)
+            if step is None or (run and address in leaders):
                 return Block(start, tuple(run), address, End.FALL, (address,))
-            run.append(instruction)
-            address = instruction.next_ip
-            if instruction.flow_control != FlowControl.NEXT or (
-                instruction.code == Code.SYSCALL
-            ):
-                return self._ended(start, run)
+            run.append(step.instruction)
+            if step.flow != _NEXT:
+                return self._ended(start, run, step)
+            address = step.next_ip
 
-    def _ended(self, start: int, run: list[Instruction]) -> Block:
-        last = run[-1]
-        flow = last.flow_control
+    def _ended(self, start: int, run: list[Instruction], step: Step) -> Block:
+        last, flow = step.instruction, step.flow
         end = End.STOP
         targets: tuple[int, ...] = ()
         nr: int | None = None
         known = False
-        if last.code == Code.SYSCALL:
-            end, targets = End.SYSCALL, (last.next_ip,)
+        if flow == _CALL and last.code == Code.SYSCALL:
+            end, targets = End.SYSCALL, (step.next_ip,)
             constant = _constant_rax(run)
             known = constant is not None
             nr = constant if known else self._nr.get(last.ip)
-        elif flow == FlowControl.UNCONDITIONAL_BRANCH:
+        elif flow == _JUMP:
             end, targets = End.JUMP, (last.near_branch_target,)
-        elif flow == FlowControl.CONDITIONAL_BRANCH:
-            end, targets = End.BRANCH, (last.near_branch_target, last.next_ip)
-        elif flow == FlowControl.CALL and _is_direct(last):
+        elif flow == _BRANCH:
+            end, targets = End.BRANCH, (last.near_branch_target, step.next_ip)
+        elif flow == _CALL and _is_direct(last):
             end, targets = End.CALL, (last.near_branch_target,)
-        elif flow == FlowControl.RETURN:
+        elif flow == _RETURN:
             end, targets = End.RET, self._present(last.ip)
-        elif flow == FlowControl.INDIRECT_BRANCH:
+        elif flow == _JUMP_INDIRECT:
             end, targets = End.JUMP_INDIRECT, self._present(last.ip)
-        elif flow == FlowControl.INDIRECT_CALL:
+        elif flow == _CALL_INDIRECT:
             end, targets = End.CALL_INDIRECT, self._present(last.ip)
-        return Block(start, tuple(run), last.next_ip, end, targets, nr, known)
+        return Block(start, tuple(run), step.next_ip, end, targets, nr, known)
 
     def _present(self, site: int) -> tuple[int, ...]:
         known = [t for t in self._targets.get(site, ()) if t in self._leaders]
@@ -309,8 +330,9 @@ def _pruned(
     found = {start: blocks[start] for start in sorted(kept)}
     for start, block in found.items():
         if block.open:
-            known = tuple(t for t in block.targets if t in found)
-            found[start] = replace(block, targets=known)
+            known = tuple([t for t in block.targets if t in found])
+            if known != block.targets:
+                found[start] = replace(block, targets=known)
     return {start: found[start] for start in sorted(reachable(found, hot))}
 
 
@@ -350,7 +372,7 @@ def _constant_rax(run: list[Instruction]) -> int | None:
 
 
 # Two-operand instructions that write nothing but their first operand.
-_LEAVES_RAX = frozenset(
+_LEAVES_RAX: Final = frozenset(
     {
         Mnemonic.MOV,
         Mnemonic.MOVZX,

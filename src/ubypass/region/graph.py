@@ -29,9 +29,9 @@ class End(enum.Enum):
     STOP = "stop"  # at an instruction that control cannot be followed through
 
 
-@dataclass(frozen=True)
+@dataclass(init=False)
 class Block:
-    """Straight-line user code.
+    """Straight-line user code; not to be changed.
 
     ``targets`` are all addresses that control may reach next, as far as known,
     in or out of the region. ``next_ip`` is the address after the last instruction
@@ -44,8 +44,22 @@ class Block:
     next_ip: int
     end: End
     targets: tuple[int, ...]
-    nr: int | None = None
-    nr_known: bool = False
+    nr: int | None
+    nr_known: bool
+
+    def __init__(
+        self,
+        start: int,
+        instructions: tuple[Instruction, ...],
+        next_ip: int,
+        end: End,
+        targets: tuple[int, ...],
+        nr: int | None = None,
+        nr_known: bool = False,
+    ) -> None:
+        # Written out, it is compiled: there are many.
+        self.start, self.instructions, self.next_ip = start, instructions, next_ip
+        self.end, self.targets, self.nr, self.nr_known = end, targets, nr, nr_known
 
     @property
     def last(self) -> Instruction:
@@ -70,7 +84,8 @@ class Region:
     ``entries`` are resume addresses of dispatches, likeliest first; each is the
     start of a block. ``sources`` covers every byte of every block. ``asked`` are
     the starts of blocks that control was seen to go to, ``trodden`` those of blocks on
-    ways that were seen from their beginning to the end.
+    ways that were seen from their beginning to the end. ``untaken`` are the last
+    instructions of trodden blocks, branches that did not jump on any of those ways.
     """
 
     blocks: dict[int, Block]
@@ -79,6 +94,7 @@ class Region:
     predecessors: dict[int, tuple[int, ...]] = field(default_factory=dict)
     asked: tuple[int, ...] = ()
     trodden: frozenset[int] = frozenset()
+    untaken: frozenset[int] = frozenset()
 
     @property
     def instruction_count(self) -> int:

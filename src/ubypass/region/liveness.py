@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from iced_x86 import Code, Instruction, Mnemonic, OpKind, RflagsBits
 
 from ubypass.region.graph import Region
 
 #: CF PF AF ZF SF OF.
-ARITHMETIC = int(
+ARITHMETIC: Final = int(
     RflagsBits.CF
     | RflagsBits.PF
     | RflagsBits.AF
@@ -24,7 +25,7 @@ ARITHMETIC = int(
     | RflagsBits.OF
 )
 
-_SHIFTS = frozenset(
+_SHIFTS: Final = frozenset(
     {
         Mnemonic.SHL,
         Mnemonic.SAL,
@@ -40,7 +41,7 @@ _SHIFTS = frozenset(
 )
 # These clear AF on every CPU although manuals call it undefined; so what AF was
 # before them cannot come through.
-_LOGIC = frozenset({Mnemonic.AND, Mnemonic.OR, Mnemonic.XOR, Mnemonic.TEST})
+_LOGIC: Final = frozenset({Mnemonic.AND, Mnemonic.OR, Mnemonic.XOR, Mnemonic.TEST})
 
 
 @dataclass(frozen=True)
@@ -92,14 +93,19 @@ def flags_live(
         uses[start] = found
     live_in = dict.fromkeys(region.blocks, 0)
     todo = list(region.blocks)
+    waiting = set(todo)
     while todo:
         start = todo.pop()
+        waiting.discard(start)
         live = _live_out(region, live_in, start)
         for use in reversed(uses[start]):
             live = (live & ~use.kills) | use.reads
         if live != live_in[start]:
             live_in[start] = live
-            todo.extend(region.predecessors.get(start, ()))
+            for source in region.predecessors.get(start, ()):
+                if source not in waiting:
+                    waiting.add(source)
+                    todo.append(source)
     result: dict[int, tuple[int, ...]] = {}
     for start in region.blocks:
         live = _live_out(region, live_in, start)

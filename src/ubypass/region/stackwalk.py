@@ -10,13 +10,14 @@ before it believes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from iced_x86 import FlowControl, Instruction, Mnemonic, OpKind, Register
 
 from ubypass.region.decode import Decoded
 
 #: Instructions looked at per event: enough for a chain of small wrappers.
-_STEPS = 768
+_STEPS: Final = 768
 
 
 def learn_returns(
@@ -27,6 +28,8 @@ def learn_returns(
     ``stack`` holds the 8-byte words from rsp upwards at ``resume``.
     """
     learned: dict[int, list[int]] = {}
+    if not stack:
+        return learned
     todo: list[tuple[int, int | None, int | None]] = [(resume, 0, None)]
     seen: set[int] = set()
     steps = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from ubypass.region.graph import Block, End, predecessors
 
@@ -16,8 +17,8 @@ __all__ = ["distances", "short_ways", "side_ways", "ways_to_calls"]
 
 #: Ends of blocks whose targets have to be learned, and how far away a call is thought
 #: to be behind one of which nothing is known.
-_UNKNOWN = (End.RET, End.JUMP_INDIRECT, End.CALL_INDIRECT)
-_DOUBT = 32
+_UNKNOWN: Final = (End.RET, End.JUMP_INDIRECT, End.CALL_INDIRECT)
+_DOUBT: Final = 32
 
 _Edges = Mapping[int, Sequence[int]]
 

@@ -8,16 +8,20 @@ it pays to know that those are small.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from typing import Final
 
 from iced_x86 import Mnemonic
 
-from ubypass.region.graph import Region
-from ubypass.translate.facts import Facts, Memory
+from ubypass.region.graph import End, Region
+from ubypass.translate.facts import Effect, Facts, Memory
 from ubypass.translate.registers import RBP, RSP
 
-_INDEX = 16
+_INDEX: Final = 16
+# Instructions to look ahead for the use of a copy.
+_AHEAD: Final = 16
+_STRAIGHT: Final = (End.FALL, End.JUMP, End.CALL)
 # First operands that keep being an address near the one before.
-_MOVES_ON = frozenset({Mnemonic.ADD, Mnemonic.SUB, Mnemonic.INC, Mnemonic.DEC})
+_MOVES_ON: Final = frozenset({Mnemonic.ADD, Mnemonic.SUB, Mnemonic.INC, Mnemonic.DEC})
 
 
 def live_bases(
@@ -26,11 +30,7 @@ def live_bases(
     """For each block the registers that are bases-to-be and indexes-to-be at its
     start. The user's rsp always is a base.
     """
-    effects = {
-        start: [_effect(fact) for fact in reversed(found)]
-        for start, found in facts.items()
-    }
-    live = _solve(region, effects)
+    live = _solve(region, facts, list(facts), False)
     sets = {
         bits: (_registers(bits) | {RSP}, _registers(bits >> _INDEX))
         for bits in set(live.values())
@@ -44,39 +44,78 @@ def loop_bases(
     """The registers that are bases-to-be at ``head`` of a loop with the blocks
     ``body`` by accesses in that loop, and surely the base rather than the index.
     """
-    effects = {
-        start: [
-            (*_effect(fact)[:3], _sure(fact.memory)) for fact in reversed(facts[start])
-        ]
-        for start in body
-    }
-    return _registers(_solve(region, effects)[head])
+    return _registers(_solve(region, facts, list(body), True)[head])
+
+
+def sure_copies(
+    region: Region, facts: Mapping[int, Sequence[Facts]], start: int
+) -> frozenset[int]:
+    """The positions in the block at ``start`` of moves between registers whose
+    destination is an address that is used on the one way on from there.
+    """
+    return frozenset(
+        position
+        for position, fact in enumerate(facts[start])
+        if fact.mnemonic == Mnemonic.MOV
+        and len(fact.operands) == 2
+        and _surely_used(region, facts, start, position)
+    )
+
+
+def _surely_used(
+    region: Region, facts: Mapping[int, Sequence[Facts]], start: int, position: int
+) -> bool:
+    user = facts[start][position].operands[0].user
+    position += 1
+    for _ in range(_AHEAD):
+        if position == len(facts[start]):
+            block = region.blocks[start]
+            if block.end not in _STRAIGHT or block.targets[0] not in facts:
+                return False
+            start, position = block.targets[0], 0
+            if not facts[start]:
+                return False
+        fact = facts[start][position]
+        memory = fact.memory
+        if memory is not None and memory.index is None and _sure(memory) == 1 << user:
+            return True
+        if user in fact.writes:
+            return False
+        position += 1
+    return False
 
 
 def _solve(
-    region: Region, effects: Mapping[int, Sequence[tuple[int, int, int, int]]]
+    region: Region, facts: Mapping[int, Sequence[Facts]], todo: list[int], sure: bool
 ) -> dict[int, int]:
-    """What is live at the start of each block that has ``effects``: one bit per
-    register for bases, further up one for indexes.
+    """What is live at the start of each block in ``todo``: one bit per register for
+    bases, further up one for indexes. ``sure``: only what surely is a base.
     """
-    live = dict.fromkeys(effects, 0)
-    todo = list(effects)
+    live = dict.fromkeys(todo, 0)
+    waiting = set(todo)
     while todo:
         start = todo.pop()
+        waiting.discard(start)
         now = 0
         for target in region.blocks[start].targets:
             now |= live.get(target, 0)
-        for destination, gone, source, used in effects[start]:
-            base, index = now & destination, now >> _INDEX & destination
-            now &= ~(gone | gone << _INDEX)
+        for fact in reversed(facts[start]):
+            effect = fact.effect
+            if effect is None:
+                effect = fact.effect = _effect(fact)
+            base, index = now & effect.destination, now >> _INDEX & effect.destination
+            now &= effect.stays
             if base:
-                now |= source
+                now |= effect.source
             if index:
-                now |= source << _INDEX
-            now |= used
+                now |= effect.source << _INDEX
+            now |= effect.sure if sure else effect.used
         if now != live[start]:
             live[start] = now
-            todo += [at for at in region.predecessors.get(start, ()) if at in live]
+            for at in region.predecessors.get(start, ()):
+                if at in live and at not in waiting:
+                    waiting.add(at)
+                    todo.append(at)
     return live
 
 
@@ -93,10 +132,7 @@ def _registers(bits: int) -> frozenset[int]:
     return frozenset(user for user in range(16) if bits >> user & 1)
 
 
-def _effect(fact: Facts) -> tuple[int, int, int, int]:
-    """Bits of: the destination; what is overwritten; where the destination comes
-    from if it is an address near that; base and index of an access.
-    """
+def _effect(fact: Facts) -> Effect:
     mnemonic, memory, operands = fact.mnemonic, fact.memory, fact.operands
     destination = gone = source = used = 0
     if mnemonic not in _MOVES_ON:
@@ -120,4 +156,5 @@ def _effect(fact: Facts) -> tuple[int, int, int, int]:
             used = 1 << memory.base
         if memory.index is not None:
             used |= 1 << memory.index + _INDEX
-    return destination, gone, source, used
+    stays = ~(gone | gone << _INDEX)
+    return Effect(destination, stays, source, used, _sure(memory))

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from ubypass.abi import Abi, ExitReason
 from ubypass.region.graph import Block, End
+from ubypass.translate.ahead import clamp_ahead, clamp_source
 from ubypass.translate.context import Context, Fragment
 from ubypass.translate.control import lower_end
 from ubypass.translate.emit import CC_S
@@ -16,11 +18,13 @@ from ubypass.translate.inline import address
 from ubypass.translate.lower import lower
 from ubypass.translate.registers import Homes
 from ubypass.translate.stack import STACK, lower_stack
-from ubypass.translate.state import Node, State
+from ubypass.translate.state import Flags, Node, State
 from ubypass.translate.string import is_string, lower_string
 
+_NONE: Final[frozenset[int]] = frozenset()
 
-@dataclass
+
+@dataclass(init=False)
 class Prepared:
     """A block with what is known of it before any state is.
 
@@ -31,7 +35,8 @@ class Prepared:
     as an address before they get a new value, ``indexes`` likewise. ``turns``: how
     often the loop that the block is in is written out. Of a block that pays,
     ``inside`` are the registers that its loop reads, ``anchors`` those of them that are
-    worth clamping ahead of it.
+    worth clamping ahead of it. ``copies`` are the positions of moves of an address
+    that is used soon.
     """
 
     block: Block
@@ -41,10 +46,32 @@ class Prepared:
     charge: int
     bases: frozenset[int]
     indexes: frozenset[int]
-    reason: ExitReason = ExitReason.UNSUPPORTED
-    turns: int = 1
-    inside: frozenset[int] = frozenset()
-    anchors: frozenset[int] = frozenset()
+    reason: ExitReason
+    turns: int
+    inside: frozenset[int]
+    anchors: frozenset[int]
+    copies: frozenset[int]
+
+    def __init__(
+        self,
+        block: Block,
+        facts: tuple[Facts, ...],
+        refused: str,
+        live: tuple[int, ...],
+        charge: int,
+        bases: frozenset[int],
+        indexes: frozenset[int],
+        reason: ExitReason = ExitReason.UNSUPPORTED,
+        turns: int = 1,
+        inside: frozenset[int] = _NONE,
+        anchors: frozenset[int] = _NONE,
+        copies: frozenset[int] = _NONE,
+    ) -> None:
+        # Written out, it is compiled.
+        self.block, self.facts, self.refused = block, facts, refused
+        self.live, self.charge, self.reason = live, charge, reason
+        self.bases, self.indexes, self.turns = bases, indexes, turns
+        self.inside, self.anchors, self.copies = inside, anchors, copies
 
 
 def lower_block(
@@ -84,20 +111,25 @@ def _lower_all(
     start = address(block.start)
     context = Context(homes, abi, state, code, start, prepared.live[0])
     code.mark(start)
-    if prepared.charge and not fragment.node.turn:
-        charge = prepared.charge * prepared.turns
-        clobber(context)
-        code.charge(charge)
-        code.jcc(CC_S, context.exit(ExitReason.BUDGET))
-        context.state.charged(charge)
     ends = block.end != End.FALL and not prepared.refused
     plain = prepared.facts[:-1] if ends else prepared.facts
     position = 0
+    charged_at = -1
+    if prepared.charge and not fragment.node.turn:
+        charged_at = _where_to_charge(prepared, state, len(plain))
+        if charged_at == 0:
+            _charge(prepared, context)
     try:
         for position, facts in enumerate(plain):
             context.ip = block.instructions[position].ip
             context.live = prepared.live[position]
             code.mark(context.ip)
+            if position == charged_at and position:
+                _charge(prepared, context)
+            if facts.flags.changes and prepared.live[position + 1]:
+                clamp_ahead(context, prepared.facts, prepared.live, position)
+            elif position in prepared.copies:
+                clamp_source(context, facts)
             _lower_one(context, facts, prepared.live[position + 1])
         position = len(plain)
         if prepared.refused:
@@ -117,8 +149,27 @@ def _lower_all(
         raise _Stuck(position, reason) from reason
 
 
+def _where_to_charge(prepared: Prepared, state: State, most: int) -> int:
+    """The position of the instruction before which the block pays: at once, or where
+    nobody needs the flags any more.
+    """
+    if state.flags == Flags.HOST and prepared.live[0] and state.again is None:
+        for position in range(1, most):
+            if not prepared.live[position]:
+                return position
+    return 0
+
+
+def _charge(prepared: Prepared, context: Context) -> None:
+    charge = prepared.charge * prepared.turns
+    clobber(context)
+    context.code.charge(charge)
+    context.code.jcc(CC_S, context.exit(ExitReason.BUDGET))
+    context.state.charged(charge)
+
+
 def _lower_one(context: Context, facts: Facts, live_after: int) -> None:
-    if facts.instruction.mnemonic in STACK:
+    if facts.mnemonic in STACK:
         lower_stack(context, facts)
     elif is_string(facts):
         lower_string(context, facts, live_after)

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ubypass.abi import Abi, ExitFlag, ExitReason
 from ubypass.region.liveness import ARITHMETIC
-from ubypass.translate.emit import Buffer, ExitKey
+from ubypass.translate.emit import Buffer, ExitKey, Tail
 from ubypass.translate.registers import R11, RCX, RSP, SLOT, Homes
 from ubypass.translate.state import THREAD, Flags, Held, Loc, Node, State
 
@@ -15,7 +17,8 @@ class Fragment:
 
     ``hot`` runs first and leaves by ``branch`` (condition, edge) if that holds, else
     by edge ``fall``; without ``fall`` it does not run to its end. ``edges`` are
-    (user address, state) pairs. ``cold`` belongs elsewhere; most have none.
+    (user address, state) pairs; ``to`` says where each of them goes, None: out of the
+    region. ``cold`` belongs elsewhere; most have none.
     ``stopped``: position and reason of the first instruction that is not translated.
     """
 
@@ -24,6 +27,7 @@ class Fragment:
         self.hot = Buffer()
         self.cold: Buffer | None = None
         self.edges: list[tuple[int, State]] = []
+        self.to: list[Node | None] = []
         self.branch: tuple[int, int] | None = None
         self.fall: int | None = None
         self.stopped: tuple[int, str] | None = None
@@ -59,6 +63,8 @@ class Context:
         self.fip = -1
         #: Scratch host registers.
         self.s0, self.s1 = homes.s0, homes.s1
+        self._mirrored = -1
+        self._mirrored_in: Buffer = code
 
     def held(self) -> Held | None:
         """What the first scratch register still holds."""
@@ -72,6 +78,23 @@ class Context:
         """The first scratch register has just been given this."""
         self.code.written &= ~(1 << self.s0)
         self.state.held = held
+
+    def mirrored(self) -> int:
+        """The spilled user register whose value the second scratch register has, too;
+        -1 if none. What is known of it ends with the block.
+        """
+        if self._mirrored >= 0 and (
+            self._mirrored_in is not self.code or self.code.written >> self.s1 & 1
+        ):
+            self._mirrored = -1
+        return self._mirrored
+
+    def mirror(self, user: int) -> None:
+        """The second scratch register has just been given the value of ``user``, or
+        (-1) what it has counts no more.
+        """
+        self.code.written &= ~(1 << self.s1)
+        self._mirrored, self._mirrored_in = user, self.code
 
     def edge(self, fragment: Fragment, target: int) -> int:
         """A new edge of ``fragment`` from here to ``target``; its number."""
@@ -117,26 +140,32 @@ def exit_key(
         flags |= _R11_SYS
     if target >= 0:
         flags |= _TARGET
-    stores = _stores(homes, state.loc, stack is None)
-    return ExitKey(user_ip, reason, flags, cx, stores, target, before, stack)
+    tail = _tail(homes, state.loc, stack is None)
+    key = (user_ip, reason, flags, cx, tail, target, before, stack)
+    found = homes.exits.get(key)
+    if found is None:
+        found = ExitKey(user_ip, reason, flags, cx, tail, target, before, stack)
+        homes.exits[key] = found
+    return found
 
 
-_SLOT_FLAGS = int(ExitFlag.SLOT_FLAGS)
-_SLOT_SYSFLAGS = int(ExitFlag.SLOT_SYSFLAGS)
-_CX_SYS = int(ExitFlag.CX_SYS)
-_R11_SYS = int(ExitFlag.R11_SYS)
-_TARGET = int(ExitFlag.TARGET)
+_SLOT_FLAGS: Final = int(ExitFlag.SLOT_FLAGS)
+_SLOT_SYSFLAGS: Final = int(ExitFlag.SLOT_SYSFLAGS)
+_CX_SYS: Final = int(ExitFlag.CX_SYS)
+_R11_SYS: Final = int(ExitFlag.R11_SYS)
+_TARGET: Final = int(ExitFlag.TARGET)
 
 
-def _stores(homes: Homes, loc: list[int], stack: bool) -> tuple[tuple[int, int], ...]:
-    """What a tail has to store; the user's rsp only if ``stack``."""
+def _tail(homes: Homes, loc: list[int], stack: bool) -> Tail:
+    """The tail that stores what has to be; the user's rsp only if ``stack``."""
     key = (bytes(loc), stack)
     found = homes.tails.get(key)
     if found is None:
-        found = tuple(
+        stores = tuple(
             (SLOT[user], host)
             for user, host in enumerate(homes.host)
             if host >= 0 and loc[user] == Loc.H and (stack or user != RSP)
         )
+        found = homes.distinct.setdefault(stores, Tail(stores))
         homes.tails[key] = found
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from iced_x86 import OpKind
 
@@ -25,7 +26,7 @@ from ubypass.translate.values import ensure, read_spilled, settle_stack
 
 # iced's ConditionCode numbers O NO B AE E NE BE A S NS P NP L GE LE G from 1,
 # in the order of the encodings.
-_FIRST_CONDITION = 1
+_FIRST_CONDITION: Final = 1
 
 
 def lower_end(
@@ -77,8 +78,12 @@ def _ret(context: Context, fragment: Fragment, block: Block, facts: Facts) -> No
         pops += facts.instruction.immediate(0)
     usp, at = stack_access(context, 0)
     match = _Match(context.s0, ExitReason.RET_MISS, lambda hit: move_stack(hit, pops))
-    if block.targets and context.held() == (CONSTANT, address(block.targets[0])):
-        # Still there from the call: no need to load what is compared with it.
+    if block.targets:
+        wanted = address(block.targets[0])
+        if context.held() != (CONSTANT, wanted):
+            # Not there from the call any more. It is near what comes next.
+            context.code.move_imm(context.s0, wanted)
+            context.hold((CONSTANT, wanted))
         clobber(context)
         context.code.fault(context.exit(ExitReason.FAULT))
         context.code.cmp_memory(context.s0, usp, at)
@@ -105,13 +110,14 @@ def _load_target(context: Context, usp: int, at: int) -> None:
 
 def _indirect(context: Context, fragment: Fragment, block: Block, facts: Facts) -> None:
     if facts.memory is not None:
-        load_word(context, facts.memory, context.s0)
-        target = context.s0
+        # Not into s0: what that holds may be of use behind a jump by way of a table.
+        load_word(context, facts.memory, context.s1)
+        target = context.s1
     elif facts.instruction.op0_kind == OpKind.REGISTER:
         user = facts.operands[0].user
         if context.homes.spilled(user):
-            read_spilled(context, user, context.s0)
-            target = context.s0
+            read_spilled(context, user, context.s1)
+            target = context.s1
         else:
             if user == RSP:
                 settle_stack(context)
@@ -128,7 +134,7 @@ def _indirect(context: Context, fragment: Fragment, block: Block, facts: Facts) 
             _Match(
                 target,
                 ExitReason.CALL_MISS,
-                lambda hit: push_constant(hit, block.next_ip, hit.s1),
+                lambda hit: push_constant(hit, block.next_ip, hit.s0),
             ),
         )
     else:

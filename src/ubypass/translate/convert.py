@@ -19,7 +19,11 @@ def fits(state: State, wanted: State) -> bool:
         state.loc == wanted.loc
         and state.offset == wanted.offset
         and state.intervals == wanted.intervals
-        and (state.flags == wanted.flags or wanted.flags == Flags.DEAD)
+        and (
+            state.flags == wanted.flags
+            or wanted.flags == Flags.DEAD
+            or (state.flags == Flags.HOST and wanted.flags == Flags.AGAIN)
+        )
         and (wanted.held is None or state.held == wanted.held)
     )
 
@@ -48,7 +52,7 @@ def convert(context: Context, wanted: State) -> None:
         assert wanted.held[0] == CONSTANT
         context.code.move_imm(context.s0, wanted.held[1])
         context.hold(wanted.held)
-    if state.flags == Flags.HOST and wanted.again is not None:
+    if wanted.again is not None:
         assert state.again == wanted.again
 
 
@@ -91,5 +95,8 @@ def _flags(context: Context, wanted: State) -> None:
         to_host(context)
     elif wanted.flags == Flags.SLOT:
         to_slot(context)
+    elif wanted.flags == Flags.AGAIN:
+        assert state.flags in (Flags.HOST, Flags.AGAIN)
+        state.flags = Flags.AGAIN
     else:
         assert state.flags == Flags.SYS

@@ -7,6 +7,8 @@ branch takes their place, with the user's flags put aside.
 
 from __future__ import annotations
 
+from typing import Final
+
 from iced_x86 import Code, Instruction, Mnemonic, Register
 
 from ubypass.translate.context import Context, Fragment
@@ -18,12 +20,12 @@ from ubypass.translate.registers import RCX, resized
 from ubypass.translate.values import ensure
 
 #: cmovcc that keeps the count if the flag says so.
-_KEEPS: dict[int, tuple[IcedCode, IcedCode]] = {
+_KEEPS: Final[dict[int, tuple[IcedCode, IcedCode]]] = {
     Mnemonic.LOOPE: (Code.CMOVE_R32_RM32, Code.CMOVE_R64_RM64),
     Mnemonic.LOOPNE: (Code.CMOVNE_R32_RM32, Code.CMOVNE_R64_RM64),
 }
 #: With an address size prefix it is ecx that counts.
-_NARROW = frozenset(
+_NARROW: Final = frozenset(
     {
         Code.JECXZ_REL8_64,
         Code.LOOP_REL8_64_ECX,
@@ -31,7 +33,7 @@ _NARROW = frozenset(
         Code.LOOPNE_REL8_64_ECX,
     }
 )
-COUNTED = frozenset(
+COUNTED: Final = frozenset(
     {Mnemonic.JRCXZ, Mnemonic.JECXZ, Mnemonic.LOOP, Mnemonic.LOOPE, Mnemonic.LOOPNE}
 )
 

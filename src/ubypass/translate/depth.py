@@ -8,13 +8,15 @@ edges between blocks move the home.
 
 from __future__ import annotations
 
+from typing import Final
+
 from ubypass.region.graph import Block, End, Region
 from ubypass.region.stackwalk import moved
 from ubypass.translate.inline import sibling
 
 #: Distances beyond this leave too little room for displacements.
-_FAR = 1 << 15
-_CALLS = (End.CALL, End.CALL_INDIRECT)
+_FAR: Final = 1 << 15
+_CALLS: Final = (End.CALL, End.CALL_INDIRECT)
 
 
 def depths(region: Region) -> dict[int, int]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from ubypass.abi import ExitFlag, ExitReason
 from ubypass.region.graph import Block
@@ -21,7 +22,7 @@ from ubypass.translate.registers import (
 from ubypass.translate.state import Flags, Loc, State
 from ubypass.translate.values import ensure
 
-_INT3 = 0xCC
+_INT3: Final = 0xCC
 
 
 def dispatches(block: Block, args: Mapping[int, int]) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from iced_x86 import Encoder, Instruction
 
@@ -22,11 +22,14 @@ from ubypass.abi import (
 )
 from ubypass.translate.registers import number
 
-_RSP = 4
+_RSP: Final = 4
 _encoder = Encoder(64)
 
 #: Condition codes as in Jcc.
-CC_E, CC_NE, CC_A, CC_S = 4, 5, 7, 8
+CC_E: Final = 4
+CC_NE: Final = 5
+CC_A: Final = 7
+CC_S: Final = 8
 
 
 def encoded(instruction: Instruction) -> bytes:
@@ -55,23 +58,42 @@ class Label:
     __slots__ = ()
 
 
-class ExitKey(NamedTuple):
-    """An exit stub: what it reports and what its tail has to store.
-
-    ``stores`` are (offset from rsp, host register) pairs; ``target`` is the host
-    register with the missed target, or -1. ``before`` is code to run first.
-    ``stack`` is what the user's rsp is, as (host register, offset), if it is not
-    among the stores.
+class Tail(Label):
+    """What several exit stubs have in common: ``stores`` are (offset from rsp, host
+    register) pairs. One object for each, as long as the same homes are looked at.
     """
 
-    user_ip: int
-    reason: ExitReason
-    flags: int
-    cx: int
-    stores: tuple[tuple[int, int], ...]
-    target: int = -1
-    before: bytes = b""
-    stack: tuple[int, int] | None = None
+    def __init__(self, stores: tuple[tuple[int, int], ...]) -> None:
+        self.stores = stores
+
+
+class ExitKey(Label):
+    """An exit stub: what it reports and what its tail has to store.
+
+    ``target`` is the host register with the missed target, or -1. ``before`` is code to
+    run first. ``stack`` is what the user's rsp is, as (host register, offset), if it is
+    not among the stores. One object for each, as tails are.
+    """
+
+    def __init__(
+        self,
+        user_ip: int,
+        reason: ExitReason,
+        flags: int,
+        cx: int,
+        tail: Tail,
+        target: int = -1,
+        before: bytes = b"",
+        stack: tuple[int, int] | None = None,
+    ) -> None:
+        self.user_ip = user_ip
+        self.reason = reason
+        self.flags = flags
+        self.cx = cx
+        self.tail = tail
+        self.target = target
+        self.before = before
+        self.stack = stack
 
 
 class Edge(NamedTuple):
@@ -90,11 +112,11 @@ class Constant:
 
 
 # mov dword [rsp], imm32
-_EXIT_NUMBER = b"\xc7\x04\x24"
+_EXIT_NUMBER: Final = b"\xc7\x04\x24"
 assert FRAME_EXIT == 0
 
 
-Place = Label | ExitKey | Edge | Constant
+Place = Label | Edge | Constant
 
 
 class Buffer:
@@ -221,10 +243,14 @@ class Buffer:
         """cmp reg, [rsp + LIMIT]"""
         self._memory(b"\x3b", reg, _RSP, FRAME_LIMIT)
 
-    def cmova_limit(self, reg: int) -> None:
-        """cmova reg, [rsp + LIMIT]"""
+    def cmovae_limit(self, reg: int) -> None:
+        """cmovae reg, [rsp + LIMIT]
+
+        What is equal stays equal; cmova, which asks for two flags, would take a
+        cycle more, in the way of every address.
+        """
         self.written |= 1 << reg
-        self._memory(b"\x0f\x47", reg, _RSP, FRAME_LIMIT)
+        self._memory(b"\x0f\x43", reg, _RSP, FRAME_LIMIT)
 
     def save_flags(self, slot: int) -> None:
         """pushfq; pop [rsp + slot]"""

@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ubypass.abi import FRAME_TARGET, Exit, ExitFlag
-from ubypass.translate.emit import Buffer, ExitKey, Label
+from ubypass.translate.emit import Buffer, ExitKey, Tail
 from ubypass.translate.registers import RSP, SLOT
+
+# Making these anew takes long.
+_FLAGS: Final = [ExitFlag(flags) for flags in range(2 * max(ExitFlag))]
 
 
 class Exits:
@@ -16,43 +21,49 @@ class Exits:
 
     def __init__(self, scratch: int) -> None:
         self._scratch = scratch
-        self._labels: dict[ExitKey, Label] = {}
-        self._numbers: dict[Exit, int] = {}
+        self._wanted: dict[ExitKey, None] = {}
+        self._exits: list[Exit] = []
 
-    def label(self, key: ExitKey) -> Label:
-        """Where the stub for ``key`` is going to be."""
-        return self._labels.setdefault(key, Label())
+    def want(self, key: ExitKey) -> None:
+        """There has to be a stub for ``key``."""
+        self._wanted[key] = None
 
     @property
     def exits(self) -> tuple[Exit, ...]:
         """All exits by number, once stubs have been emitted."""
-        return tuple(self._numbers)
+        return tuple(self._exits)
 
     def emit(self, out: Buffer) -> list[int]:
         """Emit all stubs and tails; returns the offsets of the open jumps."""
-        tails: dict[tuple[tuple[int, int], ...], Label] = {}
+        tails: dict[Tail, None] = {}
         jumps: list[int] = []
-        for key, label in self._labels.items():
-            out.bind(label)
+        numbers: dict[tuple[int, int, int, int], int] = {}
+        for key in self._wanted:
+            out.bind(key)
             out.mark(key.user_ip)
             # First, because the other code may use the same scratch register.
             if key.target >= 0:
                 out.frame_store(FRAME_TARGET, key.target)
             out.code += key.before
             if key.stack is not None:
-                out.lea(self._scratch, *key.stack)
-            record = Exit(key.user_ip, key.reason, ExitFlag(key.flags), key.cx)
-            number = self._numbers.setdefault(record, len(self._numbers))
+                out.lea(self._scratch, key.stack[0], key.stack[1])
+            record = (key.user_ip, int(key.reason), key.flags, key.cx)
+            number = numbers.get(record, -1)
+            if number < 0:
+                number = numbers[record] = len(numbers)
+                flags = _FLAGS[key.flags]
+                self._exits.append(Exit(key.user_ip, key.reason, flags, key.cx))
             out.exit_number(number)
             if key.stack is not None:
                 out.frame_store(SLOT[RSP], self._scratch)
-            if key.stores:
-                out.jmp(tails.setdefault(key.stores, Label()))
+            if key.tail.stores:
+                tails[key.tail] = None
+                out.jmp(key.tail)
             else:
                 jumps.append(out.jmp_open())
-        for stores, label in tails.items():
-            out.bind(label)
-            for offset, host in stores:
+        for tail in tails:
+            out.bind(tail)
+            for offset, host in tail.stores:
                 out.frame_store(offset, host)
             jumps.append(out.jmp_open())
         return jumps

@@ -8,7 +8,8 @@ covers. Knows nothing of homes or states.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from iced_x86 import (
     Code,
@@ -32,7 +33,7 @@ from ubypass.translate.registers import RSP, number, width
 
 _factory = InstructionInfoFactory()
 
-_READS = frozenset(
+_READS: Final = frozenset(
     {
         OpAccess.READ,
         OpAccess.COND_READ,
@@ -42,7 +43,7 @@ _READS = frozenset(
         OpAccess.COND_WRITE,
     }
 )
-_WRITES = frozenset(
+_WRITES: Final = frozenset(
     {
         OpAccess.WRITE,
         OpAccess.COND_WRITE,
@@ -50,10 +51,10 @@ _WRITES = frozenset(
         OpAccess.READ_COND_WRITE,
     }
 )
-_BIT_STRINGS = frozenset({Mnemonic.BT, Mnemonic.BTS, Mnemonic.BTR, Mnemonic.BTC})
+_BIT_STRINGS: Final = frozenset({Mnemonic.BT, Mnemonic.BTS, Mnemonic.BTR, Mnemonic.BTC})
 
 #: Instructions that do nothing a user program could notice. DF is clear anyway.
-SILENT = frozenset(
+SILENT: Final = frozenset(
     {
         Mnemonic.NOP,
         Mnemonic.ENDBR64,
@@ -68,7 +69,7 @@ SILENT = frozenset(
     }
 )
 # Registers that nothing is done about.
-_OTHERS = (
+_OTHERS: Final = (
     RegisterExt.is_vector_register,
     RegisterExt.is_k,
     RegisterExt.is_mm,
@@ -80,7 +81,7 @@ class Unsupported(Exception):
     """An instruction without a translation; the message says why."""
 
 
-@dataclass
+@dataclass(init=False)
 class Memory:
     """An explicit memory operand.
 
@@ -97,7 +98,49 @@ class Memory:
     size: int
     fs: bool
     access: bool
-    narrow: bool = False
+    narrow: bool
+
+    def __init__(
+        self,
+        base: int | None,
+        index: int | None,
+        scale: int,
+        displacement: int,
+        size: int,
+        fs: bool,
+        access: bool,
+        narrow: bool = False,
+    ) -> None:
+        # Written out, it is compiled.
+        self.base, self.index, self.scale = base, index, scale
+        self.displacement, self.size = displacement, size
+        self.fs, self.access, self.narrow = fs, access, narrow
+
+    def at(self, displacement: int) -> Memory:
+        """The same with another displacement."""
+        return Memory(
+            self.base,
+            self.index,
+            self.scale,
+            displacement,
+            self.size,
+            self.fs,
+            self.access,
+            self.narrow,
+        )
+
+
+class Effect:
+    """What becomes of addresses in registers, as bits: the destination; what is not
+    overwritten; where the destination comes from if it is an address near that; base
+    and index of an access; and the base that surely is one.
+    """
+
+    def __init__(
+        self, destination: int, stays: int, source: int, used: int, sure: int
+    ) -> None:
+        self.destination, self.stays, self.source = destination, stays, source
+        self.used, self.sure = used, sure
 
 
 @dataclass
@@ -149,6 +192,10 @@ class Facts:
     #: Its encodings, if all registers keep their names, by address (host register,
     #: displacement, index).
     codes: dict[tuple[int, int, int], bytes] = field(default_factory=dict)
+    #: What :mod:`ubypass.translate.bases` has found out about it.
+    effect: Effect | None = None
+    #: How to set its flags again then, once that is known.
+    again: list[Any] = field(default_factory=list)
 
     def of(self, instruction: Instruction) -> Facts:
         """The same about ``instruction``, which has the same form."""
@@ -158,13 +205,31 @@ class Facts:
                 displacement = instruction.ip_rel_memory_address
             else:
                 displacement = _displacement(instruction)
-            memory = replace(memory, displacement=displacement)
-        return replace(self, instruction=instruction, memory=memory, codes={})
+            memory = memory.at(displacement)
+        return Facts(
+            instruction,
+            self.mnemonic,
+            self.flags,
+            self.reads,
+            self.writes,
+            memory,
+            self.operands,
+            self.faults,
+            self.vector,
+            self.pointer,
+            self.registers,
+            self.extended,
+            self.implicit,
+            self.stack,
+            self.features,
+            {},
+            self.effect,
+        )
 
 
 # What was seen, and the facts or why there are none: by instruction, and by form.
 # Programs use some thousands of forms; the bounds only keep a long-lived process small.
-_MOST = 1 << 14
+_MOST: Final = 1 << 14
 _seen: dict[Instruction, Facts | str] = {}
 _forms: dict[tuple[int, ...], Facts | str] = {}
 
@@ -332,7 +397,7 @@ def _operands(instruction: Instruction, info: object) -> tuple[RegisterOperand, 
 # With a destination of 32 bits these may keep all 64, or have two destinations of
 # which one wins; all others extend what they write with zeroes, conditional moves
 # and shifts by nothing too.
-_MAY_KEEP = frozenset(
+_MAY_KEEP: Final = frozenset(
     {
         Mnemonic.BSF,
         Mnemonic.BSR,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from ubypass.abi import FRAME_FLAGS, FRAME_SYSFLAGS
 from ubypass.translate.context import Context
@@ -11,7 +12,7 @@ from ubypass.translate.facts import Unsupported
 from ubypass.translate.state import Flags
 
 # Stands for the context's first scratch register.
-_S0 = -1
+_S0: Final = -1
 
 
 def clobber(context: Context) -> None:

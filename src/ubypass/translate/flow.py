@@ -8,17 +8,17 @@ happens soon.
 from __future__ import annotations
 
 import heapq
-import operator
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from iced_x86 import Mnemonic
 
 from ubypass.abi import Abi, ExitReason
 from ubypass.region.graph import Block, End, Region
 from ubypass.region.liveness import ARITHMETIC, flags_live
-from ubypass.translate.bases import live_bases, loop_bases
+from ubypass.translate.bases import live_bases, loop_bases, sure_copies
 from ubypass.translate.block import Prepared, lower_block
 from ubypass.translate.context import Fragment
 from ubypass.translate.depth import depths
@@ -43,15 +43,19 @@ from ubypass.translate.trace import (
 )
 
 # A loop is written out up to so many instructions, on the hot path and elsewhere.
-_UNROLLED, _UNROLLED_COLD = 128, 32
+_UNROLLED: Final = 128
+_UNROLLED_COLD: Final = 32
 # Up to so many instructions it is looked at as a loop.
-_LOOP = 256
+_LOOP: Final = 256
 # More turns gain little, except of a single block: that is as tight as loops get.
-_TURNS, _UNROLLED_ALONE = 16, 256
-_STACK = frozenset({RSP})
-_NONE: frozenset[int] = frozenset()
+_TURNS: Final = 16
+_UNROLLED_ALONE: Final = 256
+_STACK: Final = frozenset({RSP})
+_NONE: Final[frozenset[int]] = frozenset()
 # How much more a use of a register counts.
-_IN_LOOP, _ON_PATH = 8, 4
+_IN_LOOP: Final = 8
+_ON_PATH: Final = 4
+_ADDRESS: Final = 2
 
 
 @dataclass
@@ -59,10 +63,9 @@ class Flow:
     """A region with the code of its blocks.
 
     ``starts`` holds the state each node begins with, ``live`` the flags live at
-    each block's start, ``order`` the nodes in the order of the layout. ``edges``
-    says where each edge (a node and a number) goes, if not out of the region.
-    ``abi`` is what dispatches were laid out for; ``vector``: vector registers are
-    used; ``x87``: there are x87 instructions that leave their address behind.
+    each block's start, ``order`` the nodes in the order of the layout. ``abi`` is what
+    dispatches were laid out for; ``vector``: vector registers are used; ``x87``: there
+    are x87 instructions that leave their address behind.
     """
 
     region: Region
@@ -70,7 +73,6 @@ class Flow:
     order: tuple[Node, ...]
     fragments: dict[Node, Fragment]
     starts: dict[Node, State]
-    edges: dict[tuple[Node, int], Node]
     live: dict[int, int]
     entries: dict[int, Node]
     guess: dict[int, int | None]
@@ -97,8 +99,10 @@ class _Solver:
         if self.vector:
             self.abi = replace(abi, dispatch_size=abi.dispatch_vector_size)
         else:
-            self.prepared = {s: _integer(p) for s, p in self.prepared.items()}
-            self._look_ahead()
+            integer = {s: _integer(p) for s, p in self.prepared.items()}
+            if any(integer[s] is not p for s, p in self.prepared.items()):
+                self.prepared = integer
+                self._look_ahead()
         self.homes = self._homes()
         layout = order(
             [*region.entries, *sorted(region.blocks)],
@@ -114,7 +118,6 @@ class _Solver:
         self.depth = depths(region) if region.trodden else {}
         self.starts: dict[Node, State] = {}
         self.fragments: dict[Node, Fragment] = {}
-        self.edges: dict[tuple[Node, int], Node] = {}
         self.incoming: dict[Node, dict[tuple[Node, int], State]] = {}
         self.first: dict[int, Node] = {}
         self.rounds: Counter[Node] = Counter()
@@ -150,6 +153,12 @@ class _Solver:
                     continue
                 for user in fact.reads:
                     counts[user] += weight
+                memory = fact.memory
+                if memory is not None and memory.access:
+                    # Without a home it has to be clamped for each access.
+                    for part in (memory.base, memory.index):
+                        if part is not None:
+                            counts[part] += _ADDRESS * weight
                 for user in fact.writes:
                     counts[user] += weight
                     if user == R10 and self.dispatching:
@@ -208,10 +217,13 @@ class _Solver:
             return Node(start, 0, False)
         derived = state.loc[R11] == Loc.S
         kept = state.loc[RCX] == Loc.S and start in self.path
-        wanted = Node(start, state.cx if kept else 0, derived)
+        cx = state.cx if kept else 0
+        first = self.first.get(start)
+        if first is None:
+            first = self.first[start] = Node(start, cx, derived)
+        if first.cx == cx and first.derived == derived:
+            return first
         # The hot path comes first; what differs from it shares one version.
-        if self.first.setdefault(start, wanted) == wanted or not kept:
-            return wanted
         return Node(start, 0, derived)
 
     def run(self) -> dict[int, Node]:
@@ -247,30 +259,32 @@ class _Solver:
                 return list(rest)
             _, node = heapq.heappop(heap)
             waiting.discard(node)
-            edges = [
-                Incoming(
-                    self._weight(source, node.start),
-                    state,
-                    self.rank[source.start] >= self.rank[node.start],
-                )
-                for (source, _), state in sorted(
-                    self.incoming[node].items(), key=operator.itemgetter(0)
-                )
-            ]
+            came = self.incoming[node]
+            rank = self.rank[node.start]
+            edges: list[Incoming] = []
+            for key in sorted(came) if len(came) > 1 else list(came):
+                back = self.rank[key[0].start] >= rank
+                weight = self._weight(key[0], node.start)
+                edges.append(Incoming(weight, came[key], back))
             if node in roots:
                 edges.append(Incoming(COLD, entry_state(node.start)))
             todo = self._visit(node, edges) if edges else []
 
     def _weight(self, source: Node, target: int) -> int:
+        start = source.start
         # What a loop leaves at its end counts more than what comes into it.
-        back = int(self.rank[source.start] >= self.rank[target])
-        if self.guess[source.start] != target:
-            return SOME + back
-        hot = source.start in self.path and (
-            bool(self.region.trodden)
-            or self.first[source.start] == source._replace(turn=0)
-        )
-        return (HOT if hot else LIKELY) + back
+        back = int(self.rank[start] >= self.rank[target])
+        if self.guess[start] != target:
+            block = self.region.blocks[start]
+            never = target == block.targets[0] and block.last.ip in self.region.untaken
+            return COLD if never else SOME + back
+        if start not in self.path:
+            return LIKELY + back
+        if self.region.trodden:
+            return HOT + back
+        first = self.first[start]
+        same = first.cx == source.cx and first.derived == source.derived
+        return (HOT if same and not first.turn else LIKELY) + back
 
     def _visit(self, node: Node, edges: list[Incoming]) -> list[Node]:
         """Lower ``node`` again if its state changed; nodes to look at then."""
@@ -294,47 +308,55 @@ class _Solver:
         self.rounds[node] += 1
         self.starts[node] = state
         fragment = lower_block(prepared, node, state, self.homes, self.abi)
-        before: dict[int, tuple[Node, State]] = {}
-        if node in self.fragments:
-            for index in range(len(self.fragments[node].edges)):
-                target = self.edges.pop((node, index), None)
-                if target is not None:
-                    before[index] = target, self.incoming[target].pop((node, index))
+        before = self.fragments.get(node)
         self.fragments[node] = fragment
+        blocks, incoming = self.region.blocks, self.incoming
         changed: list[Node] = []
         for index, (start, after) in enumerate(fragment.edges):
-            if start not in self.region.blocks:
-                continue
-            target = self.node(start, after)
-            head = self.heads.get(start)
-            if head is not None and head == self.heads.get(node.start):
-                turn = node.turn
-                if start == head:
-                    turn = (turn + 1) % prepared.turns
-                target = target._replace(turn=turn)
-            elif head is not None and start != head:
-                # Who comes into the middle of a loop goes on in its last turn, or a
-                # cycle around the loop could do without the one that pays.
-                target = target._replace(turn=self.prepared[start].turns - 1)
-            self.edges[node, index] = target
-            self.incoming.setdefault(target, {})[node, index] = after
-            if index in before:
-                old, state = before.pop(index)
-                if old == target and state.same(after):
-                    continue
-                changed.append(old)
-            changed.append(target)
-        changed += [target for target, _ in before.values()]
+            target = self._target(node, start, after) if start in blocks else None
+            fragment.to.append(target)
+            if before is not None and index < len(before.to):
+                old = before.to[index]
+                if old is not None:
+                    if old == target and before.edges[index][1].same(after):
+                        continue
+                    changed.append(old)
+                    if old != target:
+                        del incoming[old][node, index]
+            if target is not None:
+                incoming.setdefault(target, {})[node, index] = after
+                changed.append(target)
+        if before is not None:
+            for index in range(len(fragment.to), len(before.to)):
+                old = before.to[index]
+                if old is not None:
+                    del incoming[old][node, index]
+                    changed.append(old)
         return changed
+
+    def _target(self, node: Node, start: int, state: State) -> Node:
+        """Where an edge from ``node`` to the block at ``start`` goes."""
+        target = self.node(start, state)
+        head = self.heads.get(start)
+        if head is None:
+            return target
+        turn = node.turn
+        if head != self.heads.get(node.start):
+            # Who comes into the middle of a loop goes on in its last turn, or a
+            # cycle around the loop could do without the one that pays.
+            turn = 0 if start == head else self.prepared[start].turns - 1
+        elif start == head:
+            turn = (turn + 1) % self.prepared[start].turns
+        return target._replace(turn=turn) if turn else target
 
     def next_of(self, node: Node) -> Node | None:
         """Where control probably goes after ``node``."""
         fragment = self.fragments[node]
         if fragment.fall is None:
             return None
-        found = self.edges.get((node, fragment.fall))
+        found = fragment.to[fragment.fall]
         if fragment.branch is not None:
-            taken = self.edges.get((node, fragment.branch[1]))
+            taken = fragment.to[fragment.branch[1]]
             if taken is not None and taken.start == self.guess[node.start]:
                 return taken
             if found is None:
@@ -359,7 +381,6 @@ def solve(region: Region, abi: Abi, turns: int = 64, careful: bool = False) -> F
         order=tuple(layout),
         fragments=solver.fragments,
         starts=solver.starts,
-        edges=solver.edges,
         live={start: solver.prepared[start].live[0] for start in region.blocks},
         entries=entries,
         guess=solver.guess,
@@ -381,8 +402,7 @@ def _reached(solver: _Solver, roots: list[Node]) -> set[Node]:
         if node in seen:
             continue
         seen.add(node)
-        for index in range(len(solver.fragments[node].edges)):
-            target = solver.edges.get((node, index))
+        for target in solver.fragments[node].to:
             if target is not None:
                 todo.append(target)
     return seen
@@ -407,7 +427,13 @@ def _prepare(region: Region, abi: Abi) -> dict[int, Prepared]:
     bases = live_bases(region, known)
     return {
         start: Prepared(
-            block, known[start], found[start][1], live[start], 0, *bases[start]
+            block,
+            known[start],
+            found[start][1],
+            live[start],
+            0,
+            *bases[start],
+            copies=sure_copies(region, known, start),
         )
         for start, block in region.blocks.items()
     }

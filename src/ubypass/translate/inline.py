@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from ubypass.region.graph import Block, End, Region, predecessors
 
@@ -25,12 +26,12 @@ __all__ = ["COPY", "address", "inlined", "sibling"]
 
 #: The start of a copy is its address and, times this, a number: that of its caller, or
 #: 1 if it is cold.
-COPY = 1 << 48
+COPY: Final = 1 << 48
 
-_COLD = 1
+_COLD: Final = 1
 # Calls that are copied into one another at most: deeper chains are hardly ever hot.
-_DEEP = 12
-_CALLS = (End.CALL, End.CALL_INDIRECT)
+_DEEP: Final = 12
+_CALLS: Final = (End.CALL, End.CALL_INDIRECT)
 
 
 def address(start: int) -> int:

@@ -8,20 +8,23 @@ heaviest edge gets its way.
 
 from __future__ import annotations
 
+from typing import Final
+
 from ubypass.translate.registers import R11, RCX, RSP, Homes
 from ubypass.translate.state import CLAMPED, Flags, Interval, Loc, State, union
 
 # Edges from the many turns of a loop that is written out know as many intervals of a
 # moving address; the verifier gives up on so many, and an anchor costs little.
-_DIFFERENT = 4
+_DIFFERENT: Final = 4
 # Rounds after which a choice stays as it is, on the hot path and elsewhere.
-_SETTLE_HOT, _SETTLE = 4, 2
+_SETTLE_HOT: Final = 4
+_SETTLE: Final = 2
 # What an interval that keeps growing is widened to, bytes.
-_WIDE = 1 << 16
+_WIDE: Final = 1 << 16
 # Steps on the way there of what is known of the stack.
-_STEPS = 1 << 10, 1 << 12, 1 << 14
+_STEPS: Final = 1 << 10, 1 << 12, 1 << 14
 # Rounds after which an interval is widened anywhere.
-_EXACT = 4
+_EXACT: Final = 4
 
 
 class Incoming:
@@ -114,6 +117,11 @@ def join(
         and (settled is None or settled.again == again)
     ):
         new.again = again
+        if (previous is None or previous.flags == Flags.AGAIN) and any(
+            state.flags == Flags.AGAIN for state in states
+        ):
+            # Perhaps nobody asks for them before they change.
+            new.flags = Flags.AGAIN
     if states[0].copies:
         new.copies = tuple(
             pair

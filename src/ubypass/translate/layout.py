@@ -7,7 +7,10 @@ code, entries, exits, and the constants.
 
 from __future__ import annotations
 
+import operator
+import struct
 from dataclasses import dataclass, field
+from typing import Final
 
 from ubypass.abi import (
     FRAME_SYSFLAGS,
@@ -28,6 +31,9 @@ from ubypass.translate.inline import address
 from ubypass.translate.registers import RAX, RSP, SLOT
 from ubypass.translate.state import Loc, Node, State
 
+_FIRST: Final = operator.itemgetter(0)
+_REL32: Final = struct.Struct("<i")
+
 
 class TooLarge(UbError):
     """More code than the module takes for one region."""
@@ -40,7 +46,7 @@ class _Layout:
     out: Buffer = field(default_factory=Buffer)
     blocks: dict[Node, Label] = field(default_factory=dict)
     #: Edges that need code of their own, and where that is.
-    edges: dict[Edge, Label] = field(default_factory=dict)
+    edges: dict[tuple[Node, int], Label] = field(default_factory=dict)
     bodies: list[tuple[Label, Buffer]] = field(default_factory=list)
 
 
@@ -72,7 +78,7 @@ def _block(layout: _Layout, node: Node, following: Node | None) -> None:
     fall = fragment.fall
     if fragment.branch is not None:
         condition, taken = fragment.branch
-        to_taken, to_fall = flow.edges.get((node, taken)), flow.edges.get((node, fall))
+        to_taken, to_fall = fragment.to[taken], fragment.to[fall]
         wanted = fragment.edges[fall][0] == flow.guess[node.start]
         if following is not None and following == to_taken:
             swap = True
@@ -80,23 +86,28 @@ def _block(layout: _Layout, node: Node, following: Node | None) -> None:
             swap = wanted and (to_fall is None or to_fall != following)
         if swap:
             condition, taken, fall = condition ^ 1, fall, taken
-        out.jcc(condition, _place(layout, Edge(node, taken)))
-    target = flow.edges.get((node, fall))
+        out.jcc(condition, _place(layout, node, taken))
+    target = fragment.to[fall]
     if target is None:
-        out.jmp(_place(layout, Edge(node, fall)))
+        out.jmp(_place(layout, node, fall))
         return
-    out.append(_converted(layout, target, fragment.edges[fall][1]))
+    if not fits(fragment.edges[fall][1], flow.starts[target]):
+        out.append(_converted(layout, target, fragment.edges[fall][1]))
     if target != following:
         out.jmp(layout.blocks[target])
 
 
-def _place(layout: _Layout, edge: Edge) -> Place:
-    """Where a jump along ``edge`` has to go."""
-    node = Node(*edge.source)
-    start, state = layout.flow.fragments[node].edges[edge.number]
-    target = layout.flow.edges.get((node, edge.number))
+def _place(layout: _Layout, node: Node, number: int) -> Place:
+    """Where a jump along the edge ``number`` of ``node`` has to go."""
+    flow = layout.flow
+    fragment = flow.fragments[node]
+    start, state = fragment.edges[number]
+    target = fragment.to[number]
     if target is None:
-        return exit_key(layout.flow.homes, state, start, ExitReason.FRONTIER)
+        return exit_key(flow.homes, state, start, ExitReason.FRONTIER)
+    if fits(state, flow.starts[target]):
+        return layout.blocks[target]
+    edge = node, number
     if edge in layout.edges:
         return layout.edges[edge]
     body = _converted(layout, target, state)
@@ -147,7 +158,7 @@ def _edges(layout: _Layout) -> None:
     resolved: list[tuple[int, Place]] = []
     for at, place in layout.out.fixups:
         if isinstance(place, Edge):
-            place = _place(layout, place)
+            place = _place(layout, Node(*place.source), place.number)
         resolved.append((at, place))
     layout.out.fixups = resolved
     for label, body in layout.bodies:
@@ -163,21 +174,19 @@ def _finish(layout: _Layout, entries: list[tuple[int, Label]]) -> Translation:
     wanted += [(at, place) for at, place in out.fixups if isinstance(place, ExitKey)]
     for at, _, before, after in out.dispatches:
         wanted += [(at, before), (at, after)]
-    for _, key in sorted(wanted, key=lambda item: item[0]):
-        exits.label(key)
+    for _, key in sorted(wanted, key=_FIRST):
+        exits.want(key)
     jumps = exits.emit(out)
     at_label = {label: at for at, label in out.labels}
-
-    def where(place: Place) -> int:
-        if isinstance(place, ExitKey):
-            place = exits.label(place)
-        assert isinstance(place, Label)
-        return at_label[place]
-
     constants = _constants(out)
+    write = _REL32.pack_into
     for at, place in out.fixups:
-        goal = constants[place] if isinstance(place, Constant) else where(place)
-        out.code[at : at + 4] = (goal - at - 4).to_bytes(4, "little", signed=True)
+        if isinstance(place, Label):
+            goal = at_label[place]
+        else:
+            assert isinstance(place, Constant)
+            goal = constants[place]
+        write(out.code, at, goal - at - 4)
     if len(out.code) > layout.abi.max_code:
         raise TooLarge(
             f"the translation has {len(out.code)} bytes, "
@@ -189,12 +198,11 @@ def _finish(layout: _Layout, entries: list[tuple[int, Label]]) -> Translation:
         entries=tuple(Entry(start, at_label[label]) for start, label in entries),
         exits=exits.exits,
         faults=tuple(
-            Fault(at, where(key))
-            for at, key in sorted(out.faults, key=lambda item: item[0])
+            [Fault(at, at_label[key]) for at, key in sorted(out.faults, key=_FIRST)]
         ),
         dispatches=tuple(
-            Dispatch(at, nr, where(before), where(after))
-            for at, nr, before, after in sorted(out.dispatches, key=lambda d: d[0])
+            Dispatch(at, nr, at_label[before], at_label[after])
+            for at, nr, before, after in sorted(out.dispatches, key=_FIRST)
         ),
         jumps=tuple(jumps),
         sources=layout.flow.region.sources,

@@ -34,11 +34,12 @@ def lower_lea(context: Context, facts: Facts) -> None:
         memory = replace(memory, narrow=True)
     interval = SMALL if memory.narrow else _interval(context, memory)
     host = context.homes.host[operand.user]
-    to = context.s0 if host < 0 or _overwrites(context, memory, host) else host
-    _address(context, memory, to)
     if host < 0:
-        write_spilled(context, operand.user, context.s0)
+        _address(context, memory, context.s1)
+        write_spilled(context, operand.user, context.s1)
         return
+    to = context.s0 if _overwrites(context, memory, host) else host
+    _address(context, memory, to)
     if to != host:
         context.code.move(host, context.s0)
     context.state.written(operand.user, interval)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from iced_x86 import Instruction, Mnemonic, OpKind, Register
 
 from ubypass.abi import ExitReason
@@ -13,6 +15,7 @@ from ubypass.translate.flags import settle, to_host
 from ubypass.translate.lea import lower_lea
 from ubypass.translate.registers import (
     R11,
+    RAX,
     RSP,
     gpr64,
     resized,
@@ -36,6 +39,19 @@ from ubypass.translate.values import (
 )
 from ubypass.translate.x87 import note_pointer
 
+_MOV: Final[int] = Mnemonic.MOV
+_LEA: Final[int] = Mnemonic.LEA
+_ADD: Final[int] = Mnemonic.ADD
+_SUB: Final[int] = Mnemonic.SUB
+_INC: Final[int] = Mnemonic.INC
+_DEC: Final[int] = Mnemonic.DEC
+_AND: Final[int] = Mnemonic.AND
+_SHR: Final[int] = Mnemonic.SHR
+_MOVZX: Final[int] = Mnemonic.MOVZX
+_MOVSX: Final[int] = Mnemonic.MOVSX
+#: What leaves something behind that is known of the first operand.
+_DERIVES: Final = frozenset({_MOV, _ADD, _SUB, _INC, _DEC, _AND, _SHR, _MOVZX, _MOVSX})
+
 
 def lower(context: Context, facts: Facts, live_after: int) -> None:
     """Emit ``facts``' instruction; ``live_after`` are the flags live behind it.
@@ -52,7 +68,7 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
         if _move_stack(context, facts, live_after):
             return
         settle_stack(context)
-    if facts.mnemonic == Mnemonic.MOV and _move(context, facts):
+    if facts.mnemonic == _MOV and _move(context, facts):
         return
     if facts.implicit and not facts.implicit.isdisjoint(context.homes.moved):
         raise Unsupported("implicit operand whose register is taken")
@@ -72,7 +88,8 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
         at = address.base, address.displacement, address.index
         free = [context.s1] if address.scratch else [context.s0, context.s1]
     stored: dict[int, int] = {}
-    if facts.registers.isdisjoint(context.homes.moved):
+    unmoved = facts.registers.isdisjoint(context.homes.moved)
+    if unmoved:
         code = facts.codes.get(at, b"")
         if not code:
             code = encoded(_placed(facts, address))
@@ -99,7 +116,12 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
     _intervals(context, facts)
     if use.changes:
         state.flags = Flags.HOST
-        state.again = repeat(facts, context.homes, code)
+        if not unmoved:
+            state.again = repeat(facts, context.homes, code)
+        else:
+            if not facts.again:
+                facts.again.append(repeat(facts, context.homes, code))
+            state.again = facts.again[0]
 
 
 def _placed(facts: Facts, address: Address | None) -> Instruction:
@@ -139,6 +161,10 @@ def _operands(
     """
     given: dict[int, int] = {}
     stored: dict[int, int] = {}
+    mirrored = context.mirrored()
+    if mirrored in facts.registers and context.s1 in free:
+        free.remove(context.s1)
+        given[mirrored] = context.s1
     for operand in facts.operands:
         host = context.homes.host[operand.user]
         if host < 0:
@@ -169,10 +195,13 @@ def _move(context: Context, facts: Facts) -> bool:
         return False
     to, source = (operand.user for operand in facts.operands)
     spilled = context.homes.spilled
-    if spilled(to) == spilled(source):
+    if to == source or not (spilled(to) or spilled(source)):
         return False
     settle(context, (to,))
-    if spilled(to):
+    if spilled(to) and spilled(source):
+        read_spilled(context, source, context.s1)
+        write_spilled(context, to, context.s1)
+    elif spilled(to):
         write_spilled(context, to, ensure(context, source))
     else:
         read_spilled(context, source, context.homes.host[to])
@@ -185,12 +214,12 @@ def _move_stack(context: Context, facts: Facts, live_after: int) -> bool:
 
     The flags are not set: either nobody reads them, or they can be had later.
     """
-    instruction = facts.instruction
-    if instruction.mnemonic == Mnemonic.LEA:
+    mnemonic = facts.mnemonic
+    if mnemonic == _LEA:
         return _lea_stack(context, facts)
-    if instruction.mnemonic == Mnemonic.MOV:
+    if mnemonic == _MOV:
         return _copy_stack(context, facts)
-    if instruction.mnemonic not in (Mnemonic.ADD, Mnemonic.SUB):
+    if mnemonic not in (_ADD, _SUB):
         return False
     if facts.memory is not None or len(facts.operands) != 1:
         return False
@@ -201,7 +230,7 @@ def _move_stack(context: Context, facts: Facts, live_after: int) -> bool:
     if again is None:
         return False
     amount = -again.immediate
-    if instruction.mnemonic == Mnemonic.ADD:
+    if mnemonic == _ADD:
         amount = again.immediate
     state = context.state
     if abs(state.offset + amount) > _FAR:
@@ -234,8 +263,8 @@ def _copy_stack(context: Context, facts: Facts) -> bool:
     settle(context, (user,))
     host = context.homes.host[user]
     if host < 0:
-        context.code.lea(context.s0, usp, state.offset)
-        write_spilled(context, user, context.s0)
+        context.code.lea(context.s1, usp, state.offset)
+        write_spilled(context, user, context.s1)
     else:
         context.code.lea(host, usp, state.offset)
         state.written(user, shifted(state.intervals[RSP], state.offset))
@@ -257,8 +286,9 @@ def _lea_stack(context: Context, facts: Facts) -> bool:
 
 
 # An offset larger than this leaves too little room for displacements.
-_FAR = 1 << 16
-_WIDE = frozenset(gpr64(number) for number in range(16))
+_FAR: Final = 1 << 16
+_WIDE: Final = frozenset(gpr64(number) for number in range(16))
+_SPREAD: Final = frozenset({Mnemonic.CWD, Mnemonic.CDQ, Mnemonic.CQO})
 
 
 def _intervals(context: Context, facts: Facts) -> None:
@@ -273,9 +303,12 @@ def _intervals(context: Context, facts: Facts) -> None:
             slot_written(context, user)
         else:
             state.written(user, SMALL if user in facts.extended else None)
+    if facts.mnemonic in _SPREAD:
+        # To the verifier's decoder they write what they only read.
+        state.intervals[RAX] = None
     if derived is not None:
         state.intervals[facts.operands[0].user] = derived
-    elif facts.mnemonic == Mnemonic.MOV and len(facts.operands) == 2:
+    elif facts.mnemonic == _MOV and len(facts.operands) == 2:
         to, source = facts.operands
         if (
             to.register in _WIDE
@@ -289,36 +322,38 @@ def _intervals(context: Context, facts: Facts) -> None:
 
 def _derived(context: Context, facts: Facts) -> Interval | None:
     """The interval of the first operand when it is a clamped value moved on."""
-    instruction = facts.instruction
-    if not facts.operands or facts.operands[0].operand != 0:
+    mnemonic = facts.mnemonic
+    if mnemonic not in _DERIVES or not facts.operands:
         return None
     first = facts.operands[0]
-    if first.register not in _WIDE or context.homes.spilled(first.user):
+    if (
+        first.operand != 0
+        or first.register not in _WIDE
+        or context.homes.spilled(first.user)
+    ):
         return None
     interval = context.state.intervals[first.user]
-    mnemonic = instruction.mnemonic
-    if mnemonic == Mnemonic.INC:
+    if mnemonic == _INC:
         return shifted(interval, 1)
-    if mnemonic == Mnemonic.DEC:
+    if mnemonic == _DEC:
         return shifted(interval, -1)
-    if mnemonic == Mnemonic.MOV and len(facts.operands) == 2:
+    if mnemonic == _MOV and len(facts.operands) == 2:
         source = facts.operands[1].user
         if context.homes.spilled(source):
             return None
         return context.state.intervals[source]
-    if mnemonic in (Mnemonic.MOVZX, Mnemonic.MOVSX):
+    if mnemonic in (_MOVZX, _MOVSX):
         return _extended(facts)
+    instruction = facts.instruction
     if instruction.op1_kind not in _IMMEDIATES:
         return None
-    value = instruction.immediate(1)
+    value: int = instruction.immediate(1)
     value = value - (1 << 64) if value >> 63 else value
-    if mnemonic == Mnemonic.MOV:
+    if mnemonic == _MOV:
         return constant(value)
-    if mnemonic in (Mnemonic.ADD, Mnemonic.SUB):
-        return shifted(interval, value if mnemonic == Mnemonic.ADD else -value)
-    small = (mnemonic == Mnemonic.AND and value >= 0) or (
-        mnemonic == Mnemonic.SHR and value & 63 >= 32
-    )
+    if mnemonic in (_ADD, _SUB):
+        return shifted(interval, value if mnemonic == _ADD else -value)
+    small = (mnemonic == _AND and value >= 0) or (mnemonic == _SHR and value & 63 >= 32)
     return SMALL if small else None
 
 
@@ -331,12 +366,12 @@ def _extended(facts: Facts) -> Interval | None:
         size = facts.memory.size
     else:
         size = width(facts.operands[1].register)
-    if facts.mnemonic == Mnemonic.MOVSX:
+    if facts.mnemonic == _MOVSX:
         return shifted(SMALL, -(1 << 8 * size - 1))
     return SMALL
 
 
-_IMMEDIATES = frozenset(
+_IMMEDIATES: Final = frozenset(
     {
         OpKind.IMMEDIATE8,
         OpKind.IMMEDIATE8TO64,

@@ -10,15 +10,32 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import TYPE_CHECKING, Final, cast
 
 from iced_x86 import Register, RegisterExt
 
 from ubypass.abi import FRAME_REGS, REGS_OFFSET
 from ubypass.translate.iced import IcedRegister
 
-RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI = range(8)
-R8, R9, R10, R11, R12, R13, R14, R15 = range(8, 16)
+if TYPE_CHECKING:
+    from ubypass.translate.emit import ExitKey, Tail
+
+RAX: Final = 0
+RCX: Final = 1
+RDX: Final = 2
+RBX: Final = 3
+RSP: Final = 4
+RBP: Final = 5
+RSI: Final = 6
+RDI: Final = 7
+R8: Final = 8
+R9: Final = 9
+R10: Final = 10
+R11: Final = 11
+R12: Final = 12
+R13: Final = 13
+R14: Final = 14
+R15: Final = 15
 
 NAMES = (
     *("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"),
@@ -26,32 +43,32 @@ NAMES = (
 )
 
 #: Host registers that a C function may change.
-CALLER_SAVED = frozenset({RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11})
+CALLER_SAVED: Final = frozenset({RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11})
 
 #: Registers that system calls take arguments in, in order.
-ARGUMENTS = (RDI, RSI, RDX, R10, R8, R9)
+ARGUMENTS: Final = (RDI, RSI, RDX, R10, R8, R9)
 
 #: Offset from host rsp of each user register in ``pt_regs``.
-SLOT = tuple(FRAME_REGS + REGS_OFFSET[name] for name in NAMES)
+SLOT: Final = tuple(FRAME_REGS + REGS_OFFSET[name] for name in NAMES)
 
 # Who may give its host register to the user's rsp: callee-saved, so that a
 # dispatch keeps it. Rarely used ones first, so that a tie goes to them.
-_CANDIDATES = (R15, R14, R13, R12, RBX, RBP)
+_CANDIDATES: Final = (R15, R14, R13, R12, RBX, RBP)
 # Who may give its own up for scratch: whose names no instruction implies. A tie goes
 # to those that a dispatch does not keep.
-_SCRATCH = (R11, R10, R9, R8, R15, R14, R13, R12, RBP, RBX)
+_SCRATCH: Final = (R11, R10, R9, R8, R15, R14, R13, R12, RBP, RBX)
 
-_GPR64 = (
+_GPR64: Final = (
     *(Register.RAX, Register.RCX, Register.RDX, Register.RBX),
     *(Register.RSP, Register.RBP, Register.RSI, Register.RDI),
     *(Register.R8, Register.R9, Register.R10, Register.R11),
     *(Register.R12, Register.R13, Register.R14, Register.R15),
 )
-_NUMBER = {
+_NUMBER: Final = {
     register: _GPR64.index(RegisterExt.full_register(cast(IcedRegister, register)))
     for register in range(Register.AL, Register.R15 + 1)
 }
-_HIGH = frozenset({Register.AH, Register.CH, Register.DH, Register.BH})
+_HIGH: Final = frozenset({Register.AH, Register.CH, Register.DH, Register.BH})
 
 
 def number(register: IcedRegister) -> int | None:
@@ -102,7 +119,8 @@ def gpr64(host: int) -> IcedRegister:
 class Homes:
     """Home of each user register: host register, or -1 when spilled.
 
-    ``tails`` remembers what exits have to store, by where the registers are.
+    The rest remembers what was made for these homes: ``tails`` of exits by where the
+    registers are, the ``distinct`` ones by what they store, and ``exits``.
     """
 
     host: tuple[int, ...]
@@ -111,7 +129,13 @@ class Homes:
     s1: int
     #: User registers that are not in the host register of the same name.
     moved: frozenset[int]
-    tails: dict[tuple[bytes, bool], tuple[tuple[int, int], ...]] = field(
+    tails: dict[tuple[bytes, bool], Tail] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    distinct: dict[tuple[tuple[int, int], ...], Tail] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    exits: dict[tuple[object, ...], ExitKey] = field(
         default_factory=dict, compare=False, repr=False
     )
 

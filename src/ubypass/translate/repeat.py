@@ -10,7 +10,7 @@ needed only on paths that are hardly ever taken then cost nothing elsewhere.
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from iced_x86 import Code, Instruction, Mnemonic, OpKind, Register
 
@@ -149,14 +149,14 @@ def _test(size: int, host: int) -> bytes:
     return encoded(Instruction.create_reg_reg(_TESTS[size], register, register))
 
 
-_TESTS = {4: Code.TEST_RM32_R32, 8: Code.TEST_RM64_R64}
-_LOGIC = (Mnemonic.AND, Mnemonic.OR, Mnemonic.XOR)
-_ADDED = Code.SUB_R32_RM32, Code.ADD_R32_RM32
-_SUBTRACTED = Code.ADD_R32_RM32, Code.SUB_R32_RM32
-_ADDED_WIDE = Code.SUB_R64_RM64, Code.ADD_R64_RM64
-_SUBTRACTED_WIDE = Code.ADD_R64_RM64, Code.SUB_R64_RM64
+_TESTS: Final = {4: Code.TEST_RM32_R32, 8: Code.TEST_RM64_R64}
+_LOGIC: Final = (Mnemonic.AND, Mnemonic.OR, Mnemonic.XOR)
+_ADDED: Final = Code.SUB_R32_RM32, Code.ADD_R32_RM32
+_SUBTRACTED: Final = Code.ADD_R32_RM32, Code.SUB_R32_RM32
+_ADDED_WIDE: Final = Code.SUB_R64_RM64, Code.ADD_R64_RM64
+_SUBTRACTED_WIDE: Final = Code.ADD_R64_RM64, Code.SUB_R64_RM64
 #: What undoes an operation, and the operation.
-_UNDONE: dict[IcedCode, tuple[IcedCode, ...]] = {
+_UNDONE: Final[dict[IcedCode, tuple[IcedCode, ...]]] = {
     Code.ADD_R32_RM32: _ADDED,
     Code.ADD_RM32_R32: _ADDED,
     Code.SUB_R32_RM32: _SUBTRACTED,
@@ -168,8 +168,8 @@ _UNDONE: dict[IcedCode, tuple[IcedCode, ...]] = {
     Code.SUB_RM64_R64: _SUBTRACTED_WIDE,
     Code.NEG_RM64: (Code.NEG_RM64, Code.NEG_RM64),
 }
-_WIDE = frozenset({*_ADDED_WIDE, *_SUBTRACTED_WIDE, Code.NEG_RM64})
-_OPERATIONS = {
+_WIDE: Final = frozenset({*_ADDED_WIDE, *_SUBTRACTED_WIDE, Code.NEG_RM64})
+_OPERATIONS: Final = {
     Code.ADD_RM64_IMM8: Code.ADD_RM64_IMM32,
     Code.ADD_RM64_IMM32: Code.ADD_RM64_IMM32,
     Code.ADD_RAX_IMM32: Code.ADD_RM64_IMM32,
@@ -183,7 +183,7 @@ _OPERATIONS = {
     Code.SUB_RM32_IMM32: Code.SUB_RM32_IMM32,
     Code.SUB_EAX_IMM32: Code.SUB_RM32_IMM32,
 }
-_IMMEDIATES = frozenset(
+_IMMEDIATES: Final = frozenset(
     {
         OpKind.IMMEDIATE8TO64,
         OpKind.IMMEDIATE32TO64,

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from iced_x86 import Code, Instruction, MemoryOperand, Register
 
 from ubypass.abi import FRAME_FSBASE, TASK_SIZE_MIN, ExitReason
@@ -68,7 +66,7 @@ def resolve(context: Context, memory: Memory, size: int | None = None) -> Addres
     if memory.fs:
         context.code.frame_add(context.s0, FRAME_FSBASE)
     context.code.cmp_limit(context.s0)
-    context.code.cmova_limit(context.s0)
+    context.code.cmovae_limit(context.s0)
     return Address(context.s0, 0, True)
 
 
@@ -114,7 +112,7 @@ def from_home(context: Context, memory: Memory) -> Memory:
     displacement = memory.displacement + context.state.offset
     if not -(1 << 31) <= displacement < 1 << 31:
         raise Unsupported("displacement too large")
-    return replace(memory, displacement=displacement)
+    return memory.at(displacement)
 
 
 def load_word(context: Context, memory: Memory, to: int) -> None:
@@ -169,7 +167,7 @@ def _thread(context: Context, user: int, memory: Memory, size: int) -> Address |
         context.code.move(context.s0, context.homes.host[user])
         context.code.frame_add(context.s0, FRAME_FSBASE)
         context.code.cmp_limit(context.s0)
-        context.code.cmova_limit(context.s0)
+        context.code.cmovae_limit(context.s0)
         context.hold(wanted)
     return Address(context.s0, displacement, True)
 
@@ -187,7 +185,7 @@ def _in_place(
         read_spilled(context, user, context.s0)
         clobber(context)
         context.code.cmp_limit(context.s0)
-        context.code.cmova_limit(context.s0)
+        context.code.cmovae_limit(context.s0)
         return Address(context.s0, displacement, True)
     host = ensure(context, user)
     if not serves(context.state.intervals[user], displacement, size):
@@ -218,7 +216,7 @@ def anchor_host(context: Context, host: int, reason: ExitReason) -> None:
     context.code.cmp_limit(host)
     context.code.jcc(7, context.exit(reason))
     # The branch alone could be mispredicted.
-    context.code.cmova_limit(host)
+    context.code.cmovae_limit(host)
 
 
 def address_of(context: Context, memory: Memory, to: int) -> None:

@@ -7,7 +7,7 @@ an exit finds it as it was.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Final
 
 from iced_x86 import Mnemonic, OpKind
 
@@ -29,9 +29,9 @@ from ubypass.translate.values import (
 )
 
 # An offset larger than this leaves too little room for displacements.
-_FAR = 1 << 16
+_FAR: Final = 1 << 16
 
-STACK = frozenset({Mnemonic.PUSH, Mnemonic.POP, Mnemonic.LEAVE, Mnemonic.PUSHFQ})
+STACK: Final = frozenset({Mnemonic.PUSH, Mnemonic.POP, Mnemonic.LEAVE, Mnemonic.PUSHFQ})
 
 
 def lower_stack(context: Context, facts: Facts) -> None:
@@ -138,18 +138,18 @@ def _pop(context: Context, facts: Facts) -> None:
     settle(context, (user,))
     host = context.homes.host[user]
     context.code.fault(context.exit(ExitReason.FAULT))
-    context.code.load(host if host >= 0 else context.s0, usp, at)
+    context.code.load(host if host >= 0 else context.s1, usp, at)
     if host >= 0:
         context.state.written(user)
     else:
-        write_spilled(context, user, context.s0)
+        write_spilled(context, user, context.s1)
     move_stack(context, 8)
 
 
 def _pop_memory(context: Context, memory: Memory) -> None:
     if memory.base == RSP:
         # The address is that after the pop.
-        memory = replace(memory, displacement=memory.displacement + 8)
+        memory = memory.at(memory.displacement + 8)
     if R11 in (memory.base, memory.index):
         materialize_r11(context)
     address = resolve(context, memory)

@@ -35,11 +35,11 @@ CONSTANT: Final = 0
 THREAD: Final = 1
 
 # Beyond this an interval is of no use and only keeps analyses from settling.
-_FAR = 1 << 20
-_SMALLEST_LARGE = 1 << 32
-_RSP = 4
-_IN_MEMORY = [0] * 16
-_UNKNOWN: list[Interval | None] = [None] * 16
+_FAR: Final = 1 << 20
+_SMALLEST_LARGE: Final = 1 << 32
+_RSP: Final = 4
+_IN_MEMORY: Final = [0] * 16
+_UNKNOWN: Final[list[Interval | None]] = [None] * 16
 
 
 class Loc:
@@ -102,12 +102,16 @@ class State:
         "offset",
     )
 
-    def __init__(self) -> None:
-        self.loc: list[int] = _IN_MEMORY.copy()
+    def __init__(
+        self,
+        loc: list[int] = _IN_MEMORY,
+        intervals: list[Interval | None] = _UNKNOWN,
+    ) -> None:
+        self.loc = loc.copy()
         self.cx = 0
         self.offset = 0
         self.flags: int = Flags.DEAD
-        self.intervals: list[Interval | None] = _UNKNOWN.copy()
+        self.intervals = intervals.copy()
         #: How to set the flags as they are now again, if that is possible.
         self.again: Repeat | None = None
         self.held: Held | None = None
@@ -115,12 +119,10 @@ class State:
 
     def copy(self) -> State:
         """An independent copy."""
-        new = State()
-        new.loc = self.loc.copy()
+        new = State(self.loc, self.intervals)
         new.cx = self.cx
         new.offset = self.offset
         new.flags = self.flags
-        new.intervals = self.intervals.copy()
         new.again = self.again
         new.held = self.held
         new.copies = self.copies

@@ -9,6 +9,7 @@ repeated one, the payment of its count (docs/abi.md, section 6).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from iced_x86 import Instruction, MemorySizeExt, Mnemonic, OpKind, Register
 
@@ -36,14 +37,14 @@ def _forms(letters: str, form: _Form) -> dict[int, _Form]:
     return {getattr(Mnemonic, f"{letters}{size}"): form for size in "BWDQ"}
 
 
-_FORMS: dict[int, _Form] = {
+_FORMS: Final[dict[int, _Form]] = {
     **_forms("MOVS", _Form((RDI, RSI))),
     **_forms("STOS", _Form((RDI,), accumulator=True)),
     **_forms("LODS", _Form((RSI,), accumulator=True)),
     **_forms("SCAS", _Form((RDI,), accumulator=True, compares=True)),
     **_forms("CMPS", _Form((RDI, RSI), compares=True)),
 }
-_OPERANDS = frozenset({OpKind.MEMORY_ESRDI, OpKind.MEMORY_SEG_RSI})
+_OPERANDS: Final = frozenset({OpKind.MEMORY_ESRDI, OpKind.MEMORY_SEG_RSI})
 
 
 def is_string(facts: Facts) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from ubypass.region.graph import Block, End, Region
 from ubypass.translate.inline import sibling
@@ -24,10 +24,14 @@ from ubypass.translate.inline import sibling
 T = TypeVar("T", bound=Hashable)
 
 # Blocks to look at when a loop is searched for, and when another that pays is.
-_FUNCTION, _NEAR = 400, 100
+_FUNCTION: Final = 400
+_NEAR: Final = 100
 
 #: Edge weights: never on a hot path, perhaps, probably, surely.
-COLD, SOME, LIKELY, HOT = 0, 2, 4, 6
+COLD: Final = 0
+SOME: Final = 2
+LIKELY: Final = 4
+HOT: Final = 6
 
 
 def distances(region: Region, dispatching: Collection[int]) -> dict[int, int]:
@@ -62,6 +66,8 @@ def likely(region: Region, block: Block, distance: dict[int, int]) -> int | None
     taken, following = block.targets
     if (taken in region.trodden) != (following in region.trodden):
         return taken if taken in region.trodden else following
+    if region.untaken and block.last.ip in region.untaken:
+        return following
     if (taken in distance) != (following in distance):
         return taken if taken in distance else following
     # Loops jump back; errors jump ahead, or to cold code, which may lie anywhere.
@@ -112,12 +118,13 @@ def looping(region: Region) -> set[int]:
                     above = stack[-1][0]
                     low[above] = min(low[above], low[at])
                 if low[at] == index[at]:
-                    start = path.index(at)
-                    component = path[start:]
-                    del path[start:]
-                    on_path.difference_update(component)
-                    if len(component) > 1 or at in _within(region, at):
-                        found.update(component)
+                    alone = path[-1] == at
+                    if not alone or at in _within(region, at):
+                        found.add(at)
+                    while path[-1] != at:
+                        on_path.discard(path[-1])
+                        found.add(path.pop())
+                    on_path.discard(path.pop())
             elif following not in index:
                 index[following] = low[following] = len(index)
                 path.append(following)

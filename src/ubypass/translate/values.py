@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ubypass.abi import FRAME_SYSFLAGS
 from ubypass.translate.context import Context
 from ubypass.translate.flags import clobber, settle
@@ -12,8 +14,8 @@ from ubypass.translate.state import Loc, shifted
 #: The user's flags as r11 after a system call has them, or a pushf: the arithmetic
 #: ones, and the two bits that are always set (1 and IF); the others were checked to be
 #: clear at the entry.
-ARITHMETIC_FLAGS = 0x8D5
-SET_FLAGS = 0x202
+ARITHMETIC_FLAGS: Final = 0x8D5
+SET_FLAGS: Final = 0x202
 
 
 def ensure(context: Context, user: int) -> int:
@@ -64,13 +66,23 @@ def read_spilled(context: Context, user: int, scratch: int) -> None:
     """Load a spilled user register into a scratch register."""
     if user == R11:
         materialize_r11(context)
+    if context.mirrored() == user:
+        if scratch != context.s1:
+            context.code.move(scratch, context.s1)
+        return
     context.code.frame_load(scratch, SLOT[user])
+    if scratch == context.s1:
+        context.mirror(user)
 
 
 def write_spilled(context: Context, user: int, scratch: int) -> None:
     """Store a scratch register to a spilled user register."""
     context.code.frame_store(SLOT[user], scratch)
     slot_written(context, user)
+    if scratch == context.s1:
+        context.mirror(user)
+    elif context.mirrored() == user:
+        context.mirror(-1)
 
 
 def slot_written(context: Context, user: int) -> None:

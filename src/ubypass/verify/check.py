@@ -11,20 +11,22 @@ is not the subject here.
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from ubypass.abi import Abi, ExitFlag, Translation
 from ubypass.verify import budget, flow, graph
 from ubypass.verify.errors import Rule, VerifyError
-from ubypass.verify.insn import Access, Kind
+from ubypass.verify.insn import Access, Insn, Kind
 from ubypass.verify.load import load
 
 __all__ = ["Report", "Rule", "VerifyError", "check"]
 
-_USER = ("clamped", "literal", "string", "thread")
-_TARGET = int(ExitFlag.TARGET)
+_USER: Final = ("clamped", "literal", "string", "thread")
+_TARGET: Final = int(ExitFlag.TARGET)
 _CPUINFO = Path("/proc/cpuinfo")
 
 
@@ -77,10 +79,12 @@ def check(
     analysis = flow.Flow(loaded, blocks, place, targeted)
     reached = analysis.run()
     insns = loaded.insns
-    counts = [0] * len(Access)
+    walked: list[Insn] = []
     for block in reached:
-        for at in range(blocks.starts[block], blocks.ends[block]):
-            counts[insns[at].access] += 1
+        walked += insns[blocks.starts[block] : blocks.ends[block]]
+    counts = [0] * len(Access)
+    for insn, count in Counter(walked).items():
+        counts[insn.access] += count
     proven = {access.name.lower(): counts[access] for access in Access if access}
     literal = len(analysis.literal)
     proven["literal"], proven["clamped"] = literal, proven.pop("user") - literal

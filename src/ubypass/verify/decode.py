@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import struct
+from typing import Final
 
 import capstone
 from capstone import x86_const as cs
@@ -17,13 +18,14 @@ from capstone import x86_const as cs
 from ubypass.verify.encoding import parse
 from ubypass.verify.errors import Refusal, Rule
 from ubypass.verify.insn import Insn, Kind
-from ubypass.verify.judge import engine, judge
+from ubypass.verify.judge import judge
+from ubypass.verify.second import Engine
 
 _MEMORY = 16384  # forms to remember: about 8 MiB
-_INT3 = 0xCC
+_INT3: Final = 0xCC
 # Signed numbers of four and eight bytes.
-_FOUR = struct.Struct("<i")
-_EIGHT = struct.Struct("<q")
+_FOUR: Final = struct.Struct("<i")
+_EIGHT: Final = struct.Struct("<q")
 #: Instructions, their offsets and the numbers beside them, of equal length.
 Listing = tuple[list[Insn], list[int], list[int]]
 
@@ -42,7 +44,7 @@ class Decoder:
     """Decodes instructions; those that differ in numbers only are judged once."""
 
     def __init__(self) -> None:
-        self._engine = engine()
+        self._engine = Engine()
         self._forget()
 
     def _forget(self) -> None:
@@ -136,7 +138,7 @@ class Decoder:
             capstone.CS_GRP_INT,
             capstone.CS_GRP_IRET,
         )
-        for insn in self._engine.disasm(code[at : at + 15], at, 1):
+        for insn in self._engine.plain.disasm(code[at : at + 15], at, 1):
             if any(insn.group(group) for group in groups):
                 return Rule.BRANCH
             if cs.X86_REG_RSP in insn.regs_access()[1]:

@@ -9,6 +9,7 @@ capstone (:mod:`.judge` compares). Knows nothing of what instructions do.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from ubypass.verify.allowlist import Form, allowed
 from ubypass.verify.errors import Refusal, Rule
@@ -16,14 +17,18 @@ from ubypass.verify.insn import NONE
 from ubypass.verify.prefixes import EVEX, LEGACY, VEX, Prefixes, read
 
 #: ``Encoding.base`` of an operand relative to the next instruction.
-RIP = -2
+RIP: Final = -2
 
-_RSP = 4
-_MAX_LENGTH = 15  # bytes; Intel SDM vol. 2, 2.3.11
-_W, _R, _X, _B = 8, 4, 2, 1  # bits of REX
+_RSP: Final = 4
+_MAX_LENGTH: Final = 15  # bytes; Intel SDM vol. 2, 2.3.11
+# bits of REX
+_W: Final = 8
+_R: Final = 4
+_X: Final = 2
+_B: Final = 1
 # The only instructions that lock may precede, by first name in the list.
 # fmt: off
-_LOCKABLE = frozenset((
+_LOCKABLE: Final = frozenset((
     "add", "or", "adc", "sbb", "and", "sub", "xor", "inc", "dec", "neg", "not",
     "xchg", "xadd", "cmpxchg", "cmpxchg8b", "cmpxchg16b", "bts", "btr", "btc",
 ))
@@ -295,4 +300,4 @@ def _immediate_size(form: Form, size: int) -> int:
     return size if "iv" in has else 0
 
 
-_TABLE = allowed()
+_TABLE: Final = allowed()

@@ -44,7 +44,7 @@ _EXIT_NUMBER: Final = Kind.EXIT_NUMBER
 _DISPATCH: Final = Kind.DISPATCH
 _POP: Final = Kind.POP
 _ABOVE: Final = Op.ABOVE
-_TARGET = facts.slot_defined(abi.FRAME_TARGET)
+_TARGET: Final = facts.slot_defined(abi.FRAME_TARGET)
 
 
 class Flow:

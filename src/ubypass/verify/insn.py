@@ -45,7 +45,7 @@ class Op(enum.IntEnum):
     SHIFT = 4  # a = register b + value, 64 bits
     ALIGN = 5  # a &= -value, value a power of two
     COMPARE = 6  # cmp a, [LIMIT]
-    CLAMP = 7  # cmova a, [LIMIT]
+    CLAMP = 7  # cmovae a, [LIMIT]
     RELOAD = 8  # a = 64 bits of a slot
     USP = 9  # a = 64 bits of the user rsp's slot
     ABOVE = 10  # ja: who only branches has not clamped

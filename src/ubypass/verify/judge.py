@@ -9,7 +9,7 @@ refused. Knows nothing of positions, and does not remember anything.
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 import capstone
 from capstone import x86_const as cs
@@ -22,6 +22,7 @@ from ubypass.verify.facts import OF_FLAGS, OF_RCX, defined
 from ubypass.verify.insn import NONE, Access, Insn, Op
 from ubypass.verify.meaning import Fields, meaning
 from ubypass.verify.registers import RSP, gpr_of
+from ubypass.verify.second import Decoded, Engine
 
 
 def _tests() -> int:
@@ -37,13 +38,6 @@ _TESTS: Final = _tests()
 _RCX: Final = 1
 
 
-def engine() -> Any:
-    """Capstone, set up to tell all it knows."""
-    made = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
-    made.detail = True
-    return made
-
-
 def text(code: bytes, at: int) -> str:
     """What capstone reads at ``at``, for people; ``(bad)`` if nothing."""
     plain = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
@@ -52,17 +46,17 @@ def text(code: bytes, at: int) -> str:
     return "(bad)"
 
 
-def judge(decoder: Any, raw: bytes, encoding: Encoding) -> tuple[Insn, int]:
+def judge(engine: Engine, raw: bytes, encoding: Encoding) -> tuple[Insn, int]:
     """All checks of one instruction that need nothing but its bytes.
 
     Returns the record and how many bytes at the start of ``raw`` decide about it: the
     rest are numbers, and any others would give the same record. Raises Refusal.
     """
-    insn = next(decoder.disasm(raw, 0, 1), None)
+    insn = engine.decode(raw)
     if insn is None or insn.size != encoding.length:
         raise Refusal(Rule.ENCODING, "the two decoders disagree about the length")
     form = encoding.form
-    name = insn.insn_name()
+    name = insn.name
     predicate = "cc" in form.attributes
     if predicate:
         # Capstone's numbers for cmpltps and the like are those of other names,
@@ -150,7 +144,7 @@ def _decisive(name: str, encoding: Encoding, effects: Effects) -> int:
     return length - encoding.immediate
 
 
-_PREDICATE = re.compile(
+_PREDICATE: Final = re.compile(
     r"(false|true|eq|neq|lt|nlt|le|nle|gt|ngt|ge|nge|ord|unord)?(_[ou]?[qs])?"
 )
 
@@ -164,12 +158,12 @@ def _without_predicate(mnemonic: str, name: str) -> str:
     return name if same and _PREDICATE.fullmatch(middle) else mnemonic
 
 
-def _compare_registers(insn: Any, name: str, effects: Effects) -> None:
+def _compare_registers(insn: Decoded, name: str, effects: Effects) -> None:
     """Capstone must not know of a register that the allow-list does not."""
-    read, written = insn.regs_access()
+    read, written = insn.read, insn.written
     if name == "test":
         # Capstone 5 says that "test eax, imm32" (A9h) writes eax.
-        written = ()
+        written = []
     elif name == "stosq" and not effects.repeated:
         # And that this one counts in rcx even without rep.
         written = [number for number in written if gpr_of(number) != _RCX]

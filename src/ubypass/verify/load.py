@@ -9,6 +9,8 @@ every rule about places: branch targets, pairs, constants here, the rest in
 
 from __future__ import annotations
 
+from typing import Final
+
 from ubypass.abi import Abi, Translation
 from ubypass.verify.decode import Decoder, decoder
 from ubypass.verify.errors import Refusal, Rule, VerifyError
@@ -19,10 +21,10 @@ from ubypass.verify.program import Program
 from ubypass.verify.stubs import check_faults, check_stubs
 from ubypass.verify.tables import ALIGN, check_tables
 
-_INT3 = 0xCC
-_JMP_REL32 = 0xE9
-_REL32 = 4  # bytes
-_NOWHERE = -1  # no position
+_INT3: Final = 0xCC
+_JMP_REL32: Final = 0xE9
+_REL32: Final = 4  # bytes
+_NOWHERE: Final = -1  # no position
 
 
 def load(translation: Translation, abi: Abi) -> Program:

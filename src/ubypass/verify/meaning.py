@@ -132,7 +132,7 @@ def _frame(name: str, effects: Effects, operands: Any) -> Fields:
         return Fields()
     if effects.slot == abi.FRAME_LIMIT and name == "cmp":
         return Fields(op=Op.COMPARE, a=first, sets=1 << first)
-    if effects.slot == abi.FRAME_LIMIT and name == "cmova":
+    if effects.slot == abi.FRAME_LIMIT and name == "cmovae":
         return Fields(op=Op.CLAMP, a=first)
     if name == "mov":
         op = Op.USP if effects.slot == slots.USP_SLOT else Op.RELOAD

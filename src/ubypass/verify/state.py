@@ -16,7 +16,9 @@ from ubypass.verify.values import Value, implies, next_segment, settled, union
 CALLEE_SAVED: Final = (3, 5, 12, 13, 14, 15)
 #: Values where no value is known. Never changed: states share it.
 NO_VALUES: Final[list[Value]] = [None] * 16
-_RAX, _RSP, _R11 = 0, 4, 11
+_RAX: Final = 0
+_RSP: Final = 4
+_R11: Final = 11
 # What a dispatch leaves: slots and callee-saved registers are as they were.
 _KEPT: Final = (
     facts.USP

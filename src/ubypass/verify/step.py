@@ -7,6 +7,8 @@ written register is unknown and a fact is dropped unless something here keeps it
 
 from __future__ import annotations
 
+from typing import Final
+
 from ubypass.abi import REP_MAX
 from ubypass.verify.facts import COMPARED, RCX_COMPARED, USP
 from ubypass.verify.insn import Insn, Op
@@ -21,12 +23,20 @@ from ubypass.verify.values import (
     shift,
 )
 
-_GENERIC, _CONST, _COPY = int(Op.GENERIC), int(Op.CONST), int(Op.COPY)
-_SHIFT, _ALIGN, _CLAMP = int(Op.SHIFT), int(Op.ALIGN), int(Op.CLAMP)
-_COUNT, _STRING = int(Op.COUNT), int(Op.STRING)
-_RSI, _RDI = 6, 7
-_RELOAD, _USP, _ABOVE = int(Op.RELOAD), int(Op.USP), int(Op.ABOVE)
-_SMALL = int(Op.SMALL)
+_GENERIC: Final = Op.GENERIC
+_CONST: Final = Op.CONST
+_COPY: Final = Op.COPY
+_SHIFT: Final = Op.SHIFT
+_ALIGN: Final = Op.ALIGN
+_CLAMP: Final = Op.CLAMP
+_COUNT: Final = Op.COUNT
+_STRING: Final = Op.STRING
+_RELOAD: Final = Op.RELOAD
+_USP: Final = Op.USP
+_ABOVE: Final = Op.ABOVE
+_SMALL: Final = Op.SMALL
+_RSI: Final = 6
+_RDI: Final = 7
 
 
 def step(insn: Insn, value: int, facts: int, values: list[Value]) -> int:
@@ -37,33 +47,33 @@ def step(insn: Insn, value: int, facts: int, values: list[Value]) -> int:
     """
     after = facts & insn.keeps | insn.sets
     op = insn.op
-    if op == _GENERIC:
+    if op is _GENERIC:
         for number, extended in insn.writes:
             values[number] = NATURAL if extended else None
-    elif op == _COPY:
+    elif op is _COPY:
         values[insn.a] = values[insn.b]
         if facts >> insn.b & 1:
             after |= 1 << insn.a
-    elif op == _SHIFT:
+    elif op is _SHIFT:
         values[insn.a] = shift(values[insn.b], value)
-    elif op == _RELOAD:
+    elif op is _RELOAD:
         values[insn.a] = RELOADED
-    elif op == _CLAMP:
+    elif op is _CLAMP:
         values[insn.a] = CLAMPED if facts >> insn.a & 1 else None
-    elif op == _CONST:
+    elif op is _CONST:
         values[insn.a] = value & insn.b
-    elif op == _USP:
+    elif op is _USP:
         values[insn.a] = CLAMPED if facts & USP else RELOADED
-    elif op == _SMALL:
+    elif op is _SMALL:
         values[insn.a] = shift(NATURAL, -insn.b)
-    elif op == _ALIGN:
+    elif op is _ALIGN:
         values[insn.a] = align(values[insn.a], value)
-    elif op == _ABOVE:
+    elif op is _ABOVE:
         _above(facts, values)
-    elif op == _COUNT:
+    elif op is _COUNT:
         if 0 <= value <= REP_MAX:
             after |= RCX_COMPARED
-    elif op == _STRING:
+    elif op is _STRING:
         _string(insn, values)
     return after
 

@@ -7,14 +7,16 @@ All of them lead to exit stubs, and only a dispatch to one that keeps ``orig_ax`
 
 from __future__ import annotations
 
+from typing import Final
+
 from ubypass.abi import ExitFlag, Translation
 from ubypass.verify.errors import Rule, VerifyError
 from ubypass.verify.insn import Insn, Kind
 from ubypass.verify.program import Program
 
-_PRELUDE = 8  # instructions of an exit stub up to the exit number
-_DISPATCHED = int(ExitFlag.DISPATCHED)
-_TRAP = Insn(1, Kind.TRAP)
+_PRELUDE: Final = 8  # instructions of an exit stub up to the exit number
+_DISPATCHED: Final = int(ExitFlag.DISPATCHED)
+_TRAP: Final = Insn(1, Kind.TRAP)
 
 
 def _stub(program: Program, at: int | None) -> int | None:

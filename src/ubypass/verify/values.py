@@ -22,12 +22,12 @@ from typing import Final
 
 from ubypass import abi
 
-_MASK64 = (1 << 64) - 1
+_MASK64: Final = (1 << 64) - 1
 # Beyond this a displacement of 32 bits cannot bring an access back in range.
-_BOUND = 1 << 33
+_BOUND: Final = 1 << 33
 # Changes of one register at one join before it is given up: more than nested
 # loops need, little enough to end soon.
-_PATIENCE = 16
+_PATIENCE: Final = 16
 
 
 class _Why:
@@ -52,9 +52,9 @@ CLAMPED: Final[Interval] = (0, 0, 0, False)
 #: What a value of 32 bits stays below.
 SMALL_END: Final = 1 << 32
 # No bound.
-_ANY = 1 << 62
+_ANY: Final = 1 << 62
 # How far the budget of one segment can take an address.
-_SEGMENT = abi.GROWTH * abi.BUDGET_MAX
+_SEGMENT: Final = abi.GROWTH * abi.BUDGET_MAX
 
 
 def interval(value: Value) -> Interval | None:

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Clamp addresses before they are used, where that costs less.
+
+A clamp compares. Between an instruction that sets flags and the one that reads them it
+would have to save them and bring them back, which costs much more than the clamp;
+before the first it costs nothing more. Whoever leaves there leaves early, with all as
+it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ubypass.translate.context import Context
+from ubypass.translate.facts import Facts
+from ubypass.translate.registers import RSP, gpr64
+from ubypass.translate.sandbox import anchor
+from ubypass.translate.state import CLAMPED, Flags, Loc, serves
+from ubypass.translate.values import ensure
+
+# Instructions to look ahead: compilers do not move a compare further from its branch.
+_AHEAD = 8
+
+
+def clamp_ahead(
+    context: Context, facts: Sequence[Facts], live: Sequence[int], position: int
+) -> None:
+    """Clamp what is going to be an address while the flags set by the instruction at
+    ``position`` of a block, about to be lowered, are live.
+
+    ``live`` are the flags live before each instruction.
+    """
+    state, host = context.state, context.homes.host
+    if state.flags == Flags.HOST and context.live and state.again is None:
+        # Those of before are in the way here.
+        return
+    written = set(facts[position].writes)
+    for at in range(position + 1, min(position + _AHEAD, len(facts))):
+        if not live[at]:
+            return
+        fact = facts[at]
+        memory = fact.memory
+        if (
+            memory is not None
+            and memory.access
+            and memory.base is not None
+            and memory.index is None
+            and not (memory.fs or memory.narrow)
+        ):
+            base, displacement, size = memory.base, memory.displacement, memory.size
+            if (
+                base != RSP
+                and base not in written
+                and host[base] >= 0
+                and state.loc[base] != Loc.S
+                and not serves(state.intervals[base], displacement, size)
+                and serves(CLAMPED, displacement, size)
+            ):
+                ensure(context, base)
+                if not serves(state.intervals[base], displacement, size):
+                    anchor(context, base)
+        written.update(fact.writes)
+
+
+def clamp_source(context: Context, facts: Facts) -> None:
+    """Clamp the source of a move that is about to be lowered, of whose copy an address
+    is made soon: so that both are clamped afterwards.
+    """
+    state, homes = context.state, context.homes
+    if state.flags == Flags.HOST and context.live and state.again is None:
+        return
+    to, source = (operand.user for operand in facts.operands)
+    if (
+        source != RSP
+        and to != RSP
+        and not (homes.spilled(to) or homes.spilled(source))
+        and facts.operands[0].register == gpr64(to)
+        and state.intervals[source] is None
+        and state.loc[source] != Loc.S
+    ):
+        ensure(context, source)
+        anchor(context, source)
