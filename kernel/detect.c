@@ -183,6 +183,16 @@ static bool ub_has_lasted(struct ub_proc *proc, struct ub_site *site, u64 now)
 	return false;
 }
 
+/* Not decided yet, but with so many calls that it may well turn out to be hot? */
+bool ub_detect_is_warm(const struct ub_site *site)
+{
+	u64 promised = READ_ONCE(site->promised_ns);
+
+	return 2 * (u64)READ_ONCE(site->samples) >= ub_needed() ||
+	       (promised && ktime_get_mono_fast_ns() - promised <
+			    ub_tune(UB_TUNE_REARM_MS) * NSEC_PER_MSEC);
+}
+
 /* Have most of its calls come to nothing?  Those that are known for it need fewer. */
 static bool ub_is_busy(const struct ub_site *site)
 {
@@ -319,8 +329,6 @@ void ub_detect_after(struct ub_proc *proc, struct pt_regs *regs, u64 ax)
 	}
 	if (site->epoch != epoch) {
 		site->epoch = epoch;
-		if (site->verdict == UB_SITE_OPEN && site->undecided < U8_MAX)
-			site->undecided++;
 		site->samples = 0;
 		site->tries = 0;
 		site->before = site->verdict;

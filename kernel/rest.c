@@ -14,7 +14,6 @@
 
 #define UB_REST_CALLS	1000	/* in an epoch; fewer cost nothing worth sparing */
 #define UB_REST_MAX	2	/* 2^(n + 1) - 1 epochs of rest at most */
-#define UB_UNDECIDED	3	/* epochs after which a site counts as hopeless */
 
 static u64 ub_calls_of(const struct ub_proc *proc)
 {
@@ -29,13 +28,17 @@ static u64 ub_calls_of(const struct ub_proc *proc)
 /* Has the site become hot in this epoch, or may it be about to? */
 static bool ub_site_stirs(const struct ub_site *site, u32 epoch)
 {
-	u8 verdict = READ_ONCE(site->verdict);
-
 	if (!READ_ONCE(site->ip) || READ_ONCE(site->epoch) != epoch ||
 	    READ_ONCE(site->before) == UB_SITE_HOT)
 		return false;
-	return verdict == UB_SITE_HOT ||
-	       (verdict == UB_SITE_OPEN && site->undecided < UB_UNDECIDED);
+	switch (READ_ONCE(site->verdict)) {
+	case UB_SITE_HOT:
+		return true;
+	case UB_SITE_OPEN:
+		return ub_detect_is_warm(site);
+	default:
+		return false;
+	}
 }
 
 static bool ub_stirs(const struct ub_proc *proc, u32 epoch)
