@@ -23,6 +23,7 @@
 
 #define UB_SAMPLES	256	/* gaps that decide about a site, at most */
 #define UB_AGAIN	24	/* are enough to say that it is as it was */
+#define UB_FIRST	8	/* samples of which the least counts */
 #define UB_TRIES	2	/* times as many calls may be needed for them */
 #define UB_WAYS		4	/* places in the table where a site may be */
 #define UB_REPORT_MAX	6	/* reports get rarer up to 2^6 epochs */
@@ -130,13 +131,19 @@ static struct ub_site *ub_site_of(struct ub_proc *proc, u64 ip, bool claim)
 	return victim;
 }
 
-/* A moving average that no single interrupt can spoil; UB_FRACTION bits behind. */
-static void ub_average(u64 *average, u64 sample)
+/*
+ * A moving average that no single interrupt can spoil; UB_FRACTION bits behind.  .before:
+ * samples there were.  Of the first ones the least counts: what runs for the first time
+ * takes many times longer.
+ */
+static void ub_average(u64 *average, u64 sample, u32 before)
 {
 	u64 old = READ_ONCE(*average);
 
 	sample = min_t(u64, sample, U32_MAX) << UB_FRACTION;
-	if (old) {
+	if (old && before < UB_FIRST) {
+		sample = min(sample, old);
+	} else if (old) {
 		sample = min(sample, 2 * old);
 		sample = old - (old >> 3) + (sample >> 3);
 	}
@@ -255,7 +262,7 @@ void ub_detect_before(u64 now)
 	proc = ub_proc_of_mm(current->mm);
 	site = proc ? ub_site_of(proc, last.ip, false) : NULL;
 	if (site) {
-		ub_average(&site->native, now - last.tsc);
+		ub_average(&site->native, now - last.tsc, site->native_samples);
 		site->native_samples++;
 		site->samples++;
 		if (site->verdict == UB_SITE_OPEN)
@@ -402,7 +409,7 @@ void ub_control_boosted(struct ub_proc *proc, u64 ip, u64 cycles)
 
 	if (!site)
 		return;
-	ub_average(&site->boosted, cycles);
+	ub_average(&site->boosted, cycles, site->boosted_samples);
 	site->boosted_samples++;
 }
 
@@ -413,7 +420,7 @@ void ub_control_run(struct ub_proc *proc, u64 ip, u64 dispatched, u64 overhead)
 
 	if (!site)
 		return;
-	ub_average(&site->overhead, overhead);
+	ub_average(&site->overhead, overhead, site->runs);
 	site->runs++;
 	site->dispatched += dispatched;
 }

@@ -188,6 +188,34 @@ def test_so_are_those_that_come(device: FakeDevice) -> None:
         _end(engine, shell, later)
 
 
+def test_it_is_not_over_while_a_child_waits(device: FakeDevice) -> None:
+    """A server may replace itself while the engine is busy."""
+    first, later = (
+        subprocess.Popen(["sleep", "60"], stdout=subprocess.PIPE) for _ in range(2)
+    )
+    engine = _engine(device, [])
+    try:
+        target = engine.attach(identify(first.pid), children=True)
+        engine.watch_end(target)
+        assert not engine.is_over
+        device.send(Event(EventType.FORK, 1, target=later.pid))
+        first.kill()
+        first.wait()
+        engine.run(_until(lambda: not engine.targets))
+        assert not engine.is_over
+        engine.run(_until(lambda: bool(engine.targets)))
+        assert engine.targets[0].process.pid == later.pid
+        later.kill()
+        later.wait()
+        engine.run(_until(lambda: engine.is_over))
+        assert not engine.targets
+    finally:
+        engine.close()
+        for each in first, later:
+            each.kill()
+            each.communicate()
+
+
 def test_one_that_runs_another_program_is_attached_again(device: FakeDevice) -> None:
     engine, shell = _family(device, [])
     try:

@@ -112,3 +112,18 @@ def test_a_way_that_does_not_lead_to_a_call_says_nothing() -> None:
     world.outlook.link(Path(_A, 1, ()), 300, world.memory)
     world.say(0x1042, SiteVerdict.BUSY)
     assert world.is_open(_A)
+
+
+def test_long_runs_of_short_gaps_are_sure() -> None:
+    world = _World()
+    site = Site(_A, 1, SiteVerdict.ENTRY, native_ns=300)
+    long = Judgement(site, -5000.0, -9e5, 300.0, True, True, True)
+    assert not world.outlook.is_sure(long)
+    world.lead(_A, _B)
+    assert world.outlook.is_sure(long)
+    short = Judgement(site, -5000.0, -9e5, 2.0, True, True, True)
+    assert not world.outlook.is_sure(short)
+    # A gap that was as long one time may be so again.
+    far = (*range(_A, _A + 300), _C - 2)
+    world.outlook.link(Path(_A, 1, far), 300, world.memory)
+    assert not world.outlook.is_sure(long)

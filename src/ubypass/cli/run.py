@@ -156,7 +156,7 @@ def _boost(
                 # The engine sees to execs itself, and nobody may be left for a while.
                 engine.run(lambda: ended)
             else:
-                engine.run(lambda: ended or not engine.targets)
+                engine.run(lambda: ended or engine.is_over)
     finally:
         engine.unwatch(pidfd)
         os.close(pidfd)

@@ -40,6 +40,11 @@ class Chains:
         if after in ways or len(ways) < self.ways:
             ways[after] = saving
 
+    def least(self, site: int) -> float | None:
+        """Instructions that each gap from ``site`` saves at least, of those known."""
+        ways = self._ways.get(site)
+        return min(saving.counted for saving in ways.values()) if ways else None
+
     def best(self, site: int, ends: Callable[[int], bool]) -> Saving | None:
         """What a run from ``site`` saves at most; None: nobody knows.
 

@@ -183,6 +183,14 @@ class Engine:
         while not until():
             self.step(self._timeout())
 
+    @property
+    def is_over(self) -> bool:
+        """Is nothing attached, and no child about to be?
+
+        A server that replaces itself ends while what replaces it is waiting.
+        """
+        return not self._targets and self._family.due is None
+
     def step(self, timeout: float | None) -> None:
         """One round: wait at most ``timeout`` seconds, then do what is due."""
         for key, _ in self._selector.select(timeout):

@@ -22,6 +22,12 @@ __all__ = ["Outlook"]
 
 _SYSCALL = b"\x0f\x05"
 
+#: Runs of so many calls spend next to no time at their beginning.
+_LONG_RUN = 16
+
+#: Instructions that a gap must save to be beyond doubt: half of what any can.
+_SURE = 90
+
 #: From sites of which the module has found out such no run goes on. Not so where calls
 #: are few: what leads there from a hot site was not its usual way.
 _ENDS = (SiteVerdict.LONG, SiteVerdict.BUSY)
@@ -87,6 +93,16 @@ class Outlook:
                     self._blocks.lift(ip)
                     back.append(ip)
         return left, back
+
+    def is_sure(self, judged: Judgement) -> bool:
+        """Does the site gain, whatever its times say?
+
+        A gap in a translation is timed at the beginning of a run, when caches have
+        forgotten it: after a signal that comes each millisecond, say. Where runs are
+        long that is not what it usually takes, and instructions say more.
+        """
+        least = self._chains.least(judged.site.ip)
+        return judged.calls >= _LONG_RUN and least is not None and least >= _SURE
 
     def _is_alone(self, ip: int, sites: Mapping[int, Site]) -> bool:
         best = self._chains.best(ip, lambda at: self._ends(at, sites))

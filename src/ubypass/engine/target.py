@@ -383,7 +383,8 @@ class Target:
             bad = [
                 each
                 for each in judged
-                if each.slow or each.keeps_losing or (each.loses and settled)
+                if (each.slow or each.keeps_losing or (each.loses and settled))
+                and not self._outlook.is_sure(each)
             ]
             for each in bad:
                 ip, native_ns = each.site.ip, each.site.native_ns
