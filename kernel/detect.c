@@ -190,6 +190,19 @@ static bool ub_has_lasted(struct ub_proc *proc, struct ub_site *site, u64 now)
 	return false;
 }
 
+/* Does a gap that took .before take .now?  Give or take an eighth. */
+static bool ub_is_about(u64 now, u64 before)
+{
+	return now >= before - before / 8 && now <= before + before / 8;
+}
+
+/* Has user space been told how hot it is, and nothing has changed since? */
+bool ub_detect_is_known(const struct ub_site *site)
+{
+	return READ_ONCE(site->reports) &&
+	       ub_is_about(READ_ONCE(site->native), READ_ONCE(site->told));
+}
+
 /* Not decided yet, but with so many calls that it may well turn out to be hot? */
 bool ub_detect_is_warm(const struct ub_site *site)
 {
@@ -280,12 +293,6 @@ static void ub_time_gap(u64 ip)
 	preempt_enable();
 }
 
-/* Does a gap that took .before take .now?  Give or take an eighth. */
-static bool ub_is_about(u64 now, u64 before)
-{
-	return now >= before - before / 8 && now <= before + before / 8;
-}
-
 /*
  * Returns false if the site's way is better waited for: without it user space would
  * have to guess, and build what loses.
@@ -316,6 +323,7 @@ static bool ub_report_hot(struct ub_proc *proc, struct ub_site *site,
 	site->next_report = site->epoch + (1U << site->reports);
 	if (site->reports < UB_REPORT_MAX)
 		site->reports++;
+	site->told = site->native;
 	ub_event_with_stack(proc, &event);
 	return true;
 }

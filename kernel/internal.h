@@ -159,6 +159,7 @@ struct ub_site {
 	u64 native;		/* gap and transition, cycles, UB_FRACTION */
 	u64 boosted;		/* the same gap in a translation, alike */
 	u64 overhead;		/* of a run, alike */
+	u64 told;		/* .native when user space was told that it is hot */
 	u64 traced;		/* .native when its way was traced, once it was hot */
 	u64 runs;		/* that were looked at */
 	u64 dispatched;		/* in those */
@@ -192,6 +193,7 @@ void ub_control_native(struct ub_proc *proc, const struct pt_regs *regs);
 void ub_control_boosted(struct ub_proc *proc, u64 ip, u64 cycles);
 void ub_control_run(struct ub_proc *proc, u64 ip, u64 dispatched, u64 overhead);
 void ub_detect_entry(struct ub_proc *proc, u64 ip);
+bool ub_detect_is_known(const struct ub_site *site);
 bool ub_detect_is_warm(const struct ub_site *site);
 u32 ub_detect_sites(struct ub_proc *proc, struct ub_site_info *to, u32 max);
 

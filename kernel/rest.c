@@ -25,11 +25,14 @@ static u64 ub_calls_of(const struct ub_proc *proc)
 	return calls;
 }
 
-/* Has the site become hot in this epoch, or may it be about to? */
+/*
+ * Has the site become hot in this epoch, or may it be about to?  One that user space
+ * knows of comes and goes with the load; that is no news.
+ */
 static bool ub_site_stirs(const struct ub_site *site, u32 epoch)
 {
 	if (!READ_ONCE(site->ip) || READ_ONCE(site->epoch) != epoch ||
-	    READ_ONCE(site->before) == UB_SITE_HOT)
+	    ub_detect_is_known(site))
 		return false;
 	switch (READ_ONCE(site->verdict)) {
 	case UB_SITE_HOT:
