@@ -2,7 +2,8 @@
 """Run in the lab: what the module costs a loop of getppid where it brings nothing.
 
 Prints a line of JSON, instructions per call: ``native``; ``asleep``, attached, but
-the site is decided to stay native; ``resting``, when that has been so for a while;
+the site is decided to stay native; ``resting``, when that has been so for a while, over
+several of the epochs in which it rests or does not;
 ``changed``, seconds until the module says that it is hot after all; ``useless``,
 there is a translation for it that leaves at once; ``again``, natively when all is
 over.
@@ -25,13 +26,18 @@ from ubypass.device.uapi import EventType, Tunable
 _GETPPID = 110
 _COUNT = 100_000
 _ROUNDS = 9
-_REST = 4.0  # seconds until it rests for three
+_ROUNDS_OF_REST = 120  # of 34 ms: more than it is ever awake between rests, twice over
+_REST = 4.0  # seconds until it has rested for three
 _LIMIT = 12.0  # seconds
 
 
-def _measure(program: Path, attach: Callable[[Loop], None] | None = None) -> float:
+def _measure(
+    program: Path,
+    attach: Callable[[Loop], None] | None = None,
+    rounds: int = _ROUNDS,
+) -> float:
     """Median of rounds, in ns per call."""
-    arguments = ["--call", "getppid", "--count", str(_COUNT), "--rounds", str(_ROUNDS)]
+    arguments = ["--call", "getppid", "--count", str(_COUNT), "--rounds", str(rounds)]
     with Loop(program, arguments) as loop:
         if attach is not None:
             attach(loop)
@@ -99,7 +105,7 @@ def main(program: str) -> int:
 
         results["asleep"] = _measure(path, attach)
         calls = device.stats(procs[0]).native
-        results["resting"] = _measure(path, attach_for_long)
+        results["resting"] = _measure(path, attach, _ROUNDS_OF_REST)
         rested = device.stats(procs[-1]).native
         _measure(path, shorten_gaps)
         results["useless"] = _measure(path, load_useless)
