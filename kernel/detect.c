@@ -30,6 +30,7 @@
 #define UB_TRACED	6	/* first ones with which its way may be traced */
 #define UB_ANYWAY	2	/* the same, even if gaps are as they were */
 #define UB_LASTING_MS	100	/* heat must last for so long, if the window does */
+#define UB_WARM_MAX	2	/* epochs in which a site may seem hot in vain */
 #define UB_WAIT_NS	(100 * NSEC_PER_MSEC)	/* at most, while others are traced */
 
 /* Sites that are asleep.  The trampoline looks here; two ways. */
@@ -203,14 +204,23 @@ bool ub_detect_is_known(const struct ub_site *site)
 	       ub_is_about(READ_ONCE(site->native), READ_ONCE(site->told));
 }
 
-/* Not decided yet, but with so many calls that it may well turn out to be hot? */
-bool ub_detect_is_warm(const struct ub_site *site)
+/*
+ * Not decided yet, but with so many calls that it may well turn out to be hot?  Asked at
+ * the end of an epoch.  One that so often was and came to nothing is taken at its word:
+ * clients that come and go make bursts of calls again and again.
+ */
+bool ub_detect_is_warm(struct ub_site *site)
 {
 	u64 promised = READ_ONCE(site->promised_ns);
 
-	return 2 * (u64)READ_ONCE(site->samples) >= ub_needed() ||
-	       (promised && ktime_get_mono_fast_ns() - promised <
-			    ub_tune(UB_TUNE_REARM_MS) * NSEC_PER_MSEC);
+	if (2 * (u64)READ_ONCE(site->samples) < ub_needed() &&
+	    (!promised || ktime_get_mono_fast_ns() - promised >=
+			  ub_tune(UB_TUNE_REARM_MS) * NSEC_PER_MSEC))
+		return false;
+	if (READ_ONCE(site->warm) >= UB_WARM_MAX)
+		return false;
+	WRITE_ONCE(site->warm, site->warm + 1);
+	return true;
 }
 
 /* Have most of its calls come to nothing?  Those that are known for it need fewer. */
@@ -254,6 +264,8 @@ static void ub_decide(struct ub_proc *proc, struct ub_site *site)
 	if (verdict == UB_SITE_HOT && site->before != UB_SITE_HOT &&
 	    !ub_has_lasted(proc, site, now))
 		return;
+	if (verdict == UB_SITE_HOT)
+		WRITE_ONCE(site->warm, 0);
 	site->verdict = verdict;
 }
 

@@ -171,6 +171,7 @@ struct ub_site {
 	u8 reports;
 	u8 verdict;		/* enum ub_site_verdict */
 	u8 before;		/* the verdict of an earlier epoch */
+	u8 warm;		/* epochs in which it seemed hot, but was not */
 };
 
 /* The trampoline knows the order. */
@@ -194,7 +195,7 @@ void ub_control_boosted(struct ub_proc *proc, u64 ip, u64 cycles);
 void ub_control_run(struct ub_proc *proc, u64 ip, u64 dispatched, u64 overhead);
 void ub_detect_entry(struct ub_proc *proc, u64 ip);
 bool ub_detect_is_known(const struct ub_site *site);
-bool ub_detect_is_warm(const struct ub_site *site);
+bool ub_detect_is_warm(struct ub_site *site);
 u32 ub_detect_sites(struct ub_proc *proc, struct ub_site_info *to, u32 max);
 
 /* rest.c: processes that have nothing to gain */

@@ -29,7 +29,7 @@ static u64 ub_calls_of(const struct ub_proc *proc)
  * Has the site become hot in this epoch, or may it be about to?  One that user space
  * knows of comes and goes with the load; that is no news.
  */
-static bool ub_site_stirs(const struct ub_site *site, u32 epoch)
+static bool ub_site_stirs(struct ub_site *site, u32 epoch)
 {
 	if (!READ_ONCE(site->ip) || READ_ONCE(site->epoch) != epoch ||
 	    ub_detect_is_known(site))
@@ -44,7 +44,7 @@ static bool ub_site_stirs(const struct ub_site *site, u32 epoch)
 	}
 }
 
-static bool ub_stirs(const struct ub_proc *proc, u32 epoch)
+static bool ub_stirs(struct ub_proc *proc, u32 epoch)
 {
 	u32 i;
 

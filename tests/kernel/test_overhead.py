@@ -15,15 +15,15 @@ from ubypass.lab.run import capture
 from ubypass.module.build import build_module
 
 _ROOT = Path(__file__).parents[2]
-_SCRIPT = "insmod $1 && exec python tests/kernel/overhead.py $2"
+_SCRIPT = "insmod $1 && shift && exec python -m $*"
 
 
-@pytest.mark.guest
-def test_what_is_not_worth_it_costs_next_to_nothing() -> None:
+def _measured(module: str, *arguments: str) -> dict[str, float]:
+    """What tests.kernel.``module`` prints in the lab, with the machine counting."""
     release = kernels.default_release()
-    module = build_module(release, _ROOT / "kernel", _ROOT / "build/kernel" / release)
+    built = build_module(release, _ROOT / "kernel", _ROOT / "build/kernel" / release)
     result = capture(
-        ["sh", "-c", _SCRIPT, "sh", str(module), str(build_workload("ioloop"))],
+        ["sh", "-c", _SCRIPT, "sh", str(built), f"tests.kernel.{module}", *arguments],
         LabOptions(
             icount=True,
             environment={
@@ -37,10 +37,23 @@ def test_what_is_not_worth_it_costs_next_to_nothing() -> None:
     print(said)
     assert result.status == 0, said
     assert not result.log_problems
-    cost = json.loads(output.splitlines()[-1])
+    cost: dict[str, float] = json.loads(output.splitlines()[-1])
+    return cost
+
+
+@pytest.mark.guest
+def test_what_is_not_worth_it_costs_next_to_nothing() -> None:
+    cost = _measured("overhead", str(build_workload("ioloop")))
     assert cost["native"] <= cost["asleep"] <= cost["native"] + 25
     assert cost["native"] <= cost["resting"] <= cost["native"] + 14
     assert cost["changed"] <= 9
     assert cost["native"] <= cost["useless"] <= cost["native"] + 30
     # Nothing of it is left.
     assert abs(cost["again"] - cost["native"]) <= 2
+
+
+@pytest.mark.guest
+def test_bursts_of_calls_do_not_keep_a_process_awake() -> None:
+    cost = _measured("bursts")
+    # Twenty more when it does not rest; turns of Python differ by two.
+    assert cost["native"] <= cost["resting"] <= cost["native"] + 16
