@@ -76,3 +76,20 @@ def test_a_block_that_is_lifted_counts_all_the_same() -> None:
     block = blocks.get(0x1000)
     assert block is not None
     assert block.times == 2
+
+
+def test_what_was_found_elsewhere_holds_for_the_same_gap() -> None:
+    there, here = Blocks(), Blocks()
+    there.add(_IP, "loses", 300, 0.0, stop=False)
+    there.add_long(_IP + 16, 9000)
+    loses, long = there.get(_IP), there.get(_IP + 16)
+    assert loses
+    assert long
+    assert not here.adopt(_IP, 700, loses, 5.0)
+    assert here.adopt(_IP, 400, loses, 5.0)
+    assert here.muted() == {_IP}
+    assert here.adopt(_IP + 16, 8000, long, 5.0)
+    assert here.stops() == {_IP + 16}
+    # From then on it is judged by what happens here.
+    assert here.review(_IP, 400, 5.0 + here.patience)
+    assert not here.adopt(_IP, 400, loses, 50.0)

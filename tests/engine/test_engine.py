@@ -239,6 +239,7 @@ def test_forked_children_know_what_their_kin_know(device: FakeDevice) -> None:
         engine.run(_until(lambda: len(engine.targets) == 3))
         assert engine.targets[2].knowledge.targets == {0x1100: {0x1200: 1}}
         assert engine.targets[2].knowledge.entries == {}
+        assert len({id(target.experience) for target in engine.targets}) == 1
     finally:
         _end(engine, shell, later)
 

@@ -14,6 +14,7 @@ from ubypass.device.client import SourceChanged
 from ubypass.device.types import Event, Path, Site, Stats
 from ubypass.device.uapi import EventType, SiteVerdict
 from ubypass.engine.built import Built, NothingToBuild, Refused
+from ubypass.engine.experience import Experience
 from ubypass.engine.forecast import Forecast
 from ubypass.engine.knowledge import Knowledge, Limits
 from ubypass.engine.ports import MemoryLike
@@ -52,6 +53,7 @@ class _World:
     build_seconds: float = 0.01
     fail: Callable[[], None] = lambda: None
     policy: Policy = field(default_factory=lambda: Policy(trace=0.0))
+    experience: Experience = field(default_factory=Experience)
     log: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -64,6 +66,7 @@ class _World:
             self.device,
             self.memory,
             self._build,
+            experience=self.experience,
             policy=self.policy,
             log=self.log.append,
         )
@@ -646,6 +649,36 @@ def test_a_region_is_dropped_whose_runs_turn_out_to_end() -> None:
     assert not world.target.region
     assert world.target.groups == []
     world.device.close()
+
+
+def test_what_lost_in_another_process_is_not_tried() -> None:
+    first = _World()
+    first.hot()
+    first.tick()
+    _measure(first, 8, boosted=50)
+    assert first.target.region == 0
+    for native_ns, builds in (310, 0), (900, 1):
+        world = _World(experience=first.experience)
+        world.device.known_sites = _sites(
+            SiteVerdict.HOT, SiteVerdict.HOT, native_ns=native_ns
+        )
+        world.hot()
+        world.run(1.0)
+        assert world.builds == builds
+        world.device.close()
+    first.device.close()
+
+
+def test_nor_what_ends_too_early_by_another_ones_ways() -> None:
+    first = _alone()
+    world = _World(policy=_ALONE, experience=first.experience)
+    world.device.known_sites = _sites(SiteVerdict.HOT, SiteVerdict.BUSY)
+    world.hot()
+    world.run(3.0)
+    assert world.builds == 0
+    assert world.target.blocks.muted() == {0x1002}
+    for each in first, world:
+        each.device.close()
 
 
 def test_a_gap_through_much_code_is_too_long(world: _World) -> None:

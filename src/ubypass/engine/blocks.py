@@ -63,6 +63,19 @@ class Blocks:
         times = self._times(ip)
         self._blocks[ip] = Block(reason, native_ns, True, None, True, times)
 
+    def adopt(self, ip: int, native_ns: int, other: Block, now: float) -> bool:
+        """Block a site that never was because of what ``other`` says of it elsewhere.
+
+        Not so if its gap, of ``native_ns``, is another one here.
+        """
+        if ip in self._blocks or self._is_other(native_ns, other.native_ns):
+            return False
+        if other.long:
+            self.add_long(ip, native_ns)
+        else:
+            self.add(ip, other.reason, native_ns, now, other.stop)
+        return True
+
     def lift(self, ip: int) -> None:
         """It may be tried again."""
         block = self.get(ip)
@@ -94,8 +107,7 @@ class Blocks:
         block = self.get(ip)
         if block is None:
             return False
-        before = max(block.native_ns, 1)
-        changed = native_ns > before * self.change or native_ns * self.change < before
+        changed = self._is_other(native_ns, block.native_ns)
         if changed:
             block.times = 0
         shorter = hot and block.long and block.times < self.times
@@ -104,6 +116,10 @@ class Blocks:
             block.active = False
             return True
         return False
+
+    def _is_other(self, native_ns: int, before: int) -> bool:
+        before = max(before, 1)
+        return native_ns > before * self.change or native_ns * self.change < before
 
     def _active(self) -> Iterator[tuple[int, Block]]:
         return ((ip, block) for ip, block in self._blocks.items() if block.active)

@@ -96,8 +96,11 @@ class Engine:
         *,
         parent: int | None,
         knowledge: Knowledge | None = None,
+        kin: Target | None = None,
     ) -> Target:
-        """``parent``: attachment that it comes from, 0: none, None: not followed."""
+        """``parent``: attachment that it comes from, 0: none, None: not followed;
+        ``kin``: another one with the same code.
+        """
         memory = self._open_memory(process.pid)
         try:
             proc = self._device.attach(process.pid, children=parent is not None)
@@ -112,7 +115,8 @@ class Engine:
             self._build,
             open_sampler=self._open_sampler,
             started_ns=started_ns or time.monotonic_ns(),
-            knowledge=knowledge,
+            knowledge=kin.knowledge.inherited() if kin else knowledge,
+            experience=kin.experience if kin else None,
             policy=self._policy,
             log=self._log,
         )
@@ -131,16 +135,14 @@ class Engine:
             self._log(f"process {pid} runs natively: {_PROCESSES} are boosted already")
             return
         try:
-            target = self._attach(
-                identify(pid), parent=parent, knowledge=self._inherited(parent)
-            )
+            target = self._attach(identify(pid), parent=parent, kin=self._kin(parent))
         except UbError:
             return  # it is gone, or of a kind that cannot be boosted
         self.watch_end(target)
         self._log(f"attached to its child {pid} ({target.process.name})")
 
-    def _inherited(self, parent: int) -> Knowledge | None:
-        """What the parent and its other children know of the code they all run.
+    def _kin(self, parent: int) -> Target | None:
+        """Of a child's parent and its other children, the one that knows the most.
 
         Addresses mean the same in a forked child. After exec they do not, and what
         is learned of them does no harm: they are no code, or never come up.
@@ -150,8 +152,7 @@ class Engine:
             for proc, target in self._targets.items()
             if parent and parent in (proc, self._parents.get(proc))
         ]
-        best = max(kin, key=lambda target: len(target.knowledge.targets), default=None)
-        return best.knowledge.inherited() if best is not None else None
+        return max(kin, key=lambda target: len(target.knowledge.targets), default=None)
 
     def watch(self, fd: int, callback: Callable[[], None]) -> None:
         """Call ``callback`` from the loop whenever ``fd`` is readable."""

@@ -34,12 +34,17 @@ _ENDS = (SiteVerdict.LONG, SiteVerdict.BUSY)
 
 
 class Outlook:
-    """Of one process; blocks in ``blocks`` what ``forecast`` finds worth nothing."""
+    """Of one process; blocks in ``blocks`` what ``forecast`` finds worth nothing.
 
-    def __init__(self, forecast: Forecast, blocks: Blocks) -> None:
+    ``chains`` are those of all processes with the same code.
+    """
+
+    def __init__(
+        self, forecast: Forecast, blocks: Blocks, chains: Chains | None = None
+    ) -> None:
         self._forecast = forecast
         self._blocks = blocks
-        self._chains = Chains()
+        self._chains = chains if chains is not None else Chains()
         self._left: set[int] = set()
 
     def link(self, path: Path, native_ns: int, memory: MemoryLike) -> None:

@@ -18,6 +18,7 @@ from ubypass.device.types import Counts, Event, Site, Stats
 from ubypass.device.uapi import EventType, SiteVerdict
 from ubypass.engine.blocks import Blocks
 from ubypass.engine.built import Built
+from ubypass.engine.experience import Experience
 from ubypass.engine.forecast import Forecast
 from ubypass.engine.group import Group
 from ubypass.engine.knowledge import Knowledge
@@ -83,6 +84,7 @@ class Target:
         open_sampler: Callable[[int], SamplerLike] | None = None,
         started_ns: int = 0,
         knowledge: Knowledge | None = None,
+        experience: Experience | None = None,
         policy: Policy | None = None,
         log: Callable[[str], None] = lambda line: None,
     ) -> None:
@@ -90,6 +92,7 @@ class Target:
         self.proc = proc
         self.memory = memory
         self.knowledge = knowledge or Knowledge()
+        self.experience = experience or Experience()
         self.blocks = Blocks()
         self.judgements: dict[int, Judgement] = {}
         self.sites: Mapping[int, Site] = {}
@@ -111,7 +114,9 @@ class Target:
         self._log = log
         self._pace = Pace()
         self._payoff = Payoff()
-        self._outlook = Outlook(self._policy.forecast, self.blocks)
+        self._outlook = Outlook(
+            self._policy.forecast, self.blocks, self.experience.chains
+        )
         self._stats = Stats()
         self._base = Stats()  # at the last look
         self._converged = False
@@ -190,6 +195,7 @@ class Target:
                 self.knowledge.traced.add(path.ip)
                 if self.blocks.get(path.ip) is None:
                     self.blocks.add_long(path.ip, native_ns)
+                    self.experience.tell(path.ip, self.blocks.get(path.ip))
                     self._regions.touch(path.ip)
                     self._news(now)
             elif self.knowledge.follow(path) and self._regions.hint(path.ip):
@@ -365,14 +371,28 @@ class Target:
 
     def _leave_alone(self, now: float) -> bool:
         """Do without sites from which runs cannot earn what they cost."""
+        changed = self._heed_family(now)
         left, back = self._outlook.look(
             self.knowledge.entries, self.sites, self.judgements, now
         )
-        changed = bool(back)
+        changed |= bool(back)
         for ip in back:
             self._note(self._regions.want(ip))
         for ip in left:
             changed |= self._regions.touch(ip)
+        return changed
+
+    def _heed_family(self, now: float) -> bool:
+        """Do without sites that gained nothing in another process with this code."""
+        changed = False
+        for ip in self.knowledge.entries:
+            other = self.experience.found.get(ip)
+            site = self.sites.get(ip)
+            judged = self.judgements.get(ip)
+            if other is None or site is None or (judged and judged.gain > 0):
+                continue
+            if self.blocks.adopt(ip, site.native_ns, other, now):
+                changed |= self._regions.touch(ip)
         return changed
 
     def _judge(self, sites: Mapping[int, Site], now: float, settled: bool) -> bool:
@@ -389,6 +409,7 @@ class Target:
             for each in bad:
                 ip, native_ns = each.site.ip, each.site.native_ns
                 self.blocks.add(ip, _loss(each), native_ns, now, each.saving < 0)
+                self.experience.tell(ip, self.blocks.get(ip))
             if not bad:
                 continue
             if any(each.gain > 0 for each in judged if each not in bad):
