@@ -93,3 +93,11 @@ def test_what_was_found_elsewhere_holds_for_the_same_gap() -> None:
     # From then on it is judged by what happens here.
     assert here.review(_IP, 400, 5.0 + here.patience)
     assert not here.adopt(_IP, 400, loses, 50.0)
+
+
+def test_what_was_traced_waits_for_another_gap_whatever_the_module_says() -> None:
+    blocks = Blocks(change=2.0)
+    blocks.add_long(_IP, 2800, traced=True)
+    assert blocks.stops() == {_IP}
+    assert not blocks.review(_IP, 2800, 1e9, hot=True)
+    assert blocks.review(_IP, 1300, 1e9, hot=True)

@@ -19,8 +19,8 @@ class Block:
     """``reason`` is for people; ``native_ns`` is what the gap cost natively then.
 
     ``stop``: the gap itself is at fault, so no region may contain it; else it is only
-    not worth to enter a region there. ``long``: the gap was never tried, but is longer
-    than any that may gain. ``until``: None for as long as it behaves the same.
+    not worth to enter a region there. ``long``: the gap was never tried, but takes more
+    time than any that may gain. ``until``: None for as long as it behaves the same.
     ``active``: False once it may be tried again.
     """
 
@@ -57,11 +57,15 @@ class Blocks:
             until = now + self.patience * self.growth ** (times - 1)
         self._blocks[ip] = Block(reason, native_ns, stop, until, times=times)
 
-    def add_long(self, ip: int, native_ns: int) -> None:
-        """Block a site whose gap is too long."""
+    def add_long(self, ip: int, native_ns: int, *, traced: bool = False) -> None:
+        """Block a site whose gap is too long.
+
+        ``traced``: its very instructions are too many. That the module, which only
+        knows what time it takes, finds it short enough is no reason to try it then.
+        """
         reason = f"its gap of {native_ns:,} ns is too long"
         times = self._times(ip)
-        self._blocks[ip] = Block(reason, native_ns, True, None, True, times)
+        self._blocks[ip] = Block(reason, native_ns, True, None, not traced, times)
 
     def adopt(self, ip: int, native_ns: int, other: Block, now: float) -> bool:
         """Block a site that never was because of what ``other`` says of it elsewhere.

@@ -194,7 +194,7 @@ class Target:
             if self._policy.forecast.is_hopeless(path.ips, native_ns):
                 self.knowledge.traced.add(path.ip)
                 if self.blocks.get(path.ip) is None:
-                    self.blocks.add_long(path.ip, native_ns)
+                    self.blocks.add_long(path.ip, native_ns, traced=True)
                     self.experience.tell(path.ip, self.blocks.get(path.ip))
                     self._regions.touch(path.ip)
                     self._news(now)
