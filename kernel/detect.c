@@ -197,6 +197,12 @@ static bool ub_is_about(u64 now, u64 before)
 	return now >= before - before / 8 && now <= before + before / 8;
 }
 
+/* Would user space try it again, now that a gap that took .before takes .now? */
+static bool ub_is_other(u64 now, u64 before)
+{
+	return now > 2 * before || 2 * now < before;
+}
+
 /* Has user space been told how hot it is, and nothing has changed since? */
 bool ub_detect_is_known(const struct ub_site *site)
 {
@@ -328,7 +334,7 @@ static bool ub_report_hot(struct ub_proc *proc, struct ub_site *site,
 		return false;
 	/* It may have become another way meanwhile; steps cost the program a lot. */
 	if (site->reports && site->reports < UB_TRACED && ordinary &&
-	    (site->reports < UB_ANYWAY || !ub_is_about(site->native, site->traced)) &&
+	    (site->reports < UB_ANYWAY || ub_is_other(site->native, site->traced)) &&
 	    ub_step_begin(proc, regs, false))
 		site->traced = site->native;
 	/* One that nobody takes up, or that is known already, gets rarer. */

@@ -17,6 +17,11 @@ def test_all_that_is_asked_for() -> None:
     assert str(RedisCase("GET", 64)) == "GET 64"
     assert str(RedisCase("SET", 1, 16)) == "SET 1, pipeline 16"
     assert redis.select((), (), ()) == redis.CASES
+    assert {case.turns for case in redis.CASES if case.pipeline == 1} == {1}
+    assert (RedisCase("GET", 1024, 16).turns, RedisCase("GET", 4096, 16).turns) == (
+        4,
+        1,
+    )
     assert redis.select(("GET",), (64,), (1,)) == (RedisCase("GET", 64),)
     with pytest.raises(UbError, match="no such case"):
         redis.select((), (65,), ())
@@ -35,7 +40,7 @@ def test_a_load_and_checks_natively(case: RedisCase) -> None:
     with redis.redis_server(case, 500) as server:
         assert server.serving() == (server.main,)
         load = server.load()
-        assert load.requests == 500
+        assert load.requests == 500 * case.turns
         assert load.elapsed_ns > 0
         assert load.checked == Checked(1, 0)
         assert server.load().checked.wrong == 0
