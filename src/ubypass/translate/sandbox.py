@@ -62,7 +62,7 @@ def resolve(context: Context, memory: Memory, size: int | None = None) -> Addres
     if memory.narrow and not memory.fs:
         # Below 4 GiB, whatever the registers hold.
         return Address(context.s0, 0, True)
-    clobber(context)
+    clobber(context, context.s1)
     if memory.fs:
         context.code.frame_add(context.s0, FRAME_FSBASE)
     context.code.cmp_limit(context.s0)
@@ -163,7 +163,7 @@ def _thread(context: Context, user: int, memory: Memory, size: int) -> Address |
     ensure(context, user)
     wanted = THREAD, user
     if context.held() != wanted:
-        clobber(context)
+        clobber(context, context.s1)
         context.code.move(context.s0, context.homes.host[user])
         context.code.frame_add(context.s0, FRAME_FSBASE)
         context.code.cmp_limit(context.s0)
@@ -183,7 +183,7 @@ def _in_place(
             # Below a clamped pointer to nowhere may well be user memory.
             return None
         read_spilled(context, user, context.s0)
-        clobber(context)
+        clobber(context, context.s1)
         context.code.cmp_limit(context.s0)
         context.code.cmovae_limit(context.s0)
         return Address(context.s0, displacement, True)
@@ -194,7 +194,9 @@ def _in_place(
 
 
 def anchor(context: Context, user: int) -> None:
-    """Leave unless the home of ``user`` is a user address; then it is clamped."""
+    """Leave unless the home of ``user`` is a user address; then it is clamped. The
+    second scratch register must be free.
+    """
     copy = context.state.clamped_copy(user)
     if copy >= 0:
         # The same value, so nobody sees a difference.
@@ -202,7 +204,7 @@ def anchor(context: Context, user: int) -> None:
         context.code.move(hosts[user], hosts[copy])
         context.state.intervals[user] = CLAMPED
         return
-    clobber(context)
+    clobber(context, context.s1)
     anchor_host(
         context,
         context.homes.host[user],

@@ -58,7 +58,7 @@ class Flags:
     """Where the user's arithmetic flags are."""
 
     HOST: Final = 0
-    SLOT: Final = 1  # FRAME_FLAGS
+    SLOT: Final = 1  # FRAME_TMP0, packed
     SYS: Final = 2  # FRAME_SYSFLAGS
     DEAD: Final = 3  # nowhere, and nobody will ask
     AGAIN: Final = 4  # nowhere, but what set them can be repeated
