@@ -38,9 +38,8 @@ _RBX, _RSP = 3, 4
 SUM = 12
 _NR = 39
 _ROUNDS = 60
-_LIMITS = Limits(region=6_000, reach=400, candidates=24, fringe=400)
-# Where the way is known: what may be around it.
-_AROUND = Limits(region=6_000, reach=24, candidates=24, detour=24)
+# What may be around the way that is known.
+_LIMITS = Limits(region=6_000, reach=24, candidates=24, detour=24)
 # Bytes of the longest instruction.
 _LONGEST = 15
 # Where to try to put the code that calls: near enough for a direct call.
@@ -110,7 +109,7 @@ class Learned:
             spec = RegionSpec(
                 (HotEntry(text, _NR),), tuple(blocks), dict(targets), trodden=trodden
             )
-            region = discover(spec, reader, _AROUND if trodden else _LIMITS)
+            region = discover(spec, reader, _LIMITS)
             case = make_case(
                 region, translate(region, ABI), {text: _padded(code)}, layout
             )
