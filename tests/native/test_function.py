@@ -56,3 +56,15 @@ def test_code_that_leaves_early_is_run_to_its_end() -> None:
     call = Timed(case).call(learned.registers(4), translated=True)
     assert call.early
     assert call.registers[SUM] == 4 * 4711
+
+
+def test_the_way_of_the_original_is_told() -> None:
+    learned = Learned.learn(_function("ffs", 0x40))
+    call = learned.call(2, translated=False, count=True)
+    start = learned.case.entries[0]
+    assert len(call.path) == call.instructions
+    assert call.path.count(start) == 2
+    assert call.path[0] == start
+    # What runs is what counts as trodden; the blocks around it are not.
+    assert learned.region.trodden
+    assert learned.region.trodden <= set(call.path)

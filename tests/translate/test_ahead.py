@@ -31,7 +31,7 @@ def _translated(source: str) -> bytes:
 
 def _restores(source: str) -> int:
     """How often flags are brought back in the translation of ``source``."""
-    return _translated(source).count(b"\x9d")  # popfq
+    return _translated(source).count(b"\x9e")  # sahf
 
 
 @pytest.mark.parametrize(

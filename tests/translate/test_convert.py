@@ -11,7 +11,7 @@ from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.context import Context
 from ubypass.translate.convert import convert, fits
 from ubypass.translate.emit import Buffer
-from ubypass.translate.registers import R11, RBX, RCX, RSP, choose_homes
+from ubypass.translate.registers import R11, RAX, RBX, RCX, RSP, choose_homes
 from ubypass.translate.state import CLAMPED, CONSTANT, Flags, Loc, State
 
 _HOMES = choose_homes([0, 0, 0, 9, *[0] * 12])
@@ -73,8 +73,17 @@ def test_clamping_spares_live_flags() -> None:
     have.flags = want.flags = Flags.HOST
     want.intervals[RBX] = CLAMPED
     text = _converted(have, want, ARITHMETIC)
-    assert text[:3] == ["pushfq", "pop qword ptr [rsp+10h]", "cmp rbx,[rsp+8]"]
-    assert text[-2:] == ["push qword ptr [rsp+10h]", "popfq"]
+    # The kernel's rax is not stored with them.
+    saved = ["mov eax,0", "lahf", "seto al", "mov [rsp+30h],rax"]
+    assert text[:5] == [*saved, "cmp rbx,[rsp+8]"]
+    assert text[-3:] == ["mov rax,[rsp+30h]", "add al,7Fh", "sahf"]
+    for one in (have, want):
+        one.loc[RAX] = Loc.H
+    have.intervals[RBX], have.flags = None, Flags.HOST
+    text = _converted(have, want, ARITHMETIC)
+    assert text[0] == "mov r10,rax"
+    assert text[4] == "mov rax,r10"
+    assert text[-1] == "mov rax,r10"
     have, want = _one(RBX, Loc.B), _one(RBX, Loc.B)
     have.flags, want.flags = Flags.HOST, Flags.DEAD
     want.intervals[RBX] = CLAMPED

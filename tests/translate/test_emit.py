@@ -64,6 +64,19 @@ def test_flags_pairs() -> None:
     ]
 
 
+def test_packed_flags() -> None:
+    buffer = Buffer()
+    buffer.store_flags()
+    buffer.load_flags(11)
+    buffer.load_flags(-1)
+    load = ["mov rax,[rsp+30h]", "add al,7Fh", "sahf"]
+    assert _text(buffer) == [
+        *("lahf", "seto al", "mov [rsp+30h],rax"),
+        *("mov r11,rax", *load, "mov rax,r11"),
+        *load,
+    ]
+
+
 def test_fields_are_at_the_end() -> None:
     buffer, label = Buffer(), Label()
     buffer.jmp(label)

@@ -4,10 +4,16 @@ from __future__ import annotations
 from ubypass.abi import BUDGET_MAX, GROWTH, TASK_SIZE_MIN
 from ubypass.translate.state import (
     CLAMPED,
+    CONSTANT,
     SMALL,
+    THREAD,
     Loc,
     State,
+    address_sum,
+    beyond,
     constant,
+    depends,
+    rounded_down,
     serves,
     shifted,
     union,
@@ -66,3 +72,36 @@ def test_copies_are_independent() -> None:
     two.written(3, (0, 0, False, False))
     assert not one.same(two)
     assert one.loc[3] == Loc.M
+
+
+def test_rounding_down_takes_less_than_a_step() -> None:
+    assert rounded_down((0, 8, False, True), 64) == (-63, 8, False, True)
+    assert rounded_down(None, 64) is None
+    assert rounded_down(CLAMPED, 0) is None
+    assert rounded_down(CLAMPED, 1 << 21) is None
+
+
+def test_what_is_held_serves_what_lies_behind_it() -> None:
+    held = address_sum(3, 2, 8, -16)
+    assert beyond(held, address_sum(3, 2, 8, -16)) == 0
+    assert beyond(held, address_sum(3, 2, 8, 16)) == 32
+    assert beyond(held, address_sum(3, 2, 8, -17)) == -1
+    for other in ((3, 2, 4, 0), (2, 3, 8, 0), (3, -1, 8, 0), (0, 2, 8, 0)):
+        assert beyond(held, address_sum(*other)) == -1
+    assert beyond((CONSTANT, held[1]), held) == -1
+
+
+def test_what_is_held_depends_on_its_registers() -> None:
+    held = address_sum(3, 2, 8, -16)
+    assert [user for user in range(16) if depends(held, user)] == [2, 3]
+    assert [user for user in range(16) if depends(address_sum(0, -1, 1, 0), user)] == [
+        0
+    ]
+    assert [user for user in range(16) if depends((THREAD, 5), user)] == [5]
+    assert not any(depends((CONSTANT, 5), user) for user in range(16))
+    state = State()
+    state.held = held
+    state.touched(1)
+    assert state.held == held
+    state.touched(2)
+    assert state.held is None

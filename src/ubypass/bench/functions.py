@@ -2,7 +2,9 @@
 """Real functions against their translations, on this CPU, in one process.
 
 Each function of the machine's libraries is called in a loop, natively and
-translated by turns; the medians are compared. Needs no kernel module and no root.
+translated by turns; the medians are compared. What is translated is the way that a
+call takes, traced first, as the engine has the module do it with a gap that is hot.
+Needs no kernel module and no root.
 """
 
 from __future__ import annotations

@@ -7,7 +7,10 @@ What is called and with what is the caller's business.
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from iced_x86 import BlockEncoder, Code, Instruction, MemoryOperand, Register
 
@@ -35,7 +38,10 @@ _RBX, _RSP = 3, 4
 SUM = 12
 _NR = 39
 _ROUNDS = 60
-_LIMITS = Limits(region=6_000, reach=400, candidates=24, fringe=400)
+# What may be around the way that is known.
+_LIMITS = Limits(region=6_000, reach=24, candidates=24, detour=24)
+# Bytes of the longest instruction.
+_LONGEST = 15
 # Where to try to put the code that calls: near enough for a direct call.
 _STEP = 0x400_0000
 _TRIES = 24
@@ -87,16 +93,22 @@ class Learned:
 
     @classmethod
     def learn(cls, function: Function) -> Learned:
-        """Translate what a call of ``function`` runs, as far as that is possible."""
+        """Translate what a call of ``function`` runs, as far as that is possible.
+
+        The way that it takes is traced first, as the engine has it done with hot gaps.
+        """
         text = _place(function)
         code, site = _caller(text, function)
         reader = _Reader(text, code)
         layout = Layout(text + PAGE * 16, text + PAGE * 32, text + PAGE * 48)
         blocks: list[int] = []
         targets: dict[int, tuple[int, ...]] = {}
+        trodden: frozenset[int] = frozenset()
         left: str | None = None
         for rounds in range(1, _ROUNDS + 1):
-            spec = RegionSpec((HotEntry(text, _NR),), tuple(blocks), dict(targets))
+            spec = RegionSpec(
+                (HotEntry(text, _NR),), tuple(blocks), dict(targets), trodden=trodden
+            )
             region = discover(spec, reader, _LIMITS)
             case = make_case(
                 region, translate(region, ABI), {text: _padded(code)}, layout
@@ -104,6 +116,11 @@ class Learned:
             areas = (case.areas[0], Area(layout.stack, 16 * PAGE, write=True))
             case = replace(case, areas=areas, ends=(site,), sites=())
             learned = cls(case, region, Timed(case), function.arguments, rounds)
+            if not trodden:
+                # Once around and out.
+                path = learned.call(2, translated=False, count=True).path
+                trodden, targets = frozenset(path), _jumps(path)
+                continue
             call = learned.call(2, translated=True)
             left = _learn(call, blocks, targets)
             learned.left = _words(call) if call.early else None
@@ -130,6 +147,18 @@ class Learned:
 def _words(call: Call) -> str:
     assert call.exit is not None
     return f"{call.exit.reason.name} at {call.exit.user_ip:#x}"
+
+
+def _jumps(path: Sequence[int]) -> dict[int, tuple[int, ...]]:
+    """Where the instructions of a path did not go straight on, most often first."""
+    found: dict[int, Counter[int]] = {}
+    for before, after in pairwise(path):
+        if not 0 < after - before <= _LONGEST:
+            found.setdefault(before, Counter())[after] += 1
+    return {
+        at: tuple(target for target, _ in counts.most_common())
+        for at, counts in found.items()
+    }
 
 
 def _learn(

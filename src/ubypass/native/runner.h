@@ -254,6 +254,8 @@ extern volatile u64 ub_stop_ip HIDDEN, ub_counted HIDDEN, ub_count_from HIDDEN,
 	ub_count_to HIDDEN;
 extern volatile u32 ub_counting HIDDEN, ub_hardware HIDDEN, ub_late HIDDEN;
 extern u32 *ub_histogram HIDDEN;
+extern u64 *ub_path HIDDEN;
+extern u32 ub_path_room HIDDEN;
 int ub_signals_on(void) HIDDEN;
 void ub_signals_off(void) HIDDEN;
 

@@ -27,6 +27,8 @@ volatile u32 ub_phase, ub_counting, ub_hardware, ub_late;
 volatile u64 ub_stop_ip, ub_counted, ub_count_from, ub_count_to;
 
 u32 *ub_histogram;
+u64 *ub_path;
+u32 ub_path_room;
 
 static u64 last_ip;
 
@@ -52,6 +54,10 @@ static void count(greg_t *regs)
 		ub_counted++;
 		if (ub_histogram)
 			ub_histogram[last_ip - ub_count_from]++;
+		if (ub_path_room) {
+			*ub_path++ = last_ip;
+			ub_path_room--;
+		}
 	}
 	last_ip = ip;
 	if (ip == (u64)ub_stop || ip == (u64)ub_leave)

@@ -24,6 +24,8 @@ struct ub_call {
 	u32 translated; /* in: which of them */
 	u32 budget;	/* in */
 	u32 *histogram; /* in: how often each byte of the translation was executed */
+	u64 *path;	/* in: the instructions that are counted natively, in order */
+	u32 path_room;	/* in: how many go there; out: how many more would have */
 };
 
 static u64 now(void)
@@ -40,8 +42,11 @@ static void native(const struct ub_job *job, struct ub_call *call)
 
 	ub_counting = call->count && !call->translated;
 	if (ub_counting) {
-		ub_count_from = 0;
+		/* The first trap comes before anything ran: nothing is at 0. */
+		ub_count_from = 1;
 		ub_count_to = ~0UL;
+		ub_path = call->path;
+		ub_path_room = call->path_room;
 		ub_cpu.flags |= FLAG_TF;
 	}
 	ub_phase = PHASE_NATIVE;
@@ -50,6 +55,9 @@ static void native(const struct ub_job *job, struct ub_call *call)
 	if (!call->translated)
 		call->cycles = now() - start;
 	ub_phase = PHASE_NONE;
+	if (ub_counting)
+		call->path_room = ub_path_room;
+	ub_path_room = 0;
 	ub_counting = 0;
 	if (ub_kind == KIND_END)
 		ub_cpu.rip = job->ends[ub_end];

@@ -22,6 +22,8 @@ __all__ = ["Call", "Timed"]
 
 _END = 2
 _FLAGS = 0x202
+# Instructions of a path that is noted.
+_PATH = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,9 @@ class Call:
     #: How often each instruction of the translation was executed, by offset, if
     #: they were counted.
     histogram: tuple[tuple[int, int], ...] = ()
+    #: The addresses of the original's instructions as they ran, if they were counted;
+    #: of a very long run only the first ones.
+    path: tuple[int, ...] = ()
 
 
 class Timed:
@@ -71,6 +76,10 @@ class Timed:
         call.cpu.flags = call.cpu.gpr[11] = _FLAGS
         call.translated, call.count = translated, count
         call.budget = BUDGET_MAX
+        trace = None
+        if count and not translated:
+            trace = (ctypes.c_uint64 * _PATH)()
+            call.path, call.path_room = trace, _PATH
         executed = None
         if translated and count:
             executed = (ctypes.c_uint32 * len(self._case.translation.code))()
@@ -82,6 +91,9 @@ class Timed:
                 "it has to be code that neither faults nor makes system calls",
             )
         leave = self._case.translation.exits[call.number] if translated else None
+        path = []
+        if trace is not None:
+            path = list(trace[: _PATH - call.path_room])
         return Call(
             registers=tuple(call.cpu.gpr),
             cycles=call.cycles,
@@ -92,4 +104,5 @@ class Timed:
             histogram=tuple(
                 (at, times) for at, times in enumerate(executed or ()) if times
             ),
+            path=tuple(path),
         )

@@ -144,6 +144,8 @@ class Call(ctypes.Structure):
         ("translated", u32),
         ("budget", u32),
         ("histogram", ctypes.POINTER(u32)),
+        ("path", ctypes.POINTER(u64)),
+        ("path_room", u32),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from iced_x86 import Mnemonic
 
 from ubypass.region.graph import End, Region
-from ubypass.translate.facts import Effect, Facts, Memory
+from ubypass.translate.facts import Effect, Facts, Memory, alignment
 from ubypass.translate.registers import RBP, RSP
 
 _INDEX: Final = 16
@@ -135,7 +135,7 @@ def _registers(bits: int) -> frozenset[int]:
 def _effect(fact: Facts) -> Effect:
     mnemonic, memory, operands = fact.mnemonic, fact.memory, fact.operands
     destination = gone = source = used = 0
-    if mnemonic not in _MOVES_ON:
+    if mnemonic not in _MOVES_ON and not alignment(fact.instruction):
         for user in fact.writes:
             gone |= 1 << user
         if operands:

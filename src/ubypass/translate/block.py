@@ -162,7 +162,7 @@ def _where_to_charge(prepared: Prepared, state: State, most: int) -> int:
 
 def _charge(prepared: Prepared, context: Context) -> None:
     charge = prepared.charge * prepared.turns
-    clobber(context)
+    clobber(context, context.s1)
     context.code.charge(charge)
     context.code.jcc(CC_S, context.exit(ExitReason.BUDGET))
     context.state.charged(charge)

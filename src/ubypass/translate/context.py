@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Final
 
 from ubypass.abi import Abi, ExitFlag, ExitReason
 from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.emit import Buffer, ExitKey, Tail
-from ubypass.translate.registers import R11, RCX, RSP, SLOT, Homes
-from ubypass.translate.state import THREAD, Flags, Held, Loc, Node, State
+from ubypass.translate.registers import R11, RAX, RCX, RSP, SLOT, Homes
+from ubypass.translate.state import CONSTANT, Flags, Held, Loc, Node, State
 
 
 class Fragment:
@@ -99,7 +100,7 @@ class Context:
     def edge(self, fragment: Fragment, target: int) -> int:
         """A new edge of ``fragment`` from here to ``target``; its number."""
         held = self.held()
-        if held is not None and held[0] == THREAD:
+        if held is not None and held[0] != CONSTANT:
             # It could not be made again elsewhere.
             self.state.held = None
         return fragment.edge(target, self.state)
@@ -125,7 +126,7 @@ def exit_key(
     """The exit at ``user_ip`` from ``state``."""
     before = b""
     if state.flags == Flags.SLOT:
-        flags |= _SLOT_FLAGS
+        before = _load_flags(homes.s0 if state.in_host(RAX) else -1)
     elif state.flags == Flags.SYS:
         flags |= _SLOT_SYSFLAGS
     elif state.flags == Flags.AGAIN:
@@ -149,11 +150,17 @@ def exit_key(
     return found
 
 
-_SLOT_FLAGS: Final = int(ExitFlag.SLOT_FLAGS)
 _SLOT_SYSFLAGS: Final = int(ExitFlag.SLOT_SYSFLAGS)
 _CX_SYS: Final = int(ExitFlag.CX_SYS)
 _R11_SYS: Final = int(ExitFlag.R11_SYS)
 _TARGET: Final = int(ExitFlag.TARGET)
+
+
+@functools.cache
+def _load_flags(scratch: int) -> bytes:
+    out = Buffer()
+    out.load_flags(scratch)
+    return bytes(out.code)
 
 
 def _tail(homes: Homes, loc: list[int], stack: bool) -> Tail:

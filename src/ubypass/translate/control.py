@@ -84,7 +84,7 @@ def _ret(context: Context, fragment: Fragment, block: Block, facts: Facts) -> No
             # Not there from the call any more. It is near what comes next.
             context.code.move_imm(context.s0, wanted)
             context.hold((CONSTANT, wanted))
-        clobber(context)
+        clobber(context, context.s1)
         context.code.fault(context.exit(ExitReason.FAULT))
         context.code.cmp_memory(context.s0, usp, at)
         other = Label()
@@ -109,6 +109,11 @@ def _load_target(context: Context, usp: int, at: int) -> None:
 
 
 def _indirect(context: Context, fragment: Fragment, block: Block, facts: Facts) -> None:
+    if RSP in facts.registers:
+        settle_stack(context)
+    if block.end == End.CALL_INDIRECT:
+        # An anchor on a miss path would come too late, and it needs a scratch register.
+        stack_access(context, -8)
     if facts.memory is not None:
         # Not into s0: what that holds may be of use behind a jump by way of a table.
         load_word(context, facts.memory, context.s1)
@@ -119,14 +124,10 @@ def _indirect(context: Context, fragment: Fragment, block: Block, facts: Facts) 
             read_spilled(context, user, context.s1)
             target = context.s1
         else:
-            if user == RSP:
-                settle_stack(context)
             target = ensure(context, user)
     else:
         raise Unsupported("far branch")
     if block.end == End.CALL_INDIRECT:
-        # An anchor on a miss path would come too late.
-        stack_access(context, -8)
         _match(
             context,
             fragment,
@@ -164,7 +165,7 @@ def _match(
     if not targets:
         context.code.jmp(context.exit(match.reason, target=match.target))
         return
-    clobber(context)
+    clobber(context, context.s1 if match.target != context.s1 else None)
     miss = context.exit(match.reason, target=match.target)
     # Of what is compared only those on the first way will know.
     before = context.state

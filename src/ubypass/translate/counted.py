@@ -62,7 +62,7 @@ def lower_counted(
             to, source = resized(file, context.s0), resized(file, RCX)
             context.code.user(Instruction.create_reg_reg(keeps, to, source))
             tested = context.s0
-    clobber(context)
+    clobber(context, context.s1)
     register = resized(file, tested)
     test = Code.TEST_RM32_R32 if narrow else Code.TEST_RM64_R64
     context.code.user(Instruction.create_reg_reg(test, register, register))

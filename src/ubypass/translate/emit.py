@@ -18,10 +18,12 @@ from ubypass.abi import (
     FRAME_BUDGET,
     FRAME_EXIT,
     FRAME_LIMIT,
+    FRAME_TMP0,
     ExitReason,
 )
 from ubypass.translate.registers import number
 
+_RAX: Final = 0
 _RSP: Final = 4
 _encoder = Encoder(64)
 
@@ -262,10 +264,23 @@ class Buffer:
         self._memory(b"\xff", 6, _RSP, slot, wide=False)
         self.code.append(0x9D)
 
-    def copy_flags(self, to: int, slot: int) -> None:
-        """push [rsp + slot]; pop [rsp + to]"""
-        self._memory(b"\xff", 6, _RSP, slot, wide=False)
-        self._memory(b"\x8f", 0, _RSP, to, wide=False)
+    def store_flags(self) -> None:
+        """lahf; seto al; mov [rsp + TMP0], rax"""
+        self.code += b"\x9f\x0f\x90\xc0"
+        self.frame_store(FRAME_TMP0, _RAX)
+
+    def load_flags(self, scratch: int) -> None:
+        """mov rax, [rsp + TMP0]; add al, 0x7f; sahf
+
+        Around it ``scratch``, a host register, keeps rax, unless it is negative.
+        """
+        if scratch >= 0:
+            self.move(scratch, _RAX)
+        self.frame_load(_RAX, FRAME_TMP0)
+        # The addition overflows if there is a 1; sahf leaves OF alone.
+        self.code += b"\x04\x7f\x9e"
+        if scratch >= 0:
+            self.move(_RAX, scratch)
 
     def charge(self, amount: int) -> None:
         """sub dword [rsp + BUDGET], amount"""

@@ -227,6 +227,21 @@ class Facts:
         )
 
 
+def alignment(instruction: Instruction) -> int:
+    """What an ``and`` of 64 bits with a constant rounds down to a multiple of; 0 if it
+    is not one that does.
+    """
+    if instruction.code not in _ALIGNING:
+        return 0
+    step = (1 << 64) - instruction.immediate(1)
+    return step if 0 < step <= 1 << 31 and step & (step - 1) == 0 else 0
+
+
+_ALIGNING: Final = frozenset(
+    {Code.AND_RM64_IMM8, Code.AND_RM64_IMM32, Code.AND_RAX_IMM32}
+)
+
+
 # What was seen, and the facts or why there are none: by instruction, and by form.
 # Programs use some thousands of forms; the bounds only keep a long-lived process small.
 _MOST: Final = 1 << 14

@@ -10,7 +10,7 @@ from iced_x86 import Instruction, Mnemonic, OpKind, Register
 from ubypass.abi import ExitReason
 from ubypass.translate.context import Context
 from ubypass.translate.emit import encoded
-from ubypass.translate.facts import SILENT, Facts, Unsupported
+from ubypass.translate.facts import SILENT, Facts, Unsupported, alignment
 from ubypass.translate.flags import settle, to_host
 from ubypass.translate.lea import lower_lea
 from ubypass.translate.registers import (
@@ -28,7 +28,15 @@ from ubypass.translate.sandbox import (
     indexed,
     resolve,
 )
-from ubypass.translate.state import SMALL, Flags, Interval, Loc, constant, shifted
+from ubypass.translate.state import (
+    SMALL,
+    Flags,
+    Interval,
+    Loc,
+    constant,
+    rounded_down,
+    shifted,
+)
 from ubypass.translate.values import (
     ensure,
     materialize_r11,
@@ -353,6 +361,9 @@ def _derived(context: Context, facts: Facts) -> Interval | None:
         return constant(value)
     if mnemonic in (_ADD, _SUB):
         return shifted(interval, value if mnemonic == _ADD else -value)
+    if mnemonic == _AND and value < 0:
+        interval = context.state.intervals[first.user]
+        return rounded_down(interval, alignment(instruction))
     small = (mnemonic == _AND and value >= 0) or (mnemonic == _SHR and value & 63 >= 32)
     return SMALL if small else None
 

@@ -14,7 +14,10 @@ from ubypass.translate.state import (
     CLAMPED,
     CONSTANT,
     THREAD,
+    Held,
     Interval,
+    address_sum,
+    beyond,
     serves,
     serves_indexed,
 )
@@ -58,16 +61,33 @@ def resolve(context: Context, memory: Memory, size: int | None = None) -> Addres
         found = _thread(context, memory.base, memory, size)
         if found is not None:
             return found
+    wanted = _sum(context, memory)
+    if wanted is not None:
+        held = context.held()
+        further = -1 if held is None else beyond(held, wanted)
+        # Below what is held may be user memory if that was clamped.
+        if further >= 0 and serves(CLAMPED, further, size):
+            return Address(context.s0, further, True)
     address_of(context, memory, context.s0)
     if memory.narrow and not memory.fs:
         # Below 4 GiB, whatever the registers hold.
         return Address(context.s0, 0, True)
-    clobber(context)
+    clobber(context, context.s1)
     if memory.fs:
         context.code.frame_add(context.s0, FRAME_FSBASE)
     context.code.cmp_limit(context.s0)
     context.code.cmovae_limit(context.s0)
+    if wanted is not None:
+        context.hold(wanted)
     return Address(context.s0, 0, True)
+
+
+def _sum(context: Context, memory: Memory) -> Held | None:
+    """The address of ``memory`` as something to hold, if it may be of use again."""
+    base, index = memory.base, memory.index
+    if memory.fs or memory.narrow or base is None or index is None or base == RSP:
+        return None
+    return address_sum(base, index, memory.scale, memory.displacement)
 
 
 def indexed(context: Context, memory: Memory) -> Address | None:
@@ -163,7 +183,7 @@ def _thread(context: Context, user: int, memory: Memory, size: int) -> Address |
     ensure(context, user)
     wanted = THREAD, user
     if context.held() != wanted:
-        clobber(context)
+        clobber(context, context.s1)
         context.code.move(context.s0, context.homes.host[user])
         context.code.frame_add(context.s0, FRAME_FSBASE)
         context.code.cmp_limit(context.s0)
@@ -182,10 +202,13 @@ def _in_place(
         if displacement < 0:
             # Below a clamped pointer to nowhere may well be user memory.
             return None
-        read_spilled(context, user, context.s0)
-        clobber(context)
-        context.code.cmp_limit(context.s0)
-        context.code.cmovae_limit(context.s0)
+        wanted = address_sum(user, -1, 1, 0)
+        if context.held() != wanted:
+            read_spilled(context, user, context.s0)
+            clobber(context, context.s1)
+            context.code.cmp_limit(context.s0)
+            context.code.cmovae_limit(context.s0)
+            context.hold(wanted)
         return Address(context.s0, displacement, True)
     host = ensure(context, user)
     if not serves(context.state.intervals[user], displacement, size):
@@ -194,7 +217,9 @@ def _in_place(
 
 
 def anchor(context: Context, user: int) -> None:
-    """Leave unless the home of ``user`` is a user address; then it is clamped."""
+    """Leave unless the home of ``user`` is a user address; then it is clamped. The
+    second scratch register must be free.
+    """
     copy = context.state.clamped_copy(user)
     if copy >= 0:
         # The same value, so nobody sees a difference.
@@ -202,7 +227,7 @@ def anchor(context: Context, user: int) -> None:
         context.code.move(hosts[user], hosts[copy])
         context.state.intervals[user] = CLAMPED
         return
-    clobber(context)
+    clobber(context, context.s1)
     anchor_host(
         context,
         context.homes.host[user],

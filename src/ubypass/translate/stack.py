@@ -14,7 +14,7 @@ from iced_x86 import Mnemonic, OpKind
 from ubypass.abi import FRAME_FLAGS, FRAME_SYSFLAGS, ExitReason
 from ubypass.translate.context import Context
 from ubypass.translate.facts import Facts, Memory, Unsupported
-from ubypass.translate.flags import clobber, settle, to_slot
+from ubypass.translate.flags import clobber, settle, to_host
 from ubypass.translate.registers import R11, RBP, RSP
 from ubypass.translate.sandbox import anchor, anchor_host, load_word, resolve
 from ubypass.translate.state import CLAMPED, CONSTANT, Flags, Loc, serves, shifted
@@ -92,11 +92,14 @@ def _push(context: Context, facts: Facts) -> None:
         push_constant(context, instruction.immediate(0) & ((1 << 64) - 1), context.s0)
         return
     if facts.memory is not None:
+        # First what may need the scratch register.
+        stack_access(context, -8)
         load_word(context, facts.memory, context.s1)
         source = context.s1
     else:
         user = facts.operands[0].user
         if context.homes.spilled(user):
+            stack_access(context, -8)
             source = context.s1
             read_spilled(context, user, source)
         else:
@@ -115,9 +118,14 @@ def _push_flags(context: Context) -> None:
     """
     code, state = context.code, context.state
     usp, at = stack_access(context, -8)
-    if state.flags != Flags.SYS:
-        to_slot(context)
-    slot = FRAME_SYSFLAGS if state.flags == Flags.SYS else FRAME_FLAGS
+    if state.flags == Flags.SYS:
+        slot = FRAME_SYSFLAGS
+    else:
+        slot = FRAME_FLAGS
+        to_host(context)
+        code.save_flags(slot)
+        # They may be read later, too.
+        clobber(context, context.s1)
     code.frame_load(context.s0, slot)
     code.and_imm32(context.s0, ARITHMETIC_FLAGS)
     code.or_imm32(context.s0, SET_FLAGS)
@@ -178,7 +186,7 @@ def _leave(context: Context) -> None:
     settle(context, (RBP, RSP))
     if homes.spilled(RBP):
         read_spilled(context, RBP, context.s1)
-        clobber(context)
+        clobber(context, context.s0)
         anchor_host(context, context.s1, ExitReason.STACK)
         frame = context.s1
         interval = shifted(CLAMPED, 8)

@@ -28,11 +28,12 @@ Interval = tuple[int, int, bool, bool]
 CLAMPED: Interval = (0, 0, False, False)
 SMALL: Interval = (0, 0, False, True)
 
-#: What the first scratch register holds: a constant, or (THREAD) the address that a
-#: user register is relative to fs, clamped.
+#: What the first scratch register holds: a constant, (THREAD) the address that a
+#: user register is relative to fs, clamped, or (SUM) that of an operand, clamped.
 Held = tuple[int, int]
 CONSTANT: Final = 0
 THREAD: Final = 1
+SUM: Final = 2
 
 # Beyond this an interval is of no use and only keeps analyses from settling.
 _FAR: Final = 1 << 20
@@ -58,7 +59,7 @@ class Flags:
     """Where the user's arithmetic flags are."""
 
     HOST: Final = 0
-    SLOT: Final = 1  # FRAME_FLAGS
+    SLOT: Final = 1  # FRAME_TMP0, packed
     SYS: Final = 2  # FRAME_SYSFLAGS
     DEAD: Final = 3  # nowhere, and nobody will ask
     AGAIN: Final = 4  # nowhere, but what set them can be repeated
@@ -181,13 +182,36 @@ class State:
 
     def touched(self, user: int) -> None:
         """The user register changed: a compare of it cannot be repeated."""
-        if self.held is not None and self.held == (THREAD, user):
+        if self.held is not None and depends(self.held, user):
             self.held = None
         if self.copies:
             self.copies = tuple(pair for pair in self.copies if user not in pair)
         if self.again is not None and user in self.again.registers:
             assert self.flags != Flags.AGAIN
             self.again = None
+
+
+def address_sum(base: int, index: int, scale: int, displacement: int) -> Held:
+    """What is held after the address of an operand was clamped; ``base`` and
+    ``index`` are user registers, -1: none.
+    """
+    return SUM, displacement << 16 | scale << 10 | (index + 1) << 5 | (base + 1)
+
+
+def beyond(held: Held, wanted: Held) -> int:
+    """How far behind the address that is held that of an operand is; -1: unknown, or
+    before it.
+    """
+    if held[0] != SUM or (held[1] ^ wanted[1]) & 0xFFFF:
+        return -1
+    return max((wanted[1] >> 16) - (held[1] >> 16), -1)
+
+
+def depends(held: Held, user: int) -> bool:
+    """Whether what is held is another thing once ``user`` has changed."""
+    if held[0] == SUM:
+        return held[1] & 31 == user + 1 or held[1] >> 5 & 31 == user + 1
+    return held[0] == THREAD and held[1] == user
 
 
 def shifted(interval: Interval | None, amount: int) -> Interval | None:
@@ -198,6 +222,13 @@ def shifted(interval: Interval | None, amount: int) -> Interval | None:
     if low < -_FAR or high > _FAR:
         return None
     return low, high, interval[2], interval[3]
+
+
+def rounded_down(interval: Interval | None, step: int) -> Interval | None:
+    """The interval after rounding down to a multiple of ``step``, if that is not 0."""
+    if interval is None or not step or interval[0] - step < -_FAR:
+        return None
+    return interval[0] - step + 1, interval[1], interval[2], interval[3]
 
 
 def constant(value: int) -> Interval | None:

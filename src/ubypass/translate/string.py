@@ -96,7 +96,7 @@ def lower_string(context: Context, facts: Facts, live_after: int) -> None:
 
 def _pay(context: Context) -> None:
     """Leave if there are too many elements, else take them from the budget."""
-    clobber(context)
+    clobber(context, context.s1)
     leave = context.exit(ExitReason.BUDGET)
     context.code.cmp_constant(RCX, REP_MAX)
     context.code.jcc(CC_A, leave)

@@ -95,7 +95,7 @@ def materialize_r11(context: Context) -> None:
     """Store what the last system call left in r11, if it is not stored yet."""
     if context.state.loc[R11] != Loc.S:
         return
-    clobber(context)
+    clobber(context, context.s0)
     context.code.frame_load(context.s0, FRAME_SYSFLAGS)
     context.code.and_imm32(context.s0, ARITHMETIC_FLAGS)
     context.code.or_imm32(context.s0, SET_FLAGS)
