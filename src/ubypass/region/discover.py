@@ -7,9 +7,9 @@ their targets have been learned. Knows nothing of what can be translated.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
 from typing import Final
 
 from iced_x86 import Code, FlowControl, Instruction, Mnemonic, OpKind, Register
@@ -190,11 +190,11 @@ class _Finder:
         if address in self._spec.trodden:
             distance = 0
         self._order += 1
-        heapq.heappush(self._queue, (distance, self._order, address))
+        heappush(self._queue, (distance, self._order, address))
 
     def _explore(self) -> None:
         while self._queue:
-            distance, _, address = heapq.heappop(self._queue)
+            distance, _, address = heappop(self._queue)
             if address in self._found:
                 self._leaders.add(address)
             elif self._room(distance) and self._code.at(address) is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from iced_x86 import Encoder, Instruction
 
@@ -21,6 +21,9 @@ from ubypass.abi import (
     ExitReason,
 )
 from ubypass.translate.registers import number
+
+if TYPE_CHECKING:
+    from ubypass.translate.state import Node
 
 _RSP: Final = 4
 _encoder = Encoder(64)
@@ -94,14 +97,16 @@ class ExitKey(Label):
         self.target = target
         self.before = before
         self.stack = stack
+        self.offset = 0 if stack is None else stack[1]
 
 
-class Edge(NamedTuple):
+class Edge:
     """Control going from one block to another (or out): ``number`` of
-    the fragment of the node ``source``."""
+    the fragment of the node ``source``.
+    """
 
-    source: tuple[int, int, bool, int]
-    number: int
+    def __init__(self, source: Node, number: int) -> None:
+        self.source, self.number = source, number
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ covers. Knows nothing of homes or states.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, cast
 
 from iced_x86 import (
     Code,
@@ -69,11 +69,16 @@ SILENT: Final = frozenset(
     }
 )
 # Registers that nothing is done about.
-_OTHERS: Final = (
-    RegisterExt.is_vector_register,
-    RegisterExt.is_k,
-    RegisterExt.is_mm,
-    RegisterExt.is_st,
+_OTHERS: Final = frozenset(
+    register
+    for register in vars(Register).values()
+    if isinstance(register, int)
+    and (
+        RegisterExt.is_vector_register(cast(IcedRegister, register))
+        or RegisterExt.is_k(cast(IcedRegister, register))
+        or RegisterExt.is_mm(cast(IcedRegister, register))
+        or RegisterExt.is_st(cast(IcedRegister, register))
+    )
 )
 
 
@@ -143,7 +148,7 @@ class Effect:
         self.used, self.sure = used, sure
 
 
-@dataclass
+@dataclass(init=False)
 class RegisterOperand:
     """Operand number, iced register, user register, and how it is used.
 
@@ -157,8 +162,21 @@ class RegisterOperand:
     writes: bool
     zero_extends: bool
 
+    def __init__(
+        self,
+        operand: int,
+        register: IcedRegister,
+        user: int,
+        reads: bool,
+        writes: bool,
+        zero_extends: bool,
+    ) -> None:
+        # Written out, it is compiled.
+        self.operand, self.register, self.user = operand, register, user
+        self.reads, self.writes, self.zero_extends = reads, writes, zero_extends
 
-@dataclass
+
+@dataclass(init=False)
 class Facts:
     """One user instruction; not to be changed.
 
@@ -191,11 +209,46 @@ class Facts:
     features: frozenset[str]
     #: Its encodings, if all registers keep their names, by address (host register,
     #: displacement, index).
-    codes: dict[tuple[int, int, int], bytes] = field(default_factory=dict)
+    codes: dict[tuple[int, int, int], bytes]
+    #: The one without an address.
+    plain: bytes
+    #: The bits of ``registers`` and of ``implicit``.
+    named: int
+    implied: int
     #: What :mod:`ubypass.translate.bases` has found out about it.
-    effect: Effect | None = None
+    effect: Effect | None
     #: How to set its flags again then, once that is known.
-    again: list[Any] = field(default_factory=list)
+    again: list[Any]
+
+    def __init__(
+        self,
+        instruction: Instruction,
+        mnemonic: int,
+        flags: FlagUse,
+        reads: tuple[int, ...],
+        writes: tuple[int, ...],
+        memory: Memory | None,
+        operands: tuple[RegisterOperand, ...],
+        faults: bool,
+        vector: bool,
+        pointer: bool,
+        registers: frozenset[int],
+        extended: frozenset[int],
+        implicit: frozenset[int],
+        stack: bool,
+        features: frozenset[str],
+        effect: Effect | None = None,
+    ) -> None:
+        # Written out, it is compiled.
+        self.instruction, self.mnemonic, self.flags = instruction, mnemonic, flags
+        self.reads, self.writes, self.memory = reads, writes, memory
+        self.operands, self.faults, self.vector = operands, faults, vector
+        self.pointer, self.registers, self.extended = pointer, registers, extended
+        self.implicit, self.stack, self.features = implicit, stack, features
+        self.codes, self.effect, self.again = {}, effect, []
+        self.plain = b""
+        self.named = _bits(registers)
+        self.implied = _bits(implicit)
 
     def of(self, instruction: Instruction) -> Facts:
         """The same about ``instruction``, which has the same form."""
@@ -222,9 +275,15 @@ class Facts:
             self.implicit,
             self.stack,
             self.features,
-            {},
             self.effect,
         )
+
+
+def _bits(users: frozenset[int]) -> int:
+    bits = 0
+    for user in users:
+        bits |= 1 << user
+    return bits
 
 
 # What was seen, and the facts or why there are none: by instruction, and by form.
@@ -369,7 +428,7 @@ def _operands(instruction: Instruction, info: object) -> tuple[RegisterOperand, 
         register = instruction.op_register(operand)
         user = number(register)
         if user is None:
-            if not any(kind(register) for kind in _OTHERS):
+            if register not in _OTHERS:
                 raise Unsupported("segment, control or debug register")
             continue
         access = info.op_access(operand)  # type: ignore[attr-defined]

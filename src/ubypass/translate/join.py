@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from ubypass.translate.registers import R11, RCX, RSP, Homes
-from ubypass.translate.state import CLAMPED, Flags, Interval, Loc, State, union
+from ubypass.translate.state import CLAMPED, Flags, Interval, Loc, Node, State, union
 
 # Edges from the many turns of a loop that is written out know as many intervals of a
 # moving address; the verifier gives up on so many, and an anchor costs little.
@@ -29,13 +29,23 @@ _EXACT: Final = 4
 
 class Incoming:
     """An edge into the block: how hot it is, and the state it comes with; ``back``: it
-    closes a loop.
+    closes a loop. ``source`` is the node that it leaves, by edge ``number``, if it
+    does not come from outside.
     """
 
-    def __init__(self, weight: int, state: State, back: bool = False) -> None:
+    def __init__(
+        self,
+        weight: int,
+        state: State,
+        back: bool = False,
+        source: Node | None = None,
+        number: int = 0,
+    ) -> None:
         self.weight = weight
         self.state = state
         self.back = back
+        self.source = source
+        self.number = number
 
 
 class Loop:

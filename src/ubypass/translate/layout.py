@@ -158,7 +158,7 @@ def _edges(layout: _Layout) -> None:
     resolved: list[tuple[int, Place]] = []
     for at, place in layout.out.fixups:
         if isinstance(place, Edge):
-            place = _place(layout, Node(*place.source), place.number)
+            place = _place(layout, place.source, place.number)
         resolved.append((at, place))
     layout.out.fixups = resolved
     for label, body in layout.bodies:
