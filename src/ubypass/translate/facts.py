@@ -290,7 +290,7 @@ def _bits(users: frozenset[int]) -> int:
 # Programs use some thousands of forms; the bounds only keep a long-lived process small.
 _MOST: Final = 1 << 14
 _seen: dict[Instruction, Facts | str] = {}
-_forms: dict[tuple[int, ...], Facts | str] = {}
+_forms: dict[Instruction, Facts | str] = {}
 
 
 def facts(instruction: Instruction) -> Facts:
@@ -323,38 +323,21 @@ def _by_form(instruction: Instruction) -> Facts | str:
     return found.of(instruction)
 
 
-def _form(instruction: Instruction) -> tuple[int, ...]:
+def _form(instruction: Instruction) -> Instruction:
     """Equal for instructions that differ in nothing that facts depend on: in ip,
     displacement, branch target, most of a long constant.
     """
-    kind = instruction.op0_kind
-    return (
-        instruction.code,
-        kind,
-        instruction.op1_kind,
-        instruction.op0_register,
-        instruction.op1_register,
-        instruction.op2_register,
-        instruction.op3_register,
-        instruction.op4_register,
-        instruction.op_mask,
-        instruction.memory_base,
-        instruction.memory_index,
-        instruction.memory_index_scale,
-        instruction.memory_segment,
-        # Addresses of 32 bits show in nothing but this.
-        instruction.memory_displ_size == 4,
-        # What is constant may matter: counts of shifts.
-        0 if kind == OpKind.NEAR_BRANCH64 else instruction.immediate32,
-        instruction.has_lock_prefix,
-        instruction.has_rep_prefix,
-        instruction.has_repne_prefix,
-        instruction.has_xacquire_prefix,
-        instruction.has_xrelease_prefix,
-        instruction.zeroing_masking,
-        instruction.is_broadcast,
-        instruction.rounding_control,
-    )
+    form = instruction.copy()
+    # All of those are here.
+    form.memory_displacement = 0
+    # Addresses of 32 bits show in nothing but this.
+    if form.memory_displ_size in _NEAR_SIZES:
+        form.memory_displ_size = 8
+    return form
+
+
+# Sizes of displacements that mean the same.
+_NEAR_SIZES: Final = (0, 1)
 
 
 def _gather(instruction: Instruction) -> Facts:
@@ -393,9 +376,16 @@ def _gather(instruction: Instruction) -> Facts:
     for operand in operands:
         if operand.reads:
             reads[operand.user] = None
+    named = {operand.user for operand in operands}
+    registers = frozenset(named)
+    if memory is not None:
+        for part in (memory.base, memory.index):
+            if part is not None:
+                named.add(part)
+    mnemonic = instruction.mnemonic
     return Facts(
         instruction=instruction,
-        mnemonic=instruction.mnemonic,
+        mnemonic=mnemonic,
         flags=flag_use(instruction),
         reads=tuple(reads),
         writes=tuple(writes),
@@ -403,18 +393,16 @@ def _gather(instruction: Instruction) -> Facts:
         operands=operands,
         faults=kind.endswith("_fp")
         or kind in ("x87", "x87_waiting")
-        or instruction.mnemonic in (Mnemonic.DIV, Mnemonic.IDIV),
+        or mnemonic in (Mnemonic.DIV, Mnemonic.IDIV),
         vector=kind.startswith(("vector", "x87")),
         pointer=kind == "x87",
-        registers=frozenset(operand.user for operand in operands),
+        registers=registers,
         extended=frozenset(
             operand.user
             for operand in operands
             if operand.writes and operand.zero_extends
         ),
-        implicit=frozenset(reads.keys() | writes.keys())
-        - {operand.user for operand in operands}
-        - ({memory.base, memory.index} if memory is not None else set()),
+        implicit=frozenset(user for user in (*reads, *writes) if user not in named),
         stack=RSP in writes or any(o.user == RSP and o.reads for o in operands),
         features=needs(instruction.code),
     )

@@ -50,6 +50,7 @@ _LOOP: Final = 256
 _TURNS: Final = 16
 _UNROLLED_ALONE: Final = 256
 _STACK: Final = frozenset({RSP})
+_SYSCALL: Final[int] = Mnemonic.SYSCALL
 _NONE: Final[frozenset[int]] = frozenset()
 # How much more a use of a register counts.
 _IN_LOOP: Final = 8
@@ -150,7 +151,7 @@ class _Solver:
                 _ON_PATH if start in self.path else 1
             )
             for fact in prepared.facts:
-                if fact.mnemonic == Mnemonic.SYSCALL:
+                if fact.mnemonic == _SYSCALL:
                     continue
                 for user in fact.reads:
                     counts[user] += weight
@@ -259,18 +260,20 @@ class _Solver:
         In the order of control, so that most nodes need one visit only.
         """
         rest: dict[Node, None] = {}
-        heap: list[tuple[tuple[int, int, bool, int], Node]] = []
+        # Numbers are compared faster than nodes.
+        heap: list[int] = []
+        at_place: dict[int, Node] = {}
         while True:
             for node in todo:
                 if node.start not in part:
                     rest[node] = None
                 elif not node.waiting:
                     node.waiting = True
-                    place = (node.rank, node.cx, node.derived, node.turn)
-                    heappush(heap, (place, node))
+                    at_place[node.place] = node
+                    heappush(heap, node.place)
             if not heap:
                 return list(rest)
-            node = heappop(heap)[1]
+            node = at_place[heappop(heap)]
             node.waiting = False
             edges = self.incoming[node]
             if node in roots:

@@ -207,7 +207,7 @@ def _finish(layout: _Layout, entries: list[tuple[int, Label]]) -> Translation:
         jumps=tuple(jumps),
         sources=layout.flow.region.sources,
         constants=len(out.code) - 8 * len(constants),
-        user_ips=tuple(out.marks),
+        user_ips=tuple(zip(out.marks[::2], out.marks[1::2], strict=True)),
         vector=layout.flow.vector,
         x87=layout.flow.x87,
     )

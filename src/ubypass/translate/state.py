@@ -73,8 +73,8 @@ class Node:
     a rcx in state ``S`` or 0, ``derived`` tells whether r11 is. A loop of a single
     block is written out several times, numbered by ``turn``, and pays in turn 0.
 
-    ``rank`` is the block's place in the order of control, and ``waiting`` tells whether
-    the node is to be looked at.
+    ``rank`` is the block's place in the order of control, ``place`` the node's: one
+    number that is less for what comes first. ``waiting``: the node is to be looked at.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class Node:
         self.derived: Final = derived
         self.turn: Final = turn
         self.rank: Final = rank
+        self.place: Final = ((rank << 64 | cx) << 1 | derived) << 16 | turn
         self.waiting = False
 
     def before(self, other: Node) -> bool:
