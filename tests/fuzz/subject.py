@@ -28,8 +28,12 @@ from ubypass.region.graph import Region
 from ubypass.translate.translate import translate
 
 HIGH_TEXT = 0x1234_5678_0000
+#: Just out of reach of 32 bits: an address cut off there leads elsewhere.
+MIDDLE_TEXT = 0x12_3456_0000
 LOW_TEXT = 0x6234_0000
 PAGE = 4096
+# Of all layouts, those with the text there: up to so much.
+_LOW, _MIDDLE = 0.25, 0.4
 
 _FACTORY = InstructionInfoFactory()
 _STRINGS = frozenset(
@@ -194,8 +198,10 @@ def _distinct(areas: tuple[Area, ...], more: tuple[Area, ...]) -> tuple[Area, ..
 
 
 def layout_for(rng: random.Random) -> tuple[int, Layout]:
-    """Where the text is, and the rest: high up, or where 32 bits reach."""
-    text = LOW_TEXT if rng.random() < 0.25 else HIGH_TEXT
+    """Where the text is, and the rest: high up, or where 32 bits reach, or close by."""
+    which = rng.random()
+    near = LOW_TEXT if which < _LOW else MIDDLE_TEXT
+    text = near if which < _MIDDLE else HIGH_TEXT
     return text, arrange(text)
 
 

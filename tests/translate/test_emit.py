@@ -106,4 +106,4 @@ def test_append() -> None:
     one.append(two)
     assert one.labels == [(3, label)]
     assert one.fixups == [(4, label)]
-    assert one.marks == [(8, 0x1234)]
+    assert one.marks == [8, 0x1234]

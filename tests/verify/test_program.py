@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ubypass.verify.errors import Rule
 from ubypass.verify.insn import Insn, Kind
-from ubypass.verify.program import Program
+from ubypass.verify.program import NOWHERE, Program
 
 
 def test_errors_say_where() -> None:
@@ -26,3 +26,10 @@ def test_programs_share_nothing() -> None:
     assert not other.kinds[Kind.JMP]
     assert not other.targets
     assert len(one.kinds) == len(Kind)
+
+
+def test_places_end_where_the_code_does() -> None:
+    program = Program(b"\x90\x90\x90", places=[0, NOWHERE, 1])
+    assert [program.place(at) for at in range(-2, 5)] == [
+        *(NOWHERE, NOWHERE, 0, NOWHERE, 1, NOWHERE, NOWHERE)
+    ]

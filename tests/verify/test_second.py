@@ -38,7 +38,9 @@ def test_every_form() -> None:
                     assert found is None, what
                     continue
                 assert found is not None, what
-                assert (found.size, found.name) == (wanted.size, wanted.insn_name())
+                assert found.size == wanted.size
+                if "cc" not in form.attributes:
+                    assert found.name == wanted.insn_name()
                 assert found.mnemonic == wanted.mnemonic
                 assert found.eflags == wanted.eflags
                 assert [*map(_operand, found.operands)] == [

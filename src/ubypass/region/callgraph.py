@@ -8,14 +8,24 @@ answers every call of that function. Only candidates: translated code compares.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 from iced_x86 import Code, FlowControl, OpKind
 
 from ubypass.region.decode import Step
 
+# Plain numbers, for they are compared all the time.
+_NEXT: Final[int] = FlowControl.NEXT
+_CALL: Final[int] = FlowControl.CALL
+_JUMP: Final[int] = FlowControl.UNCONDITIONAL_BRANCH
+_BRANCH: Final[int] = FlowControl.CONDITIONAL_BRANCH
+_JUMP_INDIRECT: Final[int] = FlowControl.INDIRECT_BRANCH
+_CALL_INDIRECT: Final[int] = FlowControl.INDIRECT_CALL
+_RETURN: Final[int] = FlowControl.RETURN
+
 
 def internal_returns(
-    found: Mapping[int, Step],
+    found: dict[int, Step],
     learned: Mapping[int, Sequence[int]],
     calls: Collection[int],
 ) -> dict[int, list[int]]:
@@ -44,9 +54,9 @@ def internal_returns(
 
 def _callees(step: Step, learned: Mapping[int, Sequence[int]]) -> Sequence[int]:
     instruction = step.instruction
-    if step.flow == FlowControl.INDIRECT_CALL:
+    if step.flow == _CALL_INDIRECT:
         return learned.get(instruction.ip, ())
-    if step.flow == FlowControl.CALL and instruction.op0_kind == OpKind.NEAR_BRANCH64:
+    if step.flow == _CALL and instruction.op0_kind == OpKind.NEAR_BRANCH64:
         return (instruction.near_branch_target,)
     return ()
 
@@ -58,7 +68,7 @@ _Way = tuple[int, bool, Sequence[int]]
 
 def _rets(
     function: int,
-    found: Mapping[int, Step],
+    found: dict[int, Step],
     learned: Mapping[int, Sequence[int]],
     ways: dict[int, _Way],
 ) -> list[int]:
@@ -85,27 +95,24 @@ def _rets(
 
 
 def _way(
-    address: int, found: Mapping[int, Step], learned: Mapping[int, Sequence[int]]
+    address: int, found: dict[int, Step], learned: Mapping[int, Sequence[int]]
 ) -> _Way:
     """The way from ``address``, which is in ``found``."""
     step = found[address]
-    while step.flow == FlowControl.NEXT:
+    while step.flow == _NEXT:
         if step.next_ip not in found:
             return address, False, ()
         address = step.next_ip
         step = found[address]
     flow, instruction = step.flow, step.instruction
-    if flow == FlowControl.RETURN:
+    if flow == _RETURN:
         return address, True, ()
-    if flow == FlowControl.UNCONDITIONAL_BRANCH:
+    if flow == _JUMP:
         return address, False, (instruction.near_branch_target,)
-    if flow == FlowControl.CONDITIONAL_BRANCH:
+    if flow == _BRANCH:
         return address, False, (instruction.near_branch_target, step.next_ip)
-    if flow == FlowControl.INDIRECT_BRANCH:
+    if flow == _JUMP_INDIRECT:
         return address, False, learned.get(address, ())
-    if (
-        flow in (FlowControl.CALL, FlowControl.INDIRECT_CALL)
-        or instruction.code == Code.SYSCALL
-    ):
+    if flow in (_CALL, _CALL_INDIRECT) or instruction.code == Code.SYSCALL:
         return address, False, (step.next_ip,)
     return address, False, ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from iced_x86 import Decoder, FlowControl, Instruction
+from iced_x86 import Decoder, DecoderOptions, FlowControl, Instruction
 
 from ubypass.errors import UbError
 from ubypass.region.reader import CodeReader
@@ -23,6 +23,8 @@ _AHEAD: Final = 128
 _CALL_LENGTHS: Final = (5, 2, 3, 6, 7, 4, 8)
 _CALLS: Final = (FlowControl.CALL, FlowControl.INDIRECT_CALL)
 _NEXT: Final[int] = FlowControl.NEXT
+# Of what is no instruction, too.
+_EXCEPTION: Final[int] = FlowControl.EXCEPTION
 
 
 class Step:
@@ -30,10 +32,10 @@ class Step:
 
     __slots__ = ("flow", "instruction", "next_ip")
 
-    def __init__(self, instruction: Instruction) -> None:
+    def __init__(self, instruction: Instruction, next_ip: int, flow: int) -> None:
         self.instruction = instruction
-        self.next_ip: int = instruction.next_ip
-        self.flow: int = instruction.flow_control
+        self.next_ip = next_ip
+        self.flow = flow
 
 
 class Decoded:
@@ -66,14 +68,16 @@ class Decoded:
         whole = len(data) - _LONGEST if len(data) == _AHEAD else len(data)
         whole += address
         known[address] = None
-        for instruction in Decoder(64, data, ip=address):
-            if not instruction:
+        for instruction in Decoder(64, data, DecoderOptions.NONE, address):
+            flow: int = instruction.flow_control
+            if flow == _EXCEPTION and not instruction:
                 known[address] = None
                 return
-            known[address] = found = Step(instruction)
-            address = found.next_ip
-            if found.flow != _NEXT or address in known or address > whole:
+            following = address + len(instruction)
+            known[address] = Step(instruction, following, flow)
+            if flow != _NEXT or following in known or following > whole:
                 return
+            address = following
 
     def bytes_at(self, address: int, size: int) -> bytes:
         """Up to ``size`` (at most 256) bytes of code, fewer at its end."""

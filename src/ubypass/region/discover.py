@@ -7,7 +7,6 @@ their targets have been learned. Knows nothing of what can be translated.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -160,8 +159,11 @@ class _Finder:
         self._learned_starts = spec.trodden.union(spec.blocks)
         hot = [entry.resume for entry in spec.entries]
         self._roots = dict.fromkeys([*hot, *spec.blocks])
-        self._queue: list[tuple[int, int, int]] = []
-        self._order = 0
+        #: Addresses to look at by distance: first come, first served. How many of them
+        #: were, and the least distance at which any may be left.
+        self._queue: list[list[int]] = []
+        self._served: list[int] = []
+        self._least = 0
         self._nr = {resume - 2: nr for resume, nr in spec.numbers.items()}
         self._nr |= {e.resume - 2: e.nr for e in reversed(spec.entries)}
         self._targets: dict[int, list[int]] = {
@@ -189,15 +191,26 @@ class _Finder:
     def _push(self, address: int, distance: int) -> None:
         if address in self._spec.trodden:
             distance = 0
-        self._order += 1
-        heapq.heappush(self._queue, (distance, self._order, address))
+        while distance >= len(self._queue):
+            self._queue.append([])
+            self._served.append(0)
+        self._queue[distance].append(address)
+        if distance < self._least:
+            self._least = distance
 
     def _explore(self) -> None:
-        while self._queue:
-            distance, _, address = heapq.heappop(self._queue)
+        queue, served = self._queue, self._served
+        while self._least < len(queue):
+            distance = self._least
+            number = served[distance]
+            if number == len(queue[distance]):
+                self._least = distance + 1
+                continue
+            served[distance] = number + 1
+            address = queue[distance][number]
             if address in self._found:
                 self._leaders.add(address)
-            elif self._room(distance) and self._code.at(address) is not None:
+            elif self._room(distance) and self._code.step(address) is not None:
                 self._leaders.add(address)
                 self._straight(address, distance)
 

@@ -44,13 +44,17 @@ _SHIFTS: Final = frozenset(
 _LOGIC: Final = frozenset({Mnemonic.AND, Mnemonic.OR, Mnemonic.XOR, Mnemonic.TEST})
 
 
-@dataclass(frozen=True)
+@dataclass(init=False)
 class FlagUse:
     """Flags that an instruction reads, may change and surely overwrites."""
 
     reads: int
     changes: int
     kills: int
+
+    def __init__(self, reads: int, changes: int, kills: int) -> None:
+        # Written out, it is compiled.
+        self.reads, self.changes, self.kills = reads, changes, kills
 
 
 def flag_use(instruction: Instruction) -> FlagUse:

@@ -7,8 +7,8 @@ hardly ever run: both are left out. Lengths are in user instructions.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Mapping, Sequence
+from heapq import heapify, heappop, heappush
 from typing import Final
 
 from ubypass.region.graph import Block, End, predecessors
@@ -96,16 +96,16 @@ def side_ways(blocks: dict[int, Block], known: Iterable[int], detour: int) -> se
     sources = predecessors(blocks)
     queue = [(0, start) for start in roots]
     queue += [(len(b.instructions), s) for s, b in blocks.items() if b.nr is not None]
-    heapq.heapify(queue)
+    heapify(queue)
     while queue:
-        length, start = heapq.heappop(queue)
+        length, start = heappop(queue)
         if start in back or length > detour:
             continue
         back[start] = length
         for source in sources[start]:
             if source not in back and blocks[source].nr is None:
                 more = len(blocks[source].instructions)
-                heapq.heappush(queue, (length + more, source))
+                heappush(queue, (length + more, source))
     ways = {s for s, left in back.items() if away.get(s, detour) + left <= detour}
     return roots | ways
 
@@ -123,17 +123,17 @@ def _to_calls(blocks: dict[int, Block]) -> dict[int, int]:
             queue.append((length, start))
         elif block.end in _UNKNOWN and not block.targets:
             queue.append((length + _DOUBT, start))
-    heapq.heapify(queue)
+    heapify(queue)
     sources = predecessors(blocks)
     while queue:
-        length, start = heapq.heappop(queue)
+        length, start = heappop(queue)
         if start in found:
             continue
         found[start] = length
         for source in sources[start]:
             if source not in found and blocks[source].nr is None:
                 more = len(blocks[source].instructions)
-                heapq.heappush(queue, (length + more, source))
+                heappush(queue, (length + more, source))
     return found
 
 
@@ -146,9 +146,9 @@ def _shortest(
     """
     found: dict[int, int] = {}
     queue = [(length, start) for start, length in begin.items()]
-    heapq.heapify(queue)
+    heapify(queue)
     while queue:
-        length, start = heapq.heappop(queue)
+        length, start = heappop(queue)
         if start in found or length > limit:
             continue
         found[start] = length
@@ -158,5 +158,5 @@ def _shortest(
         for target in edges[start]:
             if target in blocks and target not in found:
                 more = len(block.instructions)
-                heapq.heappush(queue, (length + more, target))
+                heappush(queue, (length + more, target))
     return found

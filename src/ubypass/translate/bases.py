@@ -16,6 +16,7 @@ from ubypass.region.graph import End, Region
 from ubypass.translate.facts import Effect, Facts, Memory, alignment
 from ubypass.translate.registers import RBP, RSP
 
+_MOV: Final[int] = Mnemonic.MOV
 _INDEX: Final = 16
 # Instructions to look ahead for the use of a copy.
 _AHEAD: Final = 16
@@ -56,7 +57,7 @@ def sure_copies(
     return frozenset(
         position
         for position, fact in enumerate(facts[start])
-        if fact.mnemonic == Mnemonic.MOV
+        if fact.mnemonic == _MOV
         and len(fact.operands) == 2
         and _surely_used(region, facts, start, position)
     )
@@ -93,16 +94,18 @@ def _solve(
     """
     live = dict.fromkeys(todo, 0)
     waiting = set(todo)
+    # Last ones first.
+    known: dict[int, list[Effect]] = {}
     while todo:
         start = todo.pop()
         waiting.discard(start)
+        effects = known.get(start)
+        if effects is None:
+            effects = known[start] = _effects(facts[start])
         now = 0
         for target in region.blocks[start].targets:
             now |= live.get(target, 0)
-        for fact in reversed(facts[start]):
-            effect = fact.effect
-            if effect is None:
-                effect = fact.effect = _effect(fact)
+        for effect in effects:
             base, index = now & effect.destination, now >> _INDEX & effect.destination
             now &= effect.stays
             if base:
@@ -117,6 +120,18 @@ def _solve(
                     waiting.add(at)
                     todo.append(at)
     return live
+
+
+def _effects(facts: Sequence[Facts]) -> list[Effect]:
+    """Of a block, the last one first."""
+    found: list[Effect] = []
+    for fact in facts:
+        effect = fact.effect
+        if effect is None:
+            effect = fact.effect = _effect(fact)
+        found.append(effect)
+    found.reverse()
+    return found
 
 
 def _sure(memory: Memory | None) -> int:

@@ -72,6 +72,8 @@ class Prepared:
         self.live, self.charge, self.reason = live, charge, reason
         self.bases, self.indexes, self.turns = bases, indexes, turns
         self.inside, self.anchors, self.copies = inside, anchors, copies
+        #: Addresses of the instructions, once somebody asked for them.
+        self.ips: list[int] = []
 
 
 def lower_block(
@@ -114,6 +116,9 @@ def _lower_all(
     ends = block.end != End.FALL and not prepared.refused
     plain = prepared.facts[:-1] if ends else prepared.facts
     position = 0
+    ips = prepared.ips
+    if not ips and plain:
+        ips = prepared.ips = [instruction.ip for instruction in block.instructions]
     charged_at = -1
     if prepared.charge and not fragment.node.turn:
         charged_at = _where_to_charge(prepared, state, len(plain))
@@ -121,7 +126,7 @@ def _lower_all(
             _charge(prepared, context)
     try:
         for position, facts in enumerate(plain):
-            context.ip = block.instructions[position].ip
+            context.ip = ips[position]
             context.live = prepared.live[position]
             code.mark(context.ip)
             if position == charged_at and position:

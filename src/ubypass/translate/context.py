@@ -132,7 +132,7 @@ def exit_key(
     elif state.flags == Flags.AGAIN:
         assert state.again is not None
         before = state.again.code(homes.s0)
-    stack = (homes.usp, state.offset) if state.offset else None
+    offset = state.offset
     cx = 0
     if state.loc[RCX] == Loc.S:
         flags |= _CX_SYS
@@ -141,12 +141,25 @@ def exit_key(
         flags |= _R11_SYS
     if target >= 0:
         flags |= _TARGET
-    tail = _tail(homes, state.loc, stack is None)
-    key = (user_ip, reason, flags, cx, tail, target, before, stack)
-    found = homes.exits.get(key)
-    if found is None:
-        found = ExitKey(user_ip, reason, flags, cx, tail, target, before, stack)
-        homes.exits[key] = found
+    tail = _tail(homes, state.loc, not offset)
+    # Few exits have the same address: comparing them takes less than making keys.
+    known = homes.exits.get(user_ip)
+    if known is None:
+        known = homes.exits[user_ip] = []
+    for key in known:
+        if (
+            key.tail is tail
+            and key.reason is reason
+            and key.flags == flags
+            and key.cx == cx
+            and key.target == target
+            and key.offset == offset
+            and key.before == before
+        ):
+            return key
+    stack = (homes.usp, offset) if offset else None
+    found = ExitKey(user_ip, reason, flags, cx, tail, target, before, stack)
+    known.append(found)
     return found
 
 
@@ -165,13 +178,16 @@ def _load_flags(scratch: int) -> bytes:
 
 def _tail(homes: Homes, loc: list[int], stack: bool) -> Tail:
     """The tail that stores what has to be; the user's rsp only if ``stack``."""
-    key = (bytes(loc), stack)
+    key = int(stack)
+    for user in homes.kept:
+        if loc[user] == Loc.H:
+            key |= 2 << user
     found = homes.tails.get(key)
     if found is None:
         stores = tuple(
-            (SLOT[user], host)
-            for user, host in enumerate(homes.host)
-            if host >= 0 and loc[user] == Loc.H and (stack or user != RSP)
+            (SLOT[user], homes.host[user])
+            for user in homes.kept
+            if loc[user] == Loc.H and (stack or user != RSP)
         )
         found = homes.distinct.setdefault(stores, Tail(stores))
         homes.tails[key] = found

@@ -8,9 +8,8 @@ why something is emitted.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from iced_x86 import Encoder, Instruction
 
@@ -22,6 +21,9 @@ from ubypass.abi import (
     ExitReason,
 )
 from ubypass.translate.registers import number
+
+if TYPE_CHECKING:
+    from ubypass.translate.state import Node
 
 _RAX: Final = 0
 _RSP: Final = 4
@@ -44,14 +46,8 @@ def encoded(instruction: Instruction) -> bytes:
         if "AH, CH, DH" in str(error):
             raise ValueError("a high byte beside a register that needs REX") from error
         raise
-    return bytes(_encoder.take_buffer())
-
-
-@functools.cache
-def _frame_move(opcode: int, reg: int, offset: int) -> bytes:
-    out = Buffer()
-    out._memory(bytes((opcode,)), reg, _RSP, offset)
-    return bytes(out.code)
+    code: bytes = _encoder.take_buffer()
+    return code
 
 
 class Label:
@@ -96,14 +92,16 @@ class ExitKey(Label):
         self.target = target
         self.before = before
         self.stack = stack
+        self.offset = 0 if stack is None else stack[1]
 
 
-class Edge(NamedTuple):
+class Edge:
     """Control going from one block to another (or out): ``number`` of
-    the fragment of the node ``source``."""
+    the fragment of the node ``source``.
+    """
 
-    source: tuple[int, int, bool, int]
-    number: int
+    def __init__(self, source: Node, number: int) -> None:
+        self.source, self.number = source, number
 
 
 @dataclass(frozen=True)
@@ -126,9 +124,9 @@ class Buffer:
 
     ``fixups`` are (offset of a rel32 field, where it leads); each field is the last
     of its instruction. ``faults`` are (offset of an instruction, its exit).
-    ``labels`` are places in this buffer, ``marks`` (offset, user address) pairs and
-    ``dispatches`` (offset, nr, exit before, exit after). ``written`` has a bit for each
-    host register that this code has written since somebody cleared it.
+    ``labels`` are places in this buffer, ``marks`` offsets and user addresses in turn,
+    and ``dispatches`` (offset, nr, exit before, exit after). ``written`` has a bit for
+    each host register that this code has written since somebody cleared it.
     """
 
     def __init__(self) -> None:
@@ -136,7 +134,7 @@ class Buffer:
         self.fixups: list[tuple[int, Place]] = []
         self.faults: list[tuple[int, ExitKey]] = []
         self.labels: list[tuple[int, Label]] = []
-        self.marks: list[tuple[int, int]] = []
+        self.marks: list[int] = []
         self.dispatches: list[tuple[int, int, ExitKey, ExitKey]] = []
         self.written = 0
 
@@ -152,7 +150,10 @@ class Buffer:
         if other.labels:
             self.labels += [(base + at, label) for at, label in other.labels]
         if other.marks:
-            self.marks += [(base + at, ip) for at, ip in other.marks]
+            marks, there = self.marks, other.marks
+            for number in range(0, len(there), 2):
+                marks.append(base + there[number])
+                marks.append(there[number + 1])
         if other.dispatches:
             self.dispatches += [(base + d[0], *d[1:]) for d in other.dispatches]
 
@@ -162,7 +163,8 @@ class Buffer:
 
     def mark(self, user_ip: int) -> None:
         """What follows comes from the user instruction at ``user_ip``."""
-        self.marks.append((len(self.code), user_ip))
+        self.marks.append(len(self.code))
+        self.marks.append(user_ip)
 
     def fault(self, key: ExitKey) -> None:
         """The next instruction may fault and leaves through ``key`` then."""
@@ -204,8 +206,7 @@ class Buffer:
     def move(self, to: int, source: int) -> None:
         """mov to, source"""
         self.written |= 1 << to
-        rex = 0x48 | (source >> 3) << 2 | to >> 3
-        self.code += bytes((rex, 0x89, 0xC0 | (source & 7) << 3 | to & 7))
+        self.code += _MOVES[source << 4 | to]
 
     def move_imm(self, reg: int, value: int) -> None:
         """mov reg, value (64 bits), in the shortest form"""
@@ -230,11 +231,11 @@ class Buffer:
     def frame_load(self, reg: int, offset: int) -> None:
         """mov reg, [rsp + offset]"""
         self.written |= 1 << reg
-        self.code += _frame_move(0x8B, reg, offset)
+        self._frame(0x8B, reg, offset)
 
     def frame_store(self, offset: int, reg: int) -> None:
         """mov [rsp + offset], reg"""
-        self.code += _frame_move(0x89, reg, offset)
+        self._frame(0x89, reg, offset)
 
     def frame_add(self, reg: int, offset: int) -> None:
         """add reg, [rsp + offset]"""
@@ -243,7 +244,7 @@ class Buffer:
 
     def cmp_limit(self, reg: int) -> None:
         """cmp reg, [rsp + LIMIT]"""
-        self._memory(b"\x3b", reg, _RSP, FRAME_LIMIT)
+        self.code += _CMP_LIMIT[reg]
 
     def cmovae_limit(self, reg: int) -> None:
         """cmovae reg, [rsp + LIMIT]
@@ -252,7 +253,7 @@ class Buffer:
         cycle more, in the way of every address.
         """
         self.written |= 1 << reg
-        self._memory(b"\x0f\x43", reg, _RSP, FRAME_LIMIT)
+        self.code += _CMOVAE_LIMIT[reg]
 
     def save_flags(self, slot: int) -> None:
         """pushfq; pop [rsp + slot]"""
@@ -350,7 +351,7 @@ class Buffer:
 
     def jcc(self, condition: int, place: Place) -> None:
         """jcc place"""
-        self.code += bytes((0x0F, 0x80 | condition))
+        self.code += _BRANCHES[condition]
         self._field(place)
 
     def jmp_open(self) -> int:
@@ -366,7 +367,17 @@ class Buffer:
 
     def _field(self, place: Place) -> None:
         self.fixups.append((len(self.code), place))
-        self.code += bytes(4)
+        self.code += b"\0\0\0\0"
+
+    def _frame(self, opcode: int, reg: int, offset: int) -> None:
+        """``opcode`` with a register and [rsp + offset]."""
+        key = offset << 12 | reg << 8 | opcode
+        made = _FRAMES.get(key)
+        if made is None:
+            out = Buffer()
+            out._memory(bytes((opcode,)), reg, _RSP, offset)
+            made = _FRAMES[key] = bytes(out.code)
+        self.code += made
 
     def _memory(
         self, opcode: bytes, reg: int, base: int, disp: int, wide: bool = True
@@ -386,3 +397,27 @@ class Buffer:
         if low == 4:
             self.code.append(0x24)
         self.code += tail
+
+
+def _with_limit(opcode: bytes) -> list[bytes]:
+    """By register: the instruction with that and [rsp + LIMIT]."""
+    found = []
+    for reg in range(16):
+        out = Buffer()
+        out._memory(opcode, reg, _RSP, FRAME_LIMIT)
+        found.append(bytes(out.code))
+    return found
+
+
+# What is emitted most, made once: putting bytes together takes longer than adding them.
+_CMP_LIMIT: Final = _with_limit(b"\x3b")
+_CMOVAE_LIMIT: Final = _with_limit(b"\x0f\x43")
+_MOVES: Final = [
+    bytes(
+        (0x48 | (source >> 3) << 2 | to >> 3, 0x89, 0xC0 | (source & 7) << 3 | to & 7)
+    )
+    for source in range(16)
+    for to in range(16)
+]
+_BRANCHES: Final = [bytes((0x0F, 0x80 | condition)) for condition in range(16)]
+_FRAMES: Final[dict[int, bytes]] = {}

@@ -8,8 +8,8 @@ covers. Knows nothing of homes or states.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, cast
 
 from iced_x86 import (
     Code,
@@ -69,11 +69,16 @@ SILENT: Final = frozenset(
     }
 )
 # Registers that nothing is done about.
-_OTHERS: Final = (
-    RegisterExt.is_vector_register,
-    RegisterExt.is_k,
-    RegisterExt.is_mm,
-    RegisterExt.is_st,
+_OTHERS: Final = frozenset(
+    register
+    for register in vars(Register).values()
+    if isinstance(register, int)
+    and (
+        RegisterExt.is_vector_register(cast(IcedRegister, register))
+        or RegisterExt.is_k(cast(IcedRegister, register))
+        or RegisterExt.is_mm(cast(IcedRegister, register))
+        or RegisterExt.is_st(cast(IcedRegister, register))
+    )
 )
 
 
@@ -143,7 +148,7 @@ class Effect:
         self.used, self.sure = used, sure
 
 
-@dataclass
+@dataclass(init=False)
 class RegisterOperand:
     """Operand number, iced register, user register, and how it is used.
 
@@ -157,8 +162,21 @@ class RegisterOperand:
     writes: bool
     zero_extends: bool
 
+    def __init__(
+        self,
+        operand: int,
+        register: IcedRegister,
+        user: int,
+        reads: bool,
+        writes: bool,
+        zero_extends: bool,
+    ) -> None:
+        # Written out, it is compiled.
+        self.operand, self.register, self.user = operand, register, user
+        self.reads, self.writes, self.zero_extends = reads, writes, zero_extends
 
-@dataclass
+
+@dataclass(init=False)
 class Facts:
     """One user instruction; not to be changed.
 
@@ -191,11 +209,46 @@ class Facts:
     features: frozenset[str]
     #: Its encodings, if all registers keep their names, by address (host register,
     #: displacement, index).
-    codes: dict[tuple[int, int, int], bytes] = field(default_factory=dict)
+    codes: dict[tuple[int, int, int], bytes]
+    #: The one without an address.
+    plain: bytes
+    #: The bits of ``registers`` and of ``implicit``.
+    named: int
+    implied: int
     #: What :mod:`ubypass.translate.bases` has found out about it.
-    effect: Effect | None = None
+    effect: Effect | None
     #: How to set its flags again then, once that is known.
-    again: list[Any] = field(default_factory=list)
+    again: list[Any]
+
+    def __init__(
+        self,
+        instruction: Instruction,
+        mnemonic: int,
+        flags: FlagUse,
+        reads: tuple[int, ...],
+        writes: tuple[int, ...],
+        memory: Memory | None,
+        operands: tuple[RegisterOperand, ...],
+        faults: bool,
+        vector: bool,
+        pointer: bool,
+        registers: frozenset[int],
+        extended: frozenset[int],
+        implicit: frozenset[int],
+        stack: bool,
+        features: frozenset[str],
+        effect: Effect | None = None,
+    ) -> None:
+        # Written out, it is compiled.
+        self.instruction, self.mnemonic, self.flags = instruction, mnemonic, flags
+        self.reads, self.writes, self.memory = reads, writes, memory
+        self.operands, self.faults, self.vector = operands, faults, vector
+        self.pointer, self.registers, self.extended = pointer, registers, extended
+        self.implicit, self.stack, self.features = implicit, stack, features
+        self.codes, self.effect, self.again = {}, effect, []
+        self.plain = b""
+        self.named = _bits(registers)
+        self.implied = _bits(implicit)
 
     def of(self, instruction: Instruction) -> Facts:
         """The same about ``instruction``, which has the same form."""
@@ -222,7 +275,6 @@ class Facts:
             self.implicit,
             self.stack,
             self.features,
-            {},
             self.effect,
         )
 
@@ -242,11 +294,18 @@ _ALIGNING: Final = frozenset(
 )
 
 
+def _bits(users: frozenset[int]) -> int:
+    bits = 0
+    for user in users:
+        bits |= 1 << user
+    return bits
+
+
 # What was seen, and the facts or why there are none: by instruction, and by form.
 # Programs use some thousands of forms; the bounds only keep a long-lived process small.
 _MOST: Final = 1 << 14
 _seen: dict[Instruction, Facts | str] = {}
-_forms: dict[tuple[int, ...], Facts | str] = {}
+_forms: dict[Instruction, Facts | str] = {}
 
 
 def facts(instruction: Instruction) -> Facts:
@@ -279,38 +338,21 @@ def _by_form(instruction: Instruction) -> Facts | str:
     return found.of(instruction)
 
 
-def _form(instruction: Instruction) -> tuple[int, ...]:
+def _form(instruction: Instruction) -> Instruction:
     """Equal for instructions that differ in nothing that facts depend on: in ip,
     displacement, branch target, most of a long constant.
     """
-    kind = instruction.op0_kind
-    return (
-        instruction.code,
-        kind,
-        instruction.op1_kind,
-        instruction.op0_register,
-        instruction.op1_register,
-        instruction.op2_register,
-        instruction.op3_register,
-        instruction.op4_register,
-        instruction.op_mask,
-        instruction.memory_base,
-        instruction.memory_index,
-        instruction.memory_index_scale,
-        instruction.memory_segment,
-        # Addresses of 32 bits show in nothing but this.
-        instruction.memory_displ_size == 4,
-        # What is constant may matter: counts of shifts.
-        0 if kind == OpKind.NEAR_BRANCH64 else instruction.immediate32,
-        instruction.has_lock_prefix,
-        instruction.has_rep_prefix,
-        instruction.has_repne_prefix,
-        instruction.has_xacquire_prefix,
-        instruction.has_xrelease_prefix,
-        instruction.zeroing_masking,
-        instruction.is_broadcast,
-        instruction.rounding_control,
-    )
+    form = instruction.copy()
+    # All of those are here.
+    form.memory_displacement = 0
+    # Addresses of 32 bits show in nothing but this.
+    if form.memory_displ_size in _NEAR_SIZES:
+        form.memory_displ_size = 8
+    return form
+
+
+# Sizes of displacements that mean the same.
+_NEAR_SIZES: Final = (0, 1)
 
 
 def _gather(instruction: Instruction) -> Facts:
@@ -349,9 +391,16 @@ def _gather(instruction: Instruction) -> Facts:
     for operand in operands:
         if operand.reads:
             reads[operand.user] = None
+    named = {operand.user for operand in operands}
+    registers = frozenset(named)
+    if memory is not None:
+        for part in (memory.base, memory.index):
+            if part is not None:
+                named.add(part)
+    mnemonic = instruction.mnemonic
     return Facts(
         instruction=instruction,
-        mnemonic=instruction.mnemonic,
+        mnemonic=mnemonic,
         flags=flag_use(instruction),
         reads=tuple(reads),
         writes=tuple(writes),
@@ -359,18 +408,16 @@ def _gather(instruction: Instruction) -> Facts:
         operands=operands,
         faults=kind.endswith("_fp")
         or kind in ("x87", "x87_waiting")
-        or instruction.mnemonic in (Mnemonic.DIV, Mnemonic.IDIV),
+        or mnemonic in (Mnemonic.DIV, Mnemonic.IDIV),
         vector=kind.startswith(("vector", "x87")),
         pointer=kind == "x87",
-        registers=frozenset(operand.user for operand in operands),
+        registers=registers,
         extended=frozenset(
             operand.user
             for operand in operands
             if operand.writes and operand.zero_extends
         ),
-        implicit=frozenset(reads.keys() | writes.keys())
-        - {operand.user for operand in operands}
-        - ({memory.base, memory.index} if memory is not None else set()),
+        implicit=frozenset(user for user in (*reads, *writes) if user not in named),
         stack=RSP in writes or any(o.user == RSP and o.reads for o in operands),
         features=needs(instruction.code),
     )
@@ -384,7 +431,7 @@ def _operands(instruction: Instruction, info: object) -> tuple[RegisterOperand, 
         register = instruction.op_register(operand)
         user = number(register)
         if user is None:
-            if not any(kind(register) for kind in _OTHERS):
+            if register not in _OTHERS:
                 raise Unsupported("segment, control or debug register")
             continue
         access = info.op_access(operand)  # type: ignore[attr-defined]

@@ -7,10 +7,9 @@ happens soon.
 
 from __future__ import annotations
 
-import heapq
-from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 from typing import Final
 
 from iced_x86 import Mnemonic
@@ -51,6 +50,7 @@ _LOOP: Final = 256
 _TURNS: Final = 16
 _UNROLLED_ALONE: Final = 256
 _STACK: Final = frozenset({RSP})
+_SYSCALL: Final[int] = Mnemonic.SYSCALL
 _NONE: Final[frozenset[int]] = frozenset()
 # How much more a use of a register counts.
 _IN_LOOP: Final = 8
@@ -118,9 +118,11 @@ class _Solver:
         self.depth = depths(region) if region.trodden else {}
         self.starts: dict[Node, State] = {}
         self.fragments: dict[Node, Fragment] = {}
-        self.incoming: dict[Node, dict[tuple[Node, int], State]] = {}
+        #: Edges into each node, sorted by where they come from.
+        self.incoming: dict[Node, list[Incoming]] = {}
+        self.nodes: dict[int, list[Node]] = {}
         self.first: dict[int, Node] = {}
-        self.rounds: Counter[Node] = Counter()
+        self.rounds: dict[Node, int] = {}
 
     def _look_ahead(self) -> None:
         """Guess where control goes."""
@@ -149,7 +151,7 @@ class _Solver:
                 _ON_PATH if start in self.path else 1
             )
             for fact in prepared.facts:
-                if fact.mnemonic == Mnemonic.SYSCALL:
+                if fact.mnemonic == _SYSCALL:
                     continue
                 for user in fact.reads:
                     counts[user] += weight
@@ -214,23 +216,35 @@ class _Solver:
         """Which version of the block at ``start`` takes ``state``."""
         if self.region.trodden and start not in self.path:
             # Cold for certain: one version will do.
-            return Node(start, 0, False)
+            return self._node(start, 0, False, 0)
         derived = state.loc[R11] == Loc.S
         kept = state.loc[RCX] == Loc.S and start in self.path
         cx = state.cx if kept else 0
         first = self.first.get(start)
         if first is None:
-            first = self.first[start] = Node(start, cx, derived)
+            first = self.first[start] = self._node(start, cx, derived, 0)
         if first.cx == cx and first.derived == derived:
             return first
         # The hot path comes first; what differs from it shares one version.
-        return Node(start, 0, derived)
+        return self._node(start, 0, derived, 0)
+
+    def _node(self, start: int, cx: int, derived: bool, turn: int) -> Node:
+        """The one object for this version."""
+        known = self.nodes.get(start)
+        if known is None:
+            known = self.nodes[start] = []
+        for node in known:
+            if node.turn == turn and node.cx == cx and node.derived == derived:
+                return node
+        node = Node(start, cx, derived, turn, self.rank[start])
+        known.append(node)
+        self.incoming[node] = []
+        self.rounds[node] = 0
+        return node
 
     def run(self) -> dict[int, Node]:
         """Solve; returns the nodes of the entries."""
         entries = {e: self.node(e, entry_state(e)) for e in self.entries}
-        for node in entries.values():
-            self.incoming.setdefault(node, {})
         roots = set(entries.values())
         # The hot path first: it settles before the rest gets a say.
         rest = self._settle(list(entries.values()), roots, self.path)
@@ -246,34 +260,58 @@ class _Solver:
         In the order of control, so that most nodes need one visit only.
         """
         rest: dict[Node, None] = {}
-        waiting: set[Node] = set()
-        heap: list[tuple[int, Node]] = []
+        # Numbers are compared faster than nodes.
+        heap: list[int] = []
+        at_place: dict[int, Node] = {}
         while True:
             for node in todo:
                 if node.start not in part:
                     rest[node] = None
-                elif node not in waiting:
-                    waiting.add(node)
-                    heapq.heappush(heap, (self.rank[node.start], node))
+                elif not node.waiting:
+                    node.waiting = True
+                    at_place[node.place] = node
+                    heappush(heap, node.place)
             if not heap:
                 return list(rest)
-            _, node = heapq.heappop(heap)
-            waiting.discard(node)
-            came = self.incoming[node]
-            rank = self.rank[node.start]
-            edges: list[Incoming] = []
-            for key in sorted(came) if len(came) > 1 else list(came):
-                back = self.rank[key[0].start] >= rank
-                weight = self._weight(key[0], node.start)
-                edges.append(Incoming(weight, came[key], back))
+            node = at_place[heappop(heap)]
+            node.waiting = False
+            edges = self.incoming[node]
             if node in roots:
-                edges.append(Incoming(COLD, entry_state(node.start)))
+                edges = [*edges, Incoming(COLD, entry_state(node.start))]
             todo = self._visit(node, edges) if edges else []
+
+    def _came(self, node: Node, source: Node, number: int, state: State) -> None:
+        """Edge ``number`` of ``source`` comes to ``node`` with ``state``."""
+        edges = self.incoming[node]
+        at = len(edges)
+        while at:
+            edge = edges[at - 1]
+            other = edge.source
+            assert other is not None
+            if other is source:
+                if edge.number == number:
+                    edge.state = state
+                    return
+                if edge.number < number:
+                    break
+            elif other.before(source):
+                break
+            at -= 1
+        weight, back = self._weight(source, node.start), source.rank >= node.rank
+        edges.insert(at, Incoming(weight, state, back, source, number))
+
+    def _gone(self, node: Node, source: Node, number: int) -> None:
+        """Edge ``number`` of ``source`` does not come to ``node`` any more."""
+        edges = self.incoming[node]
+        for at, edge in enumerate(edges):
+            if edge.source is source and edge.number == number:
+                del edges[at]
+                return
 
     def _weight(self, source: Node, target: int) -> int:
         start = source.start
         # What a loop leaves at its end counts more than what comes into it.
-        back = int(self.rank[start] >= self.rank[target])
+        back = int(source.rank >= self.rank[target])
         if self.guess[start] != target:
             block = self.region.blocks[start]
             never = target == block.targets[0] and block.last.ip in self.region.untaken
@@ -288,13 +326,14 @@ class _Solver:
 
     def _visit(self, node: Node, edges: list[Incoming]) -> list[Node]:
         """Lower ``node`` again if its state changed; nodes to look at then."""
-        prepared = self.prepared[node.start]
+        prepared, rounds = self.prepared[node.start], self.rounds[node]
+        previous = self.starts.get(node)
         state = join(
             edges,
             self.homes,
             prepared.live[0],
-            self.starts.get(node),
-            self.rounds[node],
+            previous,
+            rounds,
             _STACK if self.careful else prepared.bases,
             _NONE if self.careful else prepared.indexes,
             node.start in self.path,
@@ -303,14 +342,14 @@ class _Solver:
             else None,
             self.depth.get(node.start),
         )
-        if node in self.starts and state.same(self.starts[node]):
+        if previous is not None and state.same(previous):
             return []
-        self.rounds[node] += 1
+        self.rounds[node] = rounds + 1
         self.starts[node] = state
         fragment = lower_block(prepared, node, state, self.homes, self.abi)
         before = self.fragments.get(node)
         self.fragments[node] = fragment
-        blocks, incoming = self.region.blocks, self.incoming
+        blocks = self.region.blocks
         changed: list[Node] = []
         for index, (start, after) in enumerate(fragment.edges):
             target = self._target(node, start, after) if start in blocks else None
@@ -318,19 +357,19 @@ class _Solver:
             if before is not None and index < len(before.to):
                 old = before.to[index]
                 if old is not None:
-                    if old == target and before.edges[index][1].same(after):
+                    if old is target and before.edges[index][1].same(after):
                         continue
                     changed.append(old)
-                    if old != target:
-                        del incoming[old][node, index]
+                    if old is not target:
+                        self._gone(old, node, index)
             if target is not None:
-                incoming.setdefault(target, {})[node, index] = after
+                self._came(target, node, index, after)
                 changed.append(target)
         if before is not None:
             for index in range(len(fragment.to), len(before.to)):
                 old = before.to[index]
                 if old is not None:
-                    del incoming[old][node, index]
+                    self._gone(old, node, index)
                     changed.append(old)
         return changed
 
@@ -347,7 +386,9 @@ class _Solver:
             turn = 0 if start == head else self.prepared[start].turns - 1
         elif start == head:
             turn = (turn + 1) % self.prepared[start].turns
-        return target._replace(turn=turn) if turn else target
+        if not turn:
+            return target
+        return self._node(start, target.cx, target.derived, turn)
 
     def next_of(self, node: Node) -> Node | None:
         """Where control probably goes after ``node``."""
@@ -369,7 +410,16 @@ def solve(region: Region, abi: Abi, turns: int = 64, careful: bool = False) -> F
     solver = _Solver(region, abi, turns, careful)
     entries = solver.run()
     used = _reached(solver, list(entries.values()))
-    rest = sorted(used, key=lambda n: (solver.position[n.start], n.cx == 0, n))
+    rest = sorted(
+        used,
+        key=lambda n: (
+            solver.position[n.start],
+            n.cx == 0,
+            n.cx,
+            n.derived,
+            n.turn,
+        ),
+    )
     layout = order(
         [*entries.values(), *rest],
         solver.next_of,

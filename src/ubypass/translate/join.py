@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from ubypass.translate.registers import R11, RCX, RSP, Homes
-from ubypass.translate.state import CLAMPED, Flags, Interval, Loc, State, union
+from ubypass.translate.state import CLAMPED, Flags, Interval, Loc, Node, State, union
 
 # Edges from the many turns of a loop that is written out know as many intervals of a
 # moving address; the verifier gives up on so many, and an anchor costs little.
@@ -25,17 +25,30 @@ _WIDE: Final = 1 << 16
 _STEPS: Final = 1 << 10, 1 << 12, 1 << 14
 # Rounds after which an interval is widened anywhere.
 _EXACT: Final = 4
+# Registers that can be in state S, and all.
+_LEFT: Final = [RCX, R11]
+_ALL: Final = list(range(16))
 
 
 class Incoming:
     """An edge into the block: how hot it is, and the state it comes with; ``back``: it
-    closes a loop.
+    closes a loop. ``source`` is the node that it leaves, by edge ``number``, if it
+    does not come from outside.
     """
 
-    def __init__(self, weight: int, state: State, back: bool = False) -> None:
+    def __init__(
+        self,
+        weight: int,
+        state: State,
+        back: bool = False,
+        source: Node | None = None,
+        number: int = 0,
+    ) -> None:
         self.weight = weight
         self.state = state
         self.back = back
+        self.source = source
+        self.number = number
 
 
 class Loop:
@@ -74,12 +87,16 @@ def join(
     preferred = best.state
     states = [edge.state for edge in edges]
     settled = previous if rounds >= (_SETTLE_HOT if hot else _SETTLE) else None
-    new = State()
-    rows: list[list[int]] = []
-    for state in states:
-        if state.loc not in rows:
-            rows.append(state.loc)
-    for user, wanted in enumerate(preferred.loc):
+    new = State(preferred.loc)
+    rows: list[list[int]] = [preferred.loc]
+    if len(states) > 1:
+        for state in states:
+            if state.loc not in rows:
+                rows.append(state.loc)
+    # Where all agree there is something to decide only about what calls leave.
+    users = _LEFT if len(rows) == 1 and settled is None and loop is None else _ALL
+    for user in users:
+        wanted = preferred.loc[user]
         if wanted == Loc.S or (
             len(rows) > 1 and any(row[user] != wanted for row in rows)
         ):
@@ -149,7 +166,8 @@ def join(
         )
     ):
         new.held = held
-    for user in bases | indexes:
+    known = bases if indexes <= bases else bases | indexes
+    for user in known:
         if new.in_host(user):
             before = None if previous is None else previous.intervals[user]
             if settled is not None and before is None:
@@ -201,6 +219,9 @@ def _interval(user: int, edges: list[Incoming], heaviest: int) -> Interval | Non
     """What to know of an address; not known is what any edge can have."""
     # A conversion may have to clamp the register itself.
     interval: Interval | None = CLAMPED
+    if len(edges) == 1 and user != RSP:
+        found = edges[0].state.intervals[user]
+        return None if found is None else union(interval, found)
     known: set[Interval] = set()
     unknown = False
     for edge in edges:

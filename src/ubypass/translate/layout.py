@@ -158,7 +158,7 @@ def _edges(layout: _Layout) -> None:
     resolved: list[tuple[int, Place]] = []
     for at, place in layout.out.fixups:
         if isinstance(place, Edge):
-            place = _place(layout, Node(*place.source), place.number)
+            place = _place(layout, place.source, place.number)
         resolved.append((at, place))
     layout.out.fixups = resolved
     for label, body in layout.bodies:
@@ -207,7 +207,7 @@ def _finish(layout: _Layout, entries: list[tuple[int, Label]]) -> Translation:
         jumps=tuple(jumps),
         sources=layout.flow.region.sources,
         constants=len(out.code) - 8 * len(constants),
-        user_ips=tuple(out.marks),
+        user_ips=tuple(zip(out.marks[::2], out.marks[1::2], strict=True)),
         vector=layout.flow.vector,
         x87=layout.flow.x87,
     )

@@ -78,7 +78,7 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
         settle_stack(context)
     if facts.mnemonic == _MOV and _move(context, facts):
         return
-    if facts.implicit and not facts.implicit.isdisjoint(context.homes.moved):
+    if facts.implied & context.homes.away:
         raise Unsupported("implicit operand whose register is taken")
     address = None
     memory = facts.memory
@@ -96,8 +96,12 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
         at = address.base, address.displacement, address.index
         free = [context.s1] if address.scratch else [context.s0, context.s1]
     stored: dict[int, int] = {}
-    unmoved = facts.registers.isdisjoint(context.homes.moved)
-    if unmoved:
+    unmoved = not facts.named & context.homes.away
+    if unmoved and address is None:
+        code = facts.plain
+        if not code:
+            code = facts.plain = encoded(facts.instruction)
+    elif unmoved:
         code = facts.codes.get(at, b"")
         if not code:
             code = encoded(_placed(facts, address))

@@ -76,9 +76,16 @@ def number(register: IcedRegister) -> int | None:
     return _NUMBER.get(register)
 
 
+_WIDTH: Final = {
+    register: RegisterExt.size(cast(IcedRegister, register))
+    for register in vars(Register).values()
+    if isinstance(register, int)
+}
+
+
 def width(register: IcedRegister) -> int:
     """Bytes of an iced register."""
-    return int(RegisterExt.size(register))
+    return _WIDTH[register]
 
 
 def is_high_byte(register: IcedRegister) -> bool:
@@ -91,18 +98,17 @@ def resized(register: IcedRegister, host: int) -> IcedRegister:
 
     Raises ValueError for AH, CH, DH and BH unless ``host`` is their own.
     """
-    if is_high_byte(register):
-        if number(register) != host:
+    if register in _HIGH:
+        if _NUMBER[register] != host:
             raise ValueError("a high byte cannot move to another register")
         return register
-    size = width(register)
-    base = {
-        8: Register.RAX,
-        4: Register.EAX,
-        2: Register.AX,
-    }.get(size)
-    if base is not None:
-        return cast(IcedRegister, base + host)
+    size = _WIDTH[register]
+    if size == 8:
+        return _GPR64[host]
+    if size == 4:
+        return cast(IcedRegister, Register.EAX + host)
+    if size == 2:
+        return cast(IcedRegister, Register.AX + host)
     if size != 1:
         raise ValueError(f"no general register of {size} bytes")
     # iced numbers AL CL DL BL AH CH DH BH SPL BPL SIL DIL R8L...
@@ -119,8 +125,9 @@ def gpr64(host: int) -> IcedRegister:
 class Homes:
     """Home of each user register: host register, or -1 when spilled.
 
-    The rest remembers what was made for these homes: ``tails`` of exits by where the
-    registers are, the ``distinct`` ones by what they store, and ``exits``.
+    The rest remembers what was made for these homes: ``tails`` of exits by which
+    registers they store, the ``distinct`` ones by what that means, and ``exits`` by
+    user address.
     """
 
     host: tuple[int, ...]
@@ -129,13 +136,14 @@ class Homes:
     s1: int
     #: User registers that are not in the host register of the same name.
     moved: frozenset[int]
-    tails: dict[tuple[bytes, bool], Tail] = field(
-        default_factory=dict, compare=False, repr=False
-    )
+    #: User registers that have a host register, and the bits of ``moved``.
+    kept: list[int]
+    away: int
+    tails: dict[int, Tail] = field(default_factory=dict, compare=False, repr=False)
     distinct: dict[tuple[tuple[int, int], ...], Tail] = field(
         default_factory=dict, compare=False, repr=False
     )
-    exits: dict[tuple[object, ...], ExitKey] = field(
+    exits: dict[int, list[ExitKey]] = field(
         default_factory=dict, compare=False, repr=False
     )
 
@@ -168,4 +176,6 @@ def choose_homes(counts: Sequence[int], fixed: Collection[int] = ()) -> Homes:
     host[s0] = host[s1] = host[owner] = -1
     host[RSP] = owner
     moved = frozenset(user for user in range(16) if host[user] != user)
-    return Homes(tuple(host), s0, s1, moved)
+    kept = [user for user in range(16) if host[user] >= 0]
+    away = sum(1 << user for user in moved)
+    return Homes(tuple(host), s0, s1, moved, kept, away)

@@ -8,7 +8,7 @@ be used as addresses. Pure bookkeeping: emits nothing.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from ubypass.abi import (
     BUDGET_MAX,
@@ -65,20 +65,39 @@ class Flags:
     AGAIN: Final = 4  # nowhere, but what set them can be repeated
 
 
-class Node(NamedTuple):
-    """A block as entered in one kind of state.
+class Node:
+    """A block as entered in one kind of state; one object for each in a region.
 
     What a system call leaves in rcx and r11 is kept for free as long as nothing
     else can be there. So that a seldom taken way into a block does not spoil that
     for the others, the block may be lowered more than once: ``cx`` is the value of
     a rcx in state ``S`` or 0, ``derived`` tells whether r11 is. A loop of a single
     block is written out several times, numbered by ``turn``, and pays in turn 0.
+
+    ``rank`` is the block's place in the order of control, ``place`` the node's: one
+    number that is less for what comes first. ``waiting``: the node is to be looked at.
     """
 
-    start: int
-    cx: int
-    derived: bool
-    turn: int = 0
+    def __init__(
+        self, start: int, cx: int, derived: bool, turn: int = 0, rank: int = 0
+    ) -> None:
+        self.start: Final = start
+        self.cx: Final = cx
+        self.derived: Final = derived
+        self.turn: Final = turn
+        self.rank: Final = rank
+        self.place: Final = ((rank << 64 | cx) << 1 | derived) << 16 | turn
+        self.waiting = False
+
+    def before(self, other: Node) -> bool:
+        """Whether this one comes first where nodes are sorted."""
+        if self.start != other.start:
+            return self.start < other.start
+        if self.cx != other.cx:
+            return self.cx < other.cx
+        if self.derived != other.derived:
+            return other.derived
+        return self.turn < other.turn
 
 
 class State:

@@ -7,7 +7,6 @@ every cycle without a dispatch gets a charge.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import (
     Callable,
     Collection,
@@ -16,6 +15,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from heapq import heapify, heappop, heappush
 from typing import Final, TypeVar
 
 from ubypass.region.graph import Block, End, Region
@@ -44,16 +44,16 @@ def distances(region: Region, dispatching: Collection[int]) -> dict[int, int]:
     todo = [
         (len(region.blocks[start].instructions), start) for start in sorted(dispatching)
     ]
-    heapq.heapify(todo)
+    heapify(todo)
     while todo:
-        distance, start = heapq.heappop(todo)
+        distance, start = heappop(todo)
         if start in found:
             continue
         found[start] = distance
         for source in region.predecessors.get(start, ()):
             if source not in found and source not in dispatching:
                 length = len(region.blocks[source].instructions)
-                heapq.heappush(todo, (distance + length, source))
+                heappush(todo, (distance + length, source))
     return found
 
 
@@ -304,7 +304,7 @@ def _cycle(region: Region, start: int, successors: Mapping[int, Sequence[int]]) 
     done: set[int] = set()
     todo = [(len(region.blocks[start].instructions), start)]
     while todo and len(done) < _FUNCTION:
-        length, at = heapq.heappop(todo)
+        length, at = heappop(todo)
         if at in done:
             continue
         done.add(at)
@@ -313,6 +313,6 @@ def _cycle(region: Region, start: int, successors: Mapping[int, Sequence[int]]) 
                 return max(length, 1)
             if following not in done:
                 further = len(region.blocks[following].instructions)
-                heapq.heappush(todo, (length + further, following))
+                heappush(todo, (length + further, following))
     # A long one: a lot to pay, but for a lot of instructions.
     return _FUNCTION

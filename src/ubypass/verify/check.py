@@ -11,7 +11,6 @@ is not the subject here.
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Final
 from ubypass.abi import Abi, ExitFlag, Translation
 from ubypass.verify import budget, flow, graph
 from ubypass.verify.errors import Rule, VerifyError
-from ubypass.verify.insn import Access, Insn, Kind
+from ubypass.verify.insn import Access, Kind
 from ubypass.verify.load import load
 
 __all__ = ["Report", "Rule", "VerifyError", "check"]
@@ -79,11 +78,12 @@ def check(
     analysis = flow.Flow(loaded, blocks, place, targeted)
     reached = analysis.run()
     insns = loaded.insns
-    walked: list[Insn] = []
+    walked = dict.fromkeys(loaded.forms, 0)
     for block in reached:
-        walked += insns[blocks.starts[block] : blocks.ends[block]]
+        for at in range(blocks.starts[block], blocks.ends[block]):
+            walked[insns[at]] += 1
     counts = [0] * len(Access)
-    for insn, count in Counter(walked).items():
+    for insn, count in walked.items():
         counts[insn.access] += count
     proven = {access.name.lower(): counts[access] for access in Access if access}
     literal = len(analysis.literal)

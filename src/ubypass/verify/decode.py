@@ -23,9 +23,9 @@ from ubypass.verify.second import Engine
 
 _MEMORY = 16384  # forms to remember: about 8 MiB
 _INT3: Final = 0xCC
-# Signed numbers of four and eight bytes.
-_FOUR: Final = struct.Struct("<i")
 _EIGHT: Final = struct.Struct("<q")
+# Numbers of bytes that decide about an instruction, each with what they decide.
+_Tables = list[tuple[int, dict[bytes, Insn]]]
 #: Instructions, their offsets and the numbers beside them, of equal length.
 Listing = tuple[list[Insn], list[int], list[int]]
 
@@ -48,11 +48,12 @@ class Decoder:
         self._forget()
 
     def _forget(self) -> None:
-        # First bytes of an instruction (two, or the one that decides) to the
-        # numbers of bytes that decide, each with what they decide.
-        self._known: dict[bytes, list[tuple[int, dict[bytes, Insn]]]] = {
-            bytes([_INT3]): [(1, {bytes([_INT3]): Insn(1, Kind.TRAP, noted=True)})]
-        }
+        # By the first two bytes of an instruction, or by the only one that decides,
+        # the numbers of bytes that decide, each with what they decide.
+        self._pairs: list[_Tables | None] = [None] * (1 << 16)
+        self._singles: list[_Tables | None] = [None] * (1 << 8)
+        trap = bytes([_INT3])
+        self._singles[_INT3] = [(1, {trap: Insn(1, Kind.TRAP, noted=True)})]
         self._count = 0
 
     def decode(self, code: bytes, at: int, end: int) -> tuple[Insn, int]:
@@ -74,23 +75,25 @@ class Decoder:
         Returns ``end``, or where the first one is that is refused.
         """
         insns, offsets, values = out
-        known = self._known
-        four, eight = _FOUR.unpack_from, _EIGHT.unpack_from
+        pairs, singles, last = self._pairs, self._singles, len(code) - 1
         while at < end:
+            first = code[at]
+            tables = pairs[first | code[at + 1] << 8] if at < last else None
+            if tables is None:
+                tables = singles[first]
             found = None
-            for length, table in (
-                known.get(code[at : at + 2]) or known.get(code[at : at + 1]) or ()
-            ):
-                # Bytes that are a whole instruction are one wherever they stand.
-                found = table.get(code[at : at + length])
-                if found is not None:
-                    break
-            else:
+            if tables is not None:
+                for length, table in tables:
+                    # Bytes that are a whole instruction are one wherever they stand.
+                    found = table.get(code[at : at + length])
+                    if found is not None:
+                        break
+            if found is None:
                 try:
                     found = self._judge(code, at, end)
                 except Refusal:
                     return at
-                known = self._known
+                pairs, singles = self._pairs, self._singles
             following = at + found.length
             if following > end:
                 return at
@@ -98,15 +101,18 @@ class Decoder:
             value = found.value
             if size:
                 start = at + found.field_at
-                if size == 4:
-                    value = four(code, start)[0] * found.factor
-                elif size == 1:
+                if size == 1:
                     value = code[start]
-                    if value > 127:
-                        value -= 256
-                    value *= found.factor
+                    if value >= 1 << 7:
+                        value -= 1 << 8
+                elif size == 4:
+                    value = code[start] | code[start + 1] << 8
+                    value |= code[start + 2] << 16 | code[start + 3] << 24
+                    if value >= 1 << 31:
+                        value -= 1 << 32
                 else:
-                    value = eight(code, start)[0] * found.factor
+                    value = _EIGHT.unpack_from(code, start)[0]
+                value *= found.factor
             insns.append(found)
             offsets.append(at)
             values.append(value)
@@ -121,7 +127,13 @@ class Decoder:
             self._forget()
         self._count += 1
         key = code[at : at + decisive]
-        tables = self._known.setdefault(key[:2], [])
+        if decisive == 1:
+            place, where = key[0], self._singles
+        else:
+            place, where = key[0] | key[1] << 8, self._pairs
+        tables = where[place]
+        if tables is None:
+            tables = where[place] = []
         for known, table in tables:
             if known == decisive:
                 table[key] = insn

@@ -35,7 +35,7 @@ _LOCKABLE: Final = frozenset((
 # fmt: on
 
 
-@dataclass(slots=True)
+@dataclass(init=False)
 class Encoding:
     """One instruction taken apart; sizes in bytes.
 
@@ -51,23 +51,68 @@ class Encoding:
     form: Form
     family: int
     prefix: int
-    length: int = 0
-    size: int = 0
-    memory: bool = False
-    memory_size: int = 0
-    base: int = NONE
-    index: int = NONE
-    scale: int = 1
-    disp: int = 0
-    disp_at: int = 0
-    disp_size: int = 0
-    unit: int = 1
-    fs: bool = False
-    lock: bool = False
-    longest: bool = False
-    immediate: int = 0
-    mask: int = 0
-    zeroing: bool = False
+    length: int
+    size: int
+    memory: bool
+    memory_size: int
+    base: int
+    index: int
+    scale: int
+    disp: int
+    disp_at: int
+    disp_size: int
+    unit: int
+    fs: bool
+    lock: bool
+    longest: bool
+    immediate: int
+    mask: int
+    zeroing: bool
+
+    def __init__(
+        self,
+        form: Form,
+        family: int,
+        prefix: int,
+        length: int = 0,
+        size: int = 0,
+        memory: bool = False,
+        memory_size: int = 0,
+        base: int = NONE,
+        index: int = NONE,
+        scale: int = 1,
+        disp: int = 0,
+        disp_at: int = 0,
+        disp_size: int = 0,
+        unit: int = 1,
+        fs: bool = False,
+        lock: bool = False,
+        longest: bool = False,
+        immediate: int = 0,
+        mask: int = 0,
+        zeroing: bool = False,
+    ) -> None:
+        # Written out, it is compiled.
+        self.form = form
+        self.family = family
+        self.prefix = prefix
+        self.length = length
+        self.size = size
+        self.memory = memory
+        self.memory_size = memory_size
+        self.base = base
+        self.index = index
+        self.scale = scale
+        self.disp = disp
+        self.disp_at = disp_at
+        self.disp_size = disp_size
+        self.unit = unit
+        self.fs = fs
+        self.lock = lock
+        self.longest = longest
+        self.immediate = immediate
+        self.mask = mask
+        self.zeroing = zeroing
 
 
 def parse(code: bytes, at: int, end: int) -> Encoding:

@@ -11,7 +11,7 @@ nothing of bytes.
 
 from __future__ import annotations
 
-import heapq
+from heapq import heappop, heappush
 from typing import Final
 
 from ubypass import abi
@@ -94,7 +94,7 @@ class Flow:
             self._merge(at, block, facts.ENTRY, NO_VALUES)
         queue, at_place = self._queue, self._at_place
         while queue:
-            block = at_place[heapq.heappop(queue)]
+            block = at_place[heappop(queue)]
             self._queued[block] = False
             self._walk(block)
             for source, following, known, values in self._edges[block]:
@@ -120,7 +120,7 @@ class Flow:
                 return
         if not self._queued[block]:
             self._queued[block] = True
-            heapq.heappush(self._queue, self._place[block])
+            heappush(self._queue, self._place[block])
 
     def _recheck(self) -> list[int]:
         """Every edge implies the state it leads to, and starts from the final one."""

@@ -10,7 +10,6 @@ Knows nothing of where an instruction is.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import Final
 
 from ubypass.verify.facts import OF_FLAGS
@@ -65,7 +64,6 @@ class Access(enum.IntEnum):
     STRING = 5  # [rdi], [rsi] or both, as Op.STRING says
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Insn:
     """Masks of facts have the bits of :mod:`.facts`.
 
@@ -84,31 +82,63 @@ class Insn:
     bytes at ``field_at`` from the start of the instruction, times ``factor``.
     """
 
-    length: int
-    kind: Kind = Kind.PLAIN
-    op: Op = Op.NOTHING
-    a: int = 0
-    b: int = 0
-    reads: int = 0
-    keeps: int = ~OF_FLAGS
-    sets: int = 0
-    writes: tuple[tuple[int, bool], ...] = ()
-    access: Access = Access.NONE
-    base: int = NONE
-    index: int = NONE
-    scale: int = 1
-    size: int = 0
-    must_fault: bool = False
-    may_fault: bool = False
-    target_store: bool = False
-    tail: bool = False
-    on_sign: bool = False
-    prelude: bool = False
-    features: frozenset[str] = frozenset()
-    vector: bool = False
-    x87: bool = False
-    value: int = 0
-    field_at: int = 0
-    field_size: int = 0
-    factor: int = 1
-    noted: bool = False
+    def __init__(
+        self,
+        length: int,
+        kind: Kind = Kind.PLAIN,
+        op: Op = Op.NOTHING,
+        a: int = 0,
+        b: int = 0,
+        reads: int = 0,
+        keeps: int = ~OF_FLAGS,
+        sets: int = 0,
+        writes: tuple[tuple[int, bool], ...] = (),
+        access: Access = Access.NONE,
+        base: int = NONE,
+        index: int = NONE,
+        scale: int = 1,
+        size: int = 0,
+        must_fault: bool = False,
+        may_fault: bool = False,
+        target_store: bool = False,
+        tail: bool = False,
+        on_sign: bool = False,
+        prelude: bool = False,
+        features: frozenset[str] = frozenset(),
+        vector: bool = False,
+        x87: bool = False,
+        value: int = 0,
+        field_at: int = 0,
+        field_size: int = 0,
+        factor: int = 1,
+        noted: bool = False,
+    ) -> None:
+        # Written out, it is compiled: there are many, and they are asked all the time.
+        self.length: Final = length
+        self.kind: Final = kind
+        self.op: Final = op
+        self.a: Final = a
+        self.b: Final = b
+        self.reads: Final = reads
+        self.keeps: Final = keeps
+        self.sets: Final = sets
+        self.writes: Final = writes
+        self.access: Final = access
+        self.base: Final = base
+        self.index: Final = index
+        self.scale: Final = scale
+        self.size: Final = size
+        self.must_fault: Final = must_fault
+        self.may_fault: Final = may_fault
+        self.target_store: Final = target_store
+        self.tail: Final = tail
+        self.on_sign: Final = on_sign
+        self.prelude: Final = prelude
+        self.features: Final = features
+        self.vector: Final = vector
+        self.x87: Final = x87
+        self.value: Final = value
+        self.field_at: Final = field_at
+        self.field_size: Final = field_size
+        self.factor: Final = factor
+        self.noted: Final = noted

@@ -19,7 +19,7 @@ from ubypass.verify.effects import Effects
 from ubypass.verify.encoding import Encoding
 from ubypass.verify.errors import Refusal, Rule
 from ubypass.verify.facts import OF_FLAGS, OF_RCX, defined
-from ubypass.verify.insn import NONE, Access, Insn, Op
+from ubypass.verify.insn import NONE, Access, Insn, Kind, Op
 from ubypass.verify.meaning import Fields, meaning
 from ubypass.verify.registers import RSP, gpr_of
 from ubypass.verify.second import Decoded, Engine
@@ -80,7 +80,9 @@ def judge(engine: Engine, raw: bytes, encoding: Encoding) -> tuple[Insn, int]:
     if "str" in form.attributes:
         effects.string(operands)
         operands = []
-    for effect, operand in zip(form.ops, operands, strict=False):
+    # Of string instructions those are none any more.
+    for number, operand in enumerate(operands):
+        effect = form.ops[number]
         if operand.type == cs.X86_OP_REG:
             effects.register(effect, operand.reg)
         elif operand.type == cs.X86_OP_MEM:
@@ -98,36 +100,45 @@ def judge(engine: Engine, raw: bytes, encoding: Encoding) -> tuple[Insn, int]:
 def _record(name: str, encoding: Encoding, effects: Effects, special: Fields) -> Insn:
     form = encoding.form
     must_fault = effects.faults or form.fp or name in ("div", "idiv")
-    keeps = special.pop("keeps", ~0) & (~0 if form.keeps_flags else ~OF_FLAGS)
+    keeps = special.get("keeps", ~0) & (~0 if form.keeps_flags else ~OF_FLAGS)
     for gpr in effects.writes:
         keeps &= ~(1 << gpr)
         if gpr == _RCX:
             keeps &= ~OF_RCX
     constant = effects.access is Access.CONSTANT
-    fields = Fields(
-        length=encoding.length,
-        op=Op.GENERIC if effects.writes else Op.NOTHING,
-        reads=effects.reads,
-        keeps=keeps,
-        sets=effects.sets | special.pop("sets", 0),
-        writes=tuple(sorted(effects.writes.items())),
-        access=effects.access,
-        base=effects.base,
-        index=effects.index,
-        scale=effects.scale,
-        size=effects.size,
-        must_fault=must_fault,
-        may_fault=must_fault or effects.touches or effects.vector or form.vector,
-        prelude=not (must_fault or effects.touches),
-        features=form.long_features if encoding.longest else form.features,
-        vector=effects.vector or form.vector,
-        x87=form.x87,
-        noted=must_fault or constant or form.x87 or "kind" in special,
-    )
-    fields.update(special)
-    if fields.get("field_size", 0) not in (0, 1, 4, 8):
+    field_size = special.get("field_size", 0)
+    if field_size not in (0, 1, 4, 8):
         raise Refusal(Rule.ENCODING, "a number of an odd size decides")
-    return Insn(**fields)
+    return Insn(
+        encoding.length,
+        special.get("kind", Kind.PLAIN),
+        special.get("op", Op.GENERIC if effects.writes else Op.NOTHING),
+        special.get("a", 0),
+        special.get("b", 0),
+        effects.reads,
+        keeps,
+        effects.sets | special.get("sets", 0),
+        tuple(sorted(effects.writes.items())),
+        effects.access,
+        effects.base,
+        effects.index,
+        effects.scale,
+        effects.size,
+        must_fault,
+        must_fault or effects.touches or effects.vector or form.vector,
+        special.get("target_store", False),
+        special.get("tail", False),
+        special.get("on_sign", False),
+        not (must_fault or effects.touches),
+        form.long_features if encoding.longest else form.features,
+        effects.vector or form.vector,
+        form.x87,
+        special.get("value", 0),
+        special.get("field_at", 0),
+        field_size,
+        special.get("factor", 1),
+        must_fault or constant or form.x87 or "kind" in special,
+    )
 
 
 def _decisive(name: str, encoding: Encoding, effects: Effects) -> int:

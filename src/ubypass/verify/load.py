@@ -17,14 +17,13 @@ from ubypass.verify.errors import Refusal, Rule, VerifyError
 from ubypass.verify.fip import check_fip
 from ubypass.verify.insn import Access, Insn, Kind
 from ubypass.verify.judge import text
-from ubypass.verify.program import Program
+from ubypass.verify.program import NOWHERE, Program
 from ubypass.verify.stubs import check_faults, check_stubs
 from ubypass.verify.tables import ALIGN, check_tables
 
 _INT3: Final = 0xCC
 _JMP_REL32: Final = 0xE9
 _REL32: Final = 4  # bytes
-_NOWHERE: Final = -1  # no position
 
 
 def load(translation: Translation, abi: Abi) -> Program:
@@ -70,7 +69,9 @@ def _sweep(program: Program, translation: Translation, abi: Abi) -> None:
         program.values.append(0)
         at += size
     insns = program.insns
-    program.places = dict(zip(program.offsets, range(len(insns)), strict=True))
+    places = program.places = [NOWHERE] * end
+    for position, offset in enumerate(program.offsets):
+        places[offset] = position
     program.forms = set(insns)
     kinds, faulty, reads = program.kinds, program.faulty, program.reads
     for at, insn in enumerate(insns):
@@ -111,7 +112,7 @@ def _refused(engine: Decoder, code: bytes, at: int, end: int) -> VerifyError:
 def _branches(program: Program, translation: Translation) -> None:
     """Targets of all branches; jumps to the exit path; entries."""
     code, jumps = translation.code, set(translation.jumps)
-    insns, offsets, places = program.insns, program.offsets, program.places
+    insns, offsets = program.insns, program.offsets
     if len(jumps) != len(translation.jumps):
         raise VerifyError(Rule.BRANCH, "a jump is listed twice")
     values, targets = program.values, program.targets
@@ -125,18 +126,18 @@ def _branches(program: Program, translation: Translation) -> None:
                 raise program.error(at, Rule.BRANCH, "a listed jump is not zero")
             program.leave.add(at)
         else:
-            targets[at] = places.get(end + values[at], _NOWHERE)
+            targets[at] = program.place(end + values[at])
     for at in program.kinds[Kind.BRANCH]:
         end = offsets[at] + insns[at].length
-        targets[at] = places.get(end + values[at], _NOWHERE)
+        targets[at] = program.place(end + values[at])
     for at, target in targets.items():
-        if target == _NOWHERE:
+        if target == NOWHERE:
             raise program.error(at, Rule.BRANCH, "no instruction starts at the target")
     for rel32 in sorted(jumps):
         raise VerifyError(Rule.BRANCH, "a listed jump is no jmp rel32", rel32)
     for entry in translation.entries:
-        found = places.get(entry.code_offset)
-        if found is None:
+        found = program.place(entry.code_offset)
+        if found == NOWHERE:
             reason = "no instruction starts at the entry"
             raise VerifyError(Rule.PATH, reason, entry.code_offset)
         program.entries.append(found)

@@ -8,7 +8,7 @@ bounded. Everything else is what :mod:`.effects` says. Functions here give the f
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 from capstone import x86_const as cs
 
@@ -21,12 +21,29 @@ from ubypass.verify.facts import FLAGS_SAVED, RCX_PAID, SYSFLAGS_SAVED, USP, def
 from ubypass.verify.insn import NONE, Access, Kind, Op
 from ubypass.verify.registers import REGISTERS, gpr64
 
-Fields = dict[str, Any]  # fields of Insn
 #: The fact that goes with each slot of flags.
 IMAGES = {abi.FRAME_FLAGS: FLAGS_SAVED, abi.FRAME_SYSFLAGS: SYSFLAGS_SAVED}
 _EXTENDING = ("movzx", "movsx")
 _RCX = 1
 _MASK64 = (1 << 64) - 1
+
+
+class Fields(TypedDict, total=False):
+    """Those fields of an instruction's record that may differ."""
+
+    kind: Kind
+    op: Op
+    a: int
+    b: int
+    keeps: int
+    sets: int
+    target_store: bool
+    tail: bool
+    on_sign: bool
+    value: int
+    field_at: int
+    field_size: int
+    factor: int
 
 
 def meaning(name: str, encoding: Encoding, effects: Effects, operands: Any) -> Fields:
@@ -37,23 +54,23 @@ def meaning(name: str, encoding: Encoding, effects: Effects, operands: Any) -> F
     attributes = encoding.form.attributes
     if "rel8" in attributes or "rel32" in attributes:
         kind = Kind.JMP if name == "jmp" else Kind.BRANCH
-        return Fields(
-            kind=kind,
-            op=Op.ABOVE if name == "ja" else _written(effects),
-            tail=kind is Kind.JMP,
-            on_sign=name == "js",
+        return {
+            "kind": kind,
+            "op": Op.ABOVE if name == "ja" else _written(effects),
+            "tail": kind is Kind.JMP,
+            "on_sign": name == "js",
             **_immediate(encoding),
-        )
+        }
     if name in ("pushfq", "popfq"):
-        return Fields(kind=Kind.PUSH if name == "pushfq" else Kind.POP, value=0)
+        return {"kind": Kind.PUSH if name == "pushfq" else Kind.POP, "value": 0}
     if name in ("push", "pop"):
         if effects.access is not Access.FRAME or encoding.disp not in IMAGES:
             raise Refusal(Rule.STACK, f"{name} of other than a flags slot")
         kind = Kind.PUSH if name == "push" else Kind.POP
-        return Fields(kind=kind, value=encoding.disp)
+        return {"kind": kind, "value": encoding.disp}
     if effects.access is Access.STRING:
         a, b = effects.pointers, int(effects.repeated)
-        return Fields(kind=Kind.STRING, op=Op.STRING, a=a, b=b)
+        return {"kind": Kind.STRING, "op": Op.STRING, "a": a, "b": b}
     if effects.access is Access.FRAME:
         start = encoding.disp & -8
         if start == abi.FRAME_EXIT:
@@ -66,7 +83,7 @@ def meaning(name: str, encoding: Encoding, effects: Effects, operands: Any) -> F
     if effects.access is Access.NONE:
         return _values(name, encoding, effects, operands)
     if effects.access is Access.THREAD:
-        return Fields()
+        return {}
     fields = _displacement(encoding)
     if effects.access is Access.USER and name in _EXTENDING:
         fields.update(_extended(name, operands))
@@ -80,13 +97,13 @@ def _written(effects: Effects) -> Op:
 def _immediate(encoding: Encoding) -> Fields:
     """The value is the immediate."""
     size = encoding.immediate
-    return Fields(field_at=encoding.length - size, field_size=size)
+    return {"field_at": encoding.length - size, "field_size": size}
 
 
 def _displacement(encoding: Encoding) -> Fields:
     """The value is the displacement."""
     at, size = encoding.disp_at, encoding.disp_size
-    return Fields(field_at=at, field_size=size, factor=encoding.unit)
+    return {"field_at": at, "field_size": size, "factor": encoding.unit}
 
 
 def _bookkeeping(
@@ -96,13 +113,13 @@ def _bookkeeping(
     immediate = operands[1].type == cs.X86_OP_IMM
     count = operands[1].type == cs.X86_OP_REG and operands[1].reg == cs.X86_REG_ECX
     if count and name == "sub" and encoding.disp == abi.FRAME_BUDGET:
-        return Fields(kind=Kind.CHARGE_COUNT, sets=RCX_PAID)
+        return {"kind": Kind.CHARGE_COUNT, "sets": RCX_PAID}
     if operands[0].type != cs.X86_OP_MEM or not immediate or effects.size != 4:
         raise Refusal(Rule.MEMORY, "EXIT and BUDGET take immediates only")
     if name == "mov" and encoding.disp == abi.FRAME_EXIT:
-        return Fields(kind=Kind.EXIT_NUMBER, **_immediate(encoding))
+        return {"kind": Kind.EXIT_NUMBER, **_immediate(encoding)}
     if name == "sub" and encoding.disp == abi.FRAME_BUDGET:
-        return Fields(kind=Kind.CHARGE, **_immediate(encoding))
+        return {"kind": Kind.CHARGE, **_immediate(encoding)}
     raise Refusal(Rule.MEMORY, f"{name} on EXIT or BUDGET")
 
 
@@ -114,14 +131,14 @@ def _fip(encoding: Encoding, effects: Effects, operands: Any) -> Fields:
     half, rest = divmod(encoding.disp - abi.FRAME_FIP, 4)
     if rest:
         raise Refusal(Rule.MEMORY, "FIP takes halves only")
-    return Fields(kind=Kind.FIP, a=half, **_immediate(encoding))
+    return {"kind": Kind.FIP, "a": half, **_immediate(encoding)}
 
 
 def _frame(name: str, effects: Effects, operands: Any) -> Fields:
     """Loads, compares and stores of slots that mean something."""
     whole = effects.size == 8
     if effects.stores:
-        fields = Fields(keeps=~USP if effects.slot == slots.USP_SLOT else ~0)
+        fields: Fields = {"keeps": ~USP if effects.slot == slots.USP_SLOT else ~0}
         if name == "mov" and whole and operands[1].type == cs.X86_OP_REG:
             target = effects.slot == abi.FRAME_TARGET
             fields["target_store"] = target
@@ -129,70 +146,76 @@ def _frame(name: str, effects: Effects, operands: Any) -> Fields:
         return fields
     first = gpr64(operands[0])
     if first == NONE or not whole:
-        return Fields()
+        return {}
     if effects.slot == abi.FRAME_LIMIT and name == "cmp":
-        return Fields(op=Op.COMPARE, a=first, sets=1 << first)
+        return {"op": Op.COMPARE, "a": first, "sets": 1 << first}
     if effects.slot == abi.FRAME_LIMIT and name == "cmovae":
-        return Fields(op=Op.CLAMP, a=first)
+        return {"op": Op.CLAMP, "a": first}
     if name == "mov":
         op = Op.USP if effects.slot == slots.USP_SLOT else Op.RELOAD
-        return Fields(op=op, a=first)
-    return Fields()
+        return {"op": op, "a": first}
+    return {}
 
 
 def _values(name: str, encoding: Encoding, effects: Effects, operands: Any) -> Fields:
     """Register forms whose result is known or bounded."""
     if not operands or operands[0].type != cs.X86_OP_REG:
-        return Fields()
+        return {}
     a = gpr64(operands[0])
     last = operands[-1]
     number, size, _ = REGISTERS.get(operands[0].reg, (NONE, 0, False))
     immediate = last.type == cs.X86_OP_IMM
     if name in ("mov", "movabs") and immediate and size >= 4:
         mask = (1 << 8 * size) - 1
-        return Fields(op=Op.CONST, a=number, b=mask, **_immediate(encoding))
+        return {"op": Op.CONST, "a": number, "b": mask, **_immediate(encoding)}
     same = last.type == cs.X86_OP_REG and operands[0].reg == last.reg
     if name in ("xor", "sub") and same and size >= 4:
         # A zeroing idiom reads nothing.
         fact = defined(number)
         effects.reads &= ~fact
-        return Fields(op=Op.CONST, a=number, value=0, sets=fact)
+        return {"op": Op.CONST, "a": number, "value": 0, "sets": fact}
     if a == NONE:
-        return Fields()
+        return {}
     if name == "mov" and gpr64(last) != NONE:
-        return Fields(op=Op.COPY, a=a, b=gpr64(last))
+        return {"op": Op.COPY, "a": a, "b": gpr64(last)}
     if name == "lea" and encoding.index == NONE:
         if encoding.base == NONE:
-            return Fields(op=Op.CONST, a=a, b=_MASK64, **_displacement(encoding))
-        return Fields(op=Op.SHIFT, a=a, b=encoding.base, **_displacement(encoding))
+            return {"op": Op.CONST, "a": a, "b": _MASK64, **_displacement(encoding)}
+        return {"op": Op.SHIFT, "a": a, "b": encoding.base, **_displacement(encoding)}
     if name in ("inc", "dec"):
-        return Fields(op=Op.SHIFT, a=a, b=a, value=1 if name == "inc" else -1)
+        return {"op": Op.SHIFT, "a": a, "b": a, "value": 1 if name == "inc" else -1}
     if name in _EXTENDING:
         return _extended(name, operands)
     if not immediate:
-        return Fields()
+        return {}
     if name in ("add", "sub"):
         factor = 1 if name == "add" else -1
-        return Fields(op=Op.SHIFT, a=a, b=a, factor=factor, **_immediate(encoding))
+        return {
+            "op": Op.SHIFT,
+            "a": a,
+            "b": a,
+            "factor": factor,
+            **_immediate(encoding),
+        }
     if name == "cmp" and a == _RCX:
-        return Fields(op=Op.COUNT, **_immediate(encoding))
+        return {"op": Op.COUNT, **_immediate(encoding)}
     if name == "and":
         step = -_signed(last.imm)
         if step > 0 and step & (step - 1) == 0:
-            return Fields(op=Op.ALIGN, a=a, value=step)
-        return Fields(op=Op.SMALL, a=a) if step <= 0 else Fields()
+            return {"op": Op.ALIGN, "a": a, "value": step}
+        return {"op": Op.SMALL, "a": a} if step <= 0 else {}
     if name == "shr" and last.imm & 63 >= 32:
-        return Fields(op=Op.SMALL, a=a)
-    return Fields()
+        return {"op": Op.SMALL, "a": a}
+    return {}
 
 
 def _extended(name: str, operands: Any) -> Fields:
     """What has 8 or 16 bits became 64; signed, it counts from the lowest number."""
     a, source = gpr64(operands[0]), operands[1]
     if a == NONE or source.size not in (1, 2):
-        return Fields()
+        return {}
     below = 1 << 8 * source.size - 1 if name == "movsx" else 0
-    return Fields(op=Op.SMALL, a=a, b=below)
+    return {"op": Op.SMALL, "a": a, "b": below}
 
 
 def _signed(value: int) -> int:

@@ -32,7 +32,7 @@ _REFUSED = {
 _PREFIXES = frozenset(_REFUSED) | {0x64, 0x66, 0xF0, 0xF2, 0xF3}
 
 
-@dataclass(slots=True)
+@dataclass(init=False)
 class Prefixes:
     """All that is known before the opcode, which is at ``pos``.
 
@@ -45,18 +45,51 @@ class Prefixes:
 
     family: int
     pos: int
-    opmap: int = 0
-    prefix: int = 0
-    data16: bool = False
-    lock: bool = False
-    fs: bool = False
-    rex: int = 0
-    high_reg: bool = False
-    vvvv: int = 0
-    length: int = 0
-    mask: int = 0
-    zeroing: bool = False
-    extra: bool = False
+    opmap: int
+    prefix: int
+    data16: bool
+    lock: bool
+    fs: bool
+    rex: int
+    high_reg: bool
+    vvvv: int
+    length: int
+    mask: int
+    zeroing: bool
+    extra: bool
+
+    def __init__(
+        self,
+        family: int,
+        pos: int,
+        opmap: int = 0,
+        prefix: int = 0,
+        data16: bool = False,
+        lock: bool = False,
+        fs: bool = False,
+        rex: int = 0,
+        high_reg: bool = False,
+        vvvv: int = 0,
+        length: int = 0,
+        mask: int = 0,
+        zeroing: bool = False,
+        extra: bool = False,
+    ) -> None:
+        # Written out, it is compiled.
+        self.family = family
+        self.pos = pos
+        self.opmap = opmap
+        self.prefix = prefix
+        self.data16 = data16
+        self.lock = lock
+        self.fs = fs
+        self.rex = rex
+        self.high_reg = high_reg
+        self.vvvv = vvvv
+        self.length = length
+        self.mask = mask
+        self.zeroing = zeroing
+        self.extra = extra
 
 
 def read(code: bytes) -> Prefixes:

@@ -7,10 +7,14 @@ Only holds what :mod:`.load` found. Knows nothing of rules.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from ubypass.verify.errors import Rule, VerifyError
 from ubypass.verify.insn import Insn, Kind
 from ubypass.verify.judge import text
+
+#: No position.
+NOWHERE: Final = -1
 
 
 @dataclass(slots=True)
@@ -18,9 +22,9 @@ class Program:
     """Decoded code. Positions are indexes into ``insns`` unless called offsets.
 
     ``values`` has the number beside each instruction, ``places`` the position at each
-    offset. ``leave`` has the instructions that jump to the exit path, ``targets``
-    the position that each direct branch goes to, ``fixups`` the exit stub of each
-    instruction in the fault table, ``dispatch`` the (pre, post) stubs of each
+    offset or NOWHERE. ``leave`` has the instructions that jump to the exit path,
+    ``targets`` the position that each direct branch goes to, ``fixups`` the exit stub
+    of each instruction in the fault table, ``dispatch`` the (pre, post) stubs of each
     dispatch, ``charges`` the budget charges that are followed by their branch.
     ``kinds`` has the positions of each kind of instruction, plain ones excepted,
     ``faulty`` those that need a fault entry, ``reads`` those that read a constant;
@@ -31,7 +35,7 @@ class Program:
     insns: list[Insn] = field(default_factory=list)
     values: list[int] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
-    places: dict[int, int] = field(default_factory=dict)
+    places: list[int] = field(default_factory=list)
     kinds: list[list[int]] = field(default_factory=lambda: [[] for _ in Kind])
     faulty: list[int] = field(default_factory=list)
     reads: list[int] = field(default_factory=list)
@@ -42,6 +46,12 @@ class Program:
     fixups: dict[int, int] = field(default_factory=dict)
     dispatch: dict[int, tuple[int, int]] = field(default_factory=dict)
     charges: set[int] = field(default_factory=set)
+
+    def place(self, offset: int) -> int:
+        """The position of the instruction that starts at ``offset``, or NOWHERE."""
+        if 0 <= offset < len(self.places):
+            return self.places[offset]
+        return NOWHERE
 
     def error(self, at: int, rule: Rule, reason: str) -> VerifyError:
         """The exception for a broken rule at position ``at``."""

@@ -14,13 +14,16 @@ from typing import Any, Final
 
 import capstone
 from capstone import x86 as declared
+from capstone import x86_const
 
+_IS_IMMEDIATE: Final[int] = x86_const.X86_OP_IMM
 _REGISTERS = 64  # what cs_regs_access has room for, of each kind
 _HEADER: Final = struct.Struct("<I4xQH")
-_OPERAND: Final = struct.Struct("<I4xIIIiqB")
 _IMMEDIATE: Final = struct.Struct("<q")
 _FLAGS: Final = struct.Struct("<Q")
 _POINTER: Final = struct.Struct("<Q")
+# Where the code is, how much of it there is, its address.
+_WHERE: Final = struct.Struct("<QQQ")
 _INSN: Final[Any] = capstone._cs_insn
 _X86: Final[Any] = declared.CsX86
 _OP: Final[Any] = declared.X86Op
@@ -31,10 +34,11 @@ _COUNT_AT: Final[int] = _X86.op_count.offset
 _OPERANDS_AT: Final[int] = _X86.operands.offset
 _OP_SIZE: Final[int] = ctypes.sizeof(_OP)
 _MNEMONIC_AT: Final[int] = _INSN.mnemonic.offset
+_MNEMONIC_SIZE: Final[int] = _INSN.mnemonic.size
 _DETAIL_AT: Final[int] = _INSN.detail.offset
-_INSN_SIZE: Final[int] = ctypes.sizeof(_INSN)
 _X86_AT: Final[int] = capstone._cs_detail.arch.offset
-_X86_SIZE: Final[int] = ctypes.sizeof(_X86)
+_OPERAND: Final = struct.Struct(f"<I4xIIIiqB{_ZEROING_AT - 33}x?")
+_LONGEST: Final = 15  # bytes of an instruction
 
 
 def _as_declared() -> bool:
@@ -56,18 +60,22 @@ class Operand:
         *("scale", "segment", "size", "type"),
     )
 
-    def __init__(self, memory: bytes, at: int) -> None:
-        kind, first, base, index, scale, disp, size = _OPERAND.unpack_from(memory, at)
+    def __init__(self, memory: Any, at: int) -> None:
+        kind, first, base, index, scale, disp, size, zeroing = _OPERAND.unpack_from(
+            memory, at
+        )
         self.type: int = kind
         self.reg: int = first
-        self.imm: int = _IMMEDIATE.unpack_from(memory, at + _VALUE_AT)[0]
+        self.imm: int = 0
+        if kind == _IS_IMMEDIATE:
+            self.imm = _IMMEDIATE.unpack_from(memory, at + _VALUE_AT)[0]
         self.segment: int = first
         self.base: int = base
         self.index: int = index
         self.scale: int = scale
         self.disp: int = disp
         self.size: int = size
-        self.avx_zero_opmask: bool = memory[at + _ZEROING_AT] != 0
+        self.avx_zero_opmask: bool = zeroing
 
     @property
     def mem(self) -> Operand:
@@ -76,13 +84,15 @@ class Operand:
 
 
 class Decoded:
-    """One instruction. ``mnemonic`` may have a predicate in it, ``name`` has none."""
+    """One instruction. ``mnemonic`` may have a predicate in it, ``name`` has none;
+    where the mnemonic has one, the name may be that of something else.
+    """
 
     def __init__(
         self,
         size: int,
         name: str,
-        mnemonic: str,
+        spelled: bytes,
         eflags: int,
         operands: list[Operand],
         read: list[int],
@@ -90,11 +100,16 @@ class Decoded:
     ) -> None:
         self.size = size
         self.name = name
-        self.mnemonic = mnemonic
+        self._spelled = spelled
         self.eflags = eflags
         self.operands = operands
         self.read = read
         self.written = written
+
+    @property
+    def mnemonic(self) -> str:
+        """As capstone prints it; seldom asked for."""
+        return self._spelled[: self._spelled.index(0)].decode()
 
 
 class Engine:
@@ -105,53 +120,59 @@ class Engine:
             raise RuntimeError("this version of capstone is laid out in another way")
         self.plain: Any = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
         self.plain.detail = True
-        library: Any = capstone._cs
         self._handle: Any = self.plain.csh
-        self._disassemble: Any = library.cs_disasm
-        self._access: Any = library.cs_regs_access
-        self._free: Any = library.cs_free
-        self._found: Any = ctypes.POINTER(_INSN)()
-        self._read: Any = (ctypes.c_uint16 * _REGISTERS)()
-        self._written: Any = (ctypes.c_uint16 * _REGISTERS)()
-        self._reads, self._writes = ctypes.c_uint8(), ctypes.c_uint8()
+        # Of our own: what is set up here must not change what others call.
+        self._disassemble: Any = capstone._cs["cs_disasm_iter"]
+        self._access: Any = capstone._cs["cs_regs_access"]
+        # All that it reads and writes stays at one place, and so do the arguments.
+        self._code, at = _memory(_LONGEST)
+        self._code_at = at
+        self._where, at = _memory(_WHERE.size)
+        self._place = [ctypes.c_void_p(at + 8 * number) for number in range(3)]
+        self._insn, at = _memory(ctypes.sizeof(_INSN))
+        self._found: Any = ctypes.c_void_p(at)
+        self._detail, at = _memory(ctypes.sizeof(capstone._cs_detail))
+        _POINTER.pack_into(self._insn, _DETAIL_AT, at)
+        self._read, at = _memory(2 * _REGISTERS)
+        self._read_at: Any = ctypes.c_void_p(at)
+        self._written, at = _memory(2 * _REGISTERS)
+        self._written_at: Any = ctypes.c_void_p(at)
+        self._counts, at = _memory(2)
+        self._reads: Any = ctypes.c_void_p(at)
+        self._writes: Any = ctypes.c_void_p(at + 1)
+        self._read, self._written = self._read.cast("H"), self._written.cast("H")
         self._names: dict[int, str] = {}
 
     def decode(self, raw: bytes) -> Decoded | None:
         """The instruction that ``raw`` begins with."""
-        found = self._found
-        if not self._disassemble(
-            self._handle, raw, len(raw), 0, 1, ctypes.byref(found)
-        ):
+        raw = raw[:_LONGEST]
+        self._code[: len(raw)] = raw
+        _WHERE.pack_into(self._where, 0, self._code_at, len(raw), 0)
+        code, size, address = self._place
+        if not self._disassemble(self._handle, code, size, address, self._found) & 1:
             return None
-        try:
-            return self._decoded(found)
-        finally:
-            self._free(found, 1)
-
-    def _decoded(self, found: Any) -> Decoded:
-        insn = ctypes.string_at(found, _INSN_SIZE)
-        number, _, size = _HEADER.unpack_from(insn)
-        (detail,) = _POINTER.unpack_from(insn, _DETAIL_AT)
-        x86 = ctypes.string_at(detail + _X86_AT, _X86_SIZE)
         status = self._access(
             self._handle,
-            found,
-            ctypes.byref(self._read),
-            ctypes.byref(self._reads),
-            ctypes.byref(self._written),
-            ctypes.byref(self._writes),
+            self._found,
+            self._read_at,
+            self._reads,
+            self._written_at,
+            self._writes,
         )
         if status != capstone.CS_ERR_OK:
             raise capstone.CsError(status)
-        mnemonic = insn[_MNEMONIC_AT : insn.index(0, _MNEMONIC_AT)]
+        insn, detail = self._insn, self._detail
+        number, _, length = _HEADER.unpack_from(insn)
+        count = detail[_X86_AT + _COUNT_AT]
+        first = _X86_AT + _OPERANDS_AT
         return Decoded(
-            size,
+            length,
             self._name(number),
-            mnemonic.decode(),
-            _FLAGS.unpack_from(x86, _FLAGS_AT)[0],
-            [Operand(x86, _OPERANDS_AT + _OP_SIZE * n) for n in range(x86[_COUNT_AT])],
-            self._read[: self._reads.value],
-            self._written[: self._writes.value],
+            bytes(insn[_MNEMONIC_AT : _MNEMONIC_AT + _MNEMONIC_SIZE]),
+            _FLAGS.unpack_from(detail, _X86_AT + _FLAGS_AT)[0],
+            [Operand(detail, first + _OP_SIZE * n) for n in range(count)],
+            self._read[: self._counts[0]].tolist(),
+            self._written[: self._counts[1]].tolist(),
         )
 
     def _name(self, number: int) -> str:
@@ -160,3 +181,12 @@ class Engine:
             found = capstone._cs.cs_insn_name(self._handle, number)
             name = self._names[number] = found.decode()
         return name
+
+
+def _memory(size: int) -> tuple[Any, int]:
+    """Bytes for capstone to use, which live as long as the view of them, and their
+    address.
+    """
+    # With room for what another version might put behind what is declared.
+    memory = ctypes.create_string_buffer(2 * size + 64)
+    return memoryview(memory).cast("B"), ctypes.addressof(memory)

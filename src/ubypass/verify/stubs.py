@@ -12,21 +12,21 @@ from typing import Final
 from ubypass.abi import ExitFlag, Translation
 from ubypass.verify.errors import Rule, VerifyError
 from ubypass.verify.insn import Insn, Kind
-from ubypass.verify.program import Program
+from ubypass.verify.program import NOWHERE, Program
 
 _PRELUDE: Final = 8  # instructions of an exit stub up to the exit number
 _DISPATCHED: Final = int(ExitFlag.DISPATCHED)
 _TRAP: Final = Insn(1, Kind.TRAP)
 
 
-def _stub(program: Program, at: int | None) -> int | None:
-    """Position of the exit number in the exit stub that begins at ``at``.
+def _stub(program: Program, at: int) -> int:
+    """Position of the exit number in the exit stub that begins at ``at``, or NOWHERE.
 
     Before it there may be a few instructions that bring the user's state to where
     the exit wants it: flags made again, rsp put back, the target stored.
     """
-    if at is None:
-        return None
+    if at == NOWHERE:
+        return NOWHERE
     insns = program.insns
     for number in range(at, min(at + _PRELUDE, len(insns))):
         insn = insns[number]
@@ -34,7 +34,7 @@ def _stub(program: Program, at: int | None) -> int | None:
             return number
         if not _in_stub(insn):
             break
-    return None
+    return NOWHERE
 
 
 def _in_stub(insn: Insn) -> bool:
@@ -47,7 +47,7 @@ def check_stubs(program: Program, translation: Translation) -> None:
 
     Fills ``charges`` and ``dispatch`` of the program. Raises VerifyError.
     """
-    insns, values, places = program.insns, program.values, program.places
+    insns, values = program.insns, program.values
     keeping = [bool(int(record.flags) & _DISPATCHED) for record in translation.exits]
     after: set[int] = set()
     for at in program.kinds[Kind.EXIT_NUMBER]:
@@ -64,13 +64,13 @@ def check_stubs(program: Program, translation: Translation) -> None:
         # What rcx takes may be nothing: it does not count as a charge.
         _check_charge(program, at)
     for dispatch in translation.dispatches:
-        area = places.get(dispatch.code_offset)
-        before = places.get(dispatch.pre_offset)
-        behind = places.get(dispatch.post_offset)
+        area = program.place(dispatch.code_offset)
+        before = program.place(dispatch.pre_offset)
+        behind = program.place(dispatch.post_offset)
         pre, post = _stub(program, before), _stub(program, behind)
-        if area is None or insns[area].kind is not Kind.DISPATCH:
+        if area == NOWHERE or insns[area].kind is not Kind.DISPATCH:
             raise VerifyError(Rule.PATH, "no dispatch here", dispatch.code_offset)
-        if before is None or behind is None or pre is None or post is None:
+        if pre == NOWHERE or post == NOWHERE:
             raise program.error(area, Rule.PATH, "pre or post is no exit stub")
         if pre in after or post not in after:
             reason = "pre must not, post must be an exit of reason DISPATCHED"
@@ -85,7 +85,7 @@ def _check_charge(program: Program, at: int) -> None:
     following = insns[at + 1] if at + 1 < len(insns) else _TRAP
     if not following.on_sign:
         raise program.error(at, Rule.BUDGET, "a charge without its js")
-    if _stub(program, program.targets[at + 1]) is None:
+    if _stub(program, program.targets[at + 1]) == NOWHERE:
         raise program.error(at + 1, Rule.BUDGET, "js to other than an exit")
 
 
@@ -118,22 +118,22 @@ def check_faults(program: Program, translation: Translation) -> None:
 
     Fills ``fixups`` of the program. Raises VerifyError.
     """
-    insns, places, fixups = program.insns, program.places, program.fixups
+    insns, fixups = program.insns, program.fixups
     previous = -1
     for fault in translation.faults:
         if fault.code_offset <= previous:
             reason = "fault entries are not sorted or not unique"
             raise VerifyError(Rule.FAULT, reason, fault.code_offset)
         previous = fault.code_offset
-        at = places.get(fault.code_offset)
-        if at is None:
+        at = program.place(fault.code_offset)
+        if at == NOWHERE:
             reason = "no instruction starts at the fault entry"
             raise VerifyError(Rule.FAULT, reason, fault.code_offset)
         if not insns[at].may_fault:
             raise program.error(at, Rule.FAULT, "this instruction cannot fault")
-        target = places.get(fault.fixup_offset)
+        target = program.place(fault.fixup_offset)
         stub = _stub(program, target)
-        if target is None or stub is None:
+        if stub == NOWHERE:
             raise program.error(at, Rule.FAULT, "the fixup is no exit stub")
         number = program.values[stub]
         if int(translation.exits[number].flags) & _DISPATCHED:
