@@ -2,11 +2,19 @@
 /* Userspace Bypass: hot user code between system calls runs in the kernel. */
 #include <linux/module.h>
 
+#include <asm/cpufeature.h>
+
 #include "internal.h"
 
 static int __init ub_init(void)
 {
 	int err;
+
+	/* Translations keep flags with it.  Only the first 64-bit processors lack it. */
+	if (!boot_cpu_has(X86_FEATURE_LAHF_LM)) {
+		pr_err("ub: no lahf in 64-bit mode on this processor\n");
+		return -ENODEV;
+	}
 
 	ub_hook_setup();
 	err = ub_hook_init();

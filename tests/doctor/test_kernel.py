@@ -22,7 +22,7 @@ _MACHINE = {
     "0 T __x64_sys_epoll_wait\n",
     "boot/config-6.1.0-56-amd64": "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=y\n",
     "proc/self/status": "CapBnd:\t000001ffffffffff\n",
-    "proc/cpuinfo": "flags\t\t: fpu smap fsgsbase bmi2\n",
+    "proc/cpuinfo": "flags\t\t: fpu lahf_lm smap fsgsbase bmi2\n",
     "sys/kernel/security/lockdown": "[none] integrity confidentiality\n",
     "sys/devices/system/cpu/vulnerabilities/meltdown": "Mitigation: PTI\n",
 }
@@ -143,6 +143,12 @@ def test_without_root_it_is_said(tmp_path: Path) -> None:
 
 
 def test_what_a_processor_lacks_is_named(tmp_path: Path) -> None:
-    checks = _look(tmp_path, {"proc/cpuinfo": "flags : fpu smap user_shstk\n"})
+    checks = _look(tmp_path, {"proc/cpuinfo": "flags : lahf_lm smap user_shstk\n"})
     assert "lacks fsgsbase, bmi2" in checks["processor"].found
     assert "shadow stacks" in checks["processor"].found
+
+
+def test_a_processor_that_is_too_old_is_named(tmp_path: Path) -> None:
+    checks = _look(tmp_path, {"proc/cpuinfo": "flags : fpu smap\n"})
+    assert checks["processor"].state is State.FAIL
+    assert "lahf" in checks["processor"].found

@@ -169,6 +169,9 @@ def _processor(root: Path) -> Check:
     flags = set(match[1].split()) if match else set()
     if not flags:
         return _note("processor", "its features cannot be read")
+    if "lahf_lm" not in flags:
+        advice = "all processors since 2006 have it; a virtual one may have to be told"
+        return _fail("processor", "no lahf in 64-bit mode", advice)
     lacking = [flag for flag in ("smap", "fsgsbase", "bmi2") if flag not in flags]
     found = f"lacks {', '.join(lacking)}" if lacking else "smap, fsgsbase, bmi2"
     if "user_shstk" in flags:
