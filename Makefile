@@ -36,8 +36,10 @@ module: prepare ## the kernel module, for the lab's kernel
 # Each in a boot of its own, so that what fails costs itself only; make -j2 bench runs
 # two of them at a time. A part of it:
 # make bench REDIS="--size 64" NGINX="--size 4 --workers 1"
-# Runs of redis differ by up to two percent, so it takes more of them.
+# Runs of redis differ by up to two percent, and the workers of nginx take turns, so that
+# one may only become hot in a later run: it takes more of them.
 REDIS := --runs 9
+NGINX := --runs 9
 BENCH := build/bench
 MEASURED := io disk rawsocket redis nginx gaps
 MEASURE := $(UB) lab run --icount --timeout 7200

@@ -147,6 +147,11 @@ def _family(
     )
     assert shell.stdout is not None
     shell.stdout.readline()
+    # The shell may say so before its child runs another program.
+    deadline = time.monotonic() + 10
+    while [identify(pid).name for pid in descendants(shell.pid)] != ["sleep"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     engine = _engine(device, log)
     engine.attach(identify(shell.pid), children=True)
     return engine, shell
