@@ -33,7 +33,7 @@ def test_redis_answers_a_full_benchmark(guest: Guest) -> None:
     tests = [line.split(",")[0] for line in result["benchmark"]]
     assert '"SET"' in tests
     assert '"GET"' in tests
-    assert result["checked"] == 4000
+    assert result["checked"] == result["asked"] >= 4000
     assert result["status"] == 0
     boosted_throughout(result, "redis")
 
