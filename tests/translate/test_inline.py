@@ -103,7 +103,7 @@ def test_what_is_known_of_addresses_outlives_a_call() -> None:
         call callee
         mov rcx, [rbp+16]
         jmp first
-        callee: lea rdx, [rcx+1]
+        callee: mov [rcx], rdx
         ret
     """
     region, _ = _region(text)
@@ -111,7 +111,7 @@ def test_what_is_known_of_addresses_outlives_a_call() -> None:
     check(apart, _ABI)
     misses = [e for e in apart.exits if e.reason is ExitReason.RET_MISS]
     assert len({e.user_ip for e in misses}) == 1
-    # cmovae: the pointer is clamped once, and not again behind each call.
+    # cmovae: this pointer is clamped once, and not again behind each call.
     assert apart.code.count(b"\x48\x0f\x43\x6c\x24") == 1
 
 

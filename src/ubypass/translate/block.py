@@ -17,6 +17,7 @@ from ubypass.translate.flags import clobber
 from ubypass.translate.inline import address
 from ubypass.translate.lower import lower
 from ubypass.translate.registers import Homes
+from ubypass.translate.returns import stored_by
 from ubypass.translate.stack import STACK, lower_stack
 from ubypass.translate.state import Flags, Node, State
 from ubypass.translate.string import is_string, lower_string
@@ -180,3 +181,4 @@ def _lower_one(context: Context, facts: Facts, live_after: int) -> None:
         lower_string(context, facts, live_after)
     else:
         lower(context, facts, live_after)
+    stored_by(context.state, facts)

@@ -19,6 +19,7 @@ from ubypass.translate.facts import Facts, Unsupported
 from ubypass.translate.flags import clobber, to_host
 from ubypass.translate.inline import address
 from ubypass.translate.registers import RSP
+from ubypass.translate.returns import left, pushed, top
 from ubypass.translate.sandbox import load_word
 from ubypass.translate.stack import move_stack, push_constant, stack_access
 from ubypass.translate.state import CONSTANT, Flags
@@ -45,7 +46,7 @@ def lower_end(
     elif block.end == End.BRANCH:
         _branch(context, fragment, block, facts)
     elif block.end == End.CALL:
-        push_constant(context, block.next_ip, context.s0)
+        _push_return(context, block.next_ip)
         fragment.fall = context.edge(fragment, block.targets[0])
     elif block.end == End.SYSCALL:
         lower_syscall(context, fragment, block)
@@ -72,10 +73,22 @@ def _branch(context: Context, fragment: Fragment, block: Block, facts: Facts) ->
     fragment.fall = context.edge(fragment, following)
 
 
+def _push_return(context: Context, to: int) -> None:
+    push_constant(context, to, context.s0)
+    pushed(context.state, to)
+
+
 def _ret(context: Context, fragment: Fragment, block: Block, facts: Facts) -> None:
     pops = 8
     if facts.instruction.op_count:
         pops += facts.instruction.immediate(0)
+    known = top(context.state)
+    for target in block.targets:
+        if address(target) == known:
+            move_stack(context, pops)
+            left(context.state)
+            fragment.fall = context.edge(fragment, target)
+            return
     usp, at = stack_access(context, 0)
     match = _Match(context.s0, ExitReason.RET_MISS, lambda hit: move_stack(hit, pops))
     if block.targets:
@@ -135,7 +148,7 @@ def _indirect(context: Context, fragment: Fragment, block: Block, facts: Facts) 
             _Match(
                 target,
                 ExitReason.CALL_MISS,
-                lambda hit: push_constant(hit, block.next_ip, hit.s0),
+                lambda hit: _push_return(hit, block.next_ip),
             ),
         )
     else:

@@ -70,3 +70,4 @@ def after_state(state: State, resume: int) -> None:
     state.flags = Flags.SYS
     state.again = None
     state.held = None
+    state.returns = ()

@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 from iced_x86 import (
     Code,
     Instruction,
+    InstructionInfo,
     InstructionInfoFactory,
     MemorySizeExt,
     Mnemonic,
@@ -80,6 +81,22 @@ _OTHERS: Final = frozenset(
         or RegisterExt.is_st(cast(IcedRegister, register))
     )
 )
+
+
+#: What empties the processor's store buffer, or might.
+_FENCES: Final = frozenset({Mnemonic.MFENCE, Mnemonic.SFENCE, Mnemonic.LFENCE})
+_PUSHES: Final = frozenset({Mnemonic.PUSH, Mnemonic.PUSHFQ})
+
+
+class Stores:
+    """Where an instruction stores: nowhere, what it pushes, its memory operand, or
+    anywhere (also if all that was stored before must be out when it is done).
+    """
+
+    NOTHING: Final = 0
+    PUSHED: Final = 1
+    OPERAND: Final = 2
+    ANYTHING: Final = 3
 
 
 class Unsupported(Exception):
@@ -207,6 +224,8 @@ class Facts:
     stack: bool
     #: What the processor must be able to do, by the kernel's names.
     features: frozenset[str]
+    #: One of :class:`Stores`.
+    stores: int
     #: Its encodings, if all registers keep their names, by address (host register,
     #: displacement, index).
     codes: dict[tuple[int, int, int], bytes]
@@ -237,6 +256,7 @@ class Facts:
         implicit: frozenset[int],
         stack: bool,
         features: frozenset[str],
+        stores: int,
         effect: Effect | None = None,
     ) -> None:
         # Written out, it is compiled.
@@ -245,6 +265,7 @@ class Facts:
         self.operands, self.faults, self.vector = operands, faults, vector
         self.pointer, self.registers, self.extended = pointer, registers, extended
         self.implicit, self.stack, self.features = implicit, stack, features
+        self.stores = stores
         self.codes, self.effect, self.again = {}, effect, []
         self.plain = b""
         self.named = _bits(registers)
@@ -275,6 +296,7 @@ class Facts:
             self.implicit,
             self.stack,
             self.features,
+            self.stores,
             self.effect,
         )
 
@@ -420,7 +442,27 @@ def _gather(instruction: Instruction) -> Facts:
         implicit=frozenset(user for user in (*reads, *writes) if user not in named),
         stack=RSP in writes or any(o.user == RSP and o.reads for o in operands),
         features=needs(instruction.code),
+        stores=_stores(instruction, info, memory),
     )
+
+
+def _stores(
+    instruction: Instruction, info: InstructionInfo, memory: Memory | None
+) -> int:
+    mnemonic = instruction.mnemonic
+    locked = instruction.has_lock_prefix or (
+        mnemonic == Mnemonic.XCHG and memory is not None
+    )
+    if locked or mnemonic in _FENCES:
+        return Stores.ANYTHING
+    stored = [used for used in info.used_memory() if used.access in _WRITES]
+    if not stored:
+        return Stores.NOTHING
+    if mnemonic in _PUSHES:
+        return Stores.PUSHED
+    if memory is None or not memory.size or mnemonic == Mnemonic.POP:
+        return Stores.ANYTHING
+    return Stores.OPERAND
 
 
 def _operands(instruction: Instruction, info: object) -> tuple[RegisterOperand, ...]:

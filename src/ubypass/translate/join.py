@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from ubypass.translate.registers import R11, RCX, RSP, Homes
+from ubypass.translate.returns import common
 from ubypass.translate.state import CLAMPED, Flags, Interval, Loc, Node, State, union
 
 # Edges from the many turns of a loop that is written out know as many intervals of a
@@ -155,6 +156,7 @@ def join(
                     and (previous is None or previous.intervals[user] == CLAMPED)
                 ):
                     new.intervals[user] = CLAMPED
+    new.returns = common(states, new.offset, previous)
     held = states[0].held
     if (
         held is not None

@@ -120,6 +120,7 @@ class State:
         "intervals",
         "loc",
         "offset",
+        "returns",
     )
 
     def __init__(
@@ -136,6 +137,9 @@ class State:
         self.again: Repeat | None = None
         self.held: Held | None = None
         self.copies: tuple[tuple[int, int], ...] = ()
+        #: Return addresses on the user's stack that were pushed here: offsets from the
+        #: home of rsp, and addresses (:mod:`ubypass.translate.returns`).
+        self.returns: tuple[tuple[int, int], ...] = ()
 
     def copy(self) -> State:
         """An independent copy."""
@@ -146,6 +150,7 @@ class State:
         new.again = self.again
         new.held = self.held
         new.copies = self.copies
+        new.returns = self.returns
         return new
 
     def same(self, other: State) -> bool:
@@ -159,6 +164,7 @@ class State:
             and self.again == other.again
             and self.held == other.held
             and self.copies == other.copies
+            and self.returns == other.returns
         )
 
     def in_host(self, user: int) -> bool:
@@ -201,6 +207,8 @@ class State:
 
     def touched(self, user: int) -> None:
         """The user register changed: a compare of it cannot be repeated."""
+        if user == _RSP:
+            self.returns = ()
         if self.held is not None and depends(self.held, user):
             self.held = None
         if self.copies:

@@ -60,6 +60,7 @@ def move_home(context: Context, amount: int) -> None:
             state.again = moved
     state.intervals[RSP] = shifted(state.intervals[RSP], amount)
     state.loc[RSP] = Loc.H
+    state.returns = tuple((at - amount, value) for at, value in state.returns)
 
 
 def read_spilled(context: Context, user: int, scratch: int) -> None:
