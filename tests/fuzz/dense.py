@@ -61,6 +61,8 @@ def _after(code: bytes, text: int) -> int:
 _SYSCALL = b"\x0f\x05\x90\x90"
 _START, _TOP, _END = 1, 2, 3
 _FIRST_LABEL = 0x100
+#: Instructions after which nothing more is called.
+_LONG = 60
 
 
 class _Writer:
@@ -82,12 +84,16 @@ class _Writer:
         self._indexed = rng.choice((0.1, 0.3, 0.8))
         self._narrowed = rng.choice((0.1, 0.5, 0.9))
         self._weights = [
-            weight * rng.choice((1, 2, 6)) for weight in (13, 11, 10, 6, 4, 5, 4, 4)
+            weight * rng.choice((1, 2, 6)) for weight in (13, 11, 10, 6, 4, 5, 4, 4, 3)
         ]
         self._label = _FIRST_LABEL
         #: Labels jumped to that are not there yet: after how many steps they come.
         self._open: dict[int, int] = {}
         self._next_label = 0
+        #: Base, index and scale of the last access with an index.
+        self._sum: tuple[int, int, int] | None = None
+        #: Labels of functions that are called and not there yet.
+        self._called: list[int] = []
 
     def all(self) -> list[Instruction]:
         """The program, with a system call before its end."""
@@ -109,12 +115,15 @@ class _Writer:
         self._put(Instruction.create(Code.NOPD))
         self._others()
         self._put(Instruction.create_branch(Code.JMP_REL32_64, _START))
+        while self._called:
+            self._function(self._called.pop())
         return self._items
 
     def _steps(self, count: int) -> None:
         makers: tuple[Callable[[], None], ...] = (
             *(self._sets, self._access, self._writes, self._reads),
             *(self._stack, self._branch, self._moves_on, self._narrows),
+            self._call,
         )
         for _ in range(count):
             for label in [n for n, steps in self._open.items() if steps <= 0]:
@@ -175,6 +184,12 @@ class _Writer:
         rng = self._rng
         displacement = rng.choice((0, 0, 8, 40, -8, 4096, -(3 << 20)))
         index, scale = Register.NONE, 1
+        if self._sum is not None and rng.random() < 0.3:
+            base, index, scale = self._sum
+            if rng.random() < 0.2:
+                scale = rng.choice((1, 2, 4, 8))
+            size = 1 if -128 <= displacement < 128 else 8
+            return MemoryOperand(base, index, scale, displacement, size)
         if rng.random() < self._indexed:
             small = self._near(self._index)
             if rng.random() < self._narrowed:
@@ -185,6 +200,8 @@ class _Writer:
             data = self._layout.data + 8 * rng.randrange(512)
             return MemoryOperand(Register.RIP, Register.NONE, 1, data, 8)
         size = 1 if -128 <= displacement < 128 else 8
+        if index != Register.NONE:
+            self._sum = base, index, scale
         if rng.random() < 0.06:
             # An address of 32 bits.
             base, size = base - Register.RAX + Register.EAX, min(size, 4)
@@ -279,6 +296,77 @@ class _Writer:
             code = Code.LEA_R64_M
             self._put(Instruction.create_reg_mem(code, Register.RSP, place))
 
+    def _call(self) -> None:
+        """A function of its own, mostly."""
+        if len(self._items) > _LONG:
+            return
+        if not self._called or self._rng.random() < 0.8:
+            self._called.append(_FIRST_LABEL + len(self._items) + 1)
+        self._put(Instruction.create_branch(Code.CALL_REL32_64, self._called[-1]))
+
+    def _function(self, label: int) -> None:
+        """It keeps rsp, unless its steps do not."""
+        rng = self._rng
+        self._next_label = label
+        self._put(Instruction.create(Code.NOPD))
+        kept = [self._one() for _ in range(rng.randrange(3))]
+        room = 8 * rng.randrange(4)
+        for register in kept:
+            self._put(Instruction.create_reg(Code.PUSH_R64, Register.RAX + register))
+        if room:
+            self._put(
+                Instruction.create_reg_i32(Code.SUB_RM64_IMM8, Register.RSP, room)
+            )
+        weights = self._weights
+        if rng.random() < 0.7:
+            # Without what moves rsp or stores anywhere.
+            self._weights = [
+                weight if at not in (1, 4) else 0 for at, weight in enumerate(weights)
+            ]
+        self._steps(rng.randint(0, 3))
+        if rng.random() < 0.5:
+            self._tamper(room + 8 * len(kept))
+            self._steps(rng.randint(0, 1))
+        self._weights = weights
+        if room:
+            self._put(
+                Instruction.create_reg_i32(Code.ADD_RM64_IMM8, Register.RSP, room)
+            )
+        for register in reversed(kept):
+            self._put(Instruction.create_reg(Code.POP_R64, Register.RAX + register))
+        self._put(Instruction.create(Code.RETNQ))
+
+    def _tamper(self, at: int) -> None:
+        """Store to the return address, or beside it; it is ``at`` bytes above rsp."""
+        rng, register = self._rng, self._one()
+        at += rng.choice((0, 0, 0, 0, -8, 8, 1, -1, 7, -7))
+        kind = rng.random()
+        place = MemoryOperand(Register.RSP, Register.NONE, 1, at, 8)
+        bits = rng.choice((64, 64, 8))
+        if kind < 0.3:
+            code = getattr(Code, f"MOV_RM{bits}_R{bits}")
+            self._put(Instruction.create_mem_reg(code, place, _sized(register, bits)))
+        elif kind < 0.5:
+            code = getattr(Code, f"ADD_RM{bits}_IMM8")
+            self._put(Instruction.create_mem_i32(code, place, rng.choice((0, 1))))
+        elif kind < 0.8:
+            pointer = Register.RAX + self._near(self._base)
+            self._put(Instruction.create_reg_mem(Code.LEA_R64_M, pointer, place))
+            place = MemoryOperand(pointer, Register.NONE, 1, 0, 0)
+            code = getattr(Code, f"MOV_RM{bits}_R{bits}")
+            self._put(Instruction.create_mem_reg(code, place, _sized(register, bits)))
+        elif kind < 0.87:
+            # Another stack.
+            name = rng.choice(("MOV_R64_RM64", "XCHG_RM64_R64"))
+            self._rr(name, *((RSP, register) if name[0] == "M" else (register, RSP)))
+        elif kind < 0.94:
+            # Somewhere else on this one.
+            self._rr("CMP_R64_RM64", register, RSP)
+            self._put(Instruction.create_reg_i32(Code.SUB_RM64_IMM8, Register.RSP, 8))
+        else:
+            self._put(Instruction.create_mem(Code.POP_RM64, place))
+            self._put(Instruction.create_reg_i32(Code.SUB_RM64_IMM8, Register.RSP, 8))
+
     def _branch(self) -> None:
         """Over the next few steps."""
         rng = self._rng
@@ -292,6 +380,10 @@ class _Writer:
         step = self._rng.choice((8, 64, -64, 0x200, 0x400, 0x8000, -0x8000))
         register = Register.RAX + self._near(self._base)
         code = self._rng.choice((Code.ADD_RM64_IMM32, Code.SUB_RM64_IMM32))
+        if self._rng.random() < 0.3:
+            # Down to a multiple, mostly.
+            code, step = Code.AND_RM64_IMM32, -(1 << self._rng.randrange(22))
+            step += self._rng.choice((0, 0, 0, 1, -8))
         self._put(Instruction.create_reg_i32(code, register, step))
 
     def _narrows(self) -> None:
