@@ -10,7 +10,7 @@ from ubypass.abi import Abi, ExitFlag, ExitReason
 from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.emit import Buffer, ExitKey, Tail
 from ubypass.translate.registers import R11, RAX, RCX, RSP, SLOT, Homes
-from ubypass.translate.state import CONSTANT, Flags, Held, Loc, Node, State
+from ubypass.translate.state import Flags, Held, Loc, Node, State
 
 
 class Fragment:
@@ -99,10 +99,7 @@ class Context:
 
     def edge(self, fragment: Fragment, target: int) -> int:
         """A new edge of ``fragment`` from here to ``target``; its number."""
-        held = self.held()
-        if held is not None and held[0] != CONSTANT:
-            # It could not be made again elsewhere.
-            self.state.held = None
+        self.held()
         return fragment.edge(target, self.state)
 
     def exit(

@@ -12,7 +12,7 @@ from typing import Final
 
 from ubypass.region.graph import Block, End, Region
 from ubypass.region.stackwalk import moved
-from ubypass.translate.inline import sibling
+from ubypass.translate.inline import cold, sibling
 
 #: Distances beyond this leave too little room for displacements.
 _FAR: Final = 1 << 15
@@ -40,8 +40,9 @@ def _walk(
     new: dict[int, int] = {}
     shift: int | None = None
     todo: list[tuple[int, int, int | None]] = [(root, 0, None)]
-    while todo:
-        start, depth, frame = todo.pop()
+    later: list[tuple[int, int, int | None]] = []
+    while todo or later:
+        start, depth, frame = (todo or later).pop()
         if start in known:
             shift = known[start] - depth if shift is None else shift
             continue
@@ -52,12 +53,14 @@ def _walk(
         after, frame = _behind(block, depth, frame)
         if after is None:
             continue
+        following = [(target, after, frame) for target in block.targets]
         if block.end in _CALLS:
-            todo += [(target, after - 8, None) for target in block.targets]
+            following = [(target, after - 8, None) for target in block.targets]
             # What is called will leave the stack as it was, and rbp.
-            todo.append((sibling(start, block.next_ip), after, frame))
-        else:
-            todo += [(target, after, frame) for target in block.targets]
+            following.append((sibling(start, block.next_ip), after, frame))
+        for step in following:
+            # Cold code has many ways out, from as many distances.
+            (later if cold(step[0]) else todo).append(step)
     return new, shift or 0
 
 

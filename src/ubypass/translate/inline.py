@@ -22,7 +22,7 @@ from typing import Final
 
 from ubypass.region.graph import Block, End, Region, predecessors
 
-__all__ = ["COPY", "address", "inlined", "sibling"]
+__all__ = ["COPY", "address", "cold", "inlined", "sibling"]
 
 #: The start of a copy is its address and, times this, a number: that of its caller, or
 #: 1 if it is cold.
@@ -37,6 +37,11 @@ _CALLS: Final = (End.CALL, End.CALL_INDIRECT)
 def address(start: int) -> int:
     """The user address of the block that begins at ``start``, a copy or not."""
     return start % COPY
+
+
+def cold(start: int) -> bool:
+    """Whether the block that begins at ``start`` is in code apart from trodden ways."""
+    return start // COPY == _COLD
 
 
 def sibling(start: int, other: int) -> int:

@@ -12,7 +12,17 @@ from typing import Final
 
 from ubypass.translate.registers import R11, RCX, RSP, Homes
 from ubypass.translate.returns import common
-from ubypass.translate.state import CLAMPED, Flags, Interval, Loc, Node, State, union
+from ubypass.translate.state import (
+    CLAMPED,
+    CONSTANT,
+    Flags,
+    Held,
+    Interval,
+    Loc,
+    Node,
+    State,
+    union,
+)
 
 # Edges from the many turns of a loop that is written out know as many intervals of a
 # moving address; the verifier gives up on so many, and an anchor costs little.
@@ -163,8 +173,10 @@ def join(
         and all(state.held == held for state in states)
         and (previous is None or previous.held == held)
         and not any(
-            edge.weight == best.weight and _uses_scratch(edge.state, new)
+            _uses_scratch(edge.state, new, held)
             for edge in edges
+            # An address, unlike a constant, could not be made again.
+            if edge.weight == best.weight or held[0] != CONSTANT
         )
     ):
         new.held = held
@@ -190,8 +202,12 @@ def join(
     return new
 
 
-def _uses_scratch(state: State, new: State) -> bool:
-    """Whether code on an edge from one to the other will need the scratch register."""
+def _uses_scratch(state: State, new: State, held: Held) -> bool:
+    """Whether code on an edge from one to the other will need the scratch register;
+    if that holds an address, whether it may need it.
+    """
+    if held[0] != CONSTANT and state.again is not None and state.again.scratch:
+        return True
     return (
         (state.loc[R11] == Loc.S and new.loc[R11] != Loc.S)
         or (state.loc[RCX] == Loc.S and new.loc[RCX] == Loc.M)
