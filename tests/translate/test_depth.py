@@ -9,6 +9,7 @@ from ubypass.region.discover import HotEntry, RegionSpec, discover
 from ubypass.region.graph import Region
 from ubypass.translate.depth import depths
 from ubypass.translate.flow import solve
+from ubypass.translate.inline import inlined
 from ubypass.translate.layout import assemble
 
 _ABI = Abi(dispatch_size=16, dispatch_vector_size=24)
@@ -94,3 +95,24 @@ def test_the_home_of_rsp_stays_where_it_is() -> None:
     moved = bytes((rex, 0x8D, 0x40 | (usp & 7) * 9))
     inside = translation.code[: translation.entries[0].code_offset]
     assert moved not in inside
+
+
+def test_trodden_ways_say_where_rsp_is() -> None:
+    # Cold code comes to the same place from another distance.
+    text = """
+        first: mov eax, 39
+        syscall
+        start: push rbx
+        test eax, eax
+        jns hot
+        cold: jmp both
+        hot: push rbx
+        both: mov eax, 39
+        syscall
+        behind: add rsp, 16
+        jmp first
+    """
+    region, at = _region(text)
+    trodden = replace(region, trodden=frozenset(region.blocks) - {at["cold"]})
+    copied = inlined(trodden, 1000)
+    assert depths(copied)[at["behind"]] == -16

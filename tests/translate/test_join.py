@@ -5,7 +5,7 @@ from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.join import Incoming, Loop, join
 from ubypass.translate.registers import R11, RAX, RBX, RCX, RDI, RSP, choose_homes
 from ubypass.translate.repeat import Repeat
-from ubypass.translate.state import CLAMPED, Flags, Loc, State
+from ubypass.translate.state import CLAMPED, CONSTANT, THREAD, Flags, Loc, State
 from ubypass.translate.trace import COLD, HOT, SOME
 
 _HOMES = choose_homes([0, 0, 0, 9, *[0] * 12])
@@ -167,3 +167,31 @@ def test_moved_stack_pointer_is_never_in_its_slot() -> None:
     plain.loc[RSP] = Loc.B
     joined = _join(Incoming(HOT, moved), Incoming(COLD, plain))
     assert (joined.offset, joined.loc[RSP]) == (-8, Loc.H)
+
+
+def test_a_held_constant_costs_no_edge_that_is_hot() -> None:
+    one, two = _state(rcx=Loc.H), _state(rcx=Loc.H)
+    one.held = two.held = (CONSTANT, 0x1234)
+    assert _join(Incoming(HOT, one), Incoming(COLD, two)).held == one.held
+    two.loc[R11] = Loc.S
+    assert _join(Incoming(HOT, one), Incoming(COLD, two)).held == one.held
+    assert _join(Incoming(COLD, one), Incoming(HOT, two)).held is None
+
+
+def test_a_held_address_needs_edges_that_leave_it_alone() -> None:
+    one, two = _state(rcx=Loc.H), _state(rcx=Loc.H)
+    one.held = two.held = (THREAD, RDI)
+    joined = _join(Incoming(HOT, one), Incoming(COLD, two))
+    assert joined.held == one.held
+    # Once given up it does not come back.
+    joined.held = None
+    assert _join(Incoming(HOT, one), previous=joined).held is None
+    two.loc[R11] = Loc.S
+    assert _join(Incoming(HOT, one), Incoming(COLD, two)).held is None
+    two.loc[R11] = Loc.M
+    two.again = Repeat(frozenset({RBX}), host=RBX)
+    assert two.again.scratch
+    assert _join(Incoming(HOT, one), Incoming(COLD, two)).held is None
+    two.again = None
+    two.held = THREAD, RBX
+    assert _join(Incoming(HOT, one), Incoming(COLD, two)).held is None
