@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 import pytest
 
 from tests.translate.assemble import assemble
@@ -21,19 +18,13 @@ _COMPARE = "cmp qword ptr [rbx+8], 0\n"
 _BAD = 1 << 63
 
 
-def _translated(source: str, never: Sequence[str] | None = None) -> bytes:
-    """The code of the translation of ``source``. ``never``: labels of the blocks that
-    are not on trodden ways, if there are any.
-    """
+def _translated(source: str) -> bytes:
+    """The code of the translation of ``source``."""
     text = f"first: mov eax, 39\nsyscall\nstart:\n{source}\njmp first"
     code, labels = assemble(text, _TEXT)
     spec = RegionSpec((HotEntry(labels["start"], 39),))
-    region = discover(spec, BytesReader({_TEXT: code}))
-    if never is not None:
-        cold = {labels[name] for name in never}
-        region = replace(region, trodden=frozenset(region.blocks) - cold)
     abi = Abi()
-    translation = translate(region, abi)
+    translation = translate(discover(spec, BytesReader({_TEXT: code})), abi)
     check(translation, abi)
     return translation.code
 
@@ -68,21 +59,6 @@ def test_flags_need_not_be_saved(between: str) -> None:
 )
 def test_elsewhere_they_are(between: str) -> None:
     assert _restores(f"{_COMPARE}{between}\njne first\nmov rax, rdx") > 0
-
-
-def test_behind_a_branch_that_went_one_way_only() -> None:
-    source = f"""
-        {_COMPARE} jne away
-        mov rdx, [rsi]
-        seta al
-        jmp first
-        away: seta cl
-    """
-    sahf = b"\x9e"
-    assert _translated(source, ["away"]).count(sahf) == 0
-    # Where the other way may be taken as well nobody looks behind it.
-    assert _translated(source, []).count(sahf) > 0
-    assert _translated(source).count(sahf) > 0
 
 
 @pytest.mark.parametrize(

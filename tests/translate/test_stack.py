@@ -20,6 +20,7 @@ from ubypass.abi import ExitReason
         "push r10\npop [r10]",
         "push rbx\npop [r10+rsi*2+8]",
         "push rsp\npop rsp",
+        "mov rax, rsp\nlea rsp, [esp+8]\nmov rbx, rsp\nmov rsp, rax",
         "push rdi\npop rsp\npush rbx",
         "push [rdi]\npush [r10+8]\npush [rsp+8]",
         "push 0x12345678",

@@ -18,25 +18,24 @@ from ubypass.translate.sandbox import anchor
 from ubypass.translate.state import CLAMPED, Flags, Loc, serves
 from ubypass.translate.values import ensure
 
-#: Instructions to look ahead: compilers do not move a compare further from its branch.
-AHEAD = 8
+# Instructions to look ahead: compilers do not move a compare further from its branch.
+_AHEAD = 8
 
 
 def clamp_ahead(
     context: Context, facts: Sequence[Facts], live: Sequence[int], position: int
 ) -> None:
     """Clamp what is going to be an address while the flags set by the instruction at
-    ``position`` of ``facts``, about to be lowered, are live.
+    ``position`` of a block, about to be lowered, are live.
 
-    ``facts`` are the instructions of a block, and of the one behind it if there is
-    hardly another way; ``live`` the flags live before each of them.
+    ``live`` are the flags live before each instruction.
     """
     state, host = context.state, context.homes.host
     if state.flags == Flags.HOST and context.live and state.again is None:
         # Those of before are in the way here.
         return
     written = set(facts[position].writes)
-    for at in range(position + 1, min(position + AHEAD, len(facts))):
+    for at in range(position + 1, min(position + _AHEAD, len(facts))):
         if not live[at]:
             return
         fact = facts[at]

@@ -8,7 +8,7 @@ from typing import Final
 
 from ubypass.abi import Abi, ExitReason
 from ubypass.region.graph import Block, End
-from ubypass.translate.ahead import AHEAD, clamp_ahead, clamp_source
+from ubypass.translate.ahead import clamp_ahead, clamp_source
 from ubypass.translate.context import Context, Fragment
 from ubypass.translate.control import lower_end
 from ubypass.translate.emit import CC_S
@@ -75,8 +75,6 @@ class Prepared:
         self.inside, self.anchors, self.copies = inside, anchors, copies
         #: Addresses of the instructions, once somebody asked for them.
         self.ips: list[int] = []
-        #: The block that the branch at the end has been seen to lead to, if no other.
-        self.beyond: Prepared | None = None
 
 
 def lower_block(
@@ -135,12 +133,7 @@ def _lower_all(
             if position == charged_at and position:
                 _charge(prepared, context)
             if facts.flags.changes and prepared.live[position + 1]:
-                facts_ahead, live_ahead = prepared.facts, prepared.live
-                beyond = prepared.beyond
-                if beyond is not None and position + AHEAD > len(facts_ahead):
-                    facts_ahead += beyond.facts
-                    live_ahead = live_ahead[:-1] + beyond.live
-                clamp_ahead(context, facts_ahead, live_ahead, position)
+                clamp_ahead(context, prepared.facts, prepared.live, position)
             elif position in prepared.copies:
                 clamp_source(context, facts)
             _lower_one(context, facts, prepared.live[position + 1])

@@ -111,7 +111,6 @@ class _Solver:
         )
         self.position = {start: number for number, start in enumerate(layout)}
         self.rank = ranks(region, layout)
-        self._note_beyond()
         #: The head of the loop that a block is written out with.
         self.heads: dict[int, int] = {}
         self._charge(layout)
@@ -141,18 +140,6 @@ class _Solver:
             for start, block in region.blocks.items()
         }
         self.path = set(region.trodden) or hot_path(region, self.guess)
-
-    def _note_beyond(self) -> None:
-        """Note where branches lead of which one side only was seen to run."""
-        region = self.region
-        for start in region.trodden:
-            block = region.blocks.get(start)
-            prepared = self.prepared.get(start)
-            if block is None or prepared is None or block.end != End.BRANCH:
-                continue
-            seen = [target for target in block.targets if target in region.trodden]
-            if len(seen) == 1 and not prepared.refused:
-                prepared.beyond = self.prepared[seen[0]]
 
     def _homes(self) -> Homes:
         """Homes by how much each register is used, more or less, where it matters."""

@@ -289,7 +289,7 @@ def _lea_stack(context: Context, facts: Facts) -> bool:
     if facts.operands[0].register != Register.RSP or memory.base != RSP:
         return False
     amount = context.state.offset + memory.displacement
-    if memory.index is not None or abs(amount) > _FAR:
+    if memory.index is not None or memory.narrow or abs(amount) > _FAR:
         return False
     ensure(context, RSP)
     context.state.offset = amount
