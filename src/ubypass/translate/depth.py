@@ -53,11 +53,13 @@ def _walk(
         after, frame = _behind(block, depth, frame)
         if after is None:
             continue
-        following = [(target, after, frame) for target in block.targets]
+        following: list[tuple[int, int, int | None]]
         if block.end in _CALLS:
             following = [(target, after - 8, None) for target in block.targets]
             # What is called will leave the stack as it was, and rbp.
             following.append((sibling(start, block.next_ip), after, frame))
+        else:
+            following = [(target, after, frame) for target in block.targets]
         for step in following:
             # Cold code has many ways out, from as many distances.
             (later if cold(step[0]) else todo).append(step)
