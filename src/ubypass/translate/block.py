@@ -17,6 +17,7 @@ from ubypass.translate.flags import clobber
 from ubypass.translate.inline import address
 from ubypass.translate.lower import lower
 from ubypass.translate.registers import Homes
+from ubypass.translate.repeat import COMPARES
 from ubypass.translate.returns import stored_by
 from ubypass.translate.stack import STACK, lower_stack
 from ubypass.translate.state import Flags, Node, State
@@ -133,6 +134,7 @@ def _lower_all(
             if position == charged_at and position:
                 _charge(prepared, context)
             if facts.flags.changes and prepared.live[position + 1]:
+                context.compared = facts.mnemonic in COMPARES
                 clamp_ahead(context, prepared.facts, prepared.live, position)
             elif position in prepared.copies:
                 clamp_source(context, facts)

@@ -60,6 +60,8 @@ class Context:
         self.code = code
         self.ip = ip
         self.live = live
+        #: Whether ZF tells all about the flags if it is set.
+        self.compared = False
         #: Upper half of what FRAME_FIP holds, if this block has stored it.
         self.fip = -1
         #: Scratch host registers.

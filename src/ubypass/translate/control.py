@@ -14,11 +14,12 @@ from ubypass.region.graph import Block, End
 from ubypass.translate.context import Context, Fragment
 from ubypass.translate.counted import COUNTED, lower_counted
 from ubypass.translate.dispatch import lower_syscall
-from ubypass.translate.emit import CC_NE, Buffer, Edge, Label
+from ubypass.translate.emit import CC_E, CC_NE, Buffer, Edge, Label
 from ubypass.translate.facts import Facts, Unsupported
 from ubypass.translate.flags import clobber, to_host
 from ubypass.translate.inline import address
 from ubypass.translate.registers import RSP
+from ubypass.translate.repeat import equal
 from ubypass.translate.returns import left, pushed, top
 from ubypass.translate.sandbox import load_word
 from ubypass.translate.stack import move_stack, push_constant, stack_access
@@ -68,9 +69,14 @@ def _branch(context: Context, fragment: Fragment, block: Block, facts: Facts) ->
     condition = facts.instruction.condition_code - _FIRST_CONDITION
     taken, following = block.targets
     edge = context.edge(fragment, taken)
-    context.state = context.state.copy()
+    jumps = context.state
+    falls = context.state = context.state.copy()
     fragment.branch = (condition, edge)
     fragment.fall = context.edge(fragment, following)
+    if context.compared and condition in (CC_E, CC_NE):
+        # Two things are equal there, so much is known of all flags.
+        same = jumps if condition == CC_E else falls
+        same.again = equal(context.homes.usp)
 
 
 def _push_return(context: Context, to: int) -> None:

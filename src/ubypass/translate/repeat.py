@@ -3,7 +3,8 @@
 
 A compare of registers can be done again as long as they have not changed; so can,
 on a scratch register, an addition or subtraction of a constant or of a register that
-is still the same, by undoing it first. Flags that are
+is still the same, by undoing it first. Where two things were found to be equal there is
+nothing to do again: that tells all the flags. Flags that are
 needed only on paths that are hardly ever taken then cost nothing elsewhere.
 """
 
@@ -66,6 +67,25 @@ class Repeat(NamedTuple):
         if self.compare or self.undone or not -(1 << 31) <= displacement < 1 << 31:
             return None
         return self._replace(displacement=displacement)
+
+
+#: What leaves the same flags whenever it sets ZF.
+COMPARES: Final = frozenset(
+    {
+        *(Mnemonic.CMP, Mnemonic.SUB, Mnemonic.NEG, Mnemonic.CMPXCHG),
+        *(Mnemonic.TEST, Mnemonic.AND, Mnemonic.OR, Mnemonic.XOR),
+    }
+)
+
+
+@functools.cache
+def equal(host: int) -> Repeat:
+    """The flags that a compare of equal values leaves; ``host`` is any host register
+    that the user's program has put something into.
+    """
+    register = resized(Register.EAX, host)
+    code = encoded(Instruction.create_reg_reg(Code.CMP_R32_RM32, register, register))
+    return Repeat(frozenset(), compare=code)
 
 
 def repeat(facts: Facts, homes: Homes, code: bytes) -> Repeat | None:
