@@ -265,9 +265,9 @@ def test_begins_with_what_is_known_already(device: FakeDevice) -> None:
     child = subprocess.Popen(["sleep", "60"])
     try:
         engine = _engine(device, [])
-        known = Knowledge(trodden={0x1000})
+        known = Knowledge(trodden={0x1000: 1})
         target = engine.attach(identify(child.pid), knowledge=known)
-        assert target.knowledge.trodden == {0x1000}
+        assert target.knowledge.trodden == {0x1000: 1}
         engine.close()
     finally:
         child.kill()

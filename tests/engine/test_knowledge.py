@@ -162,7 +162,7 @@ def test_a_traced_way_is_news_until_it_is_known() -> None:
     assert knowledge.follow(way)
     assert knowledge.is_traced
     assert not knowledge.follow(way)
-    assert knowledge.trodden == set(way.ips)
+    assert knowledge.trodden == dict.fromkeys(way.ips, 2)
     assert knowledge.jumps == {0x1002: {0x2000: 2}, 0x2004: {0x1007: 2}}
     # The same instructions in another order: one jump is new.
     assert knowledge.follow(Path(0x1000, 1, (0x1000, 0x1002, 0x2000, 0x1009)))
@@ -176,9 +176,9 @@ def test_traced_ways_are_bounded_and_forgotten_with_their_code() -> None:
     knowledge = Knowledge(Limits(trodden=3))
     assert knowledge.follow(Path(0x1000, 1, (0x1000, 0x1002, 0x3000)))
     assert not knowledge.follow(Path(0x1000, 1, (0x1000, 0x1004)))
-    assert knowledge.trodden == {0x1000, 0x1002, 0x3000}
+    assert knowledge.trodden == {0x1000: 1, 0x1002: 1, 0x3000: 1}
     knowledge.forget_unless(lambda ip: ip < 0x2000)
-    assert knowledge.trodden == {0x1000, 0x1002}
+    assert knowledge.trodden == {0x1000: 1, 0x1002: 1}
     child = knowledge.inherited()
     assert child.trodden == knowledge.trodden
     assert child.traced == {0x1000}

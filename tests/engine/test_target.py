@@ -544,7 +544,7 @@ def test_a_traced_gap_is_built_from(world: _World) -> None:
     world.run(1.0)
     builds = world.builds
     _trace(world, (0x1002, 0x1004, 0x1000))
-    assert world.target.knowledge.trodden == {0x1002, 0x1004, 0x1000}
+    assert world.target.knowledge.trodden == {0x1002: 1, 0x1004: 1, 0x1000: 1}
     world.run(3.0)
     assert world.builds == builds + 1
     # The same again is no news; nor is one that somebody else has fetched.

@@ -41,7 +41,7 @@ def sleeper() -> Iterator[int]:
 def told(engine: Engine, program: str, *pids: int) -> Newcomers:
     reading, writing = os.pipe2(os.O_NONBLOCK)
     os.write(writing, "".join(f"{pid}\n" for pid in pids).encode())
-    newcomers = Newcomers(engine, reading, program, Knowledge(trodden={0x1000}))
+    newcomers = Newcomers(engine, reading, program, Knowledge(trodden={0x1000: 1}))
     newcomers.step()
     os.close(reading)
     os.close(writing)
@@ -52,7 +52,7 @@ def test_attaches_with_what_is_known(engine: Engine, sleeper: int) -> None:
     newcomers = told(engine, "sleep", sleeper)
     (target,) = engine.targets
     assert target.process.pid == sleeper
-    assert target.knowledge.trodden == {0x1000}
+    assert target.knowledge.trodden == {0x1000: 1}
     figures = newcomers.figures()
     assert (figures["attached"], figures["processes"]) == (1, 1)
     assert (figures["boosted"], figures["failed_to_attach"]) == (0, [])

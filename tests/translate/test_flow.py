@@ -102,3 +102,35 @@ def test_code_off_the_trodden_ways_has_one_version() -> None:
 
     assert versions(solve(region, _ABI, 8)) == [False, True]
     assert versions(solve(replace(region, trodden=trodden), _ABI, 8)) == [False]
+
+
+def test_who_is_used_most_often_has_a_home() -> None:
+    always = ("r10", "r11", "r14", "r15")
+    often = "\n".join(f"add {register}, 1" for register in always for _ in range(6))
+    source = f"""
+        first: mov eax, 39
+        syscall
+        start: add rbx, 5
+        {often}
+        add rbp, rbx
+        add rbp, rbx
+        test eax, eax
+        js odd
+        add r8, r9
+        add r8, r9
+        jmp first
+        odd: add r12, r13
+        add r12, r13
+        jmp first
+        """
+    reader, at = program(source)
+    region = discover(RegionSpec((HotEntry(at["start"], 39),)), reader)
+    blocks = frozenset(region.blocks)
+    for often_at, kept, spilled in (("odd", 12, 8), ("start", 8, 12)):
+        passes = dict.fromkeys(blocks, 1) | {at[often_at]: 100}
+        if often_at == "start":
+            # What follows it straight on.
+            passes |= {b: 100 for b in blocks if b not in (at["odd"], at["first"])}
+        flow = solve(replace(region, trodden=blocks, passes=passes), _ABI, 8)
+        assert not flow.homes.spilled(kept)
+        assert flow.homes.spilled(spilled)

@@ -118,7 +118,8 @@ class Builder:
         )
         if knowledge.is_traced:
             limits = Limits(_REGION, _ASIDE, detour=_ASIDE, explored=_EXPLORED)
-            spec = replace(spec, trodden=frozenset(knowledge.trodden))
+            trodden = knowledge.trodden
+            spec = replace(spec, trodden=frozenset(trodden), passes=dict(trodden))
         elif knowledge.samples:
             spec = _with_samples(spec, knowledge, reader, limits)
         return self._fitting(spec, reader, limits)

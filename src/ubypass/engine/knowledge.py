@@ -63,7 +63,8 @@ class Knowledge:
     code was missing to how often, ``targets`` an indirect branch to where it went,
     with counts, ``missed`` the address of a missed branch to the stack there.
     ``samples`` counts how often user mode was seen at an address. ``trodden`` are the
-    instructions on traced ways, ``jumps`` where those did not go straight on, and
+    instructions on traced ways, and how often those came by, ``jumps`` where they did
+    not go straight on, and
     ``traced`` the entries from which there is such a way. ``effort`` is how
     far to explore: see :meth:`raise_effort`. ``stops`` are resume addresses after
     which code stays native, because it is too long to gain anything; ``numbers`` the
@@ -78,7 +79,7 @@ class Knowledge:
     samples: Counter[int] = field(default_factory=Counter)
     stops: set[int] = field(default_factory=set)
     numbers: dict[int, int] = field(default_factory=dict)
-    trodden: set[int] = field(default_factory=set)
+    trodden: dict[int, int] = field(default_factory=dict)
     jumps: dict[int, dict[int, int]] = field(default_factory=dict)
     traced: set[int] = field(default_factory=set)
     effort: int = 0
@@ -102,10 +103,11 @@ class Knowledge:
     def follow(self, path: Path) -> bool:
         """Take in the way that a gap took; whether there was news in it."""
         self.traced.add(path.ip)
-        new = set(path.ips) - self.trodden
+        new = set(path.ips) - self.trodden.keys()
         if len(self.trodden) + len(new) > self.limits.trodden:
             return False
-        self.trodden |= new
+        for ip in path.ips:
+            self.trodden[ip] = self.trodden.get(ip, 0) + 1
         news = bool(new)
         for before, after in pairwise(path.ips):
             # Straight on, or a jump as short: that one is found without being told.
@@ -137,7 +139,7 @@ class Knowledge:
             targets={ip: dict(targets) for ip, targets in self.targets.items()},
             missed=dict(self.missed),
             numbers=dict(self.numbers),
-            trodden=set(self.trodden),
+            trodden=dict(self.trodden),
             jumps={ip: dict(targets) for ip, targets in self.jumps.items()},
             traced=set(self.traced),
         )
@@ -193,7 +195,7 @@ class Knowledge:
         self.samples = Counter({ip: n for ip, n in self.samples.items() if keep(ip)})
         pages = {ip >> 12 for ip in self.trodden}
         pages = {page for page in pages if keep(page << 12)}
-        self.trodden = {ip for ip in self.trodden if ip >> 12 in pages}
+        self.trodden = {ip: n for ip, n in self.trodden.items() if ip >> 12 in pages}
         self.jumps = {ip: targets for ip, targets in self.jumps.items() if keep(ip)}
         self.targets = {
             ip: {target: n for target, n in targets.items() if keep(target)}

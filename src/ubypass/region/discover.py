@@ -54,7 +54,7 @@ class RegionSpec:
     ``numbers`` are call numbers by resume address, of sites besides the entries.
     ``trodden`` are addresses of instructions that are known to run between the entries
     and the next system calls; if there are any, what else is explored is no more than
-    ways around them.
+    ways around them. ``passes`` says how often they were seen to.
     """
 
     entries: tuple[HotEntry, ...]
@@ -63,6 +63,7 @@ class RegionSpec:
     stops: frozenset[int] = frozenset()
     numbers: Mapping[int, int] = field(default_factory=dict)
     trodden: frozenset[int] = frozenset()
+    passes: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ def discover(
         predecessors=predecessors(blocks),
         asked=tuple(start for start in spec.blocks if start in blocks),
         trodden=spec.trodden.intersection(blocks),
+        passes={start: n for start, n in spec.passes.items() if start in blocks},
         untaken=_untaken(blocks, spec),
     )
 

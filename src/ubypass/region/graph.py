@@ -8,6 +8,7 @@ Plain data with a few questions that everybody asks. How blocks were found is
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from iced_x86 import Instruction
@@ -86,6 +87,7 @@ class Region:
     the starts of blocks that control was seen to go to, ``trodden`` those of blocks on
     ways that were seen from their beginning to the end. ``untaken`` are the last
     instructions of trodden blocks, branches that did not jump on any of those ways.
+    ``passes``: how often ways were seen to come to a block, as far as that is known.
     """
 
     blocks: dict[int, Block]
@@ -95,6 +97,7 @@ class Region:
     asked: tuple[int, ...] = ()
     trodden: frozenset[int] = frozenset()
     untaken: frozenset[int] = frozenset()
+    passes: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def instruction_count(self) -> int:

@@ -7,6 +7,7 @@ happens soon.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
@@ -23,6 +24,7 @@ from ubypass.translate.context import Fragment
 from ubypass.translate.depth import depths
 from ubypass.translate.dispatch import dispatches
 from ubypass.translate.facts import Facts, Unsupported, facts
+from ubypass.translate.inline import address
 from ubypass.translate.join import Incoming, Loop, join
 from ubypass.translate.registers import R10, R11, RCX, RSP, Homes, choose_homes
 from ubypass.translate.state import CLAMPED, Flags, Loc, Node, State
@@ -145,11 +147,13 @@ class _Solver:
         """Homes by how much each register is used, more or less, where it matters."""
         counts = [0] * 16
         fixed: set[int] = set()
-        loops = looping(self.region)
+        passes, loops = self._passes(), looping(self.region)
         for start, prepared in self.prepared.items():
-            weight = (_IN_LOOP if start in loops else 1) * (
-                _ON_PATH if start in self.path else 1
-            )
+            weight = passes.get(start, 0)
+            if not weight:
+                weight = (_IN_LOOP if start in loops else 1) * (
+                    _ON_PATH if start in self.path else 1
+                )
             for fact in prepared.facts:
                 if fact.mnemonic == _SYSCALL:
                     continue
@@ -169,6 +173,17 @@ class _Solver:
                 if fact.implicit:
                     fixed |= fact.implicit
         return choose_homes(counts, fixed)
+
+    def _passes(self) -> dict[int, int]:
+        """How often control came to each block of the path, where that was seen, and
+        weighs in choosing homes.
+        """
+        seen = self.region.passes
+        if not seen:
+            return {}
+        copies = Counter(address(start) for start in self.path)
+        each = {at: max(seen.get(at, 0) // n, 1) for at, n in copies.items()}
+        return {start: _ON_PATH * each[address(start)] for start in self.path}
 
     def _charge(self, layout: list[int]) -> None:
         """Note what blocks pay, and how often they are written out."""
