@@ -12,7 +12,7 @@ from unicorn import x86_const as ux
 from tests.region.asm import TEXT, decoded
 from ubypass.translate.facts import facts
 from ubypass.translate.registers import choose_homes
-from ubypass.translate.repeat import Repeat, repeat
+from ubypass.translate.repeat import COMPARES, Repeat, equal, repeat
 
 _HOMES = choose_homes([0] * 16)
 _FLAGS = 0x8D5
@@ -107,3 +107,35 @@ def test_after_the_register_moved_on() -> None:
     compare = _repeat("cmp rax, rbx")[1]
     assert compare is not None
     assert compare.moved(8) is None
+
+
+_EQUAL = (
+    *("cmp rax, rbx", "cmp al, bl", "cmp [rdi], ax", "sub eax, ebx", "sub [rdi], rbx"),
+    *("neg ecx", "neg rcx", "cmpxchg [rdi], rdx", "test cl, cl", "and rax, rcx"),
+    *("or ecx, ecx", "xor [rdi], ax"),
+)
+
+
+@pytest.mark.parametrize("text", _EQUAL)
+def test_a_zero_tells_all_flags(text: str) -> None:
+    code, _ = _repeat(text)
+    engine = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_64)
+    engine.mem_map(0x1000, 0x2000)
+    again = equal(3).code(_HOMES.s0)
+    engine.mem_write(0x1000, code + again)
+    engine.mem_write(0x2000, (0x8000_0000_8000_8080).to_bytes(8, "little"))
+    for register in (ux.UC_X86_REG_RAX, ux.UC_X86_REG_RBX):
+        engine.reg_write(register, 0x8000_0000_8000_8080)
+    engine.reg_write(ux.UC_X86_REG_RDI, 0x2000)
+    engine.reg_write(ux.UC_X86_REG_EFLAGS, 2 | _FLAGS & ~0x40)
+    engine.emu_start(0x1000, 0x1000 + len(code))
+    first = engine.reg_read(ux.UC_X86_REG_EFLAGS) & _FLAGS
+    assert first & 0x40
+    engine.reg_write(ux.UC_X86_REG_EFLAGS, 2 | _FLAGS & ~0x40)
+    engine.emu_start(0x1000 + len(code), 0x1000 + len(code) + len(again))
+    assert engine.reg_read(ux.UC_X86_REG_EFLAGS) & _FLAGS == first
+
+
+def test_all_compares_are_tried() -> None:
+    tried = {decoded(text)[0].at(TEXT) for text in _EQUAL}
+    assert {found.mnemonic for found in tried if found is not None} == COMPARES

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from iced_x86 import OpKind
@@ -24,6 +24,7 @@ from ubypass.translate.returns import left, pushed, top
 from ubypass.translate.sandbox import load_word
 from ubypass.translate.stack import move_stack, push_constant, stack_access
 from ubypass.translate.state import CONSTANT, Flags
+from ubypass.translate.unflagged import branch_unless, serves
 from ubypass.translate.values import ensure, read_spilled, settle_stack
 
 # iced's ConditionCode numbers O NO B AE E NE BE A S NS P NP L GE LE G from 1,
@@ -97,7 +98,11 @@ def _ret(context: Context, fragment: Fragment, block: Block, facts: Facts) -> No
             return
     usp, at = stack_access(context, 0)
     match = _Match(context.s0, ExitReason.RET_MISS, lambda hit: move_stack(hit, pops))
-    if block.targets:
+    if block.targets and serves(context):
+        match = replace(match, target=context.s1)
+        _load_target(context, context.s1, usp, at)
+        _match(context, fragment, block.targets, match)
+    elif block.targets:
         wanted = address(block.targets[0])
         if context.held() != (CONSTANT, wanted):
             # Not there from the call any more. It is near what comes next.
@@ -115,16 +120,16 @@ def _ret(context: Context, fragment: Fragment, block: Block, facts: Facts) -> No
         fragment.cold = context.code = Buffer()
         context.state = before
         context.code.bind(other)
-        _load_target(context, usp, at)
+        _load_target(context, context.s0, usp, at)
         _match(context, fragment, block.targets[1:], match)
     else:
-        _load_target(context, usp, at)
+        _load_target(context, context.s0, usp, at)
         _match(context, fragment, block.targets, match)
 
 
-def _load_target(context: Context, usp: int, at: int) -> None:
+def _load_target(context: Context, to: int, usp: int, at: int) -> None:
     context.code.fault(context.exit(ExitReason.FAULT))
-    context.code.load(context.s0, usp, at)
+    context.code.load(to, usp, at)
 
 
 def _indirect(context: Context, fragment: Fragment, block: Block, facts: Facts) -> None:
@@ -183,6 +188,10 @@ def _match(
     """
     if not targets:
         context.code.jmp(context.exit(match.reason, target=match.target))
+        context.code = fragment.hot
+        return
+    if match.target != context.s0 and serves(context):
+        _match_unflagged(context, fragment, targets, match)
         return
     clobber(context, context.s1 if match.target != context.s1 else None)
     miss = context.exit(match.reason, target=match.target)
@@ -209,3 +218,25 @@ def _match(
             code = fragment.cold
             code.bind(following)
     context.code = fragment.hot
+
+
+def _match_unflagged(
+    context: Context, fragment: Fragment, targets: Sequence[int], match: _Match
+) -> None:
+    """The same, with the user's flags where they are."""
+    other = Label()
+    first = branch_unless(context, match.target, address(targets[0]), other)
+    before = context.state.copy()
+    before.held = None
+    match.hit(context)
+    edge = context.edge(fragment, targets[0])
+    if fragment.fall is None:
+        fragment.fall = edge
+    else:
+        context.code.jmp(Edge(fragment.node, edge))
+    if fragment.cold is None:
+        fragment.cold = Buffer()
+    context.state, context.code = before, fragment.cold
+    context.code.bind(other)
+    context.code.append(first)
+    _match(context, fragment, targets[1:], match)

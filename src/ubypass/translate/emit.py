@@ -203,6 +203,19 @@ class Buffer:
         self.written |= 1 << reg
         self._memory(b"\x8d", reg, base, disp, wide=False)
 
+    def add_up(self, reg: int, other: int) -> None:
+        """lea reg, [reg + other]"""
+        self.written |= 1 << reg
+        rex = 0x48 | (reg >> 3) * 5 | (other >> 3) << 1
+        low = reg & 7
+        self.code += bytes((rex, 0x8D, 0x44 | low << 3, (other & 7) << 3 | low, 0))
+
+    def exchange(self, reg: int, other: int) -> None:
+        """xchg reg, other"""
+        self.written |= 1 << reg | 1 << other
+        rex = 0x48 | (reg >> 3) << 2 | other >> 3
+        self.code += bytes((rex, 0x87, 0xC0 | (reg & 7) << 3 | other & 7))
+
     def move(self, to: int, source: int) -> None:
         """mov to, source"""
         self.written |= 1 << to
@@ -232,6 +245,11 @@ class Buffer:
         """mov reg, [rsp + offset]"""
         self.written |= 1 << reg
         self._frame(0x8B, reg, offset)
+
+    def frame_load32(self, reg: int, offset: int) -> None:
+        """mov reg (32 bits), [rsp + offset]"""
+        self.written |= 1 << reg
+        self._memory(b"\x8b", reg, _RSP, offset, wide=False)
 
     def frame_store(self, offset: int, reg: int) -> None:
         """mov [rsp + offset], reg"""
@@ -348,6 +366,11 @@ class Buffer:
         """jmp place"""
         self.code.append(0xE9)
         self._field(place)
+
+    def jmp_if_rcx(self, place: Place) -> None:
+        """jrcxz over it; jmp place"""
+        self.code += b"\xe3\x05"
+        self.jmp(place)
 
     def jcc(self, condition: int, place: Place) -> None:
         """jcc place"""

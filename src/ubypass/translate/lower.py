@@ -17,6 +17,7 @@ from ubypass.translate.registers import (
     R11,
     RAX,
     RSP,
+    SLOT,
     gpr64,
     resized,
     width,
@@ -197,17 +198,21 @@ def _operands(
 
 
 def _move(context: Context, facts: Facts) -> bool:
-    """64-bit moves from or to a spilled register need no scratch register."""
-    instruction = facts.instruction
-    if (
-        facts.memory is not None
-        or len(facts.operands) != 2
-        or instruction.op0_register not in _WIDE
-    ):
+    """Moves from ``pt_regs``, or of 64 bits to it, need no scratch register."""
+    if facts.memory is not None or len(facts.operands) != 2:
         return False
     to, source = (operand.user for operand in facts.operands)
     spilled = context.homes.spilled
-    if to == source or not (spilled(to) or spilled(source)):
+    if to == source:
+        return False
+    if facts.instruction.op0_register not in _WIDE:
+        return _move_half(context, facts, to, source)
+    if not spilled(to) and context.state.loc[source] == Loc.M:
+        settle(context, (to,))
+        read_spilled(context, source, context.homes.host[to])
+        context.state.written(to)
+        return True
+    if not (spilled(to) or spilled(source)):
         return False
     settle(context, (to,))
     if spilled(to) and spilled(source):
@@ -218,6 +223,21 @@ def _move(context: Context, facts: Facts) -> bool:
     else:
         read_spilled(context, source, context.homes.host[to])
         context.state.written(to)
+    return True
+
+
+def _move_half(context: Context, facts: Facts, to: int, source: int) -> bool:
+    """Only from the slot, and to a home: that extends it with zeroes."""
+    if (
+        facts.operands[0].register not in _HALVES
+        or context.homes.spilled(to)
+        or context.state.loc[source] != Loc.M
+        or context.mirrored() == source
+    ):
+        return False
+    settle(context, (to,))
+    context.code.frame_load32(context.homes.host[to], SLOT[source])
+    context.state.written(to)
     return True
 
 
@@ -300,6 +320,7 @@ def _lea_stack(context: Context, facts: Facts) -> bool:
 # An offset larger than this leaves too little room for displacements.
 _FAR: Final = 1 << 16
 _WIDE: Final = frozenset(gpr64(number) for number in range(16))
+_HALVES: Final = frozenset(resized(Register.EAX, number) for number in range(16))
 _SPREAD: Final = frozenset({Mnemonic.CWD, Mnemonic.CDQ, Mnemonic.CQO})
 
 

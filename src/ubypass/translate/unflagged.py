@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Compare a register with a constant and leave the user's flags where they are.
+
+Where control goes to what a word says, flags are hardly ever of use behind it, but
+nobody can be sure who comes after a miss. ``jrcxz`` asks for no flags and takes less
+than saving them.
+"""
+
+from __future__ import annotations
+
+from ubypass.translate.context import Context
+from ubypass.translate.emit import Buffer, Label
+from ubypass.translate.registers import RCX
+from ubypass.translate.state import Flags
+
+__all__ = ["branch_unless", "serves"]
+
+
+def serves(context: Context) -> bool:
+    """Whether another way to compare would have to save flags first."""
+    state = context.state
+    return (
+        state.flags == Flags.HOST
+        and bool(context.live)
+        and state.again is None
+        and context.homes.host[RCX] == RCX
+    )
+
+
+def branch_unless(context: Context, target: int, value: int, other: Label) -> Buffer:
+    """Emit what goes to ``other`` unless host register ``target`` holds ``value``.
+
+    ``target`` is not the first scratch register, which is overwritten. Returns what
+    has to be done first at ``other``.
+    """
+    code, state, s0 = context.code, context.state, context.s0
+    assert target != s0
+    first = Buffer()
+    if not state.in_host(RCX):
+        code.move_imm(RCX, -value)
+        code.add_up(RCX, target)
+        code.jmp_if_rcx(other)
+        return first
+    code.move_imm(s0, -value)
+    code.add_up(s0, target)
+    code.exchange(RCX, s0)
+    code.jmp_if_rcx(other)
+    code.move(RCX, s0)
+    first.exchange(RCX, s0)
+    # The verifier does not follow it there and back.
+    state.intervals[RCX] = None
+    return first
