@@ -334,7 +334,9 @@ class _Solver:
         if start not in self.path:
             return LIKELY + back
         if self.region.trodden:
-            return HOT + back
+            seen = self.region.passes
+            often = min(seen.get(address(at), 0) for at in (start, target))
+            return HOT + 2 * often + back
         first = self.first[start]
         same = first.cx == source.cx and first.derived == source.derived
         return (HOT if same and not first.turn else LIKELY) + back
