@@ -40,6 +40,7 @@ __all__ = [
     "Place",
     "Plan",
     "calls_per_round",
+    "data_file",
     "measure",
     "measure_all",
 ]
@@ -155,7 +156,7 @@ def measure(
     """Measure one loop in every way, on a file in ``place`` (default: in memory)."""
     count = calls_per_round(workload, plan)
     place = place or Place()
-    with _data_file(workload.size * count, place.directory) as file:
+    with data_file(workload.size * count, place.directory) as file:
         arguments = [
             *workload.arguments(file),
             *("--count", str(count), "--rounds", str(plan.rounds)),
@@ -189,8 +190,10 @@ def measure(
 
 
 @contextlib.contextmanager
-def _data_file(size: int, directory: Path) -> Iterator[Path | None]:
-    """A file so long that no measured round meets its end."""
+def data_file(size: int, directory: Path) -> Iterator[Path | None]:
+    """A file of at least ``size`` bytes, so that no measured round meets its end; None
+    if nothing is going to be read.
+    """
     if not size:
         yield None
         return

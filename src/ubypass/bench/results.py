@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ubypass.bench.records import Machine, Record, read_records
 from ubypass.bench.replay import Replayed, read_replayed
-from ubypass.bench.server.gaps import Gap, read_gaps
+from ubypass.bench.server.gaps import LOOP, Gap, read_gaps
 from ubypass.bench.server.record import ServerRecord, read_server_records
 from ubypass.errors import UbError
 
@@ -193,7 +193,7 @@ def _loops(records: Sequence[Record]) -> str:
 
 def _gaps(gaps: Sequence[Gap]) -> str:
     lines = [
-        "## Gaps of servers",
+        "## Gaps",
         "",
         "`ub bench gaps`, by single-stepping natively: user instructions from the "
         "return of a call to the next call. A dispatched call saves one transition, "
@@ -201,7 +201,7 @@ def _gaps(gaps: Sequence[Gap]) -> str:
         "more: the longer the gap, the less it may grow. Of short ones the "
         "instructions in a translation were counted along the same ways.",
         "",
-        "| server | site | call | next | share | least | median | most | translated | "
+        "| program | site | call | next | share | least | median | most | translated | "
         "growth |",
         "|---|---|---|---|" + "---:|" * 6,
     ]
@@ -211,6 +211,18 @@ def _gaps(gaps: Sequence[Gap]) -> str:
         + ("| |" if gap.growth is None else f"{gap.translated:,} | {gap.growth:.2f} |")
         for gap in gaps
     ]
+    turns = [
+        (gap.median, gap.translated)
+        for gap in gaps
+        if gap.server == LOOP and gap.translated and gap.call == gap.following
+    ]
+    if turns:
+        native, inside = (sum(column) for column in zip(*turns, strict=True))
+        lines += [
+            "",
+            f"Turns of all loops, together: {native:,} instructions natively, "
+            f"{inside:,} in translations ({inside / native:.2f}).",
+        ]
     return "\n".join([*lines, ""])
 
 

@@ -79,9 +79,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     show.add_argument("file", type=Path, metavar="FILE")
     gaps = verbs.add_parser(
         "gaps",
-        help="instructions between the system calls of servers",
-        description="Steps through redis and nginx under load, natively; no module "
-        "and no lab is needed.",
+        help="instructions between system calls, and what becomes of them",
+        description="Steps through the loops of 'ub bench io', and through redis and "
+        "nginx under load, natively; no module and no lab is needed.",
     )
     gaps.add_argument("--json", type=Path, metavar="FILE", help="write them there")
     replay = verbs.add_parser(

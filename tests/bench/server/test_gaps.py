@@ -5,11 +5,13 @@ import dataclasses
 import json
 from pathlib import Path
 
+from ubypass.bench.loop import Workload
 from ubypass.bench.results import results
 from ubypass.bench.server.gaps import (
     call_names,
     read_gaps,
     summarize,
+    trace_loop,
     ways,
     write_gaps,
 )
@@ -73,3 +75,22 @@ def test_reads_ways() -> None:
         (0x10010, 0, (0x10010, 0x10013, 0x10015)),
         (0x10020, 1, ()),
     ]
+
+
+def test_a_loop() -> None:
+    gap, *others = trace_loop(Workload("pread", 17, 64))
+    assert (gap.server, gap.case, gap.call) == ("loop", "pread 64", "pread64")
+    assert gap.following == "pread64"
+    assert gap.share > 0.9
+    assert gap.translated is not None
+    assert gap.median < gap.translated < 2 * gap.median
+    # Of the end of a round there may be something, too.
+    assert len(others) < 3
+
+
+def test_loops_are_summed_up() -> None:
+    first = summarize("loop", "getppid", "10010 0 100 0\n", _MAPS, [120])
+    second = summarize("loop", "pread 64", "10010 0 200 0\n", _MAPS, [300])
+    text = results([[*first, *second]])
+    assert "Turns of all loops, together: 300 instructions natively, 420" in text
+    assert "together" not in results([summarize("redis", "x", "10 0 9 0\n", _MAPS)])

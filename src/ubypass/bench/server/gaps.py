@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What real servers do between two system calls, counted in user instructions.
+"""What programs do between two system calls, counted in user instructions: the loops
+of ``ub bench io``, and real servers.
 
 By stepping through them, natively: neither the module nor a lab is needed. A gap that
 is long leaves little to gain, since a dispatched call saves one transition however
@@ -20,6 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ubypass.bench.io import WORKLOADS, data_file
+from ubypass.bench.loop import Loop, Workload
 from ubypass.bench.records import write_json
 from ubypass.bench.server import nginx, redis
 from ubypass.bench.server.growth import Way, executed
@@ -31,12 +34,14 @@ from ubypass.process.memory import ProcessMemory
 
 __all__ = [
     "CASES",
+    "LOOP",
     "Gap",
     "call_names",
     "measure_gaps",
     "read_gaps",
     "summarize",
     "trace",
+    "trace_loop",
     "ways",
     "write_gaps",
 ]
@@ -67,10 +72,21 @@ CASES = (
     (_nginx(log=True), 300),
 )
 
-#: User instructions in the longest gap of which it is counted what becomes of it.
-_LONGEST = 1024
+#: What loops are called where servers have their name.
+LOOP = "loop"
 
-#: Seconds until the load's connections are all there.
+#: Turns of a loop, which are all the same, and of a round: what happens between rounds
+#: is hardly ever met.
+_TURNS = 50
+_ROUND = 200_000
+
+#: User instructions in the longest gap of which it is counted what becomes of it: of
+#: servers, and of loops.
+_LONGEST = 1024
+_LONGEST_LOOP = 1 << 14
+
+#: Seconds until a loop runs, and until the load's connections are all there.
+_STARTED = 0.3
 _CONNECTED = 1.0
 
 #: What happens once in a while says nothing about a request.
@@ -102,20 +118,42 @@ class Gap:
 
 def measure_gaps(progress: Callable[[str], None]) -> Iterator[Gap]:
     """The gaps of every case. Needs leave to trace. Raises UbError."""
+    for workload in WORKLOADS:
+        progress(f"{LOOP} {workload}: stepping through {_TURNS} turns")
+        yield from trace_loop(workload)
     for start, calls in CASES:
         with start() as server:
             progress(f"{server.name} {server.case}: stepping through {calls} calls")
             server.load()
             with server.background():
                 time.sleep(_CONNECTED)
-                yield from trace(server, calls)
+                pid = server.serving()[0]
+                yield from trace(server.name, server.case, pid, calls)
 
 
-def trace(server: Server, calls: int) -> list[Gap]:
-    """Those of the server's first process, under a load that runs already."""
-    pid = server.serving()[0]
+def trace_loop(workload: Workload) -> list[Gap]:
+    """Those of one loop, which is started for it. Raises UbError."""
+    with data_file(workload.size * _TURNS, Path("/dev/shm")) as file:
+        rounds = ["--rounds", "1", "--count", str(_ROUND)]
+        arguments = [*workload.arguments(file), *rounds]
+        with Loop(build_workload("ioloop"), arguments) as loop:
+            time.sleep(_STARTED)
+            found = trace(LOOP, str(workload), loop.pid, _TURNS, _LONGEST_LOOP)
+            loop.warm()
+            loop.ready()
+            loop.measure()
+    return found
+
+
+def trace(
+    name: str, case: str, pid: int, calls: int, longest: int = _LONGEST
+) -> list[Gap]:
+    """The gaps of process ``pid``, which is busy already: ``calls`` of them.
+
+    What becomes of them is counted up to ``longest`` instructions.
+    """
     done = subprocess.run(
-        [str(build_workload("gaptrace")), str(pid), str(calls), str(_LONGEST)],
+        [str(build_workload("gaptrace")), str(pid), str(calls), str(longest)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -124,7 +162,7 @@ def trace(server: Server, calls: int) -> list[Gap]:
         raise UbError(f"cannot count gaps: {done.stderr.strip()}", "run as root")
     with ProcessMemory(pid) as memory:
         inside = executed(ways(done.stdout), memory)
-    return summarize(server.name, server.case, done.stdout, read_maps(pid), inside)
+    return summarize(name, case, done.stdout, read_maps(pid), inside)
 
 
 def ways(lines: str) -> list[Way]:
