@@ -370,10 +370,21 @@ class _Writer:
     def _branch(self) -> None:
         """Over the next few steps."""
         rng = self._rng
+        condition = rng.choice(_CONDITIONS)
+        if rng.random() < 0.1:
+            self._cancels()
+            condition = rng.choice(("E", "NE"))
         label = _FIRST_LABEL + len(self._items) + 1
-        code = getattr(Code, f"J{rng.choice(_CONDITIONS)}_REL32_64")
+        code = getattr(Code, f"J{condition}_REL32_64")
         self._put(Instruction.create_branch(code, label))
         self._open[label] = rng.randint(1, 3)
+
+    def _cancels(self) -> None:
+        """A sum of zero: where a compare finds one, it has no carry."""
+        register, other = self._rng.sample(self._few, 2)
+        self._rr("MOV_R64_RM64", register, other)
+        self._put(Instruction.create_reg(Code.NEG_RM64, _sized(register, 64)))
+        self._rr("ADD_R64_RM64", register, other)
 
     def _moves_on(self) -> None:
         """A pointer moves, maybe out of what is known of it."""

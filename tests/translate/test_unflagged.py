@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.translate.pair import STACK, TEXT, both
+from tests.translate.pair import STACK, both
 from ubypass.abi import ExitReason
 
 _FLAGS = (0, 0x1, 0x44, 0x8D5)
@@ -20,9 +20,9 @@ def test_a_return(rcx: str) -> None:
     for flags in _FLAGS:
         done = both(source, flags, rsi=STACK, rdi=3)
         assert done.exit.reason == ExitReason.WORK
-        missed = both(source, flags, rsi=STACK - 8, rdi=TEXT + 1)
+        missed = both(source, flags, rsi=STACK - 8, rdi=3)
         assert missed.exit.reason == ExitReason.RET_MISS
-        assert missed.target == TEXT + 1
+        assert missed.target == 3
 
 
 @pytest.mark.parametrize("rcx", _RCX)

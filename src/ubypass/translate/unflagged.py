@@ -19,12 +19,7 @@ __all__ = ["branch_unless", "serves"]
 def serves(context: Context) -> bool:
     """Whether another way to compare would have to save flags first."""
     state = context.state
-    return (
-        state.flags == Flags.HOST
-        and bool(context.live)
-        and state.again is None
-        and context.homes.host[RCX] == RCX
-    )
+    return state.flags == Flags.HOST and bool(context.live) and state.again is None
 
 
 def branch_unless(context: Context, target: int, value: int, other: Label) -> Buffer:
@@ -35,6 +30,7 @@ def branch_unless(context: Context, target: int, value: int, other: Label) -> Bu
     """
     code, state, s0 = context.code, context.state, context.s0
     assert target != s0
+    assert context.homes.host[RCX] == RCX
     first = Buffer()
     if not state.in_host(RCX):
         code.move_imm(RCX, -value)
