@@ -33,6 +33,13 @@ def _text(buffer: Buffer) -> list[str]:
         (lambda b: b.move_imm(11, 0x7FFF_0000_0001), "mov r11,7FFF00000001h"),
         (lambda b: b.move_imm(11, 0x8000_0000), "mov r11d,80000000h"),
         (lambda b: b.move_imm(0, 5), "mov eax,5"),
+        (lambda b: b.add_up(1, 11), "lea rcx,[rcx+r11]"),
+        (lambda b: b.add_up(13, 5), "lea r13,[r13+rbp]"),
+        (lambda b: b.add_up(14, 13), "lea r14,[r14+r13]"),
+        (lambda b: b.exchange(1, 11), "xchg r11,rcx"),
+        (lambda b: b.exchange(10, 3), "xchg rbx,r10"),
+        (lambda b: b.frame_load32(7, 0x848), "mov edi,[rsp+848h]"),
+        (lambda b: b.frame_load32(9, 0x10), "mov r9d,[rsp+10h]"),
         (lambda b: b.frame_add(11, 0x28), "add r11,[rsp+28h]"),
         (lambda b: b.cmp_limit(13), "cmp r13,[rsp+8]"),
         (lambda b: b.cmovae_limit(0), "cmovae rax,[rsp+8]"),
@@ -62,6 +69,14 @@ def test_flags_pairs() -> None:
         "push qword ptr [rsp+18h]",
         "popfq",
     ]
+
+
+def test_jumps_if_rcx_is_not_zero() -> None:
+    buffer, label = Buffer(), Label()
+    buffer.jmp_if_rcx(label)
+    assert _text(buffer)[0] == "jrcxz 7"
+    assert len(buffer.code) == 7
+    assert buffer.fixups == [(3, label)]
 
 
 def test_packed_flags() -> None:

@@ -27,7 +27,8 @@ T = TypeVar("T", bound=Hashable)
 _FUNCTION: Final = 400
 _NEAR: Final = 100
 
-#: Edge weights: never on a hot path, perhaps, probably, surely.
+#: Edge weights: never on a hot path, perhaps, probably, surely. What was counted on
+#: traced ways comes on top.
 COLD: Final = 0
 SOME: Final = 2
 LIKELY: Final = 4
