@@ -237,7 +237,7 @@ def _move_half(context: Context, facts: Facts, to: int, source: int) -> bool:
         return False
     settle(context, (to,))
     context.code.frame_load32(context.homes.host[to], SLOT[source])
-    context.state.written(to)
+    context.state.written(to, SMALL)
     return True
 
 
