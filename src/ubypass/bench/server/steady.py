@@ -19,12 +19,13 @@ class Steady:
 
     Settled once the share of dispatched calls has moved by less than ``tolerance``
     from look to look, nothing was loaded, and the engine was not ``busy`` for more
-    than that share of the time, for ``settle`` seconds. A look with fewer than
+    than that share of the time, for ``settle`` seconds: long enough for the module to
+    let a process rest that has nothing to gain (kernel/rest.c). A look with fewer than
     ``calls`` new calls says nothing.
     """
 
     tolerance: float = 0.03
-    settle: float = 1.5
+    settle: float = 3.0
     busy: float = 0.1
     calls: int = 50
     _last: Figures | None = None
