@@ -370,12 +370,12 @@ class _Writer:
     def _branch(self) -> None:
         """Over the next few steps."""
         rng = self._rng
-        condition = rng.choice(_CONDITIONS)
+        conditions = _CONDITIONS
         if rng.random() < 0.1:
             self._cancels()
-            condition = rng.choice(("E", "NE"))
+            conditions = "E", "NE"
         label = _FIRST_LABEL + len(self._items) + 1
-        code = getattr(Code, f"J{condition}_REL32_64")
+        code = getattr(Code, f"J{rng.choice(conditions)}_REL32_64")
         self._put(Instruction.create_branch(code, label))
         self._open[label] = rng.randint(1, 3)
 
