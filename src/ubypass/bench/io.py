@@ -156,6 +156,7 @@ def measure(
     """Measure one loop in every way, on a file in ``place`` (default: in memory)."""
     count = calls_per_round(workload, plan)
     place = place or Place()
+    # So long that no measured round meets its end.
     with data_file(workload.size * count, place.directory) as file:
         arguments = [
             *workload.arguments(file),
@@ -191,9 +192,7 @@ def measure(
 
 @contextlib.contextmanager
 def data_file(size: int, directory: Path) -> Iterator[Path | None]:
-    """A file of at least ``size`` bytes, so that no measured round meets its end; None
-    if nothing is going to be read.
-    """
+    """A file of at least ``size`` bytes; None if nothing is going to be read."""
     if not size:
         yield None
         return

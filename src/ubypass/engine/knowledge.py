@@ -64,11 +64,10 @@ class Knowledge:
     with counts, ``missed`` the address of a missed branch to the stack there.
     ``samples`` counts how often user mode was seen at an address. ``trodden`` are the
     instructions on traced ways, and how often those came by, ``jumps`` where they did
-    not go straight on, and
-    ``traced`` the entries from which there is such a way. ``effort`` is how
-    far to explore: see :meth:`raise_effort`. ``stops`` are resume addresses after
-    which code stays native, because it is too long to gain anything; ``numbers`` the
-    call numbers of all sites met.
+    not go straight on, and ``traced`` the entries from which there is such a way.
+    ``effort`` is how far to explore: see :meth:`raise_effort`. ``stops`` are resume
+    addresses after which code stays native, because it is too long to gain anything;
+    ``numbers`` the call numbers of all sites met.
     """
 
     limits: Limits = field(default_factory=Limits)

@@ -24,7 +24,7 @@ from ubypass.translate.returns import left, pushed, top
 from ubypass.translate.sandbox import load_word
 from ubypass.translate.stack import move_stack, push_constant, stack_access
 from ubypass.translate.state import CONSTANT, Flags
-from ubypass.translate.unflagged import branch_unless, serves
+from ubypass.translate.unflagged import branch_unless, worthwhile
 from ubypass.translate.values import ensure, read_spilled, settle_stack
 
 # iced's ConditionCode numbers O NO B AE E NE BE A S NS P NP L GE LE G from 1,
@@ -98,7 +98,7 @@ def _ret(context: Context, fragment: Fragment, block: Block, facts: Facts) -> No
             return
     usp, at = stack_access(context, 0)
     match = _Match(context.s0, ExitReason.RET_MISS, lambda hit: move_stack(hit, pops))
-    if block.targets and serves(context):
+    if block.targets and worthwhile(context):
         match = replace(match, target=context.s1)
         _load_target(context, context.s1, usp, at)
         _match(context, fragment, block.targets, match)
@@ -190,7 +190,7 @@ def _match(
         context.code.jmp(context.exit(match.reason, target=match.target))
         context.code = fragment.hot
         return
-    if match.target != context.s0 and serves(context):
+    if match.target != context.s0 and worthwhile(context):
         _match_unflagged(context, fragment, targets, match)
         return
     clobber(context, context.s1 if match.target != context.s1 else None)
@@ -205,12 +205,7 @@ def _match(
         code.jcc(CC_NE, miss if last else following)
         context.state = before.copy()
         context.code = code
-        match.hit(context)
-        edge = context.edge(fragment, known)
-        if fragment.fall is None:
-            fragment.fall = edge
-        else:
-            code.jmp(Edge(fragment.node, edge))
+        _hit(context, fragment, known, match)
         before.held = None
         if not last:
             if fragment.cold is None:
@@ -218,6 +213,16 @@ def _match(
             code = fragment.cold
             code.bind(following)
     context.code = fragment.hot
+
+
+def _hit(context: Context, fragment: Fragment, known: int, match: _Match) -> None:
+    """Control goes on at ``known``: the first time it just falls through."""
+    match.hit(context)
+    edge = context.edge(fragment, known)
+    if fragment.fall is None:
+        fragment.fall = edge
+    else:
+        context.code.jmp(Edge(fragment.node, edge))
 
 
 def _match_unflagged(
@@ -228,12 +233,7 @@ def _match_unflagged(
     first = branch_unless(context, match.target, address(targets[0]), other)
     before = context.state.copy()
     before.held = None
-    match.hit(context)
-    edge = context.edge(fragment, targets[0])
-    if fragment.fall is None:
-        fragment.fall = edge
-    else:
-        context.code.jmp(Edge(fragment.node, edge))
+    _hit(context, fragment, targets[0], match)
     if fragment.cold is None:
         fragment.cold = Buffer()
     context.state, context.code = before, fragment.cold

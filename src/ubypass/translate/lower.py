@@ -207,22 +207,17 @@ def _move(context: Context, facts: Facts) -> bool:
         return False
     if facts.instruction.op0_register not in _WIDE:
         return _move_half(context, facts, to, source)
-    if not spilled(to) and context.state.loc[source] == Loc.M:
-        settle(context, (to,))
-        read_spilled(context, source, context.homes.host[to])
-        context.state.written(to)
-        return True
-    if not (spilled(to) or spilled(source)):
+    if not spilled(to) and context.state.loc[source] != Loc.M:
         return False
     settle(context, (to,))
-    if spilled(to) and spilled(source):
-        read_spilled(context, source, context.s1)
-        write_spilled(context, to, context.s1)
-    elif spilled(to):
-        write_spilled(context, to, ensure(context, source))
-    else:
+    if not spilled(to):
         read_spilled(context, source, context.homes.host[to])
         context.state.written(to)
+    elif spilled(source):
+        read_spilled(context, source, context.s1)
+        write_spilled(context, to, context.s1)
+    else:
+        write_spilled(context, to, ensure(context, source))
     return True
 
 

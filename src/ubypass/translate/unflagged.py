@@ -13,10 +13,10 @@ from ubypass.translate.emit import Buffer, Label
 from ubypass.translate.registers import RCX
 from ubypass.translate.state import Flags
 
-__all__ = ["branch_unless", "serves"]
+__all__ = ["branch_unless", "worthwhile"]
 
 
-def serves(context: Context) -> bool:
+def worthwhile(context: Context) -> bool:
     """Whether another way to compare would have to save flags first."""
     state = context.state
     return state.flags == Flags.HOST and bool(context.live) and state.again is None

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ubypass.bench.io import WORKLOADS, data_file
+from ubypass.bench.io import WORKLOADS, Place, data_file
 from ubypass.bench.loop import Loop, Workload
 from ubypass.bench.records import write_json
 from ubypass.bench.server import nginx, redis
@@ -133,7 +133,7 @@ def measure_gaps(progress: Callable[[str], None]) -> Iterator[Gap]:
 
 def trace_loop(workload: Workload) -> list[Gap]:
     """Those of one loop, which is started for it. Raises UbError."""
-    with data_file(workload.size * _TURNS, Path("/dev/shm")) as file:
+    with data_file(workload.size * _TURNS, Place().directory) as file:
         rounds = ["--rounds", "1", "--count", str(_ROUND)]
         arguments = [*workload.arguments(file), *rounds]
         with Loop(build_workload("ioloop"), arguments) as loop:
