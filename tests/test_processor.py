@@ -28,3 +28,17 @@ def test_what_the_kernel_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 def test_same_as_the_verifier_reads() -> None:
     assert processor.features() == processor_features()
+
+
+def test_which_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "cpuinfo"
+    monkeypatch.setattr(processor, "_CPUINFO", path)
+    path.write_text(
+        "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 17\n"
+        "model name\t: AMD EPYC  9R14\n\nprocessor\t: 1\nvendor_id\t: other\n"
+    )
+    assert processor.vendor() == "AuthenticAMD"
+    assert processor.describe() == "AMD EPYC 9R14 (AuthenticAMD, family 25, model 17)"
+    path.write_text("")
+    assert processor.vendor() == ""
+    assert processor.describe() == "unknown processor (?, family ?, model ?)"

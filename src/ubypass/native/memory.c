@@ -178,14 +178,19 @@ int ub_map_areas(const struct ub_job *job)
 	return 0;
 }
 
-/* Where to write to change the text at a user address; NULL: no text is there. */
-u8 *ub_text(u64 address, u64 size)
+/*
+ * Where to write to change size bytes of text at a user address; NULL: there is no such
+ * text.  Any address may be asked for: rip is where the code under test went.
+ */
+PUBLIC u8 *ub_text(u64 address, u64 size)
 {
 	for (u32 i = 0; i < area_count; i++) {
 		struct area *area = &areas[i];
 
+		/* No sum of the two: that may overflow. */
 		if (area->alias && address >= area->what.address &&
-		    address + size <= area->what.address + area->what.size)
+		    size <= area->what.size &&
+		    address - area->what.address <= area->what.size - size)
 			return area->alias + (address - area->what.address);
 	}
 	return NULL;

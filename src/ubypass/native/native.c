@@ -26,15 +26,8 @@ struct search {
 
 static int same_fpu(const struct search *s, u32 *at)
 {
-	u64 found = ub_differ(s->fpu, ub_fpu, FPU_LEGACY);
-
-	if (found == FPU_LEGACY) {
-		u64 rest = FPU_LEGACY + FPU_HEADER;
-
-		found = ub_differ(s->fpu + rest, ub_fpu + rest, FPU_SIZE - rest) + rest;
-	}
-	*at = (u32)found;
-	return found == FPU_SIZE;
+	*at = (u32)ub_fpu_differ(s->fpu, ub_fpu, ub_x87_pointers);
+	return *at == FPU_SIZE;
 }
 
 /* Whether the original, stopped here, is what the translation left. */

@@ -147,7 +147,8 @@ static void run_all(const struct ub_job *job, struct ub_result *result)
 
 /*
  * Run job->executions states from number job->first on. Negative: the memory the job
- * asks for is taken (-1), the job makes no sense (-2), signals cannot be had (-3).
+ * asks for is taken (-1), the job makes no sense (-2), signals cannot be had (-3), the
+ * processor has no XSAVE (-4).
  */
 PUBLIC int ub_run(const struct ub_job *job, struct ub_result *result);
 PUBLIC int ub_run(const struct ub_job *job, struct ub_result *result)
@@ -155,7 +156,8 @@ PUBLIC int ub_run(const struct ub_job *job, struct ub_result *result)
 	u64 base, gs_base, theirs = job->fsbase;
 
 	memset(result, 0, sizeof(*result));
-	ub_fpu_init();
+	if (ub_fpu_init())
+		return -4;
 	if (ub_arena_init() || ub_map_areas(job))
 		return -1;
 	if (ub_load(job) || ub_plant(job) || !job->entry_count)
@@ -177,4 +179,11 @@ PUBLIC int ub_run(const struct ub_job *job, struct ub_result *result)
 	__asm__ volatile("xrstor64 %0" : : "m"(host_fpu), "a"(ub_xmask), "d"(0) : "memory");
 	ub_signals_off();
 	return 0;
+}
+
+/* Does this CPU keep the addresses of the last x87 instruction?  Negative: no XSAVE. */
+PUBLIC int ub_keeps_x87_pointers(void);
+PUBLIC int ub_keeps_x87_pointers(void)
+{
+	return ub_fpu_init() ? -1 : (int)ub_x87_pointers;
 }

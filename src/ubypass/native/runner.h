@@ -207,7 +207,7 @@ const u8 *ub_pool(u64 random) HIDDEN;
 void ub_reset_memory(u64 seed) HIDDEN;
 void ub_keep_memory(void) HIDDEN;
 int ub_compare_memory(struct ub_failure *failure) HIDDEN;
-u8 *ub_text(u64 address, u64 size) HIDDEN;
+u8 *ub_text(u64 address, u64 size) PUBLIC;
 int ub_arena_init(void) HIDDEN;
 extern u8 *ub_arena HIDDEN, *ub_frame HIDDEN;
 #define ARENA_SIZE (1UL << 20)
@@ -218,7 +218,9 @@ u64 ub_differ(const void *a, const void *b, u64 size) HIDDEN;
 /* state.c */
 u64 ub_random(u64 *state) HIDDEN;
 void ub_random_state(const struct ub_job *job, u64 *rng) HIDDEN;
-void ub_fpu_init(void) HIDDEN;
+int ub_fpu_init(void) HIDDEN;
+extern u32 ub_x87_pointers HIDDEN;
+u64 ub_fpu_differ(const u8 *a, const u8 *b, u32 pointers) PUBLIC;
 
 /* translated.c */
 extern const struct ub_job *ub_job HIDDEN;

@@ -15,14 +15,16 @@ from ubypass.native.build import library
 from ubypass.native.case import Case
 from ubypass.native.report import Report, report
 
-__all__ = ["describe", "load", "run"]
+__all__ = ["WHY", "describe", "keeps_x87_pointers", "load", "run"]
 
 _WRITE, _CODE = 1, 2
 _NO_SYSCALL = 0xFF
-_WHY = {
+#: Why the library gave up, by what it returns.
+WHY = {
     -1: "memory at the addresses it needs is taken",
     -2: "a case that makes no sense",
     -3: "no signals",
+    -4: "this processor has no XSAVE, or the kernel does not use it",
 }
 
 
@@ -30,6 +32,17 @@ _WHY = {
 def load() -> ctypes.CDLL:
     """The library, loaded into this process."""
     return ctypes.CDLL(str(library()))
+
+
+def keeps_x87_pointers() -> bool:
+    """Whether this processor keeps the addresses and the opcode of the last x87
+    instruction (FIP, FDP, FOP) while no exception is pending. AMD's do not; they are
+    not compared then. Raises UbError where the runner cannot work.
+    """
+    kept: int = load().ub_keeps_x87_pointers()
+    if kept < 0:
+        raise UbError(f"the native runner gave up: {WHY[-4]}")
+    return bool(kept)
 
 
 def run(case: Case, executions: int, seed: int = 0, first: int = 0) -> Report:
@@ -44,7 +57,7 @@ def run(case: Case, executions: int, seed: int = 0, first: int = 0) -> Report:
     result = types.Result()
     code = load().ub_run(ctypes.byref(job), ctypes.byref(result))
     if code:
-        raise UbError(f"the native runner gave up: {_WHY.get(code, code)}")
+        raise UbError(f"the native runner gave up: {WHY.get(code, code)}")
     return report(case, result)
 
 

@@ -7,10 +7,12 @@
 #define FCW 0
 #define FSW 2
 #define FTW 4
+#define FOP 6
 #define FIP 8
 #define MXCSR 24
 #define ST0 32
 #define XMM0 160
+#define CPUID_OSXSAVE (1u << 27)
 
 static u8 clean[FPU_SIZE] __attribute__((aligned(64)));
 static u64 fpu_used;
@@ -25,13 +27,67 @@ u64 ub_random(u64 *state)
 	return z ^ (z >> 31);
 }
 
-/* Once: what this CPU saves, as far as user code changes it. */
-void ub_fpu_init(void)
+/* The CPU keeps FIP, FDP and FOP of the last x87 instruction in any case. */
+u32 ub_x87_pointers;
+
+/*
+ * Intel's CPUs do.  AMD's keep them only while an exception that is not masked is
+ * pending (APM volume 2, FXSAVE and XSAVE; X86_FEATURE_XSAVEERPTR in Linux): they save
+ * zeros or, older ones, nothing.  So run an instruction and see.
+ */
+static void find_x87_pointers(void)
+{
+	static u8 before[FPU_SIZE] __attribute__((aligned(64)));
+	static u8 after[FPU_SIZE] __attribute__((aligned(64)));
+	u64 ip;
+
+	__asm__ volatile("xsave64 %0\n\t"
+			 "fninit\n\t"
+			 "fld1\n\t"
+			 "xsave64 %1\n\t"
+			 "xrstor64 %0"
+			 : "+m"(before), "+m"(after)
+			 : "a"(1), "d"(0)
+			 : "memory");
+	ub_copy(&ip, after + FIP, 8);
+	ub_x87_pointers = ip != 0;
+}
+
+/*
+ * Offset of the first 8-byte word of two XSAVE areas that differs, FPU_SIZE if there is
+ * none.  Without pointers FOP, FIP and FDP are not looked at.  The header (which parts
+ * are in their initial state) says nothing that user code can see.
+ */
+PUBLIC u64 ub_fpu_differ(const u8 *a, const u8 *b, u32 pointers)
+{
+	u64 rest = FPU_LEGACY + FPU_HEADER, found;
+
+	if (pointers) {
+		found = ub_differ(a, b, FPU_LEGACY);
+	} else {
+		/* FCW, FSW and FTW; then from MXCSR on. */
+		for (u32 i = 0; i < FOP; i++)
+			if (a[i] != b[i])
+				return 0;
+		found = ub_differ(a + MXCSR, b + MXCSR, FPU_LEGACY - MXCSR) + MXCSR;
+	}
+	if (found != FPU_LEGACY)
+		return found;
+	return ub_differ(a + rest, b + rest, FPU_SIZE - rest) + rest;
+}
+
+/* Once: what this CPU saves, as far as user code changes it.  Negative: no XSAVE. */
+int ub_fpu_init(void)
 {
 	u32 eax, ebx, ecx, edx;
 
 	if (ub_xmask)
-		return;
+		return 0;
+	__asm__ volatile("cpuid"
+			 : "=a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx)
+			 : "a"(1), "c"(0));
+	if (!(ecx & CPUID_OSXSAVE))
+		return -1;
 	__asm__ volatile("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
 	/* x87, SSE, AVX, the three parts of AVX-512. */
 	ub_xmask = eax & 0xe7;
@@ -45,7 +101,9 @@ void ub_fpu_init(void)
 		if (ebx + eax <= FPU_SIZE && ebx + eax > fpu_used)
 			fpu_used = ebx + eax;
 	}
+	find_x87_pointers();
 	__asm__ volatile("xsave64 %0" : "=m"(clean) : "a"(ub_xmask), "d"(0) : "memory");
+	return 0;
 }
 
 static void put16(u64 at, u64 value)

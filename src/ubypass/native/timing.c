@@ -109,7 +109,8 @@ static int translated(const struct ub_job *job, struct ub_call *call)
 PUBLIC int ub_prepare(const struct ub_job *job);
 PUBLIC int ub_prepare(const struct ub_job *job)
 {
-	ub_fpu_init();
+	if (ub_fpu_init())
+		return -4;
 	if (ub_arena_init() || ub_map_areas(job))
 		return -1;
 	if (ub_load(job) || ub_plant(job) || !job->entry_count)

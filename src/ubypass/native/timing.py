@@ -16,7 +16,7 @@ from ubypass.abi import BUDGET_MAX, Exit
 from ubypass.errors import UbError
 from ubypass.native import types
 from ubypass.native.case import Case
-from ubypass.native.runner import describe, load
+from ubypass.native.runner import WHY, describe, load
 
 __all__ = ["Call", "Timed"]
 
@@ -62,7 +62,7 @@ class Timed:
         self._job.fsbase = self._library.ub_fsbase()
         code = self._library.ub_prepare(ctypes.byref(self._job))
         if code:
-            raise UbError("the native runner cannot have the memory it needs")
+            raise UbError(f"the native runner gave up: {WHY.get(code, code)}")
 
     def call(
         self, registers: Sequence[int], *, translated: bool, count: bool = False
