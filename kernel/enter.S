@@ -12,10 +12,6 @@
 
 #include "ub_offsets.h"
 
-/* In the private part of the frame, beside UB_FRAME_R11. */
-#define UB_FRAME_STACK		UB_FRAME_PRIVATE	/* rsp of ub_enter */
-#define UB_FRAME_LAUNCH		(UB_FRAME_PRIVATE + 8)	/* struct ub_launch * */
-
 /* void ub_enter(struct pt_regs *regs, u8 *code, struct ub_launch *launch) */
 SYM_CODE_START(ub_enter)
 	pushq	%rbp

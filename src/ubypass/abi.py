@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-ABI_VERSION: Final = 2
+ABI_VERSION: Final = 3
 
 # The frame: offsets in bytes from rsp inside generated code.
 FRAME_EXIT: Final = 0x00
@@ -30,7 +30,7 @@ FRAME_TMP2: Final = 0x40
 #: Address of the user's x87 instruction that comes next; 0: none was run.
 FRAME_FIP: Final = 0x48
 FRAME_PRIVATE: Final = 0x50
-FRAME_REGS: Final = 0x800
+FRAME_REGS: Final = 0x8C0
 
 #: Offset of each user register in ``struct pt_regs``, in bytes (x86-64 kernel,
 #: ``arch/x86/include/asm/ptrace.h``); these are the fields that code may write.

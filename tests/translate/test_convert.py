@@ -36,10 +36,10 @@ def _one(user: int, loc: int) -> State:
         (Loc.H, Loc.H, []),
         (Loc.B, Loc.H, []),
         (Loc.B, Loc.M, []),
-        (Loc.M, Loc.H, ["mov rbx,[rsp+828h]"]),
-        (Loc.M, Loc.B, ["mov rbx,[rsp+828h]"]),
-        (Loc.H, Loc.M, ["mov [rsp+828h],rbx"]),
-        (Loc.H, Loc.B, ["mov [rsp+828h],rbx"]),
+        (Loc.M, Loc.H, ["mov rbx,[rsp+8E8h]"]),
+        (Loc.M, Loc.B, ["mov rbx,[rsp+8E8h]"]),
+        (Loc.H, Loc.M, ["mov [rsp+8E8h],rbx"]),
+        (Loc.H, Loc.B, ["mov [rsp+8E8h],rbx"]),
     ],
 )
 def test_registers(have: int, wanted: int, expected: list[str]) -> None:
@@ -49,8 +49,8 @@ def test_registers(have: int, wanted: int, expected: list[str]) -> None:
 def test_rcx_after_a_system_call() -> None:
     for wanted, expected in (
         (Loc.H, ["mov ecx,1000h"]),
-        (Loc.M, ["mov r11d,1000h", "mov [rsp+858h],r11"]),
-        (Loc.B, ["mov ecx,1000h", "mov [rsp+858h],rcx"]),
+        (Loc.M, ["mov r11d,1000h", "mov [rsp+918h],r11"]),
+        (Loc.B, ["mov ecx,1000h", "mov [rsp+918h],rcx"]),
         (Loc.S, []),
     ):
         have, want = _one(RCX, Loc.S), _one(RCX, wanted)
@@ -64,7 +64,7 @@ def test_r11_after_a_system_call() -> None:
         "mov r11,[rsp+18h]",
         "and r11d,8D5h",
         "or r11d,202h",
-        "mov [rsp+830h],r11",
+        "mov [rsp+8F0h],r11",
     ]
 
 
@@ -103,7 +103,7 @@ def test_what_the_scratch_register_holds_is_there_on_every_way() -> None:
     have.held = want.held = CONSTANT, 0x2000
     # The way through memory takes the scratch register.
     assert _converted(have, want) == [
-        *("mov r11d,1000h", "mov [rsp+858h],r11"),
+        *("mov r11d,1000h", "mov [rsp+918h],r11"),
         "mov r11d,2000h",
     ]
     have, want = State(), State()

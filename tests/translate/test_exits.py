@@ -50,5 +50,5 @@ def test_the_target_is_stored_before_scratch_is_used() -> None:
         "mov [rsp+20h],r11",
         "lea r11,[r15-8]",
         "mov dword ptr [rsp],0",
-        "mov [rsp+898h],r11",
+        "mov [rsp+958h],r11",
     ]

@@ -60,5 +60,5 @@ def test_resized() -> None:
 
 
 def test_slots() -> None:
-    assert SLOT[RSP] == 0x800 + 152
+    assert SLOT[RSP] == 0x8C0 + 152
     assert len(set(SLOT)) == 16

@@ -11,7 +11,7 @@
 .set TMP1, 0x38
 .set FIP, 0x48
 .set PRIVATE, 0x50
-.set REGS, 0x800
+.set REGS, 0x8c0
 .set sR15, REGS+0
 .set sR11, REGS+48
 .set sR10, REGS+56

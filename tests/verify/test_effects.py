@@ -33,9 +33,9 @@ def _decode(line: str) -> Insn:
         ("lea rax, [rsp+8]", Rule.STACK),
         ("mov rax, rsp", Rule.STACK),
         ("lock add [rsp+0x30], rax", Rule.MEMORY),
-        ("movups xmm0, [rsp+0x850]", Rule.MEMORY),
-        ("vmovd dword ptr [rsp+0x850], xmm16", Rule.MEMORY),
-        ("fld qword ptr [rsp+0x850]", Rule.LEAK),
+        ("movups xmm0, [rsp+0x910]", Rule.MEMORY),
+        ("vmovd dword ptr [rsp+0x910], xmm16", Rule.MEMORY),
+        ("fld qword ptr [rsp+0x910]", Rule.LEAK),
         ("mov rax, fs:[-0x300000]", Rule.POINTER),
     ],
 )

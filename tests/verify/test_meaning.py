@@ -128,12 +128,12 @@ def test_the_end_of_what_is_known_of_usp() -> None:
     slot = abi.FRAME_REGS + abi.REGS_OFFSET["rsp"]
     for line in (f"mov [rsp+{slot}], rax", f"add byte ptr [rsp+{slot}+3], 1"):
         assert not _decode(line)[0].keeps & facts.USP
-    assert _decode("mov [rsp+0x850], rax")[0].keeps & facts.USP
+    assert _decode("mov [rsp+0x910], rax")[0].keeps & facts.USP
 
 
 def test_tails() -> None:
-    assert _decode("mov [rsp+0x850], rax")[0].tail
+    assert _decode("mov [rsp+0x910], rax")[0].tail
     assert _decode("mov [rsp+0x20], rax")[0].target_store
     assert _decode("jmp .")[0].tail
-    for line in ("mov [rsp+0x850], eax", "mov [rsp+0x30], rax", "je .", "nop"):
+    for line in ("mov [rsp+0x910], eax", "mov [rsp+0x30], rax", "je .", "nop"):
         assert not _decode(line)[0].tail, line

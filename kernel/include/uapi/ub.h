@@ -11,7 +11,7 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-#define UB_ABI_VERSION		2
+#define UB_ABI_VERSION		3
 
 /*
  * The frame: generated code runs with rsp fixed here and reaches everything
@@ -29,8 +29,14 @@
 #define UB_FRAME_TMP2		0x40
 #define UB_FRAME_FIP		0x48	/* u64: user address of the last x87 instruction */
 #define UB_FRAME_PRIVATE	0x50	/* from here on the module's own */
+#define UB_FRAME_STACK		0x50	/* private: rsp of ub_enter() */
+#define UB_FRAME_LAUNCH		0x58	/* private: struct ub_launch * */
 #define UB_FRAME_R11		0x60	/* private: flags at the last dispatch */
-#define UB_FRAME_REGS		0x800	/* struct pt_regs of the task */
+/*
+ * struct pt_regs of the task.  No slot of the frame may have the low 11 address bits
+ * of one in pt_regs (docs/abi.md, section 1).
+ */
+#define UB_FRAME_REGS		0x8c0
 
 /* Why an exit happened. */
 enum ub_exit_reason {

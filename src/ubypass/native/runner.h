@@ -35,7 +35,7 @@ typedef int64_t s64;
 #define FRAME_FSBASE 0x28
 #define FRAME_FIP 0x48
 #define FRAME_PRIVATE 0x50
-#define FRAME_REGS 0x800
+#define FRAME_REGS 0x8c0
 #define LIMIT 0x7ffffffff000UL
 
 #define EXITF_SLOT_FLAGS 1
