@@ -25,6 +25,7 @@ _CALLS: Final = (FlowControl.CALL, FlowControl.INDIRECT_CALL)
 _NEXT: Final[int] = FlowControl.NEXT
 # Of what is no instruction, too.
 _EXCEPTION: Final[int] = FlowControl.EXCEPTION
+_OPERAND_SIZE: Final = 0x66
 
 
 class Step:
@@ -36,6 +37,19 @@ class Step:
         self.instruction = instruction
         self.next_ip = next_ip
         self.flow = flow
+
+
+def _is_unambiguous(instruction: Instruction, code: bytes) -> bool:
+    """Whether processors of all vendors take ``code`` for this branch.
+
+    With an operand-size prefix they do not: Intel's ignore it, AMD's branch to 16 bits
+    of the address (SDM 2, 2.2.1.7 "Instructions whose operand size is 64 bits"; APM 3,
+    "Near branches in 64-bit mode").
+    """
+    if _OPERAND_SIZE not in code[:-1]:
+        return True
+    other = Decoder(64, code, DecoderOptions.AMD, instruction.ip).decode()
+    return other.code == instruction.code and len(other) == len(instruction)
 
 
 class Decoded:
@@ -68,12 +82,18 @@ class Decoded:
         whole = len(data) - _LONGEST if len(data) == _AHEAD else len(data)
         whole += address
         known[address] = None
+        start = address
         for instruction in Decoder(64, data, DecoderOptions.NONE, address):
             flow: int = instruction.flow_control
             if flow == _EXCEPTION and not instruction:
                 known[address] = None
                 return
             following = address + len(instruction)
+            if flow != _NEXT and not _is_unambiguous(
+                instruction, data[address - start : following - start]
+            ):
+                known[address] = None
+                return
             known[address] = Step(instruction, following, flow)
             if flow != _NEXT or following in known or following > whole:
                 return
