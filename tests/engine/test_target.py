@@ -51,6 +51,8 @@ class _World:
     now: float = 100.0
     builds: int = 0
     build_seconds: float = 0.01
+    waits: float = 0.0
+    cpu: float = 0.0
     fail: Callable[[], None] = lambda: None
     policy: Policy = field(default_factory=lambda: Policy(trace=0.0))
     experience: Experience = field(default_factory=Experience)
@@ -73,7 +75,8 @@ class _World:
 
     def _build(self, knowledge: Knowledge, memory: MemoryLike) -> Built:
         self.builds += 1
-        self.now += self.build_seconds
+        self.now += self.build_seconds + self.waits
+        self.cpu += self.build_seconds
         self.fail()
         if not knowledge.entries:
             raise NothingToBuild
@@ -91,7 +94,7 @@ class _World:
             self.event(EventType.MISS, nr=nr, ip=ip, region=region)
 
     def tick(self) -> None:
-        self.target.tick(self.now, lambda: self.now)
+        self.target.tick(self.now, lambda: self.now, lambda: self.cpu)
 
     def run(self, seconds: float) -> None:
         """Let time pass, calling tick whenever it is due."""
@@ -122,6 +125,19 @@ def test_a_hot_site_is_loaded_at_once(world: _World) -> None:
     assert [load.replace for load in world.device.loads] == [0]
     assert world.target.region == 1
     assert world.target.summary().entries == 1
+
+
+def test_a_build_that_waited_for_the_disk_does_not_delay_the_next(
+    world: _World,
+) -> None:
+    world.waits = 60.0
+    world.hot()
+    world.tick()
+    world.waits = 0.0
+    world.frontier(0x1100)
+    world.run(0.5)
+    assert world.builds == 2
+    assert world.target.summary().build_seconds == pytest.approx(0.02)
 
 
 def test_news_that_comes_together_is_built_together(world: _World) -> None:

@@ -17,7 +17,7 @@ class Pace:
 
     News that arrives while we wait is built together. The wait starts at
     ``shortest`` and grows by ``growth`` with each build up to ``longest``, but is at
-    least as long as the last build took, so that at most half of one CPU is used.
+    least as long as the last build took of a CPU, so that at most half of one is used.
     After ``quiet`` seconds without news it is short again: a program that enters
     a new phase is followed as fast as at its start.
     """
@@ -59,7 +59,7 @@ class Pace:
         self._due = None
 
     def finished(self, now: float, seconds: float) -> None:
-        """A build that took ``seconds`` has ended."""
+        """A build that took ``seconds`` of CPU time has ended."""
         grown = max(self.shortest, self._wait * self.growth)
         self._wait = min(self.longest, grown)
         self._not_before = now + max(self._wait, seconds)

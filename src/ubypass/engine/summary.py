@@ -18,7 +18,7 @@ class Summary:
     ``loads`` counts translations made live, ``region`` is the first live one and
     ``regions`` how many there are, ``region_instructions`` user instructions in them,
     ``source_bytes`` and ``code_bytes`` the user code and its translation,
-    ``build_seconds`` all the time spent building.
+    ``build_seconds`` all CPU time spent building.
     ``started_ns`` is when the program started or was attached
     (CLOCK_MONOTONIC). ``notes`` are reasons for people, e.g. why it is native.
     """
