@@ -42,6 +42,14 @@ def test_rates_are_not_rounded_up() -> None:
     assert "100.0%" in shown(record(bypass_rate=1.0))
 
 
+def test_a_loop_that_was_not_boosted_says_why() -> None:
+    text = shown(record(), record(size=256, bypass_rate=0.0, why_not=("no luck",)))
+    assert "pread 256: not boosted, only 0.0% of its calls" in text
+    assert "no luck" in text
+    assert "pread 64: not boosted" not in text
+    assert "has not come to it" in " ".join(shown(record(bypass_rate=0.5)).split())
+
+
 def test_nothing_measured() -> None:
     assert "Nothing" in shown()
 

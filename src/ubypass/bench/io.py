@@ -21,13 +21,14 @@ from pathlib import Path
 
 from ubypass.bench import gap, handler
 from ubypass.bench.loop import Loop, LoopResult, Workload
-from ubypass.bench.records import Machine, Record
+from ubypass.bench.records import BOOSTED, Machine, Record
 from ubypass.bench.transition import measure_transition
 from ubypass.bench.workloads import build_workload
 from ubypass.device.client import Device
 from ubypass.device.types import Stats
 from ubypass.engine.build import Builder
 from ubypass.engine.engine import Engine
+from ubypass.engine.explain import decision
 from ubypass.engine.target import Target
 from ubypass.errors import UbError
 from ubypass.process.status import identify
@@ -77,13 +78,15 @@ class Plan:
     """How long to measure.
 
     ``round_instructions``: about how many one round takes. ``rounds``: their number;
-    medians are taken. ``warmup``: seconds after which a loop that does not become
-    steady is measured as it is. ``look``: seconds between looks at the counters.
+    medians are taken. ``looks`` at the counters after which a loop that does not
+    become steady is measured as it is, ``look`` seconds or more apart. Looks and not
+    seconds: while the engine waits for the host (a file over 9p), a guest's clock
+    goes on with the loop.
     """
 
     round_instructions: int = 16_000_000
     rounds: int = 5
-    warmup: float = 8.0
+    looks: int = 160
     look: float = 0.05
 
     #: Share of dispatched calls between two looks that counts as steady.
@@ -173,7 +176,7 @@ def measure(
         else:
             in_kernel = _run_handler(workload, file, count, plan.rounds)
         progress(f"{workload}: boosted")
-        boosted, share, first = _run_boosted(program, arguments, engine, plan)
+        boosted, run = _run_boosted(program, arguments, engine, plan, workload.nr)
     return Record(
         workload=workload.name,
         size=workload.size,
@@ -182,11 +185,12 @@ def measure(
         boosted=boosted.median,
         handler=in_kernel,
         gap=user_code,
-        bypass_rate=share,
-        first_boost_s=first,
+        bypass_rate=run.share,
+        first_boost_s=run.first_boost_s,
         same_results=native.checksum == boosted.checksum,
         machine=machine,
         place=place.name(workload),
+        why_not=() if run.share >= BOOSTED else run.decisions,
     )
 
 
@@ -263,10 +267,21 @@ def _measure_gap(
     return _run_native(program, [*arguments, "--dry"]).median
 
 
+@dataclass(frozen=True, slots=True)
+class _Boosted:
+    """What became of a loop's calls: ``share`` dispatched in the measured rounds,
+    seconds to the first dispatch of all, and what the engine has decided, for people.
+    """
+
+    share: float
+    first_boost_s: float | None
+    decisions: tuple[str, ...]
+
+
 def _run_boosted(
-    program: Path, arguments: list[str], engine: Engine, plan: Plan
-) -> tuple[LoopResult, float, float | None]:
-    """Result, share of calls dispatched, seconds to the first dispatch."""
+    program: Path, arguments: list[str], engine: Engine, plan: Plan, nr: int
+) -> tuple[LoopResult, _Boosted]:
+    """Attach the loop around system call ``nr``, wait until it is steady, measure."""
     with Loop(program, arguments) as loop:
         target = engine.attach(identify(loop.pid), started_ns=loop.started_ns)
         engine.watch_end(target)
@@ -278,17 +293,28 @@ def _run_boosted(
         # The engine sleeps meanwhile: on one processor it would be measured, too.
         result = loop.measure()
         after = target.refresh_stats()
-        first = target.summary().first_boost_seconds
+        run = _Boosted(
+            _share(before, after),
+            target.summary().first_boost_seconds,
+            _decisions(target, nr),
+        )
     engine.run(lambda: target not in engine.targets)
-    return result, _share(before, after), first
+    return result, run
+
+
+def _decisions(target: Target, nr: int) -> tuple[str, ...]:
+    sites = target.refresh_sites().values()
+    about = [decision(target, site) for site in sites if site.nr == nr]
+    return tuple(dict.fromkeys((*about, *target.summary().notes)))
 
 
 def _warm_up(loop: Loop, target: Target, engine: Engine, plan: Plan) -> None:
-    """Run the engine until the loop is steadily boosted, or time is up."""
-    deadline = time.monotonic() + plan.warmup
+    """Run the engine until the loop is steadily boosted, or has had its looks."""
     before = target.refresh_stats()
     loads, steady = 0, 0
-    while steady < plan.steady_looks and time.monotonic() < deadline:
+    for _ in range(plan.looks):
+        if steady >= plan.steady_looks:
+            break
         look = time.monotonic() + plan.look
         while (left := look - time.monotonic()) > 0:
             engine.step(left)

@@ -16,7 +16,18 @@ from typing import Any
 
 from ubypass.errors import UbError
 
-__all__ = ["Machine", "Record", "read_records", "write_json", "write_records"]
+__all__ = [
+    "BOOSTED",
+    "Machine",
+    "Record",
+    "read_records",
+    "write_json",
+    "write_records",
+]
+
+
+#: Share of a loop's calls that must have been dispatched for it to count as boosted.
+BOOSTED = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +60,7 @@ class Record:
     the loop's calls that were dispatched, in the measured rounds only.
     ``first_boost_s``: from the program's start to the first dispatch, in seconds
     of the machine's clock. ``same_results``: the boosted run read the same data as
-    the native one.
+    the native one. ``why_not``: reasons for people if hardly any call was dispatched.
     """
 
     workload: str
@@ -64,6 +75,12 @@ class Record:
     same_results: bool
     machine: Machine
     place: str = "memory"
+    why_not: tuple[str, ...] = ()
+
+    @property
+    def is_boosted(self) -> bool:
+        """Whether the figures are those of a boosted loop at all."""
+        return self.bypass_rate >= BOOSTED
 
     @property
     def limit(self) -> float:
@@ -102,6 +119,7 @@ class Record:
                 None if self.first_boost_s is None else round(self.first_boost_s, 4)
             ),
             "same_results": self.same_results,
+            "why_not": list(self.why_not),
             "kernel": self.machine.kernel,
             "cpu": self.machine.cpu,
             "page_table_isolation": self.machine.page_table_isolation,
@@ -113,6 +131,7 @@ class Record:
         """The inverse of :meth:`as_json`; derived values are computed anew."""
         where = {f.name: data[f.name] for f in dataclasses.fields(Machine)}
         own = {f.name: data[f.name] for f in dataclasses.fields(cls) if f.name in data}
+        own["why_not"] = tuple(own.get("why_not", ()))
         return cls(**own, machine=Machine(**where))
 
 

@@ -58,7 +58,19 @@ def render(records: Sequence[Record]) -> RenderableType:
         f"accelerator {machine.accelerator}.",
         style="dim",
     )
-    return Group(table, Text(in_words(records)), Text(), legend, where)
+    failed = Text("".join(map(_not_boosted, records)), style="bold red")
+    return Group(table, failed, Text(in_words(records)), Text(), legend, where)
+
+
+def _not_boosted(record: Record) -> str:
+    """A line for a loop of which the figures say nothing about boosting."""
+    if record.is_boosted:
+        return ""
+    why = "; ".join(record.why_not) or "the engine has not come to it in time"
+    return (
+        f"{_name(record)}: not boosted, only {_floor_percent(record.bypass_rate)} of "
+        f"its calls were dispatched: {why}.\n"
+    )
 
 
 def in_words(records: Sequence[Record]) -> str:

@@ -17,7 +17,7 @@ from ubypass.errors import UbError
 from ubypass.process.symbols import Symbols
 from ubypass.translate.listing import listing
 
-__all__ = ["explain", "explain_region"]
+__all__ = ["decision", "explain", "explain_region"]
 
 _VERDICTS = {
     SiteVerdict.OPEN: "being timed",
@@ -46,7 +46,7 @@ def explain(target: Target) -> dict[str, Any]:
                 "address": ip,
                 "symbol": symbols.name(ip),
                 "nr": sites[ip].nr,
-                "decision": _decision(target, sites[ip]),
+                "decision": decision(target, sites[ip]),
                 **_figures(target, sites[ip]),
             }
             for ip in sorted(sites)
@@ -67,7 +67,8 @@ def _figures(target: Target, site: Site) -> dict[str, float | None]:
     }
 
 
-def _decision(target: Target, site: Site) -> str:
+def decision(target: Target, site: Site) -> str:
+    """What is decided about ``site``, for people: "boosted", or why it is native."""
     block = target.blocks.get(site.ip)
     if block is not None:
         return f"native: {block.reason}"
