@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # `make` lists the targets.
 UB := .venv/bin/ub
-PYTEST := .venv/bin/python -m pytest
+# Tests that boot the lab stay in one process (tests/conftest.py), so more do not help.
+PYTEST := .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast test-redis fuzz lint module bench prepare clean
