@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import struct
 import subprocess
@@ -11,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from ubypass.errors import UbError
-from ubypass.process.elf import ElfFile, ElfKind, elf_kind, open_elf, parse_elf
+from ubypass.process.elf import (
+    ElfFile,
+    ElfKind,
+    Segment,
+    elf_kind,
+    open_elf,
+    parse_elf,
+)
 
 _SOURCE = """\
 .globl one, _one, __one_alias
@@ -113,3 +121,57 @@ def test_damaged_and_foreign_files_are_errors_for_people(
         cut.write_bytes(whole[:length])
         with pytest.raises(UbError, match="damaged"):
             open_elf(str(cut))
+
+
+def test_packed_and_unpacked_it_says_the_same(program: Path) -> None:
+    elf = open_elf(str(program))
+    again = ElfFile.unpack(elf.pack(), elf.name)
+    assert again.segments == elf.segments
+    assert all(isinstance(segment, Segment) for segment in again.segments)
+    assert list(again.functions()) == list(elf.functions())
+    empty = ElfFile("none")
+    assert list(ElfFile.unpack(empty.pack(), "none").functions()) == []
+
+
+def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with pytest.raises(UbError, match="is a FIFO"):
+        open_elf(str(fifo))
+    with pytest.raises(UbError, match="is a device"):
+        open_elf("/dev/zero")
+
+
+def test_a_section_that_claims_to_be_huge_is_not_read(
+    program: Path, tmp_path: Path
+) -> None:
+    bomb = tmp_path / "bomb"
+    bomb.write_bytes(swollen(program.read_bytes()))
+    os.truncate(bomb, 1 << 34)
+    with pytest.raises(UbError, match="too large: 6,442,450,944 bytes"):
+        open_elf(str(bomb))
+
+
+def swollen(image: bytes, size: int = 24 << 28) -> bytes:
+    """The ELF file ``image`` with a symbol table of so many bytes (Elf64_Shdr)."""
+    result = bytearray(image)
+    table = int.from_bytes(image[40:48], "little")
+    count = int.from_bytes(image[60:62], "little")
+    for at in range(table, table + 64 * count, 64):
+        if int.from_bytes(image[at + 4 : at + 8], "little") == 2:  # SHT_SYMTAB
+            result[at + 32 : at + 40] = size.to_bytes(8, "little")
+    return bytes(result)
+
+
+def test_names_are_short_and_harmless(program: Path) -> None:
+    image = program.read_bytes()
+    evil = image.replace(b"\0two\0", b"\0\x1bw\a\0", 1)
+    assert evil != image
+    names = {name for name, _, _ in parse_elf(evil, "evil").functions()}
+    assert "?w?" in names
+
+
+def test_names_without_an_end_are_cut(program: Path) -> None:
+    elf = open_elf(str(program))
+    elf._strings = b"x" * (1 << 20)
+    assert {len(name) for name, _, _ in elf.functions()} == {1024}

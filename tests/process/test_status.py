@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import subprocess
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 
 from ubypass.errors import UbError
 from ubypass.process import status
+from ubypass.process.elf import ElfKind
 
 
 def test_a_plain_program_is_accepted_and_followed_to_its_end() -> None:
@@ -111,3 +113,54 @@ def test_descendants_are_found_parents_first() -> None:
             for pid in (*status.descendants(shell.pid), shell.pid):
                 os.kill(pid, signal.SIGKILL)
     assert status.descendants(shell.pid) == ()
+
+
+def _auxv(word: str, *entries: tuple[int, int]) -> bytes:
+    return b"".join(struct.pack(f"<2{word}", *entry) for entry in (*entries, (0, 0)))
+
+
+@pytest.mark.parametrize(
+    ("auxv", "kind"),
+    [
+        (_auxv("Q", (33, 0x7FFFF7FC9000), (4, 56), (5, 13)), ElfKind.X86_64),
+        (_auxv("I", (32, 0xF7FC4550), (33, 0xF7FC4000), (4, 32)), ElfKind.I386),
+        (_auxv("I", (33, 0xF7FC4000), (4, 32)), ElfKind.X32),
+        (_auxv("Q", (5, 13)), ElfKind.OTHER),
+        (b"\1\2\3", ElfKind.OTHER),
+        (b"", None),
+    ],
+)
+def test_the_kernel_says_what_kind_of_program_it_is(
+    auxv: bytes, kind: ElfKind | None
+) -> None:
+    assert status.program_kind(auxv) is kind
+
+
+def test_this_program_is_a_64_bit_one() -> None:
+    auxv = Path("/proc/self/auxv").read_bytes()
+    assert status.program_kind(auxv) is ElfKind.X86_64
+
+
+def test_no_file_of_the_process_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be on a file system whose server never answers."""
+    opened: list[str] = []
+
+    def note(path: str, *rest: object, **more: object) -> object:
+        opened.append(path)
+        return open(path, *rest, **more)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(status, "open", note, raising=False)
+    with subprocess.Popen(["sleep", "60"]) as child:
+        status.identify(child.pid)
+        child.kill()
+    assert opened
+    assert not any(path.endswith(("/exe", "/cwd", "/root")) for path in opened)
+
+
+def test_a_name_cannot_command_the_terminal(tmp_path: Path) -> None:
+    odd = tmp_path / "\x1b]0;mine\a"
+    odd.symlink_to("/bin/sleep")
+    with subprocess.Popen([odd, "60"]) as child:
+        who = status.identify(child.pid)
+        child.kill()
+    assert who.name == "?]0;mine?"

@@ -27,7 +27,7 @@ from ubypass.abi import (
 )
 from ubypass.device import uapi
 from ubypass.device.types import Counts, Event, Path, Site, Stats
-from ubypass.errors import UbError
+from ubypass.errors import UbError, permission_hint
 from ubypass.processor import features
 
 __all__ = ["DEVICE_PATH", "Device", "Gone", "SourceChanged", "parse_events"]
@@ -288,7 +288,7 @@ def _open(path: str) -> int:
             "ub module load",
         ) from error
     except PermissionError as error:
-        raise UbError(f"no permission to open {path}", "run as root") from error
+        raise UbError(f"no permission to open {path}", permission_hint()) from error
     except OSError as error:
         raise UbError(
             f"cannot open {path}: {error.strerror}", "ub module status"
@@ -369,8 +369,8 @@ def _attach_error(pid: int, error: OSError) -> UbError:
             f"process {pid} still shares its parent's memory",
             "try again once it has started its program",
         ),
-        errno.EPERM: (f"no permission to attach to process {pid}", "run as root"),
-        errno.EACCES: (f"no permission to attach to process {pid}", "run as root"),
+        errno.EPERM: (f"no permission to attach to process {pid}", permission_hint()),
+        errno.EACCES: (f"no permission to attach to process {pid}", permission_hint()),
         errno.EBUSY: (f"process {pid} is attached already", "see 'ub stats'"),
         errno.EEXIST: (f"process {pid} is attached already", "see 'ub stats'"),
         errno.EINVAL: (

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ubypass.engine.engine import Engine
-from ubypass.errors import UbError
+from ubypass.errors import UbError, permission_hint
 
 __all__ = ["CONTROL_DIRECTORY", "Control", "ask", "ask_all"]
 
@@ -133,7 +133,7 @@ def ask_all(
             raise PermissionError
     except PermissionError as error:
         raise UbError(
-            f"no permission to look into {directory}", "run as root"
+            f"no permission to look into {directory}", permission_hint()
         ) from error
     answers = []
     errors: list[UbError] = []
@@ -160,7 +160,7 @@ def _listen(path: Path) -> socket.socket:
         server.bind(str(path))
     except OSError as error:
         raise UbError(
-            f"cannot listen at {path}: {error.strerror}", "run as root"
+            f"cannot listen at {path}: {error.strerror}", permission_hint()
         ) from error
     server.setblocking(False)
     server.listen(4)

@@ -51,7 +51,7 @@ def explain(target: Target) -> dict[str, Any]:
             }
             for ip in sorted(sites)
         ],
-        "regions": [explain_region(target, group) for group in target.groups],
+        "regions": [explain_region(target, group, symbols) for group in target.groups],
     }
 
 
@@ -77,7 +77,9 @@ def decision(target: Target, site: Site) -> str:
     return _VERDICTS[site.verdict]
 
 
-def explain_region(target: Target, group: Group) -> dict[str, Any]:
+def explain_region(
+    target: Target, group: Group, symbols: Symbols | None = None
+) -> dict[str, Any]:
     """The live region of ``group``; ``UbError`` if it has none.
 
     ``lines`` follow the code, ``exits`` are those that were taken, most often
@@ -89,7 +91,7 @@ def explain_region(target: Target, group: Group) -> dict[str, Any]:
         raise UbError(f"process {target.process.pid} has no such region any more")
     translation = built.translation
     counts = _counts(target, group, len(translation.exits))
-    symbols = Symbols(target.memory)
+    symbols = symbols or Symbols(target.memory)
     lines = listing(built.region, translation)
     names = {
         ip: symbols.name(ip)

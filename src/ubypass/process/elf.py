@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import os
+import re
 import struct
 from array import array
 from bisect import bisect_right
@@ -18,14 +19,30 @@ from io import BytesIO
 from typing import IO, Any
 
 from ubypass.errors import UbError
+from ubypass.files import open_regular
 
-__all__ = ["ElfFile", "ElfKind", "Segment", "elf_kind", "open_elf", "parse_elf"]
+__all__ = [
+    "ElfFile",
+    "ElfKind",
+    "Segment",
+    "elf_kind",
+    "open_elf",
+    "parse_elf",
+    "read_elf",
+]
 
 _EM_386 = 3
 _EM_X86_64 = 62
 _STT_FUNC = 2
 _STT_GNU_IFUNC = 10
 _SYMBOL = struct.Struct("<IBBHQQ")  # Elf64_Sym: name info other shndx value size
+
+#: Bytes of a section or of a segment that are read at most. The largest programs that
+#: distributions ship stay below; a sparse file may claim anything.
+_SECTION_MAX = 64 << 20
+_SEGMENT_MAX = 1 << 30
+_NAME_MAX = 1024  # bytes of a name
+_ALIASES_MAX = 64  # names of one address that are compared
 
 
 class ElfKind(enum.Enum):
@@ -62,25 +79,75 @@ def elf_kind(head: bytes) -> ElfKind:
 
 
 class ElfFile:
-    """Segments and function symbols of one ELF file, all that is kept of it."""
+    """Segments and function symbols of one ELF file, all that is kept of it.
 
-    def __init__(self, stream: IO[bytes], name: str, path: str = "") -> None:
-        # Only now: it is not needed to run a program, and imports are slow.
-        from elftools.elf.elffile import ELFFile
+    ``relocatable``: it is not linked yet, as object files and kernel modules are.
+    """
 
+    def __init__(self, name: str, path: str = "") -> None:
         self.name = name
-        elf = ELFFile(stream)
-        self.segments: tuple[Segment, ...] = tuple(
-            Segment(s["p_vaddr"], s["p_offset"], s["p_filesz"], bool(s["p_flags"] & 1))
-            for s in elf.iter_segments()
-            if s["p_type"] == "PT_LOAD"
-        )
+        self.relocatable = False
+        self.segments: tuple[Segment, ...] = ()
         self._path = path
         self._values = array("Q")
         self._sizes = array("Q")
         self._names = array("Q")
         self._strings = b""
+
+    @classmethod
+    def read(cls, stream: IO[bytes], name: str, path: str = "") -> ElfFile:
+        """Of an open file. Raises whatever pyelftools does if it is damaged."""
+        # Only now: it is not needed to run a program, and imports are slow.
+        from elftools.elf.elffile import ELFFile
+
+        self = cls(name, path)
+        elf = ELFFile(stream)
+        self.relocatable = elf.header["e_type"] == "ET_REL"
+        self.segments = tuple(
+            Segment(s["p_vaddr"], s["p_offset"], s["p_filesz"], bool(s["p_flags"] & 1))
+            for s in elf.iter_segments()
+            if s["p_type"] == "PT_LOAD"
+        )
         self._load_symbols(elf)
+        return self
+
+    def pack(self) -> bytes:
+        """Segments and symbols as bytes, for :meth:`unpack`."""
+        segments = [
+            value.to_bytes(8, "little")
+            for s in self.segments
+            for value in (s.address, s.offset, s.file_size, s.executable)
+        ]
+        counts = (len(self.segments), len(self._values))
+        return b"".join(
+            (
+                *(count.to_bytes(8, "little") for count in counts),
+                *segments,
+                *(table.tobytes() for table in self._tables()),
+                self._strings,
+            )
+        )
+
+    @classmethod
+    def unpack(cls, data: bytes, name: str) -> ElfFile:
+        """The file that was packed, without its contents."""
+        self = cls(name)
+        numbers = array("Q", data[:16])
+        of_segments, of_symbols = numbers
+        at = 16 + 32 * of_segments
+        fields = iter(array("Q", data[16:at]))
+        self.segments = tuple(
+            Segment(address, offset, size, bool(executable))
+            for address, offset, size, executable in zip(*[fields] * 4, strict=True)
+        )
+        for table in self._tables():
+            table.frombytes(data[at : at + 8 * of_symbols])
+            at += 8 * of_symbols
+        self._strings = data[at:]
+        return self
+
+    def _tables(self) -> tuple[array[int], ...]:
+        return self._values, self._sizes, self._names
 
     def _load_symbols(self, elf: Any) -> None:
         rows: list[tuple[int, int, int]] = []
@@ -89,8 +156,8 @@ class ElfFile:
             section = elf.get_section_by_name(section_name)
             if section is None:
                 continue
-            table = elf.get_section(section["sh_link"]).data()
-            data = section.data()
+            table = _content(elf.get_section(section["sh_link"]))
+            data = _content(section)
             data = data[: len(data) - len(data) % _SYMBOL.size]
             for name, info, _, index, value, size in _SYMBOL.iter_unpack(data):
                 if info & 15 in (_STT_FUNC, _STT_GNU_IFUNC) and index and name:
@@ -104,26 +171,38 @@ class ElfFile:
 
     def _name(self, index: int) -> str:
         start = self._names[index]
-        end = self._strings.index(b"\0", start)
-        return self._strings[start:end].decode(errors="replace")
+        end = self._strings.find(b"\0", start, start + _NAME_MAX)
+        raw = self._strings[start : start + _NAME_MAX if end < 0 else end]
+        name = raw.decode(errors="replace")
+        # It may be printed on a terminal, which would obey control characters.
+        return name if name.isprintable() else re.sub(r"[^ -~]", "?", name)
 
     def executable_bytes(self) -> dict[int, bytes]:
         """Contents of the executable segments by virtual address, read afresh."""
-        with open(self._path, "rb") as file:
-            contents = {}
+        contents = {}
+        with open_regular(self._path) as file:
             for segment in self.segments:
-                if segment.executable:
-                    file.seek(segment.offset)
-                    contents[segment.address] = file.read(segment.file_size)
+                if not segment.executable:
+                    continue
+                if segment.file_size > _SEGMENT_MAX:
+                    raise UbError(
+                        f"{self.name} has too much code: {segment.file_size:,} bytes",
+                        f"up to {_SEGMENT_MAX:,} are looked at",
+                    )
+                file.seek(segment.offset)
+                data = file.read(segment.file_size)
+                if len(data) < segment.file_size:
+                    raise UbError(f"{self.name} is a damaged ELF file: code is missing")
+                contents[segment.address] = data
         return contents
 
     def section(self, name: str) -> tuple[int, bytes] | None:
         """Virtual address and contents of a section, read afresh; None: missing."""
         from elftools.elf.elffile import ELFFile
 
-        with open(self._path, "rb") as file:
+        with open_regular(self._path) as file:
             found = ELFFile(file).get_section_by_name(name)
-            return None if found is None else (int(found["sh_addr"]), found.data())
+            return None if found is None else (int(found["sh_addr"]), _content(found))
 
     def address_of_offset(self, offset: int) -> int | None:
         """Virtual address of a place in the file; None if it is not loaded."""
@@ -144,7 +223,8 @@ class ElfFile:
             return None
         value = self._values[index]
         first = index
-        while first > 0 and self._values[first - 1] == value:
+        least = max(index - _ALIASES_MAX, 0)
+        while first > least and self._values[first - 1] == value:
             first -= 1
         rows = range(first, index + 1)
         size = max(self._sizes[row] for row in rows)
@@ -168,9 +248,14 @@ def open_elf(path: str, name: str = "") -> ElfFile:
 
     Raises ``UbError`` if it is no 64-bit x86 ELF file or cannot be read.
     """
-    name = name or os.path.basename(path)
+    return read_elf(open_regular(path), name or os.path.basename(path), path)
+
+
+def read_elf(file: IO[bytes], name: str, path: str = "") -> ElfFile:
+    """The same for an open file, which is closed."""
+    path = path or name
     try:
-        with open(path, "rb") as file:
+        with file:
             _require_kind(file.read(20), path)
             file.seek(0)
             return _parse(file, name, path)
@@ -186,12 +271,23 @@ def parse_elf(image: bytes, name: str) -> ElfFile:
 
 def _parse(stream: IO[bytes], name: str, path: str) -> ElfFile:
     try:
-        return ElfFile(stream, name, path)
+        return ElfFile.read(stream, name, path)
     except UbError:
         raise
     except Exception as error:
         # pyelftools raises many kinds for damaged files; none is our bug.
         raise UbError(f"{path} is a damaged ELF file: {error}") from error
+
+
+def _content(section: Any) -> bytes:
+    size = max(section["sh_size"], section.data_size)  # before and after inflation
+    if size > _SECTION_MAX:
+        raise UbError(
+            f"section {section.name} is too large: {size:,} bytes",
+            f"up to {_SECTION_MAX:,} are read",
+        )
+    data: bytes = section.data()
+    return data
 
 
 def _require_kind(head: bytes, path: str) -> None:

@@ -7,11 +7,12 @@ without the kernel noticing. Does not read the memory itself.
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ubypass.errors import UbError
+from ubypass.errors import UbError, permission_hint
 
 __all__ = ["MemoryMap", "VmArea", "parse_maps", "read_maps"]
 
@@ -32,6 +33,7 @@ class VmArea:
     offset: int
     inode: int
     path: str
+    device: int = 0  # of the file, as in ``st_dev``
 
     @property
     def is_code(self) -> bool:
@@ -107,7 +109,7 @@ def read_maps(pid: int) -> MemoryMap:
     except PermissionError as error:
         raise UbError(
             f"cannot read the memory map of process {pid}: permission denied",
-            "run as root",
+            permission_hint(),
         ) from error
     except (FileNotFoundError, ProcessLookupError) as error:
         raise UbError(f"process {pid} does not exist any more") from error
@@ -130,4 +132,10 @@ def _parse_line(line: str) -> VmArea:
         offset=int(fields[2], 16),
         inode=int(fields[4]),
         path=fields[5] if len(fields) > 5 else "",
+        device=_device(fields[3]),
     )
+
+
+def _device(word: str) -> int:
+    major, _, minor = word.partition(":")
+    return os.makedev(int(major, 16), int(minor, 16))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from ubypass.errors import UbError
+from ubypass.errors import UbError, permission_hint
 from ubypass.process.maps import MemoryMap, read_maps
 
 __all__ = ["ProcessMemory"]
@@ -34,7 +34,7 @@ class ProcessMemory:
         except PermissionError as error:
             raise UbError(
                 f"cannot read the memory of process {pid}: permission denied",
-                "run as root",
+                permission_hint(),
             ) from error
         except OSError as error:
             raise UbError(f"process {pid} does not exist any more") from error

@@ -7,20 +7,26 @@ Every refusal is one clear :class:`~ubypass.errors.UbError`.
 from __future__ import annotations
 
 import os
+from array import array
 from dataclasses import dataclass
 
-from ubypass.errors import UbError
-from ubypass.process.elf import ElfKind, elf_kind
+from ubypass.errors import UbError, permission_hint
+from ubypass.process.elf import ElfKind
 
 __all__ = [
     "ProcessId",
     "descendants",
     "identify",
     "is_alive",
+    "program_kind",
     "start_time",
     "threads",
 ]
 
+_AT_PHENT = 4  # include/uapi/linux/auxvec.h: size of a program header
+_AT_SYSINFO = 32
+_PHDR_SIZES = {ElfKind.X86_64: 56, ElfKind.I386: 32}
+_AUXV_MAX = 4096
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h; field "flags" of /proc/PID/stat
 
 
@@ -131,11 +137,16 @@ def _read_stat(pid: int) -> _Stat | None:
     head, _, tail = text.rpartition(")")
     fields = tail.split()
     return _Stat(
-        name=head.partition("(")[2],
+        name=_printable(head.partition("(")[2]),
         state=fields[0],
         flags=int(fields[6]),
         start=int(fields[19]),
     )
+
+
+def _printable(name: str) -> str:
+    """The process chooses it, and a terminal would obey control characters."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
 def _leader(pid: int) -> int | None:
@@ -151,18 +162,38 @@ def _leader(pid: int) -> int | None:
 
 def _require_64_bit(pid: int, name: str) -> None:
     try:
-        with open(f"/proc/{pid}/exe", "rb") as file:
-            kind = elf_kind(file.read(20))
+        # Not its file, which may be on a file system whose server never answers.
+        with open(f"/proc/{pid}/auxv", "rb") as file:
+            kind = program_kind(file.read(_AUXV_MAX))
     except PermissionError as error:
         raise UbError(
             f"cannot look at process {pid} ({name}): permission denied",
-            "run as root",
+            permission_hint(),
         ) from error
     except OSError as error:
         raise UbError(f"process {pid} ({name}) has already exited") from error
+    if kind is None:
+        raise UbError(f"process {pid} ({name}) has already exited")
     if kind is ElfKind.X86_64:
         return
     raise UbError(
         f"process {pid} ({name}) is {kind.value}",
         "only 64-bit x86 programs can be boosted",
     )
+
+
+def program_kind(auxv: bytes) -> ElfKind | None:
+    """What kind of program has this auxiliary vector; None if it is empty.
+
+    The kernel makes it, with words of the program's size, when the program starts.
+    """
+    if not auxv:
+        return None
+    for word, kind in ("Q", ElfKind.X86_64), ("I", ElfKind.I386):
+        numbers = array(word, auxv[: len(auxv) & -8])
+        entries = dict(zip(numbers[::2], numbers[1::2], strict=False))
+        if entries.get(_AT_PHENT) == _PHDR_SIZES[kind]:
+            # Only real 32-bit programs get the address of a way into the kernel.
+            old = kind is ElfKind.X86_64 or _AT_SYSINFO in entries
+            return kind if old else ElfKind.X32
+    return ElfKind.OTHER

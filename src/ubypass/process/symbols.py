@@ -1,22 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Names for the addresses of a live process: ``libc.so.6:pread64+0x12``.
 
-Opens a file only when an address in it is asked for, and keeps few of them.
+Opens a file only when an address in it is asked for, and keeps few of them. The
+process has chosen these files, and whoever looks is root: only what it really has
+mapped is opened, and it is read in a process of its own, within bounds.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections import OrderedDict
 from typing import Protocol
 
 from ubypass.errors import UbError
-from ubypass.process.elf import ElfFile, open_elf, parse_elf
+from ubypass.files import open_regular
+from ubypass.process.bounded import bounded
+from ubypass.process.elf import ElfFile, parse_elf, read_elf
 from ubypass.process.maps import MemoryMap, VmArea
 
 __all__ = ["Symbols"]
 
 _FILES_KEPT = 4
+
+# Of one file; the largest libraries take a tenth. Under emulation too.
+_SECONDS = 10.0
+_MEMORY = 256 << 20
+_SYMBOLS = 32 << 20
+#: Seconds for all files: who maps many that take long has the rest shown without names.
+_PATIENCE = 20.0
 
 
 class Readable(Protocol):
@@ -36,7 +48,8 @@ class Symbols:
 
     def __init__(self, memory: Readable) -> None:
         self._memory = memory
-        self._files: OrderedDict[str, ElfFile | None] = OrderedDict()
+        self._files: OrderedDict[tuple[str, int], ElfFile | None] = OrderedDict()
+        self._patience = _PATIENCE
 
     def name(self, address: int) -> str:
         """``file:function+0x12``, ``file+0x1234`` without one, else ``0x7f…``."""
@@ -56,26 +69,44 @@ class Symbols:
         return f"{short}:{function}" + (f"+{distance:#x}" if distance else "")
 
     def _file(self, area: VmArea) -> ElfFile | None:
-        if area.path not in self._files:
+        key = area.path, area.inode
+        if key not in self._files:
             while len(self._files) >= _FILES_KEPT:
                 self._files.popitem(last=False)
-            self._files[area.path] = self._open(area)
-        self._files.move_to_end(area.path)
-        return self._files[area.path]
+            self._files[key] = self._open(area)
+        self._files.move_to_end(key)
+        return self._files[key]
 
     def _open(self, area: VmArea) -> ElfFile | None:
-        try:
-            if area.path == "[vdso]":
-                size = area.end - area.start
-                return parse_elf(self._memory.read_data(area.start, size), "vdso")
-            if not area.is_file:
-                return None
-            # map_files reaches files that are deleted or in another namespace;
-            # it needs privilege, so the plain path comes second.
-            link = f"/proc/{self._memory.pid}/map_files/{area.start:x}-{area.end:x}"
-            try:
-                return open_elf(link, os.path.basename(area.path))
-            except UbError:
-                return open_elf(area.path)
-        except UbError:
-            return None  # a name is a courtesy; the address will do
+        """None if it has no names to give: they are a courtesy."""
+        name = os.path.basename(area.path)
+        if area.path == "[vdso]":
+            image = self._memory.read_data(area.start, area.end - area.start)
+
+            def read() -> ElfFile:
+                return parse_elf(image, "vdso")
+        elif area.is_file:
+
+            def read() -> ElfFile:
+                return _mapped_file(self._memory.pid, area, name)
+        else:
+            return None
+        if self._patience <= 0:
+            return None
+        began = time.monotonic()
+        data = bounded(
+            lambda: read().pack(), seconds=_SECONDS, memory=_MEMORY, result=_SYMBOLS
+        )
+        self._patience -= time.monotonic() - began
+        return None if data is None else ElfFile.unpack(data, name)
+
+
+def _mapped_file(pid: int, area: VmArea, name: str) -> ElfFile:
+    """What is mapped there, which its path need not lead to. Raises UbError."""
+    try:
+        # Reaches files that are deleted or in another namespace; needs privilege.
+        link = f"/proc/{pid}/map_files/{area.start:x}-{area.end:x}"
+        return read_elf(open_regular(link), name)
+    except UbError:
+        same = (area.device, area.inode)
+        return read_elf(open_regular(area.path, follow=False, same=same), name)

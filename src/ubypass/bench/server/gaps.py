@@ -28,7 +28,7 @@ from ubypass.bench.server import nginx, redis
 from ubypass.bench.server.growth import Way, executed
 from ubypass.bench.server.measure import Server
 from ubypass.bench.workloads import ROOT, build_workload
-from ubypass.errors import UbError
+from ubypass.errors import UbError, permission_hint
 from ubypass.process.maps import MemoryMap, read_maps
 from ubypass.process.memory import ProcessMemory
 
@@ -159,7 +159,7 @@ def trace(
         text=True,
     )
     if done.returncode != 0:
-        raise UbError(f"cannot count gaps: {done.stderr.strip()}", "run as root")
+        raise UbError(f"cannot count gaps: {done.stderr.strip()}", permission_hint())
     with ProcessMemory(pid) as memory:
         inside = executed(ways(done.stdout), memory)
     return summarize(name, case, done.stdout, read_maps(pid), inside)

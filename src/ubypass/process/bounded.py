@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Does work on input that somebody else chose, within bounds of memory and time.
+
+In a child process without any of our files: what is too large fails there, and what
+does not end (a file on a file system whose server does not answer) is left behind.
+Knows nothing of what the work is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import resource
+import select
+import signal
+import time
+from collections.abc import Callable
+
+__all__ = ["bounded"]
+
+_CHUNK = 1 << 20
+_LENGTH = 8  # bytes in front of the answer that say how long it is
+
+
+def bounded(
+    work: Callable[[], bytes], *, seconds: float, memory: int, result: int
+) -> bytes | None:
+    """What ``work`` returns; None if it fails or exceeds a bound.
+
+    ``seconds`` of real time, ``memory``: bytes beyond what we have now, ``result``: the
+    most bytes that are taken of what it returns.
+    """
+    _reap()
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _work(work, theirs, memory, seconds)
+    os.close(theirs)
+    try:
+        return _receive(ours, time.monotonic() + seconds, result)
+    finally:
+        os.close(ours)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        _children.add(child)
+        _reap()
+
+
+#: Killed, and not known to have ended: the kernel may have to wait for a file system.
+_children: set[int] = set()
+
+
+def _reap() -> None:
+    for child in list(_children):
+        try:
+            ended, _ = os.waitpid(child, os.WNOHANG)
+        except ChildProcessError:
+            ended = child
+        if ended:
+            _children.discard(child)
+
+
+def _work(
+    work: Callable[[], bytes], out: int, memory: int, seconds: float
+) -> None:  # pragma: no cover - in the child
+    """Never returns: nothing of the parent's may run here, at its end neither."""
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        # A child that is left behind must not keep a device of ours open.
+        out = os.dup2(out, 0)
+        os.closerange(1, os.sysconf("SC_OPEN_MAX"))
+        gc.disable()
+        limit = _address_space() + memory
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        limit = max(int(seconds), 1)
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
+        answer = work()
+        rest = memoryview(len(answer).to_bytes(_LENGTH, "little") + answer)
+        while rest:
+            rest = rest[os.write(out, rest) :]
+    except BaseException:  # noqa: S110 - the parent hears it by the end of the pipe
+        pass
+    finally:
+        os._exit(0)
+
+
+def _address_space() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
+
+
+def _receive(source: int, deadline: float, most: int) -> bytes | None:
+    found = bytearray()
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([source], [], [], left)[0]:
+            return None
+        part = os.read(source, _CHUNK)
+        if not part:
+            break
+        found += part
+        if len(found) > _LENGTH + most:
+            return None
+    length, answer = found[:_LENGTH], bytes(found[_LENGTH:])
+    whole = len(length) == _LENGTH and int.from_bytes(length, "little") == len(answer)
+    return answer if whole else None
