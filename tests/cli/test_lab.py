@@ -3,13 +3,12 @@ import argparse
 import io
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ubypass.cli import lab
+from ubypass.cli import lab, main
 from ubypass.errors import UbError
 from ubypass.lab.options import LabOptions, LabResult
 
@@ -18,15 +17,6 @@ def _parsed(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     lab.configure(parser)
     return parser.parse_args(words)
-
-
-@pytest.fixture(autouse=True)
-def _signals() -> Iterator[None]:
-    """Signal handlers are the process's own; leave the test runner's as they were."""
-    kept = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP)}
-    yield
-    for number, handler in kept.items():
-        signal.signal(number, handler)
 
 
 class _Guest:
@@ -154,7 +144,5 @@ def test_a_terminated_run_cleans_up(monkeypatch: pytest.MonkeyPatch) -> None:
             cleaned.append(True)
 
     monkeypatch.setattr(lab, "run_in_guest", killed)
-    with pytest.raises(SystemExit) as caught:
-        lab.run(_parsed("run", "--", "x"))
-    assert caught.value.code == 128 + signal.SIGTERM
+    assert main.main(["lab", "run", "--", "x"]) == 128 + signal.SIGTERM
     assert cleaned

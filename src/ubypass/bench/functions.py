@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ubypass import child
 from ubypass.bench.subjects import VARIANTS, Prepared, prepare
 from ubypass.errors import UbError
 from ubypass.native.function import SUM, Function, Learned
@@ -126,20 +127,26 @@ def measure(report: Callable[[str], None], rounds: int = _ROUNDS) -> Iterator[Ti
         environment = dict(os.environ)
         if tunables:
             environment["GLIBC_TUNABLES"] = tunables
-        with subprocess.Popen(
+        with child.start(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
-        ) as child:
-            assert child.stdout is not None
-            for line in child.stdout:
-                data = json.loads(line)
-                report(f"{data['name']}")
-                yield Timing(**data)
-        if child.returncode:
-            raise UbError(f"measuring the functions failed (status {child.returncode})")
+        ) as process:
+            try:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    data = json.loads(line)
+                    report(f"{data['name']}")
+                    yield Timing(**data)
+                process.wait()
+            finally:
+                child.end(process)
+        if process.returncode:
+            raise UbError(
+                f"measuring the functions failed (status {process.returncode})"
+            )
 
 
 def geomean(timings: Sequence[Timing]) -> float:

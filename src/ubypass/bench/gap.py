@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from ubypass import child
 from ubypass.errors import UbError
 
 __all__ = ["count_gap"]
@@ -28,7 +29,7 @@ def count_gap(
     """
     # No time limit: where instructions are counted, an idle machine's clock jumps
     # ahead to the next timer, so one slow read from the host could be the end.
-    done = subprocess.run(
+    done = child.run(
         [str(gapcount), str(nr), str(skip), str(samples), "--", *command],
         stdin=subprocess.DEVNULL,
         capture_output=True,

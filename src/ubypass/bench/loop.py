@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from ubypass import child
 from ubypass.errors import UbError
 
 __all__ = ["Loop", "LoopResult", "Workload"]
@@ -67,7 +68,7 @@ class Loop:
 
     def __init__(self, program: Path, arguments: list[str]) -> None:
         self.started_ns = time.monotonic_ns()
-        self._process = subprocess.Popen(
+        self._process = child.start(
             [str(program), *arguments, "--sync", "--json"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -87,7 +88,7 @@ class Loop:
             self._say()
             self._process.communicate()
         else:
-            self._process.kill()
+            child.end(self._process)
             self._process.communicate()
 
     @property
@@ -137,7 +138,7 @@ class Loop:
 
     def _hear(self) -> str:
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        line: str = self._process.stdout.readline()
         if not line:
             status = self._process.wait()
             raise UbError(f"the workload ended early with status {status}")

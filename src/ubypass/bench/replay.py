@@ -8,7 +8,6 @@ and in a fresh process. Needs no module, no root and no server.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ubypass import child
 from ubypass.bench.machine import describe
 from ubypass.bench.records import write_json
 from ubypass.engine.build import Builder
@@ -77,7 +77,7 @@ def replay(file: Path) -> Replayed:
 def replay_afresh(file: Path) -> Replayed:
     """The same in a process of its own, as fresh as the engine was. Raises UbError."""
     code = "import sys; from ubypass.bench.replay import main; main(sys.argv[1])"
-    done = subprocess.run(
+    done = child.run(
         [sys.executable, "-c", code, str(file)], capture_output=True, text=True
     )
     try:

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ubypass import child
 from ubypass.abi import Abi
 from ubypass.bench.machine import describe
 from ubypass.coverage.ehframe import function_ranges
@@ -106,7 +107,7 @@ def measure(report: Callable[[str], None], builds: int = 10_000) -> Costs:
     """
     report(f"translating, and {builds} times more")
     command = [sys.executable, "-m", "ubypass.bench.translation", str(builds)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    done = child.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise UbError(f"measuring the translator failed (status {done.returncode})")
     data = json.loads(done.stdout)

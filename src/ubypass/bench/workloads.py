@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
+from ubypass import child
 from ubypass.errors import UbError
 
 __all__ = ["ROOT", "build_program", "build_workload", "build_workloads"]
@@ -55,7 +55,7 @@ def build_program(source: Path, program: Path, *flags: str) -> Path:
     program.parent.mkdir(parents=True, exist_ok=True)
     # Under another name first: the program may be running, or be built twice.
     fresh = program.with_name(f".{program.name}.{os.getpid()}")
-    done = subprocess.run(
+    done = child.run(
         [compiler, *CFLAGS, *flags, str(source), "-o", str(fresh)],
         capture_output=True,
         text=True,

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from ubypass.cli import bench_server
+from ubypass.cli.progress import progress
 from ubypass.errors import UbError
 
 __all__ = ["HELP", "NAME", "configure", "run"]
@@ -121,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
         write_results(args.files, args.out)
         return 0
     if args.bench_verb == "server":
-        with _progress() as report:
+        with progress("bench") as report:
             return bench_server.run(args, report)
     return _io(args.json, args.quick, args.disk)
 
@@ -130,7 +130,7 @@ def _io(json_file: Path | None, quick: bool, on_disk: bool) -> int:
     from ubypass.bench import disk, modules
 
     with (
-        _progress() as report,
+        progress("bench") as report,
         disk.mounted() if on_disk else nullcontext() as directory,
     ):
         # First, and alone: it is what most often is not as it should be.
@@ -160,7 +160,7 @@ def _io(json_file: Path | None, quick: bool, on_disk: bool) -> int:
 def _gaps(json_file: Path | None) -> int:
     from ubypass.bench.server import gaps
 
-    with _progress() as report:
+    with progress("bench") as report:
         found = list(gaps.measure_gaps(report))
     if json_file is not None:
         gaps.write_gaps(json_file, found)
@@ -177,7 +177,7 @@ def _replay(files: Sequence[Path], json_file: Path | None) -> int:
     from ubypass.bench import replay
 
     found = []
-    with _progress() as report:
+    with progress("bench") as report:
         for file in files:
             report(f"building again what is in {file.name}")
             found.append(replay.replay_afresh(file))
@@ -196,7 +196,7 @@ def _translate(json_file: Path | None, builds: int) -> int:
 
     if builds < 0:
         raise UbError(f"{builds} is no number of builds", "give 0 or more", 2)
-    with _progress() as report:
+    with progress("bench") as report:
         found = translation.measure(report, builds)
     if json_file is not None:
         translation.write(json_file, found)
@@ -207,7 +207,7 @@ def _translate(json_file: Path | None, builds: int) -> int:
 def _functions(json_file: Path | None) -> int:
     from ubypass.bench import functions
 
-    with _progress() as report:
+    with progress("bench") as report:
         timings = list(functions.measure(report))
     if json_file is not None:
         functions.write(json_file, timings)
@@ -221,7 +221,7 @@ def _prepare(kernel: str | None) -> int:
     from ubypass.bench import modules, workloads
     from ubypass.lab import kernels
 
-    with _progress() as report:
+    with progress("bench") as report:
         report("compiling the workloads")
         workloads.build_workloads()
         modules.build_bench_module(kernel or kernels.default_release(), report)
@@ -236,15 +236,3 @@ def _show(file: Path) -> int:
     show(records)
     good = all(record.same_results and record.is_boosted for record in records)
     return 0 if good else 1
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """A reporter: a spinner on a terminal, else one line per phrase, on stderr."""
-    if not sys.stderr.isatty():
-        yield lambda phrase: print(f"bench: {phrase}", file=sys.stderr, flush=True)
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("") as status:
-        yield lambda phrase: status.update(f"bench: {phrase}")

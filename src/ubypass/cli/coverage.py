@@ -11,6 +11,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from ubypass.cli.progress import progress
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -44,8 +46,9 @@ def run(args: argparse.Namespace) -> int:
 
     elves = [open_elf(path) for path in args.files]
     found: list[Coverage] = []
-    for elf in elves:
-        with _Progress(elf.name):
+    with progress("coverage", lines=False) as report:
+        for elf in elves:
+            report(f"looking at {elf.name}")
             found.append(measure(elf))
     if args.json:
         print(json.dumps([_data(coverage) for coverage in found], indent=1))
@@ -54,21 +57,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(found, args.blockers)
     return 0
-
-
-class _Progress:
-    """A line on the terminal while a file is looked at; nothing elsewhere."""
-
-    def __init__(self, name: str) -> None:
-        from rich.console import Console
-
-        self._status = Console(stderr=True).status(f"looking at {name}")
-
-    def __enter__(self) -> None:
-        self._status.__enter__()
-
-    def __exit__(self, *_: object) -> None:
-        self._status.stop()
 
 
 def _data(coverage: Coverage) -> dict[str, Any]:

@@ -5,15 +5,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
-from rich.console import Console
-
+from ubypass.cli.progress import progress
 from ubypass.errors import UbError
 from ubypass.lab import kernels
 from ubypass.lab.options import LabOptions
@@ -55,10 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if args.lab_verb == "kernels":
         return _list_kernels()
     options = _options(args)
-    # Leave through the code that cleans up; the default would only end this process.
-    for number in signal.SIGTERM, signal.SIGHUP:
-        signal.signal(number, _leave)
-    with _progress() as report:
+    with progress("lab") as report:
         if args.lab_verb == "shell":
             return shell(options, report=report)
         stdin = None if sys.stdin is None or sys.stdin.isatty() else 0
@@ -66,10 +58,6 @@ def run(args: argparse.Namespace) -> int:
     for line in result.log_problems:
         print(f"kernel: {line}", file=sys.stderr)
     return result.exit_status
-
-
-def _leave(number: int, _: object) -> NoReturn:
-    raise SystemExit(128 + number)
 
 
 def _machine_options(parser: argparse.ArgumentParser) -> None:
@@ -131,31 +119,6 @@ def _list_kernels() -> int:
     for release in kernels.cached_releases():
         print(release)
     return 0
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """A reporter: a spinner on a terminal, else one line per phrase, on stderr."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield (
-            lambda phrase: print(f"lab: {phrase}", file=sys.stderr) if phrase else None
-        )
-        return
-    status = console.status("")
-
-    def report(phrase: str) -> None:
-        # An empty phrase: the command has the terminal from now on.
-        if phrase:
-            status.update(f"lab: {phrase}")
-            status.start()
-        else:
-            status.stop()
-
-    try:
-        yield report
-    finally:
-        status.stop()
 
 
 def _seconds(text: str) -> float:

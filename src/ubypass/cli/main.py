@@ -5,12 +5,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
 
+from ubypass.cli import streams
+from ubypass.cli.failure import explained
+from ubypass.cli.signals import orderly_end
 from ubypass.errors import UbError
 
 __all__ = ["VERBS", "main"]
@@ -38,8 +42,18 @@ _DESCRIPTION = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``ub`` with ``arguments`` (default: the process's own); its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    streams.prepare()
+    with orderly_end():
+        code = _run(words)
+    flushed = _flushed()
+    return code or flushed
+
+
+def _run(words: list[str]) -> int:
     try:
         return _dispatch(words)
+    except SystemExit as leave:
+        return _code(leave)
     except UbError as error:
         _report(error)
         return error.exit_code
@@ -47,11 +61,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         # Whoever read our output has left; keep the interpreter from telling.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        streams.discard(sys.stdout)
         return 141
     except Exception as error:
         if os.environ.get("UBYPASS_DEBUG"):
             raise
+        if isinstance(error, OSError):
+            _report(explained(error))
+            return 1
         _report(
             UbError(
                 f"internal error: {type(error).__name__}: {error}",
@@ -59,6 +76,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         )
         return 70  # EX_SOFTWARE of sysexits.h
+
+
+def _code(leave: SystemExit) -> int:
+    """Of a signal that asked us to end, or what argparse has said."""
+    return leave.code if isinstance(leave.code, int) else int(bool(leave.code))
+
+
+def _flushed() -> int:
+    """0 if all that was printed is where it should be, else the exit code."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        streams.discard(sys.stdout)
+        return 141
+    except OSError as error:
+        streams.discard(sys.stdout)
+        _report(UbError(f"cannot write the output: {error.strerror}"))
+        return 1
+    return 0
 
 
 def _dispatch(words: list[str]) -> int:
@@ -69,7 +105,6 @@ def _dispatch(words: list[str]) -> int:
         argcomplete.autocomplete(parser)
     args = parser.parse_args(words)
     code: int = args.run(args)
-    sys.stdout.flush()
     return code
 
 
@@ -102,9 +137,10 @@ class _Version(argparse.Action):
 
 
 def _report(error: UbError) -> None:
-    print(f"ub: {error.message}", file=sys.stderr)
-    if error.hint:
-        print(f"    {error.hint}", file=sys.stderr)
+    lines = [f"ub: {error.message}", *([f"    {error.hint}"] if error.hint else [])]
+    # The terminal may be gone, and there is nobody else to tell.
+    with contextlib.suppress(OSError, ValueError):
+        print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

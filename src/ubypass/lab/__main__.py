@@ -3,28 +3,9 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
-from ubypass.cli import lab
-from ubypass.errors import UbError
-
-
-def _main() -> int:
-    parser = argparse.ArgumentParser(prog="ub lab", description=lab.HELP)
-    lab.configure(parser)
-    try:
-        return lab.run(parser.parse_args())
-    except UbError as error:
-        print(f"ub lab: {error.message}", file=sys.stderr)
-        if error.hint:
-            print(f"hint: {error.hint}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        return 141
-
+from ubypass.cli.main import main
 
 if __name__ == "__main__":
-    sys.exit(_main())
+    sys.exit(main(["lab", *sys.argv[1:]]))

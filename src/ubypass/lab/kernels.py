@@ -18,13 +18,13 @@ import fcntl
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ubypass import child
 from ubypass.errors import UbError
 
 __all__ = [
@@ -223,13 +223,11 @@ def _download(packages: list[str], directory: Path) -> list[Path]:
             f"cannot fetch {packages[0]}: this system has no apt-get",
             f"unpack the package by hand into {cache_dir() / 'kernels'}",
         )
-    done = subprocess.run(
+    done = child.run(
         ["apt-get", "download", *packages],
         cwd=directory,
-        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        errors="replace",
         env={**os.environ, "LC_ALL": "C.UTF-8"},
     )
     if done.returncode != 0:
@@ -246,12 +244,10 @@ def _download(packages: list[str], directory: Path) -> list[Path]:
 def _apt_depends(package: str) -> list[str]:
     """Names of the packages ``package`` depends on; empty if apt does not know."""
     try:
-        done = subprocess.run(
+        done = child.run(
             ["apt-cache", "depends", package],
-            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            errors="replace",
             env={**os.environ, "LC_ALL": "C.UTF-8"},
         )
     except OSError:
@@ -291,12 +287,10 @@ def _run(command: list[str], purpose: str) -> None:
             f"cannot {purpose}: {command[0]} not found",
             "install the Debian packages kmod and dpkg",
         )
-    done = subprocess.run(
+    done = child.run(
         [program, *command[1:]],
-        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        errors="replace",
     )
     if done.returncode != 0:
         last = done.stderr.strip().splitlines()[-1:] or [f"status {done.returncode}"]

@@ -8,10 +8,8 @@ guest.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -20,14 +18,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ubypass.child import dies_with_us
 from ubypass.errors import UbError
 
 __all__ = ["PORTS", "Machine", "MachineSpec", "arguments", "find_qemu", "started"]
 
 # Streams by name: guest's port, "console" is the kernel's serial line.
 PORTS = ("ub.ctl", "ub.out", "ub.err", "ub.in")
-
-_PR_SET_PDEATHSIG = 1
 
 # Each is here for speed of boot or to end at once on a panic. No parameter changes
 # what is measured: mitigations and address randomization stay at their defaults.
@@ -141,7 +138,7 @@ def started(spec: MachineSpec) -> Iterator[Machine]:
             stdout=None if spec.terminal else subprocess.DEVNULL,
             stderr=errors,
             pass_fds=list(descriptors.values()),
-            preexec_fn=_die_with_parent,
+            preexec_fn=dies_with_us(),
         )
         try:
             for each in far.values():
@@ -155,12 +152,3 @@ def started(spec: MachineSpec) -> Iterator[Machine]:
 def _escaped(path: Path) -> str:
     # QEMU reads "a,,b" as a file name with one comma.
     return str(path).replace(",", ",,")
-
-
-# Loaded here, not in the child: after a fork only calls that take no lock are safe.
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _die_with_parent() -> None:
-    # Even if this process is killed outright, the machine must not live on.
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

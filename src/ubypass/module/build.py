@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ubypass import child
 from ubypass.errors import UbError
 from ubypass.lab import kernels
 
@@ -137,7 +138,7 @@ def _make(
     # Settings of a make that called us would change the kernel's build.
     unwanted = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ARCH", "CROSS_COMPILE", "KBUILD")
     env = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}
-    done = subprocess.run(
+    done = child.run(
         [*command, *_compiler(headers), "modules"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -11,6 +11,7 @@ from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
+from ubypass import child
 from ubypass.errors import UbError
 
 __all__ = ["library"]
@@ -57,7 +58,7 @@ def library() -> Path:
         raise UbError(f"cannot write to {folder}: {error.strerror}") from error
     units = [str(folder / s.name) for s in sources if not s.name.endswith(".h")]
     fresh = folder / f".native.{os.getpid()}.so"
-    done = subprocess.run(
+    done = child.run(
         [compiler, *_FLAGS, "-o", str(fresh), *units],
         stdin=subprocess.DEVNULL,
         capture_output=True,

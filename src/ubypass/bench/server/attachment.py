@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ubypass import child
 from ubypass.bench.server.cpu import cpu_ns
 from ubypass.engine.control import CONTROL_DIRECTORY, ask
 from ubypass.errors import UbError
@@ -105,12 +106,13 @@ class Attachment:
         self._pids = tuple(pids)
         # What it says goes to a file: nobody would empty a pipe meanwhile.
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed at the end
-        self._process = subprocess.Popen(
+        self._process = child.start(
             [
                 *(sys.executable, "-m", program, "attach"),
                 *options,
                 *map(str, self._pids),
             ],
+            last=signal.SIGTERM,
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT,
@@ -130,8 +132,9 @@ class Attachment:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._process.send_signal(signal.SIGINT if kind is None else signal.SIGKILL)
-        status = self._process.wait()
+        status = child.end(
+            self._process, signal.SIGINT if kind is None else signal.SIGKILL
+        )
         said = self.output()
         self._output.close()
         if kind is None and status != 0:

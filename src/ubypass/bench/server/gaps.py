@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ubypass import child
 from ubypass.bench.io import WORKLOADS, Place, data_file
 from ubypass.bench.loop import Loop, Workload
 from ubypass.bench.records import write_json
@@ -152,7 +153,7 @@ def trace(
 
     What becomes of them is counted up to ``longest`` instructions.
     """
-    done = subprocess.run(
+    done = child.run(
         [str(build_workload("gaptrace")), str(pid), str(calls), str(longest)],
         stdin=subprocess.DEVNULL,
         capture_output=True,

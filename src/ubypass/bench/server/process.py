@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ubypass import child
 from ubypass.errors import UbError
 
 __all__ = [
@@ -78,8 +79,9 @@ def started(command: Sequence[str], port: int, directory: Path) -> Iterator[int]
     """A server's pid, once it listens on ``port``; it is ended by SIGTERM."""
     log = directory / "output"
     with log.open("wb") as output:
-        process = subprocess.Popen(
+        process = child.start(
             beside(command),
+            last=signal.SIGTERM,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -93,25 +95,25 @@ def started(command: Sequence[str], port: int, directory: Path) -> Iterator[int]
             time.sleep(_LOOK)
         yield process.pid
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
+        child.end(process, signal.SIGTERM)
 
 
 def output_of(command: Sequence[str]) -> str:
     """What a load says; it runs to its end. Raises UbError if it fails."""
-    done = subprocess.run(
+    done = child.run(
         beside(command), stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip()
         raise UbError(f"{Path(command[0]).name} has failed: {said}")
-    return done.stdout
+    out: str = done.stdout
+    return out
 
 
 @contextlib.contextmanager
 def running(command: Sequence[str]) -> Iterator[None]:
     """A load without an end, for as long as the block lasts."""
-    process = subprocess.Popen(
+    process = child.start(
         beside(command),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -121,8 +123,7 @@ def running(command: Sequence[str]) -> Iterator[None]:
         yield
         ended = process.poll() is not None
     finally:
-        process.kill()
-        process.wait()
+        child.end(process)
     if ended:
         raise UbError(f"{Path(command[0]).name} has ended while it should run on")
 
@@ -133,19 +134,22 @@ def output_until(command: Sequence[str], seconds: float) -> str:
     As it is after ``seconds`` from when it is ready for that. Whoever runs in the
     background of a shell ignores interrupts, and so would the load.
     """
-    with subprocess.Popen(
+    with child.start(
         [needs("env", "coreutils"), "--default-signal=INT", *beside(command)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     ) as process:
-        while process.poll() is None and not _minds_interrupts(process.pid):
-            time.sleep(_LOOK)
-        time.sleep(seconds)
-        interrupt(process)
-        assert process.stdout is not None
-        out = process.stdout.read()
+        try:
+            while process.poll() is None and not _minds_interrupts(process.pid):
+                time.sleep(_LOOK)
+            time.sleep(seconds)
+            interrupt(process)
+            assert process.stdout is not None
+            out: str = process.stdout.read()
+        finally:
+            child.end(process)
     if process.returncode != 0:
         raise UbError(f"{Path(command[0]).name} has failed: {out.strip()}")
     return out

@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ubypass import child
 from ubypass.bench.server.cases import choose
 from ubypass.bench.server.measure import Checked, Load
 from ubypass.bench.server.process import beside, home, output_of, running
@@ -60,7 +61,7 @@ def raw_receiver(case: RawCase, packets: int) -> Iterator[RawReceiver]:
         sock.close()
         counters = directory / "counters"
         options = ["--sum"] if case.sum else []
-        receiver = subprocess.Popen(
+        receiver = child.start(
             beside([program, "receive", str(counters), str(port), *options]),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -74,7 +75,7 @@ def raw_receiver(case: RawCase, packets: int) -> Iterator[RawReceiver]:
                 raise UbError(f"the receiver does not start: {said}")
             yield RawReceiver(case, packets, receiver.pid, program, counters, port)
         finally:
-            receiver.kill()
+            child.end(receiver)
             receiver.communicate()
 
 

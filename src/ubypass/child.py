@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Starts helper programs that never outlive us.
+
+Each is the leader of a process group of its own, so that it ends together with what it
+has started, and the kernel ends it if we are killed outright. Knows nothing of what is
+run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Sequence
+from typing import Any
+
+__all__ = ["dies_with_us", "end", "run", "start"]
+
+_PR_SET_PDEATHSIG = 1
+
+# Loaded here, not in the child: after a fork only calls that take no lock are safe.
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def dies_with_us(how: signal.Signals = signal.SIGKILL) -> Callable[[], None]:
+    """For ``preexec_fn`` of a Popen: the child gets ``how`` when we end."""
+    us = os.getpid()
+
+    def ask() -> None:
+        _libc.prctl(_PR_SET_PDEATHSIG, int(how))
+        if os.getppid() != us:
+            os._exit(1)  # we ended before we could ask
+
+    return ask
+
+
+def start(
+    command: Sequence[str], *, last: signal.Signals = signal.SIGKILL, **options: Any
+) -> subprocess.Popen[Any]:
+    """A Popen with these options; whoever starts it calls :func:`end`.
+
+    ``last``: the signal that the kernel sends it should we be killed; with SIGTERM a
+    server can end its own processes.
+    """
+    return subprocess.Popen(
+        command, process_group=0, preexec_fn=dies_with_us(last), **options
+    )
+
+
+def end(process: subprocess.Popen[Any], how: signal.Signals = signal.SIGKILL) -> int:
+    """End a started program by ``how``, then all that is left of its group.
+
+    Returns its status, as Popen does. Waits for it: interrupted, it is killed.
+    """
+    if process.returncode is not None:
+        return int(process.returncode)
+    try:
+        if how is not signal.SIGKILL:
+            process.send_signal(how)
+            # Not reaped yet: its number, which is the group's, stays its own.
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    finally:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        status = process.wait()
+    return status
+
+
+def run(
+    command: Sequence[str], *, capture_output: bool = False, **options: Any
+) -> subprocess.CompletedProcess[Any]:
+    """As subprocess.run, without ``check``, ``input`` and ``timeout``.
+
+    Without input unless ``stdin`` says otherwise; what is not text is replaced.
+    """
+    options.setdefault("stdin", subprocess.DEVNULL)
+    if options.get("text"):
+        options.setdefault("errors", "replace")
+    if capture_output:
+        options |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with start(command, **options) as process:
+        try:
+            out, err = process.communicate()
+        except BaseException:
+            end(process)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
