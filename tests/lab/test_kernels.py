@@ -192,3 +192,79 @@ def test_default_without_apt_is_the_newest_cached(archive: _Archive) -> None:
         _add_kernel(archive, release)
         kernels.fetch_kernel(release)
     assert kernels.default_release() == "6.1.0-10-amd64"
+
+
+def _damage(path: Path, how: str) -> None:
+    if how == "kernel":
+        next(path.rglob("vmlinuz-*")).unlink()
+    elif how == "module":
+        next(path.rglob("modules.builtin")).unlink()
+    else:
+        for entry in path.iterdir():
+            shutil.rmtree(entry)
+
+
+@pytest.mark.parametrize("how", ["kernel", "module", "all"])
+def test_a_half_deleted_kernel_heals(archive: _Archive, how: str) -> None:
+    _add_kernel(archive, _RELEASE)
+    kernel = kernels.fetch_kernel(_RELEASE)
+    _damage(kernel.root, how)
+    assert not kernels.is_whole(kernel.root)
+    assert kernels.fetch_kernel(_RELEASE) == kernel
+    assert kernel.image.read_text() == "kernel"
+    assert (kernel.modules / "modules.builtin").exists()
+    assert len(archive.calls()) == 2
+
+
+def test_half_deleted_headers_heal(archive: _Archive) -> None:
+    _add_headers(archive)
+    build = kernels.fetch_headers(_RELEASE)
+    (build / "scripts" / "a").unlink()
+    assert (kernels.fetch_headers(_RELEASE) / "scripts" / "a").read_text() == "s"
+
+
+def test_a_cache_of_an_earlier_version_is_not_fetched_again(archive: _Archive) -> None:
+    _add_kernel(archive, _RELEASE)
+    kernel = kernels.fetch_kernel(_RELEASE)
+    (kernel.root.parent / "image.files").unlink()
+    assert kernels.fetch_kernel(_RELEASE) == kernel
+    assert len(archive.calls()) == 1
+    kernel.image.unlink()
+    assert kernels.fetch_kernel(_RELEASE).image.exists()
+
+
+def test_what_a_killed_one_left_is_removed(archive: _Archive) -> None:
+    _add_kernel(archive, _RELEASE)
+    left = kernels.cache_dir() / "kernels" / f".fetch-{_RELEASE}-image-x" / "tree"
+    left.mkdir(parents=True)
+    kernels.fetch_kernel(_RELEASE)
+    assert not left.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ("E: Failed to fetch x  Temporary failure resolving 'deb.debian.org'", "net"),
+        ("E: Failed to fetch x  404  Not Found [IP: 1.2.3.4 80]", "apt-get update"),
+        ("W: x\nE: write error - write (28: No space left on device)", "free some"),
+    ],
+)
+def test_hints_fit_what_went_wrong(archive: _Archive, said: str, hint: str) -> None:
+    archive._program("apt-get", f"cat >&2 <<'END'\n{said}\nEND\nexit 100")
+    with pytest.raises(UbError) as caught:
+        kernels.fetch_kernel(_RELEASE)
+    assert hint in caught.value.hint
+
+
+def test_a_full_disk_is_named_while_unpacking(archive: _Archive) -> None:
+    _add_kernel(archive, _RELEASE)
+    archive._program(
+        "dpkg-deb",
+        "echo 'tar: ./boot: Cannot write: No space left on device' >&2\n"
+        "echo 'dpkg-deb: error: tar subprocess returned error exit status 2' >&2\n"
+        "exit 2",
+    )
+    with pytest.raises(UbError, match="no space left") as caught:
+        kernels.fetch_kernel(_RELEASE)
+    assert "UBYPASS_CACHE" in caught.value.hint
+    assert kernels.cached_releases() == []

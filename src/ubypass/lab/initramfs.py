@@ -62,9 +62,10 @@ def base_image(kernel: Kernel) -> tuple[Path, list[str]]:
     target = cache_dir() / "initramfs" / f"{kernel.release}-{digest}.cpio"
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
-            file.write(data)
-        os.replace(file.name, target)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as work:
+            fresh = Path(work) / target.name
+            fresh.write_bytes(data)
+            os.replace(fresh, target)
     return target, names
 
 

@@ -8,12 +8,14 @@ through ``apt-get download`` (which checks their signatures) and are unpacked wi
     kernels/RELEASE.lock      held while RELEASE is being fetched
     kernels/RELEASE/image/    linux-image-RELEASE, plus depmod's output
     kernels/RELEASE/headers/  linux-headers-RELEASE and what it depends on
+    kernels/RELEASE/*.files   how many files that directory had when it was whole
 
 This file must not know what the kernels are used for.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -35,12 +37,15 @@ __all__ = [
     "fetch_headers",
     "fetch_kernel",
     "headers_dir",
+    "is_whole",
 ]
 
 Report = Callable[[str], None]
 
 _RELEASE = re.compile(r"\d+\.\d+[A-Za-z0-9.+~-]*")
 _APT_LISTS = Path("/var/lib/apt/lists")
+_FULL = os.strerror(errno.ENOSPC)  # as programs say it in the C locale
+_OFFLINE = re.compile(r"resolv|connect|unreachable|timed out", re.IGNORECASE)
 _APT_HINT = "refresh the package lists: apt-get update (as root)"
 
 
@@ -102,7 +107,7 @@ def fetch_kernel(release: str | None = None, report: Report | None = None) -> Ke
     """
     release = _checked(release or default_release())
     kernel = Kernel(release, _home(release) / "image")
-    if kernel.image.exists():
+    if is_whole(kernel.root) and kernel.image.exists():
         return kernel
     with _unpacked([f"linux-image-{release}"], kernel.root, report) as tree:
         if tree is not None:
@@ -122,7 +127,7 @@ def fetch_headers(release: str, report: Report | None = None) -> Path:
     release = _checked(release)
     root = _home(release) / "headers"
     build = headers_dir(root, release)
-    if build.exists():
+    if is_whole(root) and (build / "Makefile").exists():
         return build
     main = f"linux-headers-{release}"
     more = [
@@ -141,6 +146,26 @@ def fetch_headers(release: str, report: Report | None = None) -> Path:
 def headers_dir(root: Path, release: str) -> Path:
     """Where the headers package for ``release`` keeps its build directory."""
     return root / "usr" / "src" / f"linux-headers-{release}"
+
+
+def is_whole(directory: Path) -> bool:
+    """Whether nothing is missing of what was unpacked there (``image``, ``headers``).
+
+    Caches are cleaned, by people and by programs, and not always to the end.
+    """
+    try:
+        wanted = int(_count_file(directory).read_text())
+    except (OSError, ValueError):
+        return directory.is_dir()  # of a time when files were not counted
+    return _count(directory) >= wanted
+
+
+def _count(directory: Path) -> int:
+    return sum(len(files) for _, _, files in os.walk(directory))
+
+
+def _count_file(directory: Path) -> Path:
+    return directory.with_name(f"{directory.name}.files")
 
 
 def _recommended() -> str:
@@ -202,10 +227,13 @@ def _unpacked(
     lock_path = home.parent / f"{home.name}.lock"
     with lock_path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if target.exists():
+        if is_whole(target) and _count_file(target).exists():
             yield None
             return
-        with tempfile.TemporaryDirectory(dir=home.parent, prefix=".fetch-") as work:
+        prefix = f".fetch-{home.name}-{target.name}-"
+        for stale in home.parent.glob(f"{prefix}*"):
+            shutil.rmtree(stale, ignore_errors=True)  # somebody was killed
+        with tempfile.TemporaryDirectory(dir=home.parent, prefix=prefix) as work:
             tree = Path(work) / "tree"
             tree.mkdir()
             if report is not None:
@@ -214,7 +242,10 @@ def _unpacked(
                 _run(["dpkg-deb", "-x", str(deb), str(tree)], f"unpack {deb.name}")
             yield tree
             home.mkdir(exist_ok=True)
+            if target.exists():
+                target.rename(Path(work) / "damaged")
             tree.rename(target)
+            _count_file(target).write_text(f"{_count(target)}\n")
 
 
 def _download(packages: list[str], directory: Path) -> list[Path]:
@@ -237,7 +268,12 @@ def _download(packages: list[str], directory: Path) -> list[Path]:
             if line.startswith("E: ")
         ]
         why = errors[0] if errors else f"apt-get returned {done.returncode}"
-        raise UbError(f"cannot fetch {packages[0]}: {why}", _APT_HINT)
+        hint = _APT_HINT
+        if _FULL in done.stderr:
+            why, hint = _full(directory)
+        elif _OFFLINE.search(done.stderr):
+            hint = "the package archive cannot be reached: see to network and proxy"
+        raise UbError(f"cannot fetch {packages[0]}: {why}", hint)
     return sorted(directory.glob("*.deb"))
 
 
@@ -289,9 +325,22 @@ def _run(command: list[str], purpose: str) -> None:
         )
     done = child.run(
         [program, *command[1:]],
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
         capture_output=True,
         text=True,
     )
     if done.returncode != 0:
+        if _FULL in done.stderr:
+            why, hint = _full(cache_dir())
+            raise UbError(f"cannot {purpose}: {why}", hint)
         last = done.stderr.strip().splitlines()[-1:] or [f"status {done.returncode}"]
         raise UbError(f"cannot {purpose}: {last[0]}")
+
+
+def _full(directory: Path) -> tuple[str, str]:
+    """Why, and what to do."""
+    free = shutil.disk_usage(directory).free
+    return (
+        f"{cache_dir()} has no space left ({free >> 20} MiB free)",
+        "free some space there; UBYPASS_CACHE=DIRECTORY moves the cache",
+    )

@@ -13,6 +13,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from ubypass.errors import UbError
@@ -74,8 +75,10 @@ def _load() -> dict[str, bool]:
 
 def _store(known: dict[str, bool]) -> None:
     path = _path()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Replaced in one step: another run may be reading it.
-    partial = path.with_suffix(f".{os.getpid()}")
-    partial.write_text(json.dumps(known, indent=1))
-    partial.replace(path)
+    # What cannot be remembered is found out again.
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Replaced in one step: another run may be reading it.
+        partial = path.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(known, indent=1))
+        partial.replace(path)
