@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Opens files that somebody else may have chosen.
+"""Reads and writes files that somebody else may have chosen.
 
 Opening is an action: a FIFO blocks until somebody writes to it, a device may do
-something. So a path is looked at first, without opening what it names.
+something. So a path is looked at first, without opening what it names. Text is UTF-8,
+whatever the locale.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 from typing import BinaryIO
 
 from ubypass.errors import UbError
 
-__all__ = ["open_regular"]
+__all__ = ["must_be_writable", "open_regular", "read_text", "write_text"]
 
 _KINDS = (
     (stat.S_ISDIR, "a directory"),
@@ -51,6 +53,58 @@ def open_regular(
             os.close(place)
     except OSError as error:
         raise UbError(f"cannot read {name}: {error.strerror}") from error
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """All of the file at ``path``. Raises ``UbError``; ValueError if it is no text."""
+    with open_regular(path) as file:
+        return file.read().decode()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write the file at ``path``; the old one stays whole until the new one is.
+
+    Directories that are missing are made. Raises ``UbError``.
+    """
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        if path.exists() and not path.is_file():
+            # /dev/stdout and its like are written to, not replaced.
+            with path.open("w", encoding="utf-8") as out:
+                out.write(text)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            fresh.write_text(text, encoding="utf-8")
+            fresh.replace(path)
+        finally:
+            fresh.unlink(missing_ok=True)
+    except OSError as error:
+        raise UbError(f"cannot write {path}: {error.strerror}") from error
+
+
+def must_be_writable(path: Path, *, parents: bool = True) -> None:
+    """Raise ``UbError`` if :func:`write_text` could not write there.
+
+    For asking before long work; it may fail later all the same. ``parents``: whether
+    directories may be missing.
+    """
+    if path.is_dir():
+        raise UbError(f"cannot write {path}: it is a directory", "name a file in it")
+    place = path if path.exists() and not path.is_file() else path.parent
+    while parents and not place.exists() and place != place.parent:
+        place = place.parent
+    if place == path:
+        if not os.access(place, os.W_OK):
+            raise UbError(f"cannot write {path}: permission denied")
+    elif not place.is_dir():
+        what = "is not a directory" if place.exists() else "does not exist"
+        raise UbError(f"cannot write {path}: {place} {what}")
+    elif not os.access(place, os.W_OK | os.X_OK):
+        raise UbError(
+            f"cannot write {path}: no permission to change {place}",
+            "name a file in a directory of yours",
+        )
 
 
 def _kind(mode: int) -> str:

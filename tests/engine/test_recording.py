@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,62 @@ def test_files_that_are_none(tmp_path: Path) -> None:
             list(replays(file))
     with pytest.raises(UbError, match="cannot write"):
         Recorder(Builder(_ABI), _ABI, tmp_path)
+
+
+def _record(file: Path) -> None:
+    Recorder(Builder(_ABI), _ABI, file)(_knowledge(), FakeMemory(dict(_CODE)))
+
+
+def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
+    """It holds memory of the process."""
+    file = tmp_path / "builds"
+    before = os.umask(0)
+    try:
+        _record(file)
+        _record(file)  # appends to a file of its own
+    finally:
+        os.umask(before)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert len(list(replays(file))) == 2
+
+
+def test_a_file_that_others_can_read_is_not_written_to(tmp_path: Path) -> None:
+    file = tmp_path / "builds"
+    file.touch(0o644)
+    file.chmod(0o644)
+    with pytest.raises(UbError, match="others can read it") as caught:
+        _record(file)
+    assert caught.value.hint == f"chmod 600 {file}"
+    assert file.read_text() == ""
+    file.chmod(0o600)
+    _record(file)
+
+
+def test_what_somebody_may_have_put_there_is_not_written_to(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.touch(0o600)
+    link, hard, fifo = tmp_path / "link", tmp_path / "hard", tmp_path / "fifo"
+    link.symlink_to(own)
+    hard.hardlink_to(own)
+    os.mkfifo(fifo, 0o600)
+    for file in (link, hard, fifo):
+        with pytest.raises(UbError, match="cannot write"):
+            _record(file)
+    assert own.read_text() == ""
+    if os.geteuid() == 0:
+        other = tmp_path / "other"
+        other.touch(0o600)
+        os.chown(other, 65534, 65534)
+        with pytest.raises(UbError, match="somebody else's"):
+            _record(other)
+        # Whose directory it is may do so anyway: the lab's root, for its user.
+        os.chown(tmp_path, 65534, 65534)
+        _record(other)
+
+
+def test_a_file_without_an_end_is_not_read(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for file in (fifo, Path("/dev/zero")):
+        with pytest.raises(UbError, match="not a regular file"):
+            list(replays(file))

@@ -23,6 +23,7 @@ from typing import Any
 from ubypass import child
 from ubypass.bench.subjects import VARIANTS, Prepared, prepare
 from ubypass.errors import UbError
+from ubypass.files import write_text
 from ubypass.native.function import SUM, Function, Learned
 
 __all__ = ["Timing", "geomean", "measure", "summary", "write"]
@@ -171,10 +172,7 @@ def summary(timings: Sequence[Timing]) -> dict[str, Any]:
 
 def write(path: Path, timings: Sequence[Timing]) -> None:
     """Write the summary. Raises UbError."""
-    try:
-        path.write_text(json.dumps(summary(timings), indent=2) + "\n")
-    except OSError as error:
-        raise UbError(f"cannot write {path}: {error.strerror}") from error
+    write_text(path, json.dumps(summary(timings), indent=2) + "\n")
 
 
 def _child(variant: str, rounds: int) -> None:

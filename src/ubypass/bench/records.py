@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ubypass.errors import UbError
+from ubypass.files import read_text, write_text
 
 __all__ = [
     "BOOSTED",
@@ -142,22 +142,13 @@ def write_records(path: Path, records: Sequence[Record]) -> None:
 
 def write_json(path: Path, data: Sequence[Any]) -> None:
     """Write an array; the old file stays whole until the new one is."""
-    text = json.dumps(data, indent=2) + "\n"
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(text)
-        fresh.replace(path)
-    except OSError as error:
-        raise UbError(f"cannot write {path}: {error.strerror}") from error
+    write_text(path, json.dumps(data, indent=2) + "\n")
 
 
 def read_records(path: Path) -> list[Record]:
     """What :func:`write_records` wrote. Raises UbError if it is something else."""
     try:
-        data = json.loads(path.read_text())
+        data = json.loads(read_text(path))
         return [Record.from_json(item) for item in data]
-    except OSError as error:
-        raise UbError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, TypeError, KeyError) as error:
         raise UbError(f"{path} holds no records of 'ub bench io'") from error

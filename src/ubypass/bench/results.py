@@ -17,6 +17,7 @@ from ubypass.bench.replay import Replayed, read_replayed
 from ubypass.bench.server.gaps import LOOP, Gap, read_gaps
 from ubypass.bench.server.record import ServerRecord, read_server_records
 from ubypass.errors import UbError
+from ubypass.files import read_text, write_text
 
 __all__ = ["Goal", "goals", "results", "write_results"]
 
@@ -78,11 +79,7 @@ def goals(record: ServerRecord) -> list[Goal]:
 def write_results(files: Sequence[Path], out: Path) -> None:
     """Write ``out`` from ``files``, in this order. Raises UbError."""
     text = results([_read(file) for file in files])
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text)
-    except OSError as error:
-        raise UbError(f"cannot write {out}: {error.strerror}") from error
+    write_text(out, text)
 
 
 def results(files: Iterable[Sequence[Record | ServerRecord | Gap | Replayed]]) -> str:
@@ -106,14 +103,12 @@ def results(files: Iterable[Sequence[Record | ServerRecord | Gap | Replayed]]) -
 
 def _read(file: Path) -> Sequence[Record | ServerRecord | Gap | Replayed]:
     try:
-        data = json.loads(file.read_text())
+        data = json.loads(read_text(file))
         if data and "following" in data[0]:
             return read_gaps(data)
         if data and "replayed" in data[0]:
             return read_replayed(data)
         kind = "server" if data and "server" in data[0] else "loop"
-    except OSError as error:
-        raise UbError(f"cannot read {file}: {error.strerror}") from error
     except (ValueError, TypeError, KeyError) as error:
         raise UbError(f"{file} holds no records") from error
     return read_server_records(file) if kind == "server" else read_records(file)

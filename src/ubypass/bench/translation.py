@@ -26,6 +26,7 @@ from ubypass.bench.machine import describe
 from ubypass.coverage.ehframe import function_ranges
 from ubypass.engine.build import uncollected
 from ubypass.errors import UbError
+from ubypass.files import write_text
 from ubypass.process.elf import open_elf
 from ubypass.region.discover import HotEntry, Limits, RegionSpec, discover
 from ubypass.region.graph import Region
@@ -118,7 +119,7 @@ def measure(report: Callable[[str], None], builds: int = 10_000) -> Costs:
 def write(file: Path, costs: Costs) -> None:
     """Write the figures, with what they were measured on, as JSON."""
     data = {"machine": asdict(describe()), **costs.as_json()}
-    file.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
+    write_text(file, json.dumps(data, indent=1) + "\n")
 
 
 def _starts(path: str) -> tuple[BytesReader, list[int]]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +21,7 @@ from ubypass.engine.built import Built
 from ubypass.engine.knowledge import HotSite, Knowledge
 from ubypass.engine.ports import MemoryLike
 from ubypass.errors import UbError
+from ubypass.files import open_regular
 from ubypass.region.reader import CodeReader, DataReader
 
 __all__ = ["Recorder", "Replay", "replays"]
@@ -57,10 +60,47 @@ class Recorder:
 
     def _write(self, line: str) -> None:
         try:
-            with self._file.open("a") as out:
+            with open(_private(self._file), "a", encoding="utf-8") as out:
                 out.write(line)
         except OSError as error:
             raise UbError(f"cannot write {self._file}: {error.strerror}") from error
+
+
+def _private(file: Path) -> int:
+    """A descriptor for appending to a file that only its owner can read.
+
+    It holds memory of the observed process. Raises ``UbError`` for a file that is not
+    so, and ``OSError``.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        return os.open(file, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        pass
+    hint = f"remove it, or name another file: 'ls -l {file}' shows it"
+    found = os.lstat(file)
+    if not stat.S_ISREG(found.st_mode):
+        raise UbError(f"cannot write {file}: it is not a regular file", hint)
+    fd = os.open(file, flags)
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            raise UbError(f"cannot write {file}: it has other names, too", hint)
+        # Whoever owns the directory can do with it what he likes anyway: seen where
+        # a virtual machine's root writes to a directory of its host's user.
+        trusted = (os.geteuid(), os.stat(file.parent).st_uid)
+        if found.st_uid not in trusted:
+            raise UbError(f"cannot write {file}: it is somebody else's", hint)
+        if found.st_mode & 0o077:
+            raise UbError(
+                f"cannot write {file}: others can read it, and it is to hold memory "
+                "of a process",
+                f"chmod 600 {file}",
+            )
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
 
 
 class _Noting:
@@ -120,7 +160,7 @@ class _Recorded(DataReader):
 def replays(file: Path) -> Iterator[Replay]:
     """The builds in ``file``, in their order. Raises UbError."""
     try:
-        with file.open() as lines:
+        with open_regular(file) as lines:
             for line in lines:
                 data = json.loads(line)
                 yield Replay(

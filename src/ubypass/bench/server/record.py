@@ -13,6 +13,7 @@ from typing import Any
 
 from ubypass.bench.records import Machine, write_json
 from ubypass.errors import UbError
+from ubypass.files import read_text
 
 __all__ = ["Run", "ServerRecord", "read_server_records", "write_server_records"]
 
@@ -174,8 +175,6 @@ def write_server_records(path: Path, records: Sequence[ServerRecord]) -> None:
 def read_server_records(path: Path) -> list[ServerRecord]:
     """What :func:`write_server_records` wrote. Raises UbError if it is not that."""
     try:
-        return [ServerRecord.from_json(item) for item in json.loads(path.read_text())]
-    except OSError as error:
-        raise UbError(f"cannot read {path}: {error.strerror}") from error
+        return [ServerRecord.from_json(item) for item in json.loads(read_text(path))]
     except (ValueError, TypeError, KeyError) as error:
         raise UbError(f"{path} holds no records of 'ub bench server'") from error
