@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,7 @@ from ubypass.abi import ExitReason
 from ubypass.cli import stats
 from ubypass.device.types import Event, Site, Stats
 from ubypass.device.uapi import EventType, SiteVerdict
+from ubypass.engine import control
 from ubypass.engine.answers import answer_explain, answer_stats
 from ubypass.engine.build import Builder
 from ubypass.engine.control import Control
@@ -102,7 +105,7 @@ def test_one_process_in_detail(
     assert "99.00%" in out
     assert ub("stats", "4243") == 1
     assert "not being boosted" in capsys.readouterr().err
-    assert ub("stats", "redis") == 1
+    assert ub("stats", "redis") == 2
 
 
 def test_stats_for_machines(
@@ -203,4 +206,69 @@ def test_what_is_not_boosted_cannot_be_explained(
 ) -> None:
     assert ub("explain", "4243") == 1
     assert "4243" in capsys.readouterr().err
-    assert ub("explain", "it") == 1
+    assert ub("explain", "it") == 2
+    assert "'it' is not a process id or the number of a region" in (
+        capsys.readouterr().err
+    )
+
+
+def test_watching_nothing_says_so(
+    ub: Ub, control_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ub("stats", "--watch") == 0
+    assert "nothing is being boosted" in capsys.readouterr().out
+    assert ub("stats", "--watch", "77") == 1
+    assert "process 77 is not being boosted" in capsys.readouterr().err
+
+
+def test_watching_ends_with_the_process(
+    ub: Ub,
+    running: FakeDevice,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also while others are boosted."""
+    asked = stats._ask
+
+    def ask(pid: int | None) -> list[dict[str, Any]]:
+        if slept:
+            raise stats.NotBoosted("process 4242 is not being boosted")
+        return asked(pid)
+
+    slept: list[float] = []
+    monkeypatch.setattr(stats, "_ask", ask)
+    monkeypatch.setattr(stats, "time", SimpleNamespace(sleep=slept.append))
+    assert ub("stats", "--watch", "--interval", "2.5", "4242") == 0
+    assert slept == [2.5]
+    out = capsys.readouterr().out.splitlines()
+    assert out[1].split()[0] == "4242"
+    assert out[2] == "nothing is being boosted any more"
+
+
+@pytest.mark.parametrize("word", ["x", "0", "nan"])
+def test_what_is_no_interval(
+    ub: Ub, capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    assert ub("stats", "--watch", "--interval", word) == 2
+    err = capsys.readouterr().err
+    assert "seconds" in err
+    assert "_seconds" not in err
+
+
+def test_a_silent_engine_is_named_and_hides_nothing(
+    ub: Ub,
+    running: FakeDevice,
+    control_directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(control, "_ALL_SECONDS", 0.5)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(control_directory / "1.sock"))
+        silent.listen()
+        assert ub("stats") == 0
+        out, err = capsys.readouterr()
+        assert "looper [x]" in out
+        assert err == "ub: engine 1 does not answer: it is busy, perhaps building\n"
+        assert ub("stats", "77") == 1
+        assert "who answers does not boost process 77" in capsys.readouterr().err

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.engine.fakes import FakeDevice
+from ubypass.engine import control as control_module
 from ubypass.engine.built import Built, NothingToBuild
 from ubypass.engine.control import Control, ask, ask_all
 from ubypass.engine.engine import Engine
@@ -139,15 +142,16 @@ def test_sockets_of_dead_engines_are_removed(
     dead = tmp_path / "run" / "1.sock"
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(dead))
-    answers = _while_running(
+    answers, silent = _while_running(
         engine, lambda: ask_all({"ask": "echo", "who": 2}, tmp_path / "run")
     )
+    assert silent == []
     assert [answer["you"] for answer in answers] == [2]
     assert not dead.exists()
 
 
 def test_no_engine_gives_no_answers(tmp_path: Path) -> None:
-    assert ask_all({"ask": "echo"}, tmp_path / "nowhere") == []
+    assert ask_all({"ask": "echo"}, tmp_path / "nowhere") == ([], [])
 
 
 def test_closing_removes_the_socket(engine: Engine, tmp_path: Path) -> None:
@@ -155,3 +159,91 @@ def test_closing_removes_the_socket(engine: Engine, tmp_path: Path) -> None:
     assert _path(tmp_path).exists()
     control.close()
     assert not _path(tmp_path).exists()
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Iterator[int]:
+    """The number of an engine that was stopped (Ctrl-Z): it listens, no more."""
+    code = (
+        "import os, signal, socket, sys\n"
+        "server = socket.socket(socket.AF_UNIX)\n"
+        "server.bind(f'{sys.argv[1]}/{os.getpid()}.sock')\n"
+        "server.listen()\n"
+        "os.kill(os.getpid(), signal.SIGSTOP)"
+    )
+    run = tmp_path / "run"
+    run.mkdir(mode=0o700, exist_ok=True)
+    with subprocess.Popen([sys.executable, "-c", code, str(run)]) as process:
+        os.waitpid(process.pid, os.WUNTRACED)
+        yield process.pid
+        process.kill()
+
+
+def test_a_stopped_engine_blinds_nobody(
+    engine: Engine, control: Control, tmp_path: Path, stopped: int
+) -> None:
+    began = time.monotonic()
+    answers, silent = _while_running(
+        engine, lambda: ask_all({"ask": "echo", "who": 3}, tmp_path / "run")
+    )
+    assert time.monotonic() - began < 3
+    assert [answer["you"] for answer in answers] == [3]
+    assert [error.message for error in silent] == [
+        f"engine {stopped} does not answer: it is stopped"
+    ]
+    assert f"kill -CONT {stopped}" in silent[0].hint
+
+
+def test_only_a_stopped_engine(tmp_path: Path, stopped: int) -> None:
+    began = time.monotonic()
+    answers, silent = ask_all({"ask": "echo"}, tmp_path / "run")
+    assert time.monotonic() - began < 3
+    assert answers == []
+    assert len(silent) == 1
+
+
+def test_a_busy_engine_is_waited_for_briefly(
+    engine: Engine,
+    control: Control,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(control_module, "_ALL_SECONDS", 0.5)
+    with socket.socket(socket.AF_UNIX) as busy:
+        busy.bind(str(tmp_path / "run" / "1.sock"))
+        busy.listen()
+        answers, silent = _while_running(
+            engine, lambda: ask_all({"ask": "echo", "who": 4}, tmp_path / "run")
+        )
+        assert [answer["you"] for answer in answers] == [4]
+        assert "engine 1 does not answer: it is busy" in silent[0].message
+        monkeypatch.setattr(control_module, "_ASK_SECONDS", 0.5)
+        error = _while_running(
+            engine, lambda: ask_all({"ask": "refuse"}, tmp_path / "run")
+        )
+    # The busy one may be the one that would not refuse.
+    assert isinstance(error, UbError)
+    assert error.message.startswith("no such process; engine 1 does not answer")
+
+
+def test_a_directory_of_somebody_elses_is_not_trusted(
+    engine: Engine, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir(mode=0o755)
+    run.chmod(0o755)
+    with pytest.raises(UbError, match=r"others have rights in it \(mode 755\)"):
+        Control(engine, {}, run)
+    run.chmod(0o700)
+    link = tmp_path / "link"
+    link.symlink_to(run)
+    with pytest.raises(UbError, match="not a directory"):
+        Control(engine, {}, link)
+    if os.geteuid() == 0:
+        os.chown(run, 65534, 65534)
+        with pytest.raises(UbError, match="belongs to user 65534") as caught:
+            Control(engine, {}, run)
+        assert f"rm -r {run}" in caught.value.hint
+        (run / "1.sock").touch()
+        with pytest.raises(UbError, match="belongs to user 65534"):
+            ask_all({"ask": "echo"}, run)

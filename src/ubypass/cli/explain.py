@@ -27,9 +27,15 @@ def run(args: argparse.Namespace) -> int:
     """Ask the engines for it and print it."""
     from ubypass.engine.control import ask_all
 
-    wanted = number(args.id)
-    answers = ask_all({"ask": "explain", "id": wanted})
+    wanted = number(
+        args.id,
+        "a process id or the number of a region",
+        "'ub stats' lists processes, 'ub explain PID' the regions of one",
+    )
+    answers, silent = ask_all({"ask": "explain", "id": wanted})
     if not answers:
+        if silent:
+            raise silent[0]
         raise UbError("nothing is being boosted", "start with: ub run -- COMMAND")
     answer = answers[0]
     if args.json:

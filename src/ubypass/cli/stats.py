@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ubypass.cli.options import number, seconds
 from ubypass.errors import UbError
 
 NAME = "stats"
+_NOTHING = "nothing is being boosted; start with: ub run -- COMMAND"
 _HEADING = 20  # lines from one heading to the next
 HELP = "show the processes that are being boosted and what it brings"
 
@@ -21,28 +24,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for machines")
     parser.add_argument(
         "--watch",
-        nargs="?",
-        type=_seconds,
-        const=1.0,
+        action="store_true",
+        help="again and again, with what has happened in between",
+    )
+    parser.add_argument(
+        "--interval",
+        type=seconds(0.05, 3600),
+        default=1.0,
         metavar="SECONDS",
-        help="again and again (each second), with what has happened in between",
+        help="how long '--watch' waits from one look to the next (default: 1)",
     )
 
 
-def _seconds(word: str) -> float:
-    value = float(word)
-    if not 0.05 <= value <= 3600:
-        raise ValueError
-    return value
+class NotBoosted(UbError):
+    """The process that was asked about."""
 
 
 def run(args: argparse.Namespace) -> int:
     """Ask every engine; 0, or an error if the named process is not boosted."""
-    from ubypass.cli.options import number
-
     pid = None if args.pid is None else number(args.pid)
     if args.watch:
-        _watch(pid, args.watch, as_json=args.json)
+        _watch(pid, args.interval, as_json=args.json)
         return 0
     processes = _ask(pid)
     if args.json:
@@ -50,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
         print(json.dumps({"processes": processes}, indent=1))
     elif not processes:
-        print("nothing is being boosted; start with: ub run -- COMMAND")
+        print(_NOTHING)
     elif pid is None:
         _print_all(processes)
     else:
@@ -61,14 +63,19 @@ def run(args: argparse.Namespace) -> int:
 def _ask(pid: int | None) -> list[dict[str, Any]]:
     from ubypass.engine.control import ask_all
 
+    answers, silent = ask_all({"ask": "stats"})
+    for error in silent:
+        print(f"ub: {error.message}", file=sys.stderr)
     processes = [
         {**process, "engine_pid": answer["engine_pid"]}
-        for answer in ask_all({"ask": "stats"})
+        for answer in answers
         for process in answer["processes"]
         if pid is None or process["pid"] == pid
     ]
     if pid is not None and not processes:
-        raise UbError(f"process {pid} is not being boosted", f"ub attach {pid}")
+        if silent:
+            raise UbError(f"who answers does not boost process {pid}")
+        raise NotBoosted(f"process {pid} is not being boosted", f"ub attach {pid}")
     return processes
 
 
@@ -82,10 +89,18 @@ def _watch(pid: int | None, seconds: float, *, as_json: bool) -> None:
     before: dict[int, dict[str, Any]] = {}
     lines = 0
     try:
-        while processes := _ask(None):
+        while True:
+            try:
+                processes = _ask(pid)
+            except NotBoosted:
+                if not before:
+                    raise
+                processes = []
+            if not processes:
+                if not as_json:
+                    print("nothing is being boosted any more" if before else _NOTHING)
+                return
             for process in processes:
-                if pid is not None and process["pid"] != pid:
-                    continue
                 change = since(before.get(process["pid"]), process)
                 if as_json:
                     print(json.dumps(change), flush=True)

@@ -13,8 +13,12 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Callable, Mapping
+import stat
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
 from ubypass.engine.engine import Engine
@@ -27,6 +31,9 @@ CONTROL_DIRECTORY = Path("/run/ubypass")
 _REQUEST_MAX = 4096
 _SEND_SECONDS = 2.0
 _ASK_SECONDS = 30.0  # an answer may wait for a build
+_ALL_SECONDS = 5.0  # where others have something to say
+_STOPPED_SECONDS = 0.5
+_LOOK = 0.1
 
 Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -99,18 +106,21 @@ class Control:
         client.close()
 
 
-def ask(path: Path, question: Mapping[str, Any]) -> Any:
+def ask(path: Path, question: Mapping[str, Any], seconds: float = _ASK_SECONDS) -> Any:
     """Put ``question`` to the engine that listens at ``path``.
 
-    Raises ``UbError`` for an error in the answer, ``OSError`` if nobody answers.
+    ``seconds``: how long it may take. Raises ``UbError`` for an error in the answer,
+    ``OSError`` if nobody answers.
     """
+    deadline = time.monotonic() + seconds
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(_ASK_SECONDS)
+        client.settimeout(seconds)
         client.connect(str(path))
         client.sendall(json.dumps(question).encode() + b"\n")
         parts = []
         while part := client.recv(1 << 16):
             parts.append(part)
+            client.settimeout(max(deadline - time.monotonic(), 0.001))
     try:
         answer = json.loads(b"".join(parts))
     except ValueError as error:
@@ -122,10 +132,12 @@ def ask(path: Path, question: Mapping[str, Any]) -> Any:
 
 def ask_all(
     question: Mapping[str, Any], directory: Path = CONTROL_DIRECTORY
-) -> list[Any]:
-    """Answers of every engine of this machine; sockets of dead ones are removed.
+) -> tuple[list[Any], list[UbError]]:
+    """Answers of the engines of this machine, and a complaint for each silent one.
 
-    Raises ``UbError`` if there is no permission, or if all engines report errors.
+    All are asked at once, and who does not answer is waited for only briefly if others
+    have or if it is stopped. Sockets of dead engines are removed. Raises ``UbError`` if
+    there is no permission, or if all engines that answer report errors.
     """
     try:
         paths = sorted(directory.glob("*.sock"))
@@ -135,26 +147,104 @@ def ask_all(
         raise UbError(
             f"no permission to look into {directory}", permission_hint()
         ) from error
-    answers = []
-    errors: list[UbError] = []
-    for path in paths:
-        try:
-            answers.append(ask(path, question))
-        except (ConnectionRefusedError, FileNotFoundError):
-            with contextlib.suppress(OSError):
-                path.unlink()  # its engine was killed
-        except UbError as error:
-            errors.append(error)
-        except OSError as error:
-            errors.append(UbError(f"the engine at {path} does not answer: {error}"))
+    if paths:
+        _require_private(directory)
+    found = _ask_each(paths, question)
+    answers = [found[path] for path in paths if isinstance(found.get(path), dict)]
+    errors = [each for each in found.values() if isinstance(each, UbError)]
+    silent = [_complaint(p, found.get(p)) for p in paths if _no_answer(p, found)]
     if errors and not answers:
-        raise errors[0]
-    return answers
+        also = "".join(f"; {each.message}" for each in silent)
+        raise UbError(errors[0].message + also, errors[0].hint)
+    return answers, silent
+
+
+_Answer = dict[str, Any] | UbError | OSError
+
+
+def _ask_each(
+    paths: Sequence[Path], question: Mapping[str, Any]
+) -> dict[Path, _Answer]:
+    """What came back, in time, from whom."""
+    queue: SimpleQueue[tuple[Path, _Answer]] = SimpleQueue()
+
+    def put(path: Path) -> None:
+        try:
+            queue.put((path, ask(path, question)))
+        except (UbError, OSError) as error:
+            queue.put((path, error))
+
+    for path in paths:
+        # As daemons: the end of this process does not wait for an answer.
+        Thread(target=put, args=(path,), daemon=True).start()
+    began = time.monotonic()
+    found: dict[Path, _Answer] = {}
+    while waiting := [path for path in paths if path not in found]:
+        seconds = _ASK_SECONDS
+        if all(_is_stopped(path) for path in waiting):
+            seconds = _STOPPED_SECONDS
+        elif any(isinstance(each, dict) for each in found.values()):
+            seconds = _ALL_SECONDS
+        left = began + seconds - time.monotonic()
+        if left <= 0:
+            break
+        with contextlib.suppress(Empty):
+            path, answer = queue.get(timeout=min(left, _LOOK))
+            found[path] = answer
+    return found
+
+
+def _no_answer(path: Path, found: Mapping[Path, _Answer]) -> bool:
+    """Whether an engine lives there and is silent; a dead one's socket is removed."""
+    answer = found.get(path)
+    if isinstance(answer, (ConnectionRefusedError, FileNotFoundError)):
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return False
+    return answer is None or isinstance(answer, OSError)
+
+
+def _complaint(path: Path, error: object) -> UbError:
+    pid = path.stem
+    if _is_stopped(path):
+        why, hint = "it is stopped", f"kill -CONT {pid} lets it go on"
+    elif isinstance(error, OSError) and not isinstance(error, TimeoutError):
+        why, hint = error.strerror or str(error), "ask again"
+    else:
+        why, hint = "it is busy, perhaps building", "ask again"
+    return UbError(f"engine {pid} does not answer: {why}", hint)
+
+
+def _is_stopped(path: Path) -> bool:
+    """Whether the engine of that socket was stopped, by Ctrl-Z or a debugger."""
+    try:
+        text = Path(f"/proc/{path.stem}/stat").read_text(errors="replace")
+    except OSError:
+        return False
+    return text.rpartition(")")[2].split()[:1] in (["T"], ["t"])
+
+
+def _require_private(directory: Path) -> None:
+    """Raise ``UbError`` unless the directory is ours and nobody else's."""
+    found = directory.lstat()
+    why = ""
+    if not stat.S_ISDIR(found.st_mode):
+        why = "it is not a directory"
+    elif found.st_uid != os.geteuid():
+        why = f"it belongs to user {found.st_uid}"
+    elif found.st_mode & 0o077:
+        why = f"others have rights in it (mode {found.st_mode & 0o777:o})"
+    if why:
+        raise UbError(
+            f"{directory} cannot be trusted: {why}",
+            f"as root, while no engine runs: rm -r {directory}",
+        )
 
 
 def _listen(path: Path) -> socket.socket:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _require_private(path.parent)
         path.unlink(missing_ok=True)
         server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         server.bind(str(path))
