@@ -19,21 +19,21 @@ Ub = Callable[..., int]
 
 
 @pytest.mark.parametrize(
-    ("word", "text"),
+    ("word", "text", "code"),
     [
-        ("redis", "not a process id"),
-        ("1.5", "not a process id"),
-        ("", "not a process id"),
-        ("0", "positive"),
-        ("4194305", "no process"),
-        ("99999999999999999999", "no process"),
-        (str(os.getpid()), "itself"),
+        ("redis", "not a process id", 2),
+        ("1.5", "not a process id", 2),
+        ("", "not a process id", 2),
+        ("0", "positive", 1),
+        ("4194305", "no process", 1),
+        ("99999999999999999999", "no process", 1),
+        (str(os.getpid()), "itself", 1),
     ],
 )
 def test_bad_targets(
-    ub: Ub, capsys: pytest.CaptureFixture[str], word: str, text: str
+    ub: Ub, capsys: pytest.CaptureFixture[str], word: str, text: str, code: int
 ) -> None:
-    assert ub("attach", word) == 1
+    assert ub("attach", word) == code
     err = capsys.readouterr().err
     assert text in err
     assert len(err.splitlines()) <= 2

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable
+
 import pytest
 
-from ubypass.cli.options import caps, number, tunables
+from ubypass.cli.options import caps, number, seconds, tunables, whole
 from ubypass.device.uapi import Tunable
 from ubypass.engine.regions import Caps
 from ubypass.errors import UbError
@@ -40,5 +43,25 @@ def test_senseless_caps_are_refused(word: str) -> None:
 
 def test_numbers() -> None:
     assert number("42") == 42
-    with pytest.raises(UbError):
-        number("0x")
+    for word in ("0x", "", "--1", "1_0", "\u0663", "9" * 50):
+        with pytest.raises(UbError) as caught:
+            number(word)
+        assert caught.value.exit_code == 2
+
+
+def _said(parse: Callable[[str], object], word: str) -> str:
+    with pytest.raises(argparse.ArgumentTypeError) as caught:
+        parse(word)
+    return str(caught.value)
+
+
+def test_types_say_what_they_want_without_names_from_the_source() -> None:
+    assert whole()("0") == 0
+    assert whole(-5)("-5") == -5
+    assert _said(whole(), "x") == "'x' is not a whole number"
+    assert _said(whole(1, 8), "0") == "0 is less than 1"
+    assert _said(whole(1, 8), "9") == "9 is more than 8"
+    assert seconds(0.5, 10)("1.5") == 1.5
+    assert _said(seconds(0.5, 10), "soon") == "'soon' is not a number of seconds"
+    for word in ("0", "11", "nan", "inf"):
+        assert "is not between 0.5 and 10 seconds" in _said(seconds(0.5, 10), word)

@@ -124,7 +124,7 @@ def test_a_summary_that_cannot_be_written_is_an_error(
     device: TunableDevice, ub: Ub, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert ub("run", "--summary-file", "/no/such/folder/x", "--", "true") == 1
-    assert "cannot write the summary" in capfd.readouterr().err
+    assert "cannot write /no/such/folder/x" in capfd.readouterr().err
 
 
 def test_tunables_are_set_and_nonsense_is_refused(
@@ -136,7 +136,7 @@ def test_tunables_are_set_and_nonsense_is_refused(
     assert device.tuned[Tunable.HOT_CALLS] == 7
     assert device.tuned[Tunable.GAP_NS] == 16
     for word in ("speed=1", "hot_calls=many", "hot_calls"):
-        assert ub("run", "--tune", word, "--", "true") == 1
+        assert ub("run", "--tune", word, "--", "true") == 2
     assert "gap_ns" in capfd.readouterr().err
 
 

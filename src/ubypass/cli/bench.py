@@ -9,8 +9,8 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from ubypass.cli import bench_server
+from ubypass.cli.options import out_file, whole
 from ubypass.cli.progress import progress
-from ubypass.errors import UbError
 
 __all__ = ["HELP", "NAME", "configure", "run"]
 
@@ -28,7 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "and without adding up what was read) natively, boosted, and at the limit. "
         "Needs root and the modules; in the lab it loads them itself.",
     )
-    io.add_argument("--json", type=Path, metavar="FILE", help="write the records there")
+    io.add_argument(
+        "--json", type=out_file, metavar="FILE", help="write the records there"
+    )
     io.add_argument("--quick", action="store_true", help="a few loops, short rounds")
     io.add_argument(
         "--disk",
@@ -44,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "neither root nor the module nor the lab.",
     )
     functions.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the figures there"
+        "--json", type=out_file, metavar="FILE", help="write the figures there"
     )
     translating = verbs.add_parser(
         "translate",
@@ -54,11 +56,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "builds. Needs neither root nor the module nor the lab.",
     )
     translating.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the figures there"
+        "--json", type=out_file, metavar="FILE", help="write the figures there"
     )
     translating.add_argument(
         "--builds",
-        type=int,
+        type=whole(),
         default=10_000,
         metavar="N",
         help="builds to watch memory over (default 10000)",
@@ -83,7 +85,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         description="Steps through the loops of 'ub bench io', and through redis and "
         "nginx under load, natively; no module and no lab is needed.",
     )
-    gaps.add_argument("--json", type=Path, metavar="FILE", help="write them there")
+    gaps.add_argument("--json", type=out_file, metavar="FILE", help="write them there")
     replay = verbs.add_parser(
         "replay",
         help="what translating for a server costs this CPU",
@@ -92,9 +94,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "root nor the module nor the lab.",
     )
     replay.add_argument("files", type=Path, nargs="+", metavar="FILE")
-    replay.add_argument("--json", type=Path, metavar="FILE", help="write figures there")
+    replay.add_argument(
+        "--json", type=out_file, metavar="FILE", help="write figures there"
+    )
     results = verbs.add_parser("results", help="write a document of such records")
-    results.add_argument("out", type=Path, metavar="DOCUMENT")
+    results.add_argument("out", type=out_file, metavar="DOCUMENT")
     results.add_argument("files", type=Path, nargs="+", metavar="FILE")
 
 
@@ -194,8 +198,6 @@ def _replay(files: Sequence[Path], json_file: Path | None) -> int:
 def _translate(json_file: Path | None, builds: int) -> int:
     from ubypass.bench import costs, translation
 
-    if builds < 0:
-        raise UbError(f"{builds} is no number of builds", "give 0 or more", 2)
     with progress("bench") as report:
         found = translation.measure(report, builds)
     if json_file is not None:

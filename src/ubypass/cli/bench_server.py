@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ubypass.cli.options import out_file, seconds, whole
 from ubypass.errors import UbError
 
 if TYPE_CHECKING:
@@ -42,8 +43,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "pipeline and with one of 16. Options choose a part of that.",
     )
     redis.add_argument("--command", action="append", choices=("GET", "SET"), default=[])
-    redis.add_argument("--pipeline", action="append", type=int, default=[], metavar="N")
-    redis.add_argument("--requests", type=int, default=12_000, metavar="N")
+    redis.add_argument(
+        "--pipeline", action="append", type=whole(1), default=[], metavar="N"
+    )
+    redis.add_argument("--requests", type=whole(1), default=12_000, metavar="N")
     nginx = servers.add_parser(
         "nginx",
         help="nginx under wrk",
@@ -51,20 +54,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "and two workers. Options choose a part of that.",
     )
     nginx.add_argument("--log", choices=("on", "off"), help="default: both")
-    nginx.add_argument("--workers", action="append", type=int, default=[], metavar="N")
-    nginx.add_argument("--seconds", type=float, default=0.4, metavar="S")
+    nginx.add_argument(
+        "--workers", action="append", type=whole(1), default=[], metavar="N"
+    )
+    nginx.add_argument("--seconds", type=seconds(0.01, 3600), default=0.4, metavar="S")
     raw = servers.add_parser(
         "rawsocket",
         help="a receiver of UDP packets on a raw socket",
         description="A loop of recvfrom on a raw socket, with and without adding up "
         "what was received, and a sender beside it. What counts is time per packet.",
     )
-    raw.add_argument("--requests", type=int, default=10_000, metavar="N")
+    raw.add_argument("--requests", type=whole(1), default=10_000, metavar="N")
     for each, unit in (redis, "bytes"), (nginx, "KiB"), (raw, "bytes"):
         each.add_argument(
-            "--size", action="append", type=int, default=[], metavar="N", help=unit
+            "--size", action="append", type=whole(1), default=[], metavar="N", help=unit
         )
-        each.add_argument("--json", type=Path, metavar="FILE", help="write records")
+        each.add_argument("--json", type=out_file, metavar="FILE", help="write records")
         each.add_argument(
             "--builds",
             type=Path,
@@ -76,9 +81,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
             action="store_true",
             help="a few runs, of one case unless you choose",
         )
-        each.add_argument("--runs", type=int, default=5, metavar="N", help="each way")
         each.add_argument(
-            "--cycles", type=int, default=1, metavar="N", help="of attaching"
+            "--runs", type=whole(1), default=5, metavar="N", help="each way"
+        )
+        each.add_argument(
+            "--cycles", type=whole(1), default=1, metavar="N", help="of attaching"
         )
         each.add_argument(
             "--tune", action="append", default=[], metavar="NAME=VALUE", help="for ub"

@@ -11,6 +11,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from ubypass.cli.options import whole
 from ubypass.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--blockers",
-        type=int,
+        type=whole(),
         default=10,
         metavar="N",
         help="show the N most frequent instructions that do not (default: %(default)s)",

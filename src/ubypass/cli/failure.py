@@ -38,7 +38,7 @@ def _nameless(error: OSError, why: str) -> UbError:
     if error.errno == errno.ENOENT and not _has_directory():
         return UbError("this directory no longer exists", "cd to another one")
     if error.errno in _FULL:
-        return UbError(f"cannot write: {why}", "free some space")
+        return UbError(f"cannot write the output: {why}", "free some space")
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN):
         return UbError(f"the system is short of something: {why}", "ulimit -a")
     return UbError(f"the system refused something: {why}")

@@ -8,8 +8,9 @@ import os
 import sys
 from pathlib import Path
 
+from ubypass.cli.options import seconds, whole
 from ubypass.cli.progress import progress
-from ubypass.errors import UbError
+from ubypass.errors import UsageError
 from ubypass.lab import kernels
 from ubypass.lab.options import LabOptions
 from ubypass.lab.run import run as run_in_guest
@@ -34,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _machine_options(runs)
     runs.add_argument(
         "--timeout",
-        type=_seconds,
+        type=seconds(0.1, 1e7),
         default=LabOptions.timeout,
         metavar="S",
         help="end the command after S seconds of real time (default: %(default)g)",
@@ -64,7 +65,8 @@ def _machine_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--kernel", metavar="RELEASE", help="such as 6.1.0-56-amd64 (default: newest)")
     add("--icount", action="store_true", help="count instructions: 1 = 1 virtual ns")
-    add("--cpus", type=_count, metavar="N", help="default: 2, with --icount 1")
+    most = 8 * (os.cpu_count() or 1)
+    add("--cpus", type=whole(1, most), metavar="N", help="default: 2, with --icount 1")
     add(
         "--memory",
         default=LabOptions.memory,
@@ -89,7 +91,7 @@ def _machine_options(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--boot-timeout",
-        type=_seconds,
+        type=seconds(0.1, 1e7),
         default=LabOptions.boot_timeout,
         metavar="S",
         help="default: %(default)g",
@@ -100,7 +102,7 @@ def _machine_options(parser: argparse.ArgumentParser) -> None:
 def _options(args: argparse.Namespace) -> LabOptions:
     for directory in args.share:
         if not directory.is_dir():
-            raise UbError(f"cannot share '{directory}': not a directory")
+            raise UsageError(f"cannot share '{directory}': not a directory")
     return LabOptions(
         kernel=args.kernel,
         icount=args.icount,
@@ -119,17 +121,3 @@ def _list_kernels() -> int:
     for release in kernels.cached_releases():
         print(release)
     return 0
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError("must be more than 0")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= (os.cpu_count() or 1) * 8:
-        raise argparse.ArgumentTypeError("must be 1 or a few")
-    return value

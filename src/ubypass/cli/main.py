@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 from ubypass.cli import streams
 from ubypass.cli.failure import explained
@@ -92,7 +93,7 @@ def _flushed() -> int:
         return 141
     except OSError as error:
         streams.discard(sys.stdout)
-        _report(UbError(f"cannot write the output: {error.strerror}"))
+        _report(explained(error))
         return 1
     return 0
 
@@ -109,7 +110,7 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ub", description=_DESCRIPTION)
+    parser = _Parser(prog="ub", description=_DESCRIPTION)
     parser.add_argument("--version", action=_Version, nargs=0, help="say which this is")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     # Only the verb that is meant is imported: on a slow machine it is felt.
@@ -124,6 +125,14 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
 def _verb(name: str) -> ModuleType:
     return importlib.import_module(f"ubypass.cli.{name}")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Does not hide that its words could not be written; verbs inherit it."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if message:
+            print(message, end="", file=file or sys.stderr, flush=True)
 
 
 class _Version(argparse.Action):

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ubypass.cli.options import add_options, caps, tunables
-from ubypass.errors import UbError
+from ubypass.errors import UbError, UsageError
 
 if TYPE_CHECKING:
     from ubypass.cli.session import Session
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; its exit code, or 128 plus the signal that ended it."""
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
     if not command:
-        raise UbError("no command given", "ub run -- COMMAND [ARGUMENT]...", 2)
+        raise UsageError("no command given", "ub run -- COMMAND [ARGUMENT]...")
     from ubypass.cli.session import Session
 
     with Session(

@@ -7,6 +7,7 @@ is touched, so that nothing slow stands between its start and its first boost.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import sys
@@ -30,6 +31,7 @@ from ubypass.engine.regions import Caps
 from ubypass.engine.summary import Summary
 from ubypass.engine.target import Policy
 from ubypass.errors import UbError
+from ubypass.files import write_text
 
 __all__ = ["Session"]
 
@@ -84,9 +86,10 @@ class Session:
         self.close()
 
     def log(self, line: str) -> None:
-        """Say something to the person at the terminal."""
+        """Say something to the person at the terminal, who may have left."""
         if not self._quiet:
-            print(f"ub: {line}", file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError):
+                print(f"ub: {line}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Detach everything; programs go on natively."""
@@ -108,6 +111,9 @@ class Session:
             "engine_peak_bytes": peak_bytes(),
             "processes": [summary.as_json() for summary in self._summaries],
         }
+        if file is not None:
+            # First: the terminal may be gone.
+            write_text(Path(file), json.dumps(data, indent=1) + "\n")
         if as_json:
             print(json.dumps(data), file=sys.stderr)
         elif not self._quiet:
@@ -115,13 +121,6 @@ class Session:
                 self.log("the program ended before it was attached")
             for summary in self._summaries:
                 print(_text(summary, data["engine_peak_bytes"]), file=sys.stderr)
-        if file is not None:
-            try:
-                Path(file).write_text(json.dumps(data, indent=1) + "\n")
-            except OSError as error:
-                raise UbError(
-                    f"cannot write the summary to {file}: {error.strerror}"
-                ) from error
 
     def _listen(self, engine: Engine) -> Control | None:
         try:

@@ -7,7 +7,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from ubypass.errors import UbError
+from ubypass.cli.options import whole
+from ubypass.errors import UbError, UsageError
 
 if TYPE_CHECKING:
     from ubypass.abi import Translation
@@ -29,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--reach",
-        type=int,
+        type=whole(1),
         default=32,
         metavar="N",
         help="instructions to explore from each entry (default: %(default)s)",
@@ -45,8 +46,6 @@ def run(args: argparse.Namespace) -> int:
     from ubypass.region.reader import BytesReader
     from ubypass.translate.translate import translate
 
-    if args.reach < 1:
-        raise UbError("--reach must be at least 1", exit_code=2)
     elf = open_elf(args.file)
     address = _address(elf, args.address)
     reader = BytesReader(elf.executable_bytes())
@@ -91,7 +90,9 @@ def _symbol(elf: ElfFile, word: str) -> int:
     try:
         return address + (int(distance, 0) if plus else 0)
     except ValueError as error:
-        raise UbError(f"{distance!r} is not a number", "write SYMBOL+0x12") from error
+        raise UsageError(
+            f"{distance!r} is not a number", "write SYMBOL+0x12"
+        ) from error
 
 
 def _verify(translation: Translation, abi: Any) -> str | None:
