@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from ubypass.bench import handler
-from ubypass.bench.workloads import ROOT, build_program
+from ubypass.bench.workloads import build_program
 from ubypass.errors import UbError
+from ubypass.places import kernel_sources
 
 _PROGRAM = """
 #include <stddef.h>
@@ -31,7 +32,7 @@ def test_mirrors_the_header(tmp_path: Path) -> None:
     fields = "".join(f"FIELD({name})" for name in names)
     source = tmp_path / "layout.c"
     source.write_text(_PROGRAM.replace("FIELDS", fields))
-    include = f"-I{ROOT / 'kernel' / 'bench'}"
+    include = f"-I{kernel_sources() / 'bench'}"
     program = build_program(source, tmp_path / "layout", include)
     out = subprocess.run([program], capture_output=True, text=True, check=True).stdout
     said = dict(line.split() for line in out.splitlines())

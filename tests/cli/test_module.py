@@ -35,7 +35,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> _Kernel:
     kernel = _Kernel()
     monkeypatch.setattr(module.ctypes, "CDLL", lambda *a, **k: kernel)
     monkeypatch.setattr(module, "_LOADED", tmp_path / "sys" / "ub")
-    monkeypatch.setattr(module, "project", lambda: tmp_path)
+    monkeypatch.setenv("UBYPASS_BUILD", str(tmp_path / "build"))
     monkeypatch.setattr(module.os, "geteuid", lambda: 0)
     return kernel
 

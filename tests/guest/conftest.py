@@ -15,12 +15,14 @@ import pytest
 
 from tests.guest.program import PROGRAMS
 from tests.guest.runner import CASES
-from ubypass.bench.workloads import ROOT, build_program
+from tests.places import ROOT
+from ubypass.bench.workloads import build_program
 from ubypass.errors import UbError
 from ubypass.lab import kernels
 from ubypass.lab.options import LabOptions
 from ubypass.lab.run import capture
 from ubypass.module.build import build_module
+from ubypass.places import kernel_sources, module_file
 
 _SOURCES = Path(__file__).parent / "programs"
 _RESULTS = ROOT / "build" / "tests" / "guest-results.jsonl"
@@ -96,7 +98,7 @@ def prepare() -> None:
     """Compile what the guest will run."""
     build_programs()
     release = kernels.default_release()
-    build_module(release, ROOT / "kernel", ROOT / "build" / "kernel" / release)
+    build_module(release, kernel_sources(), module_file(release).parent)
 
 
 def _run_cases(names: list[str]) -> Guest:

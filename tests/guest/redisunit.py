@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.guest.trained import FIXED
+from tests.places import ROOT
 from ubypass.bench.server.process import beside
-from ubypass.bench.workloads import ROOT
 from ubypass.errors import UbError
 
 __all__ = ["SOURCE", "Outcome", "Suite", "read_output", "suite"]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ubypass import places
 from ubypass.lab import job
 from ubypass.lab.kernels import Kernel
 
@@ -47,8 +48,7 @@ def test_a_missing_directory_is_not_shared(tmp_path: Path) -> None:
 
 
 def test_the_project_is_writable() -> None:
-    assert Path(__file__).parents[2] == job.project_dir()
-    assert job.project_dir() in job.writable_dirs(Path("/usr"))
+    assert places.checkout() in job.writable_dirs(Path("/usr"))
 
 
 def test_environment_is_chosen() -> None:
@@ -129,7 +129,7 @@ def test_a_shell_gets_the_terminal_size() -> None:
 
 
 def test_the_environment_of_python_is_shown_unchanging() -> None:
-    project = job.project_dir()
+    project = places.checkout()
     assert project is not None
     files = dict(
         job.job_files(

@@ -10,7 +10,6 @@ import pytest
 
 from ubypass.errors import UbError
 from ubypass.lab import run as lab
-from ubypass.lab.job import project_dir
 from ubypass.lab.options import (
     STATUS_LOG_PROBLEM,
     STATUS_TIMEOUT,
@@ -18,6 +17,7 @@ from ubypass.lab.options import (
     LabResult,
 )
 from ubypass.lab.streams import Transcript
+from ubypass.places import checkout
 
 # A busy machine emulates slowly; these limits only end what would never end.
 _PATIENT = LabOptions(boot_timeout=300, timeout=300)
@@ -30,7 +30,7 @@ def _judge(heard: Transcript) -> LabResult:
 @pytest.fixture
 def saved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where the log goes for a caller outside any project."""
-    monkeypatch.setattr("ubypass.lab.job.project_dir", lambda: None)
+    monkeypatch.setattr("ubypass.places.checkout", lambda: None)
     monkeypatch.setenv("UBYPASS_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return tmp_path / "cache" / "lab" / "last-dmesg.txt"
@@ -151,7 +151,7 @@ def test_a_command_in_a_guest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert not untouched.exists()
     assert (tmp_path / "result").read_text() == "from-guest\n"
     assert "Linux version" in result.dmesg
-    project = project_dir()
+    project = checkout()
     assert project is not None
     assert "Linux version" in (project / "build/lab/last-dmesg.txt").read_text()
 

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ubypass.bench import handler
-from ubypass.bench.workloads import ROOT
 from ubypass.device.client import DEVICE_PATH
 from ubypass.errors import UbError
 from ubypass.module.build import build_module
+from ubypass.places import build_dir, kernel_sources, module_file
 
 __all__ = ["build_bench_module", "ensure_loaded", "require_lab_or_modules"]
 
@@ -41,9 +41,9 @@ def build_bench_module(
     release: str, report: Callable[[str], None] | None = None
 ) -> Path:
     """The file ``ub_bench.ko`` for the kernel ``release``, built if need be."""
-    out = ROOT / "build" / "kernel-bench" / release
+    out = build_dir() / "kernel-bench" / release
     return _current(out / "bench" / "ub_bench.ko") or build_module(
-        release, ROOT / "kernel", out, subdir="bench", report=report
+        release, kernel_sources(), out, subdir="bench", report=report
     )
 
 
@@ -52,10 +52,10 @@ def ensure_loaded(report: Callable[[str], None] | None = None) -> None:
     require_lab_or_modules()
     release = os.uname().release
     if not Path(DEVICE_PATH).exists():
-        out = ROOT / "build" / "kernel" / release
+        file = module_file(release)
         _insert(
-            _current(out / "ub.ko")
-            or build_module(release, ROOT / "kernel", out, report=report)
+            _current(file)
+            or build_module(release, kernel_sources(), file.parent, report=report)
         )
     if not Path(handler.DEVICE_PATH).exists():
         _insert(build_bench_module(release, report))
@@ -65,7 +65,7 @@ def _current(module: Path) -> Path | None:
     """The module if it is newer than all sources: asking make is slow in the lab."""
     if not module.is_file():
         return None
-    sources = (path for path in (ROOT / "kernel").rglob("*") if path.is_file())
+    sources = (path for path in kernel_sources().rglob("*") if path.is_file())
     newest = max((path.stat().st_mtime_ns for path in sources), default=0)
     return module if module.stat().st_mtime_ns > newest else None
 

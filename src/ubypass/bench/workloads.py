@@ -9,11 +9,9 @@ from pathlib import Path
 
 from ubypass import child
 from ubypass.errors import UbError
+from ubypass.places import build_dir, workload_sources
 
-__all__ = ["ROOT", "build_program", "build_workload", "build_workloads"]
-
-#: The project's directory: workloads are part of a checkout, not of a wheel.
-ROOT = Path(__file__).resolve().parents[3]
+__all__ = ["build_program", "build_workload", "build_workloads"]
 
 #: Plain optimised code, as a distribution would ship it; Debian's gcc makes
 #: position-independent programs with lazy binding from this.
@@ -28,14 +26,14 @@ def build_workloads(out: Path | None = None) -> list[Path]:
 
 
 def build_workload(name: str, out: Path | None = None) -> Path:
-    """The program ``name``, compiled into ``out`` (default: build/workloads)."""
-    source = ROOT / "workloads" / f"{name}.c"
+    """The program ``name``, compiled into ``out`` (default: see `places.build_dir`)."""
+    source = workload_sources() / f"{name}.c"
     if not source.is_file():
         raise UbError(
-            f"the source of the workload '{name}' is not here",
-            "workloads come with the project's source tree: run from a checkout",
+            f"there is no workload '{name}'",
+            f"those there are lie in {source.parent}",
         )
-    return build_program(source, (out or ROOT / "build" / "workloads") / name)
+    return build_program(source, (out or build_dir() / "workloads") / name)
 
 
 def build_program(source: Path, program: Path, *flags: str) -> Path:

@@ -23,14 +23,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the checks; 0 if programs can be boosted on this kernel, else 1."""
-    from ubypass.cli.module import built_module
     from ubypass.doctor.check import Scope, State
     from ubypass.doctor.kernel import KernelFacts, check_kernel
     from ubypass.doctor.lab import check_lab
-    from ubypass.lab.kernels import cache_dir, headers_dir
+    from ubypass.lab.kernels import headers_dir
+    from ubypass.places import cache_dir, module_file
 
     release = platform.release()
-    file = built_module(release)
+    file = module_file(release)
     cached = headers_dir(cache_dir() / "kernels" / release / "headers", release)
     facts = KernelFacts(
         release=release,

@@ -15,8 +15,8 @@ import platform
 import sys
 from pathlib import Path
 
-import ubypass
 from ubypass.errors import UbError
+from ubypass.places import kernel_sources, module_file
 
 NAME = "module"
 HELP = "build, load or unload the kernel module, or see how it is"
@@ -53,20 +53,10 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "build":
         return _build(args.kernel, args.verbose)
     if args.action == "load":
-        return _load(Path(args.file) if args.file else built_module(platform.release()))
+        return _load(Path(args.file) if args.file else module_file(platform.release()))
     if args.action == "unload":
         return _unload()
     return _status(args.json)
-
-
-def project() -> Path:
-    """The checkout that this package runs from."""
-    return Path(ubypass.__file__).resolve().parents[2]
-
-
-def built_module(release: str) -> Path:
-    """Where the module for ``release`` is, or would be."""
-    return project() / "build" / "kernel" / release / "ub.ko"
 
 
 def is_loaded() -> bool:
@@ -77,17 +67,11 @@ def is_loaded() -> bool:
 def _build(release: str | None, verbose: bool) -> int:
     from ubypass.module.build import build_module
 
-    source = project() / "kernel"
-    if not (source / "Kbuild").is_file():
-        raise UbError(
-            f"the module's sources are not in {source}",
-            "install ubypass from a checkout: pip install -e CHECKOUT",
-        )
     for name in [release] if release else _default_releases():
-        out = built_module(name).parent
+        out = module_file(name).parent
         made = build_module(
             name,
-            source,
+            kernel_sources(),
             out,
             verbose=verbose,
             report=lambda phrase: print(f"module: {phrase}", file=sys.stderr),
@@ -139,7 +123,7 @@ def _unload() -> int:
 
 def _status(as_json: bool) -> int:
     release = platform.release()
-    file = built_module(release)
+    file = module_file(release)
     others = sorted(path.parent.name for path in file.parent.parent.glob("*/ub.ko"))
     loaded = is_loaded()
     if as_json:

@@ -19,7 +19,8 @@ from importlib import resources
 from pathlib import Path
 
 from ubypass.errors import UbError
-from ubypass.lab.kernels import Kernel, cache_dir
+from ubypass.lab.kernels import Kernel
+from ubypass.places import cache_dir
 
 __all__ = ["MODULES", "archive", "base_image", "load_order"]
 

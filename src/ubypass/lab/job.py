@@ -13,13 +13,13 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from ubypass import places
 from ubypass.lab.kernels import Kernel
 
 __all__ = [
     "LOG_MARK",
     "command_environment",
     "job_files",
-    "project_dir",
     "writable_dirs",
 ]
 
@@ -37,21 +37,14 @@ _PASSED = ("LANG", "LANGUAGE", "TERM", "VIRTUAL_ENV", "COLUMNS")
 _PASSED_PREFIXES = ("LC_", "UBYPASS_")
 
 
-def project_dir() -> Path | None:
-    """The checkout this package runs from, None if it was installed otherwise."""
-    root = Path(__file__).resolve().parents[3]
-    return root if (root / "pyproject.toml").is_file() else None
-
-
 def writable_dirs(cwd: Path, more: Iterable[Path] = ()) -> list[Path]:
-    """Host directories the guest may change: the project, ``cwd`` and ``more``.
+    """Host directories the guest may change: project, results, ``cwd`` and ``more``.
 
     Resolved, without those inside another and without system directories.
     """
-    project = project_dir()
-    wanted = [cwd, *more] if project is None else [project, cwd, *more]
+    wanted = [places.checkout(), places.build_dir(), cwd, *more]
     result: list[Path] = []
-    for path in sorted({each.resolve() for each in wanted}):
+    for path in sorted({each.resolve() for each in wanted if each is not None}):
         shared = any(path.is_relative_to(parent) for parent in result)
         if not shared and str(path) not in _NEVER_SHARED and path.is_dir():
             result.append(path)
@@ -69,15 +62,16 @@ def command_environment(
     }
     interpreter = Path(sys.executable)
     first = [interpreter.parent, interpreter.resolve().parent]
-    project = project_dir()
+    project = places.checkout()
     if project is not None and (project / ".venv" / "bin").is_dir():
         first.insert(0, project / ".venv" / "bin")
-    places = [*map(str, first), *host.get("PATH", "").split(":")]
-    places += _SYSTEM_PATH.split(":")
-    result["PATH"] = ":".join(dict.fromkeys(place for place in places if place))
+    path = [*map(str, first), *host.get("PATH", "").split(":")]
+    path += _SYSTEM_PATH.split(":")
+    result["PATH"] = ":".join(dict.fromkeys(place for place in path if place))
     result["HOME"] = host.get("HOME", "/root")
     result["USER"] = result["LOGNAME"] = "root"
     result["UBYPASS_LAB"] = "1"
+    result[places.BUILD_VARIABLE] = str(places.build_dir())
     result.update(more)
     return result
 
@@ -133,11 +127,11 @@ def _still_dirs(shares: Sequence[Path]) -> list[Path]:
     interpreter's environment is read much and never changed: it is shown from the
     host's (cached) root instead, read-only.
     """
-    places = [Path(sys.prefix).resolve()]
-    project = project_dir()
+    still = [Path(sys.prefix).resolve()]
+    project = places.checkout()
     if project is not None:
-        places.append(project / ".venv")
-    inside = (p for p in places if any(p.is_relative_to(share) for share in shares))
+        still.append(project / ".venv")
+    inside = (p for p in still if any(p.is_relative_to(share) for share in shares))
     return sorted({p for p in inside if p.is_dir() and p not in shares})
 
 

@@ -28,10 +28,10 @@ from pathlib import Path
 
 from ubypass import child
 from ubypass.errors import UbError
+from ubypass.places import cache_dir
 
 __all__ = [
     "Kernel",
-    "cache_dir",
     "cached_releases",
     "default_release",
     "fetch_headers",
@@ -65,15 +65,6 @@ class Kernel:
     def modules(self) -> Path:
         """The directory that the running system sees as /lib/modules/RELEASE."""
         return self.root / "lib" / "modules" / self.release
-
-
-def cache_dir() -> Path:
-    """Where fetched and derived files live: $UBYPASS_CACHE or ~/.cache/ubypass."""
-    override = os.environ.get("UBYPASS_CACHE")
-    if override:
-        return Path(override).absolute()
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser().absolute() / "ubypass"
 
 
 def cached_releases() -> list[str]:

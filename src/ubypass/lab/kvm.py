@@ -17,8 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from ubypass.errors import UbError
-from ubypass.lab.kernels import cache_dir
 from ubypass.lab.qemu import find_qemu
+from ubypass.places import cache_dir
 
 __all__ = ["accelerator"]
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ubypass import places
 from ubypass.errors import UbError
 from ubypass.lab import initramfs, job, kernels, kvm, streams
 from ubypass.lab.logcheck import log_problems
@@ -237,12 +238,12 @@ def _text(data: bytes | bytearray) -> str:
 
 def _save_log(text: str) -> Path:
     """Keep the log where people look first and can write; return the place."""
-    cwd, project = _cwd(), job.project_dir()
-    places = [] if project is None else [project / "build" / "lab"]
+    cwd, project = _cwd(), places.checkout()
+    logs = [] if project is None else [project / "build" / "lab"]
     if (cwd / "pyproject.toml").is_file():
-        places.append(cwd / "build" / "lab")
-    places.append(kernels.cache_dir() / "lab")
-    for place in places:
+        logs.append(cwd / "build" / "lab")
+    logs.append(places.cache_dir() / "lab")
+    for place in logs:
         path = place / "last-dmesg.txt"
         try:
             place.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ubypass import child
 from ubypass.errors import UbError
+from ubypass.places import cache_dir
 
 __all__ = ["library"]
 
@@ -40,8 +41,7 @@ def library() -> Path:
     digest = hashlib.sha256(" ".join(_FLAGS).encode())
     for source in sources:
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "ubypass" / "native" / digest.hexdigest()[:16]
+    folder = cache_dir() / "native" / digest.hexdigest()[:16]
     target = folder / "native.so"
     if target.is_file():
         return target

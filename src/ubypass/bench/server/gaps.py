@@ -28,8 +28,9 @@ from ubypass.bench.records import write_json
 from ubypass.bench.server import nginx, redis
 from ubypass.bench.server.growth import Way, executed
 from ubypass.bench.server.measure import Server
-from ubypass.bench.workloads import ROOT, build_workload
+from ubypass.bench.workloads import build_workload
 from ubypass.errors import UbError, permission_hint
+from ubypass.places import kernel_sources
 from ubypass.process.maps import MemoryMap, read_maps
 from ubypass.process.memory import ProcessMemory
 
@@ -47,7 +48,7 @@ __all__ = [
     "write_gaps",
 ]
 
-_LISTED = ROOT / "kernel" / "include" / "uapi" / "ub_syscalls.h"
+_LISTED = kernel_sources() / "include" / "uapi" / "ub_syscalls.h"
 
 
 def _redis(

@@ -25,8 +25,8 @@ from ubypass.bench.server.process import (
     running,
     started,
 )
-from ubypass.bench.workloads import ROOT
 from ubypass.errors import UbError
+from ubypass.places import workload_sources
 
 __all__ = [
     "CASES",
@@ -66,7 +66,7 @@ _CLIENTS = 8
 _LOOK = 0.02  # seconds between looks whether all workers are there
 _CHECKS = 20
 _ENDLESS = 1_000_000  # seconds
-_SCRIPT = ROOT / "workloads" / "checked.lua"
+_SCRIPT = workload_sources() / "checked.lua"
 
 
 @dataclass(frozen=True, slots=True)
