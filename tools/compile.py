@@ -1,21 +1,26 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Compile the packages that translation spends its time in, in place, with mypyc.
+"""Compile the packages that translation spends its time in with mypyc.
 
-The same sources run without it, about three times slower. Compiled modules lie next
-to their sources and go before them on import, so whoever edits a source compiles it
-again (``make prepare`` does) or removes them (``tools/compile.py --remove``).
+The same sources run without it, about three times slower. Compiled modules lie in
+``build/compiled`` and are used only while their sources are what they were made from
+(``ubypass.compiled``).
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
+from ubypass.compiled import LIST, PARTS, fresh, record
+
 _ROOT = Path(__file__).resolve().parents[1]
-_PACKAGES = ("region", "translate", "verify")
+_SOURCE = _ROOT / "src"
+_LIBRARY = _ROOT / "build" / "compiled"
 # mypyc has no runtime-checkable protocols, and names for type checkers are no code.
 _PLAIN = frozenset({"__init__.py", "reader.py", "iced.py"})
 _FLAGS = ("-fvisibility=hidden", "-fno-semantic-interposition", "-fno-plt")
@@ -23,31 +28,29 @@ _FLAGS = ("-fvisibility=hidden", "-fno-semantic-interposition", "-fno-plt")
 
 def sources() -> list[Path]:
     """The modules to compile, relative to the source directory."""
-    base = _ROOT / "src" / "ubypass"
-    found = [base / "abi.py"]
-    for package in _PACKAGES:
-        found += (p for p in (base / package).glob("*.py") if p.name not in _PLAIN)
-    return sorted(path.relative_to(_ROOT / "src") for path in found)
+    return [path for path in _inputs() if path.name not in _PLAIN]
 
 
-def compiled() -> list[Path]:
-    """Compiled modules, of whatever Python and sources; all that is imported."""
-    base = _ROOT / "src"
-    return sorted([*base.glob("*.so"), *(base / "ubypass").rglob("*.so")])
+def _inputs() -> list[Path]:
+    """All that compiled code depends on: constants of plain modules are copied."""
+    base = _SOURCE / "ubypass"
+    found = [base / "errors.py"]
+    for part in PARTS:
+        one = base / f"{part}.py"
+        found += [one] if one.is_file() else (base / part).glob("*.py")
+    return sorted(path.relative_to(_SOURCE) for path in found)
 
 
 def stale() -> bool:
     """Whether something has to be compiled."""
-    newest = max(path.stat().st_mtime for path in _inputs())
-    present = {path.name.split(".")[0]: path for path in compiled()}
-    return any(
-        path.stem not in present or present[path.stem].stat().st_mtime < newest
+    if not fresh(_SOURCE, _LIBRARY):
+        return True
+    made = (_LIBRARY / LIST).stat().st_mtime
+    tools = Path(__file__), _settings()
+    return any(tool.stat().st_mtime > made for tool in tools) or not all(
+        (_LIBRARY / path).with_suffix(EXTENSION_SUFFIXES[0]).is_file()
         for path in sources()
     )
-
-
-def _inputs() -> list[Path]:
-    return [Path(__file__), *(_ROOT / "src" / path for path in sources())]
 
 
 def build() -> None:
@@ -55,50 +58,68 @@ def build() -> None:
     from mypyc.build import mypycify
     from setuptools import setup
 
-    os.chdir(_ROOT / "src")
-    work = _ROOT / "build" / "compiled"
-    work.mkdir(parents=True, exist_ok=True)
-    options = ["--config-file", str(_ROOT / "tools" / "compile.ini")]
-    extensions = mypycify(
-        [*options, *map(str, sources())],
-        opt_level="2",
-        debug_level="0",
-        multi_file=True,
-        target_dir=str(work),
-    )
-    for extension in extensions:
-        # Python finds what it needs by name; all other calls stay inside.
-        extension.extra_compile_args += _FLAGS
-    setup(
-        name="ubypass-compiled",
-        packages=[],
-        ext_modules=extensions,
-        script_args=[
-            "--quiet",
-            "build_ext",
-            "--inplace",
-            f"--build-temp={work}",
-            f"--build-lib={work / 'lib'}",
-            f"--parallel={os.cpu_count() or 1}",
-        ],
-    )
+    os.chdir(_SOURCE)
+    # Beside the old ones, which others may be using; on success they change places.
+    work = _LIBRARY.with_name(f"compiled.{os.getpid()}")
+    made_from = record(_SOURCE, _inputs())
+    try:
+        work.mkdir(parents=True)
+        extensions = mypycify(
+            ["--config-file", str(_settings()), *map(str, sources())],
+            opt_level="2",
+            debug_level="0",
+            multi_file=True,
+            target_dir=str(work / "c"),
+        )
+        for extension in extensions:
+            # Python finds what it needs by name; all other calls stay inside.
+            extension.extra_compile_args = [*extension.extra_compile_args, *_FLAGS]
+        setup(
+            name="ubypass-compiled",
+            packages=[],
+            ext_modules=extensions,
+            script_args=[
+                "--quiet",
+                "build_ext",
+                f"--build-temp={work / 'c'}",
+                f"--build-lib={work / 'lib'}",
+                f"--parallel={os.cpu_count() or 1}",
+            ],
+        )
+        (work / "lib" / LIST).write_text(made_from, "utf-8")
+        remove()
+        (work / "lib").rename(_LIBRARY)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def remove() -> None:
     """Go back to the sources alone."""
-    for path in compiled():
+    if _LIBRARY.exists():
+        shutil.rmtree(_LIBRARY)
+    # Versions before this one put them beside their sources, where they would win.
+    for path in [*_SOURCE.glob("*.so"), *(_SOURCE / "ubypass").rglob("*.so")]:
         path.unlink()
+
+
+def _settings() -> Path:
+    return _ROOT / "tools" / "compile.ini"
 
 
 def main() -> int:
     """Compile what is not up to date."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--remove", action="store_true", help="remove, do not compile")
-    if parser.parse_args().remove:
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument("--remove", action="store_true", help="remove, do not compile")
+    choice.add_argument(
+        "--check", action="store_true", help="only say (by status 1) what is to be done"
+    )
+    args = parser.parse_args()
+    if args.check:
+        return 1 if stale() else 0
+    if args.remove:
         remove()
     elif stale():
-        print("ubypass: compiling the translator (once, about a minute)", flush=True)
-        remove()
         build()
     return 0
 

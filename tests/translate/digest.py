@@ -1,19 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """``python -m tests.translate.digest``: a digest of many translations.
 
-With ``--sources`` of compiled modules' sources. Needs nothing but the translator, so
+With UBYPASS_PURE=1 of compiled modules' sources. Needs nothing but the translator, so
 that any Python can run it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import sys
-
-if "--sources" in sys.argv:
-    from tests.source_only import use_sources
-
-    use_sources()
 
 from ubypass.abi import Abi
 from ubypass.coverage.ehframe import function_ranges
