@@ -5,20 +5,26 @@ UB := .venv/bin/ub
 PYTEST := .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-redis fuzz lint module bench prepare clean
+.PHONY: help demo test test-fast test-fresh test-redis fuzz lint module bench clean
+.PHONY: prepare prepare-run prepare-bench
 .PHONY: bench-ready bench-io bench-disk bench-rawsocket bench-redis bench-nginx bench-gaps
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-prepare: ## packages, virtual environment
-	@tools/prepare.sh
+prepare: ## packages, virtual environment, for everything
+	@tools/prepare.sh test
+
+# Each target asks for no more than it needs.
+prepare-run prepare-bench: prepare-%:
+	@tools/prepare.sh $*
 
 demo: module ## boost a file-read loop in the lab, show what it gains
 	@$(UB) bench prepare
-	@$(UB) lab run --icount -- ub bench io --json build/demo.json
+	@$(UB) lab run --icount -- ub bench io
+	@command -v ub >/dev/null || echo "To use ub in this shell: . .venv/bin/activate"
 
-test: module ## everything, the lab included
+test: prepare module ## everything, the lab included
 	@$(PYTEST) -q
 
 test-fast: prepare ## only what needs no virtual machine
@@ -31,8 +37,12 @@ lint: prepare ## style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	@.venv/bin/mypy
 
-module: prepare ## the kernel module, for the lab's kernel
-	@$(UB) module build
+# In a root directory of its own; SCENARIOS="root user" does these only.
+test-fresh: ## the two commands on a fresh Debian (root; an hour)
+	@python3 -m tests.fresh $(SCENARIOS)
+
+module: prepare-run ## the kernel module, for the lab's kernel
+	@$(UB) module build --lab
 
 # Each in a boot of its own, so that what fails costs itself only; make -j2 bench runs
 # two of them at a time. A part of it:
@@ -50,7 +60,7 @@ bench: $(MEASURED:%=bench-%) ## all measurements, into docs/results.md (an hour 
 	@$(UB) bench results docs/results.md $(MEASURED:%=$(BENCH)/%.json) \
 		$(BENCH)/replay.json
 
-bench-ready: module
+bench-ready: prepare-bench module
 	@$(UB) bench prepare
 
 bench-io: bench-ready
@@ -69,11 +79,10 @@ bench-nginx: OPTIONS := $(NGINX)
 bench-gaps: bench-ready
 	@$(UB) bench gaps --json $(BENCH)/gaps.json
 
-test-redis: module ## redis' own test suite in the lab, natively and boosted
+test-redis: prepare module ## redis' own test suite in the lab, natively and boosted
 	@tools/redis-source.sh
 	@$(UB) lab run --cpus 1 --timeout 14400 -- sh -c '$(UB) module load && \
 		.venv/bin/python -m tests.guest.redissuite build/redis-suite.json'
 
 clean: ## remove what was built
 	rm -rf build
-	tools/compile.py --remove

@@ -1,61 +1,61 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# Makes a Debian machine ready: packages (root only), virtual environment, ubypass.
-# Quick when everything is there already.
+# tools/prepare.sh PURPOSE: make a Debian machine ready, quickly if it is already.
+# Packages (root only), virtual environment, ubypass, compiled translator. The purposes
+# are those of tools/packages.sh. What the tools say goes into a log, which is shown
+# if one of them fails.
 set -eu
 cd "$(dirname "$0")/.."
+purpose="${1:?which purpose: run, bench or test}"
+log=build/prepare.log
 
-# command:package, for each program that building, the lab and the tests call
-wanted="qemu-system-x86_64:qemu-system-x86 busybox:busybox-static cpio:cpio
-kmod:kmod gcc:gcc make:make bc:bc xz:xz-utils objcopy:binutils
-redis-server:redis-server redis-benchmark:redis-tools nginx:nginx wrk:wrk
-strace:strace ip:iproute2 gdb:gdb"
+# One at a time; a lock on the directory needs no file in it.
+exec 9< .
+flock 9
 
-missing=""
-for pair in $wanted; do
-	PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null ||
-		missing="$missing ${pair##*:}"
-done
-# objtool of the kernel's build tools needs this library.
-ldconfig -p 2>/dev/null | grep -q libelf.so.1 ||
-	PATH="$PATH:/usr/sbin:/sbin" ldconfig -p | grep -q libelf.so.1 ||
-	missing="$missing libelf1"
-# 32-bit programs are refused; a test makes one.
-echo 'int main(void){return 0;}' | gcc -m32 -x c - -o /dev/null 2>/dev/null ||
-	missing="$missing gcc-multilib"
-python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
-# Python's headers, to compile the translator.
-[ -e "$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] ||
-	missing="$missing python3-dev"
-
-if [ -n "$missing" ]; then
-	if [ "$(id -u)" != 0 ]; then
-		echo "ubypass: Debian packages are missing; as root run" >&2
-		echo "  apt-get install --no-install-recommends$missing" >&2
+step() { # what it is called, what to do if it fails, command...
+	title="$1" hint="$2"
+	shift 2
+	echo "ubypass: $title"
+	if ! { mkdir -p build && : > "$log" && [ -w . ]; } 2>/dev/null; then
+		owner=$(stat -c %U build 2>/dev/null || stat -c %U .)
+		echo "ubypass: cannot write here: $PWD or its build belongs to $owner" >&2
+		echo "    run this as $owner, or in a clone of your own" >&2
 		exit 1
 	fi
-	echo "ubypass: installing$missing"
-	# RUNLEVEL: the servers are for the lab and must not start here.
-	apt-get update -qq
-	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
-		apt-get install -y -qq --no-install-recommends $missing >/dev/null
-elif [ -z "$(find /var/lib/apt/lists -maxdepth 1 -name '*Packages*' -print -quit)" ]; then
-	# The lab asks apt for kernel packages.
-	if [ "$(id -u)" = 0 ]; then
-		apt-get update -qq
-	else
-		echo "ubypass: apt has no package lists; as root run: apt-get update" >&2
-		exit 1
-	fi
-fi
+	"$@" >> "$log" 2>&1 || {
+		status=$?
+		tail -n 15 "$log" | sed 's/^/  /' >&2
+		echo "ubypass: this failed: $title" >&2
+		echo "    $hint; all that was said is in $log" >&2
+		exit "$status"
+	}
+}
 
-stamp=.venv/.ready
-if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
-	echo "ubypass: preparing the virtual environment"
+environment() {
 	[ -x .venv/bin/python ] || python3 -m venv .venv
-	.venv/bin/pip install -q --disable-pip-version-check -e '.[test]'
-	touch "$stamp"
+	.venv/bin/pip install --disable-pip-version-check -e ".[$1]"
+	touch ".venv/.ready-$1"
+}
+
+missing=$(tools/packages.sh --missing "$purpose")
+if [ -n "$missing" ]; then
+	[ "$(id -u)" = 0 ] || exec tools/packages.sh "$purpose"
+	step "installing Debian packages:$missing" "apt-get must be able to install these" \
+		tools/packages.sh "$purpose"
 fi
+
+ready() { # extra: whether it was installed since it last changed
+	[ -e ".venv/.ready-$1" ] && [ ! pyproject.toml -nt ".venv/.ready-$1" ]
+}
+
+extra=compile
+[ "$purpose" != test ] || extra=test
+ready test || ready "$extra" ||
+	step "preparing the virtual environment .venv" "pip must be able to install these" \
+		environment "$extra"
 
 # Compiling the translator makes it three times faster; without, all works as well.
-[ -n "${UBYPASS_PURE:-}" ] || .venv/bin/python tools/compile.py
+[ -n "${UBYPASS_PURE:-}" ] || .venv/bin/python tools/compile.py --check ||
+	step "compiling the translator (once, about a minute)" \
+		"UBYPASS_PURE=1 goes without it, slower" .venv/bin/python tools/compile.py

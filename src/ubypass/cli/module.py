@@ -24,18 +24,21 @@ HELP = "build, load or unload the kernel module, or see how it is"
 _SYS_FINIT_MODULE = 313
 _SYS_DELETE_MODULE = 176
 _LOADED = Path("/sys/module/ub")
+_INSTALLED_HEADERS = Path("/lib/modules")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the actions and options."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     build = actions.add_parser("build", help="compile it")
-    build.add_argument(
+    which = build.add_mutually_exclusive_group()
+    which.add_argument(
         "--kernel",
         metavar="RELEASE",
         help="for this kernel (default: the running one, if its headers are "
-        "installed, and the lab's)",
+        "installed, else the lab's)",
     )
+    which.add_argument("--lab", action="store_true", help="for the lab's kernel")
     build.add_argument(
         "-v", "--verbose", action="store_true", help="show the compiler's output"
     )
@@ -51,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do the action; 0, and for ``status`` 1 if the module is not loaded."""
     if args.action == "build":
-        return _build(args.kernel, args.verbose)
+        return _build(args.kernel or _default_release(args.lab), args.verbose)
     if args.action == "load":
         return _load(Path(args.file) if args.file else module_file(platform.release()))
     if args.action == "unload":
@@ -64,32 +67,28 @@ def is_loaded() -> bool:
     return _LOADED.exists()
 
 
-def _build(release: str | None, verbose: bool) -> int:
+def _build(release: str, verbose: bool) -> int:
     from ubypass.module.build import build_module
 
-    for name in [release] if release else _default_releases():
-        out = module_file(name).parent
-        made = build_module(
-            name,
-            kernel_sources(),
-            out,
-            verbose=verbose,
-            report=lambda phrase: print(f"module: {phrase}", file=sys.stderr),
-        )
-        print(f"built {_short(made)}")
+    made = build_module(
+        release,
+        kernel_sources(),
+        module_file(release).parent,
+        verbose=verbose,
+        report=lambda phrase: print(f"module: {phrase}", file=sys.stderr),
+    )
+    print(f"built {_short(made)}")
     return 0
 
 
-def _default_releases() -> list[str]:
+def _default_release(for_lab: bool) -> str:
+    """One of them: for the other as well would mean another download."""
     from ubypass.lab.kernels import default_release
 
     running = platform.release()
-    if not Path(f"/lib/modules/{running}/build/Makefile").is_file():
-        return [default_release()]
-    try:
-        return list(dict.fromkeys([running, default_release()]))
-    except UbError:
-        return [running]
+    if not for_lab and (_INSTALLED_HEADERS / running / "build" / "Makefile").is_file():
+        return running
+    return default_release()
 
 
 def _load(file: Path) -> int:
