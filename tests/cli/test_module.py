@@ -119,6 +119,42 @@ def test_only_root_may(
     assert not kernel.calls
 
 
+@pytest.mark.parametrize(
+    ("words", "installed", "release"),
+    [
+        ((), True, platform.release()),
+        ((), False, "6.1.0-9-amd64"),
+        (("--lab",), True, "6.1.0-9-amd64"),
+        (("--kernel", "6.1.0-1-amd64"), True, "6.1.0-1-amd64"),
+    ],
+)
+def test_building_is_for_one_kernel(
+    ub: Ub,
+    kernel: _Kernel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    installed: bool,
+    release: str,
+) -> None:
+    """Headers for another are another download, which nobody asked for."""
+    built = []
+
+    def build_module(release: str, source: Path, out: Path, **how: object) -> Path:
+        built.append(release)
+        return out / "ub.ko"
+
+    monkeypatch.setattr("ubypass.module.build.build_module", build_module)
+    monkeypatch.setattr("ubypass.lab.kernels.default_release", lambda: "6.1.0-9-amd64")
+    monkeypatch.setattr(module, "_INSTALLED_HEADERS", tmp_path)
+    if installed:
+        makefile = tmp_path / platform.release() / "build" / "Makefile"
+        makefile.parent.mkdir(parents=True)
+        makefile.touch()
+    assert ub("module", "build", *words) == 0
+    assert built == [release]
+
+
 def test_status(
     ub: Ub, kernel: _Kernel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
