@@ -156,7 +156,7 @@ def fresh(place: Path, source: Path, name: str, *, security: bool) -> Machine:
     base = place / f"{SUITE}-base"
     if not base.is_dir():
         _install(base)
-    root = place / "root"
+    root = place / f"machine-{name}"
     if root.exists():
         shutil.rmtree(root)
     subprocess.run(["cp", "-a", "--reflink=auto", str(base), str(root)], check=True)
