@@ -32,10 +32,10 @@ step() { # what it is called, what to do if it fails, command...
 	}
 }
 
-environment() {
-	[ -x .venv/bin/python ] || python3 -m venv .venv
-	.venv/bin/pip install --disable-pip-version-check -e ".[$1]"
-	touch ".venv/.ready-$1"
+environment() { # extra; set -e does not hold in what step calls
+	{ [ -x .venv/bin/pip ] || python3 -m venv .venv; } &&
+		.venv/bin/pip install --disable-pip-version-check -e ".[$1]" &&
+		touch ".venv/.ready-$1"
 }
 
 missing=$(tools/packages.sh --missing "$purpose")
