@@ -33,7 +33,7 @@ step() { # what it is called, what to do if it fails, command...
 }
 
 environment() { # extra; set -e does not hold in what step calls
-	{ [ -x .venv/bin/pip ] || python3 -m venv .venv; } &&
+	{ is_here || python3 -m venv --clear .venv; } &&
 		.venv/bin/pip install --disable-pip-version-check -e ".[$1]" &&
 		touch ".venv/.ready-$1"
 }
@@ -45,8 +45,12 @@ if [ -n "$missing" ]; then
 		tools/packages.sh "$purpose"
 fi
 
-ready() { # extra: whether it was installed since it last changed
-	[ -e ".venv/.ready-$1" ] && [ ! pyproject.toml -nt ".venv/.ready-$1" ]
+is_here() { # programs in an environment name their interpreter by its whole path
+	grep -qsF "$(pwd -P)/.venv/bin/" .venv/bin/pip
+}
+
+ready() { # extra: whether it was installed since it last changed or was moved
+	[ -e ".venv/.ready-$1" ] && [ ! pyproject.toml -nt ".venv/.ready-$1" ] && is_here
 }
 
 extra=compile

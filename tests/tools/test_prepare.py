@@ -26,8 +26,11 @@ class _Project:
         self.called = root / "called"
         self.log = root / "build" / "prepare.log"
         self.plays("tools/packages.sh", "")
-        self.plays(".venv/bin/pip", f'echo "pip $*" >> {self.called}; echo "{_NOISE}"')
+        self.pip(f'echo "pip $*" >> {self.called}; echo "{_NOISE}"')
         self.compiler(0)
+
+    def pip(self, text: str) -> None:
+        self.plays(".venv/bin/pip", f"# {self.root}/.venv/bin/python\n{text}")
 
     def compiler(self, status: int) -> None:
         check = 'case "$*" in *--check) exit 1 ;; esac'
@@ -93,6 +96,18 @@ def test_a_changed_project_is_installed_again(project: _Project) -> None:
     assert len(project.calls()) == 1
 
 
+def test_a_moved_checkout_gets_a_new_environment(project: _Project) -> None:
+    project.prepare("run", UBYPASS_PURE="1")
+    project.plays(".venv/bin/pip", "# /where/it/was/.venv/bin/python\nexit 126")
+    made = 'mkdir -p "$4/bin"; cp played "$4/bin/pip"'
+    project.plays("fake/python3", f'echo "$*" >> {project.called}; {made}')
+    project.plays("played", f"# {project.root}/.venv/bin/python\n")
+    project.calls()
+    path = f"{project.root / 'fake'}:{os.environ['PATH']}"
+    assert project.prepare("run", UBYPASS_PURE="1", PATH=path).returncode == 0
+    assert project.calls() == ["-m venv --clear .venv"]
+
+
 def test_what_fails_is_shown(project: _Project) -> None:
     project.compiler(3)
     done = project.prepare("run")
@@ -104,7 +119,7 @@ def test_what_fails_is_shown(project: _Project) -> None:
 
 
 def test_a_failed_installation_is_tried_again(project: _Project) -> None:
-    project.plays(".venv/bin/pip", f"echo pip >> {project.called}; exit 1")
+    project.pip(f"echo pip >> {project.called}; exit 1")
     assert project.prepare("run").returncode == 1
     assert project.prepare("run").returncode == 1
     assert project.calls() == ["pip", "pip"]
