@@ -78,3 +78,18 @@ def test_this_machine_can_be_looked_at(
     assert ub("doctor") in (0, 1)
     out = capsys.readouterr().out
     assert max(len(line.rstrip()) for line in out.splitlines()) <= 80
+
+
+def test_a_narrow_window_cuts_nothing_that_is_to_be_copied(
+    ub: Ub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = "apt install linux-headers-6.1.0-56-amd64 linux-kbuild-6.1"
+
+    def checks(*anything: object) -> Iterator[Check]:
+        yield Check(Scope.KERNEL, "thing", State.FAIL, "found", command)
+
+    _play(monkeypatch, State.OK)
+    monkeypatch.setattr(kernel, "check_kernel", checks)
+    monkeypatch.setenv("COLUMNS", "40")
+    ub("doctor")
+    assert command in capsys.readouterr().out

@@ -20,7 +20,8 @@ _MACHINE = {
     "lib/modules/6.1.0-56-amd64/build/Makefile": "",
     "proc/kallsyms": "0 T __x64_sys_read\n0 T __x64_sys_pread64\n"
     "0 T __x64_sys_epoll_wait\n",
-    "boot/config-6.1.0-56-amd64": "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=y\n",
+    "boot/config-6.1.0-56-amd64": "CONFIG_MODULES=y\n"
+    "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=y\n",
     "proc/self/status": "CapBnd:\t000001ffffffffff\n",
     "proc/cpuinfo": "flags\t\t: fpu lahf_lm smap fsgsbase bmi2\n",
     "sys/kernel/security/lockdown": "[none] integrity confidentiality\n",
@@ -152,3 +153,44 @@ def test_a_processor_that_is_too_old_is_named(tmp_path: Path) -> None:
     checks = _look(tmp_path, {"proc/cpuinfo": "flags : fpu smap\n"})
     assert checks["processor"].state is State.FAIL
     assert "lahf" in checks["processor"].found
+
+
+_UNLOADED: dict[str, str | None] = {
+    "sys/module/ub/x": None,
+    "lib/modules/6.1.0-56-amd64/build/Makefile": None,
+}
+
+
+def test_headers_that_no_package_has_are_not_advised(tmp_path: Path) -> None:
+    checks = _look(tmp_path, _UNLOADED, packaged_headers=lambda: False)
+    assert checks["headers"].state is State.FAIL
+    assert "apt install" not in checks["headers"].advice
+    checks = _look(tmp_path, _UNLOADED, packaged_headers=lambda: True)
+    assert checks["headers"].advice == "apt install linux-headers-6.1.0-56-amd64"
+
+
+def test_headers_are_not_needed_any_more_once_the_module_is_built(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "ub.ko"
+    file.touch()
+    checks = _look(
+        tmp_path, _UNLOADED, packaged_headers=lambda: False, module_file=file
+    )
+    assert checks["headers"].state is State.NOTE
+
+
+def test_a_kernel_without_modules(tmp_path: Path) -> None:
+    changes = {**_UNLOADED, "boot/config-6.1.0-56-amd64": "# CONFIG_MODULES is not set"}
+    check = _look(tmp_path, changes)["loading"]
+    assert check.state is State.FAIL
+    assert "without modules" in check.found
+    assert "lab" in check.advice
+
+
+def test_modules_that_were_turned_off(tmp_path: Path) -> None:
+    disabled: dict[str, str | None] = {"proc/sys/kernel/modules_disabled": "1\n"}
+    assert _look(tmp_path, disabled)["loading"].state is State.OK  # loaded already
+    check = _look(tmp_path / "other", {**_UNLOADED, **disabled})["loading"]
+    assert check.state is State.FAIL
+    assert "turned off" in check.found

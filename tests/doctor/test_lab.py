@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections import namedtuple
 from pathlib import Path
 
 import pytest
@@ -68,9 +70,107 @@ def test_kvm_is_believed_only_if_it_has_booted(
             pytest.fail("a probe must not have an answer")
         return answer
 
-    monkeypatch.setattr(os.path, "exists", lambda path: True)
-    monkeypatch.setattr(os, "access", lambda path, mode: True)
+    exists, access = os.path.exists, os.access
+
+    def there(path: str) -> bool:
+        return path == "/dev/kvm" or exists(path)
+
+    def allowed(path: str, mode: int) -> bool:
+        return path == "/dev/kvm" or access(path, mode)
+
+    monkeypatch.setattr(os.path, "exists", there)
+    monkeypatch.setattr(os, "access", allowed)
     monkeypatch.setattr(kvm, "accelerator", accelerator)
     check = _look(tmp_path)["kvm"]
     assert check.state is state
     assert text in check.found
+
+
+@pytest.fixture
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty one, and package lists of apt that are there."""
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    (lists / "deb.debian.org_dists_bookworm_main_binary-amd64_Packages.lz4").touch()
+    monkeypatch.setattr(kernels, "_APT_LISTS", lists)
+    monkeypatch.setenv("UBYPASS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def _path_with(monkeypatch: pytest.MonkeyPatch, place: Path, *names: str) -> None:
+    place.mkdir(exist_ok=True)
+    for name in names:
+        (place / name).touch(0o755)
+    found = shutil.which
+    monkeypatch.setattr(
+        shutil, "which", lambda name, path=None: found(name, path=str(place))
+    )
+
+
+def test_what_builds_and_unpacks_is_looked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cache: Path
+) -> None:
+    _path_with(monkeypatch, tmp_path / "bin", "make", "dpkg-deb")
+    checks = _look(tmp_path)
+    assert checks["compiler"].state is State.FAIL
+    assert checks["compiler"].advice == "apt install gcc"
+    assert checks["programs"].state is State.FAIL
+    assert checks["programs"].advice == "apt install kmod"
+    _path_with(monkeypatch, tmp_path / "bin", "gcc", "depmod")
+    checks = _look(tmp_path)
+    assert checks["compiler"].state is State.OK
+    assert "busybox" in checks["programs"].found
+    assert checks["programs"].advice == "apt install busybox-static"
+
+
+def test_apt_without_lists_cannot_fetch_a_kernel(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cache: Path
+) -> None:
+    _path_with(monkeypatch, tmp_path / "bin", "apt-get")
+    assert _look(tmp_path)["kernel"].state is State.OK
+    for file in kernels._APT_LISTS.iterdir():
+        file.unlink()
+    check = _look(tmp_path)["kernel"]
+    assert check.state is State.FAIL
+    assert "no package lists" in check.found
+    assert "apt-get update" in check.advice
+
+
+def test_a_kernel_that_is_half_there_does_not_count(
+    tmp_path: Path, cache: Path
+) -> None:
+    image = cache / "kernels" / "6.1.0-9-amd64" / "image"
+    image.mkdir(parents=True)
+    (image / "vmlinuz").touch()
+    (image.parent / "image.files").write_text("1\n")
+    assert _look(tmp_path)["kernel"].found == "6.1.0-9-amd64"
+    (image / "vmlinuz").unlink()
+    assert "none whole" in _look(tmp_path)["kernel"].found
+
+
+def test_a_cache_that_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cache: Path
+) -> None:
+    assert _look(tmp_path)["cache"].state is State.OK
+    cache.write_text("a file")
+    assert "cannot be written" in _look(tmp_path)["cache"].found
+    cache.unlink()
+    access = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: path != tmp_path and access(path, mode)
+    )
+    check = _look(tmp_path)["cache"]
+    assert check.state is State.FAIL
+    assert "UBYPASS_CACHE" in check.advice
+
+
+def test_a_full_disk(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cache: Path
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(9, 9, 5 << 20))
+    check = _look(tmp_path)["cache"]
+    assert check.state is State.FAIL
+    assert "has 5 MiB, a kernel takes 1024" in check.found
+    (cache / "kernels" / "6.1.0-9-amd64" / "image").mkdir(parents=True)
+    assert _look(tmp_path)["cache"].state is State.NOTE

@@ -78,7 +78,7 @@ def test_disks(tmp_path: Path) -> None:
     assert lab._disk(str(tmp_path / "image"), tmp_path) == tmp_path / "image"
     assert lab._disk(None, tmp_path) is None
     with pytest.raises(UbError, match="neither a file nor a size"):
-        lab._disk("big", tmp_path)
+        lab._require_disk("big")
 
 
 def test_a_reader_that_left_ends_the_run() -> None:

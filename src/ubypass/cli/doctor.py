@@ -7,6 +7,7 @@ import argparse
 import os
 import platform
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from ubypass.doctor.check import Scope, State
     from ubypass.doctor.kernel import KernelFacts, check_kernel
     from ubypass.doctor.lab import check_lab
-    from ubypass.lab.kernels import headers_dir
+    from ubypass.lab.kernels import has_headers, headers_dir
     from ubypass.places import cache_dir, module_file
 
     release = platform.release()
@@ -38,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
         module_file=file,
         cached_headers=cached,
         euid=os.geteuid(),
+        packaged_headers=partial(has_headers, release),
     )
     checks: list[Check] = [*check_kernel(facts), *check_lab(file.parent.parent)]
     good = {
@@ -66,16 +68,15 @@ def _print_json(checks: Sequence[Check], kernel: bool, lab: bool) -> None:
 def _print(title: str, good: bool, checks: Sequence[Check]) -> None:
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
-    console = Console(highlight=False)
+    # Nothing is wrapped or cut: a command is to be copied, from a narrow window, too.
+    console = Console(highlight=False, soft_wrap=True)
     verdict = "[green]ready[/]" if good else "[red]not ready[/]"
     console.print(f"[bold]{title}[/]: {verdict}")
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     colours = {"ok": "green", "note": "yellow", "fail": "red"}
     for check in checks:
         state = check.state.value
-        advice = f"\n[dim]→ {escape(check.advice)}[/]" if check.advice else ""
-        found = escape(check.found) + advice
-        table.add_row(f"  [{colours[state]}]{state}[/]", check.name, found)
-    console.print(table)
+        shown = f"  [{colours[state]}]{state:<4}[/]  {check.name:<10}"
+        console.print(f"{shown}  {escape(check.found)}")
+        if check.advice:
+            console.print(f"        [dim]→ {escape(check.advice)}[/]")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,8 @@ _HOOKED = ("__x64_sys_read", "__x64_sys_pread64", "__x64_sys_epoll_wait")
 class KernelFacts:
     """What the caller knows: ``uname``, the module's file, fetched headers, euid.
 
-    ``cached_headers`` is where the lab keeps them, whether they are there or not.
+    ``cached_headers`` is where the lab keeps them, whether they are there or not;
+    ``packaged_headers`` asks apt, which takes a second, whether it could fetch them.
     """
 
     release: str
@@ -36,6 +37,7 @@ class KernelFacts:
     module_file: Path
     cached_headers: Path
     euid: int
+    packaged_headers: Callable[[], bool] = lambda: True
 
 
 def check_kernel(facts: KernelFacts, root: Path = Path("/")) -> Iterator[Check]:
@@ -43,6 +45,7 @@ def check_kernel(facts: KernelFacts, root: Path = Path("/")) -> Iterator[Check]:
     yield _release(facts)
     yield _module(facts, root)
     yield _headers(facts, root)
+    yield _modules_allowed(facts, root)
     yield _hooks(root)
     yield _direct_calls(facts, root)
     yield _privilege(facts, root)
@@ -83,11 +86,33 @@ def _headers(facts: KernelFacts, root: Path) -> Check:
         return _ok("headers", "installed")
     if (facts.cached_headers / "Makefile").is_file():
         return _ok("headers", "in the lab's cache")
-    return _note(
+    if facts.packaged_headers():
+        return _note(
+            "headers",
+            "not installed; building the module fetches them",
+            f"apt install linux-headers-{facts.release}",
+        )
+    found = "not installed, and apt has no package of them"
+    if (root / "sys/module/ub").exists() or facts.module_file.is_file():
+        return _note("headers", f"{found}; the module is built already")
+    return _fail(
         "headers",
-        "not installed; building the module tries to fetch them",
-        f"apt install linux-headers-{facts.release}",
+        found,
+        f"they belong in /lib/modules/{facts.release}/build; or use the lab",
     )
+
+
+def _modules_allowed(facts: KernelFacts, root: Path) -> Check:
+    name, lab = "loading", "use the lab: ub lab run -- COMMAND"
+    if (root / "sys/module/ub").exists():
+        return _ok(name, "the module is loaded")
+    config = _config(facts, root)
+    if config is not None and "CONFIG_MODULES=y" not in config.splitlines():
+        return _fail(name, "this kernel is built without modules", lab)
+    if _read(root / "proc/sys/kernel/modules_disabled").strip() == "1":
+        advice = "kernel.modules_disabled is 1 until the next boot"
+        return _fail(name, "loading modules has been turned off", advice)
+    return _ok(name, "this kernel loads modules")
 
 
 def _hooks(root: Path) -> Check:

@@ -14,6 +14,11 @@ from ubypass.errors import UbError
 __all__ = ["check_lab"]
 
 
+#: What a kernel and its headers take while they are unpacked.
+_KERNEL_BYTES = 1 << 30
+_PACKAGES = {"depmod": "kmod", "dpkg-deb": "dpkg"}
+
+
 class _NotProbed(Exception):
     """The lab has not tried KVM on this machine yet."""
 
@@ -21,7 +26,10 @@ class _NotProbed(Exception):
 def check_lab(module_files: Path) -> Iterator[Check]:
     """All checks of the lab; ``module_files`` holds RELEASE/ub.ko."""
     yield _qemu()
+    yield _programs()
+    yield _cache()
     yield _kernel()
+    yield _compiler()
     yield _module(module_files)
     yield _kvm()
 
@@ -32,31 +40,83 @@ def _qemu() -> Check:
     try:
         return _ok("qemu", find_qemu())
     except UbError as error:
-        return Check(Scope.LAB, "qemu", State.FAIL, error.message, error.hint)
+        return _fail("qemu", error.message, error.hint)
+
+
+def _programs() -> Check:
+    from ubypass.lab.initramfs import find_busybox
+
+    missing = [name for name in ("depmod", "dpkg-deb") if not _which(name)]
+    if missing:
+        packages = " ".join(_PACKAGES[name] for name in missing)
+        return _fail(
+            "programs", f"no {' and '.join(missing)}", f"apt install {packages}"
+        )
+    try:
+        return _ok("programs", f"{find_busybox()}, depmod, dpkg-deb")
+    except UbError as error:
+        return _fail("programs", error.message, error.hint)
+
+
+def _cache() -> Check:
+    from ubypass.lab.kernels import cache_dir, cached_releases
+
+    place = directory = cache_dir()
+    while not os.path.exists(place) and place != place.parent:
+        place = place.parent
+    advice = "UBYPASS_CACHE=DIRECTORY names another one"
+    if not os.path.isdir(place) or not os.access(place, os.W_OK | os.X_OK):
+        return _fail("cache", f"{directory} cannot be written", advice)
+    for tree in ("kernels", "initramfs"):
+        part = directory / tree
+        if part.exists() and not os.access(part, os.W_OK | os.X_OK):
+            return _fail("cache", f"{part} cannot be written", advice)
+    free = shutil.disk_usage(place).free
+    if free < _KERNEL_BYTES and not cached_releases():
+        found = f"{directory} has {free >> 20} MiB, a kernel takes"
+        return _fail("cache", f"{found} {_KERNEL_BYTES >> 20}", advice)
+    if free < _KERNEL_BYTES:
+        return _note("cache", f"{directory} has {free >> 20} MiB left", advice)
+    return _ok("cache", str(directory))
 
 
 def _kernel() -> Check:
-    from ubypass.lab.kernels import cached_releases
+    from ubypass.lab.kernels import cache_dir, cached_releases, has_lists, is_whole
 
-    releases = cached_releases()
-    if releases:
-        return _ok("kernel", ", ".join(releases))
-    if shutil.which("apt-get"):
-        return _ok("kernel", "none cached; fetched from Debian at first use")
-    return Check(
-        Scope.LAB,
-        "kernel",
-        State.FAIL,
-        "none cached, and no apt-get to fetch one",
-        "use a Debian system or container",
+    cached = cached_releases()
+    whole = [r for r in cached if is_whole(cache_dir() / "kernels" / r / "image")]
+    if whole:
+        return _ok("kernel", ", ".join(whole))
+    found = "none whole in the cache" if cached else "none cached"
+    if not shutil.which("apt-get"):
+        advice = "use a Debian system or container"
+        return _fail("kernel", f"{found}, and no apt-get to fetch one", advice)
+    if not has_lists():
+        advice = "as root: apt-get update"
+        return _fail("kernel", f"{found}, and apt has no package lists", advice)
+    return _ok("kernel", f"{found}; fetched from Debian at first use")
+
+
+def _compiler() -> Check:
+    missing = [name for name in ("gcc", "make") if not _which(name)]
+    if not missing:
+        return _ok("compiler", "gcc, make")
+    return _fail(
+        "compiler",
+        f"no {' and '.join(missing)} to build the module with",
+        f"apt install {' '.join(missing)}",
     )
+
+
+def _which(name: str) -> str | None:
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
 def _module(files: Path) -> Check:
     built = sorted(path.parent.name for path in files.glob("*/ub.ko"))
     if built:
         return _ok("module", f"built for {', '.join(built)}")
-    return Check(Scope.LAB, "module", State.FAIL, "not built", "ub module build")
+    return _fail("module", "not built", "ub module build")
 
 
 def _kvm() -> Check:
@@ -87,3 +147,7 @@ def _ok(name: str, found: str) -> Check:
 
 def _note(name: str, found: str, advice: str = "") -> Check:
     return Check(Scope.LAB, name, State.NOTE, found, advice)
+
+
+def _fail(name: str, found: str, advice: str) -> Check:
+    return Check(Scope.LAB, name, State.FAIL, found, advice)

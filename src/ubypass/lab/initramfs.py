@@ -22,7 +22,7 @@ from ubypass.errors import UbError
 from ubypass.lab.kernels import Kernel
 from ubypass.places import cache_dir
 
-__all__ = ["MODULES", "archive", "base_image", "load_order"]
+__all__ = ["MODULES", "archive", "base_image", "find_busybox", "load_order"]
 
 # What the guest needs before it can see the host's files. All else comes from
 # /lib/modules/RELEASE with modprobe.
@@ -45,7 +45,7 @@ def base_image(kernel: Kernel) -> tuple[Path, list[str]]:
 
     Raises UbError if busybox or a module is missing.
     """
-    busybox = _busybox()
+    busybox = find_busybox()
     paths = load_order(kernel.modules, MODULES)
     names = [_plain_name(path) for path in paths]
     entries: list[_Entry] = [(name, _DIRECTORY, b"", (0, 0)) for name in _DIRECTORIES]
@@ -114,7 +114,8 @@ def _module(path: Path) -> bytes:
     return data
 
 
-def _busybox() -> Path:
+def find_busybox() -> Path:
+    """A busybox that needs no libraries. Raises UbError if there is none."""
     found = shutil.which("busybox", path=f"{os.environ.get('PATH', '')}:/bin:/usr/bin")
     if found is None:
         raise UbError("the lab needs busybox", "apt install busybox-static")

@@ -36,6 +36,8 @@ __all__ = [
     "default_release",
     "fetch_headers",
     "fetch_kernel",
+    "has_headers",
+    "has_lists",
     "headers_dir",
     "is_whole",
 ]
@@ -137,6 +139,16 @@ def fetch_headers(release: str, report: Report | None = None) -> Path:
 def headers_dir(root: Path, release: str) -> Path:
     """Where the headers package for ``release`` keeps its build directory."""
     return root / "usr" / "src" / f"linux-headers-{release}"
+
+
+def has_lists() -> bool:
+    """Whether apt has package lists at all: fresh systems have none."""
+    return any("Packages" in path.name for path in _APT_LISTS.glob("*"))
+
+
+def has_headers(release: str) -> bool:
+    """Whether apt knows a package with the headers of that kernel."""
+    return bool(_apt_depends(f"linux-headers-{release}"))
 
 
 def is_whole(directory: Path) -> bool:

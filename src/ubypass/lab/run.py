@@ -118,6 +118,7 @@ def _ignore(_: object) -> None:
 def _run(command: Sequence[str], options: LabOptions, ends: _Ends) -> LabResult:
     if not command:
         raise UbError("no command to run in the lab", "ub lab run -- COMMAND [ARG]...")
+    _require_disk(options.disk)
     kernel = kernels.fetch_kernel(options.kernel, ends.report)
     base, modules = initramfs.base_image(kernel)
 
@@ -254,6 +255,21 @@ def _save_log(text: str) -> Path:
     return Path(os.devnull)
 
 
+def _require_disk(wanted: str | None) -> None:
+    """Before anything slow: raise UbError for what can be no disk."""
+    if wanted is None:
+        return
+    path = Path(wanted)
+    if path.exists():
+        if not (path.is_file() or path.is_block_device()):
+            raise UbError(f"{wanted} is no disk: it is not a regular file")
+    elif _SIZE.fullmatch(wanted) is None:
+        raise UbError(
+            f"no disk '{wanted}': neither a file nor a size",
+            "give a file that exists or a size such as 512M",
+        )
+
+
 def _disk(wanted: str | None, work: Path) -> Path | None:
     """The disk's file: an existing one, or an empty one of the size asked for."""
     if wanted is None:
@@ -261,11 +277,7 @@ def _disk(wanted: str | None, work: Path) -> Path | None:
     if Path(wanted).exists():
         return Path(wanted).resolve()
     match = _SIZE.fullmatch(wanted)
-    if match is None:
-        raise UbError(
-            f"no disk '{wanted}': neither a file nor a size",
-            "give a file that exists or a size such as 512M",
-        )
+    assert match is not None
     path = work / "disk"
     with path.open("wb") as file:
         unit = "KMGT".find(match.group(2).upper()) + 1 if match.group(2) else 0
