@@ -8,6 +8,7 @@ whatever the locale.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -15,7 +16,13 @@ from typing import BinaryIO
 
 from ubypass.errors import UbError
 
-__all__ = ["must_be_writable", "open_regular", "read_text", "write_text"]
+__all__ = [
+    "must_be_changeable",
+    "must_be_writable",
+    "open_regular",
+    "read_text",
+    "write_text",
+]
 
 _KINDS = (
     (stat.S_ISDIR, "a directory"),
@@ -105,6 +112,15 @@ def must_be_writable(path: Path, *, parents: bool = True) -> None:
             f"cannot write {path}: no permission to change {place}",
             "name a file in a directory of yours",
         )
+
+
+def must_be_changeable(directory: Path) -> None:
+    """Raise ``OSError`` unless files can be made there: for programs that we call,
+    whose own words would not say what to do.
+    """
+    if not os.access(directory, os.W_OK | os.X_OK):
+        number = errno.EACCES
+        raise OSError(number, os.strerror(number), str(directory))
 
 
 def _kind(mode: int) -> str:

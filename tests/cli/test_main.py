@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -106,12 +108,138 @@ def test_ctrl_c_is_quiet(
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("words", [("fly",), (), ("stats", "1", "2"), ("run", "--zap")])
-def test_wrong_usage_is_exit_code_2_and_no_traceback(words: tuple[str, ...]) -> None:
+def _wrong_usage() -> list[tuple[str, ...]]:
+    return [
+        *(("fly",), ("stats", "1", "2"), ("run", "--zap"), ("run",)),
+        *(("attach", "x"), ("attach",), ("explain", "x"), ("stats", "x")),
+        *(("stats", "--interval", "x"), ("stats", "--watch", "--interval", "0")),
+        *(("run", "--tune", "x=1", "true"), ("run", "--cap", "x=1", "true")),
+        *(("translate", "/bin/true", "0", "--reach", "x"), ("translate", "/bin/true")),
+        *(("coverage", "--blockers", "x", "/bin/true"), ("coverage",)),
+        *(("lab", "run", "--timeout", "x", "true"), ("lab", "run", "--cpus", "0", "x")),
+        *(("lab", "run", "--boot-timeout", "-1", "x"), ("lab",), ("bench",)),
+        ("lab", "run", "--share", "/no/such", "true"),
+        *(("bench", "server"), ("module",), ("module", "fly")),
+        *(("bench", "translate", "--builds", "-1"), ("bench", "replay")),
+        *(
+            ("bench", "server", server, option, "x")
+            for server, option in (
+                ("redis", "--requests"),
+                ("redis", "--pipeline"),
+                ("nginx", "--seconds"),
+                ("nginx", "--workers"),
+                ("rawsocket", "--size"),
+                ("rawsocket", "--runs"),
+                ("redis", "--cycles"),
+            )
+        ),
+    ]
+
+
+@pytest.mark.parametrize("words", _wrong_usage(), ids=" ".join)
+def test_wrong_usage_is_exit_code_2_and_says_no_names_from_the_source(
+    words: tuple[str, ...],
+    ub: Callable[..., int],
+    device: object,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert ub(*words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "usage:" in err or err.startswith("ub: ")
+    assert not re.search(r"\bint\b|float|parse|\b_\w|Traceback", err)
+
+
+def test_alone_it_shows_its_help() -> None:
+    done = _ub()
+    assert done.returncode == 0
+    assert done.stdout == _ub("--help").stdout
+
+
+@pytest.mark.parametrize("words", [("bench",), ("lab",), ("module",)])
+def test_a_verb_of_verbs_alone_shows_them(words: tuple[str, ...]) -> None:
     done = _ub(*words)
     assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    assert "usage:" in done.stderr or "hint" in done.stderr or "ub:" in done.stderr
+    assert done.stderr == _ub(*words, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("bench", verb) for verb in ("io", "functions", "translate", "gaps")),
+        ("bench", "replay", "x"),
+        ("bench", "server", "redis"),
+        ("bench", "server", "nginx"),
+    ],
+    ids=" ".join,
+)
+def test_a_file_that_cannot_be_written_is_found_out_first(
+    words: tuple[str, ...], ub: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ub(*words, "--json", "/etc/passwd/x") == 1
+    assert capsys.readouterr().err == (
+        "ub: cannot write /etc/passwd/x: /etc/passwd is not a directory\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("translate", "{}", "main"),
+        ("coverage", "{}"),
+        ("bench", "show", "{}"),
+        ("bench", "replay", "{}"),
+        ("bench", "results", "/dev/null", "{}"),
+        ("module", "load", "--file", "{}"),
+        ("lab", "run", "--disk", "{}", "--", "true"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("kind", ["fifo", "/dev/zero"])
+def test_no_verb_reads_for_ever(
+    words: tuple[str, ...],
+    kind: str,
+    tmp_path: Path,
+) -> None:
+    if kind == "fifo":
+        kind = str(tmp_path / "fifo")
+        os.mkfifo(kind)
+    done = _ub(*(word.format(kind) for word in words))
+    assert done.returncode == 1
+    assert "not a regular file" in done.stderr
+    assert "Error" not in done.stderr
+
+
+def test_in_a_directory_that_is_gone(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    command = f"{sys.executable} -m ubypass.cli.main"
+    for words in ("lab run -- true", "module status", "doctor", "bench show x"):
+        gone.mkdir()
+        done = subprocess.run(
+            ["sh", "-c", f"cd {gone}; rmdir {gone}; {command} {words}"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert "internal error" not in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_where_to_measure_is_said_with_the_same_words(
+    ub: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if Path("/dev/ub").exists():
+        pytest.skip("this machine has the module")
+    words = ["bench", "server", "redis", "--size", "64"]
+    monkeypatch.setattr(sys, "argv", ["ub", *words])
+    for number in (0, 1000):
+        monkeypatch.setattr(os, "geteuid", lambda number=number: number)
+        assert ub(*words) == 1
+        assert capsys.readouterr().err.splitlines()[-1].strip() == (
+            "ub lab run --icount -- ub bench server redis --size 64"
+        )
 
 
 def test_a_reader_that_leaves_early_is_no_error() -> None:

@@ -20,21 +20,23 @@ from ubypass.places import build_dir, kernel_sources, module_file
 
 __all__ = ["build_bench_module", "ensure_loaded", "require_lab_or_modules"]
 
-_HINT = "'make demo' does all this in a virtual machine; or load the modules yourself"
 _LAB_NAME = "ubypass-lab"  # the guest's host name, set by the lab
 
 
-def require_lab_or_modules() -> None:
-    """Refuse, with the way out, where measuring cannot work."""
-    if os.geteuid() != 0:
-        raise UbError("measuring needs root", _HINT)
+def require_lab_or_modules(in_lab: str) -> None:
+    """Refuse, with the way out, where measuring cannot work.
+
+    ``in_lab`` is the command that does in the lab what was asked for.
+    """
     missing = [p for p in (DEVICE_PATH, handler.DEVICE_PATH) if not Path(p).exists()]
     if missing and os.uname().nodename != _LAB_NAME:
         raise UbError(
             f"cannot measure here: {' and '.join(missing)} missing, and modules are "
             "only loaded into the lab's kernel",
-            "ub lab run --icount -- ub bench io",
+            in_lab,
         )
+    if os.geteuid() != 0:
+        raise UbError("measuring needs root", "run as root")
 
 
 def build_bench_module(
@@ -47,9 +49,14 @@ def build_bench_module(
     )
 
 
-def ensure_loaded(report: Callable[[str], None] | None = None) -> None:
-    """Load what is missing. Raises UbError if that fails."""
-    require_lab_or_modules()
+def ensure_loaded(
+    report: Callable[[str], None] | None = None,
+    in_lab: str = "ub lab run --icount -- ub bench io",
+) -> None:
+    """Load what is missing. Raises UbError if that fails, or if this is not the lab:
+    then ``in_lab`` is the command to advise.
+    """
+    require_lab_or_modules(in_lab)
     release = os.uname().release
     if not Path(DEVICE_PATH).exists():
         file = module_file(release)

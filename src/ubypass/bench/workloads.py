@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ubypass import child
 from ubypass.errors import UbError
+from ubypass.files import must_be_changeable
 from ubypass.places import build_dir, workload_sources
 
 __all__ = ["build_program", "build_workload", "build_workloads"]
@@ -42,24 +43,33 @@ def build_program(source: Path, program: Path, *flags: str) -> Path:
     Headers beside the source count as part of it. ``flags`` are added to the usual
     ones. Raises UbError with the compiler's words if it does not compile.
     """
-    parts = [source, *source.parent.glob("*.h")]
-    if program.is_file():
-        built = program.stat().st_mtime_ns
-        if all(part.stat().st_mtime_ns <= built for part in parts):
-            return program
+    if is_current(source, program):
+        return program
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         raise UbError(f"cannot compile {source.name}: no C compiler", "apt install gcc")
     program.parent.mkdir(parents=True, exist_ok=True)
+    must_be_changeable(program.parent)
     # Under another name first: the program may be running, or be built twice.
     fresh = program.with_name(f".{program.name}.{os.getpid()}")
-    done = child.run(
-        [compiler, *CFLAGS, *flags, str(source), "-o", str(fresh)],
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode != 0:
+    try:
+        done = child.run(
+            [compiler, *CFLAGS, *flags, str(source), "-o", str(fresh)],
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0:
+            raise UbError(f"{source.name} does not compile:\n{done.stderr.strip()}")
+        fresh.rename(program)
+    finally:
         fresh.unlink(missing_ok=True)
-        raise UbError(f"{source.name} does not compile:\n{done.stderr.strip()}")
-    fresh.rename(program)
     return program
+
+
+def is_current(source: Path, program: Path) -> bool:
+    """Whether ``program`` is there and no older than what it is made of."""
+    if not program.is_file():
+        return False
+    built = program.stat().st_mtime_ns
+    parts = (source, *source.parent.glob("*.h"))
+    return all(part.stat().st_mtime_ns <= built for part in parts)

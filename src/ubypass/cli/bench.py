@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 
 from ubypass.cli import bench_server
@@ -133,12 +135,13 @@ def run(args: argparse.Namespace) -> int:
 def _io(json_file: Path | None, quick: bool, on_disk: bool) -> int:
     from ubypass.bench import disk, modules
 
-    with (
-        progress("bench") as report,
-        disk.mounted() if on_disk else nullcontext() as directory,
-    ):
+    with ExitStack() as stack:
+        report = stack.enter_context(progress("bench"))
         # First, and alone: it is what most often is not as it should be.
-        modules.ensure_loaded(report)
+        wanted = "--icount --disk 256M" if on_disk else "--icount"
+        command = shlex.join(["ub", *sys.argv[1:]])
+        modules.ensure_loaded(report, f"ub lab run {wanted} -- {command}")
+        directory = stack.enter_context(disk.mounted()) if on_disk else None
         report("starting")
         from ubypass.bench import io, machine
         from ubypass.bench.records import Record, write_records

@@ -100,7 +100,7 @@ def run(args: argparse.Namespace, report: _Report) -> int:
     from ubypass.bench.server.report import show
     from ubypass.bench.transition import measure_transition
 
-    modules.ensure_loaded(report)
+    modules.ensure_loaded(report, f"ub lab run --icount -- {_command()}")
     starts = _starts(args)
     here = machine.describe()
     setting = Setting(

@@ -55,28 +55,29 @@ def _has_directory() -> bool:
 def _denied(name: str, why: str) -> UbError:
     """Mostly what root has made, and a user comes upon later."""
     place = Path(name)
-    while not place.exists() and place != place.parent:
+    # Not Path.exists, which raises where a directory cannot be searched.
+    while not os.path.exists(place) and place != place.parent:
         place = place.parent
-    try:
-        owner = place.stat().st_uid
-    except OSError:
-        return UbError(f"cannot use {name}: {why}", permission_hint())
+    owner = os.stat(place).st_uid
     us = os.geteuid()
     if us in (0, owner):
         return UbError(f"cannot use {name}: {why}", f"see 'ls -ld {place}'")
-    return UbError(
-        f"cannot use {name}: {why}; {place} belongs to {_user(owner)}",
-        f"as root: chown -R {_user(us)} {_tree(place)}",
-    )
+    message = f"cannot use {name}: {why}; {place} belongs to {_user(owner)}"
+    cache, ours = _trees()
+    for tree in (*ours, cache):
+        if place.is_relative_to(tree):
+            return UbError(message, f"as root: chown -R {_user(us)} {tree}")
+    if Path(name).is_relative_to(cache):
+        return UbError(message, "UBYPASS_CACHE=DIRECTORY names another cache")
+    return UbError(message, permission_hint())
 
 
-def _tree(place: Path) -> Path:
-    """All of what was made beside it: one file is rarely the only one."""
+def _trees() -> tuple[Path, tuple[Path, ...]]:
+    """The cache, and what is made in the checkout: one file is rarely the only one."""
     from ubypass.cli.module import project
     from ubypass.lab.kernels import cache_dir
 
-    trees = (project() / "build", project() / ".venv", cache_dir())
-    return next((tree for tree in trees if place.is_relative_to(tree)), place)
+    return cache_dir(), (project() / "build", project() / ".venv")
 
 
 def _user(number: int) -> str:

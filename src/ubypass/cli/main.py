@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from ubypass.cli import streams
 from ubypass.cli.failure import explained
@@ -104,6 +104,9 @@ def _dispatch(words: list[str]) -> int:
         import argcomplete
 
         argcomplete.autocomplete(parser)
+    if not words:
+        parser.print_help()
+        return 0
     args = parser.parse_args(words)
     code: int = args.run(args)
     return code
@@ -133,6 +136,13 @@ class _Parser(argparse.ArgumentParser):
     def _print_message(self, message: str, file: Any = None) -> None:
         if message:
             print(message, end="", file=file or sys.stderr, flush=True)
+
+    def error(self, message: str) -> NoReturn:
+        """Who has not named a verb is shown those that there are."""
+        if message.endswith(("required: VERB", "required: ACTION", "required: SERVER")):
+            self.print_help(sys.stderr)
+            self.exit(2)
+        super().error(message)
 
 
 class _Version(argparse.Action):

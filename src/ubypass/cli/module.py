@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from ubypass.errors import UbError
+from ubypass.files import open_regular
 from ubypass.places import kernel_sources, module_file
 
 NAME = "module"
@@ -95,17 +96,14 @@ def _load(file: Path) -> int:
     if is_loaded():
         print("the module is loaded already")
         return 0
-    if not file.is_file():
+    if not file.exists():
         raise UbError(
             f"there is no module {_short(file)}",
             f"ub module build --kernel {platform.release()}",
         )
-    _require_root("load")
-    fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        _system_call("load", _SYS_FINIT_MODULE, fd, b"", 0)
-    finally:
-        os.close(fd)
+    with open_regular(file) as opened:
+        _require_root("load")
+        _system_call("load", _SYS_FINIT_MODULE, opened.fileno(), b"", 0)
     print(f"loaded {_short(file)}")
     return 0
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ubypass import child
 from ubypass.errors import UbError
+from ubypass.files import must_be_changeable
 from ubypass.places import cache_dir
 
 __all__ = ["library"]
@@ -29,7 +30,7 @@ _SUFFIXES = (".c", ".h", ".S")
 
 @lru_cache(maxsize=1)
 def library() -> Path:
-    """The library's file. Raises UbError when it cannot be built here."""
+    """The library's file. Raises UbError or OSError when it cannot be built here."""
     sources = sorted(
         (
             source
@@ -50,12 +51,10 @@ def library() -> Path:
         raise UbError(
             "cannot build the native runner: gcc not found", "apt install gcc"
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for source in sources:
-            (folder / source.name).write_bytes(source.read_bytes())
-    except OSError as error:
-        raise UbError(f"cannot write to {folder}: {error.strerror}") from error
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in sources:
+        (folder / source.name).write_bytes(source.read_bytes())
+    must_be_changeable(folder)
     units = [str(folder / s.name) for s in sources if not s.name.endswith(".h")]
     fresh = folder / f".native.{os.getpid()}.so"
     done = child.run(

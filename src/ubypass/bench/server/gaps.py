@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
+import os
 import re
 import statistics
 import subprocess
@@ -161,7 +163,9 @@ def trace(
         text=True,
     )
     if done.returncode != 0:
-        raise UbError(f"cannot count gaps: {done.stderr.strip()}", permission_hint())
+        denied = os.strerror(errno.EPERM) in done.stderr
+        hint = permission_hint() if denied else ""
+        raise UbError(f"cannot count gaps: {done.stderr.strip()}", hint)
     with ProcessMemory(pid) as memory:
         inside = executed(ways(done.stdout), memory)
     return summarize(name, case, done.stdout, read_maps(pid), inside)
