@@ -93,3 +93,17 @@ def test_never_rounded_up() -> None:
         "99.999",
         "50.000",
     )
+
+
+def test_one_file_without_code_hides_no_other(
+    ub: Ub, library: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = shared(".text\n.zero 64\n", tmp_path)
+    assert ub("coverage", "--json", library, empty) == 1
+    out, err = capsys.readouterr()
+    assert [data["file"] for data in json.loads(out)] == ["library.so"]
+    assert "no function was found" in err
+    assert ub("coverage", empty) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "no function was found" in err

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ubypass.cli.options import whole
 from ubypass.cli.progress import progress
+from ubypass.cli.tables import console
+from ubypass.errors import UbError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,22 +43,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure each file and print."""
-    from ubypass.coverage.measure import measure
+    """Measure each file and print; 1 if one of them has nothing to measure."""
+    from ubypass.coverage.measure import measure, require_code
     from ubypass.process.elf import open_elf
 
     elves = [open_elf(path) for path in args.files]
+    for elf in elves:
+        require_code(elf)  # before the others are looked at for minutes
     found: list[Coverage] = []
+    failed: UbError | None = None
     with progress("coverage", lines=False) as report:
         for elf in elves:
             report(f"looking at {elf.name}")
-            found.append(measure(elf))
+            try:
+                found.append(measure(elf))
+            except UbError as error:
+                failed = error
+    if failed is not None and not found:
+        raise failed
     if args.json:
         print(json.dumps([_data(coverage) for coverage in found], indent=1))
     elif args.markdown:
         print(_markdown(found, args.blockers, args.files), end="")
     else:
         _print(found, args.blockers)
+    if failed is not None:
+        raise failed
     return 0
 
 
@@ -78,11 +90,10 @@ def _data(coverage: Coverage) -> dict[str, Any]:
 
 
 def _print(found: Sequence[Coverage], most: int) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(highlight=False)
+    out = console()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("FILE", overflow="fold")
     for name in ("FUNCTIONS", "BLOCKS", "%", "INSTRUCTIONS", "%"):
@@ -96,23 +107,23 @@ def _print(found: Sequence[Coverage], most: int) -> None:
             f"{coverage.instructions:,}",
             _percent(coverage.instruction_share),
         )
-    console.print(table)
+    out.print(table)
     for coverage in found:
         shown = coverage.blockers[: max(most, 0)]
         if not shown:
             continue
-        console.print()
+        out.print()
         blockers = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         blockers.add_column("COUNT", justify="right")
         blockers.add_column(f"NOT IN {escape(coverage.name)}", overflow="fold")
         blockers.add_column("BECAUSE")
         for blocker in shown:
             blockers.add_row(f"{blocker.count:,}", blocker.code, escape(blocker.reason))
-        console.print(blockers)
+        out.print(blockers)
         rest = coverage.blockers[len(shown) :]
         if rest:
             count = sum(blocker.count for blocker in rest)
-            console.print(f"and {count:,} of {len(rest)} other kinds", style="dim")
+            out.print(f"and {count:,} of {len(rest)} other kinds", style="dim")
 
 
 def _percent(share: float) -> str:

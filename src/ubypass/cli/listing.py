@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ubypass.cli.tables import console
+
 __all__ = ["print_exits", "print_lines", "print_sites"]
 
 
@@ -17,13 +19,13 @@ def print_lines(rows: Iterable[Mapping[str, Any]]) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=True)
+    out = Console(highlight=False, soft_wrap=True)
     function = ""
     for row in rows:
         heading = str(row["symbol"]).partition("+")[0]
         if heading and heading != function:
             function = heading
-            console.print(Text(heading, "bold"))
+            out.print(Text(heading, "bold"))
         address = "" if row["address"] is None else f"{row['address']:x}"
         offset = "" if row["offset"] < 0 else f"{row['offset']:x}"
         line = Text(f"{address:>12}  {row['user']:<28}")
@@ -31,12 +33,11 @@ def print_lines(rows: Iterable[Mapping[str, Any]]) -> None:
         if row["note"]:
             line.append(f"  ; {row['note']}", "dim")
         line.rstrip()
-        console.print(line)
+        out.print(line)
 
 
 def print_exits(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print a table of exits, in the order given."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -46,12 +47,11 @@ def print_exits(rows: Sequence[Mapping[str, Any]]) -> None:
     table.add_column("AT", overflow="fold")
     for row in rows:
         table.add_row(f"{row['count']:,}", row["reason"], escape(row["symbol"]))
-    Console(highlight=False).print(table)
+    console().print(table)
 
 
 def print_sites(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print a table of sites: what they cost, and what is decided."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -70,7 +70,7 @@ def print_sites(rows: Sequence[Mapping[str, Any]]) -> None:
             _figure(row["saved_per_run_ns"]),
             escape(row["decision"]),
         )
-    Console(highlight=False).print(table)
+    console().print(table)
 
 
 def _figure(value: float | None, digits: int = 0) -> str:

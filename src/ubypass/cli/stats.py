@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ubypass.cli.options import number, seconds
+from ubypass.cli.tables import console
 from ubypass.errors import UbError
 
 NAME = "stats"
@@ -149,7 +150,6 @@ def since(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> dict[str,
 
 
 def _print_all(processes: Sequence[Mapping[str, Any]]) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -169,7 +169,7 @@ def _print_all(processes: Sequence[Mapping[str, Any]]) -> None:
             f"{process['regions']}",
             f"{process['code_bytes']:,} B",
         )
-    Console(highlight=False).print(table)
+    console().print(table)
 
 
 def _print_one(process: Mapping[str, Any]) -> None:
