@@ -104,7 +104,7 @@ def measure(
 
 
 def require_code(elf: ElfFile) -> None:
-    """Raise ``UbError`` unless ``elf`` is loaded with code in it, as its headers say."""
+    """Raise ``UbError`` unless the headers of ``elf`` have code loaded."""
     if elf.relocatable:
         raise UbError(
             f"{elf.name} is not linked: an object file or a kernel module",
