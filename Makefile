@@ -7,6 +7,7 @@ PYTEST := .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast test-fresh test-redis fuzz lint module bench clean
 .PHONY: prepare prepare-run prepare-bench
+.PHONY: distclean
 .PHONY: bench-ready bench-io bench-disk bench-rawsocket bench-redis bench-nginx bench-gaps
 
 help: ## this list
@@ -84,5 +85,14 @@ test-redis: prepare module ## redis' own test suite in the lab, natively and boo
 	@$(UB) lab run --cpus 1 --timeout 14400 -- sh -c '$(UB) module load && \
 		.venv/bin/python -m tests.guest.redissuite build/redis-suite.json'
 
-clean: ## remove what was built
-	rm -rf build
+# Hours of measuring, which no build brings back.
+MEASUREMENTS := bench redis-suite.json
+
+clean: ## remove what was built, but no measurements
+	@[ ! -d build ] || find build -mindepth 1 -maxdepth 1 \
+		$(MEASUREMENTS:%=! -name %) -exec rm -rf {} +
+	@for kept in $(wildcard $(MEASUREMENTS:%=build/%)); do \
+		echo "ubypass: $$kept stays; make distclean removes it, too"; done
+
+distclean: clean ## remove all that was made, measurements and .venv as well
+	@rm -rf build .venv

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What ``make`` removes, and what it does not."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """With things that were built, and with measurements."""
+    shutil.copy(_ROOT / "Makefile", tmp_path)
+    shutil.copytree(_ROOT / "tools", tmp_path / "tools")
+    for name in (
+        "build/bench/redis.json",
+        "build/bench/builds/redis/1.builds",
+        "build/redis-suite.json",
+        "build/kernel/6.1/ub.ko",
+        "build/demo.json",
+        "build/compiled/ubypass/region/decode.so",
+        ".venv/bin/ub",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def _make(checkout: Path, target: str) -> str:
+    done = subprocess.run(
+        ["make", "-C", checkout, target], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_measurements_outlive_clean(checkout: Path) -> None:
+    out = _make(checkout, "clean")
+    assert "build/bench stays; make distclean removes it" in out
+    assert "build/redis-suite.json stays" in out
+    assert (checkout / "build/bench/builds/redis/1.builds").exists()
+    assert sorted(p.name for p in (checkout / "build").iterdir()) == [
+        "bench",
+        "redis-suite.json",
+    ]
+    assert (checkout / ".venv/bin/ub").exists()
+
+
+def test_distclean_removes_everything(checkout: Path) -> None:
+    _make(checkout, "distclean")
+    assert not (checkout / "build").exists()
+    assert not (checkout / ".venv").exists()
+    _make(checkout, "distclean")  # where nothing is left to remove
+
+
+def test_both_are_in_the_list(checkout: Path) -> None:
+    out = _make(checkout, "help")
+    assert "\nclean " in out
+    assert "\ndistclean " in out
