@@ -47,7 +47,7 @@ def test_json(tmp_path: Path) -> None:
     data = json.loads((tmp_path / "a.json").read_text())
     assert data["geomean"] == 1.2
     with pytest.raises(UbError, match="cannot write"):
-        functions.write(tmp_path / "no" / "a.json", [timing()])
+        functions.write(tmp_path / "a.json" / "b.json", [timing()])
 
 
 def test_table() -> None:

@@ -70,6 +70,27 @@ def test_ctrl_c_detaches_and_the_program_goes_on(
     assert "dispatched" in err
 
 
+def test_a_closed_terminal_ends_it_but_not_under_nohup(
+    ub: Ub, device: TunableDevice
+) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with subprocess.Popen(["sleep", "1"]) as child:
+
+            def hang_up() -> None:
+                while not device.attached:
+                    time.sleep(0.01)
+                os.kill(os.getpid(), signal.SIGHUP)
+
+            thread = threading.Thread(target=hang_up)
+            thread.start()
+            assert ub("attach", "-q", child.pid) == 0
+            thread.join()
+            assert child.wait(0) == 0  # it has ended by itself before
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_it_ends_with_the_program(ub: Ub, device: TunableDevice) -> None:
     with subprocess.Popen(["sleep", "0.5"]) as child:
         assert ub("attach", "-q", child.pid) == 0

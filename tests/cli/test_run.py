@@ -197,6 +197,21 @@ def test_the_program_does_not_inherit_our_signal_handling(
         assert not ignored >> (number - 1) & 1
 
 
+def test_what_is_ignored_stays_so(
+    device: TunableDevice, ub: Ub, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As natively: nohup, and the background of a shell."""
+    numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        assert ub("run", "-q", "--", "grep", "^SigIgn", "/proc/self/status") == 0
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    ignored = int(capfd.readouterr().out.split()[1], 16)
+    assert all(ignored >> (number - 1) & 1 for number in numbers)
+
+
 def test_the_program_has_no_descriptors_of_ours(
     device: TunableDevice, ub: Ub, capfd: pytest.CaptureFixture[str]
 ) -> None:

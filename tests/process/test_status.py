@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import struct
@@ -139,6 +140,29 @@ def test_the_kernel_says_what_kind_of_program_it_is(
 def test_this_program_is_a_64_bit_one() -> None:
     auxv = Path("/proc/self/auxv").read_bytes()
     assert status.program_kind(auxv) is ElfKind.X86_64
+
+
+def test_a_program_that_is_just_being_started_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[str] = []
+
+    def played(path: str, *rest: object, **more: object) -> object:
+        if path.endswith("/auxv"):
+            looks.append(path)
+            if len(looks) < before:
+                return io.BytesIO(bytes(16))
+        return open(path, *rest, **more)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(status, "open", played, raising=False)
+    with subprocess.Popen(["sleep", "60"]) as child:
+        before = 5
+        assert status.identify(child.pid).name == "sleep"
+        assert len(looks) >= 5
+        before = 1 << 30
+        with pytest.raises(UbError, match="just starting a program"):
+            status.identify(child.pid, patience=0.02)
+        child.kill()
 
 
 def test_no_file_of_the_process_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,10 @@ class _Stop:
             end.setblocking(False)
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            self._before[which] = signal.signal(which, self._ask)
+            # A shell's background ignores interrupts, and yet we end by one.
+            nohup = which is signal.SIGHUP and _is_ignored(which)
+            if not nohup:
+                self._before[which] = signal.signal(which, self._ask)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -86,3 +89,7 @@ class _Stop:
 
     def _drain(self) -> None:
         self._woken.recv(64)
+
+
+def _is_ignored(which: signal.Signals) -> bool:
+    return signal.getsignal(which) is signal.SIG_IGN

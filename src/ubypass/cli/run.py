@@ -100,10 +100,14 @@ class _Signals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> _Signals:
-        for number in _FORWARDED:
-            self._before[number] = signal.signal(number, self._forward)
-        for number in _FROM_TERMINAL:
-            self._before[number] = signal.signal(number, self._ignore)
+        handlers = {
+            **dict.fromkeys(_FORWARDED, self._forward),
+            **dict.fromkeys(_FROM_TERMINAL, self._ignore),
+        }
+        for number, handler in handlers.items():
+            # What is ignored (nohup, a shell's background) the program inherits.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, handler)
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -135,7 +135,9 @@ class Engine:
             self._log(f"process {pid} runs natively: {_PROCESSES} are boosted already")
             return
         try:
-            target = self._attach(identify(pid), parent=parent, kin=self._kin(parent))
+            target = self._attach(
+                identify(pid, patience=0.05), parent=parent, kin=self._kin(parent)
+            )
         except UbError:
             return  # it is gone, or of a kind that cannot be boosted
         self.watch_end(target)

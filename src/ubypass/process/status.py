@@ -7,6 +7,7 @@ Every refusal is one clear :class:`~ubypass.errors.UbError`.
 from __future__ import annotations
 
 import os
+import time
 from array import array
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ _AT_PHENT = 4  # include/uapi/linux/auxvec.h: size of a program header
 _AT_SYSINFO = 32
 _PHDR_SIZES = {ElfKind.X86_64: 56, ElfKind.I386: 32}
 _AUXV_MAX = 4096
+_LOOK = 0.002  # seconds between looks
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h; field "flags" of /proc/PID/stat
 
 
@@ -51,8 +53,10 @@ class _Stat:
     start: int
 
 
-def identify(pid: int) -> ProcessId:
+def identify(pid: int, patience: float = 0.5) -> ProcessId:
     """Check that ``pid`` can be boosted and say who it is.
+
+    One that is just starting a program is waited for, up to ``patience`` seconds.
 
     Raises ``UbError`` for a process that does not exist, has exited, is a kernel
     thread, a thread of another process, a 32-bit program, or ourselves.
@@ -77,7 +81,7 @@ def identify(pid: int) -> ProcessId:
             f"{pid} is a thread of process {leader} ({stat.name})",
             f"name the process: {leader}",
         )
-    _require_64_bit(pid, stat.name)
+    _require_64_bit(pid, stat.name, patience)
     return ProcessId(pid, stat.start, stat.name)
 
 
@@ -160,11 +164,22 @@ def _leader(pid: int) -> int | None:
     return None
 
 
-def _require_64_bit(pid: int, name: str) -> None:
+def _require_64_bit(pid: int, name: str, patience: float) -> None:
+    deadline = time.monotonic() + patience
     try:
-        # Not its file, which may be on a file system whose server never answers.
-        with open(f"/proc/{pid}/auxv", "rb") as file:
-            kind = program_kind(file.read(_AUXV_MAX))
+        while True:
+            # Not its file, which may be on a file system whose server never answers.
+            with open(f"/proc/{pid}/auxv", "rb") as file:
+                auxv = file.read(_AUXV_MAX)
+            # In the middle of an exec there is none yet, only zeros.
+            if not auxv or any(auxv[:8]):
+                break
+            if time.monotonic() > deadline:
+                raise UbError(
+                    f"process {pid} ({name}) is just starting a program", "try again"
+                )
+            time.sleep(_LOOK)
+        kind = program_kind(auxv)
     except PermissionError as error:
         raise UbError(
             f"cannot look at process {pid} ({name}): permission denied",
