@@ -120,12 +120,17 @@ def test_only_root_may(
 
 
 @pytest.mark.parametrize(
-    ("words", "installed", "release"),
+    ("words", "headers", "release"),
     [
-        ((), True, platform.release()),
-        ((), False, "6.1.0-9-amd64"),
-        (("--lab",), True, "6.1.0-9-amd64"),
-        (("--kernel", "6.1.0-1-amd64"), True, "6.1.0-1-amd64"),
+        ((), "lib/{0}/build", platform.release()),
+        (
+            (),
+            "cache/kernels/{0}/headers/usr/src/linux-headers-{0}",
+            platform.release(),
+        ),
+        ((), "", "6.1.0-9-amd64"),
+        (("--lab",), "lib/{0}/build", "6.1.0-9-amd64"),
+        (("--kernel", "6.1.0-1-amd64"), "lib/{0}/build", "6.1.0-1-amd64"),
     ],
 )
 def test_building_is_for_one_kernel(
@@ -134,7 +139,7 @@ def test_building_is_for_one_kernel(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     words: tuple[str, ...],
-    installed: bool,
+    headers: str,
     release: str,
 ) -> None:
     """Headers for another are another download, which nobody asked for."""
@@ -146,9 +151,10 @@ def test_building_is_for_one_kernel(
 
     monkeypatch.setattr("ubypass.module.build.build_module", build_module)
     monkeypatch.setattr("ubypass.lab.kernels.default_release", lambda: "6.1.0-9-amd64")
-    monkeypatch.setattr(module, "_INSTALLED_HEADERS", tmp_path)
-    if installed:
-        makefile = tmp_path / platform.release() / "build" / "Makefile"
+    monkeypatch.setattr(module, "_INSTALLED_HEADERS", tmp_path / "lib")
+    monkeypatch.setenv("UBYPASS_CACHE", str(tmp_path / "cache"))
+    if headers:
+        makefile = tmp_path / headers.format(platform.release()) / "Makefile"
         makefile.parent.mkdir(parents=True)
         makefile.touch()
     assert ub("module", "build", *words) == 0

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ubypass.errors import UbError
 from ubypass.files import open_regular
-from ubypass.places import kernel_sources, module_file
+from ubypass.places import cache_dir, kernel_sources, module_file
 
 NAME = "module"
 HELP = "build, load or unload the kernel module, or see how it is"
@@ -36,8 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--kernel",
         metavar="RELEASE",
-        help="for this kernel (default: the running one, if its headers are "
-        "installed, else the lab's)",
+        help="for this kernel (default: the running one, if its headers are here, "
+        "else the lab's)",
     )
     which.add_argument("--lab", action="store_true", help="for the lab's kernel")
     build.add_argument(
@@ -84,10 +84,14 @@ def _build(release: str, verbose: bool) -> int:
 
 def _default_release(for_lab: bool) -> str:
     """One of them: for the other as well would mean another download."""
-    from ubypass.lab.kernels import default_release
+    from ubypass.lab.kernels import default_release, headers_dir
 
     running = platform.release()
-    if not for_lab and (_INSTALLED_HEADERS / running / "build" / "Makefile").is_file():
+    places = (
+        _INSTALLED_HEADERS / running / "build",
+        headers_dir(cache_dir() / "kernels" / running / "headers", running),
+    )
+    if not for_lab and any((place / "Makefile").is_file() for place in places):
         return running
     return default_release()
 
