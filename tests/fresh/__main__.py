@@ -76,13 +76,17 @@ def _scenario(name: str, place: Path, source: Path, keep: bool) -> int:
 
 def _times(machine: Machine) -> None:
     """What was typed, and what it took to the first demo that showed its table."""
-    spent = 0.0
+    spent = cpu = 0.0
     for number, done in enumerate(machine.typed, 1):
         spent += done.seconds
+        cpu += done.cpu
         state = "" if done.status == 0 else f"  (status {done.status})"
-        print(f"  {done.seconds:6.1f} s  {done.command[:60]}{state}")
+        times = f"{done.seconds:6.1f} s, {done.cpu:6.1f} s of CPU"
+        print(f"  {times}  {done.command[:48]}{state}")
         if done.command == "make demo" and done.status == 0:
-            print(f"  first success: {number} commands, {spent:.0f} s")
+            print(
+                f"  first success: {number} commands, {spent:.0f} s, {cpu:.0f} s of CPU"
+            )
             break
 
 

@@ -8,6 +8,7 @@ processes: nothing can be left behind.
 from __future__ import annotations
 
 import os
+import resource
 import shlex
 import shutil
 import subprocess
@@ -48,12 +49,16 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended, what it showed, and how long that took in seconds."""
+    """How a command ended, what it showed, and the seconds that it took.
+
+    ``cpu`` are those of its processes: what a busy machine adds is not in them.
+    """
 
     command: str
     status: int
     output: str
     seconds: float
+    cpu: float
 
 
 class Machine:
@@ -93,9 +98,10 @@ class Machine:
         words += [f"{name}={text}" for name, text in variables.items()]
         words += ["/bin/sh", "-c", f"cd {shlex.quote(cwd or home)} && {command}"]
         print(f"$ {command}", file=self._log, flush=True)
-        begun = time.monotonic()
+        begun, used = time.monotonic(), _cpu()
         status, output = self._wait(words, timeout)
-        done = Done(command, status, output, time.monotonic() - begun)
+        seconds, cpu = time.monotonic() - begun, _cpu() - used
+        done = Done(command, status, output, seconds, cpu)
         print(f"[status {status}, {done.seconds:.0f} s]", file=self._log, flush=True)
         self.typed.append(done)
         return done
@@ -146,6 +152,12 @@ class Machine:
         """Somebody without any rights."""
         command = ["useradd", "--root", str(self.root), "--create-home", name]
         subprocess.run(command, check=True)
+
+
+def _cpu() -> float:
+    """Seconds of CPU time of all processes that were waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def fresh(place: Path, source: Path, name: str, *, security: bool) -> Machine:
