@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ubypass.cli import failure, module
+from ubypass import places
+from ubypass.cli import failure
 from ubypass.cli.failure import explained
 
 _NOBODY = 65534
@@ -43,7 +44,7 @@ def _error(number: int, path: Path | None = None) -> OSError:
 def test_what_root_has_made_and_a_user_comes_upon(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "project", lambda: tmp_path)
+    monkeypatch.setattr(places, "checkout", lambda: tmp_path)
     monkeypatch.setattr(failure.os, "geteuid", lambda: _NOBODY)
     made = tmp_path / "build" / "kernel"
     made.mkdir(parents=True)
@@ -112,9 +113,6 @@ def test_a_directory_that_is_gone(
 )
 def test_root_once_and_a_user_later(words: list[str]) -> None:
     """Every place that is written to: told, and never a mistake of ours."""
-    project = module.project()
-    for name in ("kernel", "kernel-bench", "workloads"):
-        (project / "build" / name).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as cache:
         Path(cache).chmod(0o755)
         done = subprocess.run(

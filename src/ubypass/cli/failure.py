@@ -74,10 +74,10 @@ def _denied(name: str, why: str) -> UbError:
 
 def _trees() -> tuple[Path, tuple[Path, ...]]:
     """The cache, and what is made in the checkout: one file is rarely the only one."""
-    from ubypass.cli.module import project
-    from ubypass.lab.kernels import cache_dir
+    from ubypass.places import cache_dir, checkout
 
-    return cache_dir(), (project() / "build", project() / ".venv")
+    root = checkout()
+    return cache_dir(), () if root is None else (root / "build", root / ".venv")
 
 
 def _user(number: int) -> str:

@@ -59,7 +59,8 @@ def _programs() -> Check:
 
 
 def _cache() -> Check:
-    from ubypass.lab.kernels import cache_dir, cached_releases
+    from ubypass.lab.kernels import cached_releases
+    from ubypass.places import cache_dir
 
     place = directory = cache_dir()
     while not os.path.exists(place) and place != place.parent:
@@ -81,7 +82,8 @@ def _cache() -> Check:
 
 
 def _kernel() -> Check:
-    from ubypass.lab.kernels import cache_dir, cached_releases, has_lists, is_whole
+    from ubypass.lab.kernels import cached_releases, has_lists, is_whole
+    from ubypass.places import cache_dir
 
     cached = cached_releases()
     whole = [r for r in cached if is_whole(cache_dir() / "kernels" / r / "image")]
