@@ -41,6 +41,7 @@ static struct {
 	u32 nr;
 	u32 most;
 	u32 count;
+	unsigned long virtual_dr6;	/* what a debugger would have read before */
 	u64 begun_ns;			/* CLOCK_MONOTONIC, as the next */
 	u64 pause_ns;			/* until then only what is urgent */
 	u64 ips[UB_PATH_MAX];
@@ -148,6 +149,7 @@ bool ub_step_begin(struct ub_proc *proc, struct pt_regs *regs, bool urgent)
 		ub_step.nr = regs->orig_ax;
 		ub_step.most = most;
 		ub_step.begun_ns = now;
+		ub_step.virtual_dr6 = current->thread.virtual_dr6;
 		ub_step.count = 1;
 		ub_step.ips[0] = regs->ip;
 		set_thread_flag(TIF_FORCED_TF);
@@ -200,6 +202,7 @@ static int ub_step_notify(struct notifier_block *block, unsigned long what, void
 	struct die_args *args = data;
 	struct pt_regs *regs = args->regs;
 	unsigned long *dr6 = (unsigned long *)args->err;
+	unsigned long virtual_dr6;
 
 	if (what != DIE_DEBUG || READ_ONCE(ub_step.task) != current ||
 	    !user_mode(regs) || !(*dr6 & DR_STEP))
@@ -214,8 +217,17 @@ static int ub_step_notify(struct notifier_block *block, unsigned long what, void
 		ub_step_end(false);
 		return NOTIFY_DONE;
 	}
-	*dr6 &= ~DR_STEP;
+	/*
+	 * What is left of the trap bits would raise SIGTRAP, but none of them means a
+	 * breakpoint that has fired.  The kernel's handler, which came first, has taken
+	 * away those of data breakpoints, and says in virtual_dr6 which of them a
+	 * debugger wants to hear of; execution breakpoints it leaves to the exception of
+	 * their own that follows.  All others are stale: a single step also reports
+	 * registers that are switched off, whose type then reads as execution.
+	 */
+	*dr6 &= ~(DR_STEP | DR_TRAP_BITS);
 	current->thread.virtual_dr6 &= ~DR_STEP;
+	virtual_dr6 = ub_step.virtual_dr6;
 	ub_step.ips[ub_step.count++] = regs->ip;
 	if (ub_step.count >= ub_step.most || !ub_step_may(regs->ip)) {
 		regs->flags &= ~X86_EFLAGS_TF;
@@ -223,7 +235,11 @@ static int ub_step_notify(struct notifier_block *block, unsigned long what, void
 		clear_thread_flag(TIF_FORCED_TF);
 		ub_step_end(true);
 	}
-	return *dr6 ? NOTIFY_DONE : NOTIFY_STOP;
+	/* What remains, as of a bus lock, is not for signals. */
+	if (*dr6 || current->thread.virtual_dr6)
+		return NOTIFY_DONE;
+	current->thread.virtual_dr6 = virtual_dr6;
+	return NOTIFY_STOP;
 }
 
 static struct notifier_block ub_step_block = { .notifier_call = ub_step_notify };

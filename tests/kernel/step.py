@@ -47,6 +47,7 @@ def _collect(
 
 
 def main(program: str, rounds: str, calls: str = "") -> int:
+    """Observe ``program ROUNDS`` (or seconds); it may come with more arguments."""
     with Device() as device:
         device.tune(Tunable.GAP_NS, 1_000_000)
         # However seldom they are called, and again and again; or as always.
@@ -54,7 +55,10 @@ def main(program: str, rounds: str, calls: str = "") -> int:
         if not calls:
             device.tune(Tunable.REARM_MS, 10)
         child = subprocess.Popen(
-            [program, rounds], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [*program.split(), rounds],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         proc = device.attach(child.pid)
         assert child.stdin
