@@ -306,6 +306,19 @@ struct ub_proc *ub_proc_find(struct ub_client *client, u64 id)
 	return NULL;
 }
 
+/* No segment of any region runs any more after this, nor does one of a later look-up. */
+void ub_attach_drop_regions(void)
+{
+	struct ub_proc *proc;
+	int bucket;
+
+	rcu_read_lock();
+	hash_for_each_rcu(ub_procs, bucket, proc, hash)
+		ub_region_invalidate(proc, 0, TASK_SIZE_MAX, false);
+	rcu_read_unlock();
+	synchronize_rcu();
+}
+
 void ub_attach_exit(void)
 {
 	rcu_barrier();

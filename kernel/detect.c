@@ -89,6 +89,7 @@ static void ub_wake(struct work_struct *work)
 static void ub_rearm(struct work_struct *work)
 {
 	ub_rest_look(ub_epoch);
+	ub_hook_look();
 	WRITE_ONCE(ub_epoch, ub_epoch + 1);
 	ub_wake(work);
 	if (atomic_read(&ub_attached))

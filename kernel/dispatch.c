@@ -123,7 +123,8 @@ static void emit_clear_history(struct ub_emit *e)
 #endif
 }
 
-static void emit_all(struct ub_emit *e, const struct ub_dispatch_site *site)
+static void emit_all(struct ub_emit *e, const struct ub_dispatch_site *site,
+		     unsigned long body)
 {
 	bool smap = boot_cpu_has(X86_FEATURE_SMAP);
 	unsigned int regs = UB_FRAME_REGS;
@@ -157,7 +158,7 @@ static void emit_all(struct ub_emit *e, const struct ub_dispatch_site *site)
 	EMIT(e, 0x48, 0x8d, 0xbc, 0x24);	/* lea rdi, [rsp + REGS] */
 	emit32(e, regs);
 	EMIT(e, 0xe8);				/* call handler */
-	emit_rel(e, ub_hook_body(site->nr), 0);
+	emit_rel(e, body, 0);
 
 	if (site->vector) {
 		EMIT(e, 0x65, 0x81, 0x04, 0x25); /* add dword gs:[__preempt_count], BH + 1 */
@@ -201,7 +202,7 @@ u32 ub_dispatch_size(bool vector)
 	};
 	struct ub_emit e = { .at = image };
 
-	emit_all(&e, &site);
+	emit_all(&e, &site, 0);
 	return e.at - image;
 }
 
@@ -211,6 +212,13 @@ void ub_dispatch_emit(const struct ub_dispatch_site *site)
 		.at = site->image,
 		.delta = (long)site->code - (long)site->image,
 	};
+	unsigned long body = ub_hook_body(site->nr);
 
-	emit_all(&e, site);
+	if (body) {
+		emit_all(&e, site, body);
+		return;
+	}
+	/* Natively, then; int3 stays in the rest of the room. */
+	EMIT(&e, 0xe9);				/* jmp pre */
+	emit_rel(&e, (unsigned long)site->pre, 0);
 }

@@ -6,23 +6,32 @@
  * register save.  Handlers run after the entry work (seccomp, ptrace, audit) and
  * before the exit work, on every kernel since 4.17.  Hooked only while some process is
  * attached, and UB_LINGER longer; calls that are not listed are never touched.
+ *
+ * A handler that somebody else uses as well (a livepatch, a probe, a tracer, a BPF
+ * trampoline) is left to him: its calls are native, those of regions too, for behind
+ * the ftrace prologue they would miss what he does, and that may be to change the result.
+ * Who it is need not be known: the call at the handler's start is not to us then.
  */
 #include <linux/ftrace.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
+#include <asm/text-patching.h>
 
 #include "internal.h"
 
 #define UB_CALL_SIZE	5	/* of the call that ftrace patches in */
 #define UB_LINGER	(HZ / 10) /* from the last detach until handlers are unhooked */
+#define UB_HOLD		HZ	/* longer than a livepatch takes to be in place */
+#define UB_NAMED	4	/* handlers that one look names in the log, at most */
 
 struct ub_handler {
 	const char *name;
 	u32 nr;
 	u8 args;
 	unsigned long fentry;	/* where ftrace patches */
+	unsigned long user;	/* who else uses it: what is called there, or 0 */
 };
 
 #define UB_SYSCALL(_nr, _name, _args) \
@@ -34,7 +43,17 @@ static struct ub_handler ub_handlers[] = {
 
 u16 ub_filter[UB_FILTER_SIZE];
 
-static struct ub_handler *ub_by_nr[512];
+/* Where the body of each handler begins that is ours alone; else 0. */
+unsigned long ub_bodies[UB_CALLS];
+/* Counts the changes of ub_bodies. */
+static atomic_t ub_hook_changes = ATOMIC_INIT(0);
+static DEFINE_MUTEX(ub_bodies_mutex);	/* taken under ftrace's locks */
+static bool ub_held;			/* all handlers count as used by others ... */
+static unsigned long ub_held_until;	/* ... until then */
+static void ub_hook_look_work(struct work_struct *work);
+static DECLARE_DELAYED_WORK(ub_look_work, ub_hook_look_work);
+
+static struct ub_handler *ub_by_nr[UB_CALLS];
 static struct ftrace_ops ub_ops;
 static DEFINE_MUTEX(ub_hook_mutex);
 static unsigned int ub_hook_users;
@@ -60,34 +79,44 @@ static unsigned long ub_lookup(const char *name)
 	return address;
 }
 
-static bool ub_is_fentry(unsigned long address)
+/* Where the 5 bytes at the start of a handler call, or 0 if they are no call. */
+static unsigned long ub_call_at(unsigned long address)
+{
+	const u8 *at = (const u8 *)address;
+	s32 rel;
+
+	if (*at != CALL_INSN_OPCODE)
+		return 0;
+	memcpy(&rel, at + 1, sizeof(rel));
+	return address + UB_CALL_SIZE + rel;
+}
+
+static bool ub_is_nop(unsigned long address)
 {
 	static const u8 nop[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
-	const u8 *at = (const u8 *)address;
 
-	/* Somebody may be tracing it already: then it is a call. */
-	return !memcmp(at, nop, sizeof(nop)) || *at == 0xe8;
+	return !memcmp((const void *)address, nop, sizeof(nop));
 }
 
 /*
- * The filter is set once: ftrace_free_filter() leaves a dangling hash behind, so an
- * ftrace_ops whose filter was freed must not be used again.
+ * The filter must not be freed in between: ftrace_free_filter() leaves a dangling hash
+ * behind, so an ftrace_ops whose filter was freed must not be used again.  With
+ * .unused only those handlers that nobody uses; -EBUSY if there are none.
  */
-static int ub_hook_filter(void)
+static int ub_hook_filter(bool unused)
 {
 	unsigned long *ips;
-	unsigned int i;
+	unsigned int i, n = 0;
 	int err;
 
 	ips = kcalloc(ARRAY_SIZE(ub_handlers), sizeof(*ips), GFP_KERNEL);
 	if (!ips)
 		return -ENOMEM;
 	for (i = 0; i < ARRAY_SIZE(ub_handlers); i++)
-		ips[i] = ub_handlers[i].fentry;
-	err = ftrace_set_filter_ips(&ub_ops, ips, ARRAY_SIZE(ub_handlers), 0, 1);
+		if (!unused || ub_is_nop(ub_handlers[i].fentry))
+			ips[n++] = ub_handlers[i].fentry;
+	err = n ? ftrace_set_filter_ips(&ub_ops, ips, n, 0, 1) : -EBUSY;
 	kfree(ips);
-	if (err)
-		pr_err("ub: ftrace refuses the system-call handlers (%d)\n", err);
 	return err;
 }
 
@@ -95,6 +124,7 @@ int ub_hook_init(void)
 {
 	static const u8 endbr[] = { 0xf3, 0x0f, 0x1e, 0xfa };
 	unsigned int i;
+	int err;
 
 	for (i = 0; i < ARRAY_SIZE(ub_handlers); i++) {
 		struct ub_handler *h = &ub_handlers[i];
@@ -106,30 +136,123 @@ int ub_hook_init(void)
 		}
 		if (!memcmp((void *)address, endbr, sizeof(endbr)))
 			address += sizeof(endbr);
-		if (!ub_is_fentry(address)) {
+		/* Somebody may be tracing it already: then it is a call. */
+		if (!ub_is_nop(address) && !ub_call_at(address)) {
 			pr_err("ub: %s cannot be traced by ftrace\n", h->name);
 			return -EOPNOTSUPP;
 		}
 		h->fentry = address;
 		ub_by_nr[h->nr] = h;
 	}
-	return ub_hook_filter();
+	err = ub_hook_filter(false);
+	if (err)
+		pr_err("ub: ftrace refuses the system-call handlers (%d)\n", err);
+	return err;
 }
 
-/* The handler past its ftrace prologue, or 0 if nr is not allowed. */
+/*
+ * The handler past its ftrace prologue, or 0 if calls of it are not to be made from
+ * regions: somebody else uses it, or nr is not allowed at all.  Who goes by that looks
+ * at ub_hook_version() before, and again once the region can be found and killed.
+ */
 unsigned long ub_hook_body(u32 nr)
 {
-	if (nr >= ARRAY_SIZE(ub_by_nr) || !ub_by_nr[nr])
-		return 0;
-	return ub_by_nr[nr]->fentry + UB_CALL_SIZE;
+	return nr < UB_CALLS ? READ_ONCE(ub_bodies[nr]) : 0;
+}
+
+int ub_hook_version(void)
+{
+	return atomic_read_acquire(&ub_hook_changes);
 }
 
 u8 ub_hook_args(u32 nr)
 {
-	return ub_hook_body(nr) ? ub_by_nr[nr]->args : UB_SYSCALL_NONE;
+	return nr < UB_CALLS && ub_by_nr[nr] ? ub_by_nr[nr]->args : UB_SYSCALL_NONE;
 }
 
-static int ub_hook_install(void)
+/*
+ * Under ub_bodies_mutex.  Has it changed whether the handler is ours alone?  .news counts
+ * those that somebody has begun to use.
+ */
+static bool ub_hook_look_at(struct ub_handler *h, unsigned int *news)
+{
+	unsigned long called = ub_call_at(h->fentry), body = 0;
+
+	/* Just being patched: the next look will tell. */
+	if (*(const u8 *)h->fentry == INT3_INSN_OPCODE)
+		return false;
+	if (called == (unsigned long)ub_trampoline) {
+		called = 0;
+		if (!ub_held)
+			body = h->fentry + UB_CALL_SIZE;
+	}
+	if (called && !h->user && ++*news <= UB_NAMED)
+		pr_info("ub: somebody else uses %s by %pS: its calls stay native\n",
+			h->name, (void *)called);
+	h->user = called;
+	if (ub_bodies[h->nr] == body)
+		return false;
+	WRITE_ONCE(ub_bodies[h->nr], body);
+	return true;
+}
+
+/* Under ub_bodies_mutex.  Regions call some handler that they should not, or the reverse. */
+static void ub_hook_changed(void)
+{
+	atomic_inc(&ub_hook_changes);
+	/* Pairs with the lock under which a region becomes known. */
+	smp_mb__after_atomic();
+	ub_attach_drop_regions();
+}
+
+/* Who else uses our handlers by now?  Every epoch, for tracers give no notice. */
+void ub_hook_look(void)
+{
+	unsigned int i, news = 0;
+	bool changed = false;
+
+	mutex_lock(&ub_bodies_mutex);
+	if (ub_held && time_after_eq(jiffies, ub_held_until))
+		ub_held = false;
+	for (i = 0; i < ARRAY_SIZE(ub_handlers); i++)
+		changed |= ub_hook_look_at(&ub_handlers[i], &news);
+	if (news > UB_NAMED)
+		pr_info("ub: the same goes for %u more handlers\n", news - UB_NAMED);
+	if (changed)
+		ub_hook_changed();
+	mutex_unlock(&ub_bodies_mutex);
+}
+
+static void ub_hook_look_work(struct work_struct *work)
+{
+	ub_hook_look();
+}
+
+#ifdef UB_HAVE_SHARED_IPMODIFY
+/*
+ * ftrace asks whether a direct call and a user that changes where the handler goes on (a
+ * livepatch) may share a handler ("ftrace: Allow IPMODIFY and DIRECT ops on the same
+ * function", 6.0).  The trampoline can.  A newcomer is not in place yet, and it is not
+ * said which handlers he wants, so until he is, all count as his.
+ */
+static int ub_hook_share(struct ftrace_ops *ops, enum ftrace_ops_cmd cmd)
+{
+	if (cmd != FTRACE_OPS_CMD_ENABLE_SHARE_IPMODIFY_PEER)
+		return 0;
+	mutex_lock(&ub_bodies_mutex);
+	ub_held = true;
+	ub_held_until = jiffies + UB_HOLD;
+	memset(ub_bodies, 0, sizeof(ub_bodies));
+	ub_hook_changed();
+	mutex_unlock(&ub_bodies_mutex);
+	mod_delayed_work(system_wq, &ub_look_work, UB_HOLD + 1);
+	return 0;
+}
+
+static struct ftrace_ops ub_ops = { .ops_func = ub_hook_share };
+#endif
+
+static int ub_hook_register(void)
 {
 	int err;
 
@@ -143,6 +266,29 @@ static int ub_hook_install(void)
 		ub_ops.func = NULL;
 		ub_ops.trampoline = 0;
 	}
+	return err;
+}
+
+/*
+ * A handler can have one direct call: if some have another already (BPF trampolines),
+ * leave out all that anybody uses.
+ */
+static int ub_hook_install(void)
+{
+	int err = ub_hook_filter(false);
+
+	if (!err)
+		err = ub_hook_register();
+	if (err == -EBUSY) {
+		err = ub_hook_filter(true);
+		if (!err)
+			err = ub_hook_register();
+	}
+	/* For processes, this means that they are attached already. */
+	if (err == -EBUSY)
+		err = -EADDRINUSE;
+	if (!err)
+		ub_hook_look();
 	return err;
 }
 
@@ -230,6 +376,7 @@ void ub_hook_put(void)
 void ub_hook_exit(void)
 {
 	flush_delayed_work(&ub_drain_work);
+	cancel_delayed_work_sync(&ub_look_work);
 	synchronize_rcu_tasks();
 	ftrace_free_filter(&ub_ops);
 }

@@ -38,6 +38,7 @@
 				 */
 #define UB_FILTER_REST		0x8000	/* in ub_filter: do not look closer */
 #define UB_COLD_SIZE		4096	/* power of two */
+#define UB_CALLS		512	/* power of two; numbers of calls are less */
 #define UB_PROC_BITS		8	/* of the hash of processes */
 #define UB_SITES		UB_SITES_MAX	/* power of two */
 #define UB_FRACTION		4	/* bits of averages behind the point */
@@ -71,11 +72,14 @@ int ub_fault_rebuild(void);
 
 /* hook.c: entry from the handlers of allow-listed system calls */
 extern u16 ub_filter[UB_FILTER_SIZE];
+extern unsigned long ub_bodies[UB_CALLS];
 void ub_hook_setup(void);
 int ub_hook_init(void);
 void ub_hook_exit(void);
 int ub_hook_get(void);
 void ub_hook_put(void);
+void ub_hook_look(void);
+int ub_hook_version(void);
 unsigned long ub_hook_body(u32 nr);
 u8 ub_hook_args(u32 nr);
 void ub_trampoline(void);
@@ -246,6 +250,7 @@ struct ub_proc {
 };
 
 void ub_attach_exit(void);
+void ub_attach_drop_regions(void);
 int ub_proc_attach(struct ub_client *client, struct ub_attach *attach);
 void ub_proc_detach(struct ub_proc *proc);
 struct ub_proc *ub_proc_find(struct ub_client *client, u64 id);

@@ -14,6 +14,7 @@ int main(void)
 
 	OFFSET(UB_TASK_MM, task_struct, mm);
 	OFFSET(UB_PT_REGS_IP, pt_regs, ip);
+	OFFSET(UB_PT_REGS_ORIG_AX, pt_regs, orig_ax);
 	OFFSET(UB_LAUNCH_LIMIT, ub_launch, limit);
 	OFFSET(UB_LAUNCH_FSBASE, ub_launch, fsbase);
 	OFFSET(UB_LAUNCH_SYSFLAGS, ub_launch, sysflags);
@@ -39,6 +40,7 @@ int main(void)
 	DEFINE(UB_FILTER_SIZE, UB_FILTER_SIZE);
 	DEFINE(UB_FILTER_BUSY, UB_FILTER_BUSY);
 	DEFINE(UB_COLD_SIZE, UB_COLD_SIZE);
+	DEFINE(UB_CALLS, UB_CALLS);
 	DEFINE(UB_ARENA_SIZE, UB_ARENA_SIZE);
 	return 0;
 }

@@ -204,7 +204,8 @@ static int ub_draft_check(const struct ub_region *region,
 
 		if (d->code_offset < end || d->code_offset >= length ||
 		    length - d->code_offset < size || d->pre_offset >= length ||
-		    d->post_offset >= length || !ub_hook_body(d->nr))
+		    d->post_offset >= length ||
+		    ub_hook_args(d->nr) == UB_SYSCALL_NONE)
 			return -EINVAL;
 		for (j = 0; j < size; j++)
 			if (draft->image[d->code_offset + j] != 0xcc)
@@ -452,6 +453,7 @@ static struct ub_region *ub_region_find(struct ub_proc *proc, u32 number)
 int ub_region_load(struct ub_proc *proc, struct ub_load *load)
 {
 	struct ub_region *region, *old = NULL;
+	int version = ub_hook_version();
 	struct ub_draft draft = {};
 	int err;
 
@@ -480,7 +482,10 @@ int ub_region_load(struct ub_proc *proc, struct ub_load *load)
 	list_add(&region->node, &proc->regions);
 	spin_unlock(&proc->lock);
 
-	err = ub_region_compare(region, draft.bytes);
+	/* Whoever changes it now finds the region. */
+	smp_mb();
+	err = ub_hook_version() == version ? 0 : -EAGAIN;
+	err = err ?: ub_region_compare(region, draft.bytes);
 	err = err ?: ub_publish(proc, region, old);
 	if (err) {
 		/* No task has seen it. */

@@ -241,6 +241,7 @@ def test_detach_and_unload_do_not_mind_what_is_gone(
         (errno.ESRCH, "no process 77"),
         (errno.EPERM, "no permission"),
         (errno.EBUSY, "attached already"),
+        (errno.EADDRINUSE, "others use all system call handlers"),
         (errno.EINVAL, "no user memory"),
         (errno.ENOEXEC, "32-bit"),
         (errno.EIO, "refused to attach to process 77"),

@@ -372,6 +372,10 @@ def _attach_error(pid: int, error: OSError) -> UbError:
         errno.EPERM: (f"no permission to attach to process {pid}", permission_hint()),
         errno.EACCES: (f"no permission to attach to process {pid}", permission_hint()),
         errno.EBUSY: (f"process {pid} is attached already", "see 'ub stats'"),
+        errno.EADDRINUSE: (
+            f"cannot attach to process {pid}: others use all system call handlers",
+            "end the tracers and BPF programs on them; see 'ub doctor' (as root)",
+        ),
         errno.EEXIST: (f"process {pid} is attached already", "see 'ub stats'"),
         errno.EINVAL: (
             f"process {pid} has no user memory",
