@@ -31,6 +31,13 @@
 #define UB_UNINITIALIZED
 #endif
 
+/* compiler_attributes.h has it only in late releases of 6.1. */
+#if __has_attribute(__no_stack_protector__)
+#define UB_NO_STACK_PROTECTOR	__attribute__((__no_stack_protector__))
+#else
+#define UB_NO_STACK_PROTECTOR
+#endif
+
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
@@ -362,7 +369,7 @@ out:
  * Called for tasks whose mm may be attached, in place of the handler's body.
  * Returns what goes to the user's rax.
  */
-__no_stack_protector
+UB_NO_STACK_PROTECTOR
 long ub_hook(struct pt_regs *regs, unsigned long body)
 {
 	long (*handler)(const struct pt_regs *regs) = (void *)body;

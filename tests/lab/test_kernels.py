@@ -268,3 +268,23 @@ def test_a_full_disk_is_named_while_unpacking(archive: _Archive) -> None:
         kernels.fetch_kernel(_RELEASE)
     assert "UBYPASS_CACHE" in caught.value.hint
     assert kernels.cached_releases() == []
+
+
+def test_releases_that_are_offered_are_ordered_and_ordinary(archive: _Archive) -> None:
+    names = ("6.1.0-100-amd64", "6.1.0-9-amd64", "6.1.0-47-amd64", "6.1.0-9-amd64")
+    others = ("6.1.0-9-rt-amd64", "6.1.0-9-cloud-amd64", "6.10.0-1-amd64")
+    lines = "".join(f"linux-headers-{n} - Header files\n" for n in (*names, *others))
+    archive._program("apt-cache", f"echo \"$@\" >> {archive.log}\nprintf '{lines}'")
+    assert kernels.offered_releases("6.1") == [
+        "6.1.0-9-amd64",
+        "6.1.0-47-amd64",
+        "6.1.0-100-amd64",
+    ]
+    assert archive.calls()[-1].startswith("search --names-only ^linux-headers-")
+
+
+def test_no_apt_offers_nothing(
+    archive: _Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert kernels.offered_releases("6.1") == []

@@ -40,6 +40,7 @@ __all__ = [
     "has_lists",
     "headers_dir",
     "is_whole",
+    "offered_releases",
 ]
 
 Report = Callable[[str], None]
@@ -134,6 +135,17 @@ def fetch_headers(release: str, report: Report | None = None) -> Path:
     if not build.exists():
         raise UbError(f"{main} holds no {build.name}")
     return build
+
+
+def offered_releases(series: str) -> list[str]:
+    """Releases of ``series`` (``6.1``) whose headers apt offers, oldest first.
+
+    Debian's ordinary kernels only, no cloud or real-time ones. Empty if apt knows none.
+    """
+    name = rf"linux-headers-({re.escape(series)}\.[0-9.-]+-amd64)"
+    said = _apt_cache("search", "--names-only", f"^{name}$")
+    found = set(re.findall(rf"^{name} ", said, re.MULTILINE))
+    return sorted(found, key=_version_key)
 
 
 def headers_dir(root: Path, release: str) -> Path:
@@ -282,16 +294,22 @@ def _download(packages: list[str], directory: Path) -> list[Path]:
 
 def _apt_depends(package: str) -> list[str]:
     """Names of the packages ``package`` depends on; empty if apt does not know."""
+    said = _apt_cache("depends", package)
+    return re.findall(r"^\s*\|?Depends: ([^\s<>]+)$", said, re.MULTILINE)
+
+
+def _apt_cache(*arguments: str) -> str:
+    """What apt-cache prints; nothing where there is no apt."""
     try:
         done = child.run(
-            ["apt-cache", "depends", package],
+            ["apt-cache", *arguments],
             capture_output=True,
             text=True,
             env={**os.environ, "LC_ALL": "C.UTF-8"},
         )
     except OSError:
-        return []
-    return re.findall(r"^\s*\|?Depends: ([^\s<>]+)$", done.stdout, re.MULTILINE)
+        return ""
+    return done.stdout
 
 
 def _join_lib(tree: Path) -> None:

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kernel modules build for all releases of a series, not the newest alone."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ubypass.lab import kernels
+from ubypass.module.build import build_module
+
+_ROOT = Path(__file__).parents[2]
+_SERIES = "6.1"
+# Of gcc, objtool and modpost; not the remark that another gcc built the kernel.
+_WARNING = re.compile(r"^.*(?:: warning: |WARNING: ).*$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def offered() -> list[str]:
+    """What apt offers now, oldest first."""
+    found = kernels.offered_releases(_SERIES)
+    if not found:
+        pytest.skip(f"apt offers no headers of {_SERIES}")
+    return found
+
+
+@pytest.fixture(params=["oldest", "newest"])
+def release(request: pytest.FixtureRequest, offered: list[str]) -> str:
+    if request.param == "oldest" and len(offered) == 1:
+        pytest.skip(f"apt offers {offered[0]} alone, which is the newest")
+    return offered[0 if request.param == "oldest" else -1]
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """Builds a module for a release, from nothing and once: release, subdir."""
+
+    @functools.cache
+    def once(release: str, subdir: str) -> Path:
+        out = tmp_path_factory.mktemp(f"{release}-{subdir}")
+        return build_module(release, _ROOT / "kernel", out, subdir=subdir)
+
+    return once
+
+
+@pytest.mark.parametrize("subdir", ["", "bench"])
+def test_modules_build_without_warnings(
+    build: Callable[[str, str], Path], release: str, subdir: str
+) -> None:
+    module = build(release, subdir)
+    assert f"vermagic={release} ".encode() in module.read_bytes()
+    out = module.parent.parent if subdir else module.parent
+    log = (out / "build.log").read_text()
+    assert re.search(r"\bLD \[M\]", log), log
+    assert not _WARNING.findall(log)
+
+
+def test_warnings_are_noticed(offered: list[str], tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "Kbuild").write_text("obj-m := odd.o\nodd-y := main.o odd_asm.o\n")
+    (source / "main.c").write_text(
+        '#include <linux/module.h>\nMODULE_LICENSE("GPL");\nMODULE_DESCRIPTION("");\n'
+    )
+    (source / "odd_asm.S").write_text(
+        "#include <linux/linkage.h>\n.text\n"
+        "SYM_FUNC_START(odd)\n push %rax\n ret\nSYM_FUNC_END(odd)\n"
+    )
+    build_module(offered[-1], source, tmp_path / "out")
+    log = (tmp_path / "out" / "build.log").read_text()
+    assert any("objtool" in line for line in _WARNING.findall(log)), log
