@@ -16,6 +16,15 @@ static int __init ub_init(void)
 		return -ENODEV;
 	}
 
+	/*
+	 * Handlers are called behind their endbr, and regions begin with none.  That
+	 * the processor has it says nothing: a kernel without it does not hide the flag.
+	 */
+	if (IS_ENABLED(CONFIG_X86_KERNEL_IBT) && cpu_feature_enabled(X86_FEATURE_IBT)) {
+		pr_err("ub: this kernel runs with indirect branch tracking (IBT), which is not supported; boot it with ibt=off\n");
+		return -EOPNOTSUPP;
+	}
+
 	ub_hook_setup();
 	err = ub_hook_init();
 	if (err)

@@ -13,8 +13,13 @@ from pathlib import Path
 import pytest
 
 from ubypass.cli import module
+from ubypass.lab.kernels import default_release
+from ubypass.lab.options import LabOptions
+from ubypass.lab.run import capture
+from ubypass.module.build import build_module
 
 Ub = Callable[..., int]
+_ROOT = Path(__file__).parents[2]
 
 
 class _Kernel:
@@ -23,9 +28,14 @@ class _Kernel:
     def __init__(self, error: int = 0) -> None:
         self.error = error
         self.calls: list[tuple[object, ...]] = []
+        self.log: Path | None = None
+        self.says = ""  # into its log, at each call
 
     def syscall(self, *arguments: object) -> int:
         self.calls.append(arguments)
+        if self.log:
+            with self.log.open("a") as log:
+                log.write(self.says)
         ctypes.set_errno(self.error)
         return -1 if self.error else 0
 
@@ -33,6 +43,9 @@ class _Kernel:
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> _Kernel:
     kernel = _Kernel()
+    kernel.log = tmp_path / "kmsg"
+    kernel.log.write_text("3,1,5,-;ub: something of last week\n")
+    monkeypatch.setattr(module, "_KERNEL_LOG", kernel.log)
     monkeypatch.setattr(module.ctypes, "CDLL", lambda *a, **k: kernel)
     monkeypatch.setattr(module, "_LOADED", tmp_path / "sys" / "ub")
     monkeypatch.setenv("UBYPASS_BUILD", str(tmp_path / "build"))
@@ -94,6 +107,44 @@ def test_refused_loads_say_why(
     kernel.error = error
     assert ub("module", "load") == 1
     assert text in capsys.readouterr().err
+
+
+def test_the_module_says_itself_why_it_does_not_load(
+    ub: Ub, kernel: _Kernel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _built(tmp_path)
+    kernel.error = errno.EOPNOTSUPP
+    kernel.says = (
+        "6,2,6,-;usb: ub: a device\n SUBSYSTEM=usb\n DEVICE=c1:2;ub: 3\n"
+        "3,3,7,-;ub: it is too old; boot it with young=1\n4,4,8,-;other\n"
+    )
+    assert ub("module", "load") == 1
+    err = capsys.readouterr().err
+    assert "cannot load the module: it is too old\n" in err
+    assert "boot it with young=1" in err
+    assert "last week" not in err
+    # Where the log cannot be read, what the error code says has to do.
+    assert kernel.log
+    kernel.log.unlink()
+    kernel.log = None
+    assert ub("module", "load") == 1
+    assert "hook" in capsys.readouterr().err
+
+
+@pytest.mark.guest
+def test_a_processor_that_will_not_do_is_named() -> None:
+    release = default_release()
+    file = build_module(release, _ROOT / "kernel", _ROOT / "build/kernel" / release)
+    result = capture(
+        ["python", "-m", "ubypass", "module", "load", "--file", str(file)],
+        LabOptions(
+            cpu="max,-lahf_lm",
+            environment={"UBYPASS_CHECKOUT": "1", "PYTHONPATH": str(_ROOT / "src")},
+        ),
+    )
+    assert result.exit_status == 1, result.dmesg
+    said = result.stderr.decode()
+    assert "cannot load the module: no lahf in 64-bit mode on this processor" in said
 
 
 def test_a_busy_module_is_not_unloaded(

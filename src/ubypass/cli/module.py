@@ -12,6 +12,7 @@ import ctypes
 import errno
 import os
 import platform
+import re
 import sys
 from pathlib import Path
 
@@ -26,6 +27,8 @@ _SYS_FINIT_MODULE = 313
 _SYS_DELETE_MODULE = 176
 _LOADED = Path("/sys/module/ub")
 _INSTALLED_HEADERS = Path("/lib/modules")
+_KERNEL_LOG = Path("/dev/kmsg")
+_LOG_RECORD = 8192  # bytes, of the longest
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -107,7 +110,14 @@ def _load(file: Path) -> int:
         )
     with open_regular(file) as opened:
         _require_root("load")
-        _system_call("load", _SYS_FINIT_MODULE, opened.fileno(), b"", 0)
+        log = _open_log()
+        try:
+            _system_call("load", _SYS_FINIT_MODULE, opened.fileno(), b"", 0)
+        except UbError as error:
+            raise _as_module_said(error, _read_log(log)) from None
+        finally:
+            if log is not None:
+                os.close(log)
     print(f"loaded {_short(file)}")
     return 0
 
@@ -163,6 +173,41 @@ def _system_call(what: str, number: int, *arguments: int | bytes) -> None:
         code, (os.strerror(code), "the kernel's log (dmesg) may say more")
     )
     raise UbError(f"cannot {what} the module: {reason}", hint)
+
+
+def _open_log() -> int | None:
+    """The kernel's log, from here on; None where it cannot be read."""
+    try:
+        log = os.open(_KERNEL_LOG, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        os.lseek(log, 0, os.SEEK_END)
+    except OSError:
+        return None
+    return log
+
+
+def _read_log(log: int | None) -> list[str]:
+    """What the module has said since, line by line, without its name."""
+    said: list[str] = []
+    while log is not None:
+        try:
+            record = os.read(log, _LOG_RECORD)
+        except BrokenPipeError:  # records were overwritten
+            continue
+        except OSError:  # nothing more for now
+            break
+        if not record:
+            break
+        text = record.decode(errors="replace")
+        said += re.findall(r"^[^ ;\n][^;\n]*;ub: (.+)$", text, re.MULTILINE)
+    return said
+
+
+def _as_module_said(error: UbError, said: list[str]) -> UbError:
+    """The module knows best why it does not load, and often what to do."""
+    if not said:
+        return error
+    reason, _, hint = said[-1].partition("; ")
+    return UbError(f"cannot load the module: {reason}", hint or "see 'ub doctor'")
 
 
 _REASONS = {
