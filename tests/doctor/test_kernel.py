@@ -10,6 +10,7 @@ import pytest
 
 from ubypass.doctor.check import Check, State
 from ubypass.doctor.kernel import KernelFacts, check_kernel
+from ubypass.errors import UbError
 
 _FACTS = KernelFacts(
     "6.1.0-56-amd64", "x86_64", Path("/nowhere/ub.ko"), Path("/nowhere"), 0
@@ -82,6 +83,69 @@ def test_headers(tmp_path: Path) -> None:
     (cache / "Makefile").write_text("")
     cached = _look(tmp_path, {path: None}, cached_headers=cache)["headers"]
     assert cached.state is State.OK
+
+
+def test_headers_with_which_the_module_does_not_build(tmp_path: Path) -> None:
+    asked = []
+
+    def fails() -> UbError:
+        asked.append(1)
+        return UbError(
+            "the kernel module does not build:\na.c:1: error: no\nb", "log: x"
+        )
+
+    file = tmp_path / "ub.ko"
+    check = _look(tmp_path, try_build=fails, module_file=file)["headers"]
+    assert check.state is State.FAIL
+    assert check.found.endswith("the kernel module does not build: a.c:1: error: no")
+    assert check.advice == "log: x"
+    # Not if it is there, or if there is nothing to build it with.
+    file.write_bytes(b"")
+    built = _look(tmp_path, try_build=fails, module_file=file)["headers"]
+    assert built.state is State.OK
+    (tmp_path / "lib/modules/6.1.0-56-amd64/build/Makefile").unlink()
+    path = "lib/modules/6.1.0-56-amd64/build/Makefile"
+    lacking = _look(tmp_path, {path: None}, try_build=fails)["headers"]
+    assert lacking.state is State.NOTE
+    assert len(asked) == 1
+
+
+_IBT_CPU = {"proc/cpuinfo": "flags\t\t: fpu lahf_lm smap fsgsbase bmi2 ibt\n"}
+_IBT_KERNEL = {
+    "boot/config-6.1.0-56-amd64": "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=y\n"
+    "CONFIG_X86_KERNEL_IBT=y\n"
+}
+
+
+def test_branch_tracking_counts_if_the_kernel_uses_it(tmp_path: Path) -> None:
+    assert "branches" not in _look(tmp_path / "a", dict(_IBT_CPU))
+    assert "branches" not in _look(tmp_path / "b", dict(_IBT_KERNEL))
+    both: dict[str, str | None] = {**_IBT_CPU, **_IBT_KERNEL}
+    check = _look(tmp_path / "c", {**both, "proc/cmdline": "quiet ro\n"})["branches"]
+    assert check.state is State.FAIL
+    assert "ibt=off" in check.advice
+    off = {**both, "proc/cmdline": "quiet ibt=off ro\n"}
+    assert "branches" not in _look(tmp_path / "d", off)
+    unknown = {**both, "boot/config-6.1.0-56-amd64": None}
+    assert _look(tmp_path / "e", unknown)["branches"].state is State.NOTE
+
+
+_USERS = "sys/kernel/tracing/enabled_functions"
+_OURS = (
+    "__x64_sys_read (1)           \tD  \ttramp: ftrace_regs_caller+0x0/0x79 "
+    "(call_direct_funcs+0x0/0x20)\n\tdirect-->ub_trampoline+0x0/0x90 [ub]\n"
+)
+
+
+def test_handlers_that_others_use(tmp_path: Path) -> None:
+    assert "handlers" not in _look(tmp_path / "a", {_USERS: _OURS})
+    theirs = _OURS.replace("ub_trampoline", "bpf_trampoline_1")
+    shared = _OURS.replace("read (1)", "futex (2)")
+    kernel = "vfs_read (1) R I \ttramp: 0xffffffffc0000000 (f+0x0/0x2)->g+0x0/0x1\n"
+    text = kernel + theirs + _OURS.replace("read", "write") + shared
+    check = _look(tmp_path / "b", {_USERS: text})["handlers"]
+    assert check.state is State.NOTE
+    assert check.found == "others use those of read, futex"
 
 
 def test_fetched_headers_know_the_configuration(tmp_path: Path) -> None:

@@ -6,12 +6,14 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ubypass.doctor.check import Check
+    from ubypass.errors import UbError
 
 NAME = "doctor"
 HELP = "check what this kernel and the lab have and lack"
@@ -40,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
         cached_headers=cached,
         euid=os.geteuid(),
         packaged_headers=partial(has_headers, release),
+        try_build=lambda: _try_build(release),
     )
     checks: list[Check] = [*check_kernel(facts), *check_lab(file.parent.parent)]
     good = {
@@ -52,6 +55,21 @@ def run(args: argparse.Namespace) -> int:
         for scope in Scope:
             _print(scope.value, good[scope], [c for c in checks if c.scope is scope])
     return 0 if good[Scope.KERNEL] else 1
+
+
+def _try_build(release: str) -> UbError | None:
+    """Build the module where nobody loads it from; the error, if that fails."""
+    from ubypass.cli.module import project
+    from ubypass.errors import UbError
+    from ubypass.lab.kernels import cache_dir
+    from ubypass.module.build import build_module
+
+    print("doctor: trying to build the module", file=sys.stderr)
+    try:
+        build_module(release, project() / "kernel", cache_dir() / "doctor" / release)
+    except UbError as error:
+        return error
+    return None
 
 
 def _print_json(checks: Sequence[Check], kernel: bool, lab: bool) -> None:

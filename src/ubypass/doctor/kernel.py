@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ubypass.doctor.check import Check, Scope, State
+from ubypass.errors import UbError
 
 __all__ = ["KernelFacts", "check_kernel"]
 
@@ -30,6 +31,8 @@ class KernelFacts:
 
     ``cached_headers`` is where the lab keeps them, whether they are there or not;
     ``packaged_headers`` asks apt, which takes a second, whether it could fetch them.
+    ``try_build`` builds the module with what headers there are, and returns what went
+    wrong; it is asked only if the module is not built yet.
     """
 
     release: str
@@ -38,6 +41,7 @@ class KernelFacts:
     cached_headers: Path
     euid: int
     packaged_headers: Callable[[], bool] = lambda: True
+    try_build: Callable[[], UbError | None] = lambda: None
 
 
 def check_kernel(facts: KernelFacts, root: Path = Path("/")) -> Iterator[Check]:
@@ -48,6 +52,8 @@ def check_kernel(facts: KernelFacts, root: Path = Path("/")) -> Iterator[Check]:
     yield _modules_allowed(facts, root)
     yield _hooks(root)
     yield _direct_calls(facts, root)
+    yield from _other_users(root)
+    yield from _branch_tracking(facts, root)
     yield _privilege(facts, root)
     yield _signatures(root)
     yield _processor(root)
@@ -83,9 +89,9 @@ def _module(facts: KernelFacts, root: Path) -> Check:
 
 def _headers(facts: KernelFacts, root: Path) -> Check:
     if (root / f"lib/modules/{facts.release}/build/Makefile").is_file():
-        return _ok("headers", "installed")
+        return _buildable(facts, "installed")
     if (facts.cached_headers / "Makefile").is_file():
-        return _ok("headers", "in the lab's cache")
+        return _buildable(facts, "in the lab's cache")
     if facts.packaged_headers():
         return _note(
             "headers",
@@ -100,6 +106,16 @@ def _headers(facts: KernelFacts, root: Path) -> Check:
         found,
         f"they belong in /lib/modules/{facts.release}/build; or use the lab",
     )
+
+
+def _buildable(facts: KernelFacts, found: str) -> Check:
+    """The headers are there; does the module build with them?"""
+    error = None if facts.module_file.is_file() else facts.try_build()
+    if error is None:
+        return _ok("headers", found)
+    # The first line says what, the second where the compiler saw it first.
+    why = " ".join(error.message.splitlines()[:2])
+    return _fail("headers", f"{found}, but {why}", error.hint)
 
 
 def _modules_allowed(facts: KernelFacts, root: Path) -> Check:
@@ -135,6 +151,38 @@ def _direct_calls(facts: KernelFacts, root: Path) -> Check:
     if f"{option}=y" in config.splitlines():
         return _ok(name, "direct calls")
     return _fail(name, "no direct calls", f"a kernel with {option} is needed")
+
+
+def _other_users(root: Path) -> Iterator[Check]:
+    """Handlers that others use stay native; only root can see which."""
+    functions = _read(root / "sys/kernel/tracing/enabled_functions")
+    used = []
+    for entry in re.split(r"\n(?=\S)", functions):
+        handler = re.match(r"__x64_sys_(\w+) \((\d+)\)", entry)
+        # Ours is one direct call; who comes besides is counted as well.
+        if handler and not (handler[2] == "1" and "ub_trampoline" in entry):
+            used.append(handler[1])
+    if used:
+        shown = ", ".join(used[:5]) + (", ..." if used[5:] else "")
+        advice = "calls that tracers, livepatches or BPF programs use stay native"
+        yield _note("handlers", f"others use those of {shown}", advice)
+
+
+def _branch_tracking(facts: KernelFacts, root: Path) -> Iterator[Check]:
+    """Many processors have it; what counts is whether the kernel uses it."""
+    name = "branches"
+    flags = re.search(r"^flags\s*:(.*)$", _read(root / "proc/cpuinfo"), re.M)
+    if not flags or "ibt" not in flags[1].split():
+        return
+    if "ibt=off" in _read(root / "proc/cmdline").split():
+        return
+    config = _config(facts, root)
+    if config is None:
+        found = "the kernel may run with indirect branch tracking (IBT)"
+        yield _note(name, found, "if the module refuses to load: boot with ibt=off")
+    elif "CONFIG_X86_KERNEL_IBT=y" in config.splitlines():
+        found = "the kernel runs with indirect branch tracking (IBT)"
+        yield _fail(name, found, "it is not supported; boot with ibt=off")
 
 
 def _config(facts: KernelFacts, root: Path) -> str | None:
