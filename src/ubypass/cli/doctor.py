@@ -59,14 +59,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _try_build(release: str) -> UbError | None:
     """Build the module where nobody loads it from; the error, if that fails."""
-    from ubypass.cli.module import project
     from ubypass.errors import UbError
-    from ubypass.lab.kernels import cache_dir
     from ubypass.module.build import build_module
+    from ubypass.places import cache_dir, kernel_sources
 
     print("doctor: trying to build the module", file=sys.stderr)
     try:
-        build_module(release, project() / "kernel", cache_dir() / "doctor" / release)
+        build_module(release, kernel_sources(), cache_dir() / "doctor" / release)
     except UbError as error:
         return error
     return None

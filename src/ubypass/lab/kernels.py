@@ -309,7 +309,8 @@ def _apt_cache(*arguments: str) -> str:
         )
     except OSError:
         return ""
-    return done.stdout
+    said: str = done.stdout
+    return said
 
 
 def _join_lib(tree: Path) -> None:
