@@ -175,3 +175,14 @@ def test_who_needs_none_does_not_look(tree: _Tree) -> None:
         check=True,
     )
     assert done.stderr == ""
+
+
+def test_errors_are_the_same_for_compiled_and_other_modules() -> None:
+    """As this checkout is compiled at present."""
+    code = (
+        "import ubypass.files, ubypass.region.decode, ubypass.engine.build\n"
+        "from ubypass.errors import UbError\n"
+        "assert ubypass.files.UbError is UbError\n"
+        "assert ubypass.engine.build.UbError is UbError\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
