@@ -11,7 +11,7 @@
 # "status N", "log" followed by the kernel's log, "end".
 
 BB=/bin/busybox
-[ "$1" = stage2 ] && BB=/run/ubypass/busybox
+[ "$1" = stage2 ] && BB=/run/ubypass-lab/busybox
 
 fail() {
     $BB printf 'ubypass-lab: %s\n' "$1" > /dev/kmsg
@@ -79,10 +79,10 @@ stage1() {
         $BB mount --bind "/lower$dir" "/newroot$dir" || fail "cannot mount $dir"
     done < /job/still
 
-    $BB mkdir -p /newroot/run/ubypass
-    $BB cp /bin/busybox /init /job/env /job/command.sh /newroot/run/ubypass
+    $BB mkdir -p /newroot/run/ubypass-lab
+    $BB cp /bin/busybox /init /job/env /job/command.sh /newroot/run/ubypass-lab
     cd /newroot || fail "the root file system vanished"
-    exec $BB switch_root . /run/ubypass/busybox sh /run/ubypass/init stage2
+    exec $BB switch_root . /run/ubypass-lab/busybox sh /run/ubypass-lab/init stage2
 }
 
 begin() { # from here on the kernel's log is the command's
@@ -92,10 +92,10 @@ begin() { # from here on the kernel's log is the command's
 }
 
 run_command() {
-    cd /run/ubypass && $BB mkfifo in out err
+    cd /run/ubypass-lab && $BB mkfifo in out err
     if [ "$STDIN" = 1 ]; then
         $BB cat < "$(port ub.in)" > in 7>&- &
-        input=/run/ubypass/in
+        input=/run/ubypass-lab/in
     else
         input=/dev/null
     fi
@@ -122,13 +122,13 @@ run_shell() {
     begin
     $BB setsid $BB sh -c \
         'exec < /dev/hvc0 > /dev/hvc0 2>&1 7>&-; stty sane rows '"$ROWS"' cols '"$COLS"'
-        exec /run/ubypass/busybox sh /run/ubypass/command.sh' &
+        exec /run/ubypass-lab/busybox sh /run/ubypass-lab/command.sh' &
     wait $!
     status=$?
 }
 
 stage2() {
-    . /run/ubypass/env
+    . /run/ubypass-lab/env
     $BB hostname ubypass-lab
     $BB ip link set lo up
     [ -z "$DISK" ] || modprobe virtio_blk
