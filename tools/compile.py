@@ -23,20 +23,26 @@ _SOURCE = _ROOT / "src"
 _LIBRARY = _ROOT / "build" / "compiled"
 # mypyc has no runtime-checkable protocols, and names for type checkers are no code.
 _PLAIN = frozenset({"__init__.py", "reader.py", "iced.py"})
-# Imported before anything compiled is: there must be one class of each error.
-_ERRORS = Path("ubypass/errors.py")
 _FLAGS = ("-fvisibility=hidden", "-fno-semantic-interposition", "-fno-plt")
 
 
 def sources() -> list[Path]:
-    """The modules to compile, relative to the source directory."""
-    return [p for p in _inputs() if p.name not in _PLAIN and p != _ERRORS]
+    """The modules to compile, relative to the source directory.
+
+    None outside of PARTS: a program may have imported such a one from its source already,
+    and then there would be two of it, each with classes of its own.
+    """
+    return [
+        path
+        for path in _inputs()
+        if path.name not in _PLAIN and path.with_suffix("").parts[1] in PARTS
+    ]
 
 
 def _inputs() -> list[Path]:
     """All that compiled code depends on: constants of plain modules are copied."""
     base = _SOURCE / "ubypass"
-    found = [_SOURCE / _ERRORS]
+    found = [base / "errors.py"]
     for part in PARTS:
         one = base / f"{part}.py"
         found += [one] if one.is_file() else (base / part).glob("*.py")
