@@ -29,7 +29,7 @@ _FLAGS = ("-fvisibility=hidden", "-fno-semantic-interposition", "-fno-plt")
 def sources() -> list[Path]:
     """The modules to compile, relative to the source directory.
 
-    None outside of PARTS: a program may have imported such a one from its source already,
+    None outside of PARTS: a program may have imported such a one from source already,
     and then there would be two of it, each with classes of its own.
     """
     return [
