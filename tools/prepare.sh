@@ -16,7 +16,7 @@ flock 9
 step() { # what it is called, what to do if it fails, command...
 	title="$1" hint="$2"
 	shift 2
-	echo "ubypass: $title"
+	echo "ubypass: $title" | fold -s -w 79
 	if ! { mkdir -p build && : > "$log" && [ -w . ]; } 2>/dev/null; then
 		owner=$(stat -c %U build 2>/dev/null || stat -c %U .)
 		echo "ubypass: cannot write here: $PWD or its build belongs to $owner" >&2

@@ -137,6 +137,16 @@ def test_missing_packages_are_installed_before_all_else(project: _Project) -> No
     assert project.calls()[0] == "packages test"
 
 
+def test_a_long_list_fits_the_screen(project: _Project) -> None:
+    names = " ".join(f"package-{n}" for n in range(20))
+    project.plays("tools/packages.sh", f'[ "$1" != --missing ] || echo " {names}"')
+    project.plays("fake/id", "echo 0")
+    path = f"{project.root / 'fake'}:{os.environ['PATH']}"
+    done = project.prepare("run", PATH=path)
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
+    assert "package-19" in done.stdout
+
+
 def test_a_user_is_told_about_packages_and_no_more(project: _Project) -> None:
     project.plays(
         "tools/packages.sh",
