@@ -1920,6 +1920,51 @@ entry:
 	vzeroupper
 	jmp x_fault
 	stubs
+#--------------------------------------------------------------- conversion_of_memory_without_saying_so
+#! rule path
+#! scalar
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, cvtsd2si rax, qword ptr [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- truncation_of_memory_without_saying_so
+#! rule path
+#! scalar
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, cvttss2si eax, dword ptr [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- vex_conversion_of_memory_without_saying_so
+#! rule path
+#! scalar
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, vcvtss2si eax, dword ptr [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- evex_conversion_of_memory_without_saying_so
+#! rule path
+#! scalar
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, vcvttsd2usi rax, qword ptr [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- mxcsr_without_saying_so
+#! rule path
+#! scalar
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, stmxcsr [rdi]
+	jmp x_fault
+	stubs
 #--------------------------------------------------------------- vector_dispatch_too_small
 #! rule path
 entry:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import iced_x86
 import pytest
-from iced_x86 import OpAccess, Register
+from iced_x86 import CpuidFeature, OpAccess, Register
 
 from tests.verify.encoder import encodings
 from ubypass.verify.allowlist import GPR, Form, Key, allowed
@@ -43,6 +43,22 @@ _FPU_FLAGS = (
     | iced_x86.RflagsBits.C2
     | iced_x86.RflagsBits.C3
 )
+#: Extensions of the processor without any state of their own; every other one has
+#: registers or control words of the vector or x87 state, ...
+_INTEGER = {
+    getattr(CpuidFeature, name)
+    for name in (
+        *("INTEL8086", "INTEL186", "INTEL286", "INTEL386", "INTEL486", "X64"),
+        *("ADX", "BMI1", "BMI2", "CMOV", "CMPXCHG16B", "CX8", "LZCNT", "MOVBE"),
+        *("MULTIBYTENOP", "PAUSE", "POPCNT", "PREFETCHW", "RDPID", "RDRAND"),
+        *("RDSEED", "RDTSCP", "TSC"),
+    )
+}
+#: ... but for these, which came with one of them.
+_STATELESS = {
+    *("crc32", "lfence", "mfence", "movnti", "sfence"),
+    *("prefetchnta", "prefetcht0", "prefetcht1", "prefetcht2"),
+}
 _factory = iced_x86.InstructionInfoFactory()
 _DECODER = Decoder()
 
@@ -98,3 +114,19 @@ def test_a_third_decoder_agrees(line: tuple[Key, Form]) -> None:
             _compare(raw, insn)
         except AssertionError as error:
             raise AssertionError(f"{what} {raw.hex()}: {error}") from None
+
+
+@pytest.mark.parametrize("line", _LINES, ids=_label)
+def test_whoever_uses_the_vector_state_says_so(line: tuple[Key, Form]) -> None:
+    """By what the processor calls it, so that no operand has to name a register:
+    a conversion of a number in memory rounds as MXCSR says and sets flags there.
+    """
+    _, form = line
+    for what, raw in encodings(*line):
+        try:
+            insn, _ = _DECODER.decode(raw, 0, len(raw))
+        except Refusal:
+            continue
+        came_with = set(iced_x86.Decoder(64, raw).decode().cpuid_features())
+        stateful = not came_with <= _INTEGER and form.names[0] not in _STATELESS
+        assert insn.vector or not (stateful or form.fp), f"{what} {raw.hex()}"

@@ -138,7 +138,8 @@ def _line(words: list[str]) -> list[tuple[Key, Form]]:
             features=_features(short),
             long_features=_features(long or short),
             fp="!fp" in rest,
-            vector=bool({"!vec", "!x87"} & set(rest)),
+            # An exception of theirs is masked, or noted, in the vector state.
+            vector=bool({"!vec", "!x87", "!fp"} & set(rest)),
             x87="!x87" in rest,
             lengths=frozenset(n for n in range(3) if f"l{n}" in attributes),
             broadcast=sum(n for n in (2, 4, 8) if f"bc{n}" in attributes),
