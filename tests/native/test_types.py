@@ -21,11 +21,12 @@ _STRUCTURES = {
     "ub_failure": types.Failure,
     "ub_result": types.Result,
     "ub_call": types.Call,
+    "ub_single": types.Single,
 }
 
 
 def test_same_layout(tmp_path: Path) -> None:
-    lines = ['#include "timing.c"']
+    lines = ['#include "timing.c"', '#include "single.c"']
     for name, structure in _STRUCTURES.items():
         size = ctypes.sizeof(structure)
         lines.append(f'_Static_assert(sizeof(struct {name}) == {size}, "{name}");')

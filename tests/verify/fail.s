@@ -109,6 +109,33 @@ entry:
 	.byte 0xf0, 0x01, 0xc0
 	jmp x_fault
 	stubs
+#--------------------------------------------------------------- lock_on_load_that_adds
+#! rule encoding
+entry:
+	load rax, sRAX
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, .byte 0xf0, 0x48, 0x03, 0x07
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- lock_on_load_that_borrows
+#! rule encoding
+entry:
+	load rax, sRAX
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, .byte 0xf0, 0x1a, 0x07
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- lock_on_compare
+#! rule encoding
+entry:
+	load rax, sRAX
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, .byte 0xf0, 0x48, 0x39, 0x07
+	jmp x_fault
+	stubs
 #--------------------------------------------------------------- fs_without_effect
 #! rule encoding
 entry:

@@ -296,6 +296,8 @@ entry:
 	user x_fault, xchg [rdi], ecx
 	user x_fault, lock cmpxchg [rdi], rcx
 	user x_fault, lock inc dword ptr [rdi]
+	user x_fault, lock add [rdi], rax
+	user x_fault, lock sbb byte ptr [rdi], al
 	xchg rax, rcx
 	load r8, sRCX
 	xchg r8, rax

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 typedef uint8_t u8;
+typedef uint16_t u16;
 typedef uint32_t u32;
 typedef uint64_t u64;
 typedef int64_t s64;
@@ -255,6 +256,7 @@ extern volatile u32 ub_phase HIDDEN;
 extern volatile u64 ub_stop_ip HIDDEN, ub_counted HIDDEN, ub_count_from HIDDEN,
 	ub_count_to HIDDEN;
 extern volatile u32 ub_counting HIDDEN, ub_hardware HIDDEN, ub_late HIDDEN;
+extern volatile u32 ub_signal HIDDEN; /* the last one */
 extern u32 *ub_histogram HIDDEN;
 extern u64 *ub_path HIDDEN;
 extern u32 ub_path_room HIDDEN;

@@ -23,7 +23,7 @@ static struct sigaction before[NUMBERS];
 static stack_t old_stack;
 static void *alternate;
 
-volatile u32 ub_phase, ub_counting, ub_hardware, ub_late;
+volatile u32 ub_phase, ub_counting, ub_hardware, ub_late, ub_signal;
 volatile u64 ub_stop_ip, ub_counted, ub_count_from, ub_count_to;
 
 u32 *ub_histogram;
@@ -94,6 +94,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
 	u32 fixup;
 
 	(void)info;
+	ub_signal = (u32)number;
 	if (ub_phase == PHASE_NONE) {
 		if (number != SIGVTALRM)
 			/* Not ours: let it happen again without us. */

@@ -21,7 +21,7 @@ __all__ = [
     "Fault",
     "Job",
 ]
-__all__ += ["RegisterKind", "Result"]
+__all__ += ["RegisterKind", "Result", "Single"]
 
 REASONS = 16
 EXITS = 64
@@ -146,6 +146,18 @@ class Call(ctypes.Structure):
         ("histogram", ctypes.POINTER(u32)),
         ("path", ctypes.POINTER(u64)),
         ("path_room", u32),
+    )
+
+
+class Single(ctypes.Structure):
+    """``struct ub_single`` (in ``single.c``)"""
+
+    _fields_ = (
+        ("code", ctypes.c_uint8 * 16),
+        ("length", u32),
+        ("signal", u32),
+        ("vector", u32),
+        ("reserved", u32),
     )
 
 

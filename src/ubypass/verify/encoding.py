@@ -26,13 +26,16 @@ _W: Final = 8
 _R: Final = 4
 _X: Final = 2
 _B: Final = 1
-# The only instructions that lock may precede, by first name in the list.
+# The only instructions that lock may precede, by first name in the list, if it is
+# memory that they change (SDM vol. 2, LOCK: all else is #UD).
 # fmt: off
 _LOCKABLE: Final = frozenset((
     "add", "or", "adc", "sbb", "and", "sub", "xor", "inc", "dec", "neg", "not",
     "xchg", "xadd", "cmpxchg", "cmpxchg8b", "cmpxchg16b", "bts", "btr", "btc",
 ))
 # fmt: on
+# add, or, adc, sbb, and, sub, xor and cmp have the opcodes below.
+_NEXT_AFTER_ALU: Final = 0x40
 
 
 @dataclass(init=False)
@@ -178,7 +181,7 @@ def _parse(code: bytes) -> Encoding:
             parts.disp *= parts.unit
     elif parts.fs:
         raise Refusal(Rule.ENCODING, "fs: prefix without a memory operand")
-    if parts.lock and not (parts.memory and form.names[0] in _LOCKABLE):
+    if parts.lock and not (parts.memory and _may_lock(form, head.opmap, opcode)):
         raise Refusal(Rule.ENCODING, "lock on what is not a read-modify-write")
     parts.immediate = _immediate_size(form, size)
     pos += parts.immediate
@@ -225,6 +228,13 @@ def _address(
         parts.disp = int.from_bytes(raw, "little", signed=True)
         parts.disp_at, parts.disp_size = pos, width
     return pos + width, used
+
+
+def _may_lock(form: Form, opmap: int, opcode: int) -> bool:
+    """Whether a lock is allowed before the form if it has a memory operand."""
+    # Bit 1 of these opcodes says that the register is the destination.
+    to_register = opmap == 0 and opcode < _NEXT_AFTER_ALU and bool(opcode & 2)
+    return form.names[0] in _LOCKABLE and not to_register
 
 
 def _choose(forms: tuple[Form, ...], modrm: int, head: Prefixes) -> Form:
