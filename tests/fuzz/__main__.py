@@ -72,11 +72,20 @@ def _line(counts: Counts) -> str:
     )
 
 
+def _share(all_of_them: int, stale: int) -> str:
+    return f"{100 * (1 - stale / max(all_of_them, 1)):.2f} %"
+
+
 def _end(console: Console, counts: Counts, names: tuple[str, ...]) -> int:
     console.print(
         f"{_line(counts)}, {counts.refused} refused by the verifier, "
         f"{counts.undecided} undecided, {counts.needless} needless faults; "
         f"{counts.executions / max(counts.seconds, 1e-9):,.0f} executions/s"
+    )
+    console.print(
+        "flags that nobody reads are the original's at "
+        f"{_share(counts.faults, counts.stale)} of {counts.faults:,} exits for faults, "
+        f"{_share(counts.left, counts.stale_left)} of all exits"
     )
     missing = counts.missing(names)
     console.print(f"forms not hit: {', '.join(missing) if missing else 'none'}")

@@ -32,6 +32,10 @@ class Counts:
     refused: int = 0
     undecided: int = 0
     needless: int = 0
+    faults: int = 0
+    stale: int = 0
+    left: int = 0
+    stale_left: int = 0
     units: int = 0
     regions: int = 0
     blocks: set[tuple[str, int]] = field(default_factory=set)
@@ -48,6 +52,10 @@ class Counts:
         self.refused += outcome.refused
         self.undecided += outcome.undecided
         self.needless += outcome.needless
+        self.faults += outcome.faults
+        self.stale += outcome.stale
+        self.left += outcome.left
+        self.stale_left += outcome.stale_left
         self.forms.update(outcome.hit)
         if unit.kind == "block" and outcome.executions:
             self.blocks.add((unit.name, unit.number))

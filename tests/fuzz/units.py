@@ -18,6 +18,7 @@ from tests.fuzz.forms import form_subject, mixed_subject
 from tests.fuzz.operands import Unsuitable
 from tests.fuzz.regions import region_subject
 from tests.fuzz.subject import Subject, case_of, passed
+from ubypass.abi import ExitReason
 from ubypass.errors import UbError
 from ubypass.native.case import ABI
 from ubypass.native.runner import run
@@ -49,13 +50,21 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a unit. ``failure``: what is wrong, empty if nothing is."""
+    """What came of a unit. ``failure``: what is wrong, empty if nothing is.
+
+    ``faults``: exits for a fault, ``stale`` those of them that show flags, which nobody
+    reads, that are not the original's; ``left`` and ``stale_left``: exits of any kind.
+    """
 
     unit: Unit
     executions: int = 0
     mismatches: int = 0
     undecided: int = 0
     needless: int = 0
+    faults: int = 0
+    stale: int = 0
+    left: int = 0
+    stale_left: int = 0
     blocks: int = 0
     hit: tuple[int, ...] = ()
     refused: bool = False
@@ -124,6 +133,10 @@ def judge(subject: Subject, unit: Unit, verified: bool = True) -> Outcome:
         mismatches=report.mismatches,
         undecided=report.undecided,
         needless=report.needless,
+        faults=report.reasons.get(ExitReason.FAULT, 0),
+        stale=report.inexact.get(ExitReason.FAULT, 0),
+        left=sum(report.reasons.values()),
+        stale_left=sum(report.inexact.values()),
         blocks=subject.blocks,
         hit=tuple(passed(subject, translation, dict(enumerate(report.exits)))),
         refused=bool(refusal),

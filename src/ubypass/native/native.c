@@ -17,6 +17,7 @@ struct search {
 	u8 start_fpu[FPU_SIZE] __attribute__((aligned(64)));
 	struct ub_failure *failure;
 	u64 want, done;
+	u64 flags; /* of the original there */
 	u32 live;
 	u8 *planted; /* where the int3 is */
 	u8 original;
@@ -50,8 +51,10 @@ static int matches(struct search *s)
 		now.wrong |= WRONG_VECTOR;
 	if (ub_compare_memory(&now))
 		now.wrong |= WRONG_MEMORY;
-	if (!now.wrong)
+	if (!now.wrong) {
+		s->flags = ub_cpu.flags;
 		return 1;
+	}
 	closeness = __builtin_popcount(now.registers) + __builtin_popcount(now.wrong);
 	if (!s->failure->wrong || s->failure->wrong == WRONG_PATH ||
 	    closeness < s->closest) {
@@ -303,6 +306,8 @@ u32 ub_run_native(const struct ub_job *job, const struct ub_outcome *outcome,
 		result->failure.wrong = WRONG_PATH;
 		result->failure.native = ub_cpu;
 	}
+	if (!answer && (s.flags ^ outcome->cpu.flags) & ARITHMETIC)
+		result->inexact[leave->reason % REASONS]++;
 	if (!answer)
 		result->failure.wrong = (astray ? WRONG_TARGET : 0) |
 					(needless ? WRONG_NEEDLESS : 0);

@@ -49,7 +49,8 @@ class Report:
     ``needless`` where the original would not have faulted, which counts as a
     mismatch; ``careful`` exits because an address could not be a user's; ``careless``
     those of either kind that the original does not need, because the displacement
-    makes a user address of a base that is none. ``exits``: how
+    makes a user address of a base that is none. ``inexact``: exits of each reason
+    with flags that nobody reads and that the original has set otherwise. ``exits``: how
     often each was taken, for the first 64.
     """
 
@@ -61,6 +62,7 @@ class Report:
     careful: int
     careless: int
     reasons: Mapping[ExitReason, int] = field(default_factory=dict)
+    inexact: Mapping[ExitReason, int] = field(default_factory=dict)
     exits: tuple[int, ...] = ()
     failure: Failure | None = None
 
@@ -87,6 +89,7 @@ def report(case: Case, result: types.Result) -> Report:
         careful=result.careful,
         careless=result.careless,
         reasons={r: result.reasons[r] for r in ExitReason if result.reasons[r]},
+        inexact={r: result.inexact[r] for r in ExitReason if result.inexact[r]},
         exits=tuple(result.exits[: len(case.translation.exits)]),
         failure=failure,
     )

@@ -183,6 +183,7 @@ struct ub_result {
 	u64 careful;   /* exits for a fault that was not tried */
 	u64 careless;  /* ... of either kind where the original does not fault */
 	u64 reasons[REASONS];
+	u64 inexact[REASONS]; /* of those, with other flags than the original */
 	u64 exits[64]; /* by number, for the first 64 */
 	struct ub_failure failure;
 };

@@ -196,6 +196,7 @@ class Result(ctypes.Structure):
         ("careful", u64),
         ("careless", u64),
         ("reasons", u64 * REASONS),
+        ("inexact", u64 * REASONS),
         ("exits", u64 * EXITS),
         ("failure", Failure),
     )
