@@ -204,7 +204,8 @@ class Translation:
     ``constants`` to its end. ``user_ips`` maps code offsets to the user
     instruction they come from, ascending, for people who read it. ``vector``:
     the code uses x87, SSE or AVX registers; ``x87``: x87 instructions, which leave
-    their address behind (then ``vector`` is set as well).
+    their address behind (then ``vector`` is set as well). ``exact``, for each exit:
+    all arithmetic flags are the user's there, not only those that somebody reads.
     """
 
     code: bytes
@@ -218,6 +219,7 @@ class Translation:
     user_ips: tuple[tuple[int, int], ...] = ()
     vector: bool = False
     x87: bool = False
+    exact: tuple[bool, ...] = field(default=(), compare=False, repr=False)
 
 
 #: Call number → argument registers that its handler reads (``ub_syscalls.h``).

@@ -45,6 +45,7 @@ _LOOK: dict[str, tuple[str, ...]] = {
     "counted": ("LOOP", "CXZ"),
     "control": ("CALL", "RETN", "JMP_"),
     "x87": ("FLD", "FST", "FADD"),
+    "shown": ("SBB_R", "CMC"),
     "lower": ("MOV_R64_RM64", "MOV_RM64_R64"),
 }
 _CAUGHT, _SURVIVED = 3, 0

@@ -64,6 +64,10 @@ def test_dense_code() -> None:
     outcomes = [run_unit(Unit("dense", "", seed, 40)) for seed in range(400)]
     assert [f"{o.unit}: {o.failure}" for o in outcomes if o.failure] == []
     assert sum(outcome.needless for outcome in outcomes) == 0
+    # Flags that nobody reads: docs/limits.md says where they are others.
+    faults = sum(outcome.faults for outcome in outcomes)
+    assert faults > 1000
+    assert sum(outcome.stale for outcome in outcomes) < 0.08 * faults
 
 
 def test_programs_with_branches_loops_and_calls() -> None:

@@ -16,6 +16,7 @@ from ubypass.native.case import Area, Kind, Layout
 from ubypass.native.runner import run
 
 POINTER = (Kind.POINTER, 0)
+_DEAD = "mov r11, [rdi]; popcnt rax, rbx"
 
 
 def test_random_programs_are_translated_exactly() -> None:
@@ -43,6 +44,8 @@ def test_random_programs_are_translated_exactly() -> None:
         ("jz 1f; nop; 1:", "jz 1f; hlt; 1:", ""),
         ("jmp rdi", "jmp rsi", "wants to go to"),
         ("mov rdx, [rdi]", "mov rdx, [rdi+0x100000]", "where the original does not"),
+        # Nobody reads them, but they are said to be right.
+        (f"cmp rdx, rsi; {_DEAD}", f"cmp rdx, rdx; {_DEAD}", "flags are "),
     ],
 )
 def test_a_wrong_translation_is_found(right: str, wrong: str, what: str) -> None:
@@ -55,6 +58,24 @@ def test_a_wrong_translation_is_found(right: str, wrong: str, what: str) -> None
     else:
         # Leaving early is exact.
         assert found.failure is None
+
+
+def test_flags_that_nobody_reads_are_shown_at_a_fault() -> None:
+    case = case_of(
+        "sub edx, edx; dec r9d; mov r11, [rdi]; mov rdx, [r11]; popcnt rax, rbx",
+        rdi=POINTER,
+    )
+    assert all(case.translation.exact)
+    found = run(case, 1000, 5)
+    assert found.failure is None, str(found.failure)
+    assert found.reasons[ExitReason.FAULT] > 100
+    assert found.inexact == {}
+    # What set them was in memory: they are right only while nothing was clamped.
+    case = case_of("cmp [rdi], rdx; mov rcx, [rsi]; popcnt rax, rbx", rdi=POINTER)
+    assert not all(case.translation.exact)
+    found = run(case, 1000, 5)
+    assert found.failure is None, str(found.failure)
+    assert found.inexact[ExitReason.FAULT] > 10
 
 
 def test_the_same_seed_runs_the_same() -> None:

@@ -52,3 +52,11 @@ def test_the_target_is_stored_before_scratch_is_used() -> None:
         "mov dword ptr [rsp],0",
         "mov [rsp+958h],r11",
     ]
+
+
+def test_one_exit_without_all_flags_makes_its_number_doubtful() -> None:
+    keys = [ExitKey(1, ExitReason.FAULT, 0, 0, _RAX, exact=True)]
+    assert _emitted(*keys)[1].exact == (True,)
+    keys.append(ExitKey(1, ExitReason.FAULT, 0, 0, _NOTHING, exact=False))
+    keys.append(ExitKey(2, ExitReason.FAULT, 0, 0, _NOTHING, exact=True))
+    assert _emitted(*keys)[1].exact == (False, True)

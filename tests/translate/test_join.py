@@ -5,6 +5,7 @@ from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.join import Incoming, Loop, join
 from ubypass.translate.registers import R11, RAX, RBX, RCX, RDI, RSP, choose_homes
 from ubypass.translate.repeat import Repeat
+from ubypass.translate.shown import EQUAL, SYSTEM, Shown
 from ubypass.translate.state import CLAMPED, CONSTANT, THREAD, Flags, Loc, State
 from ubypass.translate.trace import COLD, HOT, SOME
 
@@ -53,7 +54,10 @@ def test_what_a_system_call_leaves_needs_agreement() -> None:
 
 def test_flags() -> None:
     sys, host, slot = _state(Flags.SYS), _state(Flags.HOST), _state(Flags.SLOT)
-    assert _join(Incoming(HOT, sys)).flags == Flags.DEAD
+    # Nobody asks for them, but that an exit has them costs nothing.
+    assert _join(Incoming(HOT, sys)).flags == Flags.SYS
+    assert _join(Incoming(HOT, host)).flags == Flags.DEAD
+    assert _join(Incoming(HOT, sys), Incoming(HOT, host)).flags == Flags.DEAD
     live = ARITHMETIC
     assert _join(Incoming(HOT, sys), live=live).flags == Flags.SYS
     # Nothing can bring flags into SYSFLAGS except a system call.
@@ -78,6 +82,23 @@ def test_flags_that_can_be_made_again_stay_so() -> None:
     # What the host flags have nobody needs to make again.
     one.flags, two.again = Flags.HOST, one.again
     assert _join(*edges, live=ARITHMETIC).flags == Flags.HOST
+
+
+def test_what_an_exit_shows_holds_on_all_ways() -> None:
+    one, two = _state(Flags.HOST), _state(Flags.HOST)
+    one.shown = two.shown = shown = Shown(EQUAL.steps, frozenset({RBX}), equal=True)
+    one.stale, two.stale = 0, 1
+    edges = (Incoming(HOT, one), Incoming(SOME, two))
+    joined = _join(*edges, live=ARITHMETIC)
+    assert (joined.shown, joined.stale) == (shown, 1)
+    # Once it was not known it stays so.
+    assert _join(*edges, previous=_state(Flags.HOST)).shown is None
+    two.shown = shown._replace(equal=False)
+    assert _join(*edges).shown == two.shown
+    two.shown = SYSTEM
+    assert _join(*edges).shown is None
+    two.shown = None
+    assert _join(*edges).shown is None
 
 
 def test_intervals_are_those_of_the_hot_edges() -> None:

@@ -2,11 +2,15 @@
 from __future__ import annotations
 
 from ubypass.abi import BUDGET_MAX, GROWTH, TASK_SIZE_MIN
+from ubypass.region.liveness import ARITHMETIC
+from ubypass.translate.registers import RAX, RBX
+from ubypass.translate.shown import EQUAL, SYSTEM, Shown
 from ubypass.translate.state import (
     CLAMPED,
     CONSTANT,
     SMALL,
     THREAD,
+    Flags,
     Loc,
     Node,
     State,
@@ -126,3 +130,30 @@ def test_nodes_have_an_order() -> None:
             # In the order of control first.
             wanted = (one.rank, *key(one)[1:]) < (other.rank, *key(other)[1:])
             assert (one.place < other.place) == wanted
+
+
+def test_flags_after_a_part_of_them_was_set() -> None:
+    state = State()
+    assert not state.exact
+    # Those that were given up are not right because others are.
+    state.flags_from(None, ARITHMETIC & ~1)
+    assert state.flags == Flags.HOST
+    assert (state.stale, state.exact) == (ARITHMETIC & 1, False)
+    state.flags_from(None, ARITHMETIC)
+    assert state.exact
+    state.flags_from(None, 2)
+    assert state.exact
+    state.flags = Flags.DEAD
+    assert not state.exact
+
+
+def test_what_an_exit_shows_depends_on_registers() -> None:
+    state = State()
+    state.shown = Shown(EQUAL.steps, frozenset({RBX}))
+    state.written(RAX)
+    assert state.shown is not None
+    state.written(RBX)
+    assert state.shown is None
+    state.shown = Shown(SYSTEM.steps, frozenset({RBX}), equal=True)
+    state.changing(RBX)
+    assert state.shown == EQUAL

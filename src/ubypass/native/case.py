@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from iced_x86 import Instruction, InstructionInfoFactory, Register, RegisterExt
 
@@ -107,7 +108,8 @@ class Case:
 
     ``entries`` are the resume addresses to enter at; ``ends`` addresses in the text
     where the original has left the region, ``sites`` those of its system calls.
-    ``live`` are the eflags bits that must be right at each exit, ``bases`` a bit for
+    ``live`` are the eflags bits that must be right at each exit: those that somebody
+    reads, or all where the translation says that they are; ``bases`` a bit for
     each register that the instruction there has an address in. ``registers`` says
     how to fill each, and with which bias below it; ``ignore`` names registers whose
     value cannot be the same twice.
@@ -174,7 +176,10 @@ def make_case(
         entries=tuple(e.user_ip for e in translation.entries),
         ends=tuple(ends),
         sites=tuple(sites),
-        live=tuple(live.get(e.user_ip, ARITHMETIC) for e in translation.exits),
+        live=tuple(
+            ARITHMETIC if exact else live.get(leave.user_ip, ARITHMETIC)
+            for leave, exact in zip_longest(translation.exits, translation.exact)
+        ),
         bases=tuple(bases.get(e.user_ip, 0) for e in translation.exits),
         registers=tuple(kinds),
         **more,  # type: ignore[arg-type]

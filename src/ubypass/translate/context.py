@@ -10,6 +10,7 @@ from ubypass.abi import Abi, ExitFlag, ExitReason
 from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.emit import Buffer, ExitKey, Tail
 from ubypass.translate.registers import R11, RAX, RCX, RSP, SLOT, Homes
+from ubypass.translate.shown import Places, code_for
 from ubypass.translate.state import Flags, Held, Loc, Node, State
 
 
@@ -123,8 +124,11 @@ def exit_key(
     target: int = -1,
 ) -> ExitKey:
     """The exit at ``user_ip`` from ``state``."""
-    before = b""
-    if state.flags == Flags.SLOT:
+    exact = state.exact
+    before = b"" if exact or state.shown is None else _show(homes, state)
+    if before:
+        exact = True
+    elif state.flags == Flags.SLOT:
         before = _load_flags(homes.s0 if state.in_host(RAX) else -1)
     elif state.flags == Flags.SYS:
         flags |= _SLOT_SYSFLAGS
@@ -154,10 +158,11 @@ def exit_key(
             and key.target == target
             and key.offset == offset
             and key.before == before
+            and key.exact == exact
         ):
             return key
     stack = (homes.usp, offset) if offset else None
-    found = ExitKey(user_ip, reason, flags, cx, tail, target, before, stack)
+    found = ExitKey(user_ip, reason, flags, cx, tail, target, before, stack, exact)
     known.append(found)
     return found
 
@@ -166,6 +171,21 @@ _SLOT_SYSFLAGS: Final = int(ExitFlag.SLOT_SYSFLAGS)
 _CX_SYS: Final = int(ExitFlag.CX_SYS)
 _R11_SYS: Final = int(ExitFlag.R11_SYS)
 _TARGET: Final = int(ExitFlag.TARGET)
+
+
+def _show(homes: Homes, state: State) -> bytes:
+    """Code that makes all of the flags again; none if that cannot be done."""
+    shown = state.shown
+    assert shown is not None
+    # The code may need rax for itself.
+    places = [state.loc[user] for user in (RAX, *sorted(shown.registers))]
+    key = shown, tuple(places), state.cx if Loc.S in places else 0
+    code = homes.shown.get(key)
+    if code is None:
+        scratch = homes.s0, homes.s1
+        code = code_for(shown, Places(homes.host, state.loc, state.cx, scratch))
+        homes.shown[key] = code
+    return code
 
 
 @functools.cache

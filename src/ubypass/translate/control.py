@@ -22,6 +22,7 @@ from ubypass.translate.registers import RSP
 from ubypass.translate.repeat import equal
 from ubypass.translate.returns import left, pushed, top
 from ubypass.translate.sandbox import load_word
+from ubypass.translate.shown import known_equal
 from ubypass.translate.stack import move_stack, push_constant, stack_access
 from ubypass.translate.state import CONSTANT, Flags
 from ubypass.translate.unflagged import branch_unless, worthwhile
@@ -78,6 +79,7 @@ def _branch(context: Context, fragment: Fragment, block: Block, facts: Facts) ->
         # Two things are equal there, so much is known of all flags.
         same = jumps if condition == CC_E else falls
         same.again = equal(context.homes.usp)
+        same.shown = known_equal(same.shown)
 
 
 def _push_return(context: Context, to: int) -> None:

@@ -19,6 +19,7 @@ from ubypass.translate.registers import (
     RCX,
     SLOT,
 )
+from ubypass.translate.shown import SYSTEM
 from ubypass.translate.state import Flags, Loc, State
 from ubypass.translate.values import ensure
 
@@ -69,5 +70,7 @@ def after_state(state: State, resume: int) -> None:
     state.cx = resume
     state.flags = Flags.SYS
     state.again = None
+    state.shown = SYSTEM
+    state.stale = 0
     state.held = None
     state.returns = ()

@@ -70,7 +70,8 @@ class ExitKey(Label):
 
     ``target`` is the host register with the missed target, or -1. ``before`` is code to
     run first. ``stack`` is what the user's rsp is, as (host register, offset), if it is
-    not among the stores. One object for each, as tails are.
+    not among the stores. ``exact``: all flags are the user's, also those that nobody
+    reads. One object for each, as tails are.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class ExitKey(Label):
         target: int = -1,
         before: bytes = b"",
         stack: tuple[int, int] | None = None,
+        exact: bool = False,
     ) -> None:
         self.user_ip = user_ip
         self.reason = reason
@@ -93,6 +95,7 @@ class ExitKey(Label):
         self.before = before
         self.stack = stack
         self.offset = 0 if stack is None else stack[1]
+        self.exact = exact
 
 
 class Edge:

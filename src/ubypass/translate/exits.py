@@ -23,6 +23,7 @@ class Exits:
         self._scratch = scratch
         self._wanted: dict[ExitKey, None] = {}
         self._exits: list[Exit] = []
+        self._exact: list[bool] = []
 
     def want(self, key: ExitKey) -> None:
         """There has to be a stub for ``key``."""
@@ -32,6 +33,11 @@ class Exits:
     def exits(self) -> tuple[Exit, ...]:
         """All exits by number, once stubs have been emitted."""
         return tuple(self._exits)
+
+    @property
+    def exact(self) -> tuple[bool, ...]:
+        """Whether all flags are the user's at each exit, by number."""
+        return tuple(self._exact)
 
     def emit(self, out: Buffer) -> list[int]:
         """Emit all stubs and tails; returns the offsets of the open jumps."""
@@ -53,6 +59,10 @@ class Exits:
                 number = numbers[record] = len(numbers)
                 flags = _FLAGS[key.flags]
                 self._exits.append(Exit(key.user_ip, key.reason, flags, key.cx))
+                self._exact.append(True)
+            # One of them is enough to make a number's flags doubtful.
+            if not key.exact:
+                self._exact[number] = False
             out.exit_number(number)
             if key.stack is not None:
                 out.frame_store(SLOT[RSP], self._scratch)

@@ -238,6 +238,8 @@ class Facts:
     effect: Effect | None
     #: How to set its flags again then, once that is known.
     again: list[Any]
+    #: The same for exits (:mod:`ubypass.translate.shown`).
+    step: list[Any]
 
     def __init__(
         self,
@@ -266,7 +268,7 @@ class Facts:
         self.pointer, self.registers, self.extended = pointer, registers, extended
         self.implicit, self.stack, self.features = implicit, stack, features
         self.stores = stores
-        self.codes, self.effect, self.again = {}, effect, []
+        self.codes, self.effect, self.again, self.step = {}, effect, [], []
         self.plain = b""
         self.named = _bits(registers)
         self.implied = _bits(implicit)

@@ -14,6 +14,7 @@ from ubypass.abi import FRAME_SYSFLAGS, FRAME_TMP1
 from ubypass.translate.context import Context
 from ubypass.translate.facts import Unsupported
 from ubypass.translate.registers import RAX
+from ubypass.translate.shown import SYSTEM
 from ubypass.translate.state import Flags
 
 # Stands for the context's first scratch register.
@@ -122,3 +123,5 @@ def to_sysflags(context: Context) -> None:
     to_host(context)
     context.code.save_flags(FRAME_SYSFLAGS)
     context.state.flags = Flags.SYS
+    # What was there before may have been a part of it.
+    context.state.shown = SYSTEM

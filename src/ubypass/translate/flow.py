@@ -27,6 +27,7 @@ from ubypass.translate.facts import Facts, Unsupported, facts
 from ubypass.translate.inline import address
 from ubypass.translate.join import Incoming, Loop, join
 from ubypass.translate.registers import R10, R11, RCX, RSP, Homes, choose_homes
+from ubypass.translate.shown import SYSTEM
 from ubypass.translate.state import CLAMPED, Flags, Loc, Node, State
 from ubypass.translate.trace import (
     COLD,
@@ -361,7 +362,8 @@ class _Solver:
         )
         if previous is not None and state.same(previous):
             return []
-        self.rounds[node] = rounds + 1
+        if previous is None or not state.like(previous):
+            self.rounds[node] = rounds + 1
         self.starts[node] = state
         fragment = lower_block(prepared, node, state, self.homes, self.abi)
         before = self.fragments.get(node)
@@ -482,6 +484,8 @@ def entry_state(resume: int) -> State:
     state.loc[RCX] = state.loc[R11] = Loc.S
     state.cx = resume
     state.flags = Flags.SYS
+    state.shown = SYSTEM
+    state.stale = 0
     state.intervals[RSP] = CLAMPED
     return state
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from ubypass.translate.registers import R11, RCX, RSP, Homes
 from ubypass.translate.returns import common
+from ubypass.translate.shown import common as common_shown
 from ubypass.translate.state import (
     CLAMPED,
     CONSTANT,
@@ -150,6 +151,17 @@ def join(
         ):
             # Perhaps nobody asks for them before they change.
             new.flags = Flags.AGAIN
+    shown = common_shown(
+        [s.shown for s in states] + ([] if previous is None else [previous.shown])
+    )
+    if shown is not None and (
+        RSP not in shown.registers or all(s.offset == new.offset for s in states)
+    ):
+        new.shown = shown
+    if new.flags != Flags.DEAD:
+        new.stale = 0 if previous is None else previous.stale
+        for state in states:
+            new.stale |= state.stale
     if states[0].copies:
         new.copies = tuple(
             pair
@@ -329,11 +341,12 @@ def _flags(
     previous: State | None,
     settled: State | None,
 ) -> int:
-    if not live:
-        return Flags.DEAD
     found = {state.flags for state in states}
     if found == {Flags.SYS} and (previous is None or previous.flags == Flags.SYS):
+        # Where nobody reads them, too: an exit has them for nothing.
         return Flags.SYS
+    if not live:
+        return Flags.DEAD
     if settled is not None and settled.flags in (Flags.HOST, Flags.SLOT):
         return settled.flags
     return Flags.SLOT if preferred.flags == Flags.SLOT else Flags.HOST

@@ -210,6 +210,7 @@ def _finish(layout: _Layout, entries: list[tuple[int, Label]]) -> Translation:
         user_ips=tuple(zip(out.marks[::2], out.marks[1::2], strict=True)),
         vector=layout.flow.vector,
         x87=layout.flow.x87,
+        exact=exits.exact,
     )
 
 

@@ -29,6 +29,7 @@ from ubypass.translate.sandbox import (
     indexed,
     resolve,
 )
+from ubypass.translate.shown import shown_after
 from ubypass.translate.state import (
     SMALL,
     Flags,
@@ -128,7 +129,8 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
         write_spilled(context, user, register)
     _intervals(context, facts)
     if use.changes:
-        state.flags = Flags.HOST
+        shown = shown_after(facts, state.shown, state.offset)
+        state.flags_from(shown, use.kills)
         if not unmoved:
             state.again = repeat(facts, context.homes, code)
         else:
@@ -270,6 +272,8 @@ def _move_stack(context: Context, facts: Facts, live_after: int) -> bool:
     state.loc[RSP] = Loc.H
     state.again = again
     state.flags = Flags.AGAIN if live_after else Flags.DEAD
+    state.shown = shown_after(facts, None, state.offset)
+    state.stale = 0
     return True
 
 

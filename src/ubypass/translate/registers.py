@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from iced_x86 import Register, RegisterExt
 
@@ -126,8 +126,8 @@ class Homes:
     """Home of each user register: host register, or -1 when spilled.
 
     The rest remembers what was made for these homes: ``tails`` of exits by which
-    registers they store, the ``distinct`` ones by what that means, and ``exits`` by
-    user address.
+    registers they store, the ``distinct`` ones by what that means, ``exits`` by user
+    address, and code that makes flags again (``shown``) by where things are.
     """
 
     host: tuple[int, ...]
@@ -146,6 +146,7 @@ class Homes:
     exits: dict[int, list[ExitKey]] = field(
         default_factory=dict, compare=False, repr=False
     )
+    shown: dict[Any, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def usp(self) -> int:

@@ -18,7 +18,9 @@ from ubypass.abi import (
     GUARD_LOW,
     TASK_SIZE_MIN,
 )
+from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.repeat import Repeat
+from ubypass.translate.shown import Shown
 
 #: Offsets of a register from a clamped value: lowest and highest, and whether the
 #: highest leaves out what the segment's charges have paid for (docs/abi.md, 6).
@@ -121,6 +123,8 @@ class State:
         "loc",
         "offset",
         "returns",
+        "shown",
+        "stale",
     )
 
     def __init__(
@@ -135,6 +139,10 @@ class State:
         self.intervals = intervals.copy()
         #: How to set the flags as they are now again, if that is possible.
         self.again: Repeat | None = None
+        #: How an exit can have all of the flags, if that is possible, and those of them
+        #: that are not right where ``flags`` says that they are.
+        self.shown: Shown | None = None
+        self.stale: int = ARITHMETIC
         self.held: Held | None = None
         self.copies: tuple[tuple[int, int], ...] = ()
         #: Return addresses on the user's stack that were pushed here: offsets from the
@@ -148,6 +156,8 @@ class State:
         new.offset = self.offset
         new.flags = self.flags
         new.again = self.again
+        new.shown = self.shown
+        new.stale = self.stale
         new.held = self.held
         new.copies = self.copies
         new.returns = self.returns
@@ -155,6 +165,14 @@ class State:
 
     def same(self, other: State) -> bool:
         """Whether both states are equal in all respects."""
+        return (
+            self.like(other) and self.stale == other.stale and self.shown == other.shown
+        )
+
+    def like(self, other: State) -> bool:
+        """Whether code that comes from one is the same as from the other, except for
+        that in exits.
+        """
         return (
             self.loc == other.loc
             and self.flags == other.flags
@@ -216,6 +234,27 @@ class State:
         if self.again is not None and user in self.again.registers:
             assert self.flags != Flags.AGAIN
             self.again = None
+        self.changing(user)
+
+    def changing(self, user: int) -> None:
+        """The same for what an exit can have, also if the change is under way."""
+        if self.shown is not None:
+            self.shown = self.shown.without(user)
+
+    def flags_from(self, shown: Shown | None, kills: int) -> None:
+        """The host flags are those of an instruction that has surely overwritten
+        ``kills``; ``shown`` is how an exit can have them all.
+        """
+        if self.flags != Flags.HOST:
+            self.stale = ARITHMETIC
+        self.stale &= ~kills
+        self.flags = Flags.HOST
+        self.shown = shown
+
+    @property
+    def exact(self) -> bool:
+        """Whether all flags are where ``flags`` says that they are."""
+        return self.flags != Flags.DEAD and not self.stale
 
 
 def address_sum(base: int, index: int, scale: int, displacement: int) -> Held:

@@ -83,6 +83,7 @@ def lower_string(context: Context, facts: Facts, live_after: int) -> None:
         # At a fault they are as far as they got.
         for user in facts.writes:
             state.loc[user] = Loc.H
+            state.changing(user)
     code.fault(context.exit(ExitReason.FAULT))
     code.user(instruction)
     for user in facts.writes:
@@ -90,7 +91,7 @@ def lower_string(context: Context, facts: Facts, live_after: int) -> None:
         interval = shifted(state.intervals[user], size) if moved else None
         state.written(user, interval)
     if use.changes:
-        state.flags = Flags.HOST
+        state.flags_from(None, use.kills)
         state.again = None
 
 

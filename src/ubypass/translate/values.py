@@ -58,6 +58,8 @@ def move_home(context: Context, amount: int) -> None:
             settle(context, (RSP,))
         else:
             state.again = moved
+    if state.shown is not None:
+        state.shown = state.shown.moved(amount)
     state.intervals[RSP] = shifted(state.intervals[RSP], amount)
     state.loc[RSP] = Loc.H
     state.returns = tuple((at - amount, value) for at, value in state.returns)

@@ -14,7 +14,8 @@ from ubypass.verify.errors import Rule, VerifyError
 from ubypass.verify.insn import Insn, Kind
 from ubypass.verify.program import NOWHERE, Program
 
-_PRELUDE: Final = 8  # instructions of an exit stub up to the exit number
+# Instructions of an exit stub up to the exit number: it may have to make flags again.
+_PRELUDE: Final = 40
 _DISPATCHED: Final = int(ExitFlag.DISPATCHED)
 _TRAP: Final = Insn(1, Kind.TRAP)
 

@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Flags that no instruction reads, made again at an exit.
+
+Whoever looks at a signal's frame, or at a stopped program, sees flags that the program
+itself never asks for. Clamps overwrite those without saving them. Where the exit is
+left for user mode, they can mostly be had again from what set them: its operands are
+often still there, in a home or in ``pt_regs``, and what it overwrote can be worked out
+from the result. That costs nothing but code in exit stubs.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from iced_x86 import Code, Instruction, Mnemonic, Register
+
+from ubypass.abi import FRAME_SYSFLAGS
+from ubypass.region.liveness import ARITHMETIC
+from ubypass.translate.emit import Buffer, encoded
+from ubypass.translate.facts import Facts, RegisterOperand
+from ubypass.translate.iced import IcedCode, IcedRegister
+from ubypass.translate.registers import (
+    RAX,
+    RCX,
+    RSP,
+    SLOT,
+    is_high_byte,
+    resized,
+    width,
+)
+from ubypass.translate.repeat import equal
+
+#: How a step gets its flags.
+_EQUAL: Final = 0  # those of a compare of equal values
+_AGAIN: Final = 1  # the instruction, which changes no register
+_RESULT: Final = 2  # from the result alone
+_UNDO: Final = 3  # undone and done again, on a copy of the result
+_FRESH: Final = 4  # done again, with another destination
+_BORROW: Final = 5  # sbb of a register with itself, from the result
+_SYSTEM: Final = 6  # what the last system call left, from SYSFLAGS
+
+# A chain of instructions that each change some of the flags.
+_LONGEST: Final = 4
+_NOWHERE: Final = 3  # Loc.S: this module is below state.py
+_MEMORY: Final = 0  # Loc.M
+
+
+class Step(NamedTuple):
+    """One instruction that set flags; ``undo`` is an iced code. ``stack``: rsp as an
+    operand, relative to its home.
+    """
+
+    how: int
+    instruction: Instruction | None = None
+    undo: IcedCode = Code.INVALID
+    users: tuple[int, ...] = ()
+    stack: int = 0
+
+
+class Shown(NamedTuple):
+    """How all flags can be had: ``steps`` in order. ``registers`` are the user
+    registers that must not change. ``equal``: besides, they are those of a compare of
+    equal values.
+    """
+
+    steps: tuple[Step, ...]
+    registers: frozenset[int]
+    equal: bool = False
+
+    def without(self, user: int) -> Shown | None:
+        """What is left once the user register has changed."""
+        if user not in self.registers:
+            return self
+        return EQUAL if self.equal else None
+
+    def moved(self, amount: int) -> Shown:
+        """The same once ``amount`` has been added to the home of rsp."""
+        if RSP not in self.registers:
+            return self
+        return self._replace(
+            steps=tuple(
+                step._replace(stack=step.stack - amount) if RSP in step.users else step
+                for step in self.steps
+            )
+        )
+
+
+EQUAL: Final = Shown((Step(_EQUAL),), frozenset())
+#: Until the next system call is about to be dispatched.
+SYSTEM: Final = Shown((Step(_SYSTEM),), frozenset())
+
+
+def known_equal(shown: Shown | None) -> Shown:
+    """The same where two things have turned out to be equal."""
+    return EQUAL if shown is None else shown._replace(equal=True)
+
+
+def common(found: Sequence[Shown | None]) -> Shown | None:
+    """What holds wherever one of ``found`` does."""
+    first = found[0]
+    if first is None:
+        return None
+    equal = True
+    for other in found:
+        if other is None or other.steps != first.steps:
+            return None
+        equal = equal and other.equal
+    return first if first.equal == equal else first._replace(equal=equal)
+
+
+def shown_after(facts: Facts, before: Shown | None, stack: int) -> Shown | None:
+    """How to have the flags after ``facts``' instruction; None if they cannot be had.
+
+    ``before`` is how to have those before it, if its registers are still the same
+    after it; ``stack`` where rsp is then, relative to its home.
+    """
+    if not facts.step:
+        facts.step.append(_step(facts))
+    step = facts.step[0]
+    if step is None:
+        return None
+    steps: tuple[Step, ...] = ()
+    registers = frozenset(step.users)
+    if RSP in registers:
+        step = step._replace(stack=stack)
+    alone = facts.flags.kills == ARITHMETIC and (
+        not facts.flags.reads or step.how == _BORROW
+    )
+    if not alone:
+        if before is None or len(before.steps) >= _LONGEST:
+            return None
+        steps = before.steps
+        registers |= before.registers
+    return Shown((*steps, step), registers)
+
+
+def _step(facts: Facts) -> Step | None:
+    instruction, mnemonic = facts.instruction, facts.mnemonic
+    if facts.implicit or any(is_high_byte(o.register) for o in facts.operands):
+        return None
+    first = facts.operands[0] if facts.operands else None
+    if first is not None and first.operand:
+        first = None
+    others = facts.operands[1:]
+    users = tuple({operand.user: None for operand in facts.operands})
+    same = (
+        first is not None
+        and len(others) == 1
+        and first.register == others[0].register
+        and instruction.op_count == 2
+    )
+    if same and mnemonic in (Mnemonic.SUB, Mnemonic.XOR, Mnemonic.CMP):
+        return Step(_EQUAL)
+    if first is not None and same and mnemonic == Mnemonic.SBB:
+        return _alone(_BORROW, first)
+    if first is not None and mnemonic in _LOGIC:
+        return _alone(_RESULT, first)
+    if facts.memory is not None:
+        # It may be another by then.
+        return None
+    code = _GENERAL.get(instruction.code, instruction.code)
+    if mnemonic in _READ_ONLY:
+        return Step(_AGAIN, _with(instruction, code), users=users)
+    if first is None or any(other.user == first.user for other in others):
+        return None
+    if code in _UNDONE:
+        return Step(_UNDO, _with(instruction, code), _UNDONE[code], users)
+    if mnemonic in _ELSEWHERE and width(first.register) >= 4:
+        if instruction.op_count == 2 and mnemonic == Mnemonic.IMUL:
+            return None
+        # What was overwritten does not matter.
+        sources = tuple(user for user in users if user != first.user)
+        return Step(_FRESH, _with(instruction, code), users=sources)
+    return None
+
+
+def _alone(how: int, operand: RegisterOperand) -> Step:
+    code = _TESTS[width(operand.register)]
+    register = operand.register
+    made = Instruction.create_reg_reg(code, register, register)
+    return Step(how, made, users=(operand.user,))
+
+
+def _with(instruction: Instruction, code: IcedCode) -> Instruction:
+    made = instruction.copy()
+    made.code = code
+    return made
+
+
+class Places(NamedTuple):
+    """Where things are at the exit: ``hosts`` by user register, -1 for those without a
+    home, which are in ``pt_regs``; ``loc`` as in :class:`.state.State`, ``cx`` what rcx
+    is if it is nowhere. ``scratch`` are two host registers that are free.
+    """
+
+    hosts: tuple[int, ...]
+    loc: list[int]
+    cx: int
+    scratch: tuple[int, int]
+
+
+def code_for(shown: Shown, places: Places) -> bytes:
+    """The instructions; none if it cannot be done."""
+    out = Buffer()
+    try:
+        for step in shown.steps:
+            _emit(out, step, places)
+    except ValueError:
+        # An operand that is nowhere, or no encoding with these registers.
+        return b""
+    return bytes(out.code)
+
+
+def _emit(out: Buffer, step: Step, places: Places) -> None:
+    copy, other = places.scratch
+    instruction = step.instruction
+    if step.how == _SYSTEM:
+        # The image there may be that of user mode, which popfq must not bring here.
+        kept = places.loc[RAX] not in (_MEMORY, _NOWHERE)
+        if kept:
+            out.move(copy, RAX)
+        out.frame_load(RAX, FRAME_SYSFLAGS)
+        out.arithmetic_flags(RAX, other)
+        if kept:
+            out.move(RAX, copy)
+        return
+    if instruction is None:
+        # The verifier wants to know that nobody sees what was in it.
+        out.move_imm(copy, 0)
+        out.code += equal(copy).compare
+        return
+    made = instruction.copy()
+    if step.how in (_AGAIN, _RESULT):
+        given: dict[int, int] = {}
+        for operand in range(made.op_count):
+            register = made.op_register(operand)
+            if register == Register.NONE:
+                continue
+            user = _NUMBER[register]
+            if user not in given:
+                free = other if copy in given.values() else copy
+                given[user] = _where(out, user, step, places, free)
+            made.set_op_register(operand, resized(register, given[user]))
+        out.code += encoded(made)
+        return
+    first = made.op0_register
+    result = resized(first, copy)
+    for operand in range(1, made.op_count):
+        register = made.op_register(operand)
+        if register != Register.NONE and step.how != _BORROW:
+            host = _where(out, _NUMBER[register], step, places, other)
+            made.set_op_register(operand, resized(register, host))
+    if step.how == _FRESH:
+        made.op0_register = result
+        out.code += encoded(made)
+        return
+    host = _where(out, _NUMBER[first], step, places, copy)
+    if host != copy:
+        out.move(copy, host)
+    if step.how == _BORROW:
+        negate = Instruction.create_reg(_NEGATE[width(first)], result)
+        out.code += encoded(negate) + encoded(negate)
+        return
+    made.op0_register = result
+    out.code += encoded(_with(made, step.undo)) + encoded(made)
+
+
+def _where(out: Buffer, user: int, step: Step, places: Places, free: int) -> int:
+    """A host register with the user register's value: its home, or ``free``."""
+    host, loc = places.hosts[user], places.loc[user]
+    if user == RSP:
+        if loc == _MEMORY:
+            raise ValueError("rsp is not in its home")
+        out.lea(free, host, step.stack)
+        return free
+    if loc == _NOWHERE:
+        if user != RCX:
+            raise ValueError("r11 is nowhere")
+        out.move_imm(free, places.cx)
+        return free
+    if host >= 0 and loc != _MEMORY:
+        return host
+    out.frame_load(free, SLOT[user])
+    return free
+
+
+def _files() -> dict[IcedRegister, int]:
+    found: dict[IcedRegister, int] = {}
+    for host in range(16):
+        for file in (Register.AL, Register.AX, Register.EAX, Register.RAX):
+            found[resized(file, host)] = host
+    return found
+
+
+@functools.cache
+def _named(name: str) -> IcedCode:
+    code: IcedCode = getattr(Code, name)
+    return code
+
+
+_NUMBER: Final = _files()
+_LOGIC: Final = (Mnemonic.AND, Mnemonic.OR, Mnemonic.XOR)
+_READ_ONLY: Final = frozenset(
+    {
+        *(Mnemonic.CMP, Mnemonic.TEST, Mnemonic.BT),
+        *(Mnemonic.CLC, Mnemonic.STC, Mnemonic.CMC),
+    }
+)
+#: What computes its destination from other operands only.
+_ELSEWHERE: Final = frozenset(
+    {Mnemonic.IMUL, Mnemonic.POPCNT, Mnemonic.LZCNT, Mnemonic.TZCNT}
+)
+_TESTS: Final = {
+    1: Code.TEST_RM8_R8,
+    2: Code.TEST_RM16_R16,
+    4: Code.TEST_RM32_R32,
+    8: Code.TEST_RM64_R64,
+}
+_NEGATE: Final = {1: Code.NEG_RM8, 2: Code.NEG_RM16, 4: Code.NEG_RM32, 8: Code.NEG_RM64}
+#: Forms that name rax, and those that name any register.
+_GENERAL: Final[dict[IcedCode, IcedCode]] = {
+    _named(f"{name}_{accumulator}_{immediate}"): _named(f"{name}_{rm}_{immediate}")
+    for name in ("ADD", "SUB", "CMP", "TEST")
+    for accumulator, rm, immediate in (
+        ("AL", "RM8", "IMM8"),
+        ("AX", "RM16", "IMM16"),
+        ("EAX", "RM32", "IMM32"),
+        ("RAX", "RM64", "IMM32"),
+    )
+}
+_BINARY: Final = (
+    *("RM8_R8", "RM16_R16", "RM32_R32", "RM64_R64"),
+    *("R8_RM8", "R16_RM16", "R32_RM32", "R64_RM64"),
+    *("RM8_IMM8", "RM16_IMM16", "RM32_IMM32", "RM64_IMM32"),
+    *("RM16_IMM8", "RM32_IMM8", "RM64_IMM8"),
+)
+_UNARY: Final = ("RM8", "RM16", "RM32", "RM64")
+#: What undoes each.
+_UNDONE: Final[dict[IcedCode, IcedCode]] = {
+    **{_named(f"ADD_{shape}"): _named(f"SUB_{shape}") for shape in _BINARY},
+    **{_named(f"SUB_{shape}"): _named(f"ADD_{shape}") for shape in _BINARY},
+    **{_named(f"INC_{shape}"): _named(f"DEC_{shape}") for shape in _UNARY},
+    **{_named(f"DEC_{shape}"): _named(f"INC_{shape}") for shape in _UNARY},
+    **{_named(f"NEG_{shape}"): _named(f"NEG_{shape}") for shape in _UNARY},
+}
