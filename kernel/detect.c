@@ -32,6 +32,8 @@
 #define UB_LASTING_MS	100	/* heat must last for so long, if the window does */
 #define UB_WARM_MAX	2	/* epochs in which a site may seem hot in vain */
 #define UB_WAIT_NS	(100 * NSEC_PER_MSEC)	/* at most, while others are traced */
+#define UB_NAPS		6	/* of an idle entry, before it is given up */
+#define UB_GOOD		32	/* runs after which it has earned another try */
 
 /* Sites that are asleep.  The trampoline looks here; two ways. */
 u64 ub_cold[UB_COLD_SIZE];
@@ -454,23 +456,32 @@ void ub_control_run(struct ub_proc *proc, u64 ip, u64 dispatched, u64 overhead)
 
 /*
  * An entry was taken and something was dispatched, or it was not.  One that is taken in
- * vain more than two times out of three is left alone for an epoch, or until its region
- * changes.  What a run that dispatches is worth is not for us to say.
+ * vain more than two times out of three is left alone, each time for twice as many
+ * epochs, and in the end for as long as its region does not change.  What a run that
+ * dispatches is worth is not for us to say.
  */
 void ub_detect_run(struct ub_region *region, u32 entry, bool dispatched)
 {
-	u32 idle = READ_ONCE(region->idle[entry]);
+	struct ub_idle *idle = &region->idle[entry];
+	u32 runs = READ_ONCE(idle->runs);
 
 	if (likely(dispatched)) {
-		if (idle)
-			WRITE_ONCE(region->idle[entry], idle - min(idle, 2U));
+		if (runs) {
+			WRITE_ONCE(idle->runs, runs - min(runs, 2U));
+			WRITE_ONCE(idle->good, READ_ONCE(idle->good) + 1);
+		}
 		return;
 	}
-	if (++idle > ub_tune(UB_TUNE_IDLE_RUNS)) {
-		idle = 0;
-		ub_site_sleep(region->proc, region->entries[entry].user_ip);
+	if (++runs > ub_tune(UB_TUNE_IDLE_RUNS)) {
+		u8 naps = READ_ONCE(idle->good) >= UB_GOOD ? 0 : READ_ONCE(idle->naps);
+
+		runs = 0;
+		WRITE_ONCE(idle->good, 0);
+		WRITE_ONCE(idle->until, READ_ONCE(ub_epoch) + (1U << naps));
+		WRITE_ONCE(idle->naps, naps + 1);
+		ub_detect_leave(region, entry);
 	}
-	WRITE_ONCE(region->idle[entry], idle);
+	WRITE_ONCE(idle->runs, runs);
 }
 
 /* For user space: up to max sites, unsorted; how many there are. */
@@ -502,3 +513,18 @@ u32 ub_detect_sites(struct ub_proc *proc, struct ub_site_info *to, u32 max)
 	}
 	return n;
 }
+/* Is the entry not to be taken yet, or not any more? */
+bool ub_detect_is_left(const struct ub_idle *idle)
+{
+	u8 naps = READ_ONCE(idle->naps);
+
+	return naps > UB_NAPS ||
+	       (naps && (s32)(READ_ONCE(idle->until) - READ_ONCE(ub_epoch)) > 0);
+}
+
+/* All sites have been woken, but this one is not to be taken. */
+void ub_detect_leave(struct ub_region *region, u32 entry)
+{
+	ub_site_sleep(region->proc, region->entries[entry].user_ip);
+}
+

@@ -100,6 +100,14 @@ struct ub_dispatch_site {
 u32 ub_dispatch_size(bool vector);
 void ub_dispatch_emit(const struct ub_dispatch_site *site);
 
+/* An entry from which nothing is dispatched; racy, as all of detect.c. */
+struct ub_idle {
+	u32 runs;		/* in vain, less two for each that was not */
+	u32 good;		/* that were not, since it was last left alone */
+	u32 until;		/* epoch in which it may be tried again */
+	u8 naps;		/* times that it was left alone, without good runs between */
+};
+
 /* region.c: translations */
 struct ub_region {
 	struct list_head node;		/* in ub_proc.regions */
@@ -116,7 +124,7 @@ struct ub_region {
 	struct ub_fault *faults;
 	struct ub_source *sources;
 	atomic64_t *counts;		/* by exit */
-	u32 *idle;			/* by entry: see ub_detect_run() */
+	struct ub_idle *idle;		/* by entry: see ub_detect_run() */
 	atomic64_t runs;
 	bool vector;			/* segments hold the FPU registers */
 	bool x87;			/* and run x87 instructions */
@@ -194,6 +202,8 @@ void ub_detect_exit(void);
 void ub_detect_before(u64 now);
 void ub_detect_after(struct ub_proc *proc, struct pt_regs *regs, u64 ax);
 void ub_detect_run(struct ub_region *region, u32 entry, bool dispatched);
+void ub_detect_leave(struct ub_region *region, u32 entry);
+bool ub_detect_is_left(const struct ub_idle *idle);
 void ub_control_native(struct ub_proc *proc, const struct pt_regs *regs);
 void ub_control_boosted(struct ub_proc *proc, u64 ip, u64 cycles);
 void ub_control_run(struct ub_proc *proc, u64 ip, u64 dispatched, u64 overhead);

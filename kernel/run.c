@@ -334,6 +334,10 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 	}
 	look = ub_look_of(slot->hits++);
 	if (unlikely(look != UB_LOOK_NOT)) {
+	if (unlikely(ub_detect_is_left(&slot->region->idle[slot->entry]))) {
+		ub_detect_leave(slot->region, slot->entry);
+		goto out;
+	}
 		if (look == UB_LOOK_NATIVE) {
 			/* Young entries: ways that the region does not have yet? */
 			if (slot->hits >= UB_YOUNG || slot->hits & (16 | 64) ||

@@ -193,6 +193,25 @@ def test_a_region_that_never_settles_is_left_as_it_is() -> None:
     world.device.close()
 
 
+def test_a_region_that_never_dispatches_is_not_built_for_ever() -> None:
+    world = _World(caps=Caps(vain=4))
+    world.device.dispatched = 0
+    world.hot(0x1002)
+    notes = []
+    for step in range(50):
+        world.knowledge.starts[0x1300 + step] = 3
+        miss = Event(
+            EventType.MISS, 1, nr=int(ExitReason.FRONTIER), ip=0x1300, region=step + 1
+        )
+        world.regions.concern(miss)
+        notes += world.grow().notes
+    assert len(world.device.loads) == 4
+    assert notes == ["runs never get to a system call that can be dispatched"]
+    # What lives costs nothing: the module gives up its entries.
+    assert world.live() == [[0x1002]]
+    world.device.close()
+
+
 def test_an_entry_that_does_not_pay_is_not_listed(world: _World) -> None:
     world.reach = {0x1002: {0x1102}}
     world.hot(0x1002, 0x1102)

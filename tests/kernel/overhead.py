@@ -5,8 +5,8 @@ Prints a line of JSON, instructions per call: ``native``; ``asleep``, attached, 
 the site is decided to stay native; ``resting``, when that has been so for a while, over
 several of the epochs in which it rests or does not;
 ``changed``, seconds until the module says that it is hot after all; ``useless``,
-there is a translation for it that leaves at once; ``again``, natively when all is
-over.
+there is a translation for it that leaves at once; ``vain``, how often that is tried in
+some hundred epochs; ``again``, natively when all is over.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _GETPPID = 110
 _COUNT = 100_000
 _ROUNDS = 9
 _ROUNDS_OF_REST = 120  # of 34 ms: more than it is ever awake between rests, twice over
+_SHORT_EPOCH = 10  # ms
 _REST = 4.0  # seconds until it has rested for three
 _LIMIT = 12.0  # seconds
 
@@ -113,6 +114,9 @@ def main(program: str) -> int:
         print(*device.sites(procs[-1]), stats, sep="\n", file=sys.stderr)
     # Calls that the trampoline lets pass are counted all the same.
     for each in calls, rested:
+        device.tune(Tunable.REARM_MS, _SHORT_EPOCH)
+        _measure(path, load_useless, _ROUNDS_OF_REST)
+        results["vain"] = device.stats(procs[-1]).runs
         assert each >= _COUNT * _ROUNDS, f"only {each} calls were counted"
     # It was tried, and soon not any more.
     assert 100 <= stats.runs <= 0.01 * _COUNT * _ROUNDS, f"{stats.runs} runs"

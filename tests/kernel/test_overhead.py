@@ -48,6 +48,8 @@ def test_what_is_not_worth_it_costs_next_to_nothing() -> None:
     assert cost["native"] <= cost["resting"] <= cost["native"] + 14
     assert cost["changed"] <= 9
     assert cost["native"] <= cost["useless"] <= cost["native"] + 30
+    # An entry from which nothing is dispatched is given up: 128 runs, a few times.
+    assert 128 <= cost["vain"] <= 1_000
     # Nothing of it is left.
     assert abs(cost["again"] - cost["native"]) <= 2
 

@@ -43,7 +43,8 @@ class Group:
     ``missed``: it lacks something that programs came by. ``counted`` are the calls
     dispatched and the exits for lack of code when they were last looked at.
     ``rounds`` counts loads and ``refusals`` builds that came to nothing since it got
-    its last site, ``frozen`` says that it must not grow any more.
+    its last site, ``vain`` loads in a row whose regions were entered and have not
+    dispatched anything; ``frozen`` says that it must not grow any more.
     """
 
     sites: set[int]
@@ -56,6 +57,7 @@ class Group:
     counted: tuple[int, int] = (0, 0)
     rounds: int = 0
     refusals: int = 0
+    vain: int = 0
     frozen: bool = False
 
     @property

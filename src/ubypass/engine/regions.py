@@ -31,7 +31,9 @@ class Caps:
     ``regions`` and ``code_bytes`` that live at a time; ``rounds``: loads of a region
     after which it must not grow any more; ``slice``: seconds of building in one go;
     ``rereads``: loads refused in a row because the code changed under us;
-    ``refusals``: builds of a region that the verifier or the module refuses.
+    ``refusals``: builds of a region that the verifier or the module refuses; ``vain``:
+    loads in a row from which nothing is dispatched. With each load the module begins
+    anew to try its entries.
     """
 
     regions: int = 8
@@ -40,6 +42,7 @@ class Caps:
     slice: float = 0.5
     rereads: int = 3
     refusals: int = 3
+    vain: int = 12
 
 
 @dataclass(slots=True)
@@ -114,7 +117,7 @@ class Regions:
             return ""
         if site not in group.sites:
             group.sites.add(site)
-            group.rounds = group.refusals = 0
+            group.rounds = group.refusals = group.vain = 0
             group.frozen = False
         group.dirty = True
         return ""
@@ -258,6 +261,11 @@ class Regions:
             grown.notes.append(f"over {self._caps.code_bytes >> 10} KiB are too much")
             group.frozen = True
             return False
+        group.vain = group.vain + 1 if self._is_vain(group) else 0
+        if group.vain >= self._caps.vain:
+            grown.notes.append("runs never get to a system call that can be dispatched")
+            group.frozen = True
+            return False
         region = self._device.load(self._proc, translation, group.region)
         group.live(region, built, translation)
         self._unload_orphans(group)
@@ -267,6 +275,18 @@ class Regions:
                 f"a region did not settle in {group.rounds} rounds: left as it is"
             )
         return True
+
+    def _is_vain(self, group: Group) -> bool:
+        """Whether its region was entered, and has not dispatched anything."""
+        if group.loaded is None:
+            return False
+        try:
+            counts = self._device.counts(
+                self._proc, group.region, len(group.loaded.exits)
+            )
+        except Gone:
+            return False
+        return counts.runs > 0 and not counts.dispatched
 
     def _empty(self, group: Group) -> None:
         """None of its sites can be built from."""
