@@ -56,6 +56,7 @@ static void ub_proc_free(struct rcu_head *rcu)
 	struct ub_proc *proc = container_of(rcu, struct ub_proc, rcu);
 
 	kvfree(rcu_dereference_protected(proc->entries, true));
+	put_pid(proc->pid);
 	free_percpu(proc->cpu);
 	kfree(proc);
 }
@@ -89,25 +90,37 @@ static void ub_proc_take_number(struct ub_proc *proc)
 		clear_bit(number, ub_numbers);
 }
 
-/* Under ub_procs_lock.  Does another process have the same byte of the filter? */
-static bool ub_filter_is_shared(const struct ub_proc *proc)
+/* What the trampoline is to know of the process: look closer, let it rest, or neither. */
+static u16 ub_filter_word(const struct ub_proc *proc)
 {
-	struct ub_proc *other;
-	int bucket;
-
-	hash_for_each(ub_procs, bucket, other, hash)
-		if (other != proc && ub_filter_of(other->mm) == ub_filter_of(proc->mm))
-			return true;
-	return false;
+	if (!READ_ONCE(proc->looked))
+		return 0;
+	if (proc->number == UB_FILTER_BUSY)
+		return UB_FILTER_BUSY;
+	if (READ_ONCE(proc->rest) || READ_ONCE(proc->paused))
+		return proc->number | UB_FILTER_REST;
+	return proc->number;
 }
 
-/* Let its tasks rest, or look closer at them again. */
-void ub_proc_let(struct ub_proc *proc, bool rest)
+/* Under ub_procs_lock.  Those that share a word all have UB_FILTER_BUSY, or 0. */
+static void ub_filter_update(u16 *filter)
+{
+	struct ub_proc *proc;
+	u16 word = 0;
+	int bucket;
+
+	hash_for_each(ub_procs, bucket, proc, hash)
+		if (ub_filter_of(proc->mm) == filter)
+			word |= ub_filter_word(proc);
+	WRITE_ONCE(*filter, word);
+}
+
+/* The trampoline is to treat its tasks in another way. */
+void ub_proc_filter(struct ub_proc *proc)
 {
 	spin_lock(&ub_procs_lock);
-	if (proc->hashed && proc->number != UB_FILTER_BUSY)
-		WRITE_ONCE(*ub_filter_of(proc->mm),
-			   proc->number | (rest ? UB_FILTER_REST : 0));
+	if (proc->hashed)
+		ub_filter_update(ub_filter_of(proc->mm));
 	spin_unlock(&ub_procs_lock);
 }
 
@@ -115,6 +128,7 @@ static int ub_proc_hash(struct ub_proc *proc)
 {
 	u16 *filter = ub_filter_of(proc->mm);
 	struct ub_proc *other;
+	bool shared = false;
 	int bucket, err = 0;
 
 	spin_lock(&ub_procs_lock);
@@ -122,18 +136,20 @@ static int ub_proc_hash(struct ub_proc *proc)
 		err = -EBUSY;
 		goto out;
 	}
-	if (*filter) {
-		/* The byte can name one counter only: none is used. */
-		hash_for_each(ub_procs, bucket, other, hash)
-			if (ub_filter_of(other->mm) == filter)
-				ub_proc_take_number(other);
-		proc->number = UB_FILTER_BUSY;
-	} else {
-		ub_proc_give_number(proc);
+	/* The word can name one counter only: none is used, if it is shared. */
+	hash_for_each(ub_procs, bucket, other, hash) {
+		if (ub_filter_of(other->mm) == filter) {
+			ub_proc_take_number(other);
+			shared = true;
+		}
 	}
+	if (shared)
+		proc->number = UB_FILTER_BUSY;
+	else
+		ub_proc_give_number(proc);
 	hash_add_rcu(ub_procs, &proc->hash, (unsigned long)proc->mm);
-	WRITE_ONCE(*filter, proc->number);
 	proc->hashed = true;
+	ub_filter_update(filter);
 out:
 	spin_unlock(&ub_procs_lock);
 	return err;
@@ -141,14 +157,11 @@ out:
 
 static void ub_proc_unhash(struct ub_proc *proc)
 {
-	u16 *filter = ub_filter_of(proc->mm);
-
 	spin_lock(&ub_procs_lock);
 	if (proc->hashed) {
 		proc->hashed = false;
 		hash_del_rcu(&proc->hash);
-		if (!ub_filter_is_shared(proc))
-			WRITE_ONCE(*filter, 0);
+		ub_filter_update(ub_filter_of(proc->mm));
 		ub_proc_take_number(proc);
 	}
 	spin_unlock(&ub_procs_lock);
@@ -182,7 +195,8 @@ static const struct mmu_notifier_ops ub_notifier_ops = {
 	.release = ub_mm_release,
 };
 
-static struct mm_struct *ub_mm_of_pid(pid_t nr)
+/* Also a reference to the .group of the thread. */
+static struct mm_struct *ub_mm_of_pid(pid_t nr, struct pid **group)
 {
 	struct task_struct *task;
 	struct mm_struct *mm;
@@ -193,6 +207,7 @@ static struct mm_struct *ub_mm_of_pid(pid_t nr)
 	put_pid(pid);
 	if (!task)
 		return ERR_PTR(-ESRCH);
+	*group = get_task_pid(task, PIDTYPE_TGID);
 	if (test_tsk_thread_flag(task, TIF_ADDR32))
 		mm = ERR_PTR(-ENOEXEC);
 	else if (READ_ONCE(task->vfork_done))
@@ -205,6 +220,8 @@ static struct mm_struct *ub_mm_of_pid(pid_t nr)
 		mmput(mm);
 		mm = ERR_PTR(-EAGAIN);
 	}
+	if (IS_ERR(mm))
+		put_pid(*group);
 	return mm;
 }
 
@@ -213,18 +230,19 @@ int ub_proc_attach(struct ub_client *client, struct ub_attach *attach)
 {
 	struct mm_struct *mm;
 	struct ub_proc *proc;
+	struct pid *pid;
 	int err;
 
 	if (attach->flags & ~UB_ATTACHF_ALL)
 		return -EINVAL;
-	mm = ub_mm_of_pid(attach->pid);
+	mm = ub_mm_of_pid(attach->pid, &pid);
 	if (IS_ERR(mm))
 		return PTR_ERR(mm);
 
 	err = -ENOMEM;
 	proc = kzalloc(sizeof(*proc), GFP_KERNEL);
 	if (!proc)
-		goto put_mm;
+		goto put_pid;
 	proc->cpu = alloc_percpu(struct ub_proc_cpu);
 	if (!proc->cpu)
 		goto free;
@@ -232,6 +250,7 @@ int ub_proc_attach(struct ub_client *client, struct ub_attach *attach)
 	spin_lock_init(&proc->lock);
 	INIT_LIST_HEAD(&proc->regions);
 	proc->mm = mm;
+	proc->pid = pid;
 	proc->client = client;
 	proc->id = atomic64_inc_return(&ub_next_id);
 	proc->notifier.ops = &ub_notifier_ops;
@@ -243,7 +262,7 @@ int ub_proc_attach(struct ub_client *client, struct ub_attach *attach)
 			goto free_percpu;
 		proc->children = true;
 	}
-	err = ub_hook_get();
+	err = ub_cost_attach(proc);
 	if (err)
 		goto children;
 	/* Holds the mm's structure, so its address stays ours until detach. */
@@ -256,6 +275,7 @@ int ub_proc_attach(struct ub_client *client, struct ub_attach *attach)
 	list_add(&proc->node, &client->procs);
 	atomic_inc(&ub_attached);
 	ub_detect_start();
+	ub_cost_start();
 	attach->proc = proc->id;
 	mmput(mm);
 	return 0;
@@ -264,7 +284,7 @@ unregister:
 	proc->client = NULL;
 	mmu_notifier_unregister(&proc->notifier, mm);
 unhook:
-	ub_hook_put();
+	ub_cost_detach(proc);
 children:
 	if (proc->children)
 		ub_children_put();
@@ -272,7 +292,8 @@ free_percpu:
 	free_percpu(proc->cpu);
 free:
 	kfree(proc);
-put_mm:
+put_pid:
+	put_pid(pid);
 	mmput(mm);
 	return err;
 }
@@ -289,7 +310,7 @@ void ub_proc_detach(struct ub_proc *proc)
 	proc->client = NULL;
 	spin_unlock(&proc->lock);
 	mmu_notifier_unregister(&proc->notifier, proc->mm);
-	ub_hook_put();
+	ub_cost_detach(proc);
 	if (proc->children)
 		ub_children_put();
 	ub_proc_put(proc);

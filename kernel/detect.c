@@ -23,6 +23,7 @@
 
 #define UB_SAMPLES	256	/* gaps that decide about a site, at most */
 #define UB_AGAIN	24	/* are enough to say that it is as it was */
+#define UB_FAR		4	/* times as long as may be is beyond doubt */
 #define UB_FIRST	8	/* samples of which the least counts */
 #define UB_TRIES	2	/* times as many calls may be needed for them */
 #define UB_WAYS		4	/* places in the table where a site may be */
@@ -31,9 +32,13 @@
 #define UB_ANYWAY	2	/* the same, even if gaps are as they were */
 #define UB_LASTING_MS	100	/* heat must last for so long, if the window does */
 #define UB_WARM_MAX	2	/* epochs in which a site may seem hot in vain */
-#define UB_WAIT_NS	(100 * NSEC_PER_MSEC)	/* at most, while others are traced */
 #define UB_NAPS		6	/* of an idle entry, before it is given up */
 #define UB_GOOD		32	/* runs after which it has earned another try */
+#define UB_WAIT_NS	(100 * NSEC_PER_MSEC)	/* at most, while others are traced */
+#define UB_WAIT_MS	10	/* between two looks whether they are */
+#define UB_TURNS	8	/* samples from one look at the clock to the next */
+#define UB_LOOK_NS	250	/* what it takes to time a gap, about */
+#define UB_STEPS_LEAST	64	/* of a way, to be sure of its end */
 
 /* Sites that are asleep.  The trampoline looks here; two ways. */
 u64 ub_cold[UB_COLD_SIZE];
@@ -213,6 +218,25 @@ bool ub_detect_is_known(const struct ub_site *site)
 	       ub_is_about(READ_ONCE(site->native), READ_ONCE(site->told));
 }
 
+/* Nobody has looked at the process for a while: what was found out is of another time. */
+void ub_detect_anew(struct ub_proc *proc)
+{
+	u64 now = ktime_get_mono_fast_ns();
+	u32 i;
+
+	for (i = 0; i < UB_SITES; i++) {
+		struct ub_site *site = &proc->sites[i];
+
+		if (READ_ONCE(site->verdict) != UB_SITE_OPEN)
+			continue;
+		site->samples = 0;
+		site->tries = 0;
+		site->start_ns = 0;
+		if (site->promised_ns)
+			site->promised_ns = now;
+	}
+}
+
 /*
  * Not decided yet, but with so many calls that it may well turn out to be hot?  Asked at
  * the end of an epoch.  One that so often was and came to nothing is taken at its word:
@@ -242,6 +266,13 @@ static bool ub_is_busy(const struct ub_site *site)
 	return site->tries > UB_TRIES * need;
 }
 
+/* Some gaps of it would do to say so. */
+static bool ub_is_far_too_long(const struct ub_site *site)
+{
+	return site->native >> UB_FRACTION >
+	       UB_FAR * ub_cycles(ub_tune(UB_TUNE_GAP_NS));
+}
+
 /* What .need gaps say about a site, or UB_SITE_OPEN. */
 static u8 ub_verdict(const struct ub_site *site, u64 need, u64 now)
 {
@@ -262,13 +293,17 @@ static u8 ub_verdict(const struct ub_site *site, u64 need, u64 now)
 /* Is what was found out about the site this time enough? */
 static void ub_decide(struct ub_proc *proc, struct ub_site *site)
 {
-	u64 now = ktime_get_mono_fast_ns();
-	u64 need = ub_needed();
+	u64 need = ub_needed(), now;
 	u8 verdict;
 
-	/* Most sites are as they were, which costs little to find. */
+	/* Looking at the clock costs more than all the rest. */
+	if (site->samples % UB_TURNS && site->samples < need)
+		return;
+	now = ktime_get_mono_fast_ns();
+
+	/* Most sites are as they were, or beyond doubt, which costs little to find. */
 	verdict = ub_verdict(site, min_t(u64, need, UB_AGAIN), now);
-	if (verdict != site->before)
+	if (verdict != site->before && !ub_is_far_too_long(site))
 		verdict = ub_verdict(site, need, now);
 	if (verdict == UB_SITE_HOT && site->before != UB_SITE_HOT &&
 	    !ub_has_lasted(proc, site, now))
@@ -314,6 +349,15 @@ static void ub_time_gap(u64 ip)
 	preempt_enable();
 }
 
+/* In how many steps its gap should be over. */
+static u32 ub_steps_of(const struct ub_site *site)
+{
+	u64 cycles = READ_ONCE(site->native) >> UB_FRACTION;
+
+	return min_t(u64, max_t(u64, 2 * cycles, UB_STEPS_LEAST),
+		     ub_tune(UB_TUNE_PATH_STEPS));
+}
+
 /*
  * Returns false if the site's way is better waited for: without it user space would
  * have to guess, and build what loses.
@@ -330,15 +374,22 @@ static bool ub_report_hot(struct ub_proc *proc, struct ub_site *site,
 				    tsc_khz ?: 1),
 	};
 	bool ordinary = ub_is_ordinary(regs, ax);
+	u32 steps = ub_steps_of(site);
 
-	if (!site->reports && ub_tune(UB_TUNE_PATH_STEPS) &&
-	    !(ordinary && ub_step_begin(proc, regs, true)) &&
-	    ktime_get_mono_fast_ns() - site->start_ns < UB_WAIT_NS)
-		return false;
+	if (!site->reports && steps && !(ordinary && ub_step_begin(proc, regs, true, steps))) {
+		u64 cost = ub_step_cost(steps);
+
+		if (ordinary && ub_cost_left(proc, cost) < cost) {
+			ub_cost_pause(proc, cost);
+			return false;
+		}
+		if (ktime_get_mono_fast_ns() - site->start_ns < UB_WAIT_NS)
+			return false;
+	}
 	/* It may have become another way meanwhile; steps cost the program a lot. */
 	if (site->reports && site->reports < UB_TRACED && ordinary &&
 	    (site->reports < UB_ANYWAY || ub_is_other(site->native, site->traced)) &&
-	    ub_step_begin(proc, regs, false))
+	    ub_step_begin(proc, regs, false, steps))
 		site->traced = site->native;
 	/* One that nobody takes up, or that is known already, gets rarer. */
 	site->next_report = site->epoch + (1U << site->reports);
@@ -355,9 +406,13 @@ static bool ub_report_hot(struct ub_proc *proc, struct ub_site *site,
  */
 void ub_detect_after(struct ub_proc *proc, struct pt_regs *regs, u64 ax)
 {
-	struct ub_site *site = ub_site_of(proc, regs->ip, true);
 	u32 epoch = READ_ONCE(ub_epoch);
+	struct ub_site *site;
 
+	/* It is here for another's sake only, whose word of the filter is the same. */
+	if (!READ_ONCE(proc->looked))
+		return;
+	site = ub_site_of(proc, regs->ip, true);
 	if (!site) {
 		/* No place this time: not every time anew. */
 		ub_site_sleep(proc, regs->ip);
@@ -383,6 +438,12 @@ void ub_detect_after(struct ub_proc *proc, struct pt_regs *regs, u64 ax)
 		site->start_ns = now;
 	}
 	if (site->verdict == UB_SITE_OPEN) {
+		if (ub_cost_left(proc, UB_LOOK_NS) < UB_LOOK_NS) {
+			ub_cost_pause(proc, 0);
+			ub_site_sleep(proc, regs->ip);
+			return;
+		}
+		atomic64_add(UB_LOOK_NS, &proc->spent_ns);
 		site->tries++;
 		if (ub_is_busy(site))
 			site->verdict = UB_SITE_BUSY;
@@ -396,7 +457,7 @@ void ub_detect_after(struct ub_proc *proc, struct pt_regs *regs, u64 ax)
 	if (site->verdict == UB_SITE_HOT &&
 	    (!site->reports || (s32)(epoch - site->next_report) >= 0) &&
 	    !ub_report_hot(proc, site, regs, ax))
-		return;
+		mod_delayed_work(system_wq, &ub_wake_work, msecs_to_jiffies(UB_WAIT_MS));
 	ub_site_sleep(proc, regs->ip);
 }
 
@@ -452,6 +513,21 @@ void ub_control_run(struct ub_proc *proc, u64 ip, u64 dispatched, u64 overhead)
 	ub_average(&site->overhead, overhead, site->runs);
 	site->runs++;
 	site->dispatched += dispatched;
+}
+
+/* Is the entry not to be taken yet, or not any more? */
+bool ub_detect_is_left(const struct ub_idle *idle)
+{
+	u8 naps = READ_ONCE(idle->naps);
+
+	return naps > UB_NAPS ||
+	       (naps && (s32)(READ_ONCE(idle->until) - READ_ONCE(ub_epoch)) > 0);
+}
+
+/* All sites have been woken, but this one is not to be taken. */
+void ub_detect_leave(struct ub_region *region, u32 entry)
+{
+	ub_site_sleep(region->proc, region->entries[entry].user_ip);
 }
 
 /*
@@ -513,18 +589,3 @@ u32 ub_detect_sites(struct ub_proc *proc, struct ub_site_info *to, u32 max)
 	}
 	return n;
 }
-/* Is the entry not to be taken yet, or not any more? */
-bool ub_detect_is_left(const struct ub_idle *idle)
-{
-	u8 naps = READ_ONCE(idle->naps);
-
-	return naps > UB_NAPS ||
-	       (naps && (s32)(READ_ONCE(idle->until) - READ_ONCE(ub_epoch)) > 0);
-}
-
-/* All sites have been woken, but this one is not to be taken. */
-void ub_detect_leave(struct ub_region *region, u32 entry)
-{
-	ub_site_sleep(region->proc, region->entries[entry].user_ip);
-}
-

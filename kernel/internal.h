@@ -208,18 +208,32 @@ void ub_control_native(struct ub_proc *proc, const struct pt_regs *regs);
 void ub_control_boosted(struct ub_proc *proc, u64 ip, u64 cycles);
 void ub_control_run(struct ub_proc *proc, u64 ip, u64 dispatched, u64 overhead);
 void ub_detect_entry(struct ub_proc *proc, u64 ip);
+void ub_detect_anew(struct ub_proc *proc);
 bool ub_detect_is_known(const struct ub_site *site);
 bool ub_detect_is_warm(struct ub_site *site);
 u32 ub_detect_sites(struct ub_proc *proc, struct ub_site_info *to, u32 max);
 
+/* cost.c: what looking at a process may cost it */
+int ub_cost_attach(struct ub_proc *proc);
+int ub_cost_load(struct ub_proc *proc);
+void ub_cost_start(void);
+void ub_cost_detach(struct ub_proc *proc);
+void ub_cost_exit(void);
+u64 ub_cost_left(struct ub_proc *proc, u64 wanted);
+void ub_cost_pause(struct ub_proc *proc, u64 wanted);
+void ub_cost_resume(struct ub_proc *proc);
+
 /* rest.c: processes that have nothing to gain */
 void ub_rest_look(u32 epoch);
 void ub_rest_end(struct ub_proc *proc);
+void ub_rest_wake(struct ub_proc *proc);
 
 /* step.c: the way that one gap takes */
 int ub_step_init(void);
 void ub_step_exit(void);
-bool ub_step_begin(struct ub_proc *proc, struct pt_regs *regs, bool urgent);
+bool ub_step_begin(struct ub_proc *proc, struct pt_regs *regs, bool urgent,
+		   u32 steps);
+u64 ub_step_cost(u32 steps);
 bool ub_step_is_on(void);
 int ub_step_take(struct ub_proc *proc, struct ub_path *path);
 
@@ -235,6 +249,7 @@ struct ub_proc {
 	struct rcu_head rcu;
 	refcount_t refs;
 	struct mm_struct *mm;
+	struct pid *pid;		/* of the thread group */
 	struct mmu_notifier notifier;
 	struct ub_client *client;	/* NULL once detached; under lock */
 	u64 id;
@@ -247,6 +262,15 @@ struct ub_proc {
 	u8 rest;		/* epochs that are left to rest */
 	u64 calls;		/* until the last epoch */
 	u64 usual;		/* in an epoch, when it went to rest */
+	bool looked;		/* it is over its first time, see cost.c */
+	bool detached;
+	bool paused;		/* looking at it has cost enough for now */
+	bool unseen;		/* so it was in this epoch */
+	u64 cpu_base;		/* CPU time when it was attached */
+	u64 used_ns;		/* CPU time since then, when last looked at */
+	u64 used_at;		/* CLOCK_MONOTONIC of that */
+	u64 wanted_ns;		/* when it was paused */
+	atomic64_t spent_ns;	/* that looking at it took */
 	spinlock_t lock;		/* regions, entries, client */
 	struct list_head regions;
 	struct ub_entry_table __rcu *entries;
@@ -265,7 +289,7 @@ int ub_proc_attach(struct ub_client *client, struct ub_attach *attach);
 void ub_proc_detach(struct ub_proc *proc);
 struct ub_proc *ub_proc_find(struct ub_client *client, u64 id);
 u64 ub_proc_cold_calls(const struct ub_proc *proc);
-void ub_proc_let(struct ub_proc *proc, bool rest);
+void ub_proc_filter(struct ub_proc *proc);
 void ub_proc_put(struct ub_proc *proc);
 extern atomic_t ub_attached;
 

@@ -62,6 +62,7 @@ static void __exit ub_exit(void)
 {
 	ub_stats_exit();
 	ub_device_exit();
+	ub_cost_exit();
 	ub_hook_exit();
 	ub_step_exit();
 	ub_children_exit();

@@ -453,10 +453,14 @@ static struct ub_region *ub_region_find(struct ub_proc *proc, u32 number)
 int ub_region_load(struct ub_proc *proc, struct ub_load *load)
 {
 	struct ub_region *region, *old = NULL;
-	int version = ub_hook_version();
 	struct ub_draft draft = {};
-	int err;
+	int version, err;
 
+	/* This may hook the handlers, which is a new version. */
+	err = ub_cost_load(proc);
+	if (err)
+		return err;
+	version = ub_hook_version();
 	if (load->replace) {
 		old = ub_region_find(proc, load->replace);
 		if (!old)

@@ -57,22 +57,23 @@ static bool ub_stirs(struct ub_proc *proc, u32 epoch)
 }
 
 /* What its tasks were in the middle of when they went to rest is long over. */
-static void ub_wake_proc(struct ub_proc *proc)
+void ub_rest_wake(struct ub_proc *proc)
 {
 	int cpu;
 
 	for_each_possible_cpu(cpu)
 		WRITE_ONCE(per_cpu(ub_last.task, cpu), NULL);
-	ub_proc_let(proc, false);
+	ub_proc_filter(proc);
 }
 
 /* It has a region now. */
 void ub_rest_end(struct ub_proc *proc)
 {
 	WRITE_ONCE(proc->quiet, 0);
+	ub_cost_resume(proc);
 	if (READ_ONCE(proc->rest)) {
 		WRITE_ONCE(proc->rest, 0);
-		ub_wake_proc(proc);
+		ub_rest_wake(proc);
 	}
 }
 
@@ -82,6 +83,11 @@ static void ub_consider(struct ub_proc *proc, u32 epoch)
 	u8 quiet = READ_ONCE(proc->quiet), rest = READ_ONCE(proc->rest);
 
 	proc->calls = calls;
+	/* Undisturbed, but because nobody has looked. */
+	if (READ_ONCE(proc->unseen)) {
+		WRITE_ONCE(proc->unseen, READ_ONCE(proc->paused));
+		return;
+	}
 	if (rest) {
 		if (made > 2 * proc->usual || !list_empty(&proc->regions)) {
 			ub_rest_end(proc);
@@ -89,7 +95,7 @@ static void ub_consider(struct ub_proc *proc, u32 epoch)
 		}
 		WRITE_ONCE(proc->rest, rest - 1);
 		if (rest == 1)
-			ub_wake_proc(proc);
+			ub_rest_wake(proc);
 	} else if (made < UB_REST_CALLS || ub_stirs(proc, epoch)) {
 		WRITE_ONCE(proc->quiet, 0);
 	} else {
@@ -97,7 +103,7 @@ static void ub_consider(struct ub_proc *proc, u32 epoch)
 		WRITE_ONCE(proc->quiet, quiet);
 		proc->usual = made;
 		WRITE_ONCE(proc->rest, (2U << quiet) - 1);
-		ub_proc_let(proc, true);
+		ub_proc_filter(proc);
 	}
 }
 

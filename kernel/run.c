@@ -180,6 +180,8 @@ void ub_softirq(void)
 
 /* Entries are looked at more often until they were taken so many times. */
 #define UB_YOUNG	2048
+/* Their gaps are short, or they would not be entries. */
+#define UB_STEPS_USUAL	512
 
 /* What to find out about a run. */
 enum ub_look {
@@ -332,17 +334,18 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 		ub_detect_after(proc, regs, ret);
 		goto out;
 	}
-	look = ub_look_of(slot->hits++);
-	if (unlikely(look != UB_LOOK_NOT)) {
 	if (unlikely(ub_detect_is_left(&slot->region->idle[slot->entry]))) {
 		ub_detect_leave(slot->region, slot->entry);
 		goto out;
 	}
+	look = ub_look_of(slot->hits++);
+	if (unlikely(look != UB_LOOK_NOT)) {
 		if (look == UB_LOOK_NATIVE) {
 			/* Young entries: ways that the region does not have yet? */
 			if (slot->hits >= UB_YOUNG || slot->hits & (16 | 64) ||
 			    !ub_is_ordinary(regs, ret) ||
-			    !ub_step_begin(proc, regs, slot->hits < 64))
+			    !ub_step_begin(proc, regs, slot->hits < 64,
+					   UB_STEPS_USUAL))
 				ub_control_native(proc, regs);
 			goto out;
 		}

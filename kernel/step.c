@@ -24,6 +24,8 @@
 
 #define UB_INSN_MAX	15	/* bytes */
 #define UB_STEP_PAUSE	1024	/* after a way, for so many times as long as it took */
+#define UB_STEP_NS	1500	/* of a step, until some have been timed */
+#define UB_STEP_ODD	4	/* times as long is not all the step's: others ran, too */
 
 enum ub_step_state {
 	UB_STEP_FREE,
@@ -46,6 +48,24 @@ static struct {
 	u64 pause_ns;			/* until then only what is urgent */
 	u64 ips[UB_PATH_MAX];
 } ub_step = { .lock = __SPIN_LOCK_UNLOCKED(ub_step.lock) };
+
+/* What a step takes, a moving average in ns. */
+static u64 ub_step_ns = UB_STEP_NS;
+
+/* What so many steps take, in ns. */
+u64 ub_step_cost(u32 steps)
+{
+	return steps * READ_ONCE(ub_step_ns);
+}
+
+/* Under the lock: .count steps took .elapsed.  What that costs their process, in ns. */
+static u64 ub_step_learn(u64 elapsed, u32 count)
+{
+	u64 old = ub_step_ns, each = clamp(elapsed / count, old / 2, old * 2);
+
+	WRITE_ONCE(ub_step_ns, old - (old >> 3) + (each >> 3) + 1);
+	return min(elapsed, UB_STEP_ODD * count * old);
+}
 
 /*
  * May the instruction be stepped?  Not if it shows flags (pushf), sets them (popf,
@@ -125,17 +145,22 @@ static bool ub_step_is_stale(void)
 /*
  * Step current from regs->ip, where a system call returns to, which is not odd in any
  * way.  With preemption off.  False if it is not to be, or not now: what is not urgent
- * has to keep to a small share of the time.
+ * has to keep to a small share of the time, and all of it to what the process may spend.
+ * .steps: so many have to be affordable.
  */
-bool ub_step_begin(struct ub_proc *proc, struct pt_regs *regs, bool urgent)
+bool ub_step_begin(struct ub_proc *proc, struct pt_regs *regs, bool urgent, u32 steps)
 {
 	u32 most = ub_tune(UB_TUNE_PATH_STEPS);
+	u64 left = ub_cost_left(proc, ub_step_cost(steps));
 	u64 now = ktime_get_mono_fast_ns();
 	unsigned long flags;
 	bool begun = false;
 
 	if (!urgent && now < READ_ONCE(ub_step.pause_ns))
 		return false;
+	if (left < ub_step_cost(steps))
+		return false;
+	most = min_t(u64, most, left / READ_ONCE(ub_step_ns));
 	if (!most || READ_ONCE(ub_step.state) == UB_STEP_TAKEN ||
 	    test_thread_flag(TIF_FORCED_TF) || !ub_step_may(regs->ip))
 		return false;
@@ -175,8 +200,10 @@ static void ub_step_end(bool whole)
 	spin_lock_irqsave(&ub_step.lock, flags);
 	/* Else somebody found it stale meanwhile. */
 	if (ub_step.task == current) {
-		WRITE_ONCE(ub_step.pause_ns,
-			   now + UB_STEP_PAUSE * (now - ub_step.begun_ns));
+		u64 took = now - ub_step.begun_ns;
+
+		WRITE_ONCE(ub_step.pause_ns, now + UB_STEP_PAUSE * took);
+		atomic64_add(ub_step_learn(took, ub_step.count), &ub_step.proc->spent_ns);
 		if (whole) {
 			event.nr = ub_step.nr;
 			event.ip = ub_step.ip;

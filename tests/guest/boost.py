@@ -115,6 +115,9 @@ def booster() -> Iterator[Booster]:
     """An engine of one's own; everything is detached at the end."""
     with Device() as device:
         device.tune(Tunable.GAP_NS, _GAP_NS)
+        # Programs are short here, and to be boosted all the same.
+        device.tune(Tunable.GRACE_MS, 0)
+        device.tune(Tunable.SHARE_BITS, 0)
         engine = Engine(device, build=Builder(device.info()))
         with contextlib.closing(engine):
             yield Booster(engine)

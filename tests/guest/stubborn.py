@@ -36,6 +36,8 @@ _TUNE = {
     Tunable.GAP_NS: 100_000_000,
     Tunable.REARM_MS: 250,
     Tunable.IDLE_RUNS: 10_000,
+    Tunable.GRACE_MS: 0,
+    Tunable.SHARE_BITS: 0,
 }
 _POLICY = Policy(
     Caps(regions=16, code_bytes=1 << 20, rounds=1000), forecast=Forecast(distinct=300)

@@ -11,7 +11,10 @@ __all__ = ["TUNE", "UB", "is_alive", "wait", "wait_for_more"]
 
 #: Under emulation what is hot is called less often than elsewhere, its heat comes and
 #: goes with the turns of those that share the processor, and gaps are long.
-TUNE = ("--tune=hot_calls=8", "--tune=window_ms=2000", "--tune=gap_ns=1000000")
+TUNE = (
+    *("--tune=hot_calls=8", "--tune=window_ms=2000", "--tune=gap_ns=1000000"),
+    *("--tune=grace_ms=0", "--tune=share_bits=0"),
+)
 
 #: A ``ub`` that goes on boosting what does not pay off.
 UB = "tests.guest.stubborn"

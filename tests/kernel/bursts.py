@@ -58,6 +58,8 @@ def main() -> int:
     results = {"native": _measure(None)}
     with Device() as device:
         device.tune(Tunable.GAP_NS, 100)  # nothing is so short
+        device.tune(Tunable.GRACE_MS, 0)
+        device.tune(Tunable.SHARE_BITS, 0)
         results["resting"] = _measure(device)
     print(json.dumps(results))
     return 0

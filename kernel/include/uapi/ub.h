@@ -265,7 +265,9 @@ enum ub_tunable {
 	UB_TUNE_SAMPLE_BITS	= 6,	/* one in 2^n entries is taken natively */
 	UB_TUNE_IDLE_RUNS	= 7,	/* runs in vain that put an entry to sleep */
 	UB_TUNE_PATH_STEPS	= 8,	/* steps of one traced gap at most; 0: none traced */
-	UB_TUNABLES		= 9,
+	UB_TUNE_GRACE_MS	= 9,	/* of CPU time in which a process is not looked at */
+	UB_TUNE_SHARE_BITS	= 10,	/* looking takes one in 2^n of CPU time; 0: any */
+	UB_TUNABLES		= 11,
 };
 
 struct ub_tune {

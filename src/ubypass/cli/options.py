@@ -29,7 +29,7 @@ __all__ = [
 
 _TUNABLES = (
     "gap_ns, hot_calls, window_ms, budget, miss_events, rearm_ms, sample_bits, "
-    "idle_runs, path_steps"
+    "idle_runs, path_steps, grace_ms, share_bits"
 )
 _CAPS = "regions, code_kib, rounds"
 

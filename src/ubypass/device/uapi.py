@@ -82,6 +82,8 @@ class Tunable(enum.IntEnum):
     SAMPLE_BITS = 6
     IDLE_RUNS = 7
     PATH_STEPS = 8
+    GRACE_MS = 9
+    SHARE_BITS = 10
 
 
 class SiteVerdict(enum.IntEnum):
