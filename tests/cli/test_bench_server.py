@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ubypass.bench.server.steady import Steady
 from ubypass.cli import bench_server
 from ubypass.errors import UbError
 
@@ -41,6 +42,14 @@ def test_chooses_cases(words: tuple[str, ...], count: int) -> None:
 def test_no_such_case(server: str) -> None:
     with pytest.raises(UbError, match=f"no such case of {server}"):
         bench_server._starts(parsed(server, "--size", "3"))
+
+
+@pytest.mark.parametrize("words", [("redis",), ("redis", "--quick")])
+def test_waits_long_enough_to_see_that_a_server_has_settled(
+    words: tuple[str, ...],
+) -> None:
+    plan = bench_server._plan(parsed(*words))
+    assert plan.warmup > 2 * (Steady().settle + plan.look)
 
 
 def test_recordings_of_an_earlier_time_are_gone(tmp_path: Path) -> None:
