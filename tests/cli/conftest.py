@@ -9,10 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.gate import Gate
 from tests.engine.fakes import FakeDevice
 from ubypass.cli import main, session
 from ubypass.device.uapi import Tunable
 from ubypass.engine import control
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """Holds programs up."""
+    gate = Gate(tmp_path)
+    yield gate
+    gate.close()
 
 
 class TunableDevice(FakeDevice):

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.cli.conftest import TunableDevice
+from tests.cli.gate import Gate, when
 from tests.process.test_status import _kernel_thread
 
 Ub = Callable[..., int]
@@ -52,15 +53,9 @@ def test_ctrl_c_detaches_and_the_program_goes_on(
     ub: Ub, device: TunableDevice, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with subprocess.Popen(["sleep", "60"]) as child:
-
-        def interrupt() -> None:
-            while not device.attached:
-                time.sleep(0.01)
-            time.sleep(0.2)
-            os.kill(os.getpid(), signal.SIGINT)
-
-        thread = threading.Thread(target=interrupt)
-        thread.start()
+        thread = when(
+            lambda: device.attached, lambda: os.kill(os.getpid(), signal.SIGINT)
+        )
         assert ub("attach", child.pid) == 0
         thread.join()
         assert child.poll() is None
@@ -72,51 +67,55 @@ def test_ctrl_c_detaches_and_the_program_goes_on(
 
 
 def test_a_closed_terminal_ends_it_but_not_under_nohup(
-    ub: Ub, device: TunableDevice
+    ub: Ub, device: TunableDevice, gate: Gate
 ) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    heard = threading.Event()
+
+    def hang_up() -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        time.sleep(0.5)  # if it were to end by that, it would now
+        heard.set()
+
     try:
-        with subprocess.Popen(["sleep", "1"]) as child:
-
-            def hang_up() -> None:
-                while not device.attached:
-                    time.sleep(0.01)
-                os.kill(os.getpid(), signal.SIGHUP)
-
-            thread = threading.Thread(target=hang_up)
-            thread.start()
+        with subprocess.Popen(["sh", "-c", gate.shell]) as child:
+            when(lambda: device.attached, hang_up)
+            gate.open_when(heard.is_set)
             assert ub("attach", "-q", child.pid) == 0
-            thread.join()
             assert child.wait(0) == 0  # it has ended by itself before
     finally:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_it_ends_with_the_program(ub: Ub, device: TunableDevice) -> None:
-    with subprocess.Popen(["sleep", "0.5"]) as child:
+def test_it_ends_with_the_program(ub: Ub, device: TunableDevice, gate: Gate) -> None:
+    with subprocess.Popen(["sh", "-c", gate.shell]) as child:
+        gate.open_when(lambda: device.attached)
         assert ub("attach", "-q", child.pid) == 0
-        child.wait(5)
+        child.wait(60)
     assert device.detached == [1]
 
 
 def test_children_are_attached_if_asked_for(
-    ub: Ub, device: TunableDevice, capfd: pytest.CaptureFixture[str]
+    ub: Ub, device: TunableDevice, gate: Gate, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    script = ["sh", "-c", "sleep 1.5 & wait"]
+    script = ["sh", "-c", f'sh -c "{gate.shell}" & wait']
     with subprocess.Popen(script) as shell:
+        gate.open_when(lambda: device.attached)
         assert ub("attach", shell.pid) == 0
     assert list(device.attached.values()) == [shell.pid]
     with subprocess.Popen(script) as shell:
+        gate.open_when(lambda: len(device.attached) == 3)
         assert ub("attach", "--children", shell.pid) == 0
     assert len(device.attached) == 3
     assert "attached to its child" in capfd.readouterr().err
 
 
-def test_several_programs_at_once(ub: Ub, device: TunableDevice) -> None:
+def test_several_programs_at_once(ub: Ub, device: TunableDevice, gate: Gate) -> None:
     with (
-        subprocess.Popen(["sleep", "0.3"]) as first,
-        subprocess.Popen(["sleep", "0.5"]) as second,
+        subprocess.Popen(["sh", "-c", gate.shell]) as first,
+        subprocess.Popen(["sh", "-c", gate.shell]) as second,
     ):
+        gate.open_when(lambda: len(device.attached) == 2, programs=2)
         assert ub("attach", "-q", first.pid, second.pid, first.pid) == 0
     assert sorted(device.attached.values()) == sorted([first.pid, second.pid])
     assert sorted(device.detached) == [1, 2]

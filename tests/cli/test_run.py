@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import TunableDevice
+from tests.cli.gate import Gate, when
 from ubypass.abi import ExitReason
 from ubypass.device.types import Event, Stats
 from ubypass.device.uapi import EventType, Tunable
@@ -74,9 +75,10 @@ def test_a_missing_module_is_told_before_the_program_starts(
 
 
 def test_output_is_the_programs_and_the_summary_goes_to_stderr(
-    device: TunableDevice, ub: Ub, capfd: pytest.CaptureFixture[str]
+    device: TunableDevice, ub: Ub, gate: Gate, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    script = 'echo "$@"; sleep 0.3'
+    gate.open_when(lambda: device.attached)
+    script = f'echo "$@"; {gate.shell}'
     assert ub("run", "--", "sh", "-c", script, "sh", "--json", "hello") == 0
     captured = capfd.readouterr()
     assert captured.out == "--json hello\n"
@@ -92,26 +94,23 @@ def test_quiet_is_quiet(
 
 
 def test_the_summary_for_machines(
-    device: TunableDevice, ub: Ub, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    device: TunableDevice,
+    ub: Ub,
+    gate: Gate,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
+    gate.open_when(lambda: device.attached)
     device.counters = Stats(
         native=1, dispatched=99, runs=2, exits={ExitReason.FAULT: 2}, first_run_ns=1
     )
     file = tmp_path / "summary.json"
-    words = [
-        "run",
-        "--json",
-        "--summary-file",
-        file,
-        "--",
-        "sh",
-        "-c",
-        "sleep 0.2; exit 4",
-    ]
+    script = f"{gate.shell}; sleep 0.2; exit 4"
+    words = ["run", "--json", "--summary-file", file, "--", "sh", "-c", script]
     assert ub(*words) == 4
     data = json.loads(file.read_text())
     assert json.loads(capfd.readouterr().err) == data
-    assert data["command"] == ["sh", "-c", "sleep 0.2; exit 4"]
+    assert data["command"] == ["sh", "-c", script]
     assert data["exit_code"] == 4
     assert 0.2 <= data["seconds"] < 30
     assert data["engine_peak_bytes"] > 1 << 20
@@ -146,35 +145,35 @@ def test_ctrl_c_is_for_the_program(device: TunableDevice, ub: Ub) -> None:
     assert ub("run", "-q", "--", "bash", "-c", script) == 5
 
 
-def test_a_request_to_end_is_passed_on(device: TunableDevice, ub: Ub) -> None:
-    script = "trap 'exit 6' TERM; while :; do sleep 0.05; done"
-
-    def ask() -> None:
-        while not device.attached:
-            time.sleep(0.01)
-        time.sleep(0.3)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
+def test_a_request_to_end_is_passed_on(
+    device: TunableDevice, ub: Ub, tmp_path: Path
+) -> None:
+    ready = tmp_path / "ready"
+    script = f"trap 'exit 6' TERM; : > '{ready}'; while :; do sleep 0.05; done"
+    thread = when(
+        lambda: device.attached and ready.exists(),
+        lambda: os.kill(os.getpid(), signal.SIGTERM),
+    )
     assert ub("run", "-q", "--", "bash", "-c", script) == 6
     thread.join()
 
 
 def test_children_of_the_command_are_attached_if_asked_for(
-    device: TunableDevice, ub: Ub, monkeypatch: pytest.MonkeyPatch
+    device: TunableDevice, ub: Ub, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     identify = status.identify
 
     def late(pid: int) -> status.ProcessId:
         # This device tells of no forks, so the child must be there before.
-        give_up = time.monotonic() + 5
+        give_up = time.monotonic() + 60
         while not status.descendants(pid) and time.monotonic() < give_up:
             time.sleep(0.01)
         return identify(pid)
 
     monkeypatch.setattr(status, "identify", late)
-    assert ub("run", "-q", "--children", "--", "sh", "-c", "sleep 3 & wait") == 0
+    gate.open_when(lambda: len(device.attached) == 2)
+    script = f'sh -c "{gate.shell}" & wait'
+    assert ub("run", "-q", "--children", "--", "sh", "-c", script) == 0
     assert len(device.attached) == 2
     assert len(device.followed) == 2
 
@@ -236,34 +235,36 @@ def test_an_attachment_that_is_refused_leaves_the_program_native(
 def test_an_engine_that_breaks_leaves_the_program_native(
     device: TunableDevice,
     ub: Ub,
+    gate: Gate,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
+    broke = threading.Event()
+    gate.open_when(broke.is_set)
+
     def broken() -> list[Event]:
+        broke.set()
         raise ZeroDivisionError("oh")
 
     monkeypatch.setattr(device, "events", broken)
     device.send(Event(EventType.HOT, proc=1, ip=0x1000))
     monkeypatch.delenv("UBYPASS_DEBUG", raising=False)
-    assert ub("run", "--", "sh", "-c", "sleep 0.3; exit 8") == 8
+    assert ub("run", "--", "sh", "-c", f"{gate.shell}; exit 8") == 8
     err = capfd.readouterr().err
     assert "ZeroDivisionError" in err
     assert "natively" in err
 
 
 def test_a_program_that_execs_another_is_attached_again(
-    device: TunableDevice, ub: Ub
+    device: TunableDevice, ub: Ub, gate: Gate
 ) -> None:
-    def gone() -> None:
-        while not device.attached:
-            time.sleep(0.01)
-        time.sleep(0.2)
-        device.send(Event(EventType.GONE, proc=1))
-
-    thread = threading.Thread(target=gone)
-    thread.start()
-    assert ub("run", "-q", "--", "sh", "-c", "exec sleep 0.8") == 0
-    thread.join()
+    when(
+        lambda: device.attached,
+        lambda: device.send(Event(EventType.GONE, proc=1)),
+    )
+    gate.open_when(lambda: len(device.attached) == 2)
+    script = f'exec sh -c "{gate.shell}"'
+    assert ub("run", "-q", "--", "sh", "-c", script) == 0
     pids = list(device.attached.values())
     assert len(pids) == 2
     assert pids[0] == pids[1]

@@ -63,7 +63,7 @@ def running(control_directory: Path) -> Iterator[FakeDevice]:
 
     thread = threading.Thread(target=loop)
     thread.start()
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not device.loads and time.monotonic() < end:
         time.sleep(0.01)
     yield device

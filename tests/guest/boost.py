@@ -15,18 +15,22 @@ from ubypass.engine.target import Target
 from ubypass.errors import UbError
 from ubypass.process.status import identify
 
-__all__ = ["Booster", "NotBoosted", "booster", "wait"]
+__all__ = ["HANG", "Booster", "NotBoosted", "booster", "wait"]
 
 #: As ``ub run`` does under emulation, where gaps look that much longer.
 _GAP_NS = 80_000
 _STEP = 0.02  # seconds
+
+#: Seconds after which something has failed. Where it works it never decides anything:
+#: what is waited for comes sooner, however busy the machine is.
+HANG = 180.0
 
 
 class NotBoosted(Exception):
     """A program was not dispatching in time: the case would show nothing."""
 
 
-def wait(done: Callable[[], bool], seconds: float) -> bool:
+def wait(done: Callable[[], bool], seconds: float = HANG) -> bool:
     """Wait natively; whether ``done()`` came true in time."""
     deadline = time.monotonic() + seconds
     while not done():
@@ -68,7 +72,7 @@ class Booster:
             target.gone = True
         self._engine.step(0)
 
-    def wait(self, done: Callable[[], bool], seconds: float) -> bool:
+    def wait(self, done: Callable[[], bool], seconds: float = HANG) -> bool:
         """Run the engine; whether ``done()`` came true in time."""
         deadline = time.monotonic() + seconds
         while not done():
@@ -95,7 +99,7 @@ class Booster:
     def wait_boosted(self, target: Target, calls: int = 2000) -> None:
         """Run the engine until ``calls`` more calls were dispatched."""
         goal = target.refresh_stats().dispatched + calls
-        if not self.wait(lambda: target.refresh_stats().dispatched >= goal, 20.0):
+        if not self.wait(lambda: target.refresh_stats().dispatched >= goal):
             raise NotBoosted(f"{target.refresh_stats()} {target.summary().notes}")
 
     def _follow(self) -> None:

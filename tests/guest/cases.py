@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,19 +22,16 @@ __all__ = ["DATA_FILE", "TWIN_CASES", "Twin", "run_twin"]
 #: Made by the runner, on tmpfs.
 DATA_FILE = "/dev/shm/ub-test-data"
 
-_WARM_NATIVE = 0.2  # seconds
-_TIMEOUT = 10.0
-
-Waiter = Callable[[Callable[[], bool], float], bool]
+Waiter = Callable[[Callable[[], bool]], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Twin:
     """``commands`` start together; ``hold`` seconds pass in stage 1 at least.
 
-    ``acts``: the programs say when stage 1 is done. ``signal``: sent in stage 1,
-    after the hold. ``ends``: whether stage 2 ends them (else the signal must).
-    ``after``: calls that each must dispatch once stage 1 is done.
+    ``acts``: the programs say when stage 1 is done. ``signal``: sent in stage 1, once
+    they are in the midst of it. ``ends``: whether stage 2 ends them (else the signal
+    must). ``after``: calls that each must dispatch once stage 1 is done.
     """
 
     commands: tuple[tuple[str, ...], ...]
@@ -49,7 +47,7 @@ TWIN_CASES: dict[str, Twin] = {
         f"fault-{kind}": Twin((("fault", kind),), after=1000)
         for kind in ("read", "write", "kernel", "noncanonical", "null", "divide")
     },
-    "signal-storm": Twin((("storm",),), hold=10.0, after=1000),
+    "signal-storm": Twin((("storm",),), after=1000),
     **{f"remap-{kind}": Twin((("remap", kind),)) for kind in ("forbid", "unmap")},
     "remap-rewrite": Twin((("remap", "rewrite"),), hold=1.0),
     "remap-replace": Twin((("remap", "replace"),)),
@@ -73,7 +71,7 @@ TWIN_CASES: dict[str, Twin] = {
 def run_twin(twin: Twin) -> dict[str, Any]:
     """Outcomes of both runs, and the engine's figures of the second."""
     with start(twin.commands) as programs:
-        wait(lambda: False, _WARM_NATIVE)
+        wait(lambda: all(program.is_warm for program in programs))
         native = _play(twin, programs, wait, None)
     with booster() as boost, start(twin.commands) as programs:
         for target in [boost.attach(program.pid) for program in programs]:
@@ -97,21 +95,23 @@ def _play(
     """Take programs through the stages; what they showed."""
     for program in programs:
         program.stage(ACT)
-    waiter(lambda: False, twin.hold)
+    until = time.monotonic() + twin.hold
+    waiter(lambda: time.monotonic() >= until)
     if twin.signal:
+        waiter(lambda: all(program.is_in_the_midst for program in programs))
         for program in programs:
             program.signal(twin.signal)
     acted = not twin.acts or waiter(
-        lambda: all(program.has_acted for program in programs), _TIMEOUT
+        lambda: all(program.has_acted for program in programs)
     )
     again = True
     if boost is not None and twin.after:
         boost.mark()
-        again = boost.wait(lambda: boost.gained(twin.after), _TIMEOUT)
+        again = boost.wait(lambda: boost.gained(twin.after))
     if twin.ends:
         for program in programs:
             program.stage(END)
-    ended = waiter(lambda: all(program.ended for program in programs), _TIMEOUT)
+    ended = waiter(lambda: all(program.ended for program in programs))
     return {
         "acted": acted,
         "boosted_again": again,

@@ -10,6 +10,7 @@ from typing import Any
 __all__ = ["UB", "attached", "dispatched", "run_ub"]
 
 UB = (sys.executable, "-m", "ubypass.cli.main")
+_LIMIT = 300.0  # seconds, for what hangs
 _STATS = "/sys/kernel/debug/ub/stats"
 
 
@@ -21,7 +22,7 @@ def run_ub(*arguments: str, user: int | None = None) -> dict[str, Any]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=_LIMIT,
     )
     return {
         "status": done.returncode,

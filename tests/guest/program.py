@@ -15,6 +15,7 @@ from types import TracebackType
 __all__ = ["ACT", "END", "PROGRAMS", "WARM", "Program"]
 
 WARM, ACT, END = 0, 1, 2
+_MIDST = 2
 PROGRAMS = Path(__file__).resolve().parents[2] / "build" / "tests" / "guest"
 _NICE = 10
 
@@ -77,6 +78,16 @@ class Program:
     def has_acted(self) -> bool:
         """Whether it says that it has done what the second stage is about."""
         return self._words[1] != 0
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether its hot loop runs."""
+        return self._words[2] != 0
+
+    @property
+    def is_in_the_midst(self) -> bool:
+        """Whether it has come to what only the next signal ends."""
+        return self._words[2] == _MIDST
 
     def stage(self, number: int) -> None:
         self._words[0] = number

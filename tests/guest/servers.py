@@ -30,8 +30,8 @@ __all__ = ["nginx", "redis"]
 
 _REDIS_PORT = 16379
 _NGINX_PORT = 18080
-_START_TIMEOUT = 40.0
-_STOP_TIMEOUT = 40.0
+#: Seconds after which something has failed; nothing else depends on them.
+_HANG = 300.0
 
 #: Loads go on until something is dispatched, which takes a busy machine longer, and
 #: give up after as many rounds.
@@ -87,7 +87,7 @@ def redis(requests: int = 20_000) -> dict[str, Any]:
                 ],
                 capture_output=True,
                 text=True,
-                timeout=300,
+                timeout=2 * _HANG,
             )
             checked += _check_redis(2000, _ROUNDS)
         return {
@@ -159,7 +159,7 @@ def _check_redis(count: int, seed: int) -> int:
     """Set and get random values, also in pipelines; how many came back right."""
     chance = random.Random(seed)
     right = 0
-    with socket.create_connection(("127.0.0.1", _REDIS_PORT), timeout=60) as sock:
+    with socket.create_connection(("127.0.0.1", _REDIS_PORT), timeout=_HANG) as sock:
         stream = sock.makefile("rb")
         for number in range(count // 10):
             values = {
@@ -187,7 +187,7 @@ def _resp(*words: str | bytes) -> bytes:
 
 def _fetch_all(contents: dict[str, bytes], wrong: list[str]) -> int:
     """Fetch each file over one connection; whatever differs goes to ``wrong``."""
-    connection = http.client.HTTPConnection("127.0.0.1", _NGINX_PORT, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", _NGINX_PORT, timeout=_HANG)
     with contextlib.closing(connection):
         for path, content in contents.items():
             connection.request("GET", path)
@@ -235,7 +235,7 @@ def _under_ub(command: list[str], port: int, home: Path) -> Iterator[dict[str, A
             yield server
             server["survived_load"] = process.poll() is None
             process.send_signal(signal.SIGTERM)
-            server["status"] = process.wait(_STOP_TIMEOUT)
+            server["status"] = process.wait(_HANG)
         finally:
             process.kill()
             process.wait()
@@ -244,7 +244,7 @@ def _under_ub(command: list[str], port: int, home: Path) -> Iterator[dict[str, A
 
 
 def _wait_until(done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT
+    deadline = time.monotonic() + _HANG
     while not done() and time.monotonic() < deadline:
         time.sleep(0.05)
 

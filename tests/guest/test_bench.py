@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.guest.command import UB
 from tests.guest.conftest import prepare
+from tests.patient import PATIENT
 from tests.places import ROOT
-from ubypass.lab.options import LabOptions
 from ubypass.lab.run import capture
 
 pytestmark = pytest.mark.guest
@@ -34,7 +35,7 @@ def _measured(server: str, *options: str) -> list[dict[str, Any]]:
         "--json",
         str(_FILE),
     ]
-    result = capture(command, LabOptions(icount=True))
+    result = capture(command, replace(PATIENT, icount=True))
     said = result.stdout.decode() + result.stderr.decode()
     print(said)
     assert result.status == 0, said
@@ -44,6 +45,8 @@ def _measured(server: str, *options: str) -> list[dict[str, Any]]:
         assert record["checked"] > 0
         assert record["wrong"] == 0
         assert record["engine_share"] < 0.1
+        # Else what is measured is the search for what pays.
+        assert record["steady_s"] is not None
     return records
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.patient import PATIENT
 from ubypass.lab import kernels
-from ubypass.lab.options import LabOptions
 from ubypass.lab.run import capture
 from ubypass.module.build import build_module
 
@@ -33,7 +34,9 @@ def _stepped(what: str, seconds: int) -> tuple[list[str], set[int]]:
     script = 'insmod $1 && exec python tests/kernel/step.py "$2" "$3"'
     result = capture(
         ["sh", "-c", script, "sh", str(module), f"{program} {what}", str(seconds)],
-        LabOptions(environment={"UBYPASS_CHECKOUT": "1", "PYTHONPATH": str(_ROOT)}),
+        replace(
+            PATIENT, environment={"UBYPASS_CHECKOUT": "1", "PYTHONPATH": str(_ROOT)}
+        ),
     )
     output = result.stdout.decode()
     print(output, result.stderr.decode())

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.patient import PATIENT
 from ubypass.lab import kernels
-from ubypass.lab.options import LabOptions
 from ubypass.lab.run import capture
 from ubypass.module.build import build_module
 
@@ -21,7 +22,7 @@ _CALLS = 200_000
 # Handlers are unhooked a moment after the last detach; until then rmmod is refused.
 _SCRIPT = f"""
 leave() {{
-    for try in $(seq 100); do rmmod ub 2>/dev/null && return; sleep 0.1; done
+    for try in $(seq 1000); do rmmod ub 2>/dev/null && return; sleep 0.1; done
     rmmod ub
 }}
 insmod $1 || exit 1
@@ -42,7 +43,9 @@ def test_handmade_loop_stays_in_the_kernel(tmp_path: Path) -> None:
     subprocess.run(["gcc", "-O2", "-o", program, _HERE / "loop.c"], check=True)
     result = capture(
         ["sh", "-c", _SCRIPT, "sh", str(module), str(program)],
-        LabOptions(environment={"UBYPASS_CHECKOUT": "1", "PYTHONPATH": str(_ROOT)}),
+        replace(
+            PATIENT, environment={"UBYPASS_CHECKOUT": "1", "PYTHONPATH": str(_ROOT)}
+        ),
     )
     output = result.stdout.decode()
     assert result.status == 0, output + result.stderr.decode()

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.patient import PATIENT
 from ubypass.lab import kernels
-from ubypass.lab.options import LabOptions
 from ubypass.lab.run import capture
 from ubypass.module.build import build_module
 
@@ -36,11 +37,12 @@ def seen() -> dict[str, Any]:
     subprocess.run(["gcc", "-O2", "-Wall", "-o", program, source], check=True)
     result = capture(
         ["sh", "-c", _SCRIPT, "sh", str(module), str(others), str(program)],
-        LabOptions(
+        replace(
+            PATIENT,
             environment={
                 "UBYPASS_CHECKOUT": "1",
                 "PYTHONPATH": f"{_ROOT}:{_ROOT / 'src'}",
-            }
+            },
         ),
     )
     output = result.stdout.decode()

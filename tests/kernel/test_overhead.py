@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.patient import PATIENT
 from ubypass.bench.workloads import build_workload
 from ubypass.lab import kernels
-from ubypass.lab.options import LabOptions
 from ubypass.lab.run import capture
 from ubypass.module.build import build_module
 
@@ -24,7 +25,8 @@ def _measured(module: str, *arguments: str) -> dict[str, float]:
     built = build_module(release, _ROOT / "kernel", _ROOT / "build/kernel" / release)
     result = capture(
         ["sh", "-c", _SCRIPT, "sh", str(built), f"tests.kernel.{module}", *arguments],
-        LabOptions(
+        replace(
+            PATIENT,
             icount=True,
             environment={
                 "UBYPASS_CHECKOUT": "1",

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.patient import PATIENT
 from ubypass.lab import kernels
-from ubypass.lab.options import LabOptions
 from ubypass.lab.run import capture
 from ubypass.module.build import build_module
 
@@ -38,7 +39,9 @@ def test_ways_are_found_and_the_program_sees_no_trap_flag() -> None:
         subprocess.run(["gcc", "-O2", "-o", programs / name, source], check=True)
     result = capture(
         ["sh", "-c", _SCRIPT, "sh", str(module), str(programs), str(_ROUNDS)],
-        LabOptions(environment={"UBYPASS_CHECKOUT": "1", "PYTHONPATH": str(_ROOT)}),
+        replace(
+            PATIENT, environment={"UBYPASS_CHECKOUT": "1", "PYTHONPATH": str(_ROOT)}
+        ),
     )
     output = result.stdout.decode()
     assert result.status == 0, output + result.stderr.decode()

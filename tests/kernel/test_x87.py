@@ -11,12 +11,13 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.patient import PATIENT
 from ubypass.lab import kernels
-from ubypass.lab.options import LabOptions
 from ubypass.lab.run import capture
 from ubypass.module.build import build_module
 
@@ -61,7 +62,8 @@ def test_computes_the_same(vendor: str) -> None:
     script = f"insmod $1 && python tests/kernel/x87.py $2 {_CALLS}"
     result = capture(
         ["sh", "-c", script, "sh", str(module), str(program)],
-        LabOptions(
+        replace(
+            PATIENT,
             cpu=f"max,vendor={vendor}",
             environment={"UBYPASS_CHECKOUT": "1", "PYTHONPATH": str(_ROOT)},
         ),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patient import PATIENT
 from ubypass.errors import UbError
 from ubypass.lab import run as lab
 from ubypass.lab.options import (
@@ -18,9 +19,6 @@ from ubypass.lab.options import (
 )
 from ubypass.lab.streams import Transcript
 from ubypass.places import checkout
-
-# A busy machine emulates slowly; these limits only end what would never end.
-_PATIENT = LabOptions(boot_timeout=300, timeout=300)
 
 
 def _judge(heard: Transcript) -> LabResult:
@@ -137,7 +135,7 @@ def test_a_command_in_a_guest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.chdir(tmp_path)
     (tmp_path / "input").write_bytes(b"from stdin\n")
     untouched = Path("/var/ubypass-lab-test")
-    options = replace(_PATIENT, disk="4M", environment={"EXTRA": "a b"})
+    options = replace(PATIENT, disk="4M", environment={"EXTRA": "a b"})
     source = os.open(tmp_path / "input", os.O_RDONLY)
     command = ["bash", "-c", _TOUR, "tour", str(tmp_path), str(untouched)]
     try:
@@ -158,11 +156,11 @@ def test_a_command_in_a_guest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.guest
 def test_a_kernel_warning_fails_the_run() -> None:
-    result = lab.capture(["sh", "-c", "echo 'WARNING: test' > /dev/kmsg"], _PATIENT)
+    result = lab.capture(["sh", "-c", "echo 'WARNING: test' > /dev/kmsg"], PATIENT)
     assert result.status == 0
     assert result.exit_status == STATUS_LOG_PROBLEM
     assert result.log_problems == ("WARNING: test",)
-    unchecked = replace(_PATIENT, log_check=False)
+    unchecked = replace(PATIENT, log_check=False)
     result = lab.capture(["sh", "-c", "echo 'WARNING: test' > /dev/kmsg"], unchecked)
     assert result.exit_status == 0
 
@@ -170,7 +168,7 @@ def test_a_kernel_warning_fails_the_run() -> None:
 @pytest.mark.guest
 def test_a_panic_fails_the_run() -> None:
     crash = "echo before; sleep 1; echo c > /proc/sysrq-trigger"
-    result = lab.capture(["sh", "-c", crash], _PATIENT)
+    result = lab.capture(["sh", "-c", crash], PATIENT)
     assert result.exit_status == STATUS_LOG_PROBLEM
     assert result.stdout == b"before\n"
     assert any("Kernel panic" in line for line in result.log_problems)
@@ -181,14 +179,14 @@ def test_a_panic_fails_the_run() -> None:
 def test_a_boot_that_hangs_is_ended() -> None:
     begun = time.monotonic()
     with pytest.raises(UbError, match="did not start within 1 s"):
-        lab.capture(["true"], replace(_PATIENT, boot_timeout=1))
+        lab.capture(["true"], replace(PATIENT, boot_timeout=1))
     assert time.monotonic() - begun < 60
 
 
 @pytest.mark.guest
 def test_a_command_that_hangs_is_ended() -> None:
     with pytest.raises(UbError, match="did not end within 1 s"):
-        lab.capture(["sleep", "1000"], replace(_PATIENT, timeout=1))
+        lab.capture(["sleep", "1000"], replace(PATIENT, timeout=1))
 
 
 @pytest.mark.guest
@@ -202,7 +200,7 @@ def test_counted_instructions_repeat() -> None:
         "    return time.perf_counter_ns() - t\n"
         "work(); print(min(work() for _ in range(20)))\n"
     )
-    options = replace(_PATIENT, icount=True)
+    options = replace(PATIENT, icount=True)
     command = [sys.executable, "-I", "-S", "-c", program]
     # Virtual time: nothing of the host's load may show.
     first, second = (int(lab.capture(command, options).stdout) for _ in range(2))

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.patient import PATIENT
 from ubypass.errors import UbError
 from ubypass.lab import kernels
-from ubypass.lab.options import LabOptions
 from ubypass.lab.run import capture
 from ubypass.module.build import build_module
 
@@ -115,7 +116,7 @@ def test_refused_before_anything_is_fetched(source: Path, tmp_path: Path) -> Non
 @pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="needs QEMU")
 def test_the_module_loads(release: str, source: Path, tmp_path: Path) -> None:
     module = build_module(release, source, tmp_path / "out")
-    options = LabOptions(kernel=release, boot_timeout=300, share=(tmp_path,))
+    options = replace(PATIENT, kernel=release, share=(tmp_path,))
     script = f"insmod {module} && rmmod hello"
     result = capture(["sh", "-c", script], options)
     assert result.exit_status == 0, result.stderr.decode()

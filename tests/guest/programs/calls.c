@@ -31,6 +31,7 @@ int main(int argc, char **argv)
 
 		if (got < 0)
 			die("pread");
+		control[2] = AT_WARM;
 		if (offset) {
 			made++;
 			offset++;

@@ -5,7 +5,9 @@
  * The runner names a file in UB_TEST_CONTROL.  Its word 0 is the stage, set by
  * the runner and read by the program in its hot loop, so that no system call is
  * needed to hear of it: 0 warm up, 1 do what the test is about, 2 finish.  Word 1
- * is set by the program when it has done what stage 1 asks for.
+ * is set by the program when it has done what stage 1 asks for, word 2 when its
+ * hot loop runs, and to 2 when it is in the midst of stage 1, if the test waits for
+ * that.  So nothing depends on how fast anybody is.
  *
  * A program prints only what must be the same natively and boosted.
  */
@@ -26,6 +28,9 @@
 #define STAGE_WARM	0
 #define STAGE_ACT	1
 #define STAGE_END	2
+
+#define AT_WARM		1
+#define AT_MIDST	2
 
 static inline void die(const char *what)
 {

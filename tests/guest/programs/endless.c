@@ -28,9 +28,12 @@ int main(void)
 		die("sigaction");
 	while (control[0] != STAGE_END) {
 		getppid();
-		laps++;
-		while (control[0] == STAGE_ACT && !asked)
+		if (++laps > 100 && !control[2])
+			control[2] = AT_WARM;
+		while (control[0] == STAGE_ACT && !asked) {
 			inside++;
+			control[2] = AT_MIDST;
+		}
 		if (asked && !control[1]) {
 			/* Back in the hot loop, with a signal handled. */
 			control[1] = 1;

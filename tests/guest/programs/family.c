@@ -68,6 +68,7 @@ int main(int argc, char **argv)
 		die("exec");
 	}
 	control[1] = 1;
+	control[2] = AT_WARM;
 	for (n = 0; n < 3; n++) {
 		int status;
 

@@ -177,6 +177,7 @@ int main(int argc, char **argv)
 		return 2;
 	if (sigaction(bad.divisor ? SIGSEGV : SIGFPE, &action, NULL) < 0)
 		die("sigaction");
+	control[2] = AT_WARM;
 	hot_loop(control, &good, &bad, &stack_at_loop);
 	printf("faults %u, loop ended, last word %#lx\n", handled,
 	       (unsigned long)words[5]);

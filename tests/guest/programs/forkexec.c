@@ -60,6 +60,7 @@ int main(int argc, char **argv)
 
 	if (pipe(fds) < 0)
 		die("pipe");
+	control[2] = AT_WARM;
 	wrong = laps(0, control, argc > 1 ? STAGE_END : STAGE_ACT);
 	printf("%s: before, wrong %llu\n", argc > 1 ? "again" : "first",
 	       (unsigned long long)wrong);

@@ -143,6 +143,7 @@ int main(int argc, char **argv)
 	    sigaction(SIGSEGV, &action, NULL) < 0)
 		die("setup");
 	memcpy(&f, &page, sizeof(f));
+	control[2] = AT_WARM;
 	if (!strcmp(kind, "rewrite")) {
 		rewrite(f);
 		return 0;

@@ -15,6 +15,8 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#define ENOUGH 100
+
 static volatile unsigned int *control;
 static volatile bool installed;
 
@@ -75,12 +77,13 @@ int main(int argc, char **argv)
 		if (own && !installed && control[0] == STAGE_ACT) {
 			install();
 			installed = true;
-			control[1] = 1;
 		}
-		if (!own && refused == 1)
+		if (refused > ENOUGH)
 			control[1] = 1;
+		if (allowed > ENOUGH)
+			control[2] = AT_WARM;
 	}
 	printf("allowed before %d, refused after %d, escaped %lu, odd %lu\n",
-	       allowed > 100, refused > 100, escaped, odd);
+	       allowed > ENOUGH, refused > ENOUGH, escaped, odd);
 	return 0;
 }

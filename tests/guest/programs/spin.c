@@ -56,6 +56,7 @@ static void *worker(void *argument)
 	off_t begin = (off_t)me * PART;
 
 	sums[me] = one_pass(begin, parent);
+	control[2] = AT_WARM;
 	while (control[0] != STAGE_END) {
 		if (one_pass(begin, parent) != sums[me])
 			wrong[me]++;
