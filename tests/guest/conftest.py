@@ -7,19 +7,23 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.guest.foreign.musl import build_static
+from tests.guest.foreign.packages import fetch
+from tests.guest.foreign.play import PACKAGE_LIST
+from tests.guest.foreign.table import PACKAGES
 from tests.guest.program import PROGRAMS
 from tests.guest.runner import CASES
+from tests.patient import PATIENT
 from tests.places import ROOT
 from ubypass.bench.workloads import build_program
 from ubypass.errors import UbError
 from ubypass.lab import kernels
-from ubypass.lab.options import LabOptions
 from ubypass.lab.run import capture
 from ubypass.module.build import build_module
 from ubypass.places import kernel_sources, module_file
@@ -29,7 +33,6 @@ _RESULTS = ROOT / "build" / "tests" / "guest-results.jsonl"
 
 #: Each boot that dies costs its case only; after so many we give up.
 _BOOTS = 4
-_TIMEOUT = 900.0  # seconds of real time for all cases of a boot
 
 #: What needs two processors to be a test. The others get one: QEMU switches between
 #: emulated processors every 100 ms only, which all that waits for another feels.
@@ -40,6 +43,9 @@ _PARALLEL = frozenset(
     or name in ("two-processes", "four-threads")
     or name in ("seccomp-other", "fork-exec", "family")
 )
+
+#: A boot of their own: their packages are linked into the guest's file system.
+_FOREIGN = frozenset(name for name in CASES if name.startswith("foreign-"))
 
 #: A CPU that hangs in the kernel ends the boot, so that the next case gets its turn.
 _PARAMETERS = ("softlockup_panic=1",)
@@ -82,7 +88,16 @@ def guest(request: pytest.FixtureRequest) -> Guest:
     prepare()
     if "redis-suite" in names:
         subprocess.run([ROOT / "tools" / "redis-source.sh"], check=True)
+    if _FOREIGN.intersection(names):
+        prepare_foreign()
     return _run_cases(names)
+
+
+def prepare_foreign() -> None:
+    """Fetch foreign programs, compile those that are not packaged."""
+    trees = fetch(PACKAGES, ROOT / "build" / "tests" / "packages")
+    build_static(_SOURCES / "copy.c", PROGRAMS / "copy-musl", [Path("/"), *trees])
+    PACKAGE_LIST.write_text("".join(f"{tree}\n" for tree in trees))
 
 
 def build_programs() -> None:
@@ -103,7 +118,8 @@ def prepare() -> None:
 
 def _run_cases(names: list[str]) -> Guest:
     guest = Guest()
-    for cpus, cases in ((2, _PARALLEL), (1, CASES.keys() - _PARALLEL)):
+    others = CASES.keys() - _PARALLEL - _FOREIGN
+    for cpus, cases in ((2, _PARALLEL), (1, others), (1, _FOREIGN)):
         for _ in range(_BOOTS):
             left = [n for n in names if n in cases and n not in guest.lines]
             if not left:
@@ -128,9 +144,9 @@ def _boot(names: list[str], guest: Guest, cpus: int) -> str:
     try:
         result = capture(
             command,
-            LabOptions(
+            replace(
+                PATIENT,
                 cpus=cpus,
-                timeout=_TIMEOUT,
                 environment=environment,
                 append=_PARAMETERS,
             ),

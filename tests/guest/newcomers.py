@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from tests.guest.waiting import is_alive
@@ -19,7 +20,7 @@ from ubypass.engine.summary import Summary
 from ubypass.errors import UbError
 from ubypass.process.status import identify
 
-__all__ = ["Newcomers"]
+__all__ = ["Newcomers", "figures"]
 
 _STEP = 0.05  # seconds
 
@@ -55,20 +56,10 @@ class Newcomers:
 
     def figures(self) -> dict[str, Any]:
         """What boosting came to, over all that were attached, children included."""
-        summaries = self._engine.summaries()
-        notes = Counter(note for summary in summaries for note in summary.notes)
         return {
             "attached": self._attached,
             "failed_to_attach": self._failed,
-            "processes": len(summaries),
-            "boosted": sum(summary.stats.dispatched > 0 for summary in summaries),
-            "calls": sum(summary.calls for summary in summaries),
-            "dispatched": sum(summary.stats.dispatched for summary in summaries),
-            "exits": dict(sum((_exits(s) for s in summaries), Counter())),
-            "runs": sum(summary.stats.runs for summary in summaries),
-            "loads": sum(summary.loads for summary in summaries),
-            "build_seconds": round(sum(s.build_seconds for s in summaries), 1),
-            "notes": dict(notes.most_common()),
+            **figures(self._engine.summaries()),
         }
 
     def _try(self, pid: int) -> None:
@@ -87,6 +78,22 @@ class Newcomers:
             if is_alive(pid):
                 self._failed.append(error.message)
         self._waiting.discard(pid)
+
+
+def figures(summaries: Sequence[Summary]) -> dict[str, Any]:
+    """What boosting came to, over all those processes."""
+    notes = Counter(note for summary in summaries for note in summary.notes)
+    return {
+        "processes": len(summaries),
+        "boosted": sum(summary.stats.dispatched > 0 for summary in summaries),
+        "calls": sum(summary.calls for summary in summaries),
+        "dispatched": sum(summary.stats.dispatched for summary in summaries),
+        "exits": dict(sum((_exits(s) for s in summaries), Counter())),
+        "runs": sum(summary.stats.runs for summary in summaries),
+        "loads": sum(summary.loads for summary in summaries),
+        "build_seconds": round(sum(s.build_seconds for s in summaries), 1),
+        "notes": dict(notes.most_common()),
+    }
 
 
 def _exits(summary: Summary) -> Counter[str]:

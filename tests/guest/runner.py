@@ -24,6 +24,8 @@ from typing import Any
 from tests.guest import badinput, redissuite, servers, special, survive, survive_nginx
 from tests.guest.boost import NotBoosted
 from tests.guest.cases import DATA_FILE, TWIN_CASES, run_twin
+from tests.guest.foreign.play import play
+from tests.guest.foreign.table import PROGRAMS as FOREIGN
 from ubypass.lab.logcheck import log_problems
 
 __all__ = ["CASES", "main"]
@@ -43,6 +45,7 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     "redis-survives": survive.redis,
     "nginx-survives": survive_nginx.nginx,
     "redis-suite": redissuite.part,
+    **{f"foreign-{name}": partial(play, name) for name in FOREIGN},
     "rmmod": special.rmmod,
 }
 

@@ -26,11 +26,11 @@ from ubypass.engine.payoff import Judgement, Payoff
 from ubypass.engine.regions import Caps
 from ubypass.engine.target import Policy
 
-__all__ = ["Engines", "NoVerdict", "engines", "stubborn"]
+__all__ = ["POLICY", "TUNE", "Engines", "NoVerdict", "engines", "stubborn"]
 
 #: What is called a few times in a second is hot, however long its gaps are, and does
 #: not fall asleep.
-_TUNE = {
+TUNE = {
     Tunable.HOT_CALLS: 8,
     Tunable.WINDOW_MS: 2000,
     Tunable.GAP_NS: 100_000_000,
@@ -39,7 +39,7 @@ _TUNE = {
     Tunable.GRACE_MS: 0,
     Tunable.SHARE_BITS: 0,
 }
-_POLICY = Policy(
+POLICY = Policy(
     Caps(regions=16, code_bytes=1 << 20, rounds=1000), forecast=Forecast(distinct=300)
 )
 
@@ -75,27 +75,30 @@ class Engines:
     ``build`` is what all of them build with.
     """
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, policy: Policy = POLICY) -> None:
         builder = Builder(device.info())
         builder.warm_up()
         self.build = Remembering(builder)
         self._device = device
+        self._policy = policy
 
     @contextlib.contextmanager
     def engine(self) -> Iterator[Engine]:
         """One of them; it detaches everything at its end."""
-        engine = Engine(self._device, build=self.build, policy=_POLICY)
+        engine = Engine(self._device, build=self.build, policy=self._policy)
         with contextlib.closing(engine):
             yield engine
 
 
 @contextlib.contextmanager
-def engines() -> Iterator[Engines]:
+def engines(
+    policy: Policy = POLICY, tune: Mapping[Tunable, int] = TUNE
+) -> Iterator[Engines]:
     """The device, tuned for it; as it was at the end."""
     with stubborn(), Device() as device:
-        before = {what: device.tune(what, value) for what, value in _TUNE.items()}
+        before = {what: device.tune(what, value) for what, value in tune.items()}
         try:
-            yield Engines(device)
+            yield Engines(device, policy)
         finally:
             for what, value in before.items():
                 device.tune(what, value)
