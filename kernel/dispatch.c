@@ -13,6 +13,7 @@
 #include <linux/sched.h>
 #include <linux/thread_info.h>
 #include <asm/cpufeature.h>
+#include <asm/debugreg.h>
 #include <asm/fpu/api.h>
 #include <asm/nospec-branch.h>
 #include <asm/preempt.h>
@@ -64,6 +65,20 @@ static void emit_test_work(struct ub_emit *e, const u8 *to)
 	EMIT(e, 0x41, 0xf7, 0x43);		/* test dword [r11 + flags], WORK */
 	*e->at++ = offsetof(struct task_struct, thread_info.flags);
 	emit32(e, UB_THREAD_WORK);
+	EMIT(e, 0x0f, 0x85);			/* jnz to */
+	emit_rel(e, (unsigned long)to, 0);
+}
+
+/*
+ * Breakpoints in hardware, which perf may have set meanwhile: no flag tells of them, and
+ * those that leave out the kernel would miss what a segment does.
+ */
+static void emit_test_breakpoints(struct ub_emit *e, const u8 *to)
+{
+	BUILD_BUG_ON(DR_GLOBAL_ENABLE_MASK > 0xff);
+	EMIT(e, 0x65, 0xf6, 0x04, 0x25);	/* test byte gs:[cpu_dr7], ENABLED */
+	emit32(e, PERCPU_OFFSET(cpu_dr7));
+	*e->at++ = DR_GLOBAL_ENABLE_MASK;
 	EMIT(e, 0x0f, 0x85);			/* jnz to */
 	emit_rel(e, (unsigned long)to, 0);
 }
@@ -171,6 +186,7 @@ static void emit_all(struct ub_emit *e, const struct ub_dispatch_site *site,
 	emit32(e, PERCPU_OFFSET(ub_dispatched) + site->slot * sizeof(u64));
 	emit_current(e);
 	emit_test_work(e, site->post);
+	emit_test_breakpoints(e, site->post);
 	EMIT(e, 0x80, 0x3d);			/* cmp byte [rip + dead], 0 */
 	emit_rel(e, (unsigned long)&ub_dead[site->slot], 1);
 	*e->at++ = 0;
