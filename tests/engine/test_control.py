@@ -18,7 +18,7 @@ import pytest
 from tests.engine.fakes import FakeDevice
 from ubypass.engine import control as control_module
 from ubypass.engine.built import Built, NothingToBuild
-from ubypass.engine.control import Control, ask, ask_all
+from ubypass.engine.control import Control, ask, ask_all, socket_path
 from ubypass.engine.engine import Engine
 from ubypass.engine.knowledge import Knowledge
 from ubypass.engine.ports import MemoryLike
@@ -78,7 +78,7 @@ def _while_running(engine: Engine, action: Callable[[], Any]) -> Any:
 
 
 def _path(tmp_path: Path) -> Path:
-    return tmp_path / "run" / f"{os.getpid()}.sock"
+    return socket_path(os.getpid(), tmp_path / "run")
 
 
 def test_a_question_is_answered(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The control socket: other commands ask a running engine about its processes.
 
-``/run/ubypass/ENGINE_PID.sock``, in a directory for its owner only. One JSON
-object per connection and line: ``{"ask": "stats"}`` or ``{"ask": "explain",
+``/run/ubypass/ENGINE_PID.PID_NAMESPACE.sock``, in a directory for its owner only. One
+JSON object per connection and line: ``{"ask": "stats"}`` or ``{"ask": "explain",
 "pid": 1}``; the answer is one JSON object too, ``{"error": …}`` if it cannot be
 given. A client that dawdles is dropped: the engine never waits for one.
 """
@@ -23,8 +23,9 @@ from typing import Any
 
 from ubypass.engine.engine import Engine
 from ubypass.errors import UbError, permission_hint
+from ubypass.process.namespace import own_namespace
 
-__all__ = ["CONTROL_DIRECTORY", "Control", "ask", "ask_all"]
+__all__ = ["CONTROL_DIRECTORY", "Control", "ask", "ask_all", "socket_path"]
 
 CONTROL_DIRECTORY = Path("/run/ubypass")
 
@@ -36,6 +37,14 @@ _STOPPED_SECONDS = 0.5
 _LOOK = 0.1
 
 Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
+def socket_path(pid: int, directory: Path = CONTROL_DIRECTORY) -> Path:
+    """Where engine ``pid`` listens, if it is in this PID namespace.
+
+    Engines in different ones may have the same number and share the directory.
+    """
+    return directory / f"{pid}.{own_namespace()}.sock"
 
 
 class Control:
@@ -50,7 +59,7 @@ class Control:
         self._engine = engine
         self._handlers = handlers
         self._clients: dict[int, tuple[socket.socket, bytearray]] = {}
-        self._path = directory / f"{os.getpid()}.sock"
+        self._path = socket_path(os.getpid(), directory)
         self._server = _listen(self._path)
         engine.watch(self._server.fileno(), self._accept)
 
@@ -205,7 +214,7 @@ def _no_answer(path: Path, found: Mapping[Path, _Answer]) -> bool:
 
 
 def _complaint(path: Path, error: object) -> UbError:
-    pid = path.stem
+    pid = _engine_of(path)
     if _is_stopped(path):
         why, hint = "it is stopped", f"kill -CONT {pid} lets it go on"
     elif isinstance(error, OSError) and not isinstance(error, TimeoutError):
@@ -215,10 +224,15 @@ def _complaint(path: Path, error: object) -> UbError:
     return UbError(f"engine {pid} does not answer: {why}", hint)
 
 
+def _engine_of(path: Path) -> str:
+    """The number of the engine that listens there, in its own PID namespace."""
+    return path.name.partition(".")[0]
+
+
 def _is_stopped(path: Path) -> bool:
     """Whether the engine of that socket was stopped, by Ctrl-Z or a debugger."""
     try:
-        text = Path(f"/proc/{path.stem}/stat").read_text(errors="replace")
+        text = Path(f"/proc/{_engine_of(path)}/stat").read_text(errors="replace")
     except OSError:
         return False
     return text.rpartition(")")[2].split()[:1] in (["T"], ["t"])

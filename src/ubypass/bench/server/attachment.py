@@ -22,7 +22,7 @@ from typing import Any
 
 from ubypass import child
 from ubypass.bench.server.cpu import cpu_ns
-from ubypass.engine.control import CONTROL_DIRECTORY, ask
+from ubypass.engine.control import ask, socket_path
 from ubypass.errors import UbError
 
 __all__ = ["Attachment", "Figures", "follows_children"]
@@ -176,4 +176,4 @@ class Attachment:
         return processes
 
     def _socket(self) -> Path:
-        return CONTROL_DIRECTORY / f"{self._process.pid}.sock"
+        return socket_path(self._process.pid)
