@@ -10,6 +10,7 @@
 #include <linux/hashtable.h>
 #include <linux/mmu_notifier.h>
 #include <linux/pid.h>
+#include <linux/pid_namespace.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
@@ -186,7 +187,8 @@ static void ub_mm_release(struct mmu_notifier *notifier, struct mm_struct *mm)
 	struct ub_event event = { .type = UB_EVENT_GONE };
 
 	ub_proc_unhash(proc);
-	ub_region_invalidate(proc, 0, ULONG_MAX, true);
+	ub_region_end(proc);
+	WRITE_ONCE(proc->gone, true);
 	ub_event_send(proc, &event);
 }
 
@@ -195,19 +197,21 @@ static const struct mmu_notifier_ops ub_notifier_ops = {
 	.release = ub_mm_release,
 };
 
-/* Also a reference to the .group of the thread. */
-static struct mm_struct *ub_mm_of_pid(pid_t nr, struct pid **group)
+/* By its number in .ns.  Also a reference to the .pid of the thread group. */
+static struct mm_struct *ub_mm_of_pid(pid_t nr, struct pid_namespace *ns,
+				      struct pid **pid)
 {
 	struct task_struct *task;
 	struct mm_struct *mm;
-	struct pid *pid;
 
-	pid = find_get_pid(nr);
-	task = get_pid_task(pid, PIDTYPE_PID);
-	put_pid(pid);
+	rcu_read_lock();
+	task = pid_task(find_pid_ns(nr, ns), PIDTYPE_PID);
+	if (task)
+		get_task_struct(task);
+	rcu_read_unlock();
 	if (!task)
 		return ERR_PTR(-ESRCH);
-	*group = get_task_pid(task, PIDTYPE_TGID);
+	*pid = get_task_pid(task, PIDTYPE_TGID);
 	if (test_tsk_thread_flag(task, TIF_ADDR32))
 		mm = ERR_PTR(-ENOEXEC);
 	else if (READ_ONCE(task->vfork_done))
@@ -221,7 +225,7 @@ static struct mm_struct *ub_mm_of_pid(pid_t nr, struct pid **group)
 		mm = ERR_PTR(-EAGAIN);
 	}
 	if (IS_ERR(mm))
-		put_pid(*group);
+		put_pid(*pid);
 	return mm;
 }
 
@@ -235,7 +239,7 @@ int ub_proc_attach(struct ub_client *client, struct ub_attach *attach)
 
 	if (attach->flags & ~UB_ATTACHF_ALL)
 		return -EINVAL;
-	mm = ub_mm_of_pid(attach->pid, &pid);
+	mm = ub_mm_of_pid(attach->pid, client->ns, &pid);
 	if (IS_ERR(mm))
 		return PTR_ERR(mm);
 
@@ -256,15 +260,9 @@ int ub_proc_attach(struct ub_client *client, struct ub_attach *attach)
 	proc->notifier.ops = &ub_notifier_ops;
 	proc->attach_ns = ktime_get_ns();
 
-	if (attach->flags & UB_ATTACHF_CHILDREN) {
-		err = ub_children_get();
-		if (err)
-			goto free_percpu;
-		proc->children = true;
-	}
 	err = ub_cost_attach(proc);
 	if (err)
-		goto children;
+		goto free_percpu;
 	/* Holds the mm's structure, so its address stays ours until detach. */
 	err = mmu_notifier_register(&proc->notifier, mm);
 	if (err)
@@ -272,22 +270,35 @@ int ub_proc_attach(struct ub_client *client, struct ub_attach *attach)
 	err = ub_proc_hash(proc);
 	if (err)
 		goto unregister;
+	if (attach->flags & UB_ATTACHF_CHILDREN) {
+		err = ub_children_follow(client, pid, proc->id);
+		if (err)
+			goto unhash;
+		proc->children = true;
+	}
 	list_add(&proc->node, &client->procs);
 	atomic_inc(&ub_attached);
 	ub_detect_start();
 	ub_cost_start();
+	ub_suspend_start();
 	attach->proc = proc->id;
 	mmput(mm);
 	return 0;
 
+unhash:
+	ub_proc_unhash(proc);
 unregister:
+	/* Tasks may have found it, and events may be on their way. */
+	spin_lock(&proc->lock);
 	proc->client = NULL;
+	spin_unlock(&proc->lock);
 	mmu_notifier_unregister(&proc->notifier, mm);
+	ub_cost_detach(proc);
+	mmput(mm);
+	ub_proc_put(proc);
+	return err;
 unhook:
 	ub_cost_detach(proc);
-children:
-	if (proc->children)
-		ub_children_put();
 free_percpu:
 	free_percpu(proc->cpu);
 free:
@@ -301,6 +312,9 @@ put_pid:
 /* Under client->mutex. */
 void ub_proc_detach(struct ub_proc *proc)
 {
+	/* What has ended or runs another program by now is followed further. */
+	if (proc->children && !READ_ONCE(proc->gone))
+		ub_children_leave(proc->client, proc->pid);
 	list_del(&proc->node);
 	atomic_dec(&ub_attached);
 	ub_proc_unhash(proc);
@@ -311,8 +325,6 @@ void ub_proc_detach(struct ub_proc *proc)
 	spin_unlock(&proc->lock);
 	mmu_notifier_unregister(&proc->notifier, proc->mm);
 	ub_cost_detach(proc);
-	if (proc->children)
-		ub_children_put();
 	ub_proc_put(proc);
 }
 

@@ -1,52 +1,150 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tells the client of an attachment what becomes of its process' children.
+ * Tells a client what becomes of the descendants of its attached processes.
  *
  * A forked child has its own mm and so starts native; so does a program after exec.
- * The client hears of both and may attach them.  Nobody pays for this but forks and
- * execs while some attachment asks for it.
+ * The client hears of both and may attach them.  All descendants are known here from
+ * their birth to their end, attached or not: one that forks twice to become a daemon is
+ * gone before anybody could have attached what is in between.  Nobody pays for this but
+ * forks, execs and exits while some client asks for it.
+ *
+ * A process that has no number in the client's PID namespace is not told of, nor are
+ * its descendants, which have none either.
  */
 #include <linux/binfmts.h>
+#include <linux/hashtable.h>
 #include <linux/mutex.h>
+#include <linux/pid.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
 #include <linux/tracepoint.h>
 
 #include "internal.h"
 
+#define UB_FOLLOW_BITS	8	/* of the hash of processes */
+#define UB_FOLLOW_MAX	8192	/* processes of one client */
+
+/* A process that .client follows. */
+struct ub_followed {
+	struct hlist_node hash;		/* by pid */
+	struct pid *pid;		/* of the thread group; a reference */
+	struct ub_client *client;
+	u64 proc;			/* its attachment, or that of an ancestor */
+};
+
+static DEFINE_HASHTABLE(ub_followed, UB_FOLLOW_BITS);
+/* The table; and a client that stands in it stays. */
+static DEFINE_SPINLOCK(ub_follow_lock);
 static DEFINE_MUTEX(ub_children_mutex);
 static unsigned int ub_children_users;
-static struct tracepoint *ub_fork_point, *ub_exec_point;
+static struct tracepoint *ub_fork_point, *ub_exec_point, *ub_exit_point;
 
-/* Under RCU.  .mm is only compared. */
-static void ub_child_event(struct mm_struct *mm, u32 type, pid_t pid)
+/* Under the lock. */
+static struct ub_followed *ub_follow_find(struct ub_client *client, struct pid *pid)
 {
-	struct ub_proc *proc = mm ? ub_proc_of_mm(mm) : NULL;
-	struct ub_event event = { .type = type, .target = pid };
+	struct ub_followed *each;
 
-	if (proc && READ_ONCE(proc->children))
-		ub_event_send(proc, &event);
+	hash_for_each_possible(ub_followed, each, hash, (unsigned long)pid)
+		if (each->pid == pid && each->client == client)
+			return each;
+	return NULL;
+}
+
+/* Under the lock. */
+static void ub_follow_add(struct ub_followed *new, struct ub_client *client,
+			  struct pid *pid, u64 proc)
+{
+	new->pid = get_pid(pid);
+	new->client = client;
+	new->proc = proc;
+	client->nr_followed++;
+	hash_add(ub_followed, &new->hash, (unsigned long)pid);
+}
+
+/* Under the lock. */
+static void ub_follow_drop(struct ub_followed *each)
+{
+	hash_del(&each->hash);
+	each->client->nr_followed--;
+	put_pid(each->pid);
+	kfree(each);
+}
+
+/* Under the lock.  .child is a new process of one that is followed. */
+static void ub_follow_child(const struct ub_followed *parent, struct task_struct *child,
+			    bool shares)
+{
+	struct ub_event event = { .type = UB_EVENT_FORK };
+	struct ub_client *client = parent->client;
+	struct ub_followed *new = NULL;
+
+	event.target = task_tgid_nr_ns(child, client->ns);
+	if (!event.target)
+		return;
+	if (client->nr_followed < UB_FOLLOW_MAX)
+		new = kmalloc(sizeof(*new), GFP_ATOMIC | __GFP_NOWARN);
+	if (!new) {
+		ub_event_lose(client);
+		return;
+	}
+	ub_follow_add(new, client, task_tgid(child), parent->proc);
+	/* As vfork leaves it: it is heard of when it execs. */
+	if (!shares)
+		ub_event_queue(client, parent->proc, &event);
 }
 
 static void ub_on_fork(void *data, struct task_struct *parent,
 		       struct task_struct *child)
 {
-	/* Threads belong to the process; a vfork is heard of when it execs. */
-	if (!child->mm || child->mm == parent->mm)
+	struct pid *pid = task_tgid(parent);
+	struct ub_followed *each;
+	struct hlist_node *next;
+
+	/* Threads belong to the process.  The child does not run yet. */
+	if (!child->mm || same_thread_group(parent, child))
 		return;
-	rcu_read_lock();
-	ub_child_event(parent->mm, UB_EVENT_FORK, task_pid_nr(child));
-	rcu_read_unlock();
+	spin_lock(&ub_follow_lock);
+	/* What is added meanwhile stands before the one that is looked at. */
+	hash_for_each_possible_safe(ub_followed, each, next, hash, (unsigned long)pid)
+		if (each->pid == pid)
+			ub_follow_child(each, child, child->mm == parent->mm);
+	spin_unlock(&ub_follow_lock);
 }
 
 static void ub_on_exec(void *data, struct task_struct *task, pid_t old,
 		       struct linux_binprm *bprm)
 {
-	struct task_struct *parent;
+	struct pid *pid = task_tgid(task);
+	struct ub_followed *each;
 
-	rcu_read_lock();
-	parent = rcu_dereference(task->real_parent);
-	ub_child_event(READ_ONCE(parent->mm), UB_EVENT_EXEC, task_pid_nr(task));
-	rcu_read_unlock();
+	spin_lock(&ub_follow_lock);
+	hash_for_each_possible(ub_followed, each, hash, (unsigned long)pid) {
+		struct ub_event event = { .type = UB_EVENT_EXEC };
+
+		if (each->pid != pid)
+			continue;
+		event.target = task_tgid_nr_ns(task, each->client->ns);
+		if (event.target)
+			ub_event_queue(each->client, each->proc, &event);
+	}
+	spin_unlock(&ub_follow_lock);
+}
+
+static void ub_on_exit(void *data, struct task_struct *task)
+{
+	struct pid *pid = task_tgid(task);
+	struct ub_followed *each;
+	struct hlist_node *next;
+
+	/* Not before its last thread. */
+	if (atomic_read(&task->signal->live))
+		return;
+	spin_lock(&ub_follow_lock);
+	hash_for_each_possible_safe(ub_followed, each, next, hash, (unsigned long)pid)
+		if (each->pid == pid)
+			ub_follow_drop(each);
+	spin_unlock(&ub_follow_lock);
 }
 
 static void ub_children_look(struct tracepoint *point, void *unused)
@@ -55,6 +153,8 @@ static void ub_children_look(struct tracepoint *point, void *unused)
 		ub_fork_point = point;
 	else if (!strcmp(point->name, "sched_process_exec"))
 		ub_exec_point = point;
+	else if (!strcmp(point->name, "sched_process_exit"))
+		ub_exit_point = point;
 }
 
 static int ub_children_register(void)
@@ -62,19 +162,27 @@ static int ub_children_register(void)
 	int err;
 
 	for_each_kernel_tracepoint(ub_children_look, NULL);
-	if (!ub_fork_point || !ub_exec_point)
+	if (!ub_fork_point || !ub_exec_point || !ub_exit_point)
 		return -EOPNOTSUPP;
 	err = tracepoint_probe_register(ub_fork_point, ub_on_fork, NULL);
 	if (err)
 		return err;
 	err = tracepoint_probe_register(ub_exec_point, ub_on_exec, NULL);
 	if (err)
-		tracepoint_probe_unregister(ub_fork_point, ub_on_fork, NULL);
+		goto fork;
+	err = tracepoint_probe_register(ub_exit_point, ub_on_exit, NULL);
+	if (err)
+		goto exec;
+	return 0;
+exec:
+	tracepoint_probe_unregister(ub_exec_point, ub_on_exec, NULL);
+fork:
+	tracepoint_probe_unregister(ub_fork_point, ub_on_fork, NULL);
 	return err;
 }
 
-/* One more attachment wants to hear of children. */
-int ub_children_get(void)
+/* One more client wants to hear of children. */
+static int ub_children_get(void)
 {
 	int err = 0;
 
@@ -87,17 +195,77 @@ int ub_children_get(void)
 	return err;
 }
 
-void ub_children_put(void)
+static void ub_children_put(void)
 {
 	mutex_lock(&ub_children_mutex);
 	if (!--ub_children_users) {
 		tracepoint_probe_unregister(ub_fork_point, ub_on_fork, NULL);
 		tracepoint_probe_unregister(ub_exec_point, ub_on_exec, NULL);
+		tracepoint_probe_unregister(ub_exit_point, ub_on_exit, NULL);
 	}
 	mutex_unlock(&ub_children_mutex);
 }
 
-/* No attachment is left; a probe may still be on its last steps. */
+/*
+ * The process, attached as .proc, and all that descends from it from now on are followed.
+ * Under client->mutex.
+ */
+int ub_children_follow(struct ub_client *client, struct pid *pid, u64 proc)
+{
+	struct ub_followed *new, *old;
+	int err;
+
+	if (!client->follows) {
+		err = ub_children_get();
+		if (err)
+			return err;
+		client->follows = true;
+	}
+	new = kmalloc(sizeof(*new), GFP_KERNEL);
+	if (!new)
+		return -ENOMEM;
+	spin_lock(&ub_follow_lock);
+	old = ub_follow_find(client, pid);
+	if (old)
+		old->proc = proc;
+	else
+		ub_follow_add(new, client, pid, proc);
+	spin_unlock(&ub_follow_lock);
+	if (old)
+		kfree(new);
+	return 0;
+}
+
+/* Not any more; those of its descendants that are known already still are. */
+void ub_children_leave(struct ub_client *client, struct pid *pid)
+{
+	struct ub_followed *each;
+
+	spin_lock(&ub_follow_lock);
+	each = ub_follow_find(client, pid);
+	if (each)
+		ub_follow_drop(each);
+	spin_unlock(&ub_follow_lock);
+}
+
+/* The client goes away. */
+void ub_children_release(struct ub_client *client)
+{
+	struct ub_followed *each;
+	struct hlist_node *next;
+	int bucket;
+
+	if (!client->follows)
+		return;
+	spin_lock(&ub_follow_lock);
+	hash_for_each_safe(ub_followed, bucket, next, each, hash)
+		if (each->client == client)
+			ub_follow_drop(each);
+	spin_unlock(&ub_follow_lock);
+	ub_children_put();
+}
+
+/* Nobody follows any more; a probe may still be on its last steps. */
 void ub_children_exit(void)
 {
 	tracepoint_synchronize_unregister();

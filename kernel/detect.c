@@ -373,8 +373,9 @@ static bool ub_report_hot(struct ub_proc *proc, struct ub_site *site,
 		.gap_ns = div64_u64((site->native >> UB_FRACTION) * 1000000,
 				    tsc_khz ?: 1),
 	};
-	bool ordinary = ub_is_ordinary(regs, ax);
+	u32 odd = ub_oddity(regs, ax);
 	u32 steps = ub_steps_of(site);
+	bool ordinary = !odd;
 
 	if (!site->reports && steps && !(ordinary && ub_step_begin(proc, regs, true, steps))) {
 		u64 cost = ub_step_cost(steps);
@@ -396,6 +397,10 @@ static bool ub_report_hot(struct ub_proc *proc, struct ub_site *site,
 	if (site->reports < UB_REPORT_MAX)
 		site->reports++;
 	site->told = site->native;
+	if (odd) {
+		event.exit = odd;
+		ub_count_decline(proc, odd);
+	}
 	ub_event_with_stack(proc, &event);
 	return true;
 }

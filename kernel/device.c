@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* /dev/ub: everything a client made goes away when its file is closed. */
+#include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/pid_namespace.h>
 #include <linux/poll.h>
+#include <linux/security.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -23,11 +27,42 @@ struct ub_tunable_range ub_tunables[UB_TUNABLES] = {
 	[UB_TUNE_SHARE_BITS]	= { 8, 0, 20 },
 };
 
+/*
+ * Whoever loads a region runs code in the kernel, as with a module: the same capability
+ * is asked for.  Kernel lockdown forbids it like a module that nobody has signed.
+ */
+static int ub_may_load(void)
+{
+	if (!capable(CAP_SYS_MODULE))
+		return -EPERM;
+#ifdef UB_HAVE_LOCKDOWN
+	return security_locked_down(LOCKDOWN_MODULE_SIGNATURE);
+#else
+	return 0;
+#endif
+}
+
+/*
+ * May current use what .file's opener made?  A descriptor that was passed on is worth
+ * nothing to somebody who could not have opened it, or is somebody else.
+ */
+static int ub_may_use(const struct file *file)
+{
+	if (!uid_eq(current_euid(), file->f_cred->euid) ||
+	    current_user_ns() != file->f_cred->user_ns)
+		return -EPERM;
+	return ub_may_load();
+}
+
 static int ub_open(struct inode *inode, struct file *file)
 {
-	struct ub_client *client = kzalloc(sizeof(*client), GFP_KERNEL);
+	struct ub_client *client;
 	int err;
 
+	err = ub_may_load();
+	if (err)
+		return err;
+	client = kzalloc(sizeof(*client), GFP_KERNEL);
 	if (!client)
 		return -ENOMEM;
 	mutex_init(&client->mutex);
@@ -37,6 +72,7 @@ static int ub_open(struct inode *inode, struct file *file)
 		kfree(client);
 		return err;
 	}
+	client->ns = get_pid_ns(task_active_pid_ns(current));
 	file->private_data = client;
 	return nonseekable_open(inode, file);
 }
@@ -50,6 +86,8 @@ static int ub_release(struct inode *inode, struct file *file)
 	list_for_each_entry_safe(proc, next, &client->procs, node)
 		ub_proc_detach(proc);
 	mutex_unlock(&client->mutex);
+	ub_children_release(client);
+	put_pid_ns(client->ns);
 	kvfree(client->ring);
 	kfree(client);
 	return 0;
@@ -58,6 +96,10 @@ static int ub_release(struct inode *inode, struct file *file)
 static ssize_t ub_read(struct file *file, char __user *to, size_t size,
 		       loff_t *pos)
 {
+	int err = ub_may_use(file);
+
+	if (err)
+		return err;
 	return ub_event_read(file->private_data, to, size,
 			     !(file->f_flags & O_NONBLOCK));
 }
@@ -67,7 +109,7 @@ static __poll_t ub_poll(struct file *file, poll_table *wait)
 	struct ub_client *client = file->private_data;
 
 	poll_wait(file, &client->wait, wait);
-	if (READ_ONCE(client->head) != READ_ONCE(client->tail))
+	if (ub_event_waits(client))
 		return EPOLLIN | EPOLLRDNORM;
 	return 0;
 }
@@ -263,13 +305,34 @@ static long ub_ioc_path(struct ub_client *client, void __user *arg)
 	return copy_to_user(arg, &path, sizeof(path)) ? -EFAULT : 0;
 }
 
+static long ub_ioc_regions(struct ub_client *client, void __user *arg)
+{
+	struct ub_regions regions;
+	struct ub_proc *proc;
+	int err;
+
+	if (copy_from_user(&regions, arg, sizeof(regions)))
+		return -EFAULT;
+	proc = ub_proc_find(client, regions.proc);
+	if (!proc)
+		return -ENOENT;
+	err = ub_region_list(proc, &regions);
+	if (err)
+		return err;
+	return copy_to_user(arg, &regions, sizeof(regions)) ? -EFAULT : 0;
+}
+
 static long ub_ioctl(struct file *file, unsigned int cmd, unsigned long argument)
 {
 	struct ub_client *client = file->private_data;
 	void __user *arg = (void __user *)argument;
-	long ret;
+	long ret = ub_may_use(file);
 
-	mutex_lock(&client->mutex);
+	if (ret)
+		return ret;
+	/* What another thread of the client waits for may take long (LOAD). */
+	if (mutex_lock_killable(&client->mutex))
+		return -EINTR;
 	switch (cmd) {
 	case UB_IOC_INFO:
 		ret = ub_ioc_info(arg);
@@ -297,6 +360,9 @@ static long ub_ioctl(struct file *file, unsigned int cmd, unsigned long argument
 		break;
 	case UB_IOC_PATH:
 		ret = ub_ioc_path(client, arg);
+		break;
+	case UB_IOC_REGIONS:
+		ret = ub_ioc_regions(client, arg);
 		break;
 	case UB_IOC_TUNE:
 		ret = ub_ioc_tune(arg);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What user space hears of: a ring of events for each open file. */
+#include <linux/pid_namespace.h>
 #include <linux/poll.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -16,30 +17,52 @@ int ub_event_setup(struct ub_client *client)
 	return client->ring ? 0 : -ENOMEM;
 }
 
-/* Completes a copy of event and queues it; never sleeps. */
-void ub_event_send(struct ub_proc *proc, const struct ub_event *event)
+/* An event could not be made, or not be kept: the client will hear of that. */
+void ub_event_lose(struct ub_client *client)
 {
-	struct ub_client *client;
+	spin_lock(&client->lock);
+	client->lost++;
+	spin_unlock(&client->lock);
+	wake_up_interruptible(&client->wait);
+}
+
+/*
+ * Completes a copy of event and queues it; never sleeps.  False if there was no room.
+ * Whoever calls sees to it that the client stays.
+ */
+bool ub_event_queue(struct ub_client *client, u64 proc, const struct ub_event *event)
+{
+	bool room;
+
+	spin_lock(&client->lock);
+	room = client->head - client->tail < UB_EVENTS;
+	if (room) {
+		struct ub_event *slot;
+
+		slot = &client->ring[client->head++ % UB_EVENTS];
+		*slot = *event;
+		slot->proc = proc;
+		slot->time_ns = ktime_get_ns();
+		slot->tid = task_pid_nr_ns(current, client->ns);
+	} else {
+		client->lost++;
+	}
+	spin_unlock(&client->lock);
+	wake_up_interruptible(&client->wait);
+	return room;
+}
+
+/* The same for the client of proc, if it has one: else nothing is lost. */
+bool ub_event_send(struct ub_proc *proc, const struct ub_event *event)
+{
+	bool sent = true;
 
 	spin_lock(&proc->lock);
-	client = proc->client;	/* detach takes the lock before it goes away */
-	if (client) {
-		spin_lock(&client->lock);
-		if (client->head - client->tail < UB_EVENTS) {
-			struct ub_event *slot;
-
-			slot = &client->ring[client->head++ % UB_EVENTS];
-			*slot = *event;
-			slot->proc = proc->id;
-			slot->time_ns = ktime_get_ns();
-			slot->tid = task_pid_nr(current);
-		} else {
-			client->lost++;
-		}
-		spin_unlock(&client->lock);
-		wake_up_interruptible(&client->wait);
-	}
+	/* Detach takes the lock before the client goes away. */
+	if (proc->client)
+		sent = ub_event_queue(proc->client, proc->id, event);
 	spin_unlock(&proc->lock);
+	return sent;
 }
 
 /*
@@ -47,7 +70,7 @@ void ub_event_send(struct ub_proc *proc, const struct ub_event *event)
  * program would not touch them now, so no page is brought in and nothing waits
  * (userfaultfd) for it.
  */
-void ub_event_with_stack(struct ub_proc *proc, struct ub_event *event)
+bool ub_event_with_stack(struct ub_proc *proc, struct ub_event *event)
 {
 	unsigned long left;
 
@@ -56,17 +79,34 @@ void ub_event_with_stack(struct ub_proc *proc, struct ub_event *event)
 			      sizeof(event->stack));
 	pagefault_enable();
 	event->stack_words = (sizeof(event->stack) - left) / sizeof(u64);
-	ub_event_send(proc, event);
+	return ub_event_send(proc, event);
+}
+
+/* Is there something to read? */
+bool ub_event_waits(struct ub_client *client)
+{
+	return READ_ONCE(client->head) != READ_ONCE(client->tail) ||
+	       READ_ONCE(client->lost) != READ_ONCE(client->told);
 }
 
 static bool ub_event_take(struct ub_client *client, struct ub_event *event)
 {
-	bool any;
+	bool any = true;
 
 	spin_lock(&client->lock);
-	any = client->head != client->tail;
-	if (any)
+	if (client->lost != client->told) {
+		/* First: what is asked for because of it is newer than all that waits. */
+		*event = (struct ub_event){
+			.type = UB_EVENT_LOST,
+			.time_ns = ktime_get_ns(),
+			.target = client->lost - client->told,
+		};
+		client->told = client->lost;
+	} else if (client->head != client->tail) {
 		*event = client->ring[client->tail++ % UB_EVENTS];
+	} else {
+		any = false;
+	}
 	spin_unlock(&client->lock);
 	return any;
 }
@@ -88,8 +128,7 @@ ssize_t ub_event_read(struct ub_client *client, char __user *to, size_t size,
 			if (!block)
 				return -EAGAIN;
 			err = wait_event_interruptible(client->wait,
-					READ_ONCE(client->head) !=
-					READ_ONCE(client->tail));
+						       ub_event_waits(client));
 			if (err)
 				return err;
 			continue;

@@ -119,6 +119,7 @@ struct ub_region {
 	u8 *code;
 	u32 code_length;
 	u32 nr_entries, nr_exits, nr_faults, nr_sources;
+	u64 start, end;			/* all sources lie in between */
 	struct ub_entry *entries;
 	struct ub_exit *exits;
 	struct ub_fault *faults;
@@ -126,6 +127,7 @@ struct ub_region {
 	atomic64_t *counts;		/* by exit */
 	struct ub_idle *idle;		/* by entry: see ub_detect_run() */
 	atomic64_t runs;
+	u32 owed;			/* misses that were to be told of, and lost; racy */
 	bool vector;			/* segments hold the FPU registers */
 	bool x87;			/* and run x87 instructions */
 	bool listed;			/* entries may be taken */
@@ -146,6 +148,13 @@ struct ub_entry_table {
 	} slot[];
 };
 
+/* In ub_dead[].  Dispatches leave all but live ones. */
+enum ub_region_state {
+	UB_LIVE,
+	UB_DEAD,		/* for good */
+	UB_SUSPENDED,		/* not to be entered at present */
+};
+
 extern u8 ub_dead[UB_MAX_REGIONS];
 DECLARE_PER_CPU(u64 [UB_MAX_REGIONS], ub_dispatched);
 
@@ -155,6 +164,8 @@ int ub_region_load(struct ub_proc *proc, struct ub_load *load);
 int ub_region_unload(struct ub_proc *proc, u32 number);
 void ub_region_unload_all(struct ub_proc *proc);
 void ub_region_invalidate(struct ub_proc *proc, u64 start, u64 end, bool may_sleep);
+void ub_region_end(struct ub_proc *proc);
+int ub_region_list(struct ub_proc *proc, struct ub_regions *regions);
 void ub_region_last(struct ub_region *region);
 u64 ub_region_dispatched(const struct ub_region *region);
 int ub_region_counts(struct ub_proc *proc, struct ub_counts *counts);
@@ -241,6 +252,7 @@ int ub_step_take(struct ub_proc *proc, struct ub_path *path);
 struct ub_proc_cpu {
 	u64 native;
 	u64 declined;
+	u64 declines[UB_DECLINES];
 };
 
 struct ub_proc {
@@ -249,7 +261,7 @@ struct ub_proc {
 	struct rcu_head rcu;
 	refcount_t refs;
 	struct mm_struct *mm;
-	struct pid *pid;		/* of the thread group */
+	struct pid *pid;		/* of its thread group */
 	struct mmu_notifier notifier;
 	struct ub_client *client;	/* NULL once detached; under lock */
 	u64 id;
@@ -257,6 +269,7 @@ struct ub_proc {
 	u64 cold_base;		/* what stood there when it became ours */
 	u64 old_cold;		/* calls counted there, but no more */
 	bool hashed;
+	bool gone;		/* its mm is */
 	bool children;		/* the client wants to hear of them */
 	u8 quiet;		/* undisturbed epochs, see rest.c */
 	u8 rest;		/* epochs that are left to rest */
@@ -293,9 +306,14 @@ void ub_proc_filter(struct ub_proc *proc);
 void ub_proc_put(struct ub_proc *proc);
 extern atomic_t ub_attached;
 
+/* suspend.c: runs that must not go on */
+void ub_suspend_start(void);
+void ub_suspend_exit(void);
+
 /* children.c: forks and execs */
-int ub_children_get(void);
-void ub_children_put(void);
+int ub_children_follow(struct ub_client *client, struct pid *pid, u64 proc);
+void ub_children_leave(struct ub_client *client, struct pid *pid);
+void ub_children_release(struct ub_client *client);
 void ub_children_exit(void);
 
 /* run.c: the way into a translation and out of it */
@@ -314,6 +332,10 @@ struct ub_launch {
 };
 
 bool ub_is_ordinary(const struct pt_regs *regs, u64 ax);
+u32 ub_oddity(const struct pt_regs *regs, u64 ax);
+u32 ub_lasting_oddity(struct task_struct *task, struct mm_struct *mm);
+bool ub_has_rseq_barrier(struct mm_struct *mm);
+bool ub_times_user(const struct task_struct *task);
 void ub_softirq(void);
 void ub_enter(struct pt_regs *regs, u8 *code, struct ub_launch *launch);
 void ub_leave(void);		/* jumped to, never called */
@@ -328,16 +350,23 @@ void ub_x87_leave(u64 fip);
 struct ub_client {
 	struct mutex mutex;	/* procs, attach and load */
 	struct list_head procs;
+	struct pid_namespace *ns;	/* of whoever opened the file */
+	bool follows;		/* descendants of some; under mutex */
+	u32 nr_followed;	/* processes; under the lock of children.c */
 	spinlock_t lock;	/* the ring */
 	wait_queue_head_t wait;
 	u32 head, tail;
 	u64 lost;
+	u64 told;		/* of those lost */
 	struct ub_event *ring;
 };
 
 int ub_event_setup(struct ub_client *client);
-void ub_event_send(struct ub_proc *proc, const struct ub_event *event);
-void ub_event_with_stack(struct ub_proc *proc, struct ub_event *event);
+bool ub_event_queue(struct ub_client *client, u64 proc, const struct ub_event *event);
+void ub_event_lose(struct ub_client *client);
+bool ub_event_waits(struct ub_client *client);
+bool ub_event_send(struct ub_proc *proc, const struct ub_event *event);
+bool ub_event_with_stack(struct ub_proc *proc, struct ub_event *event);
 ssize_t ub_event_read(struct ub_client *client, char __user *to, size_t size,
 		      bool block);
 
@@ -373,6 +402,11 @@ static inline struct ub_proc *ub_proc_of_mm(struct mm_struct *mm)
 	return NULL;
 }
 
+static inline bool ub_region_is_dead(const struct ub_region *region)
+{
+	return READ_ONCE(ub_dead[region->slot]) == UB_DEAD;
+}
+
 /* With preemption off: the region's code stays, as long as that lasts. */
 static inline struct ub_entry_slot *ub_entry_find(struct ub_proc *proc, u64 ip)
 {
@@ -387,7 +421,7 @@ static inline struct ub_entry_slot *ub_entry_find(struct ub_proc *proc, u64 ip)
 		if (!slot->region)
 			return NULL;
 		if (slot->user_ip == ip)
-			return READ_ONCE(ub_dead[slot->region->slot]) ? NULL : slot;
+			return ub_region_is_dead(slot->region) ? NULL : slot;
 	}
 }
 
@@ -404,6 +438,12 @@ static inline void ub_region_put(struct ub_region *region)
 {
 	if (atomic_dec_and_test(&region->refs))
 		ub_region_last(region);
+}
+
+/* With preemption off. */
+static inline void ub_count_decline(struct ub_proc *proc, u32 reason)
+{
+	this_cpu_inc(proc->cpu->declines[reason]);
 }
 
 #endif /* _UB_INTERNAL_H */

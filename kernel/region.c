@@ -2,7 +2,7 @@
 /*
  * Translations: load, replace, invalidate, unload.
  *
- * A region is dead as soon as ub_dead[slot] is set.  Segments look at that with
+ * A region is dead as soon as ub_dead[slot] says so.  Segments look at that with
  * preemption off, so after a grace period no segment of a dead region runs, and a
  * task that sleeps in a dispatched handler looks when it comes back.  Its code
  * stays until the last task is out.
@@ -15,11 +15,14 @@
 #include <linux/mmap_lock.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "internal.h"
 #include "trace.h"
+
+#define UB_COMPARE_TRIES	4
 
 u8 ub_dead[UB_MAX_REGIONS];
 DEFINE_MUTEX(ub_region_mutex);
@@ -40,7 +43,7 @@ struct ub_region *ub_region_next_live(struct ub_region *region)
 /* Under proc->lock.  Segments have ended once the grace period has passed. */
 static void ub_region_kill(struct ub_region *region)
 {
-	WRITE_ONCE(ub_dead[region->slot], 1);
+	WRITE_ONCE(ub_dead[region->slot], UB_DEAD);
 	region->dead_grace = get_state_synchronize_rcu();
 }
 
@@ -228,6 +231,20 @@ static int ub_draft_check(const struct ub_region *region,
 	return bytes == load->bytes_length ? 0 : -EINVAL;
 }
 
+/* Most of what a program unmaps lies far from its code: that is found at once. */
+static void ub_region_bound(struct ub_region *region)
+{
+	u32 i;
+
+	region->start = U64_MAX;
+	for (i = 0; i < region->nr_sources; i++) {
+		const struct ub_source *s = &region->sources[i];
+
+		region->start = min(region->start, s->start);
+		region->end = max(region->end, s->start + s->length);
+	}
+}
+
 static void ub_draft_link(const struct ub_region *region,
 			  const struct ub_draft *draft, const struct ub_load *load)
 {
@@ -272,7 +289,7 @@ static int ub_region_place(struct ub_region *region, const struct ub_draft *draf
 	if (!region->code)
 		goto out;
 	set_bit(region->slot, ub_slots);
-	WRITE_ONCE(ub_dead[region->slot], 0);
+	WRITE_ONCE(ub_dead[region->slot], UB_LIVE);
 	for_each_possible_cpu(cpu)
 		per_cpu(ub_dispatched, cpu)[region->slot] = 0;
 	region->number = ub_next_number++;
@@ -296,6 +313,38 @@ static bool ub_vma_qualifies(const struct vm_area_struct *vma)
 	return (vma->vm_flags & (VM_EXEC | VM_WRITE | VM_SHARED)) == VM_EXEC;
 }
 
+/*
+ * Bring the pages of a range in, so that they are there a moment later.  Waits for the
+ * disk, or whoever is behind a file system, without keeping others waiting: the lock is
+ * given up meanwhile (then *locked is 0), and a fatal signal ends it.
+ */
+static int ub_bring_in(struct mm_struct *mm, u64 start, u64 length, int *locked)
+{
+	u64 end = start + length;
+
+	for (start &= PAGE_MASK; start < end; start += PAGE_SIZE) {
+		struct page *page;
+		long got;
+
+		if (!*locked) {
+			if (mmap_read_lock_killable(mm))
+				return -EINTR;
+			*locked = 1;
+		}
+		got = get_user_pages_remote(mm, start, 1, 0, &page, NULL, locked);
+		if (got == 1)
+			put_page(page);
+		else if (fatal_signal_pending(current))
+			return -EINTR;
+		else if (*locked)
+			return -EFAULT;
+		/* Else somebody else is to look again: the next step does. */
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Under mmap_lock.  Never waits for a page: EAGAIN if one is missing. */
 static int ub_compare_range(struct mm_struct *mm, u64 start, u64 length,
 			    const u8 *bytes)
 {
@@ -309,8 +358,9 @@ static int ub_compare_range(struct mm_struct *mm, u64 start, u64 length,
 
 		if (!vma || vma->vm_start > start || !ub_vma_qualifies(vma))
 			return -EFAULT;
-		if (get_user_pages_remote(mm, start, 1, 0, &page, NULL, NULL) != 1)
-			return -EFAULT;
+		if (get_user_pages_remote(mm, start, 1, FOLL_NOFAULT, &page, NULL,
+					  NULL) != 1)
+			return -EAGAIN;
 		/*
 		 * A copy of a file's page was made for a debugger, which may write to
 		 * it again without making another, hence unnoticed.
@@ -324,7 +374,7 @@ static int ub_compare_range(struct mm_struct *mm, u64 start, u64 length,
 		kunmap_local(at);
 		put_page(page);
 		if (!same)
-			return -EAGAIN;
+			return -EBADE;
 		start += n;
 		bytes += n;
 		length -= n;
@@ -332,9 +382,33 @@ static int ub_compare_range(struct mm_struct *mm, u64 start, u64 length,
 	return 0;
 }
 
+static int ub_compare_all(const struct ub_region *region, struct mm_struct *mm,
+			  const u8 *bytes)
+{
+	int locked = 0, err = 0;
+	u32 i;
+
+	for (i = 0; i < region->nr_sources && !err; i++)
+		err = ub_bring_in(mm, region->sources[i].start,
+				  region->sources[i].length, &locked);
+	if (locked)
+		mmap_read_unlock(mm);
+	if (err)
+		return err;
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
+	for (i = 0; i < region->nr_sources && !err; i++) {
+		err = ub_compare_range(mm, region->sources[i].start,
+				       region->sources[i].length, bytes);
+		bytes += region->sources[i].length;
+	}
+	mmap_write_unlock(mm);
+	return err;
+}
+
 /*
  * The notifier already knows the region, so what changes after a page was compared
- * marks it dead.  Comparing maps each page, hence a later change does notify.
+ * marks it dead.  A page that is compared is mapped, hence a later change does notify.
  *
  * The lock is taken for writing: who pokes text (a debugger, /proc/PID/mem) holds it
  * for reading from the notification, which may have come before the region was
@@ -343,20 +417,18 @@ static int ub_compare_range(struct mm_struct *mm, u64 start, u64 length,
 static int ub_region_compare(struct ub_region *region, const u8 *bytes)
 {
 	struct mm_struct *mm = region->proc->mm;
-	int err = 0;
-	u32 i;
+	int err, tries;
 
 	if (!mmget_not_zero(mm))
 		return -ESRCH;
-	mmap_write_lock(mm);
-	for (i = 0; i < region->nr_sources && !err; i++) {
-		err = ub_compare_range(mm, region->sources[i].start,
-				       region->sources[i].length, bytes);
-		bytes += region->sources[i].length;
+	/* Pages that were brought in may be gone again before they are compared. */
+	for (tries = 0; tries < UB_COMPARE_TRIES; tries++) {
+		err = ub_compare_all(region, mm, bytes);
+		if (err != -EAGAIN)
+			break;
 	}
-	mmap_write_unlock(mm);
 	mmput(mm);
-	return err;
+	return err == -EBADE ? -EAGAIN : err;
 }
 
 /* ---- entries ------------------------------------------------------------- */
@@ -407,7 +479,7 @@ static int ub_publish(struct ub_proc *proc, struct ub_region *with,
 	table->mask = size - 1;
 
 	spin_lock(&proc->lock);
-	if (with && READ_ONCE(ub_dead[with->slot]))
+	if (with && ub_region_is_dead(with))
 		err = -EAGAIN;
 	if (!err) {
 		if (with)
@@ -415,7 +487,7 @@ static int ub_publish(struct ub_proc *proc, struct ub_region *with,
 		if (without)
 			without->listed = false;
 		list_for_each_entry(region, &proc->regions, node)
-			if (region->listed && !READ_ONCE(ub_dead[region->slot]))
+			if (region->listed && !ub_region_is_dead(region))
 				ub_table_add(table, region);
 		old = rcu_dereference_protected(proc->entries,
 						lockdep_is_held(&proc->lock));
@@ -480,6 +552,7 @@ int ub_region_load(struct ub_proc *proc, struct ub_load *load)
 		ub_region_free_memory(region);
 		goto out;
 	}
+	ub_region_bound(region);
 
 	refcount_inc(&proc->refs);
 	spin_lock(&proc->lock);
@@ -493,7 +566,7 @@ int ub_region_load(struct ub_proc *proc, struct ub_load *load)
 	err = err ?: ub_publish(proc, region, old);
 	if (err) {
 		/* No task has seen it. */
-		WRITE_ONCE(ub_dead[region->slot], 1);
+		WRITE_ONCE(ub_dead[region->slot], UB_DEAD);
 		ub_region_put(region);
 		goto out;
 	}
@@ -554,6 +627,8 @@ static bool ub_region_overlaps(const struct ub_region *region, u64 start, u64 en
 {
 	u32 i;
 
+	if (region->start >= end || region->end <= start)
+		return false;
 	for (i = 0; i < region->nr_sources; i++)
 		if (region->sources[i].start < end &&
 		    region->sources[i].start + region->sources[i].length > start)
@@ -561,47 +636,61 @@ static bool ub_region_overlaps(const struct ub_region *region, u64 start, u64 en
 	return false;
 }
 
+/*
+ * Running segments have preemption off.  Where sleeping is not allowed the mm is being
+ * torn down by the OOM reaper, and its tasks die.
+ */
+static void ub_region_wait(bool may_sleep)
+{
+	if (may_sleep)
+		synchronize_rcu();
+}
+
 /* The pages in [start, end) are about to change.  From the mmu notifier. */
 void ub_region_invalidate(struct ub_proc *proc, u64 start, u64 end, bool may_sleep)
 {
 	struct ub_region *region;
 	bool wait = false;
-	u32 number = 0;
 
 	spin_lock(&proc->lock);
 	list_for_each_entry(region, &proc->regions, node) {
+		struct ub_event event = { .type = UB_EVENT_DEAD, .ip = start };
+
 		if (!ub_region_overlaps(region, start, end))
 			continue;
-		if (READ_ONCE(ub_dead[region->slot])) {
+		if (ub_region_is_dead(region)) {
 			/* Who marked it may still be waiting; so must we. */
 			wait |= !poll_state_synchronize_rcu(region->dead_grace);
 			continue;
 		}
 		ub_region_kill(region);
-		number = region->number;
 		wait = true;
+		trace_ub_region(region->number, false, 0, start);
+		/* One that is not listed yet has no number that anybody knows. */
+		event.region = region->number;
+		if (proc->client && region->listed)
+			ub_event_queue(proc->client, proc->id, &event);
 	}
 	spin_unlock(&proc->lock);
-	if (!wait)
-		return;
+	if (wait)
+		ub_region_wait(may_sleep);
+}
 
-	if (number && (start || end != ULONG_MAX)) {
-		struct ub_event event = {
-			.type = UB_EVENT_DEAD,
-			.region = number,
-			.ip = start,
-		};
+/* The mm goes away, and with it everything: the client hears of that instead. */
+void ub_region_end(struct ub_proc *proc)
+{
+	struct ub_region *region;
+	bool wait = false;
 
-		ub_event_send(proc, &event);
+	spin_lock(&proc->lock);
+	list_for_each_entry(region, &proc->regions, node) {
+		wait = true;
+		if (!ub_region_is_dead(region))
+			ub_region_kill(region);
 	}
-	if (number)
-		trace_ub_region(number, false, 0, start);
-	/*
-	 * Running segments have preemption off.  Where sleeping is not allowed
-	 * the mm is being torn down by the OOM reaper, and its tasks die.
-	 */
-	if (may_sleep)
-		synchronize_rcu();
+	spin_unlock(&proc->lock);
+	if (wait)
+		ub_region_wait(true);
 }
 
 /* ---- numbers ------------------------------------------------------------- */
@@ -631,6 +720,32 @@ int ub_region_counts(struct ub_proc *proc, struct ub_counts *counts)
 	return err;
 }
 
+/* UB_IOC_REGIONS */
+int ub_region_list(struct ub_proc *proc, struct ub_regions *regions)
+{
+	struct ub_region *region;
+	int err = 0;
+	u32 *copy;
+
+	if (regions->flags || regions->reserved || regions->max < UB_MAX_REGIONS)
+		return -EINVAL;
+	copy = kcalloc(UB_MAX_REGIONS, sizeof(*copy), GFP_KERNEL);
+	if (!copy)
+		return -ENOMEM;
+	regions->count = 0;
+	spin_lock(&proc->lock);
+	list_for_each_entry(region, &proc->regions, node)
+		if (region->listed && !ub_region_is_dead(region) &&
+		    regions->count < UB_MAX_REGIONS)
+			copy[regions->count++] = region->number;
+	spin_unlock(&proc->lock);
+	if (copy_to_user(u64_to_user_ptr(regions->regions), copy,
+			 array_size(regions->count, sizeof(*copy))))
+		err = -EFAULT;
+	kfree(copy);
+	return err;
+}
+
 int ub_region_init(void)
 {
 	ub_free_queue = alloc_workqueue("ub_free", 0, 0);
@@ -639,5 +754,6 @@ int ub_region_init(void)
 
 void ub_region_exit(void)
 {
+	ub_suspend_exit();
 	destroy_workqueue(ub_free_queue);
 }

@@ -8,6 +8,7 @@
 #include <linux/bottom_half.h>
 #include <linux/entry-common.h>
 #include <linux/nospec.h>
+#include <linux/posix-timers.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
@@ -50,9 +51,95 @@
 /* Room for ub_enter's pushes and what the compiler keeps below them. */
 #define UB_STACK_SLACK	512
 
+/* Work at each system call, by whom it is asked for. */
+static u32 ub_syscall_oddity(unsigned long work)
+{
+	if (work & SYSCALL_WORK_SECCOMP)
+		return UB_DECLINE_SECCOMP;
+	if (work & (SYSCALL_WORK_SYSCALL_TRACE | SYSCALL_WORK_SYSCALL_EMU |
+		    SYSCALL_WORK_SYSCALL_EXIT_TRAP))
+		return UB_DECLINE_PTRACE;
+	if (work & SYSCALL_WORK_SYSCALL_AUDIT)
+		return UB_DECLINE_AUDIT;
+	if (work & SYSCALL_WORK_SYSCALL_TRACEPOINT)
+		return UB_DECLINE_TRACEPOINT;
+	return UB_DECLINE_SYSCALL_WORK;
+}
+
+static bool ub_has_breakpoints(const struct thread_struct *thread)
+{
+	BUILD_BUG_ON(HBP_NUM != 4);
+	return (unsigned long)thread->ptrace_bps[0] |
+	       (unsigned long)thread->ptrace_bps[1] |
+	       (unsigned long)thread->ptrace_bps[2] |
+	       (unsigned long)thread->ptrace_bps[3];
+}
+
+/*
+ * Membarrier for rseq restarts all running rseq critical sections, but cannot restart one
+ * in a segment before the segment ends.
+ */
+bool ub_has_rseq_barrier(struct mm_struct *mm)
+{
+#ifdef CONFIG_MEMBARRIER
+	return atomic_read(&mm->membarrier_state) &
+	       MEMBARRIER_STATE_PRIVATE_EXPEDITED_RSEQ;
+#else
+	return false;
+#endif
+}
+
+static bool ub_has_shadow_stack(const struct thread_struct *thread)
+{
+#ifdef CONFIG_X86_USER_SHADOW_STACK
+	return thread->features;
+#else
+	return false;
+#endif
+}
+
+/*
+ * A timer that measures user time (ITIMER_VIRTUAL, timers on such clocks) would stand
+ * still, since segments count as system time.  What is asked is when the next of them
+ * expires, U64_MAX if none does; others measure the sum with system time.
+ */
+bool ub_times_user(const struct task_struct *task)
+{
+#ifdef CONFIG_POSIX_TIMERS
+	return (READ_ONCE(task->signal->posix_cputimers.bases[CPUCLOCK_VIRT].nextevt) &
+		READ_ONCE(task->posix_cputimers.bases[CPUCLOCK_VIRT].nextevt)) != U64_MAX;
+#else
+	return false;
+#endif
+}
+
+/* Why each run of .task, which has .mm, is declined, or 0.  It need not be current. */
+u32 ub_lasting_oddity(struct task_struct *task, struct mm_struct *mm)
+{
+	unsigned long flags = READ_ONCE(task_thread_info(task)->flags);
+	unsigned long work = READ_ONCE(task_thread_info(task)->syscall_work);
+
+	if (work)
+		return ub_syscall_oddity(work);
+	if (READ_ONCE(task->ptrace))
+		return UB_DECLINE_PTRACE;
+	if (flags & _TIF_BLOCKSTEP)
+		return UB_DECLINE_STEP;
+	if (flags & _TIF_NOTSC)
+		return UB_DECLINE_NOTSC;
+	if (ub_has_breakpoints(&task->thread))
+		return UB_DECLINE_BREAKPOINT;
+	if (ub_has_rseq_barrier(mm))
+		return UB_DECLINE_RSEQ;
+	if (ub_has_shadow_stack(&task->thread))
+		return UB_DECLINE_SHADOW_STACK;
+	return ub_times_user(task) ? UB_DECLINE_USER_TIME : UB_DECLINE_NONE;
+}
+
 /*
  * With preemption off: what is checked must still hold when the segment begins.  A
  * task that was preempted or moved since would run with a stale rseq cpu_id, say.
+ * docs/limits.md has what of it may change during a run, and how that is noticed.
  */
 static bool ub_task_is_odd(void)
 {
@@ -66,27 +153,30 @@ static bool ub_task_is_odd(void)
 		return true;
 	if (current->ptrace)
 		return true;
-	BUILD_BUG_ON(HBP_NUM != 4);
-	if ((unsigned long)thread->ptrace_bps[0] | (unsigned long)thread->ptrace_bps[1] |
-	    (unsigned long)thread->ptrace_bps[2] | (unsigned long)thread->ptrace_bps[3])
+	if (ub_has_breakpoints(thread))
 		return true;
 	/* perf sets breakpoints too, and those that leave out the kernel would miss. */
 	if (hw_breakpoint_active())
 		return true;
-#ifdef CONFIG_MEMBARRIER
-	/*
-	 * Such a barrier restarts all running rseq critical sections, but cannot
-	 * restart one in a segment before the segment ends.
-	 */
-	if (atomic_read(&current->mm->membarrier_state) &
-	    MEMBARRIER_STATE_PRIVATE_EXPEDITED_RSEQ)
-		return true;
-#endif
-#ifdef CONFIG_X86_USER_SHADOW_STACK
-	if (thread->features)
-		return true;
-#endif
-	return false;
+	return ub_has_rseq_barrier(current->mm) || ub_has_shadow_stack(thread) ||
+	       ub_times_user(current);
+}
+
+/* Why ub_task_is_odd() has just said so. */
+static noinline u32 ub_task_oddity(void)
+{
+	unsigned long flags = READ_ONCE(current_thread_info()->flags);
+	u32 lasting = ub_lasting_oddity(current, current->mm);
+
+	if (lasting)
+		return lasting;
+	if (hw_breakpoint_active())
+		return UB_DECLINE_BREAKPOINT;
+	if (flags & _TIF_USER_RETURN_NOTIFY)
+		return UB_DECLINE_VCPU;
+	if (flags & _TIF_SINGLESTEP)
+		return UB_DECLINE_STEP;
+	return UB_DECLINE_WORK;
 }
 
 static bool ub_regs_are_odd(const struct pt_regs *regs, u64 ax)
@@ -104,10 +194,33 @@ static bool ub_regs_are_odd(const struct pt_regs *regs, u64 ax)
 	       ax <= (unsigned long)-ERESTARTSYS;
 }
 
+/* Why ub_regs_are_odd() has just said so. */
+static noinline u32 ub_regs_oddity(const struct pt_regs *regs)
+{
+	if (regs->cs != __USER_CS || regs->cx != regs->ip ||
+	    regs->r11 != regs->flags || regs->sp >= TASK_SIZE_MAX)
+		return UB_DECLINE_REGISTERS;
+	return regs->flags & UB_ODD_FLAGS ? UB_DECLINE_FLAGS : UB_DECLINE_RESTART;
+}
+
+/* Why a region that is not live is not entered. */
+static noinline u32 ub_region_oddity(const struct ub_region *region)
+{
+	return ub_region_is_dead(region) ? UB_DECLINE_DEAD : ub_task_oddity();
+}
+
 /* Nothing is special about current, which returns from a call with .ax. */
 bool ub_is_ordinary(const struct pt_regs *regs, u64 ax)
 {
 	return !ub_task_is_odd() && !ub_regs_are_odd(regs, ax);
+}
+
+/* Why not, if so; what lasts comes first. */
+u32 ub_oddity(const struct pt_regs *regs, u64 ax)
+{
+	if (ub_task_is_odd())
+		return ub_task_oddity();
+	return ub_regs_are_odd(regs, ax) ? ub_regs_oddity(regs) : UB_DECLINE_NONE;
 }
 
 static u64 ub_fsbase(void)
@@ -149,7 +262,7 @@ static void ub_complete(struct pt_regs *regs, const struct ub_exit *exit,
 /* Not inlined: the event would take the room that the frame below needs. */
 static noinline_for_stack void
 ub_report_miss(struct ub_region *region, const struct pt_regs *regs, u32 number,
-	       u64 target)
+	       u64 target, bool owed)
 {
 	const struct ub_exit *exit = &region->exits[number];
 	struct ub_event event = {
@@ -163,7 +276,11 @@ ub_report_miss(struct ub_region *region, const struct pt_regs *regs, u32 number,
 
 	if (exit->flags & UB_EXITF_TARGET)
 		event.target = target;
-	ub_event_with_stack(region->proc, &event);
+	/* One that found no room is made up for by a later one, of whatever exit. */
+	if (!ub_event_with_stack(region->proc, &event))
+		WRITE_ONCE(region->owed, region->owed + 1);
+	else if (owed && region->owed)
+		WRITE_ONCE(region->owed, region->owed - 1);
 }
 
 /* Exits that a better region would not take. */
@@ -197,11 +314,11 @@ static u64 ub_dispatched_here(const struct ub_region *region)
 }
 
 /*
- * With preemption off, as it is again at the end.  Returns false if the region was not
- * entered: regs are as they were.  .since: when the call that led here had ended, if
+ * With preemption off, as it is again at the end.  Returns why the region was not entered
+ * (then regs are as they were), or 0.  .since: when the call that led here had ended, if
  * .look says to find something out.
  */
-static __always_inline bool
+static __always_inline u32
 ub_run(struct ub_region *region, u32 entry, u32 offset, struct pt_regs *regs,
        enum ub_look look, u64 since)
 {
@@ -216,18 +333,22 @@ ub_run(struct ub_region *region, u32 entry, u32 offset, struct pt_regs *regs,
 	launch.fsbase = ub_fsbase();
 	launch.sysflags = regs->flags;
 	launch.budget = ub_tune(UB_TUNE_BUDGET);
-	if (ub_regs_are_odd(regs, regs->ax) || launch.fsbase >= TASK_SIZE_MAX)
-		return false;
+	if (ub_regs_are_odd(regs, regs->ax))
+		return ub_regs_oddity(regs);
+	if (launch.fsbase >= TASK_SIZE_MAX)
+		return UB_DECLINE_FSBASE;
 	/* Whoever loads this image whole must not close SMAP with it. */
 	if (static_cpu_has(X86_FEATURE_SMAP))
 		launch.sysflags |= X86_EFLAGS_AC;
 	/* The frame must lie below everything that is on the stack now. */
 	if (current_stack_pointer < (unsigned long)regs - UB_FRAME_REGS + UB_STACK_SLACK)
-		return false;
+		return UB_DECLINE_STACK;
 
 	/* Looking at dead pairs with the grace period that follows setting it. */
-	if (READ_ONCE(ub_dead[region->slot]) || ub_task_is_odd())
-		return false;
+	if (READ_ONCE(ub_dead[region->slot]))
+		return ub_region_oddity(region);
+	if (ub_task_is_odd())
+		return ub_task_oddity();
 	if (region->vector) {
 		/* As fpregs_lock(), and then what the way to user mode would do. */
 		local_bh_disable();
@@ -235,7 +356,7 @@ ub_run(struct ub_region *region, u32 entry, u32 offset, struct pt_regs *regs,
 			switch_fpu_return();
 		if (region->x87 && !ub_x87_masked()) {
 			local_bh_enable();
-			return false;
+			return UB_DECLINE_X87;
 		}
 	}
 	if (unlikely(look != UB_LOOK_NOT)) {
@@ -268,7 +389,7 @@ ub_run(struct ub_region *region, u32 entry, u32 offset, struct pt_regs *regs,
 		pr_err_once("ub: region %u left by unknown exit %u\n",
 			    region->number, launch.exit);
 		force_sig(SIGKILL);
-		return true;
+		return UB_DECLINE_NONE;
 	}
 	idle = regs->orig_ax == -1UL;
 	exit = &region->exits[launch.exit];
@@ -279,8 +400,12 @@ ub_run(struct ub_region *region, u32 entry, u32 offset, struct pt_regs *regs,
 	atomic64_inc(&region->runs);
 	atomic64_inc(&proc->exits[exit->reason]);
 	exits = atomic64_inc_return(&region->counts[launch.exit]);
-	if ((1U << exit->reason) & UB_MISSES && exits <= ub_tune(UB_TUNE_MISS_EVENTS))
-		ub_report_miss(region, regs, launch.exit, launch.target);
+	if ((1U << exit->reason) & UB_MISSES) {
+		bool owed = exits > ub_tune(UB_TUNE_MISS_EVENTS);
+
+		if (!owed || unlikely(READ_ONCE(region->owed)))
+			ub_report_miss(region, regs, launch.exit, launch.target, owed);
+	}
 	trace_ub_exit(region->number, launch.exit, exit->reason, exit->user_ip);
 	/* Until it can do better, some idle runs are enough to tell what it lacks. */
 	if (look == UB_LOOK_NOT)
@@ -290,7 +415,7 @@ ub_run(struct ub_region *region, u32 entry, u32 offset, struct pt_regs *regs,
 	else if (look == UB_LOOK_RUN)
 		ub_control_run(proc, came, count,
 			       rdtsc() - ended + began - since);
-	return true;
+	return UB_DECLINE_NONE;
 }
 
 /*
@@ -320,8 +445,8 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 	struct ub_proc *proc;
 	enum ub_look look;
 	u64 since = 0;
+	u32 entry, declined;
 	long saved;
-	u32 entry;
 
 	/* Protects what is found by RCU as well. */
 	preempt_disable();
@@ -358,12 +483,14 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 	entry = slot->entry;
 	saved = regs->ax;
 	regs->ax = ret;
-	if (likely(ub_run(region, entry, slot->code_offset, regs, look, since))) {
+	declined = ub_run(region, entry, slot->code_offset, regs, look, since);
+	if (likely(!declined)) {
 		ret = regs->ax;
 	} else {
 		/* Most often a call that slept: there is work on the way out. */
 		regs->ax = saved;
 		this_cpu_inc(region->proc->cpu->declined);
+		ub_count_decline(region->proc, declined);
 		ub_detect_run(region, entry, false);
 	}
 	ub_region_put(region);

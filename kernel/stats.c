@@ -1,21 +1,58 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Numbers: of one attachment by ioctl, of the module in debugfs. */
 #include <linux/debugfs.h>
+#include <linux/pid.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 
 #include "internal.h"
 
 static struct dentry *ub_dir;
 
+/* What all threads of the process are declined for now: the first one's reason. */
+static u32 ub_always_declined(struct ub_proc *proc)
+{
+	struct task_struct *leader, *task;
+	u32 always = UB_DECLINE_NONE;
+
+	rcu_read_lock();
+	leader = pid_task(proc->pid, PIDTYPE_TGID);
+	if (!leader)
+		goto out;
+	for_each_thread(leader, task) {
+		u32 reason;
+
+		/* Has ended, or runs another program; the mm is only compared. */
+		if (READ_ONCE(task->mm) != proc->mm)
+			continue;
+		reason = ub_lasting_oddity(task, proc->mm);
+		if (!reason) {
+			always = UB_DECLINE_NONE;
+			break;
+		}
+		always = always ?: reason;
+	}
+out:
+	rcu_read_unlock();
+	return always;
+}
+
 void ub_stats_get(struct ub_proc *proc, struct ub_stats *stats)
 {
 	struct ub_region *region;
 	int cpu, i;
 
+	BUILD_BUG_ON(UB_DECLINES > UB_DECLINE_SLOTS);
+	stats->flags = READ_ONCE(proc->gone) ? UB_STATSF_GONE : 0;
+	stats->always = ub_always_declined(proc);
 	stats->native = ub_proc_cold_calls(proc);
 	for_each_possible_cpu(cpu) {
 		stats->native += READ_ONCE(per_cpu_ptr(proc->cpu, cpu)->native);
 		stats->declined += READ_ONCE(per_cpu_ptr(proc->cpu, cpu)->declined);
+		for (i = 0; i < UB_DECLINES; i++)
+			stats->declines[i] +=
+				READ_ONCE(per_cpu_ptr(proc->cpu, cpu)->declines[i]);
 	}
 	for (i = 0; i < UB_EXIT_REASONS; i++)
 		stats->exits[i] = atomic64_read(&proc->exits[i]);
@@ -28,7 +65,7 @@ void ub_stats_get(struct ub_proc *proc, struct ub_stats *stats)
 	list_for_each_entry(region, &proc->regions, node) {
 		stats->dispatched += ub_region_dispatched(region);
 		stats->runs += atomic64_read(&region->runs);
-		if (region->listed && !READ_ONCE(ub_dead[region->slot])) {
+		if (region->listed && !ub_region_is_dead(region)) {
 			stats->regions++;
 			stats->code_bytes += region->code_length;
 		}

@@ -28,7 +28,7 @@ from ubypass.abi import (
 from ubypass.device import client, uapi
 from ubypass.device.client import Device, Gone, SourceChanged, parse_events
 from ubypass.device.types import Counts, Path, Site
-from ubypass.device.uapi import EventType, SiteVerdict, Tunable
+from ubypass.device.uapi import Decline, EventType, SiteVerdict, Tunable
 from ubypass.errors import UbError
 
 _Answer = Callable[[ctypes.Structure], None]
@@ -67,6 +67,7 @@ class _Module:
         argument.max_code = 65536
         argument.dispatch_vector_size = 200
         argument.task_size_max = (1 << 47) - 4096
+        argument.max_regions = 256
         argument.flags = INFOF_X87
         ctypes.memset(ctypes.addressof(argument) + uapi.UbInfo.args.offset, 0xFF, 512)
         argument.args[17] = 4
@@ -331,6 +332,58 @@ def test_events_are_decoded_and_unknown_ones_skipped() -> None:
 def test_more_stack_words_than_there_are_is_not_believed() -> None:
     event = uapi.UbEvent(type=1, stack_words=4000)
     assert len(parse_events(bytes(event))[0].stack) == uapi.EVENT_STACK
+
+
+def test_regions_that_live(module: _Module, device: Device) -> None:
+    def regions(argument: ctypes.Structure) -> None:
+        assert isinstance(argument, uapi.UbRegions)
+        assert (argument.proc, argument.max) == (5, 256)
+        numbers = (ctypes.c_uint32 * 2).from_address(argument.regions)
+        numbers[:] = [7, 9]
+        argument.count = 2
+
+    module.answers[uapi.IOC_REGIONS] = regions
+    assert device.regions(5) == {7, 9}
+    module.answers[uapi.IOC_REGIONS] = _fail(errno.ENOENT)
+    with pytest.raises(Gone):
+        device.regions(5)
+
+
+def test_why_something_is_declined(module: _Module, device: Device) -> None:
+    def stats(argument: ctypes.Structure) -> None:
+        assert isinstance(argument, uapi.UbStats)
+        argument.declines[Decline.SECCOMP] = 12
+        argument.always = Decline.SECCOMP
+        argument.flags = uapi.STATSF_GONE
+
+    module.answers[uapi.IOC_STATS] = stats
+    found = device.stats(5)
+    assert found.declines[Decline.SECCOMP] == 12
+    assert sum(found.declines.values()) == 12
+    assert found.always is Decline.SECCOMP
+    assert found.gone
+
+
+@pytest.mark.parametrize(
+    ("number", "lockdown", "words"),
+    [
+        (errno.EACCES, "", "no permission"),
+        (errno.EPERM, "", "CAP_SYS_MODULE"),
+        (errno.EPERM, "[none] integrity confidentiality", "CAP_SYS_MODULE"),
+        (errno.EPERM, "none [integrity] confidentiality", "locked down"),
+    ],
+)
+def test_why_the_device_cannot_be_opened(
+    monkeypatch: pytest.MonkeyPatch, number: int, lockdown: str, words: str
+) -> None:
+    def refuse(path: str, flags: int) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(client.os, "open", refuse)
+    monkeypatch.setattr(client.Path, "read_text", lambda path: lockdown)
+    with pytest.raises(UbError, match=words) as caught:
+        Device()
+    assert caught.value.hint
 
 
 def test_a_missing_module_is_said_in_one_line() -> None:

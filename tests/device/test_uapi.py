@@ -39,6 +39,10 @@ def _python_values() -> dict[str, int]:
         "UB_SITES_MAX": uapi.SITES_MAX,
         "UB_PATH_MAX": uapi.PATH_MAX,
         "UB_SITE_VERDICTS": len(uapi.SiteVerdict),
+        "UB_DECLINES": len(uapi.Decline),
+        "UB_DECLINE_LASTING": uapi.DECLINE_LASTING,
+        "UB_DECLINE_SLOTS": uapi.DECLINE_SLOTS,
+        "UB_STATSF_GONE": uapi.STATSF_GONE,
         "UB_EXITF_ALL": sum(flag for flag in abi.ExitFlag),
         "UB_REP_MAX": abi.REP_MAX,
         "UB_LOADF_VECTOR": abi.LOADF_VECTOR,
@@ -50,6 +54,7 @@ def _python_values() -> dict[str, int]:
     values |= {f"UB_EXIT_{reason.name}": int(reason) for reason in abi.ExitReason}
     values |= {f"UB_EXITF_{flag.name}": int(flag) for flag in abi.ExitFlag}
     values |= {f"UB_EVENT_{kind.name}": int(kind) for kind in uapi.EventType}
+    values |= {f"UB_DECLINE_{reason.name}": int(reason) for reason in uapi.Decline}
     values |= {f"UB_SITE_{verdict.name}": int(verdict) for verdict in uapi.SiteVerdict}
     values |= {f"UB_TUNE_{what.name}": int(what) for what in uapi.Tunable}
     values |= {f"UB_{n}": getattr(uapi, n) for n in uapi.__all__ if n[:4] == "IOC_"}

@@ -96,6 +96,11 @@ class FakeDevice:
             raise Gone
         return self.counters
 
+    def regions(self, proc: int) -> set[int]:
+        if self.gone:
+            raise Gone
+        return set(self.live)
+
     def path(self, proc: int) -> Path | None:
         if self.gone:
             raise Gone

@@ -249,6 +249,42 @@ def test_forked_children_know_what_their_kin_know(device: FakeDevice) -> None:
         _end(engine, shell, later)
 
 
+def test_one_born_by_a_process_that_was_never_attached(device: FakeDevice) -> None:
+    """As daemons are, whose parents end at once."""
+    engine = _engine(device, [])
+    later = subprocess.Popen(["sleep", "60"], stdout=subprocess.PIPE)
+    try:
+        device.send(Event(EventType.FORK, 77, target=later.pid))
+        engine.run(_until(lambda: len(engine.targets) == 1))
+        assert device.followed == {later.pid}
+    finally:
+        engine.close()
+        later.kill()
+        later.communicate()
+
+
+def test_after_a_loss_of_events_children_are_looked_for(device: FakeDevice) -> None:
+    log: list[str] = []
+    shell = subprocess.Popen(
+        ["sh", "-c", "read line; sleep 60 & echo; wait"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    engine = _engine(device, log)
+    try:
+        engine.attach(identify(shell.pid), children=True)
+        engine.step(0.2)
+        assert shell.stdin is not None
+        assert shell.stdout is not None
+        shell.stdin.write(b"\n")
+        shell.stdin.flush()
+        shell.stdout.readline()
+        device.send(Event(EventType.LOST, 0, target=3))
+        engine.run(_until(lambda: len(engine.targets) == 2))
+    finally:
+        _end(engine, shell)
+
+
 def test_without_being_asked_nobody_is_followed(device: FakeDevice) -> None:
     engine = _engine(device, [])
     with subprocess.Popen(["sleep", "60"]) as child:

@@ -12,8 +12,9 @@ from tests.engine.fakes import FakeDevice, FakeMemory
 from ubypass.abi import Entry, Exit, ExitReason, Source, Translation
 from ubypass.device.client import SourceChanged
 from ubypass.device.types import Event, Path, Site, Stats
-from ubypass.device.uapi import EventType, SiteVerdict
+from ubypass.device.uapi import Decline, EventType, SiteVerdict
 from ubypass.engine.built import Built, NothingToBuild, Refused
+from ubypass.engine.declines import HINTS
 from ubypass.engine.experience import Experience
 from ubypass.engine.forecast import Forecast
 from ubypass.engine.knowledge import Knowledge, Limits
@@ -725,3 +726,90 @@ def test_a_process_that_is_gone_has_no_way(world: _World) -> None:
     world.device.gone = True
     _trace(world, (0x1002,))
     assert not world.target.knowledge.trodden
+
+
+def test_deaths_of_which_nobody_told_are_found(world: _World) -> None:
+    """By asking now and then, or when events were lost."""
+    world.hot()
+    world.tick()
+    world.device.live.clear()
+    world.run(2.0)
+    assert world.target.region == 2
+    assert world.device.unloaded == [1]
+    world.device.live.clear()
+    world.target.recover(world.now)
+    assert world.target.region == 0
+    world.run(2.0)
+    assert world.target.region == 3
+
+
+def test_a_dead_region_is_given_back(world: _World) -> None:
+    world.hot()
+    world.tick()
+    world.event(EventType.DEAD, region=1, ip=0x1002)
+    assert world.device.unloaded == [1]
+
+
+def test_a_way_of_which_nobody_told_is_fetched(world: _World) -> None:
+    world.device.paths.append(Path(0x1002, 5, (0x1002, 0x1010)))
+    world.target.recover(world.now)
+    assert not world.device.paths
+
+
+def test_an_end_of_which_nobody_told_is_found(world: _World) -> None:
+    world.device.counters = Stats(gone=True)
+    world.target.recover(world.now)
+    assert world.target.gone
+
+
+def test_nothing_is_built_for_what_cannot_be_boosted(world: _World) -> None:
+    world.device.counters = Stats(always=Decline.SECCOMP)
+    world.target.attached(world.now)
+    world.run(1.0)
+    note = "it is not boosted: a seccomp filter looks at its system calls"
+    assert world.log == [f"process 42 (program): {note}", f"  {HINTS[Decline.SECCOMP]}"]
+    world.event(EventType.HOT, ip=0x1002, exit=int(Decline.SECCOMP))
+    world.run(100.0)
+    assert world.builds == 0
+    assert len(world.log) == 2
+    summary = world.target.summary()
+    assert summary.notes == (note,)
+    assert summary.as_json()["declined_for"] == "seccomp"
+
+
+def test_once_it_can_be_what_was_hot_is_built(world: _World) -> None:
+    world.device.counters = Stats(always=Decline.PTRACE)
+    world.target.attached(world.now)
+    world.event(EventType.HOT, ip=0x1002, exit=int(Decline.PTRACE))
+    world.run(10.0)
+    assert world.builds == 0
+    world.device.counters = Stats()
+    world.run(Policy().rarest * 2)
+    assert world.builds >= 1
+    assert world.target.region
+    assert "nothing keeps it" in world.log[-1]
+
+
+def test_what_comes_later_is_noticed_too(world: _World) -> None:
+    """A program that installs its filter once it is boosted."""
+    world.hot()
+    world.tick()
+    assert world.builds == 1
+    world.device.counters = Stats(always=Decline.SECCOMP)
+    world.run(Policy().rarest * 2)
+    assert world.target.odd is Decline.SECCOMP
+    world.hot(0x1012)
+    world.run(10.0)
+    assert world.builds == 1
+
+
+def test_a_thread_that_cannot_be_boosted_does_not_matter_to_others(
+    world: _World,
+) -> None:
+    world.event(EventType.HOT, ip=0x1012, exit=int(Decline.BREAKPOINT))
+    world.run(1.0)
+    assert world.builds == 0
+    assert "some of its threads are not boosted" in world.log[0]
+    world.event(EventType.HOT, ip=0x1002, exit=int(Decline.WORK))
+    world.run(1.0)
+    assert [e.user_ip for e in world.device.loads[-1].translation.entries] == [0x1002]

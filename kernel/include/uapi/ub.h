@@ -111,13 +111,18 @@ struct ub_info {
 };
 
 /*
+ * Process and thread numbers, here and in all events, are those of the PID namespace
+ * of whoever opened the file.
+ *
  * UB_IOC_ATTACH: every thread of the process, as it is until it execs.  EAGAIN: it has
  * its parent's memory still, as vfork leaves it; that ends with its exec.
  */
-#define UB_ATTACHF_CHILDREN	(1U << 0)	/* send UB_EVENT_FORK and _EXEC */
+#define UB_ATTACHF_CHILDREN	(1U << 0)	/* follow it and all its descendants:
+						 * send UB_EVENT_FORK and _EXEC
+						 */
 #define UB_ATTACHF_ALL		0x1U
 struct ub_attach {
-	__s32 pid;		/* in, as seen by the caller */
+	__s32 pid;		/* in */
 	__u32 flags;		/* in: UB_ATTACHF_* */
 	__u64 proc;		/* out: names the attachment from now on */
 };
@@ -165,20 +170,71 @@ struct ub_unload {
 	__u32 flags;		/* 0 */
 };
 
-/* UB_IOC_STATS: of one attachment since it began. */
+/* Why an entry of a region was not taken: the program goes on natively. */
+enum ub_decline {
+	UB_DECLINE_NONE		= 0,
+	/* These come and go. */
+	UB_DECLINE_WORK		= 1,	/* kernel has work to do first: signal, other task */
+	UB_DECLINE_RESTART	= 2,	/* the call is to be restarted */
+	UB_DECLINE_FLAGS	= 3,	/* unusual user flags: TF DF IOPL NT AC ID... */
+	UB_DECLINE_REGISTERS	= 4,	/* not as SYSCALL leaves them, or rsp is no address */
+	UB_DECLINE_FSBASE	= 5,	/* fs base is no user address */
+	UB_DECLINE_X87		= 6,	/* an x87 exception is not masked */
+	UB_DECLINE_STACK	= 7,	/* no room on the kernel stack */
+	UB_DECLINE_DEAD		= 8,	/* the region has just died */
+	/* These last: a thread of which one is true is declined each time. */
+	UB_DECLINE_SECCOMP	= 9,
+	UB_DECLINE_PTRACE	= 10,
+	UB_DECLINE_AUDIT	= 11,
+	UB_DECLINE_TRACEPOINT	= 12,	/* on system calls, of anybody */
+	UB_DECLINE_SYSCALL_WORK	= 13,	/* anything else at each call: user dispatch */
+	UB_DECLINE_STEP		= 14,	/* single or block step */
+	UB_DECLINE_NOTSC	= 15,	/* rdtsc is to fault */
+	UB_DECLINE_VCPU		= 16,	/* registers are lent to a virtual machine */
+	UB_DECLINE_BREAKPOINT	= 17,	/* in hardware */
+	UB_DECLINE_RSEQ		= 18,	/* membarrier() for rseq is registered */
+	UB_DECLINE_SHADOW_STACK	= 19,
+	UB_DECLINE_USER_TIME	= 20,	/* a timer measures user time */
+	UB_DECLINES		= 21,	/* how many there are */
+};
+#define UB_DECLINE_LASTING	UB_DECLINE_SECCOMP	/* and all behind it */
+#define UB_DECLINE_SLOTS	32
+
+/*
+ * UB_IOC_STATS: of one attachment since it began.  Those of a process that has ended are
+ * final; they stay until it is detached.
+ */
+#define UB_STATSF_GONE	(1U << 0)	/* the process has ended, or runs another program */
 struct ub_stats {
 	__u64 proc;		/* in */
-	__u64 flags;		/* in: 0 */
+	__u64 flags;		/* in: 0; out: UB_STATSF_* */
 	__u64 native;		/* allow-listed calls that came in by SYSCALL */
 	__u64 dispatched;
 	__u64 runs;		/* times a region was entered */
-	__u64 declined;		/* entries not taken (work, flags, ...) */
+	__u64 declined;		/* entries not taken */
 	__u64 exits[16];	/* by enum ub_exit_reason */
+	__u64 declines[UB_DECLINE_SLOTS]; /* the same, by enum ub_decline; and hot sites
+					 * of threads that would be declined
+					 */
 	__u64 attach_ns;	/* CLOCK_MONOTONIC, when attached */
 	__u64 first_run_ns;	/* CLOCK_MONOTONIC, of the first dispatch; 0: none */
 	__u64 events_lost;
 	__u32 regions;		/* live ones */
 	__u32 code_bytes;	/* live code */
+	__u32 always;		/* enum ub_decline: all its threads are declined for it, or
+				 * for another lasting reason, at this moment; else 0
+				 */
+	__u32 reserved;		/* 0 */
+};
+
+/* UB_IOC_REGIONS: numbers of the regions that are live at this moment. */
+struct ub_regions {
+	__u64 proc;		/* in */
+	__u64 regions;		/* in: pointer to __u32[max] */
+	__u32 max;		/* in: at least ub_info.max_regions */
+	__u32 flags;		/* in: 0 */
+	__u32 count;		/* out */
+	__u32 reserved;		/* 0 */
 };
 
 /* UB_IOC_COUNTS: how often each exit of a region was taken. */
@@ -283,24 +339,27 @@ enum ub_event_type {
 	UB_EVENT_MISS		= 2,	/* exit taken: ip, target, region, exit, stack */
 	UB_EVENT_DEAD		= 3,	/* region invalidated: ip = changed address */
 	UB_EVENT_GONE		= 4,	/* process exited or replaced by exec */
-	UB_EVENT_FORK		= 5,	/* target = pid of a new child, native */
-	UB_EVENT_EXEC		= 6,	/* target = pid of a child with a new program */
+	UB_EVENT_FORK		= 5,	/* target = pid of a new descendant, native */
+	UB_EVENT_EXEC		= 6,	/* target = pid of one with a new program */
 	UB_EVENT_PATH		= 7,	/* a gap was traced: ip, nr; see UB_IOC_PATH */
+	UB_EVENT_LOST		= 8,	/* target = events lost since the last such event:
+					 * ask for the present state; of no process
+					 */
 };
 
 #define UB_EVENT_STACK		24	/* words of user stack, from rsp upwards */
 struct ub_event {
 	__u32 type;		/* enum ub_event_type */
 	__u32 nr;		/* call number (HOT), exit reason (MISS) */
-	__u64 proc;
+	__u64 proc;		/* FORK, EXEC: the attachment it descends from, or was */
 	__u64 time_ns;		/* CLOCK_MONOTONIC */
-	__u32 tid;
+	__u32 tid;		/* 0: has no number there */
 	__u32 region;
 	__u64 ip;
 	__u64 target;		/* MISS with UB_EXITF_TARGET; FORK, EXEC: pid */
 	__u64 sp;
 	__u64 gap_ns;		/* HOT: median-like sample of the gap */
-	__u32 exit;		/* MISS: exit number */
+	__u32 exit;		/* MISS: exit number; HOT: enum ub_decline, or 0 */
 	__u32 stack_words;	/* valid words in stack */
 	__u64 stack[UB_EVENT_STACK];
 };
@@ -315,5 +374,6 @@ struct ub_event {
 #define UB_IOC_TUNE	_IOWR('u', 0xb7, struct ub_tune)
 #define UB_IOC_SITES	_IOWR('u', 0xb8, struct ub_sites)
 #define UB_IOC_PATH	_IOWR('u', 0xb9, struct ub_path)
+#define UB_IOC_REGIONS	_IOWR('u', 0xba, struct ub_regions)
 
 #endif /* _UAPI_LINUX_UB_H */

@@ -26,13 +26,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Ask the engines for it and print it."""
     from ubypass.engine.control import ask_all
+    from ubypass.process.namespace import numbers_of
 
     wanted = number(
         args.id,
         "a process id or the number of a region",
         "'ub stats' lists processes, 'ub explain PID' the regions of one",
     )
-    answers, silent = ask_all({"ask": "explain", "id": wanted})
+    answers, silent = ask_all(
+        {"ask": "explain", "id": wanted, "numbers": numbers_of(wanted)}
+    )
     if not answers:
         if silent:
             raise silent[0]
@@ -57,6 +60,8 @@ def _print_sites(process: Mapping[str, Any]) -> None:
     from ubypass.cli.listing import print_sites
 
     print(f"process {process['pid']} ({process['name']}):")
+    if process["reason"]:
+        print(f"not boosted: {process['reason']}\n  {process['hint']}\n")
     if process["sites"]:
         print("times in ns, native and boosted for a gap, gain for a run")
         print_sites(process["sites"])

@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from ubypass.device.client import Device
+from ubypass.device.types import is_lasting
 from ubypass.device.uapi import Tunable
 from ubypass.engine.answers import answer_explain, answer_stats
 from ubypass.engine.build import Builder
 from ubypass.engine.clock import call_ns, gap_ns, run_ns, saved_ns
 from ubypass.engine.control import Control
+from ubypass.engine.declines import REASONS
 from ubypass.engine.engine import Engine
 from ubypass.engine.forecast import Forecast
 from ubypass.engine.peak import peak_bytes
@@ -32,6 +34,7 @@ from ubypass.engine.summary import Summary
 from ubypass.engine.target import Policy
 from ubypass.errors import UbError
 from ubypass.files import write_text
+from ubypass.process.namespace import require_own_proc
 
 __all__ = ["Session"]
 
@@ -52,6 +55,7 @@ class Session:
     ) -> None:
         self._quiet = quiet
         self._began = time.monotonic()
+        require_own_proc()
         self.device = Device()
         self.engine: Engine | None = None
         self._control: Control | None = None
@@ -154,6 +158,11 @@ def _text(summary: Summary, peak: int) -> str:
         ("system calls", f"{summary.calls:,}"),
         ("dispatched", f"{stats.dispatched:,}  ({summary.bypass_rate:.2%})"),
         ("runs", f"{stats.runs:,}  ({stats.declined:,} declined)"),
+        *(
+            ("declined", f"{stats.declines[reason]:,}: {REASONS[reason]}")
+            for reason in stats.declines
+            if stats.declines[reason] and is_lasting(reason)
+        ),
         ("exits", ", ".join(f"{name} {n:,}" for n, name in exits) or "none"),
         (
             "regions",

@@ -69,7 +69,7 @@ def _ask(pid: int | None) -> list[dict[str, Any]]:
         print(f"ub: {error.message}", file=sys.stderr)
     processes = [
         {**process, "engine_pid": answer["engine_pid"]}
-        for answer in answers
+        for answer in map(_in_our_numbers, answers)
         for process in answer["processes"]
         if pid is None or process["pid"] == pid
     ]
@@ -78,6 +78,27 @@ def _ask(pid: int | None) -> list[dict[str, Any]]:
             raise UbError(f"who answers does not boost process {pid}")
         raise NotBoosted(f"process {pid} is not being boosted", f"ub attach {pid}")
     return processes
+
+
+def _in_our_numbers(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The answer of an engine with process numbers as they are here.
+
+    In another PID namespace they are other ones; what has none here is left out.
+    """
+    from ubypass.process.namespace import numbers_here, own_namespace
+
+    namespace = answer["pid_namespace"]
+    if namespace == own_namespace():
+        return answer
+    numbers = numbers_here(namespace)
+    return {
+        "engine_pid": numbers.get(answer["engine_pid"]),
+        "processes": [
+            {**process, "pid": numbers[process["pid"]]}
+            for process in answer["processes"]
+            if process["pid"] in numbers
+        ],
+    }
 
 
 def _watch(pid: int | None, seconds: float, *, as_json: bool) -> None:
@@ -153,6 +174,9 @@ def _print_all(processes: Sequence[Mapping[str, Any]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from ubypass.device.uapi import Decline
+    from ubypass.engine.declines import HINTS, REASONS
+
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("PID", justify="right")
     table.add_column("PROGRAM")
@@ -170,9 +194,17 @@ def _print_all(processes: Sequence[Mapping[str, Any]]) -> None:
             f"{process['code_bytes']:,} B",
         )
     console().print(table)
+    for process in processes:
+        if process["declined_for"]:
+            reason = Decline[process["declined_for"].upper()]
+            print(f"{process['pid']} is not boosted: {REASONS[reason]}")
+            print(f"  {HINTS[reason]}")
 
 
 def _print_one(process: Mapping[str, Any]) -> None:
+    from ubypass.device.uapi import Decline
+    from ubypass.engine.declines import REASONS
+
     first = process["first_boost_seconds"]
     exits = sorted(process["exits"].items(), key=lambda item: -item[1])
     rows = [
@@ -187,6 +219,10 @@ def _print_one(process: Mapping[str, Any]) -> None:
         ("loads", f"{process['loads']} ({process['build_seconds']:.2f} s)"),
         ("first boost", "never" if first is None else f"after {first:.2f} s"),
         *((f"exits: {name}", f"{count:,}") for name, count in exits),
+        *(
+            ("declined", f"{count:,}: {REASONS[Decline[name.upper()]]}")
+            for name, count in process["declines"].items()
+        ),
         *(("note", note) for note in process["notes"]),
     ]
     width = max(len(name) for name, _ in rows)

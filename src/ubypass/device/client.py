@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Sequence
 from fcntl import ioctl
+from pathlib import Path
 from typing import TypeVar
 
 from ubypass.abi import (
@@ -26,7 +27,8 @@ from ubypass.abi import (
     Translation,
 )
 from ubypass.device import uapi
-from ubypass.device.types import Counts, Event, Path, Site, Stats
+from ubypass.device.types import Counts, Event, Site, Stats
+from ubypass.device.types import Path as GapPath
 from ubypass.errors import UbError, permission_hint
 from ubypass.processor import features
 
@@ -169,7 +171,23 @@ class Device:
             events_lost=raw.events_lost,
             regions=raw.regions,
             code_bytes=raw.code_bytes,
+            declines={
+                reason: raw.declines[reason] for reason in uapi.Decline if reason
+            },
+            always=uapi.Decline(raw.always),
+            gone=bool(raw.flags & uapi.STATSF_GONE),
         )
+
+    def regions(self, proc: int) -> set[int]:
+        """Numbers of the regions of an attachment that live now."""
+        most = self._info.max_regions
+        found = (ctypes.c_uint32 * most)()
+        request = uapi.UbRegions(proc=proc, regions=ctypes.addressof(found), max=most)
+        try:
+            self._call(uapi.IOC_REGIONS, request)
+        except OSError as error:
+            raise _gone_or_error("list its regions", error) from error
+        return set(found[: request.count])
 
     def counts(self, proc: int, region: int, nr_exits: int) -> Counts:
         """How often each of the region's ``nr_exits`` exits was taken."""
@@ -186,7 +204,7 @@ class Device:
             raise _gone_or_error("read a region's counters", error) from error
         return Counts(tuple(exits[:nr_exits]), request.dispatched, request.runs)
 
-    def path(self, proc: int) -> Path | None:
+    def path(self, proc: int) -> GapPath | None:
         """The gap of which an event told that it was traced; None: it is gone."""
         ips = (ctypes.c_uint64 * uapi.PATH_MAX)()
         request = uapi.UbPath(proc=proc, ips=ctypes.addressof(ips), max=uapi.PATH_MAX)
@@ -196,7 +214,7 @@ class Device:
             if error.errno == errno.EAGAIN:
                 return None
             raise _gone_or_error("read the way of a gap", error) from error
-        return Path(request.ip, request.nr, tuple(ips[: request.count]))
+        return GapPath(request.ip, request.nr, tuple(ips[: request.count]))
 
     def sites(self, proc: int) -> list[Site]:
         """What the module knows of the sites of an attachment; unsorted."""
@@ -288,11 +306,31 @@ def _open(path: str) -> int:
             "ub module load",
         ) from error
     except PermissionError as error:
-        raise UbError(f"no permission to open {path}", permission_hint()) from error
+        raise _open_refused(path, error.errno) from error
     except OSError as error:
         raise UbError(
             f"cannot open {path}: {error.strerror}", "ub module status"
         ) from error
+
+
+def _open_refused(path: str, number: int | None) -> UbError:
+    """Why: the file's mode (EACCES), or what the module asks for (EPERM)."""
+    if number != errno.EPERM:
+        return UbError(f"no permission to open {path}", permission_hint())
+    try:
+        lockdown = Path("/sys/kernel/security/lockdown").read_text()
+    except OSError:
+        lockdown = ""
+    if "[" in lockdown and "[none]" not in lockdown:
+        return UbError(
+            "the kernel is locked down: no code that is not signed may run in it",
+            "lockdown comes with Secure Boot, or with lockdown= on the command line",
+        )
+    return UbError(
+        f"{path} is for processes with the capability CAP_SYS_MODULE only",
+        "run as root, outside of containers, and without a bounding set "
+        "(CapabilityBoundingSet= of a unit)",
+    )
 
 
 def _load_request(

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ubypass.abi import ExitReason
-from ubypass.device.uapi import EventType, SiteVerdict
+from ubypass.device.uapi import DECLINE_LASTING, Decline, EventType, SiteVerdict
 
-__all__ = ["Counts", "Event", "Site", "Stats"]
+__all__ = ["Counts", "Event", "Path", "Site", "Stats", "is_lasting"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +17,10 @@ class Event:
     """One event (``struct ub_event``). Addresses are the program's own.
 
     ``nr`` is a system call number (HOT) or an ``ExitReason`` (MISS), ``target`` an
-    address (MISS) or the number of a child process (FORK, EXEC), ``stack``
-    holds the words of the user stack from ``sp`` upwards, ``time_ns`` is
-    CLOCK_MONOTONIC.
+    address (MISS), the number of a descendant (FORK, EXEC), or how many events were
+    lost (LOST), ``stack`` holds the words of the user stack from ``sp`` upwards,
+    ``time_ns`` is CLOCK_MONOTONIC. ``exit`` is the number of one (MISS) or why the
+    thread would be declined (HOT, a ``Decline``).
     """
 
     type: EventType
@@ -42,8 +43,11 @@ class Stats:
 
     ``native`` counts the allow-listed calls that took the ordinary way,
     ``dispatched`` those made from translations, ``runs`` how often a region was
-    entered, ``declined`` how often it could have been but was not. Times are
-    CLOCK_MONOTONIC nanoseconds; ``first_run_ns`` is 0 before the first dispatch.
+    entered, ``declined`` how often it could have been but was not, ``declines`` for
+    what reasons; ``always``: why all its threads are declined at present, if they are.
+    Times are CLOCK_MONOTONIC nanoseconds; ``first_run_ns`` is 0 before the first
+    dispatch. ``gone``: the process has ended or runs another program, and these are
+    final.
     """
 
     native: int = 0
@@ -51,11 +55,19 @@ class Stats:
     runs: int = 0
     declined: int = 0
     exits: Mapping[ExitReason, int] = field(default_factory=dict)
+    declines: Mapping[Decline, int] = field(default_factory=dict)
     attach_ns: int = 0
     first_run_ns: int = 0
     events_lost: int = 0
     regions: int = 0
     code_bytes: int = 0
+    always: Decline = Decline.NONE
+    gone: bool = False
+
+
+def is_lasting(reason: int) -> bool:
+    """Whether a ``Decline`` holds each time, until something is done about it."""
+    return reason >= DECLINE_LASTING
 
 
 @dataclass(frozen=True, slots=True)

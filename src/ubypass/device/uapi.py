@@ -14,6 +14,8 @@ from typing import ClassVar
 
 __all__ = [
     "ATTACHF_CHILDREN",
+    "DECLINE_LASTING",
+    "DECLINE_SLOTS",
     "EVENT_STACK",
     "IOC_ATTACH",
     "IOC_COUNTS",
@@ -21,13 +23,16 @@ __all__ = [
     "IOC_INFO",
     "IOC_LOAD",
     "IOC_PATH",
+    "IOC_REGIONS",
     "IOC_SITES",
     "IOC_STATS",
     "IOC_TUNE",
     "IOC_UNLOAD",
     "PATH_MAX",
     "SITES_MAX",
+    "STATSF_GONE",
     "TUNEF_SET",
+    "Decline",
     "EventType",
     "SiteVerdict",
     "Tunable",
@@ -42,6 +47,7 @@ __all__ = [
     "UbInfo",
     "UbLoad",
     "UbPath",
+    "UbRegions",
     "UbSiteInfo",
     "UbSites",
     "UbSource",
@@ -55,6 +61,8 @@ TUNEF_SET = 1
 ATTACHF_CHILDREN = 1
 SITES_MAX = 256
 PATH_MAX = 4096
+STATSF_GONE = 1
+DECLINE_SLOTS = 32
 _EXIT_SLOTS = 16
 
 
@@ -68,6 +76,37 @@ class EventType(enum.IntEnum):
     FORK = 5
     EXEC = 6
     PATH = 7
+    LOST = 8
+
+
+class Decline(enum.IntEnum):
+    """``enum ub_decline``."""
+
+    NONE = 0
+    WORK = 1
+    RESTART = 2
+    FLAGS = 3
+    REGISTERS = 4
+    FSBASE = 5
+    X87 = 6
+    STACK = 7
+    DEAD = 8
+    SECCOMP = 9
+    PTRACE = 10
+    AUDIT = 11
+    TRACEPOINT = 12
+    SYSCALL_WORK = 13
+    STEP = 14
+    NOTSC = 15
+    VCPU = 16
+    BREAKPOINT = 17
+    RSEQ = 18
+    SHADOW_STACK = 19
+    USER_TIME = 20
+
+
+#: This one and those behind it last: whom they hold for is declined each time.
+DECLINE_LASTING = Decline.SECCOMP
 
 
 class Tunable(enum.IntEnum):
@@ -219,11 +258,27 @@ class UbStats(ctypes.Structure):
         ("runs", c_uint64),
         ("declined", c_uint64),
         ("exits", c_uint64 * _EXIT_SLOTS),
+        ("declines", c_uint64 * DECLINE_SLOTS),
         ("attach_ns", c_uint64),
         ("first_run_ns", c_uint64),
         ("events_lost", c_uint64),
         ("regions", c_uint32),
         ("code_bytes", c_uint32),
+        ("always", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
+class UbRegions(ctypes.Structure):
+    """``struct ub_regions``."""
+
+    _fields_: ClassVar = [
+        ("proc", c_uint64),
+        ("regions", c_uint64),
+        ("max", c_uint32),
+        ("flags", c_uint32),
+        ("count", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -334,3 +389,4 @@ IOC_COUNTS = _ioc(_READ | _WRITE, 0xB6, UbCounts)
 IOC_TUNE = _ioc(_READ | _WRITE, 0xB7, UbTune)
 IOC_SITES = _ioc(_READ | _WRITE, 0xB8, UbSites)
 IOC_PATH = _ioc(_READ | _WRITE, 0xB9, UbPath)
+IOC_REGIONS = _ioc(_READ | _WRITE, 0xBA, UbRegions)

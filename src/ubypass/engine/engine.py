@@ -120,6 +120,7 @@ class Engine:
             policy=self._policy,
             log=self._log,
         )
+        target.attached(time.monotonic())
         self._targets[proc] = target
         if parent is not None:
             self._parents[proc] = parent
@@ -228,13 +229,24 @@ class Engine:
     def _drain(self) -> None:
         now = time.monotonic()
         for event in self._device.events():
-            target = self._targets.get(event.proc)
-            if target is None:
+            if event.type is EventType.LOST:
+                self._recover(now)
                 continue
             if event.type in (EventType.FORK, EventType.EXEC):
+                # Also below a process that has ended meanwhile.
                 self._family.born([event.target], self._origin(event), now)
-            else:
+                continue
+            target = self._targets.get(event.proc)
+            if target is not None:
                 target.on_event(event, now)
+
+    def _recover(self, now: float) -> None:
+        """Events were lost: find out what has happened."""
+        for target in self.targets:
+            target.recover(now)
+            if target.proc in self._parents:
+                pids = descendants(target.process.pid)
+                self._family.born(pids, target.proc, now)
 
     def _origin(self, event: Event) -> int:
         """A new program has nothing in common with who started it."""

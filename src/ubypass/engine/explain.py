@@ -6,11 +6,13 @@ Plain data, made in the engine (which has them) and printed elsewhere.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ubypass.device.client import Gone
 from ubypass.device.types import Counts, Site
 from ubypass.device.uapi import SiteVerdict
+from ubypass.engine.declines import HINTS, REASONS
 from ubypass.engine.group import Group
 from ubypass.engine.target import Target
 from ubypass.errors import UbError
@@ -38,9 +40,11 @@ def explain(target: Target) -> dict[str, Any]:
     """
     symbols = Symbols(target.memory)
     sites = target.refresh_sites()
+    target.recover(time.monotonic())
     return {
         "pid": target.process.pid,
         "name": target.process.name,
+        **_oddity(target),
         "sites": [
             {
                 "address": ip,
@@ -52,6 +56,16 @@ def explain(target: Target) -> dict[str, Any]:
             for ip in sorted(sites)
         ],
         "regions": [explain_region(target, group, symbols) for group in target.groups],
+    }
+
+
+def _oddity(target: Target) -> dict[str, str | None]:
+    """Why nothing of it is boosted at present, and what to do; null if it is not so."""
+    odd = target.odd
+    return {
+        "declined_for": odd.name.lower() if odd else None,
+        "reason": REASONS[odd] if odd else None,
+        "hint": HINTS[odd] if odd else None,
     }
 
 
@@ -69,6 +83,8 @@ def _figures(target: Target, site: Site) -> dict[str, float | None]:
 
 def decision(target: Target, site: Site) -> str:
     """What is decided about ``site``, for people: "boosted", or why it is native."""
+    if target.odd:
+        return f"native: {REASONS[target.odd]}"
     block = target.blocks.get(site.ip)
     if block is not None:
         return f"native: {block.reason}"

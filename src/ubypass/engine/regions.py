@@ -164,10 +164,24 @@ class Regions:
         """The module has dropped a region; whether it was one that counts."""
         for group in self.groups:
             if region and group.region == region:
+                # The module keeps its place for it until then.
+                self._device.unload(self._proc, region)
                 group.dead()
                 group.dirty = True
                 return True
         return False
+
+    def lost(self) -> bool:
+        """Ask which regions live, and drop the others; whether there were any.
+
+        For when the module may have dropped some without our hearing of it. Raises
+        ``Gone``.
+        """
+        live = self._device.regions(self._proc)
+        dead = [group.region for group in self.live if group.region not in live]
+        for region in dead:
+            self.dead(region)
+        return bool(dead)
 
     def grow(self, clock: Callable[[], float]) -> Grown:
         """Build and load what is dirty. Raises ``Gone``."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ubypass.device.types import Stats
+from ubypass.engine.declines import counted
 
 __all__ = ["Summary"]
 
@@ -67,6 +68,8 @@ class Summary:
             "bypass_rate": self.bypass_rate,
             "runs": stats.runs,
             "declined": stats.declined,
+            "declines": counted(stats.declines),
+            "declined_for": stats.always.name.lower() if stats.always else None,
             "exits": {
                 reason.name.lower(): count
                 for reason, count in stats.exits.items()

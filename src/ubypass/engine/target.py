@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ubypass.device.client import Gone
-from ubypass.device.types import Counts, Event, Site, Stats
-from ubypass.device.uapi import EventType, SiteVerdict
+from ubypass.device.types import Counts, Event, Site, Stats, is_lasting
+from ubypass.device.uapi import Decline, EventType, SiteVerdict
 from ubypass.engine.blocks import Blocks
 from ubypass.engine.built import Built
+from ubypass.engine.declines import HINTS, REASONS
 from ubypass.engine.experience import Experience
 from ubypass.engine.forecast import Forecast
 from ubypass.engine.group import Group
@@ -53,7 +54,8 @@ class Policy:
     and ``rarest`` once nothing changes any more; ``peek``: between looks while user
     mode is sampled, which costs the program; ``quiet``: without news until that ends,
     ``sampling`` at most, and then not for a ``rest``. ``forecast`` says which gaps are
-    left native without a try, ``trace`` how long to wait for the way of a new site.
+    left native without a try, ``trace`` how long to wait for the way of a new site;
+    ``first``: until it is first asked whether the module declines all its threads.
     """
 
     caps: Caps = field(default_factory=Caps)
@@ -68,6 +70,7 @@ class Policy:
     rest: float = 30.0
     forecast: Forecast = field(default_factory=Forecast)
     trace: float = 0.25
+    first: float = 0.1
 
 
 class Target:
@@ -125,6 +128,9 @@ class Target:
         self._next_judging = math.inf
         self._sampling_ends = -math.inf
         self._active = True  # False: native for good
+        self._odd = Decline.NONE  # why all its threads are declined at present
+        self._next_asking: float | None = None
+        self._asking = self._policy.first
         self._deaths = 0
         self._last_death = 0.0
         self._last_news = 0.0
@@ -147,7 +153,7 @@ class Target:
     @property
     def deadline(self) -> float | None:
         """When :meth:`tick` wants to be called next; None: not before an event."""
-        times = [self._next_look]
+        times = [self._next_look, self._next_asking]
         if self._active:
             times.append(self._due)
         return min((t for t in times if t is not None), default=None)
@@ -156,12 +162,16 @@ class Target:
     def _due(self) -> float | None:
         """When to build: not before the ways of new sites can be known."""
         due = self._pace.due
-        if due is None:
+        if due is None or self._odd:
             return None
         entries = self.knowledge.entries
         if self.knowledge.is_traced and not self._outlook.is_open(entries, self.sites):
             return due
         return max(due, self._last_hot + self._policy.trace)
+
+    def attached(self, now: float) -> None:
+        """It has just been: whether it can be boosted is asked in a moment."""
+        self._next_asking = now + self._asking
 
     def on_event(self, event: Event, now: float) -> None:
         """Take in an event of this process."""
@@ -172,6 +182,8 @@ class Target:
                 self._lost_code(now)
         elif event.type is EventType.PATH:
             self._follow(now)
+        elif self._is_useless(event, now):
+            self._decline(Decline(event.exit), "some of its threads are")
         elif self._active and not self._regions.is_stale(event):
             known = self.knowledge.learn(event)
             if event.type is EventType.HOT and self.blocks.get(event.ip):
@@ -201,6 +213,18 @@ class Target:
             elif self.knowledge.follow(path) and self._regions.hint(path.ip):
                 self._news(now)
 
+    def recover(self, now: float) -> None:
+        """Events were lost: ask for what they may have said."""
+        try:
+            if self.refresh_stats().gone:
+                self.gone = True
+                return
+            self._heed_deaths(now)
+            self._follow(now)
+            self._ask(now)
+        except Gone:
+            self.gone = True
+
     def tick(
         self,
         now: float,
@@ -215,6 +239,8 @@ class Target:
         if self.gone:
             return
         try:
+            if self._next_asking is not None and self._next_asking <= now:
+                self._ask_in_turn(now)
             due = self._due
             if self._active and due is not None and due <= now:
                 self._rebuild(clock, cpu_clock)
@@ -277,6 +303,50 @@ class Target:
             notes=tuple(self._notes),
         )
 
+    @property
+    def odd(self) -> Decline:
+        """Why the module declines all its threads at present, if it does."""
+        return self._odd
+
+    # ---- what cannot be boosted -------------------------------------------------
+
+    def _is_useless(self, event: Event, now: float) -> bool:
+        """Is a site hot in a thread that gains nothing, while others might?
+
+        If all are like that, what is hot is worth to know for later.
+        """
+        if event.type is not EventType.HOT or not is_lasting(event.exit):
+            return False
+        self._ask(now)
+        return not self._odd
+
+    def _ask_in_turn(self, now: float) -> None:
+        """A little after the start, and as long as it cannot be boosted."""
+        self._ask(now)
+        if self._odd:
+            self._asking = min(self._policy.rarest, self._asking * 1.5)
+            self._next_asking = now + self._asking
+        else:
+            self._asking = self._policy.first
+            self._next_asking = None
+
+    def _ask(self, now: float) -> None:
+        """Does the module decline all its threads? Then nothing is built."""
+        before, self._odd = self._odd, self.refresh_stats().always
+        if self._odd:
+            self._next_asking = min(self._next_asking or math.inf, now + self._asking)
+            self._decline(self._odd, "it is")
+        elif before:
+            self._log(
+                f"process {self.process.pid} ({self.process.name}): "
+                "nothing keeps it from being boosted any more"
+            )
+            self._news(now)
+
+    def _decline(self, reason: Decline, who: str) -> None:
+        if self._note(f"{who} not boosted: {REASONS[reason]}"):
+            self._log(f"  {HINTS[reason]}")
+
     # ---- growth ---------------------------------------------------------------
 
     def _news(self, now: float) -> None:
@@ -311,6 +381,11 @@ class Target:
             self._pace.news(ended)
         self._plan_look(ended)
 
+    def _heed_deaths(self, now: float) -> None:
+        """Regions may be gone without an event. Raises ``Gone``."""
+        if self._regions.lost():
+            self._lost_code(now)
+
     def _lost_code(self, now: float) -> None:
         if now - self._last_death > self._policy.peace:
             self._deaths = 0
@@ -336,6 +411,9 @@ class Target:
         self._next_look = min(soon, self._next_judging)
 
     def _look_at_sites(self, now: float) -> None:
+        self._heed_deaths(now)
+        if self._stats.always != self._odd:
+            self._ask(now)
         sites = self.refresh_sites()
         changed = self._heed(sites, now)
         if self._active:
@@ -468,10 +546,13 @@ class Target:
             self._sampler.close()
             self._sampler = None
 
-    def _note(self, reason: str) -> None:
-        if reason and reason not in self._notes:
-            self._notes.append(reason)
-            self._log(f"process {self.process.pid} ({self.process.name}): {reason}")
+    def _note(self, reason: str) -> bool:
+        """Say and keep a reason, once; whether it is new."""
+        if not reason or reason in self._notes:
+            return False
+        self._notes.append(reason)
+        self._log(f"process {self.process.pid} ({self.process.name}): {reason}")
+        return True
 
 
 def _loss(judged: Judgement) -> str:
