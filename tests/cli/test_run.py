@@ -158,24 +158,90 @@ def test_a_request_to_end_is_passed_on(
     thread.join()
 
 
-def test_children_of_the_command_are_attached_if_asked_for(
-    device: TunableDevice, ub: Ub, gate: Gate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    identify = status.identify
+def _tell_of_children(device: TunableDevice) -> threading.Thread:
+    """Play the module: say that there is a child as soon as there is one."""
 
-    def late(pid: int) -> status.ProcessId:
-        # This device tells of no forks, so the child must be there before.
+    def tell() -> None:
         give_up = time.monotonic() + 60
-        while not status.descendants(pid) and time.monotonic() < give_up:
-            time.sleep(0.01)
-        return identify(pid)
+        while time.monotonic() < give_up:
+            for proc, pid in list(device.attached.items()):
+                for child in status.descendants(pid):
+                    device.send(Event(EventType.FORK, proc, target=child))
+                    return
+            time.sleep(0.005)
 
-    monkeypatch.setattr(status, "identify", late)
+    thread = threading.Thread(target=tell)
+    thread.start()
+    return thread
+
+
+def test_children_of_the_command_are_attached_if_asked_for(
+    device: TunableDevice, ub: Ub, gate: Gate
+) -> None:
+    thread = _tell_of_children(device)
     gate.open_when(lambda: len(device.attached) == 2)
     script = f'sh -c "{gate.shell}" & wait'
     assert ub("run", "-q", "--children", "--", "sh", "-c", script) == 0
+    thread.join()
     assert len(device.attached) == 2
     assert len(device.followed) == 2
+
+
+def test_what_the_command_leaves_behind_is_boosted_until_it_ends(
+    device: TunableDevice, ub: Ub, capfd: pytest.CaptureFixture[str]
+) -> None:
+    thread = _tell_of_children(device)
+    began = time.monotonic()
+    script = "sleep 1.5 >/dev/null 2>&1 & sleep 0.2; exit 3"
+    assert ub("run", "--children", "--", "sh", "-c", script) == 3
+    thread.join()
+    assert time.monotonic() - began >= 1.5
+    assert len(device.attached) == 2
+    assert len(device.detached) == 2
+    said = capfd.readouterr().err
+    assert "sh has ended; 1 of its processes still run" in said
+
+
+def test_ctrl_c_leaves_native_what_the_command_has_left_behind(
+    device: TunableDevice, ub: Ub
+) -> None:
+    thread = _tell_of_children(device)
+    script = "sleep 60 >/dev/null 2>&1 & sleep 0.2; exit 3"
+
+    def stop() -> None:
+        while len(device.detached) < 1:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    began = time.monotonic()
+    assert ub("run", "-q", "--children", "--", "sh", "-c", script) == 3
+    thread.join()
+    stopper.join()
+    assert time.monotonic() - began < 30
+    left = list(device.attached.values())[1]
+    assert status.start_time(left) is not None
+    os.kill(left, signal.SIGKILL)
+
+
+def test_the_program_is_attached_before_it_does_anything(
+    device: TunableDevice, ub: Ub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = tmp_path / "began"
+    seen = []
+    attach = device.attach
+
+    def late(pid: int, *, children: bool = False) -> int:
+        time.sleep(0.3)
+        seen.append(mark.exists())
+        return attach(pid, children=children)
+
+    monkeypatch.setattr(device, "attach", late)
+    assert ub("run", "-q", "--", "touch", mark) == 0
+    assert seen == [False]
+    assert mark.exists()
 
 
 def test_signals_are_handled_as_before_afterwards(

@@ -2,7 +2,8 @@
 """``ub run -- COMMAND``: start a program and boost it until it ends.
 
 The program has our terminal, files and process group; we stay out of its way and
-return what it returns. If the engine fails the program runs on natively.
+return what it returns. If the engine fails the program runs on natively. With
+``--children`` we stay for as long as any of its descendants runs.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import signal
 import subprocess
 import time
 import traceback
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ubypass.cli.launch import Launch
 from ubypass.cli.options import add_options, caps, tunables
+from ubypass.cli.stop import Stop
 from ubypass.errors import UbError, UsageError
 
 if TYPE_CHECKING:
@@ -50,10 +52,11 @@ def run(args: argparse.Namespace) -> int:
     ) as session:
         began = time.monotonic_ns()
         with _Signals() as signals:
-            child = _start(command)
+            launch = Launch(command)
+            child = launch.child
             signals.set_child(child)
             try:
-                _boost(session, child, began, children=args.children)
+                _boost(session, launch, began, children=args.children)
             except Exception as error:
                 # Ours to fix, but the program must not suffer for it.
                 if os.environ.get("UBYPASS_DEBUG"):
@@ -61,7 +64,11 @@ def run(args: argparse.Namespace) -> int:
                 what = f"{type(error).__name__}: {error}"
                 session.log(f"internal error, the program runs on natively: {what}")
                 session.close()
+            finally:
+                launch.go()
             status = child.wait()
+            if args.children:
+                _stay(session, child.pid, command[0])
     code = status if status >= 0 else 128 - status
     session.report(
         as_json=args.json,
@@ -73,18 +80,6 @@ def run(args: argparse.Namespace) -> int:
         },
     )
     return code
-
-
-def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Start it and return once its exec has succeeded (Popen waits for that)."""
-    try:
-        return subprocess.Popen(command)
-    except FileNotFoundError as error:
-        raise UbError(f"cannot run {command[0]}: not found", exit_code=127) from error
-    except OSError as error:
-        raise UbError(
-            f"cannot run {command[0]}: {error.strerror}", exit_code=126
-        ) from error
 
 
 class _Signals:
@@ -130,14 +125,13 @@ class _Signals:
         """Not SIG_IGN, which the program would inherit."""
 
 
-def _boost(
-    session: Session, child: subprocess.Popen[bytes], began: int, *, children: bool
-) -> None:
+def _boost(session: Session, launch: Launch, began: int, *, children: bool) -> None:
     """Boost the program until it ends."""
     from ubypass.process.status import identify
 
     engine = session.engine
     assert engine is not None
+    child = launch.child
     ended = False
     pidfd = os.pidfd_open(child.pid)
 
@@ -153,9 +147,11 @@ def _boost(
                 process = identify(child.pid)
                 engine.attach(process, started_ns=began, children=children)
             except UbError as error:
-                if child.poll() is None:
+                if launch.is_held or child.poll() is None:
                     session.log(f"{error.message}; it runs natively")
                 return
+            finally:
+                launch.go()
             if children:
                 # The engine sees to execs itself, and nobody may be left for a while.
                 engine.run(lambda: ended)
@@ -164,3 +160,25 @@ def _boost(
     finally:
         engine.unwatch(pidfd)
         os.close(pidfd)
+
+
+def _stay(session: Session, pid: int, name: str) -> None:
+    """The program has ended; boost on what it leaves behind, as daemons do.
+
+    Until all that ends, or the user does with Ctrl-C: then it goes on natively.
+    """
+    engine = session.engine
+    if engine is None:
+        return
+    with Stop(session) as stop:
+        for target in engine.targets:
+            target.gone = target.gone or target.process.pid == pid
+        engine.step(0)
+        # Those that have just been born are looked at first; most end with it.
+        engine.run(lambda: stop.asked or engine.is_over or bool(engine.targets))
+        if left := len(engine.targets):
+            session.log(
+                f"{name} has ended; {left} of its processes still run and are boosted, "
+                "Ctrl-C leaves them native"
+            )
+        engine.run(lambda: stop.asked or engine.is_over)

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Ctrl-C and its like, while an engine's loop waits."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ubypass.cli.session import Session
+
+__all__ = ["Stop"]
+
+
+class Stop:
+    """Ctrl-C and its like: sets ``asked`` and wakes the engine's loop.
+
+    A handler alone would not: an interrupted wait is taken up again.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.asked = False
+        self._session = session
+        self._wake, self._woken = socket.socketpair()
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Stop:
+        assert self._session.engine is not None
+        self._session.engine.watch(self._woken.fileno(), self._drain)
+        for end in (self._wake, self._woken):
+            end.setblocking(False)
+        signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # A shell's background ignores interrupts, and yet we end by one.
+            nohup = which is signal.SIGHUP and _is_ignored(which)
+            if not nohup:
+                self._before[which] = signal.signal(which, self._ask)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for which, handler in self._before.items():
+            signal.signal(which, handler)
+        signal.set_wakeup_fd(-1)
+        assert self._session.engine is not None
+        self._session.engine.unwatch(self._woken.fileno())
+        self._wake.close()
+        self._woken.close()
+
+    def _ask(self, number: int, frame: object) -> None:
+        self.asked = True
+
+    def _drain(self) -> None:
+        self._woken.recv(64)
+
+
+def _is_ignored(which: signal.Signals) -> bool:
+    return signal.getsignal(which) is signal.SIG_IGN
