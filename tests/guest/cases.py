@@ -54,6 +54,9 @@ TWIN_CASES: dict[str, Twin] = {
     "fork-exec": Twin((("forkexec",),), hold=1.0),
     "seccomp-own": Twin((("seccomp", "own"),)),
     "seccomp-other": Twin((("seccomp", "other"),)),
+    "watch-own": Twin((("watch", "own"),), hold=1.0),
+    "watch-other": Twin((("watch", "other"),), hold=2.0),
+    "user-time": Twin((("usertime",),), hold=0.0),
     "two-processes": Twin(
         (("spin", DATA_FILE), ("spin", DATA_FILE)), hold=1.0, acts=False, after=1000
     ),

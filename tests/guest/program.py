@@ -8,7 +8,7 @@ import mmap
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -24,8 +24,13 @@ class Program:
     """A running program and its control page; killed at the end of ``with``."""
 
     def __init__(
-        self, name: str, *arguments: str, environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
+        """``prefix``: what runs it, if it does not run by itself."""
         self._files = contextlib.ExitStack()
         self._file = self._files.enter_context(
             tempfile.NamedTemporaryFile(dir="/dev/shm")  # noqa: SIM115
@@ -37,11 +42,14 @@ class Program:
         self._output = self._files.enter_context(
             tempfile.TemporaryFile(dir="/dev/shm")  # noqa: SIM115
         )
+        self._errors = self._files.enter_context(
+            tempfile.TemporaryFile(dir="/dev/shm")  # noqa: SIM115
+        )
         self._process = subprocess.Popen(
-            [str(PROGRAMS / name), *arguments],
+            [*prefix, str(PROGRAMS / name), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=self._output,
-            stderr=subprocess.DEVNULL,
+            stderr=self._errors,
             env={
                 **os.environ,
                 **(environment or {}),
@@ -94,6 +102,12 @@ class Program:
 
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
+
+    def said(self) -> list[str]:
+        """What it has written to stderr, which outcomes do not have."""
+        # The file's position is the program's as well.
+        size = os.fstat(self._errors.fileno()).st_size
+        return os.pread(self._errors.fileno(), size, 0).decode().splitlines()
 
     def outcome(self) -> dict[str, object]:
         """Status and output of the ended program: what a user can observe."""

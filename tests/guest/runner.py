@@ -21,7 +21,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.guest import badinput, redissuite, servers, special, survive, survive_nginx
+from tests.guest import (
+    badinput,
+    processes,
+    redissuite,
+    servers,
+    special,
+    survive,
+    survive_nginx,
+)
 from tests.guest.boost import NotBoosted
 from tests.guest.cases import DATA_FILE, TWIN_CASES, run_twin
 from tests.guest.foreign.play import play
@@ -38,6 +46,7 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     "strace": special.strace,
     "reattach": special.reattach,
     "family": special.family,
+    **processes.CASES,
     "daemon-killed": special.daemon_killed,
     "bad-input": badinput.bad_input,
     "redis": servers.redis,
