@@ -188,6 +188,7 @@ static void ub_mm_release(struct mmu_notifier *notifier, struct mm_struct *mm)
 
 	ub_proc_unhash(proc);
 	ub_region_end(proc);
+	ub_cost_end(proc);
 	WRITE_ONCE(proc->gone, true);
 	ub_event_send(proc, &event);
 }

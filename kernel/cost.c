@@ -120,7 +120,8 @@ static int ub_cost_begin(struct ub_proc *proc)
 
 	if (err)
 		return err;
-	proc->looked = true;
+	WRITE_ONCE(proc->uncounted_ns, ub_cost_used(proc));
+	WRITE_ONCE(proc->looked, true);
 	ub_proc_filter(proc);
 	return 0;
 }
@@ -151,6 +152,19 @@ int ub_cost_attach(struct ub_proc *proc)
 void ub_cost_start(void)
 {
 	mod_delayed_work(system_wq, &ub_cost_dwork, 1);
+}
+
+/* The process ends: it has its CPU time for the last time. */
+void ub_cost_end(struct ub_proc *proc)
+{
+	ub_cost_used(proc);
+}
+
+/* CPU time (ns) since it was attached in which its calls were not hooked. */
+u64 ub_cost_uncounted(struct ub_proc *proc)
+{
+	return READ_ONCE(proc->looked) ? READ_ONCE(proc->uncounted_ns) :
+					 ub_cost_used(proc);
 }
 
 /* It is detached, or could not be attached after all. */

@@ -229,6 +229,8 @@ int ub_cost_attach(struct ub_proc *proc);
 int ub_cost_load(struct ub_proc *proc);
 void ub_cost_start(void);
 void ub_cost_detach(struct ub_proc *proc);
+void ub_cost_end(struct ub_proc *proc);
+u64 ub_cost_uncounted(struct ub_proc *proc);
 void ub_cost_exit(void);
 u64 ub_cost_left(struct ub_proc *proc, u64 wanted);
 void ub_cost_pause(struct ub_proc *proc, u64 wanted);
@@ -281,6 +283,7 @@ struct ub_proc {
 	bool unseen;		/* so it was in this epoch */
 	u64 cpu_base;		/* CPU time when it was attached */
 	u64 used_ns;		/* CPU time since then, when last looked at */
+	u64 uncounted_ns;	/* the same, when looking at it began */
 	u64 used_at;		/* CLOCK_MONOTONIC of that */
 	u64 wanted_ns;		/* when it was paused */
 	atomic64_t spent_ns;	/* that looking at it took */

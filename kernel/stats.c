@@ -58,6 +58,7 @@ void ub_stats_get(struct ub_proc *proc, struct ub_stats *stats)
 		stats->exits[i] = atomic64_read(&proc->exits[i]);
 	stats->attach_ns = proc->attach_ns;
 	stats->first_run_ns = READ_ONCE(proc->first_run_ns);
+	stats->uncounted_ns = ub_cost_uncounted(proc);
 
 	spin_lock(&proc->lock);
 	stats->dispatched = proc->old_dispatched;

@@ -136,7 +136,7 @@ def test_a_processor_that_will_not_do_is_named() -> None:
     release = default_release()
     file = build_module(release, _ROOT / "kernel", _ROOT / "build/kernel" / release)
     result = capture(
-        ["python", "-m", "ubypass", "module", "load", "--file", str(file)],
+        ["python", "-m", "ubypass.cli.main", "module", "load", "--file", str(file)],
         LabOptions(
             cpu="max,-lahf_lm",
             environment={"UBYPASS_CHECKOUT": "1", "PYTHONPATH": str(_ROOT / "src")},

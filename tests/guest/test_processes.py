@@ -75,11 +75,23 @@ def test_a_seccomp_filter_is_named_and_nothing_is_built(guest: Guest) -> None:
 
 @pytest.mark.guest("whole-life")
 def test_all_calls_of_a_short_program_are_counted(guest: Guest) -> None:
-    result = guest.result("whole-life")
+    result = guest.result("whole-life")["counted"]
     assert result["status"] == 0
     (process,) = result["processes"]
     assert process["name"] == "dd"
+    assert process["uncounted_seconds"] == 0.0
     assert 100_000 <= process["calls"] <= 100_300
+
+
+@pytest.mark.guest("whole-life")
+def test_calls_that_are_not_counted_are_said_not_to_be(guest: Guest) -> None:
+    result = guest.result("whole-life")["left alone"]
+    assert result["status"] == 0
+    (process,) = result["processes"]
+    assert process["uncounted_seconds"] > 0.0
+    assert "without those of its first" in result["said"]
+    if process["calls"] == 0:
+        assert "in which it ended" in result["said"]
 
 
 @pytest.mark.guest("daemon")

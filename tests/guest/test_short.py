@@ -11,7 +11,7 @@ import pytest
 
 from tests.guest import short
 from tests.guest.conftest import prepare
-from ubypass.bench.workloads import ROOT
+from tests.places import ROOT
 from ubypass.lab.options import LabOptions
 from ubypass.lab.run import capture
 

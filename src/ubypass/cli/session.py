@@ -38,6 +38,9 @@ from ubypass.process.namespace import require_own_proc
 
 __all__ = ["Session"]
 
+# Seconds of CPU time; less is the time that attaching takes.
+_SHOWN = 0.005
+
 
 class Session:
     """An engine with its device and control socket; a context manager.
@@ -147,6 +150,18 @@ def _tune(device: Device, tune: Mapping[Tunable, int], gap: int) -> None:
         device.tune(what, value)
 
 
+def _calls(summary: Summary) -> str:
+    """How many there were, as far as they were counted."""
+    first = summary.uncounted_seconds
+    if first < _SHOWN:
+        return f"{summary.calls:,}"
+    ended = "" if summary.calls else ", in which it ended"
+    return (
+        f"{summary.calls:,}, without those of its first {first:.2f} s of CPU time"
+        f"{ended} (--tune=grace_ms=0 counts all)"
+    )
+
+
 def _text(summary: Summary, peak: int) -> str:
     stats = summary.stats
     first = summary.first_boost_seconds
@@ -155,7 +170,7 @@ def _text(summary: Summary, peak: int) -> str:
         reverse=True,
     )
     rows = [
-        ("system calls", f"{summary.calls:,}"),
+        ("system calls", _calls(summary)),
         ("dispatched", f"{stats.dispatched:,}  ({summary.bypass_rate:.2%})"),
         ("runs", f"{stats.runs:,}  ({stats.declined:,} declined)"),
         *(

@@ -169,6 +169,7 @@ class Device:
             attach_ns=raw.attach_ns,
             first_run_ns=raw.first_run_ns,
             events_lost=raw.events_lost,
+            uncounted_ns=raw.uncounted_ns,
             regions=raw.regions,
             code_bytes=raw.code_bytes,
             declines={

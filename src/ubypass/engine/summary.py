@@ -45,6 +45,13 @@ class Summary:
         return self.stats.native + self.stats.dispatched
 
     @property
+    def uncounted_seconds(self) -> float:
+        """CPU time at the beginning in which calls were not counted: who is over
+        within it pays nothing for having been attached.
+        """
+        return self.stats.uncounted_ns / 1e9
+
+    @property
     def bypass_rate(self) -> float:
         """Share of those calls that were dispatched; 0 without any."""
         return self.stats.dispatched / self.calls if self.calls else 0.0
@@ -63,6 +70,7 @@ class Summary:
             "name": self.name,
             "alive": self.alive,
             "calls": self.calls,
+            "uncounted_seconds": self.uncounted_seconds,
             "native": stats.native,
             "dispatched": stats.dispatched,
             "bypass_rate": self.bypass_rate,
