@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Copies a file in small pieces of several sizes, by read and write and, the second
- * time, by pread and pwrite, and compares.  Statically linked against musl it is the
+ * Copies a file in small pieces of several sizes, by read and write and then, a few
+ * times, by pread and pwrite, and compares.  Statically linked against musl it is the
  * kind of program that containers are made of.
  *
  *   copy FROM TO
@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define PASSES	6
 
 int main(int argc, char **argv)
 {
@@ -31,13 +33,16 @@ int main(int argc, char **argv)
 			return 1;
 		pieces++;
 	}
-	while ((got = pread(from, data, sizeof(data), at)) > 0) {
-		if (pread(to, again, sizeof(again), at) != got ||
-		    memcmp(data, again, (size_t)got))
-			wrong++;
-		if (pwrite(to, data, (size_t)got, at) != got)
-			return 1;
-		at += got;
+	for (int pass = 0; pass < PASSES; pass++) {
+		at = 0;
+		while ((got = pread(from, data, sizeof(data), at)) > 0) {
+			if (pread(to, again, sizeof(again), at) != got ||
+			    memcmp(data, again, (size_t)got))
+				wrong++;
+			if (pwrite(to, data, (size_t)got, at) != got)
+				return 1;
+			at += got;
+		}
 	}
 	printf("%lu pieces, %ld bytes, %lu wrong\n", pieces, (long)at, wrong);
 	return 0;

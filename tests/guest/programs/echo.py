@@ -4,7 +4,7 @@
 import asyncio
 
 CLIENTS = 3
-LINES = 150
+LINES = 60
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
