@@ -25,6 +25,7 @@ from ubypass.engine.answers import answer_explain, answer_stats
 from ubypass.engine.build import Builder
 from ubypass.engine.control import Control
 from ubypass.engine.engine import Engine
+from ubypass.process import namespace
 from ubypass.process.status import ProcessId
 
 Ub = Callable[..., int]
@@ -272,3 +273,17 @@ def test_a_silent_engine_is_named_and_hides_nothing(
         assert err == "ub: engine 1 does not answer: it is busy, perhaps building\n"
         assert ub("stats", "77") == 1
         assert "who answers does not boost process 77" in capsys.readouterr().err
+
+
+def test_numbers_of_another_namespace_are_translated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(namespace, "numbers_here", lambda which: {1: 500, 5: 505})
+    processes = [{"pid": 5, "calls": 3}, {"pid": 6, "calls": 4}]
+    answer = {"pid_namespace": 7, "engine_pid": 1, "processes": processes}
+    assert stats._in_our_numbers(answer) == {
+        "engine_pid": 500,
+        "processes": [{"pid": 505, "calls": 3}],
+    }
+    ours = {**answer, "pid_namespace": namespace.own_namespace()}
+    assert stats._in_our_numbers(ours) == ours
