@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Builds the C library that runs code, once for each version of its sources."""
+"""Builds C programs that run code, once for each version of their sources."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import shutil
-import subprocess
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +16,7 @@ from ubypass.errors import UbError
 from ubypass.files import must_be_changeable
 from ubypass.places import cache_dir
 
-__all__ = ["library"]
+__all__ = ["compile_once", "library", "run_compiler"]
 
 # No vector registers, because those hold the state of the code under test; no stack
 # protector, because it reads through fs, which is the user's while code runs.
@@ -31,39 +31,73 @@ _SUFFIXES = (".c", ".h", ".S")
 @lru_cache(maxsize=1)
 def library() -> Path:
     """The library's file. Raises UbError or OSError when it cannot be built here."""
-    sources = sorted(
-        (
-            source
-            for source in files("ubypass.native").iterdir()
-            if source.name.endswith(_SUFFIXES)
-        ),
-        key=lambda source: source.name,
-    )
-    digest = hashlib.sha256(" ".join(_FLAGS).encode())
-    for source in sources:
-        digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    sources = {
+        source.name: source.read_bytes()
+        for source in files("ubypass.native").iterdir()
+        if source.name.endswith(_SUFFIXES)
+    }
+    units = sorted(name for name in sources if not name.endswith(".h"))
+    return compile_once("native.so", sources, units, _FLAGS)
+
+
+def compile_once(
+    name: str,
+    sources: Mapping[str, bytes],
+    units: Sequence[str],
+    flags: Sequence[str],
+    prepare: Callable[[Path], None] | None = None,
+) -> Path:
+    """The file ``name``, compiled from ``units`` among ``sources`` unless it is there.
+
+    It lies in the user's cache, in a folder for these sources and flags. ``prepare``
+    may add files to that folder before. Raises UbError or OSError.
+    """
+    digest = hashlib.sha256(" ".join(flags).encode())
+    for source, content in sorted(sources.items()):
+        digest.update(source.encode() + b"\0" + content)
     folder = cache_dir() / "native" / digest.hexdigest()[:16]
-    target = folder / "native.so"
+    target = folder / name
     if target.is_file():
         return target
-    compiler = shutil.which("gcc")
-    if compiler is None:
-        raise UbError(
-            "cannot build the native runner: gcc not found", "apt install gcc"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    for source in sources:
-        (folder / source.name).write_bytes(source.read_bytes())
+    _compiler()
+    for source, content in sources.items():
+        (folder / source).parent.mkdir(parents=True, exist_ok=True)
+        (folder / source).write_bytes(content)
     must_be_changeable(folder)
-    units = [str(folder / s.name) for s in sources if not s.name.endswith(".h")]
-    fresh = folder / f".native.{os.getpid()}.so"
+    if prepare is not None:
+        prepare(folder)
+    fresh = folder / f".{os.getpid()}.{name}"
+    run_compiler(
+        name,
+        [
+            *flags,
+            "-I",
+            str(folder),
+            "-o",
+            str(fresh),
+            *(str(folder / u) for u in units),
+        ],
+    )
+    fresh.replace(target)
+    return target
+
+
+def run_compiler(what: str, arguments: Sequence[str]) -> None:
+    """Run gcc. Raises UbError with what it says if ``what`` does not build."""
     done = child.run(
-        [compiler, *_FLAGS, "-o", str(fresh), *units],
+        [_compiler(), *arguments],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
     )
     if done.returncode:
-        raise UbError(f"the native runner does not build:\n{done.stderr.strip()}")
-    fresh.replace(target)
-    return target
+        raise UbError(f"{what} does not build:\n{done.stderr.strip()}")
+
+
+def _compiler() -> str:
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        raise UbError(
+            "cannot compile what runs code here: gcc not found", "apt install gcc"
+        )
+    return compiler
