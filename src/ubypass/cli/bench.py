@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from ubypass.cli import bench_server
+from ubypass.cli import bench_chains, bench_server
 from ubypass.cli.options import out_file, whole
 from ubypass.cli.progress import progress
 
@@ -75,6 +75,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "reply was right. Needs root and the modules; in the lab it loads them itself.",
     )
     bench_server.configure(server)
+    bench_chains.configure(verbs.add_parser("chains", help=bench_chains.HELP))
     prepare = verbs.add_parser(
         "prepare", help="compile what the lab would otherwise compile, slowly"
     )
@@ -126,6 +127,9 @@ def run(args: argparse.Namespace) -> int:
 
         write_results(args.files, args.out)
         return 0
+    if args.bench_verb == "chains":
+        with progress("bench") as report:
+            return bench_chains.run(args, report)
     if args.bench_verb == "server":
         with progress("bench") as report:
             return bench_server.run(args, report)

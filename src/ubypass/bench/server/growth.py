@@ -19,7 +19,7 @@ from ubypass.engine.built import NothingToBuild, Refused
 from ubypass.engine.knowledge import HotSite, Knowledge
 from ubypass.region.reader import CodeReader
 
-__all__ = ["Walker", "Way", "executed"]
+__all__ = ["Walker", "Way", "executed", "knowledge_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def executed(
     """
     abi = abi or Abi()
     try:
-        built = Builder(abi)(_knowledge(ways), reader)
+        built = Builder(abi)(knowledge_of(ways), reader)
     except (NothingToBuild, Refused):
         return [None] * len(ways)
     walker = Walker(built.translation, abi)
@@ -60,7 +60,7 @@ def executed(
     return found
 
 
-def _knowledge(ways: Sequence[Way]) -> Knowledge:
+def knowledge_of(ways: Sequence[Way]) -> Knowledge:
     """What the engine would have learned from them."""
     knowledge = Knowledge()
     for way in ways:

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a replay comes to: ticks per gap made into ns, gains and shares.
+
+Of each gap the median over the repetitions is taken, for there are interruptions; of
+gaps of one kind the mean. A gain's spread is that of the sums of all gaps: the
+quartiles of (native - translated) over the repetitions, by turns.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ubypass.bench.chains.job import Mode
+from ubypass.bench.chains.replay import Replayed, Ticks
+from ubypass.bench.server.gaps import call_names
+
+__all__ = ["Figures", "Gap", "ModeFigures", "figures", "mode_name"]
+
+_NAMES = {
+    Mode.HOT: "hot",
+    Mode.WORK: "work",
+    Mode.THRASH: "thrash",
+    Mode.WORK | Mode.TRANSITION: "whole",
+    Mode.WORK | Mode.TRANSITION | Mode.THRASH: "whole, thrashed",
+}
+
+
+#: Share of gaps below which they do not count for a request.
+_RARE = 0.015
+
+
+def mode_name(mode: Mode) -> str:
+    """As reports call it."""
+    return _NAMES.get(mode, str(mode.value))
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """All gaps between two calls, in one mode: ns each; ``count`` in a chain."""
+
+    call: str
+    following: str
+    count: int
+    instructions: float
+    native: float
+    translated: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModeFigures:
+    """``native`` and ``translated``: ns of all gaps of a chain. ``low`` and ``high``:
+    quartiles of the ns saved. ``chain``: share of its time, the system calls that were
+    made in between included, that the whole chain takes translated.
+    """
+
+    mode: str
+    gaps: tuple[Gap, ...]
+    native: float
+    translated: float
+    low: float
+    high: float
+    chain: float
+
+    @property
+    def saved(self) -> float:
+        """ns that a chain's gaps take less."""
+        return self.native - self.translated
+
+    @property
+    def usually_saved(self) -> float:
+        """The same without gaps that are rare.
+
+        In a program that is stepped through timers come up far too often.
+        """
+        total = sum(gap.count for gap in self.gaps)
+        return sum(
+            gap.count * (gap.native - gap.translated)
+            for gap in self.gaps
+            if gap.count / total >= _RARE
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """``native_ns`` and the like are of the mode "whole"; ``share`` of a request's CPU
+    time that is saved, None if that is not known.
+    """
+
+    name: str
+    cpu: str
+    captured_on: str
+    calls: int
+    changed_words: int
+    wrong_words: int
+    runs: int
+    dispatched: int
+    exits: dict[str, int]
+    region: int
+    code_bytes: int
+    request_ns: float | None
+    requests: float | None
+    modes: tuple[ModeFigures, ...]
+
+    @property
+    def whole(self) -> ModeFigures | None:
+        """The mode with everything in it."""
+        return next((mode for mode in self.modes if mode.mode == "whole"), None)
+
+    @property
+    def share(self) -> float | None:
+        """Of the CPU time of a request that is saved."""
+        if self.whole is None or not self.request_ns or not self.requests:
+            return None
+        return self.whole.usually_saved / self.requests / self.request_ns
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; the names are part of the interface of ``--json``."""
+        return {
+            "name": self.name,
+            "cpu": self.cpu,
+            "captured_on": self.captured_on,
+            "calls": self.calls,
+            "changed_words": self.changed_words,
+            "wrong_words": self.wrong_words,
+            "runs": self.runs,
+            "dispatched": self.dispatched,
+            "exits": self.exits,
+            "region_instructions": self.region,
+            "code_bytes": self.code_bytes,
+            "request_ns": _rounded(self.request_ns),
+            "requests": _rounded(self.requests),
+            "share_of_request": _rounded(self.share, 5),
+            "modes": [
+                {
+                    "mode": m.mode,
+                    "native_ns": _rounded(m.native),
+                    "translated_ns": _rounded(m.translated),
+                    "saved_ns": _rounded(m.saved),
+                    "saved_low_ns": _rounded(m.low),
+                    "saved_high_ns": _rounded(m.high),
+                    "chain_ratio": _rounded(m.chain, 5),
+                    "gaps": [
+                        {
+                            "call": g.call,
+                            "following": g.following,
+                            "count": g.count,
+                            "instructions": _rounded(g.instructions),
+                            "native_ns": _rounded(g.native),
+                            "translated_ns": _rounded(g.translated),
+                        }
+                        for g in m.gaps
+                    ],
+                }
+                for m in self.modes
+            ],
+        }
+
+
+def figures(replayed: Replayed, cpu: str) -> Figures:
+    """Of a replay on the processor that is called ``cpu``."""
+    capture = replayed.capture
+    exits: dict[str, int] = {}
+    for reason, _, count in replayed.exits:
+        exits[reason.name.lower()] = exits.get(reason.name.lower(), 0) + count
+    return Figures(
+        name=capture.origin.name,
+        cpu=cpu,
+        captured_on=capture.origin.cpu,
+        calls=len(capture.calls),
+        changed_words=replayed.changed,
+        wrong_words=replayed.wrong,
+        runs=replayed.runs,
+        dispatched=replayed.dispatched,
+        exits=exits,
+        region=replayed.made.instructions,
+        code_bytes=len(replayed.made.translation.code),
+        request_ns=capture.origin.request_ns,
+        requests=capture.origin.requests,
+        modes=tuple(_mode(replayed, ticks) for ticks in replayed.modes),
+    )
+
+
+def _mode(replayed: Replayed, ticks: Ticks) -> ModeFigures:
+    scale = replayed.ticks_per_ns
+    names = call_names()
+    native = _medians(ticks.native, scale)
+    inside = _medians(ticks.translated, scale)
+    kinds: dict[tuple[str, str], list[int]] = {}
+    for number, (way, call) in enumerate(
+        zip(replayed.capture.ways, replayed.capture.calls, strict=True)
+    ):
+        key = (_named(names, way.nr), _named(names, call.nr))
+        kinds.setdefault(key, []).append(number)
+    gaps = [
+        Gap(
+            call=call,
+            following=following,
+            count=len(numbers),
+            instructions=_mean(
+                [len(replayed.capture.ways[n].ips) - 1 for n in numbers]
+            ),
+            native=_mean([native[n] for n in numbers]),
+            translated=_mean([inside[n] for n in numbers]),
+        )
+        for (call, following), numbers in kinds.items()
+    ]
+    saved = [
+        (sum(one) - sum(other)) / scale
+        for one, other in zip(ticks.native, ticks.translated, strict=True)
+    ]
+    low, _, high = statistics.quantiles(saved, n=4) if len(saved) > 1 else saved * 3
+    return ModeFigures(
+        mode=mode_name(ticks.mode),
+        gaps=tuple(sorted(gaps, key=lambda gap: -gap.count)),
+        native=sum(native),
+        translated=sum(inside),
+        low=low,
+        high=high,
+        chain=statistics.median(ticks.translated_chain)
+        / statistics.median(ticks.native_chain),
+    )
+
+
+def _medians(rows: Sequence[Sequence[int]], scale: float) -> list[float]:
+    """Of each gap, in ns."""
+    return [statistics.median(column) / scale for column in zip(*rows, strict=True)]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _named(names: dict[int, str], nr: int) -> str:
+    return names.get(nr, f"call {nr}")
+
+
+def _rounded(value: float | None, digits: int = 1) -> float | None:
+    return None if value is None else round(value, digits)

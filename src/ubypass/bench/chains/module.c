@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What ub.ko has while a process is attached and one region is loaded, so that its own
+ * code finds it: the process by its mm, the entry by its address, the region's code
+ * with dispatches as ub_dispatch_emit() writes them.
+ */
+#include "replay.h"
+
+#define NUMBER 1 /* of the process, in ub_filter */
+#define ENTRIES 4096
+#define CODE_ROOM (4UL << 20)
+#define BUDGET 262144
+#define OLD 4096 /* hits, for an entry that is looked at closely once in 2^30 */
+
+struct ub_tunable_range ub_tunables[UB_TUNABLES] = {
+	[UB_TUNE_BUDGET] = { .value = BUDGET },
+	/* Never is a run looked at more closely, and no miss is reported. */
+	[UB_TUNE_SAMPLE_BITS] = { .value = 32 },
+	[UB_TUNE_IDLE_RUNS] = { .value = 1000000000 },
+};
+u8 ub_arena[CODE_ROOM] __attribute__((aligned(4096)));
+u16 ub_filter[UB_FILTER_SIZE];
+u64 ub_cold[UB_COLD_SIZE];
+u64 ub_cold_calls[UB_FILTER_BUSY + 1];
+struct ub_last ub_last;
+long ub_inside;
+u8 ub_dead[UB_MAX_REGIONS];
+struct hlist_head ub_procs[1 << UB_PROC_BITS];
+struct ub_region region;
+int __preempt_count;
+u16 ub_shim_softirqs;
+u64 ub_shim_dr7;
+u8 ub_shim_has[6] = { [X86_FEATURE_FSGSBASE] = 1, [X86_FEATURE_FXSR] = 1 };
+u8 *frame;
+
+static struct mm_struct mm __attribute__((aligned(64)));
+static struct task_struct task;
+static struct ub_proc proc;
+static struct ub_proc_cpu proc_cpu;
+static struct {
+	struct ub_entry_table table;
+	struct ub_entry_slot slot[ENTRIES];
+} entries;
+static atomic64_t exit_counts[UB_MAX_EXITS];
+static struct ub_exit exits[UB_MAX_EXITS];
+static struct ub_entry entry_list[UB_MAX_ENTRIES];
+static u32 idle[UB_MAX_ENTRIES];
+struct task_struct *current_task = &task;
+
+struct pt_regs *module_regs(void)
+{
+	return task_pt_regs(current);
+}
+
+/* ---- parts of the module that a run in the usual way does not come to --------- */
+
+void ub_shim_bh_enable(void)
+{
+	__preempt_count -= SOFTIRQ_DISABLE_OFFSET - 1;
+	if (unlikely(READ_ONCE(ub_shim_softirqs)))
+		ub_shim_fail("softirqs came up");
+	__preempt_count--;
+}
+
+void switch_fpu_return(void)
+{
+}
+
+unsigned long ub_hook_body(u32 nr)
+{
+	(void)nr;
+	return (unsigned long)ub_call_body;
+}
+
+void ub_detect_before(u64 now)
+{
+	(void)now;
+}
+
+void ub_detect_after(struct ub_proc *of, struct pt_regs *regs, u64 ax)
+{
+	(void)of;
+	(void)regs;
+	(void)ax;
+}
+
+/* As in detect.c, but no entry is put to sleep. */
+void ub_detect_run(struct ub_region *in, u32 entry, bool dispatched)
+{
+	u32 runs = READ_ONCE(in->idle[entry]);
+
+	if (likely(dispatched)) {
+		if (runs)
+			WRITE_ONCE(in->idle[entry], runs - (runs < 2 ? runs : 2));
+		return;
+	}
+	WRITE_ONCE(in->idle[entry], runs + 1);
+}
+
+void ub_control_native(struct ub_proc *of, const struct pt_regs *regs)
+{
+	(void)of;
+	(void)regs;
+}
+
+void ub_control_boosted(struct ub_proc *of, u64 ip, u64 cycles)
+{
+	(void)of;
+	(void)ip;
+	(void)cycles;
+}
+
+void ub_control_run(struct ub_proc *of, u64 ip, u64 dispatched, u64 overhead)
+{
+	(void)of;
+	(void)ip;
+	(void)dispatched;
+	(void)overhead;
+}
+
+bool ub_step_begin(struct ub_proc *of, struct pt_regs *regs, bool urgent)
+{
+	(void)of;
+	(void)regs;
+	(void)urgent;
+	return false;
+}
+
+void ub_event_with_stack(struct ub_proc *of, struct ub_event *event)
+{
+	(void)of;
+	(void)event;
+}
+
+void ub_region_last(struct ub_region *last)
+{
+	(void)last;
+	ub_shim_fail("the region is gone");
+}
+
+/* ---- the process and its region ------------------------------------------------ */
+
+static void load_code(void)
+{
+	const u64 *jumps = JOB_TABLE(u64, jumps);
+	const struct dispatchrec *dispatches = JOB_TABLE(struct dispatchrec, dispatches);
+
+	if (job->code_size > CODE_ROOM)
+		fail("too much code:", job->code_size);
+	if (sys3(10, ub_arena, CODE_ROOM, 7)) /* mprotect */
+		fail("no executable memory at", (u64)ub_arena);
+	memcpy(ub_arena, (const u8 *)job + job->code, job->code_size);
+	for (u64 i = 0; i < job->nr_jumps; i++) {
+		s32 distance = (s32)((u64)ub_leave - ((u64)ub_arena + jumps[i] + 4));
+
+		memcpy(ub_arena + jumps[i], &distance, 4);
+	}
+	for (u64 i = 0; i < job->nr_dispatches; i++) {
+		struct ub_dispatch_site site = {
+			.image = ub_arena + dispatches[i].at,
+			.code = ub_arena + dispatches[i].at,
+			.nr = (u32)dispatches[i].nr,
+			.pre = ub_arena + dispatches[i].pre,
+			.post = ub_arena + dispatches[i].post,
+			.vector = job->vector,
+		};
+
+		ub_dispatch_emit(&site);
+	}
+}
+
+static void add_entry(u32 number, u64 ip, u32 offset)
+{
+	u32 at = hash_64(ip, 32);
+
+	while (entries.table.slot[at & (ENTRIES - 1)].region)
+		at++;
+	entries.table.slot[at & (ENTRIES - 1)] = (struct ub_entry_slot){
+		.user_ip = ip,
+		.region = &region,
+		.code_offset = offset,
+		.entry = number,
+		.hits = OLD,
+	};
+	entry_list[number] = (struct ub_entry){ .user_ip = ip, .code_offset = offset };
+}
+
+static void set_up_region(void)
+{
+	const struct exitrec *from = JOB_TABLE(struct exitrec, exits);
+	const struct entryrec *ways = JOB_TABLE(struct entryrec, entries);
+
+	if (job->nr_exits > UB_MAX_EXITS || job->nr_entries > UB_MAX_ENTRIES)
+		fail("too many exits:", job->nr_exits);
+	for (u64 i = 0; i < job->nr_exits; i++)
+		exits[i] = (struct ub_exit){
+			.user_ip = from[i].ip,
+			.cx = from[i].cx,
+			.reason = (u32)from[i].reason,
+			.flags = (u32)from[i].flags,
+		};
+	region.proc = &proc;
+	region.refs.counter = 1;
+	region.code = ub_arena;
+	region.code_length = (u32)job->code_size;
+	region.nr_entries = (u32)job->nr_entries;
+	region.nr_exits = (u32)job->nr_exits;
+	region.entries = entry_list;
+	region.exits = exits;
+	region.counts = exit_counts;
+	region.idle = idle;
+	region.vector = job->vector;
+	region.x87 = job->x87;
+	entries.table.mask = ENTRIES - 1;
+	for (u64 i = 0; i < job->nr_entries; i++)
+		add_entry((u32)i, ways[i].ip, (u32)ways[i].offset);
+}
+
+void module_setup(void)
+{
+	u64 hash = ((u64)&mm >> 6) & (UB_FILTER_SIZE - 1);
+	struct hlist_head *head = &ub_procs[hash_64((u64)&mm, UB_PROC_BITS)];
+
+	ub_shim_has[X86_FEATURE_CLEAR_BHB_LOOP] = job->clear_history != 0;
+	task.mm = &mm;
+	task.stack = ub_shim_stack;
+	proc.mm = &mm;
+	proc.number = NUMBER;
+	proc.cpu = &proc_cpu;
+	proc.entries = &entries.table;
+	proc.first_run_ns = 1;
+	head->first = &proc.hash;
+	ub_filter[hash] = NUMBER;
+	frame = (u8 *)module_regs() - UB_FRAME_REGS;
+	load_code();
+	set_up_region();
+}

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Replay a captured chain on this processor: natively and translated, by turns."""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ubypass.abi import Abi, ExitReason, Translation
+from ubypass.bench.chains import job as jobs
+from ubypass.bench.chains.clock import clock_of
+from ubypass.bench.chains.ends import plant
+from ubypass.bench.chains.job import Mode, Plan
+from ubypass.bench.chains.programs import replay_program
+from ubypass.bench.chains.snapshot import Capture
+from ubypass.bench.chains.translation import Bounds, Image, Made, full_ways, make
+from ubypass.errors import UbError
+from ubypass.processor import features
+
+__all__ = ["Replayed", "Ticks", "replay"]
+
+_MAGIC = 0x74756F6E69616863
+_REASONS = 16
+_SECONDS = 600
+_WHY = {
+    "the program's memory cannot be put at": "it has memory where the replay must be",
+    "the chain does not repeat itself": "it depends on more than its memory",
+    "natively the chain goes another way": "it depends on more than its memory",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ticks:
+    """One mode: ticks of each gap and of the whole chain, by repetition."""
+
+    mode: Mode
+    native: tuple[tuple[int, ...], ...]
+    translated: tuple[tuple[int, ...], ...]
+    native_chain: tuple[int, ...]
+    translated_chain: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """``changed``: words of memory that the chain changes; of these and of all others
+    ``wrong`` ones after some translated chain, none unless the translation is at fault.
+    ``exits``: how often the translation was left in a chain, by place.
+    """
+
+    capture: Capture
+    made: Made
+    ticks_per_ns: float
+    changed: int
+    wrong: int
+    runs: int
+    dispatched: int
+    exits: tuple[tuple[ExitReason, int, int], ...]
+    modes: tuple[Ticks, ...]
+
+
+def replay(
+    capture: Capture,
+    plan: Plan,
+    bounds: Bounds,
+    progress: Callable[[str], None],
+    translation: Callable[[Translation], Translation] = lambda made: made,
+) -> Replayed:
+    """Translate and replay. Raises UbError.
+
+    ``translation`` may change what is replayed, which tests do.
+    """
+    capture.require_here()
+    program = replay_program()
+    clock = clock_of(capture)
+    ways = full_ways(capture, clock)
+    progress(f"{capture.origin.name}: translating")
+    made = make(ways, Image(capture, clock.patches), _abi(program), bounds)
+    executed = sorted({ip for way in ways for ip in way.ips})
+    ends = plant((call.site for call in capture.calls), executed, capture.areas)
+    changed = translation(made.translation)
+    progress(f"{capture.origin.name}: replaying {len(capture.calls)} system calls")
+    with tempfile.TemporaryDirectory(prefix="ub-chains-") as folder:
+        file = Path(folder) / "job"
+        jobs.write(file, jobs.job(capture, clock, ends, changed, plan))
+        data = _run(capture, [str(program), str(file), str(capture.memory)])
+    return _read(capture, made, plan, data)
+
+
+def usable_processor() -> int:
+    """The one to replay on: the last that this process may use."""
+    return max(os.sched_getaffinity(0))
+
+
+def _abi(program: Path) -> Abi:
+    """As this processor's module would offer it, without stac and clac."""
+    out = subprocess.run([str(program), "sizes"], capture_output=True, text=True)
+    plain, vector = (int(word) for word in out.stdout.split())
+    return Abi(
+        dispatch_size=plain, dispatch_vector_size=vector, features=features() or None
+    )
+
+
+def _run(capture: Capture, command: list[str]) -> bytes:
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise UbError(
+            f"the replay of {capture.origin.name} does not end in {_SECONDS} s",
+            "capture fewer calls with --calls",
+        ) from error
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()
+        why = next((text for start, text in _WHY.items() if said.startswith(start)), "")
+        raise UbError(
+            f"the chain of {capture.origin.name} cannot be replayed: "
+            f"{said or f'status {done.returncode}'}",
+            why,
+        )
+    return done.stdout
+
+
+def _read(capture: Capture, made: Made, plan: Plan, data: bytes) -> Replayed:
+    values = struct.unpack(f"<{len(data) // 8}Q", data)
+    magic, ticks, ns, changed, wrong, other, astray, runs, dispatched = values[:9]
+    if magic != _MAGIC:
+        raise UbError("the replay program gave no result")
+    at = 9 + _REASONS
+    exits = made.translation.exits
+    taken = values[at : at + len(exits)]
+    at += len(exits)
+    calls = len(capture.calls)
+    modes = []
+    wrong += other + astray
+    if not wrong:
+        for mode in plan.modes:
+            columns: list[list[tuple[int, ...]]] = [[], []]
+            chains: list[list[int]] = [[], []]
+            for turn in range(2 * plan.repetitions):
+                columns[turn % 2].append(
+                    tuple(_signed(v) for v in values[at : at + calls])
+                )
+                chains[turn % 2].append(values[at + calls])
+                at += calls + 1
+            modes.append(
+                Ticks(mode, *map(tuple, columns), *map(tuple, chains))  # type: ignore[arg-type]
+            )
+        chains_in_all = 1 + plan.repetitions * len(plan.modes)
+        if values[at : at + 2] != (runs * chains_in_all, dispatched * chains_in_all):
+            raise UbError(
+                f"the chains of {capture.origin.name} did not run alike",
+                "this is a mistake in ubypass, please report it",
+            )
+        wrong += sum(values[at + 2 : at + 4])
+    return Replayed(
+        capture,
+        made,
+        ticks / ns,
+        changed,
+        wrong,
+        runs,
+        dispatched,
+        tuple(
+            (exit.reason, exit.user_ip, count)
+            for exit, count in zip(exits, taken, strict=True)
+            if count
+        ),
+        tuple(modes),
+    )
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >> 63 else value

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The figures of replayed chains for people; knows only them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ubypass.bench.chains.figures import Figures, ModeFigures
+from ubypass.bench.console import wide_enough
+
+__all__ = ["render", "show"]
+
+_NOTE = (
+    "ns of a gap: of each the median of runs by turns, of a kind the mean. work: "
+    "native and translated after a real system call of the same kind, which is not "
+    "timed; the translated gaps hold the module's dispatch, entry and exit, but not "
+    "stac and clac. whole: the same, and each gap in user mode pays an empty system "
+    "call. saved: native - translated of whole. hot: nothing in between. thrash: other "
+    "data and code go through the caches."
+)
+
+
+def show(found: Sequence[Figures], console: Console | None = None) -> None:
+    """Print all of them."""
+    out = wide_enough(console)
+    for figures in found:
+        out.print(render(figures))
+    if found:
+        out.print(Text(f"{_NOTE}\nOn {found[0].cpu}.", style="dim"))
+
+
+def render(figures: Figures) -> RenderableType:
+    """A table with a line for each kind of gap, and what it comes to."""
+    parts: list[RenderableType] = []
+    if figures.wrong_words:
+        parts.append(
+            Text(
+                f"{figures.name}: {figures.wrong_words} words of memory DIFFER: the "
+                "translation is wrong, nothing was timed",
+                style="bold red",
+            )
+        )
+        return Group(*parts)
+    modes = {mode.mode: mode for mode in figures.modes}
+    whole = modes.get("whole")
+    table = Table(title=figures.name, title_style="bold", pad_edge=False)
+    table.add_column("gap")
+    for name in ("times", "instr."):
+        table.add_column(name, justify="right")
+    shown = [name for name in ("work", "whole") if name in modes]
+    for name in shown:
+        table.add_column(f"{name}\nnative", justify="right")
+        table.add_column(f"{name}\ntransl.", justify="right")
+    if whole:
+        table.add_column("saved", justify="right")
+    first = next(iter(figures.modes), None)
+    for number, gap in enumerate(first.gaps if first else ()):
+        row = [
+            f"{gap.call}→{gap.following}",
+            f"{gap.count}",
+            f"{gap.instructions:,.0f}",
+        ]
+        for name in shown:
+            here = modes[name].gaps[number]
+            row += [f"{here.native:,.0f}", f"{here.translated:,.0f}"]
+        if whole:
+            here = whole.gaps[number]
+            row.append(f"{here.native - here.translated:+,.0f}")
+        table.add_row(*row)
+    parts.append(table)
+    parts.append(Text(_summary(figures)))
+    parts += [Text(_line(mode)) for mode in figures.modes]
+    return Group(*parts)
+
+
+def _summary(figures: Figures) -> str:
+    exits = ", ".join(f"{count} {reason}" for reason, count in figures.exits.items())
+    text = (
+        f"{figures.calls} calls, {figures.dispatched} dispatched in {figures.runs} runs"
+        f"{f' (left by {exits})' if exits else ''}; {figures.changed_words} words of "
+        "memory change, all as natively."
+    )
+    whole, share = figures.whole, figures.share
+    if share is not None and whole is not None and figures.requests:
+        text += (
+            f" {whole.usually_saved / figures.requests:,.0f} ns of the "
+            f"{figures.request_ns:,.0f} ns that a request takes are saved: {share:.1%}."
+        )
+    return text
+
+
+def _line(mode: ModeFigures) -> str:
+    return (
+        f"{mode.mode}: all gaps {mode.native:,.0f} ns natively, "
+        f"{mode.translated:,.0f} translated; saved {mode.saved:,.0f} "
+        f"({mode.low:,.0f} to {mode.high:,.0f}); chain with calls {mode.chain:.3f}"
+    )

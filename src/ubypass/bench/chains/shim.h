@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the kernel's headers give to the module's files, for user mode.
+ *
+ * run.c, dispatch.c, enter.S, trampoline.S and x87.c of the module are compiled as they
+ * are against this file, so that what they cost can be timed without a kernel of
+ * ours.  Each name means what it means in the kernel, as far as user mode can do it.
+ * Left out: stac and clac, which fault there; the gs prefix in C code; alternatives,
+ * which stand for what a processor with enhanced IBRS gets (plain indirect jumps and
+ * returns).
+ */
+#ifndef UB_SHIM_H
+#define UB_SHIM_H
+
+#define X86_EFLAGS_CF	0x001
+#define X86_EFLAGS_PF	0x004
+#define X86_EFLAGS_AF	0x010
+#define X86_EFLAGS_ZF	0x040
+#define X86_EFLAGS_SF	0x080
+#define X86_EFLAGS_OF	0x800
+
+#ifdef __ASSEMBLER__
+
+#define SYM_FUNC_START(name)	.globl name; .balign 16; name:
+#define SYM_FUNC_END(name)
+#define SYM_CODE_START(name)	SYM_FUNC_START(name)
+#define SYM_CODE_END(name)
+#define UNWIND_HINT_FUNC
+#define ASM_STAC
+#define ASM_CLAC
+#define RET			ret
+#define PER_CPU_VAR(name)	%gs:name
+.macro JMP_NOSPEC reg
+	jmp *%\reg
+.endm
+
+#else
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef uint8_t u8, __u8;
+typedef uint16_t u16, __u16;
+typedef uint32_t u32, __u32;
+typedef int32_t s32, __s32;
+typedef unsigned long long u64;
+typedef unsigned long long __u64;
+typedef long long s64;
+typedef long long __s64;
+typedef long ssize_t;
+
+#define noinline_for_stack	__attribute__((noinline))
+#undef __always_inline
+#define __always_inline		inline __attribute__((always_inline))
+#define __no_stack_protector	__attribute__((optimize("no-stack-protector")))
+#define likely(x)		__builtin_expect(!!(x), 1)
+#define unlikely(x)		__builtin_expect(!!(x), 0)
+#define barrier()		__asm__ volatile("" ::: "memory")
+#define READ_ONCE(x)		(*(const volatile __typeof__(x) *)&(x))
+#define WRITE_ONCE(x, value)	(*(volatile __typeof__(x) *)&(x) = (value))
+#define BUILD_BUG_ON(wrong)	_Static_assert(!(wrong), #wrong)
+#define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
+#define PTR_ALIGN(p, a) \
+	((__typeof__(p))(((uintptr_t)(p) + (a) - 1) & -(uintptr_t)(a)))
+#define __percpu
+#define __rcu
+#define __user
+#define pr_err_once(...)	ub_shim_fail("the module says: exit not known")
+
+typedef struct {
+	int counter;
+} atomic_t;
+typedef struct {
+	s64 counter;
+} atomic64_t;
+
+static inline int atomic_read(const atomic_t *v)
+{
+	return READ_ONCE(v->counter);
+}
+
+static inline void atomic_inc(atomic_t *v)
+{
+	__asm__ volatile("lock incl %0" : "+m"(v->counter) : : "memory");
+}
+
+static inline bool atomic_dec_and_test(atomic_t *v)
+{
+	return __atomic_sub_fetch(&v->counter, 1, __ATOMIC_SEQ_CST) == 0;
+}
+
+static inline void atomic64_inc(atomic64_t *v)
+{
+	__asm__ volatile("lock incq %0" : "+m"(v->counter) : : "memory");
+}
+
+static inline s64 atomic64_inc_return(atomic64_t *v)
+{
+	return __atomic_add_fetch(&v->counter, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Structures of which the module's own only hold one, or a pointer. */
+struct list_head {
+	struct list_head *next, *prev;
+};
+struct hlist_node {
+	struct hlist_node *next, **pprev;
+};
+struct hlist_head {
+	struct hlist_node *first;
+};
+struct rcu_head {
+	void *next, *func;
+};
+struct mutex {
+	long word[4];
+};
+struct work_struct {
+	long word[4];
+};
+struct mmu_notifier {
+	long word[6];
+};
+struct mm_struct {
+	atomic_t membarrier_state;
+};
+typedef struct {
+	u32 word;
+} spinlock_t;
+typedef struct {
+	atomic_t refs;
+} refcount_t;
+typedef struct {
+	long word[3];
+} wait_queue_head_t;
+
+struct pt_regs {
+	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di;
+	unsigned long orig_ax, ip, cs, flags, sp, ss;
+};
+
+struct thread_info {
+	unsigned long flags, syscall_work;
+};
+
+struct thread_struct {
+	void *ptrace_bps[4];
+};
+
+/* In the kernel's order, and far apart as there. */
+struct task_struct {
+	struct thread_info thread_info;
+	void *stack;
+	u8 scheduling[1024];
+	u32 ptrace;
+	u8 links[512];
+	struct mm_struct *mm;
+	u8 rest[1536];
+	struct thread_struct thread;
+};
+
+#define HBP_NUM	4
+
+/* Per processor: there is one. gs is 0 while this runs. */
+#define DECLARE_PER_CPU(type, name)	extern __typeof__(type) name
+#define DEFINE_PER_CPU(type, name)	__typeof__(type) name
+#define this_cpu_inc(x)		((void)(*(volatile __typeof__(x) *)&(x))++)
+#define this_cpu_dec(x)		((void)(*(volatile __typeof__(x) *)&(x))--)
+#define this_cpu_read(x)	READ_ONCE(x)
+#define __this_cpu_read(x)	READ_ONCE(x)
+
+extern struct task_struct *current_task;
+extern int __preempt_count;
+extern u16 ub_shim_softirqs;
+extern u64 ub_shim_dr7;
+#define local_softirq_pending_ref	ub_shim_softirqs
+#define current				READ_ONCE(current_task)
+#define current_thread_info()		(&current->thread_info)
+#define smp_processor_id()		0
+#define preempt_disable()	do { __preempt_count++; barrier(); } while (0)
+#define preempt_enable()	do { barrier(); __preempt_count--; } while (0)
+#define PREEMPT_DISABLE_OFFSET	1
+#define SOFTIRQ_DISABLE_OFFSET	0x200
+#define local_bh_disable() \
+	do { __preempt_count += SOFTIRQ_DISABLE_OFFSET; barrier(); } while (0)
+#define local_bh_enable()	ub_shim_bh_enable()
+void ub_shim_bh_enable(void);
+
+register unsigned long current_stack_pointer __asm__("rsp");
+#define THREAD_SIZE	16384
+#define task_pt_regs(task) \
+	((struct pt_regs *)((u8 *)(task)->stack + THREAD_SIZE) - 1)
+extern u8 ub_shim_stack[];
+
+/* thread_info.flags of a kernel of x86: work to do on the way to user mode. */
+#define EXIT_TO_USER_MODE_WORK	0x0002300eU
+#define _TIF_SINGLESTEP		(1U << 4)
+#define _TIF_USER_RETURN_NOTIFY	(1U << 11)
+#define _TIF_NEED_FPU_LOAD	(1U << 14)
+#define _TIF_NOTSC		(1U << 16)
+#define _TIF_BLOCKSTEP		(1U << 25)
+#define TIF_NOTIFY_RESUME	1
+#define TIF_NEED_FPU_LOAD	14
+#define test_thread_flag(flag)	(READ_ONCE(current_thread_info()->flags) >> (flag) & 1)
+#define set_thread_flag(flag) \
+	((void)(current_thread_info()->flags |= 1UL << (flag)))
+void switch_fpu_return(void);
+#define hw_breakpoint_active()	(READ_ONCE(ub_shim_dr7) & 0xaa)
+
+#define X86_EFLAGS_TF		0x00000100
+#define X86_EFLAGS_DF		0x00000400
+#define X86_EFLAGS_IOPL		0x00003000
+#define X86_EFLAGS_NT		0x00004000
+#define X86_EFLAGS_RF		0x00010000
+#define X86_EFLAGS_VM		0x00020000
+#define X86_EFLAGS_AC		0x00040000
+#define X86_EFLAGS_VIF		0x00080000
+#define X86_EFLAGS_VIP		0x00100000
+#define X86_EFLAGS_ID		0x00200000
+#define __USER_CS		0x33
+#define TASK_SIZE_MAX		0x7ffffffff000UL
+#define ERESTARTSYS		512
+#define ERESTART_RESTARTBLOCK	516
+#define SIGKILL			9
+#define force_sig(sig)		ub_shim_fail("the module kills the program")
+void ub_shim_fail(const char *why) __attribute__((noreturn));
+
+/* stac and clac cannot run in user mode: as on a processor without SMAP. */
+#define X86_FEATURE_SMAP		0
+#define X86_FEATURE_FSGSBASE		1
+#define X86_FEATURE_CLEAR_BHB_LOOP	2
+#define X86_FEATURE_CLEAR_BHB_HW	3
+#define X86_FEATURE_FXSR		4
+#define X86_BUG_FXSAVE_LEAK		5
+extern u8 ub_shim_has[6];
+#define boot_cpu_has(feature)		(ub_shim_has[feature])
+#define boot_cpu_has_bug(bug)		(ub_shim_has[bug])
+/* Patched in the kernel: no test at run time. */
+#define static_cpu_has(feature)		((feature) == X86_FEATURE_FSGSBASE)
+void clear_bhb_loop(void);
+static const struct {
+	int x86_vendor;
+} boot_cpu_data = { 0 };
+#define X86_VENDOR_INTEL	0
+
+static inline u64 rdfsbase(void)
+{
+	u64 base;
+
+	__asm__ volatile("rdfsbase %0" : "=r"(base));
+	return base;
+}
+
+#define MSR_FS_BASE		0xc0000100
+#define rdmsrl(msr, to)		((void)((to) = rdfsbase()))
+#define barrier_nospec()	__asm__ volatile("lfence" ::: "memory")
+
+static inline u64 rdtsc(void)
+{
+	u32 low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (u64)high << 32 | low;
+}
+
+#define ktime_get_ns()		0ULL
+#define trace_ub_exit(...)	do { } while (0)
+
+#define rcu_dereference_sched(p)	READ_ONCE(p)
+#define GOLDEN_RATIO_64		0x61C8864680B583EBULL
+static inline u32 hash_64(u64 value, unsigned int bits)
+{
+	return (u32)(value * GOLDEN_RATIO_64 >> (64 - bits));
+}
+#define container_of(p, type, member) \
+	((type *)((u8 *)(p) - offsetof(type, member)))
+#define hash_for_each_possible_rcu(table, at, member, key)			\
+	for (struct hlist_node *_node =						\
+		     READ_ONCE((table)[hash_64(key, UB_PROC_BITS)].first);	\
+	     _node && ((at) = container_of(_node, struct ub_proc, member), 1);	\
+	     _node = READ_ONCE(_node->next))
+
+void *memcpy(void *to, const void *from, size_t size);
+void *memset(void *to, int value, size_t size);
+int memcmp(const void *a, const void *b, size_t size);
+
+/* What offsets.c is made of. */
+#define DEFINE(name, value) \
+	__asm__ volatile("\n.ascii \"->" #name " %0\"" : : "i"(value))
+#define OFFSET(name, type, member)	DEFINE(name, offsetof(struct type, member))
+
+#endif /* __ASSEMBLER__ */
+#endif /* UB_SHIM_H */

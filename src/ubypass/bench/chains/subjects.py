@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is captured: loops and servers that are started for it, or any process."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from ubypass.bench.chains.capture import Wish, capture
+from ubypass.bench.chains.snapshot import Call, Capture, load, save_origin
+from ubypass.bench.io import Place, data_file
+from ubypass.bench.loop import Loop, Workload
+from ubypass.bench.server import nginx, rawsocket, redis
+from ubypass.bench.server.cpu import cpu_ns
+from ubypass.bench.server.measure import Server
+from ubypass.bench.workloads import build_workload
+from ubypass.errors import UbError
+
+__all__ = ["NAMES", "Subject", "captured", "process", "subject"]
+
+_EPOLL_WAIT, _PREAD = 232, 17
+_STARTED = 0.3  # seconds until a loop runs
+_CONNECTED = 1.0  # and until all connections of a load are there
+_ROUND = 200_000
+_READS = frozenset({0, 45, 47})
+# Stepped through, every command is slow, which is no reason to write it down.
+_QUIET = "slowlog-log-slower-than -1\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """``start`` yields the process while it is busy; ``wish``: what to capture of it.
+
+    ``request_ns`` asks for the CPU time of a request, before; ``counts`` says whether a
+    call of the chain is one.
+    """
+
+    name: str
+    start: Callable[[], AbstractContextManager[int]]
+    wish: Wish
+    request_ns: Callable[[], float | None]
+    counts: Callable[[Call], bool]
+
+
+def _is_request(call: Call) -> bool:
+    return call.nr in _READS and call.kind in "sd" and 0 < call.result < 1 << 63
+
+
+def captured(wanted: Subject, folder: Path, progress: Callable[[str], None]) -> Capture:
+    """Capture it into ``folder``. Raises UbError."""
+    progress(f"{wanted.name}: measuring its CPU time")
+    request_ns = wanted.request_ns()
+    progress(f"{wanted.name}: starting it")
+    with wanted.start() as pid:
+        progress(f"{wanted.name}: capturing {wanted.wish.calls} system calls")
+        found = capture(pid, wanted.name, wanted.wish, folder)
+    requests = sum(map(wanted.counts, found.calls))
+    origin = replace(
+        found.origin, request_ns=request_ns, requests=float(requests) or None
+    )
+    save_origin(folder, origin)
+    return load(folder)
+
+
+def process(pid: int, wish: Wish) -> Subject:
+    """Any process, as it runs now; how long a request of it takes is not known."""
+    try:
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError as error:
+        raise UbError(f"there is no process {pid}") from error
+    return Subject(
+        f"{name} (process {pid})",
+        lambda: contextlib.nullcontext(pid),
+        wish,
+        lambda: None,
+        lambda _: False,
+    )
+
+
+def _loop(size: int) -> Subject:
+    workload = Workload("pread", _PREAD, size) if size else Workload("getppid", 110)
+    return Subject(
+        f"loop {workload}",
+        partial(_running_loop, workload),
+        Wish(calls=60),
+        partial(_loop_ns, workload),
+        lambda call: call.nr == workload.nr,
+    )
+
+
+@contextlib.contextmanager
+def _running_loop(workload: Workload) -> Iterator[int]:
+    with data_file(max(1, workload.size) * 64, Place().directory) as file:
+        arguments = [
+            *workload.arguments(file),
+            *("--rounds", "3", "--count", str(_ROUND)),
+        ]
+        with Loop(build_workload("ioloop"), arguments) as loop:
+            time.sleep(_STARTED)
+            yield loop.pid
+            loop.warm()
+            loop.ready()
+            loop.measure()
+
+
+def _loop_ns(workload: Workload) -> float:
+    """ns of one turn, natively: of the fastest round, for others run meanwhile."""
+    with data_file(max(1, workload.size) * 64, Place().directory) as file:
+        arguments = [
+            *workload.arguments(file),
+            *("--rounds", "5", "--count", str(_ROUND)),
+        ]
+        with Loop(build_workload("ioloop"), arguments) as loop:
+            loop.warm()
+            loop.ready()
+            return min(loop.measure().rounds)
+
+
+def _server(
+    name: str,
+    start: Callable[[], AbstractContextManager[Server]],
+    measured: Callable[[], AbstractContextManager[Server]],
+    wish: Wish,
+) -> Subject:
+    return Subject(
+        name, partial(_loaded, start), wish, partial(_request_ns, measured), _is_request
+    )
+
+
+@contextlib.contextmanager
+def _loaded(start: Callable[[], AbstractContextManager[Server]]) -> Iterator[int]:
+    with start() as server:
+        server.load()
+        with server.background():
+            time.sleep(_CONNECTED)
+            yield server.serving()[0]
+
+
+def _request_ns(start: Callable[[], AbstractContextManager[Server]]) -> float:
+    """CPU time of the server for a request, under full load."""
+    with start() as server:
+        server.load()
+        before = cpu_ns(server.serving())
+        load = server.load()
+        return (cpu_ns(server.serving()) - before) / load.requests
+
+
+def _redis(command: str, size: int) -> Subject:
+    case = redis.RedisCase(command, size)
+    return _server(
+        f"redis {case}",
+        partial(redis.redis_server, case, 1000, _QUIET),
+        partial(redis.redis_server, case, 50_000),
+        Wish(after=_EPOLL_WAIT, least=12),
+    )
+
+
+def _nginx(log: bool) -> Subject:
+    case = nginx.NginxCase(4, log=log)
+    return _server(
+        f"nginx {case}",
+        partial(nginx.nginx_server, case, 0.5),
+        partial(nginx.nginx_server, case, 2.0),
+        Wish(after=_EPOLL_WAIT, least=1),
+    )
+
+
+def _raw() -> Subject:
+    case = rawsocket.RawCase(64, sum=True)
+    return _server(
+        f"rawsocket {case}",
+        partial(rawsocket.raw_receiver, case, 1000),
+        partial(rawsocket.raw_receiver, case, 100_000),
+        Wish(calls=60, skip=20),
+    )
+
+
+_SUBJECTS: dict[str, Callable[[], Subject]] = {
+    "getppid": partial(_loop, 0),
+    "loop": partial(_loop, 64),
+    "redis-get": partial(_redis, "GET", 64),
+    "redis-get-1k": partial(_redis, "GET", 1024),
+    "redis-set": partial(_redis, "SET", 64),
+    "redis-set-1k": partial(_redis, "SET", 1024),
+    "nginx": partial(_nginx, False),
+    "nginx-log": partial(_nginx, True),
+    "rawsocket": _raw,
+}
+NAMES = tuple(_SUBJECTS)
+
+
+def subject(name: str) -> Subject:
+    """The one of :data:`NAMES`."""
+    return _SUBJECTS[name]()
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A directory for captures that are not kept: readable by their owner only."""
+    with tempfile.TemporaryDirectory(prefix="ub-chains-") as folder:
+        yield Path(folder)

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``ub bench chains``: what boosting saves on this processor, by replaying."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ubypass.errors import UbError
+
+if TYPE_CHECKING:
+    from ubypass.bench.chains.capture import Wish
+    from ubypass.bench.chains.figures import Figures
+    from ubypass.bench.chains.snapshot import Capture
+
+__all__ = ["HELP", "configure", "run"]
+
+HELP = "chains of system calls of real programs, replayed on this CPU"
+
+_SUBJECTS = (
+    *("getppid", "loop", "redis-get", "redis-get-1k", "redis-set", "redis-set-1k"),
+    *("nginx", "nginx-log", "rawsocket"),
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.description = (
+        "Captures a chain of system calls of a busy program by ptrace, translates what "
+        "runs between them, and replays the chain on this CPU, natively and translated "
+        "by turns, with real system calls in between. Compares all memory. Needs no "
+        "module and no lab; root where the system does not let users trace. Starts "
+        "the subjects it names and ends them; the process given by --pid goes on."
+    )
+    parser.add_argument(
+        "subjects", nargs="*", metavar="SUBJECT", help=", ".join(_SUBJECTS)
+    )
+    parser.add_argument("--pid", type=int, metavar="PID", help="a process that is busy")
+    parser.add_argument(
+        "--replay",
+        type=Path,
+        action="append",
+        metavar="DIRECTORY",
+        help="a capture that --save made, here or elsewhere",
+    )
+    parser.add_argument(
+        "--save",
+        type=Path,
+        metavar="DIRECTORY",
+        help="keep the captures below it; they hold all memory of the programs",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write figures there")
+    parser.add_argument(
+        "--calls", type=int, metavar="N", help="system calls in a chain (default 110)"
+    )
+    parser.add_argument(
+        "--repetitions",
+        type=int,
+        default=60,
+        metavar="N",
+        help="of each chain in each mode (default 60)",
+    )
+    parser.add_argument(
+        "--longest",
+        type=int,
+        default=1 << 20,
+        metavar="N",
+        help="leave gaps of more instructions native",
+    )
+    parser.add_argument(
+        "--candidates",
+        type=int,
+        default=4,
+        metavar="N",
+        help="targets of one indirect branch that are translated (default 4)",
+    )
+
+
+def run(args: argparse.Namespace, progress: Callable[[str], None]) -> int:
+    """Do it. 1 if a translation changed what a program computes."""
+    from ubypass import processor
+    from ubypass.bench.chains import report
+    from ubypass.bench.chains.figures import figures
+    from ubypass.bench.chains.job import Plan
+    from ubypass.bench.chains.replay import replay, usable_processor
+    from ubypass.bench.chains.translation import Bounds
+    from ubypass.bench.records import write_json
+
+    _check(args)
+    plan = Plan(repetitions=args.repetitions, processor=usable_processor())
+    bounds = Bounds(longest=args.longest, candidates=args.candidates)
+    found: list[Figures] = []
+    for capture in _captures(args, progress):
+        replayed = replay(capture, plan, bounds, progress)
+        found.append(figures(replayed, processor.describe()))
+        if args.json is not None:
+            write_json(args.json, [each.as_json() for each in found])
+    report.show(found)
+    return 1 if any(each.wrong_words for each in found) else 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    unknown = [name for name in args.subjects if name not in _SUBJECTS]
+    if unknown:
+        raise UbError(
+            f"there is no subject {unknown[0]!r}",
+            f"there are {', '.join(_SUBJECTS)}",
+            2,
+        )
+    if not (args.subjects or args.pid is not None or args.replay):
+        raise UbError(
+            "nothing to capture or replay",
+            f"name a subject ({', '.join(_SUBJECTS)}), or give --pid or --replay",
+            2,
+        )
+    for name in ("calls", "repetitions", "longest", "candidates"):
+        value = getattr(args, name)
+        if value is not None and not 1 <= value <= 1 << 20:
+            raise UbError(f"--{name} {value} makes no sense", "give 1 or more", 2)
+    if args.calls is not None and args.calls > 4096:
+        raise UbError("a chain has 4096 calls at most", "give fewer with --calls", 2)
+
+
+def _captures(
+    args: argparse.Namespace, progress: Callable[[str], None]
+) -> Iterator[Capture]:
+    """One after the other; those that are not kept are gone when the next one comes."""
+    from ubypass.bench.chains import subjects
+    from ubypass.bench.chains.capture import Wish
+    from ubypass.bench.chains.snapshot import load
+
+    for folder in args.replay or ():
+        yield load(folder)
+    wanted = [(name, subjects.subject(name)) for name in args.subjects]
+    if args.pid is not None:
+        wanted.append((f"pid-{args.pid}", subjects.process(args.pid, Wish())))
+    for name, one in wanted:
+        with _place(args.save, name) as folder:
+            wish = _wished(one.wish, args.calls)
+            yield subjects.captured(replace(one, wish=wish), folder, progress)
+
+
+def _wished(wish: Wish, calls: int | None) -> Wish:
+    return wish if calls is None else replace(wish, calls=calls)
+
+
+@contextlib.contextmanager
+def _place(save: Path | None, name: str) -> Iterator[Path]:
+    from ubypass.bench.chains.subjects import scratch
+
+    if save is None:
+        with scratch() as folder:
+            yield folder
+        return
+    folder = save / name
+    try:
+        folder.mkdir(parents=True, mode=0o700)
+    except OSError as error:
+        raise UbError(
+            f"cannot save to {folder}: {error.strerror}", "give a new directory"
+        ) from error
+    yield folder

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A program to capture: a call, some work on memory, another call, without end. What it
+ * does is chosen by its argument: "plain"; "time": it reads the clock; "leave": it runs
+ * an instruction that is not translated; "end": it ends after some calls; "signal": it
+ * sends itself signals.
+ */
+#define _GNU_SOURCE
+#include <cpuid.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MARK 0x12345679u
+
+static uint64_t table[256];
+
+static void on_signal(int number)
+{
+	(void)number;
+}
+
+__attribute__((noinline)) static uint64_t turn(uint64_t n, uint64_t got)
+{
+	for (unsigned int i = 0; i < 16; i++)
+		table[(n + i) % 256] = table[(n + 7 * i) % 256] * MARK + got + i;
+	return table[n % 256];
+}
+
+int main(int count, char **words)
+{
+	const char *what = count > 1 ? words[1] : "plain";
+	uint64_t n = 0, sum = 0;
+
+	signal(SIGUSR1, on_signal);
+	setvbuf(stdout, NULL, _IONBF, 0);
+	puts("ready");
+	for (;; n++) {
+		sum += turn(n, (uint64_t)getppid());
+		if (!strcmp(what, "time")) {
+			struct timespec now;
+
+			clock_gettime(CLOCK_MONOTONIC, &now);
+			table[n % 256] += (uint64_t)now.tv_nsec + (uint64_t)time(NULL);
+		}
+		if (!strcmp(what, "leave")) {
+			unsigned int a, b, c, d;
+
+			__cpuid(0, a, b, c, d);
+			table[n % 256] += a + b + c + d;
+		}
+		if (!strcmp(what, "end") && n > 2000000)
+			exit(0);
+		if (!strcmp(what, "signal") && n % 8 == 0)
+			raise(SIGUSR1);
+		sum += (uint64_t)getuid();
+	}
+}

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+import pytest
+
+from tests.bench.chains.samples import replayed
+from ubypass.bench.chains.figures import figures, mode_name
+from ubypass.bench.chains.job import Mode, Plan
+
+
+def test_medians_in_ns() -> None:
+    found = figures(replayed(), "a processor")
+    assert found.cpu == "a processor"
+    (whole,) = found.modes
+    assert whole is found.whole
+    first, second = whole.gaps
+    assert (first.call, first.following, first.instructions) == ("read", "write", 1)
+    assert (first.native, first.translated) == (110, 55)
+    assert (second.native, second.translated) == (200, 150)
+    assert whole.native == 310
+    assert whole.saved == 105
+    assert whole.low <= whole.saved <= whole.high
+    assert whole.chain == 0.9
+
+
+def test_share_of_a_request() -> None:
+    assert figures(replayed(), "").share == pytest.approx(0.105)
+
+
+def test_without_the_whole_mode_there_is_no_share() -> None:
+    found = figures(replayed(Mode.HOT), "")
+    assert found.whole is None
+    assert found.share is None
+
+
+def test_rare_gaps_do_not_count_for_a_request() -> None:
+    whole = figures(replayed(), "").whole
+    assert whole is not None
+    often = whole.gaps[0]
+    many = [type(often)(*_values(often, count=199)), whole.gaps[1]]
+    changed = type(whole)(whole.mode, tuple(many), 0, 0, 0, 0, 0)
+    assert changed.usually_saved == 199 * 55
+
+
+def _values(gap: object, count: int) -> tuple[object, ...]:
+    names = ("call", "following", "instructions", "native", "translated")
+    call, following, *rest = (getattr(gap, name) for name in names)
+    return (call, following, count, *rest)
+
+
+def test_every_mode_has_a_name() -> None:
+    names = {mode_name(mode) for mode in Plan().modes}
+    assert len(names) == len(Plan().modes)
+    assert not any(name.isdigit() for name in names)
+
+
+def test_as_json() -> None:
+    data = figures(replayed(), "here").as_json()
+    assert data["cpu"] == "here"
+    assert data["share_of_request"] == 0.105
+    assert data["modes"][0]["saved_ns"] == 105
+    assert data["modes"][0]["gaps"][0]["native_ns"] == 110

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ubypass.bench.chains import programs
+from ubypass.errors import UbError
+
+
+def _listing() -> str:
+    return subprocess.run(
+        ["objdump", "-d", str(programs.replay_program())],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def test_replay_keeps_its_hands_off_what_is_the_programs() -> None:
+    text = _listing()
+    assert "xrstor" in text
+    for name in ("%xmm", "%ymm", "%fs:"):
+        assert name not in text
+
+
+def test_replay_lies_where_programs_do_not() -> None:
+    first = re.search(r"^([0-9a-f]{16}) <", _listing(), re.MULTILINE)
+    assert first is not None
+    assert 0x7000_0000 <= int(first[1], 16) < 0x7100_0000
+
+
+def test_replay_is_made_of_the_modules_own_code() -> None:
+    text = _listing()
+    for name in ("ub_trampoline", "ub_hook", "ub_enter", "ub_leave"):
+        assert f"<{name}>:" in text
+    # What cannot run in user mode is not there.
+    assert not re.search(r"\b(stac|clac)\b", text)
+
+
+def test_tells_sizes_of_dispatches() -> None:
+    out = subprocess.run(
+        [str(programs.replay_program()), "sizes"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    plain, vector = (int(word) for word in out.split())
+    assert 100 < plain < vector < 256
+
+
+def test_capture_explains_itself() -> None:
+    done = subprocess.run([str(programs.capture_program())], capture_output=True)
+    assert done.returncode == 2
+    assert b"usage" in done.stderr
+
+
+def test_without_the_modules_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs.replay_program.cache_clear()
+    monkeypatch.setattr(programs, "ROOT", tmp_path)
+    with pytest.raises(UbError, match="source of the kernel module"):
+        programs.replay_program()
+
+
+def test_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs.capture_program.cache_clear()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(UbError, match="gcc not found"):
+        programs.capture_program()

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.bench.chains.samples import CALLS, captured
+from ubypass.abi import ExitReason, Translation
+from ubypass.bench.chains.job import Mode, Plan
+from ubypass.bench.chains.replay import Replayed, replay, usable_processor
+from ubypass.bench.chains.translation import Bounds
+from ubypass.errors import UbError
+
+_MARK = (0x12345679).to_bytes(4, "little")
+
+
+def _plan(*modes: Mode, repetitions: int = 3) -> Plan:
+    return Plan(repetitions, modes or (Mode.HOT,), usable_processor())
+
+
+def _replayed(what: str, folder: Path, plan: Plan) -> Replayed:
+    return replay(captured(what, folder), plan, Bounds(), lambda _: None)
+
+
+def test_all_modes(tmp_path: Path) -> None:
+    plan = Plan(3, processor=usable_processor())
+    found = _replayed("plain", tmp_path, plan)
+    assert found.wrong == 0
+    assert found.changed > 16
+    # One run: entered behind the first call, left by none.
+    assert found.runs == 1
+    assert found.dispatched == CALLS
+    assert not found.exits
+    assert 0.1 < found.ticks_per_ns < 10
+    assert [ticks.mode for ticks in found.modes] == list(plan.modes)
+    for ticks in found.modes:
+        assert len(ticks.native) == len(ticks.translated) == 3
+        assert {len(row) for row in ticks.native} == {CALLS}
+
+
+def test_a_transition_is_paid_natively_only(tmp_path: Path) -> None:
+    plan = _plan(Mode.WORK, Mode.WORK | Mode.TRANSITION, repetitions=9)
+    work, whole = _replayed("plain", tmp_path, plan).modes
+
+    def usual(rows: tuple[tuple[int, ...], ...]) -> int:
+        return sorted(sum(row) for row in rows)[len(rows) // 2]
+
+    # An empty system call takes 50 ns or more on every processor.
+    assert usual(whole.native) > usual(work.native) + 50 * CALLS
+    assert usual(whole.translated) < usual(whole.native)
+
+
+def test_times_are_those_of_the_captured_program(tmp_path: Path) -> None:
+    found = _replayed("time", tmp_path, _plan())
+    assert len(found.capture.answers) >= CALLS // 2
+    assert found.wrong == 0
+    assert found.dispatched == CALLS
+
+
+def test_goes_on_natively_where_the_translation_leaves(tmp_path: Path) -> None:
+    found = _replayed("leave", tmp_path, _plan(Mode.WORK | Mode.TRANSITION))
+    assert found.wrong == 0
+    assert {reason for reason, _, _ in found.exits} == {ExitReason.UNSUPPORTED}
+    assert found.runs > CALLS // 2 - 2
+    assert 0 < found.dispatched < CALLS
+
+
+def test_a_wrong_translation_is_found(tmp_path: Path) -> None:
+    """Which computes with another constant."""
+    capture = captured("plain", tmp_path)
+
+    def spoiled(made: Translation) -> Translation:
+        assert _MARK in made.code
+        return replace(made, code=made.code.replace(_MARK, b"\x7a\x56\x34\x12"))
+
+    found = replay(capture, _plan(), Bounds(), lambda _: None, spoiled)
+    assert found.wrong > 16
+    assert not found.modes
+
+
+def test_too_long_gaps_stay_native(tmp_path: Path) -> None:
+    capture = captured("plain", tmp_path)
+    longer = max(len(way.ips) for way in capture.ways)
+    found = replay(capture, _plan(), Bounds(longest=longer - 1), lambda _: None)
+    assert found.wrong == 0
+    assert 0 < found.dispatched < CALLS
+
+
+def test_no_gap_is_short_enough(tmp_path: Path) -> None:
+    with pytest.raises(UbError, match="no gap is short enough"):
+        replay(captured("plain", tmp_path), _plan(), Bounds(longest=1), lambda _: None)
+
+
+def test_a_chain_that_goes_another_way(tmp_path: Path) -> None:
+    """What a call wrote is not what the program saw."""
+    capture = captured("plain", tmp_path)
+    calls = list(capture.calls)
+    calls[3] = replace(calls[3], nr=calls[3].nr + 1)
+    with pytest.raises(UbError, match="natively the chain goes another way"):
+        replay(replace(capture, calls=tuple(calls)), _plan(), Bounds(), lambda _: None)
+
+
+def test_memory_where_the_replay_is(tmp_path: Path) -> None:
+    capture = captured("plain", tmp_path)
+    taken = replace(capture.areas[0], start=0x7000_0000, end=0x7000_1000)
+    with pytest.raises(UbError, match="cannot be put at 0x70000000"):
+        replay(
+            replace(capture, areas=(taken, *capture.areas)),
+            _plan(),
+            Bounds(),
+            lambda _: None,
+        )

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from tests.bench.chains.samples import replayed
+from ubypass.bench.chains import report
+from ubypass.bench.chains.figures import figures
+
+
+def _shown(wrong: int = 0) -> str:
+    out = io.StringIO()
+    console = Console(file=out, width=80)
+    report.show([figures(replayed(wrong=wrong), "a processor")], console)
+    return " ".join(out.getvalue().split())
+
+
+def test_shows_gaps_and_what_they_come_to() -> None:
+    text = _shown()
+    assert "read→write" in text
+    assert "+55" in text
+    assert "10.5%" in text
+    assert "On a processor." in text
+    assert "not stac and clac" in text
+
+
+def test_shows_that_a_translation_is_wrong() -> None:
+    text = _shown(wrong=3)
+    assert "3 words of memory DIFFER" in text
+    assert "saved" not in text.split("ns of a gap")[0]
+
+
+def test_fits_a_terminal() -> None:
+    out = io.StringIO()
+    Console(file=out, width=80).print(report.render(figures(replayed(), "")))
+    assert max(len(line.rstrip()) for line in out.getvalue().splitlines()) <= 80
