@@ -60,9 +60,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repetitions",
         type=int,
-        default=60,
+        default=100,
         metavar="N",
-        help="of each chain in each mode (default 60)",
+        help="of each chain in each mode (default 100)",
     )
     parser.add_argument(
         "--longest",

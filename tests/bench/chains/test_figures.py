@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.bench.chains.samples import replayed
@@ -12,7 +14,7 @@ def test_medians_in_ns() -> None:
     found = figures(replayed(), "a processor")
     assert found.cpu == "a processor"
     (whole,) = found.modes
-    assert whole is found.whole
+    assert whole is found.mode("whole")
     first, second = whole.gaps
     assert (first.call, first.following, first.instructions) == ("read", "write", 1)
     assert (first.native, first.translated) == (110, 55)
@@ -24,22 +26,37 @@ def test_medians_in_ns() -> None:
 
 
 def test_share_of_a_request() -> None:
-    assert figures(replayed(), "").share == pytest.approx(0.105)
+    found = figures(replayed(), "")
+    assert found.saved == 105
+    assert found.share(found.saved) == pytest.approx(0.105)
+
+
+def test_least_that_is_saved() -> None:
+    """Hot gaps alike, and what the transitions add."""
+    whole = replayed()
+    (ticks,) = whole.modes
+    faster = tuple(tuple(t - 100 for t in row) for row in ticks.native)
+    work = replace(ticks, mode=Mode.WORK, native=faster)
+    hot = replace(work, mode=Mode.HOT, translated=faster)
+    found = figures(replace(whole, modes=(hot, work, ticks)), "")
+    assert found.least_saved == 100
+    assert figures(whole, "").least_saved is None
 
 
 def test_without_the_whole_mode_there_is_no_share() -> None:
     found = figures(replayed(Mode.HOT), "")
-    assert found.whole is None
-    assert found.share is None
+    assert found.mode("whole") is None
+    assert found.saved is None
+    assert found.share(None) is None
 
 
 def test_rare_gaps_do_not_count_for_a_request() -> None:
-    whole = figures(replayed(), "").whole
+    whole = figures(replayed(), "").mode("whole")
     assert whole is not None
     often = whole.gaps[0]
     many = [type(often)(*_values(often, count=199)), whole.gaps[1]]
     changed = type(whole)(whole.mode, tuple(many), 0, 0, 0, 0, 0)
-    assert changed.usually_saved == 199 * 55
+    assert changed.usual == (199 * 110, 199 * 55)
 
 
 def _values(gap: object, count: int) -> tuple[object, ...]:

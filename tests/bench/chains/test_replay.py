@@ -112,3 +112,16 @@ def test_memory_where_the_replay_is(tmp_path: Path) -> None:
             Bounds(),
             lambda _: None,
         )
+
+
+def test_leaves_no_file_behind(tmp_path: Path) -> None:
+    before = set(Path("/dev/shm").glob("ub-chains-*"))
+    capture = captured("plain", tmp_path)
+    replay(capture, _plan(Mode.WORK), Bounds(), lambda _: None)
+    # One that fails, in the middle.
+    stray = replace(capture, rip=capture.areas[0].start)
+    with pytest.raises(UbError, match="cannot be replayed"):
+        replay(stray, _plan(Mode.WORK), Bounds(), lambda _: None)
+    left = set(Path("/dev/shm").glob("ub-chains-*")) - before
+    # Other tests may be replaying.
+    assert all(Path(f"/proc/{int(file.name[-8:], 16)}").exists() for file in left)

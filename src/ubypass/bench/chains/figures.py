@@ -70,24 +70,22 @@ class ModeFigures:
         return self.native - self.translated
 
     @property
-    def usually_saved(self) -> float:
-        """The same without gaps that are rare.
+    def usual(self) -> tuple[float, float]:
+        """``native`` and ``translated`` without gaps that are rare.
 
         In a program that is stepped through timers come up far too often.
         """
         total = sum(gap.count for gap in self.gaps)
-        return sum(
-            gap.count * (gap.native - gap.translated)
-            for gap in self.gaps
-            if gap.count / total >= _RARE
+        usual = [gap for gap in self.gaps if gap.count / total >= _RARE]
+        return (
+            sum(gap.count * gap.native for gap in usual),
+            sum(gap.count * gap.translated for gap in usual),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """``native_ns`` and the like are of the mode "whole"; ``share`` of a request's CPU
-    time that is saved, None if that is not known.
-    """
+    """``request_ns``: CPU time of a request; ``requests`` in the chain; if known."""
 
     name: str
     cpu: str
@@ -104,17 +102,35 @@ class Figures:
     requests: float | None
     modes: tuple[ModeFigures, ...]
 
-    @property
-    def whole(self) -> ModeFigures | None:
-        """The mode with everything in it."""
-        return next((mode for mode in self.modes if mode.mode == "whole"), None)
+    def mode(self, name: str) -> ModeFigures | None:
+        """The one that is called so."""
+        return next((mode for mode in self.modes if mode.mode == name), None)
 
     @property
-    def share(self) -> float | None:
-        """Of the CPU time of a request that is saved."""
-        if self.whole is None or not self.request_ns or not self.requests:
+    def saved(self) -> float | None:
+        """ns that a request's gaps take less, everything in it."""
+        whole = self.mode("whole")
+        if whole is None or not self.requests:
             return None
-        return self.whole.usually_saved / self.requests / self.request_ns
+        native, translated = whole.usual
+        return (native - translated) / self.requests
+
+    @property
+    def least_saved(self) -> float | None:
+        """The same if returns were predicted as well as without system calls: from hot
+        gaps, and what the transitions add to those after real work.
+        """
+        modes = [self.mode(name) for name in ("hot", "work", "whole")]
+        if None in modes or not self.requests:
+            return None
+        hot, work, whole = (mode.usual for mode in modes if mode is not None)
+        return (hot[0] - hot[1] + whole[0] - work[0]) / self.requests
+
+    def share(self, saved: float | None) -> float | None:
+        """Of the CPU time of a request."""
+        return (
+            saved / self.request_ns if saved is not None and self.request_ns else None
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Plain data; the names are part of the interface of ``--json``."""
@@ -132,7 +148,10 @@ class Figures:
             "code_bytes": self.code_bytes,
             "request_ns": _rounded(self.request_ns),
             "requests": _rounded(self.requests),
-            "share_of_request": _rounded(self.share, 5),
+            "saved_ns_per_request": _rounded(self.saved),
+            "share_of_request": _rounded(self.share(self.saved), 5),
+            "least_saved_ns_per_request": _rounded(self.least_saved),
+            "least_share_of_request": _rounded(self.share(self.least_saved), 5),
             "modes": [
                 {
                     "mode": m.mode,

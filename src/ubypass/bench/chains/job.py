@@ -42,7 +42,7 @@ class Mode(enum.IntFlag):
 class Plan:
     """How often each chain runs in each mode, and on which processor."""
 
-    repetitions: int = 60
+    repetitions: int = 100
     modes: tuple[Mode, ...] = (
         Mode.HOT,
         Mode.WORK,

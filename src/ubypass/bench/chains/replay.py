@@ -7,7 +7,7 @@ import os
 import struct
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,9 @@ __all__ = ["Replayed", "Ticks", "replay"]
 
 _MAGIC = 0x74756F6E69616863
 _REASONS = 16
+_ROUND = 10  # as replay.c has it
 _SECONDS = 600
+_FILE = "/dev/shm/ub-chains-{:08x}"  # as work.c names it
 _WHY = {
     "the program's memory cannot be put at": "it has memory where the replay must be",
     "the chain does not repeat itself": "it depends on more than its memory",
@@ -106,24 +108,32 @@ def _abi(program: Path) -> Abi:
 
 
 def _run(capture: Capture, command: list[str]) -> bytes:
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS
-        )
-    except subprocess.TimeoutExpired as error:
-        raise UbError(
-            f"the replay of {capture.origin.name} does not end in {_SECONDS} s",
-            "capture fewer calls with --calls",
-        ) from error
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise UbError(
+                f"the replay of {capture.origin.name} does not end in {_SECONDS} s",
+                "capture fewer calls with --calls",
+            ) from error
+        finally:
+            process.kill()
+            # Its file for reads and writes; however it ended.
+            Path(_FILE.format(process.pid)).unlink(missing_ok=True)
+    if process.returncode:
+        said = err.decode(errors="replace").strip()
         why = next((text for start, text in _WHY.items() if said.startswith(start)), "")
         raise UbError(
             f"the chain of {capture.origin.name} cannot be replayed: "
-            f"{said or f'status {done.returncode}'}",
+            f"{said or f'it ended with status {process.returncode}'}",
             why,
         )
-    return done.stdout
+    return out
 
 
 def _read(capture: Capture, made: Made, plan: Plan, data: bytes) -> Replayed:
@@ -135,29 +145,19 @@ def _read(capture: Capture, made: Made, plan: Plan, data: bytes) -> Replayed:
     exits = made.translation.exits
     taken = values[at : at + len(exits)]
     at += len(exits)
-    calls = len(capture.calls)
-    modes = []
     wrong += other + astray
+    modes: tuple[Ticks, ...] = ()
     if not wrong:
-        for mode in plan.modes:
-            columns: list[list[tuple[int, ...]]] = [[], []]
-            chains: list[list[int]] = [[], []]
-            for turn in range(2 * plan.repetitions):
-                columns[turn % 2].append(
-                    tuple(_signed(v) for v in values[at : at + calls])
-                )
-                chains[turn % 2].append(values[at + calls])
-                at += calls + 1
-            modes.append(
-                Ticks(mode, *map(tuple, columns), *map(tuple, chains))  # type: ignore[arg-type]
-            )
-        chains_in_all = 1 + plan.repetitions * len(plan.modes)
-        if values[at : at + 2] != (runs * chains_in_all, dispatched * chains_in_all):
+        calls = len(capture.calls)
+        modes = tuple(_ticks(values[at:], calls, plan))
+        at += 2 * plan.repetitions * len(plan.modes) * (calls + 1)
+        chains, *totals = values[at : at + 3]
+        if totals != [runs * chains, dispatched * chains]:
             raise UbError(
                 f"the chains of {capture.origin.name} did not run alike",
                 "this is a mistake in ubypass, please report it",
             )
-        wrong += sum(values[at + 2 : at + 4])
+        wrong += sum(values[at + 3 : at + 5])
     return Replayed(
         capture,
         made,
@@ -171,8 +171,31 @@ def _read(capture: Capture, made: Made, plan: Plan, data: bytes) -> Replayed:
             for exit, count in zip(exits, taken, strict=True)
             if count
         ),
-        tuple(modes),
+        modes,
     )
+
+
+def _ticks(values: Sequence[int], calls: int, plan: Plan) -> Iterator[Ticks]:
+    """Of each mode, from what comes round by round."""
+    rows: dict[Mode, tuple[list[tuple[int, ...]], list[tuple[int, ...]]]] = {
+        mode: ([], []) for mode in plan.modes
+    }
+    at = 0
+    for first in range(0, plan.repetitions, _ROUND):
+        for mode in plan.modes:
+            for _ in range(first, min(first + _ROUND, plan.repetitions)):
+                for column in rows[mode]:
+                    row = values[at : at + calls + 1]
+                    column.append(tuple(_signed(value) for value in row))
+                    at += calls + 1
+    for mode, (native, translated) in rows.items():
+        yield Ticks(
+            mode,
+            tuple(row[:-1] for row in native),
+            tuple(row[:-1] for row in translated),
+            tuple(row[-1] for row in native),
+            tuple(row[-1] for row in translated),
+        )
 
 
 def _signed(value: int) -> int:

@@ -84,12 +84,16 @@ def _summary(figures: Figures) -> str:
         f"{f' (left by {exits})' if exits else ''}; {figures.changed_words} words of "
         "memory change, all as natively."
     )
-    whole, share = figures.whole, figures.share
-    if share is not None and whole is not None and figures.requests:
+    saved, least = figures.saved, figures.least_saved
+    share, least_share = figures.share(saved), figures.share(least)
+    if saved is not None and share is not None:
         text += (
-            f" {whole.usually_saved / figures.requests:,.0f} ns of the "
-            f"{figures.request_ns:,.0f} ns that a request takes are saved: {share:.1%}."
+            f" {saved:,.0f} ns of the {figures.request_ns:,.0f} ns of a request "
+            f"are saved: {share:.1%}"
         )
+        if least is not None:
+            text += f"; {least:,.0f} ns, {least_share:.1%}, were returns predicted"
+        text += "."
     return text
 
 
