@@ -40,6 +40,11 @@ def test_least_that_is_saved() -> None:
     hot = replace(work, mode=Mode.HOT, translated=faster)
     found = figures(replace(whole, modes=(hot, work, ticks)), "")
     assert found.least_saved == 100
+    left = tuple(tuple(t + 40 for t in row) for row in ticks.translated)
+    found = figures(
+        replace(whole, modes=(hot, work, replace(ticks, translated=left))), ""
+    )
+    assert found.least_saved == 100 - 40
     assert figures(whole, "").least_saved is None
 
 

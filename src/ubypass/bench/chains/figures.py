@@ -118,13 +118,15 @@ class Figures:
     @property
     def least_saved(self) -> float | None:
         """The same if returns were predicted as well as without system calls: from hot
-        gaps, and what the transitions add to those after real work.
+        gaps, and the transitions that are saved after real work.
         """
         modes = [self.mode(name) for name in ("hot", "work", "whole")]
         if None in modes or not self.requests:
             return None
         hot, work, whole = (mode.usual for mode in modes if mode is not None)
-        return (hot[0] - hot[1] + whole[0] - work[0]) / self.requests
+        # Where a translation leaves, what follows pays a transition as well.
+        transitions = (whole[0] - work[0]) - (whole[1] - work[1])
+        return (hot[0] - hot[1] + transitions) / self.requests
 
     def share(self, saved: float | None) -> float | None:
         """Of the CPU time of a request."""
