@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ubypass.errors import UbError
+from ubypass.cli.options import out_file, whole
+from ubypass.errors import UbError, UsageError
 
 if TYPE_CHECKING:
     from ubypass.bench.chains.capture import Wish
@@ -39,7 +40,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "subjects", nargs="*", metavar="SUBJECT", help=", ".join(_SUBJECTS)
     )
-    parser.add_argument("--pid", type=int, metavar="PID", help="a process that is busy")
+    parser.add_argument(
+        "--pid", type=whole(1), metavar="PID", help="a process that is busy"
+    )
     parser.add_argument(
         "--replay",
         type=Path,
@@ -53,27 +56,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIRECTORY",
         help="keep the captures below it; they hold all memory of the programs",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write figures there")
     parser.add_argument(
-        "--calls", type=int, metavar="N", help="system calls in a chain (default 110)"
+        "--json", type=out_file, metavar="FILE", help="write figures there"
+    )
+    parser.add_argument(
+        "--calls", type=whole(1, 4096), metavar="N", help="of a chain (default 110)"
     )
     parser.add_argument(
         "--repetitions",
-        type=int,
+        type=whole(1, 1 << 20),
         default=100,
         metavar="N",
         help="of each chain in each mode (default 100)",
     )
     parser.add_argument(
         "--longest",
-        type=int,
+        type=whole(1, 1 << 20),
         default=1 << 20,
         metavar="N",
         help="leave gaps of more instructions native",
     )
     parser.add_argument(
         "--candidates",
-        type=int,
+        type=whole(1, 64),
         default=4,
         metavar="N",
         help="targets of one indirect branch that are translated (default 4)",
@@ -106,23 +111,14 @@ def run(args: argparse.Namespace, progress: Callable[[str], None]) -> int:
 def _check(args: argparse.Namespace) -> None:
     unknown = [name for name in args.subjects if name not in _SUBJECTS]
     if unknown:
-        raise UbError(
-            f"there is no subject {unknown[0]!r}",
-            f"there are {', '.join(_SUBJECTS)}",
-            2,
+        raise UsageError(
+            f"there is no subject {unknown[0]!r}", f"there are {', '.join(_SUBJECTS)}"
         )
     if not (args.subjects or args.pid is not None or args.replay):
-        raise UbError(
+        raise UsageError(
             "nothing to capture or replay",
             f"name a subject ({', '.join(_SUBJECTS)}), or give --pid or --replay",
-            2,
         )
-    for name in ("calls", "repetitions", "longest", "candidates"):
-        value = getattr(args, name)
-        if value is not None and not 1 <= value <= 1 << 20:
-            raise UbError(f"--{name} {value} makes no sense", "give 1 or more", 2)
-    if args.calls is not None and args.calls > 4096:
-        raise UbError("a chain has 4096 calls at most", "give fewer with --calls", 2)
 
 
 def _captures(

@@ -86,7 +86,6 @@ def run_compiler(what: str, arguments: Sequence[str]) -> None:
     """Run gcc. Raises UbError with what it says if ``what`` does not build."""
     done = child.run(
         [_compiler(), *arguments],
-        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
     )

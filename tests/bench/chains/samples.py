@@ -15,7 +15,8 @@ from ubypass.bench.chains.replay import Replayed, Ticks
 from ubypass.bench.chains.snapshot import Answer, Area, Call, Capture, Origin
 from ubypass.bench.chains.translation import Made
 from ubypass.bench.server.growth import Way
-from ubypass.bench.workloads import ROOT, build_program
+from ubypass.bench.workloads import build_program
+from ubypass.places import build_dir
 from ubypass.processor import describe, features
 
 CALLS = 12
@@ -25,7 +26,7 @@ CALLS = 12
 def running(what: str) -> Iterator[int]:
     """The pid of ``subject.c``, busy with ``what``."""
     program = build_program(
-        Path(__file__).with_name("subject.c"), ROOT / "build" / "tests" / "chains"
+        Path(__file__).with_name("subject.c"), build_dir() / "tests" / "chains"
     )
     with subprocess.Popen(
         [str(program), what], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL

@@ -59,15 +59,6 @@ def test_capture_explains_itself() -> None:
     assert b"usage" in done.stderr
 
 
-def test_without_the_modules_source(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    programs.replay_program.cache_clear()
-    monkeypatch.setattr(programs, "ROOT", tmp_path)
-    with pytest.raises(UbError, match="source of the kernel module"):
-        programs.replay_program()
-
-
 def test_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     programs.capture_program.cache_clear()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -7,11 +7,10 @@ Needs leave to trace it: root, or the same user where the system lets users trac
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from ubypass import processor
+from ubypass import child, processor
 from ubypass.bench.chains.programs import capture_program
 from ubypass.bench.chains.snapshot import Capture, Origin, load, save_origin
 from ubypass.errors import UbError
@@ -43,9 +42,8 @@ def capture(pid: int, name: str, wish: Wish, folder: Path) -> Capture:
     goes on. Raises UbError.
     """
     numbers = (wish.calls, wish.skip, wish.after, wish.least, wish.seconds, wish.room)
-    done = subprocess.run(
+    done = child.run(
         [str(capture_program()), str(pid), str(folder), *map(str, numbers)],
-        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
     )

@@ -20,6 +20,7 @@ struct ub_tunable_range ub_tunables[UB_TUNABLES] = {
 };
 u8 ub_arena[CODE_ROOM] __attribute__((aligned(4096)));
 u16 ub_filter[UB_FILTER_SIZE];
+unsigned long ub_bodies[UB_CALLS];
 u64 ub_cold[UB_COLD_SIZE];
 u64 ub_cold_calls[UB_FILTER_BUSY + 1];
 struct ub_last ub_last;
@@ -231,6 +232,8 @@ void module_setup(void)
 	proc.first_run_ns = 1;
 	head->first = &proc.hash;
 	ub_filter[hash] = NUMBER;
+	for (u32 nr = 0; nr < UB_CALLS; nr++)
+		ub_bodies[nr] = ub_hook_body(nr);
 	frame = (u8 *)module_regs() - UB_FRAME_REGS;
 	load_code();
 	set_up_region();

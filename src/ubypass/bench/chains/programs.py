@@ -11,9 +11,8 @@ from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
-from ubypass.bench.workloads import ROOT
-from ubypass.errors import UbError
 from ubypass.native.build import compile_once, run_compiler
+from ubypass.places import kernel_sources
 
 __all__ = ["capture_program", "replay_program"]
 
@@ -53,15 +52,8 @@ def replay_program() -> Path:
     sources = {
         name: (package / name).read_bytes() for name in (*_OWN, "replay.h", "shim.h")
     }
-    kernel = ROOT / "kernel"
-    try:
-        for name in (*_MODULE, *_HEADERS, "offsets.c"):
-            sources[Path(name).name] = (kernel / name).read_bytes()
-    except OSError as error:
-        raise UbError(
-            "the source of the kernel module is not here",
-            "the replay is made of it: run from a checkout of the project",
-        ) from error
+    for name in (*_MODULE, *_HEADERS, "offsets.c"):
+        sources[Path(name).name] = (kernel_sources() / name).read_bytes()
     sources |= _kernel_headers(sources)
     return compile_once("replay", sources, (*_OWN, *_MODULE), _REPLAY, _add_offsets)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ubypass import child
 from ubypass.abi import Abi, ExitReason, Translation
 from ubypass.bench.chains import job as jobs
 from ubypass.bench.chains.clock import clock_of
@@ -100,7 +101,7 @@ def usable_processor() -> int:
 
 def _abi(program: Path) -> Abi:
     """As this processor's module would offer it, without stac and clac."""
-    out = subprocess.run([str(program), "sizes"], capture_output=True, text=True)
+    out = child.run([str(program), "sizes"], capture_output=True, text=True)
     plain, vector = (int(word) for word in out.stdout.split())
     return Abi(
         dispatch_size=plain, dispatch_vector_size=vector, features=features() or None
@@ -108,7 +109,7 @@ def _abi(program: Path) -> Abi:
 
 
 def _run(capture: Capture, command: list[str]) -> bytes:
-    with subprocess.Popen(
+    with child.start(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -122,7 +123,7 @@ def _run(capture: Capture, command: list[str]) -> bytes:
                 "capture fewer calls with --calls",
             ) from error
         finally:
-            process.kill()
+            child.end(process)
             # Its file for reads and writes; however it ended.
             Path(_FILE.format(process.pid)).unlink(missing_ok=True)
     if process.returncode:
@@ -133,7 +134,7 @@ def _run(capture: Capture, command: list[str]) -> bytes:
             f"{said or f'it ended with status {process.returncode}'}",
             why,
         )
-    return out
+    return bytes(out)
 
 
 def _read(capture: Capture, made: Made, plan: Plan, data: bytes) -> Replayed:

@@ -53,7 +53,6 @@ typedef long ssize_t;
 #define noinline_for_stack	__attribute__((noinline))
 #undef __always_inline
 #define __always_inline		inline __attribute__((always_inline))
-#define __no_stack_protector	__attribute__((optimize("no-stack-protector")))
 #define likely(x)		__builtin_expect(!!(x), 1)
 #define unlikely(x)		__builtin_expect(!!(x), 0)
 #define barrier()		__asm__ volatile("" ::: "memory")
