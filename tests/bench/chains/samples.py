@@ -78,5 +78,14 @@ def replayed(mode: Mode = Mode.WORK | Mode.TRANSITION, wrong: int = 0) -> Replay
         translated_chain=(900, 900, 950),
     )
     return Replayed(
-        made_up(), Made(nothing, 10), 2.0, 1, wrong, 1, 2, (), () if wrong else (ticks,)
+        made_up(),
+        Made(nothing, 10),
+        2.0,
+        1,
+        wrong,
+        1,
+        2,
+        0,
+        (),
+        () if wrong else (ticks,),
     )

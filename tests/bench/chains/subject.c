@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A program to capture: a call, some work on memory, another call, without end. What it
- * does is chosen by its argument: "plain"; "time": it reads the clock; "leave": it runs
- * an instruction that is not translated; "end": it ends after some calls; "signal": it
- * sends itself signals.
+ * A program to capture: a call, some work on memory, another call, without end. What else
+ * it does is chosen by its argument: "plain": nothing; "time": it reads the clock;
+ * "leave": it runs an instruction that is not translated; "twice": as much work after
+ * one more call; "end": it ends after some calls; "signal": it sends itself signals.
  */
 #define _GNU_SOURCE
 #include <cpuid.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,9 @@ __attribute__((noinline)) static uint64_t turn(uint64_t n, uint64_t got)
 int main(int count, char **words)
 {
 	const char *what = count > 1 ? words[1] : "plain";
+	bool clock = !strcmp(what, "time"), leave = !strcmp(what, "leave");
+	bool twice = !strcmp(what, "twice"), end = !strcmp(what, "end");
+	bool signals = !strcmp(what, "signal");
 	uint64_t n = 0, sum = 0;
 
 	signal(SIGUSR1, on_signal);
@@ -41,22 +45,24 @@ int main(int count, char **words)
 	puts("ready");
 	for (;; n++) {
 		sum += turn(n, (uint64_t)getppid());
-		if (!strcmp(what, "time")) {
+		if (clock) {
 			struct timespec now;
 
 			clock_gettime(CLOCK_MONOTONIC, &now);
 			table[n % 256] += (uint64_t)now.tv_nsec + (uint64_t)time(NULL);
 		}
-		if (!strcmp(what, "leave")) {
+		if (leave) {
 			unsigned int a, b, c, d;
 
 			__cpuid(0, a, b, c, d);
 			table[n % 256] += a + b + c + d;
 		}
-		if (!strcmp(what, "end") && n > 2000000)
+		if (end && n > 2000000)
 			exit(0);
-		if (!strcmp(what, "signal") && n % 8 == 0)
+		if (signals && n % 8 == 0)
 			raise(SIGUSR1);
+		if (twice)
+			sum += turn(n, (uint64_t)getgid());
 		sum += (uint64_t)getuid();
 	}
 }

@@ -217,6 +217,33 @@ static void set_up_region(void)
 		add_entry((u32)i, ways[i].ip, (u32)ways[i].offset);
 }
 
+/* Calls that the trampoline has counted and let pass. */
+u64 module_asleep(void)
+{
+	return ub_cold_calls[NUMBER];
+}
+
+static bool is_entry(u64 ip)
+{
+	for (u64 i = 0; i < job->nr_entries; i++)
+		if (entry_list[i].user_ip == ip)
+			return true;
+	return false;
+}
+
+/* Sites that are no entries have nothing to gain: the module looks away from them. */
+static void put_to_sleep(u64 ip)
+{
+	u64 key = (u64)&mm >> 6 ^ ip;
+	u64 *place = &ub_cold[key & (UB_COLD_SIZE - 1)];
+
+	if (is_entry(ip))
+		return;
+	if (*place && *place != key)
+		place = &ub_cold[(key & (UB_COLD_SIZE - 1)) ^ 1];
+	*place = key;
+}
+
 void module_setup(void)
 {
 	u64 hash = ((u64)&mm >> 6) & (UB_FILTER_SIZE - 1);
@@ -237,4 +264,7 @@ void module_setup(void)
 	frame = (u8 *)module_regs() - UB_FRAME_REGS;
 	load_code();
 	set_up_region();
+	put_to_sleep(job->rip);
+	for (u64 i = 0; i < job->nr_calls; i++)
+		put_to_sleep(JOB_TABLE(struct call, calls)[i].resume);
 }

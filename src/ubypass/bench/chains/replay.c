@@ -5,7 +5,7 @@
  *
  *   magic; ticks in a time, and that time in ns; words of memory that the chain changes,
  *   of these wrong ones, other wrong ones, chains that went another way; of one
- *   translated chain the runs, dispatches, exits by reason (16) and by number; for each
+ *   translated chain the runs, dispatches, calls at sites asleep, exits by reason (16) and by number; for each
  *   round, mode and repetition the ticks of each gap and of all, natively and then
  *   translated; at last the number of translated chains, and of all chains: runs, dispatches, wrong words, chains that went another way.
  *
@@ -323,6 +323,7 @@ static void report_checks(void)
 	out_word(counts.wrong);
 	out_word((u64)region.runs.counter + counts.runs);
 	out_word(ub_dispatched[0] + counts.runs);
+	out_word(module_asleep());
 	for (u32 i = 0; i < 16; i++)
 		out_word(i < UB_EXIT_REASONS ? (u64)region.proc->exits[i].counter : 0);
 	out(region.counts, 8 * job->nr_exits);

@@ -138,6 +138,7 @@ long chain_work(struct pt_regs *regs);
 extern u8 *frame;
 extern struct ub_region region;
 void module_setup(void);
+u64 module_asleep(void);
 struct pt_regs *module_regs(void);
 
 /* work.c */

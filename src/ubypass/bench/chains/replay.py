@@ -52,7 +52,8 @@ class Ticks:
 class Replayed:
     """``changed``: words of memory that the chain changes; of these and of all others
     ``wrong`` ones after some translated chain, none unless the translation is at fault.
-    ``exits``: how often the translation was left in a chain, by place.
+    ``asleep``: calls at sites from which the module looks away. ``exits``: how often
+    the translation was left in a chain, by place.
     """
 
     capture: Capture
@@ -62,6 +63,7 @@ class Replayed:
     wrong: int
     runs: int
     dispatched: int
+    asleep: int
     exits: tuple[tuple[ExitReason, int, int], ...]
     modes: tuple[Ticks, ...]
 
@@ -140,9 +142,10 @@ def _run(capture: Capture, command: list[str]) -> bytes:
 def _read(capture: Capture, made: Made, plan: Plan, data: bytes) -> Replayed:
     values = struct.unpack(f"<{len(data) // 8}Q", data)
     magic, ticks, ns, changed, wrong, other, astray, runs, dispatched = values[:9]
+    asleep = values[9]
     if magic != _MAGIC:
         raise UbError("the replay program gave no result")
-    at = 9 + _REASONS
+    at = 10 + _REASONS
     exits = made.translation.exits
     taken = values[at : at + len(exits)]
     at += len(exits)
@@ -167,6 +170,7 @@ def _read(capture: Capture, made: Made, plan: Plan, data: bytes) -> Replayed:
         wrong,
         runs,
         dispatched,
+        asleep,
         tuple(
             (exit.reason, exit.user_ip, count)
             for exit, count in zip(exits, taken, strict=True)
