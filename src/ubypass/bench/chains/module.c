@@ -30,11 +30,12 @@ struct hlist_head ub_procs[1 << UB_PROC_BITS];
 struct ub_region region;
 int __preempt_count;
 u16 ub_shim_softirqs;
-u64 ub_shim_dr7;
+unsigned long cpu_dr7;
 u8 ub_shim_has[6] = { [X86_FEATURE_FSGSBASE] = 1, [X86_FEATURE_FXSR] = 1 };
 u8 *frame;
 
 static struct mm_struct mm __attribute__((aligned(64)));
+static struct signal_struct signals;
 static struct task_struct task;
 static struct ub_proc proc;
 static struct ub_proc_cpu proc_cpu;
@@ -45,7 +46,7 @@ static struct {
 static atomic64_t exit_counts[UB_MAX_EXITS];
 static struct ub_exit exits[UB_MAX_EXITS];
 static struct ub_entry entry_list[UB_MAX_ENTRIES];
-static u32 idle[UB_MAX_ENTRIES];
+static struct ub_idle idle[UB_MAX_ENTRIES];
 struct task_struct *current_task = &task;
 
 struct pt_regs *module_regs(void)
@@ -69,73 +70,67 @@ void switch_fpu_return(void)
 
 unsigned long ub_hook_body(u32 nr)
 {
-	(void)nr;
 	return (unsigned long)ub_call_body;
 }
 
 void ub_detect_before(u64 now)
 {
-	(void)now;
 }
 
 void ub_detect_after(struct ub_proc *of, struct pt_regs *regs, u64 ax)
 {
-	(void)of;
-	(void)regs;
-	(void)ax;
 }
 
-/* As in detect.c, but no entry is put to sleep. */
+/* As in detect.c, but no entry is left alone. */
 void ub_detect_run(struct ub_region *in, u32 entry, bool dispatched)
 {
-	u32 runs = READ_ONCE(in->idle[entry]);
+	struct ub_idle *at = &in->idle[entry];
+	u32 runs = READ_ONCE(at->runs);
 
 	if (likely(dispatched)) {
-		if (runs)
-			WRITE_ONCE(in->idle[entry], runs - (runs < 2 ? runs : 2));
+		if (runs) {
+			WRITE_ONCE(at->runs, runs - (runs < 2 ? runs : 2));
+			WRITE_ONCE(at->good, READ_ONCE(at->good) + 1);
+		}
 		return;
 	}
-	WRITE_ONCE(in->idle[entry], runs + 1);
+	WRITE_ONCE(at->runs, runs + 1);
+}
+
+/* As there: it has never been left alone. */
+bool ub_detect_is_left(const struct ub_idle *at)
+{
+	return READ_ONCE(at->naps) && READ_ONCE(at->until);
+}
+
+void ub_detect_leave(struct ub_region *in, u32 entry)
+{
 }
 
 void ub_control_native(struct ub_proc *of, const struct pt_regs *regs)
 {
-	(void)of;
-	(void)regs;
 }
 
 void ub_control_boosted(struct ub_proc *of, u64 ip, u64 cycles)
 {
-	(void)of;
-	(void)ip;
-	(void)cycles;
 }
 
 void ub_control_run(struct ub_proc *of, u64 ip, u64 dispatched, u64 overhead)
 {
-	(void)of;
-	(void)ip;
-	(void)dispatched;
-	(void)overhead;
 }
 
-bool ub_step_begin(struct ub_proc *of, struct pt_regs *regs, bool urgent)
+bool ub_step_begin(struct ub_proc *of, struct pt_regs *regs, bool urgent, u32 steps)
 {
-	(void)of;
-	(void)regs;
-	(void)urgent;
 	return false;
 }
 
-void ub_event_with_stack(struct ub_proc *of, struct ub_event *event)
+bool ub_event_with_stack(struct ub_proc *of, struct ub_event *event)
 {
-	(void)of;
-	(void)event;
+	return true;
 }
 
 void ub_region_last(struct ub_region *last)
 {
-	(void)last;
 	ub_shim_fail("the region is gone");
 }
 
@@ -252,6 +247,10 @@ void module_setup(void)
 	ub_shim_has[X86_FEATURE_CLEAR_BHB_LOOP] = job->clear_history != 0;
 	task.mm = &mm;
 	task.stack = ub_shim_stack;
+	task.signal = &signals;
+	/* No timer measures user time. */
+	signals.posix_cputimers.bases[CPUCLOCK_VIRT].nextevt = U64_MAX;
+	task.posix_cputimers.bases[CPUCLOCK_VIRT].nextevt = U64_MAX;
 	proc.mm = &mm;
 	proc.number = NUMBER;
 	proc.cpu = &proc_cpu;

@@ -22,7 +22,8 @@ _CAPTURE = ("-O2", "-Wall", "-Wextra", "-Werror")
 # program's; in the lowest 2 GiB, where hardly any program has something, and as the
 # kernel is compiled otherwise.
 _REPLAY = (
-    *("-O2", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-nostdlib", "-static"),
+    *("-O2", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"),
+    *("-ffreestanding", "-nostdlib", "-static"),
     *("-fno-pie", "-no-pie", "-mgeneral-regs-only", "-fno-stack-protector"),
     *("-fcf-protection=none", "-fno-tree-loop-distribute-patterns", "-mno-red-zone"),
     *("-fno-asynchronous-unwind-tables", "-fno-strict-aliasing"),

@@ -50,7 +50,9 @@ typedef long long s64;
 typedef long long __s64;
 typedef long ssize_t;
 
-#define noinline_for_stack	__attribute__((noinline))
+#define noinline		__attribute__((noinline))
+#define noinline_for_stack	noinline
+#define U64_MAX			(~0ULL)
 #undef __always_inline
 #define __always_inline		inline __attribute__((always_inline))
 #define likely(x)		__builtin_expect(!!(x), 1)
@@ -147,6 +149,22 @@ struct thread_struct {
 	void *ptrace_bps[4];
 };
 
+/* As Debian's kernel is configured. */
+#define CONFIG_MEMBARRIER	1
+#define CONFIG_POSIX_TIMERS	1
+#define MEMBARRIER_STATE_PRIVATE_EXPEDITED_RSEQ	(1U << 6)
+#define CPUCLOCK_VIRT		1
+struct posix_cputimers {
+	struct {
+		u64 nextevt;
+		void *timers[3];
+	} bases[3];
+};
+struct signal_struct {
+	u8 counts[512];
+	struct posix_cputimers posix_cputimers;
+};
+
 /* In the kernel's order, and far apart as there. */
 struct task_struct {
 	struct thread_info thread_info;
@@ -155,7 +173,10 @@ struct task_struct {
 	u32 ptrace;
 	u8 links[512];
 	struct mm_struct *mm;
-	u8 rest[1536];
+	struct signal_struct *signal;
+	u8 rest[1024];
+	struct posix_cputimers posix_cputimers;
+	u8 more[512];
 	struct thread_struct thread;
 };
 
@@ -172,10 +193,12 @@ struct task_struct {
 extern struct task_struct *current_task;
 extern int __preempt_count;
 extern u16 ub_shim_softirqs;
-extern u64 ub_shim_dr7;
+extern unsigned long cpu_dr7;
+#define DR_GLOBAL_ENABLE_MASK	0xaa
 #define local_softirq_pending_ref	ub_shim_softirqs
 #define current				READ_ONCE(current_task)
-#define current_thread_info()		(&current->thread_info)
+#define task_thread_info(task)		(&(task)->thread_info)
+#define current_thread_info()		task_thread_info(current)
 #define smp_processor_id()		0
 #define preempt_disable()	do { __preempt_count++; barrier(); } while (0)
 #define preempt_enable()	do { barrier(); __preempt_count--; } while (0)
@@ -194,6 +217,12 @@ extern u8 ub_shim_stack[];
 
 /* thread_info.flags of a kernel of x86: work to do on the way to user mode. */
 #define EXIT_TO_USER_MODE_WORK	0x0002300eU
+#define SYSCALL_WORK_SECCOMP		(1U << 0)
+#define SYSCALL_WORK_SYSCALL_TRACEPOINT	(1U << 1)
+#define SYSCALL_WORK_SYSCALL_TRACE	(1U << 2)
+#define SYSCALL_WORK_SYSCALL_EMU	(1U << 3)
+#define SYSCALL_WORK_SYSCALL_AUDIT	(1U << 4)
+#define SYSCALL_WORK_SYSCALL_EXIT_TRAP	(1U << 6)
 #define _TIF_SINGLESTEP		(1U << 4)
 #define _TIF_USER_RETURN_NOTIFY	(1U << 11)
 #define _TIF_NEED_FPU_LOAD	(1U << 14)
@@ -205,7 +234,7 @@ extern u8 ub_shim_stack[];
 #define set_thread_flag(flag) \
 	((void)(current_thread_info()->flags |= 1UL << (flag)))
 void switch_fpu_return(void);
-#define hw_breakpoint_active()	(READ_ONCE(ub_shim_dr7) & 0xaa)
+#define hw_breakpoint_active()	(READ_ONCE(cpu_dr7) & DR_GLOBAL_ENABLE_MASK)
 
 #define X86_EFLAGS_TF		0x00000100
 #define X86_EFLAGS_DF		0x00000400

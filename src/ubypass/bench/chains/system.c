@@ -112,7 +112,6 @@ static void on_signal(int number, void *info, void *context)
 	const struct faultrec *faults = JOB_TABLE(struct faultrec, faults);
 	u64 code = (u64)region.code;
 
-	(void)info;
 	if (*ip >= code && *ip < code + job->code_size)
 		for (u64 i = 0; i < job->nr_faults; i++)
 			if (faults[i].at == *ip - code) {
