@@ -2,7 +2,8 @@
 # `make` lists the targets.
 UB := .venv/bin/ub
 # Tests that boot the lab stay in one process (tests/conftest.py), so more do not help.
-PYTEST := .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
+PYTEST := .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadscope \
+	--no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast test-fresh test-redis fuzz lint module bench clean
