@@ -59,7 +59,7 @@ def test_knows_nothing_yet() -> None:
 def test_an_engine_that_cannot_start_is_quoted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(attachment, "CONTROL_DIRECTORY", tmp_path)
+    monkeypatch.setattr(attachment, "socket_path", lambda pid: tmp_path / f"{pid}")
     with pytest.raises(UbError, match=r"has failed: ub: .*no process") as error:
         Attachment([2**22 + 1]).__enter__()
     assert sys.executable not in error.value.message
