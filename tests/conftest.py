@@ -16,11 +16,15 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.uncovered import uncovered
 from ubypass.processor import describe
 
-_LAB = frozenset({"guest", "kernel", "lab", "module"})
+#: Directories and files whose tests boot the lab or build for it.
+_LAB = (
+    *("tests/guest/", "tests/kernel/", "tests/lab/", "tests/module/"),
+    *("tests/cli/test_module.py", "tests/device/test_lockdown.py"),
+)
 
 
 def _needs_lab(nodeid: str) -> bool:
-    return any(nodeid.startswith(f"tests/{name}/") for name in _LAB)
+    return nodeid.startswith(_LAB)
 
 
 class _Scheduling(LoadScopeScheduling):
@@ -37,7 +41,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The lab's tests first: they take longest, and one process takes them all."""
+    """The lab's tests first: they take longest, and one process takes them all.
+
+    Raises UsageError for a test that boots the lab and would run beside others.
+    """
+    for item in items:
+        if item.get_closest_marker("guest") and not _needs_lab(item.nodeid):
+            raise pytest.UsageError(
+                f"{item.nodeid} boots the lab: name it in {__file__}"
+            )
     items.sort(key=lambda item: not _needs_lab(item.nodeid))
 
 
