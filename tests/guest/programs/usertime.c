@@ -44,6 +44,7 @@ int main(void)
 	double began = 0;
 
 	signal(SIGVTALRM, tick);
+	control[2] = AT_WARM;
 	while (control[0] != STAGE_END) {
 		if (control[0] == STAGE_ACT && !set) {
 			set = true;

@@ -69,6 +69,7 @@ static int own(void)
 			watched++;
 			ioctl(fd, PERF_EVENT_IOC_DISABLE, 0);
 		}
+		control[2] = AT_WARM;
 		if (turns) {
 			stores += 2 * TURNS;
 			control[1] = 1;
@@ -105,6 +106,7 @@ static int other(void)
 		die("pthread_create");
 	while (!worker)
 		usleep(1000);
+	control[2] = AT_WARM;
 	fd = open_watchpoint(worker);
 	while (control[0] != STAGE_END) {
 		uint64_t stores, seen;
