@@ -41,6 +41,12 @@ def test_what_it_has_started_ends_with_it(how: signal.Signals) -> None:
     assert all(is_gone(pid) for pid in numbers)
 
 
+def test_one_that_has_ended_already() -> None:
+    process = child.start(["sh", "-c", "sleep 600 & exit 3"])
+    assert is_gone(process.pid)
+    assert child.end(process, signal.SIGTERM) == 3
+
+
 @pytest.mark.parametrize("last", [signal.SIGKILL, signal.SIGTERM])
 def test_it_ends_when_we_are_killed(last: signal.Signals) -> None:
     code = (

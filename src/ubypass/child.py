@@ -58,8 +58,9 @@ def end(process: subprocess.Popen[Any], how: signal.Signals = signal.SIGKILL) ->
         return int(process.returncode)
     try:
         if how is not signal.SIGKILL:
-            process.send_signal(how)
-            # Not reaped yet: its number, which is the group's, stays its own.
+            # Not by Popen, which would reap one that has ended: until then its number,
+            # which is the group's, stays its own.
+            os.kill(process.pid, how)
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     finally:
         with contextlib.suppress(ProcessLookupError, PermissionError):
