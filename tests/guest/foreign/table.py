@@ -22,6 +22,7 @@ class Foreign:
     ordered: bool = True
     optional: bool = False
     native: str = ""
+    varies: bool = False
 
 
 #: By name, in the order in which they run.
