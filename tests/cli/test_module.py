@@ -224,3 +224,12 @@ def test_status(
     assert data["loaded"] is True
     assert data["built"] is False
     assert data["built_for"] == ["6.1.0-1-amd64"]
+
+
+def test_a_file_in_the_cache_is_shown_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir("/")
+    assert module._short(tmp_path / "cache" / "ub.ko") == "~/cache/ub.ko"
+    assert module._short(Path("/ub.ko")) == "ub.ko"

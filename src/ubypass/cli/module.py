@@ -243,6 +243,8 @@ _REASONS = {
 
 
 def _short(path: Path) -> str:
-    """Relative to here if that is shorter."""
-    relative = os.path.relpath(path)
-    return min(relative, str(path), key=len)
+    """Relative to here or to the user's home if that is shorter."""
+    names = [str(path), os.path.relpath(path)]
+    if path.is_relative_to(Path.home()):
+        names.append(f"~/{path.relative_to(Path.home())}")
+    return min(names, key=len)
