@@ -183,7 +183,9 @@ def _costs(builds: int) -> Costs:
         _build(reader, start, abi)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     compiled = not str(sys.modules[translate.__module__].__file__).endswith(".py")
-    return Costs(tuple(costs), peak, before, _memory(), builds, compiled)
+    after = _memory()
+    # The kernel counts pages in batches, and so may the peak be behind.
+    return Costs(tuple(costs), max(peak, after), before, after, builds, compiled)
 
 
 def _memory() -> int:
