@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -173,3 +174,37 @@ def test_what_is_built_for_a_case_is_recorded_under_its_name(
         ([fake.main], ("--quiet", f"--record={tmp_path / name}.builds")),
         ([fake.main], ()),
     ]
+
+
+def test_an_engine_that_waits_for_the_host_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The guest's clock goes on meanwhile."""
+    now = 0.0
+    asked = 0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    class Boost:
+        def figures(self, pids: object) -> Figures:
+            nonlocal now, asked
+            asked += 1
+            now += 100.0 if asked == 1 else 0.0
+            return Figures(calls=1000 * asked, loads=min(asked, 4))
+
+        def cpu_ns(self) -> int:
+            return 0
+
+    class Server:
+        background = staticmethod(contextlib.nullcontext)
+
+        def serving(self) -> tuple[int, ...]:
+            return (1,)
+
+    monkeypatch.setattr(subject.time, "monotonic", lambda: now)
+    monkeypatch.setattr(subject.time, "sleep", sleep)
+    found = subject._settle(cast(Any, Server()), cast(Any, Boost()), Plan())
+    assert found is not None
+    assert found > 100.0

@@ -80,13 +80,14 @@ class Server(Protocol):
 class Plan:
     """How to measure: ``runs`` of each way at least, in ``cycles`` of boosting.
 
-    ``warmup``: seconds after which a server that does not settle is measured as it
-    is, ``look``: seconds between looks at its figures.
+    ``looks`` at its figures after which a server that does not settle is measured as
+    it is, ``look`` seconds or more apart: looks and not seconds, as for loops
+    (:class:`ubypass.bench.io.Plan`).
     """
 
     runs: int = 5
     cycles: int = 1
-    warmup: float = 30.0
+    looks: int = 120
     look: float = 0.25
 
     #: From detaching until the kernel has taken its hooks away.
@@ -231,8 +232,8 @@ def _settle(server: Server, boost: Attachment, plan: Plan) -> float | None:
     """Put load on it until it has settled; seconds until it had, None: it has not."""
     steady = Steady()
     with server.background():
-        began = now = time.monotonic()
-        while now - began < plan.warmup:
+        began = time.monotonic()
+        for _ in range(plan.looks):
             time.sleep(plan.look)
             figures = boost.figures(server.serving())
             now = time.monotonic()
