@@ -38,9 +38,10 @@ def test_as_natively(guest: Guest, name: str) -> None:
         f"{name}: {last['calls']} calls, dispatched {last['dispatched']} forced, "
         f"{default['dispatched']} by default"
     )
-    # What the table says of it: else that shows less than it seems to.
-    if not program.varies:
-        assert (last["dispatched"] >= ENOUGH) is (program.native == ""), last
+    # Else the same outcome shows less than it seems to. No upper bound where the table
+    # gives a reason for few dispatches: a fast machine builds more before the end.
+    if not (program.varies or program.native):
+        assert last["dispatched"] >= ENOUGH, last
 
 
 @pytest.mark.guest(*(f"foreign-{name}" for name in PROGRAMS))
