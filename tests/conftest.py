@@ -7,6 +7,7 @@ build for it stay together in one: they share boots, caches and build directorie
 
 from __future__ import annotations
 
+import signal
 import textwrap
 from typing import Any
 
@@ -21,6 +22,20 @@ _LAB = (
     *("tests/guest/", "tests/kernel/", "tests/lab/", "tests/module/"),
     *("tests/cli/test_module.py", "tests/device/test_lockdown.py"),
 )
+
+
+def pytest_configure() -> None:
+    """Programs of the tests are to end by the signals that tests send them.
+
+    A suite in the background of a shell, or behind nohup, is started with these
+    ignored, and all programs that it starts inherit that.
+    """
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            usual = number == signal.SIGINT
+            signal.signal(
+                number, signal.default_int_handler if usual else signal.SIG_DFL
+            )
 
 
 def _needs_lab(nodeid: str) -> bool:
