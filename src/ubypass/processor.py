@@ -6,12 +6,43 @@ For code that is going to run here. The verifier reads it again on its own.
 
 from __future__ import annotations
 
+import ctypes
 import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["describe", "features", "vendor"]
+from ubypass.errors import UbError
+
+if TYPE_CHECKING:
+    from iced_x86._iced_x86_py import Register as IcedRegister
+
+__all__ = [
+    "cpuid",
+    "describe",
+    "features",
+    "hypervisor",
+    "is_emulated",
+    "is_emulator",
+    "microcode",
+    "vendor",
+]
 
 _CPUINFO = Path("/proc/cpuinfo")
+
+# The first leaf of hypervisors: their signature is in ebx, ecx and edx.
+_HYPERVISOR_LEAF = 0x4000_0000
+
+# Signatures of hypervisors that execute no instruction of a guest as it is.
+_EMULATORS = (b"TCGTCGTCGTCG", b"FEXIFEXIEMU")
+
+# Beginnings of model names that only emulators have. QEMU has its first two for KVM
+# as well, but there KVM's signature stands in the hypervisor's leaf.
+_EMULATED_NAMES = (
+    "QEMU TCG CPU version",
+    "QEMU Virtual CPU version",
+    "VirtualApple",
+    "Box64",
+)
 
 
 @functools.cache
@@ -25,12 +56,95 @@ def vendor() -> str:
     return _first().get("vendor_id", "")
 
 
+def microcode() -> str:
+    """Revision of the microcode, as ``0x2b000603``; "" if the kernel does not say."""
+    return _first().get("microcode", "")
+
+
 def describe() -> str:
     """Name, vendor, family and model, for people and for notes on measurements."""
     first = _first()
     name = " ".join(first.get("model name", "unknown processor").split())
     family, model = first.get("cpu family", "?"), first.get("model", "?")
     return f"{name} ({vendor() or '?'}, family {family}, model {model})"
+
+
+@functools.cache
+def is_emulated() -> bool:
+    """Whether an emulator plays this processor: times of its code mean nothing then.
+
+    A hypervisor that lets the processor run the code, as KVM does, is none.
+    """
+    return is_emulator(_first().get("model name", ""), hypervisor())
+
+
+def is_emulator(name: str, signature: bytes | None) -> bool:
+    """Whether an emulator calls itself that.
+
+    ``name``: the ``model name`` of ``/proc/cpuinfo``; ``signature``: as from
+    :func:`hypervisor`. A signature is believed more than the name: QEMU's models
+    with an Intel's or AMD's name may be emulated, and others may run under KVM.
+    """
+    if signature:
+        return signature in _EMULATORS
+    return " ".join(name.split()).startswith(_EMULATED_NAMES)
+
+
+def hypervisor() -> bytes | None:
+    """Signature of the hypervisor, without zeros at its end; b"" if it has none or
+    there is none; None if this process may not ask.
+    """
+    if "hypervisor" not in features():
+        return b""
+    try:
+        _, ebx, ecx, edx = cpuid(_HYPERVISOR_LEAF)
+    except UbError:
+        return None
+    return b"".join(word.to_bytes(4, "little") for word in (ebx, ecx, edx)).rstrip(
+        b"\0"
+    )
+
+
+def cpuid(leaf: int, subleaf: int = 0) -> tuple[int, int, int, int]:
+    """What CPUID answers in eax, ebx, ecx and edx.
+
+    Raises UbError if this process may not run code of its own.
+    """
+    from ubypass.executable import Executable
+
+    answers = (ctypes.c_uint32 * 4)()
+    with Executable(_cpuid_code()) as code:
+        ask = ctypes.CFUNCTYPE(None, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_void_p)
+        ask(code.address)(leaf, subleaf, ctypes.addressof(answers))
+    eax, ebx, ecx, edx = answers
+    return eax, ebx, ecx, edx
+
+
+def _cpuid_code() -> bytes:
+    """void f(uint32_t leaf, uint32_t subleaf, uint32_t answers[4])"""
+    from iced_x86 import Code, Encoder, Instruction, MemoryOperand, Register
+
+    def answer(number: int, register: IcedRegister) -> Instruction:
+        place = MemoryOperand(base=Register.R8, displ=4 * number, displ_size=1)
+        return Instruction.create_mem_reg(Code.MOV_RM32_R32, place, register)
+
+    encoder = Encoder(64)
+    for instruction in (
+        Instruction.create_reg(Code.PUSH_R64, Register.RBX),  # the caller's
+        Instruction.create_reg_reg(Code.MOV_R64_RM64, Register.R8, Register.RDX),
+        Instruction.create_reg_reg(Code.MOV_R32_RM32, Register.EAX, Register.EDI),
+        Instruction.create_reg_reg(Code.MOV_R32_RM32, Register.ECX, Register.ESI),
+        Instruction.create(Code.CPUID),
+        answer(0, Register.EAX),
+        answer(1, Register.EBX),
+        answer(2, Register.ECX),
+        answer(3, Register.EDX),
+        Instruction.create_reg(Code.POP_R64, Register.RBX),
+        Instruction.create(Code.RETNQ),
+    ):
+        encoder.encode(instruction, 0)
+    code: bytes = encoder.take_buffer()
+    return code
 
 
 def _first() -> dict[str, str]:
