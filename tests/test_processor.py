@@ -141,3 +141,12 @@ def test_cpuid_is_that_of_cpuinfo() -> None:
     name = b"".join(word.to_bytes(4, "little") for word in (ebx, edx, ecx))
     assert name.decode() == processor.vendor()
     assert highest >= 1
+
+
+def test_what_names_a_design(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "cpuinfo"
+    monkeypatch.setattr(processor, "_CPUINFO", path)
+    path.write_text("vendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 17\n")
+    assert processor.identify() == processor.Identity("AuthenticAMD", 25, 17)
+    path.write_text("vendor_id\t: other\ncpu family\t: ?\n")
+    assert processor.identify() == processor.Identity("other", -1, -1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
     from iced_x86._iced_x86_py import Register as IcedRegister
 
 __all__ = [
+    "Identity",
     "cpuid",
     "describe",
     "features",
     "hypervisor",
+    "identify",
     "is_emulated",
     "is_emulator",
     "microcode",
@@ -43,6 +46,15 @@ _EMULATED_NAMES = (
     "VirtualApple",
     "Box64",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What names a processor's design; -1 where a number is not known."""
+
+    vendor: str
+    family: int
+    model: int
 
 
 @functools.cache
@@ -145,6 +157,16 @@ def _cpuid_code() -> bytes:
         encoder.encode(instruction, 0)
     code: bytes = encoder.take_buffer()
     return code
+
+
+def identify() -> Identity:
+    """Vendor, family and model of this machine's first processor."""
+    first = _first()
+    family, model = (
+        int(text) if text.isdecimal() else -1
+        for text in (first.get("cpu family", ""), first.get("model", ""))
+    )
+    return Identity(vendor(), family, model)
 
 
 def _first() -> dict[str, str]:

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the instructions of one gap are, by the kinds that differ in cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from iced_x86 import FlowControl, Instruction, Mnemonic, OpKind, Register
+
+from ubypass.region.decode import Decoded
+
+__all__ = ["GapProfile", "profile"]
+
+_CALLS = (FlowControl.CALL, FlowControl.INDIRECT_CALL)
+_JUMPS = (FlowControl.CONDITIONAL_BRANCH, FlowControl.UNCONDITIONAL_BRANCH)
+_INDIRECT = (FlowControl.INDIRECT_BRANCH, FlowControl.INDIRECT_CALL)
+# Instructions with a memory operand that access no memory.
+_NO_ACCESS = (Mnemonic.LEA, Mnemonic.NOP)
+
+
+@dataclass(frozen=True, slots=True)
+class GapProfile:
+    """Counts of executed instructions, without the system call behind the gap.
+
+    ``instructions``: all of them; ``distinct``: at different addresses; ``accesses``:
+    to memory by a pointer in a register other than rsp, each of which a translation
+    has to clamp; ``branches``: returns, indirect jumps and calls, of which a
+    translation compares the target; ``turns``: jumps back, each of which a translation
+    charges to the segment's budget; ``spoiled``: returns from functions that were
+    entered before the gap began. The kernel's own calls have overwritten their place
+    in the processor's return stack, so natively they are mispredicted. ``unknown``:
+    addresses without a readable instruction; if there are any, the other figures are
+    too low.
+    """
+
+    instructions: int = 0
+    distinct: int = 0
+    accesses: int = 0
+    branches: int = 0
+    turns: int = 0
+    spoiled: int = 0
+    unknown: int = 0
+
+
+def profile(ips: Sequence[int], code: Decoded) -> GapProfile:
+    """The profile of a gap that executed the instructions at ``ips``, in this order.
+
+    The last one may be the system call that ended the gap, which does not count. A
+    string instruction counts once however often it repeats, as one instruction of a
+    processor with fast string operations does; it appears in ``ips`` once a repetition.
+    """
+    instructions = accesses = branches = turns = spoiled = unknown = depth = 0
+    executed = ips[:-1] if ips and _is_syscall(code.at(ips[-1])) else ips
+    before, jumped = -1, False
+    for ip in executed:
+        instruction = code.at(ip)
+        if instruction is None:
+            unknown += 1
+            continue
+        repeats = instruction.has_rep_prefix or instruction.has_repne_prefix
+        if ip == before and repeats:
+            continue
+        turns += jumped and ip <= before
+        before = ip
+        instructions += 1
+        flow = instruction.flow_control
+        jumped = flow in _JUMPS
+        if flow in _CALLS:
+            depth += 1
+        elif flow == FlowControl.RETURN:
+            branches += 1
+            spoiled += depth == 0
+            depth = max(depth - 1, 0)
+        branches += flow in _INDIRECT
+        accesses += _accesses(instruction)
+    return GapProfile(
+        instructions=instructions,
+        distinct=len(set(executed)),
+        accesses=accesses,
+        branches=branches,
+        turns=turns,
+        spoiled=spoiled,
+        unknown=unknown,
+    )
+
+
+def _is_syscall(instruction: Instruction | None) -> bool:
+    return instruction is not None and instruction.mnemonic == Mnemonic.SYSCALL
+
+
+def _accesses(instruction: Instruction) -> int:
+    """Whether a pointer has to be clamped for it; string instructions may have two."""
+    if instruction.mnemonic in _NO_ACCESS:
+        return 0
+    return sum(
+        _is_by_pointer(instruction, instruction.op_kind(operand))
+        for operand in range(instruction.op_count)
+    )
+
+
+def _is_by_pointer(instruction: Instruction, kind: int) -> bool:
+    if kind == OpKind.MEMORY:
+        base, index = instruction.memory_base, instruction.memory_index
+        fixed = base in (Register.RSP, Register.RIP, Register.NONE)
+        return not fixed or index != Register.NONE
+    return kind in (OpKind.MEMORY_SEG_RSI, OpKind.MEMORY_ESRDI, OpKind.MEMORY_SEG_RDI)
