@@ -97,7 +97,7 @@ def test_what_was_found_elsewhere_holds_for_the_same_gap() -> None:
 
 def test_what_was_traced_waits_for_another_gap_whatever_the_module_says() -> None:
     blocks = Blocks(change=2.0)
-    blocks.add_long(_IP, 2800, traced=True)
+    blocks.add_long(_IP, 2800, "it would lose")
     assert blocks.stops() == {_IP}
     assert not blocks.review(_IP, 2800, 1e9, hot=True)
     assert blocks.review(_IP, 1300, 1e9, hot=True)

@@ -27,16 +27,7 @@ def test_where_code_must_not_be_made_it_is_measured_all_the_same(
 
     monkeypatch.setattr(mmap, "mmap", refuse)
     assert clock.call_ns() > 10
-    assert clock.run_ns() == 0.0
-
-
-def test_a_run_costs_less_than_a_call() -> None:
-    assert 0 < clock.run_ns() < clock.call_ns()
 
 
 def test_gaps_may_be_some_calls_long() -> None:
     assert clock.gap_ns(327.4) == 3929
-
-
-def test_most_of_a_call_is_saved() -> None:
-    assert 150 < clock.saved_ns(331) < 205

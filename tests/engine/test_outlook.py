@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.engine.fakes import FakeMemory
+from ubypass.cost.gap import GapProfile
+from ubypass.cost.model import Parameter, Range, model_of
 from ubypass.device.types import Path, Site
 from ubypass.device.uapi import SiteVerdict
 from ubypass.engine.blocks import Blocks
@@ -14,6 +16,11 @@ from ubypass.engine.outlook import Outlook
 from ubypass.engine.payoff import Judgement
 
 _SYSCALL = b"\x0f\x05"
+_ZEN4 = model_of("zen4")
+#: One gap does not earn a run, two do.
+_MODEL = replace(_ZEN4, run=Parameter(Range(180, 180, 180), "estimated", ""))
+_SHORT = GapProfile(2, 2)
+_LONG = GapProfile(300, 300, turns=90)
 #: Resume addresses, each after a call that ends another one's gap.
 _A, _B, _C = 0x1002, 0x1012, 0x1022
 
@@ -25,13 +32,13 @@ class _World:
     judgements: dict[int, Judgement] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.outlook = Outlook(Forecast(run=180.0), self.blocks)
+        self.outlook = Outlook(Forecast(_MODEL, is_final=True), self.blocks)
         code = {ip - 2: _SYSCALL + bytes(14) for ip in (_A, _B, _C)}
         self.memory = FakeMemory(code)
 
     def lead(self, ip: int, to: int) -> None:
-        """A gap of two instructions that saves 150 ns; 178 instructions."""
-        self.outlook.link(Path(ip, 1, (ip, to - 2)), 300, self.memory)
+        """A gap that saves 107 ns."""
+        self.outlook.link(Path(ip, 1, (ip, to - 2)), _SHORT, self.memory)
 
     def say(self, ip: int, verdict: SiteVerdict) -> None:
         self.sites[ip] = Site(ip, 1, verdict, native_ns=300)
@@ -108,8 +115,8 @@ def test_ways_that_lead_on_after_all_bring_it_back() -> None:
 
 def test_a_way_that_does_not_lead_to_a_call_says_nothing() -> None:
     world = _World()
-    world.outlook.link(Path(_A, 1, (_A, 0x1040)), 300, world.memory)
-    world.outlook.link(Path(_A, 1, ()), 300, world.memory)
+    world.outlook.link(Path(_A, 1, (_A, 0x1040)), _SHORT, world.memory)
+    world.outlook.link(Path(_A, 1, ()), _SHORT, world.memory)
     world.say(0x1042, SiteVerdict.BUSY)
     assert world.is_open(_A)
 
@@ -125,5 +132,16 @@ def test_long_runs_of_short_gaps_are_sure() -> None:
     assert not world.outlook.is_sure(short)
     # A gap that was as long one time may be so again.
     far = (*range(_A, _A + 300), _C - 2)
-    world.outlook.link(Path(_A, 1, far), 300, world.memory)
+    world.outlook.link(Path(_A, 1, far), _LONG, world.memory)
     assert not world.outlook.is_sure(long)
+
+
+def test_what_a_site_is_likely_to_save() -> None:
+    world = _World()
+    assert world.outlook.saving(_A) is None
+    world.lead(_A, _B)
+    short = _MODEL.saving(_SHORT).likely
+    assert world.outlook.saving(_A) == short
+    world.outlook.link(Path(_A, 1, (_A, _C - 2)), _LONG, world.memory)
+    long = _MODEL.saving(_LONG).likely
+    assert world.outlook.saving(_A) == (short + long) / 2

@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from unittest import mock
 
 from tests.guest.trained import Remembering
 from ubypass.cli.main import main
+from ubypass.cost.gap import GapProfile
 from ubypass.device.client import Device
 from ubypass.device.types import Site
 from ubypass.device.uapi import Tunable
@@ -53,9 +54,9 @@ class NoVerdict(Payoff):
         return []
 
 
-def _is_hopeless(self: Forecast, ips: Sequence[int], native_ns: int) -> bool:
-    """Only what is too much to translate."""
-    return len(set(ips)) > self.distinct
+def _objection(self: Forecast, gap: GapProfile) -> str:
+    """Only to what is too much to translate."""
+    return "too many" if gap.distinct > self.distinct else ""
 
 
 @contextlib.contextmanager
@@ -63,7 +64,7 @@ def stubborn() -> Iterator[None]:
     """Meanwhile nothing that is attached in this process is judged."""
     with (
         mock.patch.object(target, "Payoff", NoVerdict),
-        mock.patch.object(Forecast, "is_hopeless", _is_hopeless),
+        mock.patch.object(Forecast, "objection", _objection),
         mock.patch.object(Forecast, "earns", return_value=True),
     ):
         yield

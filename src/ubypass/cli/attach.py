@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
             caps=caps(args.cap),
             quiet=args.quiet,
             record=args.record,
+            model=args.model,
         ) as session,
         Stop(session) as stop,
     ):

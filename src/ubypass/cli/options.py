@@ -55,6 +55,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="append what is built, and from what, to FILE for 'ub bench replay'",
     )
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help="decide by a model of a processor, not by times measured here: NAME is "
+        "a table of cost/models.toml (zen4, skylake-pti, ...; emulators: zen4)",
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="print no summary")
     parser.add_argument(
         "--tune",

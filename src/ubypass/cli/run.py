@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
         caps=caps(args.cap),
         quiet=args.quiet,
         record=args.record,
+        model=args.model,
     ) as session:
         began = time.monotonic_ns()
         with _Signals() as signals:

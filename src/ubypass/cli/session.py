@@ -17,12 +17,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ubypass import processor
+from ubypass.cost.model import model_of
 from ubypass.device.client import Device
 from ubypass.device.types import is_lasting
 from ubypass.device.uapi import Tunable
 from ubypass.engine.answers import answer_explain, answer_stats
 from ubypass.engine.build import Builder
-from ubypass.engine.clock import call_ns, gap_ns, run_ns, saved_ns
+from ubypass.engine.clock import call_ns, gap_ns
 from ubypass.engine.control import Control
 from ubypass.engine.declines import REASONS
 from ubypass.engine.engine import Engine
@@ -55,7 +57,9 @@ class Session:
         caps: Caps | None = None,
         quiet: bool = False,
         record: str | None = None,
+        model: str | None = None,
     ) -> None:
+        """``model``: decide by that one of ``models.toml``, not by measured times."""
         self._quiet = quiet
         self._began = time.monotonic()
         require_own_proc()
@@ -64,8 +68,7 @@ class Session:
         self._control: Control | None = None
         self._summaries: tuple[Summary, ...] = ()
         try:
-            call = call_ns()
-            _tune(self.device, tune, gap_ns(call))
+            _tune(self.device, tune, gap_ns(call_ns()))
             abi = self.device.info()
             builder = Builder(abi)
             builder.warm_up()
@@ -74,7 +77,10 @@ class Session:
                 build=Recorder(builder, abi, Path(record)) if record else builder,
                 policy=Policy(
                     caps=caps or Caps(),
-                    forecast=Forecast(transition=saved_ns(call), run=run_ns()),
+                    forecast=Forecast(
+                        model_of(model),
+                        is_final=model is not None or processor.is_emulated(),
+                    ),
                 ),
                 log=self.log,
             )

@@ -57,15 +57,16 @@ class Blocks:
             until = now + self.patience * self.growth ** (times - 1)
         self._blocks[ip] = Block(reason, native_ns, stop, until, times=times)
 
-    def add_long(self, ip: int, native_ns: int, *, traced: bool = False) -> None:
+    def add_long(self, ip: int, native_ns: int, objection: str = "") -> None:
         """Block a site whose gap is too long.
 
-        ``traced``: its very instructions are too many. That the module, which only
-        knows what time it takes, finds it short enough is no reason to try it then.
+        ``objection``: what its traced instructions are reason for. That the module,
+        which only knows what time it takes, finds it short enough is no reason to try
+        it then.
         """
-        reason = f"its gap of {native_ns:,} ns is too long"
+        reason = objection or f"its gap of {native_ns:,} ns is too long"
         times = self._times(ip)
-        self._blocks[ip] = Block(reason, native_ns, True, None, not traced, times)
+        self._blocks[ip] = Block(reason, native_ns, True, None, not objection, times)
 
     def adopt(self, ip: int, native_ns: int, other: Block, now: float) -> bool:
         """Block a site that never was because of what ``other`` says of it elsewhere.

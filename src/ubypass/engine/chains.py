@@ -12,25 +12,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
 
-from ubypass.engine.forecast import Saving
+from ubypass.cost.model import Range
 
 __all__ = ["Chains"]
 
-_ENDLESS = Saving(inf, inf)
+_ENDLESS = Range(inf, inf, inf)
+
+_NOTHING = Range(0.0, 0.0, 0.0)
 
 
 @dataclass(slots=True)
 class Chains:
-    """Gaps that were traced: by site, the sites that came next and what each saves.
+    """Gaps that were traced: by site, the sites that came next and ns that each saves.
 
     ``sites`` and ``ways`` of each bound what is remembered.
     """
 
     sites: int = 256
     ways: int = 8
-    _ways: dict[int, dict[int, Saving]] = field(default_factory=dict)
+    _ways: dict[int, dict[int, Range]] = field(default_factory=dict)
 
-    def add(self, site: int, after: int, saving: Saving) -> None:
+    def add(self, site: int, after: int, saving: Range) -> None:
         """From ``site`` a gap led to ``after``; both are resume addresses."""
         ways = self._ways.get(site)
         if ways is None:
@@ -40,12 +42,11 @@ class Chains:
         if after in ways or len(ways) < self.ways:
             ways[after] = saving
 
-    def least(self, site: int) -> float | None:
-        """Instructions that each gap from ``site`` saves at least, of those known."""
-        ways = self._ways.get(site)
-        return min(saving.counted for saving in ways.values()) if ways else None
+    def savings(self, site: int) -> tuple[Range, ...]:
+        """ns that gaps from ``site`` save, one for each way that is known."""
+        return tuple(self._ways.get(site, {}).values())
 
-    def best(self, site: int, ends: Callable[[int], bool]) -> Saving | None:
+    def best(self, site: int, ends: Callable[[int], bool]) -> Range | None:
         """What a run from ``site`` saves at most; None: nobody knows.
 
         ``ends`` says of a site that no run goes on from it.
@@ -54,15 +55,15 @@ class Chains:
 
     def _best(
         self, site: int, ends: Callable[[int], bool], seen: frozenset[int]
-    ) -> Saving | None:
+    ) -> Range | None:
         if site in seen:
             return _ENDLESS
         if site not in self._ways:
             return None
-        most = Saving()
+        most = _NOTHING
         unknown = False
         for after, saving in self._ways[site].items():
-            rest = Saving() if ends(after) else self._best(after, ends, seen | {site})
+            rest = _NOTHING if ends(after) else self._best(after, ends, seen | {site})
             if rest is None:
                 unknown = True
             else:

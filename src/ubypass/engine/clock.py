@@ -13,21 +13,14 @@ import os
 import time
 from collections.abc import Callable
 
-from ubypass.engine.forecast import RUN
-
-__all__ = ["CALLS_PER_GAP", "call_ns", "gap_ns", "run_ns", "saved_ns"]
+__all__ = ["CALLS_PER_GAP", "call_ns", "gap_ns"]
 
 #: A gap longer than so many calls of getppid is not worth a try: a translation that
 #: is a fortieth slower would eat up all that half a call saves.
 CALLS_PER_GAP = 12
 
-#: What a dispatch saves of the time of a getppid: 205 of 331 instructions in the lab
-#: (``ub bench io``).
-_SAVED = 0.6
-
 _ROUNDS = 8
 _CALLS = 200
-_MANY = 50_000  # turns
 
 #: void f(int n): n times getppid
 _CODE = bytes.fromhex(
@@ -40,20 +33,6 @@ _CODE = bytes.fromhex(
     "5b"  # pop rbx
     "c3"  # ret
 )
-
-
-#: void f(int n): n turns of two instructions that run side by side, if any do
-_TURNS = bytes.fromhex(
-    "ffcf"  # again: dec edi
-    "75fc"  # jnz again
-    "c3"  # ret
-)
-
-
-def run_ns() -> float:
-    """Nanoseconds of a run's own instructions at best; 0 where nobody can say."""
-    best = _best_of(_TURNS, _MANY)
-    return 0.0 if best is None else RUN * best / 2
 
 
 def call_ns() -> float:
@@ -96,8 +75,3 @@ def gap_ns(call: float) -> int:
     ``call``: as from :func:`call_ns`.
     """
     return round(CALLS_PER_GAP * call)
-
-
-def saved_ns(call: float) -> float:
-    """What a dispatched call saves, ``call`` being as from :func:`call_ns`."""
-    return _SAVED * call

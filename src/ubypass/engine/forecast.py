@@ -1,87 +1,56 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a gap would cost in a translation, before there is one.
+"""What gaps will save and what runs cost, before there is a translation.
 
-From the way it took once and what it costs natively. Pure arithmetic, no clock.
+By the model of the processor that decides: of this one, or of a named one where the
+clock means nothing. No clock, no state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-__all__ = ["RUN", "Forecast", "Saving"]
+from ubypass.cost.gap import GapProfile
+from ubypass.cost.model import DEFAULT, Model, Range, model_of
 
-#: Instructions that a dispatch saves (``ub bench io``), less those of the dispatch.
-_TRANSITION = 180
-
-#: Instructions of getting into a translation and out of it, at least (``overhead`` of
-#: ``ub explain`` where the clock counts them).
-RUN = 210
+__all__ = ["Forecast"]
 
 
-@dataclass(frozen=True, slots=True)
-class Saving:
-    """``counted`` in instructions and ``timed`` in ns; below 0: a loss.
-
-    Both must be bad before anything is given up: times are those of a few gaps, and a
-    busy machine makes them longer.
-    """
-
-    counted: float = 0.0
-    timed: float = 0.0
-
-    def __add__(self, other: Saving) -> Saving:
-        return Saving(self.counted + other.counted, self.timed + other.timed)
-
-    def most(self, other: Saving) -> Saving:
-        """The better of each."""
-        return Saving(max(self.counted, other.counted), max(self.timed, other.timed))
+def _default() -> Model:
+    return model_of(DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Saving of a dispatch against the growth of the code before it.
-
-    ``transition``: ns that a dispatch saves (see
-    :func:`~ubypass.engine.clock.saved_ns`). ``straight``: how much slower code is that
-    runs through once, ``turns``: loops, from their second turn on, as a share of its
-    native time. Both are what the better translations reach (``ub bench functions``
-    and ``gaps``): what is given up here is never tried. ``distinct``: more different
-    instructions than that are too many whatever they cost, since they have to be
-    translated as well. ``run``: ns of getting in and out, at least (see
-    :func:`~ubypass.engine.clock.run_ns`).
+    """``model``: all times are its ns. ``is_final``: nothing will be measured that
+    could correct it, as in emulators; else what may gain is tried, and times decide.
+    ``distinct``: gaps of more different instructions than that are too many whatever
+    they save, since a region holds about as many.
     """
 
-    transition: float = 200.0
-    straight: float = 0.5
-    turns: float = 0.05
+    model: Model = field(default_factory=_default)
+    is_final: bool = False
     distinct: int = 1200
-    run: float = 0.0
 
-    def saving(self, ips: Sequence[int], native_ns: int) -> Saving:
-        """What the gap and the call after it save at most.
+    def saving(self, gap: GapProfile) -> Range:
+        """ns that the gap and the call after it save; below 0: a loss."""
+        return self.model.saving(gap)
 
-        ``ips``: addresses of its instructions as they ran; ``native_ns``: time of the
-        gap and the transition after it, 0 if unknown.
-        """
-        different = len(set(ips))
-        spent = max(native_ns - self.transition, 0.0)
-        once = spent * different / max(len(ips), 1)
-        return Saving(
-            self._saving(_TRANSITION, different, len(ips) - different),
-            self._saving(self.transition, once, spent - once),
-        )
+    def objection(self, gap: GapProfile) -> str:
+        """Why the gap must not be translated, for people; "" if it may be."""
+        if gap.distinct > self.distinct:
+            return f"its gap has {gap.distinct:,} different instructions, too many"
+        hoped = self._hoped(self.saving(gap))
+        if hoped >= 0:
+            return ""
+        loss = f"would lose {-hoped:,.0f} ns (model {self.model.name})"
+        return f"its gap of {gap.instructions:,} instructions {loss}"
 
-    def is_hopeless(self, ips: Sequence[int], native_ns: int) -> bool:
-        """Whether a translation of it would lose for sure."""
-        if len(set(ips)) > self.distinct:
-            return True
-        saving = self.saving(ips, native_ns)
-        return saving.counted < 0 and saving.timed < 0
+    def earns(self, saving: Range) -> bool:
+        """Whether what the gaps of a run save may be worth the run."""
+        run = self.model.run.ns
+        cost = run.likely if self.is_final else run.low
+        return self._hoped(saving) >= cost
 
-    def earns(self, saving: Saving) -> bool:
-        """Whether that may be worth a run."""
-        return saving.counted >= RUN or saving.timed >= self.run
-
-    def _saving(self, transition: float, once: float, again: float) -> float:
-        return transition - self.straight * once - self.turns * again
+    def _hoped(self, saving: Range) -> float:
+        """What is tried until it is measured need not be likely."""
+        return saving.likely if self.is_final else saving.high

@@ -8,7 +8,9 @@ blocked here, and tried again once their ways lead on after all.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from statistics import mean
 
+from ubypass.cost.gap import GapProfile
 from ubypass.device.types import Path, Site
 from ubypass.device.uapi import SiteVerdict
 from ubypass.engine.blocks import Blocks
@@ -25,8 +27,8 @@ _SYSCALL = b"\x0f\x05"
 #: Runs of so many calls spend next to no time at their beginning.
 _LONG_RUN = 16
 
-#: Instructions that a gap must save to be beyond doubt: half of what any can.
-_SURE = 90
+#: Share of a transition that a gap must be likely to save to be beyond doubt.
+_SURE = 0.5
 
 #: From sites of which the module has found out such no run goes on. Not so where calls
 #: are few: what leads there from a hot site was not its usual way.
@@ -47,15 +49,15 @@ class Outlook:
         self._chains = chains if chains is not None else Chains()
         self._left: set[int] = set()
 
-    def link(self, path: Path, native_ns: int, memory: MemoryLike) -> None:
-        """Note to which site a gap led, if it did lead to a call."""
+    def link(self, path: Path, gap: GapProfile, memory: MemoryLike) -> None:
+        """Note to which site a traced gap led, if it did lead to a call."""
         last = path.ips[-1] if path.ips else 0
         try:
             leads = memory.read(last, len(_SYSCALL)) == _SYSCALL
         except UbError:
             return
         if leads:
-            saving = self._forecast.saving(path.ips, native_ns)
+            saving = self._forecast.saving(gap)
             self._chains.add(path.ip, last + len(_SYSCALL), saving)
 
     def is_open(self, entries: Iterable[int], sites: Mapping[int, Site]) -> bool:
@@ -104,10 +106,19 @@ class Outlook:
 
         A gap in a translation is timed at the beginning of a run, when caches have
         forgotten it: after a signal that comes each millisecond, say. Where runs are
-        long that is not what it usually takes, and instructions say more.
+        long that is not what it usually takes, and the forecast says more.
         """
-        least = self._chains.least(judged.site.ip)
-        return judged.calls >= _LONG_RUN and least is not None and least >= _SURE
+        savings = self._chains.savings(judged.site.ip)
+        least = min((saving.likely for saving in savings), default=0.0)
+        sure = _SURE * self._forecast.model.transition.ns.likely
+        return judged.calls >= _LONG_RUN and least >= sure
+
+    def saving(self, ip: int) -> float | None:
+        """ns that a gap from the site is likely to save, of its traced ways the mean;
+        None: none was traced.
+        """
+        savings = self._chains.savings(ip)
+        return mean(saving.likely for saving in savings) if savings else None
 
     def _is_alone(self, ip: int, sites: Mapping[int, Site]) -> bool:
         best = self._chains.best(ip, lambda at: self._ends(at, sites))

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whether a site earns more than it costs, from what the module has measured.
+"""Whether a site earns more than it costs, from the calls that the module counted.
 
-A gap in a translation saves the transition and costs what the translation is slower:
-``native - boosted``. A run costs ``overhead`` on top, once. Times are ns; where the
-machine counts instructions, 1 ns is one of them. Pure arithmetic, no clock.
+What a gap saves and what a run costs on top, once, is told by :mod:`.prices`. Times are
+ns. Pure arithmetic, no clock.
 """
 
 from __future__ import annotations
@@ -13,22 +12,9 @@ from dataclasses import dataclass, field
 from statistics import mean
 
 from ubypass.device.types import Site
+from ubypass.engine.prices import Prices
 
 __all__ = ["Judgement", "Payoff"]
-
-#: The module times a run's overhead without the way to the clock and the look-ups
-#: before it.
-_UNSEEN = 1.25
-
-#: What a gap seems to save and does not, as a share of a run's overhead: the time of
-#: the dispatch itself is not in its boosted time, that of our own look at the clock is
-#: in the native one. Found with redis' write, which seemed to save 40 instructions and
-#: cost its server 60 to 80 more.
-_UNTIMED = 0.5
-
-#: A gap that has never been seen to its end in a translation is given the benefit of
-#: the doubt: it may save this share of its native cost.
-_DOUBT = 0.5
 
 #: Times the strikes that condemn after which it no longer counts that a region grows.
 _PATIENCE = 2
@@ -66,13 +52,13 @@ class _Record:
 class Payoff:
     """Judges the entries of one process, look by look.
 
-    ``runs``: runs the module must have looked at for a verdict; ``samples``: gaps
-    timed each way; ``strikes``: bad looks in a row that condemn; ``slack``: share of
-    the native cost by which a gap may be slower before it counts as slow.
+    ``runs``: runs the module must have looked at for a verdict; ``strikes``: bad looks
+    in a row that condemn; ``slack``: share of the native cost by which a gap may be
+    slower before it counts as slow.
     """
 
+    prices: Prices
     runs: int = 4
-    samples: int = 3
     strikes: int = 2
     slack: float = 0.02
     _records: dict[int, _Record] = field(default_factory=dict)
@@ -89,18 +75,11 @@ class Payoff:
     ) -> list[Judgement]:
         """Judge those of ``entries`` (of one region) of which enough is known."""
         known = [sites[ip] for ip in entries if ip in sites]
-        savings = [self._saving(site) for site in known if self._is_timed(site)]
+        prices = self.prices
+        savings = [prices.saving(site) for site in known if prices.is_sure(site)]
         usual = mean(savings) if savings else None
         found = (self._judge(site, usual) for site in known)
         return [judgement for judgement in found if judgement is not None]
-
-    def _is_timed(self, site: Site) -> bool:
-        return min(site.native_samples, site.boosted_samples) >= self.samples
-
-    def _saving(self, site: Site) -> float:
-        if not site.boosted_samples:
-            return _DOUBT * site.native_ns
-        return site.native_ns - site.boosted_ns - _UNTIMED * site.overhead_ns
 
     def _judge(self, site: Site, usual: float | None) -> Judgement | None:
         record = self._records.setdefault(site.ip, _Record())
@@ -112,16 +91,16 @@ class Payoff:
         if enough:
             record.calls = (site.dispatched - record.dispatched) / runs
             record.runs, record.dispatched = site.runs, site.dispatched
-        if record.calls is None or site.native_samples < self.samples:
+        if record.calls is None or not self.prices.is_known(site):
             return None
-        saving = self._saving(site)
+        saving = self.prices.saving(site)
         rest = saving if usual is None else usual
         calls = record.calls
         gain = min(calls, 1.0) * saving + max(calls - 1.0, 0.0) * rest
-        gain -= _UNSEEN * site.overhead_ns
+        gain -= self.prices.run(site)
         if enough:
             record.losses = record.losses + 1 if gain < 0 else 0
-            slow = self._is_timed(site) and saving < -self.slack * site.native_ns
+            slow = self._is_slow(site, saving)
             record.slow = record.slow + 1 if slow else 0
         return Judgement(
             site,
@@ -132,3 +111,6 @@ class Payoff:
             keeps_losing=record.losses >= _PATIENCE * self.strikes,
             slow=record.slow >= self.strikes,
         )
+
+    def _is_slow(self, site: Site, saving: float) -> bool:
+        return self.prices.is_sure(site) and saving < -self.slack * site.native_ns

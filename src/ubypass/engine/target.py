@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from ubypass.cost.gap import profile
 from ubypass.device.client import Gone
 from ubypass.device.types import Counts, Event, Site, Stats, is_lasting
 from ubypass.device.uapi import Decline, EventType, SiteVerdict
@@ -27,10 +28,12 @@ from ubypass.engine.outlook import Outlook
 from ubypass.engine.pace import Pace
 from ubypass.engine.payoff import Judgement, Payoff
 from ubypass.engine.ports import DeviceLike, MemoryLike, SamplerLike
+from ubypass.engine.prices import Measured, Modelled, Prices
 from ubypass.engine.regions import Caps, Regions
 from ubypass.engine.summary import Summary
 from ubypass.errors import UbError
 from ubypass.process.status import ProcessId
+from ubypass.region.decode import Decoded
 
 __all__ = ["Policy", "Target"]
 
@@ -116,10 +119,10 @@ class Target:
         self._started_ns = started_ns
         self._log = log
         self._pace = Pace()
-        self._payoff = Payoff()
         self._outlook = Outlook(
             self._policy.forecast, self.blocks, self.experience.chains
         )
+        self._payoff = Payoff(self._prices())
         self._stats = Stats()
         self._base = Stats()  # at the last look
         self._converged = False
@@ -202,11 +205,13 @@ class Target:
                 return
             site = self.refresh_sites().get(path.ip)
             native_ns = site.native_ns if site else 0
-            self._outlook.link(path, native_ns, self.memory)
-            if self._policy.forecast.is_hopeless(path.ips, native_ns):
+            gap = profile(path.ips, Decoded(self.memory))
+            self._outlook.link(path, gap, self.memory)
+            objection = self._policy.forecast.objection(gap)
+            if objection:
                 self.knowledge.traced.add(path.ip)
                 if self.blocks.get(path.ip) is None:
-                    self.blocks.add_long(path.ip, native_ns, traced=True)
+                    self.blocks.add_long(path.ip, native_ns, objection)
                     self.experience.tell(path.ip, self.blocks.get(path.ip))
                     self._regions.touch(path.ip)
                     self._news(now)
@@ -400,6 +405,12 @@ class Target:
 
     # ---- pay-off --------------------------------------------------------------
 
+    def _prices(self) -> Prices:
+        forecast = self._policy.forecast
+        if forecast.is_final:
+            return Modelled(forecast.model, self._outlook.saving)
+        return Measured(forecast.model)
+
     def _look(self, now: float) -> None:
         self._compare()
         if not self._is_growing(now) or now >= self._sampling_ends:
@@ -498,7 +509,8 @@ class Target:
             ]
             for each in bad:
                 ip, native_ns = each.site.ip, each.site.native_ns
-                self.blocks.add(ip, _loss(each), native_ns, now, each.saving < 0)
+                reason = self._loss(each)
+                self.blocks.add(ip, reason, native_ns, now, each.saving < 0)
                 self.experience.tell(ip, self.blocks.get(ip))
             if not bad:
                 continue
@@ -508,6 +520,18 @@ class Target:
             else:
                 self._drop(group)
         return changed
+
+    def _loss(self, judged: Judgement) -> str:
+        """Why a site is left native, for people."""
+        site, forecast = judged.site, self._policy.forecast
+        if judged.slow and forecast.is_final:
+            return (
+                f"its gap loses {-judged.saving:,.0f} ns (model {forecast.model.name})"
+            )
+        if judged.slow:
+            native, boosted = f"{site.native_ns:,}", f"{site.boosted_ns:,}"
+            return f"its gap takes {native} ns natively, {boosted} ns boosted"
+        return f"runs of {judged.calls:.1f} calls lose {-judged.gain:,.0f} ns each"
 
     def _drop(self, group: Group) -> None:
         """Nothing in it earns; sites that turn out to be hot all the same come back."""
@@ -553,12 +577,3 @@ class Target:
         self._notes.append(reason)
         self._log(f"process {self.process.pid} ({self.process.name}): {reason}")
         return True
-
-
-def _loss(judged: Judgement) -> str:
-    """Why a site is left native, for people."""
-    site = judged.site
-    if judged.slow:
-        native, boosted = f"{site.native_ns:,}", f"{site.boosted_ns:,}"
-        return f"its gap takes {native} ns natively, {boosted} ns boosted"
-    return f"runs of {judged.calls:.1f} calls lose {-judged.gain:,.0f} ns each"

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a site's gaps save and what its runs cost: measured, or by a model.
+
+Measured times are those of this machine's processor, taken by the module. In an
+emulator, or where another processor's model was asked for, they mean nothing: there
+only the calls are counted, and the model says what each is worth. All times are ns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from ubypass.cost.model import Model
+from ubypass.device.types import Site
+
+__all__ = ["Measured", "Modelled", "Prices"]
+
+#: The module times a run's overhead without the way to the clock and the look-ups
+#: before it.
+_UNSEEN = 1.25
+
+#: A gap that has never been seen to its end in a translation is given the benefit of
+#: the doubt: it may save this share of its native cost.
+_DOUBT = 0.5
+
+
+class Prices(Protocol):
+    """Of the sites of one process."""
+
+    def is_known(self, site: Site) -> bool:
+        """Whether its native cost is known well enough for a judgement."""
+
+    def is_sure(self, site: Site) -> bool:
+        """Whether :meth:`saving` is more than a guess."""
+
+    def saving(self, site: Site) -> float:
+        """ns that each of its gaps saves; of one that is known."""
+
+    def run(self, site: Site) -> float:
+        """ns that each run from the site costs besides its gaps."""
+
+
+class Measured:
+    """By the module's clock; ``samples``: gaps timed each way for a judgement.
+
+    ``boosted_ns`` ends before the dispatch, which the model has to tell.
+    """
+
+    def __init__(self, model: Model, samples: int = 3) -> None:
+        self._dispatch = model.dispatch.ns.high
+        self._samples = samples
+
+    def is_known(self, site: Site) -> bool:
+        """See :class:`Prices`."""
+        return site.native_samples >= self._samples
+
+    def is_sure(self, site: Site) -> bool:
+        """See :class:`Prices`."""
+        return min(site.native_samples, site.boosted_samples) >= self._samples
+
+    def saving(self, site: Site) -> float:
+        """See :class:`Prices`."""
+        if not site.boosted_samples:
+            return _DOUBT * site.native_ns
+        return site.native_ns - site.boosted_ns - self._dispatch
+
+    def run(self, site: Site) -> float:
+        """See :class:`Prices`."""
+        return _UNSEEN * site.overhead_ns
+
+
+class Modelled:
+    """By ``model``; ``saving_of``: ns that a site's gaps are likely to save, None if
+    none was traced.
+    """
+
+    def __init__(self, model: Model, saving_of: Callable[[int], float | None]) -> None:
+        self._run = model.run.ns.likely
+        self._saving_of = saving_of
+
+    def is_known(self, site: Site) -> bool:
+        """See :class:`Prices`."""
+        return self._saving_of(site.ip) is not None
+
+    def is_sure(self, site: Site) -> bool:
+        """See :class:`Prices`."""
+        return self.is_known(site)
+
+    def saving(self, site: Site) -> float:
+        """See :class:`Prices`."""
+        return self._saving_of(site.ip) or 0.0
+
+    def run(self, site: Site) -> float:
+        """See :class:`Prices`."""
+        return self._run
