@@ -15,6 +15,7 @@ from ubypass.errors import UbError, UsageError
 
 if TYPE_CHECKING:
     from ubypass.bench.chains.capture import Wish
+    from ubypass.bench.chains.decisions import Decisions
     from ubypass.bench.chains.figures import Figures
     from ubypass.bench.chains.snapshot import Capture
 
@@ -77,6 +78,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="leave gaps of more instructions native",
     )
     parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help="the model of cost/models.toml whose decisions are held against the "
+        "replay (default: that of this processor)",
+    )
+    parser.add_argument(
+        "--chosen",
+        action="store_true",
+        help="leave native what the model finds likely to lose",
+    )
+    parser.add_argument(
         "--candidates",
         type=whole(1, 64),
         default=4,
@@ -89,23 +101,30 @@ def run(args: argparse.Namespace, progress: Callable[[str], None]) -> int:
     """Do it. 1 if a translation changed what a program computes."""
     from ubypass import processor
     from ubypass.bench.chains import report
+    from ubypass.bench.chains.decisions import as_json, decide
     from ubypass.bench.chains.figures import figures
     from ubypass.bench.chains.job import Plan
     from ubypass.bench.chains.replay import replay, usable_processor
     from ubypass.bench.chains.translation import Bounds
     from ubypass.bench.records import write_json
+    from ubypass.cost.model import model_of
 
     _check(args)
     plan = Plan(repetitions=args.repetitions, processor=usable_processor())
-    bounds = Bounds(longest=args.longest, candidates=args.candidates)
-    found: list[Figures] = []
+    model = model_of(args.model)
+    bounds = Bounds(
+        longest=args.longest,
+        candidates=args.candidates,
+        model=model if args.chosen else None,
+    )
+    found: list[tuple[Figures, Decisions | None]] = []
     for capture in _captures(args, progress):
-        replayed = replay(capture, plan, bounds, progress)
-        found.append(figures(replayed, processor.describe()))
+        one = figures(replay(capture, plan, bounds, progress), processor.describe())
+        found.append((one, decide(capture, one, model)))
         if args.json is not None:
-            write_json(args.json, [each.as_json() for each in found])
+            write_json(args.json, [as_json(*each) for each in found])
     report.show(found)
-    return 1 if any(each.wrong_words for each in found) else 0
+    return 1 if any(one.wrong_words for one, _ in found) else 0
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -5,15 +5,18 @@ import io
 
 from rich.console import Console
 
-from tests.bench.chains.samples import replayed
+from tests.bench.chains.samples import made_up, replayed
 from ubypass.bench.chains import report
+from ubypass.bench.chains.decisions import Decision, Decisions, decide
 from ubypass.bench.chains.figures import figures
+from ubypass.cost.model import Range, model_of
 
 
 def _shown(wrong: int = 0) -> str:
     out = io.StringIO()
     console = Console(file=out, width=80)
-    report.show([figures(replayed(wrong=wrong), "a processor")], console)
+    found = figures(replayed(wrong=wrong), "a processor")
+    report.show([(found, decide(made_up(), found, model_of("zen4")))], console)
     return " ".join(out.getvalue().split())
 
 
@@ -24,6 +27,8 @@ def test_shows_gaps_and_what_they_come_to() -> None:
     assert "10.5%" in text
     assert "On a processor." in text
     assert "not stac and clac" in text
+    assert "model zen4" in text
+    assert "regret 0.0%" in text
 
 
 def test_shows_that_a_translation_is_wrong() -> None:
@@ -34,5 +39,8 @@ def test_shows_that_a_translation_is_wrong() -> None:
 
 def test_fits_a_terminal() -> None:
     out = io.StringIO()
-    Console(file=out, width=80).print(report.render(figures(replayed(), "")))
+    wrong = Decision("newfstatat", "epoll_wait", 9, Range(-300, 100, 120), -1000.0)
+    decided = Decisions("sapphire-rapids", (wrong,))
+    Console(file=out, width=80).print(report.render(figures(replayed(), ""), decided))
+    assert "wrong about newfstatat→epoll_wait" in out.getvalue()
     assert max(len(line.rstrip()) for line in out.getvalue().splitlines()) <= 80

@@ -3,10 +3,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.bench.chains.samples import made_up
+from ubypass.abi import Abi
 from ubypass.bench.chains.clock import Clock
 from ubypass.bench.chains.snapshot import Area
-from ubypass.bench.chains.translation import Image, full_ways
+from ubypass.bench.chains.translation import Bounds, Image, full_ways, make
+from ubypass.bench.server.growth import Way
+from ubypass.cost.model import model_of
+from ubypass.errors import UbError
 
 
 def test_reads_code_with_patches(tmp_path: Path) -> None:
@@ -29,3 +35,30 @@ def test_ways_lead_through_other_code_for_the_vdso() -> None:
     first, second = full_ways(made_up(), clock)
     assert first.ips == (0x1002, 0x8000, 0x8003, 0x1003)
     assert second.ips == (0x1012, 0x1013)
+
+
+#: A loop of an addition to memory and a jump back; then getppid.
+_CODE = bytes.fromhex("480103ffc975f9b86e0000000f05")
+_START, _SYSCALL = 0x2000, 0x200C
+
+
+def _image(folder: Path) -> Image:
+    (folder / "memory").write_bytes(_CODE.ljust(4096, b"\x90"))
+    return Image(made_up(folder, (Area(0x2000, 0x3000, False, True, 0, "code"),)), {})
+
+
+def _way(turns: int) -> Way:
+    loop = (_START, _START + 3, _START + 5)
+    return Way(_START, 110, (*(loop * turns), _START + 7, _SYSCALL))
+
+
+def test_what_is_likely_to_lose_stays_native(tmp_path: Path) -> None:
+    image = _image(tmp_path)
+    bounds = Bounds(model=model_of("zen4"))
+    short, long = _way(2), _way(400)
+    assert make([short], image, Abi(), bounds).translation.dispatches
+    with pytest.raises(UbError, match="likely to gain"):
+        make([long], image, Abi(), bounds)
+    # A long gap now and then does not make a site one that loses.
+    assert make([short] * 99 + [long], image, Abi(), bounds).translation.dispatches
+    assert make([long], image, Abi(), Bounds()).translation.dispatches

@@ -70,13 +70,18 @@ class ModeFigures:
         return self.native - self.translated
 
     @property
+    def usual_gaps(self) -> tuple[Gap, ...]:
+        """Those that are not rare."""
+        total = sum(gap.count for gap in self.gaps)
+        return tuple(gap for gap in self.gaps if gap.count / total >= _RARE)
+
+    @property
     def usual(self) -> tuple[float, float]:
         """``native`` and ``translated`` without gaps that are rare.
 
         In a program that is stepped through timers come up far too often.
         """
-        total = sum(gap.count for gap in self.gaps)
-        usual = [gap for gap in self.gaps if gap.count / total >= _RARE]
+        usual = self.usual_gaps
         return (
             sum(gap.count * gap.native for gap in usual),
             sum(gap.count * gap.translated for gap in usual),

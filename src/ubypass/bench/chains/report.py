@@ -9,6 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ubypass.bench.chains.decisions import Decisions
 from ubypass.bench.chains.figures import Figures, ModeFigures
 from ubypass.bench.console import wide_enough
 
@@ -24,16 +25,18 @@ _NOTE = (
 )
 
 
-def show(found: Sequence[Figures], console: Console | None = None) -> None:
+def show(
+    found: Sequence[tuple[Figures, Decisions | None]], console: Console | None = None
+) -> None:
     """Print all of them."""
     out = wide_enough(console)
-    for figures in found:
-        out.print(render(figures))
+    for figures, decisions in found:
+        out.print(render(figures, decisions))
     if found:
-        out.print(Text(f"{_NOTE}\nOn {found[0].cpu}.", style="dim"))
+        out.print(Text(f"{_NOTE}\nOn {found[0][0].cpu}.", style="dim"))
 
 
-def render(figures: Figures) -> RenderableType:
+def render(figures: Figures, decisions: Decisions | None = None) -> RenderableType:
     """A table with a line for each kind of gap, and what it comes to."""
     parts: list[RenderableType] = []
     if figures.wrong_words:
@@ -74,6 +77,8 @@ def render(figures: Figures) -> RenderableType:
     parts.append(table)
     parts.append(Text(_summary(figures)))
     parts += [Text(_line(mode)) for mode in figures.modes]
+    if decisions is not None:
+        parts.append(Text(_decided(decisions)))
     return Group(*parts)
 
 
@@ -95,6 +100,21 @@ def _summary(figures: Figures) -> str:
             text += f"; {least:,.0f} ns, {least_share:.1%}, were returns predicted"
         text += "."
     return text
+
+
+def _decided(decisions: Decisions) -> str:
+    text = (
+        f"model {decisions.model}: its choice saves {decisions.chosen_ns:,.0f} of "
+        f"{decisions.possible_ns:,.0f} ns that are possible, regret "
+        f"{decisions.regret:.1%}"
+    )
+    wrong = [
+        f"{gap.call}→{gap.following} ({gap.predicted.likely:+,.0f} predicted, "
+        f"{gap.measured:+,.0f} measured)"
+        for gap in decisions.gaps
+        if not gap.is_right
+    ]
+    return f"{text}; wrong about {', '.join(wrong)}" if wrong else text
 
 
 def _line(mode: ModeFigures) -> str:

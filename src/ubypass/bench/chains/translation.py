@@ -11,8 +11,11 @@ from ubypass.abi import Abi, Translation
 from ubypass.bench.chains.clock import Clock
 from ubypass.bench.chains.snapshot import Area, Capture
 from ubypass.bench.server.growth import Way, knowledge_of
+from ubypass.cost.gap import profile
+from ubypass.cost.model import Model
 from ubypass.engine.build import make_spec, uncollected
 from ubypass.errors import UbError
+from ubypass.region.decode import Decoded
 from ubypass.region.discover import Limits, discover
 from ubypass.region.graph import Region
 from ubypass.translate.flow import solve
@@ -31,13 +34,15 @@ _TURNS = 64
 class Bounds:
     """What the translator may take on: user ``instructions`` in the region and in
     copies of called code, ``aside`` of traced ways, ``candidates`` of an indirect
-    branch, and the ``longest`` gap; what is longer stays native.
+    branch, and the ``longest`` gap; what is longer stays native. ``model``: so does
+    what that one finds likely to lose.
     """
 
     instructions: int = 12_000
     aside: int = 24
     candidates: int = 4
     longest: int = 1 << 20
+    model: Model | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +108,7 @@ def full_ways(capture: Capture, clock: Clock) -> tuple[Way, ...]:
 def make(ways: Sequence[Way], image: Image, abi: Abi, bounds: Bounds) -> Made:
     """One region for all ways. Raises UbError if none of it can be translated."""
     abi = replace(abi, max_code=_MAX_CODE)
-    knowledge = knowledge_of(
-        [w if len(w.ips) <= bounds.longest else Way(w.resume, w.nr, ()) for w in ways]
-    )
+    knowledge = knowledge_of(_taken(ways, Decoded(image), bounds))
     for resume in knowledge.stops:
         knowledge.entries.pop(resume, None)
     spec = replace(
@@ -114,7 +117,10 @@ def make(ways: Sequence[Way], image: Image, abi: Abi, bounds: Bounds) -> Made:
         passes=dict(knowledge.trodden),
     )
     if not spec.entries:
-        raise UbError("no gap is short enough", "allow longer ones with --longest")
+        raise UbError(
+            "no gap is short enough, or likely to gain",
+            "allow longer ones with --longest, others without --model",
+        )
     limits = Limits(
         bounds.instructions,
         bounds.aside,
@@ -131,6 +137,26 @@ def make(ways: Sequence[Way], image: Image, abi: Abi, bounds: Bounds) -> Made:
             made = _translated(region, abi, bounds, careful=True)
             check(made, abi)
     return Made(made, region.instruction_count)
+
+
+def _taken(ways: Sequence[Way], code: Decoded, bounds: Bounds) -> list[Way]:
+    """The ways; those that are to stay native without their instructions."""
+    losing = _losing(ways, code, bounds.model) if bounds.model else frozenset()
+    return [
+        replace(way, ips=())
+        if len(way.ips) > bounds.longest or way.resume in losing
+        else way
+        for way in ways
+    ]
+
+
+def _losing(ways: Sequence[Way], code: Decoded, model: Model) -> frozenset[int]:
+    """Sites whose gaps are likely to lose, on average."""
+    savings: dict[int, list[float]] = {}
+    for way in ways:
+        saving = model.saving(profile(way.ips, code)).likely
+        savings.setdefault(way.resume, []).append(saving)
+    return frozenset(resume for resume, all_ in savings.items() if sum(all_) < 0)
 
 
 def _translated(region: Region, abi: Abi, bounds: Bounds, careful: bool) -> Translation:

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the engine's model would choose, held against what the replay measured.
+
+Gap by gap: a gap whose likely saving is positive is chosen. The entry and the exit of a
+run count for the gap that they are in, as in the replay's own figures. Rare gaps are
+left out, for the reason given in :mod:`.figures`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+from ubypass.bench.chains.figures import Figures, ModeFigures
+from ubypass.bench.chains.snapshot import Capture
+from ubypass.bench.chains.translation import Image
+from ubypass.bench.server.gaps import call_names
+from ubypass.cost.gap import profile
+from ubypass.cost.model import Model, Range
+from ubypass.region.decode import Decoded
+
+__all__ = ["Decision", "Decisions", "as_json", "decide"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """All gaps between two calls; ``predicted`` and ``measured`` ns that one saves."""
+
+    call: str
+    following: str
+    count: int
+    predicted: Range
+    measured: float
+
+    @property
+    def chosen(self) -> bool:
+        """Whether the model alone would have it boosted."""
+        return self.predicted.likely > 0
+
+    @property
+    def is_right(self) -> bool:
+        """Whether that is what the replay says."""
+        return self.chosen == (self.measured > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """Of one chain, by the model called ``model``."""
+
+    model: str
+    gaps: tuple[Decision, ...]
+
+    @property
+    def possible_ns(self) -> float:
+        """What the chain's gaps save if each is decided as the replay says."""
+        return sum(gap.count * max(gap.measured, 0.0) for gap in self.gaps)
+
+    @property
+    def chosen_ns(self) -> float:
+        """What those save that the model chooses."""
+        return sum(gap.count * gap.measured for gap in self.gaps if gap.chosen)
+
+    @property
+    def regret(self) -> float:
+        """Share of the possible saving that is lost by wrong decisions."""
+        possible = self.possible_ns
+        return (possible - self.chosen_ns) / possible if possible else 0.0
+
+
+def as_json(figures: Figures, decisions: Decisions | None) -> dict[str, Any]:
+    """The figures of a chain with the decisions, as plain data; see ``--json``."""
+    if decisions is None:
+        return {**figures.as_json(), "decisions": None}
+    return {
+        **figures.as_json(),
+        "decisions": {
+            "model": decisions.model,
+            "possible_ns": round(decisions.possible_ns, 1),
+            "chosen_ns": round(decisions.chosen_ns, 1),
+            "regret": round(decisions.regret, 5),
+            "gaps": [
+                {
+                    "call": gap.call,
+                    "following": gap.following,
+                    "count": gap.count,
+                    "predicted_low_ns": round(gap.predicted.low, 1),
+                    "predicted_ns": round(gap.predicted.likely, 1),
+                    "predicted_high_ns": round(gap.predicted.high, 1),
+                    "measured_ns": round(gap.measured, 1),
+                    "chosen": gap.chosen,
+                }
+                for gap in decisions.gaps
+            ],
+        },
+    }
+
+
+def decide(capture: Capture, figures: Figures, model: Model) -> Decisions | None:
+    """Of a replayed capture; None if it was not replayed in the mode ``whole``."""
+    whole = figures.mode("whole")
+    if whole is None:
+        return None
+    return Decisions(model.name, tuple(_decisions(capture, whole, model)))
+
+
+def _decisions(capture: Capture, whole: ModeFigures, model: Model) -> list[Decision]:
+    names = call_names()
+    code = Decoded(Image(capture, {}))
+    savings: dict[tuple[str, str], list[Range]] = {}
+    for way, call in zip(capture.ways, capture.calls, strict=True):
+        kind = (
+            names.get(way.nr, f"call {way.nr}"),
+            names.get(call.nr, f"call {call.nr}"),
+        )
+        savings.setdefault(kind, []).append(model.saving(profile(way.ips, code)))
+    return [
+        Decision(
+            gap.call,
+            gap.following,
+            gap.count,
+            _mean(savings[gap.call, gap.following]),
+            gap.native - gap.translated,
+        )
+        for gap in whole.usual_gaps
+    ]
+
+
+def _mean(ranges: list[Range]) -> Range:
+    return Range(
+        mean(each.low for each in ranges),
+        mean(each.likely for each in ranges),
+        mean(each.high for each in ranges),
+    )
