@@ -24,8 +24,9 @@ _PATIENCE = 2
 class Judgement:
     """What is known of a site that is an entry.
 
-    ``saving``: ns that each of its gaps saves; ``gain``: ns that each run from here
-    saves in all, ``calls`` dispatched in it on average. ``loses``: runs from here have
+    ``saving``: ns that each of its gaps saves; ``run``: ns that each run from here
+    costs; ``gain``: ns that it saves in all, with ``calls`` dispatched in it on
+    average. ``loses``: runs from here have
     cost more than they saved often enough, ``keeps_losing``: and for longer than it
     takes a region to grow. ``slow``: so has the gap itself.
     """
@@ -37,6 +38,7 @@ class Judgement:
     loses: bool
     keeps_losing: bool
     slow: bool
+    run: float = 0.0
 
 
 @dataclass(slots=True)
@@ -70,6 +72,18 @@ class Payoff:
             if record is not None:
                 record.losses = record.slow = 0
 
+    @staticmethod
+    def usual(
+        judgements: Mapping[int, Judgement], entries: Iterable[int]
+    ) -> tuple[float | None, float | None]:
+        """ns that a gap saves and that a run costs, of ``entries`` the means; None
+        where none of them was judged.
+        """
+        known = [judgements[ip] for ip in entries if ip in judgements]
+        if not known:
+            return None, None
+        return mean(each.saving for each in known), mean(each.run for each in known)
+
     def look(
         self, sites: Mapping[int, Site], entries: Collection[int]
     ) -> list[Judgement]:
@@ -97,7 +111,8 @@ class Payoff:
         rest = saving if usual is None else usual
         calls = record.calls
         gain = min(calls, 1.0) * saving + max(calls - 1.0, 0.0) * rest
-        gain -= self.prices.run(site)
+        run = self.prices.run(site)
+        gain -= run
         if enough:
             record.losses = record.losses + 1 if gain < 0 else 0
             slow = self._is_slow(site, saving)
@@ -110,6 +125,7 @@ class Payoff:
             loses=record.losses >= self.strikes,
             keeps_losing=record.losses >= _PATIENCE * self.strikes,
             slow=record.slow >= self.strikes,
+            run=run,
         )
 
     def _is_slow(self, site: Site, saving: float) -> bool:

@@ -26,7 +26,9 @@ _DOUBT = 0.5
 
 
 class Prices(Protocol):
-    """Of the sites of one process."""
+    """Of the sites of one process. ``source``: the clock, or the name of a model."""
+
+    source: str
 
     def is_known(self, site: Site) -> bool:
         """Whether its native cost is known well enough for a judgement."""
@@ -46,6 +48,8 @@ class Measured:
 
     ``boosted_ns`` ends before the dispatch, which the model has to tell.
     """
+
+    source = "clock"
 
     def __init__(self, model: Model, samples: int = 3) -> None:
         self._dispatch = model.dispatch.ns.high
@@ -76,6 +80,7 @@ class Modelled:
     """
 
     def __init__(self, model: Model, saving_of: Callable[[int], float | None]) -> None:
+        self.source = model.name
         self._run = model.run.ns.likely
         self._saving_of = saving_of
 

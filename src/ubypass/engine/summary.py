@@ -21,7 +21,10 @@ class Summary:
     ``source_bytes`` and ``code_bytes`` the user code and its translation,
     ``build_seconds`` all CPU time spent building.
     ``started_ns`` is when the program started or was attached
-    (CLOCK_MONOTONIC). ``notes`` are reasons for people, e.g. why it is native.
+    (CLOCK_MONOTONIC). ``saving_ns`` per dispatched call and ``run_ns`` per run are what
+    the engine decides by at present, None where nothing is known; ``priced_by``:
+    "clock" if these are times of this machine, else the name of a model. ``notes`` are
+    reasons for people, e.g. why it is native.
     """
 
     pid: int
@@ -37,7 +40,18 @@ class Summary:
     code_bytes: int = 0
     build_seconds: float = 0.0
     started_ns: int = 0
+    saving_ns: float | None = None
+    run_ns: float | None = None
+    priced_by: str = "clock"
     notes: tuple[str, ...] = ()
+
+    @property
+    def saved_ns(self) -> float | None:
+        """ns that all dispatched calls have saved, less what the runs have cost."""
+        if self.saving_ns is None or self.run_ns is None:
+            return None
+        stats = self.stats
+        return stats.dispatched * self.saving_ns - stats.runs * self.run_ns
 
     @property
     def calls(self) -> int:
@@ -93,5 +107,9 @@ class Summary:
             "code_bytes": self.code_bytes,
             "build_seconds": self.build_seconds,
             "first_boost_seconds": self.first_boost_seconds,
+            "saving_ns": self.saving_ns,
+            "run_ns": self.run_ns,
+            "saved_ns": self.saved_ns,
+            "priced_by": self.priced_by,
             "notes": list(self.notes),
         }

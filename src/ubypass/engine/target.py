@@ -291,6 +291,7 @@ class Target:
     def summary(self) -> Summary:
         """The figures so far (as of the last :meth:`refresh_stats`)."""
         built = [group.built for group in self.groups if group.built is not None]
+        saving, run = self._payoff.usual(self.judgements, self._entries)
         return Summary(
             pid=self.process.pid,
             name=self.process.name,
@@ -305,8 +306,15 @@ class Target:
             code_bytes=sum(group.code_bytes for group in self.groups),
             build_seconds=self._build_seconds,
             started_ns=self._started_ns,
+            saving_ns=saving,
+            run_ns=run,
+            priced_by=self._payoff.prices.source,
             notes=tuple(self._notes),
         )
+
+    @property
+    def _entries(self) -> list[int]:
+        return [ip for group in self.groups for ip in group.live_entries]
 
     @property
     def odd(self) -> Decline:

@@ -36,7 +36,9 @@ class Figures:
     """Sums over processes: ``calls`` in all, those ``dispatched``, ``exits`` by reason.
 
     ``regions`` live and ``loads`` so far; ``build_s`` spent translating;
-    ``first_boost_s``: from attaching to the first dispatch of any of them.
+    ``first_boost_s``: from attaching to the first dispatch of any of them;
+    ``saved_ns``: what all dispatches have saved, by what the engine decides by
+    (``priced_by``), as far as that is known.
     """
 
     calls: int = 0
@@ -46,6 +48,8 @@ class Figures:
     build_s: float = 0.0
     first_boost_s: float | None = None
     exits: Mapping[str, int] = field(default_factory=dict)
+    saved_ns: float = 0.0
+    priced_by: str = ""
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -65,6 +69,8 @@ class Figures:
             build_s=sum(p.get("build_seconds", 0.0) for p in all_of),
             first_boost_s=min((f for f in firsts if f is not None), default=None),
             exits=exits,
+            saved_ns=sum(p.get("saved_ns") or 0.0 for p in all_of),
+            priced_by=next((p["priced_by"] for p in all_of if "priced_by" in p), ""),
             notes=tuple(
                 dict.fromkeys(note for p in all_of for note in p.get("notes", ()))
             ),

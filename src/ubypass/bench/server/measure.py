@@ -115,6 +115,7 @@ class _Sums:
     def __init__(self) -> None:
         self.dispatched = 0
         self.requests = 0
+        self.saved_ns = 0.0
         self.engine_ns = 0
         self.elapsed_ns = 0
         self.exits: dict[str, int] = {}
@@ -124,6 +125,7 @@ class _Sums:
     def add(self, before: Figures, after: Figures) -> None:
         """Take in what happened between two looks."""
         self.dispatched += after.dispatched - before.dispatched
+        self.saved_ns += after.saved_ns - before.saved_ns
         for reason, count in after.exits.items():
             new = count - before.exits.get(reason, 0)
             self.exits[reason] = self.exits.get(reason, 0) + new
@@ -195,6 +197,8 @@ def measure(
         engine_share=sums.engine_ns / sums.elapsed_ns,
         steady_s=sums.steady_s,
         first_boost_s=figures.first_boost_s,
+        saved_ns=sums.saved_ns / sums.requests,
+        priced_by=figures.priced_by,
         transition=setting.transition,
         checked=checked.checked,
         wrong=checked.wrong,

@@ -60,10 +60,12 @@ class ServerRecord:
     ``exits`` per request by reason, live ``regions``, ``loads`` of them so far,
     ``build_s`` spent translating, ``engine_share`` of one CPU that the engine took.
     ``steady_s``: from the load's start to the steady state, None if it was not
-    reached; ``first_boost_s``: to the first dispatch. ``transition``: what a call into
-    the kernel and back costs, in ``unit``. ``checked`` replies were compared with what
-    they should be, ``wrong`` of them differed. ``command`` repeats all this; ``date``
-    is that of the measurement.
+    reached; ``first_boost_s``: to the first dispatch. ``saved_ns``: of each request, by
+    what the engine decides by, which ``priced_by`` names: the model of a processor, or
+    the clock. That is no measurement of the request itself. ``transition``: what a call
+    into the kernel and back costs, in ``unit``. ``checked`` replies were compared with
+    what they should be, ``wrong`` of them differed. ``command`` repeats all this;
+    ``date`` is that of the measurement.
     """
 
     server: str
@@ -88,6 +90,8 @@ class ServerRecord:
     date: str
     machine: Machine
     by_time: bool = False
+    saved_ns: float = 0.0
+    priced_by: str = ""
 
     @property
     def native_cost(self) -> float:

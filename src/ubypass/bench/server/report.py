@@ -14,6 +14,10 @@ from ubypass.bench.server.record import ServerRecord
 
 __all__ = ["render", "show"]
 
+_COLUMNS = (
+    *("native", "boosted", "ratio", "calls", "bypassed", "gained", "saved", "steady"),
+)
+
 
 def show(records: Sequence[ServerRecord], console: Console | None = None) -> None:
     """Print the table and what it means."""
@@ -35,7 +39,7 @@ def render(records: Sequence[ServerRecord]) -> RenderableType:
         padding=(0, 1, 0, 0),
     )
     table.add_column(records[0].server, no_wrap=True)
-    for name in ("native", "boosted", "ratio", "calls", "bypassed", "gained", "steady"):
+    for name in _COLUMNS:
         table.add_column(name, justify="right")
     for record in records:
         table.add_row(
@@ -46,12 +50,14 @@ def render(records: Sequence[ServerRecord]) -> RenderableType:
             f"{record.calls:.2f}",
             f"{int(record.dispatched * 1000) / 10:.1f}%",
             "-" if record.capture is None else f"{record.capture:.0%}",
+            f"{record.saved_ns:,.0f} ns",
             "-" if record.steady_s is None else f"{record.steady_s:.1f} s",
         )
     legend = Text(
         "calls: system calls for each request; bypassed: those that never left the "
-        "kernel; gained: share of what all transitions cost; steady: from the load's "
-        "start until nothing changes any more.",
+        "kernel; gained: share of what all transitions cost; saved: time per request "
+        f"{_by(records[0])}; steady: from the load's start until nothing changes any "
+        "more.",
         style="dim",
     )
     where = Text(
@@ -60,6 +66,12 @@ def render(records: Sequence[ServerRecord]) -> RenderableType:
         style="dim",
     )
     return Group(table, Text(), _replies(records), legend, where)
+
+
+def _by(record: ServerRecord) -> str:
+    if record.priced_by in ("", "clock"):
+        return "by the module's clock"
+    return f"on the processor of model {record.priced_by}, computed, not measured"
 
 
 def _replies(records: Sequence[ServerRecord]) -> Text:
