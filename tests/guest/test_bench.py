@@ -13,6 +13,7 @@ from tests.guest.command import UB
 from tests.guest.conftest import prepare
 from tests.patient import PATIENT
 from tests.places import ROOT
+from ubypass.cost.model import DEFAULT
 from ubypass.lab.run import capture
 
 pytestmark = pytest.mark.guest
@@ -59,8 +60,12 @@ def test_a_receiver_gains() -> None:
         assert record["capture"] >= 0.5
 
 
-def test_redis_does_not_lose() -> None:
+def test_redis_gains_by_the_model() -> None:
     chosen = ("--size", "64", "--command", "GET", "--pipeline", "1")
     (record,) = _measured("redis", *chosen)
-    # Two short runs each way, of which native ones lie up to 2 % apart.
-    assert record["ratio"] <= 1.02
+    assert record["priced_by"] == DEFAULT
+    assert record["dispatched"] >= 0.45
+    assert record["saved_ns"] > 0
+    # Counted instructions may become more, within bounds: 128 of 376 in a write gap
+    # (docs/performance.md), of some 17,500 for a request.
+    assert record["ratio"] <= 1.05

@@ -91,9 +91,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--candidates",
         type=whole(1, 64),
-        default=4,
         metavar="N",
-        help="targets of one indirect branch that are translated (default 4)",
+        help="targets of one indirect branch that are translated (default: as the "
+        "engine)",
     )
 
 
@@ -108,13 +108,14 @@ def run(args: argparse.Namespace, progress: Callable[[str], None]) -> int:
     from ubypass.bench.chains.translation import Bounds
     from ubypass.bench.records import write_json
     from ubypass.cost.model import model_of
+    from ubypass.engine.build import CANDIDATES
 
     _check(args)
     plan = Plan(repetitions=args.repetitions, processor=usable_processor())
     model = model_of(args.model)
     bounds = Bounds(
         longest=args.longest,
-        candidates=args.candidates,
+        candidates=args.candidates or CANDIDATES,
         model=model if args.chosen else None,
     )
     found: list[tuple[Figures, Decisions | None]] = []

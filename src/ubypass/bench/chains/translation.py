@@ -13,7 +13,7 @@ from ubypass.bench.chains.snapshot import Area, Capture
 from ubypass.bench.server.growth import Way, knowledge_of
 from ubypass.cost.gap import profile
 from ubypass.cost.model import Model
-from ubypass.engine.build import make_spec, uncollected
+from ubypass.engine.build import CANDIDATES, make_spec, uncollected
 from ubypass.errors import UbError
 from ubypass.region.decode import Decoded
 from ubypass.region.discover import Limits, discover
@@ -40,7 +40,7 @@ class Bounds:
 
     instructions: int = 12_000
     aside: int = 24
-    candidates: int = 4
+    candidates: int = CANDIDATES
     longest: int = 1 << 20
     model: Model | None = None
 
