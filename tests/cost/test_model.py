@@ -6,10 +6,11 @@ from itertools import pairwise
 import pytest
 
 from ubypass import processor
+from ubypass.calibrate import Calibration, Kind, typical
 from ubypass.cost import model as module
 from ubypass.cost.gap import GapProfile
 from ubypass.cost.model import DEFAULT, Range, model_of, models
-from ubypass.errors import UsageError
+from ubypass.errors import UbError, UsageError
 
 #: Gaps of Debian 12's Redis and nginx, traced under load.
 READ_GET = GapProfile(3918, 2750, 620, 174, 93, 2)
@@ -87,12 +88,34 @@ def test_the_model_of_a_processor(
 ) -> None:
     monkeypatch.setattr(processor, "is_emulated", lambda: False)
     monkeypatch.setattr(processor, "identify", lambda: identity)
-    assert model_of().name == name
+    monkeypatch.setattr(module, "cached", typical)
+    found = model_of()
+    assert found.name == name
+    empty = typical().transitions[0]
+    assert empty.kind is Kind.EMPTY
+    assert found.transition.ns.low == pytest.approx(empty.ns)
+    assert found.run == model_of(name).run
+
+
+def test_where_nothing_can_be_calibrated(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> Calibration:
+        raise UbError("no code of our own may be run here")
+
+    monkeypatch.setattr(processor, "is_emulated", lambda: False)
+    monkeypatch.setattr(module, "cached", refuse)
+    assert model_of() in models().values()
+
+
+def test_a_calibrated_transition_keeps_its_shape() -> None:
+    model = model_of("zen4")
+    ns, known = model.calibrated(164.0).transition.ns, model.transition.ns
+    assert ns.low == 164.0
+    assert ns.high / ns.low == pytest.approx(known.high / known.low)
 
 
 def test_in_an_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processor, "is_emulated", lambda: True)
-    assert model_of().name == DEFAULT
+    assert model_of() == model_of(DEFAULT)
 
 
 @pytest.mark.parametrize(

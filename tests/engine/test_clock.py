@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from ubypass import processor
+from ubypass.cost.model import model_of
 from ubypass.engine import clock
 
 
@@ -31,3 +33,13 @@ def test_where_code_must_not_be_made_it_is_measured_all_the_same(
 
 def test_gaps_may_be_some_calls_long() -> None:
     assert clock.gap_ns(327.4) == 3929
+
+
+def test_the_longest_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of("zen4")
+    monkeypatch.setattr(processor, "is_emulated", lambda: False)
+    assert clock.longest_ns(model) == clock.gap_ns(model.transition.ns.likely)
+    # An emulator takes what it takes, whatever processor is modelled.
+    monkeypatch.setattr(processor, "is_emulated", lambda: True)
+    monkeypatch.setattr(clock, "call_ns", lambda: 331.0)
+    assert clock.longest_ns(model) == clock.gap_ns(331.0)

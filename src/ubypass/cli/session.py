@@ -24,7 +24,7 @@ from ubypass.device.types import is_lasting
 from ubypass.device.uapi import Tunable
 from ubypass.engine.answers import answer_explain, answer_stats
 from ubypass.engine.build import Builder
-from ubypass.engine.clock import call_ns, gap_ns
+from ubypass.engine.clock import longest_ns
 from ubypass.engine.control import Control
 from ubypass.engine.declines import REASONS
 from ubypass.engine.engine import Engine
@@ -68,7 +68,8 @@ class Session:
         self._control: Control | None = None
         self._summaries: tuple[Summary, ...] = ()
         try:
-            _tune(self.device, tune, gap_ns(call_ns()))
+            here = model_of()
+            _tune(self.device, tune, longest_ns(here))
             abi = self.device.info()
             builder = Builder(abi)
             builder.warm_up()
@@ -78,7 +79,7 @@ class Session:
                 policy=Policy(
                     caps=caps or Caps(),
                     forecast=Forecast(
-                        model_of(model),
+                        here if model is None else model_of(model),
                         is_final=model is not None or processor.is_emulated(),
                     ),
                 ),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How long a system call takes natively on this machine.
+"""How long a gap may be on this machine, by the clock of the module that times it.
 
-What bypassing can gain is a part of that, so it is the measure for how long a gap
-may be: on hardware, under emulation, and where the clock counts instructions.
+A system call's own time is the measure: calibrated on hardware; in an emulator, whose
+clock may count instructions, taken by that very clock.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ import os
 import time
 from collections.abc import Callable
 
-__all__ = ["CALLS_PER_GAP", "call_ns", "gap_ns"]
+from ubypass import processor
+from ubypass.cost.model import Model
+
+__all__ = ["CALLS_PER_GAP", "call_ns", "gap_ns", "longest_ns"]
 
 #: A gap longer than so many calls of getppid is not worth a try: a translation that
 #: is a fortieth slower would eat up all that half a call saves.
@@ -33,6 +36,15 @@ _CODE = bytes.fromhex(
     "5b"  # pop rbx
     "c3"  # ret
 )
+
+
+def longest_ns(model: Model) -> int:
+    """The longest gap that is looked at, with its transition, in ns of the clock.
+
+    ``model``: that of this machine's processor; it knows nothing of an emulator's.
+    """
+    emulated = processor.is_emulated()
+    return gap_ns(call_ns() if emulated else model.transition.ns.likely)
 
 
 def call_ns() -> float:
