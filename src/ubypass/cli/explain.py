@@ -63,10 +63,20 @@ def _print_sites(process: Mapping[str, Any]) -> None:
     if process["reason"]:
         print(f"not boosted: {process['reason']}\n  {process['hint']}\n")
     if process["sites"]:
-        print("times in ns, native and boosted for a gap, gain for a run")
+        print(
+            "times in ns, native and boosted for a gap, gain for a run" + _by(process)
+        )
         print_sites(process["sites"])
     else:
         print("no system call of it has been looked at yet")
+
+
+def _by(process: Mapping[str, Any]) -> str:
+    """What the gain is computed by, if not by the times beside it."""
+    model = process["priced_by"]
+    return (
+        "" if model == "clock" else f"\ngain by the model {model}, the others by clock"
+    )
 
 
 def _print(region: Mapping[str, Any], *, exits_only: bool) -> None:

@@ -36,7 +36,8 @@ def explain(target: Target) -> dict[str, Any]:
 
     ``sites`` have the figures behind each decision: ns that the gap costs natively
     and boosted, that getting in and out costs, that each gap and each run saves;
-    null where there are none (yet).
+    null where there are none (yet). ``priced_by``: "clock", or the model by which
+    gaps and runs save what they do.
     """
     symbols = Symbols(target.memory)
     sites = target.refresh_sites()
@@ -44,6 +45,7 @@ def explain(target: Target) -> dict[str, Any]:
     return {
         "pid": target.process.pid,
         "name": target.process.name,
+        "priced_by": target.priced_by,
         **_oddity(target),
         "sites": [
             {

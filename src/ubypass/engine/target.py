@@ -308,9 +308,14 @@ class Target:
             started_ns=self._started_ns,
             saving_ns=saving,
             run_ns=run,
-            priced_by=self._payoff.prices.source,
+            priced_by=self.priced_by,
             notes=tuple(self._notes),
         )
+
+    @property
+    def priced_by(self) -> str:
+        """What tells the worth of gaps and runs: "clock", or the name of a model."""
+        return self._payoff.prices.source
 
     @property
     def _entries(self) -> list[int]:

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What ``ub explain`` prints, with an engine that is played."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import pytest
+
+from ubypass.cli import explain
+from ubypass.engine import control
+
+
+def _shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **answer: Any
+) -> str:
+    site = {
+        "address": 0x1002,
+        "symbol": "read",
+        "nr": 0,
+        "decision": "boosted",
+        "native_ns": 376,
+        "boosted_ns": 504,
+        "overhead_ns": 210,
+        "calls_per_run": 17.0,
+        "saved_per_gap_ns": 149.0,
+        "saved_per_run_ns": 2443.0,
+    }
+    process = {
+        "pid": 7,
+        "name": "server",
+        "reason": None,
+        "hint": None,
+        "sites": [site],
+        "regions": [],
+        **answer,
+    }
+    monkeypatch.setattr(control, "ask_all", lambda question: ([process], []))
+    args = argparse.Namespace(id="7", json=False, sites=True, exits=False)
+    assert explain.run(args) == 0
+    return capsys.readouterr().out
+
+
+def test_times_of_the_clock(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = _shown(monkeypatch, capsys, priced_by="clock")
+    assert "2,443" in text
+    assert "model" not in text
+
+
+def test_a_gain_by_a_model_is_labelled(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = _shown(monkeypatch, capsys, priced_by="zen4")
+    assert "gain by the model zen4" in text
+    assert max(map(len, text.splitlines())) <= 80
