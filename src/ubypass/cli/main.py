@@ -30,6 +30,7 @@ VERBS = (
     "explain",
     "translate",
     "coverage",
+    "calibrate",
     "lab",
     "bench",
 )
