@@ -143,7 +143,7 @@ def _print_others(out: Console, known: Calibration) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("EACH")
+    table.add_column("ONE")
     for name in ("ns", "±", "CYCLES"):
         table.add_column(name, justify="right")
     table.add_column("WHICH IS")
