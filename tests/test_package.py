@@ -99,6 +99,13 @@ def test_commands_answer(installed: _Installed, words: list[str]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_it_calibrates_without_a_compiler(installed: _Installed) -> None:
+    done = installed.ub("calibrate", "--anyway", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["measured"]
+    assert list((installed.cache / "calibration").iterdir())
+
+
 def test_doctor_answers(installed: _Installed) -> None:
     done = installed.ub("doctor", "--json")
     assert json.loads(done.stdout)
