@@ -5,7 +5,12 @@
  * A process that is over soon has nothing to gain, so for its first UB_TUNE_GRACE_MS of
  * CPU time it is attached but not looked at: its calls are not even hooked.  After that,
  * timing and stepping may take one part in 2^UB_TUNE_SHARE_BITS of the CPU time that it
- * has had since it was attached.  Who has no more to spend rests until there is.
+ * has had in the last UB_COST_WINDOW, and UB_COST_FIRST once.  Who has no more to
+ * spend rests until there is.
+ *
+ * Once a second what has been used and spent is marked.  What is spent counts from a mark
+ * that is older than the window, what is used from one that is younger: so it holds
+ * for each window, wherever it begins.
  */
 #include <linux/jiffies.h>
 #include <linux/mutex.h>
@@ -21,7 +26,10 @@
 #define UB_COST_SOONEST	(20 * NSEC_PER_MSEC)	/* between two looks at the clock */
 #define UB_COST_LATEST	(1000 * NSEC_PER_MSEC)
 #define UB_COST_STALE	(4 * NSEC_PER_MSEC)	/* age of an allowance that may grow */
-#define UB_COST_LEAST	(200 * NSEC_PER_USEC)	/* for less nobody is woken */
+#define UB_COST_LEAST	(50 * NSEC_PER_USEC)	/* for less nobody is woken */
+#define UB_COST_WINDOW	(10 * NSEC_PER_SEC)
+#define UB_COST_LATE	(2 * NSEC_PER_SEC)	/* a mark comes so late at most */
+#define UB_COST_FIRST	NSEC_PER_MSEC
 
 static void ub_cost_work(struct work_struct *work);
 static DECLARE_DELAYED_WORK(ub_cost_dwork, ub_cost_work);
@@ -60,11 +68,71 @@ static u64 ub_cost_used(struct ub_proc *proc)
 	return used;
 }
 
-static u64 ub_cost_allowed(u64 used)
+/* The same for user space. */
+u64 ub_cost_cpu(struct ub_proc *proc)
+{
+	return ub_cost_used(proc);
+}
+
+static u64 ub_cost_allowed(const struct ub_proc *proc, u64 used)
+{
+	u64 bits = ub_tune(UB_TUNE_SHARE_BITS);
+	u64 base = READ_ONCE(proc->base_used);
+
+	if (!bits)
+		return S64_MAX / 2;
+	return used > base ? (used - base) >> bits : 0;
+}
+
+/* What has been spent in the present window; below 0: as much is left of the first. */
+static s64 ub_cost_spent(const struct ub_proc *proc)
+{
+	return atomic64_read(&proc->spent_ns) - READ_ONCE(proc->base_spent);
+}
+
+/* What can be saved up for at all; whoever wants more has to do with that. */
+u64 ub_cost_clamp(u64 wanted)
 {
 	u64 bits = ub_tune(UB_TUNE_SHARE_BITS);
 
-	return bits ? used >> bits : U64_MAX;
+	return bits ? min(wanted, (UB_COST_WINDOW - 2 * UB_COST_LATE) >> bits) : wanted;
+}
+
+/* About once a second, by one at a time. */
+static void ub_cost_mark(struct ub_proc *proc, u64 now)
+{
+	struct ub_cost_mark *newest = &proc->marks[proc->mark];
+	u64 used = READ_ONCE(proc->used_ns), base_used = used;
+	s64 base_spent = 0;
+	u32 i;
+
+	if (now - newest->at < UB_COST_LATEST - UB_COST_SOONEST)
+		return;
+	proc->mark = (proc->mark + 1) % UB_COST_MARKS;
+	newest = &proc->marks[proc->mark];
+	newest->at = now;
+	newest->used = used;
+	newest->spent = atomic64_read(&proc->spent_ns);
+	/* From the newest to the oldest. */
+	for (i = 0; i < UB_COST_MARKS; i++) {
+		struct ub_cost_mark *mark =
+			&proc->marks[(proc->mark - i) % UB_COST_MARKS];
+
+		if (!mark->at) {
+			/* It was attached in the window. */
+			base_used = 0;
+			break;
+		}
+		if (now - mark->at <= UB_COST_WINDOW - UB_COST_LATE)
+			base_used = mark->used;
+		if (now - mark->at >= UB_COST_WINDOW) {
+			base_spent = mark->spent;
+			break;
+		}
+	}
+	WRITE_ONCE(proc->base_used, base_used);
+	/* What nobody has spent of the first stays. */
+	WRITE_ONCE(proc->base_spent, max_t(s64, base_spent, 0));
 }
 
 /*
@@ -73,14 +141,15 @@ static u64 ub_cost_allowed(u64 used)
  */
 u64 ub_cost_left(struct ub_proc *proc, u64 wanted)
 {
-	u64 spent = atomic64_read(&proc->spent_ns);
-	u64 allowed = ub_cost_allowed(READ_ONCE(proc->used_ns)), now;
+	s64 spent = ub_cost_spent(proc);
+	s64 allowed = ub_cost_allowed(proc, READ_ONCE(proc->used_ns));
+	u64 now;
 
-	if (allowed < spent + wanted) {
+	if (allowed - spent < (s64)wanted) {
 		now = ktime_get_mono_fast_ns();
 		if (now - READ_ONCE(proc->used_at) > UB_COST_STALE) {
 			WRITE_ONCE(proc->used_at, now);
-			allowed = ub_cost_allowed(ub_cost_used(proc));
+			allowed = ub_cost_allowed(proc, ub_cost_used(proc));
 		}
 	}
 	return allowed > spent ? allowed - spent : 0;
@@ -145,6 +214,7 @@ int ub_cost_load(struct ub_proc *proc)
 int ub_cost_attach(struct ub_proc *proc)
 {
 	proc->cpu_base = ub_cpu_ns(proc);
+	atomic64_set(&proc->spent_ns, -(s64)UB_COST_FIRST);
 	return ub_tune(UB_TUNE_GRACE_MS) ? 0 : ub_cost_load(proc);
 }
 
@@ -178,16 +248,24 @@ void ub_cost_detach(struct ub_proc *proc)
 	mutex_unlock(&ub_cost_mutex);
 }
 
+/* CPU time at which it has what it wants, unless the window has moved by then. */
+static u64 ub_cost_aim(struct ub_proc *proc)
+{
+	s64 need = ub_cost_spent(proc) + READ_ONCE(proc->wanted_ns);
+
+	return READ_ONCE(proc->base_used) +
+	       ((u64)max_t(s64, need, 0) << ub_tune(UB_TUNE_SHARE_BITS));
+}
+
 /* In so many ns it is to be looked at again, as far as it is known. */
 static u64 ub_cost_due(struct ub_proc *proc, u64 used)
 {
-	u64 bits = ub_tune(UB_TUNE_SHARE_BITS), aim;
+	u64 aim;
 
 	if (!proc->looked)
 		aim = ub_tune(UB_TUNE_GRACE_MS) * NSEC_PER_MSEC;
 	else if (READ_ONCE(proc->paused))
-		aim = (atomic64_read(&proc->spent_ns) +
-		       READ_ONCE(proc->wanted_ns)) << bits;
+		aim = ub_cost_aim(proc);
 	else
 		return UB_COST_LATEST;
 	return aim > used ? aim - used : 0;
@@ -197,13 +275,16 @@ static u64 ub_cost_due(struct ub_proc *proc, u64 used)
 static struct ub_proc *ub_cost_next(u64 *wait)
 {
 	struct ub_proc *proc;
+	u64 now = ktime_get_ns(), due;
 	int bucket;
-	u64 due;
 
 	*wait = UB_COST_LATEST;
 	rcu_read_lock();
 	hash_for_each_rcu(ub_procs, bucket, proc, hash) {
-		due = ub_cost_due(proc, ub_cost_used(proc));
+		u64 used = ub_cost_used(proc);
+
+		ub_cost_mark(proc, now);
+		due = ub_cost_due(proc, used);
 		if (!due && refcount_inc_not_zero(&proc->refs)) {
 			rcu_read_unlock();
 			return proc;

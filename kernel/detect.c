@@ -378,7 +378,7 @@ static bool ub_report_hot(struct ub_proc *proc, struct ub_site *site,
 	bool ordinary = !odd;
 
 	if (!site->reports && steps && !(ordinary && ub_step_begin(proc, regs, true, steps))) {
-		u64 cost = ub_step_cost(steps);
+		u64 cost = ub_cost_clamp(ub_step_cost(steps));
 
 		if (ordinary && ub_cost_left(proc, cost) < cost) {
 			ub_cost_pause(proc, cost);
@@ -484,6 +484,23 @@ static struct ub_site *ub_site_of_entry(struct ub_proc *proc, u64 ip)
 void ub_detect_entry(struct ub_proc *proc, u64 ip)
 {
 	ub_site_wake(proc, ip);
+}
+
+/*
+ * It has become an entry of a region on trial: what is known of another translation does
+ * not count.
+ */
+void ub_detect_fresh(struct ub_proc *proc, u64 ip)
+{
+	struct ub_site *site = ub_site_of(proc, ip, false);
+
+	if (!site)
+		return;
+	WRITE_ONCE(site->boosted_samples, 0);
+	WRITE_ONCE(site->boosted, 0);
+	WRITE_ONCE(site->overhead, 0);
+	WRITE_ONCE(site->runs, 0);
+	WRITE_ONCE(site->dispatched, 0);
 }
 
 /* The entry at regs->ip is not taken this time, to see what that costs. */

@@ -24,7 +24,7 @@ struct ub_tunable_range ub_tunables[UB_TUNABLES] = {
 	[UB_TUNE_IDLE_RUNS]	= { 128, 1, 1000000000 },
 	[UB_TUNE_PATH_STEPS]	= { 2048, 0, UB_PATH_MAX },
 	[UB_TUNE_GRACE_MS]	= { 300, 0, 3600000 },
-	[UB_TUNE_SHARE_BITS]	= { 8, 0, 20 },
+	[UB_TUNE_SHARE_BITS]	= { 11, 0, 20 },
 };
 
 /*
@@ -322,6 +322,23 @@ static long ub_ioc_regions(struct ub_client *client, void __user *arg)
 	return copy_to_user(arg, &regions, sizeof(regions)) ? -EFAULT : 0;
 }
 
+static long ub_ioc_trial(struct ub_client *client, void __user *arg)
+{
+	struct ub_trial trial;
+	struct ub_proc *proc;
+	int err;
+
+	if (copy_from_user(&trial, arg, sizeof(trial)))
+		return -EFAULT;
+	proc = ub_proc_find(client, trial.proc);
+	if (!proc)
+		return -ENOENT;
+	err = ub_trial_grant(proc, &trial);
+	if (err)
+		return err;
+	return copy_to_user(arg, &trial, sizeof(trial)) ? -EFAULT : 0;
+}
+
 static long ub_ioctl(struct file *file, unsigned int cmd, unsigned long argument)
 {
 	struct ub_client *client = file->private_data;
@@ -363,6 +380,9 @@ static long ub_ioctl(struct file *file, unsigned int cmd, unsigned long argument
 		break;
 	case UB_IOC_REGIONS:
 		ret = ub_ioc_regions(client, arg);
+		break;
+	case UB_IOC_TRIAL:
+		ret = ub_ioc_trial(client, arg);
 		break;
 	case UB_IOC_TUNE:
 		ret = ub_ioc_tune(arg);

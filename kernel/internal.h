@@ -9,6 +9,7 @@
 #include <linux/atomic.h>
 #include <linux/hash.h>
 #include <linux/hashtable.h>
+#include <linux/hrtimer.h>
 #include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/mmu_notifier.h>
@@ -106,6 +107,23 @@ struct ub_idle {
 	u32 good;		/* that were not, since it was last left alone */
 	u32 until;		/* epoch in which it may be tried again */
 	u8 naps;		/* times that it was left alone, without good runs between */
+	u8 looks;		/* while on trial, modulo the number of turns */
+};
+
+/* trial.c: what a region costs before it is known to gain */
+struct ub_trial_ledger {
+	raw_spinlock_t lock;
+	bool busy;			/* a run on trial is under way */
+	bool told;			/* the client knows that it is over */
+	u8 crowd;			/* entries in a row that found it busy */
+	s64 left_ns;			/* credit */
+	u64 slice_ns;			/* of the run that is under way, 0: a gap at most */
+	u64 switches;			/* of its thread when it began */
+	u64 spent_ns;			/* by runs on trial */
+	u64 runs;			/* those */
+	u64 lease_end;			/* CLOCK_MONOTONIC in ns, 0: never */
+	struct hrtimer slice;		/* ends a run on trial */
+	struct hrtimer lease;
 };
 
 /* region.c: translations */
@@ -116,6 +134,9 @@ struct ub_region {
 	atomic_t refs;			/* base + one for each task inside */
 	u32 slot;			/* in ub_dead[] and ub_dispatched[] */
 	u32 number;			/* for user space */
+	u32 trial;			/* enum ub_trial_state, under ledger.lock; each run
+					 * looks at it, so it is next to .refs
+					 */
 	u8 *code;
 	u32 code_length;
 	u32 nr_entries, nr_exits, nr_faults, nr_sources;
@@ -133,6 +154,7 @@ struct ub_region {
 	bool listed;			/* entries may be taken */
 	unsigned long dead_grace;	/* RCU state when it was marked dead */
 	struct work_struct free_work;
+	struct ub_trial_ledger ledger;
 };
 
 /* Entries of all live regions of one process, replaced as a whole. */
@@ -153,6 +175,7 @@ enum ub_region_state {
 	UB_LIVE,
 	UB_DEAD,		/* for good */
 	UB_SUSPENDED,		/* not to be entered at present */
+	UB_CLOSED,		/* the same, since it is on trial or was: see trial.c */
 };
 
 extern u8 ub_dead[UB_MAX_REGIONS];
@@ -169,6 +192,7 @@ int ub_region_list(struct ub_proc *proc, struct ub_regions *regions);
 void ub_region_last(struct ub_region *region);
 u64 ub_region_dispatched(const struct ub_region *region);
 int ub_region_counts(struct ub_proc *proc, struct ub_counts *counts);
+struct ub_region *ub_region_find(struct ub_proc *proc, u32 number);
 struct ub_region *ub_region_next_live(struct ub_region *region);
 extern struct mutex ub_region_mutex;	/* arena, fault table, list of all */
 
@@ -219,6 +243,7 @@ void ub_control_native(struct ub_proc *proc, const struct pt_regs *regs);
 void ub_control_boosted(struct ub_proc *proc, u64 ip, u64 cycles);
 void ub_control_run(struct ub_proc *proc, u64 ip, u64 dispatched, u64 overhead);
 void ub_detect_entry(struct ub_proc *proc, u64 ip);
+void ub_detect_fresh(struct ub_proc *proc, u64 ip);
 void ub_detect_anew(struct ub_proc *proc);
 bool ub_detect_is_known(const struct ub_site *site);
 bool ub_detect_is_warm(struct ub_site *site);
@@ -233,6 +258,8 @@ void ub_cost_end(struct ub_proc *proc);
 u64 ub_cost_uncounted(struct ub_proc *proc);
 void ub_cost_exit(void);
 u64 ub_cost_left(struct ub_proc *proc, u64 wanted);
+u64 ub_cost_clamp(u64 wanted);
+u64 ub_cost_cpu(struct ub_proc *proc);
 void ub_cost_pause(struct ub_proc *proc, u64 wanted);
 void ub_cost_resume(struct ub_proc *proc);
 
@@ -255,6 +282,14 @@ struct ub_proc_cpu {
 	u64 native;
 	u64 declined;
 	u64 declines[UB_DECLINES];
+};
+
+/* What had been used and spent at a time; see cost.c. */
+#define UB_COST_MARKS	16
+struct ub_cost_mark {
+	u64 at;			/* CLOCK_MONOTONIC in ns, 0: none */
+	u64 used;
+	s64 spent;
 };
 
 struct ub_proc {
@@ -286,7 +321,11 @@ struct ub_proc {
 	u64 uncounted_ns;	/* the same, when looking at it began */
 	u64 used_at;		/* CLOCK_MONOTONIC of that */
 	u64 wanted_ns;		/* when it was paused */
-	atomic64_t spent_ns;	/* that looking at it took */
+	atomic64_t spent_ns;	/* that looking at it took; begins below 0, see cost.c */
+	struct ub_cost_mark marks[UB_COST_MARKS]; /* ring of its past */
+	u32 mark;		/* the newest */
+	u64 base_used;		/* .used_ns when the present window began, */
+	s64 base_spent;		/* and .spent_ns */
 	spinlock_t lock;		/* regions, entries, client */
 	struct list_head regions;
 	struct ub_entry_table __rcu *entries;
@@ -342,6 +381,23 @@ bool ub_times_user(const struct task_struct *task);
 void ub_softirq(void);
 void ub_enter(struct pt_regs *regs, u8 *code, struct ub_launch *launch);
 void ub_leave(void);		/* jumped to, never called */
+
+/* What to find out about a run. */
+enum ub_look {
+	UB_LOOK_NOT,
+	UB_LOOK_GAP,		/* leave before the first call: time the gap */
+	UB_LOOK_RUN,		/* count dispatches, time the way in and out */
+	UB_LOOK_NATIVE,		/* do not run at all: time the gap natively */
+	UB_LOOK_PASS,		/* do not run at all, do not look */
+};
+
+/* trial.c */
+void ub_trial_setup(struct ub_region *region, u32 credit_ns);
+void ub_trial_exit(struct ub_region *region);
+enum ub_look ub_trial_begin(struct ub_region *region, u32 entry, bool *running);
+void ub_trial_finish(struct ub_region *region, u64 cycles);
+void ub_trial_suspend(struct ub_region *region, bool suspend);
+int ub_trial_grant(struct ub_proc *proc, struct ub_trial *trial);
 
 /* x87.c: the FPU shows no address of ours */
 bool ub_x87_usable(void);

@@ -73,6 +73,7 @@ static void ub_region_free(struct work_struct *work)
 	struct ub_region *region = container_of(work, struct ub_region, free_work);
 	struct ub_proc *proc = region->proc;
 
+	ub_trial_exit(region);
 	spin_lock(&proc->lock);
 	list_del(&region->node);
 	proc->old_dispatched += ub_region_dispatched(region);
@@ -135,7 +136,7 @@ static int ub_draft_copy(struct ub_region *region, struct ub_draft *draft,
 {
 	int err;
 
-	if (load->flags & ~UB_LOADF_ALL || load->reserved || !load->code_length ||
+	if (load->flags & ~UB_LOADF_ALL || !load->code_length ||
 	    load->code_length > UB_MAX_CODE || !load->nr_entries ||
 	    load->nr_entries > UB_MAX_ENTRIES || !load->nr_exits ||
 	    load->nr_exits > UB_MAX_EXITS || load->nr_faults > UB_MAX_FAULTS ||
@@ -289,7 +290,7 @@ static int ub_region_place(struct ub_region *region, const struct ub_draft *draf
 	if (!region->code)
 		goto out;
 	set_bit(region->slot, ub_slots);
-	WRITE_ONCE(ub_dead[region->slot], UB_LIVE);
+	WRITE_ONCE(ub_dead[region->slot], region->trial ? UB_CLOSED : UB_LIVE);
 	for_each_possible_cpu(cpu)
 		per_cpu(ub_dispatched, cpu)[region->slot] = 0;
 	region->number = ub_next_number++;
@@ -503,14 +504,17 @@ static int ub_publish(struct ub_proc *proc, struct ub_region *with,
 	synchronize_rcu();
 	kvfree(old);
 	/* Whoever found them hot or not before has done so by now. */
-	for (n = 0; with && n < with->nr_entries; n++)
+	for (n = 0; with && n < with->nr_entries; n++) {
+		if (READ_ONCE(with->trial))
+			ub_detect_fresh(proc, with->entries[n].user_ip);
 		ub_detect_entry(proc, with->entries[n].user_ip);
+	}
 	if (with)
 		ub_rest_end(proc);
 	return 0;
 }
 
-static struct ub_region *ub_region_find(struct ub_proc *proc, u32 number)
+struct ub_region *ub_region_find(struct ub_proc *proc, u32 number)
 {
 	struct ub_region *region, *found = NULL;
 
@@ -544,6 +548,7 @@ int ub_region_load(struct ub_proc *proc, struct ub_load *load)
 	atomic_set(&region->refs, 1);
 	INIT_WORK(&region->free_work, ub_region_free);
 	region->proc = proc;
+	ub_trial_setup(region, load->trial_ns);
 
 	err = ub_draft_copy(region, &draft, load);
 	err = err ?: ub_draft_check(region, &draft, load);

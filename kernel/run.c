@@ -300,14 +300,6 @@ void ub_softirq(void)
 /* Their gaps are short, or they would not be entries. */
 #define UB_STEPS_USUAL	512
 
-/* What to find out about a run. */
-enum ub_look {
-	UB_LOOK_NOT,
-	UB_LOOK_GAP,		/* leave before the first call: time the gap */
-	UB_LOOK_RUN,		/* count dispatches, time the way in and out */
-	UB_LOOK_NATIVE,		/* do not run at all: time the gap natively */
-};
-
 static u64 ub_dispatched_here(const struct ub_region *region)
 {
 	return __this_cpu_read(ub_dispatched[region->slot]);
@@ -446,6 +438,7 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 	enum ub_look look;
 	u64 since = 0;
 	u32 entry, declined;
+	bool trial = false;
 	long saved;
 
 	/* Protects what is found by RCU as well. */
@@ -463,8 +456,19 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 		ub_detect_leave(slot->region, slot->entry);
 		goto out;
 	}
-	look = ub_look_of(slot->hits++);
-	if (unlikely(look != UB_LOOK_NOT)) {
+	/* The region holds its process. */
+	region = slot->region;
+	if (unlikely(READ_ONCE(region->trial))) {
+		since = rdtsc();
+		look = ub_trial_begin(region, slot->entry, &trial);
+		if (look == UB_LOOK_NATIVE)
+			ub_control_native(proc, regs);
+		if (look == UB_LOOK_NATIVE || look == UB_LOOK_PASS)
+			goto out;
+	} else {
+		look = ub_look_of(slot->hits++);
+	}
+	if (unlikely(look != UB_LOOK_NOT) && !trial) {
 		if (look == UB_LOOK_NATIVE) {
 			/* Young entries: ways that the region does not have yet? */
 			if (slot->hits >= UB_YOUNG || slot->hits & (16 | 64) ||
@@ -477,8 +481,6 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 		since = rdtsc();
 	}
 
-	/* The region holds its process. */
-	region = slot->region;
 	ub_region_get(region);
 	entry = slot->entry;
 	saved = regs->ax;
@@ -493,6 +495,8 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 		ub_count_decline(region->proc, declined);
 		ub_detect_run(region, entry, false);
 	}
+	if (unlikely(trial))
+		ub_trial_finish(region, rdtsc() - since);
 	ub_region_put(region);
 out:
 	preempt_enable();

@@ -151,14 +151,15 @@ static bool ub_step_is_stale(void)
 bool ub_step_begin(struct ub_proc *proc, struct pt_regs *regs, bool urgent, u32 steps)
 {
 	u32 most = ub_tune(UB_TUNE_PATH_STEPS);
-	u64 left = ub_cost_left(proc, ub_step_cost(steps));
+	u64 need = ub_cost_clamp(ub_step_cost(steps));
+	u64 left = ub_cost_left(proc, need);
 	u64 now = ktime_get_mono_fast_ns();
 	unsigned long flags;
 	bool begun = false;
 
 	if (!urgent && now < READ_ONCE(ub_step.pause_ns))
 		return false;
-	if (left < ub_step_cost(steps))
+	if (left < need)
 		return false;
 	most = min_t(u64, most, left / READ_ONCE(ub_step_ns));
 	if (!most || READ_ONCE(ub_step.state) == UB_STEP_TAKEN ||

@@ -46,10 +46,8 @@ static void ub_suspend(struct ub_proc *proc)
 		return;
 	suspend = ub_must_suspend(proc);
 	spin_lock(&proc->lock);
-	/* Never in the way of one that dies meanwhile. */
 	list_for_each_entry(region, &proc->regions, node)
-		cmpxchg(&ub_dead[region->slot], suspend ? UB_LIVE : UB_SUSPENDED,
-			suspend ? UB_SUSPENDED : UB_LIVE);
+		ub_trial_suspend(region, suspend);
 	spin_unlock(&proc->lock);
 }
 

@@ -27,8 +27,14 @@ from ubypass.abi import (
 )
 from ubypass.device import client, uapi
 from ubypass.device.client import Device, Gone, SourceChanged, parse_events
-from ubypass.device.types import Counts, Path, Site
-from ubypass.device.uapi import Decline, EventType, SiteVerdict, Tunable
+from ubypass.device.types import Counts, Path, Site, Trial
+from ubypass.device.uapi import (
+    Decline,
+    EventType,
+    SiteVerdict,
+    TrialState,
+    Tunable,
+)
 from ubypass.errors import UbError
 
 _Answer = Callable[[ctypes.Structure], None]
@@ -396,3 +402,73 @@ def test_another_version_of_the_module_is_refused(module: _Module) -> None:
     module.abi += 1
     with pytest.raises(UbError, match=f"version {ABI_VERSION + 1}"):
         Device("/dev/null")
+
+
+def test_a_region_is_loaded_on_trial_or_not(module: _Module, device: Device) -> None:
+    credits: list[int] = []
+
+    def load(argument: ctypes.Structure) -> None:
+        assert isinstance(argument, uapi.UbLoad)
+        credits.append(argument.trial_ns)
+
+    module.answers[uapi.IOC_LOAD] = load
+    device.load(1, _TRANSLATION)
+    device.load(1, _TRANSLATION, trial_ns=250_000)
+    device.load(1, _TRANSLATION, trial_ns=1 << 40)
+    assert credits == [0, 250_000, (1 << 32) - 1]
+
+
+def test_run_time_is_granted_confirmed_and_asked_for(
+    module: _Module, device: Device
+) -> None:
+    asked: list[tuple[int, ...]] = []
+
+    def answer(argument: ctypes.Structure) -> None:
+        assert isinstance(argument, uapi.UbTrial)
+        a = argument
+        asked.append((a.proc, a.region, a.flags, a.grant_ns, a.lease_ns))
+        a.state, a.left_ns, a.spent_ns, a.runs = TrialState.OVER, -7, 500_007, 9
+
+    module.answers[uapi.IOC_TRIAL] = answer
+    was = Trial(TrialState.OVER, -7, 500_007, 9)
+    assert device.trial(3, 4) == was
+    assert device.grant(3, 4, 250_000) == was
+    assert device.confirm(3, 4) == was
+    assert device.confirm(3, 4, 1_000_000) == was
+    device.grant(3, 4, 1 << 60)
+    device.confirm(3, 4, 1 << 60)
+    confirm = uapi.TRIALF_CONFIRM
+    assert asked == [
+        (3, 4, 0, 0, 0),
+        (3, 4, 0, 250_000, 0),
+        (3, 4, confirm, 0, 0),
+        (3, 4, confirm, 0, 1_000_000),
+        (3, 4, 0, uapi.TRIAL_GRANT_MAX, 0),
+        (3, 4, confirm, 0, uapi.TRIAL_LEASE_MAX),
+    ]
+
+
+def test_a_region_that_is_gone_is_granted_nothing(
+    module: _Module, device: Device
+) -> None:
+    module.answers[uapi.IOC_TRIAL] = _fail(errno.ENOENT)
+    with pytest.raises(Gone):
+        device.grant(3, 4, 1)
+    module.answers[uapi.IOC_TRIAL] = _fail(errno.EINVAL)
+    with pytest.raises(UbError, match="limit what a region takes"):
+        device.confirm(3, 4)
+
+
+def test_cpu_time_is_asked_for_without_a_region(
+    module: _Module, device: Device
+) -> None:
+    def answer(argument: ctypes.Structure) -> None:
+        assert isinstance(argument, uapi.UbTrial)
+        assert (argument.region, argument.flags, argument.grant_ns) == (0, 0, 0)
+        argument.cpu_ns = 12_345 * argument.proc
+
+    module.answers[uapi.IOC_TRIAL] = answer
+    assert device.cpu_ns(2) == 24_690
+    module.answers[uapi.IOC_TRIAL] = _fail(errno.ESRCH)
+    with pytest.raises(Gone):
+        device.cpu_ns(2)

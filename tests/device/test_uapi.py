@@ -43,6 +43,12 @@ def _python_values() -> dict[str, int]:
         "UB_DECLINE_LASTING": uapi.DECLINE_LASTING,
         "UB_DECLINE_SLOTS": uapi.DECLINE_SLOTS,
         "UB_STATSF_GONE": uapi.STATSF_GONE,
+        "UB_TRIALF_CONFIRM": uapi.TRIALF_CONFIRM,
+        "UB_TRIALF_ALL": uapi.TRIALF_CONFIRM,
+        "UB_TRIAL_STATES": len(uapi.TrialState),
+        "UB_TRIAL_SLICE_NS": uapi.TRIAL_SLICE_NS,
+        "UB_TRIAL_GRANT_MAX": uapi.TRIAL_GRANT_MAX,
+        "UB_TRIAL_LEASE_MAX": uapi.TRIAL_LEASE_MAX,
         "UB_EXITF_ALL": sum(flag for flag in abi.ExitFlag),
         "UB_REP_MAX": abi.REP_MAX,
         "UB_LOADF_VECTOR": abi.LOADF_VECTOR,
@@ -56,6 +62,7 @@ def _python_values() -> dict[str, int]:
     values |= {f"UB_EVENT_{kind.name}": int(kind) for kind in uapi.EventType}
     values |= {f"UB_DECLINE_{reason.name}": int(reason) for reason in uapi.Decline}
     values |= {f"UB_SITE_{verdict.name}": int(verdict) for verdict in uapi.SiteVerdict}
+    values |= {f"UB_TRIAL_{state.name}": int(state) for state in uapi.TrialState}
     values |= {f"UB_TUNE_{what.name}": int(what) for what in uapi.Tunable}
     values |= {f"UB_{n}": getattr(uapi, n) for n in uapi.__all__ if n[:4] == "IOC_"}
     return values

@@ -135,7 +135,8 @@ struct ub_detach {
 
 /*
  * UB_IOC_LOAD: make a region live.  With .replace, the old region's entries
- * disappear in the same instant.  EAGAIN: the source bytes have changed.
+ * disappear in the same instant.  EAGAIN: the source bytes have changed.  0 in
+ * .trial_ns: it runs without a limit.
  */
 #define UB_LOADF_VECTOR	(1U << 0)	/* code uses x87, SSE or AVX registers */
 #define UB_LOADF_X87	(1U << 1)	/* code uses x87: FIP has to be put right */
@@ -161,13 +162,53 @@ struct ub_load {
 	__u32 nr_sources;
 	__u32 bytes_length;
 	__u32 region;		/* out: > 0 */
-	__u32 reserved;		/* 0 */
+	__u32 trial_ns;		/* > 0: on trial, with so much run time; see UB_IOC_TRIAL */
 };
 
 struct ub_unload {
 	__u64 proc;
 	__u32 region;
 	__u32 flags;		/* 0 */
+};
+
+/*
+ * UB_IOC_TRIAL: what the runs of a region may take.
+ *
+ * A region on trial has a credit of run time.  One thread at a time runs in it, for
+ * UB_TRIAL_SLICE_NS at a time at most and then to the end of the call that it is in, and
+ * what the run took, the way in and out included, is taken off the credit.  Once
+ * nothing is left its entries are not taken any more, and UB_EVENT_TRIAL says so.
+ * A region that is confirmed runs without a limit, for so long as its lease lasts.
+ */
+#define UB_TRIAL_SLICE_NS	100000
+#define UB_TRIAL_GRANT_MAX	10000000000ULL	/* ns */
+#define UB_TRIAL_LEASE_MAX	3600000000000ULL /* ns */
+enum ub_trial_state {
+	UB_TRIAL_NONE		= 0,	/* runs without a limit */
+	UB_TRIAL_ON		= 1,	/* on trial */
+	UB_TRIAL_OVER		= 2,	/* its credit is used up, or its lease has ended */
+	UB_TRIAL_STATES		= 3,
+};
+#define UB_TRIALF_CONFIRM	(1U << 0)	/* no limit from now on */
+#define UB_TRIALF_ALL		0x1U
+struct ub_trial {
+	__u64 proc;		/* in */
+	__u32 region;		/* in */
+	__u32 flags;		/* in: UB_TRIALF_* */
+	__u64 grant_ns;		/* in: more credit; the region is on trial, if it was not.
+				 * 0 without a flag: nothing changes
+				 */
+	__u64 lease_ns;		/* in, with CONFIRM: CLOCK_MONOTONIC until it is over,
+				 * 0: never
+				 */
+	__s64 left_ns;		/* out: credit before this */
+	__u64 spent_ns;		/* out: by all runs on trial since it was loaded */
+	__u64 runs;		/* out: those runs */
+	__u64 cpu_ns;		/* out: CPU time of the process since it was attached; all
+				 * that is said if .region, .flags and .grant_ns are 0
+				 */
+	__u32 state;		/* out: enum ub_trial_state before this */
+	__u32 reserved;		/* 0 */
 };
 
 /* Why an entry of a region was not taken: the program goes on natively. */
@@ -323,7 +364,9 @@ enum ub_tunable {
 	UB_TUNE_IDLE_RUNS	= 7,	/* runs in vain that put an entry to sleep */
 	UB_TUNE_PATH_STEPS	= 8,	/* steps of one traced gap at most; 0: none traced */
 	UB_TUNE_GRACE_MS	= 9,	/* of CPU time in which a process is not looked at */
-	UB_TUNE_SHARE_BITS	= 10,	/* looking takes one in 2^n of CPU time; 0: any */
+	UB_TUNE_SHARE_BITS	= 10,	/* looking takes one in 2^n of the CPU time of the last
+					 * ten seconds, and 1 ms once; 0: any
+					 */
 	UB_TUNABLES		= 11,
 };
 
@@ -346,6 +389,7 @@ enum ub_event_type {
 	UB_EVENT_LOST		= 8,	/* target = events lost since the last such event:
 					 * ask for the present state; of no process
 					 */
+	UB_EVENT_TRIAL		= 9,	/* region is over: see UB_IOC_TRIAL */
 };
 
 #define UB_EVENT_STACK		24	/* words of user stack, from rsp upwards */
@@ -376,5 +420,6 @@ struct ub_event {
 #define UB_IOC_SITES	_IOWR('u', 0xb8, struct ub_sites)
 #define UB_IOC_PATH	_IOWR('u', 0xb9, struct ub_path)
 #define UB_IOC_REGIONS	_IOWR('u', 0xba, struct ub_regions)
+#define UB_IOC_TRIAL	_IOWR('u', 0xbb, struct ub_trial)
 
 #endif /* _UAPI_LINUX_UB_H */

@@ -27,7 +27,7 @@ from ubypass.abi import (
     Translation,
 )
 from ubypass.device import uapi
-from ubypass.device.types import Counts, Event, Site, Stats
+from ubypass.device.types import Counts, Event, Site, Stats, Trial
 from ubypass.device.types import Path as GapPath
 from ubypass.errors import UbError, permission_hint
 from ubypass.processor import features
@@ -36,6 +36,7 @@ __all__ = ["DEVICE_PATH", "Device", "Gone", "SourceChanged", "parse_events"]
 
 DEVICE_PATH = "/dev/ub"
 _EVENT_SIZE = ctypes.sizeof(uapi.UbEvent)
+_TRIAL_MOST = (1 << 32) - 1  # ns, in struct ub_load
 _EVENTS_PER_READ = 256
 _ATTACH_TRIES = 100
 _ATTACH_PAUSE = 0.001  # seconds
@@ -128,14 +129,23 @@ class Device:
             if error.errno not in (errno.ESRCH, errno.ENOENT):
                 raise _device_error("detach", error) from error
 
-    def load(self, proc: int, translation: Translation, replace: int = 0) -> int:
+    def load(
+        self,
+        proc: int,
+        translation: Translation,
+        replace: int = 0,
+        *,
+        trial_ns: int = 0,
+    ) -> int:
         """Make ``translation`` live instead of region ``replace`` (0: none).
 
+        ``trial_ns``: it is on trial, with so much run time (see :meth:`grant`).
         Returns the region's number. Raises :class:`SourceChanged` if the program's
         code has changed since it was read.
         """
         # The buffers must outlive the call: the request holds bare addresses.
         request, _buffers = _load_request(proc, translation, replace)
+        request.trial_ns = min(trial_ns, _TRIAL_MOST)
         try:
             region: int = self._call(uapi.IOC_LOAD, request).region
         except OSError as error:
@@ -153,6 +163,45 @@ class Device:
         except OSError as error:
             if error.errno not in (errno.ESRCH, errno.ENOENT):
                 raise _device_error("unload a region", error) from error
+
+    def trial(self, proc: int, region: int) -> Trial:
+        """What a region may take, and has taken."""
+        return self._trial(uapi.UbTrial(proc=proc, region=region))
+
+    def grant(self, proc: int, region: int, ns: int) -> Trial:
+        """Let a region that is, or then is, on trial run for ``ns`` more.
+
+        Returns what was before. Raises :class:`Gone`, as the next one does.
+        """
+        ns = min(ns, uapi.TRIAL_GRANT_MAX)
+        return self._trial(uapi.UbTrial(proc=proc, region=region, grant_ns=ns))
+
+    def confirm(self, proc: int, region: int, lease_ns: int = 0) -> Trial:
+        """Let a region run without a limit, for ``lease_ns`` of time (0: for good)."""
+        lease_ns = min(lease_ns, uapi.TRIAL_LEASE_MAX)
+        return self._trial(
+            uapi.UbTrial(
+                proc=proc,
+                region=region,
+                flags=uapi.TRIALF_CONFIRM,
+                lease_ns=lease_ns,
+            )
+        )
+
+    def cpu_ns(self, proc: int) -> int:
+        """CPU time of all threads of a process since it was attached, in ns."""
+        try:
+            used: int = self._call(uapi.IOC_TRIAL, uapi.UbTrial(proc=proc)).cpu_ns
+        except OSError as error:
+            raise _gone_or_error("tell its CPU time", error) from error
+        return used
+
+    def _trial(self, request: uapi.UbTrial) -> Trial:
+        try:
+            raw = self._call(uapi.IOC_TRIAL, request)
+        except OSError as error:
+            raise _gone_or_error("limit what a region takes", error) from error
+        return Trial(uapi.TrialState(raw.state), raw.left_ns, raw.spent_ns, raw.runs)
 
     def stats(self, proc: int) -> Stats:
         """Counters of an attachment."""

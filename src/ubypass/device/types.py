@@ -7,9 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ubypass.abi import ExitReason
-from ubypass.device.uapi import DECLINE_LASTING, Decline, EventType, SiteVerdict
+from ubypass.device.uapi import (
+    DECLINE_LASTING,
+    Decline,
+    EventType,
+    SiteVerdict,
+    TrialState,
+)
 
-__all__ = ["Counts", "Event", "Path", "Site", "Stats", "is_lasting"]
+__all__ = ["Counts", "Event", "Path", "Site", "Stats", "Trial", "is_lasting"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,20 @@ class Counts:
     exits: tuple[int, ...]
     dispatched: int
     runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a region may take, and has taken (``struct ub_trial``).
+
+    ``left_ns`` of run time is the credit (less than 0: the last run went over it),
+    ``spent_ns`` what all of its ``runs`` on trial have taken since it was loaded.
+    """
+
+    state: TrialState
+    left_ns: int = 0
+    spent_ns: int = 0
+    runs: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import enum
-from ctypes import c_int32, c_uint8, c_uint32, c_uint64
+from ctypes import c_int32, c_int64, c_uint8, c_uint32, c_uint64
 from typing import ClassVar
 
 __all__ = [
@@ -26,15 +26,21 @@ __all__ = [
     "IOC_REGIONS",
     "IOC_SITES",
     "IOC_STATS",
+    "IOC_TRIAL",
     "IOC_TUNE",
     "IOC_UNLOAD",
     "PATH_MAX",
     "SITES_MAX",
     "STATSF_GONE",
+    "TRIALF_CONFIRM",
+    "TRIAL_GRANT_MAX",
+    "TRIAL_LEASE_MAX",
+    "TRIAL_SLICE_NS",
     "TUNEF_SET",
     "Decline",
     "EventType",
     "SiteVerdict",
+    "TrialState",
     "Tunable",
     "UbAttach",
     "UbCounts",
@@ -52,6 +58,7 @@ __all__ = [
     "UbSites",
     "UbSource",
     "UbStats",
+    "UbTrial",
     "UbTune",
     "UbUnload",
 ]
@@ -62,6 +69,10 @@ ATTACHF_CHILDREN = 1
 SITES_MAX = 256
 PATH_MAX = 4096
 STATSF_GONE = 1
+TRIALF_CONFIRM = 1
+TRIAL_SLICE_NS = 100_000
+TRIAL_GRANT_MAX = 10_000_000_000
+TRIAL_LEASE_MAX = 3_600_000_000_000
 DECLINE_SLOTS = 32
 _EXIT_SLOTS = 16
 
@@ -77,6 +88,7 @@ class EventType(enum.IntEnum):
     EXEC = 6
     PATH = 7
     LOST = 8
+    TRIAL = 9
 
 
 class Decline(enum.IntEnum):
@@ -134,6 +146,14 @@ class SiteVerdict(enum.IntEnum):
     LONG = 3
     BUSY = 4
     ENTRY = 5
+
+
+class TrialState(enum.IntEnum):
+    """``enum ub_trial_state``."""
+
+    NONE = 0
+    ON = 1
+    OVER = 2
 
 
 class UbEntry(ctypes.Structure):
@@ -233,7 +253,7 @@ class UbLoad(ctypes.Structure):
         ("nr_sources", c_uint32),
         ("bytes_length", c_uint32),
         ("region", c_uint32),
-        ("reserved", c_uint32),
+        ("trial_ns", c_uint32),
     ]
 
 
@@ -244,6 +264,24 @@ class UbUnload(ctypes.Structure):
         ("proc", c_uint64),
         ("region", c_uint32),
         ("flags", c_uint32),
+    ]
+
+
+class UbTrial(ctypes.Structure):
+    """``struct ub_trial``."""
+
+    _fields_: ClassVar = [
+        ("proc", c_uint64),
+        ("region", c_uint32),
+        ("flags", c_uint32),
+        ("grant_ns", c_uint64),
+        ("lease_ns", c_uint64),
+        ("left_ns", c_int64),
+        ("spent_ns", c_uint64),
+        ("runs", c_uint64),
+        ("cpu_ns", c_uint64),
+        ("state", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -391,3 +429,4 @@ IOC_TUNE = _ioc(_READ | _WRITE, 0xB7, UbTune)
 IOC_SITES = _ioc(_READ | _WRITE, 0xB8, UbSites)
 IOC_PATH = _ioc(_READ | _WRITE, 0xB9, UbPath)
 IOC_REGIONS = _ioc(_READ | _WRITE, 0xBA, UbRegions)
+IOC_TRIAL = _ioc(_READ | _WRITE, 0xBB, UbTrial)
