@@ -129,6 +129,16 @@ bool ub_event_with_stack(struct ub_proc *of, struct ub_event *event)
 	return true;
 }
 
+/* The region is confirmed. */
+enum ub_look ub_trial_begin(struct ub_region *in, u32 entry, bool *running)
+{
+	ub_shim_fail("the region is on trial");
+}
+
+void ub_trial_finish(struct ub_region *in, u64 cycles)
+{
+}
+
 void ub_region_last(struct ub_region *last)
 {
 	ub_shim_fail("the region is gone");

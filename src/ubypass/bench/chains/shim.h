@@ -128,7 +128,10 @@ struct mm_struct {
 };
 typedef struct {
 	u32 word;
-} spinlock_t;
+} spinlock_t, raw_spinlock_t;
+struct hrtimer {
+	long word[8];
+};
 typedef struct {
 	atomic_t refs;
 } refcount_t;
