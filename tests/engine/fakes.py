@@ -6,11 +6,12 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ubypass.abi import Abi, Translation
 from ubypass.device.client import Gone, SourceChanged
-from ubypass.device.types import Counts, Event, Path, Site, Stats
+from ubypass.device.types import Counts, Event, Path, Site, Stats, Trial
+from ubypass.device.uapi import TrialState
 from ubypass.process.maps import MemoryMap
 
 
@@ -42,6 +43,9 @@ class FakeDevice:
         self.misses = 0  # by which each exit's counter grows from look to look
         self.dispatched = 1000  # alike
         self.looks = 0
+        self.trials: dict[int, Trial] = {}
+        self.confirmed: list[tuple[int, int]] = []  # region and lease, ns
+        self.cpu = 0  # ns
         self._events: deque[Event] = deque()
         self._read, self._write = os.pipe()
         self._next_region = 1
@@ -72,7 +76,14 @@ class FakeDevice:
         self.detached.append(proc)
         self.live.clear()
 
-    def load(self, proc: int, translation: Translation, replace: int = 0) -> int:
+    def load(
+        self,
+        proc: int,
+        translation: Translation,
+        replace: int = 0,
+        *,
+        trial_ns: int = 0,
+    ) -> int:
         if self.gone:
             raise Gone
         if self.refuse_loads:
@@ -82,13 +93,40 @@ class FakeDevice:
         assert not replace or replace in self.live, "replaces what is not live"
         self.loads.append(Loaded(proc, translation, replace))
         self.live.pop(replace, None)
+        self.trials.pop(replace, None)
         region = self._next_region
         self._next_region += 1
         self.live[region] = translation
+        state = TrialState.ON if trial_ns else TrialState.NONE
+        self.trials[region] = Trial(state, trial_ns)
         return region
+
+    def trial(self, proc: int, region: int) -> Trial:
+        if region not in self.trials:  # dead ones are there until they are unloaded
+            raise Gone
+        return self.trials[region]
+
+    def grant(self, proc: int, region: int, ns: int) -> Trial:
+        before = self.trial(proc, region)
+        left = before.left_ns + ns
+        state = TrialState.ON if left > 0 else TrialState.OVER
+        self.trials[region] = replace(before, state=state, left_ns=left)
+        return before
+
+    def confirm(self, proc: int, region: int, lease_ns: int = 0) -> Trial:
+        before = self.trial(proc, region)
+        self.trials[region] = replace(before, state=TrialState.NONE, left_ns=0)
+        self.confirmed.append((region, lease_ns))
+        return before
+
+    def cpu_ns(self, proc: int) -> int:
+        if self.gone:
+            raise Gone
+        return self.cpu
 
     def unload(self, proc: int, region: int) -> None:
         self.unloaded.append(region)
+        self.trials.pop(region, None)
         self.live.pop(region, None)
 
     def stats(self, proc: int) -> Stats:

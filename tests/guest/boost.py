@@ -11,7 +11,8 @@ from ubypass.device.client import Device
 from ubypass.device.uapi import Tunable
 from ubypass.engine.build import Builder
 from ubypass.engine.engine import Engine
-from ubypass.engine.target import Target
+from ubypass.engine.target import Policy, Target
+from ubypass.engine.trial import Trying
 from ubypass.errors import UbError
 from ubypass.process.status import identify
 
@@ -122,6 +123,7 @@ def booster() -> Iterator[Booster]:
         # Programs are short here, and to be boosted all the same.
         device.tune(Tunable.GRACE_MS, 0)
         device.tune(Tunable.SHARE_BITS, 0)
-        engine = Engine(device, build=Builder(device.info()))
+        policy = Policy(trying=Trying.sharing(0))
+        engine = Engine(device, build=Builder(device.info()), policy=policy)
         with contextlib.closing(engine):
             yield Booster(engine)

@@ -41,7 +41,9 @@ TUNE = {
     Tunable.SHARE_BITS: 0,
 }
 POLICY = Policy(
-    Caps(regions=16, code_bytes=1 << 20, rounds=1000), forecast=Forecast(distinct=300)
+    Caps(regions=16, code_bytes=1 << 20, rounds=1000),
+    forecast=Forecast(distinct=300),
+    trying=None,
 )
 
 

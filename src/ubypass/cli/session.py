@@ -34,6 +34,7 @@ from ubypass.engine.recording import Recorder
 from ubypass.engine.regions import Caps
 from ubypass.engine.summary import Summary
 from ubypass.engine.target import Policy
+from ubypass.engine.trial import Trying
 from ubypass.errors import UbError
 from ubypass.files import write_text
 from ubypass.process.namespace import require_own_proc
@@ -82,6 +83,8 @@ class Session:
                         here if model is None else model_of(model),
                         is_final=model is not None or processor.is_emulated(),
                     ),
+                    # As much again as the module may spend on looking.
+                    trying=Trying.sharing(self.device.tune(Tunable.SHARE_BITS)),
                 ),
                 log=self.log,
             )

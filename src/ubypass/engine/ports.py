@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from ubypass.abi import Abi, Translation
-from ubypass.device.types import Counts, Event, Path, Site, Stats
+from ubypass.device.types import Counts, Event, Path, Site, Stats, Trial
 from ubypass.process.maps import MemoryMap
 
 __all__ = ["DeviceLike", "MemoryLike", "SamplerLike"]
@@ -28,7 +28,22 @@ class DeviceLike(Protocol):
 
     def detach(self, proc: int) -> None: ...
 
-    def load(self, proc: int, translation: Translation, replace: int = 0) -> int: ...
+    def load(
+        self,
+        proc: int,
+        translation: Translation,
+        replace: int = 0,
+        *,
+        trial_ns: int = 0,
+    ) -> int: ...
+
+    def trial(self, proc: int, region: int) -> Trial: ...
+
+    def grant(self, proc: int, region: int, ns: int) -> Trial: ...
+
+    def confirm(self, proc: int, region: int, lease_ns: int = 0) -> Trial: ...
+
+    def cpu_ns(self, proc: int) -> int: ...
 
     def unload(self, proc: int, region: int) -> None: ...
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ubypass.abi import ExitReason
+from ubypass.abi import ExitReason, Translation
 from ubypass.device.client import Gone, SourceChanged
 from ubypass.device.types import Event
 from ubypass.device.uapi import EventType
@@ -19,6 +19,7 @@ from ubypass.engine.built import Built, NothingToBuild, Refused
 from ubypass.engine.group import Group, absorb, group_of, listed
 from ubypass.engine.knowledge import Knowledge
 from ubypass.engine.ports import DeviceLike, MemoryLike
+from ubypass.engine.trial import Trials
 from ubypass.errors import UbError
 
 __all__ = ["Caps", "Grown", "Regions"]
@@ -51,7 +52,8 @@ class Grown:
 
     ``loads`` done; ``refused``: reasons why something cannot be; ``notes``: reasons
     why something stays as it is; ``unfinished``: time ran out; ``lost_code``: code
-    does not stand still; ``effort``: it is worth to explore further at once.
+    does not stand still; ``effort``: it is worth to explore further at once;
+    ``waiting``: trying more would cost the process too much at present.
     """
 
     loads: int = 0
@@ -60,10 +62,14 @@ class Grown:
     unfinished: bool = False
     lost_code: bool = False
     effort: bool = False
+    waiting: bool = False
 
 
 class Regions:
-    """``groups`` of sites of the attachment ``proc``, each with its region."""
+    """``groups`` of sites of the attachment ``proc``, each with its region.
+
+    ``trials``: new regions are on trial.
+    """
 
     def __init__(
         self,
@@ -74,6 +80,7 @@ class Regions:
         knowledge: Knowledge,
         blocks: Blocks,
         caps: Caps | None = None,
+        trials: Trials | None = None,
     ) -> None:
         self.groups: list[Group] = []
         self._proc = proc
@@ -83,6 +90,7 @@ class Regions:
         self._knowledge = knowledge
         self._blocks = blocks
         self._caps = caps or Caps()
+        self._trials = trials
         self._orphans: dict[int, list[int]] = {}
 
     @property
@@ -165,7 +173,7 @@ class Regions:
         for group in self.groups:
             if region and group.region == region:
                 # The module keeps its place for it until then.
-                self._device.unload(self._proc, region)
+                self._end(region)
                 group.dead()
                 group.dirty = True
                 return True
@@ -280,7 +288,10 @@ class Regions:
             grown.notes.append("runs never get to a system call that can be dispatched")
             group.frozen = True
             return False
-        region = self._device.load(self._proc, translation, group.region)
+        region = self._try(group, translation)
+        if not region:
+            grown.waiting = group.dirty = True
+            return False
         group.live(region, built, translation)
         self._unload_orphans(group)
         if group.rounds >= self._caps.rounds and not group.frozen:
@@ -289,6 +300,25 @@ class Regions:
                 f"a region did not settle in {group.rounds} rounds: left as it is"
             )
         return True
+
+    def _try(self, group: Group, translation: Translation) -> int:
+        """The number of its new region, 0: not at present. Raises as ``load``."""
+        if self._trials is None:
+            return self._device.load(self._proc, translation, group.region)
+        loan = self._trials.borrow()
+        if loan is None:
+            return 0
+        credit = self._trials.credit(loan)
+        self._trials.ending(group.region)
+        try:
+            region = self._device.load(
+                self._proc, translation, group.region, trial_ns=credit
+            )
+        except BaseException:
+            self._trials.refund(loan)
+            raise
+        self._trials.loaded(region, loan)
+        return region
 
     def _is_vain(self, group: Group) -> bool:
         """Whether its region was entered, and has not dispatched anything."""
@@ -312,9 +342,14 @@ class Regions:
     def _unload(self, group: Group) -> None:
         self._unload_orphans(group)
         if group.region:
-            self._device.unload(self._proc, group.region)
+            self._end(group.region)
             group.dead()
 
     def _unload_orphans(self, group: Group) -> None:
         for region in self._orphans.pop(id(group), []):
-            self._device.unload(self._proc, region)
+            self._end(region)
+
+    def _end(self, region: int) -> None:
+        if self._trials is not None:
+            self._trials.ending(region)
+        self._device.unload(self._proc, region)

@@ -31,6 +31,7 @@ from ubypass.engine.ports import DeviceLike, MemoryLike, SamplerLike
 from ubypass.engine.prices import Measured, Modelled, Prices
 from ubypass.engine.regions import Caps, Regions
 from ubypass.engine.summary import Summary
+from ubypass.engine.trial import Finding, Trials, Trying, Verdict
 from ubypass.errors import UbError
 from ubypass.process.status import ProcessId
 from ubypass.region.decode import Decoded
@@ -58,7 +59,8 @@ class Policy:
     mode is sampled, which costs the program; ``quiet``: without news until that ends,
     ``sampling`` at most, and then not for a ``rest``. ``forecast`` says which gaps are
     left native without a try, ``trace`` how long to wait for the way of a new site;
-    ``first``: until it is first asked whether the module declines all its threads.
+    ``first``: until it is first asked whether the module declines all its threads;
+    ``trying``: what trying may cost, None: no region is on trial.
     """
 
     caps: Caps = field(default_factory=Caps)
@@ -74,6 +76,7 @@ class Policy:
     forecast: Forecast = field(default_factory=Forecast)
     trace: float = 0.25
     first: float = 0.1
+    trying: Trying | None = field(default_factory=Trying)
 
 
 class Target:
@@ -105,6 +108,8 @@ class Target:
         self.gone = False
         self._policy = policy or Policy()
         self._device = device
+        trying = self._policy.trying
+        self._trials = None if trying is None else Trials(proc, device, trying)
         self._regions = Regions(
             proc,
             device,
@@ -113,6 +118,7 @@ class Target:
             self.knowledge,
             self.blocks,
             self._policy.caps,
+            self._trials,
         )
         self._open_sampler = open_sampler
         self._sampler: SamplerLike | None = None
@@ -159,6 +165,8 @@ class Target:
         times = [self._next_look, self._next_asking]
         if self._active:
             times.append(self._due)
+        if self._trials is not None:
+            times.append(self._trials.due)
         return min((t for t in times if t is not None), default=None)
 
     @property
@@ -167,6 +175,8 @@ class Target:
         due = self._pace.due
         if due is None or self._odd:
             return None
+        if self._trials is not None:
+            due = max(due, self._trials.ready)
         entries = self.knowledge.entries
         if self.knowledge.is_traced and not self._outlook.is_open(entries, self.sites):
             return due
@@ -174,6 +184,8 @@ class Target:
 
     def attached(self, now: float) -> None:
         """It has just been: whether it can be boosted is asked in a moment."""
+        with contextlib.suppress(Gone):
+            self._may_try(now)
         self._next_asking = now + self._asking
 
     def on_event(self, event: Event, now: float) -> None:
@@ -183,6 +195,9 @@ class Target:
         elif event.type is EventType.DEAD:
             if self._regions.dead(event.region):
                 self._lost_code(now)
+        elif event.type is EventType.TRIAL:
+            if self._trials is not None:
+                self._trials.over(event.region, now)
         elif event.type is EventType.PATH:
             self._follow(now)
         elif self._is_useless(event, now):
@@ -227,6 +242,8 @@ class Target:
             self._heed_deaths(now)
             self._follow(now)
             self._ask(now)
+            if self._trials is not None:
+                self._trials.hurry(now)
         except Gone:
             self.gone = True
 
@@ -246,8 +263,9 @@ class Target:
         try:
             if self._next_asking is not None and self._next_asking <= now:
                 self._ask_in_turn(now)
+            self._look_at_trials(now)
             due = self._due
-            if self._active and due is not None and due <= now:
+            if self._active and due is not None and due <= now and self._may_try(now):
                 self._rebuild(clock, cpu_clock)
             if self._next_look is not None and self._next_look <= now:
                 self._look(now)
@@ -395,7 +413,7 @@ class Target:
             self._interval = self._policy.look
         if grown.lost_code:
             self._lost_code(ended)
-        elif grown.effort or grown.unfinished:
+        elif grown.effort or grown.unfinished or grown.waiting:
             self._pace.news(ended)
         self._plan_look(ended)
 
@@ -415,6 +433,44 @@ class Target:
         for group in self._regions.groups:
             group.dirty = group.dirty or not group.region
         self._pace.pause(now, self._policy.pause * 2 ** (self._deaths - 1))
+
+    # ---- trials ---------------------------------------------------------------
+
+    def _may_try(self, now: float) -> bool:
+        """May a region be loaded, by what trying has cost of late? Raises ``Gone``."""
+        if self._trials is None:
+            return True
+        self._trials.begin(now)
+        return self._trials.ready <= now
+
+    def _look_at_trials(self, now: float) -> None:
+        """Look at the regions whose time has come; give up those that lose."""
+        due = self._trials.due if self._trials is not None else None
+        if self._trials is None or due is None or due > now:
+            return
+        for finding in self._trials.look(
+            now, self.groups, self.refresh_sites, self._outlook.is_sure
+        ):
+            self.judgements.update((each.site.ip, each) for each in finding.judged)
+            if finding.verdict is not Verdict.GAINS:
+                self._give_up(finding, now)
+
+    def _give_up(self, finding: Finding, now: float) -> None:
+        """A region loses, or nothing could be found out: its sites are left native."""
+        bad = {x.site.ip: x for x in finding.judged if x.gain <= 0}
+        for ip in finding.group.live_entries:
+            site = self.sites.get(ip)
+            native_ns = site.native_ns if site else 0
+            if ip in bad:
+                stop = bad[ip].saving < 0
+                self.blocks.add(ip, _loss(bad[ip]), native_ns, now, stop)
+            elif not bad:
+                reason = "runs from there lose"
+                if finding.verdict is Verdict.UNKNOWN:
+                    reason = "a trial does not tell what runs from there are worth"
+                self.blocks.add(ip, reason, native_ns, now, stop=False)
+            self.experience.tell(ip, self.blocks.get(ip))
+        self._drop(finding.group)
 
     # ---- pay-off --------------------------------------------------------------
 
@@ -514,6 +570,8 @@ class Target:
         for group in self.groups:
             judged = self._payoff.look(sites, group.live_entries)
             self.judgements.update((each.site.ip, each) for each in judged)
+            if self._trials is not None:
+                self._trials.learn(group, judged)
             bad = [
                 each
                 for each in judged

@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Regions on trial, and confirmed ones: how long each may run before it is looked at.
+
+A new region is loaded with a loan of run time from the process' budget. As soon as
+its measurements say that it gains it is confirmed, for as long as a lease lasts; if
+they say that it loses it has to go. A lease is so short that all that may be lost in
+it, should the region begin to lose, is less than what regions have gained in the last
+window and what the budget has left. The module ends trials and leases by itself, so
+nothing of this depends on the engine being there in time. Decides nothing about sites.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ubypass.device.client import Gone
+from ubypass.device.types import Site, Trial
+from ubypass.device.uapi import TrialState
+from ubypass.engine.budget import Budget, Loan
+from ubypass.engine.group import Group
+from ubypass.engine.payoff import Judgement, Payoff
+from ubypass.engine.ports import DeviceLike
+
+__all__ = ["Finding", "Trials", "Trying", "Verdict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trying:
+    """How regions are tried; run time in ns, all else in seconds.
+
+    ``share`` of the CPU time of each ``window`` may be lent, and ``first`` once.
+    ``loan``: run time of a trial at first, ``least``: less is not worth to begin with;
+    ``look``: until the first look at a trial; ``loans``: after so many it has to go
+    without a verdict. ``loss``: what a confirmed region may come to lose, as a share of
+    the time, unless worse has been seen; ``shortest`` and ``longest`` lease;
+    ``reserve`` ns are kept for the end of the last run.
+    """
+
+    share: float = 2.0**-11
+    window: float = 10.0
+    first: float = 1_000_000.0
+    loan: float = 300_000.0
+    least: float = 50_000.0
+    look: float = 0.02
+    rarest: float = 1.0
+    loans: int = 12
+    loss: float = 1.0
+    shortest: float = 0.005
+    longest: float = 0.5
+    reserve: float = 20_000.0
+
+    @classmethod
+    def sharing(cls, bits: int) -> Trying:
+        """One part in 2^``bits`` of the CPU time, 0: as much as need be."""
+        return cls(share=2.0**-bits if bits else math.inf)
+
+
+class Verdict(enum.Enum):
+    """What a region was found to do; UNKNOWN: nothing, and it has had its chance."""
+
+    GAINS = enum.auto()
+    LOSES = enum.auto()
+    UNKNOWN = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A verdict on the region of ``group``, and what it comes from."""
+
+    group: Group
+    verdict: Verdict
+    judged: Sequence[Judgement]
+
+
+@dataclass(slots=True)
+class _Watch:
+    """One live region.
+
+    ``tried``: runs on trial that are known of, ``paid``: their time that is settled;
+    ``wanted``: the module says that its time is over. What it earns is reckoned with
+    ``saving`` ns for each dispatched call, less ``run`` for each run; there were
+    ``counted`` of them at ``counted_at``.
+    """
+
+    payoff: Payoff
+    due: float
+    interval: float
+    loan: Loan | None
+    loans: int = 1
+    paid: float = 0.0
+    tried: int = 0
+    confirmed: bool = False
+    wanted: bool = False
+    saving: float = 0.0
+    run: float = 0.0
+    counted: tuple[int, int] = (0, 0)
+    counted_at: float = 0.0
+
+
+def _strict() -> Payoff:
+    """Few runs and gaps have to do, and the first bad look condemns."""
+    return Payoff(runs=2, samples=3, strikes=1)
+
+
+class Trials:
+    """Of the attachment ``proc``. ``payoff`` makes what judges the gaps of a trial."""
+
+    def __init__(
+        self,
+        proc: int,
+        device: DeviceLike,
+        trying: Trying | None = None,
+        payoff: Callable[[], Payoff] = _strict,
+    ) -> None:
+        self._proc = proc
+        self._device = device
+        self._trying = trying or Trying()
+        self._payoff = payoff
+        self.budget = Budget(
+            self._trying.share, self._trying.window, self._trying.first
+        )
+        self._watches: dict[int, _Watch] = {}
+        self._now = 0.0
+        self._worst = self._trying.loss
+        self._earned: deque[tuple[float, float]] = deque()
+
+    # ---- for whoever loads regions ------------------------------------------------
+
+    def begin(self, now: float) -> None:
+        """It is ``now``. Raises ``Gone``."""
+        self._now = now
+        self.budget.observe(now, self._device.cpu_ns(self._proc))
+
+    def borrow(self) -> Loan | None:
+        """Run time for a region that is about to be loaded; None: not at present."""
+        trying = self._trying
+        wanted = trying.loan + trying.reserve
+        return self.budget.lend(self._now, wanted, trying.least + trying.reserve)
+
+    def credit(self, loan: Loan) -> int:
+        """What of it the module may grant, in ns."""
+        return max(1, int(loan.ns - self._trying.reserve))
+
+    def refund(self, loan: Loan) -> None:
+        """It was not loaded after all."""
+        self.budget.settle(loan, self._now, 0.0)
+
+    def loaded(self, region: int, loan: Loan) -> None:
+        """It was, with that loan."""
+        look = self._trying.look
+        self._watches[region] = _Watch(self._payoff(), self._now + look, look, loan)
+
+    def ending(self, region: int) -> None:
+        """It is about to be unloaded or replaced: what has it taken?"""
+        watch = self._watches.pop(region, None)
+        if watch is None or watch.loan is None:
+            return
+        try:
+            spent = self._device.trial(self._proc, region).spent_ns - watch.paid
+        except Gone:
+            spent = watch.loan.ns
+        self.budget.settle(watch.loan, self._now, spent)
+
+    # ---- looks ----------------------------------------------------------------------
+
+    @property
+    def due(self) -> float | None:
+        """When :meth:`look` wants to be called next."""
+        return min((watch.due for watch in self._watches.values()), default=None)
+
+    @property
+    def ready(self) -> float:
+        """When a region may be loaded, as far as it is known."""
+        least = self._trying.least + self._trying.reserve
+        if self.budget.left(self._now) >= least:
+            return -math.inf
+        return self._now + self._trying.rarest / 2
+
+    def over(self, region: int, now: float) -> None:
+        """The module says that the credit of a region, or its lease, has ended."""
+        watch = self._watches.get(region)
+        if watch is not None and watch.due > now:
+            watch.due = now
+            watch.wanted = True
+
+    def hurry(self, now: float) -> None:
+        """Events were lost."""
+        for region in self._watches:
+            self.over(region, now)
+
+    def look(
+        self,
+        now: float,
+        groups: Sequence[Group],
+        sites: Callable[[], Mapping[int, Site]],
+        sure: Callable[[Judgement], bool] = lambda judged: False,
+    ) -> list[Finding]:
+        """Look at the regions whose time has come. Raises ``Gone`` with the process.
+
+        ``sites`` asks the module; ``sure`` says who gains whatever is measured. Whoever
+        loses is still there, and has to be dropped.
+        """
+        self.begin(now)
+        live = {group.region: group for group in groups if group.region}
+        for region in self._watches.keys() - live.keys():
+            self.ending(region)
+        found = []
+        for region, watch in list(self._watches.items()):
+            if watch.due > now:
+                continue
+            try:
+                if watch.confirmed:
+                    finding = self._review(live[region], watch, sites, sure)
+                else:
+                    finding = self._try(live[region], watch, sites, sure)
+            except Gone:
+                # The region; whether the process is gone as well comes to light soon.
+                self.ending(region)
+                continue
+            found += [finding] if finding is not None else []
+        return found
+
+    def learn(self, group: Group, judged: Sequence[Judgement]) -> None:
+        """A confirmed region was judged anew: earnings are reckoned with that."""
+        watch = self._watches.get(group.region)
+        if watch is not None and judged:
+            self._model(watch, judged)
+
+    # ---- trials ---------------------------------------------------------------------
+
+    def _try(
+        self,
+        group: Group,
+        watch: _Watch,
+        sites: Callable[[], Mapping[int, Site]],
+        sure: Callable[[Judgement], bool],
+    ) -> Finding | None:
+        trial = self._device.trial(self._proc, group.region)
+        judged = watch.payoff.look(sites(), group.live_entries)
+        if not judged:
+            if trial.state is TrialState.OVER:
+                return self._lend_more(group, watch, trial)
+            watch.interval = min(self._trying.rarest, watch.interval * 1.5)
+            watch.due = self._now + watch.interval
+            if trial.runs == watch.tried and watch.interval == self._trying.rarest:
+                watch.due = math.inf  # nobody comes; the end of its credit is told of
+            watch.tried = trial.runs
+            return None
+        gains = _gains(judged, sure)
+        self._settle(watch, trial, judged if gains else ())
+        if not gains:
+            watch.due = math.inf
+            return Finding(group, Verdict.LOSES, judged)
+        self._model(watch, judged)
+        watch.confirmed = True
+        self._count(group, watch)
+        self._renew(group, watch)
+        return Finding(group, Verdict.GAINS, judged)
+
+    def _lend_more(self, group: Group, watch: _Watch, trial: Trial) -> Finding | None:
+        """Its credit is used up, and too little is known."""
+        self._settle(watch, trial, ())
+        if watch.loans >= self._trying.loans:
+            watch.due = math.inf
+            return Finding(group, Verdict.UNKNOWN, ())
+        # By what the last run went over its credit; that is settled.
+        self._lend(group, watch, max(0, -trial.left_ns))
+        return None
+
+    def _lend(self, group: Group, watch: _Watch, over: int) -> None:
+        """Let it go on, on trial; if that is too much at present, later."""
+        watch.loan = self.borrow()
+        if watch.loan is None:
+            watch.due = self._now + self._trying.rarest / 2
+            return
+        self._device.grant(self._proc, group.region, self.credit(watch.loan) + over)
+        watch.loans += 1
+        watch.wanted = False
+        watch.interval = self._trying.look
+        watch.due = self._now + watch.interval
+
+    def _settle(
+        self, watch: _Watch, trial: Trial, gaining: Sequence[Judgement]
+    ) -> None:
+        """Book what the trial took. Of one that gains: what its looks did."""
+        if watch.loan is None:
+            return
+        cost = trial.spent_ns - watch.paid
+        if gaining:
+            looks = max(max(x.site.overhead_ns, x.site.boosted_ns) for x in gaining)
+            cost = min(cost, float(trial.runs * looks))
+        self.budget.settle(watch.loan, self._now, cost)
+        watch.paid = trial.spent_ns
+        watch.loan = None
+
+    # ---- leases ---------------------------------------------------------------------
+
+    def _review(
+        self,
+        group: Group,
+        watch: _Watch,
+        sites: Callable[[], Mapping[int, Site]],
+        sure: Callable[[Judgement], bool],
+    ) -> Finding | None:
+        """Has it earned since the last time? Else it is tried anew."""
+        since = self._now - watch.counted_at
+        calls, runs = self._count(group, watch)
+        if not calls and not runs and not watch.wanted:
+            # Nothing runs there: the lease ends, and who comes then is told of.
+            watch.due = math.inf
+            return None
+        judged = watch.payoff.look(sites(), group.live_entries)
+        if judged:
+            self._model(watch, judged)
+        gain = watch.saving * calls - watch.run * runs
+        self._book(gain, since)
+        if any(sure(each) for each in judged):
+            gain = max(gain, 0.0)
+        elif judged and not _gains(judged, sure):
+            gain = min(gain, -1.0)
+        if gain >= 0:
+            self._renew(group, watch)
+            return None
+        watch.confirmed = False
+        watch.loans = 0
+        watch.paid = self._device.trial(self._proc, group.region).spent_ns
+        watch.payoff = self._payoff()
+        self._lend(group, watch, 0)
+        return None
+
+    def _count(self, group: Group, watch: _Watch) -> tuple[int, int]:
+        """Calls dispatched and runs since the last time."""
+        assert group.loaded is not None
+        counts = self._device.counts(self._proc, group.region, len(group.loaded.exits))
+        before = watch.counted
+        watch.counted = counts.dispatched, counts.runs
+        watch.counted_at = self._now
+        return watch.counted[0] - before[0], watch.counted[1] - before[1]
+
+    def _book(self, gain: float, since: float) -> None:
+        """``gain`` ns in ``since`` seconds; losses come off what may be lent."""
+        if gain < 0:
+            self.budget.charge(self._now, -gain)
+            self._worst = max(self._worst, -gain / max(since * 1e9, 1.0))
+        else:
+            self._earned.append((self._now, gain))
+        while self._earned and self._earned[0][0] < self._now - self._trying.window:
+            self._earned.popleft()
+
+    def _renew(self, group: Group, watch: _Watch) -> None:
+        trying = self._trying
+        earned = sum(gain for _, gain in self._earned)
+        cover = (earned + self.budget.left(self._now)) / len(self._watches)
+        lease = min(trying.longest, max(trying.shortest, cover / self._worst / 1e9))
+        self._device.confirm(self._proc, group.region, int(lease * 1e9))
+        watch.wanted = False
+        # In time for the next one to follow without a break.
+        watch.due = self._now + lease / 2
+
+    def _model(self, watch: _Watch, judged: Sequence[Judgement]) -> None:
+        """What calls and runs bring, going by all that were looked at."""
+        weights = [max(1, each.site.runs) for each in judged]
+        total = sum(weights)
+        calls = sum(w * x.calls for w, x in zip(weights, judged, strict=True))
+        saved = sum(
+            w * x.calls * x.saving for w, x in zip(weights, judged, strict=True)
+        )
+        gain = sum(w * x.gain for w, x in zip(weights, judged, strict=True))
+        watch.saving = saved / calls if calls else 0.0
+        watch.run = (saved - gain) / total
+
+
+def _gains(judged: Sequence[Judgement], sure: Callable[[Judgement], bool]) -> bool:
+    """Do all runs together gain, each entry weighed by how often it was taken?"""
+    total = sum(max(1, each.site.runs) * each.gain for each in judged)
+    return total > 0 or any(sure(each) for each in judged)
