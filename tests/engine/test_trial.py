@@ -5,16 +5,36 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from tests.engine.fakes import FakeDevice
 from tests.engine.workload import Truth, Workload
+from ubypass.abi import Entry, Exit, ExitReason, Source, Translation
+from ubypass.device.types import Site
+from ubypass.device.uapi import SiteVerdict, TrialState
+from ubypass.engine.built import Built
+from ubypass.engine.group import Group
 from ubypass.engine.target import Policy
-from ubypass.engine.trial import Trying
+from ubypass.engine.trial import Finding, Trials, Trying, Verdict
+from ubypass.region.graph import Region
 
 _SECONDS = 45.0
 _WINDOW_NS = 10e9  # of CPU time, for it uses one processor
 _BOUND = 0.001 * _WINDOW_NS
+
+_LOADED = Translation(
+    code=b"code",
+    entries=(Entry(0x1002, 0),),
+    exits=(Exit(0x1000, ExitReason.FRONTIER),),
+    faults=(),
+    dispatches=(),
+    jumps=(),
+    sources=(Source(0x1000, b"\x0f\x05"),),
+    constants=0,
+)
 
 
 def _always(gain: float) -> Truth:
@@ -126,3 +146,207 @@ def test_without_trials_it_costs_much_more() -> None:
     workload.module.leases = dict.fromkeys(range(1000), math.inf)
     workload.run(_SECONDS)
     assert workload.worst() > 5 * _BOUND
+
+
+# ---- one region, step by step -----------------------------------------------------
+
+
+class _Bench:
+    """Trials of one group, whose measurements are whatever the test says."""
+
+    def __init__(self, trying: Trying | None = None) -> None:
+        self.device = FakeDevice()
+        self.trials = Trials(1, self.device, trying)
+        self.now = 10.0
+        self.group = Group({0x1002})
+        self.trials.begin(self.now)
+
+    def load(self) -> None:
+        loan = self.trials.borrow()
+        assert loan
+        self.trials.ending(self.group.region)
+        region = self.device.load(
+            1, _LOADED, self.group.region, trial_ns=self.trials.credit(loan)
+        )
+        self.trials.loaded(region, loan)
+        self.group.live(region, Built(Region({}, (), ()), _LOADED), _LOADED)
+
+    def spend(self, ns: int, runs: int = 5) -> None:
+        """The module charges so much, and says so if nothing is left."""
+        region = self.group.region
+        before = self.device.trials[region]
+        left = before.left_ns - ns
+        self.device.trials[region] = replace(
+            before,
+            state=TrialState.ON if left > 0 else TrialState.OVER,
+            left_ns=left,
+            spent_ns=before.spent_ns + ns,
+            runs=before.runs + runs,
+        )
+        if left <= 0:
+            self.trials.over(region, self.now)
+
+    def measured(self, boosted_ns: int, samples: int = 3) -> None:
+        self.device.known_sites = [
+            Site(
+                0x1002,
+                0,
+                SiteVerdict.ENTRY,
+                native_ns=1000,
+                boosted_ns=boosted_ns,
+                overhead_ns=100,
+                native_samples=samples,
+                boosted_samples=samples,
+                runs=samples,
+                dispatched=samples * 20,
+            )
+        ]
+
+    def look(self, after: float = 0.0) -> list[Finding]:
+        self.now += after
+        sites = {site.ip: site for site in self.device.known_sites}
+        return self.trials.look(self.now, [self.group], lambda: sites)
+
+    @property
+    def state(self) -> TrialState:
+        return self.device.trials[self.group.region].state
+
+
+@pytest.fixture
+def bench() -> Iterator[_Bench]:
+    bench = _Bench()
+    yield bench
+    bench.device.close()
+
+
+def test_what_gains_is_confirmed_and_its_loan_given_back(bench: _Bench) -> None:
+    before = bench.trials.budget.left(bench.now)
+    bench.load()
+    assert bench.state is TrialState.ON
+    assert bench.trials.budget.left(bench.now) == before - 320_000
+    bench.spend(100_000, runs=5)
+    bench.measured(800)
+    (found,) = bench.look(0.02)
+    assert found.verdict is Verdict.GAINS
+    assert bench.state is TrialState.NONE
+    # Only what its looks took is booked: five times its slowest gap.
+    assert bench.trials.budget.left(bench.now) == before - 5 * 800
+
+
+def test_what_loses_is_found_out_at_once_and_paid_for(bench: _Bench) -> None:
+    before = bench.trials.budget.left(bench.now)
+    bench.load()
+    bench.spend(100_000)
+    bench.measured(1200)
+    (found,) = bench.look(0.02)
+    assert found.verdict is Verdict.LOSES
+    assert [judged.site.ip for judged in found.judged] == [0x1002]
+    assert bench.state is not TrialState.NONE
+    assert bench.trials.budget.left(bench.now) == before - 100_000
+    assert not bench.look(1.0)
+
+
+def test_the_end_of_a_credit_is_a_reason_to_look(bench: _Bench) -> None:
+    bench.load()
+    assert bench.trials.due == pytest.approx(bench.now + 0.02)
+    bench.spend(400_000)
+    assert bench.trials.due == bench.now
+
+
+def test_more_is_lent_until_there_is_a_verdict(bench: _Bench) -> None:
+    bench.load()
+    bench.spend(310_000)
+    assert not bench.look()
+    # What the last run went over its credit is granted on top, and was booked.
+    assert bench.state is TrialState.ON
+    assert bench.device.trials[bench.group.region].left_ns == 300_000
+    bench.spend(300_000)
+    bench.measured(800)
+    (found,) = bench.look(0.001)
+    assert found.verdict is Verdict.GAINS
+
+
+def test_nothing_is_lent_that_is_not_there(bench: _Bench) -> None:
+    bench.load()
+    for _ in range(3):
+        bench.spend(350_000)
+        assert not bench.look(0.001)
+    assert bench.state is TrialState.OVER
+    assert bench.trials.ready > bench.now
+    assert bench.trials.borrow() is None
+    # It goes on once the process has used more.
+    bench.device.cpu = 5_000_000_000
+    bench.look(2.0)
+    assert bench.state is TrialState.ON
+
+
+def test_a_trial_that_tells_nothing_ends() -> None:
+    bench = _Bench(Trying(share=math.inf, loans=3))
+    bench.load()
+    found: list[Finding] = []
+    for _ in range(3):
+        bench.spend(300_000)
+        found += bench.look(0.001)
+    assert [each.verdict for each in found] == [Verdict.UNKNOWN]
+    bench.device.close()
+
+
+def test_a_region_in_the_place_of_another_is_tried_anew(bench: _Bench) -> None:
+    bench.load()
+    bench.spend(100_000)
+    bench.measured(800)
+    bench.look(0.02)
+    bench.load()
+    assert bench.state is TrialState.ON
+    bench.spend(100_000)
+    bench.measured(1300)
+    (found,) = bench.look(0.02)
+    assert found.verdict is Verdict.LOSES
+
+
+def test_one_that_is_dropped_is_settled(bench: _Bench) -> None:
+    before = bench.trials.budget.left(bench.now)
+    bench.load()
+    bench.spend(70_000)
+    bench.trials.ending(bench.group.region)
+    assert bench.trials.budget.left(bench.now) == before - 70_000
+    # One that has gone without a word has taken all.
+    bench.load()
+    bench.device.trials.clear()
+    bench.trials.ending(bench.group.region)
+    assert bench.trials.budget.left(bench.now) == before - 70_000 - 320_000
+
+
+def test_a_load_that_fails_costs_nothing(bench: _Bench) -> None:
+    before = bench.trials.budget.left(bench.now)
+    loan = bench.trials.borrow()
+    assert loan
+    bench.trials.refund(loan)
+    assert bench.trials.budget.left(bench.now) == before
+
+
+def test_the_lease_of_what_does_not_run_is_not_renewed(bench: _Bench) -> None:
+    bench.device.dispatched = 0
+    bench.load()
+    bench.spend(100_000)
+    bench.measured(800)
+    bench.look(0.02)
+    confirmed = len(bench.device.confirmed)
+    bench.look(0.02)
+    assert len(bench.device.confirmed) == confirmed
+    assert bench.trials.due == math.inf
+    # Somebody comes: the module says that the lease has ended.
+    bench.trials.over(bench.group.region, bench.now)
+    bench.look(3.0)
+    assert len(bench.device.confirmed) == confirmed + 1
+
+
+def test_lost_events_are_made_up_for(bench: _Bench) -> None:
+    bench.load()
+    bench.trials.hurry(bench.now)
+    assert bench.trials.due == bench.now
+
+
+def test_sharing_by_bits() -> None:
+    assert Trying.sharing(11).share == 1 / 2048
+    assert Trying.sharing(0).share == math.inf

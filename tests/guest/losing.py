@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run in the lab: what it costs a program to be tried where translations lose.
+
+No forecast keeps the engine from it. Prints a line of JSON for each program and way:
+``asleep``, attached, but no site is ever hot; ``tried``; ``unlimited``, without trials.
+``first`` and ``second``: CPU time of the program's halves in ns; ``dispatched``: calls.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from unittest import mock
+
+from ubypass.device.client import Device
+from ubypass.device.uapi import Tunable
+from ubypass.engine.build import Builder
+from ubypass.engine.engine import Engine
+from ubypass.engine.forecast import Forecast
+from ubypass.engine.target import Policy
+from ubypass.engine.trial import Trying
+from ubypass.process.status import identify
+
+_COUNT = 2_000
+_NEVER = 100  # ns: nothing is so short
+_GAP = 20_000  # ns
+
+
+@contextlib.contextmanager
+def _unforeseen() -> Iterator[None]:
+    """Meanwhile everything is tried."""
+    with (
+        mock.patch.object(Forecast, "is_hopeless", return_value=False),
+        mock.patch.object(Forecast, "earns", return_value=True),
+    ):
+        yield
+
+
+def _measure(
+    device: Device, command: list[str], way: str, policy: Policy
+) -> dict[str, object]:
+    device.tune(Tunable.GAP_NS, _NEVER if way == "asleep" else _GAP)
+    with (
+        contextlib.closing(
+            Engine(device, build=Builder(device.info()), policy=policy)
+        ) as engine,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as child,
+    ):
+        target = engine.attach(identify(child.pid))
+        engine.watch_end(target)
+        assert child.stdin
+        assert child.stdout
+        child.stdin.write(b"\n")
+        child.stdin.close()
+        engine.run(lambda: not engine.targets)
+        (summary,) = engine.summaries()
+        print(*summary.notes, *_blocks(target), sep="\n", file=sys.stderr)
+        first, second = map(int, child.stdout.read().split())
+    return {
+        "way": way,
+        "first": first,
+        "second": second,
+        "dispatched": summary.stats.dispatched,
+        "runs": summary.stats.runs,
+        "loads": summary.loads,
+    }
+
+
+def _blocks(target: object) -> list[str]:
+    judged = getattr(target, "judgements", {})
+    return [f"{ip:#x}: {each}" for ip, each in judged.items()]
+
+
+def main(program: str, rounds: str) -> int:
+    ways = {
+        "asleep": Policy(),
+        "tried": Policy(trying=Trying()),
+        "unlimited": Policy(trying=None),
+    }
+    with _unforeseen(), Device() as device:
+        device.tune(Tunable.GRACE_MS, 0)
+        for kind in ("always", "later"):
+            for way, policy in ways.items():
+                command = [program, kind, rounds, str(_COUNT)]
+                said = _measure(device, command, way, policy)
+                print(json.dumps({"kind": kind, **said}), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What it costs to be tried in vain, in the lab, with the machine counting."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.guest.conftest import prepare
+from tests.guest.program import PROGRAMS
+from tests.patient import PATIENT
+from tests.places import ROOT
+from ubypass.lab.run import capture
+
+_ROUNDS = 3_000
+_SHARE = 0.001
+_FIRST = 2_000_000  # ns, once: to look, and to try
+_SCRIPT = (
+    '"$1" -m ubypass.cli.main module load >&2 && '
+    'exec "$1" -m tests.guest.losing "$2" "$3"'
+)
+
+
+@pytest.mark.guest
+def test_losing_programs_are_tried_at_a_bounded_cost() -> None:
+    prepare()
+    program = str(PROGRAMS / "losing")
+    result = capture(
+        ["sh", "-c", _SCRIPT, "sh", sys.executable, program, str(_ROUNDS)],
+        replace(
+            PATIENT,
+            icount=True,
+            environment={"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])},
+        ),
+    )
+    output = result.stdout.decode()
+    print(output, result.stderr.decode())
+    assert result.status == 0
+    assert not result.log_problems
+    said: dict[tuple[str, str], dict[str, Any]] = {}
+    for line in output.splitlines():
+        if line[:1] == "{":
+            each = json.loads(line)
+            said[each["kind"], each["way"]] = each
+
+    def total(kind: str, way: str) -> int:
+        return int(said[kind, way]["first"] + said[kind, way]["second"])
+
+    # It was tried, and it does lose.
+    assert said["always", "tried"]["loads"] >= 1
+    assert said["always", "tried"]["dispatched"] > 0
+    native = total("always", "asleep")
+    assert total("always", "unlimited") > native * (1 + 5 * _SHARE)
+    assert total("always", "tried") <= native * (1 + _SHARE) + _FIRST
+
+    # It gained as long as there was something to gain, and lost no more than that.
+    first, second = (said["later", "tried"][half] for half in ("first", "second"))
+    before = said["later", "asleep"]
+    assert first < 0.9 * before["first"]
+    gained = before["first"] - first
+    assert second <= before["second"] * (1 + _SHARE) + _FIRST + gained
+    assert second <= 1.1 * before["second"]
