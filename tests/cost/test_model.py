@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from ubypass import processor
-from ubypass.calibrate import Calibration, Kind, typical
+from ubypass.calibrate import Calibration, typical
 from ubypass.cost import model as module
 from ubypass.cost.gap import GapProfile
 from ubypass.cost.model import DEFAULT, Range, model_of, models
@@ -91,9 +91,7 @@ def test_the_model_of_a_processor(
     monkeypatch.setattr(module, "cached", typical)
     found = model_of()
     assert found.name == name
-    empty = typical().transitions[0]
-    assert empty.kind is Kind.EMPTY
-    assert found.transition.ns.low == pytest.approx(empty.ns)
+    assert found.transition.ns.low == pytest.approx(typical().transition_ns)
     assert found.run == model_of(name).run
 
 

@@ -13,10 +13,12 @@ import pytest
 from tests.engine.fakes import FakeDevice
 from tests.engine.workload import Truth, Workload
 from ubypass.abi import Entry, Exit, ExitReason, Source, Translation
+from ubypass.cost.model import model_of
 from ubypass.device.types import Site
 from ubypass.device.uapi import SiteVerdict, TrialState
 from ubypass.engine.built import Built
 from ubypass.engine.group import Group
+from ubypass.engine.prices import Measured
 from ubypass.engine.target import Policy
 from ubypass.engine.trial import Finding, Trials, Trying, Verdict
 from ubypass.region.graph import Region
@@ -156,7 +158,7 @@ class _Bench:
 
     def __init__(self, trying: Trying | None = None) -> None:
         self.device = FakeDevice()
-        self.trials = Trials(1, self.device, trying)
+        self.trials = Trials(1, self.device, Measured(model_of("zen4")), trying)
         self.now = 10.0
         self.group = Group({0x1002})
         self.trials.begin(self.now)

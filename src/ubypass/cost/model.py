@@ -23,7 +23,7 @@ from importlib.resources import files
 from typing import Any
 
 from ubypass import processor
-from ubypass.calibrate import Kind, cached
+from ubypass.calibrate import cached
 from ubypass.cost.gap import GapProfile
 from ubypass.errors import UbError, UsageError
 
@@ -169,8 +169,7 @@ def model_of(name: str | None = None) -> Model:
         calibration = cached()
     except UbError:
         return known  # code of our own must not be run here
-    empty = next(t for t in calibration.transitions if t.kind is Kind.EMPTY)
-    return known.calibrated(empty.ns)
+    return known.calibrated(calibration.transition_ns)
 
 
 @lru_cache(maxsize=1)

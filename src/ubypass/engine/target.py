@@ -109,7 +109,12 @@ class Target:
         self._policy = policy or Policy()
         self._device = device
         trying = self._policy.trying
-        self._trials = None if trying is None else Trials(proc, device, trying)
+        self._outlook = Outlook(
+            self._policy.forecast, self.blocks, self.experience.chains
+        )
+        prices = self._prices()
+        self._payoff = Payoff(prices)
+        self._trials = Trials(proc, device, prices, trying) if trying else None
         self._regions = Regions(
             proc,
             device,
@@ -125,10 +130,6 @@ class Target:
         self._started_ns = started_ns
         self._log = log
         self._pace = Pace()
-        self._outlook = Outlook(
-            self._policy.forecast, self.blocks, self.experience.chains
-        )
-        self._payoff = Payoff(self._prices())
         self._stats = Stats()
         self._base = Stats()  # at the last look
         self._converged = False
@@ -463,7 +464,7 @@ class Target:
             native_ns = site.native_ns if site else 0
             if ip in bad:
                 stop = bad[ip].saving < 0
-                self.blocks.add(ip, _loss(bad[ip]), native_ns, now, stop)
+                self.blocks.add(ip, self._loss(bad[ip]), native_ns, now, stop)
             elif not bad:
                 reason = "runs from there lose"
                 if finding.verdict is Verdict.UNKNOWN:

@@ -24,8 +24,9 @@ from ubypass.engine.budget import Budget, Loan
 from ubypass.engine.group import Group
 from ubypass.engine.payoff import Judgement, Payoff
 from ubypass.engine.ports import DeviceLike
+from ubypass.engine.prices import Prices
 
-__all__ = ["Finding", "Trials", "Trying", "Verdict"]
+__all__ = ["Finding", "Trials", "Trying", "Verdict", "strict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,25 +102,25 @@ class _Watch:
     counted_at: float = 0.0
 
 
-def _strict() -> Payoff:
-    """Few runs and gaps have to do, and the first bad look condemns."""
-    return Payoff(runs=2, samples=3, strikes=1)
+def strict(prices: Prices) -> Payoff:
+    """Judges trials: few runs have to do, and the first bad look condemns."""
+    return Payoff(prices, runs=2, strikes=1)
 
 
 class Trials:
-    """Of the attachment ``proc``. ``payoff`` makes what judges the gaps of a trial."""
+    """Of the attachment ``proc``, whose gaps and runs are worth what ``prices`` say."""
 
     def __init__(
         self,
         proc: int,
         device: DeviceLike,
+        prices: Prices,
         trying: Trying | None = None,
-        payoff: Callable[[], Payoff] = _strict,
     ) -> None:
         self._proc = proc
         self._device = device
         self._trying = trying or Trying()
-        self._payoff = payoff
+        self._prices = prices
         self.budget = Budget(
             self._trying.share, self._trying.window, self._trying.first
         )
@@ -152,7 +153,9 @@ class Trials:
     def loaded(self, region: int, loan: Loan) -> None:
         """It was, with that loan."""
         look = self._trying.look
-        self._watches[region] = _Watch(self._payoff(), self._now + look, look, loan)
+        self._watches[region] = _Watch(
+            strict(self._prices), self._now + look, look, loan
+        )
 
     def ending(self, region: int) -> None:
         """It is about to be unloaded or replaced: what has it taken?"""
@@ -328,7 +331,7 @@ class Trials:
         watch.confirmed = False
         watch.loans = 0
         watch.paid = self._device.trial(self._proc, group.region).spent_ns
-        watch.payoff = self._payoff()
+        watch.payoff = strict(self._prices)
         self._lend(group, watch, 0)
         return None
 
