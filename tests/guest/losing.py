@@ -33,7 +33,7 @@ _GAP = 20_000  # ns
 def _unforeseen() -> Iterator[None]:
     """Meanwhile everything is tried."""
     with (
-        mock.patch.object(Forecast, "is_hopeless", return_value=False),
+        mock.patch.object(Forecast, "objection", return_value=""),
         mock.patch.object(Forecast, "earns", return_value=True),
     ):
         yield
