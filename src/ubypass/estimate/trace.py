@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which system call follows which: what was seen of one thread in one burst."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+__all__ = ["Chain", "Enter", "Exit", "Lost", "Passed", "Switch", "Trace", "chains"]
+
+
+class Enter(NamedTuple):
+    """A system call begins; ``ip`` is behind its instruction; ns."""
+
+    time: int
+    ip: int
+    nr: int
+
+
+class Exit(NamedTuple):
+    """A system call ends; user mode goes on at ``ip``."""
+
+    time: int
+    ip: int
+    nr: int
+
+
+class Switch(NamedTuple):
+    """The thread leaves the processor; ``asleep``: it waits for something."""
+
+    asleep: bool
+
+
+class Lost(NamedTuple):
+    """So many records are missing here."""
+
+    number: int
+
+
+class Passed(NamedTuple):
+    """One gap: from the return of call ``nr`` at ``resume`` to call ``call``, which
+    returns to ``following``. ``ns`` from the end of the one to the start of the other;
+    None if that was not looked at, or the thread was off the processor meanwhile.
+    ``slept``: call ``nr`` had to wait.
+    """
+
+    resume: int
+    nr: int
+    following: int
+    call: int
+    ns: int | None
+    slept: bool
+
+
+#: Gaps that followed one another without a break.
+Chain = tuple[Passed, ...]
+
+#: Calls that do not return to where they were made: rt_sigreturn, execve, execveat.
+_ELSEWHERE = frozenset({15, 59, 322})
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Of one thread: ``calls`` that it began in ``cpu_ns`` of its own CPU time, what
+    looking at them took left out; ``chains`` of gaps, in order. ``lost`` calls are
+    in ``calls`` but not in ``chains``.
+    """
+
+    pid: int
+    tid: int
+    calls: int
+    cpu_ns: float
+    chains: tuple[Chain, ...]
+    lost: int = 0
+
+
+def chains(records: Iterable[Enter | Exit | Switch | Lost]) -> Iterator[Chain]:
+    """The gaps in the records of one thread, in order, broken where some are lost."""
+    found: list[Passed] = []
+    last: Enter | None = None
+    left: Exit | None = None
+    away = slept = False
+    for record in records:
+        match record:
+            case Enter(time, ip, nr):
+                if last is not None and (left is not None or last.nr not in _ELSEWHERE):
+                    ns = None if left is None or away else time - left.time
+                    resume = last.ip if left is None else left.ip
+                    found.append(Passed(resume, last.nr, ip, nr, ns, slept))
+                elif found:
+                    yield tuple(found)
+                    found = []
+                last, left, away, slept = record, None, False, False
+            case Exit():
+                left, away = record, False
+            case Switch(asleep):
+                away = True
+                # Whoever waits of his own accord does so in a call.
+                slept = slept or asleep
+            case Lost():
+                if found:
+                    yield tuple(found)
+                found, last, left = [], None, None
+    if found:
+        yield tuple(found)
