@@ -1,0 +1,367 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The ways that a few gaps take, instruction by instruction, by ptrace.
+
+A child process of ours steps (the *keeper*). It leads a session of its own and obeys
+SIGTERM, which the kernel sends it should we be killed: it then lets go of the thread in
+good order. Were it killed itself while it steps, the trap flag would stay set and end
+the program (see :mod:`ubypass.process.ptrace`). Only threads that run are stopped, so
+that no call that waits is disturbed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import enum
+import json
+import os
+import select
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+
+from ubypass.errors import UbError, permission_hint
+from ubypass.estimate.busy import is_running
+from ubypass.estimate.steppable import LONGEST, is_syscall, may_step
+from ubypass.process.memory import ProcessMemory
+from ubypass.process.ptrace import Stop, Stopped, Thread
+
+__all__ = ["Bounds", "End", "Session", "Way", "step"]
+
+_CHUNK = 1 << 16
+_TICK = 0.005  # seconds: the keeper looks up so often while it waits
+_GRACE = 2.0  # seconds in which the keeper should have let go
+_PR_SET_PDEATHSIG = 1
+_NICE = -10
+
+_EINTR = -4
+_RESTARTNOHAND = -514
+#: Calls that a stop ends with EINTR although no signal handler has run (signal(7)):
+#: semop, rt_sigtimedwait, io_getevents, semtimedop, epoll_wait, epoll_pwait,
+#: io_pgetevents, epoll_pwait2.
+_NOT_RESTARTED = frozenset({65, 128, 208, 220, 232, 281, 333, 441})
+
+
+class End(enum.StrEnum):
+    """How a way ended."""
+
+    CALL = "call"  # at the next system call
+    LONG = "long"  # after as many steps as were allowed
+    ODD = "odd"  # before an instruction that cannot be stepped
+    SIGNAL = "signal"  # a signal came, and was delivered
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """From the return of call ``nr`` at ``resume`` through ``ips``, the addresses of
+    the instructions as they ran; the last one, that of the next call, has not.
+    """
+
+    resume: int
+    nr: int
+    ips: tuple[int, ...]
+    end: End
+
+    @property
+    def following(self) -> int:
+        """Where the next call returns to; 0 if the way does not lead to one."""
+        return self.ips[-1] + 2 if self.end is End.CALL else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """``seconds`` after which no further gap is begun, ``most`` seconds after which one
+    is left half-way; ``steps`` in all.
+    """
+
+    seconds: float = 0.03
+    most: float = 0.25
+    steps: int = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """``ways`` in order, ``steps`` made, ``seconds`` for which the thread was held.
+
+    ``busy``: whether the thread was met running; else nothing was done.
+    """
+
+    ways: tuple[Way, ...] = ()
+    steps: int = 0
+    seconds: float = 0.0
+    busy: bool = True
+
+
+def step(tid: int, wanted: Mapping[int, int], bounds: Bounds) -> Session:
+    """Step gaps of thread ``tid`` that begin at ``wanted``: how many of each.
+
+    Raises UbError if it may not be traced, or has ended. However it ends, also by an
+    exception (a signal to us), the thread goes on undisturbed.
+    """
+    ours, theirs = os.pipe()
+    us = os.getpid()
+    keeper = os.fork()
+    if keeper == 0:
+        _keep(us, tid, wanted, bounds, theirs)
+    os.close(theirs)
+    patience = bounds.most + _GRACE
+    try:
+        return _received(ours, tid, time.monotonic() + patience)
+    finally:
+        os.close(ours)
+        # It has its own bounds; this is for when we end early.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(keeper, signal.SIGTERM)
+        _reap(keeper)
+
+
+def _reap(keeper: int) -> None:
+    """Without waiting for long: the kernel may hold the thread up."""
+    end = time.monotonic() + _GRACE
+    while time.monotonic() < end:
+        with contextlib.suppress(ChildProcessError):
+            if not os.waitpid(keeper, os.WNOHANG)[0]:
+                time.sleep(_TICK / 5)
+                continue
+        return
+
+
+def _received(source: int, tid: int, deadline: float) -> Session:
+    data = bytearray()
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([source], [], [], left)[0]:
+            break
+        part = os.read(source, _CHUNK)
+        if not part:
+            break
+        data += part
+    ways: list[Way] = []
+    session = Session()
+    # The last line is whole, or nothing comes of it.
+    for line in bytes(data).split(b"\n")[:-1]:
+        found = json.loads(line)
+        if "failed" in found:
+            raise _failure(tid, found["failed"])
+        if "ips" in found:
+            ips = tuple(found["ips"])
+            ways.append(Way(found["resume"], found["nr"], ips, End(found["end"])))
+        else:
+            session = Session((), found["steps"], found["seconds"], found["busy"])
+    return Session(tuple(ways), session.steps, session.seconds, session.busy)
+
+
+def _failure(tid: int, what: str) -> UbError:
+    if what == "ended":
+        return UbError(f"thread {tid} ended while it was looked at")
+    return UbError(
+        f"thread {tid} may not be traced: {what}",
+        f"{permission_hint()}; only one tracer can have a thread at a time",
+    )
+
+
+def _keep(
+    parent: int, tid: int, wanted: Mapping[int, int], bounds: Bounds, out: int
+) -> NoReturn:  # pragma: no cover - in the child
+    """The keeper. Nothing of the parent's may run here, at its end neither."""
+    try:
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        keeper = _Keeper(tid, dict(wanted), bounds, out)
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, keeper.ask)
+        signal.signal(signal.SIGALRM, lambda *_: None)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+        if os.getppid() == parent:
+            with contextlib.suppress(OSError):
+                os.nice(_NICE)
+            # Waiting for the thread is interrupted by it.
+            signal.setitimer(signal.ITIMER_REAL, _TICK, _TICK)
+            keeper.run()
+    finally:
+        os._exit(0)
+
+
+class _Keeper:
+    """Steps one thread and tells of it in lines of JSON."""
+
+    def __init__(
+        self, tid: int, wanted: dict[int, int], bounds: Bounds, out: int
+    ) -> None:
+        self._tid = tid
+        self._wanted = wanted
+        self._bounds = bounds
+        self._out = out
+        self._soft = self._hard = 0.0
+        self._asked = False
+        self._steps = 0
+        self._may: dict[int, bool | None] = {}
+        # Where it stands; None: it runs.
+        self._at: Stop | None = None
+
+    def ask(self, number: int, frame: object) -> None:
+        """The signal that says: let go."""
+        self._asked = True
+
+    def run(self) -> None:
+        """All of it."""
+        if not self._met_running():
+            if os.path.exists(f"/proc/{self._tid}"):
+                self._tell(steps=0, seconds=0.0, busy=False)
+            else:
+                self._tell(failed="ended")
+            return
+        began = time.monotonic()
+        self._soft = began + self._bounds.seconds
+        self._hard = began + self._bounds.most
+        try:
+            with ProcessMemory(self._tid) as self._memory:
+                self._thread = Thread(self._tid)
+                self._thread.interrupt()
+                try:
+                    self._follow()
+                finally:
+                    self._let_go()
+        except Stopped:
+            self._tell(failed="ended")
+        except OSError as error:
+            self._tell(failed=error.strerror or "not allowed")
+        except UbError as error:
+            self._tell(failed=error.message)
+        else:
+            seconds = time.monotonic() - began
+            self._tell(steps=self._steps, seconds=seconds, busy=True)
+
+    def _met_running(self) -> bool:
+        end = time.monotonic() + self._bounds.most
+        while time.monotonic() < end and not self._asked:
+            if is_running(self._tid):
+                return True
+            time.sleep(0.0002)
+        return False
+
+    def _tell(self, **what: object) -> None:
+        data = json.dumps(what).encode() + b"\n"
+        with contextlib.suppress(OSError):  # nobody listens any more
+            while data:
+                data = data[os.write(self._out, data) :]
+
+    def _wait(self, deadline: float) -> bool:
+        """Until it stands still; False if that takes too long, or we should end."""
+        while True:
+            found = self._thread.wait()
+            if found is not None:
+                self._at = found
+                return True
+            if self._asked or time.monotonic() > deadline:
+                return False
+
+    def _is_over(self, deadline: float) -> bool:
+        return (
+            self._asked
+            or time.monotonic() > deadline
+            or self._steps >= self._bounds.steps
+            or not any(self._wanted.values())
+        )
+
+    def _follow(self) -> None:
+        """From call to call; gaps that are wanted are stepped."""
+        if not self._wait(self._hard):
+            return
+        self._mend()
+        while not self._is_over(self._soft):
+            stop = self._at
+            assert stop is not None
+            if stop.group:
+                return
+            if stop.call and self._is_wanted():
+                self._gap()
+                continue
+            self._at = None
+            self._thread.to_call(stop.signal)
+            if not self._wait(self._soft):
+                return
+
+    def _is_wanted(self) -> bool:
+        call = self._thread.call()
+        if call is None or call.entry:
+            return False
+        return self._wanted.get(call.ip, 0) > 0
+
+    def _gap(self) -> None:
+        """Step from behind a call to before the next one."""
+        registers = self._thread.registers()
+        resume, nr = registers.ip, registers.nr
+        ips: list[int] = []
+        end = End.LONG
+        ip = resume
+        while True:
+            ips.append(ip)
+            may = self._look(ip)
+            if not may:
+                end = End.CALL if may is None else End.ODD
+                break
+            if self._steps >= self._bounds.steps or time.monotonic() > self._hard:
+                break
+            if self._asked:
+                return
+            self._at = None
+            self._thread.step()
+            self._steps += 1
+            if not self._wait(self._hard):
+                return
+            if self._at is None or not self._at.is_step:
+                end = End.SIGNAL
+                break
+            ip = self._thread.ip()
+        if end is not End.SIGNAL:
+            self._wanted[resume] -= 1
+        self._tell(resume=resume, nr=nr, ips=ips, end=end.value)
+        if self._at is not None and self._at.is_step:
+            self._at = Stop()  # the trap is ours, not the program's
+
+    def _look(self, ip: int) -> bool | None:
+        """Whether the instruction may be stepped; None: it is a system call."""
+        if ip not in self._may:
+            code = self._memory.read(ip, LONGEST)
+            self._may[ip] = None if is_syscall(code) else may_step(code)
+        return self._may[ip]
+
+    def _let_go(self) -> None:
+        """However it stands."""
+        if self._at is None:
+            # It runs, perhaps in a call that waits.
+            self._thread.interrupt()
+        while self._at is None or self._is_trap_due():
+            if self._at is not None:
+                self._thread.cont(self._at.signal)
+            self._at = self._thread.wait()
+        self._mend()
+        self._thread.detach(self._at.signal)
+
+    def _is_trap_due(self) -> bool:
+        """Whether a step has been made of which we have not been told yet.
+
+        An interruption is told of first. The trap is ours, and would end the program.
+        """
+        try:
+            with open(f"/proc/{self._tid}/status", errors="replace") as file:
+                pending = next(line for line in file if line.startswith("SigPnd:"))
+        except (OSError, StopIteration):
+            return False
+        return bool(int(pending.split()[1], 16) >> (signal.SIGTRAP - 1) & 1)
+
+    def _mend(self) -> None:
+        """Our stop must not end a call that waits: it is made again, unless a signal
+        handler runs first, as without us.
+        """
+        stop = self._at
+        if stop is None or stop.call or stop.signal or stop.group or stop.is_step:
+            return
+        registers = self._thread.registers()
+        if registers.nr in _NOT_RESTARTED and registers.result == _EINTR:
+            registers.result = _RESTARTNOHAND
+            self._thread.set_registers(registers)
