@@ -14,8 +14,8 @@ from ubypass.bench.chains.job import Mode
 from ubypass.bench.chains.replay import Replayed, Ticks
 from ubypass.bench.chains.snapshot import Answer, Area, Call, Capture, Origin
 from ubypass.bench.chains.translation import Made
-from ubypass.bench.server.growth import Way
 from ubypass.bench.workloads import build_program
+from ubypass.engine.growth import Way
 from ubypass.places import build_dir
 from ubypass.processor import describe, features
 

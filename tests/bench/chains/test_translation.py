@@ -10,8 +10,8 @@ from ubypass.abi import Abi
 from ubypass.bench.chains.clock import Clock
 from ubypass.bench.chains.snapshot import Area
 from ubypass.bench.chains.translation import Bounds, Image, full_ways, make
-from ubypass.bench.server.growth import Way
 from ubypass.cost.model import model_of
+from ubypass.engine.growth import Way
 from ubypass.errors import UbError
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from ubypass import processor
 from ubypass.bench.server.gaps import ways as read_ways
-from ubypass.bench.server.growth import Way
+from ubypass.engine.growth import Way
 from ubypass.errors import UbError
 from ubypass.process.maps import MemoryMap, VmArea
 

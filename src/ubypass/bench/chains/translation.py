@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from ubypass.abi import Abi, Translation
 from ubypass.bench.chains.clock import Clock
 from ubypass.bench.chains.snapshot import Area, Capture
-from ubypass.bench.server.growth import Way, knowledge_of
 from ubypass.cost.gap import profile
 from ubypass.cost.model import Model
 from ubypass.engine.build import CANDIDATES, make_spec, uncollected
+from ubypass.engine.growth import Way, knowledge_of
 from ubypass.errors import UbError
 from ubypass.region.decode import Decoded
 from ubypass.region.discover import Limits, discover

@@ -28,9 +28,9 @@ from ubypass.bench.io import WORKLOADS, Place, data_file
 from ubypass.bench.loop import Loop, Workload
 from ubypass.bench.records import write_json
 from ubypass.bench.server import nginx, redis
-from ubypass.bench.server.growth import Way, executed
 from ubypass.bench.server.measure import Server
 from ubypass.bench.workloads import build_workload
+from ubypass.engine.growth import Way, executed
 from ubypass.errors import UbError, permission_hint
 from ubypass.places import kernel_sources
 from ubypass.process.maps import MemoryMap, read_maps

@@ -5,7 +5,7 @@ from iced_x86 import FlowControl
 
 from tests.region.asm import program
 from ubypass.abi import Abi
-from ubypass.bench.server.growth import Walker, Way, executed
+from ubypass.engine.growth import Walker, Way, executed
 from ubypass.region.decode import Decoded
 from ubypass.region.discover import HotEntry, RegionSpec, discover
 from ubypass.region.reader import BytesReader
