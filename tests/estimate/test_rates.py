@@ -53,7 +53,7 @@ def test_times_of_gaps(tracepoints: Tracepoints) -> None:
     times = [p.ns for chain in trace.chains for p in chain if p.ns is not None]
     assert len(times) > RING_CALLS / 2
     # As much as lies between two calls of an empty loop, but for a few instructions.
-    usual = statistics.median(times) / tracepoints.probe.gap_ns
+    usual = statistics.median(times) / tracepoints.gap_ns
     assert 0.5 < usual < 3
 
 

@@ -94,9 +94,19 @@ def test_no_instruction_shows_the_trap_flag() -> None:
 
 def test_steps_are_bounded() -> None:
     with running("pread") as subject:
-        found = _stepped(subject, {_site(subject): 100}, Bounds(2, 3, steps=12))
-        assert found.steps <= 12
-        assert found.ways[-1].end is End.LONG
+        found = _stepped(subject, {_site(subject): 100}, Bounds(2, 3, 12, 9))
+        assert found.steps == 2 * 9
+        assert [way.end for way in found.ways] == [End.LONG, End.LONG]
+        assert subject.end() == "errors 0 turns some"
+
+
+def test_time_is_bounded() -> None:
+    with running("pread") as subject:
+        site = _site(subject)
+        began = time.monotonic()
+        found = _stepped(subject, {site: 10**6}, Bounds(5, 0.2, 10**9))
+        assert time.monotonic() - began < 4
+        assert found.ways[-1].end is End.LATE
         assert subject.end() == "errors 0 turns some"
 
 

@@ -43,6 +43,7 @@ def test_from_call_to_call(subject: Subject) -> None:
         call = thread.call()
         assert call is not None
         entries.append(call.entry)
+        assert call.nr == (_GETPPID if call.entry else -1)
         registers = thread.registers()
         assert registers.nr == _GETPPID
         assert registers.ip == call.ip == thread.ip()

@@ -18,7 +18,6 @@ import statistics
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from ubypass.errors import UbError, permission_hint
 from ubypass.estimate.trace import Enter, Exit, Lost, Switch, Trace, chains
@@ -26,7 +25,7 @@ from ubypass.executable import Executable
 from ubypass.process.perf import Attr, Event, Flag, Kind, Record, Ring, Sample
 from ubypass.process.tracepoints import tracepoint_numbers
 
-__all__ = ["RING_CALLS", "Probe", "Tracepoints"]
+__all__ = ["RING_CALLS", "Tracepoints"]
 
 _TASK_CLOCK = 1  # enum perf_sw_ids
 _REGISTER_IP = 8  # enum perf_event_x86_regs
@@ -47,17 +46,6 @@ _LOOP = bytes.fromhex("53 89fb b86e000000 0f05 ffcb 75f5 5b c3")
 _TURNS = 100
 _ROUNDS = 8
 _LOOK = 0.0005  # seconds between looks whether all is there
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """What looking costs: ``call_ns`` for each call of a burst. ``gap_ns`` lie between
-    two calls where times are looked at and nothing is between them: the records
-    themselves, and the transition.
-    """
-
-    call_ns: float
-    gap_ns: float
 
 
 class Tracepoints:
@@ -85,9 +73,26 @@ class Tracepoints:
         self._code.close()
 
     @property
-    def probe(self) -> Probe:
-        """As far as it is known by now."""
-        return Probe(statistics.median(self._costs), statistics.median(self._gaps))
+    def name(self) -> str:
+        """For people and machines."""
+        return "tracepoints"
+
+    @property
+    def has_times(self) -> bool:
+        """Whether a burst can look at times."""
+        return True
+
+    @property
+    def call_ns(self) -> float:
+        """ns that each call of a burst takes longer."""
+        return statistics.median(self._costs)
+
+    @property
+    def gap_ns(self) -> float:
+        """ns between two calls where times are looked at and nothing lies between
+        them: the records themselves, and the transition.
+        """
+        return statistics.median(self._gaps)
 
     def burst(
         self,
@@ -149,7 +154,7 @@ class Tracepoints:
         records = watch.records()
         entered = sum(isinstance(record, Enter) for record in records)
         # A program that does nothing but calls would be left with next to nothing.
-        spent = watch.calls * self.probe.call_ns
+        spent = watch.calls * self.call_ns
         cpu = max(watch.cpu_ns - spent, 0.05 * watch.cpu_ns)
         missing = max(watch.calls - entered, 0)
         return Trace(pid, tid, watch.calls, cpu, tuple(chains(records)), missing)

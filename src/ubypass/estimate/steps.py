@@ -19,7 +19,7 @@ import select
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from ubypass.errors import UbError, permission_hint
@@ -49,6 +49,7 @@ class End(enum.StrEnum):
 
     CALL = "call"  # at the next system call
     LONG = "long"  # after as many steps as were allowed
+    LATE = "late"  # after as much time
     ODD = "odd"  # before an instruction that cannot be stepped
     SIGNAL = "signal"  # a signal came, and was delivered
 
@@ -72,26 +73,33 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """``seconds`` after which no further gap is begun, ``most`` seconds after which one
-    is left half-way; ``steps`` in all.
+    """``seconds`` after which no further gap is begun, ``most`` seconds after which all
+    is over, also half-way through a gap; ``steps`` after which none is begun;
+    ``longest`` gap in steps. ``calls``: so many are to be told of.
     """
 
     seconds: float = 0.03
     most: float = 0.25
     steps: int = 20_000
+    longest: int = 6_000
+    calls: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
     """``ways`` in order, ``steps`` made, ``seconds`` for which the thread was held.
 
-    ``busy``: whether the thread was met running; else nothing was done.
+    ``busy``: whether the thread was met running; else nothing was done. ``calls``:
+    where calls that followed one another return to, and their numbers. ``step_ns``: of
+    a step; None without any.
     """
 
     ways: tuple[Way, ...] = ()
     steps: int = 0
     seconds: float = 0.0
     busy: bool = True
+    calls: tuple[tuple[int, int], ...] = ()
+    step_ns: float | None = None
 
 
 def step(tid: int, wanted: Mapping[int, int], bounds: Bounds) -> Session:
@@ -149,8 +157,12 @@ def _received(source: int, tid: int, deadline: float) -> Session:
             ips = tuple(found["ips"])
             ways.append(Way(found["resume"], found["nr"], ips, End(found["end"])))
         else:
-            session = Session((), found["steps"], found["seconds"], found["busy"])
-    return Session(tuple(ways), session.steps, session.seconds, session.busy)
+            calls = tuple((ip, nr) for ip, nr in found["calls"])
+            session = Session(
+                *((), found["steps"], found["seconds"], found["busy"], calls),
+                found["step_ns"],
+            )
+    return replace(session, ways=tuple(ways))
 
 
 def _failure(tid: int, what: str) -> UbError:
@@ -169,6 +181,9 @@ def _keep(
     try:
         os.setsid()
         signal.set_wakeup_fd(-1)
+        # Neither our terminal nor our end of the pipe: who reads may be gone.
+        out = os.dup2(out, 0)
+        os.closerange(1, os.sysconf("SC_OPEN_MAX"))
         keeper = _Keeper(tid, dict(wanted), bounds, out)
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE):
             signal.signal(number, signal.SIG_IGN)
@@ -198,7 +213,9 @@ class _Keeper:
         self._soft = self._hard = 0.0
         self._asked = False
         self._steps = 0
+        self._stepping = 0.0  # seconds
         self._may: dict[int, bool | None] = {}
+        self._calls: list[tuple[int, int]] = []
         # Where it stands; None: it runs.
         self._at: Stop | None = None
 
@@ -210,13 +227,13 @@ class _Keeper:
         """All of it."""
         if not self._met_running():
             if os.path.exists(f"/proc/{self._tid}"):
-                self._tell(steps=0, seconds=0.0, busy=False)
+                self._tell(steps=0, seconds=0.0, busy=False, calls=[], step_ns=None)
             else:
                 self._tell(failed="ended")
             return
         began = time.monotonic()
-        self._soft = began + self._bounds.seconds
         self._hard = began + self._bounds.most
+        self._soft = min(began + self._bounds.seconds, self._hard)
         try:
             with ProcessMemory(self._tid) as self._memory:
                 self._thread = Thread(self._tid)
@@ -233,7 +250,13 @@ class _Keeper:
             self._tell(failed=error.message)
         else:
             seconds = time.monotonic() - began
-            self._tell(steps=self._steps, seconds=seconds, busy=True)
+            self._tell(
+                steps=self._steps,
+                seconds=seconds,
+                busy=True,
+                calls=self._calls,
+                step_ns=1e9 * self._stepping / self._steps if self._steps else None,
+            )
 
     def _met_running(self) -> bool:
         end = time.monotonic() + self._bounds.most
@@ -264,15 +287,19 @@ class _Keeper:
             self._asked
             or time.monotonic() > deadline
             or self._steps >= self._bounds.steps
-            or not any(self._wanted.values())
+            or (not any(self._wanted.values()) and self._has_calls)
         )
+
+    @property
+    def _has_calls(self) -> bool:
+        return len(self._calls) >= self._bounds.calls
 
     def _follow(self) -> None:
         """From call to call; gaps that are wanted are stepped."""
         if not self._wait(self._hard):
             return
         self._mend()
-        while not self._is_over(self._soft):
+        while not self._is_over(self._soft if self._steps else self._hard):
             stop = self._at
             assert stop is not None
             if stop.group:
@@ -282,12 +309,17 @@ class _Keeper:
                 continue
             self._at = None
             self._thread.to_call(stop.signal)
-            if not self._wait(self._soft):
+            # The first gap that is wanted may be a while coming.
+            if not self._wait(self._soft if self._steps else self._hard):
                 return
 
     def _is_wanted(self) -> bool:
         call = self._thread.call()
-        if call is None or call.entry:
+        if call is None:
+            return False
+        if call.entry:
+            if not self._has_calls:
+                self._calls.append((call.ip, call.nr))
             return False
         return self._wanted.get(call.ip, 0) > 0
 
@@ -297,6 +329,7 @@ class _Keeper:
         resume, nr = registers.ip, registers.nr
         ips: list[int] = []
         end = End.LONG
+        began = time.monotonic()
         ip = resume
         while True:
             ips.append(ip)
@@ -304,7 +337,10 @@ class _Keeper:
             if not may:
                 end = End.CALL if may is None else End.ODD
                 break
-            if self._steps >= self._bounds.steps or time.monotonic() > self._hard:
+            if len(ips) > self._bounds.longest:
+                break
+            if time.monotonic() > self._hard:
+                end = End.LATE
                 break
             if self._asked:
                 return
@@ -317,6 +353,7 @@ class _Keeper:
                 end = End.SIGNAL
                 break
             ip = self._thread.ip()
+        self._stepping += time.monotonic() - began
         if end is not End.SIGNAL:
             self._wanted[resume] -= 1
         self._tell(resume=resume, nr=nr, ips=ips, end=end.value)

@@ -90,10 +90,14 @@ class Registers:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A stop at a system call: before it (``entry``) or behind. ``ip``: behind it."""
+    """A stop at a system call: before it (``entry``) or behind. ``ip``: behind it.
+
+    ``nr``: its number, -1 behind it.
+    """
 
     entry: bool
     ip: int
+    nr: int = -1
 
 
 class Thread:
@@ -161,7 +165,9 @@ class Thread:
         room = ctypes.create_string_buffer(_INFO_SIZE)
         self._ask(_GET_SYSCALL_INFO, ctypes.addressof(room), _INFO_SIZE)
         op, ip = room.raw[0], int.from_bytes(room.raw[8:16], "little")
-        return Call(op == _OP_ENTRY, ip) if op in (_OP_ENTRY, _OP_EXIT) else None
+        if op == _OP_ENTRY:
+            return Call(True, ip, int.from_bytes(room.raw[24:32], "little"))
+        return Call(False, ip) if op == _OP_EXIT else None
 
     def _stop(self, status: int) -> Stop:
         if not os.WIFSTOPPED(status):

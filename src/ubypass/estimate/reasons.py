@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What would keep the module from boosting a process, as far as ``/proc`` shows it.
+
+The module asks the kernel itself (``engine/declines.py`` has the words for all that it
+may find); audit rules, breakpoints and ``ITIMER_VIRTUAL`` do not show in ``/proc``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ubypass.device.uapi import Decline
+from ubypass.engine.declines import HINTS, REASONS
+
+__all__ = ["Reason", "declined", "tracer"]
+
+_VIRTUAL, _CLOCK_MASK = 1, 3  # of a CPU clock's number (posix-timers.h)
+_KVM = "anon_inode:kvm-vcpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """``name`` for machines, ``text`` for people, ``hint`` what to do about it.
+
+    ``lasting``: as long as it holds nothing at all is boosted.
+    """
+
+    name: str
+    text: str
+    hint: str = ""
+    lasting: bool = False
+
+
+def declined(pid: int, proc: Path = Path("/proc")) -> tuple[Reason, ...]:
+    """Why each run of process ``pid`` would be declined; empty if nothing shows."""
+    status = _status(proc / str(pid) / "status")
+    found = []
+    if status.get("Seccomp", "0") != "0":
+        found.append(Decline.SECCOMP)
+    if status.get("TracerPid", "0") != "0":
+        found.append(Decline.PTRACE)
+    if "shstk" in status.get("x86_Thread_features", ""):
+        found.append(Decline.SHADOW_STACK)
+    if _times_user(proc / str(pid) / "timers"):
+        found.append(Decline.USER_TIME)
+    if _has_vcpu(proc / str(pid) / "fd"):
+        found.append(Decline.VCPU)
+    return tuple(
+        Reason(which.name.lower(), REASONS[which], HINTS[which], lasting=True)
+        for which in found
+    )
+
+
+def tracer(pid: int, proc: Path = Path("/proc")) -> int:
+    """The process that traces ``pid``; 0 if none does."""
+    word = _status(proc / str(pid) / "status").get("TracerPid", "0")
+    return int(word) if word.isdigit() else 0
+
+
+def _status(path: Path) -> Mapping[str, str]:
+    try:
+        lines = path.read_text(errors="replace").splitlines()
+    except OSError:
+        return {}
+    rows = (line.partition(":") for line in lines)
+    return {name: value.strip() for name, _, value in rows}
+
+
+def _times_user(path: Path) -> bool:
+    """Whether a timer of ``timer_create`` goes by user time."""
+    try:
+        clocks = re.findall(r"^ClockID: (-\d+)$", path.read_text(), re.MULTILINE)
+    except OSError:
+        return False
+    return any(int(clock) & _CLOCK_MASK == _VIRTUAL for clock in clocks)
+
+
+def _has_vcpu(path: Path) -> bool:
+    try:
+        return any(_link(entry.path).startswith(_KVM) for entry in os.scandir(path))
+    except OSError:
+        return False
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What runs along chains of gaps would save: pure arithmetic.
+
+A run begins behind a hooked call, goes on through gaps that are dispatched, and ends
+where one is not or a call had to wait. Getting in and out is paid once. As the engine
+does, a gap that loses is left native, and so is a site whose runs lose on the whole.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ubypass.estimate.offline import Kind
+from ubypass.estimate.trace import Chain, Passed
+
+__all__ = ["Runs", "kind_of", "runs"]
+
+
+@dataclass(slots=True)
+class Runs:
+    """``saved`` ns in all, by kind of gap; ``runs`` and gaps ``dispatched`` in them.
+
+    What the runs themselves take is shared out among their gaps.
+    """
+
+    saved: dict[Kind, float] = field(default_factory=dict)
+    runs: int = 0
+    dispatched: int = 0
+
+    @property
+    def total(self) -> float:
+        """ns saved by all of them."""
+        return sum(self.saved.values())
+
+
+def kind_of(passed: Passed) -> Kind:
+    """What kind of gap that was."""
+    return Kind(passed.resume, passed.nr, passed.following)
+
+
+def runs(
+    chains: Sequence[Chain],
+    savings: Mapping[Kind, float],
+    run_ns: float,
+    hooked: Collection[int],
+) -> Runs:
+    """Of ``chains``, if gaps of each kind save so many ns; others are not dispatched.
+
+    ``hooked``: numbers of calls that can be dispatched.
+    """
+    good = {kind: ns for kind, ns in savings.items() if ns > 0}
+    closed: set[int] = set()
+    while True:
+        found = list(_split(chains, good, hooked, closed))
+        gains: dict[int, float] = defaultdict(float)
+        for run in found:
+            gains[run[0].resume] += sum(good[kind] for kind in run) - run_ns
+        losing = {resume for resume, gain in gains.items() if gain <= 0}
+        if not losing:
+            return _summed(found, good, run_ns)
+        closed |= losing
+
+
+def _split(
+    chains: Iterable[Chain],
+    good: Mapping[Kind, float],
+    hooked: Collection[int],
+    closed: Collection[int],
+) -> Iterable[list[Kind]]:
+    """The runs, by the kinds of their gaps."""
+    for chain in chains:
+        run: list[Kind] = []
+        for passed in chain:
+            kind = kind_of(passed)
+            if run and (passed.slept or kind not in good):
+                yield run
+                run = []
+            if kind not in good or passed.call not in hooked:
+                if run:
+                    yield run
+                    run = []
+                continue
+            if run or (passed.nr in hooked and passed.resume not in closed):
+                run.append(kind)
+        if run:
+            yield run
+
+
+def _summed(
+    found: Sequence[list[Kind]], good: Mapping[Kind, float], run_ns: float
+) -> Runs:
+    total = Runs()
+    for run in found:
+        total.runs += 1
+        total.dispatched += len(run)
+        for kind in run:
+            share = good[kind] - run_ns / len(run)
+            total.saved[kind] = total.saved.get(kind, 0.0) + share
+    return total
