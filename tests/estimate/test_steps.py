@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -49,8 +50,10 @@ def _site(subject: Subject) -> int:
 def test_gaps_lead_from_call_to_call(what: str) -> None:
     with running(what) as subject:
         site = _site(subject)
+        usual = os.getpriority(os.PRIO_PROCESS, subject.pid)
         found = _stepped(subject, {site: 3}, Bounds(seconds=0.2, most=2))
         assert tracer_of(subject.pid) == 0
+        assert os.getpriority(os.PRIO_PROCESS, subject.pid) == usual
         with ProcessMemory(subject.pid) as memory:
             for way in found.ways:
                 assert way.resume == site == way.ips[0]
@@ -162,6 +165,7 @@ def test_however_we_end_the_program_goes_on(number: signal.Signals) -> None:
         "step(int(sys.argv[1]), {int(sys.argv[2]): 10 ** 6}, Bounds(20, 20, 10 ** 9))"
     )
     with running("pread") as subject:
+        usual = os.getpriority(os.PRIO_PROCESS, subject.pid)
         words = [sys.executable, "-c", code, str(subject.pid), str(_site(subject))]
         with subprocess.Popen(
             words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -175,6 +179,7 @@ def test_however_we_end_the_program_goes_on(number: signal.Signals) -> None:
         _until(lambda: tracer_of(subject.pid) == 0)
         time.sleep(0.1)
         assert subject.status is None
+        assert os.getpriority(os.PRIO_PROCESS, subject.pid) == usual
         assert subject.end() == "errors 0 turns some"
 
 

@@ -23,6 +23,7 @@ __all__ = ["VERBS", "main"]
 #: In the order of ``ub --help``; each is a module of this package.
 VERBS = (
     "doctor",
+    "estimate",
     "module",
     "run",
     "attach",

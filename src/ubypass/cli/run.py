@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
-import subprocess
 import time
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ubypass.cli.forwarding import Forwarding
 from ubypass.cli.launch import Launch
 from ubypass.cli.options import add_options, caps, tunables
 from ubypass.cli.stop import Stop
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
 
 NAME = "run"
 HELP = "start a program and boost it until it ends"
-
-_FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-_FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)  # the program gets its own
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         model=args.model,
     ) as session:
         began = time.monotonic_ns()
-        with _Signals() as signals:
+        with Forwarding() as signals:
             launch = Launch(command)
             child = launch.child
             signals.set_child(child)
@@ -81,49 +77,6 @@ def run(args: argparse.Namespace) -> int:
         },
     )
     return code
-
-
-class _Signals:
-    """Signals are for the program: ``child``, once it is set.
-
-    What the terminal sends goes to the program anyway; other requests to end are
-    passed on. Handlers are in place before the program is, so that nothing is lost.
-    """
-
-    def __init__(self) -> None:
-        self._child: subprocess.Popen[bytes] | None = None
-        self._early: list[int] = []
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> _Signals:
-        handlers = {
-            **dict.fromkeys(_FORWARDED, self._forward),
-            **dict.fromkeys(_FROM_TERMINAL, self._ignore),
-        }
-        for number, handler in handlers.items():
-            # What is ignored (nohup, a shell's background) the program inherits.
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                self._before[number] = signal.signal(number, handler)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def set_child(self, child: subprocess.Popen[bytes]) -> None:
-        """From now on signals go there, those that came too early first."""
-        self._child = child
-        while self._early:
-            child.send_signal(self._early.pop(0))
-
-    def _forward(self, number: int, frame: object) -> None:
-        if self._child is None:
-            self._early.append(number)
-        else:
-            self._child.send_signal(number)
-
-    def _ignore(self, number: int, frame: object) -> None:
-        """Not SIG_IGN, which the program would inherit."""
 
 
 def _boost(session: Session, launch: Launch, began: int, *, children: bool) -> None:

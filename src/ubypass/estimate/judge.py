@@ -170,7 +170,8 @@ def _sites(
         # One site may make several calls: what is saved is said once.
         views = (0.0,) * 3 if kind in shown else sorted(saved.get(kind, (0.0,) * 3))
         shown.add(kind)
-        seen = looked.get(kind, _UNSEEN)
+        # A way that led to no call says nothing of where it would have come out.
+        seen = looked.get(kind) or looked.get(kind._replace(following=0), _UNSEEN)
         if call not in SYSCALL_ARGS:
             why = f"{call_name(call)} is never dispatched"
             seen = Looked(Verdict.NATIVE_CALL, seen.ways, seen.instructions, why=why)

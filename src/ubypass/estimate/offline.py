@@ -29,7 +29,7 @@ __all__ = ["Kind", "Looked", "Offline", "Verdict"]
 
 
 #: Instructions of a gap that took too long to step, from which on it is a long one.
-_LATE_IS_LONG = 2000
+_LATE_IS_LONG = 1500
 
 
 class Kind(NamedTuple):

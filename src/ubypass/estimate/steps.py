@@ -18,7 +18,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
@@ -34,7 +34,7 @@ _CHUNK = 1 << 16
 _TICK = 0.005  # seconds: the keeper looks up so often while it waits
 _GRACE = 2.0  # seconds in which the keeper should have let go
 _PR_SET_PDEATHSIG = 1
-_NICE = -10
+_NICE = -15
 
 _EINTR = -4
 _RESTARTNOHAND = -514
@@ -305,7 +305,8 @@ class _Keeper:
             if stop.group:
                 return
             if stop.call and self._is_wanted():
-                self._gap()
+                with self._preferred():
+                    self._gap()
                 continue
             self._at = None
             self._thread.to_call(stop.signal)
@@ -323,42 +324,61 @@ class _Keeper:
             return False
         return self._wanted.get(call.ip, 0) > 0
 
+    @contextlib.contextmanager
+    def _preferred(self) -> Iterator[None]:
+        """Where other programs want the processor, each step would wait for its turn.
+
+        Only between two calls: so nothing that the thread starts can inherit it.
+        """
+        usual: int | None
+        try:
+            usual = os.getpriority(os.PRIO_PROCESS, self._tid)
+            os.setpriority(os.PRIO_PROCESS, self._tid, min(usual, _NICE))
+        except OSError:
+            usual = None  # only root may
+        try:
+            yield
+        finally:
+            if usual is not None:
+                with contextlib.suppress(OSError):
+                    os.setpriority(os.PRIO_PROCESS, self._tid, usual)
+
     def _gap(self) -> None:
-        """Step from behind a call to before the next one."""
+        """Step from behind a call to before the next one, and tell of it."""
         registers = self._thread.registers()
-        resume, nr = registers.ip, registers.nr
         ips: list[int] = []
-        end = End.LONG
         began = time.monotonic()
-        ip = resume
+        end = self._way(registers.ip, ips)
+        self._stepping += time.monotonic() - began
+        if end is None:
+            return
+        if end is not End.SIGNAL:
+            self._wanted[registers.ip] -= 1
+        self._tell(resume=registers.ip, nr=registers.nr, ips=ips, end=end.value)
+        if self._at is not None and self._at.is_step:
+            self._at = Stop()  # the trap is ours, not the program's
+
+    def _way(self, ip: int, ips: list[int]) -> End | None:
+        """Step from ``ip``; None if we should end."""
         while True:
             ips.append(ip)
             may = self._look(ip)
             if not may:
-                end = End.CALL if may is None else End.ODD
-                break
+                return End.CALL if may is None else End.ODD
             if len(ips) > self._bounds.longest:
-                break
+                return End.LONG
             if time.monotonic() > self._hard:
-                end = End.LATE
-                break
+                return End.LATE
             if self._asked:
-                return
+                return None
             self._at = None
             self._thread.step()
             self._steps += 1
             if not self._wait(self._hard):
-                return
+                return None if self._asked else End.LATE
             if self._at is None or not self._at.is_step:
-                end = End.SIGNAL
-                break
+                return End.SIGNAL
             ip = self._thread.ip()
-        self._stepping += time.monotonic() - began
-        if end is not End.SIGNAL:
-            self._wanted[resume] -= 1
-        self._tell(resume=resume, nr=nr, ips=ips, end=end.value)
-        if self._at is not None and self._at.is_step:
-            self._at = Stop()  # the trap is ours, not the program's
 
     def _look(self, ip: int) -> bool | None:
         """Whether the instruction may be stepped; None: it is a system call."""

@@ -31,7 +31,7 @@ _STEP_SHARE = 0.011
 _GAP_SHARE = 0.007
 _SESSION = 0.04  # seconds after which no further gap is begun
 _LEAST_USE = 0.05  # of a processor: who uses less is held no longer for that
-_MOST_HELD = 0.25  # seconds
+_LEAST_HELD, _MOST_HELD = 0.05, 0.25  # seconds
 
 #: Calls that a burst may slow down, in all threads, and how long it may last.
 _BURST_CALLS = 1000
@@ -51,6 +51,7 @@ _PATIENCE = 4.0  # times as long as steps usually take
 _TRIES = 12  # sessions that may come back with nothing
 _ENOUGH = 50  # gaps that say where to step
 _STEP_NS = 40_000.0  # of a step, until some have been made
+_LEAST_STEP_NS = 2_000.0
 _INSTRUCTIONS_PER_NS = 6.0  # at most, to tell how many steps a gap may take
 _GAP_NS = 500.0  # of one that has not been timed
 
@@ -279,8 +280,8 @@ class _Surveyor:
             if timed:
                 process.times += trace.chains
                 if trace.cpu_ns > 0:
-                    rate = trace.calls / trace.cpu_ns
-                    self._lost += min(rate * _SLOW_NS, 1) * _SLOW_SECONDS
+                    more = _SLOW_NS * trace.calls / trace.cpu_ns
+                    self._lost += more / (1 + more) * _SLOW_SECONDS * process.use
                 continue
             seen = process.threads[trace.tid]
             seen.calls += trace.calls
@@ -303,13 +304,14 @@ class _Surveyor:
 
     def _affordable(self, process: Process) -> tuple[float, float]:
         """Steps that process may still be held for: in all, and in one session."""
-        left = _STEP_SHARE * self._seconds - self._held
+        left = max(_STEP_SHARE * self._seconds, _LEAST_HELD) - self._held
         return max(left, 0) / process.use / self._step_s, _SESSION / self._step_s
 
     def _step_thread(self, process: Process, seen: Watched, wanted: _Wanted) -> None:
         use = process.use
         usual = _PATIENCE * wanted.steps * self._step_s + _SESSION
-        most = min(_GAP_SHARE * self._seconds / use, _MOST_HELD, usual)
+        share = max(_GAP_SHARE * self._seconds, _LEAST_HELD)
+        most = min(share / use, _MOST_HELD, usual)
         bounds = steps.Bounds(_SESSION, most)
         try:
             found = steps.step(seen.tid, wanted.gaps, bounds)
@@ -321,7 +323,7 @@ class _Surveyor:
         self._tries += not found.ways
         self._steps += found.steps
         if found.step_ns is not None:
-            self._step_s = min(self._step_s, found.step_ns / 1e9)
+            self._step_s = min(self._step_s, max(found.step_ns, _LEAST_STEP_NS) / 1e9)
         self._held += found.seconds * use
         self._lost += found.seconds * use
 
@@ -370,9 +372,12 @@ def _wanted(
             if more <= 0 or resume in long or late[resume] >= _LATE:
                 continue
             each = lengths.get(resume, _GAP_NS) * _INSTRUCTIONS_PER_NS
+            # The first one is tried in any case: times say too much on a busy machine.
             if found:
                 more = min(more, int((at_once - total) / each))
-            if more <= 0 or total + more * each > steps_left:
+                if more <= 0 or total + more * each > steps_left:
+                    break
+            elif steps_left <= 0:
                 break
             total += more * each
             found[resume] = more

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``ub estimate``: what boosting a program would save, before anything is loaded.
+
+The program runs on; what looking costs it is bounded, and told of.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO, TYPE_CHECKING, Any
+
+from ubypass.cli.forwarding import Forwarding
+from ubypass.cli.launch import Launch
+from ubypass.cli.options import number, seconds
+from ubypass.errors import UbError, UsageError
+
+if TYPE_CHECKING:
+    from ubypass.estimate.costs import Costs
+    from ubypass.estimate.estimate import Estimate
+
+NAME = "estimate"
+HELP = "estimate what boosting a program would save, without the module"
+
+_SECONDS = 10.0
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.usage = (
+        "ub estimate [-h] [--json] [--seconds N] [--children] [--model NAME] "
+        "[--anyway] (PID | -- COMMAND...)"
+    )
+    parser.add_argument("pid", nargs="?", metavar="PID", help="a running program")
+    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument(
+        "--seconds",
+        type=seconds(0.5, 3600),
+        default=_SECONDS,
+        metavar="N",
+        help=f"how long to look (default {_SECONDS:g}): longer tells more",
+    )
+    parser.add_argument(
+        "--children", action="store_true", help="look at its child processes as well"
+    )
+    parser.add_argument(
+        "--model", metavar="NAME", help="of which processor (default: of this one)"
+    )
+    parser.add_argument(
+        "--anyway",
+        action="store_true",
+        help="even if it could not be boosted as it is",
+    )
+    parser.epilog = "-- COMMAND starts a program, which runs on to its own end."
+    parser.set_defaults(command=None)
+    _split_off_command(parser)
+
+
+def _split_off_command(parser: argparse.ArgumentParser) -> None:
+    """What follows ``--`` is the command; options may come after a PID."""
+    parse = parser.parse_known_args
+
+    def split(words: Sequence[str], namespace: Any = None) -> tuple[Any, list[str]]:
+        mine = list(words)
+        command = None
+        if "--" in mine:
+            at = mine.index("--")
+            mine, command = mine[:at], mine[at + 1 :]
+        found, rest = parse(mine, namespace)
+        found.command = command
+        return found, rest
+
+    setattr(parser, "parse_known_args", split)  # noqa: B010
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look, and print what was found; 0 unless nothing could be said."""
+    if args.command is not None and args.pid is not None:
+        raise UsageError("both a PID and a command", "give one of them")
+    if not args.command and args.pid is None:
+        raise UsageError("no program given", "ub estimate PID, or -- COMMAND")
+    pid = None if args.pid is None else number(args.pid)
+    from ubypass.estimate.model import costs_of
+    from ubypass.process.namespace import require_own_proc
+
+    require_own_proc()
+    if pid is None:
+        return _run_command(args, costs_of(args.model))
+    from ubypass.process.status import identify, is_alive
+
+    process = identify(pid)
+    _require_open(process.pid, process.name, anyway=args.anyway)
+    found = _estimate(
+        args, process.pid, costs_of(args.model), lambda: not is_alive(process)
+    )
+    _print(found, args, sys.stdout)
+    return 0
+
+
+def _run_command(args: argparse.Namespace, costs: Costs) -> int:
+    """Start it, look, and stay until it has ended; what we say goes to stderr."""
+    with Forwarding() as signals:
+        launch = Launch(args.command)
+        child = launch.child
+        signals.set_child(child)
+        try:
+            launch.go()
+            code = 0
+            try:
+                found = _estimate(
+                    args, child.pid, costs, lambda: child.poll() is not None
+                )
+                with _unless_nobody_reads():
+                    _print(found, args, sys.stderr)
+            except UbError as error:
+                _say(error)
+                code = error.exit_code
+        finally:
+            launch.go()
+            # However it went, it is the program's turn.
+            child.wait()
+    return code
+
+
+def _say(error: UbError) -> None:
+    """At once, for the program may run for long."""
+    lines = [f"ub: {error.message}", *([f"    {error.hint}"] if error.hint else [])]
+    with _unless_nobody_reads():
+        print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def _unless_nobody_reads() -> Iterator[None]:
+    with contextlib.suppress(OSError, ValueError):
+        yield
+
+
+def _require_open(pid: int, name: str, *, anyway: bool) -> None:
+    """Raises UbError for what cannot be looked at, or would not be boosted."""
+    from ubypass.estimate.reasons import declined, tracer
+
+    who = f"process {pid} ({name})"
+    by = tracer(pid)
+    if by:
+        raise UbError(
+            f"{who} is being traced by process {by}",
+            "end strace, or detach the debugger: only one can trace a process",
+        )
+    reasons = declined(pid)
+    if reasons and not anyway:
+        raise UbError(
+            f"{who} would not be boosted: {reasons[0].text}",
+            f"{reasons[0].hint}; --anyway estimates nevertheless",
+        )
+
+
+def _estimate(
+    args: argparse.Namespace, pid: int, costs: Costs, is_over: Callable[[], bool]
+) -> Estimate:
+    from ubypass.estimate.estimate import estimate
+    from ubypass.process.status import descendants
+
+    def pids() -> list[int]:
+        return [pid, *descendants(pid)] if args.children else [pid]
+
+    def progress(line: str) -> None:
+        with _unless_nobody_reads():
+            print(f"ub: {line}", file=sys.stderr, flush=True)
+
+    return estimate(pids, args.seconds, costs, is_over, progress)
+
+
+def _print(found: Estimate, args: argparse.Namespace, out: IO[str]) -> None:
+    if args.json:
+        print(json.dumps(found.as_json(), indent=1), file=out, flush=True)
+        return
+    from ubypass.cli.estimate_report import show
+
+    show(found, out)
