@@ -10,7 +10,7 @@ import pytest
 
 from ubypass.estimate.reasons import declined, tracer
 
-_SECCOMP = """
+SECCOMP = """
 import ctypes, struct, sys
 libc = ctypes.CDLL(None)
 assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
@@ -43,7 +43,7 @@ def test_an_ordinary_program() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "name"), [(_SECCOMP, "seccomp"), (_TIMER, "user_time")]
+    ("code", "name"), [(SECCOMP, "seccomp"), (_TIMER, "user_time")]
 )
 def test_real_programs(code: str, name: str) -> None:
     with subprocess.Popen(

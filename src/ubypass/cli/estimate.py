@@ -31,8 +31,8 @@ _SECONDS = 10.0
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.usage = (
-        "ub estimate [-h] [--json] [--seconds N] [--children] [--model NAME] "
-        "[--anyway] (PID | -- COMMAND...)"
+        "ub estimate [-h] [--json] [--seconds N] [--children] [--model NAME]\n"
+        "                   [--anyway] (PID | -- COMMAND...)"
     )
     parser.add_argument("pid", nargs="?", metavar="PID", help="a running program")
     parser.add_argument("--json", action="store_true", help="for machines")
