@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from tests.estimate.standin import install
 from tests.estimate.subjects import (
     NO_PTRACE,
     NO_TRACEPOINTS,
@@ -34,15 +33,8 @@ from ubypass.estimate import estimate
 _BRIEFLY = ("--seconds", "3")
 
 
-@pytest.fixture(autouse=True)
-def _model(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ubypass.cost", "ubypass.cost.gap", "ubypass.cost.model"):
-        monkeypatch.setitem(sys.modules, name, sys.modules.get(name, sys))
-    install()
-
-
 def _ub(*words: object) -> int:
-    return main.main(["estimate", *map(str, words)])
+    return main.main(["estimate", "--model", "zen4", *map(str, words)])
 
 
 def _said(capsys: pytest.CaptureFixture[str]) -> str:
@@ -142,7 +134,7 @@ def test_a_program_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
         assert subject.end() == "errors 0 turns some"
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert 0 < found["share"]["low"] < found["share"]["likely"] < 1
-    assert found["model"] == {"name": "stand-in", "run_ns": 60.0}
+    assert found["model"]["name"] == "zen4"
     assert found["source"] == "tracepoints"
     (process,) = found["processes"]
     assert process["pid"] == subject.pid
@@ -236,7 +228,7 @@ def _said_fd(capfd: pytest.CaptureFixture[str]) -> str:
 )
 def test_however_ub_ends_the_program_goes_on(number: signal.Signals, code: int) -> None:
     with running("threads") as subject:
-        words = [sys.executable, "-m", "tests.estimate.standin", "estimate"]
+        words = [sys.executable, "-m", "ubypass.cli.main", "estimate"]
         words += [str(subject.pid), "--seconds", "60"]
         with subprocess.Popen(
             words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

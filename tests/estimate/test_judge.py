@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from ubypass.estimate.costs import Range
-from ubypass.estimate.judge import Judged, judge
+from ubypass.cost.model import Parameter, Range, models
+from ubypass.estimate.judge import NOTHING, Judged, judge
 from ubypass.estimate.offline import Kind, Looked, Verdict
 from ubypass.estimate.survey import Process, Program, Watched
 from ubypass.estimate.trace import Passed
@@ -17,7 +17,8 @@ _READ, _GETPPID, _EXECVE = 0, 110, 59
 _GAP = Passed(0x12, _GETPPID, 0x12, _GETPPID, None, False)
 _KIND = Kind(0x12, _GETPPID, 0x12)
 _GOOD = Looked(Verdict.TRANSLATED, 3, 20, 1.2, Range(50, 100, 150))
-_RUN_NS = 60.0
+_RUN = Range(50.0, 60.0, 70.0)
+_MODEL = replace(models()["zen4"], run=Parameter(_RUN, "estimated", "made up"))
 _LONG_RUN = 1000
 
 
@@ -44,7 +45,7 @@ def _thread(
 
 
 def _judged(process: Process) -> Judged:
-    return judge(process, _RUN_NS, 0.0)
+    return judge(process, _MODEL, 0.0)
 
 
 def _names(judged: Judged) -> list[str]:
@@ -53,10 +54,10 @@ def _names(judged: Judged) -> list[str]:
 
 def test_a_loop() -> None:
     found = _judged(_process({_KIND: _GOOD}, _thread()))
-    run = _RUN_NS / _LONG_RUN
-    assert found.share.low == pytest.approx((50 - run) / 1000)
-    assert found.share.likely == pytest.approx((100 - run) / 1000)
-    assert found.share.high == pytest.approx((150 - run) / 1000)
+    low, likely, high = (run / _LONG_RUN for run in (70, 60, 50))
+    assert found.share.low == pytest.approx((50 - low) / 1000)
+    assert found.share.likely == pytest.approx((100 - likely) / 1000)
+    assert found.share.high == pytest.approx((150 - high) / 1000)
     assert found.per_cpu_second == pytest.approx(1e6)
     assert found.per_second == pytest.approx(0.5e6)
     assert found.dispatched == pytest.approx(1)
@@ -125,14 +126,14 @@ def test_reasons_against(
     looked: dict[Kind, Looked], name: str, verdict: Verdict
 ) -> None:
     found = _judged(_process(looked, _thread()))
-    assert found.share == Range()
+    assert found.share == NOTHING
     assert _names(found) == [name]
     assert found.sites[0].looked.verdict is verdict
 
 
 def test_calls_that_are_never_dispatched() -> None:
     found = _judged(_process({_KIND: _GOOD}, _thread(_GAP._replace(call=_EXECVE))))
-    assert found.share == Range()
+    assert found.share == NOTHING
     assert found.sites[0].looked.verdict is Verdict.NATIVE_CALL
     (reason,) = found.reasons
     assert (reason.name, reason.text[-6:]) == ("native_calls", "execve")
@@ -141,14 +142,14 @@ def test_calls_that_are_never_dispatched() -> None:
 def test_calls_that_wait_and_runs_that_are_short() -> None:
     looked = {_KIND: replace(_GOOD, saving=Range(10, 20, 30))}
     found = _judged(_process(looked, _thread(_GAP._replace(slept=True))))
-    assert found.share == Range()
+    assert found.share == NOTHING
     assert _names(found) == ["waits", "short_runs"]
     assert found.waited == 1
 
 
 def test_an_idle_process() -> None:
     found = _judged(_process({}, Watched(7, 0, 1000, None, None)))
-    assert found.share == Range()
+    assert found.share == NOTHING
     assert _names(found) == ["idle", "few_calls"]
 
 
@@ -160,5 +161,5 @@ def test_few_calls() -> None:
 def test_times_of_gaps_without_what_looking_adds() -> None:
     process = _process({_KIND: _GOOD}, _thread())
     process.times = [tuple(_GAP._replace(ns=ns) for ns in (250, 300, None, 9000))]
-    assert judge(process, _RUN_NS, 280.0).sites[0].gap_ns == pytest.approx(20)
-    assert judge(process, _RUN_NS, 400.0).sites[0].gap_ns == 0
+    assert judge(process, _MODEL, 280.0).sites[0].gap_ns == pytest.approx(20)
+    assert judge(process, _MODEL, 400.0).sites[0].gap_ns == 0

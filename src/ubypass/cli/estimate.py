@@ -19,7 +19,7 @@ from ubypass.cli.options import number, seconds
 from ubypass.errors import UbError, UsageError
 
 if TYPE_CHECKING:
-    from ubypass.estimate.costs import Costs
+    from ubypass.cost.model import Model
     from ubypass.estimate.estimate import Estimate
 
 NAME = "estimate"
@@ -83,24 +83,24 @@ def run(args: argparse.Namespace) -> int:
     if not args.command and args.pid is None:
         raise UsageError("no program given", "ub estimate PID, or -- COMMAND")
     pid = None if args.pid is None else number(args.pid)
-    from ubypass.estimate.model import costs_of
+    from ubypass.cost.model import model_of
     from ubypass.process.namespace import require_own_proc
 
     require_own_proc()
     if pid is None:
-        return _run_command(args, costs_of(args.model))
+        return _run_command(args, model_of(args.model))
     from ubypass.process.status import identify, is_alive
 
     process = identify(pid)
     _require_open(process.pid, process.name, anyway=args.anyway)
     found = _estimate(
-        args, process.pid, costs_of(args.model), lambda: not is_alive(process)
+        args, process.pid, model_of(args.model), lambda: not is_alive(process)
     )
     _print(found, args, sys.stdout)
     return 0
 
 
-def _run_command(args: argparse.Namespace, costs: Costs) -> int:
+def _run_command(args: argparse.Namespace, model: Model) -> int:
     """Start it, look, and stay until it has ended; what we say goes to stderr."""
     with Forwarding() as signals:
         launch = Launch(args.command)
@@ -111,7 +111,7 @@ def _run_command(args: argparse.Namespace, costs: Costs) -> int:
             code = 0
             try:
                 found = _estimate(
-                    args, child.pid, costs, lambda: child.poll() is not None
+                    args, child.pid, model, lambda: child.poll() is not None
                 )
                 with _unless_nobody_reads():
                     _print(found, args, sys.stderr)
@@ -158,7 +158,7 @@ def _require_open(pid: int, name: str, *, anyway: bool) -> None:
 
 
 def _estimate(
-    args: argparse.Namespace, pid: int, costs: Costs, is_over: Callable[[], bool]
+    args: argparse.Namespace, pid: int, model: Model, is_over: Callable[[], bool]
 ) -> Estimate:
     from ubypass.estimate.estimate import estimate
     from ubypass.process.status import descendants
@@ -170,7 +170,7 @@ def _estimate(
         with _unless_nobody_reads():
             print(f"ub: {line}", file=sys.stderr, flush=True)
 
-    return estimate(pids, args.seconds, costs, is_over, progress)
+    return estimate(pids, args.seconds, model, is_over, progress)
 
 
 def _print(found: Estimate, args: argparse.Namespace, out: IO[str]) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ubypass.estimate.costs import Range
+from ubypass.cost.model import Range
 from ubypass.estimate.estimate import Estimate
 from ubypass.estimate.judge import Judged, Site
 from ubypass.estimate.offline import Verdict
@@ -122,11 +122,11 @@ def _percents(share: Range) -> str:
 
 
 def _how(found: Estimate) -> str:
-    model = f"Costs: {found.costs.name}. " if found.costs.name else ""
     return (
         "INSTR. and NS: between the two calls, in user mode; SAVES: what each would, "
         "getting in and out not counted, which SHARE does. "
-        f"{model}Looked at by {found.source}: {found.bursts} bursts and "
+        f"Costs: {found.model.describe()}. "
+        f"Looked at by {found.source}: {found.bursts} bursts and "
         f"{found.steps:,} steps, which took some {found.lost:.1%} of what it would "
         "have got done meanwhile."
     )

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ubypass.cost.model import Model, Range
 from ubypass.errors import UbError
-from ubypass.estimate.costs import Costs, Range
 from ubypass.estimate.followed import Followed
-from ubypass.estimate.judge import Judged, Site, judge
+from ubypass.estimate.judge import NOTHING, Judged, Site, judge
 from ubypass.estimate.rates import Tracepoints
 from ubypass.estimate.reasons import Reason, declined
 from ubypass.estimate.survey import Source, survey
@@ -34,7 +34,7 @@ class Estimate:
     processes: tuple[Judged, ...]
     share: Range
     declined: tuple[tuple[int, Reason], ...]
-    costs: Costs
+    model: Model
     source: str
     poorer: str
     seconds: float
@@ -47,7 +47,7 @@ class Estimate:
         """Plain data; the names are part of the interface of ``--json``."""
         return {
             "share": _range(self.share),
-            "model": {"name": self.costs.name, "run_ns": self.costs.run_ns},
+            "model": {"name": self.model.name, "about": self.model.describe()},
             "source": self.source,
             "poorer_because": self.poorer or None,
             "seconds": self.seconds,
@@ -118,7 +118,7 @@ def open_source() -> tuple[Source, str]:
 def estimate(
     pids: Callable[[], Sequence[int]],
     seconds: float,
-    costs: Costs,
+    model: Model,
     is_over: Callable[[], bool] = lambda: False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Estimate:
@@ -130,8 +130,8 @@ def estimate(
     source, poorer = open_source()
     if poorer:
         progress(f"following calls by ptrace, which tells less: {poorer}")
-    found = survey(pids, seconds, source, costs, is_over)
-    judged = [judge(process, costs.run_ns, found.gap_ns) for process in found.processes]
+    found = survey(pids, seconds, source, model, is_over)
+    judged = [judge(process, model, found.gap_ns) for process in found.processes]
     judged = [each for each in judged if each.process.seconds > 0]
     if not judged:
         raise UbError(
@@ -141,7 +141,8 @@ def estimate(
     _require_rate(judged, poorer)
     total = sum(each.process.cpu_ns for each in judged)
     share = sum(
-        (each.share * (each.process.cpu_ns / max(total, 1)) for each in judged), Range()
+        (each.share.times(each.process.cpu_ns / max(total, 1)) for each in judged),
+        NOTHING,
     )
     judged.sort(key=lambda each: -each.process.cpu_ns)
     against = [(e.process.pid, r) for e in judged for r in declined(e.process.pid)]
@@ -153,7 +154,7 @@ def estimate(
         tuple(judged),
         share,
         tuple(against),
-        costs,
+        model,
         found.source,
         poorer,
         found.seconds,

@@ -11,9 +11,10 @@ import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from ubypass.abi import SYSCALL_ARGS
-from ubypass.estimate.costs import Range
+from ubypass.cost.model import Model, Range
 from ubypass.estimate.counters import COUNTED
 from ubypass.estimate.offline import Kind, Looked, Verdict
 from ubypass.estimate.reasons import Reason
@@ -22,7 +23,7 @@ from ubypass.estimate.survey import Process, Watched
 from ubypass.estimate.trace import Chain
 from ubypass.process.calls import call_name
 
-__all__ = ["Judged", "Site", "judge"]
+__all__ = ["NOTHING", "Judged", "Site", "judge"]
 
 _COUNTED_LEAST = 0.05  # of all calls, that the kernel's counters have to see
 _IDLE = 0.02  # of one processor
@@ -31,6 +32,7 @@ _SOME = 0.1  # of all gaps: worth a word
 _WAITING = 0.2  # of all calls
 _NAMED = 3  # calls that are named
 
+NOTHING: Final = Range(0.0, 0.0, 0.0)
 _UNSEEN = Looked(Verdict.UNSEEN, 0, 0)
 
 
@@ -83,9 +85,10 @@ class _Thread:
     counted: bool
 
 
-def judge(process: Process, run_ns: float, floor_ns: float) -> Judged:
-    """``run_ns``: of getting in and out; ``floor_ns``: time between calls as the source
-    tells it where nothing lies between them.
+def judge(process: Process, model: Model, floor_ns: float) -> Judged:
+    """By ``model``, its own ranges included.
+
+    ``floor_ns``: time between calls as the source tells it where nothing lies between.
     """
     threads = _threads(process)
     looked = process.program.looked
@@ -93,8 +96,10 @@ def judge(process: Process, run_ns: float, floor_ns: float) -> Judged:
     good = {k: v for k, v in looked.items() if v.verdict is Verdict.TRANSLATED}
     by_kind: dict[Kind, list[float]] = {}
     dispatched = made = 0.0
-    for view in range(3):
-        savings = {kind: seen.saving.views[view] for kind, seen in good.items()}
+    run = model.run.ns
+    # Low savings go with dear runs.
+    for view, run_ns in enumerate((run.high, run.likely, run.low)):
+        savings = {kind: _views(seen.saving)[view] for kind, seen in good.items()}
         for thread in threads:
             found = runs(thread.chains, savings, run_ns, hooked)
             scale = thread.weight * thread.rate / thread.gaps
@@ -104,7 +109,7 @@ def judge(process: Process, run_ns: float, floor_ns: float) -> Judged:
                 dispatched += found.dispatched * scale
                 made += found.runs * scale
     sites = _sites(process, threads, looked, by_kind, floor_ns)
-    share = sum((site.share for site in sites), Range())
+    share = sum((site.share for site in sites), NOTHING)
     rate = sum(thread.weight * thread.rate for thread in threads)
     waited = _waited(threads)
     judged = Judged(
@@ -120,6 +125,10 @@ def judge(process: Process, run_ns: float, floor_ns: float) -> Judged:
         (),
     )
     return _with_reasons(judged)
+
+
+def _views(range_: Range) -> tuple[float, float, float]:
+    return range_.low, range_.likely, range_.high
 
 
 def _threads(process: Process) -> list[_Thread]:

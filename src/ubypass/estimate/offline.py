@@ -15,12 +15,13 @@ from typing import NamedTuple, Protocol
 from iced_x86 import FlowControl
 
 from ubypass.abi import Abi
+from ubypass.cost.gap import profile
+from ubypass.cost.model import Model, Range
 from ubypass.engine import growth
 from ubypass.engine.build import Builder
 from ubypass.engine.built import NothingToBuild, Refused
 from ubypass.engine.forecast import Forecast
 from ubypass.errors import UbError
-from ubypass.estimate.costs import Costs, Range
 from ubypass.estimate.steps import End, Way
 from ubypass.region.decode import Decoded
 from ubypass.translate.allowlist import group, reason
@@ -54,7 +55,7 @@ class Verdict(enum.StrEnum):
     NATIVE_CALL = "call not dispatched"
 
 
-_NOTHING = Range()
+_NOTHING = Range(0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,9 @@ class Memory(Protocol):
 class Offline:
     """Looks at ways through the code in ``memory``."""
 
-    def __init__(self, memory: Memory, costs: Costs, abi: Abi | None = None) -> None:
+    def __init__(self, memory: Memory, model: Model, abi: Abi | None = None) -> None:
         self._memory = memory
-        self._costs = costs
+        self._model = model
         self._abi = abi or Abi()
         self._longest = Forecast().distinct
 
@@ -158,11 +159,16 @@ class Offline:
                 found[kind] = Looked(verdict, len(ways), length, why=why)
                 continue
             native = sum(len(way.ips) - 1 for way in ways)
-            saving = Range.mean([self._costs.saving(way.ips, code) for way in ways])
+            saving = self._saving(ways, code)
             grown = sum(inside) / native if native else None
             verdict = Verdict.TRANSLATED
             found[kind] = Looked(verdict, len(ways), length, grown, saving)
         return found
+
+    def _saving(self, ways: Sequence[Way], code: Decoded) -> Range:
+        """Of one of them, the mean."""
+        each = (self._model.saving(profile(way.ips, code)) for way in ways)
+        return sum(each, _NOTHING).times(1 / len(ways))
 
     def _built(self, ways: Sequence[Way]) -> tuple[_Walk | None, str]:
         """Finds ways in a translation of ``ways``; or None, and why there is none."""

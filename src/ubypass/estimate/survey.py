@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ubypass.cost.model import Model
 from ubypass.errors import UbError
 from ubypass.estimate import steps
 from ubypass.estimate.busy import busiest, cpu_times
-from ubypass.estimate.costs import Costs
 from ubypass.estimate.counters import reads_and_writes
 from ubypass.estimate.offline import Kind, Looked, Offline
 from ubypass.estimate.trace import Chain, Passed, Trace
@@ -117,11 +117,11 @@ class Program:
         """Whether there are ways that have not been looked at."""
         return len(self.ways) > self._looked_at
 
-    def look(self, pid: int, costs: Costs) -> None:
+    def look(self, pid: int, model: Model) -> None:
         """Translate, while process ``pid`` has the code. Raises UbError."""
         ways = list(self.ways)
         with ProcessMemory(pid) as memory:
-            self.looked = Offline(memory, costs).look(ways)
+            self.looked = Offline(memory, model).look(ways)
         self._looked_at = len(ways)
 
 
@@ -168,14 +168,14 @@ def survey(
     pids: Callable[[], Sequence[int]],
     seconds: float,
     source: Source,
-    costs: Costs,
+    model: Model,
     is_over: Callable[[], bool] = lambda: False,
 ) -> Survey:
     """Look at the processes ``pids()``, which may become others, for ``seconds``.
 
     Ends early once there are none or ``is_over()``. Raises UbError.
     """
-    return _Surveyor(pids, seconds, source, costs).run(is_over)
+    return _Surveyor(pids, seconds, source, model).run(is_over)
 
 
 class _Surveyor:
@@ -184,12 +184,12 @@ class _Surveyor:
         pids: Callable[[], Sequence[int]],
         seconds: float,
         source: Source,
-        costs: Costs,
+        model: Model,
     ) -> None:
         self._pids = pids
         self._seconds = seconds
         self._source = source
-        self._costs = costs
+        self._model = model
         self._programs: dict[bytes, Program] = {}
         self._processes: dict[tuple[int, bytes], Process] = {}
         self._current: dict[int, Process] = {}
@@ -334,7 +334,7 @@ class _Surveyor:
 
     def _look_at(self, process: Process) -> None:
         try:
-            process.program.look(process.pid, self._costs)
+            process.program.look(process.pid, self._model)
         except UbError:
             if _image(process.pid):
                 raise
