@@ -349,12 +349,15 @@ static void ub_time_gap(u64 ip)
 	preempt_enable();
 }
 
-/* In how many steps its gap should be over. */
+/*
+ * In how many steps its gap should be over: many instructions take less than a cycle,
+ * but the transition, which is none of them, takes hundreds.
+ */
 static u32 ub_steps_of(const struct ub_site *site)
 {
 	u64 cycles = READ_ONCE(site->native) >> UB_FRACTION;
 
-	return min_t(u64, max_t(u64, 2 * cycles, UB_STEPS_LEAST),
+	return min_t(u64, max_t(u64, cycles, UB_STEPS_LEAST),
 		     ub_tune(UB_TUNE_PATH_STEPS));
 }
 

@@ -436,7 +436,7 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 	struct ub_region *region;
 	struct ub_proc *proc;
 	enum ub_look look;
-	u64 since = 0;
+	u64 since = 0, began = 0;
 	u32 entry, declined;
 	bool trial = false;
 	long saved;
@@ -459,8 +459,10 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 	/* The region holds its process. */
 	region = slot->region;
 	if (unlikely(READ_ONCE(region->trial))) {
-		since = rdtsc();
+		began = rdtsc();
 		look = ub_trial_begin(region, slot->entry, &trial);
+		/* The trial's own doing is charged, but no part of what runs cost. */
+		since = rdtsc();
 		if (look == UB_LOOK_NATIVE)
 			ub_control_native(proc, regs);
 		if (look == UB_LOOK_NATIVE || look == UB_LOOK_PASS)
@@ -496,7 +498,7 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 		ub_detect_run(region, entry, false);
 	}
 	if (unlikely(trial))
-		ub_trial_finish(region, rdtsc() - since);
+		ub_trial_finish(region, rdtsc() - began);
 	ub_region_put(region);
 out:
 	preempt_enable();

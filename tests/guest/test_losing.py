@@ -17,7 +17,7 @@ from tests.patient import PATIENT
 from tests.places import ROOT
 from ubypass.lab.run import capture
 
-_ROUNDS = 3_000
+_ROUNDS = 1_500
 _SHARE = 0.001
 _FIRST = 2_000_000  # ns, once: to look, and to try
 _SCRIPT = (

@@ -103,6 +103,7 @@ def _play(device: Device, program: str, threads: int) -> dict[str, object]:
             "boosted": site.boosted_samples,
             "runs": site.runs,
             "dispatched": site.dispatched,
+            "overhead": site.overhead_ns,
         }
         for site in device.sites(watch.proc)
         if site.ip == watch.resume
