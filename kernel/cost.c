@@ -5,8 +5,10 @@
  * A process that is over soon has nothing to gain, so for its first UB_TUNE_GRACE_MS of
  * CPU time it is attached but not looked at: its calls are not even hooked.  After that,
  * timing and stepping may take one part in 2^UB_TUNE_SHARE_BITS of the CPU time that it
- * has had in the last UB_COST_WINDOW, and UB_COST_FIRST once.  Who has no more to
- * spend rests until there is.
+ * has had in the last UB_COST_WINDOW, and UB_COST_FIRST once, but of what it has had
+ * since it was attached never more than one part in 2^UB_COST_FIRST_BITS: else that
+ * would be much for a program of a second.  Who has no more to spend rests until there
+ * is.
  *
  * Once a second what has been used and spent is marked.  What is spent counts from a mark
  * that is older than the window, what is used from one that is younger: so it holds
@@ -29,7 +31,8 @@
 #define UB_COST_LEAST	(50 * NSEC_PER_USEC)	/* for less nobody is woken */
 #define UB_COST_WINDOW	(10 * NSEC_PER_SEC)
 #define UB_COST_LATE	(2 * NSEC_PER_SEC)	/* a mark comes so late at most */
-#define UB_COST_FIRST	NSEC_PER_MSEC
+#define UB_COST_FIRST	(4 * NSEC_PER_MSEC)
+#define UB_COST_FIRST_BITS 8
 
 static void ub_cost_work(struct work_struct *work);
 static DECLARE_DELAYED_WORK(ub_cost_dwork, ub_cost_work);
@@ -90,6 +93,21 @@ static s64 ub_cost_spent(const struct ub_proc *proc)
 	return atomic64_read(&proc->spent_ns) - READ_ONCE(proc->base_spent);
 }
 
+/* The same since it was attached, and what of it there may have been. */
+static s64 ub_cost_total(const struct ub_proc *proc)
+{
+	return atomic64_read(&proc->spent_ns) + UB_COST_FIRST;
+}
+
+static s64 ub_cost_unspent(const struct ub_proc *proc, u64 used)
+{
+	s64 left = (s64)ub_cost_allowed(proc, used) - ub_cost_spent(proc);
+
+	if (!ub_tune(UB_TUNE_SHARE_BITS))
+		return left;
+	return min_t(s64, left, (s64)(used >> UB_COST_FIRST_BITS) - ub_cost_total(proc));
+}
+
 /* What can be saved up for at all; whoever wants more has to do with that. */
 u64 ub_cost_clamp(u64 wanted)
 {
@@ -141,18 +159,17 @@ static void ub_cost_mark(struct ub_proc *proc, u64 now)
  */
 u64 ub_cost_left(struct ub_proc *proc, u64 wanted)
 {
-	s64 spent = ub_cost_spent(proc);
-	s64 allowed = ub_cost_allowed(proc, READ_ONCE(proc->used_ns));
+	s64 left = ub_cost_unspent(proc, READ_ONCE(proc->used_ns));
 	u64 now;
 
-	if (allowed - spent < (s64)wanted) {
+	if (left < (s64)wanted) {
 		now = ktime_get_mono_fast_ns();
 		if (now - READ_ONCE(proc->used_at) > UB_COST_STALE) {
 			WRITE_ONCE(proc->used_at, now);
-			allowed = ub_cost_allowed(proc, ub_cost_used(proc));
+			left = ub_cost_unspent(proc, ub_cost_used(proc));
 		}
 	}
-	return allowed > spent ? allowed - spent : 0;
+	return left > 0 ? left : 0;
 }
 
 /*
@@ -251,10 +268,13 @@ void ub_cost_detach(struct ub_proc *proc)
 /* CPU time at which it has what it wants, unless the window has moved by then. */
 static u64 ub_cost_aim(struct ub_proc *proc)
 {
-	s64 need = ub_cost_spent(proc) + READ_ONCE(proc->wanted_ns);
+	u64 bits = ub_tune(UB_TUNE_SHARE_BITS), wanted = READ_ONCE(proc->wanted_ns);
+	s64 need = ub_cost_spent(proc) + wanted;
+	u64 aim = READ_ONCE(proc->base_used) + ((u64)max_t(s64, need, 0) << bits);
 
-	return READ_ONCE(proc->base_used) +
-	       ((u64)max_t(s64, need, 0) << ub_tune(UB_TUNE_SHARE_BITS));
+	if (!bits)
+		return aim;
+	return max(aim, (ub_cost_total(proc) + wanted) << UB_COST_FIRST_BITS);
 }
 
 /* In so many ns it is to be looked at again, as far as it is known. */

@@ -93,6 +93,11 @@ def test_what_gains_is_soon_left_alone() -> None:
     assert len(workload.module.confirmed) < 350
 
 
+def _covered(loss: float) -> float:
+    """A loss above what leases reckon with may cost as many times as much, once."""
+    return _BOUND * max(1.0, loss / Trying().loss)
+
+
 @pytest.mark.parametrize("loss", [0.02, 0.1, 0.3, 1.0])
 @pytest.mark.parametrize("gain", [0.01, 0.1])
 @pytest.mark.parametrize("after", [0.15, 3.0, 25.0])
@@ -101,7 +106,7 @@ def test_what_gains_first_and_loses_later(
 ) -> None:
     workload = Workload([_then(gain, after, -loss)])
     workload.run(_SECONDS)
-    assert workload.uncovered() <= _BOUND
+    assert workload.uncovered() <= _covered(loss)
     if loss <= 0.03:
         assert workload.worst() <= _BOUND
     assert not workload.module.live
@@ -130,7 +135,7 @@ def test_an_engine_that_stands_still(loss: float) -> None:
             stalls=lambda now, begin=begin: begin <= now < begin + 30.0,
         )
         workload.run(_SECONDS)
-        assert workload.uncovered() <= _BOUND
+        assert workload.uncovered() <= _covered(loss)
 
 
 def test_a_larger_share_allows_more() -> None:
@@ -334,7 +339,7 @@ def test_the_lease_of_what_does_not_run_is_not_renewed(bench: _Bench) -> None:
     bench.measured(800)
     bench.look(0.02)
     confirmed = len(bench.device.confirmed)
-    bench.look(0.02)
+    bench.look(0.05)
     assert len(bench.device.confirmed) == confirmed
     assert bench.trials.due == math.inf
     # Somebody comes: the module says that the lease has ended.

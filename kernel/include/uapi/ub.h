@@ -365,7 +365,7 @@ enum ub_tunable {
 	UB_TUNE_PATH_STEPS	= 8,	/* steps of one traced gap at most; 0: none traced */
 	UB_TUNE_GRACE_MS	= 9,	/* of CPU time in which a process is not looked at */
 	UB_TUNE_SHARE_BITS	= 10,	/* looking takes one in 2^n of the CPU time of the last
-					 * ten seconds, and 1 ms once; 0: any
+					 * ten seconds, and 4 ms once; 0: any
 					 */
 	UB_TUNABLES		= 11,
 };

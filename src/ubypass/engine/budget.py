@@ -37,7 +37,7 @@ class Budget:
     once, so that a fresh process can be tried. A share of infinity: no limit.
     """
 
-    share: float = 2.0**-11
+    share: float = 2.0**-12
     window: float = 10.0
     first: float = 1_000_000.0
     _marks: deque[tuple[float, int]] = field(default_factory=deque)

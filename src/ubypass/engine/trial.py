@@ -41,7 +41,7 @@ class Trying:
     ``reserve`` ns are kept for the end of the last run.
     """
 
-    share: float = 2.0**-11
+    share: float = 2.0**-12
     window: float = 10.0
     first: float = 1_000_000.0
     loan: float = 300_000.0
@@ -49,8 +49,8 @@ class Trying:
     look: float = 0.02
     rarest: float = 1.0
     loans: int = 12
-    loss: float = 1.0
-    shortest: float = 0.005
+    loss: float = 0.3
+    shortest: float = 0.05
     longest: float = 0.5
     reserve: float = 20_000.0
 
