@@ -68,6 +68,11 @@ def test_a_loop() -> None:
     assert (site.kind, site.call, site.part) == (_KIND, _GETPPID, 1.0)
 
 
+def test_nothing_saves_more_than_all() -> None:
+    found = _judged(_process({_KIND: _GOOD}, _thread(each_ns=120.0)))
+    assert 0.4 < found.share.low < found.share.likely < found.share.high == 1
+
+
 def test_threads_count_by_their_cpu_time() -> None:
     busy = _thread(each_ns=1000, cpu_ns=3 * 10**9)
     rare = _thread(each_ns=10**6, cpu_ns=10**9, tid=8)

@@ -109,7 +109,10 @@ def judge(process: Process, model: Model, floor_ns: float) -> Judged:
                 dispatched += found.dispatched * scale
                 made += found.runs * scale
     sites = _sites(process, threads, looked, by_kind, floor_ns)
-    share = sum((site.share for site in sites), NOTHING)
+    # Where a program does little but calls, the model's range may exceed all it does.
+    share = Range(
+        *(min(sum(_views(s.share)[view] for s in sites), 1.0) for view in range(3))
+    )
     rate = sum(thread.weight * thread.rate for thread in threads)
     waited = _waited(threads)
     judged = Judged(
