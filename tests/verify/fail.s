@@ -374,7 +374,7 @@ entry:
 #! rule branch
 entry:
 	jmp 1f+4
-1:	dispatch 39
+1:	room_for 39
 	jmp x_fault
 	stubs
 #--------------------------------------------------------------- into_the_constants
@@ -3873,5 +3873,206 @@ entry:
 #! scalar
 entry:
 	user x_fault, paddb mm0, mm1
+	jmp x_fault
+	stubs
+#----------------------------------------------------------------------- number_of_nobody
+#! rule number
+entry:
+	load rax, sRAX
+	room_for 39
+	jmp x_fault
+	stubs
+#----------------------------------------------------------------- number_of_another_call
+#! rule number
+entry:
+	mov eax, 1
+	room_for 39
+	jmp x_fault
+	stubs
+#------------------------------------------------------------------ number_in_half_of_eax
+#! rule number
+entry:
+	load rax, sRAX
+	mov ax, 39
+	room_for 39
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- number_changed_meanwhile
+#! rule number
+entry:
+	mov eax, 39
+	inc eax
+	room_for 39
+	jmp x_fault
+	stubs
+#------------------------------------------------------ number_changed_behind_the_compare
+#! rule number
+entry:
+	load rax, sRAX
+	cmp eax, 39
+	jne x_fault
+	load rax, sRDI
+	room_for 39
+	jmp x_fault
+	stubs
+#---------------------------------------------------- number_compared_in_another_register
+#! rule number
+entry:
+	load rax, sRAX
+	load rcx, sRCX
+	cmp ecx, 39
+	jne x_fault
+	room_for 39
+	jmp x_fault
+	stubs
+#------------------------------------------------------------- number_compared_in_16_bits
+#! rule number
+entry:
+	load rax, sRAX
+	cmp ax, 39
+	jne x_fault
+	room_for 39
+	jmp x_fault
+	stubs
+#-------------------------------------------------------------- number_compared_in_8_bits
+#! rule number
+entry:
+	load rax, sRAX
+	cmp al, 39
+	jne x_fault
+	room_for 39
+	jmp x_fault
+	stubs
+#------------------------------------------------------------ number_compared_and_ignored
+#! rule number
+entry:
+	load rax, sRAX
+	cmp eax, 39
+	jb x_fault
+	room_for 39
+	jmp x_fault
+	stubs
+#------------------------------------------------------ number_compared_for_the_other_way
+#! rule number
+entry:
+	load rax, sRAX
+	cmp eax, 39
+	je x_fault
+	room_for 39
+	jmp x_fault
+	stubs
+#----------------------------------------------------- number_compared_before_other_flags
+#! rule number
+entry:
+	load rax, sRAX
+	load rdi, sRDI
+	cmp eax, 39
+	test edi, edi
+	jne x_fault
+	room_for 39
+	jmp x_fault
+	stubs
+#--------------------------------------------------------- number_not_compared_on_one_way
+#! rule number
+entry:
+	load rax, sRAX
+	load rdi, sRDI
+	test edi, edi
+	je 1f
+	cmp eax, 39
+1:	jne x_fault
+	room_for 39
+	jmp x_fault
+	stubs
+#----------------------------------------------------------------- number_on_one_way_only
+#! rule number
+entry:
+	load rax, sRAX
+	load rdi, sRDI
+	test edi, edi
+	je 1f
+	cmp eax, 39
+	jne x_fault
+1:	room_for 39
+	jmp x_fault
+	stubs
+#---------------------------------------------------------------- number_of_the_neighbour
+#! rule number
+entry:
+	load rax, sRAX
+	cmp eax, 39
+	jne 1f
+	room_for 39
+	jmp x_fault
+1:	cmp eax, 1
+	je 2f
+	cmp eax, 0
+	jne x_fault
+2:	room_for 0
+	jmp x_fault
+	stubs
+#------------------------------------------------------- number_with_chain_entered_inside
+#! rule number
+entry:
+	load rax, sRAX
+	cmp eax, 39
+	jne 1f
+	room_for 39
+	jmp x_fault
+entry_two:
+	load rax, sRAX
+	jmp 2f
+1:	cmp eax, 1
+	jne x_fault
+2:	room_for 1
+	jmp x_fault
+	stubs
+#----------------------------------------------------------------- number_over_a_dispatch
+#! rule number
+entry:
+	mov ebx, 39
+	dispatch 39
+	mov rax, rbx
+	room_for 39
+	jmp x_fault
+	stubs
+#-------------------------------------------------------------------- number_and_an_entry
+#! rule number
+	mov eax, 39
+entry:
+	room_for 39
+	jmp x_fault
+	stubs
+#---------------------------------------------------------- number_from_a_slot_of_another
+#! rule number
+entry:
+	mov eax, 39
+	mov [rsp+TMP0], rax
+	load rax, sRAX
+	mov [rsp+TMP1], rax
+	mov eax, 39
+	load rax, TMP1
+	room_for 39
+	jmp x_fault
+	stubs
+#--------------------------------------------------------- number_overwritten_in_its_slot
+#! rule number
+entry:
+	mov eax, 39
+	mov [rsp+TMP1], rax
+	mov byte ptr [rsp+TMP1], 1
+	load rax, TMP1
+	room_for 39
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- number_negated_by_a_loop
+#! rule number
+entry:
+	mov eax, 39
+1:	sub dword ptr [rsp+BUDGET], 1
+	js x_budget
+	neg eax
+	jns 1b
+	room_for 39
 	jmp x_fault
 	stubs

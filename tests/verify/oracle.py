@@ -134,6 +134,7 @@ class Machine:
             self._put(slot, 0x202 | rng.getrandbits(12) & 0x8D5)
         for slot in _SLOTS:
             self._put(slot, self._value())
+        self._put(abi.FRAME_REGS + abi.REGS_OFFSET["rax"], self._number())
         self._put(abi.FRAME_REGS + abi.REGS_OFFSET["rsp"], 0x7FFF_7FFF_0000)
         for register in _REG.values():
             uc.reg_write(register, self._sentinel())
@@ -157,6 +158,15 @@ class Machine:
             return rng.randrange(64)
         return rng.choice(_POINTERS) + rng.choice((0, 0, 8, -8, 4096))
 
+    def _number(self) -> int:
+        """For rax: often that of a call, or one that differs in upper bits."""
+        numbers = sorted({dispatch.nr for dispatch in self._dispatch.values()})
+        if not numbers or self._rng.random() < 0.5:
+            return self._value()
+        return self._rng.choice((0, 1 << 16, 1 << 32, 1 << 63)) | (
+            self._rng.choice(numbers)
+        )
+
     def _sentinel(self) -> int:
         value = _SENTINEL + self._rng.getrandbits(32)
         self._sentinels.add(value)
@@ -167,12 +177,14 @@ class Machine:
         uc, rng, out = self._uc, self._rng, self._out
         dispatch = self._dispatch[at]
         out.dispatches += 1
+        if uc.reg_read(_REG["rax"]) & 0xFFFF_FFFF != dispatch.nr:
+            self._wrong(f"makes call {dispatch.nr}, which is not the one in eax")
         if out.dispatches > _DISPATCHES:
             uc.reg_write(_REG["r11"], self._sentinel())
             return _CODE + dispatch.pre_offset
         for name in _CALLER_SAVED:
             uc.reg_write(_REG[name], self._sentinel())
-        uc.reg_write(_REG["rax"], self._value() % (1 << 64))
+        uc.reg_write(_REG["rax"], self._number() % (1 << 64))
         flags = 0x202 | _AC | rng.getrandbits(12) & 0x8D5
         uc.reg_write(ux.UC_X86_REG_EFLAGS, flags)
         uc.mem_write(_FRAME + abi.FRAME_BUDGET, self._budget.to_bytes(4, "little"))

@@ -603,3 +603,86 @@ entry:
 	user x_fault, emms
 	jmp x_fault
 	stubs
+#------------------------------------------------------------------------ number_compared
+entry:
+	load rax, sRAX
+	cmp eax, 39
+	jne x_fault
+	room_for 39
+	jmp x_fault
+	stubs
+#------------------------------------------------------------------------- number_cleared
+entry:
+	xor eax, eax
+	room_for 0
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------------------- number_large
+entry:
+	load rax, sRAX
+	cmp eax, 307
+	jne x_fault
+	room_for 307
+	mov rax, 307
+	room_for 307
+	jmp x_fault
+	stubs
+#------------------------------------------------------- number_copied_and_kept_in_a_slot
+entry:
+	mov eax, 39
+	mov rbx, rax
+	mov [rsp+TMP1], rax
+	mov eax, 1
+	mov [rsp+TMP0], rax
+	load rax, TMP1
+	mov rax, rbx
+	test rax, rax
+	room_for 39
+	jmp x_fault
+	stubs
+#-------------------------------------------------------------------- number_on_both_ways
+entry:
+	load rax, sRAX
+	load rdi, sRDI
+	test edi, edi
+	je 1f
+	cmp eax, 39
+	jne x_fault
+	jmp 2f
+1:	mov eax, 39
+2:	room_for 39
+	jmp x_fault
+	stubs
+#------------------------------------------------------------------ number_through_a_loop
+entry:
+	load rcx, sRCX
+	mov eax, 39
+1:	sub dword ptr [rsp+BUDGET], 1
+	js x_budget
+	dec rcx
+	jne 1b
+	room_for 39
+	jmp x_fault
+	stubs
+#------------------------------------------------------------------------ several_numbers
+entry:
+	load rax, sRAX
+1:	cmp eax, 39
+	jne 3f
+	room_for 39
+2:	test rax, rax
+	jns 1b
+	jmp x_fault
+3:	cmp eax, 0
+	je 4f
+	cmp eax, 232
+	je 5f
+	cmp eax, 1
+	jne x_fault
+	room_for 1
+	jmp 2b
+4:	room_for 0
+	jmp 2b
+5:	room_for 232
+	jmp 2b
+	stubs

@@ -42,6 +42,11 @@ jump_at.\@:
 	leave_code
 .endm
 .macro dispatch nr, pre=x_work, post=x_done
+	mov eax, \nr
+	room_for \nr, \pre, \post
+.endm
+# The same with whatever is in eax.
+.macro room_for nr, pre=x_work, post=x_done
 dispatch_at.\nr\().\pre\().\post\().\@:
 	.fill DISPATCH, 1, 0xcc
 .endm

@@ -10,7 +10,7 @@ from ubypass import abi
 from ubypass.verify import facts
 from ubypass.verify.decode import Decoder
 from ubypass.verify.errors import Refusal, Rule
-from ubypass.verify.insn import Insn, Kind, Op
+from ubypass.verify.insn import NONE, Insn, Kind, Op
 
 _DECODER = Decoder()
 
@@ -78,12 +78,33 @@ def test_only_flags_are_pushed(line: str) -> None:
 def test_what_is_counted() -> None:
     insn, value = _decode("cmp rcx, 0x10000")
     assert (insn.op, value) == (Op.COUNT, 0x10000)
-    assert _decode("cmp ecx, 0x10000")[0].op is Op.NOTHING
+    assert _decode("cmp ecx, 0x10000")[0].op is Op.EQUATE
     assert _decode("cmp rdx, 0x10000")[0].op is Op.NOTHING
     assert _decode("sub dword ptr [rsp+4], ecx")[0].sets & facts.RCX_PAID
     for line in ("mov cl, 1", "inc rcx", "xchg rax, rcx", "rdtscp", "rep scasb"):
         assert not _decode(line)[0].keeps & facts.OF_RCX, line
     assert _decode("mov rdx, rcx")[0].keeps & facts.RCX_PAID
+
+
+def test_what_is_compared_with_a_number() -> None:
+    for line in ("cmp eax, 39", "cmp eax, 0x1234567"):
+        insn, value = _decode(line)
+        assert (insn.op, insn.a, value) == (Op.EQUATE, 0, int(line.split()[-1], 0))
+    for line in ("cmp rax, 39", "cmp ax, 39", "cmp al, 39", "cmp eax, ecx"):
+        assert _decode(line)[0].op is not Op.EQUATE, line
+    assert _decode("je . + 9")[0].equal == 1
+    assert _decode("jne . + 999")[0].equal == -1
+    assert [_decode(f"j{cc} . + 9")[0].equal for cc in ("b", "s", "a", "le")] == [0] * 4
+
+
+def test_what_slots_get() -> None:
+    stored = _decode("mov [rsp+0x30], rdx")[0]
+    assert (stored.slot, stored.stores, stored.source) == (0x30, True, 2)
+    for line in ("mov [rsp+0x30], edx", "mov qword ptr [rsp+0x30], 1"):
+        insn = _decode(line)[0]
+        assert (insn.slot, insn.stores, insn.source) == (0x30, True, NONE), line
+    loaded = _decode("mov rdx, [rsp+0x30]")[0]
+    assert (loaded.slot, loaded.stores) == (0x30, False)
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,13 @@ _VIOLATIONS = (
         "sign_extended_load",
         "clamp_value_changed",
     ),
+    *(
+        "number_changed_meanwhile",
+        "number_compared_in_16_bits",
+        "number_on_one_way_only",
+        "number_of_the_neighbour",
+        "number_overwritten_in_its_slot",
+    ),
 )
 _FAIL = {case.name: case for case in cases.read("fail.s")}
 

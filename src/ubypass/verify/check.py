@@ -21,6 +21,7 @@ from ubypass.verify import budget, flow, graph
 from ubypass.verify.errors import Rule, VerifyError
 from ubypass.verify.insn import Access, Kind
 from ubypass.verify.load import load
+from ubypass.verify.number import check_numbers
 
 __all__ = ["Report", "Rule", "VerifyError", "check"]
 
@@ -77,6 +78,7 @@ def check(
     }
     analysis = flow.Flow(loaded, blocks, place, targeted)
     reached = analysis.run()
+    check_numbers(loaded, translation)
     insns = loaded.insns
     walked = dict.fromkeys(loaded.forms, 0)
     for block in reached:

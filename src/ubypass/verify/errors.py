@@ -32,6 +32,8 @@ class Rule(enum.Enum):
     """Every path ends in an exit, and metadata is sane."""
     SPECULATION = "speculation"
     """A proof must not rest on a branch or on a value read back from memory."""
+    NUMBER = "number"
+    """At a dispatch eax holds the number of the call that it makes."""
     LEAK = "leak"
     """What the kernel left in registers and slots is never read."""
 

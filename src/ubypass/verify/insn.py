@@ -51,6 +51,7 @@ class Op(enum.IntEnum):
     COUNT = 11  # cmp rcx, value
     STRING = 12  # rdi and rsi (if a has their bits) move up by size; b: repeated
     SMALL = 13  # a = a value of 32 bits - b
+    EQUATE = 14  # cmp a, value, of 32 bits
 
 
 class Access(enum.IntEnum):
@@ -72,9 +73,11 @@ class Insn:
     (register, zero-extended 32-bit value?) pairs. ``must_fault``/``may_fault``:
     a fault entry is needed/allowed. ``size``: bytes of a user access.
     ``target_store``: writes the TARGET slot. ``tail``: allowed after the exit
-    number. ``on_sign``: it is js. ``noted``: something of it is checked where it is
-    (kind, fault entry, constant). ``prelude``: may stand in an exit stub before
-    the exit number: touches neither user memory nor the module's slots.
+    number. ``on_sign``: it is js; ``equal``: 1 if it is je, -1 if it is jne.
+    ``slot``: the frame slot that it accesses; ``stores``: it writes that, with 64 bits
+    of register ``source`` unless that is NONE. ``noted``: something of it is checked
+    where it is (kind, fault entry, constant). ``prelude``: may stand in an exit stub
+    before the exit number: touches neither user memory nor the module's slots.
     ``features``: needed CPU features, as the kernel names them. ``vector``: uses
     the vector state; ``x87``: sets FIP.
 
@@ -112,6 +115,10 @@ class Insn:
         field_size: int = 0,
         factor: int = 1,
         noted: bool = False,
+        equal: int = 0,
+        slot: int = NONE,
+        stores: bool = False,
+        source: int = NONE,
     ) -> None:
         # Written out, it is compiled: there are many, and they are asked all the time.
         self.length: Final = length
@@ -142,3 +149,7 @@ class Insn:
         self.field_size: Final = field_size
         self.factor: Final = factor
         self.noted: Final = noted
+        self.equal: Final = equal
+        self.slot: Final = slot
+        self.stores: Final = stores
+        self.source: Final = source

@@ -138,6 +138,10 @@ def _record(name: str, encoding: Encoding, effects: Effects, special: Fields) ->
         field_size,
         special.get("factor", 1),
         must_fault or constant or form.x87 or "kind" in special,
+        special.get("equal", 0),
+        effects.slot,
+        effects.stores,
+        special.get("source", NONE),
     )
 
 

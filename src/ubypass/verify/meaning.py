@@ -23,6 +23,7 @@ from ubypass.verify.registers import REGISTERS, gpr64
 
 #: The fact that goes with each slot of flags.
 IMAGES = {abi.FRAME_FLAGS: FLAGS_SAVED, abi.FRAME_SYSFLAGS: SYSFLAGS_SAVED}
+_EQUAL = {"je": 1, "jne": -1}
 _EXTENDING = ("movzx", "movsx")
 _RCX = 1
 _MASK64 = (1 << 64) - 1
@@ -40,6 +41,8 @@ class Fields(TypedDict, total=False):
     target_store: bool
     tail: bool
     on_sign: bool
+    equal: int
+    source: int
     value: int
     field_at: int
     field_size: int
@@ -59,6 +62,7 @@ def meaning(name: str, encoding: Encoding, effects: Effects, operands: Any) -> F
             "op": Op.ABOVE if name == "ja" else _written(effects),
             "tail": kind is Kind.JMP,
             "on_sign": name == "js",
+            "equal": _EQUAL.get(name, 0),
             **_immediate(encoding),
         }
     if name in ("pushfq", "popfq"):
@@ -141,6 +145,7 @@ def _frame(name: str, effects: Effects, operands: Any) -> Fields:
         fields: Fields = {"keeps": ~USP if effects.slot == slots.USP_SLOT else ~0}
         if name == "mov" and whole and operands[1].type == cs.X86_OP_REG:
             target = effects.slot == abi.FRAME_TARGET
+            fields["source"] = gpr64(operands[1])
             fields["target_store"] = target
             fields["tail"] = target or slots.is_user_register(effects.slot)
         return fields
@@ -174,6 +179,8 @@ def _values(name: str, encoding: Encoding, effects: Effects, operands: Any) -> F
         fact = defined(number)
         effects.reads &= ~fact
         return {"op": Op.CONST, "a": number, "value": 0, "sets": fact}
+    if name == "cmp" and immediate and size == 4:
+        return {"op": Op.EQUATE, "a": number, **_immediate(encoding)}
     if a == NONE:
         return {}
     if name == "mov" and gpr64(last) != NONE:
