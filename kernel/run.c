@@ -276,6 +276,8 @@ ub_report_miss(struct ub_region *region, const struct pt_regs *regs, u32 number,
 
 	if (exit->flags & UB_EXITF_TARGET)
 		event.target = target;
+	else if (exit->reason == UB_EXIT_SYSCALL)
+		event.target = (u32)regs->ax;
 	/* One that found no room is made up for by a later one, of whatever exit. */
 	if (!ub_event_with_stack(region->proc, &event))
 		WRITE_ONCE(region->owed, region->owed + 1);
@@ -395,7 +397,9 @@ ub_run(struct ub_region *region, u32 entry, u32 offset, struct pt_regs *regs,
 	if ((1U << exit->reason) & UB_MISSES) {
 		bool owed = exits > ub_tune(UB_TUNE_MISS_EVENTS);
 
-		if (!owed || unlikely(READ_ONCE(region->owed)))
+		/* Calls that cannot be dispatched must not hide those that come later. */
+		if (!owed || unlikely(READ_ONCE(region->owed)) ||
+		    (exit->reason == UB_EXIT_SYSCALL && !(exits & (exits - 1))))
 			ub_report_miss(region, regs, launch.exit, launch.target, owed);
 	}
 	trace_ub_exit(region->number, launch.exit, exit->reason, exit->user_ip);

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-ABI_VERSION: Final = 3
+ABI_VERSION: Final = 4
 
 # The frame: offsets in bytes from rsp inside generated code.
 FRAME_EXIT: Final = 0x00

@@ -45,6 +45,16 @@ def test_a_loop_becomes_one_dispatch_and_passes_the_verifier() -> None:
     assert built.source_bytes >= 14
 
 
+def test_a_call_of_several_numbers_gets_a_dispatch_for_each() -> None:
+    knowledge = _knowledge()
+    code = BytesReader({_START: bytes.fromhex("0f05 48ffcb 89d8 ebf7")})
+    for nr, times in ((39, 1), (1, 3), (12, 9), (0, 2)):
+        knowledge.number(_RESUME, nr, times)  # brk is none of those that can be
+    built = Builder(Abi())(knowledge, code)
+    assert [d.nr for d in built.translation.dispatches] == [1, 39, 0]
+    assert [e.user_ip for e in built.translation.entries] == [_RESUME]
+
+
 def test_the_same_knowledge_gives_the_same_bytes() -> None:
     first = Builder(Abi())(_knowledge(), _loop())
     second = Builder(Abi())(_knowledge(), _loop())

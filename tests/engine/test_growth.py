@@ -55,6 +55,16 @@ def test_counts_along_the_way() -> None:
     assert len(long) < (found[3] or 0) < len(long) + 12
 
 
+def test_a_way_to_one_of_several_calls() -> None:
+    reader, at = program("first: mov eax, ecx\nsyscall\nstart: jmp first")
+    way = _addresses(reader, at, "start first")
+    ways = [Way(at["start"], nr, way) for nr in (39, 39, 1, 1, 39)]
+    found = executed(ways, reader, _ABI)
+    assert None not in found
+    # The most frequent one is asked for first.
+    assert (found[3] or 0) < (found[2] or 0)
+
+
 def test_a_way_that_leads_out_has_no_figure() -> None:
     reader, at = program(_LOOP)
     short = _addresses(reader, at, "start first")

@@ -31,7 +31,39 @@ def test_another_call_number_at_a_site_is_news() -> None:
     knowledge = Knowledge()
     knowledge.learn(_hot(0x1000, 0))
     assert knowledge.learn(_hot(0x1000, 1))
-    assert knowledge.entries[0x1000].nr == 1
+    assert not knowledge.learn(_hot(0x1000, 0))
+    assert knowledge.numbers == {0x1000: {0: 2, 1: 1}}
+
+
+def test_a_missed_call_number_is_news_when_it_is_missed_repeatedly() -> None:
+    knowledge = Knowledge(Limits(warm=3, stubborn=8))
+    # The event has the address of the call, the site is where it returns to.
+    read = _miss(ExitReason.SYSCALL, 0x1000, 0)
+    assert _news(knowledge, read, 9) == [3, 8]
+    assert _news(knowledge, _miss(ExitReason.SYSCALL, 0x1000, 1), 2) == []
+    assert knowledge.numbers == {0x1002: {0: 9, 1: 2}}
+
+
+def test_the_call_before_a_traced_way_is_known_as_well() -> None:
+    knowledge = Knowledge()
+    knowledge.number(0x1002, 17)
+    assert knowledge.follow(Path(0x1002, 39, (0x1002, 0x1004)))
+    assert knowledge.follow(Path(0x1002, 40, (0x1002, 0x1004)))
+    assert not knowledge.follow(Path(0x1002, 40, (0x1002, 0x1004)))
+    assert knowledge.numbers == {0x1002: {17: 0, 39: 1, 40: 2}}
+
+
+def test_numbers_are_bounded() -> None:
+    knowledge = Knowledge(Limits(sites=2, numbers=2))
+    for ip in (1, 2, 3):
+        for nr in (7, 8, 9):
+            knowledge.number(ip, nr)
+            knowledge.learn(_miss(ExitReason.SYSCALL, ip - 2, nr))
+    assert knowledge.numbers == {1: {7: 1, 8: 1}, 2: {7: 1, 8: 1}}
+    # What has no room is no news for ever.
+    assert not knowledge.follow(Path(1, 9, ()))
+    assert knowledge.learn(_hot(1, 9))
+    assert not knowledge.learn(_hot(1, 10))
 
 
 def _news(knowledge: Knowledge, event: Event, times: int) -> list[int]:
@@ -100,7 +132,6 @@ def test_exits_that_teach_nothing_are_no_news() -> None:
         ExitReason.BUDGET,
         ExitReason.WORK,
         ExitReason.DISPATCHED,
-        ExitReason.SYSCALL,
         ExitReason.STACK,
     ):
         assert not knowledge.learn(_miss(reason, 0x10, 0x20))

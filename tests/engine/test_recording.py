@@ -28,7 +28,7 @@ def _knowledge() -> Knowledge:
     known.missed[0x100A] = (5, 6)
     known.samples[0x1002] = 7
     known.stops.add(0x2000)
-    known.numbers[0x1002] = 39
+    known.number(0x1002, 39, 2)
     known.trodden |= {0x1002: 3, 0x1005: 1}
     known.jumps[0x100A] = {0x1000: 1}
     known.traced.add(0x1002)

@@ -109,7 +109,7 @@ def _moved(block: Block, text: bytes) -> tuple[Block, dict[int, bytes]]:
             block.next_ip + shift,
             block.end,
             targets,
-            39 if block.end == End.SYSCALL else None,
+            (39,) if block.end == End.SYSCALL else (),
         ),
         {block.start + shift: text},
     )

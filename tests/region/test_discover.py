@@ -37,7 +37,7 @@ def test_a_loop() -> None:
     region, at = _find(_LOOP)
     assert region.entries == (at["start"],)
     site = region.blocks[at["first"]]
-    assert (site.end, site.nr, site.nr_known) == (End.SYSCALL, 39, True)
+    assert (site.end, site.numbers, site.nr_known) == (End.SYSCALL, (39,), True)
     assert site.targets == (at["start"],)
     branch = region.blocks[at["start"]]
     assert branch.targets == (at["error"], branch.next_ip)
@@ -67,7 +67,7 @@ def test_sources_cover_every_block() -> None:
 def test_number_from_the_event() -> None:
     region, at = _find("site: syscall\nstart: mov eax, ebx\njmp site")
     site = region.blocks[at["site"]]
-    assert (site.nr, site.nr_known) == (39, False)
+    assert (site.numbers, site.nr_known) == ((39,), False)
 
 
 _TWO_CALLS = """
@@ -111,13 +111,13 @@ def test_a_stop_ends_the_region_after_its_call() -> None:
     region, _ = _find(_TWO_CALLS, stops=lambda at: frozenset({at["after"]}))
     assert list(region.blocks) == [at["start"]]
     assert region.entries == (at["start"],)
-    assert region.blocks[at["start"]].nr == 1
+    assert region.blocks[at["start"]].numbers == (1,)
 
 
 def test_numbers_of_other_sites_are_believed() -> None:
     text = "start: mov eax, ebx\nsyscall\nlast: jmp start"
-    region, at = _find(text, numbers=lambda at: {at["last"]: 17})
-    assert region.blocks[at["start"]].nr == 17
+    region, at = _find(text, numbers=lambda at: {at["last"]: (17, 3)})
+    assert region.blocks[at["start"]].numbers == (17, 3)
 
 
 @pytest.mark.parametrize(
@@ -142,10 +142,10 @@ def test_number_in_the_code(text: str, expected: int | None) -> None:
     block = region.blocks.get(at["first"])
     if expected is None:
         # Without a number there is no way to a system call from here.
-        assert block is None or block.nr is None
+        assert block is None or not block.numbers
     else:
         assert block is not None
-        assert (block.nr, block.nr_known) == (expected, True)
+        assert (block.numbers, block.nr_known) == ((expected,), True)
 
 
 _CALLS = """

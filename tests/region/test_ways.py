@@ -15,7 +15,7 @@ def _block(
     nop = tuple(Instruction.create(Code.NOPD) for _ in range(length))
     if nr is not None:
         end = End.SYSCALL
-    return Block(start, nop, start + length, end, targets, nr)
+    return Block(start, nop, start + length, end, targets, () if nr is None else (nr,))
 
 
 def _graph(*blocks: Block) -> dict[int, Block]:

@@ -28,6 +28,7 @@ GOLDEN = Path(__file__).parent / "golden"
 TEXT = 0x7F00_0000_1000
 ABI = Abi(dispatch_size=8, dispatch_vector_size=12)
 _RULER = re.compile(r"^-{8} (\w+)\n", re.MULTILINE)
+_CALLS = re.compile(r"^# calls ([\d ]+)$", re.MULTILINE)
 _EQUALS = "=" * 8
 # A machine that the code of every case can run on.
 _FEATURES = frozenset(
@@ -49,9 +50,13 @@ def cases(path: Path) -> list[tuple[str, str, str]]:
 
 
 def build(source: str) -> tuple[Region, Translation]:
-    """Discover and translate from the label ``start`` on."""
+    """Discover and translate from the label ``start`` on, behind getpid or what a line
+    ``# calls NUMBER...`` says.
+    """
     code, labels = assemble(source, TEXT)
-    spec = RegionSpec((HotEntry(labels["start"], 39),))
+    calls = _CALLS.search(source)
+    numbers = map(int, calls[1].split() if calls else ["39"])
+    spec = RegionSpec(tuple(HotEntry(labels["start"], nr) for nr in numbers))
     region = discover(spec, BytesReader({TEXT: code}))
     return region, translate(region, ABI, turns=3)
 

@@ -11,7 +11,7 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-#define UB_ABI_VERSION		3
+#define UB_ABI_VERSION		4
 
 /*
  * The frame: generated code runs with rsp fixed here and reaches everything
@@ -358,7 +358,9 @@ enum ub_tunable {
 	UB_TUNE_HOT_CALLS	= 1,	/* short gaps in a window that make a site hot */
 	UB_TUNE_WINDOW_MS	= 2,
 	UB_TUNE_BUDGET		= 3,	/* instructions between dispatches */
-	UB_TUNE_MISS_EVENTS	= 4,	/* events at most for each exit of a region */
+	UB_TUNE_MISS_EVENTS	= 4,	/* events for each exit of a region; then only one
+					 * each time those of reason SYSCALL have doubled
+					 */
 	UB_TUNE_REARM_MS	= 5,	/* how often sites are looked at again */
 	UB_TUNE_SAMPLE_BITS	= 6,	/* one in 2^n entries is taken natively */
 	UB_TUNE_IDLE_RUNS	= 7,	/* runs in vain that put an entry to sleep */
@@ -401,7 +403,9 @@ struct ub_event {
 	__u32 tid;		/* 0: has no number there */
 	__u32 region;
 	__u64 ip;
-	__u64 target;		/* MISS with UB_EXITF_TARGET; FORK, EXEC: pid */
+	__u64 target;		/* MISS with UB_EXITF_TARGET; MISS of reason SYSCALL: the
+				 * call number; FORK, EXEC: pid
+				 */
 	__u64 sp;
 	__u64 gap_ns;		/* HOT: median-like sample of the gap */
 	__u32 exit;		/* MISS: exit number; HOT: enum ub_decline, or 0 */

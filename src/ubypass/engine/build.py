@@ -189,7 +189,10 @@ def make_spec(knowledge: Knowledge) -> RegionSpec:
         knowledge.warm_starts,
         targets,
         stops=frozenset(knowledge.stops),
-        numbers=knowledge.numbers,
+        numbers={
+            site: tuple(sorted(seen, key=lambda nr: -seen[nr]))
+            for site, seen in knowledge.numbers.items()
+        },
     )
 
 

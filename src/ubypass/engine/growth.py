@@ -49,12 +49,14 @@ def executed(
     walker = Walker(built.translation, abi)
     found: list[int | None] = []
     start: int | None = None
-    for way in ways:
+    # A way ends at the call that the next one returns from.
+    ends = [*(way.nr for way in ways[1:]), None]
+    for way, nr in zip(ways, ends, strict=True):
         if start is None:
             start = walker.entries.get(way.resume)
         walked = None
         if start is not None and way.ips:
-            walked = walker.walk(start, way.ips)
+            walked = walker.walk(start, way.ips, nr)
         found.append(walked[0] if walked is not None else None)
         start = walked[1] if walked is not None else None
     return found
@@ -83,14 +85,18 @@ class Walker:
         self._behind = {
             d.code_offset: d.code_offset + size for d in translation.dispatches
         }
+        self._numbers = {d.code_offset: d.nr for d in translation.dispatches}
         self._marks: dict[int, list[int]] = {}
         for at, ip in translation.user_ips:
             self._marks.setdefault(at, []).append(ip)
         self._decoded: dict[int, Instruction] = {}
 
-    def walk(self, start: int, ips: Sequence[int]) -> tuple[int, int] | None:
-        """From the code at ``start`` to a dispatch: instructions up to there, and where
-        the code goes on behind it. None if there is no such way.
+    def walk(
+        self, start: int, ips: Sequence[int], nr: int | None = None
+    ) -> tuple[int, int] | None:
+        """From the code at ``start`` to a dispatch, of call ``nr`` if that is given:
+        instructions up to there, and where the code goes on behind it. None if there is
+        no such way.
         """
         # What repeats itself shows its address again and again.
         way = [ip for n, ip in enumerate(ips) if n == 0 or ips[n - 1] != ip]
@@ -104,7 +110,7 @@ class Walker:
                     continue
                 seen.add((at, there))
                 if at in self._behind:
-                    if there == len(way) - 1:
+                    if there == len(way) - 1 and nr in (None, self._numbers[at]):
                         return count + repeats, self._behind[at]
                     continue
                 todo += [

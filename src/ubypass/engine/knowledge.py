@@ -21,6 +21,8 @@ __all__ = ["HotSite", "Knowledge", "Limits"]
 
 #: Bytes of the longest instruction.
 _LONGEST = 15
+#: Bytes of a system call's instruction.
+_SYSCALL = 2
 
 _TARGET_MISSES = (ExitReason.RET_MISS, ExitReason.CALL_MISS, ExitReason.JUMP_MISS)
 
@@ -41,12 +43,13 @@ class Limits:
     misses: int = 256  # addresses whose stacks are kept
     samples: int = 4096  # different addresses
     trodden: int = 16384  # instructions on traced ways
-    numbers: int = 256
+    sites: int = 256  # whose call numbers are kept
+    numbers: int = 64  # of one site
 
 
 @dataclass(slots=True)
 class HotSite:
-    """What is known of a resume address: its call number, and stacks seen there.
+    """What is known of a resume address: the call that was hot, and stacks seen there.
 
     A stack is the words from rsp upwards, in order.
     """
@@ -67,7 +70,8 @@ class Knowledge:
     not go straight on, and ``traced`` the entries from which there is such a way.
     ``effort`` is how far to explore: see :meth:`raise_effort`. ``stops`` are resume
     addresses after which code stays native, because it is too long to gain anything;
-    ``numbers`` the call numbers of all sites met.
+    ``numbers`` the calls of all sites met: resume address, number, how often it was
+    told of.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -77,7 +81,7 @@ class Knowledge:
     missed: dict[int, tuple[int, ...]] = field(default_factory=dict)
     samples: Counter[int] = field(default_factory=Counter)
     stops: set[int] = field(default_factory=set)
-    numbers: dict[int, int] = field(default_factory=dict)
+    numbers: dict[int, dict[int, int]] = field(default_factory=dict)
     trodden: dict[int, int] = field(default_factory=dict)
     jumps: dict[int, dict[int, int]] = field(default_factory=dict)
     traced: set[int] = field(default_factory=set)
@@ -97,17 +101,21 @@ class Knowledge:
             return self._target(event.ip, event.target)
         if event.nr == ExitReason.FRONTIER and event.ip not in self.stops:
             return self._start(event.ip)
+        if event.nr == ExitReason.SYSCALL:
+            times = self.number(event.ip + _SYSCALL, event.target, 1)
+            return times in (self.limits.warm, self.limits.stubborn)
         return False
 
     def follow(self, path: Path) -> bool:
         """Take in the way that a gap took; whether there was news in it."""
         self.traced.add(path.ip)
+        news = self._calls(path.ip, path.nr)
         new = set(path.ips) - self.trodden.keys()
         if len(self.trodden) + len(new) > self.limits.trodden:
-            return False
+            return news
         for ip in path.ips:
             self.trodden[ip] = self.trodden.get(ip, 0) + 1
-        news = bool(new)
+        news |= bool(new)
         for before, after in pairwise(path.ips):
             # Straight on, or a jump as short: that one is found without being told.
             if 0 < after - before <= _LONGEST:
@@ -137,7 +145,7 @@ class Knowledge:
             starts=dict(self.starts),
             targets={ip: dict(targets) for ip, targets in self.targets.items()},
             missed=dict(self.missed),
-            numbers=dict(self.numbers),
+            numbers={ip: dict(numbers) for ip, numbers in self.numbers.items()},
             trodden=dict(self.trodden),
             jumps={ip: dict(targets) for ip, targets in self.jumps.items()},
             traced=set(self.traced),
@@ -190,7 +198,7 @@ class Knowledge:
         self.starts = {ip: n for ip, n in self.starts.items() if keep(ip)}
         self.missed = {ip: stack for ip, stack in self.missed.items() if keep(ip)}
         self.stops = {ip for ip in self.stops if keep(ip)}
-        self.numbers = {ip: nr for ip, nr in self.numbers.items() if keep(ip)}
+        self.numbers = {ip: seen for ip, seen in self.numbers.items() if keep(ip)}
         self.samples = Counter({ip: n for ip, n in self.samples.items() if keep(ip)})
         pages = {ip >> 12 for ip in self.trodden}
         pages = {page for page in pages if keep(page << 12)}
@@ -202,13 +210,27 @@ class Knowledge:
             if keep(ip)
         }
 
-    def number(self, ip: int, nr: int) -> None:
-        """The site at ``ip`` makes call ``nr``."""
-        if ip in self.numbers or len(self.numbers) < self.limits.numbers:
-            self.numbers[ip] = nr
+    def number(self, ip: int, nr: int, times: int = 0) -> int:
+        """The site at ``ip`` makes call ``nr``, as was seen ``times`` more; how often
+        in all, or -1 if that is not kept.
+        """
+        numbers = self.numbers.get(ip)
+        if numbers is None:
+            if len(self.numbers) >= self.limits.sites:
+                return -1
+            numbers = self.numbers[ip] = {}
+        if nr not in numbers and len(numbers) >= self.limits.numbers:
+            return -1
+        numbers[nr] = numbers.get(nr, 0) + times
+        return numbers[nr]
+
+    def _calls(self, ip: int, nr: int) -> bool:
+        """The site at ``ip`` has made call ``nr``; whether that is new."""
+        known = nr in self.numbers.get(ip, ())
+        return self.number(ip, nr, 1) > 0 and not known
 
     def _hot(self, event: Event) -> bool:
-        self.number(event.ip, event.nr)
+        another = self._calls(event.ip, event.nr)
         site = self.entries.get(event.ip)
         if site is None:
             if len(self.entries) >= self.limits.entries:
@@ -216,8 +238,7 @@ class Knowledge:
             site = self.entries[event.ip] = HotSite(event.nr)
             news = True
         else:
-            news = site.nr != event.nr
-            site.nr = event.nr
+            news = another
         # Another stack alone is no news: most differ in data only. It is there
         # when the region is built for another reason.
         if event.stack not in site.stacks and len(site.stacks) < self.limits.stacks:

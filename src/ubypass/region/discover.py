@@ -36,7 +36,7 @@ _LONGEST: Final = 15
 
 @dataclass(frozen=True)
 class HotEntry:
-    """A hot resume address: its call number and the words on the user stack."""
+    """A hot resume address: a call number and the words on the user stack."""
 
     resume: int
     nr: int
@@ -51,7 +51,8 @@ class RegionSpec:
     hot). ``targets`` maps the address of a ``ret`` or of an indirect jump or call
     to the targets seen, hottest first. ``stops`` are resume addresses at which the
     region ends although a system call was dispatched: what follows is too long.
-    ``numbers`` are call numbers by resume address, of sites besides the entries.
+    ``numbers`` are call numbers by resume address, most frequent first; those of the
+    entries come behind them.
     ``trodden`` are addresses of instructions that are known to run between the entries
     and the next system calls; if there are any, what else is explored is no more than
     ways around them. ``passes`` says how often they were seen to.
@@ -61,7 +62,7 @@ class RegionSpec:
     blocks: tuple[int, ...] = ()
     targets: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     stops: frozenset[int] = frozenset()
-    numbers: Mapping[int, int] = field(default_factory=dict)
+    numbers: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     trodden: frozenset[int] = frozenset()
     passes: Mapping[int, int] = field(default_factory=dict)
 
@@ -166,8 +167,12 @@ class _Finder:
         self._queue: list[list[int]] = []
         self._served: list[int] = []
         self._least = 0
-        self._nr = {resume - 2: nr for resume, nr in spec.numbers.items()}
-        self._nr |= {e.resume - 2: e.nr for e in reversed(spec.entries)}
+        #: Call numbers by site, each once, in order.
+        self._numbers: dict[int, dict[int, None]] = {}
+        for resume, numbers in spec.numbers.items():
+            self._numbers[resume - 2] = dict.fromkeys(numbers)
+        for entry in spec.entries:
+            self._numbers.setdefault(entry.resume - 2, {})[entry.nr] = None
         self._targets: dict[int, list[int]] = {
             site: list(targets) for site, targets in spec.targets.items()
         }
@@ -299,13 +304,16 @@ class _Finder:
         last, flow = step.instruction, step.flow
         end = End.STOP
         targets: tuple[int, ...] = ()
-        nr: int | None = None
+        numbers: tuple[int, ...] = ()
         known = False
         if flow == _CALL and last.code == Code.SYSCALL:
             end, targets = End.SYSCALL, (step.next_ip,)
             constant = _constant_rax(run)
             known = constant is not None
-            nr = constant if known else self._nr.get(last.ip)
+            if constant is not None:
+                numbers = (constant,)
+            else:
+                numbers = tuple(self._numbers.get(last.ip, ()))
         elif flow == _JUMP:
             end, targets = End.JUMP, (last.near_branch_target,)
         elif flow == _BRANCH:
@@ -318,7 +326,7 @@ class _Finder:
             end, targets = End.JUMP_INDIRECT, self._present(last.ip)
         elif flow == _CALL_INDIRECT:
             end, targets = End.CALL_INDIRECT, self._present(last.ip)
-        return Block(start, tuple(run), step.next_ip, end, targets, nr, known)
+        return Block(start, tuple(run), step.next_ip, end, targets, numbers, known)
 
     def _present(self, site: int) -> tuple[int, ...]:
         known = [t for t in self._targets.get(site, ()) if t in self._leaders]
@@ -414,7 +422,7 @@ def _all_entries(blocks: dict[int, Block], hot: tuple[int, ...]) -> tuple[int, .
     rest = sorted(
         block.next_ip
         for block in blocks.values()
-        if block.end == End.SYSCALL and block.nr is not None and block.next_ip in blocks
+        if block.end == End.SYSCALL and block.numbers and block.next_ip in blocks
     )
     return tuple(dict.fromkeys([h for h in hot if h in blocks] + rest))
 

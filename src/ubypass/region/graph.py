@@ -36,8 +36,9 @@ class Block:
 
     ``targets`` are all addresses that control may reach next, as far as known,
     in or out of the region. ``next_ip`` is the address after the last instruction
-    (what a call pushes). ``nr`` is the expected call number of a ``SYSCALL`` and
-    ``nr_known`` tells whether the block itself puts it into rax.
+    (what a call pushes). ``numbers`` are the expected call numbers of a ``SYSCALL``,
+    most frequent first; ``nr_known`` tells whether the block itself puts the only one
+    into rax.
     """
 
     start: int
@@ -45,7 +46,7 @@ class Block:
     next_ip: int
     end: End
     targets: tuple[int, ...]
-    nr: int | None
+    numbers: tuple[int, ...]
     nr_known: bool
 
     def __init__(
@@ -55,12 +56,13 @@ class Block:
         next_ip: int,
         end: End,
         targets: tuple[int, ...],
-        nr: int | None = None,
+        numbers: tuple[int, ...] = (),
         nr_known: bool = False,
     ) -> None:
         # Written out, it is compiled: there are many.
         self.start, self.instructions, self.next_ip = start, instructions, next_ip
-        self.end, self.targets, self.nr, self.nr_known = end, targets, nr, nr_known
+        self.end, self.targets = end, targets
+        self.numbers, self.nr_known = numbers, nr_known
 
     @property
     def last(self) -> Instruction:

@@ -44,7 +44,7 @@ def ways_to_calls(
     """
     sources = predecessors(blocks)
     ends: set[int] = set()
-    todo = [start for start in sorted(blocks) if blocks[start].nr is not None]
+    todo = [start for start in sorted(blocks) if blocks[start].numbers]
     todo += [start for start in hot if start in blocks]
     todo += sorted(fringe)
     while todo:
@@ -95,7 +95,7 @@ def side_ways(blocks: dict[int, Block], known: Iterable[int], detour: int) -> se
     back: dict[int, int] = {}
     sources = predecessors(blocks)
     queue = [(0, start) for start in roots]
-    queue += [(len(b.instructions), s) for s, b in blocks.items() if b.nr is not None]
+    queue += [(len(b.instructions), s) for s, b in blocks.items() if b.numbers]
     heapify(queue)
     while queue:
         length, start = heappop(queue)
@@ -103,7 +103,7 @@ def side_ways(blocks: dict[int, Block], known: Iterable[int], detour: int) -> se
             continue
         back[start] = length
         for source in sources[start]:
-            if source not in back and blocks[source].nr is None:
+            if source not in back and not blocks[source].numbers:
                 more = len(blocks[source].instructions)
                 heappush(queue, (length + more, source))
     ways = {s for s, left in back.items() if away.get(s, detour) + left <= detour}
@@ -119,7 +119,7 @@ def _to_calls(blocks: dict[int, Block]) -> dict[int, int]:
     queue = []
     for start, block in blocks.items():
         length = len(block.instructions)
-        if block.nr is not None:
+        if block.numbers:
             queue.append((length, start))
         elif block.end in _UNKNOWN and not block.targets:
             queue.append((length + _DOUBT, start))
@@ -131,7 +131,7 @@ def _to_calls(blocks: dict[int, Block]) -> dict[int, int]:
             continue
         found[start] = length
         for source in sources[start]:
-            if source not in found and blocks[source].nr is None:
+            if source not in found and not blocks[source].numbers:
                 more = len(blocks[source].instructions)
                 heappush(queue, (length + more, source))
     return found
@@ -153,7 +153,7 @@ def _shortest(
             continue
         found[start] = length
         block = blocks[start]
-        if block.nr is not None:
+        if block.numbers:
             continue
         for target in edges[start]:
             if target in blocks and target not in found:

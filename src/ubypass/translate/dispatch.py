@@ -9,7 +9,7 @@ from typing import Final
 from ubypass.abi import ExitFlag, ExitReason
 from ubypass.region.graph import Block
 from ubypass.translate.context import Context, Fragment
-from ubypass.translate.emit import CC_NE
+from ubypass.translate.emit import CC_E, CC_NE, Buffer, Edge, ExitKey, Label
 from ubypass.translate.flags import to_sysflags
 from ubypass.translate.registers import (
     ARGUMENTS,
@@ -24,6 +24,8 @@ from ubypass.translate.state import Flags, Loc, State
 from ubypass.translate.values import ensure
 
 _INT3: Final = 0xCC
+#: Calls of one site at most: each takes a dispatch of its own, and a compare.
+_MOST: Final = 8
 
 
 def dispatches(block: Block, args: Mapping[int, int]) -> bool:
@@ -31,32 +33,66 @@ def dispatches(block: Block, args: Mapping[int, int]) -> bool:
 
     ``args`` is :attr:`ubypass.abi.Abi.args`.
     """
-    return block.nr is not None and block.nr in args
+    return any(nr in args for nr in block.numbers)
 
 
 def lower_syscall(context: Context, fragment: Fragment, block: Block) -> None:
     """Emit the ``syscall`` at the end of ``block``."""
-    code, state = context.code, context.state
-    if block.nr is None or not dispatches(block, context.abi.args):
+    code, state, args = context.code, context.state, context.abi.args
+    numbers = [nr for nr in block.numbers if nr in args][:_MOST]
+    if not numbers:
         code.jmp(context.exit(ExitReason.SYSCALL))
         return
     to_sysflags(context)
     if not block.nr_known:
         ensure(context, RAX)
-        code.cmp_imm32(RAX, block.nr)
+    if not block.nr_known and len(numbers) == 1:
+        code.cmp_imm32(RAX, numbers[0])
         code.jcc(CC_NE, context.exit(ExitReason.SYSCALL))
     for user in sorted(CALLER_SAVED - {RAX, RCX}):
         if not context.homes.spilled(user) and state.loc[user] == Loc.H:
             code.frame_store(SLOT[user], context.homes.host[user])
             state.loc[user] = Loc.B
     assert all(state.loc[u] in (Loc.M, Loc.B) for u in ARGUMENTS)
+    others = Label()
+    if len(numbers) > 1:
+        # All registers are where any of the handlers looks for them.
+        miss = context.exit(ExitReason.SYSCALL)
+        code.cmp_imm32(RAX, numbers[0])
+        code.jcc(CC_NE, others)
     before = context.exit(ExitReason.WORK)
     after_state(state, block.next_ip)
     context.ip = block.next_ip
     after = context.exit(ExitReason.DISPATCHED, int(ExitFlag.DISPATCHED))
-    code.dispatches.append((len(code.code), block.nr, before, after))
-    code.code += bytes((_INT3,)) * context.abi.dispatch_size
+    room = context.abi.dispatch_size
+    _dispatch(code, numbers[0], before, after, room)
     fragment.fall = fragment.edge(block.targets[0], state)
+    if len(numbers) == 1:
+        return
+    assert fragment.cold is None
+    cold = fragment.cold = Buffer()
+    cold.bind(others)
+    places = {nr: Label() for nr in numbers[1:-1]}
+    for nr, place in places.items():
+        cold.cmp_imm32(RAX, nr)
+        cold.jcc(CC_E, place)
+    cold.cmp_imm32(RAX, numbers[-1])
+    cold.jcc(CC_NE, miss)
+    resume = Edge(fragment.node, fragment.fall)
+    _dispatch(cold, numbers[-1], before, after, room)
+    cold.jmp(resume)
+    for nr, place in places.items():
+        cold.bind(place)
+        _dispatch(cold, nr, before, after, room)
+        cold.jmp(resume)
+
+
+def _dispatch(
+    code: Buffer, nr: int, before: ExitKey, after: ExitKey, room: int
+) -> None:
+    """Room for the dispatch of call ``nr``."""
+    code.dispatches.append((len(code.code), nr, before, after))
+    code.code += bytes((_INT3,)) * room
 
 
 def after_state(state: State, resume: int) -> None:
