@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import tomllib
 from collections import Counter
@@ -49,6 +50,8 @@ _LOOK: dict[str, tuple[str, ...]] = {
     "lower": ("MOV_R64_RM64", "MOV_RM64_R64"),
 }
 _CAUGHT, _SURVIVED = 3, 0
+# The translator and the verifier remember things, and know nothing of threads.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,8 @@ def _found(line: str) -> str:
     """
     made, failure = json.loads(line)
     unit = Unit(**made)
-    here = run_unit(unit).failure
+    with _ONE_AT_A_TIME:
+        here = run_unit(unit).failure
     if here:
         raise UbError(
             f"the sample fails with nothing planted: {unit}: {here}",

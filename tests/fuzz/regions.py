@@ -23,9 +23,12 @@ def region_subject(seed: int) -> Subject:
     """Program number ``seed``, of which some or all is known."""
     rng = random.Random(seed)
     text, layout = layout_for(rng)
-    program = Program(seed, layout.data)
+    program = Program(seed, layout.data, gate=seed % 3 == 2)
     code, labels = assemble(program.text(), text)
     hot = tuple(HotEntry(labels[name], nr) for name, nr in program.resumes)
+    if rng.random() < 0.5:
+        # In the order in which they are met, or in any other.
+        hot = tuple(rng.sample(hot, len(hot)))
     count = rng.choice((1, len(hot), rng.randint(1, len(hot))))
     region = discover(RegionSpec(hot[:count]), BytesReader({text: code}))
     if rng.random() < 0.5:

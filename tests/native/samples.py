@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tests.translate.assemble import assemble
@@ -36,6 +37,14 @@ def case_of(source: str, *, other: str = "", **kinds: tuple[Kind, int]) -> Case:
     return replace(case, entries=(TEXT,))
 
 
+def calls_of(source: str, numbers: Sequence[int]) -> Case:
+    """A loop of ``source`` and a system call that is expected to make ``numbers``."""
+    code, labels = assemble(f"start:\n{source}\nsyscall\nafter: jmp start", TEXT)
+    hot = [HotEntry(labels["after"], nr) for nr in numbers]
+    region = discover(RegionSpec(tuple(hot)), BytesReader({TEXT: code}))
+    return make_case(region, translate(region, ABI), {TEXT: code}, arrange(TEXT))
+
+
 def _build(source: str) -> tuple[bytes, Translation, Region]:
     text = f"start:\n{source}\nsyscall\nafter:\n"
     code, labels = assemble(text, TEXT)
@@ -51,7 +60,7 @@ def region_of(source: str) -> Region:
 
 def random_program(seed: int) -> Case:
     """Calls, loops, branches, system calls; see :mod:`tests.translate.programs`."""
-    program = Program(seed)
+    program = Program(seed, gate=seed % 3 == 2)
     code, labels = assemble(program.text(), TEXT)
     hot = tuple(HotEntry(labels[name], nr) for name, nr in program.resumes)
     count = random.Random(seed).randint(1, len(hot))

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.native.samples import case_of, random_program
+from tests.native.samples import calls_of, case_of, random_program
 from ubypass.abi import ExitReason
 from ubypass.errors import UbError
 from ubypass.native.case import Area, Kind, Layout
@@ -31,6 +31,20 @@ def test_random_programs_are_translated_exactly() -> None:
     assert reasons[ExitReason.DISPATCHED] > 200
     assert reasons[ExitReason.FAULT] > 200
     assert reasons[ExitReason.BUDGET] > 0
+
+
+def test_one_instruction_that_makes_several_calls() -> None:
+    """Any of 0 to 3 comes, with flags and an upper half that are whatever they are."""
+    missed = []
+    for numbers in ((3,), (0, 3), (3, 1, 0), (0, 1, 3, 17, 39)):
+        case = calls_of("and eax, 3; bts rax, 33; cmp rbx, rdx", numbers)
+        assert {d.nr for d in case.translation.dispatches} == set(numbers)
+        found = run(case, 3000, 1)
+        assert found.failure is None
+        missed.append(found.reasons[ExitReason.SYSCALL])
+    # Whatever is expected goes on; 2 never is.
+    assert missed[0] > 2500
+    assert missed[0] > missed[1] > missed[2] == missed[3] > 500
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,8 @@ def sized(register: str, size: int) -> str:
 class Program:
     """Writes one program."""
 
-    def __init__(self, seed: int, data: int = DATA) -> None:
+    def __init__(self, seed: int, data: int = DATA, gate: bool = False) -> None:
+        """``gate``: most calls are made by one instruction, as in static programs."""
         self.random = random.Random(seed)
         self._place = data
         self.lines: list[str] = []
@@ -56,6 +57,7 @@ class Program:
         self.vectors = self.random.random() < 0.3
         #: Labels after system calls, and their numbers.
         self.resumes: list[tuple[str, int]] = [("start", 39)]
+        self._gate = gate
 
     def text(self) -> str:
         """The program; ``start`` is its first resume address."""
@@ -65,6 +67,8 @@ class Program:
         self.emit("jmp first")
         for number in range(self.functions):
             self._function(number)
+        if self._gate:
+            self._wrapper()
         self.lines += [".balign 8", "table:"]
         self.lines += [f".quad f{n}" for n in range(self.functions)]
         return "\n".join(self.lines) + "\n"
@@ -180,6 +184,14 @@ class Program:
             if register in self.data and rng.random() < 0.4:
                 self.emit(f"mov {register}, {self._source()}")
         nr = rng.choice((0, 1, 17, 39, 110, 232, 44))
+        if self._gate and rng.random() < 0.7:
+            if rng.random() < 0.3:
+                self._plain(0)
+            # Whatever is in the upper half does not count.
+            self.emit(f"mov eax, {nr}" if nr else "xor eax, eax")
+            self.emit("call gate")
+            self.resumes.append(("through", nr))
+            return
         if rng.random() < 0.8:
             self.emit(f"mov eax, {nr}" if nr else "xor eax, eax")
         else:
@@ -196,6 +208,22 @@ class Program:
             self.emit(f"jbe {label}")
             self._plain(0)
             self.emit(f"{label}:")
+
+    def _wrapper(self) -> None:
+        """The one instruction that makes most of the calls."""
+        rng = self.random
+        self.emit("gate:")
+        if rng.random() < 0.5:
+            self.emit("mov r11, rax")
+            self.emit("cmp r11, 17")
+            self.emit("mov rax, r11")
+        if rng.random() < 0.3:
+            self.emit("bts rax, 40")
+        self.emit("syscall")
+        self.emit("through:")
+        if rng.random() < 0.5:
+            self.emit("setc cl")
+        self.emit("ret")
 
     def _if(self, level: int, room: int) -> None:
         rng = self.random
