@@ -90,6 +90,8 @@ def guest(request: pytest.FixtureRequest) -> Guest:
         subprocess.run([ROOT / "tools" / "redis-source.sh"], check=True)
     if _FOREIGN.intersection(names):
         prepare_foreign()
+    if "one-site-musl" in names:
+        prepare_musl()
     return _run_cases(names)
 
 
@@ -98,6 +100,13 @@ def prepare_foreign() -> None:
     trees = fetch(PACKAGES, ROOT / "build" / "tests" / "packages")
     build_static(_SOURCES / "copy.c", PROGRAMS / "copy-musl", [Path("/"), *trees])
     PACKAGE_LIST.write_text("".join(f"{tree}\n" for tree in trees))
+
+
+def prepare_musl() -> None:
+    """Compile what is to be statically linked against musl."""
+    trees = fetch(["musl-dev"], ROOT / "build" / "tests" / "packages")
+    roots = [Path("/"), *trees]
+    build_static(_SOURCES / "onesite.c", PROGRAMS / "onesite-musl", roots)
 
 
 def build_programs() -> None:

@@ -23,6 +23,7 @@ from typing import Any
 
 from tests.guest import (
     badinput,
+    onesite,
     processes,
     redissuite,
     servers,
@@ -43,6 +44,7 @@ _DATA_SIZE = 1 << 20
 #: In the order in which they run: removing the module comes late.
 CASES: dict[str, Callable[[], dict[str, Any]]] = {
     **{name: partial(run_twin, twin) for name, twin in TWIN_CASES.items()},
+    **onesite.CASES,
     "strace": special.strace,
     "reattach": special.reattach,
     "family": special.family,

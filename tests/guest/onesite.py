@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Cases of programs of which one instruction makes several system calls in turn."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from tests.guest.boost import Booster, booster, wait
+from tests.guest.cases import DATA_FILE
+from tests.guest.program import END, Program
+from ubypass.engine.target import Target
+
+__all__ = ["CASES", "SHARE"]
+
+#: Of all calls, those that are to be dispatched once the region has grown.
+SHARE = 0.9
+
+#: Calls over which the share is looked at.
+_CALLS = 20_000
+
+
+def _one_site(name: str) -> dict[str, Any]:
+    """The same program natively and boosted, and what share of its calls came to be
+    dispatched; it is asked for until it is large enough, or nothing moves any more.
+    """
+    with Program(name, DATA_FILE) as program:
+        wait(lambda: program.is_warm)
+        native = _end(program, None)
+    with booster() as boost, Program(name, DATA_FILE) as program:
+        target = boost.attach(program.pid)
+        boost.wait_boosted(target)
+        share = _Share(target)
+        grown = boost.wait(share.is_large)
+        numbers = sorted(
+            {
+                call.nr
+                for group in target.groups
+                if group.loaded is not None
+                for call in group.loaded.dispatches
+            }
+        )
+        boosted = _end(program, boost)
+        boost.detach_all()
+        summaries = boost.summaries()
+    return {
+        "native": native,
+        "boosted": boosted,
+        "grown": grown,
+        "share": share.last,
+        "numbers": numbers,
+        "summaries": summaries,
+    }
+
+
+class _Share:
+    """The share of dispatched calls, over so many calls at a time."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._before = (0, 0)
+        self.last = 0.0
+
+    def is_large(self) -> bool:
+        """Whether it was, over the last calls."""
+        stats = self._target.refresh_stats()
+        native, dispatched = (
+            now - before
+            for now, before in zip(
+                (stats.native, stats.dispatched), self._before, strict=True
+            )
+        )
+        if native + dispatched < _CALLS:
+            return False
+        self._before = (stats.native, stats.dispatched)
+        self.last = dispatched / (native + dispatched)
+        return self.last >= SHARE
+
+
+def _end(program: Program, boost: Booster | None) -> dict[str, object]:
+    program.stage(END)
+    (boost.wait if boost else wait)(lambda: program.ended)
+    return program.outcome()
+
+
+#: What is linked with another C library is compiled elsewhere.
+CASES = {
+    "one-site": partial(_one_site, "onesite"),
+    "one-site-musl": partial(_one_site, "onesite-musl"),
+}
