@@ -91,7 +91,8 @@ class Session:
 
     ``busy``: whether the thread was met running; else nothing was done. ``calls``:
     where calls that followed one another return to, and their numbers. ``step_ns``: of
-    a step; None without any.
+    a step; None without any. ``delayed``: seconds of ``seconds`` that the thread only
+    waited for a processor, which others had.
     """
 
     ways: tuple[Way, ...] = ()
@@ -100,6 +101,7 @@ class Session:
     busy: bool = True
     calls: tuple[tuple[int, int], ...] = ()
     step_ns: float | None = None
+    delayed: float = 0.0
 
 
 def step(tid: int, wanted: Mapping[int, int], bounds: Bounds) -> Session:
@@ -161,6 +163,7 @@ def _received(source: int, tid: int, deadline: float) -> Session:
             session = Session(
                 *((), found["steps"], found["seconds"], found["busy"], calls),
                 found["step_ns"],
+                found["delayed"],
             )
     return replace(session, ways=tuple(ways))
 
@@ -210,7 +213,7 @@ class _Keeper:
         self._wanted = wanted
         self._bounds = bounds
         self._out = out
-        self._soft = self._hard = 0.0
+        self._soft = self._first = self._hard = 0.0
         self._asked = False
         self._steps = 0
         self._stepping = 0.0  # seconds
@@ -227,13 +230,23 @@ class _Keeper:
         """All of it."""
         if not self._met_running():
             if os.path.exists(f"/proc/{self._tid}"):
-                self._tell(steps=0, seconds=0.0, busy=False, calls=[], step_ns=None)
+                self._tell(
+                    steps=0,
+                    seconds=0.0,
+                    busy=False,
+                    calls=[],
+                    step_ns=None,
+                    delayed=0.0,
+                )
             else:
                 self._tell(failed="ended")
             return
         began = time.monotonic()
+        delay = self._delay()
         self._hard = began + self._bounds.most
         self._soft = min(began + self._bounds.seconds, self._hard)
+        # The first gap that is wanted may be a while coming.
+        self._first = min(began + 2 * self._bounds.seconds, self._hard)
         try:
             with ProcessMemory(self._tid) as self._memory:
                 self._thread = Thread(self._tid)
@@ -256,7 +269,16 @@ class _Keeper:
                 busy=True,
                 calls=self._calls,
                 step_ns=1e9 * self._stepping / self._steps if self._steps else None,
+                delayed=min(max(self._delay() - delay, 0.0), seconds),
             )
+
+    def _delay(self) -> float:
+        """Seconds that the thread has waited for a processor so far; 0: not known."""
+        try:
+            with open(f"/proc/{self._tid}/schedstat") as file:
+                return int(file.read().split()[1]) / 1e9
+        except (OSError, ValueError, IndexError):
+            return 0.0
 
     def _met_running(self) -> bool:
         end = time.monotonic() + self._bounds.most
@@ -299,7 +321,7 @@ class _Keeper:
         if not self._wait(self._hard):
             return
         self._mend()
-        while not self._is_over(self._soft if self._steps else self._hard):
+        while not self._is_over(self._soft if self._steps else self._first):
             stop = self._at
             assert stop is not None
             if stop.group:
@@ -310,8 +332,7 @@ class _Keeper:
                 continue
             self._at = None
             self._thread.to_call(stop.signal)
-            # The first gap that is wanted may be a while coming.
-            if not self._wait(self._soft if self._steps else self._hard):
+            if not self._wait(self._soft if self._steps else self._first):
                 return
 
     def _is_wanted(self) -> bool:

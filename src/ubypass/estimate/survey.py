@@ -25,12 +25,11 @@ from ubypass.process.memory import ProcessMemory
 
 __all__ = ["Process", "Program", "Source", "Survey", "Watched", "survey"]
 
-#: Of what a thread would get done during a survey, at most, for which it is held to be
-#: stepped; and longest for one gap.
-_STEP_SHARE = 0.011
-_GAP_SHARE = 0.007
+#: Of the time of a survey, for which a thread is held to be stepped: when so much is
+#: spent no further session is begun.
+_STEP_SHARE = 0.01
 _SESSION = 0.04  # seconds after which no further gap is begun
-_LEAST_USE = 0.05  # of a processor: who uses less is held no longer for that
+_LEAST_USE = 0.01  # of a processor
 _LEAST_HELD, _MOST_HELD = 0.05, 0.25  # seconds
 
 #: Calls that a burst may slow down, in all threads, and how long it may last.
@@ -38,7 +37,8 @@ _BURST_CALLS = 1000
 _BURST = 0.02
 _PERIODS = (0.1, 0.1, 0.2)  # seconds between the first bursts, for who ends soon
 _PERIOD = 0.5
-_TIMED = (1, 8)  # bursts that look at times as well
+_TIMED_FOR = 7  # bursts behind the first, until one has met a thread running
+_TIMED_AGAIN = 12  # the number of one more that looks at times
 
 _THREADS = 32
 _SITES = 16  # whose gaps are stepped
@@ -46,9 +46,9 @@ _COVERED = 0.97  # part of all gaps that these should have
 _FREQUENT = 0.02  # of all gaps: kinds that should be seen
 _WAYS = 3  # of each kind of gap
 _KINDS = 4  # from one site
-_LATE = 3  # gaps from one site that took too long
+_LATE = 4  # gaps from one site that took too long
 _PATIENCE = 4.0  # times as long as steps usually take
-_TRIES = 12  # sessions that may come back with nothing
+_TRIES = 30  # sessions that may come back with nothing
 _ENOUGH = 50  # gaps that say where to step
 _STEP_NS = 40_000.0  # of a step, until some have been made
 _LEAST_STEP_NS = 2_000.0
@@ -195,7 +195,7 @@ class _Surveyor:
         self._current: dict[int, Process] = {}
         self._born: dict[tuple[int, bytes], float] = {}
         self._before: Mapping[int, Mapping[int, int]] = {}
-        self._held = 0.0  # seconds of work
+        self._held = 0.0  # seconds
         self._step_s = _STEP_NS / 1e9  # the shortest so far
         self._lost = 0.0
         self._steps = 0
@@ -261,6 +261,15 @@ class _Surveyor:
                 process.last_ns += max(ns - seen.last_ns, 0)
                 seen.last_ns, seen.last_io = ns, io
 
+    @property
+    def _lacks_times(self) -> bool:
+        """Whether the times of gaps are still to be looked at."""
+        return (
+            self._source.has_times
+            and self._bursts <= _TIMED_FOR
+            and not any(process.times for process in self._current.values())
+        )
+
     def _burst(self) -> None:
         times = {
             pid: {tid: w.last_ns for tid, w in process.threads.items()}
@@ -270,7 +279,8 @@ class _Surveyor:
         self._before = times
         if not threads:
             return
-        timed = self._source.has_times and self._bursts in _TIMED
+        timed = self._lacks_times if self._bursts else False
+        timed |= self._source.has_times and self._bursts == _TIMED_AGAIN
         most = max(_BURST_CALLS // len(threads), 100)
         found = self._source.burst(threads, _BURST, most, times=timed)
         self._bursts += 1
@@ -290,9 +300,11 @@ class _Surveyor:
 
     def _step(self) -> None:
         """A few gaps of the thread that has most that are not known yet."""
+        if self._lacks_times:
+            return  # which gaps are short is not known yet
         best: tuple[int, Process, Watched, _Wanted] | None = None
         for process in self._current.values():
-            wanted = _wanted(process, *self._affordable(process), self._source.gap_ns)
+            wanted = _wanted(process, *self._affordable(), self._source.gap_ns)
             if not wanted.gaps and process.program.is_new:
                 self._look_at(process)
             for seen in process.threads.values():
@@ -302,16 +314,14 @@ class _Surveyor:
         if best is not None and self._tries < _TRIES:
             self._step_thread(*best[1:])
 
-    def _affordable(self, process: Process) -> tuple[float, float]:
-        """Steps that process may still be held for: in all, and in one session."""
+    def _affordable(self) -> tuple[float, float]:
+        """Steps that threads may still be held for: in all, and in one session."""
         left = max(_STEP_SHARE * self._seconds, _LEAST_HELD) - self._held
-        return max(left, 0) / process.use / self._step_s, _SESSION / self._step_s
+        return max(left, 0) / self._step_s, _SESSION / self._step_s
 
     def _step_thread(self, process: Process, seen: Watched, wanted: _Wanted) -> None:
-        use = process.use
         usual = _PATIENCE * wanted.steps * self._step_s + _SESSION
-        share = max(_GAP_SHARE * self._seconds, _LEAST_HELD)
-        most = min(share / use, _MOST_HELD, usual)
+        most = min(usual, _MOST_HELD)
         bounds = steps.Bounds(_SESSION, most)
         try:
             found = steps.step(seen.tid, wanted.gaps, bounds)
@@ -324,8 +334,10 @@ class _Surveyor:
         self._steps += found.steps
         if found.step_ns is not None:
             self._step_s = min(self._step_s, max(found.step_ns, _LEAST_STEP_NS) / 1e9)
-        self._held += found.seconds * use
-        self._lost += found.seconds * use
+        # While others have the processor it loses nothing by us.
+        held = found.seconds - found.delayed
+        self._held += held
+        self._lost += held * process.use
 
     def _look(self) -> None:
         for process in self._current.values():
