@@ -20,6 +20,7 @@ __all__ = ["show", "verdict"]
 
 _WIDTH = 80
 _NOTHING = 0.003  # of the CPU time: less is nothing
+_MUCH = 0.3  # of all gaps: without these nothing can be said
 _RARE = 0.01  # of all gaps: sites that are not shown
 _ROWS = 12
 
@@ -43,6 +44,11 @@ def verdict(found: Estimate) -> str:
     whose = "its CPU time" if one else "the CPU time of all"
     share = found.share
     lasting = [r for p in found.processes for r in found.reasons(p) if r.lasting]
+    if share.high < _NOTHING and not lasting and _unseen(found) >= _MUCH:
+        return (
+            f"Cannot say: {_unseen(found):.0%} of the gaps were not stepped through. "
+            f"Look longer, with --seconds {2 * max(found.seconds, 5):.0f}."
+        )
     if share.high < _NOTHING:
         return f"Nothing to gain: {_main_reason(found)}."
     text = f"boosting would save {_percents(share)} of {whose}"
@@ -50,6 +56,12 @@ def verdict(found: Estimate) -> str:
     if lasting:
         return f"Not as it is: {lasting[0].text}. Else {text}."
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _unseen(found: Estimate) -> float:
+    """Part of the gaps of the busiest process of which nothing is known."""
+    sites = found.processes[0].sites if found.processes else ()
+    return sum(s.part for s in sites if s.looked.verdict is Verdict.UNSEEN)
 
 
 def _main_reason(found: Estimate) -> str:
@@ -135,5 +147,7 @@ def _how(found: Estimate) -> str:
 def _next(found: Estimate) -> str:
     first = found.processes[0].process.pid
     if found.share.high < _NOTHING:
+        if _unseen(found) >= _MUCH:
+            return f"'ub estimate {first}' again, for longer."
         return "leave it as it is."
     return f"as root, 'ub module load' and 'ub attach {first}'; 'ub doctor' says if."

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The verdict, in one sentence, from made-up estimates."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+
+from ubypass.cli.estimate_report import show, verdict
+from ubypass.cost.model import Range, models
+from ubypass.estimate.estimate import Estimate
+from ubypass.estimate.judge import NOTHING, Judged, Site
+from ubypass.estimate.offline import Kind, Looked, Verdict
+from ubypass.estimate.reasons import Reason
+from ubypass.estimate.survey import Process, Program
+
+_SHARE = Range(0.021, 0.032, 0.045)
+_GOOD = Looked(Verdict.TRANSLATED, 3, 1234, 1.2, Range(50.0, 100.0, 150.0))
+_LASTING = Reason("seccomp", "a filter looks at its calls", "end it", lasting=True)
+
+
+def _estimate(
+    share: Range = _SHARE, looked: Looked = _GOOD, *reasons: Reason, many: int = 1
+) -> Estimate:
+    site = Site(Kind(0x7F00_1234_5678, 0, 0x12), 1, 123456.7, 1.0, 45.0, looked, share)
+    process = Process(4711, "server", Program(), seconds=10.0, last_ns=5 * 10**9)
+    judged = Judged(process, share, (site,), 1e5, 2e5, True, 0.0, 0.9, 20.0, ())
+    each = tuple(
+        replace(judged, process=replace(process, pid=4711 + n)) for n in range(many)
+    )
+    against = tuple((4711, reason) for reason in reasons)
+    return Estimate(
+        *(each, share, against, models()["zen4"], "tracepoints", ""),
+        *(10.0, 0.01, 500, 20, {0x7F00_1234_5678: "libc.so.6:a_long_name_of_it+0x12"}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (
+            _estimate(),
+            "Boosting would save 2.1 to 4.5% of its CPU time (likely 3.2%).",
+        ),
+        (
+            _estimate(many=2),
+            "Boosting would save 2.1 to 4.5% of the CPU time of all (likely 3.2%).",
+        ),
+        (
+            _estimate(_SHARE, _GOOD, _LASTING),
+            "Not as it is: a filter looks at its calls. Else boosting would save "
+            "2.1 to 4.5% of its CPU time (likely 3.2%).",
+        ),
+        (
+            _estimate(NOTHING, _GOOD, Reason("idle", "it sleeps")),
+            "Nothing to gain: it sleeps.",
+        ),
+        (
+            _estimate(NOTHING),
+            "Nothing to gain: all that boosting would save is 0.0% of its CPU time.",
+        ),
+        (
+            _estimate(NOTHING, Looked(Verdict.UNSEEN, 0, 0)),
+            "Cannot say: 100% of the gaps were not stepped through. Look longer, with "
+            "--seconds 20.",
+        ),
+    ],
+)
+def test_verdicts(found: Estimate, said: str) -> None:
+    assert verdict(found) == said
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_it_fits(width: int) -> None:
+    out = io.StringIO()
+    show(_estimate(_SHARE, _GOOD, _LASTING, many=2), out, width)
+    text = out.getvalue()
+    lines = text.splitlines()
+    assert lines[0].startswith("Not as it is")
+    if width == 80:
+        assert max(map(len, lines)) <= 80
+    assert "ub attach 4711" in " ".join(text.split())
+    assert "zen4" in text
