@@ -88,7 +88,7 @@ class _World:
         self.target.on_event(Event(kind, 1, **fields), self.now)
 
     def hot(self, ip: int = 0x1002) -> None:
-        self.event(EventType.HOT, ip=ip)
+        self.event(EventType.HOT, ip=ip, nr=1)
 
     def frontier(self, ip: int) -> None:
         nr, region = int(ExitReason.FRONTIER), self.target.region
@@ -370,6 +370,20 @@ def test_what_keeps_losing_need_not_settle(world: _World) -> None:
         world.frontier(0x1100 + look)  # it grows all the while
         world.run(1.0)
     assert world.target.blocks.get(0x1002) is not None
+
+
+def test_what_is_about_to_be_built_again_is_not_given_up(world: _World) -> None:
+    world.build_seconds = 4.0
+    world.hot()
+    world.tick()
+    world.frontier(0x1100)
+    for look in range(1, 4):
+        world.device.known_sites = [_entry(0x1002, looks=look, boosted=50)]
+        world.run(1.0)
+    assert world.builds == 1
+    assert world.target.region
+    world.run(1.0)
+    assert world.builds == 2
 
 
 def test_sites_of_a_region_that_earns_nothing_may_come_back(world: _World) -> None:
@@ -719,6 +733,23 @@ def test_a_gap_through_much_code_is_too_long(world: _World) -> None:
     world.hot()
     world.run(3.0)
     assert world.target.groups == []
+
+
+def test_a_long_way_may_be_that_of_one_call_only(world: _World) -> None:
+    """Where one instruction makes several: the others get their chance."""
+    long = tuple(range(0x1002, 0x1002 + world.policy.forecast.distinct + 1))
+    world.hot()
+    world.run(1.0)
+    _trace(world, long)
+    assert world.target.blocks.stops() == {0x1002}
+    for _ in range(Limits().warm):
+        miss = int(ExitReason.SYSCALL)
+        world.event(EventType.MISS, nr=miss, ip=0x1000, target=17, region=1)
+    assert world.target.blocks.stops() == set()
+    world.run(1.0)
+    assert world.target.region
+    _trace(world, long)
+    assert world.target.blocks.stops() == set()
 
 
 def test_a_loop_may_take_as_many_instructions(world: _World) -> None:

@@ -102,7 +102,7 @@ class Knowledge:
         if event.nr == ExitReason.FRONTIER and event.ip not in self.stops:
             return self._start(event.ip)
         if event.nr == ExitReason.SYSCALL:
-            times = self.number(event.ip + _SYSCALL, event.target, 1)
+            times = self.number(self.site_of(event), event.target, 1)
             return times in (self.limits.warm, self.limits.stubborn)
         return False
 
@@ -209,6 +209,20 @@ class Knowledge:
             for ip, targets in self.targets.items()
             if keep(ip)
         }
+
+    def is_shared(self, ip: int) -> bool:
+        """Whether the site at ``ip`` makes more than one call: a way from there is that
+        of one of them.
+        """
+        return len(self.numbers.get(ip, ())) > 1
+
+    @staticmethod
+    def site_of(event: Event) -> int:
+        """The site of which the event tells the call, or 0."""
+        if event.type is EventType.HOT:
+            return event.ip
+        miss = event.type is EventType.MISS and event.nr == ExitReason.SYSCALL
+        return event.ip + _SYSCALL if miss else 0
 
     def number(self, ip: int, nr: int, times: int = 0) -> int:
         """The site at ``ip`` makes call ``nr``, as was seen ``times`` more; how often

@@ -204,7 +204,11 @@ class Target:
         elif self._is_useless(event, now):
             self._decline(Decline(event.exit), "some of its threads are")
         elif self._active and not self._regions.is_stale(event):
+            site = self.knowledge.site_of(event)
+            before = self.knowledge.is_shared(site)
             known = self.knowledge.learn(event)
+            if self.knowledge.is_shared(site) and not before:
+                self._reconsider_long(site, now)
             if event.type is EventType.HOT and self.blocks.get(event.ip):
                 return
             if known:
@@ -212,6 +216,13 @@ class Target:
                     self._last_hot = now
                 self._note(self._regions.concern(event))
                 self._news(now)
+
+    def _reconsider_long(self, site: int, now: float) -> None:
+        """It makes other calls as well: its long way may be that of one of them."""
+        if site in self.blocks.stops() and site in self.knowledge.entries:
+            self.blocks.lift(site)
+            self._note(self._regions.want(site))
+            self._news(now)
 
     def _follow(self, now: float) -> None:
         """Learn from the gap that was traced."""
@@ -226,7 +237,8 @@ class Target:
             objection = self._policy.forecast.objection(gap)
             if objection:
                 self.knowledge.traced.add(path.ip)
-                if self.blocks.get(path.ip) is None:
+                alone = not self.knowledge.is_shared(path.ip)
+                if alone and self.blocks.get(path.ip) is None:
                     self.blocks.add_long(path.ip, native_ns, objection)
                     self.experience.tell(path.ip, self.blocks.get(path.ip))
                     self._regions.touch(path.ip)
@@ -500,9 +512,10 @@ class Target:
         if self._active:
             changed |= self._leave_alone(now)
         # While regions grow, runs still become longer; gaps are what they are.
-        settled = max(self._policy.look, _SETTLED * self._pace.wait)
+        least = max(self._policy.look, _SETTLED * self._pace.wait)
+        settled = now - self._last_load >= least and self._pace.due is None
         if self._active:
-            changed |= self._judge(sites, now, now - self._last_load >= settled)
+            changed |= self._judge(sites, now, settled)
         if self._active and (self._regions.reconsider() or changed):
             self._pace.news(now)
         if changed or self._is_growing(now):
