@@ -750,6 +750,14 @@ def test_a_long_way_may_be_that_of_one_call_only(world: _World) -> None:
     assert world.target.region
     _trace(world, long)
     assert world.target.blocks.stops() == set()
+    assert not world.target.knowledge.trodden
+    # One that can be translated is, though it does not save anything by itself.
+    world.device.known_sites = [Site(0x1002, 1, SiteVerdict.ENTRY, native_ns=3000)]
+    way = long[:600]
+    assert world.policy.forecast.is_hopeless(way, 3000)
+    _trace(world, way)
+    assert world.target.blocks.stops() == set()
+    assert world.target.knowledge.trodden.keys() == set(way)
 
 
 def test_a_loop_may_take_as_many_instructions(world: _World) -> None:

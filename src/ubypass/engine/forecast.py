@@ -37,13 +37,17 @@ class Forecast:
 
     def objection(self, gap: GapProfile) -> str:
         """Why the gap must not be translated, for people; "" if it may be."""
-        if gap.distinct > self.distinct:
+        if self.is_too_large(gap):
             return f"its gap has {gap.distinct:,} different instructions, too many"
         hoped = self._hoped(self.saving(gap))
         if hoped >= 0:
             return ""
         loss = f"would lose {-hoped:,.0f} ns (model {self.model.name})"
         return f"its gap of {gap.instructions:,} instructions {loss}"
+
+    def is_too_large(self, gap: GapProfile) -> bool:
+        """Whether it has more different instructions than are ever translated."""
+        return gap.distinct > self.distinct
 
     def earns(self, saving: Range) -> bool:
         """Whether what the gaps of a run save may be worth the run."""

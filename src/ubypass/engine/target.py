@@ -234,11 +234,14 @@ class Target:
             native_ns = site.native_ns if site else 0
             gap = profile(path.ips, Decoded(self.memory))
             self._outlook.link(path, gap, self.memory)
-            objection = self._policy.forecast.objection(gap)
-            if objection:
+            forecast = self._policy.forecast
+            shared = self.knowledge.is_shared(path.ip)
+            objection = forecast.objection(gap)
+            # Runs come by the long ways of some calls as well: what is not there would
+            # end them, which costs more than the way does.
+            if forecast.is_too_large(gap) or (objection and not shared):
                 self.knowledge.traced.add(path.ip)
-                alone = not self.knowledge.is_shared(path.ip)
-                if alone and self.blocks.get(path.ip) is None:
+                if not shared and self.blocks.get(path.ip) is None:
                     self.blocks.add_long(path.ip, native_ns, objection)
                     self.experience.tell(path.ip, self.blocks.get(path.ip))
                     self._regions.touch(path.ip)
