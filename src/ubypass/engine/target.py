@@ -468,7 +468,13 @@ class Target:
             now, self.groups, self.refresh_sites, self._outlook.is_sure
         ):
             self.judgements.update((each.site.ip, each) for each in finding.judged)
-            if finding.verdict is not Verdict.GAINS:
+            if finding.verdict is Verdict.GAINS:
+                continue
+            # Its runs are about to become longer; its gaps are what they are.
+            short = all(each.saving > 0 for each in finding.judged)
+            if finding.judged and short and self._pace.due is not None:
+                self._trials.postpone(finding.group.region, now)
+            else:
                 self._give_up(finding, now)
 
     def _give_up(self, finding: Finding, now: float) -> None:

@@ -49,7 +49,7 @@ class Trying:
     look: float = 0.02
     rarest: float = 1.0
     loans: int = 12
-    loss: float = 0.3
+    loss: float = 0.1
     shortest: float = 0.05
     longest: float = 0.5
     reserve: float = 20_000.0
@@ -189,6 +189,16 @@ class Trials:
         if watch is not None and watch.due > now:
             watch.due = now
             watch.wanted = True
+
+    def postpone(self, region: int, now: float) -> None:
+        """It loses, but is about to be replaced: ask for a verdict again later.
+
+        What is left of its credit may be used up until then, so it is booked.
+        """
+        watch = self._watches.get(region)
+        if watch is not None:
+            self.budget.charge(now, self._trying.loan)
+            watch.due = now + self._trying.rarest
 
     def hurry(self, now: float) -> None:
         """Events were lost."""
@@ -362,7 +372,7 @@ class Trials:
         self._device.confirm(self._proc, group.region, int(lease * 1e9))
         watch.wanted = False
         # In time for the next one to follow without a break.
-        watch.due = self._now + lease / 2
+        watch.due = self._now + 0.75 * lease
 
     def _model(self, watch: _Watch, judged: Sequence[Judgement]) -> None:
         """What calls and runs bring, going by all that were looked at."""
