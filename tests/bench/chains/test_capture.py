@@ -43,7 +43,13 @@ def test_a_program_that_ends_meanwhile(tmp_path: Path) -> None:
         running("end") as pid,
         pytest.raises(UbError, match=r"it \(process \d+\) ended while"),
     ):
-        capture(pid, "it", Wish(skip=1 << 30, seconds=100), tmp_path)
+        capture(pid, "it", Wish(skip=1 << 30, seconds=600), tmp_path)
+
+
+def test_a_busy_program_that_takes_too_long(tmp_path: Path) -> None:
+    """Time runs out while it is stopped at a call, as it nearly always is."""
+    with running("plain") as pid, pytest.raises(UbError, match="made fewer than"):
+        capture(pid, "it", Wish(skip=1 << 30, seconds=1), tmp_path)
 
 
 def test_a_program_that_is_not_there(tmp_path: Path) -> None:

@@ -64,7 +64,8 @@ static uint64_t vdso_start, vdso_end;
 static struct user_regs_struct regs;
 static uint64_t way[WAY + 1];
 static struct timespec deadline;
-static bool traced, interrupted;
+static bool traced, stopped;
+static volatile sig_atomic_t interrupted;
 
 static void leave(int status, const char *why)
 {
@@ -111,7 +112,7 @@ static void in_time(void)
 		/* It must be stopped to be let go. */
 		int status;
 
-		if (traced && !ptrace(PTRACE_INTERRUPT, thread, 0, 0))
+		if (traced && !stopped && !ptrace(PTRACE_INTERRUPT, thread, 0, 0))
 			waitpid(thread, &status, __WALL);
 		leave(LATE, "too slow");
 	}
@@ -122,15 +123,20 @@ static int wait_stop(void)
 {
 	int status;
 
+	stopped = false;
 	while (waitpid(thread, &status, __WALL) != thread) {
 		if (errno != EINTR)
 			die("waitpid");
 		in_time();
 	}
+	stopped = true;
 	if (WIFEXITED(status) || WIFSIGNALED(status)) {
 		traced = false;
 		leave(ENDED, "it ended");
 	}
+	/* The alarm may have come while nothing was waited for. */
+	if (interrupted)
+		in_time();
 	if (status >> 16)
 		return 0; /* a group stop, or ours */
 	return WSTOPSIG(status);
