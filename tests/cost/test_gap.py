@@ -68,6 +68,16 @@ def test_turns_of_a_loop() -> None:
     assert (found.turns, found.distinct, found.instructions) == (2, 3, 7)
 
 
+def test_turns_of_one_block_are_charged_together() -> None:
+    source = "a: dec rcx\nb: jnz a\nc: nop"
+    assert _run(source, "ab" * 161 + "c").turns == 1 + 10
+
+
+def test_turns_of_several_blocks_are_charged_each() -> None:
+    source = "a: dec rcx\nb: jz d\nc: jmp a\nd: nop"
+    assert _run(source, "abc" * 160 + "abd").turns == 160
+
+
 def test_a_call_to_lower_addresses_is_no_turn() -> None:
     assert _run("a: ret\nb: call a\nc: nop", "bac").turns == 0
 

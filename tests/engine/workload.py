@@ -22,6 +22,7 @@ from ubypass.engine.knowledge import Knowledge
 from ubypass.engine.ports import MemoryLike
 from ubypass.engine.regions import Caps
 from ubypass.engine.target import Policy, Target
+from ubypass.engine.trial import Trying
 from ubypass.process.status import ProcessId
 from ubypass.region.graph import Region
 
@@ -169,7 +170,9 @@ class Workload:
 
     truths: Sequence[Truth]
     stalls: Callable[[float], bool] = lambda now: False
-    policy: Policy = field(default_factory=lambda: Policy(Caps(regions=100), trace=0.0))
+    policy: Policy = field(
+        default_factory=lambda: Policy(Caps(regions=100), trace=0.0, trying=Trying())
+    )
     lost: list[float] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 

@@ -43,8 +43,11 @@ def verdict(found: Estimate) -> str:
     one = len(found.processes) == 1
     whose = "its CPU time" if one else "the CPU time of all"
     share = found.share
-    lasting = [r for p in found.processes for r in found.reasons(p) if r.lasting]
-    if share.high < _NOTHING and not lasting and _unseen(found) >= _MUCH:
+    reasons = [r for p in found.processes for r in found.reasons(p)]
+    lasting = [r for r in reasons if r.lasting]
+    # Whatever an idle program does between its calls, there is nothing to gain.
+    known = lasting or any(r.name == "idle" for r in reasons)
+    if share.high < _NOTHING and not known and _unseen(found) >= _MUCH:
         return (
             f"Cannot say: {_unseen(found):.0%} of the gaps were not stepped through. "
             f"Look longer, with --seconds {2 * max(found.seconds, 5):.0f}."

@@ -59,8 +59,11 @@ class Session:
         quiet: bool = False,
         record: str | None = None,
         model: str | None = None,
+        bounded: bool = False,
     ) -> None:
-        """``model``: decide by that one of ``models.toml``, not by measured times."""
+        """``model``: decide by that one of ``models.toml``, not by measured times.
+        ``bounded``: new regions are on trial.
+        """
         self._quiet = quiet
         self._began = time.monotonic()
         require_own_proc()
@@ -83,8 +86,7 @@ class Session:
                         here if model is None else model_of(model),
                         is_final=model is not None or processor.is_emulated(),
                     ),
-                    # As much again as the module may spend on looking.
-                    trying=Trying.sharing(self.device.tune(Tunable.SHARE_BITS)),
+                    trying=Trying() if bounded else None,
                 ),
                 log=self.log,
             )

@@ -15,6 +15,8 @@ __all__ = ["GapProfile", "profile"]
 _CALLS = (FlowControl.CALL, FlowControl.INDIRECT_CALL)
 _JUMPS = (FlowControl.CONDITIONAL_BRANCH, FlowControl.UNCONDITIONAL_BRANCH)
 _INDIRECT = (FlowControl.INDIRECT_BRANCH, FlowControl.INDIRECT_CALL)
+# Turns of a loop of one block that a translation charges together (translate/flow.py).
+_TOGETHER = 16
 # Instructions with a memory operand that access no memory.
 _NO_ACCESS = (Mnemonic.LEA, Mnemonic.NOP)
 
@@ -27,7 +29,8 @@ class GapProfile:
     to memory by a pointer in a register other than rsp, each of which a translation
     has to clamp; ``branches``: returns, indirect jumps and calls, of which a
     translation compares the target; ``turns``: jumps back, each of which a translation
-    charges to the segment's budget; ``spoiled``: returns from functions that were
+    charges to the segment's budget, several turns of a loop of one block together;
+    ``spoiled``: returns from functions that were
     entered before the gap began. The kernel's own calls have overwritten their place
     in the processor's return stack, so natively they are mispredicted. ``unknown``:
     addresses without a readable instruction; if there are any, the other figures are
@@ -51,8 +54,9 @@ def profile(ips: Sequence[int], code: Decoded) -> GapProfile:
     processor with fast string operations does; it appears in ``ips`` once a repetition.
     """
     instructions = accesses = branches = turns = spoiled = unknown = depth = 0
+    tight, landing, straight = 0, -1, False
     executed = ips[:-1] if ips and _is_syscall(code.at(ips[-1])) else ips
-    before, jumped = -1, False
+    before, jumped, flow = -1, False, int(FlowControl.NEXT)
     for ip in executed:
         instruction = code.at(ip)
         if instruction is None:
@@ -61,7 +65,13 @@ def profile(ips: Sequence[int], code: Decoded) -> GapProfile:
         repeats = instruction.has_rep_prefix or instruction.has_repne_prefix
         if ip == before and repeats:
             continue
-        turns += jumped and ip <= before
+        if jumped and ip <= before:
+            # No branch since the last turn: the loop is one block.
+            tight += straight and ip == landing
+            turns += not (straight and ip == landing)
+            landing, straight = ip, True
+        elif flow != FlowControl.NEXT:
+            straight = False
         before = ip
         instructions += 1
         flow = instruction.flow_control
@@ -79,7 +89,7 @@ def profile(ips: Sequence[int], code: Decoded) -> GapProfile:
         distinct=len(set(executed)),
         accesses=accesses,
         branches=branches,
-        turns=turns,
+        turns=turns + -(-tight // _TOGETHER),
         spoiled=spoiled,
         unknown=unknown,
     )

@@ -76,7 +76,7 @@ class Policy:
     forecast: Forecast = field(default_factory=Forecast)
     trace: float = 0.25
     first: float = 0.1
-    trying: Trying | None = field(default_factory=Trying)
+    trying: Trying | None = None
 
 
 class Target:
