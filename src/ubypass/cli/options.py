@@ -65,7 +65,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--bounded",
         action="store_true",
         help="let no region run for longer than a credit before it is known to gain: "
-        "what is tried in vain takes 0.05 %% of CPU time at most (experimental: on a "
+        "what is tried in vain takes 0.025 %% of CPU time at most (experimental: on a "
         "busy machine regions that gain are left, too, now and then)",
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="print no summary")
