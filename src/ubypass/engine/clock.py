@@ -8,13 +8,14 @@ clock may count instructions, taken by that very clock.
 from __future__ import annotations
 
 import ctypes
-import mmap
 import os
 import time
 from collections.abc import Callable
 
 from ubypass import processor
 from ubypass.cost.model import Model
+from ubypass.errors import UbError
+from ubypass.executable import Executable
 
 __all__ = ["CALLS_PER_GAP", "call_ns", "gap_ns", "longest_ns"]
 
@@ -58,18 +59,12 @@ def call_ns() -> float:
 def _best_of(machine_code: bytes, turns: int) -> float | None:
     """Nanoseconds of one of its turns at best; None: it is forbidden to run such."""
     try:
-        code = mmap.mmap(
-            -1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
-        )
-    except OSError:
+        code = Executable(machine_code)
+    except UbError:
         return None
     with code:
-        code.write(machine_code)
-        start = ctypes.c_char.from_buffer(code)
-        calls = ctypes.CFUNCTYPE(None, ctypes.c_int)(ctypes.addressof(start))
-        best = _best(lambda: calls(turns), turns)
-        del start
-    return best
+        calls = ctypes.CFUNCTYPE(None, ctypes.c_int)(code.address)
+        return _best(lambda: calls(turns), turns)
 
 
 def _best(run: Callable[[], object], turns: int) -> float:
