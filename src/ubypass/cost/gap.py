@@ -67,8 +67,9 @@ def profile(ips: Sequence[int], code: Decoded) -> GapProfile:
             continue
         if jumped and ip <= before:
             # No branch since the last turn: the loop is one block.
-            tight += straight and ip == landing
-            turns += not (straight and ip == landing)
+            is_one_block = straight and ip == landing
+            tight += is_one_block
+            turns += not is_one_block
             landing, straight = ip, True
         elif flow != FlowControl.NEXT:
             straight = False

@@ -16,7 +16,7 @@ data (``models.toml``), each with its range, source and status.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
@@ -27,7 +27,7 @@ from ubypass.calibrate import cached
 from ubypass.cost.gap import GapProfile
 from ubypass.errors import UbError, UsageError
 
-__all__ = ["DEFAULT", "Model", "Parameter", "Range", "model_of", "models"]
+__all__ = ["DEFAULT", "Model", "Parameter", "Range", "mean", "model_of", "models"]
 
 #: The model that decides where no clock can be trusted: in emulators.
 DEFAULT = "zen4"
@@ -70,6 +70,11 @@ class Range:
         return Range(
             self.low - other.high, self.likely - other.likely, self.high - other.low
         )
+
+
+def mean(ranges: Sequence[Range]) -> Range:
+    """Of one range or more, the mean low, likely and high value."""
+    return sum(ranges, Range(0.0, 0.0, 0.0)).times(1 / len(ranges))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ left out, for the reason given in :mod:`.figures`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import mean
 from typing import Any
 
 from ubypass.bench.chains.figures import Figures, ModeFigures
@@ -17,7 +16,7 @@ from ubypass.bench.chains.snapshot import Capture
 from ubypass.bench.chains.translation import Image
 from ubypass.bench.server.gaps import call_names
 from ubypass.cost.gap import profile
-from ubypass.cost.model import Model, Range
+from ubypass.cost.model import Model, Range, mean
 from ubypass.region.decode import Decoded
 
 __all__ = ["Decision", "Decisions", "as_json", "decide"]
@@ -119,16 +118,8 @@ def _decisions(capture: Capture, whole: ModeFigures, model: Model) -> list[Decis
             gap.call,
             gap.following,
             gap.count,
-            _mean(savings[gap.call, gap.following]),
+            mean(savings[gap.call, gap.following]),
             gap.native - gap.translated,
         )
         for gap in whole.usual_gaps
     ]
-
-
-def _mean(ranges: list[Range]) -> Range:
-    return Range(
-        mean(each.low for each in ranges),
-        mean(each.likely for each in ranges),
-        mean(each.high for each in ranges),
-    )
