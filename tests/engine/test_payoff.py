@@ -5,23 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from tests.engine.samples import ENTRY
 from ubypass.cost.model import model_of
 from ubypass.device.types import Site
-from ubypass.device.uapi import SiteVerdict
 from ubypass.engine.payoff import Judgement, Payoff
 from ubypass.engine.prices import Measured
 
 _PRICES = Measured(model_of("zen4"))  # whose dispatches take 16 ns at most
-_SITE = Site(
-    0x1002,
-    39,
-    SiteVerdict.ENTRY,
-    native_ns=300,
-    boosted_ns=40,
-    overhead_ns=120,
-    native_samples=10,
-    boosted_samples=10,
-)
 
 
 def _looks(payoff: Payoff, site: Site, calls: float, looks: int) -> list[Judgement]:
@@ -34,21 +24,21 @@ def _looks(payoff: Payoff, site: Site, calls: float, looks: int) -> list[Judgeme
 
 
 def test_the_gain_of_a_run() -> None:
-    (judged,) = _looks(Payoff(_PRICES), _SITE, 3, 1)
+    (judged,) = _looks(Payoff(_PRICES), ENTRY, 3, 1)
     assert judged.saving == 244
     assert judged.calls == 3
     assert judged.gain == pytest.approx(3 * 244 - 1.25 * 120)
 
 
 def test_runs_that_dispatch_nothing_lose_what_getting_in_costs() -> None:
-    judged = _looks(Payoff(_PRICES), _SITE, 0, 2)
+    judged = _looks(Payoff(_PRICES), ENTRY, 0, 2)
     assert [each.loses for each in judged] == [False, True]
     assert judged[-1].gain == pytest.approx(-150)
     assert not judged[-1].slow
 
 
 def test_a_gap_that_never_was_seen_to_its_end_is_no_proof() -> None:
-    site = replace(_SITE, boosted_ns=0, boosted_samples=0)
+    site = replace(ENTRY, boosted_ns=0, boosted_samples=0)
     judged = _looks(Payoff(_PRICES), site, 5, 5)[-1]
     assert not judged.loses
     assert not judged.slow
@@ -56,7 +46,7 @@ def test_a_gap_that_never_was_seen_to_its_end_is_no_proof() -> None:
 
 def test_a_good_look_makes_up_for_a_bad_one() -> None:
     payoff = Payoff(_PRICES)
-    site = _SITE
+    site = ENTRY
     for look in range(1, 20):
         good = look % 2 == 0
         site = replace(
@@ -68,26 +58,26 @@ def test_a_good_look_makes_up_for_a_bad_one() -> None:
 
 def test_few_runs_are_no_evidence() -> None:
     payoff = Payoff(_PRICES, runs=4)
-    site = replace(_SITE, runs=3)
+    site = replace(ENTRY, runs=3)
     for _ in range(10):
         assert payoff.look({site.ip: site}, [site.ip]) == []
 
 
 def test_few_samples_are_none_either() -> None:
-    site = replace(_SITE, native_samples=1)
+    site = replace(ENTRY, native_samples=1)
     assert _looks(Payoff(_PRICES), site, 0, 5) == []
 
 
 def test_a_slow_gap_is_told_from_a_costly_run() -> None:
-    site = replace(_SITE, boosted_ns=400)
+    site = replace(ENTRY, boosted_ns=400)
     judged = _looks(Payoff(_PRICES), site, 50, 3)[-1]
     assert judged.slow
     assert judged.loses
 
 
 def test_later_gaps_of_a_run_count_as_the_average_of_the_region() -> None:
-    first = replace(_SITE, runs=100, dispatched=200)
-    other = replace(_SITE, ip=0x2002, boosted_ns=140, runs=100, dispatched=100)
+    first = replace(ENTRY, runs=100, dispatched=200)
+    other = replace(ENTRY, ip=0x2002, boosted_ns=140, runs=100, dispatched=100)
     sites = {first.ip: first, other.ip: other}
     judged = {j.site.ip: j for j in Payoff(_PRICES).look(sites, list(sites))}
     assert judged[first.ip].gain == pytest.approx(244 + 194 - 150)
@@ -96,16 +86,16 @@ def test_later_gaps_of_a_run_count_as_the_average_of_the_region() -> None:
 
 def test_a_module_that_began_anew_is_believed() -> None:
     payoff = Payoff(_PRICES)
-    _looks(payoff, _SITE, 2, 3)
-    again = replace(_SITE, runs=50, dispatched=100)
+    _looks(payoff, ENTRY, 2, 3)
+    again = replace(ENTRY, runs=50, dispatched=100)
     (judged,) = payoff.look({again.ip: again}, [again.ip])
     assert judged.calls == 2
 
 
 def test_what_was_bad_can_be_forgotten() -> None:
     payoff = Payoff(_PRICES)
-    _looks(payoff, _SITE, 0, 1)
-    payoff.forget([_SITE.ip, 0x9999])
-    site = replace(_SITE, runs=200)
+    _looks(payoff, ENTRY, 0, 1)
+    payoff.forget([ENTRY.ip, 0x9999])
+    site = replace(ENTRY, runs=200)
     (judged,) = payoff.look({site.ip: site}, [site.ip])
     assert not judged.loses
