@@ -55,7 +55,7 @@ def _way(turns: int) -> Way:
 def test_what_is_likely_to_lose_stays_native(tmp_path: Path) -> None:
     image = _image(tmp_path)
     bounds = Bounds(model=model_of("zen4"))
-    short, long = _way(2), _way(400)
+    short, long = _way(2), _way(4000)
     assert make([short], image, Abi(), bounds).translation.dispatches
     with pytest.raises(UbError, match="likely to gain"):
         make([long], image, Abi(), bounds)
