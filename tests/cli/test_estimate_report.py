@@ -83,3 +83,25 @@ def test_it_fits(width: int) -> None:
         assert max(map(len, lines)) <= 80
     assert "ub attach 4711" in " ".join(text.split())
     assert "zen4" in text
+
+
+_UNSEEN = Looked(Verdict.UNSEEN, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (_estimate(), "'ub attach 4711'"),
+        (_estimate(NOTHING), "leave it as it is."),
+        (_estimate(NOTHING, _UNSEEN), "'ub estimate 4711' again, for longer."),
+        # There is nothing to gain, whatever its gaps are.
+        (
+            _estimate(NOTHING, _UNSEEN, Reason("idle", "it sleeps")),
+            "leave it as it is.",
+        ),
+    ],
+)
+def test_what_to_do_next(found: Estimate, said: str) -> None:
+    out = io.StringIO()
+    show(found, out, 80)
+    assert said in out.getvalue().splitlines()[-1]

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 
 import pytest
 
 from tests.estimate.subjects import NO_PTRACE, NO_TRACEPOINTS, running
 from ubypass.cost.model import models
+from ubypass.estimate import steps
 from ubypass.estimate.followed import Followed
 from ubypass.estimate.judge import judge
 from ubypass.estimate.offline import Verdict
@@ -76,6 +78,29 @@ def test_what_it_costs_is_bounded(tracepoints: Tracepoints) -> None:
     (process,) = found.processes
     assert found.lost < 0.02 * process.use * process.seconds + 0.03
     assert found.steps < 20_000
+
+
+def test_it_goes_on_until_a_gap_was_stepped(
+    tracepoints: Tracepoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine a thread may not be met running for as long as was asked."""
+    really, began = steps.step, time.monotonic()
+
+    def step(
+        tid: int, wanted: Mapping[int, int], bounds: steps.Bounds
+    ) -> steps.Session:
+        if time.monotonic() - began < 1.5 * _SECONDS:
+            return steps.Session(busy=False)
+        return really(tid, wanted, bounds)
+
+    monkeypatch.setattr(steps, "step", step)
+    with running("pread") as subject:
+        found = survey(lambda: [subject.pid], _SECONDS, tracepoints, _MODEL)
+        assert subject.end() == "errors 0 turns some"
+    assert found.steps > 0
+    judged = judge(found.processes[0], _MODEL, found.gap_ns)
+    assert judged.sites[0].looked.verdict is Verdict.TRANSLATED
+    assert found.seconds < 3 * _SECONDS + 1
 
 
 def test_an_idle_program_is_left_alone(tracepoints: Tracepoints) -> None:

@@ -14,6 +14,7 @@ from ubypass.cost.model import Range
 from ubypass.estimate.estimate import Estimate
 from ubypass.estimate.judge import Judged, Site
 from ubypass.estimate.offline import Verdict
+from ubypass.estimate.reasons import Reason
 from ubypass.process.calls import call_name
 
 __all__ = ["show", "verdict"]
@@ -43,11 +44,8 @@ def verdict(found: Estimate) -> str:
     one = len(found.processes) == 1
     whose = "its CPU time" if one else "the CPU time of all"
     share = found.share
-    reasons = [r for p in found.processes for r in found.reasons(p)]
-    lasting = [r for r in reasons if r.lasting]
-    # Whatever an idle program does between its calls, there is nothing to gain.
-    known = lasting or any(r.name == "idle" for r in reasons)
-    if share.high < _NOTHING and not known and _unseen(found) >= _MUCH:
+    lasting = [r for r in _reasons(found) if r.lasting]
+    if _lacks(found):
         return (
             f"Cannot say: {_unseen(found):.0%} of the gaps were not stepped through. "
             f"Look longer, with --seconds {2 * max(found.seconds, 5):.0f}."
@@ -59,6 +57,17 @@ def verdict(found: Estimate) -> str:
     if lasting:
         return f"Not as it is: {lasting[0].text}. Else {text}."
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _reasons(found: Estimate) -> list[Reason]:
+    return [r for p in found.processes for r in found.reasons(p)]
+
+
+def _lacks(found: Estimate) -> bool:
+    """Whether there is nothing to gain as far as is known, and that is too little."""
+    # Whatever an idle program does between its calls, there is nothing to gain.
+    known = any(r.lasting or r.name == "idle" for r in _reasons(found))
+    return found.share.high < _NOTHING and not known and _unseen(found) >= _MUCH
 
 
 def _unseen(found: Estimate) -> float:
@@ -149,8 +158,8 @@ def _how(found: Estimate) -> str:
 
 def _next(found: Estimate) -> str:
     first = found.processes[0].process.pid
+    if _lacks(found):
+        return f"'ub estimate {first}' again, for longer."
     if found.share.high < _NOTHING:
-        if _unseen(found) >= _MUCH:
-            return f"'ub estimate {first}' again, for longer."
         return "leave it as it is."
     return f"as root, 'ub module load' and 'ub attach {first}'; 'ub doctor' says if."

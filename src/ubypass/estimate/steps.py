@@ -75,7 +75,9 @@ class Way:
 class Bounds:
     """``seconds`` after which no further gap is begun, ``most`` seconds after which all
     is over, also half-way through a gap; ``steps`` after which none is begun;
-    ``longest`` gap in steps. ``calls``: so many are to be told of.
+    ``longest`` gap in steps. ``calls``: so many are to be told of. Seconds in which the
+    thread waits for a processor that others have do not count, up to ``held`` in all,
+    if that is more than ``most``.
     """
 
     seconds: float = 0.03
@@ -83,6 +85,7 @@ class Bounds:
     steps: int = 20_000
     longest: int = 6_000
     calls: int = 0
+    held: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ def step(tid: int, wanted: Mapping[int, int], bounds: Bounds) -> Session:
     if keeper == 0:
         _keep(us, tid, wanted, bounds, theirs)
     os.close(theirs)
-    patience = bounds.most + _GRACE
+    patience = max(bounds.most, bounds.held) + _GRACE
     try:
         return _received(ours, tid, time.monotonic() + patience)
     finally:
@@ -213,7 +216,8 @@ class _Keeper:
         self._wanted = wanted
         self._bounds = bounds
         self._out = out
-        self._soft = self._first = self._hard = 0.0
+        self._soft = self._first = self._hard = self._latest = 0.0
+        self._delayed = 0.0  # before we came
         self._asked = False
         self._steps = 0
         self._stepping = 0.0  # seconds
@@ -242,7 +246,8 @@ class _Keeper:
                 self._tell(failed="ended")
             return
         began = time.monotonic()
-        delay = self._delay()
+        self._delayed = self._delay()
+        self._latest = began + max(self._bounds.most, self._bounds.held)
         self._hard = began + self._bounds.most
         self._soft = min(began + self._bounds.seconds, self._hard)
         # The first gap that is wanted may be a while coming.
@@ -269,7 +274,7 @@ class _Keeper:
                 busy=True,
                 calls=self._calls,
                 step_ns=1e9 * self._stepping / self._steps if self._steps else None,
-                delayed=min(max(self._delay() - delay, 0.0), seconds),
+                delayed=min(max(self._delay() - self._delayed, 0.0), seconds),
             )
 
     def _delay(self) -> float:
@@ -279,6 +284,13 @@ class _Keeper:
                 return int(file.read().split()[1]) / 1e9
         except (OSError, ValueError, IndexError):
             return 0.0
+
+    def _is_late(self, deadline: float) -> bool:
+        """Whether ``deadline`` has passed, by time in which the thread could run."""
+        now = time.monotonic()
+        if now <= deadline or now > self._latest:
+            return now > deadline
+        return now - max(self._delay() - self._delayed, 0.0) > deadline
 
     def _met_running(self) -> bool:
         end = time.monotonic() + self._bounds.most
@@ -301,13 +313,13 @@ class _Keeper:
             if found is not None:
                 self._at = found
                 return True
-            if self._asked or time.monotonic() > deadline:
+            if self._asked or self._is_late(deadline):
                 return False
 
     def _is_over(self, deadline: float) -> bool:
         return (
             self._asked
-            or time.monotonic() > deadline
+            or self._is_late(deadline)
             or self._steps >= self._bounds.steps
             or (not any(self._wanted.values()) and self._has_calls)
         )
@@ -388,7 +400,7 @@ class _Keeper:
                 return End.CALL if may is None else End.ODD
             if len(ips) > self._bounds.longest:
                 return End.LONG
-            if time.monotonic() > self._hard:
+            if self._is_late(self._hard):
                 return End.LATE
             if self._asked:
                 return None

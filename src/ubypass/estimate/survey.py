@@ -49,6 +49,7 @@ _KINDS = 4  # from one site
 _LATE = 4  # gaps from one site that took too long
 _PATIENCE = 4.0  # times as long as steps usually take
 _TRIES = 30  # sessions that may come back with nothing
+_LONGER = 3.0  # times as long as asked for, until one has come back with something
 _ENOUGH = 50  # gaps that say where to step
 _STEP_NS = 40_000.0  # of a step, until some have been made
 _LEAST_STEP_NS = 2_000.0
@@ -173,7 +174,8 @@ def survey(
 ) -> Survey:
     """Look at the processes ``pids()``, which may become others, for ``seconds``.
 
-    Ends early once there are none or ``is_over()``. Raises UbError.
+    Ends early once there are none or ``is_over()``; later, but not much, if no gap was
+    stepped by then, as on a machine whose processors are all busy. Raises UbError.
     """
     return _Surveyor(pids, seconds, source, model).run(is_over)
 
@@ -205,15 +207,15 @@ class _Surveyor:
     def run(self, is_over: Callable[[], bool]) -> Survey:
         """All of it."""
         began = time.monotonic()
-        end = began + self._seconds
+        end, latest = began + self._seconds, began + _LONGER * self._seconds
         self._meet()
         while self._current and not is_over():
             now = time.monotonic()
-            if now >= end:
+            if now >= (latest if self._lacks_ways else end):
                 break
             number = self._bursts
             period = _PERIODS[number] if number < len(_PERIODS) else _PERIOD
-            time.sleep(min(period, end - now))
+            time.sleep(min(period, end - now) if now < end else period)
             self._meet()
             self._burst()
             self._step()
@@ -270,6 +272,15 @@ class _Surveyor:
             and not any(process.times for process in self._current.values())
         )
 
+    @property
+    def _lacks_ways(self) -> bool:
+        """Whether there are gaps that should be stepped, and none at all has been."""
+        return (
+            self._tries < _TRIES
+            and not any(program.ways for program in self._programs.values())
+            and any(_quotas(process) for process in self._current.values())
+        )
+
     def _burst(self) -> None:
         times = {
             pid: {tid: w.last_ns for tid, w in process.threads.items()}
@@ -321,8 +332,7 @@ class _Surveyor:
 
     def _step_thread(self, process: Process, seen: Watched, wanted: _Wanted) -> None:
         usual = _PATIENCE * wanted.steps * self._step_s + _SESSION
-        most = min(usual, _MOST_HELD)
-        bounds = steps.Bounds(_SESSION, most)
+        bounds = steps.Bounds(_SESSION, min(usual, _MOST_HELD), held=_MOST_HELD)
         try:
             found = steps.step(seen.tid, wanted.gaps, bounds)
         except UbError:
