@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import random
+from collections.abc import Mapping
 
 from tests.translate.assemble import assemble
 from tests.translate.machine import (
@@ -23,6 +24,9 @@ from ubypass.verify.check import check
 
 TEXT, DATA = 0x7F00_1234_5000, 0x7F00_2000_0000
 DATA_SIZE = 0x2000
+#: Where the same data is as well if registers are known to hold no addresses: sums with
+#: small numbers come to it.
+LOW_DATA = 0x2000_0000
 #: Where rsp points.
 STACK = DATA + 0x1800
 CONTENT = random.Random(7).randbytes(DATA_SIZE)
@@ -30,10 +34,16 @@ _ABI = Abi(dispatch_size=16, dispatch_vector_size=24)
 
 
 @functools.lru_cache(maxsize=16)
-def _built(source: str) -> tuple[bytes, int, Translation]:
+def _built(
+    source: str, nonpointers: tuple[tuple[str, str], ...] = ()
+) -> tuple[bytes, int, Translation]:
     text = f"first: mov eax, 39\nsyscall\nstart:\n{source}\njmp first"
     code, labels = assemble(text, TEXT)
-    spec = RegionSpec((HotEntry(labels["start"], 39),))
+    known = {
+        labels[at]: sum(1 << NAMES.index(name) for name in names.split())
+        for at, names in nonpointers
+    }
+    spec = RegionSpec((HotEntry(labels["start"], 39),), nonpointers=known)
     region = discover(spec, BytesReader({TEXT: code}), Limits(reach=4000))
     translation = translate(region, _ABI)
     check(translation, _ABI)
@@ -45,6 +55,7 @@ def both(
     flags: int = 0,
     calls: int = 1,
     live: int | None = None,
+    nonpointers: Mapping[str, str] | None = None,
     **regs: int,
 ) -> Outcome:
     """Where the translation of ``source`` left, up to the ``calls``-th next system
@@ -53,11 +64,13 @@ def both(
     The code may jump to ``first``, a system call, and does so at its end. Fails if the
     verifier refuses, or if the native run would not be in the same state there.
     ``regs`` not given are 0, rsp is STACK; ``live``: flags that must be right, if not
-    all.
+    all. ``nonpointers``: by label the registers known to hold no user address there.
     """
-    code, start, translation = _built(source)
+    code, start, translation = _built(source, tuple((nonpointers or {}).items()))
     given = dict.fromkeys(NAMES, 0) | {"rsp": STACK} | regs
     memory = {TEXT: code + bytes(-len(code) % 4096), DATA: CONTENT}
+    if nonpointers is not None:
+        memory[LOW_DATA] = CONTENT
     user = User(memory, given, start, flags, code=frozenset({TEXT}))
     machine = Translated(translation, user, _ABI)
     outcome = machine.run(start, calls - 1, leave="before")

@@ -56,6 +56,7 @@ class RegionSpec:
     ``trodden`` are addresses of instructions that are known to run between the entries
     and the next system calls; if there are any, what else is explored is no more than
     ways around them. ``passes`` says how often they were seen to.
+    ``nonpointers``: see :class:`~ubypass.region.graph.Region`.
     """
 
     entries: tuple[HotEntry, ...]
@@ -65,6 +66,7 @@ class RegionSpec:
     numbers: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     trodden: frozenset[int] = frozenset()
     passes: Mapping[int, int] = field(default_factory=dict)
+    nonpointers: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ def discover(
         trodden=spec.trodden.intersection(blocks),
         passes={start: n for start, n in spec.passes.items() if start in blocks},
         untaken=_untaken(blocks, spec),
+        nonpointers=spec.nonpointers,
     )
 
 

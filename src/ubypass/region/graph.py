@@ -90,6 +90,8 @@ class Region:
     ways that were seen from their beginning to the end. ``untaken`` are the last
     instructions of trodden blocks, branches that did not jump on any of those ways.
     ``passes``: how often ways were seen to come to a block, as far as that is known.
+    ``nonpointers``: by the address of an instruction the registers that were seen to
+    hold no user address there, one bit each.
     """
 
     blocks: dict[int, Block]
@@ -100,6 +102,7 @@ class Region:
     trodden: frozenset[int] = frozenset()
     untaken: frozenset[int] = frozenset()
     passes: Mapping[int, int] = field(default_factory=dict)
+    nonpointers: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def instruction_count(self) -> int:

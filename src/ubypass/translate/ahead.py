@@ -55,6 +55,7 @@ def clamp_ahead(
                 and state.loc[base] != Loc.S
                 and not serves(state.intervals[base], displacement, size)
                 and serves(CLAMPED, displacement, size)
+                and not context.is_nonpointer(base)
             ):
                 ensure(context, base)
                 if not serves(state.intervals[base], displacement, size):
@@ -77,6 +78,7 @@ def clamp_source(context: Context, facts: Facts) -> None:
         and facts.operands[0].register == gpr64(to)
         and state.intervals[source] is None
         and state.loc[source] != Loc.S
+        and not context.is_nonpointer(source)
     ):
         ensure(context, source)
         anchor(context, source)

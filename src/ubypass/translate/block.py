@@ -38,7 +38,8 @@ class Prepared:
     often the loop that the block is in is written out. Of a block that pays,
     ``inside`` are the registers that its loop reads, ``anchors`` those of them that are
     worth clamping ahead of it. ``copies`` are the positions of moves of an address
-    that is used soon.
+    that is used soon. ``nonpointers`` are the registers, one bit each, that hold no
+    user address before each instruction and at the end; empty: none does.
     """
 
     block: Block
@@ -53,6 +54,7 @@ class Prepared:
     inside: frozenset[int]
     anchors: frozenset[int]
     copies: frozenset[int]
+    nonpointers: tuple[int, ...]
 
     def __init__(
         self,
@@ -68,12 +70,14 @@ class Prepared:
         inside: frozenset[int] = _NONE,
         anchors: frozenset[int] = _NONE,
         copies: frozenset[int] = _NONE,
+        nonpointers: tuple[int, ...] = (),
     ) -> None:
         # Written out, it is compiled.
         self.block, self.facts, self.refused = block, facts, refused
         self.live, self.charge, self.reason = live, charge, reason
         self.bases, self.indexes, self.turns = bases, indexes, turns
         self.inside, self.anchors, self.copies = inside, anchors, copies
+        self.nonpointers = nonpointers
         #: Addresses of the instructions, once somebody asked for them.
         self.ips: list[int] = []
 
@@ -118,7 +122,7 @@ def _lower_all(
     ends = block.end != End.FALL and not prepared.refused
     plain = prepared.facts[:-1] if ends else prepared.facts
     position = 0
-    ips = prepared.ips
+    ips, strange = prepared.ips, prepared.nonpointers
     if not ips and plain:
         ips = prepared.ips = [instruction.ip for instruction in block.instructions]
     charged_at = -1
@@ -130,6 +134,8 @@ def _lower_all(
         for position, facts in enumerate(plain):
             context.ip = ips[position]
             context.live = prepared.live[position]
+            if strange:
+                context.nonpointers = strange[position]
             code.mark(context.ip)
             if position == charged_at and position:
                 _charge(prepared, context)
@@ -151,6 +157,8 @@ def _lower_all(
         if last is not None:
             context.ip = block.last.ip
             context.live = prepared.live[-2]
+            if strange:
+                context.nonpointers = strange[-2]
             code.mark(context.ip)
         lower_end(context, fragment, block, last)
     except (Unsupported, ValueError) as reason:

@@ -65,6 +65,8 @@ class Context:
         self.compared = False
         #: Upper half of what FRAME_FIP holds, if this block has stored it.
         self.fip = -1
+        #: User registers, one bit each, that must not be clamped themselves here.
+        self.nonpointers = 0
         #: Scratch host registers.
         self.s0, self.s1 = homes.s0, homes.s1
         self._mirrored = -1
@@ -99,6 +101,12 @@ class Context:
         """
         self.code.written &= ~(1 << self.s1)
         self._mirrored, self._mirrored_in = user, self.code
+
+    def is_nonpointer(self, user: int) -> bool:
+        """Whether ``user`` is known to hold no user address: to clamp it is to leave,
+        so only a sum with it is clamped.
+        """
+        return bool(self.nonpointers >> user & 1)
 
     def edge(self, fragment: Fragment, target: int) -> int:
         """A new edge of ``fragment`` from here to ``target``; its number."""

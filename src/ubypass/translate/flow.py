@@ -26,6 +26,7 @@ from ubypass.translate.dispatch import dispatches
 from ubypass.translate.facts import Facts, Unsupported, facts
 from ubypass.translate.inline import address
 from ubypass.translate.join import Incoming, Loop, join
+from ubypass.translate.nonpointers import nonpointers
 from ubypass.translate.registers import R10, R11, RCX, RSP, Homes, choose_homes
 from ubypass.translate.shown import SYSTEM
 from ubypass.translate.state import CLAMPED, Flags, Loc, Node, State
@@ -226,7 +227,8 @@ class _Solver:
             user for part in known.values() for fact in part for user in fact.reads
         )
         if not self.careful:
-            self.prepared[head].anchors = loop_bases(self.region, known, head, body)
+            anchors = loop_bases(self.region, known, head, body)
+            self.prepared[head].anchors = anchors & self.prepared[head].bases
 
     def node(self, start: int, state: State) -> Node:
         """Which version of the block at ``start`` takes ``state``."""
@@ -496,7 +498,8 @@ def _prepare(region: Region, abi: Abi) -> dict[int, Prepared]:
     uses = {start: [fact.flags for fact in part] for start, part in known.items()}
     live = flags_live(region, uses)
     bases = live_bases(region, known)
-    return {
+    strange = nonpointers(region, known)
+    prepared = {
         start: Prepared(
             block,
             known[start],
@@ -505,9 +508,16 @@ def _prepare(region: Region, abi: Abi) -> dict[int, Prepared]:
             0,
             *bases[start],
             copies=sure_copies(region, known, start),
+            nonpointers=strange.get(start, ()),
         )
         for start, block in region.blocks.items()
     }
+    for start, masks in strange.items():
+        # On the way in they must not be clamped either.
+        prepared[start].bases = frozenset(
+            user for user in bases[start][0] if not masks[0] >> user & 1
+        )
+    return prepared
 
 
 def _integer(prepared: Prepared) -> Prepared:

@@ -85,8 +85,14 @@ def resolve(context: Context, memory: Memory, size: int | None = None) -> Addres
 def _sum(context: Context, memory: Memory) -> Held | None:
     """The address of ``memory`` as something to hold, if it may be of use again."""
     base, index = memory.base, memory.index
-    if memory.fs or memory.narrow or base is None or index is None or base == RSP:
+    if memory.fs or memory.narrow or base is None or base == RSP:
         return None
+    if index is None:
+        # Else its home is clamped, or, if it has none, what it holds without the
+        # displacement.
+        if not context.is_nonpointer(base):
+            return None
+        index = -1
     return address_sum(base, index, memory.scale, memory.displacement)
 
 
@@ -115,6 +121,8 @@ def indexed(context: Context, memory: Memory) -> Address | None:
     if known is None or not serves_indexed(
         known, bound, scale, memory.displacement, memory.size
     ):
+        if context.is_nonpointer(base):
+            return None
         anchor(context, base)
     if swapped:
         base, index = index, base
@@ -199,7 +207,7 @@ def _in_place(
     if not serves(CLAMPED, displacement, size):
         return None
     if context.homes.spilled(user):
-        if displacement < 0:
+        if displacement < 0 or context.is_nonpointer(user):
             # Below a clamped pointer to nowhere may well be user memory.
             return None
         wanted = address_sum(user, -1, 1, 0)
@@ -212,6 +220,8 @@ def _in_place(
         return Address(context.s0, displacement, True)
     host = ensure(context, user)
     if not serves(context.state.intervals[user], displacement, size):
+        if context.is_nonpointer(user):
+            return None
         anchor(context, user)
     return Address(host, displacement, False)
 

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which registers hold no user address, as runs that were left have shown.
+
+Clamping such a register would leave each time, although the sum that a program makes
+of it may be a fine address: only that sum is clamped then. What is wrong here costs
+time, never safety.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from iced_x86 import Mnemonic
+
+from ubypass.region.graph import Block, Region
+from ubypass.translate.facts import Facts
+from ubypass.translate.registers import RSP, gpr64
+
+__all__ = ["nonpointers"]
+
+_MOV: Final[int] = Mnemonic.MOV
+# First operands that stay what they are when a constant is added.
+_MOVES_ON: Final = frozenset({Mnemonic.ADD, Mnemonic.SUB, Mnemonic.INC, Mnemonic.DEC})
+
+
+def nonpointers(
+    region: Region, facts: Mapping[int, Sequence[Facts]]
+) -> dict[int, tuple[int, ...]]:
+    """For each block the registers, one bit each, that hold no user address before
+    each of its instructions in ``facts`` and behind the last one, on some way there.
+
+    What is known (:attr:`Region.nonpointers`) goes on to hold until the register gets
+    another value; a copy is no address either. Nothing if nothing is known.
+    """
+    if not region.nonpointers:
+        return {}
+    found: dict[int, tuple[int, ...]] = {}
+    starts = dict.fromkeys(region.blocks, 0)
+    todo = list(region.blocks)
+    waiting = set(todo)
+    while todo:
+        start = todo.pop()
+        waiting.discard(start)
+        block = region.blocks[start]
+        masks = _through(block, facts[start], starts[start], region.nonpointers)
+        found[start] = masks
+        for target in block.targets:
+            if target in starts and masks[-1] & ~starts[target]:
+                starts[target] |= masks[-1]
+                if target not in waiting:
+                    waiting.add(target)
+                    todo.append(target)
+    return found
+
+
+def _through(
+    block: Block, facts: Sequence[Facts], mask: int, known: Mapping[int, int]
+) -> tuple[int, ...]:
+    masks: list[int] = []
+    for fact, instruction in zip(facts, block.instructions, strict=False):
+        mask |= known.get(instruction.ip, 0) & ~(1 << RSP)
+        masks.append(mask)
+        mask = _after(fact, mask)
+    if len(facts) < len(block.instructions):
+        mask |= known.get(block.instructions[len(facts)].ip, 0) & ~(1 << RSP)
+    masks.append(mask)
+    return tuple(masks)
+
+
+def _after(fact: Facts, mask: int) -> int:
+    """The registers of ``mask`` of which that still holds after an instruction."""
+    operands = fact.operands
+    if fact.mnemonic in _MOVES_ON and fact.memory is None and len(operands) == 1:
+        return mask
+    copied = 0
+    if fact.mnemonic == _MOV and fact.memory is None and len(operands) == 2:
+        to, source = operands
+        if to.register == gpr64(to.user) and source.register == gpr64(source.user):
+            copied = (mask >> source.user & 1) << to.user
+    for user in fact.writes:
+        mask &= ~(1 << user)
+    return (mask | copied) & ~(1 << RSP)
