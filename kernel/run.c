@@ -259,6 +259,32 @@ static void ub_complete(struct pt_regs *regs, const struct ub_exit *exit,
 		regs->orig_ax = -1;
 }
 
+/*
+ * The general registers, one bit each, that hold no user address.  Where the code has
+ * clamped one of them it has left for that, whether or not the access would have failed.
+ */
+static u64 ub_nonpointers(const struct pt_regs *regs)
+{
+	static const u8 at[] = {
+		offsetof(struct pt_regs, ax), offsetof(struct pt_regs, cx),
+		offsetof(struct pt_regs, dx), offsetof(struct pt_regs, bx),
+		offsetof(struct pt_regs, sp), offsetof(struct pt_regs, bp),
+		offsetof(struct pt_regs, si), offsetof(struct pt_regs, di),
+		offsetof(struct pt_regs, r8), offsetof(struct pt_regs, r9),
+		offsetof(struct pt_regs, r10), offsetof(struct pt_regs, r11),
+		offsetof(struct pt_regs, r12), offsetof(struct pt_regs, r13),
+		offsetof(struct pt_regs, r14), offsetof(struct pt_regs, r15),
+	};
+	u64 found = 0;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(at); i++)
+		if (at[i] != offsetof(struct pt_regs, sp) &&
+		    *(const unsigned long *)((const u8 *)regs + at[i]) >= TASK_SIZE_MAX)
+			found |= BIT_ULL(i);
+	return found;
+}
+
 /* Not inlined: the event would take the room that the frame below needs. */
 static noinline_for_stack void
 ub_report_miss(struct ub_region *region, const struct pt_regs *regs, u32 number,
@@ -278,6 +304,11 @@ ub_report_miss(struct ub_region *region, const struct pt_regs *regs, u32 number,
 		event.target = target;
 	else if (exit->reason == UB_EXIT_SYSCALL)
 		event.target = (u32)regs->ax;
+	else if (exit->reason == UB_EXIT_FAULT)
+		event.target = ub_nonpointers(regs);
+	/* A page that is not there yet, say: nothing to be learned from. */
+	if (exit->reason == UB_EXIT_FAULT && !event.target)
+		return;
 	/* One that found no room is made up for by a later one, of whatever exit. */
 	if (!ub_event_with_stack(region->proc, &event))
 		WRITE_ONCE(region->owed, region->owed + 1);
@@ -288,7 +319,10 @@ ub_report_miss(struct ub_region *region, const struct pt_regs *regs, u32 number,
 /* Exits that a better region would not take. */
 #define UB_MISSES	((1U << UB_EXIT_RET_MISS) | (1U << UB_EXIT_CALL_MISS) |	\
 			 (1U << UB_EXIT_JUMP_MISS) | (1U << UB_EXIT_FRONTIER) |	\
-			 (1U << UB_EXIT_SYSCALL))
+			 (1U << UB_EXIT_SYSCALL) | (1U << UB_EXIT_FAULT))
+
+/* Those of which only some can be mended: others must not hide them. */
+#define UB_MIXED	((1U << UB_EXIT_SYSCALL) | (1U << UB_EXIT_FAULT))
 
 /* Called from generated code with preemption off and softirqs just on again. */
 void ub_softirq(void)
@@ -397,9 +431,8 @@ ub_run(struct ub_region *region, u32 entry, u32 offset, struct pt_regs *regs,
 	if ((1U << exit->reason) & UB_MISSES) {
 		bool owed = exits > ub_tune(UB_TUNE_MISS_EVENTS);
 
-		/* Calls that cannot be dispatched must not hide those that come later. */
 		if (!owed || unlikely(READ_ONCE(region->owed)) ||
-		    (exit->reason == UB_EXIT_SYSCALL && !(exits & (exits - 1))))
+		    ((1U << exit->reason) & UB_MIXED && !(exits & (exits - 1))))
 			ub_report_miss(region, regs, launch.exit, launch.target, owed);
 	}
 	trace_ub_exit(region->number, launch.exit, exit->reason, exit->user_ip);

@@ -206,6 +206,8 @@ class Translation:
     the code uses x87, SSE or AVX registers; ``x87``: x87 instructions, which leave
     their address behind (then ``vector`` is set as well). ``exact``, for each exit:
     all arithmetic flags are the user's there, not only those that somebody reads.
+    ``anchored``: by the address of an instruction, ascending, the user registers, one
+    bit each, for which the code may leave there because they hold no user address.
     """
 
     code: bytes
@@ -220,6 +222,7 @@ class Translation:
     vector: bool = False
     x87: bool = False
     exact: tuple[bool, ...] = field(default=(), compare=False, repr=False)
+    anchored: tuple[tuple[int, int], ...] = field(default=(), compare=False, repr=False)
 
 
 #: Call number → argument registers that its handler reads (``ub_syscalls.h``).

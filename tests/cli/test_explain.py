@@ -37,7 +37,9 @@ def _shown(
         **answer,
     }
     monkeypatch.setattr(control, "ask_all", lambda question: ([process], []))
-    args = argparse.Namespace(id="7", json=False, sites=True, exits=False)
+    args = argparse.Namespace(
+        id="7", json=False, sites=not process["regions"], exits=True
+    )
     assert explain.run(args) == 0
     return capsys.readouterr().out
 
@@ -56,3 +58,20 @@ def test_a_gain_by_a_model_is_labelled(
     text = _shown(monkeypatch, capsys, priced_by="zen4")
     assert "gain by the model zen4" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_registers_that_hold_no_address(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    region = {
+        **{"region": 3, "pid": 7, "name": "server", "instructions": 5},
+        **{"source_bytes": 9, "code_bytes": 99, "dispatched": 1, "runs": 1},
+        **{"exits": []},
+        "nonpointers": [
+            {"address": 0x1002, "symbol": "copy+0x2", "registers": ["rbx", "r12"]}
+        ],
+    }
+    text = _shown(monkeypatch, capsys, priced_by="clock", regions=[region])
+    assert "NO ADDRESS IN" in text
+    assert "rbx r12" in text
+    assert "copy+0x2" in text

@@ -61,6 +61,23 @@ def test_the_same_knowledge_gives_the_same_bytes() -> None:
     assert first.translation == second.translation
 
 
+def test_a_base_that_holds_no_address_is_not_clamped() -> None:
+    """nop; mov rax, [rdx+0x20000000]; mov eax, 39; jmp back to the call."""
+    code = bytes.fromhex("0f05 90 488b8200000020 b827000000 ebef")
+    access, rdx = _START + 3, 2
+    known = _knowledge()
+    first = Builder(Abi())(known, BytesReader({_START: code})).translation
+    assert dict(first.anchored)[access] >> rdx & 1
+    nr = int(ExitReason.FAULT)
+    event = Event(EventType.MISS, 1, nr=nr, ip=access, target=1 << rdx)
+    assert [known.learn(event) for _ in range(4)] == [False, False, True, False]
+    second = Builder(Abi())(known, BytesReader({_START: code})).translation
+    assert second != first
+    assert access not in dict(second.anchored)
+    child = replace(known.inherited(), entries=known.entries)
+    assert Builder(Abi())(child, BytesReader({_START: code})).translation == second
+
+
 def test_the_sample_for_warming_up_is_a_real_region() -> None:
     Builder(Abi()).warm_up()
 

@@ -86,6 +86,14 @@ def test_a_region_lacks_what_it_often_leaves_for() -> None:
     assert not group.lacks(Counts((260, 60, 500), 5000, 600), {0x30})
 
 
+def test_nor_what_an_address_that_is_none_ends() -> None:
+    group = _live(1, 0x10)
+    assert group.loaded
+    exits = (Exit(0x30, ExitReason.FAULT),)
+    group.loaded = replace(group.loaded, exits=exits)
+    assert group.lacks(Counts((500,), 1000, 500), ())
+
+
 def test_few_runs_add_up_until_they_say_something() -> None:
     group = _live(1, 0x10)
     assert group.loaded

@@ -127,7 +127,6 @@ def test_targets_that_were_missed_often_are_explored_from() -> None:
 def test_exits_that_teach_nothing_are_no_news() -> None:
     knowledge = Knowledge()
     for reason in (
-        ExitReason.FAULT,
         ExitReason.UNSUPPORTED,
         ExitReason.BUDGET,
         ExitReason.WORK,
@@ -136,7 +135,38 @@ def test_exits_that_teach_nothing_are_no_news() -> None:
     ):
         assert not knowledge.learn(_miss(reason, 0x10, 0x20))
     assert not knowledge.learn(_miss(ExitReason.RET_MISS, 0x10, 0))
+    # An access that failed: a page that is not there yet, perhaps.
+    assert not knowledge.learn(_miss(ExitReason.FAULT, 0x10, 0))
     assert knowledge == Knowledge()
+
+
+def test_a_register_that_holds_no_address_is_news_once() -> None:
+    knowledge = Knowledge(Limits(warm=3))
+    rbx, both = 1 << 3, 1 << 3 | 1 << 12
+    assert _news(knowledge, _miss(ExitReason.FAULT, 0x10, rbx), 2) == []
+    assert knowledge.nonpointers == {}
+    assert _news(knowledge, _miss(ExitReason.FAULT, 0x10, both), 2) == [1]
+    assert knowledge.nonpointers == {0x10: rbx}
+    # The other register, and then never again.
+    assert _news(knowledge, _miss(ExitReason.FAULT, 0x10, both), 99) == [1]
+    assert knowledge.nonpointers == {0x10: both}
+    assert knowledge.missed == {}
+
+
+def test_such_instructions_are_bounded_inherited_and_forgotten_with_their_code() -> (
+    None
+):
+    knowledge = Knowledge(Limits(warm=1, strange=2))
+    for ip in (0x20, 0x10, 0x30):
+        knowledge.learn(_miss(ExitReason.FAULT, ip, 1 << 3))
+    assert not knowledge.learn(_miss(ExitReason.FAULT, 0x40, 1 << 3))
+    assert list(knowledge.nonpointers) == [0x10, 0x20]
+    child = knowledge.inherited()
+    assert child.nonpointers == knowledge.nonpointers
+    child.learn(_miss(ExitReason.FAULT, 0x10, 1 << 4))
+    assert child.nonpointers != knowledge.nonpointers
+    knowledge.forget_unless(lambda ip: ip < 0x20)
+    assert knowledge.nonpointers == {0x10: 1 << 3}
 
 
 def test_every_table_is_bounded() -> None:

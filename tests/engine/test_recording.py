@@ -32,6 +32,7 @@ def _knowledge() -> Knowledge:
     known.trodden |= {0x1002: 3, 0x1005: 1}
     known.jumps[0x100A] = {0x1000: 1}
     known.traced.add(0x1002)
+    known.strange[0x1002] = {3: 5}
     return known
 
 

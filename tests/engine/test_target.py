@@ -33,7 +33,9 @@ _CODE = {0x1000: b"\x0f\x05".ljust(0x10, b"\0") + b"\x0f\x05".ljust(0xFF0, b"\0"
 def _translation(knowledge: Knowledge) -> Translation:
     """Something that depends on all that is known."""
     return Translation(
-        code=repr((sorted(knowledge.starts), knowledge.targets)).encode(),
+        code=repr(
+            (sorted(knowledge.starts), knowledge.targets, knowledge.nonpointers)
+        ).encode(),
         entries=tuple(Entry(ip, 0) for ip in knowledge.entries),
         exits=(Exit(0x1000, ExitReason.FRONTIER),),
         faults=(),
@@ -41,6 +43,7 @@ def _translation(knowledge: Knowledge) -> Translation:
         jumps=(),
         sources=(Source(0x1000, b"\x0f\x05"),),
         constants=0,
+        anchored=((0x1006, 1 << 3 | 1 << 6),),
     )
 
 
@@ -241,6 +244,34 @@ def test_misses_of_a_replaced_region_teach_nothing(world: _World) -> None:
         world.event(EventType.MISS, nr=nr, ip=0x1100, region=77)
     world.run(1.0)
     assert world.builds == 1
+
+
+def _fault(world: _World, ip: int, registers: int, region: int) -> None:
+    nr = int(ExitReason.FAULT)
+    for _ in range(Limits().warm):
+        world.event(EventType.MISS, nr=nr, ip=ip, target=registers, region=region)
+
+
+def test_a_base_that_is_no_address_is_built_around_once(world: _World) -> None:
+    world.hot()
+    world.tick()
+    for _ in range(3):
+        _fault(world, 0x1006, 1 << 3 | 1 << 8, world.target.region)
+        world.run(5.0)
+    assert len(world.device.loads) == 2
+    # Nothing hangs on the other register there.
+    assert world.target.knowledge.nonpointers == {0x1006: 1 << 3}
+
+
+def test_no_other_fault_teaches_anything(world: _World) -> None:
+    world.hot()
+    world.tick()
+    _fault(world, 0x1006, 1 << 8, world.target.region)
+    _fault(world, 0x1007, 1 << 3, world.target.region)
+    _fault(world, 0x1006, 1 << 3, 77)
+    world.run(5.0)
+    assert world.builds == 1
+    assert world.target.knowledge.nonpointers == {}
 
 
 def _die(world: _World, times: int, seconds: float) -> None:

@@ -404,7 +404,9 @@ struct ub_event {
 	__u32 region;
 	__u64 ip;
 	__u64 target;		/* MISS with UB_EXITF_TARGET; MISS of reason SYSCALL: the
-				 * call number; FORK, EXEC: pid
+				 * call number, FAULT: bit n is set if general register
+				 * n, rsp excepted, holds no user address (never 0);
+				 * FORK, EXEC: pid
 				 */
 	__u64 sp;
 	__u64 gap_ns;		/* HOT: median-like sample of the gap */

@@ -80,7 +80,7 @@ def _by(process: Mapping[str, Any]) -> str:
 
 
 def _print(region: Mapping[str, Any], *, exits_only: bool) -> None:
-    from ubypass.cli.listing import print_exits, print_lines
+    from ubypass.cli.listing import print_exits, print_lines, print_nonpointers
 
     print(
         f"region {region['region']} of process {region['pid']} ({region['name']}): "
@@ -93,6 +93,9 @@ def _print(region: Mapping[str, Any], *, exits_only: bool) -> None:
         print_exits(region["exits"])
     else:
         print("No exit has been taken.")
+    if region["nonpointers"]:
+        print()
+        print_nonpointers(region["nonpointers"])
     if not exits_only:
         print()
         print_lines(region["lines"])

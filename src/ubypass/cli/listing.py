@@ -50,6 +50,19 @@ def print_exits(rows: Sequence[Mapping[str, Any]]) -> None:
     console().print(table)
 
 
+def print_nonpointers(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print a table of registers that hold no address, and of instructions."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("NO ADDRESS IN")
+    table.add_column("AT", overflow="fold")
+    for row in rows:
+        table.add_row(" ".join(row["registers"]), escape(row["symbol"]))
+    console().print(table)
+
+
 def print_sites(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print a table of sites: what they cost, and what is decided."""
     from rich.markup import escape

@@ -23,7 +23,8 @@ class Event:
     """One event (``struct ub_event``). Addresses are the program's own.
 
     ``nr`` is a system call number (HOT) or an ``ExitReason`` (MISS), ``target`` an
-    address (MISS; of reason SYSCALL a call number), the number of a descendant (FORK,
+    address (MISS; of reason SYSCALL a call number, of reason FAULT the registers that
+    hold no user address, one bit each), the number of a descendant (FORK,
     EXEC), or how many events were lost (LOST), ``stack`` holds the words of the user
     stack from ``sp`` upwards, ``time_ns`` is CLOCK_MONOTONIC. ``exit`` is the number of
     one (MISS) or why the thread would be declined (HOT, a ``Decline``).

@@ -193,6 +193,7 @@ def make_spec(knowledge: Knowledge) -> RegionSpec:
             site: tuple(sorted(seen, key=lambda nr: -seen[nr]))
             for site, seen in knowledge.numbers.items()
         },
+        nonpointers=knowledge.nonpointers,
     )
 
 

@@ -18,6 +18,7 @@ from ubypass.engine.target import Target
 from ubypass.errors import UbError
 from ubypass.process.symbols import Symbols
 from ubypass.translate.listing import listing
+from ubypass.translate.registers import NAMES
 
 __all__ = ["decision", "explain", "explain_region"]
 
@@ -102,7 +103,7 @@ def explain_region(
 
     ``lines`` follow the code, ``exits`` are those that were taken, most often
     first, with how often; ``dispatched`` and ``runs`` count since the region was
-    loaded.
+    loaded. ``nonpointers``: registers that were found to hold no address, and where.
     """
     built = group.built
     if built is None:
@@ -142,6 +143,15 @@ def explain_region(
             {"address": entry.user_ip, "symbol": symbols.name(entry.user_ip)}
             for entry in translation.entries
             if entry.user_ip in group.live_entries
+        ],
+        "nonpointers": [
+            {
+                "address": ip,
+                "symbol": names.get(ip) or symbols.name(ip),
+                "registers": [name for n, name in enumerate(NAMES) if mask >> n & 1],
+            }
+            for ip, mask in built.region.nonpointers.items()
+            if ip in names
         ],
         "exits": sorted(exits, key=lambda row: (-int(row["count"]), row["number"])),
         "lines": [

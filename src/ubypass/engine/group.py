@@ -24,6 +24,8 @@ _MISSES = (
     ExitReason.JUMP_MISS,
     ExitReason.FRONTIER,
     ExitReason.SYSCALL,
+    # Where a register is no address, but a sum with it is.
+    ExitReason.FAULT,
 )
 
 #: Dispatched calls for each miss at which it is not worth to build again: a run that

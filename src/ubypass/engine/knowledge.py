@@ -23,6 +23,7 @@ __all__ = ["HotSite", "Knowledge", "Limits"]
 _LONGEST = 15
 #: Bytes of a system call's instruction.
 _SYSCALL = 2
+_REGISTERS = 16
 
 _TARGET_MISSES = (ExitReason.RET_MISS, ExitReason.CALL_MISS, ExitReason.JUMP_MISS)
 
@@ -43,6 +44,7 @@ class Limits:
     misses: int = 256  # addresses whose stacks are kept
     samples: int = 4096  # different addresses
     trodden: int = 16384  # instructions on traced ways
+    strange: int = 256  # instructions at which registers hold no addresses
     sites: int = 256  # whose call numbers are kept
     numbers: int = 64  # of one site
 
@@ -71,7 +73,8 @@ class Knowledge:
     ``effort`` is how far to explore: see :meth:`raise_effort`. ``stops`` are resume
     addresses after which code stays native, because it is too long to gain anything;
     ``numbers`` the calls of all sites met: resume address, number, how often it was
-    told of.
+    told of. ``strange``: by the address of an instruction at which runs were left
+    because an address was none, which registers held none, and how often.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -85,6 +88,7 @@ class Knowledge:
     trodden: dict[int, int] = field(default_factory=dict)
     jumps: dict[int, dict[int, int]] = field(default_factory=dict)
     traced: set[int] = field(default_factory=set)
+    strange: dict[int, dict[int, int]] = field(default_factory=dict)
     effort: int = 0
     _raises: int = 0
     _hopeless: set[int] = field(default_factory=set)
@@ -95,6 +99,8 @@ class Knowledge:
             return self._hot(event)
         if event.type is not EventType.MISS:
             return False
+        if event.nr == ExitReason.FAULT:
+            return self._fault(event.ip, event.target)
         if event.stack and len(self.missed) < self.limits.misses:
             self.missed.setdefault(event.ip, event.stack)
         if event.nr in _TARGET_MISSES and event.target:
@@ -149,12 +155,24 @@ class Knowledge:
             trodden=dict(self.trodden),
             jumps={ip: dict(targets) for ip, targets in self.jumps.items()},
             traced=set(self.traced),
+            strange={ip: dict(seen) for ip, seen in self.strange.items()},
         )
 
     @property
     def warm_starts(self) -> tuple[int, ...]:
         """Where misses led often enough to be explored from."""
         return self._missed_often(self.limits.warm)
+
+    @property
+    def nonpointers(self) -> dict[int, int]:
+        """By the address of an instruction the registers, one bit each, that often hold
+        no user address there.
+        """
+        found = {
+            ip: sum(1 << user for user, n in seen.items() if n >= self.limits.warm)
+            for ip, seen in self.strange.items()
+        }
+        return {ip: mask for ip, mask in sorted(found.items()) if mask}
 
     def _missed_often(self, often: int) -> tuple[int, ...]:
         found = dict.fromkeys(ip for ip, n in self.starts.items() if n >= often)
@@ -199,6 +217,7 @@ class Knowledge:
         self.missed = {ip: stack for ip, stack in self.missed.items() if keep(ip)}
         self.stops = {ip for ip in self.stops if keep(ip)}
         self.numbers = {ip: seen for ip, seen in self.numbers.items() if keep(ip)}
+        self.strange = {ip: seen for ip, seen in self.strange.items() if keep(ip)}
         self.samples = Counter({ip: n for ip, n in self.samples.items() if keep(ip)})
         pages = {ip >> 12 for ip in self.trodden}
         pages = {page for page in pages if keep(page << 12)}
@@ -269,6 +288,18 @@ class Knowledge:
             return False
         targets[target] = targets.get(target, 0) + 1
         return targets[target] in (self.limits.warm, self.limits.stubborn)
+
+    def _fault(self, ip: int, registers: int) -> bool:
+        if ip not in self.strange and len(self.strange) >= self.limits.strange:
+            return False
+        users = [user for user in range(_REGISTERS) if registers >> user & 1]
+        if not users:
+            return False
+        seen = self.strange.setdefault(ip, {})
+        for user in users:
+            seen[user] = seen.get(user, 0) + 1
+        # Once for each register: who leaves all the same does so for another reason.
+        return any(seen[user] == self.limits.warm for user in users)
 
     def _start(self, ip: int) -> bool:
         if ip not in self.starts and len(self.starts) >= self.limits.starts:

@@ -208,6 +208,7 @@ def _knowledge_json(known: Knowledge) -> dict[str, Any]:
         "trodden": sorted(known.trodden.items()),
         "jumps": _nested(known.jumps),
         "traced": sorted(known.traced),
+        "strange": _nested(known.strange),
         "effort": known.effort,
     }
 
@@ -231,6 +232,8 @@ def _knowledge(data: Mapping[str, Any]) -> Knowledge:
         trodden=dict(data["trodden"]),
         jumps=_tables(data["jumps"]),
         traced=set(data["traced"]),
+        # Not in what older versions have recorded.
+        strange=_tables(data.get("strange", ())),
         effort=int(data["effort"]),
     )
 

@@ -106,6 +106,15 @@ class Regions:
             and all(group.region != event.region for group in self.groups)
         )
 
+    def nonpointers(self, event: Event) -> int:
+        """At a fault that is told of: the registers, one bit each, that hold no address
+        and for which the region leaves there.
+        """
+        for group in self.groups:
+            if group.region == event.region and group.loaded is not None:
+                return dict(group.loaded.anchored).get(event.ip, 0) & event.target
+        return 0
+
     def concern(self, event: Event) -> str:
         """An event taught something: who must be built? Else the reason."""
         group = group_of(self.groups, event.region, event.ip)

@@ -11,8 +11,9 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from ubypass.abi import ExitReason
 from ubypass.cost.gap import profile
 from ubypass.device.client import Gone
 from ubypass.device.types import Counts, Event, Site, Stats, is_lasting
@@ -204,6 +205,8 @@ class Target:
         elif self._is_useless(event, now):
             self._decline(Decline(event.exit), "some of its threads are")
         elif self._active and not self._regions.is_stale(event):
+            if event.type is EventType.MISS and event.nr == ExitReason.FAULT:
+                event = replace(event, target=self._regions.nonpointers(event))
             site = self.knowledge.site_of(event)
             before = self.knowledge.is_shared(site)
             known = self.knowledge.learn(event)

@@ -102,6 +102,11 @@ class Context:
         self.code.written &= ~(1 << self.s1)
         self._mirrored, self._mirrored_in = user, self.code
 
+    def anchored(self, user: int) -> None:
+        """Whether the code leaves here hangs on the value of ``user``."""
+        known = self.homes.anchored
+        known[self.ip] = known.get(self.ip, 0) | 1 << user
+
     def is_nonpointer(self, user: int) -> bool:
         """Whether ``user`` is known to hold no user address: to clamp it is to leave,
         so only a sum with it is clamped.

@@ -127,7 +127,9 @@ class Homes:
 
     The rest remembers what was made for these homes: ``tails`` of exits by which
     registers they store, the ``distinct`` ones by what that means, ``exits`` by user
-    address, and code that makes flags again (``shown``) by where things are.
+    address, and code that makes flags again (``shown``) by where things are; and, by
+    the user address, for which registers code leaves if they hold no address
+    (``anchored``), one bit each.
     """
 
     host: tuple[int, ...]
@@ -147,6 +149,7 @@ class Homes:
         default_factory=dict, compare=False, repr=False
     )
     shown: dict[Any, bytes] = field(default_factory=dict, compare=False, repr=False)
+    anchored: dict[int, int] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def usp(self) -> int:

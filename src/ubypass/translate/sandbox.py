@@ -217,6 +217,7 @@ def _in_place(
             context.code.cmp_limit(context.s0)
             context.code.cmovae_limit(context.s0)
             context.hold(wanted)
+        context.anchored(user)
         return Address(context.s0, displacement, True)
     host = ensure(context, user)
     if not serves(context.state.intervals[user], displacement, size):
@@ -238,6 +239,7 @@ def anchor(context: Context, user: int) -> None:
         context.state.intervals[user] = CLAMPED
         return
     clobber(context, context.s1)
+    context.anchored(user)
     anchor_host(
         context,
         context.homes.host[user],
