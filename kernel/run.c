@@ -281,7 +281,7 @@ static u64 ub_nonpointers(const struct pt_regs *regs)
 	for (i = 0; i < ARRAY_SIZE(at); i++)
 		if (at[i] != offsetof(struct pt_regs, sp) &&
 		    *(const unsigned long *)((const u8 *)regs + at[i]) >= TASK_SIZE_MAX)
-			found |= BIT_ULL(i);
+			found |= 1ULL << i;
 	return found;
 }
 

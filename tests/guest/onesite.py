@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Cases of programs of which one instruction makes several system calls in turn."""
+"""Cases of programs that are dispatched as a whole once their regions have grown: one
+instruction makes several system calls in turn, or registers hold no addresses.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ SHARE = 0.9
 _CALLS = 20_000
 
 
-def _one_site(name: str) -> dict[str, Any]:
+def _grown(name: str) -> dict[str, Any]:
     """The same program natively and boosted, and what share of its calls came to be
     dispatched; it is asked for until it is large enough, or nothing moves any more.
     """
@@ -40,12 +42,14 @@ def _one_site(name: str) -> dict[str, Any]:
                 for call in group.loaded.dispatches
             }
         )
+        learned = [bin(mask) for mask in target.knowledge.nonpointers.values()]
         boosted = _end(program, boost)
         boost.detach_all()
         summaries = boost.summaries()
     return {
         "native": native,
         "boosted": boosted,
+        "learned": learned,
         "grown": grown,
         "share": share.last,
         "numbers": numbers,
@@ -85,6 +89,7 @@ def _end(program: Program, boost: Booster | None) -> dict[str, object]:
 
 #: What is linked with another C library is compiled elsewhere.
 CASES = {
-    "one-site": partial(_one_site, "onesite"),
-    "one-site-musl": partial(_one_site, "onesite-musl"),
+    "one-site": partial(_grown, "onesite"),
+    "one-site-musl": partial(_grown, "onesite-musl"),
+    "biased": partial(_grown, "biased"),
 }

@@ -14,7 +14,7 @@
 
 struct ub_tunable_range ub_tunables[UB_TUNABLES] = {
 	[UB_TUNE_BUDGET] = { .value = BUDGET },
-	/* Never is a run looked at more closely, and no miss is reported. */
+	/* Never is a run looked at more closely, and hardly a miss is reported. */
 	[UB_TUNE_SAMPLE_BITS] = { .value = 32 },
 	[UB_TUNE_IDLE_RUNS] = { .value = 1000000000 },
 };
@@ -44,6 +44,7 @@ static struct {
 	struct ub_entry_slot slot[ENTRIES];
 } entries;
 static atomic64_t exit_counts[UB_MAX_EXITS];
+u64 exit_nonpointers[UB_MAX_EXITS];
 static struct ub_exit exits[UB_MAX_EXITS];
 static struct ub_entry entry_list[UB_MAX_ENTRIES];
 static struct ub_idle idle[UB_MAX_ENTRIES];
@@ -124,8 +125,11 @@ bool ub_step_begin(struct ub_proc *of, struct pt_regs *regs, bool urgent, u32 st
 	return false;
 }
 
+/* Of misses only what the engine learns from faults is kept. */
 bool ub_event_with_stack(struct ub_proc *of, struct ub_event *event)
 {
+	if (event->nr == UB_EXIT_FAULT)
+		exit_nonpointers[event->exit] |= event->target;
 	return true;
 }
 

@@ -327,6 +327,7 @@ static void report_checks(void)
 	for (u32 i = 0; i < 16; i++)
 		out_word(i < UB_EXIT_REASONS ? (u64)region.proc->exits[i].counter : 0);
 	out(region.counts, 8 * job->nr_exits);
+	out(exit_nonpointers, 8 * job->nr_exits);
 }
 
 static void chains(void)

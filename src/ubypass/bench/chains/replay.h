@@ -137,6 +137,7 @@ long chain_work(struct pt_regs *regs);
 /* module.c: what the module has when a process is attached */
 extern u8 *frame;
 extern struct ub_region region;
+extern u64 exit_nonpointers[]; /* registers that held no address, by exit */
 void module_setup(void);
 u64 module_asleep(void);
 struct pt_regs *module_regs(void);

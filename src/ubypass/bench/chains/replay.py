@@ -7,8 +7,8 @@ import os
 import struct
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ubypass import child
@@ -29,6 +29,7 @@ _MAGIC = 0x74756F6E69616863
 _REASONS = 16
 _ROUND = 10  # as replay.c has it
 _SECONDS = 600
+_LESSONS = 8  # translations at most to learn from
 _FILE = "/dev/shm/ub-chains-{:08x}"  # as work.c names it
 _WHY = {
     "the program's memory cannot be put at": "it has memory where the replay must be",
@@ -53,7 +54,9 @@ class Replayed:
     """``changed``: words of memory that the chain changes; of these and of all others
     ``wrong`` ones after some translated chain, none unless the translation is at fault.
     ``asleep``: calls at sites from which the module looks away. ``exits``: how often
-    the translation was left in a chain, by place.
+    the translation was left in a chain, by place. ``nonpointers``: by the address of an
+    instruction the registers, one bit each, that held no address there, for which the
+    translation left; ``learned``: those that it was made around.
     """
 
     capture: Capture
@@ -66,6 +69,8 @@ class Replayed:
     asleep: int
     exits: tuple[tuple[ExitReason, int, int], ...]
     modes: tuple[Ticks, ...]
+    nonpointers: Mapping[int, int] = field(default_factory=dict)
+    learned: Mapping[int, int] = field(default_factory=dict)
 
 
 def replay(
@@ -77,23 +82,41 @@ def replay(
 ) -> Replayed:
     """Translate and replay. Raises UbError.
 
+    As the engine does, first translates again as long as the chain teaches where
+    registers hold no address.
+
     ``translation`` may change what is replayed, which tests do.
     """
     capture.require_here()
     program = replay_program()
     clock = clock_of(capture)
     ways = full_ways(capture, clock)
-    progress(f"{capture.origin.name}: translating")
-    made = make(ways, Image(capture, clock.patches), _abi(program), bounds)
     executed = sorted({ip for way in ways for ip in way.ips})
     ends = plant((call.site for call in capture.calls), executed, capture.areas)
-    changed = translation(made.translation)
+    image, abi = Image(capture, clock.patches), _abi(program)
+
+    def play(plan: Plan, made: Made) -> Replayed:
+        changed = translation(made.translation)
+        with tempfile.TemporaryDirectory(prefix="ub-chains-") as folder:
+            file = Path(folder) / "job"
+            jobs.write(file, jobs.job(capture, clock, ends, changed, plan))
+            data = _run(capture, [str(program), str(file), str(capture.memory)])
+        return _read(capture, made, plan, data)
+
+    progress(f"{capture.origin.name}: translating")
+    learned: dict[int, int] = {}
+    made = make(ways, image, abi, bounds)
+    for _ in range(_LESSONS):
+        news = play(replace(plan, repetitions=0), made).nonpointers
+        if all(
+            learned.get(ip, 0) | mask == learned.get(ip) for ip, mask in news.items()
+        ):
+            break
+        for ip, mask in news.items():
+            learned[ip] = learned.get(ip, 0) | mask
+        made = make(ways, image, abi, bounds, learned)
     progress(f"{capture.origin.name}: replaying {len(capture.calls)} system calls")
-    with tempfile.TemporaryDirectory(prefix="ub-chains-") as folder:
-        file = Path(folder) / "job"
-        jobs.write(file, jobs.job(capture, clock, ends, changed, plan))
-        data = _run(capture, [str(program), str(file), str(capture.memory)])
-    return _read(capture, made, plan, data)
+    return replace(play(plan, made), learned=learned)
 
 
 def usable_processor() -> int:
@@ -149,6 +172,8 @@ def _read(capture: Capture, made: Made, plan: Plan, data: bytes) -> Replayed:
     exits = made.translation.exits
     taken = values[at : at + len(exits)]
     at += len(exits)
+    masks = values[at : at + len(exits)]
+    at += len(exits)
     wrong += other + astray
     modes: tuple[Ticks, ...] = ()
     if not wrong:
@@ -177,7 +202,18 @@ def _read(capture: Capture, made: Made, plan: Plan, data: bytes) -> Replayed:
             if count
         ),
         modes,
+        _nonpointers(made.translation, masks),
     )
+
+
+def _nonpointers(made: Translation, masks: Sequence[int]) -> dict[int, int]:
+    """By address, of all that held none at an exit, those that it was for."""
+    anchored, found = dict(made.anchored), dict[int, int]()
+    for leave, mask in zip(made.exits, masks, strict=True):
+        if mask & anchored.get(leave.user_ip, 0):
+            known = found.get(leave.user_ip, 0)
+            found[leave.user_ip] = known | mask & anchored[leave.user_ip]
+    return found
 
 
 def _ticks(values: Sequence[int], calls: int, plan: Plan) -> Iterator[Ticks]:

@@ -105,8 +105,17 @@ def full_ways(capture: Capture, clock: Clock) -> tuple[Way, ...]:
     )
 
 
-def make(ways: Sequence[Way], image: Image, abi: Abi, bounds: Bounds) -> Made:
-    """One region for all ways. Raises UbError if none of it can be translated."""
+def make(
+    ways: Sequence[Way],
+    image: Image,
+    abi: Abi,
+    bounds: Bounds,
+    nonpointers: Mapping[int, int] | None = None,
+) -> Made:
+    """One region for all ways. Raises UbError if none of it can be translated.
+
+    ``nonpointers``: see :class:`ubypass.region.graph.Region`.
+    """
     abi = replace(abi, max_code=_MAX_CODE)
     knowledge = knowledge_of(_taken(ways, Decoded(image), bounds))
     for resume in knowledge.stops:
@@ -115,6 +124,7 @@ def make(ways: Sequence[Way], image: Image, abi: Abi, bounds: Bounds) -> Made:
         make_spec(knowledge),
         trodden=frozenset(knowledge.trodden),
         passes=dict(knowledge.trodden),
+        nonpointers=dict(sorted((nonpointers or {}).items())),
     )
     if not spec.entries:
         raise UbError(
