@@ -184,6 +184,20 @@ def case_of(
     return case
 
 
+def with_nonpointers(subject: Subject, rng: random.Random) -> Subject:
+    """Often the same as if it were known of some registers, rightly or not, that they
+    hold no address here and there.
+    """
+    if rng.random() < 0.5:
+        return subject
+    share, known = rng.choice((0.05, 0.3, 1.0)), dict[int, int]()
+    for instruction in subject.instructions():
+        if rng.random() < share:
+            mask = rng.choice((0xFFFF, rng.getrandbits(16), 1 << rng.randrange(16)))
+            known[instruction.ip] = mask
+    return replace(subject, region=replace(subject.region, nonpointers=known))
+
+
 def _distinct(areas: tuple[Area, ...], more: tuple[Area, ...]) -> tuple[Area, ...]:
     """Both, without what is there already."""
     found = list(areas)

@@ -17,7 +17,7 @@ from tests.fuzz.dense import dense_subject
 from tests.fuzz.forms import form_subject, mixed_subject
 from tests.fuzz.operands import Unsuitable
 from tests.fuzz.regions import region_subject
-from tests.fuzz.subject import Subject, case_of, passed
+from tests.fuzz.subject import Subject, case_of, passed, with_nonpointers
 from ubypass.abi import ExitReason
 from ubypass.errors import UbError
 from ubypass.native.case import ABI
@@ -114,6 +114,7 @@ def run_unit(unit: Unit) -> Outcome:
 def judge(subject: Subject, unit: Unit, verified: bool = True) -> Outcome:
     """Translate, verify and run a subject."""
     rng = random.Random(unit.number)
+    subject = with_nonpointers(subject, random.Random(f"nonpointers {unit.number}"))
     try:
         translation = translate(subject.region, ABI)
     except UbError as error:

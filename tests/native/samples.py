@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tests.translate.assemble import assemble
@@ -21,20 +21,29 @@ NAMES = (
     *("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"),
     *("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"),
 )
+_NOTHING: Mapping[str, str] = {}
 
 
-def case_of(source: str, *, other: str = "", **kinds: tuple[Kind, int]) -> Case:
+def case_of(
+    source: str,
+    *,
+    other: str = "",
+    text: int = TEXT,
+    nonpointers: Mapping[str, str] | None = None,
+    **kinds: tuple[Kind, int],
+) -> Case:
     """A case for assembly between ``start`` and the end, where it makes a call.
 
-    With ``other`` the translation is that of other code: a wrong one.
+    With ``other`` the translation is that of other code: a wrong one. ``nonpointers``:
+    by label the registers that are known to hold no address there.
     """
-    code, translation, region = _build(source)
+    code, translation, region = _build(source, text, nonpointers or {})
     if other:
         translation = _build(other)[1]
     registers = [kinds.get(name, (Kind.ANY, 0)) for name in NAMES]
     registers[4] = kinds.get("rsp", (Kind.STACK, 0))
-    case = make_case(region, translation, {TEXT: code}, arrange(TEXT), registers)
-    return replace(case, entries=(TEXT,))
+    case = make_case(region, translation, {text: code}, arrange(text), registers)
+    return replace(case, entries=(text,))
 
 
 def calls_of(source: str, numbers: Sequence[int]) -> Case:
@@ -45,11 +54,17 @@ def calls_of(source: str, numbers: Sequence[int]) -> Case:
     return make_case(region, translate(region, ABI), {TEXT: code}, arrange(TEXT))
 
 
-def _build(source: str) -> tuple[bytes, Translation, Region]:
+def _build(
+    source: str, at: int = TEXT, nonpointers: Mapping[str, str] = _NOTHING
+) -> tuple[bytes, Translation, Region]:
     text = f"start:\n{source}\nsyscall\nafter:\n"
-    code, labels = assemble(text, TEXT)
-    spec = RegionSpec((HotEntry(TEXT, 39), HotEntry(labels["after"], 39)))
-    region = discover(spec, BytesReader({TEXT: code}))
+    code, labels = assemble(text, at)
+    known = {
+        labels[label]: sum(1 << NAMES.index(name) for name in names.split())
+        for label, names in nonpointers.items()
+    }
+    entries = HotEntry(at, 39), HotEntry(labels["after"], 39)
+    region = discover(RegionSpec(entries, nonpointers=known), BytesReader({at: code}))
     return code, translate(region, ABI), region
 
 

@@ -16,6 +16,9 @@ from ubypass.native.case import Area, Kind, Layout
 from ubypass.native.runner import run
 
 POINTER = (Kind.POINTER, 0)
+BIASED = (Kind.POINTER, 0x70000000)
+# Where 32 bits reach.
+_LOW = 0x4234_0000
 _DEAD = "mov r11, [rdi]; popcnt rax, rbx"
 
 
@@ -45,6 +48,43 @@ def test_one_instruction_that_makes_several_calls() -> None:
     # Whatever is expected goes on; 2 never is.
     assert missed[0] > 2500
     assert missed[0] > missed[1] > missed[2] == missed[3] > 500
+
+
+@pytest.mark.parametrize(
+    ("source", "register", "kind"),
+    [
+        # Negative, and the displacement makes up for it.
+        ("at: mov rax, [rdx+0x70000000]; add [rdx+0x70000008], rax", "rdx", BIASED),
+        ("at: cmp rcx, rdi; mov rax, [rbx+0x70000000]; setb cl", "rbx", BIASED),
+        # A number on the way into a loop.
+        (
+            "mov ecx, 3; at: test bpl, 1; jne 1f; mov rax, [rbp]; 1: dec ecx; jne at",
+            "rbp",
+            (Kind.ANY, 0),
+        ),
+        # Added to what is small.
+        (
+            "mov r8d, 0x70000000; and edi, 255; or r8d, edi; at: mov rax, [rsi+r8]",
+            "rsi",
+            BIASED,
+        ),
+    ],
+)
+def test_who_knows_that_a_register_holds_no_address_leaves_for_faults_only(
+    source: str, register: str, kind: tuple[Kind, int]
+) -> None:
+    kinds = {register: kind, "rdi": (Kind.SMALL, 0)}
+    before = run(case_of(source, text=_LOW, **kinds), 2000, 5)
+    assert before.failure is None
+    assert before.careless > 100
+    known = case_of(source, text=_LOW, nonpointers={"at": register}, **kinds)
+    found = run(known, 2000, 5)
+    assert found.failure is None
+    assert found.careless == found.needless == 0
+    assert found.reasons[ExitReason.FAULT] > 50
+    # Up to the call, which is another one.
+    left = ExitReason.SYSCALL
+    assert found.reasons[left] > before.reasons.get(left, 0) + 100
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from ubypass.region.discover import HotEntry, RegionSpec, discover
 from ubypass.region.graph import Region
 from ubypass.region.reader import BytesReader
 from ubypass.translate.listing import listing, render
+from ubypass.translate.registers import NAMES
 from ubypass.translate.translate import translate
 from ubypass.verify.allowlist import allowed
 from ubypass.verify.check import check
@@ -29,6 +30,7 @@ TEXT = 0x7F00_0000_1000
 ABI = Abi(dispatch_size=8, dispatch_vector_size=12)
 _RULER = re.compile(r"^-{8} (\w+)\n", re.MULTILINE)
 _CALLS = re.compile(r"^# calls ([\d ]+)$", re.MULTILINE)
+_STRANGE = re.compile(r"^# no address at (\w+): (.+)$", re.MULTILINE)
 _EQUALS = "=" * 8
 # A machine that the code of every case can run on.
 _FEATURES = frozenset(
@@ -51,12 +53,18 @@ def cases(path: Path) -> list[tuple[str, str, str]]:
 
 def build(source: str) -> tuple[Region, Translation]:
     """Discover and translate from the label ``start`` on, behind getpid or what a line
-    ``# calls NUMBER...`` says.
+    ``# calls NUMBER...`` says. A line ``# no address at LABEL: REGISTER...`` says which
+    registers are known to hold none.
     """
     code, labels = assemble(source, TEXT)
     calls = _CALLS.search(source)
     numbers = map(int, calls[1].split() if calls else ["39"])
-    spec = RegionSpec(tuple(HotEntry(labels["start"], nr) for nr in numbers))
+    known = {
+        labels[label]: sum(1 << NAMES.index(name) for name in names.split())
+        for label, names in _STRANGE.findall(source)
+    }
+    entries = tuple(HotEntry(labels["start"], nr) for nr in numbers)
+    spec = RegionSpec(entries, nonpointers=known)
     region = discover(spec, BytesReader({TEXT: code}))
     return region, translate(region, ABI, turns=3)
 

@@ -3,7 +3,8 @@
  * A program to capture: a call, some work on memory, another call, without end. What else
  * it does is chosen by its argument: "plain": nothing; "time": it reads the clock;
  * "leave": it runs an instruction that is not translated; "twice": as much work after
- * one more call; "end": it ends after some calls; "signal": it sends itself signals.
+ * one more call; "end": it ends after some calls; "signal": it sends itself signals;
+ * "biased": it reads memory through a register that holds no address.
  */
 #define _GNU_SOURCE
 #include <cpuid.h>
@@ -13,12 +14,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 #define MARK 0x12345679u
+#define LOW 0x20000000 /* within reach of a displacement */
 
 static uint64_t table[256];
+static volatile long away = -8;
 
 static void on_signal(int number)
 {
@@ -37,10 +41,13 @@ int main(int count, char **words)
 	const char *what = count > 1 ? words[1] : "plain";
 	bool clock = !strcmp(what, "time"), leave = !strcmp(what, "leave");
 	bool twice = !strcmp(what, "twice"), end = !strcmp(what, "end");
-	bool signals = !strcmp(what, "signal");
+	bool signals = !strcmp(what, "signal"), biased = !strcmp(what, "biased");
 	uint64_t n = 0, sum = 0;
 
 	signal(SIGUSR1, on_signal);
+	if (biased && mmap((void *)LOW, 4096, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		return 1;
 	setvbuf(stdout, NULL, _IONBF, 0);
 	puts("ready");
 	for (;; n++) {
@@ -56,6 +63,16 @@ int main(int count, char **words)
 
 			__cpuid(0, a, b, c, d);
 			table[n % 256] += a + b + c + d;
+		}
+		if (biased) {
+			uint64_t read;
+
+			__asm__ volatile("add %2, %c1(%3)\n"
+					 "mov %c1(%3), %0"
+					 : "=&r"(read)
+					 : "i"(LOW + 64), "r"(n), "r"(away)
+					 : "memory");
+			sum += read;
 		}
 		if (end && n > 2000000)
 			exit(0);

@@ -68,6 +68,16 @@ def test_goes_on_natively_where_the_translation_leaves(tmp_path: Path) -> None:
     assert 0 < found.dispatched < CALLS
 
 
+def test_the_chain_teaches_where_registers_hold_no_address(tmp_path: Path) -> None:
+    found = _replayed("biased", tmp_path, _plan(Mode.WORK | Mode.TRANSITION))
+    assert found.wrong == 0
+    assert len(found.learned) == 1
+    # With that nothing leaves any more.
+    assert (found.runs, found.dispatched) == (1, CALLS)
+    assert not found.exits
+    assert not found.nonpointers
+
+
 def test_a_wrong_translation_is_found(tmp_path: Path) -> None:
     """Which computes with another constant."""
     capture = captured("plain", tmp_path)
