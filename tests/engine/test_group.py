@@ -86,12 +86,13 @@ def test_a_region_lacks_what_it_often_leaves_for() -> None:
     assert not group.lacks(Counts((260, 60, 500), 5000, 600), {0x30})
 
 
-def test_nor_what_an_address_that_is_none_ends() -> None:
+def test_a_fault_may_be_for_a_register_that_holds_no_address() -> None:
     group = _live(1, 0x10)
     assert group.loaded
-    exits = (Exit(0x30, ExitReason.FAULT),)
-    group.loaded = replace(group.loaded, exits=exits)
-    assert group.lacks(Counts((500,), 1000, 500), ())
+    exits = (Exit(0x30, ExitReason.FAULT), Exit(0x31, ExitReason.FAULT))
+    group.loaded = replace(group.loaded, exits=exits, anchored=((0x30, 1 << 3),))
+    assert not group.lacks(Counts((0, 500), 1000, 500), ())
+    assert group.lacks(Counts((500, 500), 2000, 1000), ())
 
 
 def test_few_runs_add_up_until_they_say_something() -> None:

@@ -24,8 +24,6 @@ _MISSES = (
     ExitReason.JUMP_MISS,
     ExitReason.FRONTIER,
     ExitReason.SYSCALL,
-    # Where a register is no address, but a sum with it is.
-    ExitReason.FAULT,
 )
 
 #: Dispatched calls for each miss at which it is not worth to build again: a run that
@@ -84,10 +82,16 @@ class Group:
         It is left at ``stops`` on purpose.
         """
         assert self.loaded is not None
+        # Other faults are the program's: pages that are not there yet, mostly.
+        anchored = {ip for ip, _ in self.loaded.anchored}
         misses = sum(
             count
             for leave, count in zip(self.loaded.exits, counts.exits, strict=True)
-            if leave.reason in _MISSES and leave.user_ip not in stops
+            if (
+                leave.reason in _MISSES
+                or (leave.reason is ExitReason.FAULT and leave.user_ip in anchored)
+            )
+            and leave.user_ip not in stops
         )
         dispatched = counts.dispatched - self.counted[0]
         new = misses - self.counted[1]
