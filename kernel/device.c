@@ -132,6 +132,8 @@ static long ub_ioc_info(void __user *arg)
 	info->task_size_max = TASK_SIZE_MAX;
 	if (ub_x87_usable())
 		info->flags |= UB_INFOF_X87;
+	if (ub_seccomp_usable())
+		info->flags |= UB_INFOF_SECCOMP;
 	for (nr = 0; nr < ARRAY_SIZE(info->args); nr++)
 		info->args[nr] = ub_hook_args(nr);
 	if (copy_to_user(arg, info, sizeof(*info)))

@@ -18,41 +18,10 @@
 #include <asm/nospec-branch.h>
 #include <asm/preempt.h>
 
+#include "emit.h"
 #include "internal.h"
 
 DEFINE_PER_CPU(u64 [UB_MAX_REGIONS], ub_dispatched);
-
-struct ub_emit {
-	u8 *at;			/* next byte of the image */
-	long delta;		/* from the image to where it runs */
-};
-
-#define PERCPU_OFFSET(var)	((u32)(unsigned long)&(var))
-
-static void emit(struct ub_emit *e, const u8 *bytes, unsigned int n)
-{
-	memcpy(e->at, bytes, n);
-	e->at += n;
-}
-
-#define EMIT(e, ...)	do {					\
-		static const u8 _bytes[] = { __VA_ARGS__ };	\
-		emit(e, _bytes, sizeof(_bytes));		\
-	} while (0)
-
-static void emit32(struct ub_emit *e, u32 value)
-{
-	memcpy(e->at, &value, sizeof(value));
-	e->at += sizeof(value);
-}
-
-/* A rel32 field; more bytes of the same instruction may follow it. */
-static void emit_rel(struct ub_emit *e, unsigned long to, unsigned int more)
-{
-	unsigned long next = (unsigned long)e->at + e->delta + 4 + more;
-
-	emit32(e, (u32)(to - next));
-}
 
 static void emit_current(struct ub_emit *e)
 {
@@ -138,11 +107,13 @@ static void emit_clear_history(struct ub_emit *e)
 #endif
 }
 
-static void emit_all(struct ub_emit *e, const struct ub_dispatch_site *site,
-		     unsigned long body)
+/* Returns where it goes on once syscall_work was looked at. */
+static u8 *emit_all(struct ub_emit *e, const struct ub_dispatch_site *site,
+		    unsigned long body)
 {
 	bool smap = boot_cpu_has(X86_FEATURE_SMAP);
 	unsigned int regs = UB_FRAME_REGS;
+	u8 *looked;
 
 	BUILD_BUG_ON(offsetof(struct task_struct, thread_info.flags) > 127);
 	BUILD_BUG_ON(offsetof(struct task_struct, thread_info.syscall_work) > 127);
@@ -154,8 +125,9 @@ static void emit_all(struct ub_emit *e, const struct ub_dispatch_site *site,
 	EMIT(e, 0x49, 0x83, 0x7b);		/* cmp qword [r11 + syscall_work], 0 */
 	*e->at++ = offsetof(struct task_struct, thread_info.syscall_work);
 	*e->at++ = 0;
-	EMIT(e, 0x0f, 0x85);			/* jne pre */
-	emit_rel(e, (unsigned long)site->pre, 0);
+	EMIT(e, 0x0f, 0x85);			/* jne filtered, or pre */
+	emit_rel(e, (unsigned long)(site->filtered ?: site->pre), 0);
+	looked = e->at + e->delta;
 
 	if (smap)
 		EMIT(e, 0x0f, 0x01, 0xca);	/* clac */
@@ -205,6 +177,7 @@ static void emit_all(struct ub_emit *e, const struct ub_dispatch_site *site,
 		emit_load_fpu(e);
 	if (smap)
 		EMIT(e, 0x0f, 0x01, 0xcb);	/* stac */
+	return looked;
 }
 
 /* Bytes at each dispatch; the same for all on one machine. */
@@ -222,7 +195,8 @@ u32 ub_dispatch_size(bool vector)
 	return e.at - image;
 }
 
-void ub_dispatch_emit(const struct ub_dispatch_site *site)
+/* Returns where to come back to from .filtered, or NULL: nothing leads there. */
+u8 *ub_dispatch_emit(const struct ub_dispatch_site *site)
 {
 	struct ub_emit e = {
 		.at = site->image,
@@ -230,11 +204,10 @@ void ub_dispatch_emit(const struct ub_dispatch_site *site)
 	};
 	unsigned long body = ub_hook_body(site->nr);
 
-	if (body) {
-		emit_all(&e, site, body);
-		return;
-	}
+	if (body)
+		return emit_all(&e, site, body);
 	/* Natively, then; int3 stays in the rest of the room. */
 	EMIT(&e, 0xe9);				/* jmp pre */
 	emit_rel(&e, (unsigned long)site->pre, 0);
+	return NULL;
 }

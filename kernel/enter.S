@@ -76,3 +76,35 @@ SYM_CODE_START(ub_leave)
 	popq	%rbp
 	RET
 SYM_CODE_END(ub_leave)
+
+/*
+ * What a dispatch calls if a seccomp filter is to be run: r11 is the resume address, the
+ * number of the call is above the return address.  r11 comes back as whether the call is
+ * allowed; all other registers stay.  The arguments of the call are in pt_regs as well.
+ */
+SYM_CODE_START(ub_filtered)
+	ASM_CLAC
+	pushq	%rax
+	pushq	%rcx
+	pushq	%rdx
+	pushq	%rsi
+	pushq	%rdi
+	pushq	%r8
+	pushq	%r9
+	pushq	%r10
+	movq	%r11, %rsi
+	movl	(9 * 8)(%rsp), %edx
+	leaq	(10 * 8 + UB_FRAME_REGS)(%rsp), %rdi
+	call	ub_seccomp_allows
+	movzbl	%al, %r11d			/* flags do not survive every kind of RET */
+	popq	%r10
+	popq	%r9
+	popq	%r8
+	popq	%rdi
+	popq	%rsi
+	popq	%rdx
+	popq	%rcx
+	popq	%rax
+	ASM_STAC
+	RET
+SYM_CODE_END(ub_filtered)

@@ -64,7 +64,8 @@ static bool ub_hook_reference;
 DEFINE_PER_CPU(long, ub_inside);
 static struct delayed_work ub_drain_work;
 
-static unsigned long ub_lookup(const char *name)
+/* The address of a function that is not exported, or 0. */
+unsigned long ub_lookup(const char *name)
 {
 	struct kprobe kp = {
 		.symbol_name = name,

@@ -74,6 +74,7 @@ int ub_fault_rebuild(void);
 /* hook.c: entry from the handlers of allow-listed system calls */
 extern u16 ub_filter[UB_FILTER_SIZE];
 extern unsigned long ub_bodies[UB_CALLS];
+unsigned long ub_lookup(const char *name);
 void ub_hook_setup(void);
 int ub_hook_init(void);
 void ub_hook_exit(void);
@@ -95,11 +96,22 @@ struct ub_dispatch_site {
 	u32 slot;		/* of the region */
 	u8 *pre;		/* exit stubs, where they will run */
 	u8 *post;
+	u8 *filtered;		/* see seccomp.c, where it will run; or NULL */
 	bool vector;		/* segments hold the FPU registers */
 };
 
 u32 ub_dispatch_size(bool vector);
-void ub_dispatch_emit(const struct ub_dispatch_site *site);
+u8 *ub_dispatch_emit(const struct ub_dispatch_site *site);
+
+/* seccomp.c: filters at each dispatch */
+void ub_seccomp_init(void);
+bool ub_seccomp_usable(void);
+bool ub_seccomp_serves(const struct task_struct *task, unsigned long work);
+u32 ub_seccomp_size(void);
+void ub_seccomp_emit(const struct ub_dispatch_site *site, u64 user_ip, u8 *image,
+		     u8 *back);
+bool ub_seccomp_allows(const struct pt_regs *regs, u64 user_ip, u32 nr);
+void ub_filtered(void);		/* called by generated code only */
 
 /* An entry from which nothing is dispatched; racy, as all of detect.c. */
 struct ub_idle {
@@ -139,6 +151,9 @@ struct ub_region {
 					 */
 	u8 *code;
 	u32 code_length;
+	u32 room;			/* bytes in the arena: behind the code, what each of
+					 * its dispatches does for a filter
+					 */
 	u32 nr_entries, nr_exits, nr_faults, nr_sources;
 	u64 start, end;			/* all sources lie in between */
 	struct ub_entry *entries;

@@ -29,6 +29,7 @@ static int __init ub_init(void)
 	err = ub_hook_init();
 	if (err)
 		return err;
+	ub_seccomp_init();
 	err = ub_arena_init();
 	if (err)
 		goto hook;

@@ -86,7 +86,7 @@ static void ub_region_free(struct work_struct *work)
 	 * Entries of the table for code that is gone do no harm, and the table
 	 * is made anew before the space is used again.
 	 */
-	ub_arena_free(region->code, region->code_length);
+	ub_arena_free(region->code, region->room);
 	clear_bit(region->slot, ub_slots);
 	mutex_unlock(&ub_region_mutex);
 
@@ -131,6 +131,21 @@ static int ub_copy(void *to, u64 from, u32 n, size_t size)
 	return 0;
 }
 
+/* Behind the code is room for what its dispatches do for a filter. */
+static int ub_copy_code(struct ub_region *region, struct ub_draft *draft,
+			const struct ub_load *load)
+{
+	region->room = load->code_length;
+	if (load->nr_dispatches)
+		region->room += load->nr_dispatches * ub_seccomp_size();
+	draft->image = kvmalloc(region->room, GFP_KERNEL);
+	if (!draft->image)
+		return -ENOMEM;
+	memset(draft->image, 0xcc, region->room);
+	return copy_from_user(draft->image, u64_to_user_ptr(load->code),
+			      load->code_length) ? -EFAULT : 0;
+}
+
 static int ub_draft_copy(struct ub_region *region, struct ub_draft *draft,
 			 const struct ub_load *load)
 {
@@ -157,7 +172,7 @@ static int ub_draft_copy(struct ub_region *region, struct ub_draft *draft,
 	region->nr_faults = load->nr_faults;
 	region->nr_sources = load->nr_sources;
 
-	err = ub_copy(&draft->image, load->code, load->code_length, 1);
+	err = ub_copy_code(region, draft, load);
 	err = err ?: ub_copy(&draft->bytes, load->bytes, load->bytes_length, 1);
 	err = err ?: ub_copy(&draft->jumps, load->jumps, load->nr_jumps,
 			     sizeof(*draft->jumps));
@@ -208,7 +223,7 @@ static int ub_draft_check(const struct ub_region *region,
 
 		if (d->code_offset < end || d->code_offset >= length ||
 		    length - d->code_offset < size || d->pre_offset >= length ||
-		    d->post_offset >= length ||
+		    d->post_offset >= length || d->user_ip >= TASK_SIZE_MAX ||
 		    ub_hook_args(d->nr) == UB_SYSCALL_NONE)
 			return -EINVAL;
 		for (j = 0; j < size; j++)
@@ -249,7 +264,7 @@ static void ub_region_bound(struct ub_region *region)
 static void ub_draft_link(const struct ub_region *region,
 			  const struct ub_draft *draft, const struct ub_load *load)
 {
-	u32 i;
+	u32 i, behind = region->code_length;
 
 	for (i = 0; i < load->nr_jumps; i++) {
 		u32 at = draft->jumps[i];
@@ -268,9 +283,13 @@ static void ub_draft_link(const struct ub_region *region,
 			.vector = region->vector,
 			.pre = region->code + d->pre_offset,
 			.post = region->code + d->post_offset,
+			.filtered = ub_seccomp_usable() ? region->code + behind : NULL,
 		};
+		u8 *back = ub_dispatch_emit(&site);
 
-		ub_dispatch_emit(&site);
+		if (back && site.filtered)
+			ub_seccomp_emit(&site, d->user_ip, draft->image + behind, back);
+		behind += ub_seccomp_size();
 	}
 }
 
@@ -286,7 +305,7 @@ static int ub_region_place(struct ub_region *region, const struct ub_draft *draf
 	region->slot = find_first_zero_bit(ub_slots, UB_MAX_REGIONS);
 	if (region->slot >= UB_MAX_REGIONS)
 		goto out;
-	region->code = ub_arena_alloc(region->code_length);
+	region->code = ub_arena_alloc(region->room);
 	if (!region->code)
 		goto out;
 	set_bit(region->slot, ub_slots);
@@ -296,13 +315,13 @@ static int ub_region_place(struct ub_region *region, const struct ub_draft *draf
 	region->number = ub_next_number++;
 	ub_draft_link(region, draft, load);
 	list_add(&region->live, &ub_live);
-	err = ub_arena_write(region->code, draft->image, region->code_length);
+	err = ub_arena_write(region->code, draft->image, region->room);
 	if (!err)
 		err = ub_fault_rebuild();
 	if (err) {
 		list_del(&region->live);
 		clear_bit(region->slot, ub_slots);
-		ub_arena_free(region->code, region->code_length);
+		ub_arena_free(region->code, region->room);
 	}
 out:
 	mutex_unlock(&ub_region_mutex);

@@ -54,7 +54,7 @@
 /* Work at each system call, by whom it is asked for. */
 static u32 ub_syscall_oddity(unsigned long work)
 {
-	if (work & SYSCALL_WORK_SECCOMP)
+	if (work & SYSCALL_WORK_SECCOMP && !ub_seccomp_usable())
 		return UB_DECLINE_SECCOMP;
 	if (work & (SYSCALL_WORK_SYSCALL_TRACE | SYSCALL_WORK_SYSCALL_EMU |
 		    SYSCALL_WORK_SYSCALL_EXIT_TRAP))
@@ -63,7 +63,8 @@ static u32 ub_syscall_oddity(unsigned long work)
 		return UB_DECLINE_AUDIT;
 	if (work & SYSCALL_WORK_SYSCALL_TRACEPOINT)
 		return UB_DECLINE_TRACEPOINT;
-	return UB_DECLINE_SYSCALL_WORK;
+	/* Alone, it is strict mode. */
+	return work == SYSCALL_WORK_SECCOMP ? UB_DECLINE_SECCOMP : UB_DECLINE_SYSCALL_WORK;
 }
 
 static bool ub_has_breakpoints(const struct thread_struct *thread)
@@ -119,7 +120,7 @@ u32 ub_lasting_oddity(struct task_struct *task, struct mm_struct *mm)
 	unsigned long flags = READ_ONCE(task_thread_info(task)->flags);
 	unsigned long work = READ_ONCE(task_thread_info(task)->syscall_work);
 
-	if (work)
+	if (work && !ub_seccomp_serves(task, work))
 		return ub_syscall_oddity(work);
 	if (READ_ONCE(task->ptrace))
 		return UB_DECLINE_PTRACE;
@@ -144,12 +145,14 @@ u32 ub_lasting_oddity(struct task_struct *task, struct mm_struct *mm)
 static bool ub_task_is_odd(void)
 {
 	struct thread_struct *thread = &current->thread;
+	unsigned long work = READ_ONCE(current_thread_info()->syscall_work);
 
 	/* CR4.TSD does not stop RDTSC at CPL 0. */
 	if (READ_ONCE(current_thread_info()->flags) &
 	    (UB_THREAD_WORK | _TIF_BLOCKSTEP | _TIF_NOTSC))
 		return true;
-	if (READ_ONCE(current_thread_info()->syscall_work))
+	/* Each dispatch asks the filters. */
+	if (work && !ub_seccomp_serves(current, work))
 		return true;
 	if (current->ptrace)
 		return true;

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-ABI_VERSION: Final = 4
+ABI_VERSION: Final = 5
 
 # The frame: offsets in bytes from rsp inside generated code.
 FRAME_EXIT: Final = 0x00
@@ -86,6 +86,8 @@ LOADF_X87: Final = 2
 
 #: ``ub_info.flags``: the module takes ``LOADF_X87`` on this CPU.
 INFOF_X87: Final = 1
+#: The same: seccomp filters are asked at each dispatch.
+INFOF_SECCOMP: Final = 2
 
 
 class ExitReason(enum.IntEnum):
@@ -158,12 +160,16 @@ class Fault:
 
 @dataclass(frozen=True)
 class Dispatch:
-    """A place that the module fills with the call of a handler."""
+    """A place that the module fills with the call of a handler.
+
+    ``user_ip`` is the resume address, which seccomp filters are shown.
+    """
 
     code_offset: int
     nr: int
     pre_offset: int
     post_offset: int
+    user_ip: int
 
 
 @dataclass(frozen=True)
@@ -182,8 +188,9 @@ class Abi:
     that are missing must not be dispatched. ``dispatch_vector_size`` is the size of a
     dispatch, in bytes, in code that uses vector registers. ``x87``: code with x87
     instructions can be loaded. ``features``: what the processor that the code is for
-    can do, by the names in ``/proc/cpuinfo``; None: everything. The defaults serve
-    offline use.
+    can do, by the names in ``/proc/cpuinfo``; None: everything. ``filters``: seccomp
+    filters are asked at each dispatch; without, who has one is declined. The defaults
+    serve offline use.
     """
 
     dispatch_size: int = 160
@@ -193,6 +200,7 @@ class Abi:
     args: Mapping[int, int] = field(default_factory=lambda: dict(SYSCALL_ARGS))
     x87: bool = True
     features: frozenset[str] | None = None
+    filters: bool = True
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import pytest
 
 from ubypass.abi import (
     ABI_VERSION,
+    INFOF_SECCOMP,
     INFOF_X87,
     LOADF_VECTOR,
     LOADF_X87,
@@ -52,7 +53,7 @@ _TRANSLATION = Translation(
         ),
     ),
     faults=(Fault(1, 2),),
-    dispatches=(Dispatch(1, 17, 2, 3),),
+    dispatches=(Dispatch(1, 17, 2, 3, 0x7FFF_F000_0002),),
     jumps=(3, 2),
     sources=(Source(0x401000, b"\x0f\x05"), Source(0x402000, b"\xc3")),
     constants=4,
@@ -74,7 +75,7 @@ class _Module:
         argument.dispatch_vector_size = 200
         argument.task_size_max = (1 << 47) - 4096
         argument.max_regions = 256
-        argument.flags = INFOF_X87
+        argument.flags = INFOF_X87 | INFOF_SECCOMP
         ctypes.memset(ctypes.addressof(argument) + uapi.UbInfo.args.offset, 0xFF, 512)
         argument.args[17] = 4
         argument.args[39] = 0
@@ -108,6 +109,7 @@ def test_info_becomes_an_abi(device: Device) -> None:
     abi = device.info()
     assert (abi.dispatch_size, abi.dispatch_vector_size) == (96, 200)
     assert abi.x87
+    assert abi.filters
     assert abi.max_code == 65536
     assert abi.args == {17: 4, 39: 0}
 
@@ -149,7 +151,7 @@ def test_load_hands_over_every_table(module: _Module, device: Device) -> None:
             (0x7FFF_F000_0002, 0x7FFF_F000_0002, 9, 36),
         ],
         "faults": [(1, 2)],
-        "dispatches": [(1, 17, 2, 3)],
+        "dispatches": [(1, 17, 2, 3, 0x7FFF_F000_0002)],
         "sources": [(0x401000, 2), (0x402000, 1)],
         "jumps": [3, 2],
         "proc": 5,

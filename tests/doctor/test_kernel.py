@@ -25,6 +25,7 @@ _MACHINE = {
     "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=y\n",
     "proc/self/status": "CapBnd:\t000001ffffffffff\n",
     "proc/cpuinfo": "flags\t\t: fpu lahf_lm smap fsgsbase bmi2\n",
+    "sys/kernel/btf/vmlinux": "",
     "sys/kernel/security/lockdown": "[none] integrity confidentiality\n",
     "sys/devices/system/cpu/vulnerabilities/meltdown": "Mitigation: PTI\n",
 }
@@ -108,6 +109,12 @@ def test_headers_with_which_the_module_does_not_build(tmp_path: Path) -> None:
     lacking = _look(tmp_path, {path: None}, try_build=fails)["headers"]
     assert lacking.state is State.NOTE
     assert len(asked) == 1
+
+
+def test_filters_need_a_kernel_that_describes_itself(tmp_path: Path) -> None:
+    check = _look(tmp_path, {"sys/kernel/btf/vmlinux": None})["seccomp"]
+    assert check.state is State.NOTE
+    assert "stay native" in check.advice
 
 
 _IBT_CPU = {"proc/cpuinfo": "flags\t\t: fpu lahf_lm smap fsgsbase bmi2 ibt\n"}

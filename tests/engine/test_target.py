@@ -15,7 +15,7 @@ from ubypass.device.client import SourceChanged
 from ubypass.device.types import Event, Path, Site, Stats
 from ubypass.device.uapi import Decline, EventType, SiteVerdict
 from ubypass.engine.built import Built, NothingToBuild, Refused
-from ubypass.engine.declines import HINTS
+from ubypass.engine.declines import HINTS, REASONS
 from ubypass.engine.experience import Experience
 from ubypass.engine.forecast import Forecast
 from ubypass.engine.knowledge import Knowledge, Limits
@@ -845,7 +845,7 @@ def test_nothing_is_built_for_what_cannot_be_boosted(world: _World) -> None:
     world.device.counters = Stats(always=Decline.SECCOMP)
     world.target.attached(world.now)
     world.run(1.0)
-    note = "it is not boosted: a seccomp filter looks at its system calls"
+    note = f"it is not boosted: {REASONS[Decline.SECCOMP]}"
     assert world.log == [f"process 42 (program): {note}", f"  {HINTS[Decline.SECCOMP]}"]
     world.event(EventType.HOT, ip=0x1002, exit=int(Decline.SECCOMP))
     world.run(100.0)

@@ -10,7 +10,7 @@ import pytest
 
 from ubypass.estimate.reasons import declined, tracer
 
-SECCOMP = """
+_FILTER = """
 import ctypes, struct, sys
 libc = ctypes.CDLL(None)
 assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
@@ -19,6 +19,14 @@ program = struct.pack("<HxxxxxxQ", 1, ctypes.addressof(allow))
 assert libc.prctl(22, 2, ctypes.create_string_buffer(program), 0, 0) == 0
 print("ready", flush=True)
 sys.stdin.read()
+"""
+SECCOMP = """
+import ctypes, os
+read, write, prctl = os.read, os.write, ctypes.CDLL(None).prctl
+prctl(0, 0)
+prctl(22, 1)  # strict mode: read, write, exit
+write(1, b"ready\\n")
+read(0, 1)
 """
 _TIMER = """
 import ctypes, sys
@@ -40,6 +48,22 @@ def test_an_ordinary_program() -> None:
         assert _names(child.pid) in ([], ["shadow_stack"])
         assert tracer(child.pid) == 0
         child.kill()
+
+
+def test_filters_are_asked_where_the_kernel_describes_itself(tmp_path: Path) -> None:
+    btf = tmp_path / "vmlinux"
+    with subprocess.Popen(
+        [sys.executable, "-c", _FILTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        if child.stdout.readline() != b"ready\n":
+            pytest.skip("this kernel has no filters")
+        without = [reason.name for reason in declined(child.pid, btf=btf)]
+        btf.write_bytes(b"")
+        described = [reason.name for reason in declined(child.pid, btf=btf)]
+        child.kill()
+    assert "seccomp" in without
+    assert "seccomp" not in described
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.guest.boost import Booster, booster, wait
-from tests.guest.program import ACT, END, Program
+from tests.guest.program import ACT, END, PROGRAMS, Program
 
 __all__ = ["DATA_FILE", "TWIN_CASES", "Twin", "run_twin"]
 
@@ -54,6 +54,9 @@ TWIN_CASES: dict[str, Twin] = {
     "fork-exec": Twin((("forkexec",),), hold=1.0),
     "seccomp-own": Twin((("seccomp", "own"),)),
     "seccomp-other": Twin((("seccomp", "other"),)),
+    "seccomp-other-filtered": Twin(
+        (("filter", str(PROGRAMS / "seccomp"), "other"),),
+    ),
     "watch-own": Twin((("watch", "own"),), hold=1.0),
     "watch-other": Twin((("watch", "other"),), hold=2.0),
     "user-time": Twin((("usertime",),), hold=0.0),

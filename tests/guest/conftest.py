@@ -41,7 +41,8 @@ _PARALLEL = frozenset(
     for name in CASES
     if name.startswith("remap-")
     or name in ("two-processes", "four-threads")
-    or name in ("seccomp-other", "fork-exec", "family", "namespace", "watch-other")
+    or name.startswith("seccomp-other")
+    or name in ("fork-exec", "family", "namespace", "watch-other")
 )
 
 #: A boot of their own: their packages are linked into the guest's file system.

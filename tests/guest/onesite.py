@@ -13,7 +13,7 @@ from tests.guest.cases import DATA_FILE
 from tests.guest.program import END, Program
 from ubypass.engine.target import Target
 
-__all__ = ["CASES", "SHARE"]
+__all__ = ["CASES", "SHARE", "Share"]
 
 #: Of all calls, those that are to be dispatched once the region has grown.
 SHARE = 0.9
@@ -32,7 +32,7 @@ def _grown(name: str) -> dict[str, Any]:
     with booster() as boost, Program(name, DATA_FILE) as program:
         target = boost.attach(program.pid)
         boost.wait_boosted(target)
-        share = _Share(target)
+        share = Share(target)
         grown = boost.wait(share.is_large)
         numbers = sorted(
             {
@@ -57,7 +57,7 @@ def _grown(name: str) -> dict[str, Any]:
     }
 
 
-class _Share:
+class Share:
     """The share of dispatched calls, over so many calls at a time."""
 
     def __init__(self, target: Target) -> None:

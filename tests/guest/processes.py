@@ -138,12 +138,12 @@ def invalidated(flood: bool) -> dict[str, Any]:
 
 
 def declined() -> dict[str, Any]:
-    """A program with a seccomp filter: said at once, by everything that is asked."""
+    """A program with a timer on user time: said at once, by all that is asked."""
     with _run() as (words, summary):
-        prefix = [*words, str(PROGRAMS / "filter")]
+        prefix = [*words, str(PROGRAMS / "timed")]
         with Program(*_SPIN, prefix=prefix) as program:
             told = wait(
-                lambda: any("seccomp" in line for line in program.said()), _TIMEOUT
+                lambda: any("user time" in line for line in program.said()), _TIMEOUT
             )
             wait(lambda: False, 3.0)  # it is hot all the while
             stats = run_ub("stats", "--json")

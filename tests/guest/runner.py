@@ -23,6 +23,7 @@ from typing import Any
 
 from tests.guest import (
     badinput,
+    filtered,
     onesite,
     processes,
     redissuite,
@@ -45,6 +46,7 @@ _DATA_SIZE = 1 << 20
 CASES: dict[str, Callable[[], dict[str, Any]]] = {
     **{name: partial(run_twin, twin) for name, twin in TWIN_CASES.items()},
     **onesite.CASES,
+    **filtered.CASES,
     "strace": special.strace,
     "reattach": special.reattach,
     "family": special.family,

@@ -53,14 +53,14 @@ def test_so_does_one_of_whose_death_no_event_tells(guest: Guest) -> None:
 
 
 @pytest.mark.guest("declined")
-def test_a_seccomp_filter_is_named_and_nothing_is_built(guest: Guest) -> None:
+def test_a_lasting_reason_is_named_and_nothing_is_built(guest: Guest) -> None:
     result = guest.result("declined")
     assert result["told"]
-    said = [line for line in result["said"] if "seccomp filter" in line]
-    assert "not boosted: a seccomp filter looks at its system calls" in said[0]
+    said = [line for line in result["said"] if "user time" in line]
+    assert "not boosted: a timer measures its user time" in said[0]
     process = result["process"]
-    assert process["declined_for"] == "seccomp"
-    assert process["declines"]["seccomp"] >= 1
+    assert process["declined_for"] == "user_time"
+    assert process["declines"]["user_time"] >= 1
     assert process["loads"] == 0
     assert process["calls"] > 10_000
     for each in result["processes"]:
@@ -68,8 +68,8 @@ def test_a_seccomp_filter_is_named_and_nothing_is_built(guest: Guest) -> None:
         assert each["dispatched"] == 0
     for words in ("stats", "stats_of_it", "explain"):
         text = "\n".join(result[words]["stdout"])
-        assert "a seccomp filter looks at its system calls" in text, words
-    assert "SystemCallFilter=" in "\n".join(result["explain"]["stdout"])
+        assert "a timer measures its user time" in text, words
+    assert "ITIMER_VIRTUAL" in "\n".join(result["explain"]["stdout"])
 
 
 @pytest.mark.guest("whole-life")

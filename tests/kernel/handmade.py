@@ -90,7 +90,7 @@ leave:  .long 0
             ),
         ),
         faults=(),
-        dispatches=(Dispatch(at["site"], 110, at["pre"], at["post"]),),
+        dispatches=(Dispatch(at["site"], 110, at["pre"], at["post"], resume),),
         jumps=(at["leave"],),
         sources=(Source(resume, code),),
         constants=len(binary),

@@ -93,7 +93,7 @@ def translate(case: Case) -> Translation:
             faults.append(Fault(offset, symbols.get(words[0], 0)))
         elif kind == "dispatch_at":
             nr, pre, post = int(words[0]), symbols[words[1]], symbols[words[2]]
-            dispatches.append(Dispatch(offset, nr, pre, post))
+            dispatches.append(Dispatch(offset, nr, pre, post, _IP))
         elif kind == "jump_at":
             jumps.append(offset + 1)
     exits = list(_EXITS)

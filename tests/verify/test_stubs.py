@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.verify import cases
-from ubypass.abi import Abi, Dispatch, Fault
+from ubypass.abi import Abi, Fault
 from ubypass.verify.errors import Rule, VerifyError
 from ubypass.verify.load import load
 
@@ -42,8 +42,10 @@ def test_dispatches() -> None:
     assert _rule(dispatches=(dispatch, dispatch)) is Rule.PATH
     assert _rule(dispatches=(replace(dispatch, nr=60),)) is Rule.PATH
     assert _rule(dispatches=(replace(dispatch, nr=-1),)) is Rule.PATH
-    far = Dispatch(1 << 20, 1, dispatch.pre_offset, dispatch.post_offset)
+    far = replace(dispatch, code_offset=1 << 20)
     assert _rule(dispatches=(dispatch, far)) is Rule.PATH
+    astray = replace(dispatch, user_ip=dispatch.user_ip + 2)
+    assert _rule(dispatches=(astray,)) is Rule.PATH
     refused = replace(_ABI, args={1: 0xFF})
     with pytest.raises(VerifyError):
         load(_LOOP, refused)

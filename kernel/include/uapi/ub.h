@@ -11,7 +11,7 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-#define UB_ABI_VERSION		4
+#define UB_ABI_VERSION		5
 
 /*
  * The frame: generated code runs with rsp fixed here and reaches everything
@@ -87,6 +87,7 @@ struct ub_dispatch {
 	__u32 nr;
 	__u32 pre_offset;	/* exit stub: not dispatched */
 	__u32 post_offset;	/* exit stub: dispatched, but must leave */
+	__u64 user_ip;		/* resume address, which is what filters see */
 };
 
 struct ub_source {
@@ -96,6 +97,9 @@ struct ub_source {
 
 /* UB_IOC_INFO */
 #define UB_INFOF_X87	(1U << 0)	/* UB_LOADF_X87 is taken on this CPU */
+#define UB_INFOF_SECCOMP (1U << 1)	/* seccomp filters run at each dispatch; else who has
+					 * one is declined
+					 */
 #define UB_SYSCALL_NONE		0xff
 struct ub_info {
 	__u32 abi;		/* out: UB_ABI_VERSION */
@@ -224,7 +228,7 @@ enum ub_decline {
 	UB_DECLINE_STACK	= 7,	/* no room on the kernel stack */
 	UB_DECLINE_DEAD		= 8,	/* the region has just died */
 	/* These last: a thread of which one is true is declined each time. */
-	UB_DECLINE_SECCOMP	= 9,
+	UB_DECLINE_SECCOMP	= 9,	/* strict mode, or a filter without UB_INFOF_SECCOMP */
 	UB_DECLINE_PTRACE	= 10,
 	UB_DECLINE_AUDIT	= 11,
 	UB_DECLINE_TRACEPOINT	= 12,	/* on system calls, of anybody */

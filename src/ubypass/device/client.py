@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from ubypass.abi import (
     ABI_VERSION,
+    INFOF_SECCOMP,
     INFOF_X87,
     LOADF_VECTOR,
     LOADF_X87,
@@ -100,6 +101,7 @@ class Device:
             args={n: a for n, a in enumerate(info.args) if a != SYSCALL_NONE},
             x87=bool(info.flags & INFOF_X87),
             features=features(),
+            filters=bool(info.flags & INFOF_SECCOMP),
         )
 
     def attach(self, pid: int, *, children: bool = False) -> int:
@@ -408,7 +410,13 @@ def _load_request(
     dispatches = _array(
         uapi.UbDispatch,
         [
-            (call.code_offset, call.nr, call.pre_offset, call.post_offset)
+            (
+                call.code_offset,
+                call.nr,
+                call.pre_offset,
+                call.post_offset,
+                call.user_ip,
+            )
             for call in translation.dispatches
         ],
     )

@@ -191,6 +191,7 @@ class UbDispatch(ctypes.Structure):
         ("nr", c_uint32),
         ("pre_offset", c_uint32),
         ("post_offset", c_uint32),
+        ("user_ip", c_uint64),
     ]
 
 

@@ -53,6 +53,7 @@ def check_kernel(facts: KernelFacts, root: Path = Path("/")) -> Iterator[Check]:
     yield _hooks(root)
     yield _direct_calls(facts, root)
     yield from _other_users(root)
+    yield _filters(root)
     yield from _branch_tracking(facts, root)
     yield _privilege(facts, root)
     yield _signatures(root)
@@ -166,6 +167,19 @@ def _other_users(root: Path) -> Iterator[Check]:
         shown = ", ".join(used[:5]) + (", ..." if used[5:] else "")
         advice = "calls that tracers, livepatches or BPF programs use stay native"
         yield _note("handlers", f"others use those of {shown}", advice)
+
+
+def _filters(root: Path) -> Check:
+    """Where struct seccomp_filter has its programs, only the kernel's BTF says."""
+    name = "seccomp"
+    if (root / "sys/kernel/btf/vmlinux").exists():
+        return _ok(name, "programs under a filter can be boosted")
+    return _note(
+        name,
+        "the kernel does not describe its types (BTF)",
+        "programs under a filter, as in containers, stay native; "
+        "a kernel with CONFIG_DEBUG_INFO_BTF does",
+    )
 
 
 def _branch_tracking(facts: KernelFacts, root: Path) -> Iterator[Check]:

@@ -24,7 +24,7 @@ REASONS: Final[Mapping[Decline, str]] = {
     Decline.X87: "it has unmasked an x87 exception",
     Decline.STACK: "there was no room on the kernel's stack",
     Decline.DEAD: "the translation had just died",
-    Decline.SECCOMP: "a seccomp filter looks at its system calls",
+    Decline.SECCOMP: "seccomp confines it in a way that the module cannot follow",
     Decline.PTRACE: "it is being traced",
     Decline.AUDIT: "audit looks at its system calls",
     Decline.TRACEPOINT: "system calls are traced on this machine",
@@ -40,7 +40,8 @@ REASONS: Final[Mapping[Decline, str]] = {
 
 #: What to do about those that last.
 HINTS: Final[Mapping[Decline, str]] = {
-    Decline.SECCOMP: "start it without: SystemCallFilter= of a unit, "
+    Decline.SECCOMP: "filters can be followed on kernels with CONFIG_DEBUG_INFO_BTF, "
+    "strict mode nowhere; or start it without: SystemCallFilter= of a unit, "
     "--security-opt seccomp=unconfined of a container",
     Decline.PTRACE: "end strace, or detach the debugger",
     Decline.AUDIT: "'auditctl -l' lists the rules; 'auditctl -a never,task' spares "

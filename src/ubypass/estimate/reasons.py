@@ -19,6 +19,8 @@ from ubypass.engine.declines import HINTS, REASONS
 __all__ = ["Reason", "declined", "tracer"]
 
 _VIRTUAL, _CLOCK_MASK = 1, 3  # of a CPU clock's number (posix-timers.h)
+_FILTERS = "2"  # SECCOMP_MODE_FILTER; 1 is strict mode
+_BTF = Path("/sys/kernel/btf/vmlinux")
 _KVM = "anon_inode:kvm-vcpu"
 
 
@@ -35,11 +37,18 @@ class Reason:
     lasting: bool = False
 
 
-def declined(pid: int, proc: Path = Path("/proc")) -> tuple[Reason, ...]:
-    """Why each run of process ``pid`` would be declined; empty if nothing shows."""
+def declined(
+    pid: int, proc: Path = Path("/proc"), btf: Path = _BTF
+) -> tuple[Reason, ...]:
+    """Why each run of process ``pid`` would be declined; empty if nothing shows.
+
+    ``btf`` is where the kernel describes its types, if it does: only then the module
+    can ask seccomp filters.
+    """
     status = _status(proc / str(pid) / "status")
     found = []
-    if status.get("Seccomp", "0") != "0":
+    mode = status.get("Seccomp", "0")
+    if mode != "0" and not (mode == _FILTERS and btf.exists()):
         found.append(Decline.SECCOMP)
     if status.get("TracerPid", "0") != "0":
         found.append(Decline.PTRACE)

@@ -201,7 +201,7 @@ def _finish(layout: _Layout, entries: list[tuple[int, Label]]) -> Translation:
             [Fault(at, at_label[key]) for at, key in sorted(out.faults, key=_FIRST)]
         ),
         dispatches=tuple(
-            Dispatch(at, nr, at_label[before], at_label[after])
+            Dispatch(at, nr, at_label[before], at_label[after], after.user_ip)
             for at, nr, before, after in sorted(out.dispatches, key=_FIRST)
         ),
         jumps=tuple(jumps),

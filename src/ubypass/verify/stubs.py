@@ -76,6 +76,9 @@ def check_stubs(program: Program, translation: Translation) -> None:
         if pre in after or post not in after:
             reason = "pre must not, post must be an exit of reason DISPATCHED"
             raise program.error(area, Rule.PATH, reason)
+        if translation.exits[values[post]].user_ip != dispatch.user_ip:
+            reason = "filters would see another address than the post exit has"
+            raise program.error(area, Rule.PATH, reason)
         program.dispatch[area] = (before, behind)
     _check_dispatched(program, after)
 

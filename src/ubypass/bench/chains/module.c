@@ -133,6 +133,22 @@ bool ub_event_with_stack(struct ub_proc *of, struct ub_event *event)
 	return true;
 }
 
+/* The program is not under a filter, nor is anything else asked at its calls. */
+bool ub_seccomp_usable(void)
+{
+	return false;
+}
+
+bool ub_seccomp_serves(const struct task_struct *task, unsigned long work)
+{
+	return false;
+}
+
+bool ub_seccomp_allows(const struct pt_regs *regs, u64 user_ip, u32 nr)
+{
+	ub_shim_fail("a filter is asked");
+}
+
 /* The region is confirmed. */
 enum ub_look ub_trial_begin(struct ub_region *in, u32 entry, bool *running)
 {

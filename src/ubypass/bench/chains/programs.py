@@ -32,7 +32,7 @@ _REPLAY = (
 )
 _OWN = ("replay.c", "chain.c", "work.c", "module.c", "system.c", "stubs.S")
 _MODULE = ("run.c", "dispatch.c", "x87.c", "enter.S", "trampoline.S")
-_HEADERS = ("internal.h", "include/uapi/ub.h", "include/uapi/ub_syscalls.h")
+_HEADERS = ("internal.h", "emit.h", "include/uapi/ub.h", "include/uapi/ub_syscalls.h")
 _INCLUDED = re.compile(rb"^#include <((?:linux|asm)/[\w./-]+)>", re.MULTILINE)
 _OFFSET = re.compile(r"->(\w+) \$?(-?\d+)")
 
