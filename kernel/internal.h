@@ -296,6 +296,7 @@ int ub_step_take(struct ub_proc *proc, struct ub_path *path);
 struct ub_proc_cpu {
 	u64 native;
 	u64 declined;
+	u64 filtered;
 	u64 declines[UB_DECLINES];
 };
 

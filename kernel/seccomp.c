@@ -186,6 +186,15 @@ static __always_inline void ub_clear_history(void)
 #endif
 }
 
+/* For whoever asks why such a call is not dispatched.  With preemption off. */
+static void ub_count_filtered(void)
+{
+	struct ub_proc *proc = ub_proc_of_mm(current->mm);
+
+	if (proc)
+		this_cpu_inc(proc->cpu->filtered);
+}
+
 /*
  * Do all filters of current plainly allow the call?  From generated code, with preemption
  * off; the argument registers are in .regs.  The chain is current's own to the end of the
@@ -210,8 +219,10 @@ bool ub_seccomp_allows(const struct pt_regs *regs, u64 user_ip, u32 nr)
 
 		prog = *(const struct bpf_prog *const *)(filter + ub_layout.prog);
 		if ((bpf_prog_run(prog, &data) & SECCOMP_RET_ACTION_FULL) !=
-		    SECCOMP_RET_ALLOW)
+		    SECCOMP_RET_ALLOW) {
+			ub_count_filtered();
 			return false;
+		}
 	}
 	return true;
 }

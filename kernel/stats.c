@@ -50,6 +50,7 @@ void ub_stats_get(struct ub_proc *proc, struct ub_stats *stats)
 	for_each_possible_cpu(cpu) {
 		stats->native += READ_ONCE(per_cpu_ptr(proc->cpu, cpu)->native);
 		stats->declined += READ_ONCE(per_cpu_ptr(proc->cpu, cpu)->declined);
+		stats->filtered += READ_ONCE(per_cpu_ptr(proc->cpu, cpu)->filtered);
 		for (i = 0; i < UB_DECLINES; i++)
 			stats->declines[i] +=
 				READ_ONCE(per_cpu_ptr(proc->cpu, cpu)->declines[i]);

@@ -32,6 +32,7 @@ def _shown(
         "name": "server",
         "reason": None,
         "hint": None,
+        "filtered": 0,
         "sites": [site],
         "regions": [],
         **answer,
@@ -50,6 +51,14 @@ def test_times_of_the_clock(
     text = _shown(monkeypatch, capsys, priced_by="clock")
     assert "2,443" in text
     assert "model" not in text
+
+
+def test_what_a_filter_keeps_native(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = _shown(monkeypatch, capsys, priced_by="clock", filtered=1234)
+    assert "1,234 calls were made natively" in text
+    assert "seccomp filter" in text
 
 
 def test_a_gain_by_a_model_is_labelled(

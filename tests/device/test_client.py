@@ -362,6 +362,7 @@ def test_why_something_is_declined(module: _Module, device: Device) -> None:
         assert isinstance(argument, uapi.UbStats)
         argument.declines[Decline.SECCOMP] = 12
         argument.always = Decline.SECCOMP
+        argument.filtered = 3
         argument.flags = uapi.STATSF_GONE
 
     module.answers[uapi.IOC_STATS] = stats
@@ -369,6 +370,7 @@ def test_why_something_is_declined(module: _Module, device: Device) -> None:
     assert found.declines[Decline.SECCOMP] == 12
     assert sum(found.declines.values()) == 12
     assert found.always is Decline.SECCOMP
+    assert found.filtered == 3
     assert found.gone
 
 

@@ -55,7 +55,7 @@ TWIN_CASES: dict[str, Twin] = {
     "seccomp-own": Twin((("seccomp", "own"),)),
     "seccomp-other": Twin((("seccomp", "other"),)),
     "seccomp-other-filtered": Twin(
-        (("filter", str(PROGRAMS / "seccomp"), "other"),),
+        (("filter", "--look", str(PROGRAMS / "seccomp"), "other"),),
     ),
     "watch-own": Twin((("watch", "own"),), hold=1.0),
     "watch-other": Twin((("watch", "other"),), hold=2.0),

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.guest.command import dispatched
+from tests.guest.program import PROGRAMS
 from tests.guest.waiting import TUNE, UB
 
 __all__ = ["nginx", "redis"]
@@ -69,13 +70,17 @@ http {{{{
 """
 
 
-def redis(requests: int = 20_000) -> dict[str, Any]:
-    """redis-benchmark and a client of our own that checks each answer."""
+def redis(requests: int = 20_000, confined: str = "") -> dict[str, Any]:
+    """redis-benchmark and a client of our own that checks each answer.
+
+    ``confined``: under which of the filters of ``programs/confine.c``, if any.
+    """
     checked = 0
     with _home() as home:
         conf = home / "redis.conf"
         conf.write_text(_REDIS_CONF.format(home=home))
-        with _under_ub(["redis-server", str(conf)], _REDIS_PORT, home) as server:
+        command = [*_confined(confined), "redis-server", str(conf)]
+        with _under_ub(command, _REDIS_PORT, home) as server:
             for rounds in range(1, _ROUNDS):
                 checked += _check_redis(2000, rounds)
                 if dispatched():
@@ -90,7 +95,9 @@ def redis(requests: int = 20_000) -> dict[str, Any]:
                 timeout=2 * _HANG,
             )
             checked += _check_redis(2000, _ROUNDS)
+            filters = _filters("redis-server")
         return {
+            "filters": filters,
             "benchmark_status": bench.returncode,
             "benchmark": bench.stdout.splitlines(),
             "benchmark_errors": bench.stderr.strip(),
@@ -100,8 +107,8 @@ def redis(requests: int = 20_000) -> dict[str, Any]:
         }
 
 
-def nginx(seconds: int = 5) -> dict[str, Any]:
-    """wrk, while files are fetched and compared."""
+def nginx(seconds: int = 5, confined: str = "") -> dict[str, Any]:
+    """wrk, while files are fetched and compared; ``confined`` as above."""
     fetched = 0
     wrong: list[str] = []
     statuses: list[int] = []
@@ -119,7 +126,7 @@ def nginx(seconds: int = 5) -> dict[str, Any]:
             (home / "www" / str(size)).write_bytes(contents[f"/{size}"])
         conf = home / "nginx.conf"
         conf.write_text(_NGINX_CONF.format(home=home))
-        command = ["nginx", "-p", str(home), "-c", str(conf)]
+        command = [*_confined(confined), "nginx", "-p", str(home), "-c", str(conf)]
         with _under_ub(command, _NGINX_PORT, home) as server:
             for _ in range(_ROUNDS):
                 status, out = _load_nginx(seconds, fetch)
@@ -128,9 +135,11 @@ def nginx(seconds: int = 5) -> dict[str, Any]:
                 if dispatched():
                     break
             fetch()
+            filters = _filters("nginx")
         errors = home / "errors"
         requests = re.findall(r"(\d+) requests in", "\n".join(output))
         return {
+            "filters": filters,
             "wrk_status": max(statuses),
             "wrk": output,
             "requests": sum(map(int, requests)),
@@ -139,6 +148,22 @@ def nginx(seconds: int = 5) -> dict[str, Any]:
             "errors": errors.read_text().splitlines() if errors.exists() else [],
             **server,
         }
+
+
+def _confined(how: str) -> list[str]:
+    """Words that run a server under these filters."""
+    return [str(PROGRAMS / "confine"), how] if how else []
+
+
+def _filters(name: str) -> list[int]:
+    """How many seccomp filters each process of that name has."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):
+            rows = dict(re.findall(r"^(\w+):\s*(\S+)", status.read_text(), re.M))
+            if rows["Name"] == name:
+                found.append(int(rows["Seccomp_filters"]))
+    return found
 
 
 def _load_nginx(seconds: int, meanwhile: Callable[[], None]) -> tuple[int, list[str]]:

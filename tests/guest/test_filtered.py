@@ -57,3 +57,9 @@ def test_the_filter_is_obeyed_in_a_boosted_loop(guest: Guest, kind: str) -> None
     assert result["native"]["status"] == (-signal.SIGSYS if kind == "kill" else 0)
     assert result["boosted"] == result["native"]
     assert result["goes_on"]
+    # A tracer stays native for as long as it traces.
+    filtered = sum(each["filtered"] for each in result["summaries"])
+    if kind in ("all", "allow"):
+        assert filtered == 0
+    elif kind != "tracer":
+        assert filtered > 0

@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 
 from tests.patient import PATIENT
-from ubypass.bench.workloads import build_workload
+from ubypass.bench.workloads import build_program, build_workload
 from ubypass.lab import kernels
 from ubypass.lab.run import capture
 from ubypass.module.build import build_module
 
-_ROOT = Path(__file__).parents[2]
+_HERE = Path(__file__).parent
+_ROOT = _HERE.parents[1]
+_PROGRAMS = _HERE.parent / "guest" / "programs"
+_BUILT = _ROOT / "build" / "tests" / "guest"
 _SCRIPT = "insmod $1 && shift && exec python -m $*"
 
 
@@ -54,6 +57,19 @@ def test_what_is_not_worth_it_costs_next_to_nothing() -> None:
     assert 128 <= cost["vain"] <= 1_000
     # Nothing of it is left.
     assert abs(cost["again"] - cost["native"]) <= 2
+
+
+@pytest.mark.guest
+def test_what_a_filter_costs_at_a_dispatch() -> None:
+    loop = build_program(_HERE / "loop.c", _BUILT / "loop")
+    launcher = build_program(_PROGRAMS / "filter.c", _BUILT / "filter")
+    cost = _measured("filters", str(loop), str(launcher))
+    print(cost)
+    # A dispatch asks in fewer instructions than the entry code does.
+    for kind, most in ("bitmap", 8), ("run", 110):
+        dearer = cost[f"{kind} boosted"] - cost["none boosted"]
+        assert 0 < dearer <= most
+        assert dearer < cost[f"{kind} native"] - cost["none native"]
 
 
 @pytest.mark.guest

@@ -265,6 +265,9 @@ struct ub_stats {
 	__u64 first_run_ns;	/* CLOCK_MONOTONIC, of the first dispatch; 0: none */
 	__u64 events_lost;
 	__u64 uncounted_ns;	/* CPU time since attaching in which no call was counted */
+	__u64 filtered;		/* calls of regions that were not dispatched, since a seccomp
+				 * filter does not plainly allow them
+				 */
 	__u32 regions;		/* live ones */
 	__u32 code_bytes;	/* live code */
 	__u32 always;		/* enum ub_decline: all its threads are declined for it, or

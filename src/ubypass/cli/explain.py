@@ -62,6 +62,11 @@ def _print_sites(process: Mapping[str, Any]) -> None:
     print(f"process {process['pid']} ({process['name']}):")
     if process["reason"]:
         print(f"not boosted: {process['reason']}\n  {process['hint']}\n")
+    if process["filtered"]:
+        print(
+            f"{process['filtered']:,} calls were made natively:\n"
+            "  a seccomp filter objects, or is to act\n"
+        )
     if process["sites"]:
         print(
             "times in ns, native and boosted for a gap, gain for a run" + _by(process)

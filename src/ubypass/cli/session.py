@@ -190,6 +190,16 @@ def _text(summary: Summary, peak: int) -> str:
             for reason in stats.declines
             if stats.declines[reason] and is_lasting(reason)
         ),
+        *(
+            [
+                (
+                    "filtered",
+                    f"{stats.filtered:,}: a seccomp filter objects, or is to act",
+                )
+            ]
+            if stats.filtered
+            else []
+        ),
         ("exits", ", ".join(f"{name} {n:,}" for n, name in exits) or "none"),
         (
             "regions",

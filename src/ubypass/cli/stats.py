@@ -223,6 +223,16 @@ def _print_one(process: Mapping[str, Any]) -> None:
             ("declined", f"{count:,}: {REASONS[Decline[name.upper()]]}")
             for name, count in process["declines"].items()
         ),
+        *(
+            [
+                (
+                    "filtered",
+                    f"{process['filtered']:,}: a seccomp filter objects, or is to act",
+                )
+            ]
+            if process["filtered"]
+            else []
+        ),
         *(("note", note) for note in process["notes"]),
     ]
     width = max(len(name) for name, _ in rows)

@@ -221,6 +221,7 @@ class Device:
             first_run_ns=raw.first_run_ns,
             events_lost=raw.events_lost,
             uncounted_ns=raw.uncounted_ns,
+            filtered=raw.filtered,
             regions=raw.regions,
             code_bytes=raw.code_bytes,
             declines={

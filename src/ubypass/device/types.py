@@ -53,9 +53,10 @@ class Stats:
     entered, ``declined`` how often it could have been but was not, ``declines`` for
     what reasons; ``always``: why all its threads are declined at present, if they are.
     ``uncounted_ns``: CPU time at the beginning in which calls were not counted.
-    Times are CLOCK_MONOTONIC nanoseconds; ``first_run_ns`` is 0 before the first
-    dispatch. ``gone``: the process has ended or runs another program, and these are
-    final.
+    ``filtered``: calls that were made natively since a seccomp filter does not plainly
+    allow them. Times are CLOCK_MONOTONIC nanoseconds; ``first_run_ns`` is 0 before the
+    first dispatch. ``gone``: the process has ended or runs another program, and these
+    are final.
     """
 
     native: int = 0
@@ -68,6 +69,7 @@ class Stats:
     first_run_ns: int = 0
     events_lost: int = 0
     uncounted_ns: int = 0
+    filtered: int = 0
     regions: int = 0
     code_bytes: int = 0
     always: Decline = Decline.NONE

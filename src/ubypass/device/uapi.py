@@ -302,6 +302,7 @@ class UbStats(ctypes.Structure):
         ("first_run_ns", c_uint64),
         ("events_lost", c_uint64),
         ("uncounted_ns", c_uint64),
+        ("filtered", c_uint64),
         ("regions", c_uint32),
         ("code_bytes", c_uint32),
         ("always", c_uint32),

@@ -177,8 +177,7 @@ def _filters(root: Path) -> Check:
     return _note(
         name,
         "the kernel does not describe its types (BTF)",
-        "programs under a filter, as in containers, stay native; "
-        "a kernel with CONFIG_DEBUG_INFO_BTF does",
+        "programs under a filter stay native without CONFIG_DEBUG_INFO_BTF",
     )
 
 

@@ -37,8 +37,9 @@ def explain(target: Target) -> dict[str, Any]:
 
     ``sites`` have the figures behind each decision: ns that the gap costs natively
     and boosted, that getting in and out costs, that each gap and each run saves;
-    null where there are none (yet). ``priced_by``: "clock", or the model by which
-    gaps and runs save what they do.
+    null where there are none (yet). ``filtered``: calls that were not dispatched since
+    a seccomp filter does not plainly allow them. ``priced_by``: "clock", or the model
+    by which gaps and runs save what they do.
     """
     symbols = Symbols(target.memory)
     sites = target.refresh_sites()
@@ -48,6 +49,7 @@ def explain(target: Target) -> dict[str, Any]:
         "name": target.process.name,
         "priced_by": target.priced_by,
         **_oddity(target),
+        "filtered": target.refresh_stats().filtered,
         "sites": [
             {
                 "address": ip,

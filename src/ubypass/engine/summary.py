@@ -91,6 +91,7 @@ class Summary:
             "runs": stats.runs,
             "declined": stats.declined,
             "declines": counted(stats.declines),
+            "filtered": stats.filtered,
             "declined_for": stats.always.name.lower() if stats.always else None,
             "exits": {
                 reason.name.lower(): count
