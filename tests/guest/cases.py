@@ -80,6 +80,8 @@ def run_twin(twin: Twin) -> dict[str, Any]:
         wait(lambda: all(program.is_warm for program in programs))
         native = _play(twin, programs, wait, None)
     with booster() as boost, start(twin.commands) as programs:
+        # One that a launcher has started is attached once it is itself.
+        wait(lambda: all(program.is_warm for program in programs))
         for target in [boost.attach(program.pid) for program in programs]:
             boost.wait_boosted(target)
         boosted = _play(twin, programs, boost.wait, boost)
