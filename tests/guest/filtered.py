@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from tests.guest.boost import booster, wait
 from tests.guest.onesite import Share
 from tests.guest.program import ACT, END, Program
+from ubypass.device.uapi import Decline
 
 __all__ = ["ACTIONS", "CASES", "DEADLY"]
 
@@ -58,4 +60,30 @@ def _filtered(kind: str) -> dict[str, Any]:
     }
 
 
-CASES = {f"filtered-{kind}": partial(_filtered, kind) for kind in (*ACTIONS, *DEADLY)}
+def _strict() -> dict[str, Any]:
+    """A program in strict mode: native, and it is said why."""
+    with Program("filtered", "strict") as program:
+        wait(lambda: program.is_warm)
+        native = _end(program, wait)
+    with booster() as boost, Program("filtered", "strict") as program:
+        wait(lambda: program.is_warm)
+        target = boost.attach(program.pid)
+        boost.wait(lambda: target.odd is Decline.SECCOMP)
+        boosted = _end(program, boost.wait)
+        boost.detach_all()
+        summaries = boost.summaries()
+    return {"native": native, "boosted": boosted, "summaries": summaries}
+
+
+def _end(program: Program, waiter: Callable[..., bool]) -> dict[str, object]:
+    program.stage(ACT)
+    acted = waiter(lambda: program.has_acted)
+    program.stage(END)
+    waiter(lambda: program.ended)
+    return {"acted": acted, **program.outcome()}
+
+
+CASES: dict[str, Callable[[], dict[str, Any]]] = {
+    "filtered-strict": _strict,
+    **{f"filtered-{kind}": partial(_filtered, kind) for kind in (*ACTIONS, *DEADLY)},
+}

@@ -63,3 +63,13 @@ def test_the_filter_is_obeyed_in_a_boosted_loop(guest: Guest, kind: str) -> None
         assert filtered == 0
     elif kind != "tracer":
         assert filtered > 0
+
+
+@pytest.mark.guest("filtered-strict")
+def test_strict_mode_stays_native_and_is_named(guest: Guest) -> None:
+    result = guest.result("filtered-strict")
+    assert result["native"] == {"acted": True, "status": 0, "output": ["strict"]}
+    assert result["boosted"] == result["native"]
+    (summary,) = result["summaries"]
+    assert summary["dispatched"] == 0
+    assert any("seccomp confines it" in note for note in summary["notes"])

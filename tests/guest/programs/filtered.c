@@ -10,8 +10,9 @@
  *
  *   allow, errno, errno0, trap, trace, log, notify, kill, killthread: that action
  *   tracer: as trace, and a process traces the loop meanwhile
- *   address: errno, but by instruction_pointer: for all calls of the third site
+ *   address: errno, but by instruction_pointer as well: for those of a third site only
  *   all: the filter looks at nothing and allows all
+ *   strict: no filter, but strict mode, which leaves read, write and exit
  */
 #include "common.h"
 
@@ -85,13 +86,14 @@ static __attribute__((noinline)) long marked(unsigned long mark)
 	return result;
 }
 
-static __attribute__((noinline)) long third(void)
+static __attribute__((noinline)) long third(unsigned long mark)
 {
+	register unsigned long r9 asm("r9") = mark;
 	long result;
 
 	asm volatile(SITE(third_site)
 		     : "=a" (result)
-		     : "a" (SYS_getppid)
+		     : "a" (SYS_getppid), "r" (r9)
 		     : "rbx", "r12", "r13", "r15", "rcx", "r11", "memory");
 	return result;
 }
@@ -217,9 +219,11 @@ static void install(void)
 	unsigned long third_at = (uintptr_t)third_site;
 	struct sock_filter by_address[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, DATA(instruction_pointer)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned int)third_at, 0, 3),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned int)third_at, 0, 5),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, DATA(instruction_pointer) + 4),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, third_at >> 32, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, third_at >> 32, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, DATA(args[5])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned int)MARK, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, action()),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
@@ -282,16 +286,18 @@ static void *loop(void *unused)
 			refused++, want = got;
 		else
 			odd++;
-		if (address && act && !(turns % EVERY)) {
-			got = third();
-			if (got == -EXDEV)
+		if (address) {
+			got = third(mark ? MARK : MARK + 1);
+			if (!mark && got != parent)
+				odd++;
+			else if (mark && got == -EXDEV)
 				third_refused++;
-			else
+			else if (mark)
 				third_allowed++;
 		}
 		if (ordinary == ENOUGH)
 			control[2] = AT_WARM;
-		if (allowed + refused + given + third_refused >= 2 * ENOUGH)
+		if (refused + given + (address ? third_refused : allowed) >= 2 * ENOUGH)
 			control[1] = 1;
 		else if (tracer && given >= ENOUGH)
 			control[1] = 1;
@@ -303,6 +309,25 @@ static void *loop(void *unused)
 	printf("asked %d wrong %lu\n", asked >= ENOUGH, wrong_asked);
 	printf("third allowed %lu refused %d\n", third_allowed, third_refused > ENOUGH);
 	return NULL;
+}
+
+static void strict(void)
+{
+	static const char said[] = "strict\n";
+	unsigned long odd = 0;
+
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT))
+		die("strict mode");
+	while (control[0] != STAGE_END) {
+		if (plain() != 1)
+			odd++;
+		control[2] = AT_WARM;
+		control[1] = control[0];
+	}
+	if (write(1, said, sizeof(said) - 1) != sizeof(said) - 1)
+		odd++;
+	/* The library's would be exit_group. */
+	syscall(SYS_exit, odd != 0);
 }
 
 int main(int argc, char **argv)
@@ -320,6 +345,8 @@ int main(int argc, char **argv)
 		die("/dev/zero");
 	if (!strcmp(kind, "trap") && sigaction(SIGSYS, &trap, NULL))
 		die("sigaction");
+	if (!strcmp(kind, "strict"))
+		strict();
 	if (!strcmp(kind, "tracer")) {
 		pid_t loop_pid = getpid(), tracer = fork();
 
