@@ -269,11 +269,16 @@ static void *loop(void *unused)
 	while (control[0] != STAGE_END) {
 		bool act = control[0] == STAGE_ACT;
 		bool mark = act && !(++turns % EVERY) && !(tracer && control[1]);
-		long got;
+		unsigned long word = mark ? MARK : MARK + 1;
+		long got, last = parent;
 
+		/* One way through all calls, whether or not they are marked. */
+		asm volatile("" : "+r" (word));
 		if (plain() != 1)
 			odd++;
-		got = marked(mark ? MARK : MARK + 1);
+		got = marked(word);
+		if (address)
+			last = third(word);
 		if (!mark && got != parent)
 			odd++;
 		else if (!mark)
@@ -287,10 +292,9 @@ static void *loop(void *unused)
 		else
 			odd++;
 		if (address) {
-			got = third(mark ? MARK : MARK + 1);
-			if (!mark && got != parent)
+			if (!mark && last != parent)
 				odd++;
-			else if (mark && got == -EXDEV)
+			else if (mark && last == -EXDEV)
 				third_refused++;
 			else if (mark)
 				third_allowed++;
