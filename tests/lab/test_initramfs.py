@@ -105,9 +105,44 @@ def test_a_dynamic_busybox_is_refused(kernel: Kernel, busybox: Path) -> None:
 @pytest.mark.usefixtures("busybox")
 def test_an_unknown_compression_is_refused(kernel: Kernel) -> None:
     dep = kernel.modules / "modules.dep"
-    dep.write_text(dep.read_text().replace("overlay.ko.xz", "overlay.ko.zst"))
+    dep.write_text(dep.read_text().replace("overlay.ko.xz", "overlay.ko.bz2"))
     (kernel.modules / "kernel/overlay.ko.xz").rename(
-        kernel.modules / "kernel/overlay.ko.zst"
+        kernel.modules / "kernel/overlay.ko.bz2"
     )
-    with pytest.raises(UbError, match=r"compression \.zst"):
+    with pytest.raises(UbError, match=r"compression \.bz2"):
         initramfs.base_image(kernel)
+
+
+@pytest.fixture
+def zst(kernel: Kernel) -> Path:
+    """Where a module that zstd compressed belongs."""
+    dep = kernel.modules / "modules.dep"
+    dep.write_text(dep.read_text().replace("overlay.ko.xz", "overlay.ko.zst"))
+    (kernel.modules / "kernel/overlay.ko.xz").unlink()
+    return kernel.modules / "kernel/overlay.ko.zst"
+
+
+@pytest.mark.usefixtures("busybox")
+@pytest.mark.skipif(shutil.which("zstd") is None, reason="needs zstd")
+def test_modules_may_be_compressed_with_zstd(kernel: Kernel, zst: Path) -> None:
+    text = b"a module of which much is the same " * 9
+    command = ["zstd", "-q", "-o", str(zst)]
+    subprocess.run(command, input=text, check=True)
+    image, names = initramfs.base_image(kernel)
+    assert "overlay.ko" in names
+    assert text in image.read_bytes()
+    zst.write_bytes(zst.read_bytes()[:20])
+    with pytest.raises(UbError, match=r"overlay\.ko\.zst: it is damaged"):
+        initramfs.base_image(kernel)
+
+
+@pytest.mark.usefixtures("busybox")
+def test_without_zstd_its_package_is_named(
+    kernel: Kernel, zst: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zst.write_bytes(b"x")
+    found = initramfs.find_busybox()
+    monkeypatch.setenv("PATH", str(found.parent))
+    with pytest.raises(UbError) as caught:
+        initramfs.base_image(kernel)
+    assert "apt install zstd" in caught.value.hint

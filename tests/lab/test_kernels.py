@@ -28,15 +28,17 @@ class _Archive:
         for directory in self.bin, self.debs, self.lists:
             directory.mkdir(parents=True)
         self.log = root / "log"
+        self.configurations = root / "configurations"
+        note = f'echo "$@" >> {self.log}; echo "$APT_CONFIG" >> {self.configurations}'
         self._program(
             "apt-get",
-            f'echo "$@" >> {self.log}; shift\n'
+            f'{note}; [ "$1" = update ] && exit; shift\n'
             f"for p; do cp {self.debs}/$p.deb . 2> /dev/null || "
             '{ echo "E: Unable to locate package $p" >&2; exit 100; }; done',
         )
         self._program(
             "apt-cache",
-            f'echo "$@" >> {self.log}\ncat {self.debs}/$2.depends 2> /dev/null',
+            f"{note}\ncat {self.debs}/$2.depends 2> /dev/null",
         )
 
     def _program(self, name: str, text: str) -> None:
@@ -136,6 +138,49 @@ def test_kernel_is_fetched_once(archive: _Archive, modules: str) -> None:
     assert kernels.cached_releases() == [_RELEASE]
 
 
+def test_a_kernel_in_several_packages_is_whole(archive: _Archive) -> None:
+    """Since 7.0 the first is empty; the bytes are beside the modules."""
+    tail = "7.3.4+deb13-amd64"
+    modules = f"usr/lib/modules/{tail}"
+    archive.add(f"linux-image-{tail}", {}, depends=(f"linux-base-{tail}", "kmod"))
+    parts = (f"linux-binary-{tail}", f"linux-modules-{tail}", "initramfs-tools")
+    archive.add(f"linux-base-{tail}", {}, depends=parts)
+    archive.add(f"linux-binary-{tail}", {f"{modules}/vmlinuz": "kernel"})
+    lists = {f"{modules}/modules.order": "", f"{modules}/modules.builtin": ""}
+    archive.add(f"linux-modules-{tail}", lists)
+    kernel = kernels.fetch_kernel(tail)
+    assert kernel.image.read_text() == "kernel"
+    assert (kernel.modules / "modules.dep").exists()
+    fetched = " ".join(call for call in archive.calls() if "download" in call)
+    assert "kmod" not in fetched
+
+
+def test_a_kernel_of_a_suite_comes_from_there_again(archive: _Archive) -> None:
+    """Whoever names the release later need not know the suite."""
+    archive.depends("linux-image-amd64", (f"linux-image-{_RELEASE}",))
+    _add_kernel(archive, _RELEASE)
+    _add_headers(archive)
+    assert kernels.default_release("trixie") == _RELEASE
+    kernels.fetch_kernel(suite="trixie")
+    assert kernels.suite_of(_RELEASE) == "trixie"
+    assert archive.calls()[0].startswith("update")
+    archive.log.unlink()
+    kernels.fetch_headers(_RELEASE)
+    asked = set(archive.configurations.read_text().split())
+    assert asked == {str(kernels.cache_dir() / "apt/trixie/apt.conf")}
+
+
+def test_a_suite_that_cannot_be_reached_is_what_was_fetched(archive: _Archive) -> None:
+    archive.depends("linux-image-amd64", (f"linux-image-{_RELEASE}",))
+    _add_kernel(archive, _RELEASE)
+    kernels.fetch_kernel(suite="trixie")
+    (kernels.cache_dir() / "apt/trixie/updated").unlink()
+    archive._program("apt-get", "echo 'E: no network' >&2; exit 100")
+    assert kernels.default_release("trixie") == _RELEASE
+    with pytest.raises(UbError, match="no network"):
+        kernels.default_release("sid")
+
+
 def test_two_at_once_fetch_once(archive: _Archive) -> None:
     _add_kernel(archive, _RELEASE)
     with ThreadPoolExecutor(4) as pool:
@@ -171,6 +216,9 @@ def test_headers_work_from_the_cache(archive: _Archive) -> None:
     )
     assert "common" in done.stdout
     assert "linux-compiler-gcc-12-x86" not in " ".join(archive.calls())
+    assert kernels.cached_headers() == [_RELEASE]
+    (build / "scripts" / "a").unlink()
+    assert kernels.cached_headers() == []
 
 
 def test_default_is_what_debian_recommends_and_remembered(archive: _Archive) -> None:

@@ -64,6 +64,12 @@ def run(args: argparse.Namespace) -> int:
 def _machine_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--kernel", metavar="RELEASE", help="such as 6.1.0-56-amd64 (default: newest)")
+    add(
+        "--suite",
+        metavar="SUITE",
+        help="the newest kernel of trixie, trixie-backports, sid, ...; with --kernel: "
+        "where it is fetched from",
+    )
     add("--icount", action="store_true", help="count instructions: 1 = 1 virtual ns")
     most = 8 * (os.cpu_count() or 1)
     add("--cpus", type=whole(1, most), metavar="N", help="default: 2, with --icount 1")
@@ -105,6 +111,7 @@ def _options(args: argparse.Namespace) -> LabOptions:
             raise UsageError(f"cannot share '{directory}': not a directory")
     return LabOptions(
         kernel=args.kernel,
+        suite=args.suite,
         icount=args.icount,
         cpus=args.cpus,
         memory=args.memory,

@@ -43,6 +43,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "else the lab's)",
     )
     which.add_argument("--lab", action="store_true", help="for the lab's kernel")
+    which.add_argument(
+        "--suite",
+        metavar="SUITE",
+        help="for the newest kernel of trixie, trixie-backports, sid, ..., with the "
+        "compiler of that suite",
+    )
     build.add_argument(
         "-v", "--verbose", action="store_true", help="show the compiler's output"
     )
@@ -58,7 +64,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do the action; 0, and for ``status`` 1 if the module is not loaded."""
     if args.action == "build":
-        return _build(args.kernel or _default_release(args.lab), args.verbose)
+        release = args.kernel or _default_release(args.lab, args.suite)
+        return _build(release, args.suite, args.verbose)
     if args.action == "load":
         return _load(Path(args.file) if args.file else module_file(platform.release()))
     if args.action == "unload":
@@ -71,13 +78,14 @@ def is_loaded() -> bool:
     return _LOADED.exists()
 
 
-def _build(release: str, verbose: bool) -> int:
+def _build(release: str, suite: str | None, verbose: bool) -> int:
     from ubypass.module.build import build_module
 
     made = build_module(
         release,
         kernel_sources(),
         module_file(release).parent,
+        suite=suite,
         verbose=verbose,
         report=lambda phrase: print(f"module: {phrase}", file=sys.stderr),
     )
@@ -85,10 +93,12 @@ def _build(release: str, verbose: bool) -> int:
     return 0
 
 
-def _default_release(for_lab: bool) -> str:
+def _default_release(for_lab: bool, suite: str | None = None) -> str:
     """One of them: for the other as well would mean another download."""
     from ubypass.lab.kernels import default_release, headers_dir
 
+    if suite is not None:
+        return default_release(suite)
     running = platform.release()
     places = (
         _INSTALLED_HEADERS / running / "build",

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 
+from ubypass import child
 from ubypass.errors import UbError
 from ubypass.lab.kernels import Kernel
 from ubypass.places import cache_dir
@@ -109,8 +110,21 @@ def _module(path: Path) -> bytes:
     data = path.read_bytes()
     if path.suffix == ".xz":
         return lzma.decompress(data)
+    if path.suffix == ".zst":
+        return _zstd(path)
     if path.suffix != ".ko":
         raise UbError(f"cannot read {path.name}: compression {path.suffix} not known")
+    return data
+
+
+def _zstd(path: Path) -> bytes:
+    # Python can do that itself only since 3.14.
+    if shutil.which("zstd") is None:
+        raise UbError(f"cannot read {path.name}: zstd not found", "apt install zstd")
+    done = child.run(["zstd", "-dcq", str(path)], capture_output=True)
+    if done.returncode != 0:
+        raise UbError(f"cannot read {path.name}: it is damaged")
+    data: bytes = done.stdout
     return data
 
 

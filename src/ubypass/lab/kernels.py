@@ -9,6 +9,7 @@ through ``apt-get download`` (which checks their signatures) and are unpacked wi
     kernels/RELEASE/image/    linux-image-RELEASE, plus depmod's output
     kernels/RELEASE/headers/  linux-headers-RELEASE and what it depends on
     kernels/RELEASE/*.files   how many files that directory had when it was whole
+    kernels/RELEASE/suite     the suite it came from, if not the host's own
 
 This file must not know what the kernels are used for.
 """
@@ -28,10 +29,12 @@ from pathlib import Path
 
 from ubypass import child
 from ubypass.errors import UbError
+from ubypass.lab.archive import Archive, of_suite
 from ubypass.places import cache_dir
 
 __all__ = [
     "Kernel",
+    "cached_headers",
     "cached_releases",
     "default_release",
     "fetch_headers",
@@ -41,6 +44,7 @@ __all__ = [
     "headers_dir",
     "is_whole",
     "offered_releases",
+    "suite_of",
 ]
 
 Report = Callable[[str], None]
@@ -62,6 +66,10 @@ class Kernel:
     @property
     def image(self) -> Path:
         """The compressed kernel that a boot loader starts."""
+        # Since 7.0 Debian's packages have it beside the modules.
+        beside = self.modules / "vmlinuz"
+        if beside.exists():
+            return beside
         return self.root / "boot" / f"vmlinuz-{self.release}"
 
     @property
@@ -76,11 +84,21 @@ def cached_releases() -> list[str]:
     return sorted((path.parent.name for path in found), key=_version_key)
 
 
-def default_release() -> str:
+def cached_headers() -> list[str]:
+    """Releases whose headers are in the cache, oldest version first."""
+    found = (cache_dir() / "kernels").glob("*/headers")
+    releases = (path.parent.name for path in found if is_whole(path))
+    return sorted(releases, key=_version_key)
+
+
+def default_release(suite: str | None = None) -> str:
     """The release Debian currently recommends, else the newest one in the cache.
 
-    Raises UbError if apt does not know and the cache is empty.
+    With a suite the newest of that; see `ubypass.lab.archive`. Raises UbError if apt
+    does not know and the cache is empty.
     """
+    if suite is not None:
+        return _newest(suite)
     found = _recommended()
     if found:
         return found
@@ -93,18 +111,33 @@ def default_release() -> str:
     )
 
 
-def fetch_kernel(release: str | None = None, report: Report | None = None) -> Kernel:
+def fetch_kernel(
+    release: str | None = None,
+    report: Report | None = None,
+    *,
+    suite: str | None = None,
+) -> Kernel:
     """The kernel ``release`` (default: see `default_release`), fetched if need be.
 
-    ``report`` is told, in a short phrase, when something slow starts. Raises UbError
-    if the package cannot be had.
+    ``report`` is told, in a short phrase, when something slow starts. ``suite``: of
+    which it is, else the one that it was fetched from before, else the host's. Raises
+    UbError if the package cannot be had.
     """
-    release = _checked(release or default_release())
+    release = _checked(release or default_release(suite))
     kernel = Kernel(release, _home(release) / "image")
     if is_whole(kernel.root) and kernel.image.exists():
         return kernel
-    with _unpacked([f"linux-image-{release}"], kernel.root, report) as tree:
+    archive = _archive(release, suite)
+    main = f"linux-image-{release}"
+    with _unpacked([main], kernel.root, report, archive) as tree:
         if tree is not None:
+            if not any(tree.rglob("vmlinuz*")):
+                # Since 7.0 that package is empty, and depends on those with files.
+                parts = rf"linux-(base|binary|modules)-{re.escape(release)}"
+                more = [
+                    p for p in _all_depends(archive, main) if re.fullmatch(parts, p)
+                ]
+                _unpack(more, tree, archive)
             _join_lib(tree)
             _run(["depmod", "-b", str(tree), release], "index the kernel's modules")
     if not kernel.image.exists():
@@ -112,11 +145,14 @@ def fetch_kernel(release: str | None = None, report: Report | None = None) -> Ke
     return kernel
 
 
-def fetch_headers(release: str, report: Report | None = None) -> Path:
+def fetch_headers(
+    release: str, report: Report | None = None, *, suite: str | None = None
+) -> Path:
     """The directory for ``make -C`` that builds modules for ``release``.
 
     Fetches the headers if need be. The packages expect to live under ``/usr``; their
-    references to it are rewritten. Raises UbError if they cannot be had.
+    references to it are rewritten. ``suite``: see `fetch_kernel`. Raises UbError if
+    they cannot be had.
     """
     release = _checked(release)
     root = _home(release) / "headers"
@@ -124,12 +160,13 @@ def fetch_headers(release: str, report: Report | None = None) -> Path:
     if is_whole(root) and (build / "Makefile").exists():
         return build
     main = f"linux-headers-{release}"
+    archive = _archive(release, suite)
     more = [
         package
-        for package in _apt_depends(main)
+        for package in archive.depends(main)
         if re.fullmatch(r"linux-headers-.*-common(-rt)?|linux-kbuild-.*", package)
     ]
-    with _unpacked([main, *more], root, report) as tree:
+    with _unpacked([main, *more], root, report, archive) as tree:
         if tree is not None:
             _relocate(tree, root, release)
     if not build.exists():
@@ -143,7 +180,7 @@ def offered_releases(series: str) -> list[str]:
     Debian's ordinary kernels only, no cloud or real-time ones. Empty if apt knows none.
     """
     name = rf"linux-headers-({re.escape(series)}\.[0-9.-]+-amd64)"
-    said = _apt_cache("search", "--names-only", f"^{name}$")
+    said = Archive().cache("search", "--names-only", f"^{name}$")
     found = set(re.findall(rf"^{name} ", said, re.MULTILINE))
     return sorted(found, key=_version_key)
 
@@ -160,7 +197,15 @@ def has_lists() -> bool:
 
 def has_headers(release: str) -> bool:
     """Whether apt knows a package with the headers of that kernel."""
-    return bool(_apt_depends(f"linux-headers-{release}"))
+    return bool(Archive().depends(f"linux-headers-{release}"))
+
+
+def suite_of(release: str) -> str | None:
+    """The suite from which ``release`` was fetched; None for the host's own, too."""
+    try:
+        return (_home(release) / "suite").read_text().strip() or None
+    except OSError:
+        return None
 
 
 def is_whole(directory: Path) -> bool:
@@ -200,8 +245,7 @@ def _recommended() -> str:
         known = []
     if len(known) == 2 and known[0] == str(stamp):
         return known[1]
-    names = (p.removeprefix("linux-image-") for p in _apt_depends("linux-image-amd64"))
-    release = next((name for name in names if _RELEASE.fullmatch(name)), "")
+    release = _recommended_by(Archive())
     if release:
         with suppress(OSError):
             memory.parent.mkdir(parents=True, exist_ok=True)
@@ -209,6 +253,45 @@ def _recommended() -> str:
             partial.write_text(f"{stamp} {release}\n")
             partial.replace(memory)
     return release
+
+
+def _recommended_by(archive: Archive) -> str:
+    depends = archive.depends("linux-image-amd64")
+    names = (p.removeprefix("linux-image-") for p in depends)
+    return next((name for name in names if _RELEASE.fullmatch(name)), "")
+
+
+def _newest(suite: str) -> str:
+    """Of a suite, whose lists may not be had; then what was fetched from there."""
+    try:
+        found = _recommended_by(of_suite(suite))
+    except UbError:
+        found = next((r for r in cached_releases()[::-1] if suite_of(r) == suite), "")
+        if not found:
+            raise
+    if not found:
+        raise UbError(
+            f"{suite} has no linux-image-amd64",
+            "a suite is called trixie, trixie-backports or sid, for example",
+        )
+    return found
+
+
+def _archive(release: str, suite: str | None) -> Archive:
+    return of_suite(suite or suite_of(release))
+
+
+def _all_depends(archive: Archive, package: str) -> list[str]:
+    """Also what those depend on whose names end as the package's does."""
+    tail = package.removeprefix("linux-image-")
+    found: list[str] = []
+    todo = [package]
+    while todo:
+        for each in archive.depends(todo.pop()):
+            if each.endswith(tail) and each not in found:
+                found.append(each)
+                todo.append(each)
+    return found
 
 
 def _checked(release: str) -> str:
@@ -231,7 +314,7 @@ def _version_key(release: str) -> list[tuple[int, str]]:
 
 @contextmanager
 def _unpacked(
-    packages: list[str], target: Path, report: Report | None
+    packages: list[str], target: Path, report: Report | None, archive: Archive
 ) -> Iterator[Path | None]:
     """A directory with the packages' files that becomes ``target`` on success.
 
@@ -253,17 +336,24 @@ def _unpacked(
             tree.mkdir()
             if report is not None:
                 report(f"fetching {packages[0]}")
-            for deb in _download(packages, Path(work)):
-                _run(["dpkg-deb", "-x", str(deb), str(tree)], f"unpack {deb.name}")
+            _unpack(packages, tree, archive)
             yield tree
             home.mkdir(exist_ok=True)
+            if archive.suite is not None:
+                (home / "suite").write_text(f"{archive.suite}\n")
             if target.exists():
                 target.rename(Path(work) / "damaged")
             tree.rename(target)
             _count_file(target).write_text(f"{_count(target)}\n")
 
 
-def _download(packages: list[str], directory: Path) -> list[Path]:
+def _unpack(packages: list[str], tree: Path, archive: Archive) -> None:
+    with tempfile.TemporaryDirectory(dir=tree.parent) as work:
+        for deb in _download(packages, Path(work), archive):
+            _run(["dpkg-deb", "-x", str(deb), str(tree)], f"unpack {deb.name}")
+
+
+def _download(packages: list[str], directory: Path, archive: Archive) -> list[Path]:
     if shutil.which("apt-get") is None:
         raise UbError(
             f"cannot fetch {packages[0]}: this system has no apt-get",
@@ -274,7 +364,7 @@ def _download(packages: list[str], directory: Path) -> list[Path]:
         cwd=directory,
         capture_output=True,
         text=True,
-        env={**os.environ, "LC_ALL": "C.UTF-8"},
+        env=archive.environment(),
     )
     if done.returncode != 0:
         errors = [
@@ -290,27 +380,6 @@ def _download(packages: list[str], directory: Path) -> list[Path]:
             hint = "the package archive cannot be reached: see to network and proxy"
         raise UbError(f"cannot fetch {packages[0]}: {why}", hint)
     return sorted(directory.glob("*.deb"))
-
-
-def _apt_depends(package: str) -> list[str]:
-    """Names of the packages ``package`` depends on; empty if apt does not know."""
-    said = _apt_cache("depends", package)
-    return re.findall(r"^\s*\|?Depends: ([^\s<>]+)$", said, re.MULTILINE)
-
-
-def _apt_cache(*arguments: str) -> str:
-    """What apt-cache prints; nothing where there is no apt."""
-    try:
-        done = child.run(
-            ["apt-cache", *arguments],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "LC_ALL": "C.UTF-8"},
-        )
-    except OSError:
-        return ""
-    said: str = done.stdout
-    return said
 
 
 def _join_lib(tree: Path) -> None:

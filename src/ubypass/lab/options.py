@@ -18,7 +18,8 @@ STATUS_TIMEOUT = 124
 class LabOptions:
     """How to run the machine; the defaults suit tests.
 
-    ``kernel``: release, None for Debian's current one. ``icount``: count instructions,
+    ``kernel``: release, None for Debian's current one, or with ``suite`` (``trixie``)
+    for that of the suite. ``icount``: count instructions,
     one per virtual nanosecond, repeatably (always one CPU, always emulated). ``cpus``:
     None for 2, or 1 with ``icount``. ``cpu``: as QEMU calls it. ``memory``: as QEMU
     takes it. ``append``: further kernel parameters. ``disk``: a file, or a size such
@@ -29,6 +30,7 @@ class LabOptions:
     """
 
     kernel: str | None = None
+    suite: str | None = None
     icount: bool = False
     cpus: int | None = None
     cpu: str = "max"

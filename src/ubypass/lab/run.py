@@ -119,7 +119,7 @@ def _run(command: Sequence[str], options: LabOptions, ends: _Ends) -> LabResult:
     if not command:
         raise UbError("no command to run in the lab", "ub lab run -- COMMAND [ARG]...")
     _require_disk(options.disk)
-    kernel = kernels.fetch_kernel(options.kernel, ends.report)
+    kernel = kernels.fetch_kernel(options.kernel, ends.report, suite=options.suite)
     base, modules = initramfs.base_image(kernel)
 
     def boots(accel: str) -> bool:

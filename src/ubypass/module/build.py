@@ -15,11 +15,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from ubypass import child
 from ubypass.errors import UbError
-from ubypass.lab import kernels
+from ubypass.lab import kernels, roots
 
 __all__ = ["build_module"]
 
@@ -40,6 +41,7 @@ def build_module(
     out_dir: Path,
     *,
     subdir: str = "",
+    suite: str | None = None,
     verbose: bool = False,
     report: Callable[[str], None] | None = None,
 ) -> Path:
@@ -49,9 +51,11 @@ def build_module(
     below it whose ``Kbuild`` (or ``Makefile``) is built, for modules that share files
     with their parent directory. It must produce exactly one ``.ko``. Only what
     changed is compiled again. Headers come from ``/lib/modules/RELEASE/build`` if
-    installed, else from the cache (see `ubypass.lab.kernels`). ``verbose`` shows the
-    compiler's output on stderr. Raises UbError with the first errors when the build
-    fails; the full output is in ``out_dir/build.log``.
+    installed, else from the cache (see `ubypass.lab.kernels`). ``suite``: of Debian, to
+    which the release belongs; its compiler and libc are used then (see
+    `ubypass.lab.roots`), as they are if the kernel was fetched from one. ``verbose``
+    shows the compiler's output on stderr. Raises UbError with the first errors when
+    the build fails; the full output is in ``out_dir/build.log``.
     """
     source_dir, out_dir = source_dir.resolve(), out_dir.resolve()
     build_dir = out_dir / subdir
@@ -66,20 +70,46 @@ def build_module(
         )
     if shutil.which("make") is None:
         raise UbError("cannot build the module: make not found", "apt install make")
-    headers = _headers(release, report)
+    headers = _headers(release, suite, report)
+    suite = suite or kernels.suite_of(release)
+    tools = _Tools()
+    if suite is not None:
+        headers = headers.resolve()  # links lead nowhere inside
+        tools = _tools_of(suite, headers, report)
     out_dir.mkdir(parents=True, exist_ok=True)
     with (out_dir / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _mirror(source_dir, out_dir)
-        _make(headers, build_dir, source_dir, out_dir, verbose)
+        _make(headers, build_dir, source_dir, out_dir, verbose, tools)
         return _product(build_dir)
 
 
-def _headers(release: str, report: Callable[[str], None] | None) -> Path:
+@dataclass(frozen=True)
+class _Tools:
+    """What builds. ``root``: a root directory with the tools; None for the host's."""
+
+    root: Path | None = None
+    shared: tuple[Path, ...] = ()
+
+
+def _tools_of(
+    suite: str, headers: Path, report: Callable[[str], None] | None
+) -> _Tools:
+    home = headers.parents[2]  # of usr/src/linux-headers-RELEASE
+    kbuild = next((home / "usr" / "lib").glob("linux-kbuild-*"), None)
+    if kbuild is None:
+        raise UbError(f"the headers in {headers} lack the kernel's tools")
+    compiler = _kernel_compiler(headers)
+    return _Tools(roots.fetch_root(suite, compiler, kbuild.name, report), (home,))
+
+
+def _headers(
+    release: str, suite: str | None, report: Callable[[str], None] | None
+) -> Path:
     installed = Path(_INSTALLED.format(release=release))
-    if (installed / "Makefile").is_file():
+    if suite is None and (installed / "Makefile").is_file():
         return installed
-    return kernels.fetch_headers(release, report)
+    return kernels.fetch_headers(release, report, suite=suite)
 
 
 def _sources(directory: Path) -> Iterator[Path]:
@@ -116,14 +146,18 @@ def _mirror(source_dir: Path, out_dir: Path) -> None:
     manifest.write_text("".join(f"{name}\n" for name in sorted(now)))
 
 
+def _kernel_compiler(headers: Path) -> str:
+    """The name of the compiler that the kernel was built with."""
+    text = (headers / ".config").read_text(errors="replace")
+    found = re.search(r'^CONFIG_CC_VERSION_TEXT="([\w.+-]+)', text, re.MULTILINE)
+    return found.group(1).split("x86_64-linux-gnu-")[-1] if found else "gcc"
+
+
 def _compiler(headers: Path) -> list[str]:
     """Name another compiler only if the one the kernel was built with is missing."""
-    config = headers / ".config"
-    if not config.is_file():
+    if not (headers / ".config").is_file():
         return []
-    text = config.read_text(errors="replace")
-    found = re.search(r'^CONFIG_CC_VERSION_TEXT="([\w.+-]+)', text, re.MULTILINE)
-    wanted = found.group(1).split("x86_64-linux-gnu-")[-1] if found else "gcc"
+    wanted = _kernel_compiler(headers)
     if shutil.which(wanted):
         return []
     if shutil.which("gcc") is None:
@@ -132,14 +166,26 @@ def _compiler(headers: Path) -> list[str]:
 
 
 def _make(
-    headers: Path, build_dir: Path, source_dir: Path, out_dir: Path, verbose: bool
+    headers: Path,
+    build_dir: Path,
+    source_dir: Path,
+    out_dir: Path,
+    verbose: bool,
+    tools: _Tools,
 ) -> None:
     command = ["make", "-C", str(headers), f"M={build_dir}", f"-j{os.cpu_count()}"]
+    # Headers since 6.12 come with the kernel's types, and then want pahole for those of
+    # modules.  Nobody looks at ours.
+    command += ["CONFIG_DEBUG_INFO_BTF_MODULES=", "modules"]
+    if tools.root is None:
+        command += _compiler(headers)
+    else:
+        command = roots.inside(tools.root, command, [*tools.shared, out_dir])
     # Settings of a make that called us would change the kernel's build.
     unwanted = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ARCH", "CROSS_COMPILE", "KBUILD")
     env = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}
     done = child.run(
-        [*command, *_compiler(headers), "modules"],
+        command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
