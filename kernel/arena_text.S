@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The arena: pages of the module's own text, filled with int3 until used. */
 #include <linux/linkage.h>
+#include <linux/objtool.h>
 
 #include "ub_offsets.h"
 
 	.text
 	.balign	4096
 SYM_ENTRY(ub_arena, SYM_L_GLOBAL, SYM_A_NONE)
+	ANNOTATE_NOENDBR
 	.fill	UB_ARENA_SIZE, 1, 0xcc
 	.balign	4096, 0xcc

@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "compat.h"
 #include "internal.h"
 
 struct ub_tunable_range ub_tunables[UB_TUNABLES] = {
@@ -35,11 +36,7 @@ static int ub_may_load(void)
 {
 	if (!capable(CAP_SYS_MODULE))
 		return -EPERM;
-#ifdef UB_HAVE_LOCKDOWN
-	return security_locked_down(LOCKDOWN_MODULE_SIGNATURE);
-#else
-	return 0;
-#endif
+	return ub_locked_down();
 }
 
 /*

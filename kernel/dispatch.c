@@ -18,6 +18,7 @@
 #include <asm/nospec-branch.h>
 #include <asm/preempt.h>
 
+#include "compat.h"
 #include "emit.h"
 #include "internal.h"
 
@@ -26,7 +27,7 @@ DEFINE_PER_CPU(u64 [UB_MAX_REGIONS], ub_dispatched);
 static void emit_current(struct ub_emit *e)
 {
 	EMIT(e, 0x65, 0x4c, 0x8b, 0x1c, 0x25);	/* mov r11, gs:[current_task] */
-	emit32(e, PERCPU_OFFSET(current_task));
+	emit32(e, PERCPU_OFFSET(UB_CURRENT_TASK));
 }
 
 static void emit_test_work(struct ub_emit *e, const u8 *to)
@@ -54,10 +55,11 @@ static void emit_test_breakpoints(struct ub_emit *e, const u8 *to)
 
 static void emit_preempt(struct ub_emit *e, bool disable)
 {
+	/* The counts are in the lower half, where there are 64 bits (7.3). */
 	EMIT(e, 0x65, 0xff);			/* inc/dec dword gs:[__preempt_count] */
 	*e->at++ = disable ? 0x04 : 0x0c;
 	EMIT(e, 0x25);
-	emit32(e, PERCPU_OFFSET(__preempt_count));
+	emit32(e, PERCPU_OFFSET(UB_PREEMPT_COUNT));
 }
 
 /*
@@ -67,7 +69,7 @@ static void emit_preempt(struct ub_emit *e, bool disable)
 static void emit_softirq(struct ub_emit *e)
 {
 	EMIT(e, 0x65, 0x81, 0x2c, 0x25);	/* sub dword gs:[__preempt_count], BH */
-	emit32(e, PERCPU_OFFSET(__preempt_count));
+	emit32(e, PERCPU_OFFSET(UB_PREEMPT_COUNT));
 	emit32(e, SOFTIRQ_DISABLE_OFFSET);
 	EMIT(e, 0x65, 0x66, 0x83, 0x3c, 0x25);	/* cmp word gs:[pending], 0 */
 	emit32(e, PERCPU_OFFSET(local_softirq_pending_ref));
@@ -87,7 +89,7 @@ static void emit_load_fpu(struct ub_emit *e)
 	EMIT(e, 0x74, 0x07);			/* je over the call */
 	EMIT(e, 0x50);				/* push rax */
 	EMIT(e, 0xe8);				/* call switch_fpu_return */
-	emit_rel(e, (unsigned long)switch_fpu_return, 0);
+	emit_rel(e, ub_switch_fpu_return, 0);
 	EMIT(e, 0x58);				/* pop rax */
 }
 
@@ -101,8 +103,8 @@ static void emit_clear_history(struct ub_emit *e)
 #ifdef X86_FEATURE_CLEAR_BHB_LOOP
 	if (boot_cpu_has(X86_FEATURE_CLEAR_BHB_LOOP) ||
 	    boot_cpu_has(X86_FEATURE_CLEAR_BHB_HW)) {
-		EMIT(e, 0xe8);			/* call clear_bhb_loop */
-		emit_rel(e, (unsigned long)clear_bhb_loop, 0);
+		EMIT(e, 0xe8);			/* call ub_clear_history */
+		emit_rel(e, (unsigned long)ub_clear_history, 0);
 	}
 #endif
 }
@@ -117,6 +119,7 @@ static u8 *emit_all(struct ub_emit *e, const struct ub_dispatch_site *site,
 
 	BUILD_BUG_ON(offsetof(struct task_struct, thread_info.flags) > 127);
 	BUILD_BUG_ON(offsetof(struct task_struct, thread_info.syscall_work) > 127);
+	BUILD_BUG_ON((u64)EXIT_TO_USER_MODE_WORK > U32_MAX);
 	BUILD_BUG_ON(sizeof(local_softirq_pending_ref) != sizeof(u16));
 	BUILD_BUG_ON(ERESTARTSYS != 512 || ERESTART_RESTARTBLOCK != 516);
 
@@ -149,7 +152,7 @@ static u8 *emit_all(struct ub_emit *e, const struct ub_dispatch_site *site,
 
 	if (site->vector) {
 		EMIT(e, 0x65, 0x81, 0x04, 0x25); /* add dword gs:[__preempt_count], BH + 1 */
-		emit32(e, PERCPU_OFFSET(__preempt_count));
+		emit32(e, PERCPU_OFFSET(UB_PREEMPT_COUNT));
 		emit32(e, SOFTIRQ_DISABLE_OFFSET + PREEMPT_DISABLE_OFFSET);
 	} else {
 		emit_preempt(e, true);

@@ -6,6 +6,7 @@
  * (docs/abi.md), so rsp moves to a fixed distance below pt_regs while it runs.
  */
 #include <linux/linkage.h>
+#include <linux/objtool.h>
 #include <asm/asm.h>
 #include <asm/nospec-branch.h>
 #include <asm/smap.h>
@@ -13,7 +14,8 @@
 #include "ub_offsets.h"
 
 /* void ub_enter(struct pt_regs *regs, u8 *code, struct ub_launch *launch) */
-SYM_CODE_START(ub_enter)
+SYM_FUNC_START(ub_enter)
+	ANNOTATE_NOENDBR			/* called directly */
 	pushq	%rbp
 	pushq	%rbx
 	pushq	%r12
@@ -43,13 +45,50 @@ SYM_CODE_START(ub_enter)
 
 	ASM_STAC
 	JMP_NOSPEC rsi
-SYM_CODE_END(ub_enter)
+SYM_FUNC_END(ub_enter)
+/* It switches stacks, as does ub_leave: unwinding stops there on purpose. */
+STACK_FRAME_NON_STANDARD(ub_enter)
+
+/*
+ * More branches than the history holds, as the kernel does at each entry ("x86/bhi: Add
+ * support for clearing branch history at syscall entry", 6.9).  Its own function is not
+ * for modules any more ("x86: Restrict KVM-induced symbol exports to KVM modules where
+ * obvious/possible", 6.19).
+ */
+	.balign 64
+SYM_FUNC_START(ub_clear_history)
+	ANNOTATE_NOENDBR			/* called directly */
+	pushq	%rbp
+	movq	%rsp, %rbp
+	movl	$5, %ecx
+	ANNOTATE_INTRA_FUNCTION_CALL
+	call	1f
+	jmp	5f
+	.balign 64
+	ANNOTATE_INTRA_FUNCTION_CALL
+1:	call	2f
+	RET
+	.balign 64
+2:	movl	$5, %eax
+3:	jmp	4f
+	nop
+4:	decl	%eax
+	jnz	3b
+	decl	%ecx
+	jnz	1b
+	RET
+5:	lfence
+	popq	%rbp
+	RET
+SYM_FUNC_END(ub_clear_history)
+STACK_FRAME_NON_STANDARD(ub_clear_history)
 
 /*
  * The exit path: all user registers are in pt_regs, the user's arithmetic
  * flags may still be in the host's.
  */
-SYM_CODE_START(ub_leave)
+SYM_FUNC_START(ub_leave)
+	ANNOTATE_NOENDBR			/* jumped to directly */
 	pushfq
 	popq	%rax
 	ASM_CLAC
@@ -75,14 +114,15 @@ SYM_CODE_START(ub_leave)
 	popq	%rbx
 	popq	%rbp
 	RET
-SYM_CODE_END(ub_leave)
+SYM_FUNC_END(ub_leave)
+STACK_FRAME_NON_STANDARD(ub_leave)
 
 /*
  * What a dispatch calls if a seccomp filter is to be run: r11 is the resume address, the
  * number of the call is above the return address.  r11 comes back as whether the call is
  * allowed; all other registers stay.  The arguments of the call are in pt_regs as well.
  */
-SYM_CODE_START(ub_filtered)
+SYM_FUNC_START(ub_filtered)
 	ASM_CLAC
 	pushq	%rax
 	pushq	%rcx
@@ -107,4 +147,5 @@ SYM_CODE_START(ub_filtered)
 	popq	%rax
 	ASM_STAC
 	RET
-SYM_CODE_END(ub_filtered)
+SYM_FUNC_END(ub_filtered)
+STACK_FRAME_NON_STANDARD(ub_filtered)

@@ -13,12 +13,12 @@
  * Who it is need not be known: the call at the handler's start is not to us then.
  */
 #include <linux/ftrace.h>
-#include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
 #include <asm/text-patching.h>
 
+#include "compat.h"
 #include "internal.h"
 
 #define UB_CALL_SIZE	5	/* of the call that ftrace patches in */
@@ -30,7 +30,7 @@ struct ub_handler {
 	const char *name;
 	u32 nr;
 	u8 args;
-	unsigned long fentry;	/* where ftrace patches */
+	unsigned long fentry;	/* where ftrace patches; 0: not to be had */
 	unsigned long user;	/* who else uses it: what is called there, or 0 */
 };
 
@@ -63,22 +63,6 @@ static bool ub_hook_reference;
 /* Tasks of attached processes that are between the trampoline's two calls. */
 DEFINE_PER_CPU(long, ub_inside);
 static struct delayed_work ub_drain_work;
-
-/* The address of a function that is not exported, or 0. */
-unsigned long ub_lookup(const char *name)
-{
-	struct kprobe kp = {
-		.symbol_name = name,
-		.flags = KPROBE_FLAG_DISABLED,
-	};
-	unsigned long address;
-
-	if (register_kprobe(&kp) < 0)
-		return 0;
-	address = (unsigned long)kp.addr;
-	unregister_kprobe(&kp);
-	return address;
-}
 
 /* Where the 5 bytes at the start of a handler call, or 0 if they are no call. */
 static unsigned long ub_call_at(unsigned long address)
@@ -114,7 +98,8 @@ static int ub_hook_filter(bool unused)
 	if (!ips)
 		return -ENOMEM;
 	for (i = 0; i < ARRAY_SIZE(ub_handlers); i++)
-		if (!unused || ub_is_nop(ub_handlers[i].fentry))
+		if (ub_handlers[i].fentry &&
+		    (!unused || ub_is_nop(ub_handlers[i].fentry)))
 			ips[n++] = ub_handlers[i].fentry;
 	err = n ? ftrace_set_filter_ips(&ub_ops, ips, n, 0, 1) : -EBUSY;
 	kfree(ips);
@@ -123,7 +108,6 @@ static int ub_hook_filter(bool unused)
 
 int ub_hook_init(void)
 {
-	static const u8 endbr[] = { 0xf3, 0x0f, 0x1e, 0xfa };
 	unsigned int i;
 	int err;
 
@@ -131,16 +115,15 @@ int ub_hook_init(void)
 		struct ub_handler *h = &ub_handlers[i];
 		unsigned long address = ub_lookup(h->name);
 
+		/* Calls of one that is not to be had stay native. */
 		if (!address) {
-			pr_err("ub: this kernel has no %s to hook\n", h->name);
-			return -EOPNOTSUPP;
+			pr_info("ub: this kernel has no %s to hook\n", h->name);
+			continue;
 		}
-		if (!memcmp((void *)address, endbr, sizeof(endbr)))
-			address += sizeof(endbr);
 		/* Somebody may be tracing it already: then it is a call. */
 		if (!ub_is_nop(address) && !ub_call_at(address)) {
-			pr_err("ub: %s cannot be traced by ftrace\n", h->name);
-			return -EOPNOTSUPP;
+			pr_info("ub: %s cannot be traced by ftrace\n", h->name);
+			continue;
 		}
 		h->fentry = address;
 		ub_by_nr[h->nr] = h;
@@ -216,7 +199,8 @@ void ub_hook_look(void)
 	if (ub_held && time_after_eq(jiffies, ub_held_until))
 		ub_held = false;
 	for (i = 0; i < ARRAY_SIZE(ub_handlers); i++)
-		changed |= ub_hook_look_at(&ub_handlers[i], &news);
+		if (ub_handlers[i].fentry)
+			changed |= ub_hook_look_at(&ub_handlers[i], &news);
 	if (news > UB_NAMED)
 		pr_info("ub: the same goes for %u more handlers\n", news - UB_NAMED);
 	if (changed)
@@ -229,14 +213,14 @@ static void ub_hook_look_work(struct work_struct *work)
 	ub_hook_look();
 }
 
-#ifdef UB_HAVE_SHARED_IPMODIFY
+#ifdef UB_OPS_FUNC_PARAMETERS
 /*
  * ftrace asks whether a direct call and a user that changes where the handler goes on (a
  * livepatch) may share a handler ("ftrace: Allow IPMODIFY and DIRECT ops on the same
  * function", 6.0).  The trampoline can.  A newcomer is not in place yet, and it is not
  * said which handlers he wants, so until he is, all count as his.
  */
-static int ub_hook_share(struct ftrace_ops *ops, enum ftrace_ops_cmd cmd)
+static int ub_hook_share(UB_OPS_FUNC_PARAMETERS)
 {
 	if (cmd != FTRACE_OPS_CMD_ENABLE_SHARE_IPMODIFY_PEER)
 		return 0;
@@ -255,13 +239,8 @@ static struct ftrace_ops ub_ops = { .ops_func = ub_hook_share };
 
 static int ub_hook_register(void)
 {
-	int err;
+	int err = ub_register_direct(&ub_ops, (unsigned long)ub_trampoline);
 
-#ifdef UB_HAVE_DIRECT_MULTI
-	err = register_ftrace_direct_multi(&ub_ops, (unsigned long)ub_trampoline);
-#else
-	err = register_ftrace_direct(&ub_ops, (unsigned long)ub_trampoline);
-#endif
 	/* Left set by some failures (livepatch), and then refused the next time. */
 	if (err) {
 		ub_ops.func = NULL;
@@ -295,11 +274,7 @@ static int ub_hook_install(void)
 
 static int ub_hook_remove(void)
 {
-#ifdef UB_HAVE_DIRECT_MULTI
-	return unregister_ftrace_direct_multi(&ub_ops, (unsigned long)ub_trampoline);
-#else
-	return unregister_ftrace_direct(&ub_ops, (unsigned long)ub_trampoline, false);
-#endif
+	return ub_unregister_direct(&ub_ops, (unsigned long)ub_trampoline);
 }
 
 static long ub_hook_inside(void)

@@ -57,6 +57,15 @@
 struct ub_client;
 struct ub_proc;
 
+/* check.c */
+int ub_check(void);
+
+/* lookup.c: functions that are not exported */
+extern unsigned long ub_switch_fpu_return;
+unsigned long ub_lookup(const char *name);
+void ub_load_fpu(void);
+int ub_lookup_init(void);
+
 /* arena.c: executable memory inside the module's own text */
 extern u8 ub_arena[];
 int ub_arena_init(void);
@@ -74,7 +83,6 @@ int ub_fault_rebuild(void);
 /* hook.c: entry from the handlers of allow-listed system calls */
 extern u16 ub_filter[UB_FILTER_SIZE];
 extern unsigned long ub_bodies[UB_CALLS];
-unsigned long ub_lookup(const char *name);
 void ub_hook_setup(void);
 int ub_hook_init(void);
 void ub_hook_exit(void);
@@ -397,6 +405,7 @@ bool ub_times_user(const struct task_struct *task);
 void ub_softirq(void);
 void ub_enter(struct pt_regs *regs, u8 *code, struct ub_launch *launch);
 void ub_leave(void);		/* jumped to, never called */
+void ub_clear_history(void);	/* of branches; changes rax and rcx */
 
 /* What to find out about a run. */
 enum ub_look {

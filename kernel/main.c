@@ -2,28 +2,18 @@
 /* Userspace Bypass: hot user code between system calls runs in the kernel. */
 #include <linux/module.h>
 
-#include <asm/cpufeature.h>
-
 #include "internal.h"
 
 static int __init ub_init(void)
 {
 	int err;
 
-	/* Translations keep flags with it.  Only the first 64-bit processors lack it. */
-	if (!boot_cpu_has(X86_FEATURE_LAHF_LM)) {
-		pr_err("ub: no lahf in 64-bit mode on this processor\n");
-		return -ENODEV;
-	}
-
-	/*
-	 * Handlers are called behind their endbr, and regions begin with none.  That
-	 * the processor has it says nothing: a kernel without it does not hide the flag.
-	 */
-	if (IS_ENABLED(CONFIG_X86_KERNEL_IBT) && cpu_feature_enabled(X86_FEATURE_IBT)) {
-		pr_err("ub: this kernel runs with indirect branch tracking (IBT), which is not supported; boot it with ibt=off\n");
-		return -EOPNOTSUPP;
-	}
+	err = ub_check();
+	if (err)
+		return err;
+	err = ub_lookup_init();
+	if (err)
+		return err;
 
 	ub_hook_setup();
 	err = ub_hook_init();

@@ -5,6 +5,7 @@
 #include <linux/ptrace.h>
 #include <linux/sched.h>
 
+#include "compat.h"
 #include "internal.h"
 
 int main(void);
@@ -12,6 +13,9 @@ int main(void)
 {
 	BUILD_BUG_ON(offsetof(struct ub_last, task));
 
+#ifdef UB_HAVE_PCPU_HOT
+	OFFSET(UB_PCPU_HOT_TASK, pcpu_hot, current_task);
+#endif
 	OFFSET(UB_TASK_MM, task_struct, mm);
 	OFFSET(UB_PT_REGS_IP, pt_regs, ip);
 	OFFSET(UB_PT_REGS_ORIG_AX, pt_regs, orig_ax);

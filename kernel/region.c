@@ -19,6 +19,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "compat.h"
 #include "internal.h"
 #include "trace.h"
 
@@ -351,7 +352,7 @@ static int ub_bring_in(struct mm_struct *mm, u64 start, u64 length, int *locked)
 				return -EINTR;
 			*locked = 1;
 		}
-		got = get_user_pages_remote(mm, start, 1, 0, &page, NULL, locked);
+		got = ub_get_page(mm, start, 0, &page, locked);
 		if (got == 1)
 			put_page(page);
 		else if (fatal_signal_pending(current))
@@ -364,7 +365,7 @@ static int ub_bring_in(struct mm_struct *mm, u64 start, u64 length, int *locked)
 	return 0;
 }
 
-/* Under mmap_lock.  Never waits for a page: EAGAIN if one is missing. */
+/* Under mmap_lock for writing.  Never waits for a page: EAGAIN if one is missing. */
 static int ub_compare_range(struct mm_struct *mm, u64 start, u64 length,
 			    const u8 *bytes)
 {
@@ -378,8 +379,8 @@ static int ub_compare_range(struct mm_struct *mm, u64 start, u64 length,
 
 		if (!vma || vma->vm_start > start || !ub_vma_qualifies(vma))
 			return -EFAULT;
-		if (get_user_pages_remote(mm, start, 1, FOLL_NOFAULT, &page, NULL,
-					  NULL) != 1)
+		ub_vma_exclude(vma);
+		if (ub_get_page(mm, start, FOLL_NOFAULT, &page, NULL) != 1)
 			return -EAGAIN;
 		/*
 		 * A copy of a file's page was made for a debugger, which may write to
@@ -772,7 +773,7 @@ int ub_region_list(struct ub_proc *proc, struct ub_regions *regions)
 
 int ub_region_init(void)
 {
-	ub_free_queue = alloc_workqueue("ub_free", 0, 0);
+	ub_free_queue = alloc_workqueue("ub_free", WQ_UNBOUND, 0);
 	return ub_free_queue ? 0 : -ENOMEM;
 }
 

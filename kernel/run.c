@@ -15,14 +15,15 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
 #include <linux/timekeeping.h>
+#include <asm/cpufeature.h>
 #include <asm/debugreg.h>
 #include <asm/fpu/api.h>
 #include <asm/fsgsbase.h>
-#include <asm/msr.h>
 #include <asm/processor.h>
 #include <asm/segment.h>
 #include <asm/tsc.h>
 
+#include "compat.h"
 #include "internal.h"
 
 /* The compiler would clear it, ten instructions for each run. */
@@ -228,12 +229,7 @@ u32 ub_oddity(const struct pt_regs *regs, u64 ax)
 
 static u64 ub_fsbase(void)
 {
-	u64 base;
-
-	if (static_cpu_has(X86_FEATURE_FSGSBASE))
-		return rdfsbase();
-	rdmsrl(MSR_FS_BASE, base);
-	return base;
+	return cpu_feature_enabled(X86_FEATURE_FSGSBASE) ? rdfsbase() : ub_read_fs_base();
 }
 
 static u64 ub_arith(u64 flags, u64 raw)
@@ -369,7 +365,7 @@ ub_run(struct ub_region *region, u32 entry, u32 offset, struct pt_regs *regs,
 	if (launch.fsbase >= TASK_SIZE_MAX)
 		return UB_DECLINE_FSBASE;
 	/* Whoever loads this image whole must not close SMAP with it. */
-	if (static_cpu_has(X86_FEATURE_SMAP))
+	if (cpu_feature_enabled(X86_FEATURE_SMAP))
 		launch.sysflags |= X86_EFLAGS_AC;
 	/* The frame must lie below everything that is on the stack now. */
 	if (current_stack_pointer < (unsigned long)regs - UB_FRAME_REGS + UB_STACK_SLACK)
@@ -384,7 +380,7 @@ ub_run(struct ub_region *region, u32 entry, u32 offset, struct pt_regs *regs,
 		/* As fpregs_lock(), and then what the way to user mode would do. */
 		local_bh_disable();
 		if (test_thread_flag(TIF_NEED_FPU_LOAD))
-			switch_fpu_return();
+			ub_load_fpu();
 		if (region->x87 && !ub_x87_masked()) {
 			local_bh_enable();
 			return UB_DECLINE_X87;
@@ -425,6 +421,8 @@ ub_run(struct ub_region *region, u32 entry, u32 offset, struct pt_regs *regs,
 	idle = regs->orig_ax == -1UL;
 	exit = &region->exits[launch.exit];
 	ub_complete(regs, exit, &launch);
+	if (!(exit->flags & UB_EXITF_DISPATCHED))
+		ub_rseq_interrupted();
 
 	if (!READ_ONCE(proc->first_run_ns))
 		WRITE_ONCE(proc->first_run_ns, ktime_get_ns());

@@ -177,12 +177,12 @@ bool ub_seccomp_serves(const struct task_struct *task, unsigned long work)
 }
 
 /* User-chosen branches ran at CPL 0, and the programs are reached by indirect ones. */
-static __always_inline void ub_clear_history(void)
+static __always_inline void ub_clear_foreign(void)
 {
 #ifdef X86_FEATURE_CLEAR_BHB_LOOP
 	if (static_cpu_has(X86_FEATURE_CLEAR_BHB_LOOP) ||
 	    static_cpu_has(X86_FEATURE_CLEAR_BHB_HW))
-		clear_bhb_loop();
+		ub_clear_history();
 #endif
 }
 
@@ -212,7 +212,7 @@ bool ub_seccomp_allows(const struct pt_regs *regs, u64 user_ip, u32 nr)
 		},
 	};
 
-	ub_clear_history();
+	ub_clear_foreign();
 	/* Nothing ranks above SECCOMP_RET_ALLOW: any other word decides. */
 	for (; filter; filter = *(const u8 *const *)(filter + ub_layout.prev)) {
 		const struct bpf_prog *prog;

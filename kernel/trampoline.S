@@ -13,6 +13,7 @@
  * used, and whatever is not to be hooked goes on where the stack says.
  */
 #include <linux/linkage.h>
+#include <linux/objtool.h>
 #include <asm/asm.h>
 #include <asm/nospec-branch.h>
 #include <asm/percpu.h>
@@ -27,7 +28,12 @@
  * (detect.c), twenty-one.
  */
 SYM_FUNC_START(ub_trampoline)
+	ANNOTATE_NOENDBR			/* ftrace calls it directly */
+#ifdef UB_PCPU_HOT_TASK
+	movq	PER_CPU_VAR(pcpu_hot + UB_PCPU_HOT_TASK), %rcx
+#else
 	movq	PER_CPU_VAR(current_task), %rcx
+#endif
 	movq	UB_TASK_MM(%rcx), %r11
 	shrq	$6, %r11			/* slab objects are aligned */
 	andl	$(UB_FILTER_SIZE - 1), %r11d

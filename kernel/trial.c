@@ -20,6 +20,7 @@
 #include <linux/spinlock.h>
 #include <asm/tsc.h>
 
+#include "compat.h"
 #include "internal.h"
 
 #define UB_TRIAL_LOOK_NS	250	/* what it takes to time a gap natively, about */
@@ -87,26 +88,14 @@ static enum hrtimer_restart ub_trial_lease(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
-static void ub_trial_timer(struct hrtimer *timer,
-			   enum hrtimer_restart (*function)(struct hrtimer *timer),
-			   enum hrtimer_mode mode)
-{
-#ifdef UB_HAVE_HRTIMER_SETUP
-	hrtimer_setup(timer, function, CLOCK_MONOTONIC, mode);
-#else
-	hrtimer_init(timer, CLOCK_MONOTONIC, mode);
-	timer->function = function;
-#endif
-}
-
 /* The region is made. */
 void ub_trial_setup(struct ub_region *region, u32 credit_ns)
 {
 	struct ub_trial_ledger *ledger = &region->ledger;
 
 	raw_spin_lock_init(&ledger->lock);
-	ub_trial_timer(&ledger->slice, ub_trial_slice, HRTIMER_MODE_REL_PINNED_HARD);
-	ub_trial_timer(&ledger->lease, ub_trial_lease, HRTIMER_MODE_ABS_HARD);
+	ub_hrtimer_setup(&ledger->slice, ub_trial_slice, HRTIMER_MODE_REL_PINNED_HARD);
+	ub_hrtimer_setup(&ledger->lease, ub_trial_lease, HRTIMER_MODE_ABS_HARD);
 	ledger->left_ns = credit_ns;
 	region->trial = credit_ns ? UB_TRIAL_ON : UB_TRIAL_NONE;
 }

@@ -53,7 +53,7 @@ noinline_for_stack void ub_x87_leave(u64 fip)
 
 	/* A handler may have slept. */
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
-		switch_fpu_return();
+		ub_load_fpu();
 	asm volatile("fxsave64 (%0)" : : "r" (image) : "memory");
 	*(u64 *)(image + UB_FXSAVE_FIP) = fip;
 	asm volatile("fxrstor64 (%0)" : : "r" (image) : "memory");

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * All that differs between kernels.
+ *
+ * UB_HAVE_* are in ub_probes.h: each says whether probes/NAME.c compiles (Kbuild).
+ * Versions are never compared, since distributions take changes back.  Where a kernel
+ * lacks what is needed, UB_LACKS says so, and the module refuses to load (check.c).
+ */
+#ifndef _UB_COMPAT_H
+#define _UB_COMPAT_H
+
+#include <linux/ftrace.h>
+#include <linux/hrtimer.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/security.h>
+#include <asm/current.h>
+#include <asm/msr.h>
+#include <asm/preempt.h>
+
+#include "ub_probes.h"
+
+/*
+ * rseq: up to 6.18 any way to user mode looks at the critical section; since "rseq:
+ * Rewrite event handling" (6.19) only one that began with an interrupt of user code.  A
+ * kernel with neither is not understood.
+ */
+#if !defined(CONFIG_RSEQ) || defined(UB_HAVE_RSEQ_USER_IRQ) || \
+	defined(UB_HAVE_RSEQ_EVENT_MASK)
+/*
+ * A translation is left with user code under way, which may be a critical section, as no
+ * system call is.  With preemption off, before anybody can preempt it.
+ */
+static inline void ub_rseq_interrupted(void)
+{
+#if defined(CONFIG_RSEQ) && defined(UB_HAVE_RSEQ_USER_IRQ)
+	current->rseq.event.user_irq = true;
+#endif
+}
+#else
+#define UB_LACKS "a known way to restart rseq critical sections"
+static inline void ub_rseq_interrupted(void) { }
+#endif
+
+/*
+ * Under mmap_lock for writing: nor does anybody change pages under the lock of the VMA
+ * alone ("mm: write-lock VMAs before removing them from VMA tree" and others, 6.4;
+ * madvise() drops pages so since 6.17).
+ */
+static inline void ub_vma_exclude(struct vm_area_struct *vma)
+{
+#ifdef CONFIG_PER_VMA_LOCK
+#ifdef UB_HAVE_VMA_START_WRITE
+	vma_start_write(vma);
+#elif !defined(UB_LACKS)
+#define UB_LACKS "a known way to lock single VMAs"
+#endif
+#endif
+}
+
+/* "mm/gup: remove vmas parameter from get_user_pages_remote()" (6.5) */
+static inline long ub_get_page(struct mm_struct *mm, u64 start, unsigned int flags,
+			       struct page **page, int *locked)
+{
+#ifdef UB_HAVE_GUP_VMAS
+	return get_user_pages_remote(mm, start, 1, flags, page, NULL, locked);
+#else
+	return get_user_pages_remote(mm, start, 1, flags, page, locked);
+#endif
+}
+
+/*
+ * "x86/percpu: Move preempt_count next to current_task" and others (6.2); variables of
+ * their own again since "x86/smp: Move cpu number to percpu hot section" and others
+ * (6.15).
+ */
+#ifdef UB_HAVE_PCPU_HOT
+#define UB_CURRENT_TASK		pcpu_hot.current_task
+#define UB_PREEMPT_COUNT	pcpu_hot.preempt_count
+#else
+#define UB_CURRENT_TASK		current_task
+#define UB_PREEMPT_COUNT	__preempt_count
+#endif
+
+/* "x86/msr: Rename 'rdmsrl()' to 'rdmsrq()'" (6.16) */
+static inline u64 ub_read_fs_base(void)
+{
+	u64 base;
+
+#ifdef UB_HAVE_RDMSRQ
+	rdmsrq(MSR_FS_BASE, base);
+#else
+	rdmsrl(MSR_FS_BASE, base);
+#endif
+	return base;
+}
+
+/* "hrtimers: Introduce hrtimer_setup() to replace hrtimer_init()" (6.13) */
+static inline void ub_hrtimer_setup(struct hrtimer *timer,
+				    enum hrtimer_restart (*function)(struct hrtimer *timer),
+				    enum hrtimer_mode mode)
+{
+#ifdef UB_HAVE_HRTIMER_SETUP
+	hrtimer_setup(timer, function, CLOCK_MONOTONIC, mode);
+#else
+	hrtimer_init(timer, CLOCK_MONOTONIC, mode);
+	timer->function = function;
+#endif
+}
+
+/*
+ * "ftrace: Add multi direct register/unregister interface" (5.16); "ftrace: Replace uses
+ * of _ftrace_direct_multi APIs with _ftrace_direct" and others (6.4)
+ */
+static inline int ub_register_direct(struct ftrace_ops *ops, unsigned long address)
+{
+#ifdef UB_HAVE_DIRECT_MULTI
+	return register_ftrace_direct_multi(ops, address);
+#else
+	return register_ftrace_direct(ops, address);
+#endif
+}
+
+static inline int ub_unregister_direct(struct ftrace_ops *ops, unsigned long address)
+{
+#ifdef UB_HAVE_DIRECT_MULTI
+	return unregister_ftrace_direct_multi(ops, address);
+#else
+	return unregister_ftrace_direct(ops, address, false);
+#endif
+}
+
+/*
+ * The parameters of ftrace_ops.ops_func, if ftrace asks that way about users who change
+ * where a function goes on ("ftrace: Allow IPMODIFY and DIRECT ops on the same
+ * function", 6.0); in 7.x with the function's address.
+ */
+#if defined(UB_HAVE_SHARE_IPMODIFY) && defined(UB_HAVE_OPS_FUNC_IP)
+#define UB_OPS_FUNC_PARAMETERS	\
+	struct ftrace_ops *ops, unsigned long ip, enum ftrace_ops_cmd cmd
+#elif defined(UB_HAVE_SHARE_IPMODIFY)
+#define UB_OPS_FUNC_PARAMETERS	struct ftrace_ops *ops, enum ftrace_ops_cmd cmd
+#endif
+
+/*
+ * Whether the running kernel may be changed: 0 or an error ("lockdown: Enforce module
+ * signatures if the kernel is locked down", 5.4).
+ */
+static inline int ub_locked_down(void)
+{
+#ifdef UB_HAVE_LOCKDOWN
+	return security_locked_down(LOCKDOWN_MODULE_SIGNATURE);
+#else
+	return 0;
+#endif
+}
+
+#endif /* _UB_COMPAT_H */
