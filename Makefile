@@ -6,7 +6,7 @@ PYTEST := .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadscope \
 	--no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-fresh test-redis fuzz lint module bench clean
+.PHONY: help demo test test-fast test-fresh test-redis test-kernels fuzz lint module bench clean
 .PHONY: prepare prepare-run prepare-bench
 .PHONY: distclean
 .PHONY: bench-ready bench-io bench-disk bench-rawsocket bench-redis bench-nginx bench-gaps
@@ -42,6 +42,10 @@ lint: prepare ## style and types
 # In a root directory of its own; SCENARIOS="root user" does these only.
 test-fresh: ## the two commands on a fresh Debian (root; an hour)
 	@python3 -m tests.fresh $(SCENARIOS)
+
+# SUITES="trixie sid" tries these only.
+test-kernels: prepare ## the newest kernel of each suite of Debian, in the lab (an hour)
+	@.venv/bin/python -m tests.kernels $(SUITES)
 
 module: prepare-run ## the kernel module, for the lab's kernel
 	@$(UB) module build --lab

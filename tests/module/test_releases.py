@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel modules build for all releases of a series, not the newest alone."""
+"""The kernel modules build for all releases that apt offers or the cache has."""
 
 from __future__ import annotations
 
@@ -28,8 +28,13 @@ def offered() -> list[str]:
     return found
 
 
-@pytest.fixture(params=["oldest", "newest"])
+@pytest.fixture(params=["oldest", "newest", *kernels.cached_headers()])
 def release(request: pytest.FixtureRequest, offered: list[str]) -> str:
+    """Of what apt offers, two; of what was fetched (`make test-kernels`), all."""
+    if request.param not in ("oldest", "newest"):
+        if request.param in (offered[0], offered[-1]):
+            pytest.skip("built already")
+        return str(request.param)
     if request.param == "oldest" and len(offered) == 1:
         pytest.skip(f"apt offers {offered[0]} alone, which is the newest")
     return offered[0 if request.param == "oldest" else -1]
@@ -49,14 +54,44 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path
 
 @pytest.mark.parametrize("subdir", ["", "bench"])
 def test_modules_build_without_warnings(
-    build: Callable[[str, str], Path], release: str, subdir: str
+    build: Callable[[str, str], Path],
+    release: str,
+    subdir: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("UB_WERROR", "1")
     module = build(release, subdir)
     assert f"vermagic={release} ".encode() in module.read_bytes()
     out = module.parent.parent if subdir else module.parent
     log = (out / "build.log").read_text()
     assert re.search(r"\bLD \[M\]", log), log
     assert not _WARNING.findall(log)
+
+
+_REFUSED = {
+    "CONFIG_X86_KERNEL_IBT": b"runs with indirect branch tracking",
+    "CONFIG_X86_FRED": b"runs with FRED",
+    "CONFIG_XEN_PV": b"a paravirtual guest of Xen",
+    "CONFIG_PREEMPT_RT": b"a kernel for real time",
+    "CONFIG_CFI_CLANG": b"kCFI",
+    "CONFIG_CFI": b"kCFI",
+}
+
+
+def test_what_is_refused_fits_the_kernel(
+    build: Callable[[str, str], Path], release: str
+) -> None:
+    """What it cannot be is not asked; nothing that is needed is unknown."""
+    config = (kernels.fetch_headers(release) / ".config").read_text()
+    module = build(release, "").read_bytes()
+    for option, reason in _REFUSED.items():
+        if f"{option}=y" in config:
+            assert reason in module, option
+        elif option != "CONFIG_CFI" and option != "CONFIG_CFI_CLANG":
+            assert reason not in module, option
+    assert b"kCFI" not in module or "CONFIG_CFI" in config
+    assert b"this kernel lacks" not in module
+    assert b"does not count who forbids preemption" not in module
 
 
 def test_warnings_are_noticed(offered: list[str], tmp_path: Path) -> None:

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``python -m tests.kernels [SUITE...]``: the module on the newest kernel of each.
+
+Fetches kernel, headers and compiler of a suite, builds the module there, boots the lab
+and runs the checks of `tests.kernels.inside`. What came out is kept in build/kernels
+and written to docs/kernels.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from tests.kernels.checks import PROGRAMS, SUITES, Check, Result, page
+from tests.patient import PATIENT
+from ubypass.errors import UbError
+from ubypass.lab import kernels
+from ubypass.lab.run import capture
+from ubypass.module.build import build_module
+from ubypass.places import kernel_sources, module_file
+
+_ROOT = Path(__file__).resolve().parents[2]
+_RESULTS = _ROOT / "build" / "kernels"
+_PAGE = _ROOT / "docs" / "kernels.md"
+_SOURCES = (
+    _ROOT / "tests" / "kernel" / "loop.c",
+    *sorted((Path(__file__).parent / "programs").glob("*.c")),
+)
+
+
+def main() -> int:
+    """Try the suites; 1 if something is not right with one."""
+    parser = argparse.ArgumentParser(prog="tests.kernels", description=__doc__)
+    parser.add_argument("suites", nargs="*", default=SUITES, metavar="SUITE")
+    suites = parser.parse_args().suites
+    os.environ["UB_WERROR"] = "1"
+    _compile()
+    results = [result for suite in suites if (result := _try(suite))]
+    found = [Result.load(file) for file in sorted(_RESULTS.glob("*.json"))]
+    _PAGE.write_text(page(found))
+    print(f"written: {_PAGE.relative_to(_ROOT)}")
+    good = len(results) == len(suites) and all(each.passed for each in results)
+    return 0 if good else 1
+
+
+def _compile() -> None:
+    PROGRAMS.mkdir(parents=True, exist_ok=True)
+    for source in _SOURCES:
+        program = str(PROGRAMS / source.stem)
+        command = ["gcc", "-O2", "-pthread", "-o", program, str(source)]
+        subprocess.run(command, check=True)
+
+
+def _try(suite: str) -> Result | None:
+    """None if there is no kernel to be had, which says nothing of the module."""
+
+    def report(phrase: str) -> None:
+        if phrase:
+            print(f"{suite}: {phrase}", flush=True)
+
+    try:
+        release = kernels.default_release(suite)
+        headers = kernels.fetch_headers(release, report, suite=suite)
+        kernels.fetch_kernel(release, report, suite=suite)
+    except UbError as error:
+        report(f"cannot be tried: {error.message}")
+        return None
+    result = Result(suite, release, _compiler(headers))
+    report(f"building for {release}")
+    try:
+        out = module_file(release).parent
+        build_module(release, kernel_sources(), out, suite=suite, report=report)
+        result.note(Check.BUILT, True)
+        _boot(result, report)
+    except UbError as error:
+        failed = Check.BOOTED if result.good.get(Check.BUILT.value) else Check.BUILT
+        result.note(failed, False, error.message.splitlines()[0])
+    result.save(_RESULTS)
+    for check, good in result.good.items():
+        found = result.found[check]
+        report(f"{check}: {'yes' if good else 'NO'}{f' ({found})' if found else ''}")
+    return result
+
+
+def _compiler(headers: Path) -> str:
+    text = (headers / ".config").read_text(errors="replace")
+    found = re.search(r'^CONFIG_CC_VERSION_TEXT=".*?(gcc-\d+) .*?([\d.]+)"', text, re.M)
+    return f"{found[1]} ({found[2]})" if found else ""
+
+
+def _boot(result: Result, report: kernels.Report) -> None:
+    options = replace(
+        PATIENT,
+        kernel=result.release,
+        suite=result.suite,
+        environment={"UBYPASS_CHECKOUT": "1", "PYTHONPATH": str(_ROOT)},
+    )
+    command = [sys.executable, "-m", "tests.kernels.inside"]
+    done = capture(command, options, report=report)
+    result.note(Check.BOOTED, True)
+    for line in done.stdout.decode().splitlines():
+        said = json.loads(line)
+        result.note(Check(said["check"]), said["good"], said["found"])
+    if done.status not in (0, 1):
+        print(done.stderr.decode(), file=sys.stderr)
+    problems = done.log_problems
+    result.note(Check.LOG, not problems, problems[0] if problems else "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is tried on each kernel, in the guest: ``python -m tests.kernels.inside``.
+
+Prints one line of JSON for each check: its name, what was found, and whether that is
+right. Ends with 1 if one is not.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.kernels.checks import CHECKS, PROGRAMS, Check
+
+_ROOT = Path(__file__).resolve().parents[2]
+_UB = (sys.executable, "-m", "ubypass.cli.main")
+_CALLS = 200_000  # of the loop that is translated by hand
+_SECONDS = "12"  # of each program: emulated ones are slow to get hot
+_LEAST = 0.05  # share of calls that are dispatched, at least, on a busy machine
+_UNLOADING = 60.0  # seconds until nobody is inside any more
+
+
+def _run(command: list[str]) -> tuple[int, str]:
+    done = subprocess.run(command, capture_output=True, text=True, cwd=_ROOT)
+    return done.returncode, (done.stdout + done.stderr).strip()
+
+
+def _load() -> tuple[bool, str]:
+    status, said = _run([*_UB, "module", "load"])
+    return status == 0, said.splitlines()[0] if said else ""
+
+
+def _handmade() -> tuple[bool, str]:
+    """Registers are exact, and all but a few calls are dispatched."""
+    program = str(PROGRAMS / "loop")
+    status, said = _run(
+        [sys.executable, "-m", "tests.kernel.handmade", program, str(_CALLS)]
+    )
+    found = re.search(r"dispatched (\d+)", said)
+    dispatched = int(found[1]) if found else 0
+    right = "left 0 r8 1111 r12 2222 rcx resume" in said
+    good = status == 0 and right and dispatched >= 0.99 * _CALLS
+    registers = "registers exact" if right else f"wrong: {said[-200:]}"
+    return good, f"{dispatched:,} of {_CALLS:,} calls dispatched, {registers}"
+
+
+def _boosted(program: str, *arguments: str) -> Callable[[], tuple[bool, str]]:
+    """A program that checks itself, natively and boosted."""
+
+    def check() -> tuple[bool, str]:
+        command = [str(PROGRAMS / program), *arguments, _SECONDS]
+        status, said = _run(command)
+        if status != 0:
+            return False, f"natively: status {status}, {said[-200:]}"
+        with tempfile.TemporaryDirectory() as directory:
+            file = Path(directory) / "summary"
+            options = ["-q", "--tune", "grace_ms=0", "--summary-file", str(file)]
+            status, said = _run([*_UB, "run", *options, "--", *command])
+            summary = json.loads(file.read_text()) if file.exists() else {}
+        dispatched = summary.get("dispatched", 0)
+        calls = summary.get("native", 0) + dispatched
+        good = status == 0 and dispatched > 0 and dispatched >= _LEAST * calls
+        return good, f"{dispatched:,} of {calls:,} calls dispatched; {said[-200:]}"
+
+    return check
+
+
+def _unload() -> tuple[bool, str]:
+    end = time.monotonic() + _UNLOADING
+    while True:
+        status, said = _run([*_UB, "module", "unload"])
+        if status == 0 or time.monotonic() > end:
+            return status == 0, said.splitlines()[0] if said else ""
+        time.sleep(0.5)
+
+
+_ALL: dict[Check, Callable[[], tuple[bool, str]]] = {
+    Check.LOADED: _load,
+    Check.EXACT: _handmade,
+    Check.GETPPID: _boosted("turns", "getppid"),
+    Check.VECTOR: _boosted("turns", "pread"),
+    Check.RSEQ: _boosted("rseq"),
+    Check.UNLOADED: _unload,
+}
+
+
+def main() -> int:
+    """Do all checks, in order; without the module the rest is left out."""
+    failed = False
+    for check in CHECKS:
+        if check not in _ALL:
+            continue
+        good, found = _ALL[check]()
+        line = {"check": check.value, "good": good, "found": found}
+        print(json.dumps(line), flush=True)
+        failed |= not good
+        if check is Check.LOADED and not good:
+            break
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

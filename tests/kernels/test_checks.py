@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from pathlib import Path
+
+from tests.kernels.checks import CHECKS, Check, Result, page
+
+
+def _passed(suite: str, release: str) -> Result:
+    result = Result(suite, release, "gcc-14 (14.2.0)")
+    for check in CHECKS:
+        result.note(check, True, f"{check.value} of {release}")
+    return result
+
+
+def test_results_come_back_as_they_were_saved(tmp_path: Path) -> None:
+    result = _passed("trixie", "6.12.1+deb13-amd64")
+    result.save(tmp_path / "new")
+    assert Result.load(tmp_path / "new" / "trixie.json") == result
+
+
+def test_a_kernel_passes_with_all_checks_only() -> None:
+    result = Result("sid", "7.2.13+deb14-amd64", "gcc-16 (16.2.0)")
+    result.note(Check.BUILT, True)
+    assert not result.passed
+    result = _passed("sid", "7.2.13+deb14-amd64")
+    assert result.passed
+    result.note(Check.LOG, False, "WARNING: x")
+    assert not result.passed
+
+
+def test_the_page_has_a_row_for_each_kernel_oldest_first() -> None:
+    failing = _passed("sid", "7.2.13+deb14-amd64")
+    failing.note(Check.LOG, False, "WARNING: x")
+    unfinished = Result("trixie", "6.12.118+deb13-amd64", "gcc-14 (14.2.0)")
+    unfinished.note(Check.BUILT, False, "no such thing")
+    text = page([failing, unfinished, _passed("bookworm", "6.1.0-56-amd64")])
+    rows = [line for line in text.splitlines() if "-amd64 |" in line]
+    assert [row.split(" | ")[1] for row in rows] == ["bookworm", "trixie", "sid"]
+    assert rows[0].count(" yes ") == len(CHECKS)
+    assert rows[1].count("**no**") == 1
+    assert rows[1].count(" yes ") == 0
+    assert "**no**" in rows[2]
+    assert "- log: WARNING: x" in text
+    assert all(f"| {check.value} | " in text for check in CHECKS)
