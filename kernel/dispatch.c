@@ -119,7 +119,8 @@ static u8 *emit_all(struct ub_emit *e, const struct ub_dispatch_site *site,
 
 	BUILD_BUG_ON(offsetof(struct task_struct, thread_info.flags) > 127);
 	BUILD_BUG_ON(offsetof(struct task_struct, thread_info.syscall_work) > 127);
-	BUILD_BUG_ON((u64)EXIT_TO_USER_MODE_WORK > U32_MAX);
+	BUILD_BUG_ON((u64)(EXIT_TO_USER_MODE_WORK | _TIF_SINGLESTEP |
+			   _TIF_USER_RETURN_NOTIFY | _TIF_NEED_FPU_LOAD) > U32_MAX);
 	BUILD_BUG_ON(sizeof(local_softirq_pending_ref) != sizeof(u16));
 	BUILD_BUG_ON(ERESTARTSYS != 512 || ERESTART_RESTARTBLOCK != 516);
 

@@ -53,11 +53,13 @@ def test_the_command_keeps_its_own_options(guest: _Guest) -> None:
 
 def test_every_option_arrives(guest: _Guest, tmp_path: Path) -> None:
     words = ["run", "--kernel", "6.1.0-1-amd64", "--cpus", "1", "--memory", "1G"]
+    words += ["--suite", "trixie"]
     words += ["--append", "a=1", "--append", "b", "--disk", "1G", "--timeout", "2.5"]
     words += ["--boot-timeout", "7", "--no-log-check", "--share", str(tmp_path)]
     lab.run(_parsed(*words, "--", "true"))
     assert guest.options == LabOptions(
         kernel="6.1.0-1-amd64",
+        suite="trixie",
         cpus=1,
         memory="1G",
         append=("a=1", "b"),

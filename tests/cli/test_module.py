@@ -212,6 +212,26 @@ def test_building_is_for_one_kernel(
     assert built == [release]
 
 
+def test_a_suite_is_built_for_with_its_own_tools(
+    ub: Ub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = []
+
+    def build_module(
+        release: str, source: Path, out: Path, *, suite: str, **how: object
+    ) -> Path:
+        built.append((release, out.name, suite))
+        return out / "ub.ko"
+
+    def newest(suite: str) -> str:
+        return {"trixie": "6.12.1+deb13-amd64"}[suite]
+
+    monkeypatch.setattr("ubypass.module.build.build_module", build_module)
+    monkeypatch.setattr("ubypass.lab.kernels.default_release", newest)
+    assert ub("module", "build", "--suite", "trixie") == 0
+    assert built == [("6.12.1+deb13-amd64", "6.12.1+deb13-amd64", "trixie")]
+
+
 def test_status(
     ub: Ub, kernel: _Kernel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -137,6 +137,33 @@ def test_branch_tracking_counts_if_the_kernel_uses_it(tmp_path: Path) -> None:
     assert _look(tmp_path / "e", unknown)["branches"].state is State.NOTE
 
 
+_CONFIG = "boot/config-6.1.0-56-amd64"
+_DIRECT = "CONFIG_MODULES=y\nCONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=y\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "name"),
+    [
+        ("proc/cpuinfo", "flags\t\t: fpu lahf_lm smap fsgsbase bmi2 fred\n", "entry"),
+        ("sys/hypervisor/guest_type", "PV\n", "hypervisor"),
+        (_CONFIG, f"{_DIRECT}CONFIG_PREEMPT_RT=y\n", "preemption"),
+        (_CONFIG, f"{_DIRECT}CONFIG_CFI_CLANG=y\n", "control flow"),
+        (_CONFIG, f"{_DIRECT}CONFIG_CFI=y\n", "control flow"),
+    ],
+)
+def test_kernels_that_the_module_refuses(
+    tmp_path: Path, path: str, text: str, name: str
+) -> None:
+    check = _look(tmp_path / "a", {path: text})[name]
+    assert check.state is State.FAIL
+    assert check.advice.startswith("it is not supported; boot")
+    usual = {
+        "sys/hypervisor/guest_type": "PVH\n",
+        _CONFIG: f"{_DIRECT}# CONFIG_PREEMPT_RT is not set\n",
+    }
+    assert name not in _look(tmp_path / "b", dict(usual))
+
+
 _USERS = "sys/kernel/tracing/enabled_functions"
 _OURS = (
     "__x64_sys_read (1)           \tD  \ttramp: ftrace_regs_caller+0x0/0x79 "

@@ -55,6 +55,7 @@ def check_kernel(facts: KernelFacts, root: Path = Path("/")) -> Iterator[Check]:
     yield from _other_users(root)
     yield _filters(root)
     yield from _branch_tracking(facts, root)
+    yield from _refused(facts, root)
     yield _privilege(facts, root)
     yield _signatures(root)
     yield _processor(root)
@@ -196,6 +197,25 @@ def _branch_tracking(facts: KernelFacts, root: Path) -> Iterator[Check]:
     elif "CONFIG_X86_KERNEL_IBT=y" in config.splitlines():
         found = "the kernel runs with indirect branch tracking (IBT)"
         yield _fail(name, found, "it is not supported; boot with ibt=off")
+
+
+def _refused(facts: KernelFacts, root: Path) -> Iterator[Check]:
+    """What else the module does not load on: kernel/check.c has the list."""
+    flags = re.search(r"^flags\s*:(.*)$", _read(root / "proc/cpuinfo"), re.M)
+    # The kernel hides the flag if it does not use it.
+    if flags and "fred" in flags[1].split():
+        advice = "it is not supported; boot with fred=off"
+        yield _fail("entry", "the kernel runs with FRED", advice)
+    if _read(root / "sys/hypervisor/guest_type").strip() == "PV":
+        advice = "it is not supported; boot it as PVH or HVM"
+        yield _fail("hypervisor", "a paravirtual guest of Xen (PV)", advice)
+    config = (_config(facts, root) or "").splitlines()
+    if "CONFIG_PREEMPT_RT=y" in config:
+        advice = "it is not supported; boot an ordinary one"
+        yield _fail("preemption", "a kernel for real time (PREEMPT_RT)", advice)
+    if {"CONFIG_CFI_CLANG=y", "CONFIG_CFI=y"}.intersection(config):
+        advice = "it is not supported; boot one that is built without"
+        yield _fail("control flow", "the kernel is built with kCFI", advice)
 
 
 def _config(facts: KernelFacts, root: Path) -> str | None:
