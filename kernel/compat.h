@@ -21,9 +21,9 @@
 #include "ub_probes.h"
 
 /*
- * rseq: up to 6.18 any way to user mode looks at the critical section; since "rseq:
- * Rewrite event handling" (6.19) only one that began with an interrupt of user code.  A
- * kernel with neither is not understood.
+ * rseq: any way to user mode looks at the critical section; since "rseq: Record interrupt
+ * from user space" and "rseq: Optimize event setting" (6.19) only one that began with an
+ * interrupt of user code.  A kernel with neither is not understood.
  */
 #if !defined(CONFIG_RSEQ) || defined(UB_HAVE_RSEQ_USER_IRQ) || \
 	defined(UB_HAVE_RSEQ_EVENT_MASK)
@@ -44,8 +44,8 @@ static inline void ub_rseq_interrupted(void) { }
 
 /*
  * Under mmap_lock for writing: nor does anybody change pages under the lock of the VMA
- * alone ("mm: write-lock VMAs before removing them from VMA tree" and others, 6.4;
- * madvise() drops pages so since 6.17).
+ * alone ("mm: add per-VMA lock and helper functions to control it", 6.4; madvise() drops
+ * pages so since "mm: use per_vma lock for MADV_DONTNEED", 6.17).
  */
 static inline void ub_vma_exclude(struct vm_area_struct *vma)
 {
@@ -71,8 +71,8 @@ static inline long ub_get_page(struct mm_struct *mm, u64 start, unsigned int fla
 
 /*
  * "x86/percpu: Move preempt_count next to current_task" and others (6.2); variables of
- * their own again since "x86/smp: Move cpu number to percpu hot section" and others
- * (6.15).
+ * their own again since "x86/preempt: Move preempt count to percpu hot section" and
+ * others (6.15).
  */
 #ifdef UB_HAVE_PCPU_HOT
 #define UB_CURRENT_TASK		pcpu_hot.current_task
@@ -109,8 +109,8 @@ static inline void ub_hrtimer_setup(struct hrtimer *timer,
 }
 
 /*
- * "ftrace: Add multi direct register/unregister interface" (5.16); "ftrace: Replace uses
- * of _ftrace_direct_multi APIs with _ftrace_direct" and others (6.4)
+ * "ftrace: Add multi direct register/unregister interface" (5.16); "ftrace: Rename
+ * _ftrace_direct_multi APIs to _ftrace_direct APIs" (6.4)
  */
 static inline int ub_register_direct(struct ftrace_ops *ops, unsigned long address)
 {
@@ -133,7 +133,8 @@ static inline int ub_unregister_direct(struct ftrace_ops *ops, unsigned long add
 /*
  * The parameters of ftrace_ops.ops_func, if ftrace asks that way about users who change
  * where a function goes on ("ftrace: Allow IPMODIFY and DIRECT ops on the same
- * function", 6.0); in 7.x with the function's address.
+ * function", 6.0); with the function's address since "ftrace: Factor ftrace_ops ops_func
+ * interface" (7.0).
  */
 #if defined(UB_HAVE_SHARE_IPMODIFY) && defined(UB_HAVE_OPS_FUNC_IP)
 #define UB_OPS_FUNC_PARAMETERS	\

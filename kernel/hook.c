@@ -64,13 +64,16 @@ static bool ub_hook_reference;
 DEFINE_PER_CPU(long, ub_inside);
 static struct delayed_work ub_drain_work;
 
-/* Where the 5 bytes at the start of a handler call, or 0 if they are no call. */
+/*
+ * Where the 5 bytes at the start of a handler lead, or 0 if nowhere.  It may be a jump
+ * ("ftrace: Introduce FTRACE_OPS_FL_JMP", 6.19), but never ours.
+ */
 static unsigned long ub_call_at(unsigned long address)
 {
 	const u8 *at = (const u8 *)address;
 	s32 rel;
 
-	if (*at != CALL_INSN_OPCODE)
+	if (*at != CALL_INSN_OPCODE && *at != JMP32_INSN_OPCODE)
 		return 0;
 	memcpy(&rel, at + 1, sizeof(rel));
 	return address + UB_CALL_SIZE + rel;
@@ -120,7 +123,7 @@ int ub_hook_init(void)
 			pr_info("ub: this kernel has no %s to hook\n", h->name);
 			continue;
 		}
-		/* Somebody may be tracing it already: then it is a call. */
+		/* Somebody may be tracing it already: then it is a call or a jump. */
 		if (!ub_is_nop(address) && !ub_call_at(address)) {
 			pr_info("ub: %s cannot be traced by ftrace\n", h->name);
 			continue;
