@@ -170,6 +170,18 @@ def test_a_kernel_of_a_suite_comes_from_there_again(archive: _Archive) -> None:
     assert asked == {str(kernels.cache_dir() / "apt/trixie/apt.conf")}
 
 
+def test_a_variable_chooses_the_suite_for_all(
+    archive: _Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.depends("linux-image-amd64", (f"linux-image-{_RELEASE}",))
+    _add_kernel(archive, _RELEASE)
+    monkeypatch.setenv(kernels.SUITE_VARIABLE, "sid")
+    assert kernels.fetch_kernel().release == _RELEASE
+    assert kernels.suite_of(_RELEASE) == "sid"
+    asked = set(archive.configurations.read_text().split())
+    assert asked == {str(kernels.cache_dir() / "apt/sid/apt.conf")}
+
+
 def test_a_suite_that_cannot_be_reached_is_what_was_fetched(archive: _Archive) -> None:
     archive.depends("linux-image-amd64", (f"linux-image-{_RELEASE}",))
     _add_kernel(archive, _RELEASE)

@@ -33,6 +33,7 @@ from ubypass.lab.archive import Archive, of_suite
 from ubypass.places import cache_dir
 
 __all__ = [
+    "SUITE_VARIABLE",
     "Kernel",
     "cached_headers",
     "cached_releases",
@@ -46,6 +47,9 @@ __all__ = [
     "offered_releases",
     "suite_of",
 ]
+
+#: Environment variable with the suite of which kernels are taken by default.
+SUITE_VARIABLE = "UBYPASS_SUITE"
 
 Report = Callable[[str], None]
 
@@ -94,9 +98,10 @@ def cached_headers() -> list[str]:
 def default_release(suite: str | None = None) -> str:
     """The release Debian currently recommends, else the newest one in the cache.
 
-    With a suite the newest of that; see `ubypass.lab.archive`. Raises UbError if apt
-    does not know and the cache is empty.
+    With a suite, or one in `SUITE_VARIABLE`, the newest of that; see
+    `ubypass.lab.archive`. Raises UbError if apt does not know and the cache is empty.
     """
+    suite = suite or os.environ.get(SUITE_VARIABLE)
     if suite is not None:
         return _newest(suite)
     found = _recommended()
@@ -278,7 +283,7 @@ def _newest(suite: str) -> str:
 
 
 def _archive(release: str, suite: str | None) -> Archive:
-    return of_suite(suite or suite_of(release))
+    return of_suite(suite or suite_of(release) or os.environ.get(SUITE_VARIABLE))
 
 
 def _all_depends(archive: Archive, package: str) -> list[str]:
