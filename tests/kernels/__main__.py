@@ -28,6 +28,7 @@ from ubypass.places import kernel_sources, module_file
 _ROOT = Path(__file__).resolve().parents[2]
 _RESULTS = _ROOT / "build" / "kernels"
 _PAGE = _ROOT / "docs" / "kernels.md"
+_TIMEOUT = 1800.0  # seconds, of one machine: all checks take two or three minutes
 _SOURCES = (
     _ROOT / "tests" / "kernel" / "loop.c",
     *sorted((Path(__file__).parent / "programs").glob("*.c")),
@@ -98,6 +99,7 @@ def _boot(result: Result, report: kernels.Report) -> None:
     options = replace(
         PATIENT,
         kernel=result.release,
+        timeout=_TIMEOUT,
         suite=result.suite,
         environment={"UBYPASS_CHECKOUT": "1", "PYTHONPATH": str(_ROOT)},
     )

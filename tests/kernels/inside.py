@@ -63,9 +63,10 @@ def _boosted(program: str, *arguments: str) -> Callable[[], tuple[bool, str]]:
             file = Path(directory) / "summary"
             options = ["-q", "--tune", "grace_ms=0", "--summary-file", str(file)]
             status, said = _run([*_UB, "run", *options, "--", *command, _SECONDS])
-            summary = json.loads(file.read_text()) if file.exists() else {}
-        dispatched = summary.get("dispatched", 0)
-        calls = summary.get("native", 0) + dispatched
+            text = file.read_text() if file.exists() else '{"processes": []}'
+            processes = json.loads(text)["processes"]
+        dispatched = sum(each["dispatched"] for each in processes)
+        calls = sum(each["native"] + each["dispatched"] for each in processes)
         good = status == 0 and dispatched > 0 and dispatched >= _LEAST * calls
         return good, f"{dispatched:,} of {calls:,} calls dispatched; {said[-200:]}"
 
