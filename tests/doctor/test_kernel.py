@@ -52,7 +52,9 @@ def test_a_good_machine_is_all_ok(tmp_path: Path) -> None:
     [
         ("5.10.0-32-amd64", State.FAIL),
         ("6.1.0-56-amd64", State.OK),
-        ("6.12.107+deb13-amd64", State.NOTE),
+        ("6.12.107+deb13-amd64", State.OK),
+        ("7.3.4+deb13-amd64", State.OK),
+        ("7.30.1-amd64", State.NOTE),
         ("6.5.0-1-amd64", State.NOTE),
         ("4.19.0-1-amd64", State.FAIL),
         ("strange", State.FAIL),
