@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ubypass.doctor import lab
 from ubypass.doctor.check import Check, State
 from ubypass.doctor.lab import check_lab
 from ubypass.errors import UbError
@@ -174,3 +175,10 @@ def test_a_full_disk(
     assert "has 5 MiB, a kernel takes 1024" in check.found
     (cache / "kernels" / "6.1.0-9-amd64" / "image").mkdir(parents=True)
     assert _look(tmp_path)["cache"].state is State.NOTE
+
+
+def test_many_kernels_fit_on_a_line() -> None:
+    names = [f"6.1.0-{n}-amd64" for n in range(5)]
+    assert lab._listed(names) == "6.1.0-0-amd64, 6.1.0-1-amd64 and 3 more"
+    assert lab._listed(names[:2]) == "6.1.0-0-amd64, 6.1.0-1-amd64"
+    assert lab._listed(names[:1]) == "6.1.0-0-amd64"

@@ -88,7 +88,7 @@ def _kernel() -> Check:
     cached = cached_releases()
     whole = [r for r in cached if is_whole(cache_dir() / "kernels" / r / "image")]
     if whole:
-        return _ok("kernel", ", ".join(whole))
+        return _ok("kernel", _listed(whole))
     found = "none whole in the cache" if cached else "none cached"
     if not shutil.which("apt-get"):
         advice = "use a Debian system or container"
@@ -97,6 +97,13 @@ def _kernel() -> Check:
         advice = "as root: apt-get update"
         return _fail("kernel", f"{found}, and apt has no package lists", advice)
     return _ok("kernel", f"{found}; fetched from Debian at first use")
+
+
+def _listed(names: list[str]) -> str:
+    """On one line, however many there are."""
+    more = len(names) - 2
+    shown = ", ".join(names[:2])
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _compiler() -> Check:
@@ -117,7 +124,7 @@ def _which(name: str) -> str | None:
 def _module(files: Path) -> Check:
     built = sorted(path.parent.name for path in files.glob("*/ub.ko"))
     if built:
-        return _ok("module", f"built for {', '.join(built)}")
+        return _ok("module", f"built for {_listed(built)}")
     return _fail("module", "not built", "ub module build")
 
 

@@ -65,7 +65,9 @@ void ub_shim_bh_enable(void)
 	__preempt_count--;
 }
 
-void switch_fpu_return(void)
+unsigned long ub_switch_fpu_return = (unsigned long)ub_load_fpu;
+
+void ub_load_fpu(void)
 {
 }
 

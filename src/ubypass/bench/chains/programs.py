@@ -68,6 +68,8 @@ def _kernel_headers(sources: dict[str, bytes]) -> dict[str, bytes]:
             made[name] = b'#include "%sshim.h"\n' % (b"../" * name.count("/"))
     # Tracepoints: an event that nobody watches is a jump that is not taken.
     made["trace.h"] = b""
+    # Differences between kernels: shim.h is one of them.
+    made["compat.h"] = b""
     return made
 
 

@@ -26,6 +26,9 @@
 #define SYM_CODE_START(name)	SYM_FUNC_START(name)
 #define SYM_CODE_END(name)
 #define UNWIND_HINT_FUNC
+#define ANNOTATE_NOENDBR
+#define ANNOTATE_INTRA_FUNCTION_CALL
+#define STACK_FRAME_NON_STANDARD(name)
 #define ASM_STAC
 #define ASM_CLAC
 #define RET			ret
@@ -52,6 +55,7 @@ typedef long ssize_t;
 
 #define noinline		__attribute__((noinline))
 #define noinline_for_stack	noinline
+#define U32_MAX			(~0U)
 #define U64_MAX			(~0ULL)
 #undef __always_inline
 #define __always_inline		inline __attribute__((always_inline))
@@ -236,7 +240,6 @@ extern u8 ub_shim_stack[];
 #define test_thread_flag(flag)	(READ_ONCE(current_thread_info()->flags) >> (flag) & 1)
 #define set_thread_flag(flag) \
 	((void)(current_thread_info()->flags |= 1UL << (flag)))
-void switch_fpu_return(void);
 #define hw_breakpoint_active()	(READ_ONCE(cpu_dr7) & DR_GLOBAL_ENABLE_MASK)
 
 #define X86_EFLAGS_TF		0x00000100
@@ -268,8 +271,7 @@ extern u8 ub_shim_has[6];
 #define boot_cpu_has(feature)		(ub_shim_has[feature])
 #define boot_cpu_has_bug(bug)		(ub_shim_has[bug])
 /* Patched in the kernel: no test at run time. */
-#define static_cpu_has(feature)		((feature) == X86_FEATURE_FSGSBASE)
-void clear_bhb_loop(void);
+#define cpu_feature_enabled(feature)	((feature) == X86_FEATURE_FSGSBASE)
 static const struct {
 	int x86_vendor;
 } boot_cpu_data = { 0 };
@@ -284,7 +286,12 @@ static inline u64 rdfsbase(void)
 }
 
 #define MSR_FS_BASE		0xc0000100
-#define rdmsrl(msr, to)		((void)((to) = rdfsbase()))
+
+/* compat.h, as of a kernel up to 6.1 */
+#define UB_CURRENT_TASK		current_task
+#define UB_PREEMPT_COUNT	__preempt_count
+#define ub_read_fs_base()	rdfsbase()
+#define ub_rseq_interrupted()	do { } while (0)
 #define barrier_nospec()	__asm__ volatile("lfence" ::: "memory")
 
 static inline u64 rdtsc(void)

@@ -166,31 +166,6 @@ ub_finish:
 	pop_saved
 	ret
 
-/* "x86/bhi: Add support for clearing branch history at syscall entry" */
-	.balign 64
-	.globl clear_bhb_loop
-clear_bhb_loop:
-	push rbp
-	mov rbp, rsp
-	mov ecx, 5
-	call 1f
-	jmp 5f
-	.balign 64, 0xcc
-1:	call 2f
-	ret
-	.balign 64, 0xcc
-2:	mov eax, 5
-3:	jmp 4f
-	nop
-4:	sub eax, 1
-	jnz 3b
-	sub ecx, 1
-	jnz 1b
-	ret
-5:	lfence
-	pop rbp
-	ret
-
 	.globl ub_restore_signal
 ub_restore_signal:
 	mov eax, 15
