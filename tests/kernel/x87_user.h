@@ -19,4 +19,4 @@ static struct { int x86_vendor; } boot_cpu_data;
 static inline bool boot_cpu_has(int feature) { return !feature; }
 static inline bool boot_cpu_has_bug(int bug) { return bug; }
 static inline bool test_thread_flag(int flag) { return flag; }
-static inline void switch_fpu_return(void) { }
+static inline void ub_load_fpu(void) { }
