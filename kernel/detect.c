@@ -614,3 +614,33 @@ u32 ub_detect_sites(struct ub_proc *proc, struct ub_site_info *to, u32 max)
 	}
 	return n;
 }
+
+/*
+ * By how many ns the gaps of a region's entries are shorter than natively, on average by
+ * the runs that were looked at; below 0 if they are longer.  False if nothing is known.
+ * Racy, as all here; from any context.
+ */
+bool ub_detect_margin(const struct ub_region *region, s64 *margin)
+{
+	u64 weights = 0;
+	s64 sum = 0;
+	u32 i;
+
+	for (i = 0; i < region->nr_entries; i++) {
+		const struct ub_site *site = ub_site_of(region->proc,
+							region->entries[i].user_ip, false);
+		u64 runs;
+
+		if (!site || !READ_ONCE(site->native_samples) ||
+		    !READ_ONCE(site->boosted_samples))
+			continue;
+		runs = min_t(u64, READ_ONCE(site->runs), U16_MAX) + 1;
+		sum += (s64)runs * ((s64)min_t(u64, READ_ONCE(site->native), U32_MAX) -
+				    (s64)min_t(u64, READ_ONCE(site->boosted), U32_MAX));
+		weights += runs;
+	}
+	if (!weights)
+		return false;
+	*margin = div64_s64(div64_s64(sum, weights) * 1000000, tsc_khz ?: 1) >> UB_FRACTION;
+	return true;
+}

@@ -142,6 +142,15 @@ struct ub_trial_ledger {
 	u64 spent_ns;			/* by runs on trial */
 	u64 runs;			/* those */
 	u64 lease_end;			/* CLOCK_MONOTONIC in ns, 0: never */
+	u64 lease_ns;			/* of it, and of those that follow */
+	u32 saving_ns, run_ns;		/* of each call, of each run; 0: no other one follows */
+	bool timed;			/* what gaps save changes with .margin */
+	u8 strikes;			/* leases in a row that lost */
+	s64 margin;			/* when it was confirmed, or as soon as it was known;
+					 * S64_MIN until then
+					 */
+	u64 calls, ran;			/* dispatched calls and runs when the lease began */
+	u64 lost_ns;			/* in leases that lost */
 	struct hrtimer slice;		/* ends a run on trial */
 	struct hrtimer lease;
 };
@@ -271,6 +280,7 @@ void ub_detect_anew(struct ub_proc *proc);
 bool ub_detect_is_known(const struct ub_site *site);
 bool ub_detect_is_warm(struct ub_site *site);
 u32 ub_detect_sites(struct ub_proc *proc, struct ub_site_info *to, u32 max);
+bool ub_detect_margin(const struct ub_region *region, s64 *margin);
 
 /* cost.c: what looking at a process may cost it */
 int ub_cost_attach(struct ub_proc *proc);

@@ -11,7 +11,9 @@
  * granted, plus what is left of one call when the last slice ends.
  *
  * One that is confirmed runs without a limit and is not timed; its lease, if it has
- * one, ends by a timer, too.
+ * one, ends by a timer, too.  The module renews a lease by itself as long as calls save
+ * what runs cost, by prices that user space has named: so a region that gains is not left
+ * because user space is late, and one that begins to lose is.
  */
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
@@ -71,20 +73,69 @@ static enum hrtimer_restart ub_trial_slice(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
+/* Under the lock. */
+static void ub_trial_lease_begin(struct ub_region *region)
+{
+	struct ub_trial_ledger *ledger = &region->ledger;
+
+	ledger->calls = ub_region_dispatched(region);
+	ledger->ran = atomic64_read(&region->runs);
+	ledger->lease_end = ledger->lease_ns ? ktime_get_ns() + ledger->lease_ns : 0;
+	if (ledger->lease_end)
+		hrtimer_start(&ledger->lease, ns_to_ktime(ledger->lease_end),
+			      HRTIMER_MODE_ABS_HARD);
+}
+
+/*
+ * Under the lock: have that many calls saved less than the runs cost, again?  One average
+ * of gaps may be spoiled by whatever interrupted a few of them.
+ */
+static bool ub_trial_lost(struct ub_region *region, u64 calls, u64 runs)
+{
+	struct ub_trial_ledger *ledger = &region->ledger;
+	s64 saving = ledger->saving_ns, gain, margin;
+
+	if (ledger->timed && ub_detect_margin(region, &margin)) {
+		if (ledger->margin == S64_MIN)
+			ledger->margin = margin;
+		saving += clamp_t(s64, margin - ledger->margin, S32_MIN, S32_MAX);
+	}
+	/* So the products fit. */
+	gain = (s64)min_t(u64, calls, S32_MAX / 2) * clamp_t(s64, saving, S32_MIN, S32_MAX) -
+	       (s64)min_t(u64, runs, S32_MAX / 2) * min_t(s64, ledger->run_ns, S32_MAX);
+	if (gain > -UB_TRIAL_TRIFLE_NS) {
+		ledger->strikes = 0;
+		return false;
+	}
+	ledger->lost_ns -= gain;
+	return ++ledger->strikes >= UB_TRIAL_STRIKES;
+}
+
 static enum hrtimer_restart ub_trial_lease(struct hrtimer *timer)
 {
 	struct ub_region *region = container_of(timer, struct ub_region, ledger.lease);
 	struct ub_trial_ledger *ledger = &region->ledger;
+	u64 calls, runs;
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&ledger->lock, flags);
 	/* It may have been given another one meanwhile. */
 	if (region->trial == UB_TRIAL_NONE && ledger->lease_end &&
 	    ktime_get_ns() >= ledger->lease_end) {
-		WRITE_ONCE(region->trial, UB_TRIAL_OVER);
-		ub_trial_close(region);
+		calls = ub_region_dispatched(region) - ledger->calls;
+		runs = atomic64_read(&region->runs) - ledger->ran;
+		if (!ledger->saving_ns || ub_trial_lost(region, calls, runs)) {
+			WRITE_ONCE(region->trial, UB_TRIAL_OVER);
+			ub_trial_close(region);
+		} else if (!calls && !runs) {
+			WRITE_ONCE(region->trial, UB_TRIAL_IDLE);
+			ub_trial_close(region);
+		} else {
+			ub_trial_lease_begin(region);
+		}
 	}
 	raw_spin_unlock_irqrestore(&ledger->lock, flags);
+	/* If another one has begun the timer is started already. */
 	return HRTIMER_NORESTART;
 }
 
@@ -154,6 +205,11 @@ enum ub_look ub_trial_begin(struct ub_region *region, u32 entry, bool *running)
 		leave = true;
 	} else if (region->trial == UB_TRIAL_NONE) {
 		look = UB_LOOK_NOT;	/* confirmed at this moment */
+	} else if (region->trial == UB_TRIAL_IDLE) {
+		look = UB_LOOK_NOT;
+		WRITE_ONCE(region->trial, UB_TRIAL_NONE);
+		ub_trial_open(region);
+		ub_trial_lease_begin(region);
 	} else if (ledger->busy) {
 		/* Whose run sleeps in a call may do so for long. */
 		leave = ++ledger->crowd >= UB_TRIAL_CROWD;
@@ -218,17 +274,35 @@ void ub_trial_finish(struct ub_region *region, u64 cycles)
 }
 
 /* Under the lock. */
-static void ub_trial_confirm(struct ub_region *region, u64 lease_ns)
+static void ub_trial_confirm(struct ub_region *region, const struct ub_trial *trial)
 {
 	struct ub_trial_ledger *ledger = &region->ledger;
 
 	ledger->left_ns = 0;
-	ledger->lease_end = lease_ns ? ktime_get_ns() + lease_ns : 0;
+	ledger->lease_ns = trial->lease_ns;
+	ledger->saving_ns = trial->saving_ns;
+	ledger->run_ns = trial->run_ns;
+	ledger->timed = trial->flags & UB_TRIALF_TIMED;
+	if (!ub_detect_margin(region, &ledger->margin))
+		ledger->margin = S64_MIN;
+	ledger->strikes = 0;
 	WRITE_ONCE(region->trial, UB_TRIAL_NONE);
 	ub_trial_open(region);
-	if (lease_ns)
-		hrtimer_start(&ledger->lease, ns_to_ktime(ledger->lease_end),
-			      HRTIMER_MODE_ABS_HARD);
+	ub_trial_lease_begin(region);
+}
+
+static bool ub_trial_is_valid(const struct ub_trial *trial)
+{
+	if (trial->flags & ~UB_TRIALF_ALL || trial->reserved ||
+	    trial->grant_ns > UB_TRIAL_GRANT_MAX || trial->lease_ns > UB_TRIAL_LEASE_MAX)
+		return false;
+	if (trial->flags & UB_TRIALF_CONFIRM && trial->grant_ns)
+		return false;
+	if (!(trial->flags & UB_TRIALF_CONFIRM) && trial->lease_ns)
+		return false;
+	if (trial->lease_ns ? trial->lease_ns < UB_TRIAL_LEASE_MIN : trial->saving_ns)
+		return false;
+	return trial->saving_ns || (!trial->run_ns && !(trial->flags & UB_TRIALF_TIMED));
 }
 
 /* UB_IOC_TRIAL; under client->mutex. */
@@ -241,10 +315,7 @@ int ub_trial_grant(struct ub_proc *proc, struct ub_trial *trial)
 	bool anew = false;
 	u32 i;
 
-	if (trial->flags & ~UB_TRIALF_ALL || trial->reserved ||
-	    trial->grant_ns > UB_TRIAL_GRANT_MAX ||
-	    trial->lease_ns > UB_TRIAL_LEASE_MAX || (confirm && trial->grant_ns) ||
-	    (!confirm && trial->lease_ns))
+	if (!ub_trial_is_valid(trial))
 		return -EINVAL;
 	trial->cpu_ns = ub_cost_cpu(proc);
 	if (!trial->region && !confirm && !trial->grant_ns)
@@ -258,13 +329,14 @@ int ub_trial_grant(struct ub_proc *proc, struct ub_trial *trial)
 	trial->left_ns = ledger->left_ns;
 	trial->spent_ns = ledger->spent_ns;
 	trial->runs = ledger->runs;
+	trial->lost_ns = ledger->lost_ns;
 	trial->state = region->trial;
 	if (confirm) {
-		ub_trial_confirm(region, trial->lease_ns);
+		ub_trial_confirm(region, trial);
 	} else if (trial->grant_ns) {
 		ledger->left_ns = min_t(s64, ledger->left_ns + trial->grant_ns,
 					UB_TRIAL_GRANT_MAX);
-		anew = region->trial == UB_TRIAL_NONE;
+		anew = region->trial == UB_TRIAL_NONE || region->trial == UB_TRIAL_IDLE;
 		if (anew)
 			ub_trial_close(region);
 		WRITE_ONCE(region->trial, ledger->left_ns > 0 ? UB_TRIAL_ON :

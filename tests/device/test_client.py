@@ -28,7 +28,7 @@ from ubypass.abi import (
 )
 from ubypass.device import client, uapi
 from ubypass.device.client import Device, Gone, SourceChanged, parse_events
-from ubypass.device.types import Counts, Path, Site, Trial
+from ubypass.device.types import Counts, Lease, Path, Site, Trial
 from ubypass.device.uapi import (
     Decline,
     EventType,
@@ -426,29 +426,39 @@ def test_run_time_is_granted_confirmed_and_asked_for(
     module: _Module, device: Device
 ) -> None:
     asked: list[tuple[int, ...]] = []
+    prices: list[tuple[int, int]] = []
 
     def answer(argument: ctypes.Structure) -> None:
         assert isinstance(argument, uapi.UbTrial)
         a = argument
         asked.append((a.proc, a.region, a.flags, a.grant_ns, a.lease_ns))
+        prices.append((a.saving_ns, a.run_ns))
         a.state, a.left_ns, a.spent_ns, a.runs = TrialState.OVER, -7, 500_007, 9
+        a.lost_ns = 12
 
     module.answers[uapi.IOC_TRIAL] = answer
-    was = Trial(TrialState.OVER, -7, 500_007, 9)
+    was = Trial(TrialState.OVER, -7, 500_007, 9, 12)
     assert device.trial(3, 4) == was
     assert device.grant(3, 4, 250_000) == was
     assert device.confirm(3, 4) == was
-    assert device.confirm(3, 4, 1_000_000) == was
+    assert device.confirm(3, 4, Lease(5e6)) == was
     device.grant(3, 4, 1 << 60)
-    device.confirm(3, 4, 1 << 60)
+    device.confirm(3, 4, Lease(2.0**60, 1e12, 1e12))
+    device.confirm(3, 4, Lease(10.0, 106.6, 69.8, timed=True))
+    # Whoever saves nothing is not renewed, and needs no other price.
+    device.confirm(3, 4, Lease(5e6, -3.0, 70.0, timed=True))
     confirm = uapi.TRIALF_CONFIRM
+    most = (1 << 31) - 1
+    assert prices == [(0, 0)] * 5 + [(most, most), (107, 70), (0, 0)]
     assert asked == [
         (3, 4, 0, 0, 0),
         (3, 4, 0, 250_000, 0),
         (3, 4, confirm, 0, 0),
-        (3, 4, confirm, 0, 1_000_000),
+        (3, 4, confirm, 0, 5_000_000),
         (3, 4, 0, uapi.TRIAL_GRANT_MAX, 0),
         (3, 4, confirm, 0, uapi.TRIAL_LEASE_MAX),
+        (3, 4, confirm | uapi.TRIALF_TIMED, 0, uapi.TRIAL_LEASE_MIN),
+        (3, 4, confirm, 0, 5_000_000),
     ]
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from ubypass.abi import Abi, Translation
 from ubypass.device.client import Gone, SourceChanged
-from ubypass.device.types import Counts, Event, Path, Site, Stats, Trial
+from ubypass.device.types import Counts, Event, Lease, Path, Site, Stats, Trial
 from ubypass.device.uapi import TrialState
 from ubypass.process.maps import MemoryMap
 
@@ -44,7 +44,7 @@ class FakeDevice:
         self.dispatched = 1000  # alike
         self.looks = 0
         self.trials: dict[int, Trial] = {}
-        self.confirmed: list[tuple[int, int]] = []  # region and lease, ns
+        self.confirmed: list[tuple[int, Lease | None]] = []  # region
         self.cpu = 0  # ns
         self._events: deque[Event] = deque()
         self._read, self._write = os.pipe()
@@ -113,10 +113,10 @@ class FakeDevice:
         self.trials[region] = replace(before, state=state, left_ns=left)
         return before
 
-    def confirm(self, proc: int, region: int, lease_ns: int = 0) -> Trial:
+    def confirm(self, proc: int, region: int, lease: Lease | None = None) -> Trial:
         before = self.trial(proc, region)
         self.trials[region] = replace(before, state=TrialState.NONE, left_ns=0)
-        self.confirmed.append((region, lease_ns))
+        self.confirmed.append((region, lease))
         return before
 
     def cpu_ns(self, proc: int) -> int:

@@ -14,13 +14,13 @@ from tests.engine.fakes import FakeDevice
 from tests.engine.workload import Truth, Workload
 from ubypass.abi import Entry, Exit, ExitReason, Source, Translation
 from ubypass.cost.model import model_of
-from ubypass.device.types import Site
+from ubypass.device.types import Lease, Site, Trial
 from ubypass.device.uapi import SiteVerdict, TrialState
 from ubypass.engine.built import Built
 from ubypass.engine.group import Group
 from ubypass.engine.prices import Measured
 from ubypass.engine.target import Policy
-from ubypass.engine.trial import Finding, Trials, Trying, Verdict
+from ubypass.engine.trial import Finding, Trials, Trying, Verdict, strict
 from ubypass.region.graph import Region
 
 _SECONDS = 45.0
@@ -89,8 +89,10 @@ def test_what_gains_is_soon_left_alone() -> None:
     assert sum(workload.lost[1000:2000]) <= -0.8 * 0.1 * 1e9
     assert sum(workload.lost[-10_000:]) <= -0.99 * 0.1 * 10e9
     # And rarely asked about in the end.
-    assert workload.module.confirmed[-1][1] == 500_000_000
-    assert len(workload.module.confirmed) < 350
+    lease = workload.module.confirmed[-1][1]
+    assert lease is not None
+    assert lease.ns > 0.9e9 * Trying().longest
+    assert len(workload.module.confirmed) < 50
 
 
 def _covered(loss: float) -> float:
@@ -150,7 +152,6 @@ def test_a_larger_share_allows_more() -> None:
 def test_without_trials_it_costs_much_more() -> None:
     policy = Policy(Workload([_always(0.0)]).policy.caps, trace=0.0, trying=None)
     workload = Workload([_then(0.1, 20.0, -0.3)], policy=policy)
-    workload.module.leases = dict.fromkeys(range(1000), math.inf)
     workload.run(_SECONDS)
     assert workload.worst() > 5 * _BOUND
 
@@ -168,15 +169,16 @@ class _Bench:
         self.group = Group({0x1002})
         self.trials.begin(self.now)
 
-    def load(self) -> None:
-        loan = self.trials.borrow()
-        assert loan
+    def load(self, loaded: Translation = _LOADED) -> None:
+        entries = [entry.user_ip for entry in loaded.entries]
+        admission = self.trials.admit(entries, self.group.region)
+        assert admission
         self.trials.ending(self.group.region)
         region = self.device.load(
-            1, _LOADED, self.group.region, trial_ns=self.trials.credit(loan)
+            1, loaded, self.group.region, trial_ns=self.trials.credit(admission)
         )
-        self.trials.loaded(region, loan)
-        self.group.live(region, Built(Region({}, (), ()), _LOADED), _LOADED)
+        self.trials.loaded(region, admission)
+        self.group.live(region, Built(Region({}, (), ()), loaded), loaded)
 
     def spend(self, ns: int, runs: int = 5) -> None:
         """The module charges so much, and says so if nothing is left."""
@@ -280,7 +282,7 @@ def test_nothing_is_lent_that_is_not_there(bench: _Bench) -> None:
         assert not bench.look(0.001)
     assert bench.state is TrialState.OVER
     assert bench.trials.ready > bench.now
-    assert bench.trials.borrow() is None
+    assert bench.trials.admit([0x1002]) is None
     # It goes on once the process has used more.
     bench.device.cpu = 5_000_000_000
     bench.look(2.0)
@@ -298,12 +300,28 @@ def test_a_trial_that_tells_nothing_ends() -> None:
     bench.device.close()
 
 
-def test_a_region_in_the_place_of_another_is_tried_anew(bench: _Bench) -> None:
+def test_one_in_the_place_of_a_confirmed_one_is_tried_by_its_lease(
+    bench: _Bench,
+) -> None:
     bench.load()
     bench.spend(100_000)
     bench.measured(800)
     bench.look(0.02)
+    left = bench.trials.budget.left(bench.now)
     bench.load()
+    assert bench.state is TrialState.NONE
+    first, second = bench.device.confirmed
+    assert first[0] != second[0]
+    assert first[1] == second[1]
+    assert bench.trials.budget.left(bench.now) == left
+
+
+def test_one_with_more_entries_is_tried_anew(bench: _Bench) -> None:
+    bench.load()
+    bench.spend(100_000)
+    bench.measured(800)
+    bench.look(0.02)
+    bench.load(replace(_LOADED, entries=(Entry(0x1002, 0), Entry(0x1022, 4))))
     assert bench.state is TrialState.ON
     bench.spend(100_000)
     bench.measured(1300)
@@ -326,26 +344,78 @@ def test_one_that_is_dropped_is_settled(bench: _Bench) -> None:
 
 def test_a_load_that_fails_costs_nothing(bench: _Bench) -> None:
     before = bench.trials.budget.left(bench.now)
-    loan = bench.trials.borrow()
-    assert loan
-    bench.trials.refund(loan)
+    admission = bench.trials.admit([0x1002])
+    assert admission
+    assert bench.trials.budget.left(bench.now) < before
+    bench.trials.refund(admission)
     assert bench.trials.budget.left(bench.now) == before
 
 
-def test_the_lease_of_what_does_not_run_is_not_renewed(bench: _Bench) -> None:
-    bench.device.dispatched = 0
+def _confirmed(bench: _Bench) -> Lease:
     bench.load()
     bench.spend(100_000)
     bench.measured(800)
     bench.look(0.02)
-    confirmed = len(bench.device.confirmed)
-    bench.look(0.05)
-    assert len(bench.device.confirmed) == confirmed
+    lease = bench.device.confirmed[-1][1]
+    assert lease is not None
+    return lease
+
+
+def test_the_module_is_told_what_calls_save_and_runs_cost(bench: _Bench) -> None:
+    prices = Measured(model_of("zen4"))
+    lease = _confirmed(bench)
+    site = bench.device.known_sites[0]
+    assert lease.timed
+    assert lease.saving == pytest.approx(prices.saving(site))
+    assert lease.run == pytest.approx(prices.run(site))
+    assert lease.ns == 50_000_000
     assert bench.trials.due == math.inf
-    # Somebody comes: the module says that the lease has ended.
-    bench.trials.over(bench.group.region, bench.now)
-    bench.look(3.0)
-    assert len(bench.device.confirmed) == confirmed + 1
+
+
+def test_what_gains_more_gets_a_longer_lease(bench: _Bench) -> None:
+    _confirmed(bench)
+    judged = strict(Measured(model_of("zen4"))).look(
+        {site.ip: site for site in bench.device.known_sites}, [0x1002]
+    )
+    assert judged
+    bench.device.dispatched = 10_000_000
+    bench.now += 1.0
+    bench.trials.begin(bench.now)
+    bench.trials.learn(bench.group, judged)
+    assert len(bench.device.confirmed) == 2
+    lease = bench.device.confirmed[-1][1]
+    assert lease is not None
+    assert lease.ns == 1e9 * Trying().longest
+    # Nothing new: the module goes on by itself.
+    bench.trials.learn(bench.group, judged)
+    assert len(bench.device.confirmed) == 2
+
+
+def test_a_lease_that_lost_ends_in_another_trial(bench: _Bench) -> None:
+    _confirmed(bench)
+    bench.device.cpu = 8_000_000_000
+    bench.now += 1.0
+    bench.trials.begin(bench.now)
+    before = bench.trials.budget.left(bench.now)
+    region = bench.group.region
+    bench.device.trials[region] = replace(
+        bench.device.trials[region], state=TrialState.OVER, lost_ns=10_000
+    )
+    bench.trials.over(region, bench.now)
+    assert not bench.look()
+    assert bench.state is TrialState.ON
+    assert bench.trials.budget.left(bench.now) == before - 10_000 - 320_000
+
+
+def test_one_that_is_told_of_late_goes_on(bench: _Bench) -> None:
+    """It said that its credit was used up before it was confirmed."""
+    _confirmed(bench)
+    for state in (TrialState.NONE, TrialState.IDLE):
+        bench.device.trials[bench.group.region] = Trial(state)
+        bench.trials.over(bench.group.region, bench.now)
+        assert not bench.look()
+        assert bench.state is state
+        assert bench.trials.due == math.inf
 
 
 def test_lost_events_are_made_up_for(bench: _Bench) -> None:

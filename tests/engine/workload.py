@@ -11,18 +11,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from operator import mul
 
 from tests.engine.fakes import FakeDevice, FakeMemory
 from ubypass.abi import Entry, Exit, ExitReason, Source, Translation
 from ubypass.device.client import Gone
-from ubypass.device.types import Counts, Event, Site, Trial
-from ubypass.device.uapi import EventType, SiteVerdict, TrialState
+from ubypass.device.types import Counts, Event, Lease, Site, Trial
+from ubypass.device.uapi import (
+    TRIAL_STRIKES,
+    TRIAL_TRIFLE_NS,
+    EventType,
+    SiteVerdict,
+    TrialState,
+)
 from ubypass.engine.built import Built, NothingToBuild
 from ubypass.engine.knowledge import Knowledge
 from ubypass.engine.ports import MemoryLike
 from ubypass.engine.regions import Caps
 from ubypass.engine.target import Policy, Target
-from ubypass.engine.trial import Trying
 from ubypass.process.status import ProcessId
 from ubypass.region.graph import Region
 
@@ -50,6 +56,17 @@ class _Spot:
     told: float = -math.inf
 
 
+@dataclass
+class _Leased:
+    """A confirmed region; ``ran``: runs when its lease began."""
+
+    lease: Lease
+    end: float
+    ran: float
+    margin: float | None = None
+    strikes: int = 0
+
+
 class _Module(FakeDevice):
     """Takes credits and leases as the module does."""
 
@@ -57,7 +74,7 @@ class _Module(FakeDevice):
         super().__init__()
         self.truths = {_BASE + 2 + _APART * n: t for n, t in enumerate(truths)}
         self.spots = {ip: _Spot() for ip in self.truths}
-        self.leases: dict[int, float] = {}
+        self.leases: dict[int, _Leased] = {}
         self.ran: dict[int, float] = {}  # runs, by region
         self.told: set[int] = set()
         self.now = 0.0
@@ -82,10 +99,45 @@ class _Module(FakeDevice):
                 self.spots[entry.user_ip] = _Spot()
         return super().grant(proc, region, ns)
 
-    def confirm(self, proc: int, region: int, lease_ns: int = 0) -> Trial:
+    def confirm(self, proc: int, region: int, lease: Lease | None = None) -> Trial:
         self.told.discard(region)
-        self.leases[region] = self.now + lease_ns / 1e9
-        return super().confirm(proc, region, lease_ns)
+        assert lease is not None
+        self.leases[region] = _Leased(
+            lease, self.now + lease.ns / 1e9, self.ran.get(region, 0.0)
+        )
+        self.leases[region].margin = self._margin(region)
+        return super().confirm(proc, region, lease)
+
+    def _margin(self, region: int) -> float | None:
+        """Mean ns by which the gaps of the region are shorter than natively."""
+        spots = [self.spots[entry.user_ip] for entry in self.live[region].entries]
+        known = [spot for spot in spots if spot.samples]
+        if not known:
+            return None
+        weights = [spot.runs + 1 for spot in known]
+        margins = [_NATIVE - spot.boosted for spot in known]
+        return sum(map(mul, weights, margins)) / sum(weights)
+
+    def _end_lease(self, region: int) -> None:
+        """As ``ub_trial_lease()`` in ``kernel/trial.c``."""
+        leased, trial = self.leases[region], self.trials[region]
+        runs = self.ran.get(region, 0.0) - leased.ran
+        saving = leased.lease.saving
+        margin = self._margin(region)
+        if leased.lease.timed and margin is not None:
+            leased.margin = margin if leased.margin is None else leased.margin
+            saving += margin - leased.margin
+        gain = runs * (_CALLS * saving - leased.lease.run)
+        if gain > -TRIAL_TRIFLE_NS:
+            leased.strikes = 0
+        else:
+            leased.strikes += 1
+            trial = replace(trial, lost_ns=trial.lost_ns - round(gain))
+        if not leased.lease.saving or leased.strikes >= TRIAL_STRIKES:
+            trial = replace(trial, state=TrialState.OVER)
+        leased.ran += runs
+        leased.end = self.now + leased.lease.ns / 1e9
+        self.trials[region] = trial
 
     def counts(self, proc: int, region: int, nr_exits: int) -> Counts:
         if region not in self.live:
@@ -133,8 +185,10 @@ class _Module(FakeDevice):
 
     def _run(self, region: int, ip: int, share: float) -> float:
         trial = self.trials[region]
-        if trial.state is TrialState.NONE and self.now >= self.leases[region]:
-            trial = self.trials[region] = replace(trial, state=TrialState.OVER)
+        leased = self.leases.get(region)
+        if trial.state is TrialState.NONE and leased and self.now >= leased.end:
+            self._end_lease(region)
+            trial = self.trials[region]
         if trial.state is TrialState.OVER:
             return 0.0
         gain = self.truths[ip](self.now)
@@ -170,9 +224,7 @@ class Workload:
 
     truths: Sequence[Truth]
     stalls: Callable[[float], bool] = lambda now: False
-    policy: Policy = field(
-        default_factory=lambda: Policy(Caps(regions=100), trace=0.0, trying=Trying())
-    )
+    policy: Policy = field(default_factory=lambda: Policy(Caps(regions=100), trace=0.0))
     lost: list[float] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 

@@ -7,6 +7,8 @@ Prints a line of JSON for each number of threads; see ``test_trial.py``.
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,12 +16,13 @@ from dataclasses import asdict
 
 from tests.kernel.handmade import translation
 from ubypass.device.client import Device, Gone
-from ubypass.device.types import Event, Trial
-from ubypass.device.uapi import EventType, Tunable
+from ubypass.device.types import Event, Lease, Trial
+from ubypass.device.uapi import EventType, TrialState, Tunable
 
 _CREDIT = 300_000  # ns
 _MORE = 500_000
 _LEASE = 100_000_000
+_SHORT = 20_000_000
 _LIMIT = 60.0  # seconds
 _PAUSE = 0.2
 
@@ -87,6 +90,36 @@ def _is_gone(watch: _Watch, region: int) -> bool:
     return False
 
 
+def _renewing(watch: _Watch, region: int) -> dict[str, object]:
+    """Leases that the module renews by itself, as long as there is a gain."""
+    said: dict[str, object] = {}
+    device, pid = watch.device, watch.child.pid
+    device.confirm(watch.proc, region, Lease(_SHORT, saving=100.0, run=100.0))
+    time.sleep(10 * _SHORT / 1e9)
+    said["gains"] = watch.now(region) | watch.moved()
+
+    os.kill(pid, signal.SIGSTOP)
+    said["idle"] = _until(watch, region, TrialState.IDLE)
+    os.kill(pid, signal.SIGCONT)
+    said["awake"] = _until(watch, region, TrialState.NONE)
+    said["then gains"] = watch.now(region) | watch.moved()
+
+    # No run is worth that.
+    device.confirm(watch.proc, region, Lease(_SHORT, saving=1.0, run=1e9))
+    said["loses"] = watch.wait(region)
+    said["after losing"] = watch.now(region) | watch.moved()
+    return said
+
+
+def _until(watch: _Watch, region: int, state: TrialState) -> bool:
+    end = time.monotonic() + _LIMIT
+    while time.monotonic() < end:
+        if watch.device.trial(watch.proc, region).state is state:
+            return True
+        time.sleep(0.01)
+    return False
+
+
 def _play(device: Device, program: str, threads: int) -> dict[str, object]:
     watch = _Watch(device, program, threads)
     said: dict[str, object] = {"threads": threads}
@@ -117,16 +150,17 @@ def _play(device: Device, program: str, threads: int) -> dict[str, object]:
     said["confirmed"] = watch.moved()
     said["unlimited"] = watch.now(region)
 
-    device.confirm(watch.proc, region, _LEASE)
+    device.confirm(watch.proc, region, Lease(_LEASE))
     said["lease"] = watch.wait(region)
     said["lease over"] = watch.now(region)
     said["after the lease"] = watch.moved()
 
     # One that is renewed in time does not end.
     for _ in range(10):
-        device.confirm(watch.proc, region, 10 * _LEASE)
+        device.confirm(watch.proc, region, Lease(10 * _LEASE))
         time.sleep(0.05)
     said["renewed"] = watch.moved()
+    said.update(_renewing(watch, region))
 
     # Unlimited runs end when it is on trial again.
     device.grant(watch.proc, region, _CREDIT)

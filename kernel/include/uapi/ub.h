@@ -182,19 +182,33 @@ struct ub_unload {
  * UB_TRIAL_SLICE_NS at a time at most and then to the end of the call that it is in, and
  * what the run took, the way in and out included, is taken off the credit.  Once
  * nothing is left its entries are not taken any more, and UB_EVENT_TRIAL says so.
- * A region that is confirmed runs without a limit, for so long as its lease lasts.
+ *
+ * A region that is confirmed runs without a limit, for so long as its lease lasts.  With
+ * .saving_ns, at the end of each lease what its calls have saved since its begin is
+ * compared with what its runs have cost.  Less than UB_TRIAL_TRIFLE_NS does not matter,
+ * and neither does one lease: after UB_TRIAL_STRIKES in a row that lost, or
+ * without .saving_ns, it is over.  Else it is renewed.  If nobody came at all it is idle
+ * until somebody does, and then renewed.
  */
 #define UB_TRIAL_SLICE_NS	100000
 #define UB_TRIAL_GRANT_MAX	10000000000ULL	/* ns */
+#define UB_TRIAL_LEASE_MIN	1000000ULL	/* ns */
 #define UB_TRIAL_LEASE_MAX	3600000000000ULL /* ns */
+#define UB_TRIAL_TRIFLE_NS	20000
+#define UB_TRIAL_STRIKES	2
 enum ub_trial_state {
 	UB_TRIAL_NONE		= 0,	/* runs without a limit */
 	UB_TRIAL_ON		= 1,	/* on trial */
 	UB_TRIAL_OVER		= 2,	/* its credit is used up, or its lease has ended */
-	UB_TRIAL_STATES		= 3,
+	UB_TRIAL_IDLE		= 3,	/* confirmed, and nobody came during its last lease */
+	UB_TRIAL_STATES		= 4,
 };
 #define UB_TRIALF_CONFIRM	(1U << 0)	/* no limit from now on */
-#define UB_TRIALF_ALL		0x1U
+#define UB_TRIALF_TIMED		(1U << 1)	/* with .saving_ns, which was measured: what the
+						 * gaps of the entries have come to save
+						 * more or less since is added
+						 */
+#define UB_TRIALF_ALL		0x3U
 struct ub_trial {
 	__u64 proc;		/* in */
 	__u32 region;		/* in */
@@ -203,11 +217,16 @@ struct ub_trial {
 				 * 0 without a flag: nothing changes
 				 */
 	__u64 lease_ns;		/* in, with CONFIRM: CLOCK_MONOTONIC until it is over,
-				 * 0: never
+				 * UB_TRIAL_LEASE_MIN or more, 0: never
 				 */
+	__u32 saving_ns;	/* in, with .lease_ns: what a dispatched call saves; 0:
+				 * the lease is not renewed
+				 */
+	__u32 run_ns;		/* in, with .saving_ns: what a run costs */
 	__s64 left_ns;		/* out: credit before this */
 	__u64 spent_ns;		/* out: by all runs on trial since it was loaded */
 	__u64 runs;		/* out: those runs */
+	__u64 lost_ns;		/* out: in leases that lost, since it was loaded */
 	__u64 cpu_ns;		/* out: CPU time of the process since it was attached; all
 				 * that is said if .region, .flags and .grant_ns are 0
 				 */

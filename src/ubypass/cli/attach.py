@@ -32,7 +32,6 @@ def run(args: argparse.Namespace) -> int:
             quiet=args.quiet,
             record=args.record,
             model=args.model,
-            bounded=args.bounded,
         ) as session,
         Stop(session) as stop,
     ):

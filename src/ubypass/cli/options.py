@@ -61,13 +61,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="decide by a model of a processor, not by times measured here: NAME is "
         "a table of cost/models.toml (zen4, skylake-pti, ...; emulators: zen4)",
     )
-    parser.add_argument(
-        "--bounded",
-        action="store_true",
-        help="let no region run for longer than a credit before it is known to gain: "
-        "what is tried in vain takes 0.025 %% of CPU time at most (experimental: on a "
-        "busy machine regions that gain are left, too, now and then)",
-    )
     parser.add_argument("-q", "--quiet", action="store_true", help="print no summary")
     parser.add_argument(
         "--tune",

@@ -46,7 +46,6 @@ def run(args: argparse.Namespace) -> int:
         quiet=args.quiet,
         record=args.record,
         model=args.model,
-        bounded=args.bounded,
     ) as session:
         began = time.monotonic_ns()
         with Forwarding() as signals:

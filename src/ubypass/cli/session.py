@@ -34,7 +34,6 @@ from ubypass.engine.recording import Recorder
 from ubypass.engine.regions import Caps
 from ubypass.engine.summary import Summary
 from ubypass.engine.target import Policy
-from ubypass.engine.trial import Trying
 from ubypass.errors import UbError
 from ubypass.files import write_text
 from ubypass.process.namespace import require_own_proc
@@ -59,11 +58,8 @@ class Session:
         quiet: bool = False,
         record: str | None = None,
         model: str | None = None,
-        bounded: bool = False,
     ) -> None:
-        """``model``: decide by that one of ``models.toml``, not by measured times.
-        ``bounded``: new regions are on trial.
-        """
+        """``model``: decide by that one of ``models.toml``, not by measured times."""
         self._quiet = quiet
         self._began = time.monotonic()
         require_own_proc()
@@ -86,7 +82,6 @@ class Session:
                         here if model is None else model_of(model),
                         is_final=model is not None or processor.is_emulated(),
                     ),
-                    trying=Trying() if bounded else None,
                 ),
                 log=self.log,
             )

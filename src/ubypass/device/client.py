@@ -28,7 +28,7 @@ from ubypass.abi import (
     Translation,
 )
 from ubypass.device import uapi
-from ubypass.device.types import Counts, Event, Site, Stats, Trial
+from ubypass.device.types import Counts, Event, Lease, Site, Stats, Trial
 from ubypass.device.types import Path as GapPath
 from ubypass.errors import UbError, permission_hint
 from ubypass.processor import features
@@ -38,6 +38,7 @@ __all__ = ["DEVICE_PATH", "Device", "Gone", "SourceChanged", "parse_events"]
 DEVICE_PATH = "/dev/ub"
 _EVENT_SIZE = ctypes.sizeof(uapi.UbEvent)
 _TRIAL_MOST = (1 << 32) - 1  # ns, in struct ub_load
+_PRICE_MOST = (1 << 31) - 1  # ns, in struct ub_trial
 _EVENTS_PER_READ = 256
 _ATTACH_TRIES = 100
 _ATTACH_PAUSE = 0.001  # seconds
@@ -178,17 +179,17 @@ class Device:
         ns = min(ns, uapi.TRIAL_GRANT_MAX)
         return self._trial(uapi.UbTrial(proc=proc, region=region, grant_ns=ns))
 
-    def confirm(self, proc: int, region: int, lease_ns: int = 0) -> Trial:
-        """Let a region run without a limit, for ``lease_ns`` of time (0: for good)."""
-        lease_ns = min(lease_ns, uapi.TRIAL_LEASE_MAX)
-        return self._trial(
-            uapi.UbTrial(
-                proc=proc,
-                region=region,
-                flags=uapi.TRIALF_CONFIRM,
-                lease_ns=lease_ns,
-            )
-        )
+    def confirm(self, proc: int, region: int, lease: Lease | None = None) -> Trial:
+        """Let a region run without a limit for as long as its ``lease`` lasts."""
+        request = uapi.UbTrial(proc=proc, region=region, flags=uapi.TRIALF_CONFIRM)
+        if lease is not None:
+            least, most = uapi.TRIAL_LEASE_MIN, uapi.TRIAL_LEASE_MAX
+            request.lease_ns = min(max(round(lease.ns), least), most)
+            request.saving_ns = min(max(round(lease.saving), 0), _PRICE_MOST)
+            if request.saving_ns:
+                request.run_ns = min(max(round(lease.run), 0), _PRICE_MOST)
+                request.flags |= uapi.TRIALF_TIMED if lease.timed else 0
+        return self._trial(request)
 
     def cpu_ns(self, proc: int) -> int:
         """CPU time of all threads of a process since it was attached, in ns."""
@@ -203,7 +204,10 @@ class Device:
             raw = self._call(uapi.IOC_TRIAL, request)
         except OSError as error:
             raise _gone_or_error("limit what a region takes", error) from error
-        return Trial(uapi.TrialState(raw.state), raw.left_ns, raw.spent_ns, raw.runs)
+        return Trial(
+            *(uapi.TrialState(raw.state), raw.left_ns, raw.spent_ns, raw.runs),
+            raw.lost_ns,
+        )
 
     def stats(self, proc: int) -> Stats:
         """Counters of an attachment."""

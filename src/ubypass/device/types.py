@@ -15,7 +15,10 @@ from ubypass.device.uapi import (
     TrialState,
 )
 
-__all__ = ["Counts", "Event", "Path", "Site", "Stats", "Trial", "is_lasting"]
+__all__ = [
+    *("Counts", "Event", "Lease", "Path", "Site", "Stats", "Trial"),
+    "is_lasting",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +98,28 @@ class Trial:
     """What a region may take, and has taken (``struct ub_trial``).
 
     ``left_ns`` of run time is the credit (less than 0: the last run went over it),
-    ``spent_ns`` what all of its ``runs`` on trial have taken since it was loaded.
+    ``spent_ns`` what all of its ``runs`` on trial have taken since it was loaded,
+    ``lost_ns`` what it has lost in leases.
     """
 
     state: TrialState
     left_ns: int = 0
     spent_ns: int = 0
     runs: int = 0
+    lost_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """For ``ns``, and then anew as long as a region gains: each dispatched call saves
+    ``saving`` ns (0: it is not renewed), each run costs ``run`` ns. ``timed``: the
+    saving was measured, so the module adds by how much its own times change.
+    """
+
+    ns: float
+    saving: float = 0.0
+    run: float = 0.0
+    timed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

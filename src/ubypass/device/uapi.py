@@ -33,9 +33,13 @@ __all__ = [
     "SITES_MAX",
     "STATSF_GONE",
     "TRIALF_CONFIRM",
+    "TRIALF_TIMED",
     "TRIAL_GRANT_MAX",
     "TRIAL_LEASE_MAX",
+    "TRIAL_LEASE_MIN",
     "TRIAL_SLICE_NS",
+    "TRIAL_STRIKES",
+    "TRIAL_TRIFLE_NS",
     "TUNEF_SET",
     "Decline",
     "EventType",
@@ -70,9 +74,13 @@ SITES_MAX = 256
 PATH_MAX = 4096
 STATSF_GONE = 1
 TRIALF_CONFIRM = 1
+TRIALF_TIMED = 2
 TRIAL_SLICE_NS = 100_000
 TRIAL_GRANT_MAX = 10_000_000_000
+TRIAL_LEASE_MIN = 1_000_000
 TRIAL_LEASE_MAX = 3_600_000_000_000
+TRIAL_TRIFLE_NS = 20_000
+TRIAL_STRIKES = 2
 DECLINE_SLOTS = 32
 _EXIT_SLOTS = 16
 
@@ -154,6 +162,7 @@ class TrialState(enum.IntEnum):
     NONE = 0
     ON = 1
     OVER = 2
+    IDLE = 3
 
 
 class UbEntry(ctypes.Structure):
@@ -277,9 +286,12 @@ class UbTrial(ctypes.Structure):
         ("flags", c_uint32),
         ("grant_ns", c_uint64),
         ("lease_ns", c_uint64),
+        ("saving_ns", c_uint32),
+        ("run_ns", c_uint32),
         ("left_ns", c_int64),
         ("spent_ns", c_uint64),
         ("runs", c_uint64),
+        ("lost_ns", c_uint64),
         ("cpu_ns", c_uint64),
         ("state", c_uint32),
         ("reserved", c_uint32),

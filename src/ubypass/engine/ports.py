@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from ubypass.abi import Abi, Translation
-from ubypass.device.types import Counts, Event, Path, Site, Stats, Trial
+from ubypass.device.types import Counts, Event, Lease, Path, Site, Stats, Trial
 from ubypass.process.maps import MemoryMap
 
 __all__ = ["DeviceLike", "MemoryLike", "SamplerLike"]
@@ -41,7 +41,7 @@ class DeviceLike(Protocol):
 
     def grant(self, proc: int, region: int, ns: int) -> Trial: ...
 
-    def confirm(self, proc: int, region: int, lease_ns: int = 0) -> Trial: ...
+    def confirm(self, proc: int, region: int, lease: Lease | None = None) -> Trial: ...
 
     def cpu_ns(self, proc: int) -> int: ...
 

@@ -26,9 +26,12 @@ _DOUBT = 0.5
 
 
 class Prices(Protocol):
-    """Of the sites of one process. ``source``: the clock, or the name of a model."""
+    """Of the sites of one process. ``source``: the clock, or the name of a model;
+    ``are_measured``: it is the clock.
+    """
 
     source: str
+    are_measured: bool
 
     def is_known(self, site: Site) -> bool:
         """Whether its native cost is known well enough for a judgement."""
@@ -50,6 +53,7 @@ class Measured:
     """
 
     source = "clock"
+    are_measured = True
 
     def __init__(self, model: Model, samples: int = 3) -> None:
         self._dispatch = model.dispatch.ns.high
@@ -78,6 +82,8 @@ class Modelled:
     """By ``model``; ``saving_of``: ns that a site's gaps are likely to save, None if
     none was traced.
     """
+
+    are_measured = False
 
     def __init__(self, model: Model, saving_of: Callable[[int], float | None]) -> None:
         self.source = model.name

@@ -314,19 +314,20 @@ class Regions:
         """The number of its new region, 0: not at present. Raises as ``load``."""
         if self._trials is None:
             return self._device.load(self._proc, translation, group.region)
-        loan = self._trials.borrow()
-        if loan is None:
+        entries = [entry.user_ip for entry in translation.entries]
+        admission = self._trials.admit(entries, group.region)
+        if admission is None:
             return 0
-        credit = self._trials.credit(loan)
+        credit = self._trials.credit(admission)
         self._trials.ending(group.region)
         try:
             region = self._device.load(
                 self._proc, translation, group.region, trial_ns=credit
             )
         except BaseException:
-            self._trials.refund(loan)
+            self._trials.refund(admission)
             raise
-        self._trials.loaded(region, loan)
+        self._trials.loaded(region, admission)
         return region
 
     def _is_vain(self, group: Group) -> bool:

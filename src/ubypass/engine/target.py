@@ -77,7 +77,7 @@ class Policy:
     forecast: Forecast = field(default_factory=Forecast)
     trace: float = 0.25
     first: float = 0.1
-    trying: Trying | None = None
+    trying: Trying | None = field(default_factory=Trying)
 
 
 class Target:
@@ -593,11 +593,13 @@ class Target:
 
     def _judge(self, sites: Mapping[int, Site], now: float, settled: bool) -> bool:
         changed = False
+        if self._trials is not None:
+            self._trials.begin(now)
         for group in self.groups:
             judged = self._payoff.look(sites, group.live_entries)
             self.judgements.update((each.site.ip, each) for each in judged)
             if self._trials is not None:
-                self._trials.learn(group, judged)
+                self._trials.learn(group, judged, self._outlook.is_sure)
             bad = [
                 each
                 for each in judged

@@ -5,8 +5,9 @@ A new region is loaded with a loan of run time from the process' budget. As soon
 its measurements say that it gains it is confirmed, for as long as a lease lasts; if
 they say that it loses it has to go. A lease is so short that all that may be lost in
 it, should the region begin to lose, is less than what regions have gained in the last
-window and what the budget has left. The module ends trials and leases by itself, so
-nothing of this depends on the engine being there in time. Decides nothing about sites.
+window and what the budget has left. The module ends trials, and ends or renews leases,
+by itself, so nothing of this depends on the engine being there in time: neither is a
+region that gains left because the engine is late. Decides nothing about sites.
 """
 
 from __future__ import annotations
@@ -14,19 +15,22 @@ from __future__ import annotations
 import enum
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ubypass.device.client import Gone
-from ubypass.device.types import Site, Trial
-from ubypass.device.uapi import TrialState
+from ubypass.device.types import Lease, Site, Trial
+from ubypass.device.uapi import TRIAL_STRIKES, TrialState
 from ubypass.engine.budget import Budget, Loan
 from ubypass.engine.group import Group
 from ubypass.engine.payoff import Judgement, Payoff
 from ubypass.engine.ports import DeviceLike
 from ubypass.engine.prices import Prices
 
-__all__ = ["Finding", "Trials", "Trying", "Verdict", "strict"]
+__all__ = ["Admission", "Finding", "Trials", "Trying", "Verdict", "strict"]
+
+#: Leases and prices that differ by less are the same.
+_ALIKE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class Trying:
     loans: int = 12
     loss: float = 0.1
     shortest: float = 0.05
-    longest: float = 0.5
+    longest: float = 0.15
     reserve: float = 20_000.0
 
     @classmethod
@@ -79,27 +83,41 @@ class Finding:
 
 @dataclass(slots=True)
 class _Watch:
-    """One live region.
+    """One live region with its ``entries``.
 
     ``tried``: runs on trial that are known of, ``paid``: their time that is settled;
-    ``wanted``: the module says that its time is over. What it earns is reckoned with
-    ``saving`` ns for each dispatched call, less ``run`` for each run; there were
-    ``counted`` of them at ``counted_at``.
+    ``lost``: ns in leases that are known of. What it earns is reckoned with
+    ``saving`` ns for each dispatched call, less ``run`` for each run (``sure``: it
+    gains whatever these say); there were ``counted`` of them at ``counted_at``.
     """
 
     payoff: Payoff
+    entries: frozenset[int]
     due: float
     interval: float
     loan: Loan | None
     loans: int = 1
     paid: float = 0.0
     tried: int = 0
+    lost: int = 0
     confirmed: bool = False
-    wanted: bool = False
+    sure: bool = False
+    lease: Lease | None = None
     saving: float = 0.0
     run: float = 0.0
     counted: tuple[int, int] = (0, 0)
     counted_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Of a region that may be loaded: with a ``loan``, or in the place of one that is
+    confirmed, with no other ``entries``: ``proven``.
+    """
+
+    entries: frozenset[int]
+    loan: Loan | None = None
+    proven: _Watch | None = None
 
 
 def strict(prices: Prices) -> Payoff:
@@ -136,26 +154,50 @@ class Trials:
         self._now = now
         self.budget.observe(now, self._device.cpu_ns(self._proc))
 
-    def borrow(self) -> Loan | None:
-        """Run time for a region that is about to be loaded; None: not at present."""
+    def admit(self, entries: Iterable[int], replaced: int = 0) -> Admission | None:
+        """May a region with these entries be loaded in that one's place?
+
+        None: not at present.
+        """
+        before = self._watches.get(replaced)
+        found = frozenset(entries)
+        if before is not None and before.confirmed and found <= before.entries:
+            return Admission(found, proven=before)
+        loan = self._borrow()
+        return Admission(found, loan) if loan is not None else None
+
+    def credit(self, admission: Admission) -> int:
+        """What the module may grant, in ns."""
+        return self._granted(admission.loan) if admission.loan is not None else 1
+
+    def refund(self, admission: Admission) -> None:
+        """It was not loaded after all."""
+        if admission.loan is not None:
+            self.budget.settle(admission.loan, self._now, 0.0)
+
+    def loaded(self, region: int, admission: Admission) -> None:
+        """It was. Raises ``Gone``."""
+        watch = self._watches[region] = _Watch(
+            strict(self._prices),
+            admission.entries,
+            self._now + self._trying.look,
+            self._trying.look,
+            admission.loan,
+        )
+        before = admission.proven
+        if before is not None:
+            watch.confirmed, watch.sure = True, before.sure
+            watch.saving, watch.run = before.saving, before.run
+            watch.counted_at = self._now
+            self._renew(region, watch)
+
+    def _granted(self, loan: Loan) -> int:
+        return max(1, int(loan.ns - self._trying.reserve))
+
+    def _borrow(self) -> Loan | None:
         trying = self._trying
         wanted = trying.loan + trying.reserve
         return self.budget.lend(self._now, wanted, trying.least + trying.reserve)
-
-    def credit(self, loan: Loan) -> int:
-        """What of it the module may grant, in ns."""
-        return max(1, int(loan.ns - self._trying.reserve))
-
-    def refund(self, loan: Loan) -> None:
-        """It was not loaded after all."""
-        self.budget.settle(loan, self._now, 0.0)
-
-    def loaded(self, region: int, loan: Loan) -> None:
-        """It was, with that loan."""
-        look = self._trying.look
-        self._watches[region] = _Watch(
-            strict(self._prices), self._now + look, look, loan
-        )
 
     def ending(self, region: int) -> None:
         """It is about to be unloaded or replaced: what has it taken?"""
@@ -186,9 +228,8 @@ class Trials:
     def over(self, region: int, now: float) -> None:
         """The module says that the credit of a region, or its lease, has ended."""
         watch = self._watches.get(region)
-        if watch is not None and watch.due > now:
-            watch.due = now
-            watch.wanted = True
+        if watch is not None:
+            watch.due = min(watch.due, now)
 
     def postpone(self, region: int, now: float) -> None:
         """It loses, but is about to be replaced: ask for a verdict again later.
@@ -227,9 +268,9 @@ class Trials:
                 continue
             try:
                 if watch.confirmed:
-                    finding = self._review(live[region], watch, sites, sure)
-                else:
-                    finding = self._try(live[region], watch, sites, sure)
+                    self._review(live[region], watch)
+                    continue
+                finding = self._try(live[region], watch, sites, sure)
             except Gone:
                 # The region; whether the process is gone as well comes to light soon.
                 self.ending(region)
@@ -237,11 +278,25 @@ class Trials:
             found += [finding] if finding is not None else []
         return found
 
-    def learn(self, group: Group, judged: Sequence[Judgement]) -> None:
-        """A confirmed region was judged anew: earnings are reckoned with that."""
+    def learn(
+        self,
+        group: Group,
+        judged: Sequence[Judgement],
+        sure: Callable[[Judgement], bool] = lambda judged: False,
+    ) -> None:
+        """A region was judged anew: earnings, and the lease, go by that now.
+
+        One that loses keeps its lease, which the module ends. Raises ``Gone``.
+        """
         watch = self._watches.get(group.region)
-        if watch is not None and judged:
-            self._model(watch, judged)
+        if watch is None or not watch.confirmed or not judged:
+            return
+        self._model(watch, judged, sure)
+        since = self._now - watch.counted_at
+        calls, runs = self._count(group, watch)
+        self._book(watch.saving * calls - watch.run * runs, since)
+        if _gains(judged, sure):
+            self._renew(group.region, watch)
 
     # ---- trials ---------------------------------------------------------------------
 
@@ -268,10 +323,10 @@ class Trials:
         if not gains:
             watch.due = math.inf
             return Finding(group, Verdict.LOSES, judged)
-        self._model(watch, judged)
+        self._model(watch, judged, sure)
         watch.confirmed = True
         self._count(group, watch)
-        self._renew(group, watch)
+        self._renew(group.region, watch)
         return Finding(group, Verdict.GAINS, judged)
 
     def _lend_more(self, group: Group, watch: _Watch, trial: Trial) -> Finding | None:
@@ -286,13 +341,12 @@ class Trials:
 
     def _lend(self, group: Group, watch: _Watch, over: int) -> None:
         """Let it go on, on trial; if that is too much at present, later."""
-        watch.loan = self.borrow()
+        watch.loan = self._borrow()
         if watch.loan is None:
             watch.due = self._now + self._trying.rarest / 2
             return
-        self._device.grant(self._proc, group.region, self.credit(watch.loan) + over)
+        self._device.grant(self._proc, group.region, self._granted(watch.loan) + over)
         watch.loans += 1
-        watch.wanted = False
         watch.interval = self._trying.look
         watch.due = self._now + watch.interval
 
@@ -312,38 +366,21 @@ class Trials:
 
     # ---- leases ---------------------------------------------------------------------
 
-    def _review(
-        self,
-        group: Group,
-        watch: _Watch,
-        sites: Callable[[], Mapping[int, Site]],
-        sure: Callable[[Judgement], bool],
-    ) -> Finding | None:
-        """Has it earned since the last time? Else it is tried anew."""
-        since = self._now - watch.counted_at
-        calls, runs = self._count(group, watch)
-        if not calls and not runs and not watch.wanted:
-            # Nothing runs there: the lease ends, and who comes then is told of.
-            watch.due = math.inf
-            return None
-        judged = watch.payoff.look(sites(), group.live_entries)
-        if judged:
-            self._model(watch, judged)
-        gain = watch.saving * calls - watch.run * runs
-        self._book(gain, since)
-        if any(sure(each) for each in judged):
-            gain = max(gain, 0.0)
-        elif judged and not _gains(judged, sure):
-            gain = min(gain, -1.0)
-        if gain >= 0:
-            self._renew(group, watch)
-            return None
+    def _review(self, group: Group, watch: _Watch) -> None:
+        """Has its lease ended? Then it lost of late, and is tried anew."""
+        trial = self._device.trial(self._proc, group.region)
+        watch.due = math.inf
+        if trial.state in (TrialState.NONE, TrialState.IDLE):
+            return
+        assert watch.lease is not None
+        leases = TRIAL_STRIKES * watch.lease.ns / 1e9
+        self._book(float(watch.lost - trial.lost_ns), leases)
+        watch.lost = trial.lost_ns
         watch.confirmed = False
         watch.loans = 0
-        watch.paid = self._device.trial(self._proc, group.region).spent_ns
+        watch.paid = trial.spent_ns
         watch.payoff = strict(self._prices)
         self._lend(group, watch, 0)
-        return None
 
     def _count(self, group: Group, watch: _Watch) -> tuple[int, int]:
         """Calls dispatched and runs since the last time."""
@@ -364,18 +401,32 @@ class Trials:
         while self._earned and self._earned[0][0] < self._now - self._trying.window:
             self._earned.popleft()
 
-    def _renew(self, group: Group, watch: _Watch) -> None:
+    def _renew(self, region: int, watch: _Watch) -> None:
+        """A lease by what is known now, unless it is much the same as the last one."""
         trying = self._trying
         earned = sum(gain for _, gain in self._earned)
         cover = (earned + self.budget.left(self._now)) / len(self._watches)
-        lease = min(trying.longest, max(trying.shortest, cover / self._worst / 1e9))
-        self._device.confirm(self._proc, group.region, int(lease * 1e9))
-        watch.wanted = False
-        # In time for the next one to follow without a break.
-        watch.due = self._now + 0.75 * lease
+        seconds = cover / self._worst / TRIAL_STRIKES / 1e9
+        seconds = min(trying.longest, max(trying.shortest, seconds))
+        if watch.sure:
+            lease = Lease(seconds * 1e9, max(watch.saving, 1.0))
+        else:
+            lease = Lease(
+                seconds * 1e9, watch.saving, watch.run, self._prices.are_measured
+            )
+        watch.due = math.inf
+        if watch.lease is None or not _is_alike(lease, watch.lease):
+            watch.lease = lease
+            self._device.confirm(self._proc, region, lease)
 
-    def _model(self, watch: _Watch, judged: Sequence[Judgement]) -> None:
+    def _model(
+        self,
+        watch: _Watch,
+        judged: Sequence[Judgement],
+        sure: Callable[[Judgement], bool],
+    ) -> None:
         """What calls and runs bring, going by all that were looked at."""
+        watch.sure = any(sure(each) for each in judged)
         weights = [max(1, each.site.runs) for each in judged]
         total = sum(weights)
         calls = sum(w * x.calls for w, x in zip(weights, judged, strict=True))
@@ -391,3 +442,13 @@ def _gains(judged: Sequence[Judgement], sure: Callable[[Judgement], bool]) -> bo
     """Do all runs together gain, each entry weighed by how often it was taken?"""
     total = sum(max(1, each.site.runs) * each.gain for each in judged)
     return total > 0 or any(sure(each) for each in judged)
+
+
+def _is_alike(lease: Lease, other: Lease) -> bool:
+    """Not worth a change."""
+    near = (
+        math.isclose(lease.ns, other.ns, rel_tol=_ALIKE),
+        math.isclose(lease.saving, other.saving, rel_tol=_ALIKE),
+        math.isclose(lease.run, other.run, rel_tol=_ALIKE),
+    )
+    return all(near) and lease.timed == other.timed
