@@ -136,6 +136,17 @@ def test_long_runs_of_short_gaps_are_sure() -> None:
     assert not world.outlook.is_sure(long)
 
 
+def test_a_gap_that_is_not_the_traced_one_is_not_sure() -> None:
+    world = _World()
+    world.lead(_A, _B)
+    near = (_A, _B - 2)
+    world.outlook.link(Path(_A, 1, near), _SHORT, world.memory, 300)
+    for native_ns, sure in ((300, True), (400, True), (500, False)):
+        site = Site(_A, 1, SiteVerdict.ENTRY, native_ns=native_ns)
+        judged = Judgement(site, -5000.0, -9e5, 300.0, True, True, True)
+        assert world.outlook.is_sure(judged) is sure
+
+
 def test_what_a_site_is_likely_to_save() -> None:
     world = _World()
     assert world.outlook.saving(_A) is None

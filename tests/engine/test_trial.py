@@ -255,6 +255,17 @@ def test_what_loses_is_found_out_at_once_and_paid_for(bench: _Bench) -> None:
     assert not bench.look(1.0)
 
 
+def test_nobody_is_confirmed_whose_gap_was_not_timed(bench: _Bench) -> None:
+    bench.load()
+    bench.spend(100_000)
+    bench.measured(0, samples=2)
+    assert not bench.look(0.02)
+    assert bench.state is TrialState.ON
+    bench.measured(1200)
+    (found,) = bench.look(0.03)
+    assert found.verdict is Verdict.LOSES
+
+
 def test_the_end_of_a_credit_is_a_reason_to_look(bench: _Bench) -> None:
     bench.load()
     assert bench.trials.due == pytest.approx(bench.now + 0.02)
@@ -389,6 +400,31 @@ def test_what_gains_more_gets_a_longer_lease(bench: _Bench) -> None:
     # Nothing new: the module goes on by itself.
     bench.trials.learn(bench.group, judged)
     assert len(bench.device.confirmed) == 2
+
+
+def test_two_bad_looks_end_in_another_trial(bench: _Bench) -> None:
+    _confirmed(bench)
+    bench.measured(1300)
+    judged = strict(Measured(model_of("zen4"))).look(
+        {site.ip: site for site in bench.device.known_sites}, [0x1002]
+    )
+    bench.trials.learn(bench.group, judged)
+    assert bench.state is TrialState.NONE
+    bench.trials.learn(bench.group, judged)
+    assert bench.state is TrialState.ON
+
+
+def test_who_is_sure_to_gain_is_not_timed(bench: _Bench) -> None:
+    _confirmed(bench)
+    bench.measured(1300)
+    judged = strict(Measured(model_of("zen4"))).look(
+        {site.ip: site for site in bench.device.known_sites}, [0x1002]
+    )
+    for _ in range(3):
+        bench.trials.learn(bench.group, judged, lambda judged: True)
+    assert bench.state is TrialState.NONE
+    lease = bench.device.confirmed[-1][1]
+    assert lease == Lease(lease.ns, 1.0) if lease else False
 
 
 def test_a_lease_that_lost_ends_in_another_trial(bench: _Bench) -> None:

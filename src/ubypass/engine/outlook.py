@@ -30,6 +30,9 @@ _LONG_RUN = 16
 #: Share of a transition that a gap must be likely to save to be beyond doubt.
 _SURE = 0.5
 
+#: A gap that takes so many times as long as when it was traced is another one.
+_OTHER = 1.5
+
 #: From sites of which the module has found out such no run goes on. Not so where calls
 #: are few: what leads there from a hot site was not its usual way.
 _ENDS = (SiteVerdict.LONG, SiteVerdict.BUSY)
@@ -48,9 +51,17 @@ class Outlook:
         self._blocks = blocks
         self._chains = chains if chains is not None else Chains()
         self._left: set[int] = set()
+        self._traced_ns: dict[int, int] = {}
 
-    def link(self, path: Path, gap: GapProfile, memory: MemoryLike) -> None:
-        """Note to which site a traced gap led, if it did lead to a call."""
+    def link(
+        self, path: Path, gap: GapProfile, memory: MemoryLike, native_ns: int = 0
+    ) -> None:
+        """Note to which site a traced gap led, if it did lead to a call.
+
+        ``native_ns``: what gaps from its site took natively then, 0: not known.
+        """
+        if native_ns:
+            self._traced_ns[path.ip] = native_ns
         last = path.ips[-1] if path.ips else 0
         try:
             leads = memory.read(last, len(_SYSCALL)) == _SYSCALL
@@ -106,8 +117,13 @@ class Outlook:
 
         A gap in a translation is timed at the beginning of a run, when caches have
         forgotten it: after a signal that comes each millisecond, say. Where runs are
-        long that is not what it usually takes, and the forecast says more.
+        long that is not what it usually takes, and the forecast says more: as long as
+        the gap is the one that was traced.
         """
+        site = judged.site
+        traced_ns = self._traced_ns.get(site.ip)
+        if traced_ns is not None and site.native_ns > _OTHER * traced_ns:
+            return False
         savings = self._chains.savings(judged.site.ip)
         least = min((saving.likely for saving in savings), default=0.0)
         sure = _SURE * self._forecast.model.transition.ns.likely

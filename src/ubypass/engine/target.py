@@ -236,7 +236,7 @@ class Target:
             site = self.refresh_sites().get(path.ip)
             native_ns = site.native_ns if site else 0
             gap = profile(path.ips, Decoded(self.memory))
-            self._outlook.link(path, gap, self.memory)
+            self._outlook.link(path, gap, self.memory, native_ns)
             forecast = self._policy.forecast
             shared = self.knowledge.is_shared(path.ip)
             objection = forecast.objection(gap)

@@ -88,7 +88,8 @@ class _Watch:
     ``tried``: runs on trial that are known of, ``paid``: their time that is settled;
     ``lost``: ns in leases that are known of. What it earns is reckoned with
     ``saving`` ns for each dispatched call, less ``run`` for each run (``sure``: it
-    gains whatever these say); there were ``counted`` of them at ``counted_at``.
+    gains whatever these say); there were ``counted`` of them at ``counted_at``;
+    ``strikes``: bad looks in a row.
     """
 
     payoff: Payoff
@@ -102,6 +103,7 @@ class _Watch:
     lost: int = 0
     confirmed: bool = False
     sure: bool = False
+    strikes: int = 0
     lease: Lease | None = None
     saving: float = 0.0
     run: float = 0.0
@@ -286,7 +288,7 @@ class Trials:
     ) -> None:
         """A region was judged anew: earnings, and the lease, go by that now.
 
-        One that loses keeps its lease, which the module ends. Raises ``Gone``.
+        At the second bad look in a row it is back on trial. Raises ``Gone``.
         """
         watch = self._watches.get(group.region)
         if watch is None or not watch.confirmed or not judged:
@@ -296,7 +298,12 @@ class Trials:
         calls, runs = self._count(group, watch)
         self._book(watch.saving * calls - watch.run * runs, since)
         if _gains(judged, sure):
+            watch.strikes = 0
             self._renew(group.region, watch)
+            return
+        watch.strikes += 1
+        if watch.strikes >= TRIAL_STRIKES:
+            self._retry(group, watch, self._device.trial(self._proc, group.region))
 
     # ---- trials ---------------------------------------------------------------------
 
@@ -308,7 +315,11 @@ class Trials:
         sure: Callable[[Judgement], bool],
     ) -> Finding | None:
         trial = self._device.trial(self._proc, group.region)
-        judged = watch.payoff.look(sites(), group.live_entries)
+        judged = [
+            each
+            for each in watch.payoff.look(sites(), group.live_entries)
+            if self._prices.is_sure(each.site) or sure(each)
+        ]
         if not judged:
             if trial.state is TrialState.OVER:
                 return self._lend_more(group, watch, trial)
@@ -375,7 +386,13 @@ class Trials:
         assert watch.lease is not None
         leases = TRIAL_STRIKES * watch.lease.ns / 1e9
         self._book(float(watch.lost - trial.lost_ns), leases)
+        self._retry(group, watch, trial)
+
+    def _retry(self, group: Group, watch: _Watch, trial: Trial) -> None:
+        """Back on trial."""
         watch.lost = trial.lost_ns
+        watch.lease = None
+        watch.strikes = 0
         watch.confirmed = False
         watch.loans = 0
         watch.paid = trial.spent_ns
