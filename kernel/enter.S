@@ -123,6 +123,7 @@ STACK_FRAME_NON_STANDARD(ub_leave)
  * allowed; all other registers stay.  The arguments of the call are in pt_regs as well.
  */
 SYM_FUNC_START(ub_filtered)
+	ANNOTATE_NOENDBR			/* called directly */
 	ASM_CLAC
 	pushq	%rax
 	pushq	%rcx

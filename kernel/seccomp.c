@@ -180,8 +180,8 @@ bool ub_seccomp_serves(const struct task_struct *task, unsigned long work)
 static __always_inline void ub_clear_foreign(void)
 {
 #ifdef X86_FEATURE_CLEAR_BHB_LOOP
-	if (static_cpu_has(X86_FEATURE_CLEAR_BHB_LOOP) ||
-	    static_cpu_has(X86_FEATURE_CLEAR_BHB_HW))
+	if (cpu_feature_enabled(X86_FEATURE_CLEAR_BHB_LOOP) ||
+	    cpu_feature_enabled(X86_FEATURE_CLEAR_BHB_HW))
 		ub_clear_history();
 #endif
 }
