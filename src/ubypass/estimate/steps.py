@@ -422,10 +422,15 @@ class _Keeper:
 
     def _let_go(self) -> None:
         """However it stands."""
-        if self._at is None:
+        interrupted = self._at is None
+        if interrupted:
             # It runs, perhaps in a call that waits.
             self._thread.interrupt()
-        while self._at is None or self._is_trap_due():
+        # The end of a call that was interrupted is told of first: there it is too early
+        # to mend that.
+        while (
+            self._at is None or (interrupted and self._at.call) or self._is_trap_due()
+        ):
             if self._at is not None:
                 self._thread.cont(self._at.signal)
             self._at = self._thread.wait()
