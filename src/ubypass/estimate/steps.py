@@ -426,12 +426,15 @@ class _Keeper:
         if interrupted:
             # It runs, perhaps in a call that waits.
             self._thread.interrupt()
-        # The end of a call that was interrupted is told of first: there it is too early
-        # to mend that.
         while (
             self._at is None or (interrupted and self._at.call) or self._is_trap_due()
         ):
             if self._at is not None:
+                if self._at.call:
+                    # The end of the call that was interrupted: too early to mend that,
+                    # and it stands for the interruption (ptrace_stop(): "any trap
+                    # clears pending STOP trap").
+                    self._thread.interrupt()
                 self._thread.cont(self._at.signal)
             self._at = self._thread.wait()
         self._mend()
