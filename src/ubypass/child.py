@@ -36,6 +36,19 @@ def dies_with_us(how: signal.Signals = signal.SIGKILL) -> Callable[[], None]:
     return ask
 
 
+class _Process(subprocess.Popen[Any]):
+    """One that does not stay behind when a signal handler raises while it starts."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        try:
+            super().__init__(*args, **options)
+        except BaseException:
+            # Without a status it has been started, and nobody else knows of it.
+            if getattr(self, "pid", None) and self.returncode is None:
+                end(self)
+            raise
+
+
 def start(
     command: Sequence[str], *, last: signal.Signals = signal.SIGKILL, **options: Any
 ) -> subprocess.Popen[Any]:
@@ -44,9 +57,7 @@ def start(
     ``last``: the signal that the kernel sends it should we be killed; with SIGTERM a
     server can end its own processes.
     """
-    return subprocess.Popen(
-        command, process_group=0, preexec_fn=dies_with_us(last), **options
-    )
+    return _Process(command, process_group=0, preexec_fn=dies_with_us(last), **options)
 
 
 def end(process: subprocess.Popen[Any], how: signal.Signals = signal.SIGKILL) -> int:
@@ -65,6 +76,9 @@ def end(process: subprocess.Popen[Any], how: signal.Signals = signal.SIGKILL) ->
     finally:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
+        # One that was just forked does not lead its group yet.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
         status = process.wait()
     return status
 
