@@ -26,6 +26,11 @@ static const char *ub_refusal(void)
 	if (cpu_feature_enabled(X86_FEATURE_FRED))
 		return "this kernel runs with FRED, which is not supported; boot it with fred=off";
 #endif
+#ifndef X86_FEATURE_CLEAR_CPU_BUF
+	/* ub_enter would have to do so as well, by other means. */
+	if (ub_clears_buffers())
+		return "this kernel is too old to run user code on this processor (MDS and the like); boot a newer one, 6.1.82 or later";
+#endif
 	/* User code runs outside of the kernel's ring there. */
 	if (cpu_feature_enabled(X86_FEATURE_XENPV))
 		return "this is a paravirtual guest of Xen (PV), which is not supported; boot it as PVH or HVM";

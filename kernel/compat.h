@@ -14,8 +14,10 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/security.h>
+#include <asm/cpufeature.h>
 #include <asm/current.h>
 #include <asm/msr.h>
+#include <asm/nospec-branch.h>
 #include <asm/preempt.h>
 
 #include "ub_probes.h"
@@ -93,6 +95,39 @@ static inline u64 ub_read_fs_base(void)
 	rdmsrl(MSR_FS_BASE, base);
 #endif
 	return base;
+}
+
+/*
+ * Whether the kernel clears the branch history at each entry ("x86/bhi: Add support for
+ * clearing branch history at syscall entry", 6.9 and stable).
+ */
+static __always_inline bool ub_clears_history(void)
+{
+#ifdef X86_FEATURE_CLEAR_BHB_LOOP
+	return cpu_feature_enabled(X86_FEATURE_CLEAR_BHB_LOOP) ||
+	       cpu_feature_enabled(X86_FEATURE_CLEAR_BHB_HW);
+#else
+	return false;
+#endif
+}
+
+/*
+ * Whether it clears the processor's buffers on each return to user mode, with verw:
+ * "x86/bugs: Use ALTERNATIVE() instead of mds_user_clear static key" (6.8 and stable).
+ * With that key only, processors that need it are refused (check.c).
+ */
+static __always_inline bool ub_clears_buffers(void)
+{
+#if defined(X86_FEATURE_CLEAR_CPU_BUF)
+	return cpu_feature_enabled(X86_FEATURE_CLEAR_CPU_BUF);
+#elif defined(UB_HAVE_MDS_USER_CLEAR)
+	return static_key_enabled(&mds_user_clear);
+#else
+#ifndef UB_LACKS
+#define UB_LACKS "a known way to clear the processor's buffers"
+#endif
+	return true;
+#endif
 }
 
 /* "hrtimers: Introduce hrtimer_setup() to replace hrtimer_init()" (6.13) */

@@ -17,6 +17,7 @@
 #include <asm/fpu/api.h>
 #include <asm/nospec-branch.h>
 #include <asm/preempt.h>
+#include <asm/segment.h>
 
 #include "compat.h"
 #include "emit.h"
@@ -100,13 +101,26 @@ static void emit_clear_history(struct ub_emit *e)
 	 * the entry's clearing nor BHI_DIS_S covers them ("x86/bhi: Add support
 	 * for clearing branch history at syscall entry", 6.9 and stable).
 	 */
-#ifdef X86_FEATURE_CLEAR_BHB_LOOP
-	if (boot_cpu_has(X86_FEATURE_CLEAR_BHB_LOOP) ||
-	    boot_cpu_has(X86_FEATURE_CLEAR_BHB_HW)) {
+	if (ub_clears_history()) {
 		EMIT(e, 0xe8);			/* call ub_clear_history */
 		emit_rel(e, (unsigned long)ub_clear_history, 0);
 	}
-#endif
+}
+
+/* Of a segment that may be written, so that verw takes its quick way. */
+const u16 ub_verw_selector = __KERNEL_DS;
+
+/*
+ * User code follows, which must not find what the handler left in the processor's
+ * buffers, as on the kernel's own way to user mode.  Changes ZF, which nobody needs
+ * here: the user's flags are in SYSFLAGS.
+ */
+static void emit_clear_buffers(struct ub_emit *e)
+{
+	if (ub_clears_buffers()) {
+		EMIT(e, 0x0f, 0x00, 0x2d);	/* verw [rip + selector] */
+		emit_rel(e, (unsigned long)&ub_verw_selector, 0);
+	}
 }
 
 /* Returns where it goes on once syscall_work was looked at. */
@@ -179,6 +193,8 @@ static u8 *emit_all(struct ub_emit *e, const struct ub_dispatch_site *site,
 	emit32(e, ub_tune(UB_TUNE_BUDGET));
 	if (site->vector)
 		emit_load_fpu(e);
+	/* The last that is not the user's: what would follow is in the buffers again. */
+	emit_clear_buffers(e);
 	if (smap)
 		EMIT(e, 0x0f, 0x01, 0xcb);	/* stac */
 	return looked;

@@ -7,7 +7,9 @@
  */
 #include <linux/linkage.h>
 #include <linux/objtool.h>
+#include <asm/alternative.h>
 #include <asm/asm.h>
+#include <asm/cpufeatures.h>
 #include <asm/nospec-branch.h>
 #include <asm/smap.h>
 
@@ -43,6 +45,15 @@ SYM_FUNC_START(ub_enter)
 	movq	%rax, UB_FRAME_TARGET(%rsp)
 	movq	%rax, UB_FRAME_FIP(%rsp)
 
+#ifdef X86_FEATURE_CLEAR_CPU_BUF
+	/*
+	 * As on the way to user mode, and behind all that writes addresses of the kernel.
+	 * Without the feature the module does not load where this is needed (check.c).
+	 */
+	ALTERNATIVE "jmp .Lub_enter_cleared", "", X86_FEATURE_CLEAR_CPU_BUF
+	verw	ub_verw_selector(%rip)
+.Lub_enter_cleared:
+#endif
 	ASM_STAC
 	JMP_NOSPEC rsi
 SYM_FUNC_END(ub_enter)

@@ -416,6 +416,7 @@ void ub_softirq(void);
 void ub_enter(struct pt_regs *regs, u8 *code, struct ub_launch *launch);
 void ub_leave(void);		/* jumped to, never called */
 void ub_clear_history(void);	/* of branches; changes rax and rcx */
+extern const u16 ub_verw_selector;
 
 /* What to find out about a run. */
 enum ub_look {

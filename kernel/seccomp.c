@@ -30,6 +30,7 @@
 #include <asm/cpufeature.h>
 #include <asm/nospec-branch.h>
 
+#include "compat.h"
 #include "emit.h"
 #include "internal.h"
 
@@ -179,11 +180,8 @@ bool ub_seccomp_serves(const struct task_struct *task, unsigned long work)
 /* User-chosen branches ran at CPL 0, and the programs are reached by indirect ones. */
 static __always_inline void ub_clear_foreign(void)
 {
-#ifdef X86_FEATURE_CLEAR_BHB_LOOP
-	if (cpu_feature_enabled(X86_FEATURE_CLEAR_BHB_LOOP) ||
-	    cpu_feature_enabled(X86_FEATURE_CLEAR_BHB_HW))
+	if (ub_clears_history())
 		ub_clear_history();
-#endif
 }
 
 /* For whoever asks why such a call is not dispatched.  With preemption off. */

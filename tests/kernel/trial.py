@@ -27,7 +27,7 @@ _LIMIT = 60.0  # seconds
 _PAUSE = 0.2
 
 
-class _Watch:
+class Watch:
     """One loop, its attachment, and what the module says of it."""
 
     def __init__(self, device: Device, program: str, threads: int) -> None:
@@ -82,7 +82,7 @@ def _plain(trial: Trial) -> dict[str, int]:
     return {name: int(value) for name, value in asdict(trial).items()}
 
 
-def _is_gone(watch: _Watch, region: int) -> bool:
+def _is_gone(watch: Watch, region: int) -> bool:
     try:
         watch.device.trial(watch.proc, region)
     except Gone:
@@ -90,7 +90,7 @@ def _is_gone(watch: _Watch, region: int) -> bool:
     return False
 
 
-def _renewing(watch: _Watch, region: int) -> dict[str, object]:
+def _renewing(watch: Watch, region: int) -> dict[str, object]:
     """Leases that the module renews by itself, as long as there is a gain."""
     said: dict[str, object] = {}
     device, pid = watch.device, watch.child.pid
@@ -111,7 +111,7 @@ def _renewing(watch: _Watch, region: int) -> dict[str, object]:
     return said
 
 
-def _until(watch: _Watch, region: int, state: TrialState) -> bool:
+def _until(watch: Watch, region: int, state: TrialState) -> bool:
     end = time.monotonic() + _LIMIT
     while time.monotonic() < end:
         if watch.device.trial(watch.proc, region).state is state:
@@ -121,7 +121,7 @@ def _until(watch: _Watch, region: int, state: TrialState) -> bool:
 
 
 def _play(device: Device, program: str, threads: int) -> dict[str, object]:
-    watch = _Watch(device, program, threads)
+    watch = Watch(device, program, threads)
     said: dict[str, object] = {"threads": threads}
     region = watch.load(_CREDIT)
     said["loaded"] = watch.now(region)

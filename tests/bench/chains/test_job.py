@@ -12,7 +12,7 @@ from ubypass.bench.chains import job as jobs
 from ubypass.bench.chains.clock import Clock
 from ubypass.bench.chains.job import Mode, Plan
 
-_HEADER = 61
+_HEADER = 62
 
 
 def _words(data: bytes) -> list[int]:
@@ -44,7 +44,7 @@ def test_calls_and_what_they_change() -> None:
 
 def test_plan() -> None:
     words = _job()
-    assert words[48:52] == [7, 2, Mode.HOT, Mode.WORK]
+    assert words[49:53] == [7, 2, Mode.HOT, Mode.WORK]
     assert words[_HEADER - 1] == 1
     count, offset = words[_HEADER - 3 : _HEADER - 1]
     assert (count, words[offset // 8]) == (1, 0x3000)
@@ -73,3 +73,22 @@ def test_whether_history_is_cleared(
     (tmp_path / "spectre").write_text(said)
     monkeypatch.setattr(jobs, "_SPECTRE", tmp_path / "spectre")
     assert jobs.clears_history() is clears
+
+
+@pytest.mark.parametrize(
+    ("file", "said", "clears"),
+    [
+        ("mds", "Mitigation: Clear CPU buffers; SMT vulnerable", True),
+        ("reg_file_data_sampling", "Mitigation: Clear Register File", True),
+        ("tsa", "Mitigation: Clear CPU buffers: VM", False),
+        ("mds", "Not affected", False),
+        ("mds", "Vulnerable: Clear CPU buffers attempted, no microcode", True),
+    ],
+)
+def test_whether_buffers_are_cleared(
+    file: str, said: str, clears: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_SPECTRE", tmp_path / "spectre_v2")
+    assert jobs.clears_buffers() is False
+    (tmp_path / file).write_text(said + "\n")
+    assert jobs.clears_buffers() is clears

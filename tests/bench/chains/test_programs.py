@@ -42,6 +42,19 @@ def test_replay_is_made_of_the_modules_own_code() -> None:
     assert not re.search(r"\b(stac|clac)\b", text)
 
 
+def test_buffers_are_cleared_last_on_the_way_in() -> None:
+    text = _listing()
+    entry = text[text.index("<ub_enter>:") :]
+    code = [
+        line.split("\t")[2].split()[0]
+        for line in entry[: entry.index("\n\n")].splitlines()
+        if line.count("\t") == 2
+    ]
+    # A test stands for what the kernel patches. Padding follows.
+    last = len(code) - code[::-1].index("jmp")
+    assert code[last - 5 : last] == ["cmpb", "jne", "jmp", "verw", "jmp"]
+
+
 def test_tells_sizes_of_dispatches() -> None:
     out = subprocess.run(
         [str(programs.replay_program()), "sizes"],

@@ -14,15 +14,17 @@ from ubypass.bench.chains.clock import TIMES_AT, Clock
 from ubypass.bench.chains.snapshot import Capture
 from ubypass.bench.chains.work import work_for
 
-__all__ = ["Mode", "Plan", "clears_history", "job"]
+__all__ = ["Mode", "Plan", "clears_buffers", "clears_history", "job"]
 
 _MAGIC = 0x336E696168636275
 _MASK = (1 << 64) - 1
-_HEADER = 61  # words: JOB_WORDS in replay.h
+_HEADER = 62  # words: JOB_WORDS in replay.h
 _MODES = 8
 _PATCH = 24  # bytes
 _WRITABLE = 1
 _SPECTRE = Path("/sys/devices/system/cpu/vulnerabilities/spectre_v2")
+# Of what verw clears for user mode; others (mmio_stale_data) come with one of these.
+_BUFFERS = ("mds", "tsx_async_abort", "reg_file_data_sampling", "tsa")
 
 
 class Mode(enum.IntFlag):
@@ -61,6 +63,21 @@ def clears_history() -> bool:
         return "BHI: SW loop" in _SPECTRE.read_text()
     except OSError:
         return False
+
+
+def clears_buffers() -> bool:
+    """Whether this machine's kernel clears the processor's buffers on each return to
+    user mode, as dispatches then have to as well.
+    """
+    for name in _BUFFERS:
+        try:
+            said = (_SPECTRE.parent / name).read_text()
+        except OSError:  # a kernel that does not know it
+            continue
+        # For virtual machines alone, it says so.
+        if ": Clear " in said and not said.rstrip().endswith(": VM"):
+            return True
+    return False
 
 
 def job(
@@ -113,7 +130,8 @@ def job(
         (d.code_offset, d.nr, d.pre_offset, d.post_offset) for d in made.dispatches
     )
     header += tables.add((jump,) for jump in made.jumps)
-    header += (clears_history(), plan.repetitions, len(plan.modes))
+    header += (clears_history(), clears_buffers())
+    header += (plan.repetitions, len(plan.modes))
     header += (*plan.modes, *[0] * (_MODES - len(plan.modes)))
     header += tables.add((page,) for page in ends[1])
     header.append(plan.processor)

@@ -31,7 +31,7 @@ struct ub_region region;
 int __preempt_count;
 u16 ub_shim_softirqs;
 unsigned long cpu_dr7;
-u8 ub_shim_has[6] = { [X86_FEATURE_FSGSBASE] = 1, [X86_FEATURE_FXSR] = 1 };
+u8 ub_shim_has[7] = { [X86_FEATURE_FSGSBASE] = 1, [X86_FEATURE_FXSR] = 1 };
 u8 *frame;
 
 static struct mm_struct mm __attribute__((aligned(64)));
@@ -277,6 +277,7 @@ void module_setup(void)
 	struct hlist_head *head = &ub_procs[hash_64((u64)&mm, UB_PROC_BITS)];
 
 	ub_shim_has[X86_FEATURE_CLEAR_BHB_LOOP] = job->clear_history != 0;
+	ub_shim_has[X86_FEATURE_CLEAR_CPU_BUF] = job->clear_buffers != 0;
 	task.mm = &mm;
 	task.stack = ub_shim_stack;
 	task.signal = &signals;

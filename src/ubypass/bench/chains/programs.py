@@ -14,7 +14,7 @@ from pathlib import Path
 from ubypass.native.build import compile_once, run_compiler
 from ubypass.places import kernel_sources
 
-__all__ = ["capture_program", "replay_program"]
+__all__ = ["capture_program", "module_sources", "replay_program"]
 
 _CAPTURE = ("-O2", "-Wall", "-Wextra", "-Werror")
 
@@ -50,13 +50,18 @@ def capture_program() -> Path:
 def replay_program() -> Path:
     """The program that replays. Raises UbError when it cannot be built."""
     package = files("ubypass.bench.chains")
-    sources = {
-        name: (package / name).read_bytes() for name in (*_OWN, "replay.h", "shim.h")
-    }
+    sources = {name: (package / name).read_bytes() for name in (*_OWN, "replay.h")}
+    sources |= module_sources()
+    return compile_once("replay", sources, (*_OWN, *_MODULE), _REPLAY, _add_offsets)
+
+
+def module_sources() -> dict[str, bytes]:
+    """The module's files that run in user mode, and all that they include, by name."""
+    shim = files("ubypass.bench.chains") / "shim.h"
+    sources = {"shim.h": shim.read_bytes()}
     for name in (*_MODULE, *_HEADERS, "offsets.c"):
         sources[Path(name).name] = (kernel_sources() / name).read_bytes()
-    sources |= _kernel_headers(sources)
-    return compile_once("replay", sources, (*_OWN, *_MODULE), _REPLAY, _add_offsets)
+    return sources | _kernel_headers(sources)
 
 
 def _kernel_headers(sources: dict[str, bytes]) -> dict[str, bytes]:

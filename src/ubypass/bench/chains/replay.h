@@ -92,12 +92,13 @@ struct job {
 	u64 nr_dispatches, dispatches;
 	u64 nr_jumps, jumps;
 	u64 clear_history;	/* as this machine's kernel does at each system call */
+	u64 clear_buffers;	/* as it does on each return to user mode */
 	u64 repetitions;
 	u64 nr_modes, modes[8];
 	u64 nr_hops, hops;	/* pages of jumps to this program */
 	u64 processor;		/* to run on */
 };
-#define JOB_WORDS	61	/* as job.py has it */
+#define JOB_WORDS	62	/* as job.py has it */
 _Static_assert(sizeof(struct job) == 8 * JOB_WORDS, "job.py writes another header");
 
 #define MODE_WORK	1	/* real system calls in the place of those of the chain */

@@ -19,6 +19,8 @@
 #define X86_EFLAGS_SF	0x080
 #define X86_EFLAGS_OF	0x800
 
+#define X86_FEATURE_CLEAR_CPU_BUF	6
+
 #ifdef __ASSEMBLER__
 
 #define SYM_FUNC_START(name)	.globl name; .balign 16; name:
@@ -33,6 +35,14 @@
 #define ASM_CLAC
 #define RET			ret
 #define PER_CPU_VAR(name)	%gs:name
+/* Chosen at run time, since there is nobody to patch it. */
+.macro ALTERNATIVE without, with, feature
+	cmpb $0, ub_shim_has + \feature(%rip)
+	jne 7771f
+	\without
+7771:
+	\with
+.endm
 .macro JMP_NOSPEC reg
 	jmp *%\reg
 .endm
@@ -253,6 +263,8 @@ extern u8 ub_shim_stack[];
 #define X86_EFLAGS_VIP		0x00100000
 #define X86_EFLAGS_ID		0x00200000
 #define __USER_CS		0x33
+/* verw takes any, and clears just so ("Intel Analysis of MDS"). */
+#define __KERNEL_DS		0x2b
 #define TASK_SIZE_MAX		0x7ffffffff000UL
 #define ERESTARTSYS		512
 #define ERESTART_RESTARTBLOCK	516
@@ -264,10 +276,9 @@ void ub_shim_fail(const char *why) __attribute__((noreturn));
 #define X86_FEATURE_SMAP		0
 #define X86_FEATURE_FSGSBASE		1
 #define X86_FEATURE_CLEAR_BHB_LOOP	2
-#define X86_FEATURE_CLEAR_BHB_HW	3
 #define X86_FEATURE_FXSR		4
 #define X86_BUG_FXSAVE_LEAK		5
-extern u8 ub_shim_has[6];
+extern u8 ub_shim_has[7];
 #define boot_cpu_has(feature)		(ub_shim_has[feature])
 #define boot_cpu_has_bug(bug)		(ub_shim_has[bug])
 /* Patched in the kernel: no test at run time. */
@@ -292,6 +303,8 @@ static inline u64 rdfsbase(void)
 #define UB_PREEMPT_COUNT	__preempt_count
 #define ub_read_fs_base()	rdfsbase()
 #define ub_rseq_interrupted()	do { } while (0)
+#define ub_clears_history()	(ub_shim_has[X86_FEATURE_CLEAR_BHB_LOOP])
+#define ub_clears_buffers()	(ub_shim_has[X86_FEATURE_CLEAR_CPU_BUF])
 #define barrier_nospec()	__asm__ volatile("lfence" ::: "memory")
 
 static inline u64 rdtsc(void)
