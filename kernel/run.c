@@ -406,6 +406,9 @@ ub_run(struct ub_region *region, u32 entry, u32 offset, struct pt_regs *regs,
 		else
 			look = UB_LOOK_NOT;
 	}
+	/* The user's branches are not to steer the kernel's indirect ones that follow. */
+	if (ub_clears_history())
+		ub_clear_history();
 	if (region->vector) {
 		if (launch.fip)
 			ub_x87_leave(launch.fip);

@@ -55,6 +55,19 @@ def test_buffers_are_cleared_last_on_the_way_in() -> None:
     assert code[last - 5 : last] == ["cmpb", "jne", "jmp", "verw", "jmp"]
 
 
+def test_history_is_cleared_right_behind_a_run() -> None:
+    text = _listing()
+    hook = text[text.index("<ub_hook>:") :]
+    hook = hook[: hook.index("\n\n")]
+    runs = hook.count("<ub_enter>")
+    assert 0 < runs == hook.count("<ub_clear_history>")
+    # Whether it has to be is asked before anything is called.
+    for behind in hook.split("<ub_enter>")[1:]:
+        before, asked, _ = behind.partition("<ub_shim_has+0x2>")
+        assert asked
+        assert "call" not in before
+
+
 def test_tells_sizes_of_dispatches() -> None:
     out = subprocess.run(
         [str(programs.replay_program()), "sizes"],
