@@ -46,7 +46,6 @@ Put = Callable[..., int]
 _SYSCALL = b"\x0f\x05"
 # Whose results are not the same twice, and in which registers they are.
 _VARYING = {Mnemonic.RDTSC: (0, 2), Mnemonic.RDTSCP: (0, 1, 2), Mnemonic.RDPID: ()}
-_RANDOM = (Mnemonic.RDRAND, Mnemonic.RDSEED)
 # What programs mostly consist of.
 _COMMON = (
     *("MOV_RM64_R64", "MOV_R64_RM64", "MOV_R32_RM32", "MOV_RM64_IMM32", "LEA_R64_M"),
@@ -155,7 +154,7 @@ def mixed_subject(seed: int, look: tuple[str, ...] = ()) -> Subject:
         code = getattr(Code, rng.choice(pool))
         for _ in range(20):
             made = instance(code, rng, places, writer.ip)
-            if made.mnemonic in _VARYING or made.mnemonic in _RANDOM:
+            if made.mnemonic in _VARYING:
                 break
             if registers(made) <= {*few, 4}:
                 tested[writer.ip] = code
@@ -320,17 +319,12 @@ def _fix_varying(writer: _Writer, main: Instruction) -> frozenset[int]:
                 )
             )
         return frozenset()
-    if main.mnemonic in _RANDOM:
-        target = number(main.op0_register)
-        return frozenset() if target is None else frozenset({target})
     return frozenset()
 
 
 def _epilogue(
     writer: _Writer, main: Instruction, free: list[int], rng: random.Random
 ) -> None:
-    if main.mnemonic in _RANDOM:
-        return
     if free and rng.random() < 0.5:
         target = rng.choice(free)
         writer.add(

@@ -27,6 +27,8 @@ def test_reasons() -> None:
     assert "trapped" in why("0fa2")  # cpuid
     assert "inventor" in why("8fe978c2ca04")  # vprotd
     assert why("c4e265900c97") == "vector of addresses"  # vpgatherdd
+    # By themselves they take so long that a budget of instructions bounds no time.
+    assert all("preemption" in why(data) for data in ("f390", "0fc7f0", "480fc7f8"))
     assert "decoder" in why("62f5540858ca")  # vaddph
     assert why("0f01c8") == "not on the allow-list"  # monitor
 

@@ -222,6 +222,30 @@ entry:
 	out dx, al
 	jmp x_fault
 	stubs
+#--------------------------------------------------------------- pause
+#! rule encoding
+entry:
+	pause
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rdrand
+#! rule encoding
+entry:
+	rdrand rax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rdrand16
+#! rule encoding
+entry:
+	rdrand cx
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- rdseed
+#! rule encoding
+entry:
+	rdseed eax
+	jmp x_fault
+	stubs
 #--------------------------------------------------------------- cpuid
 #! rule encoding
 entry:

@@ -342,7 +342,6 @@ entry:
 	.byte 0x66, 0x90
 	nop dword ptr [rax]
 	nop word ptr [rax+rax]
-	pause
 	lfence
 	jmp x_fault
 	.balign 32, 0xcc

@@ -50,8 +50,7 @@ _INTEGER = {
     for name in (
         *("INTEL8086", "INTEL186", "INTEL286", "INTEL386", "INTEL486", "X64"),
         *("ADX", "BMI1", "BMI2", "CMOV", "CMPXCHG16B", "CX8", "LZCNT", "MOVBE"),
-        *("MULTIBYTENOP", "PAUSE", "POPCNT", "PREFETCHW", "RDPID", "RDRAND"),
-        *("RDSEED", "RDTSCP", "TSC"),
+        *("MULTIBYTENOP", "POPCNT", "PREFETCHW", "RDPID", "RDTSCP", "TSC"),
     )
 }
 #: ... but for these, which came with one of them.
