@@ -211,6 +211,7 @@ static int ub_draft_check(const struct ub_region *region,
 		if (!region->exits[i].reason ||
 		    region->exits[i].reason >= UB_EXIT_REASONS ||
 		    region->exits[i].user_ip >= TASK_SIZE_MAX ||
+		    region->exits[i].cx >= TASK_SIZE_MAX ||
 		    region->exits[i].flags & ~UB_EXITF_ALL)
 			return -EINVAL;
 	for (i = 0; i < region->nr_faults; i++)

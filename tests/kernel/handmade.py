@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from ubypass.abi import (
@@ -27,6 +28,9 @@ from ubypass.abi import (
     Translation,
 )
 from ubypass.device.client import Device
+from ubypass.errors import UbError
+
+_KERNEL = 0xFFFF_8000_0000_0000
 
 
 def assemble(text: str) -> tuple[bytes, dict[str, int]]:
@@ -97,6 +101,23 @@ leave:  .long 0
     )
 
 
+def _bad(made: Translation) -> list[Translation]:
+    """Exits with an address of the kernel that the program would see, in rip or rcx."""
+    bad = []
+    for ip, cx in (_KERNEL, made.exits[0].cx), (made.exits[0].user_ip, _KERNEL):
+        first = Exit(ip, made.exits[0].reason, made.exits[0].flags, cx)
+        bad.append(replace(made, exits=(first, *made.exits[1:])))
+    return bad
+
+
+def _is_refused(device: Device, proc: int, what: Translation) -> bool:
+    try:
+        device.load(proc, what)
+    except UbError:
+        return True
+    return False
+
+
 def main(program: str, count: str) -> int:
     with Device() as device:
         child = subprocess.Popen(
@@ -110,7 +131,9 @@ def main(program: str, count: str) -> int:
             code = memory.read(8)
         assert code[:3] == bytes.fromhex("4801c5"), code.hex()
         proc = device.attach(child.pid)
-        region = device.load(proc, translation(resume, code, device.info()))
+        made = translation(resume, code, device.info())
+        refused = sum(_is_refused(device, proc, bad) for bad in _bad(made))
+        region = device.load(proc, made)
         start = time.monotonic()
         child.stdin.write("\n")
         child.stdin.flush()
@@ -120,7 +143,7 @@ def main(program: str, count: str) -> int:
         print(
             f"status {status}; {said}; dispatched {stats.dispatched} "
             f"native {stats.native} runs {stats.runs} declined {stats.declined} "
-            f"region {region} seconds {time.monotonic() - start:.6f}"
+            f"refused {refused} region {region} seconds {time.monotonic() - start:.6f}"
         )
     return status
 
