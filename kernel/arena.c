@@ -8,6 +8,7 @@
  */
 #include <linux/bitmap.h>
 #include <linux/mm.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/vmalloc.h>
@@ -20,13 +21,21 @@
 
 static DECLARE_BITMAP(ub_arena_map, UNITS);
 static size_t ub_arena_bytes;
+/*
+ * Where the search for room begins: not to be guessed from where the module is.  The same
+ * for all regions, since random places for each would leave no room for large ones.
+ */
+static unsigned long ub_arena_first;
 
 /* Called under ub_region_mutex, as all of this file. */
 u8 *ub_arena_alloc(size_t size)
 {
 	unsigned long n = DIV_ROUND_UP(size, UNIT);
-	unsigned long at = bitmap_find_next_zero_area(ub_arena_map, UNITS, 0, n, 0);
+	unsigned long at;
 
+	at = bitmap_find_next_zero_area(ub_arena_map, UNITS, ub_arena_first, n, 0);
+	if (at >= UNITS)
+		at = bitmap_find_next_zero_area(ub_arena_map, UNITS, 0, n, 0);
 	if (at >= UNITS)
 		return NULL;
 	bitmap_set(ub_arena_map, at, n);
@@ -94,6 +103,7 @@ int ub_arena_init(void)
 			pr_err("ub: cannot reach the module's own text pages\n");
 			return -ENXIO;
 		}
+	ub_arena_first = get_random_u32() % UNITS;
 	return 0;
 }
 

@@ -4,7 +4,8 @@
 Prints a line of JSON: ``dispatch``, bytes that a dispatch takes; ``verw``, those of the
 module's that stand in the arena while one region with one dispatch is loaded, each as
 the number of bytes to the ``stac`` behind it; ``entered``, whether ``ub_enter`` has
-its own, and no jump over it; ``dispatched``, calls of the loop.
+its own, and no jump over it; ``dispatched``, calls of the loop; ``place``, where in the
+arena the region is.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _ARENA = 1 << 20
 _FUNCTION = 256
 _VERW = b"\x0f\x00\x2d"
 _STAC = b"\x0f\x01\xcb"
+_INT3 = b"\xcc"
 _JUMP = 0xEB  # and a byte of distance
 
 
@@ -84,6 +86,7 @@ def main(program: str) -> int:
         "verw": [arena.index(_STAC, at) - at - 7 for at in found],
         "entered": len(own) == 1 and enter[own[0] - 2] != _JUMP,
         "dispatched": moved["dispatched"],
+        "place": len(arena) - len(arena.lstrip(_INT3)),
     }
     print(json.dumps(result))
     return 0
