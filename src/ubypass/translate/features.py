@@ -21,7 +21,7 @@ _EVERYWHERE = frozenset(
     {
         *("INTEL8086", "INTEL186", "INTEL286", "INTEL386", "INTEL486", "X64"),
         *("CMOV", "CX8", "FPU", "FPU287", "FPU387", "FXSR", "MMX", "MULTIBYTENOP"),
-        *("SSE", "SSE2", "SYSCALL", "TSC", "CET_IBT", "CPUID"),
+        *("PAUSE", "SSE", "SSE2", "SYSCALL", "TSC", "CET_IBT", "CPUID"),
     }
 )
 #: Where the kernel spells it differently (arch/x86/include/asm/cpufeatures.h).
