@@ -40,6 +40,9 @@ static const char *ub_refusal(void)
 	/* Events are sent with preemption off, and spinlocks sleep. */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		return "this is a kernel for real time (PREEMPT_RT), which is not supported; boot an ordinary one";
+	/* A run may be left in a section by what looks like the end of a system call. */
+	if (IS_ENABLED(CONFIG_DEBUG_RSEQ) || IS_ENABLED(CONFIG_RSEQ_DEBUG_DEFAULT_ENABLE))
+		return "this kernel ends programs that make calls in rseq critical sections (a debugging option); use one that is built without";
 #ifdef UB_LACKS
 	return "this kernel lacks " UB_LACKS "; the module must learn of it first";
 #endif

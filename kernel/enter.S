@@ -64,14 +64,24 @@ STACK_FRAME_NON_STANDARD(ub_enter)
  * More branches than the history holds, as the kernel does at each entry ("x86/bhi: Add
  * support for clearing branch history at syscall entry", 6.9).  Its own function is not
  * for modules any more ("x86: Restrict KVM-induced symbol exports to KVM modules where
- * obvious/possible", 6.19).
+ * obvious/possible", 6.19).  Processors with BHI_CTRL (Alder Lake, Sapphire Rapids and
+ * later) remember more: Intel's sequence for those has 12 times 7 branches ("Branch
+ * History Injection and Intra-mode Branch Target Injection").
  */
+.macro UB_HISTORY_LOOPS few many to
+#ifdef X86_FEATURE_BHI_CTRL
+	ALTERNATIVE "movl \few, \to", "movl \many, \to", X86_FEATURE_BHI_CTRL
+#else
+	movl	\few, \to
+#endif
+.endm
+
 	.balign 64
 SYM_FUNC_START(ub_clear_history)
 	ANNOTATE_NOENDBR			/* called directly */
 	pushq	%rbp
 	movq	%rsp, %rbp
-	movl	$5, %ecx
+	UB_HISTORY_LOOPS $5, $12, %ecx
 	ANNOTATE_INTRA_FUNCTION_CALL
 	call	1f
 	jmp	5f
@@ -80,7 +90,7 @@ SYM_FUNC_START(ub_clear_history)
 1:	call	2f
 	RET
 	.balign 64
-2:	movl	$5, %eax
+2:	UB_HISTORY_LOOPS $5, $7, %eax
 3:	jmp	4f
 	nop
 4:	decl	%eax

@@ -142,7 +142,8 @@ struct ub_trial_ledger {
 	u64 spent_ns;			/* by runs on trial */
 	u64 runs;			/* those */
 	u64 lease_end;			/* CLOCK_MONOTONIC in ns, 0: never */
-	u64 lease_ns;			/* of it, and of those that follow */
+	u64 lease_ns;			/* of it, and of those that follow, on average */
+	u32 phase;			/* by which they differ */
 	u32 saving_ns, run_ns;		/* of each call, of each run; 0: no other one follows */
 	bool timed;			/* what gaps save changes with .margin */
 	u8 strikes;			/* leases in a row that lost */

@@ -27,6 +27,7 @@
 
 #define UB_TRIAL_LOOK_NS	250	/* what it takes to time a gap natively, about */
 #define UB_TRIAL_CROWD		16	/* entries that find it busy before they go to sleep */
+#define UB_TRIAL_PHASE		0x9e3779b9	/* the golden ratio, in parts of 2^32 */
 #define UB_TRIAL_CYCLES		(1ULL << 40)	/* of a run, more are not counted */
 /*
  * No segment takes longer.  What a run takes beyond that and its slice is the rest of a
@@ -77,10 +78,15 @@ static enum hrtimer_restart ub_trial_slice(struct hrtimer *timer)
 static void ub_trial_lease_begin(struct ub_region *region)
 {
 	struct ub_trial_ledger *ledger = &region->ledger;
+	u64 ns;
 
 	ledger->calls = ub_region_dispatched(region);
 	ledger->ran = atomic64_read(&region->runs);
-	ledger->lease_end = ledger->lease_ns ? ktime_get_ns() + ledger->lease_ns : 0;
+	/* Between 3/4 and 5/4 of it, so that no program is in step with it. */
+	ledger->phase += UB_TRIAL_PHASE;
+	ns = ledger->lease_ns - ledger->lease_ns / 4 +
+	     mul_u64_u32_shr(ledger->lease_ns / 2, ledger->phase, 32);
+	ledger->lease_end = ledger->lease_ns ? ktime_get_ns() + ns : 0;
 	if (ledger->lease_end)
 		hrtimer_start(&ledger->lease, ns_to_ktime(ledger->lease_end),
 			      HRTIMER_MODE_ABS_HARD);
@@ -336,7 +342,10 @@ int ub_trial_grant(struct ub_proc *proc, struct ub_trial *trial)
 	} else if (trial->grant_ns) {
 		ledger->left_ns = min_t(s64, ledger->left_ns + trial->grant_ns,
 					UB_TRIAL_GRANT_MAX);
-		anew = region->trial == UB_TRIAL_NONE || region->trial == UB_TRIAL_IDLE;
+		/* Also if its lease has ended: what is known is of better times. */
+		anew = region->trial == UB_TRIAL_NONE ||
+		       region->trial == UB_TRIAL_IDLE || ledger->lease_end;
+		ledger->lease_end = 0;
 		if (anew)
 			ub_trial_close(region);
 		WRITE_ONCE(region->trial, ledger->left_ns > 0 ? UB_TRIAL_ON :

@@ -43,6 +43,7 @@ _NATIVE = 1000  # ns of a gap
 _CALLS = 20  # of a run
 _OVERHEAD = 40  # ns
 _HOT = 0.5  # s between two reports of a site that is not an entry
+_PHASE = 0x9E3779B9  # UB_TRIAL_PHASE in kernel/trial.c
 _SMOOTH = 8  # samples of the module's averages
 
 
@@ -77,6 +78,7 @@ class _Module(FakeDevice):
         self.leases: dict[int, _Leased] = {}
         self.ran: dict[int, float] = {}  # runs, by region
         self.told: set[int] = set()
+        self.phase = 0
         self.now = 0.0
 
     def load(
@@ -94,7 +96,7 @@ class _Module(FakeDevice):
 
     def grant(self, proc: int, region: int, ns: int) -> Trial:
         self.told.discard(region)
-        if self.trials[region].state is TrialState.NONE:
+        if self.leases.pop(region, None) is not None:
             for entry in self.live[region].entries:
                 self.spots[entry.user_ip] = _Spot()
         return super().grant(proc, region, ns)
@@ -103,10 +105,14 @@ class _Module(FakeDevice):
         self.told.discard(region)
         assert lease is not None
         self.leases[region] = _Leased(
-            lease, self.now + lease.ns / 1e9, self.ran.get(region, 0.0)
+            lease, self.now + self._length(lease), self.ran.get(region, 0.0)
         )
         self.leases[region].margin = self._margin(region)
         return super().confirm(proc, region, lease)
+
+    def _length(self, lease: Lease) -> float:
+        self.phase = (self.phase + _PHASE) % 2**32
+        return lease.ns / 1e9 * (0.75 + self.phase / 2**33)
 
     def _margin(self, region: int) -> float | None:
         """Mean ns by which the gaps of the region are shorter than natively."""
@@ -136,7 +142,7 @@ class _Module(FakeDevice):
         if not leased.lease.saving or leased.strikes >= TRIAL_STRIKES:
             trial = replace(trial, state=TrialState.OVER)
         leased.ran += runs
-        leased.end = self.now + leased.lease.ns / 1e9
+        leased.end = self.now + self._length(leased.lease)
         self.trials[region] = trial
 
     def counts(self, proc: int, region: int, nr_exits: int) -> Counts:

@@ -216,8 +216,8 @@ struct ub_trial {
 	__u64 grant_ns;		/* in: more credit; the region is on trial, if it was not.
 				 * 0 without a flag: nothing changes
 				 */
-	__u64 lease_ns;		/* in, with CONFIRM: CLOCK_MONOTONIC until it is over,
-				 * UB_TRIAL_LEASE_MIN or more, 0: never
+	__u64 lease_ns;		/* in, with CONFIRM: CLOCK_MONOTONIC until it is over, up
+				 * to a quarter more or less; UB_TRIAL_LEASE_MIN or more, 0: never
 				 */
 	__u32 saving_ns;	/* in, with .lease_ns: what a dispatched call saves; 0:
 				 * the lease is not renewed

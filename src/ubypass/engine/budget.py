@@ -69,10 +69,15 @@ class Budget:
         # The less when the process has come to a rest since.
         return max(0.0, self.share * self.used(now) - booked)
 
-    def lend(self, now: float, ns: float, least: float = 1.0) -> Loan | None:
-        """Book up to ``ns``; None if there are not even ``least``."""
+    def lend(
+        self, now: float, ns: float, least: float = 1.0, *, fresh: bool = True
+    ) -> Loan | None:
+        """Book up to ``ns``; None if there are not even ``least``.
+
+        What each process gets once is for what is ``fresh``.
+        """
         regular = self._regular(now)
-        amount = min(ns, regular + self.first)
+        amount = min(ns, regular + (self.first if fresh else 0.0))
         if amount < least:
             return None
         loan = Loan(amount, max(0.0, amount - regular))

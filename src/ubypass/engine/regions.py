@@ -319,14 +319,16 @@ class Regions:
         if admission is None:
             return 0
         credit = self._trials.credit(admission)
-        self._trials.ending(group.region)
+        spent = self._trials.spent(group.region)
         try:
             region = self._device.load(
                 self._proc, translation, group.region, trial_ns=credit
             )
         except BaseException:
+            # What is live goes on, by what it has been lent.
             self._trials.refund(admission)
             raise
+        self._trials.ending(group.region, spent)
         self._trials.loaded(region, admission)
         return region
 

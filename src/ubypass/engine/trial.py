@@ -29,6 +29,9 @@ from ubypass.engine.prices import Prices
 
 __all__ = ["Admission", "Finding", "Trials", "Trying", "Verdict", "strict"]
 
+#: Calls of a run that pay for it in any case, where gaps are sure to gain.
+_SURE_RUN = 8
+
 #: Leases and prices that differ by less are the same.
 _ALIKE = 0.1
 
@@ -89,7 +92,7 @@ class _Watch:
     ``lost``: ns in leases that are known of. What it earns is reckoned with
     ``saving`` ns for each dispatched call, less ``run`` for each run (``sure``: it
     gains whatever these say); there were ``counted`` of them at ``counted_at``;
-    ``strikes``: bad looks in a row.
+    ``strikes``: bad looks in a row; ``fell``: it was confirmed once, and lost.
     """
 
     payoff: Payoff
@@ -103,6 +106,7 @@ class _Watch:
     lost: int = 0
     confirmed: bool = False
     sure: bool = False
+    fell: bool = False
     strikes: int = 0
     lease: Lease | None = None
     saving: float = 0.0
@@ -165,7 +169,7 @@ class Trials:
         found = frozenset(entries)
         if before is not None and before.confirmed and found <= before.entries:
             return Admission(found, proven=before)
-        loan = self._borrow()
+        loan = self._borrow(fresh=True)
         return Admission(found, loan) if loan is not None else None
 
     def credit(self, admission: Admission) -> int:
@@ -196,21 +200,28 @@ class Trials:
     def _granted(self, loan: Loan) -> int:
         return max(1, int(loan.ns - self._trying.reserve))
 
-    def _borrow(self) -> Loan | None:
+    def _borrow(self, fresh: bool) -> Loan | None:
         trying = self._trying
         wanted = trying.loan + trying.reserve
-        return self.budget.lend(self._now, wanted, trying.least + trying.reserve)
+        least = trying.least + trying.reserve
+        return self.budget.lend(self._now, wanted, least, fresh=fresh)
 
-    def ending(self, region: int) -> None:
-        """It is about to be unloaded or replaced: what has it taken?"""
-        watch = self._watches.pop(region, None)
+    def spent(self, region: int) -> float:
+        """ns of its loan that it has taken; it may be replaced in a moment."""
+        watch = self._watches.get(region)
         if watch is None or watch.loan is None:
-            return
+            return 0.0
         try:
-            spent = self._device.trial(self._proc, region).spent_ns - watch.paid
+            return self._device.trial(self._proc, region).spent_ns - watch.paid
         except Gone:
-            spent = watch.loan.ns
-        self.budget.settle(watch.loan, self._now, spent)
+            return watch.loan.ns
+
+    def ending(self, region: int, spent: float | None = None) -> None:
+        """It is about to be unloaded, or was replaced when it had ``spent`` so much."""
+        spent = self.spent(region) if spent is None else spent
+        watch = self._watches.pop(region, None)
+        if watch is not None and watch.loan is not None:
+            self.budget.settle(watch.loan, self._now, spent)
 
     # ---- looks ----------------------------------------------------------------------
 
@@ -315,6 +326,8 @@ class Trials:
         sure: Callable[[Judgement], bool],
     ) -> Finding | None:
         trial = self._device.trial(self._proc, group.region)
+        if watch.loan is None:
+            return self._lend_more(group, watch, trial)
         judged = [
             each
             for each in watch.payoff.look(sites(), group.live_entries)
@@ -341,7 +354,7 @@ class Trials:
         return Finding(group, Verdict.GAINS, judged)
 
     def _lend_more(self, group: Group, watch: _Watch, trial: Trial) -> Finding | None:
-        """Its credit is used up, and too little is known."""
+        """Its credit is used up, or it has none, and too little is known."""
         self._settle(watch, trial, ())
         if watch.loans >= self._trying.loans:
             watch.due = math.inf
@@ -352,7 +365,7 @@ class Trials:
 
     def _lend(self, group: Group, watch: _Watch, over: int) -> None:
         """Let it go on, on trial; if that is too much at present, later."""
-        watch.loan = self._borrow()
+        watch.loan = self._borrow(fresh=not watch.fell)
         if watch.loan is None:
             watch.due = self._now + self._trying.rarest / 2
             return
@@ -394,10 +407,14 @@ class Trials:
         watch.lease = None
         watch.strikes = 0
         watch.confirmed = False
+        watch.fell = True
         watch.loans = 0
         watch.paid = trial.spent_ns
         watch.payoff = strict(self._prices)
         self._lend(group, watch, 0)
+        if watch.loan is None:
+            # Nothing to lend: it ends all the same, and with it what was known of it.
+            self._device.grant(self._proc, group.region, 1)
 
     def _count(self, group: Group, watch: _Watch) -> tuple[int, int]:
         """Calls dispatched and runs since the last time."""
@@ -425,12 +442,11 @@ class Trials:
         cover = (earned + self.budget.left(self._now)) / len(self._watches)
         seconds = cover / self._worst / TRIAL_STRIKES / 1e9
         seconds = min(trying.longest, max(trying.shortest, seconds))
+        saving, timed = watch.saving, self._prices.are_measured
         if watch.sure:
-            lease = Lease(seconds * 1e9, max(watch.saving, 1.0))
-        else:
-            lease = Lease(
-                seconds * 1e9, watch.saving, watch.run, self._prices.are_measured
-            )
+            # Whatever times say; but that was of long runs.
+            saving, timed = max(saving, watch.run / _SURE_RUN, 1.0), False
+        lease = Lease(seconds * 1e9, saving, watch.run, timed)
         watch.due = math.inf
         if watch.lease is None or not _is_alike(lease, watch.lease):
             watch.lease = lease
