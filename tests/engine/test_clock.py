@@ -43,3 +43,13 @@ def test_the_longest_gap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processor, "is_emulated", lambda: True)
     monkeypatch.setattr(clock, "call_ns", lambda: 331.0)
     assert clock.longest_ns(model) == clock.gap_ns(331.0)
+
+
+def test_how_much_slower_an_emulator_is() -> None:
+    model = model_of("zen4")
+    transition = model.transition.ns.likely
+    assert clock.slowness(model, clock.gap_ns(transition)) == pytest.approx(1, abs=0.01)
+    assert clock.slowness(model, clock.gap_ns(20 * transition)) == pytest.approx(
+        20, rel=0.01
+    )
+    assert clock.slowness(model, 1) == 1.0

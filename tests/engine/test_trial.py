@@ -498,3 +498,10 @@ def test_lost_events_are_made_up_for(bench: _Bench) -> None:
 def test_sharing_by_bits() -> None:
     assert Trying.sharing(11).share == 1 / 2048
     assert Trying.sharing(0).share == math.inf
+
+
+def test_more_time_is_lent_by_a_slower_clock() -> None:
+    usual, slow = Trying(), Trying().slower(20.0)
+    for name in ("share", "first", "loan", "reserve"):
+        assert getattr(slow, name) == 20 * getattr(usual, name)
+    assert slow.window == usual.window

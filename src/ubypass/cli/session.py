@@ -24,7 +24,7 @@ from ubypass.device.types import is_lasting
 from ubypass.device.uapi import Tunable
 from ubypass.engine.answers import answer_explain, answer_stats
 from ubypass.engine.build import Builder
-from ubypass.engine.clock import longest_ns
+from ubypass.engine.clock import longest_ns, slowness
 from ubypass.engine.control import Control
 from ubypass.engine.declines import REASONS
 from ubypass.engine.engine import Engine
@@ -34,6 +34,7 @@ from ubypass.engine.recording import Recorder
 from ubypass.engine.regions import Caps
 from ubypass.engine.summary import Summary
 from ubypass.engine.target import Policy
+from ubypass.engine.trial import Trying
 from ubypass.errors import UbError
 from ubypass.files import write_text
 from ubypass.process.namespace import require_own_proc
@@ -69,7 +70,8 @@ class Session:
         self._summaries: tuple[Summary, ...] = ()
         try:
             here = model_of()
-            _tune(self.device, tune, longest_ns(here))
+            longest = longest_ns(here)
+            _tune(self.device, tune, longest)
             abi = self.device.info()
             builder = Builder(abi)
             builder.warm_up()
@@ -82,6 +84,7 @@ class Session:
                         here if model is None else model_of(model),
                         is_final=model is not None or processor.is_emulated(),
                     ),
+                    trying=Trying().slower(slowness(here, longest)),
                 ),
                 log=self.log,
             )

@@ -17,7 +17,7 @@ from ubypass.cost.model import Model
 from ubypass.errors import UbError
 from ubypass.executable import Executable
 
-__all__ = ["CALLS_PER_GAP", "call_ns", "gap_ns", "longest_ns"]
+__all__ = ["CALLS_PER_GAP", "call_ns", "gap_ns", "longest_ns", "slowness"]
 
 #: A gap longer than so many calls of getppid is not worth a try: a translation that
 #: is a fortieth slower would eat up all that half a call saves.
@@ -46,6 +46,14 @@ def longest_ns(model: Model) -> int:
     """
     emulated = processor.is_emulated()
     return gap_ns(call_ns() if emulated else model.transition.ns.likely)
+
+
+def slowness(model: Model, longest: int) -> float:
+    """How many times longer a call takes by the clock than by ``model``.
+
+    ``longest``: as from :func:`longest_ns`. 1 but in emulators.
+    """
+    return max(1.0, longest / gap_ns(model.transition.ns.likely))
 
 
 def call_ns() -> float:

@@ -16,7 +16,7 @@ import enum
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ubypass.device.client import Gone
 from ubypass.device.types import Lease, Site, Trial
@@ -60,6 +60,16 @@ class Trying:
     shortest: float = 0.05
     longest: float = 0.15
     reserve: float = 20_000.0
+
+    def slower(self, times: float) -> Trying:
+        """The same for an emulator, whose clock counts so many times as much."""
+        return replace(
+            self,
+            share=self.share * times,
+            first=self.first * times,
+            loan=self.loan * times,
+            reserve=self.reserve * times,
+        )
 
     @classmethod
     def sharing(cls, bits: int) -> Trying:
