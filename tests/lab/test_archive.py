@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.policy import DEBIAN, answer
 from ubypass.errors import UbError
 from ubypass.lab import archive
 
@@ -83,3 +84,40 @@ def test_apt_understands_the_settings(bin_dir: Path) -> None:
         assert all(line.startswith("deb ") for line in lines)
         assert any(f" {suite} main" in line for line in lines)
         assert any(" trixie-security main" in line for line in lines)
+
+
+_OTHER = """\
+ 500 http://other.example/things x/main amd64 Packages
+     release v=1,o=Other,a=x,n=x,l=Debian,c=main,b=amd64
+"""
+_SECURITY = """\
+ 500 http://safe.example/x trixie-security/main amd64 Packages
+     release v=13,o=Debian,a=stable-security,n=trixie-security,l=Debian-Security,c=main
+"""
+
+
+@pytest.mark.parametrize(
+    ("policy", "security"),
+    [
+        (_OTHER + DEBIAN, "http://mirror.example/debian-security"),
+        (_SECURITY + DEBIAN, "http://safe.example/x"),
+        (DEBIAN.replace("/debian ", "/all "), None),
+    ],
+)
+def test_packages_come_from_where_the_host_has_them(
+    bin_dir: Path, policy: str, security: str | None
+) -> None:
+    _program(bin_dir, "apt-get", "exit 0")
+    _program(bin_dir, "apt-cache", answer(policy))
+    home = archive.of_suite("trixie").home
+    lines = (home / "sources.list").read_text().splitlines()
+    assert all("mirror.example" in line for line in lines if "-security" not in line)
+    found = [line.split()[-3] for line in lines if "trixie-security main" in line]
+    assert found == ([security] if security else [])
+
+
+def test_a_host_without_debian_is_told(bin_dir: Path) -> None:
+    _program(bin_dir, "apt-get", "exit 0")
+    _program(bin_dir, "apt-cache", answer(_OTHER))
+    with pytest.raises(UbError, match="no archive of Debian"):
+        archive.of_suite("trixie")

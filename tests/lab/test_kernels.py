@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.policy import answer
 from ubypass.errors import UbError
 from ubypass.lab import kernels
 
@@ -38,7 +39,7 @@ class _Archive:
         )
         self._program(
             "apt-cache",
-            f"{note}\ncat {self.debs}/$2.depends 2> /dev/null",
+            f"{answer()}\n{note}\ncat {self.debs}/$2.depends 2> /dev/null",
         )
 
     def _program(self, name: str, text: str) -> None:

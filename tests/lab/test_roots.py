@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.policy import answer
 from ubypass.errors import UbError
 from ubypass.lab import roots
 
@@ -49,7 +50,10 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             f'echo "$@" >> {log}; for a; do case $a in Dir::Cache::archives=*) '
             f"cp {deb} ${{a#*=}};; esac; done",
         ),
-        ("apt-cache", "echo '  Depends: libelf1t64'; echo '  Depends: dpkg'"),
+        (
+            "apt-cache",
+            f"{answer()}\necho '  Depends: libelf1t64'; echo '  Depends: dpkg'",
+        ),
     ):
         (programs / name).write_text(f"#!/bin/sh\n{text}\n")
         (programs / name).chmod(0o755)

@@ -2,7 +2,8 @@
 """The package archive of one Debian suite, beside the host's own.
 
 A suite (``trixie``, ``trixie-backports``, ``sid``) has lists of packages of its own in
-the cache, ``apt/SUITE``; of the host's apt only its settings are used (a proxy, say).
+the cache, ``apt/SUITE``; of the host's apt only its settings are used (a proxy, say),
+and from where it takes Debian's packages.
 Nothing needs privileges and nothing is installed. This file must not know what packages
 are fetched for.
 """
@@ -23,8 +24,12 @@ from ubypass.places import cache_dir
 
 __all__ = ["Archive", "of_suite"]
 
-_MIRROR = "http://deb.debian.org/debian"
-_SECURITY = "http://deb.debian.org/debian-security"
+#: A source of the host in what ``apt-cache policy`` prints: URI, and label of Debian.
+_SOURCE = re.compile(
+    r"^ *-?\d+ (\S+) \S+/main \S+ Packages\n"
+    r" +release .*\bo=Debian,.*\bl=(Debian|Debian-Security),",
+    re.MULTILINE,
+)
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _SUITE = re.compile(r"[a-z]+(-backports)?")
 _ROLLING = ("sid", "unstable", "testing", "experimental")
@@ -146,13 +151,31 @@ def _preference(suite: str) -> str:
     return f'APT::Default-Release "{suite}";\n' if backports else ""
 
 
+def _mirrors() -> tuple[str, str]:
+    """From where the host has Debian's packages, and from where those of security, ""
+    if that cannot be told. Raises UbError where it has none.
+    """
+    found = {label: uri for uri, label in _SOURCE.findall(Archive().cache("policy"))}
+    mirror = found.get("Debian")
+    if mirror is None:
+        raise UbError(
+            "this system's apt knows no archive of Debian to take suites from",
+            "name one in /etc/apt/sources.list, then apt-get update",
+        )
+    # Mirrors have the one beside the other.
+    beside = re.sub(r"/debian/?$", "/debian-security", mirror)
+    return mirror, found.get("Debian-Security", beside if beside != mirror else "")
+
+
 def _sources(suite: str) -> str:
+    mirror, security = _mirrors()
     keys = f"[signed-by={_KEYRING}] " if _KEYRING.exists() else ""
     base = suite.removesuffix("-backports")
-    lines = [f"deb {keys}{_MIRROR} {base} main"]
+    lines = [f"deb {keys}{mirror} {base} main"]
     if base not in _ROLLING:
-        lines.append(f"deb {keys}{_MIRROR} {base}-updates main")
-        lines.append(f"deb {keys}{_SECURITY} {base}-security main")
+        lines.append(f"deb {keys}{mirror} {base}-updates main")
+        if security:
+            lines.append(f"deb {keys}{security} {base}-security main")
     if suite != base:
-        lines.append(f"deb {keys}{_MIRROR} {suite} main")
+        lines.append(f"deb {keys}{mirror} {suite} main")
     return "".join(f"{line}\n" for line in lines)
