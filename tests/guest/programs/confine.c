@@ -62,24 +62,25 @@ static void judge(unsigned int nr, unsigned int verdict)
 	give(verdict);
 }
 
-/* Refuse the call if its argument has any of these bits. */
-static void refuse_bits(unsigned int nr, unsigned int argument, unsigned int bits)
+/* Refuse the call if its argument passes the .test (BPF_JSET, BPF_JGT) against .value. */
+static void refuse_if(unsigned int nr, unsigned int argument, unsigned int test,
+		      unsigned int value)
 {
 	put(BPF_JMP | BPF_JEQ | BPF_K, 0, 4, nr);
 	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, DATA(args) + 8 * argument);
-	put(BPF_JMP | BPF_JSET | BPF_K, 0, 1, bits);
+	put(BPF_JMP | test | BPF_K, 0, 1, value);
 	give(REFUSE);
 	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, DATA(nr));
 }
 
-/* Refuse the call if its argument is above .most. */
+static void refuse_bits(unsigned int nr, unsigned int argument, unsigned int bits)
+{
+	refuse_if(nr, argument, BPF_JSET, bits);
+}
+
 static void refuse_above(unsigned int nr, unsigned int argument, unsigned int most)
 {
-	put(BPF_JMP | BPF_JEQ | BPF_K, 0, 4, nr);
-	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, DATA(args) + 8 * argument);
-	put(BPF_JMP | BPF_JGT | BPF_K, 0, 1, most);
-	give(REFUSE);
-	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, DATA(nr));
+	refuse_if(nr, argument, BPF_JGT, most);
 }
 
 static void install(unsigned int verdict)
