@@ -4,19 +4,15 @@
 from __future__ import annotations
 
 import re
-import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.patient import PATIENT
+from tests.kernel.loop import run_loop
 from ubypass.lab import kernels
-from ubypass.lab.run import capture
 from ubypass.module.build import build_module
 
-_HERE = Path(__file__).parent
-_ROOT = _HERE.parent.parent
+_ROOT = Path(__file__).parent.parent.parent
 _CALLS = 200_000
 
 # Handlers are unhooked a moment after the last detach; until then rmmod is refused.
@@ -38,15 +34,7 @@ leave && insmod $1 && python tests/kernel/handmade.py $2 {_CALLS} && leave
 def test_handmade_loop_stays_in_the_kernel(tmp_path: Path) -> None:
     release = kernels.default_release()
     module = build_module(release, _ROOT / "kernel", _ROOT / "build/kernel" / release)
-    program = _ROOT / "build/tests/loop"
-    program.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["gcc", "-O2", "-o", program, _HERE / "loop.c"], check=True)
-    result = capture(
-        ["sh", "-c", _SCRIPT, "sh", str(module), str(program)],
-        replace(
-            PATIENT, environment={"UBYPASS_CHECKOUT": "1", "PYTHONPATH": str(_ROOT)}
-        ),
-    )
+    result = run_loop(_SCRIPT, module)
     output = result.stdout.decode()
     assert result.status == 0, output + result.stderr.decode()
     assert not result.log_problems

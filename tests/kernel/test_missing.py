@@ -5,19 +5,15 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.patient import PATIENT
+from tests.kernel.loop import run_loop
 from ubypass.lab import kernels
-from ubypass.lab.run import capture
 from ubypass.module.build import build_module
 
-_HERE = Path(__file__).parent
-_ROOT = _HERE.parent.parent
+_ROOT = Path(__file__).parent.parent.parent
 _CALLS = 50_000
 
 _SCRIPT = f"insmod $1 && exec python tests/kernel/handmade.py $2 {_CALLS}"
@@ -31,15 +27,7 @@ def test_a_handler_that_is_missing_is_left_out(tmp_path: Path) -> None:
     with (source / "include/uapi/ub_syscalls.h").open("a") as file:
         file.write("UB_SYSCALL(499, no_such_call, 0)\n")
     module = build_module(release, source, _ROOT / "build/tests/missing" / release)
-    program = _ROOT / "build/tests/loop"
-    program.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["gcc", "-O2", "-o", program, _HERE / "loop.c"], check=True)
-    result = capture(
-        ["sh", "-c", _SCRIPT, "sh", str(module), str(program)],
-        replace(
-            PATIENT, environment={"UBYPASS_CHECKOUT": "1", "PYTHONPATH": str(_ROOT)}
-        ),
-    )
+    result = run_loop(_SCRIPT, module)
     output = result.stdout.decode()
     assert result.exit_status == 0, output + result.stderr.decode()
     said = "ub: this kernel has no __x64_sys_no_such_call to hook"

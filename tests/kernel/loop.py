@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs a script in the lab with a module and the loop of ``loop.c``."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+from tests.patient import PATIENT
+from tests.places import ROOT
+from ubypass.lab.options import LabResult
+from ubypass.lab.run import capture
+
+__all__ = ["run_loop"]
+
+
+def run_loop(script: str, module: Path) -> LabResult:
+    """``script`` is given the paths of the module and of the program."""
+    program = ROOT / "build/tests/loop"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    source = ROOT / "tests/kernel/loop.c"
+    subprocess.run(["gcc", "-O2", "-o", program, source], check=True)
+    environment = {"UBYPASS_CHECKOUT": "1", "PYTHONPATH": str(ROOT)}
+    return capture(
+        ["sh", "-c", script, "sh", str(module), str(program)],
+        replace(PATIENT, environment=environment),
+    )
