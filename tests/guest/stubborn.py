@@ -10,24 +10,22 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from unittest import mock
 
 from tests.guest.trained import Remembering
+from tests.guest.unjudged import unjudged
 from ubypass.cli.main import main
 from ubypass.cost.gap import GapProfile
 from ubypass.device.client import Device
-from ubypass.device.types import Site
 from ubypass.device.uapi import Tunable
-from ubypass.engine import target
 from ubypass.engine.build import Builder
 from ubypass.engine.engine import Engine
 from ubypass.engine.forecast import Forecast
-from ubypass.engine.payoff import Judgement, Payoff
 from ubypass.engine.regions import Caps
 from ubypass.engine.target import Policy
 
-__all__ = ["POLICY", "TUNE", "Engines", "NoVerdict", "engines", "stubborn"]
+__all__ = ["POLICY", "TUNE", "Engines", "engines", "stubborn"]
 
 #: What is called a few times in a second is hot, however long its gaps are, and does
 #: not fall asleep.
@@ -47,15 +45,6 @@ POLICY = Policy(
 )
 
 
-class NoVerdict(Payoff):
-    """Never knows enough of a site to judge it."""
-
-    def look(
-        self, sites: Mapping[int, Site], entries: Collection[int]
-    ) -> list[Judgement]:
-        return []
-
-
 def _objection(self: Forecast, gap: GapProfile) -> str:
     """Only to what is too much to translate."""
     return "too many" if gap.distinct > self.distinct else ""
@@ -65,7 +54,7 @@ def _objection(self: Forecast, gap: GapProfile) -> str:
 def stubborn() -> Iterator[None]:
     """Meanwhile nothing that is attached in this process is judged."""
     with (
-        mock.patch.object(target, "Payoff", NoVerdict),
+        unjudged(),
         mock.patch.object(Forecast, "objection", _objection),
         mock.patch.object(Forecast, "earns", return_value=True),
     ):

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""An engine that never finds that a region does not pay.
+
+An emulator's clock says of most regions that they lose. What is tested here is what
+boosted programs do, so that they must stay boosted, and must be boosted at all: forked
+processes learn from each other what has lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator, Mapping
+from unittest import mock
+
+from ubypass.device.types import Site
+from ubypass.engine import target
+from ubypass.engine.payoff import Judgement, Payoff
+
+__all__ = ["unjudged"]
+
+
+class _NoVerdict(Payoff):
+    """Never knows enough of a site to judge it."""
+
+    def look(
+        self, sites: Mapping[int, Site], entries: Collection[int]
+    ) -> list[Judgement]:
+        return []
+
+
+@contextlib.contextmanager
+def unjudged() -> Iterator[None]:
+    """Nothing that is attached meanwhile, by this process, is judged."""
+    with mock.patch.object(target, "Payoff", _NoVerdict):
+        yield
