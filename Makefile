@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # `make` lists the targets.
 UB := .venv/bin/ub
-# Tests that boot the lab stay in one process (tests/conftest.py), so more do not help.
+# A few virtual machines at a time (tests/conftest.py), each with two processors at most.
 PYTEST := .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadscope \
 	--no-loadscope-reorder
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which tests run one after another, and what the end of a run says.
 
-Several processes share the tests (``-n``, pytest-xdist). Those that boot the lab or
-build for it stay together in one: they share boots, caches and build directories.
+Several processes share the tests (``-n``, pytest-xdist), file by file. The cases of
+tests/guest share boots, so one process takes all of them.
 """
 
 from __future__ import annotations
@@ -17,10 +17,16 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.uncovered import uncovered
 from ubypass.processor import describe
 
-#: Directories and files whose tests boot the lab or build for it.
+#: Directories and files whose tests may boot the lab.
 _LAB = (
     *("tests/guest/", "tests/kernel/", "tests/lab/", "tests/module/"),
     *("tests/cli/test_module.py", "tests/device/test_lockdown.py"),
+)
+
+#: Those of tests/guest that do not use the boots of the fixture ``guest``.
+_OWN_BOOTS = (
+    *("tests/guest/test_bench.py", "tests/guest/test_losing.py"),
+    "tests/guest/test_short.py",
 )
 
 
@@ -38,15 +44,19 @@ def pytest_configure() -> None:
             )
 
 
-def _needs_lab(nodeid: str) -> bool:
+def _may_boot(nodeid: str) -> bool:
     return nodeid.startswith(_LAB)
 
 
+def _shares_boots(nodeid: str) -> bool:
+    return nodeid.startswith("tests/guest/") and not nodeid.startswith(_OWN_BOOTS)
+
+
 class _Scheduling(LoadScopeScheduling):
-    """Gives a process all of the lab's tests, or all tests of a file."""
+    """Gives a process all tests of a file, or all cases that share boots."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "lab" if _needs_lab(nodeid) else nodeid.split("::")[0]
+        return "guest" if _shares_boots(nodeid) else nodeid.split("::")[0]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -56,16 +66,23 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The lab's tests first: they take longest, and one process takes them all.
+    """What takes longest first: the shared boots, the other boots, all the rest.
 
-    Raises UsageError for a test that boots the lab and would run beside others.
+    Raises UsageError for a test that is not where this file expects it.
     """
     for item in items:
-        if item.get_closest_marker("guest") and not _needs_lab(item.nodeid):
+        if item.get_closest_marker("guest") and not _may_boot(item.nodeid):
             raise pytest.UsageError(
                 f"{item.nodeid} boots the lab: name it in {__file__}"
             )
-    items.sort(key=lambda item: not _needs_lab(item.nodeid))
+        shares = "guest" in getattr(item, "fixturenames", ())
+        if shares and item.nodeid.startswith(_OWN_BOOTS):
+            raise pytest.UsageError(
+                f"{item.nodeid} shares boots: mend _OWN_BOOTS in {__file__}"
+            )
+    items.sort(
+        key=lambda item: (not _shares_boots(item.nodeid), not _may_boot(item.nodeid))
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
