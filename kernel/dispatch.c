@@ -231,3 +231,26 @@ u8 *ub_dispatch_emit(const struct ub_dispatch_site *site)
 	emit_rel(&e, (unsigned long)site->pre, 0);
 	return NULL;
 }
+
+/*
+ * TSC cycles that a dispatch of the call that .regs are about to make takes for what the
+ * entry code does as well: filters, branch history, buffers.  0 if it has none of these
+ * to do.  With preemption off.
+ */
+u64 ub_dispatch_duties(const struct pt_regs *regs)
+{
+	unsigned long work = READ_ONCE(current_thread_info()->syscall_work);
+	bool filters = work && ub_seccomp_serves(current, work);
+	u64 began;
+
+	if (!filters && !ub_clears_history() && !ub_clears_buffers())
+		return 0;
+	began = rdtsc();
+	if (filters)
+		ub_seccomp_rehearse(regs);
+	if (ub_clears_history())
+		ub_clear_history();
+	if (ub_clears_buffers())
+		asm volatile("verw %0" : : "m" (ub_verw_selector) : "cc");
+	return rdtsc() - began;
+}

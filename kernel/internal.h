@@ -109,6 +109,7 @@ struct ub_dispatch_site {
 };
 
 u32 ub_dispatch_size(bool vector);
+u64 ub_dispatch_duties(const struct pt_regs *regs);
 u8 *ub_dispatch_emit(const struct ub_dispatch_site *site);
 
 /* seccomp.c: filters at each dispatch */
@@ -119,6 +120,7 @@ u32 ub_seccomp_size(void);
 void ub_seccomp_emit(const struct ub_dispatch_site *site, u64 user_ip, u8 *image,
 		     u8 *back);
 bool ub_seccomp_allows(const struct pt_regs *regs, u64 user_ip, u32 nr);
+void ub_seccomp_rehearse(const struct pt_regs *regs);
 void ub_filtered(void);		/* called by generated code only */
 
 /* An entry from which nothing is dispatched; racy, as all of detect.c. */

@@ -444,7 +444,7 @@ ub_run(struct ub_region *region, u32 entry, u32 offset, struct pt_regs *regs,
 	if (look == UB_LOOK_NOT)
 		ub_detect_run(region, entry, !idle);
 	if (look == UB_LOOK_GAP && exit->reason == UB_EXIT_WORK && !count)
-		ub_control_boosted(proc, came, ended - began);
+		ub_control_boosted(proc, came, ended - began + ub_dispatch_duties(regs));
 	else if (look == UB_LOOK_RUN)
 		ub_control_run(proc, came, count,
 			       rdtsc() - ended + began - since);

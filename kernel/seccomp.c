@@ -23,6 +23,7 @@
 #include <linux/err.h>
 #include <linux/filter.h>
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
@@ -184,21 +185,8 @@ static __always_inline void ub_clear_foreign(void)
 		ub_clear_history();
 }
 
-/* For whoever asks why such a call is not dispatched.  With preemption off. */
-static void ub_count_filtered(void)
-{
-	struct ub_proc *proc = ub_proc_of_mm(current->mm);
-
-	if (proc)
-		this_cpu_inc(proc->cpu->filtered);
-}
-
-/*
- * Do all filters of current plainly allow the call?  From generated code, with preemption
- * off; the argument registers are in .regs.  The chain is current's own to the end of the
- * call: another thread may put more filters before it, but takes none away.
- */
-bool ub_seccomp_allows(const struct pt_regs *regs, u64 user_ip, u32 nr)
+/* All filters of current plainly allow the call.  With preemption off. */
+static bool ub_filters_allow(const struct pt_regs *regs, u64 user_ip, u32 nr)
 {
 	const u8 *filter = (const u8 *)READ_ONCE(current->seccomp.filter);
 	const struct seccomp_data data = {
@@ -217,12 +205,49 @@ bool ub_seccomp_allows(const struct pt_regs *regs, u64 user_ip, u32 nr)
 
 		prog = *(const struct bpf_prog *const *)(filter + ub_layout.prog);
 		if ((bpf_prog_run(prog, &data) & SECCOMP_RET_ACTION_FULL) !=
-		    SECCOMP_RET_ALLOW) {
-			ub_count_filtered();
+		    SECCOMP_RET_ALLOW)
 			return false;
-		}
 	}
 	return true;
+}
+
+/* For whoever asks why such a call is not dispatched.  With preemption off. */
+static void ub_count_filtered(void)
+{
+	struct ub_proc *proc = ub_proc_of_mm(current->mm);
+
+	if (proc)
+		this_cpu_inc(proc->cpu->filtered);
+}
+
+/*
+ * Do all filters of current plainly allow the call?  From generated code, with preemption
+ * off; the argument registers are in .regs.  The chain is current's own to the end of the
+ * call: another thread may put more filters before it, but takes none away.
+ */
+bool ub_seccomp_allows(const struct pt_regs *regs, u64 user_ip, u32 nr)
+{
+	if (ub_filters_allow(regs, user_ip, nr))
+		return true;
+	ub_count_filtered();
+	return false;
+}
+
+/* Do what a dispatch of the call that .regs are about to make does; for its time. */
+void ub_seccomp_rehearse(const struct pt_regs *regs)
+{
+	const u8 *filter = (const u8 *)READ_ONCE(current->seccomp.filter);
+	u64 nr = regs->ax;
+
+	if (!filter)
+		return;
+	if (nr < ub_layout.calls) {
+		u64 bit = array_index_nospec(nr, ub_layout.calls);
+
+		if (filter[ub_layout.allowed + bit / 8] & BIT(bit % 8))
+			return;
+	}
+	ub_filters_allow(regs, regs->ip, nr);
 }
 
 /*
@@ -309,6 +334,10 @@ bool ub_seccomp_serves(const struct task_struct *task, unsigned long work)
 bool ub_seccomp_allows(const struct pt_regs *regs, u64 user_ip, u32 nr)
 {
 	return false;
+}
+
+void ub_seccomp_rehearse(const struct pt_regs *regs)
+{
 }
 
 u32 ub_seccomp_size(void)

@@ -70,6 +70,9 @@ def test_what_a_filter_costs_at_a_dispatch() -> None:
         dearer = cost[f"{kind} boosted"] - cost["none boosted"]
         assert 0 < dearer <= most
         assert dearer < cost[f"{kind} native"] - cost["none native"]
+    # Whether a region pays is judged by what its gaps take with filters.
+    assert cost["run timed"] - cost["none timed"] >= 60
+    assert 0 <= cost["bitmap timed"] - cost["none timed"] <= 40
 
 
 @pytest.mark.guest

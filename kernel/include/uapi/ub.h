@@ -331,7 +331,8 @@ enum ub_site_verdict {
 /*
  * Times are moving averages.  native_ns: from the end of a call to the next, so gap
  * and transition; boosted_ns: the same gap in a translation, the way in and out of it
- * included; overhead_ns: of a run, before and after that.  Entries are sampled.
+ * included, and seccomp filters and clearing of the processor's buffers and branch history
+ * at its dispatch; overhead_ns: of a run, before and after that.  Entries are sampled.
  */
 struct ub_site_info {
 	__u64 ip;		/* resume address */

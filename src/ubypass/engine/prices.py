@@ -49,7 +49,8 @@ class Prices(Protocol):
 class Measured:
     """By the module's clock; ``samples``: gaps timed each way for a judgement.
 
-    ``boosted_ns`` ends before the dispatch, which the model has to tell.
+    ``boosted_ns`` ends before the dispatch, and contains what that does for filters and
+    against attacks by speculation. What else it takes the model has to tell.
     """
 
     source = "clock"
