@@ -159,16 +159,19 @@ struct ub_trial_ledger {
 };
 
 /* region.c: translations */
+struct ub_region_cpu {
+	u64 runs;
+	long tasks;			/* that came in, less those that went out on this CPU */
+};
+
 struct ub_region {
 	struct list_head node;		/* in ub_proc.regions */
 	struct list_head live;		/* in the list of all, by address */
 	struct ub_proc *proc;		/* holds a reference */
-	atomic_t refs;			/* base + one for each task inside */
 	u32 slot;			/* in ub_dead[] and ub_dispatched[] */
 	u32 number;			/* for user space */
-	u32 trial;			/* enum ub_trial_state, under ledger.lock; each run
-					 * looks at it, so it is next to .refs
-					 */
+	u32 trial;			/* enum ub_trial_state, under ledger.lock */
+	bool dropped;			/* in no table: freed once its last task is out */
 	u8 *code;
 	u32 code_length;
 	u32 room;			/* bytes in the arena: behind the code, what each of
@@ -180,9 +183,9 @@ struct ub_region {
 	struct ub_exit *exits;
 	struct ub_fault *faults;
 	struct ub_source *sources;
-	atomic64_t *counts;		/* by exit */
+	struct ub_region_cpu __percpu *cpu;
+	u64 *counts;			/* by exit; racy, one may be lost */
 	struct ub_idle *idle;		/* by entry: see ub_detect_run() */
-	atomic64_t runs;
 	u32 owed;			/* misses that were to be told of, and lost; racy */
 	bool vector;			/* segments hold the FPU registers */
 	bool x87;			/* and run x87 instructions */
@@ -226,6 +229,8 @@ void ub_region_end(struct ub_proc *proc);
 int ub_region_list(struct ub_proc *proc, struct ub_regions *regions);
 void ub_region_last(struct ub_region *region);
 u64 ub_region_dispatched(const struct ub_region *region);
+u64 ub_region_runs(const struct ub_region *region);
+long ub_region_tasks(const struct ub_region *region);
 int ub_region_counts(struct ub_proc *proc, struct ub_counts *counts);
 struct ub_region *ub_region_find(struct ub_proc *proc, u32 number);
 struct ub_region *ub_region_next_live(struct ub_region *region);
@@ -319,6 +324,7 @@ struct ub_proc_cpu {
 	u64 declined;
 	u64 filtered;
 	u64 declines[UB_DECLINES];
+	u64 exits[UB_EXIT_REASONS];
 };
 
 /* What had been used and spent at a time; see cost.c. */
@@ -371,7 +377,6 @@ struct ub_proc {
 	u64 first_run_ns;
 	u64 old_dispatched;		/* by regions that are gone */
 	u64 old_runs;
-	atomic64_t exits[UB_EXIT_REASONS];
 	struct ub_site sites[UB_SITES];
 };
 
@@ -524,17 +529,18 @@ static inline struct ub_entry_slot *ub_entry_find(struct ub_proc *proc, u64 ip)
 }
 
 /*
- * With preemption off.  Whoever takes a region off its process' table waits for that
- * to end before it gives up the base reference, so there is one.
+ * A task goes in, and comes out, maybe on another CPU.  Both with preemption off, and
+ * counted without a locked instruction: see ub_region_free().
  */
 static inline void ub_region_get(struct ub_region *region)
 {
-	atomic_inc(&region->refs);
+	this_cpu_inc(region->cpu->tasks);
 }
 
 static inline void ub_region_put(struct ub_region *region)
 {
-	if (atomic_dec_and_test(&region->refs))
+	this_cpu_dec(region->cpu->tasks);
+	if (unlikely(READ_ONCE(region->dropped)))
 		ub_region_last(region);
 }
 

@@ -58,6 +58,27 @@ u64 ub_region_dispatched(const struct ub_region *region)
 	return sum;
 }
 
+u64 ub_region_runs(const struct ub_region *region)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(region->cpu, cpu)->runs);
+	return sum;
+}
+
+/* At least as many as are inside, if nobody can come in any more. */
+long ub_region_tasks(const struct ub_region *region)
+{
+	long sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(region->cpu, cpu)->tasks);
+	return sum;
+}
+
 static void ub_region_free_memory(struct ub_region *region)
 {
 	kvfree(region->entries);
@@ -65,20 +86,38 @@ static void ub_region_free_memory(struct ub_region *region)
 	kvfree(region->faults);
 	kvfree(region->sources);
 	kvfree(region->counts);
+	free_percpu(region->cpu);
 	kvfree(region->idle);
 	kfree(region);
 }
 
+/*
+ * Runs when the region is dropped, and again for each task that comes out later.  Nobody
+ * can come in any more: whoever takes a region off its process' table waits for those who
+ * may have found it there.
+ */
 static void ub_region_free(struct work_struct *work)
 {
 	struct ub_region *region = container_of(work, struct ub_region, free_work);
 	struct ub_proc *proc = region->proc;
 
+	/*
+	 * Who comes out counts, and then looks whether it is dropped, with preemption off
+	 * in between: either that was before, and is counted, or this will run again.
+	 */
+	synchronize_rcu();
+	if (ub_region_tasks(region))
+		return;
+	/* Who has this run again holds a pointer to the region until it has done so. */
+	synchronize_rcu();
+	if (work_pending(work))
+		return;
+
 	ub_trial_exit(region);
 	spin_lock(&proc->lock);
 	list_del(&region->node);
 	proc->old_dispatched += ub_region_dispatched(region);
-	proc->old_runs += atomic64_read(&region->runs);
+	proc->old_runs += ub_region_runs(region);
 	spin_unlock(&proc->lock);
 
 	mutex_lock(&ub_region_mutex);
@@ -98,6 +137,13 @@ static void ub_region_free(struct work_struct *work)
 void ub_region_last(struct ub_region *region)
 {
 	queue_work(ub_free_queue, &region->free_work);
+}
+
+/* No table has it any more, nor has anybody who may have found it in one. */
+static void ub_region_drop(struct ub_region *region)
+{
+	WRITE_ONCE(region->dropped, true);
+	ub_region_last(region);
 }
 
 /* ---- what user space hands in ------------------------------------------- */
@@ -192,7 +238,8 @@ static int ub_draft_copy(struct ub_region *region, struct ub_draft *draft,
 	region->counts = kvcalloc(region->nr_exits, sizeof(*region->counts),
 				  GFP_KERNEL);
 	region->idle = kvcalloc(region->nr_entries, sizeof(*region->idle), GFP_KERNEL);
-	return region->counts && region->idle ? 0 : -ENOMEM;
+	region->cpu = alloc_percpu(struct ub_region_cpu);
+	return region->counts && region->idle && region->cpu ? 0 : -ENOMEM;
 }
 
 static int ub_draft_check(const struct ub_region *region,
@@ -566,7 +613,6 @@ int ub_region_load(struct ub_proc *proc, struct ub_load *load)
 	region = kzalloc(sizeof(*region), GFP_KERNEL);
 	if (!region)
 		return -ENOMEM;
-	atomic_set(&region->refs, 1);
 	INIT_WORK(&region->free_work, ub_region_free);
 	region->proc = proc;
 	ub_trial_setup(region, load->trial_ns);
@@ -593,14 +639,14 @@ int ub_region_load(struct ub_proc *proc, struct ub_load *load)
 	if (err) {
 		/* No task has seen it. */
 		WRITE_ONCE(ub_dead[region->slot], UB_DEAD);
-		ub_region_put(region);
+		ub_region_drop(region);
 		goto out;
 	}
 	load->region = region->number;
 	trace_ub_region(region->number, true, region->code_length,
 			region->entries[0].user_ip);
 	if (old)
-		ub_region_put(old);
+		ub_region_drop(old);
 out:
 	ub_draft_free(&draft);
 	return err;
@@ -616,7 +662,7 @@ int ub_region_unload(struct ub_proc *proc, u32 number)
 	err = ub_publish(proc, NULL, region);
 	if (!err) {
 		trace_ub_region(number, false, region->code_length, 0);
-		ub_region_put(region);
+		ub_region_drop(region);
 	}
 	return err;
 }
@@ -642,7 +688,7 @@ void ub_region_unload_all(struct ub_proc *proc)
 	list_for_each_entry_safe(region, next, &proc->regions, node)
 		if (region->listed) {
 			region->listed = false;
-			ub_region_put(region);
+			ub_region_drop(region);
 		}
 	spin_unlock(&proc->lock);
 }
@@ -736,9 +782,9 @@ int ub_region_counts(struct ub_proc *proc, struct ub_counts *counts)
 	if (!copy)
 		return -ENOMEM;
 	for (i = 0; i < region->nr_exits; i++)
-		copy[i] = atomic64_read(&region->counts[i]);
+		copy[i] = READ_ONCE(region->counts[i]);
 	counts->dispatched = ub_region_dispatched(region);
-	counts->runs = atomic64_read(&region->runs);
+	counts->runs = ub_region_runs(region);
 	if (copy_to_user(u64_to_user_ptr(counts->exits), copy,
 			 array_size(region->nr_exits, sizeof(*copy))))
 		err = -EFAULT;

@@ -429,9 +429,10 @@ ub_run(struct ub_region *region, u32 entry, u32 offset, struct pt_regs *regs,
 
 	if (!READ_ONCE(proc->first_run_ns))
 		WRITE_ONCE(proc->first_run_ns, ktime_get_ns());
-	atomic64_inc(&region->runs);
-	atomic64_inc(&proc->exits[exit->reason]);
-	exits = atomic64_inc_return(&region->counts[launch.exit]);
+	this_cpu_inc(region->cpu->runs);
+	this_cpu_inc(proc->cpu->exits[exit->reason]);
+	exits = READ_ONCE(region->counts[launch.exit]) + 1;
+	WRITE_ONCE(region->counts[launch.exit], exits);
 	if ((1U << exit->reason) & UB_MISSES) {
 		bool owed = exits > ub_tune(UB_TUNE_MISS_EVENTS);
 

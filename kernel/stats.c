@@ -54,9 +54,10 @@ void ub_stats_get(struct ub_proc *proc, struct ub_stats *stats)
 		for (i = 0; i < UB_DECLINES; i++)
 			stats->declines[i] +=
 				READ_ONCE(per_cpu_ptr(proc->cpu, cpu)->declines[i]);
+		for (i = 0; i < UB_EXIT_REASONS; i++)
+			stats->exits[i] +=
+				READ_ONCE(per_cpu_ptr(proc->cpu, cpu)->exits[i]);
 	}
-	for (i = 0; i < UB_EXIT_REASONS; i++)
-		stats->exits[i] = atomic64_read(&proc->exits[i]);
 	stats->attach_ns = proc->attach_ns;
 	stats->first_run_ns = READ_ONCE(proc->first_run_ns);
 	stats->uncounted_ns = ub_cost_uncounted(proc);
@@ -66,7 +67,7 @@ void ub_stats_get(struct ub_proc *proc, struct ub_stats *stats)
 	stats->runs = proc->old_runs;
 	list_for_each_entry(region, &proc->regions, node) {
 		stats->dispatched += ub_region_dispatched(region);
-		stats->runs += atomic64_read(&region->runs);
+		stats->runs += ub_region_runs(region);
 		if (region->listed && !ub_region_is_dead(region)) {
 			stats->regions++;
 			stats->code_bytes += region->code_length;
@@ -86,11 +87,11 @@ static int ub_stats_show(struct seq_file *m, void *unused)
 	seq_printf(m, "arena_used %zu\narena_size %lu\n", ub_arena_used(),
 		   UB_ARENA_SIZE);
 	while ((region = ub_region_next_live(region)))
-		seq_printf(m, "region %u bytes %u entries %u faults %u refs %u dead %u runs %lld dispatched %llu\n",
+		seq_printf(m, "region %u bytes %u entries %u faults %u tasks %ld dead %u runs %llu dispatched %llu\n",
 			   region->number, region->code_length,
 			   region->nr_entries, region->nr_faults,
-			   atomic_read(&region->refs), ub_dead[region->slot],
-			   atomic64_read(&region->runs),
+			   ub_region_tasks(region), ub_dead[region->slot],
+			   ub_region_runs(region),
 			   ub_region_dispatched(region));
 	mutex_unlock(&ub_region_mutex);
 	return 0;

@@ -81,7 +81,7 @@ static void ub_trial_lease_begin(struct ub_region *region)
 	u64 ns;
 
 	ledger->calls = ub_region_dispatched(region);
-	ledger->ran = atomic64_read(&region->runs);
+	ledger->ran = ub_region_runs(region);
 	/* Between 3/4 and 5/4 of it, so that no program is in step with it. */
 	ledger->phase += UB_TRIAL_PHASE;
 	ns = ledger->lease_ns - ledger->lease_ns / 4 +
@@ -129,7 +129,7 @@ static enum hrtimer_restart ub_trial_lease(struct hrtimer *timer)
 	if (region->trial == UB_TRIAL_NONE && ledger->lease_end &&
 	    ktime_get_ns() >= ledger->lease_end) {
 		calls = ub_region_dispatched(region) - ledger->calls;
-		runs = atomic64_read(&region->runs) - ledger->ran;
+		runs = ub_region_runs(region) - ledger->ran;
 		if (!ledger->saving_ns || ub_trial_lost(region, calls, runs)) {
 			WRITE_ONCE(region->trial, UB_TRIAL_OVER);
 			ub_trial_close(region);

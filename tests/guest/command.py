@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
-__all__ = ["UB", "attached", "dispatched", "run_ub"]
+__all__ = ["UB", "attached", "dispatched", "regions", "run_ub"]
 
 UB = (sys.executable, "-m", "ubypass.cli.main")
 _LIMIT = 300.0  # seconds, for what hangs
@@ -31,10 +31,15 @@ def run_ub(*arguments: str, user: int | None = None) -> dict[str, Any]:
     }
 
 
-def dispatched() -> int:
-    """Calls dispatched from regions that are live now, whoever loaded them."""
+def regions() -> list[dict[str, int]]:
+    """What the module tells of each region that has code, whoever loaded it."""
     words = [line.split() for line in _stats() if line.startswith("region")]
-    return sum(int(line[line.index("dispatched") + 1]) for line in words)
+    return [dict(zip(line[::2], map(int, line[1::2]), strict=True)) for line in words]
+
+
+def dispatched() -> int:
+    """Calls dispatched from these."""
+    return sum(region["dispatched"] for region in regions())
 
 
 def attached() -> int:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.guest import (
+    asleep,
     badinput,
     filtered,
     onesite,
@@ -49,6 +50,7 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     **filtered.CASES,
     "strace": special.strace,
     "reattach": special.reattach,
+    "asleep": asleep.asleep,
     "family": special.family,
     **processes.CASES,
     "daemon-killed": special.daemon_killed,

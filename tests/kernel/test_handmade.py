@@ -25,6 +25,10 @@ insmod $1 || exit 1
 for round in 1 2 3; do
     python tests/kernel/handmade.py $2 {_CALLS} || exit 1
 done
+for try in $(seq 1000); do
+    grep -q "arena_used 0" /sys/kernel/debug/ub/stats && break
+    sleep 0.1
+done
 cat /sys/kernel/debug/ub/stats
 leave && insmod $1 && python tests/kernel/handmade.py $2 {_CALLS} && leave
 """

@@ -145,7 +145,7 @@ void chain_run(bool translated)
 	/* The last chain ended in the middle of the module's code. */
 	__preempt_count = 0;
 	ub_inside = 0;
-	region.refs.counter = 1;
+	region.cpu->tasks = 0;
 	with_module = translated;
 	__asm__ volatile("xrstor64 %0" : : "m"(state), "a"(state_mask), "d"(0) : "memory");
 	began = stamp();

@@ -39,11 +39,12 @@ static struct signal_struct signals;
 static struct task_struct task;
 static struct ub_proc proc;
 static struct ub_proc_cpu proc_cpu;
+static struct ub_region_cpu region_cpu;
 static struct {
 	struct ub_entry_table table;
 	struct ub_entry_slot slot[ENTRIES];
 } entries;
-static atomic64_t exit_counts[UB_MAX_EXITS];
+static u64 exit_counts[UB_MAX_EXITS];
 u64 exit_nonpointers[UB_MAX_EXITS];
 static struct ub_exit exits[UB_MAX_EXITS];
 static struct ub_entry entry_list[UB_MAX_ENTRIES];
@@ -151,6 +152,11 @@ bool ub_seccomp_allows(const struct pt_regs *regs, u64 user_ip, u32 nr)
 	ub_shim_fail("a filter is asked");
 }
 
+void ub_seccomp_rehearse(const struct pt_regs *regs)
+{
+	ub_shim_fail("a filter is asked");
+}
+
 /* The region is confirmed. */
 enum ub_look ub_trial_begin(struct ub_region *in, u32 entry, bool *running)
 {
@@ -228,13 +234,13 @@ static void set_up_region(void)
 			.flags = (u32)from[i].flags,
 		};
 	region.proc = &proc;
-	region.refs.counter = 1;
 	region.code = ub_arena;
 	region.code_length = (u32)job->code_size;
 	region.nr_entries = (u32)job->nr_entries;
 	region.nr_exits = (u32)job->nr_exits;
 	region.entries = entry_list;
 	region.exits = exits;
+	region.cpu = &region_cpu;
 	region.counts = exit_counts;
 	region.idle = idle;
 	region.vector = job->vector;

@@ -321,11 +321,11 @@ static void report_checks(void)
 	out_word(wrong_words);
 	out_word(other_words);
 	out_word(counts.wrong);
-	out_word((u64)region.runs.counter + counts.runs);
+	out_word(region.cpu->runs + counts.runs);
 	out_word(ub_dispatched[0] + counts.runs);
 	out_word(module_asleep());
 	for (u32 i = 0; i < 16; i++)
-		out_word(i < UB_EXIT_REASONS ? (u64)region.proc->exits[i].counter : 0);
+		out_word(i < UB_EXIT_REASONS ? region.proc->cpu->exits[i] : 0);
 	out(region.counts, 8 * job->nr_exits);
 	out(exit_nonpointers, 8 * job->nr_exits);
 }
@@ -341,7 +341,7 @@ static void chains(void)
 		timed();
 	/* Over all chains. */
 	out_word(translated_chains);
-	out_word((u64)region.runs.counter + counts.runs);
+	out_word(region.cpu->runs + counts.runs);
 	out_word(ub_dispatched[0] + counts.runs);
 	out_word(wrong_words);
 	out_word(counts.wrong);

@@ -95,26 +95,6 @@ static inline int atomic_read(const atomic_t *v)
 	return READ_ONCE(v->counter);
 }
 
-static inline void atomic_inc(atomic_t *v)
-{
-	__asm__ volatile("lock incl %0" : "+m"(v->counter) : : "memory");
-}
-
-static inline bool atomic_dec_and_test(atomic_t *v)
-{
-	return __atomic_sub_fetch(&v->counter, 1, __ATOMIC_SEQ_CST) == 0;
-}
-
-static inline void atomic64_inc(atomic64_t *v)
-{
-	__asm__ volatile("lock incq %0" : "+m"(v->counter) : : "memory");
-}
-
-static inline s64 atomic64_inc_return(atomic64_t *v)
-{
-	return __atomic_add_fetch(&v->counter, 1, __ATOMIC_SEQ_CST);
-}
-
 /* Structures of which the module's own only hold one, or a pointer. */
 struct list_head {
 	struct list_head *next, *prev;
