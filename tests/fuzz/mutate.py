@@ -10,6 +10,7 @@ itself.
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import os
 import shutil
@@ -31,7 +32,16 @@ from tests.fuzz.schedule import sample_of_form
 from tests.fuzz.units import Unit, run_unit
 from ubypass.errors import UbError
 
-__all__ = ["Mutation", "Result", "apply", "catch", "mutations", "sample"]
+__all__ = [
+    "Mutation",
+    "Result",
+    "apply",
+    "catch",
+    "changed",
+    "matches",
+    "mutations",
+    "sample",
+]
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parent.parent
@@ -56,12 +66,16 @@ _ONE_AT_A_TIME = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """``before`` in ``file`` (below the package) becomes ``after``.
+    """``before`` in ``function`` of ``file`` (below the package) becomes ``after``.
 
-    ``rule`` is what is broken and ``plants`` what the bug is.
+    ``function`` is a qualified name, such as ``State.join``, a class, or empty for the
+    whole module. ``before`` and ``after`` are an expression or statements. Syntax is
+    compared, so layout and comments do not matter. ``rule`` is what is broken and
+    ``plants`` what the bug is.
     """
 
     file: str
+    function: str
     rule: str
     plants: str
     before: str
@@ -84,17 +98,114 @@ def mutations() -> tuple[Mutation, ...]:
     return tuple(Mutation(**entry) for entry in data["mutation"])
 
 
-def apply(mutation: Mutation, package: Path) -> None:
-    """Change a copy of the package. Raises UbError if the text is not there once."""
-    path = package / mutation.file
-    text = path.read_text("utf-8")
-    if text.count(mutation.before) != 1:
+def matches(mutation: Mutation, tree: ast.Module) -> int:
+    """How often ``before`` occurs in its function of a module's syntax tree.
+
+    Zero if there is no such function. Raises SyntaxError for a fragment that is no
+    Python.
+    """
+    return _Planter(mutation).plant(tree)
+
+
+def changed(mutation: Mutation, text: str) -> str:
+    """A module's ``text`` with the bug. Raises UbError if ``before`` is not in its
+    function exactly once.
+    """
+    tree = ast.parse(text)
+    planter = _Planter(mutation)
+    found = planter.plant(tree)
+    if found != 1:
         raise UbError(
-            f"{mutation.file} has {text.count(mutation.before)} times: "
-            f"{mutation.before!r}",
+            f"{mutation.function or 'the module'} of {mutation.file} has {found} "
+            f"times: {mutation.before!r}",
             "bring tests/fuzz/mutations.toml up to date",
         )
-    path.write_text(text.replace(mutation.before, mutation.after), "utf-8")
+    return ast.unparse(tree)
+
+
+def apply(mutation: Mutation, package: Path) -> None:
+    """Change a copy of the package. Raises UbError as ``changed`` does."""
+    path = package / mutation.file
+    path.write_text(changed(mutation, path.read_text("utf-8")), "utf-8")
+
+
+class _Planter(ast.NodeTransformer):
+    """Replaces in a tree what is equal to the fragment ``before``."""
+
+    def __init__(self, mutation: Mutation) -> None:
+        self._function = mutation.function
+        self._found = 0
+        before = _as_expression(mutation.before)
+        after = _as_expression(mutation.after)
+        # What becomes a statement, such as pass, is taken for a statement itself.
+        self._expressions = (before, after) if before and after else None
+        self._old: list[str] = []
+        self._new: list[ast.stmt] = []
+        if not self._expressions:
+            self._old = _dumps(ast.parse(mutation.before).body)
+            self._new = ast.parse(mutation.after).body
+
+    def plant(self, tree: ast.Module) -> int:
+        """Replace in ``tree``; how often ``before`` was there."""
+        for scope in _scopes(tree, self._function):
+            self.generic_visit(scope)
+        return self._found
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        if not self._expressions:
+            for name in ("body", "orelse", "finalbody"):
+                body = getattr(node, name, None)
+                if isinstance(body, list):
+                    self._replace(body)
+        return node
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        if self._expressions:
+            before, after = self._expressions
+            if type(node) is type(before) and ast.dump(node) == ast.dump(before):
+                self._found += 1
+                return after
+        return self.generic_visit(node)
+
+    def _replace(self, body: list[ast.stmt]) -> None:
+        here, size = _dumps(body), len(self._old)
+        starts = [
+            start for start in range(len(here)) if here[start:][:size] == self._old
+        ]
+        self._found += len(starts)
+        for start in reversed(starts):
+            body[start : start + size] = self._new
+
+
+def _as_expression(fragment: str) -> ast.expr | None:
+    try:
+        return ast.parse(f"({fragment}\n)", mode="eval").body
+    except SyntaxError:
+        return None
+
+
+def _dumps(statements: list[ast.stmt]) -> list[str]:
+    return [ast.dump(statement) for statement in statements]
+
+
+def _scopes(tree: ast.Module, function: str) -> list[ast.AST]:
+    """The functions or classes with this qualified name: one, or none."""
+    found: list[ast.AST] = [tree]
+    for name in filter(None, function.split(".")):
+        found = [
+            node for scope in found for node in _definitions(scope) if node.name == name
+        ]
+    return found
+
+
+def _definitions(node: ast.AST) -> Iterator[ast.FunctionDef | ast.ClassDef]:
+    """The functions and classes right in ``node``, not those inside of others."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.ClassDef):
+            yield child
+        else:
+            yield from _definitions(child)
 
 
 def sample(names: tuple[str, ...], turns: int) -> Iterator[Unit]:
