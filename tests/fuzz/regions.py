@@ -35,7 +35,7 @@ def region_subject(seed: int) -> Subject:
         # As if ways through it had been traced.
         share = rng.random()
         known = (start for start in region.blocks if rng.random() < share)
-        region = replace(region, trodden=frozenset(known))
+        region = replace(region, traced=frozenset(known))
     return Subject(
         name=f"program {seed}",
         code={text: code},

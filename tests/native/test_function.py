@@ -65,6 +65,6 @@ def test_the_way_of_the_original_is_told() -> None:
     assert len(call.path) == call.instructions
     assert call.path.count(start) == 2
     assert call.path[0] == start
-    # What runs is what counts as trodden; the blocks around it are not.
-    assert learned.region.trodden
-    assert learned.region.trodden <= set(call.path)
+    # What runs is what counts as traced; the blocks around it are not.
+    assert learned.region.traced
+    assert learned.region.traced <= set(call.path)

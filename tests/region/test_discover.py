@@ -257,7 +257,7 @@ def test_code_that_ends() -> None:
     assert region.blocks[at["start"]].end == End.FALL
 
 
-def test_trodden_ways_are_kept_with_short_ways_around_them() -> None:
+def test_traced_paths_are_kept_with_short_paths_around_them() -> None:
     source = (
         """
         first: mov eax, 39
@@ -286,7 +286,7 @@ def test_trodden_ways_are_kept_with_short_ways_around_them() -> None:
     region, _ = _find(
         source,
         limits=Limits(reach=24, detour=24),
-        trodden=frozenset(walked),
+        traced=frozenset(walked),
     )
     assert at["aside"] in region.blocks
     assert at["far"] not in region.blocks
@@ -317,9 +317,9 @@ def test_branches_that_did_not_jump() -> None:
         for instruction in block.instructions
     )
     back = next(b.last.ip for b in region.blocks.values() if b.start == at["close"])
-    region, _ = _find(source, trodden=walked, targets={back: (at["first"],)})
+    region, _ = _find(source, traced=walked, targets={back: (at["first"],)})
     # One did, and of one it could not be told.
     short = at["start"] + 4
     assert branches - region.untaken == {back, short}
-    region, _ = _find(source, trodden=walked - {back}, targets={})
+    region, _ = _find(source, traced=walked - {back}, targets={})
     assert back not in region.untaken

@@ -97,7 +97,7 @@ def test_the_stack_moves_to_where_it_is_expected() -> None:
     assert have.offset == -8
 
 
-def test_what_the_scratch_register_holds_is_there_on_every_way() -> None:
+def test_what_the_scratch_register_holds_is_there_on_every_path() -> None:
     have, want = _one(RCX, Loc.S), _one(RCX, Loc.M)
     have.cx = want.cx = 0x1000
     have.held = want.held = CONSTANT, 0x2000

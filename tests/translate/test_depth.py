@@ -87,7 +87,7 @@ def test_another_entry_takes_over_the_same_point() -> None:
 def test_the_home_of_rsp_stays_where_it_is() -> None:
     # Not with leave: that takes it from rbp.
     region, _ = _region(_CALLS.replace("leave", "add rsp, 32\npop rbp"))
-    flow = solve(replace(region, trodden=frozenset(region.blocks)), _ABI)
+    flow = solve(replace(region, traced=frozenset(region.blocks)), _ABI)
     translation = assemble(flow)
     usp = flow.homes.usp
     # lea usp, [usp + disp8], as edges between blocks would have it.
@@ -97,7 +97,7 @@ def test_the_home_of_rsp_stays_where_it_is() -> None:
     assert moved not in inside
 
 
-def test_trodden_ways_say_where_rsp_is() -> None:
+def test_traced_paths_say_where_rsp_is() -> None:
     # Cold code comes to the same place from another distance.
     text = """
         first: mov eax, 39
@@ -113,6 +113,6 @@ def test_trodden_ways_say_where_rsp_is() -> None:
         jmp first
     """
     region, at = _region(text)
-    trodden = replace(region, trodden=frozenset(region.blocks) - {at["cold"]})
-    copied = inlined(trodden, 1000)
+    traced = replace(region, traced=frozenset(region.blocks) - {at["cold"]})
+    copied = inlined(traced, 1000)
     assert depths(copied)[at["behind"]] == -16

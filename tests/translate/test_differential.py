@@ -93,7 +93,7 @@ def compare(seed: int, reasons: Counter[ExitReason]) -> None:
             # As if ways through it had been traced.
             share = rng.random()
             known = (start for start in region.blocks if rng.random() < share)
-            region = replace(region, trodden=frozenset(known))
+            region = replace(region, traced=frozenset(known))
         translation = translate(region, _ABI)
         live = live_flags(region)
         for entry in rng.sample(translation.entries, min(3, len(translation.entries))):

@@ -46,7 +46,7 @@ def test_cold_vector_code_stays_outside_until_asked_for() -> None:
     assert translation.code[place : place + 12] == b"\xcc" * 12
 
 
-def test_seldom_taken_ways_get_a_version_of_their_own() -> None:
+def test_rare_paths_get_a_version_of_their_own() -> None:
     reader, at = program(
         """
         first: mov eax, 39
@@ -78,7 +78,7 @@ def test_refused_call_numbers_are_no_dispatches() -> None:
     assert ExitReason.SYSCALL in {e.reason for e in translation.exits}
 
 
-def test_code_off_the_trodden_ways_has_one_version() -> None:
+def test_code_off_the_traced_paths_has_one_version() -> None:
     reader, at = program(
         """
         first: mov eax, 39
@@ -95,13 +95,13 @@ def test_code_off_the_trodden_ways_has_one_version() -> None:
         """
     )
     region = discover(RegionSpec((HotEntry(at["start"], 39),)), reader)
-    trodden = frozenset({at["start"], at["first"], at["start"] + 4})
+    traced = frozenset({at["start"], at["first"], at["start"] + 4})
 
     def versions(flow: Flow) -> list[bool]:
         return sorted(n.derived for n in flow.order if n.start == at["odder"])
 
     assert versions(solve(region, _ABI, 8)) == [False, True]
-    assert versions(solve(replace(region, trodden=trodden), _ABI, 8)) == [False]
+    assert versions(solve(replace(region, traced=traced), _ABI, 8)) == [False]
 
 
 def test_who_is_used_most_often_has_a_home() -> None:
@@ -131,6 +131,6 @@ def test_who_is_used_most_often_has_a_home() -> None:
         if often_at == "start":
             # What follows it straight on.
             passes |= {b: 100 for b in blocks if b not in (at["odd"], at["first"])}
-        flow = solve(replace(region, trodden=blocks, passes=passes), _ABI, 8)
+        flow = solve(replace(region, traced=blocks, passes=passes), _ABI, 8)
         assert not flow.homes.spilled(kept)
         assert flow.homes.spilled(spilled)

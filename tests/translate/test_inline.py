@@ -34,21 +34,21 @@ def _region(text: str) -> tuple[Region, dict[str, int]]:
     return discover(RegionSpec((HotEntry(at["start"], 39),)), reader), at
 
 
-def test_without_trodden_ways_nothing_is_copied() -> None:
+def test_without_traced_paths_nothing_is_copied() -> None:
     region, _ = _region(_TWICE)
     assert inlined(region, 1000) is region
 
 
-def test_each_call_has_its_own_copy_of_trodden_code() -> None:
+def test_each_call_has_its_own_copy_of_traced_code() -> None:
     region, at = _region(_TWICE)
-    trodden = frozenset(region.blocks) - {at["odd"]}
-    copied = inlined(replace(region, trodden=trodden), 1000)
+    traced = frozenset(region.blocks) - {at["odd"]}
+    copied = inlined(replace(region, traced=traced), 1000)
     copies = [start for start in copied.blocks if start >= 2 * COPY]
     assert sorted(map(address, copies)) == sorted([at["callee"], at["back"]] * 2)
     # Each returns to where it was called.
     returns = [copied.blocks[start] for start in copies if address(start) == at["back"]]
     assert [block.targets for block in returns] == [(at["one"],), (at["two"],)]
-    assert copied.trodden == {at["first"], at["start"], at["one"], at["two"], *copies}
+    assert copied.traced == {at["first"], at["start"], at["one"], at["two"], *copies}
     # What leaves a copy on another way stays apart up to the next system call.
     callee = copied.blocks[sibling(copies[0], at["callee"])]
     odd = COPY + at["odd"]
@@ -65,7 +65,7 @@ def test_each_call_has_its_own_copy_of_trodden_code() -> None:
 
 def test_no_more_than_there_is_room_for() -> None:
     region, at = _region(_TWICE)
-    region = replace(region, trodden=frozenset(region.blocks))
+    region = replace(region, traced=frozenset(region.blocks))
     size = len(region.blocks[at["callee"]].instructions)
     copied = inlined(region, size)
     copies = [start for start in copied.blocks if start >= 2 * COPY]
@@ -86,7 +86,7 @@ def test_recursion_ends() -> None:
         back: ret
         """
     )
-    copied = inlined(replace(region, trodden=frozenset(region.blocks)), 1000)
+    copied = inlined(replace(region, traced=frozenset(region.blocks)), 1000)
     calls = [b for b in copied.blocks.values() if b.end is End.CALL]
     inner = [b.start // COPY for b in calls if b.next_ip == at["inner"]]
     # Called from outside and from there; then without a copy, and from there.
@@ -107,7 +107,7 @@ def test_what_is_known_of_addresses_outlives_a_call() -> None:
         ret
     """
     region, _ = _region(text)
-    apart = translate(replace(region, trodden=frozenset(region.blocks)), _ABI)
+    apart = translate(replace(region, traced=frozenset(region.blocks)), _ABI)
     check(apart, _ABI)
     misses = [e for e in apart.exits if e.reason is ExitReason.RET_MISS]
     assert len({e.user_ip for e in misses}) == 1
@@ -119,8 +119,8 @@ def test_too_large_with_copies_is_translated_without() -> None:
     more = "\n".join(f"add rax, [rdi+{8 * n}]" for n in range(40))
     region, _ = _region(_TWICE.replace("back: ret", f"back: {more}\nret"))
     plain = translate(region, _ABI)
-    trodden = replace(region, trodden=frozenset(region.blocks))
-    with_copies = translate(trodden, _ABI)
+    traced = replace(region, traced=frozenset(region.blocks))
+    with_copies = translate(traced, _ABI)
     assert len(with_copies.code) > len(plain.code)
     small = replace(_ABI, max_code=len(with_copies.code) - 1)
-    assert len(translate(trodden, small).code) <= small.max_code
+    assert len(translate(traced, small).code) <= small.max_code

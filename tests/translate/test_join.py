@@ -84,7 +84,7 @@ def test_flags_that_can_be_made_again_stay_so() -> None:
     assert _join(*edges, live=ARITHMETIC).flags == Flags.HOST
 
 
-def test_what_an_exit_shows_holds_on_all_ways() -> None:
+def test_what_an_exit_shows_holds_on_all_paths() -> None:
     one, two = _state(Flags.HOST), _state(Flags.HOST)
     one.shown = two.shown = shown = Shown(EQUAL.steps, frozenset({RBX}), equal=True)
     one.stale, two.stale = 0, 1
@@ -176,7 +176,7 @@ def test_a_loop_finds_its_registers_ready() -> None:
     assert (again.loc[RBX], again.intervals[RBX]) == (Loc.B, None)
 
 
-def test_one_way_that_changed_a_register_keeps_it_in_the_host() -> None:
+def test_one_path_that_changed_a_register_keeps_it_in_the_host() -> None:
     hot, cold = Incoming(HOT, _state(rbx=Loc.M)), Incoming(COLD, _state(rbx=Loc.H))
     assert _join(hot, cold).loc[RBX] == Loc.H
 

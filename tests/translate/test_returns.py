@@ -155,7 +155,7 @@ def test_stores_beside_it(at: int, size: int, kept: bool) -> None:
     assert bool(state.returns) == kept
 
 
-def test_what_all_ways_have_in_common() -> None:
+def test_what_all_paths_have_in_common() -> None:
     # Relative to rsp: 24 and 0; 24 and 8; 24 and 0.
     one = _state(-8, (16, 111), (-8, 222))
     two = _state(0, (24, 111), (8, 222))

@@ -30,7 +30,7 @@ def test_likely() -> None:
     assert likely(alone, ahead, {20: 1}) == 20
     assert likely(alone, Block(1, (), 2, End.RET, ()), {}) is None
     jump = Decoder(64, b"\x74\x08", ip=10).decode()
-    known = Region({}, (), (), {}, trodden=frozenset({10, 12, 20}))
+    known = Region({}, (), (), {}, traced=frozenset({10, 12, 20}))
     ahead = replace(ahead, instructions=(jump,))
     assert likely(known, ahead, {20: 1}) == 20
     assert likely(replace(known, untaken=frozenset({10})), ahead, {20: 1}) == 12

@@ -127,7 +127,7 @@ class Builder:
                 limits, reach=_ASIDE, fringe=0, candidates=CANDIDATES, detour=_ASIDE
             )
             trodden = knowledge.trodden
-            spec = replace(spec, trodden=frozenset(trodden), passes=dict(trodden))
+            spec = replace(spec, traced=frozenset(trodden), passes=dict(trodden))
         elif knowledge.samples:
             spec = _with_samples(spec, knowledge, reader, limits)
         return self._fitting(spec, reader, limits)

@@ -38,7 +38,7 @@ _RBX, _RSP = 3, 4
 SUM = 12
 _NR = 39
 _ROUNDS = 60
-# What may be around the way that is known.
+# What may be around the path that is known.
 _LIMITS = Limits(region=6_000, reach=24, candidates=24, detour=24)
 # Bytes of the longest instruction.
 _LONGEST = 15
@@ -95,7 +95,7 @@ class Learned:
     def learn(cls, function: Function) -> Learned:
         """Translate what a call of ``function`` runs, as far as that is possible.
 
-        The way that it takes is traced first, as the engine has it done with hot gaps.
+        The path that it takes is traced first, as the engine has it done with hot gaps.
         """
         text = _place(function)
         code, site = _caller(text, function)
@@ -110,7 +110,7 @@ class Learned:
                 (HotEntry(text, _NR),),
                 tuple(blocks),
                 dict(targets),
-                trodden=frozenset(passes),
+                traced=frozenset(passes),
                 passes=passes,
             )
             region = discover(spec, reader, _LIMITS)

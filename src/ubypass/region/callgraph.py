@@ -44,9 +44,9 @@ def internal_returns(
             points.setdefault(target, []).append(step.next_ip)
     answered: dict[int, list[int]] = {}
     # Functions are walked again and again where they call one another's parts.
-    ways: dict[int, _Way] = {}
+    paths: dict[int, _Path] = {}
     for function, returns in sorted(points.items()):
-        for site in _rets(function, found, learned, ways):
+        for site in _rets(function, found, learned, paths):
             known = answered.setdefault(site, [])
             known.extend(p for p in returns if p not in known)
     return answered
@@ -63,16 +63,16 @@ def _callees(step: Step, learned: Mapping[int, Sequence[int]]) -> Sequence[int]:
 
 #: Where straight code ends, whether in a ret, and where it goes from there without
 #: leaving the function.
-_Way = tuple[int, bool, Sequence[int]]
+_Path = tuple[int, bool, Sequence[int]]
 
 
 def _rets(
     function: int,
     found: dict[int, Step],
     learned: Mapping[int, Sequence[int]],
-    ways: dict[int, _Way],
+    paths: dict[int, _Path],
 ) -> list[int]:
-    """Rets that the function reaches; calls are stepped over. ``ways`` remembers."""
+    """Rets that the function reaches; calls are stepped over. ``paths`` remembers."""
     seen: set[int] = set()
     todo = [function]
     rets: list[int] = []
@@ -81,10 +81,10 @@ def _rets(
         if address in seen or address not in found:
             continue
         seen.add(address)
-        way = ways.get(address)
-        if way is None:
-            way = ways[address] = _way(address, found, learned)
-        last, is_ret, following = way
+        path = paths.get(address)
+        if path is None:
+            path = paths[address] = _path(address, found, learned)
+        last, is_ret, following = path
         if address != last and last in seen:
             continue
         seen.add(last)
@@ -94,10 +94,10 @@ def _rets(
     return sorted(rets)
 
 
-def _way(
+def _path(
     address: int, found: dict[int, Step], learned: Mapping[int, Sequence[int]]
-) -> _Way:
-    """The way from ``address``, which is in ``found``."""
+) -> _Path:
+    """The straight code from ``address``, which is in ``found``."""
     step = found[address]
     while step.flow == _NEXT:
         if step.next_ip not in found:

@@ -18,9 +18,9 @@ from ubypass.errors import UbError
 from ubypass.region.callgraph import internal_returns
 from ubypass.region.decode import Decoded, Step
 from ubypass.region.graph import Block, End, Region, predecessors, reachable
+from ubypass.region.paths import distances, paths_to_calls, short_paths, side_paths
 from ubypass.region.reader import CodeReader, DataReader
 from ubypass.region.stackwalk import learn_returns
-from ubypass.region.ways import distances, short_ways, side_ways, ways_to_calls
 
 # Plain numbers, for they are compared all the time. A system call is a call.
 _NEXT: Final[int] = FlowControl.NEXT
@@ -53,9 +53,9 @@ class RegionSpec:
     region ends although a system call was dispatched: what follows is too long.
     ``numbers`` are call numbers by resume address, most frequent first; those of the
     entries come behind them.
-    ``trodden`` are addresses of instructions that are known to run between the entries
+    ``traced`` are addresses of instructions that are known to run between the entries
     and the next system calls; if there are any, what else is explored is no more than
-    ways around them. ``passes`` says how often they were seen to.
+    paths around them. ``passes`` says how often they were seen to.
     ``nonpointers``: see :class:`~ubypass.region.graph.Region`.
     """
 
@@ -64,7 +64,7 @@ class RegionSpec:
     targets: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     stops: frozenset[int] = frozenset()
     numbers: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
-    trodden: frozenset[int] = frozenset()
+    traced: frozenset[int] = frozenset()
     passes: Mapping[int, int] = field(default_factory=dict)
     nonpointers: Mapping[int, int] = field(default_factory=dict)
 
@@ -77,10 +77,10 @@ class Limits:
     ``reach`` from the nearest entry, dispatch or learned
     address; ``candidates`` is the number of targets of one ret or indirect branch.
     ``fringe``: so far around ``RegionSpec.blocks`` code is kept although no system
-    call has been found from there yet, so that its exits show the way. ``detour``: how
-    much longer than the shortest way to a system call, from an entry or from one of
-    ``RegionSpec.blocks``, a way may be to be kept; None: any that was explored. Where
-    there are trodden ways, it is how long a way around them may be.
+    call has been found from there yet, so that its exits show where paths go on.
+    ``detour``: how much longer than the shortest path to a system call, from an entry
+    or from one of ``RegionSpec.blocks``, a path may be to be kept; None: any explored
+    path is kept. Where there are traced paths, it is the length of a path around them.
     """
 
     region: int = 4000
@@ -109,16 +109,16 @@ def discover(
     finder = _Finder(spec, reader, code, limits)
     blocks = finder.run()
     hot = tuple(dict.fromkeys(entry.resume for entry in entries))
-    if spec.trodden:
-        known = [start for start in blocks if start in spec.trodden]
-        kept = side_ways(blocks, (*known, *hot, *spec.blocks), limits.detour or 0)
+    if spec.traced:
+        known = [start for start in blocks if start in spec.traced]
+        kept = side_paths(blocks, (*known, *hot, *spec.blocks), limits.detour or 0)
     elif limits.detour is None:
         fringe: set[int] = set()
         if limits.fringe:
             fringe.update(distances(blocks, spec.blocks, limits.fringe))
-        kept = ways_to_calls(blocks, hot, fringe)
+        kept = paths_to_calls(blocks, hot, fringe)
     else:
-        kept = _fitting_ways(blocks, (*hot, *spec.blocks), limits)
+        kept = _fitting_paths(blocks, (*hot, *spec.blocks), limits)
     blocks = _pruned(blocks, kept, hot)
     return Region(
         blocks=blocks,
@@ -126,7 +126,7 @@ def discover(
         sources=_sources(blocks, code),
         predecessors=predecessors(blocks),
         asked=tuple(start for start in spec.blocks if start in blocks),
-        trodden=spec.trodden.intersection(blocks),
+        traced=spec.traced.intersection(blocks),
         passes={start: n for start, n in spec.passes.items() if start in blocks},
         untaken=_untaken(blocks, spec),
         nonpointers=spec.nonpointers,
@@ -134,7 +134,7 @@ def discover(
 
 
 def _untaken(blocks: dict[int, Block], spec: RegionSpec) -> frozenset[int]:
-    """The branches on trodden ways that did not jump.
+    """The branches on traced paths that did not jump.
 
     Of jumps as short as an instruction nobody has told.
     """
@@ -143,7 +143,7 @@ def _untaken(blocks: dict[int, Block], spec: RegionSpec) -> frozenset[int]:
         if block.end == End.BRANCH:
             at, target = block.last.ip, block.targets[0]
             told = not at < target <= at + _LONGEST
-            if told and at in spec.trodden and target not in spec.targets.get(at, ()):
+            if told and at in spec.traced and target not in spec.targets.get(at, ()):
                 found.add(at)
     return frozenset(found)
 
@@ -162,7 +162,7 @@ class _Finder:
         self._found: dict[int, Step] = {}
         self._leaders: set[int] = set()
         self._calls: list[int] = []
-        self._learned_starts = spec.trodden.union(spec.blocks)
+        self._learned_starts = spec.traced.union(spec.blocks)
         hot = [entry.resume for entry in spec.entries]
         self._roots = dict.fromkeys([*hot, *spec.blocks])
         #: Addresses to look at by distance: first come, first served. How many of them
@@ -199,7 +199,7 @@ class _Finder:
         return {start: self._block(start) for start in self._leaders}
 
     def _push(self, address: int, distance: int) -> None:
-        if address in self._spec.trodden:
+        if address in self._spec.traced:
             distance = 0
         while distance >= len(self._queue):
             self._queue.append([])
@@ -336,13 +336,13 @@ class _Finder:
         return tuple(known[: self._limits.candidates])
 
 
-def _fitting_ways(
+def _fitting_paths(
     blocks: dict[int, Block], roots: tuple[int, ...], limits: Limits
 ) -> set[int]:
-    """Short ways, with detours as long as there is room for them."""
+    """Short paths, with detours as long as there is room for them."""
     detour = limits.detour or 0
     while True:
-        kept = short_ways(blocks, roots, limits.fringe, detour)
+        kept = short_paths(blocks, roots, limits.fringe, detour)
         size = sum(len(blocks[start].instructions) for start in kept)
         if size <= limits.region or not detour:
             return kept

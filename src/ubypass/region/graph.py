@@ -86,10 +86,10 @@ class Region:
 
     ``entries`` are resume addresses of dispatches, likeliest first; each is the
     start of a block. ``sources`` covers every byte of every block. ``asked`` are
-    the starts of blocks that control was seen to go to, ``trodden`` those of blocks on
-    ways that were seen from their beginning to the end. ``untaken`` are the last
-    instructions of trodden blocks, branches that did not jump on any of those ways.
-    ``passes``: how often ways were seen to come to a block, as far as that is known.
+    the starts of blocks that control was seen to go to, ``traced`` those of blocks on
+    paths that were seen from their beginning to the end. ``untaken`` are the last
+    instructions of traced blocks, branches that did not jump on any of those paths.
+    ``passes``: how often paths were seen to come to a block, as far as that is known.
     ``nonpointers``: by the address of an instruction the registers that were seen to
     hold no user address there, one bit each.
     """
@@ -99,7 +99,7 @@ class Region:
     sources: tuple[Source, ...]
     predecessors: dict[int, tuple[int, ...]] = field(default_factory=dict)
     asked: tuple[int, ...] = ()
-    trodden: frozenset[int] = frozenset()
+    traced: frozenset[int] = frozenset()
     untaken: frozenset[int] = frozenset()
     passes: Mapping[int, int] = field(default_factory=dict)
     nonpointers: Mapping[int, int] = field(default_factory=dict)

@@ -119,7 +119,7 @@ class _Solver:
         self.heads: dict[int, int] = {}
         self._charge(layout)
         self.entries = _entries(region, self.dispatching)
-        self.depth = depths(region) if region.trodden else {}
+        self.depth = depths(region) if region.traced else {}
         self.starts: dict[Node, State] = {}
         self.fragments: dict[Node, Fragment] = {}
         #: Edges into each node, sorted by where they come from.
@@ -143,7 +143,7 @@ class _Solver:
             start: likely(region, block, distance)
             for start, block in region.blocks.items()
         }
-        self.path = set(region.trodden) or hot_path(region, self.guess)
+        self.path = set(region.traced) or hot_path(region, self.guess)
 
     def _homes(self) -> Homes:
         """Homes by how much each register is used, more or less, where it matters."""
@@ -232,7 +232,7 @@ class _Solver:
 
     def node(self, start: int, state: State) -> Node:
         """Which version of the block at ``start`` takes ``state``."""
-        if self.region.trodden and start not in self.path:
+        if self.region.traced and start not in self.path:
             # Cold for certain: one version will do.
             return self._node(start, 0, False, 0)
         derived = state.loc[R11] == Loc.S
@@ -336,7 +336,7 @@ class _Solver:
             return COLD if never else SOME + back
         if start not in self.path:
             return LIKELY + back
-        if self.region.trodden:
+        if self.region.traced:
             seen = self.region.passes
             often = min(seen.get(address(at), 0) for at in (start, target))
             return HOT + 2 * often + back

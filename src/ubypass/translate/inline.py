@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Give each call on a trodden way its own copy of what it calls.
+"""Give each call on a traced path its own copy of what it calls.
 
 A function that is called from several places returns to several, and what is known of
 addresses and flags at one of them holds no more for all. A copy returns to one place.
-Only blocks on trodden ways are copied, as long as there is room.
+Only blocks on traced paths are copied, as long as there is room.
 
-What leaves the trodden ways goes on in code apart from them, *cold* code, so that what
+What leaves the traced paths goes on in code apart from them, *cold* code, so that what
 is not known there is not lost here. It comes back where a system call returns or where
-trodden ways close a loop: there they have to do without much knowledge anyway.
+traced paths close a loop: there they have to do without much knowledge anyway.
 
 Nothing here decides whether code is right: a copy compares the address that it returns
 to as well, and leaves where it is another one.
@@ -40,7 +40,7 @@ def address(start: int) -> int:
 
 
 def cold(start: int) -> bool:
-    """Whether the block that begins at ``start`` is in code apart from trodden ways."""
+    """Whether the block that begins at ``start`` is in code apart from traced paths."""
     return start // COPY == _COLD
 
 
@@ -51,13 +51,13 @@ def sibling(start: int, other: int) -> int:
 
 def inlined(region: Region, room: int) -> Region:
     """The region with up to ``room`` instructions in copies of blocks."""
-    if not region.trodden or any(start >= COPY for start in region.blocks):
+    if not region.traced or any(start >= COPY for start in region.blocks):
         return region
     return _Copies(region, room).region()
 
 
 class _Copies:
-    """Copies in the making; 0 is the number of trodden ways without a known caller."""
+    """Copies in the making; 0 is the number of traced paths without a known caller."""
 
     def __init__(self, region: Region, room: int) -> None:
         self._region = region
@@ -70,20 +70,20 @@ class _Copies:
         self._seen: set[int] = set()
         self._todo: deque[int] = deque()
         self._cold: list[int] = []
-        #: Where cold code comes back to trodden ways; empty None until those
+        #: Where cold code comes back to traced paths; empty None until those
         #: are known.
         self._doors: set[int] | None = None
 
     def region(self) -> Region:
-        """Follow control from the entries on, the trodden ways first."""
+        """Follow control from the entries on, the traced paths first."""
         region = self._region
         for start in (*region.entries, *region.asked):
             if start in region.blocks and start not in self._seen:
                 self._seen.add(start)
                 self._todo.append(start)
         self._make()
-        trodden = frozenset(s for s in self._made if address(s) in region.trodden)
-        doors = _loop_heads(region.entries, self._made, trodden)
+        traced = frozenset(s for s in self._made if address(s) in region.traced)
+        doors = _loop_heads(region.entries, self._made, traced)
         self._doors = doors.union(s for s in region.entries if s in self._made)
         self._todo.extend(self._cold)
         self._make()
@@ -93,7 +93,7 @@ class _Copies:
             blocks=blocks,
             predecessors=predecessors(blocks),
             asked=tuple(start for start in blocks if address(start) in region.asked),
-            trodden=trodden,
+            traced=traced,
         )
 
     def _make(self) -> None:
@@ -108,7 +108,7 @@ class _Copies:
         block = self._region.blocks.get(target)
         if block is None:
             return target
-        if target not in self._region.trodden:
+        if target not in self._region.traced:
             caller = _COLD
         elif caller == _COLD and self._doors is not None and target in self._doors:
             caller = 0
@@ -129,7 +129,7 @@ class _Copies:
     def _copy(self, start: int) -> Block:
         caller, original = divmod(start, COPY)
         block = self._region.blocks[original]
-        if original not in self._region.trodden:
+        if original not in self._region.traced:
             caller = _COLD
         targets = block.targets
         if block.end in _CALLS:
@@ -146,7 +146,7 @@ class _Copies:
         if caller == _COLD:
             return _COLD
         if (
-            back not in self._region.trodden
+            back not in self._region.traced
             or back in self._returns[caller]
             or len(self._returns[caller]) >= _DEEP
         ):
@@ -161,13 +161,13 @@ class _Copies:
 
 
 def _loop_heads(
-    roots: Iterable[int], blocks: Mapping[int, Block], trodden: frozenset[int]
+    roots: Iterable[int], blocks: Mapping[int, Block], traced: frozenset[int]
 ) -> set[int]:
-    """The blocks without a known caller at which trodden ways close a loop."""
+    """The blocks without a known caller at which traced paths close a loop."""
     found: set[int] = set()
     done: set[int] = set()
     for root in roots:
-        if root not in trodden or root in done:
+        if root not in traced or root in done:
             continue
         path: dict[int, None] = {root: None}
         stack = [(root, iter(blocks[root].targets))]
@@ -181,7 +181,7 @@ def _loop_heads(
             elif following in path:
                 if following < COPY:
                     found.add(following)
-            elif following in trodden and following not in done:
+            elif following in traced and following not in done:
                 path[following] = None
                 stack.append((following, iter(blocks[following].targets)))
     return found

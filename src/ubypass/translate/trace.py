@@ -28,7 +28,7 @@ _FUNCTION: Final = 400
 _NEAR: Final = 100
 
 #: Edge weights: never on a hot path, perhaps, probably, surely. What was counted on
-#: traced ways comes on top.
+#: traced paths comes on top.
 COLD: Final = 0
 SOME: Final = 2
 LIKELY: Final = 4
@@ -65,8 +65,8 @@ def likely(region: Region, block: Block, distance: dict[int, int]) -> int | None
     if block.end != End.BRANCH:
         return block.targets[0]
     taken, following = block.targets
-    if (taken in region.trodden) != (following in region.trodden):
-        return taken if taken in region.trodden else following
+    if (taken in region.traced) != (following in region.traced):
+        return taken if taken in region.traced else following
     if region.untaken and block.last.ip in region.untaken:
         return following
     if (taken in distance) != (following in distance):
@@ -150,7 +150,7 @@ def _within(region: Region, start: int) -> list[int]:
 def loop_body(
     region: Region, head: int, successors: Mapping[int, Sequence[int]], room: int
 ) -> set[int]:
-    """The blocks on ways from ``head`` back to it without a call, return or dispatch.
+    """The blocks on paths from ``head`` back to it without a call, return or dispatch.
 
     Looks ``room`` instructions ahead; empty if the loop is not inside of that.
     """

@@ -39,14 +39,14 @@ def translate(
     translated becomes an exit, never an error.
     """
     abi = abi or Abi()
-    ways = [(inlined(region, _ROOM), turns)] if region.trodden else []
+    paths = [(inlined(region, _ROOM), turns)] if region.traced else []
     # Better all of the region with its loops as they are than a part of it.
-    ways += [(region, turns), (region, 1)] if turns > 1 else [(region, 1)]
+    paths += [(region, turns), (region, 1)] if turns > 1 else [(region, 1)]
     try:
-        for shape, most in ways[:-1]:
+        for shape, most in paths[:-1]:
             with contextlib.suppress(TooLarge):
                 return assemble(solve(shape, abi, most, careful))
-        shape, most = ways[-1]
+        shape, most = paths[-1]
         return assemble(solve(shape, abi, most, careful))
     except AssertionError as error:
         raise UbError(

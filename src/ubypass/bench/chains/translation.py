@@ -122,7 +122,7 @@ def make(
         knowledge.entries.pop(resume, None)
     spec = replace(
         make_spec(knowledge),
-        trodden=frozenset(knowledge.trodden),
+        traced=frozenset(knowledge.trodden),
         passes=dict(knowledge.trodden),
         nonpointers=dict(sorted((nonpointers or {}).items())),
     )

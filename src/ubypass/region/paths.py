@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which blocks lie on a way to a system call, and on one that is short.
+"""Which blocks lie on a path to a system call, and on one that is short.
 
 Code from which no call can be reached only delays an exit, and code on long detours is
 hardly ever run: both are left out. Lengths are in user instructions.
@@ -13,7 +13,7 @@ from typing import Final
 
 from ubypass.region.graph import Block, End, predecessors
 
-__all__ = ["distances", "short_ways", "side_ways", "ways_to_calls"]
+__all__ = ["distances", "paths_to_calls", "short_paths", "side_paths"]
 
 #: Ends of blocks whose targets have to be learned, and how far away a call is thought
 #: to be behind one of which nothing is known.
@@ -35,12 +35,12 @@ def distances(
     return found
 
 
-def ways_to_calls(
+def paths_to_calls(
     blocks: dict[int, Block], hot: Sequence[int], fringe: Iterable[int]
 ) -> set[int]:
-    """Starts of all blocks on a way to a system call, or to the ``fringe``.
+    """Starts of all blocks on a path to a system call, or to the ``fringe``.
 
-    Those at ``hot`` addresses are ends of ways as well.
+    Those at ``hot`` addresses are ends of paths as well.
     """
     sources = predecessors(blocks)
     ends: set[int] = set()
@@ -55,16 +55,16 @@ def ways_to_calls(
     return ends
 
 
-def short_ways(
+def short_paths(
     blocks: dict[int, Block],
     roots: Iterable[int],
     fringe: int,
     detour: int,
 ) -> set[int]:
-    """Starts of the blocks on ways from ``roots`` to a system call, if short.
+    """Starts of the blocks on paths from ``roots`` to a system call, if short.
 
-    A way from a root may be ``detour`` longer than the shortest one from there. Of
-    roots without any way, what begins within ``fringe`` is kept.
+    A path from a root may be ``detour`` longer than the shortest one from there. Of
+    roots without any path, what begins within ``fringe`` is kept.
     """
     to_call = _to_calls(blocks)
     edges = {start: block.targets for start, block in blocks.items()}
@@ -82,10 +82,10 @@ def short_ways(
     return kept
 
 
-def side_ways(blocks: dict[int, Block], known: Iterable[int], detour: int) -> set[int]:
-    """Starts of the ``known`` blocks, and of those on ways around them.
+def side_paths(blocks: dict[int, Block], known: Iterable[int], detour: int) -> set[int]:
+    """Starts of the ``known`` blocks, and of those on paths around them.
 
-    Such a way leaves a known block and comes back to one, or ends at a system call,
+    Such a path leaves a known block and comes back to one, or ends at a system call,
     within ``detour`` instructions.
     """
     roots = {start for start in known if start in blocks}
@@ -106,8 +106,8 @@ def side_ways(blocks: dict[int, Block], known: Iterable[int], detour: int) -> se
             if source not in back and not blocks[source].numbers:
                 more = len(blocks[source].instructions)
                 heappush(queue, (length + more, source))
-    ways = {s for s, left in back.items() if away.get(s, detour) + left <= detour}
-    return roots | ways
+    paths = {s for s, left in back.items() if away.get(s, detour) + left <= detour}
+    return roots | paths
 
 
 def _to_calls(blocks: dict[int, Block]) -> dict[int, int]:
@@ -142,7 +142,7 @@ def _shortest(
 ) -> dict[int, int]:
     """Dijkstra's: lengths up to the starts of blocks, no longer than ``limit``.
 
-    A way ends at a system call: the next begins at its resume address.
+    A path ends at a system call: the next begins at its resume address.
     """
     found: dict[int, int] = {}
     queue = [(length, start) for start, length in begin.items()]
