@@ -160,7 +160,7 @@ def test_the_specification_has_hot_targets_first_and_every_stack() -> None:
         (0x10, 1, (9,)),
         (0x20, 2, ()),
     ]
-    assert spec.blocks == (0x30, 0x60)
+    assert spec.seeds == (0x30, 0x60)
     assert spec.targets == {0x40: (0x60, 0x48, 0x50)}
 
 

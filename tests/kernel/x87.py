@@ -36,7 +36,7 @@ def main(program: str, count: str) -> int:
             proc = device.attach(child.pid)
             x87 = False
             if boosted:
-                spec = RegionSpec((HotEntry(resume, 110),), blocks=(resume,))
+                spec = RegionSpec((HotEntry(resume, 110),), seeds=(resume,))
                 # The loop alone, not what prints.
                 region = discover(spec, ProcessMemory(child.pid), Limits(reach=32))
                 translation = translate(region, abi)

@@ -101,8 +101,8 @@ def test_detours_are_left_out_where_room_is_short() -> None:
     small = Limits(region=20, explored=200, detour=100)
     assert at["long"] not in _find(text, limits=small)[0].blocks
     # What was asked for stays.
-    asked, _ = _find(text, limits=small, blocks=lambda at: (at["long"],))
-    assert at["long"] in asked.blocks
+    kept, _ = _find(text, limits=small, seeds=lambda at: (at["long"],))
+    assert at["long"] in kept.blocks
 
 
 def test_a_stop_ends_the_region_after_its_call() -> None:
@@ -241,10 +241,10 @@ def test_extra_blocks_extend_the_reach() -> None:
     long = "nop\n" * 300
     source = f"first: mov eax, 39\nsyscall\nstart: {long}more: {long}jmp first"
     region, at = _find(
-        source, blocks=lambda at: (at["start"] + 256, at["more"], at["more"] + 200)
+        source, seeds=lambda at: (at["start"] + 256, at["more"], at["more"] + 200)
     )
     assert at["first"] in region.blocks
-    assert at["more"] in region.asked
+    assert at["more"] in region.seeds
 
 
 def test_no_code_at_all() -> None:
@@ -310,7 +310,7 @@ def test_branches_that_did_not_jump() -> None:
     """
     region, at = _find(source)
     branches = {b.last.ip for b in region.blocks.values() if b.end == End.BRANCH}
-    assert region.untaken == frozenset()
+    assert region.never_taken == frozenset()
     walked = frozenset(
         instruction.ip
         for block in region.blocks.values()
@@ -320,6 +320,6 @@ def test_branches_that_did_not_jump() -> None:
     region, _ = _find(source, traced=walked, targets={back: (at["first"],)})
     # One did, and of one it could not be told.
     short = at["start"] + 4
-    assert branches - region.untaken == {back, short}
+    assert branches - region.never_taken == {back, short}
     region, _ = _find(source, traced=walked - {back}, targets={})
-    assert back not in region.untaken
+    assert back not in region.never_taken

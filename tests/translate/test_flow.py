@@ -127,10 +127,14 @@ def test_who_is_used_most_often_has_a_home() -> None:
     region = discover(RegionSpec((HotEntry(at["start"], 39),)), reader)
     blocks = frozenset(region.blocks)
     for often_at, kept, spilled in (("odd", 12, 8), ("start", 8, 12)):
-        passes = dict.fromkeys(blocks, 1) | {at[often_at]: 100}
+        execution_counts = dict.fromkeys(blocks, 1) | {at[often_at]: 100}
         if often_at == "start":
             # What follows it straight on.
-            passes |= {b: 100 for b in blocks if b not in (at["odd"], at["first"])}
-        flow = solve(replace(region, traced=blocks, passes=passes), _ABI, 8)
+            execution_counts |= {
+                b: 100 for b in blocks if b not in (at["odd"], at["first"])
+            }
+        flow = solve(
+            replace(region, traced=blocks, execution_counts=execution_counts), _ABI, 8
+        )
         assert not flow.homes.spilled(kept)
         assert flow.homes.spilled(spilled)

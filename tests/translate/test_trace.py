@@ -33,7 +33,7 @@ def test_likely() -> None:
     known = Region({}, (), (), {}, traced=frozenset({10, 12, 20}))
     ahead = replace(ahead, instructions=(jump,))
     assert likely(known, ahead, {20: 1}) == 20
-    assert likely(replace(known, untaken=frozenset({10})), ahead, {20: 1}) == 12
+    assert likely(replace(known, never_taken=frozenset({10})), ahead, {20: 1}) == 12
     assert likely(alone, Block(1, (), 2, End.RET, (7, 8)), {}) == 7
 
 

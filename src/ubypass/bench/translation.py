@@ -137,7 +137,7 @@ def _spec(start: int) -> RegionSpec:
     """As for code that was seen running: kept although no system call is in sight,
     which files alone cannot show (their jump slots are empty).
     """
-    return RegionSpec((HotEntry(start, 0),), blocks=(start,))
+    return RegionSpec((HotEntry(start, 0),), seeds=(start,))
 
 
 def _build(

@@ -127,7 +127,9 @@ class Builder:
                 limits, reach=_ASIDE, fringe=0, candidates=CANDIDATES, detour=_ASIDE
             )
             trodden = knowledge.trodden
-            spec = replace(spec, traced=frozenset(trodden), passes=dict(trodden))
+            spec = replace(
+                spec, traced=frozenset(trodden), execution_counts=dict(trodden)
+            )
         elif knowledge.samples:
             spec = _with_samples(spec, knowledge, reader, limits)
         return self._fitting(spec, reader, limits)
@@ -217,12 +219,10 @@ def _with_samples(
 ) -> RegionSpec:
     """Add the basic blocks in which user mode was seen, to be explored from as well."""
     hottest = [address for address, _ in knowledge.samples.most_common(_SAMPLES)]
-    samples = sorted(set(hottest) - set(spec.blocks))
+    samples = sorted(set(hottest) - set(spec.seeds))
     try:
-        region = discover(
-            replace(spec, blocks=(*spec.blocks, *samples)), reader, limits
-        )
+        region = discover(replace(spec, seeds=(*spec.seeds, *samples)), reader, limits)
     except UbError as error:
         raise NothingToBuild from error
     starts = natural_starts(region, samples, limits.reach)
-    return replace(spec, blocks=tuple(dict.fromkeys((*spec.blocks, *starts))))
+    return replace(spec, seeds=tuple(dict.fromkeys((*spec.seeds, *starts))))

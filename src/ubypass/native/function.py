@@ -103,15 +103,15 @@ class Learned:
         layout = Layout(text + PAGE * 16, text + PAGE * 32, text + PAGE * 48)
         blocks: list[int] = []
         targets: dict[int, tuple[int, ...]] = {}
-        passes: Counter[int] = Counter()
+        execution_counts: Counter[int] = Counter()
         left: str | None = None
         for rounds in range(1, _ROUNDS + 1):
             spec = RegionSpec(
                 (HotEntry(text, _NR),),
                 tuple(blocks),
                 dict(targets),
-                traced=frozenset(passes),
-                passes=passes,
+                traced=frozenset(execution_counts),
+                execution_counts=execution_counts,
             )
             region = discover(spec, reader, _LIMITS)
             case = make_case(
@@ -120,10 +120,10 @@ class Learned:
             areas = (case.areas[0], Area(layout.stack, 16 * PAGE, write=True))
             case = replace(case, areas=areas, ends=(site,), sites=())
             learned = cls(case, region, Timed(case), function.arguments, rounds)
-            if not passes:
+            if not execution_counts:
                 # Once around and out.
                 path = learned.call(2, translated=False, count=True).path
-                passes, targets = Counter(path), _jumps(path)
+                execution_counts, targets = Counter(path), _jumps(path)
                 continue
             call = learned.call(2, translated=True)
             left = _learn(call, blocks, targets)

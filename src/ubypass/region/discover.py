@@ -45,9 +45,9 @@ class HotEntry:
 
 @dataclass(frozen=True)
 class RegionSpec:
-    """What is known when a region is asked for.
+    """What is known of a region before its exploration.
 
-    ``blocks`` are further addresses to explore from (frontiers that turned out
+    ``seeds`` are further addresses to explore from (frontiers that turned out
     hot). ``targets`` maps the address of a ``ret`` or of an indirect jump or call
     to the targets seen, hottest first. ``stops`` are resume addresses at which the
     region ends although a system call was dispatched: what follows is too long.
@@ -55,17 +55,17 @@ class RegionSpec:
     entries come behind them.
     ``traced`` are addresses of instructions that are known to run between the entries
     and the next system calls; if there are any, what else is explored is no more than
-    paths around them. ``passes`` says how often they were seen to.
+    paths around them. ``execution_counts``: how often each was seen to run.
     ``nonpointers``: see :class:`~ubypass.region.graph.Region`.
     """
 
     entries: tuple[HotEntry, ...]
-    blocks: tuple[int, ...] = ()
+    seeds: tuple[int, ...] = ()
     targets: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     stops: frozenset[int] = frozenset()
     numbers: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     traced: frozenset[int] = frozenset()
-    passes: Mapping[int, int] = field(default_factory=dict)
+    execution_counts: Mapping[int, int] = field(default_factory=dict)
     nonpointers: Mapping[int, int] = field(default_factory=dict)
 
 
@@ -76,10 +76,10 @@ class Limits:
     ``region`` in all, and ``explored`` before useless code is left out (0: the same);
     ``reach`` from the nearest entry, dispatch or learned
     address; ``candidates`` is the number of targets of one ret or indirect branch.
-    ``fringe``: so far around ``RegionSpec.blocks`` code is kept although no system
+    ``fringe``: so far around ``RegionSpec.seeds`` code is kept although no system
     call has been found from there yet, so that its exits show where paths go on.
     ``detour``: how much longer than the shortest path to a system call, from an entry
-    or from one of ``RegionSpec.blocks``, a path may be to be kept; None: any explored
+    or from one of ``RegionSpec.seeds``, a path may be to be kept; None: any explored
     path is kept. Where there are traced paths, it is the length of a path around them.
     """
 
@@ -111,29 +111,31 @@ def discover(
     hot = tuple(dict.fromkeys(entry.resume for entry in entries))
     if spec.traced:
         known = [start for start in blocks if start in spec.traced]
-        kept = side_paths(blocks, (*known, *hot, *spec.blocks), limits.detour or 0)
+        kept = side_paths(blocks, (*known, *hot, *spec.seeds), limits.detour or 0)
     elif limits.detour is None:
         fringe: set[int] = set()
         if limits.fringe:
-            fringe.update(distances(blocks, spec.blocks, limits.fringe))
+            fringe.update(distances(blocks, spec.seeds, limits.fringe))
         kept = paths_to_calls(blocks, hot, fringe)
     else:
-        kept = _fitting_paths(blocks, (*hot, *spec.blocks), limits)
+        kept = _fitting_paths(blocks, (*hot, *spec.seeds), limits)
     blocks = _pruned(blocks, kept, hot)
     return Region(
         blocks=blocks,
         entries=_all_entries(blocks, hot),
         sources=_sources(blocks, code),
         predecessors=predecessors(blocks),
-        asked=tuple(start for start in spec.blocks if start in blocks),
+        seeds=tuple(start for start in spec.seeds if start in blocks),
         traced=spec.traced.intersection(blocks),
-        passes={start: n for start, n in spec.passes.items() if start in blocks},
-        untaken=_untaken(blocks, spec),
+        execution_counts={
+            start: n for start, n in spec.execution_counts.items() if start in blocks
+        },
+        never_taken=_never_taken(blocks, spec),
         nonpointers=spec.nonpointers,
     )
 
 
-def _untaken(blocks: dict[int, Block], spec: RegionSpec) -> frozenset[int]:
+def _never_taken(blocks: dict[int, Block], spec: RegionSpec) -> frozenset[int]:
     """The branches on traced paths that did not jump.
 
     Of jumps as short as an instruction nobody has told.
@@ -162,9 +164,9 @@ class _Finder:
         self._found: dict[int, Step] = {}
         self._leaders: set[int] = set()
         self._calls: list[int] = []
-        self._learned_starts = spec.traced.union(spec.blocks)
+        self._learned_starts = spec.traced.union(spec.seeds)
         hot = [entry.resume for entry in spec.entries]
-        self._roots = dict.fromkeys([*hot, *spec.blocks])
+        self._roots = dict.fromkeys([*hot, *spec.seeds])
         #: Addresses to look at by distance: first come, first served. How many of them
         #: were, and the least distance at which any may be left.
         self._queue: list[list[int]] = []

@@ -85,11 +85,11 @@ class Region:
     """Blocks by start address, the resume addresses that enter it, its bytes.
 
     ``entries`` are resume addresses of dispatches, likeliest first; each is the
-    start of a block. ``sources`` covers every byte of every block. ``asked`` are
+    start of a block. ``sources`` covers every byte of every block. ``seeds`` are
     the starts of blocks that control was seen to go to, ``traced`` those of blocks on
-    paths that were seen from their beginning to the end. ``untaken`` are the last
-    instructions of traced blocks, branches that did not jump on any of those paths.
-    ``passes``: how often paths were seen to come to a block, as far as that is known.
+    paths that were seen from their beginning to the end. ``never_taken`` are the
+    addresses of branches at the end of traced blocks that never jumped on those paths.
+    ``execution_counts``: how often a block was seen to run, where that is known.
     ``nonpointers``: by the address of an instruction the registers that were seen to
     hold no user address there, one bit each.
     """
@@ -98,10 +98,10 @@ class Region:
     entries: tuple[int, ...]
     sources: tuple[Source, ...]
     predecessors: dict[int, tuple[int, ...]] = field(default_factory=dict)
-    asked: tuple[int, ...] = ()
+    seeds: tuple[int, ...] = ()
     traced: frozenset[int] = frozenset()
-    untaken: frozenset[int] = frozenset()
-    passes: Mapping[int, int] = field(default_factory=dict)
+    never_taken: frozenset[int] = frozenset()
+    execution_counts: Mapping[int, int] = field(default_factory=dict)
     nonpointers: Mapping[int, int] = field(default_factory=dict)
 
     @property

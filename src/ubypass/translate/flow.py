@@ -97,7 +97,7 @@ class _Solver:
             fact.vector for start in self.path for fact in self.prepared[start].facts
         ) or any(
             fact.vector
-            for start in region.asked
+            for start in region.seeds
             for fact in self.prepared[start].facts[:1]
         )
         if self.vector:
@@ -149,9 +149,9 @@ class _Solver:
         """Homes by how much each register is used, more or less, where it matters."""
         counts = [0] * 16
         fixed: set[int] = set()
-        passes, loops = self._passes(), looping(self.region)
+        execution_counts, loops = self._execution_counts(), looping(self.region)
         for start, prepared in self.prepared.items():
-            weight = passes.get(start, 0)
+            weight = execution_counts.get(start, 0)
             if not weight:
                 weight = (_IN_LOOP if start in loops else 1) * (
                     _ON_PATH if start in self.path else 1
@@ -176,11 +176,11 @@ class _Solver:
                     fixed |= fact.implicit
         return choose_homes(counts, fixed)
 
-    def _passes(self) -> dict[int, int]:
+    def _execution_counts(self) -> dict[int, int]:
         """How often control came to each block of the path, where that was seen, and
         weighs in choosing homes.
         """
-        seen = self.region.passes
+        seen = self.region.execution_counts
         if not seen:
             return {}
         copies = Counter(address(start) for start in self.path)
@@ -205,7 +205,7 @@ class _Solver:
             if len(body & heads) != 1:
                 continue
             # What was seen to run is as good as a guess.
-            hot = start in self.path or not body.isdisjoint(region.asked)
+            hot = start in self.path or not body.isdisjoint(region.seeds)
             room = _UNROLLED if hot or len(body) == 1 else _UNROLLED_COLD
             most = _TURNS
             if hot and len(body) == 1:
@@ -332,12 +332,14 @@ class _Solver:
         back = int(source.rank >= self.rank[target])
         if self.guess[start] != target:
             block = self.region.blocks[start]
-            never = target == block.targets[0] and block.last.ip in self.region.untaken
+            never = (
+                target == block.targets[0] and block.last.ip in self.region.never_taken
+            )
             return COLD if never else SOME + back
         if start not in self.path:
             return LIKELY + back
         if self.region.traced:
-            seen = self.region.passes
+            seen = self.region.execution_counts
             often = min(seen.get(address(at), 0) for at in (start, target))
             return HOT + 2 * often + back
         first = self.first[start]

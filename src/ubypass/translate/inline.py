@@ -77,7 +77,7 @@ class _Copies:
     def region(self) -> Region:
         """Follow control from the entries on, the traced paths first."""
         region = self._region
-        for start in (*region.entries, *region.asked):
+        for start in (*region.entries, *region.seeds):
             if start in region.blocks and start not in self._seen:
                 self._seen.add(start)
                 self._todo.append(start)
@@ -92,7 +92,7 @@ class _Copies:
             region,
             blocks=blocks,
             predecessors=predecessors(blocks),
-            asked=tuple(start for start in blocks if address(start) in region.asked),
+            seeds=tuple(start for start in blocks if address(start) in region.seeds),
             traced=traced,
         )
 

@@ -67,7 +67,7 @@ def likely(region: Region, block: Block, distance: dict[int, int]) -> int | None
     taken, following = block.targets
     if (taken in region.traced) != (following in region.traced):
         return taken if taken in region.traced else following
-    if region.untaken and block.last.ip in region.untaken:
+    if region.never_taken and block.last.ip in region.never_taken:
         return following
     if (taken in distance) != (following in distance):
         return taken if taken in distance else following

@@ -123,7 +123,7 @@ def make(
     spec = replace(
         make_spec(knowledge),
         traced=frozenset(knowledge.trodden),
-        passes=dict(knowledge.trodden),
+        execution_counts=dict(knowledge.trodden),
         nonpointers=dict(sorted((nonpointers or {}).items())),
     )
     if not spec.entries:
