@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Subjects in which everything depends on everything: few registers, most of them
-without a home, flags that are set long before they are read, addresses in between.
+without a host register, flags that are set long before they are read, addresses in
+between.
 
 The forms are the commonest ones only; what matters is how they meet.
 """
@@ -20,7 +21,8 @@ from ubypass.region.reader import BytesReader
 __all__ = ["dense_subject"]
 
 _NR = 39
-# Who may have to live without a home: see choose_homes() of the translator.
+# Who may have to live without a host register: see assign_registers() of the
+# translator.
 _RARE = (3, 5, 8, 9, 10, 12, 13, 14, 15)
 _COMMON = (0, RCX, 2, 6, 7, R11)
 _CONDITIONS = (
@@ -437,7 +439,9 @@ class _Writer:
             self._put(Instruction.create(Code.CPUID))
 
     def _others(self) -> None:
-        """Uses of all other registers, so that the tested ones lose their homes."""
+        """Uses of all other registers, so that the tested ones lose their host
+        registers.
+        """
         if self._rng.random() < 0.15:
             return
         for register in range(16):

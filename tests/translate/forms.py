@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Instances of an instruction form: what iced's description of it allows.
 
-For tests over all forms of the allow-list. Registers of every kind that the
-translator treats differently, memory at a home, at a spilled register, with an index.
+For tests over all forms of the allow-list. Registers of every kind that the translator
+treats differently, memory at a host register, at a spilled register, with an index.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["instances"]
 _KINDS = {
     value: name for name, value in vars(OpCodeOperandKind).items() if name.isupper()
 }
-#: At home, spilled, perhaps elsewhere.
+#: In their own host registers, spilled, perhaps elsewhere.
 _FILES = {
     "R8": (R.CL, R.R10L, R.SIL),
     "R16": (R.CX, R.R10W, R.SI),

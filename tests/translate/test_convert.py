@@ -11,10 +11,10 @@ from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.context import Context
 from ubypass.translate.convert import convert, fits
 from ubypass.translate.emit import Buffer
-from ubypass.translate.registers import R11, RAX, RBX, RCX, RSP, choose_homes
+from ubypass.translate.registers import R11, RAX, RBX, RCX, RSP, assign_registers
 from ubypass.translate.state import CLAMPED, CONSTANT, Flags, Loc, State
 
-_HOMES = choose_homes([0, 0, 0, 9, *[0] * 12])
+_HOMES = assign_registers([0, 0, 0, 9, *[0] * 12])
 
 
 def _converted(have: State, wanted: State, live: int = 0) -> list[str]:

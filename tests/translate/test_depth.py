@@ -84,15 +84,15 @@ def test_another_entry_takes_over_the_same_point() -> None:
     assert found[at["start"]] == 16
 
 
-def test_the_home_of_rsp_stays_where_it_is() -> None:
+def test_the_host_register_of_rsp_does_not_move() -> None:
     # Not with leave: that takes it from rbp.
     region, _ = _region(_CALLS.replace("leave", "add rsp, 32\npop rbp"))
     flow = solve(replace(region, traced=frozenset(region.blocks)), _ABI)
     translation = assemble(flow)
-    usp = flow.homes.usp
-    # lea usp, [usp + disp8], as edges between blocks would have it.
-    rex = 0x48 | (usp >> 3) * 5
-    moved = bytes((rex, 0x8D, 0x40 | (usp & 7) * 9))
+    host_rsp = flow.assignment.host_rsp
+    # lea host_rsp, [host_rsp + disp8], as edges between blocks would have it.
+    rex = 0x48 | (host_rsp >> 3) * 5
+    moved = bytes((rex, 0x8D, 0x40 | (host_rsp & 7) * 9))
     inside = translation.code[: translation.entries[0].code_offset]
     assert moved not in inside
 

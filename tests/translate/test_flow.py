@@ -104,7 +104,7 @@ def test_code_off_the_traced_paths_has_one_version() -> None:
     assert versions(solve(replace(region, traced=traced), _ABI, 8)) == [False]
 
 
-def test_who_is_used_most_often_has_a_home() -> None:
+def test_who_is_used_most_often_has_a_host_register() -> None:
     always = ("r10", "r11", "r14", "r15")
     often = "\n".join(f"add {register}, 1" for register in always for _ in range(6))
     source = f"""
@@ -136,5 +136,5 @@ def test_who_is_used_most_often_has_a_home() -> None:
         flow = solve(
             replace(region, traced=blocks, execution_counts=execution_counts), _ABI, 8
         )
-        assert not flow.homes.spilled(kept)
-        assert flow.homes.spilled(spilled)
+        assert not flow.assignment.spilled(kept)
+        assert flow.assignment.spilled(spilled)

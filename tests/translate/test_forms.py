@@ -58,7 +58,7 @@ _GROUPS = _groups()
 
 def _wrong(samples: list[bytes]) -> str:
     """What is wrong with a loop of ``samples`` and a system call; with registers r10
-    and r11 at home, and spilled because others are used more.
+    and r11 in their own host registers, and spilled because others are used more.
     """
     used = b"".join(_USES) * (len(samples) + 1)
     return _fails(samples) or _fails([used, *samples])

@@ -3,13 +3,13 @@ from __future__ import annotations
 
 from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.join import Incoming, Loop, join
-from ubypass.translate.registers import R11, RAX, RBX, RCX, RDI, RSP, choose_homes
+from ubypass.translate.registers import R11, RAX, RBX, RCX, RDI, RSP, assign_registers
 from ubypass.translate.repeat import Repeat
 from ubypass.translate.shown import EQUAL, SYSTEM, Shown
 from ubypass.translate.state import CLAMPED, CONSTANT, THREAD, Flags, Loc, State
 from ubypass.translate.trace import COLD, HOT, SOME
 
-_HOMES = choose_homes([0, 0, 0, 9, *[0] * 12])
+_HOMES = assign_registers([0, 0, 0, 9, *[0] * 12])
 _ALL = frozenset(range(16))
 
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every kind of lea, from and to registers at home, moved and spilled."""
+"""Every kind of lea, from and to registers in their own host registers, moved and
+spilled.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import pytest
 from tests.translate.pair import STACK, both
 from ubypass.abi import ExitReason
 
-# Used most, so that r10, r11 and r15 have no home of their own.
+# Used most, so that r10, r11 and r15 have no host register of their own.
 _USED = 60 * "inc rbx\ninc rbp\ninc r8\ninc r9\ninc r12\ninc r13\ninc r14\n"
 _VALUES = {
     "rax": 0x1111_2222_3333_4444,

@@ -14,31 +14,31 @@ from ubypass.translate.registers import (
     RBX,
     RSP,
     SLOT,
-    choose_homes,
+    assign_registers,
     number,
     resized,
 )
 
 
 def test_the_least_used_gives_up_its_register() -> None:
-    homes = choose_homes([9, 9, 9, 0, 9, 2, 9, 9, 9, 9, 8, 8, 1, 1, 7, 7])
-    assert homes.usp == RBX
-    assert {homes.s0, homes.s1} == {R12, R13}
-    assert homes.moved == {RSP, RBX, R12, R13}
-    assert all(homes.spilled(user) for user in (RBX, R12, R13))
-    assert sorted(h for h in homes.host if h >= 0) == sorted(
+    assignment = assign_registers([9, 9, 9, 0, 9, 2, 9, 9, 9, 9, 8, 8, 1, 1, 7, 7])
+    assert assignment.host_rsp == RBX
+    assert {assignment.s0, assignment.s1} == {R12, R13}
+    assert assignment.moved == {RSP, RBX, R12, R13}
+    assert all(assignment.spilled(user) for user in (RBX, R12, R13))
+    assert sorted(h for h in assignment.host if h >= 0) == sorted(
         {0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 14, 15}
     )
 
 
 def test_a_tie_keeps_what_a_dispatch_keeps() -> None:
-    homes = choose_homes([0] * 16)
-    assert (homes.usp, homes.s0, homes.s1) == (R15, R11, R10)
+    assignment = assign_registers([0] * 16)
+    assert (assignment.host_rsp, assignment.s0, assignment.s1) == (R15, R11, R10)
 
 
 def test_what_an_instruction_implies_stays() -> None:
-    assert choose_homes([0] * 16, {R15, R11}).usp == R14
-    assert choose_homes([0] * 16, {R15, R11}).s0 == R10
+    assert assign_registers([0] * 16, {R15, R11}).host_rsp == R14
+    assert assign_registers([0] * 16, {R15, R11}).s0 == R10
 
 
 def test_numbers() -> None:

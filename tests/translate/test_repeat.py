@@ -11,10 +11,10 @@ from unicorn import x86_const as ux
 
 from tests.region.asm import TEXT, decoded
 from ubypass.translate.facts import facts
-from ubypass.translate.registers import choose_homes
+from ubypass.translate.registers import assign_registers
 from ubypass.translate.repeat import COMPARES, Repeat, equal, repeat
 
-_HOMES = choose_homes([0] * 16)
+_HOMES = assign_registers([0] * 16)
 _FLAGS = 0x8D5
 
 

@@ -13,13 +13,13 @@ from tests.region.asm import TEXT, decoded
 from tests.translate.pair import DATA, both
 from ubypass.abi import ExitReason
 from ubypass.translate.facts import facts
-from ubypass.translate.registers import RAX, RBX, RCX, RSP, SLOT, choose_homes
+from ubypass.translate.registers import RAX, RBX, RCX, RSP, SLOT, assign_registers
 from ubypass.translate.shown import EQUAL, Places, Shown, code_for, shown_after
 from ubypass.translate.state import Loc
 
 _FLAGS = 0x8D5
 _STACK = 0x3000
-_HOMES = choose_homes([0] * 16)
+_HOMES = assign_registers([0] * 16)
 _BAD = 1 << 62
 
 
@@ -148,7 +148,7 @@ def test_nothing_is_known_of_r11_after_a_call() -> None:
     assert code_for(shown, _places(Loc.S)) == b""
 
 
-def test_the_stack_moves_with_its_home() -> None:
+def test_the_stack_moves_with_its_host_register() -> None:
     shown = _after("sub rsp, 24", stack=-24)
     assert shown is not None
     assert shown.registers == {RSP}

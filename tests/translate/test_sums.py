@@ -52,7 +52,7 @@ def test_the_same_is_read(between: str, second: str) -> None:
 @pytest.mark.parametrize(
     "between", ["", "add {0}, 8", "mov {0}, rdi", "mov rcx, [rdi]"]
 )
-def test_of_a_register_without_a_home(name: str, between: str) -> None:
+def test_of_a_spilled_register(name: str, between: str) -> None:
     # All registers are in use, so some have none.
     used = "".join(
         f"mov r{n}, rax\nmov rcx, r{n}\n" for n in range(8, 16) if f"r{n}" != name

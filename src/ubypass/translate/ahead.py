@@ -30,7 +30,7 @@ def clamp_ahead(
 
     ``live`` are the flags live before each instruction.
     """
-    state, host = context.state, context.homes.host
+    state, host = context.state, context.assignment.host
     if state.flags == Flags.HOST and context.live and state.again is None:
         # Those of before are in the way here.
         return
@@ -67,14 +67,14 @@ def clamp_source(context: Context, facts: Facts) -> None:
     """Clamp the source of a move that is about to be lowered, of whose copy an address
     is made soon: so that both are clamped afterwards.
     """
-    state, homes = context.state, context.homes
+    state, assignment = context.state, context.assignment
     if state.flags == Flags.HOST and context.live and state.again is None:
         return
     to, source = (operand.user for operand in facts.operands)
     if (
         source != RSP
         and to != RSP
-        and not (homes.spilled(to) or homes.spilled(source))
+        and not (assignment.spilled(to) or assignment.spilled(source))
         and facts.operands[0].register == gpr64(to)
         and state.intervals[source] is None
         and state.loc[source] != Loc.S

@@ -16,7 +16,7 @@ from ubypass.translate.facts import Facts, Unsupported
 from ubypass.translate.flags import clobber
 from ubypass.translate.inline import address
 from ubypass.translate.lower import lower
-from ubypass.translate.registers import Homes
+from ubypass.translate.registers import RegisterAssignment
 from ubypass.translate.repeat import COMPARES
 from ubypass.translate.returns import stored_by
 from ubypass.translate.stack import STACK, lower_stack
@@ -83,13 +83,17 @@ class Prepared:
 
 
 def lower_block(
-    prepared: Prepared, node: Node, entry: State, homes: Homes, abi: Abi
+    prepared: Prepared,
+    node: Node,
+    entry: State,
+    assignment: RegisterAssignment,
+    abi: Abi,
 ) -> Fragment:
     """Code for the block when control comes in with ``entry``."""
     while True:
         fragment = Fragment(node)
         try:
-            _lower_all(prepared, fragment, entry.copy(), homes, abi)
+            _lower_all(prepared, fragment, entry.copy(), assignment, abi)
         except _Stuck as stuck:
             # Again, up to there: seldom, and cheaper than being ready for it.
             prepared = replace(
@@ -112,12 +116,16 @@ class _Stuck(Exception):
 
 
 def _lower_all(
-    prepared: Prepared, fragment: Fragment, state: State, homes: Homes, abi: Abi
+    prepared: Prepared,
+    fragment: Fragment,
+    state: State,
+    assignment: RegisterAssignment,
+    abi: Abi,
 ) -> None:
     block = prepared.block
     code = fragment.hot
     start = address(block.start)
-    context = Context(homes, abi, state, code, start, prepared.live[0])
+    context = Context(assignment, abi, state, code, start, prepared.live[0])
     code.mark(start)
     ends = block.end != End.FALL and not prepared.refused
     plain = prepared.facts[:-1] if ends else prepared.facts

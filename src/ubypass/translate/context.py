@@ -9,7 +9,7 @@ from typing import Final
 from ubypass.abi import Abi, ExitFlag, ExitReason
 from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.emit import Buffer, ExitKey, Tail
-from ubypass.translate.registers import R11, RAX, RCX, RSP, SLOT, Homes
+from ubypass.translate.registers import R11, RAX, RCX, RSP, SLOT, RegisterAssignment
 from ubypass.translate.shown import Places, code_for
 from ubypass.translate.state import Flags, Held, Loc, Node, State
 
@@ -48,14 +48,14 @@ class Context:
 
     def __init__(
         self,
-        homes: Homes,
+        assignment: RegisterAssignment,
         abi: Abi,
         state: State,
         code: Buffer,
         ip: int,
         live: int = ARITHMETIC,
     ) -> None:
-        self.homes = homes
+        self.assignment = assignment
         self.abi = abi
         self.state = state
         self.code = code
@@ -68,7 +68,7 @@ class Context:
         #: User registers, one bit each, that must not be clamped themselves here.
         self.nonpointers = 0
         #: Scratch host registers.
-        self.s0, self.s1 = homes.s0, homes.s1
+        self.s0, self.s1 = assignment.s0, assignment.s1
         self._mirrored = -1
         self._mirrored_in: Buffer = code
 
@@ -104,7 +104,7 @@ class Context:
 
     def anchored(self, user: int) -> None:
         """Whether the code leaves here hangs on the value of ``user``."""
-        known = self.homes.anchored
+        known = self.assignment.anchored
         known[self.ip] = known.get(self.ip, 0) | 1 << user
 
     def is_nonpointer(self, user: int) -> bool:
@@ -125,11 +125,11 @@ class Context:
         target: int = -1,
     ) -> ExitKey:
         """An exit at ``ip`` in the present state."""
-        return exit_key(self.homes, self.state, self.ip, reason, flags, target)
+        return exit_key(self.assignment, self.state, self.ip, reason, flags, target)
 
 
 def exit_key(
-    homes: Homes,
+    assignment: RegisterAssignment,
     state: State,
     user_ip: int,
     reason: ExitReason,
@@ -138,16 +138,16 @@ def exit_key(
 ) -> ExitKey:
     """The exit at ``user_ip`` from ``state``."""
     exact = state.exact
-    before = b"" if exact or state.shown is None else _show(homes, state)
+    before = b"" if exact or state.shown is None else _show(assignment, state)
     if before:
         exact = True
     elif state.flags == Flags.SLOT:
-        before = _load_flags(homes.s0 if state.in_host(RAX) else -1)
+        before = _load_flags(assignment.s0 if state.in_host(RAX) else -1)
     elif state.flags == Flags.SYS:
         flags |= _SLOT_SYSFLAGS
     elif state.flags == Flags.AGAIN:
         assert state.again is not None
-        before = state.again.code(homes.s0)
+        before = state.again.code(assignment.s0)
     offset = state.offset
     cx = 0
     if state.loc[RCX] == Loc.S:
@@ -157,11 +157,11 @@ def exit_key(
         flags |= _R11_SYS
     if target >= 0:
         flags |= _TARGET
-    tail = _tail(homes, state.loc, not offset)
+    tail = _tail(assignment, state.loc, not offset)
     # Few exits have the same address: comparing them takes less than making keys.
-    known = homes.exits.get(user_ip)
+    known = assignment.exits.get(user_ip)
     if known is None:
-        known = homes.exits[user_ip] = []
+        known = assignment.exits[user_ip] = []
     for key in known:
         if (
             key.tail is tail
@@ -174,7 +174,7 @@ def exit_key(
             and key.exact == exact
         ):
             return key
-    stack = (homes.usp, offset) if offset else None
+    stack = (assignment.host_rsp, offset) if offset else None
     found = ExitKey(user_ip, reason, flags, cx, tail, target, before, stack, exact)
     known.append(found)
     return found
@@ -186,18 +186,18 @@ _R11_SYS: Final = int(ExitFlag.R11_SYS)
 _TARGET: Final = int(ExitFlag.TARGET)
 
 
-def _show(homes: Homes, state: State) -> bytes:
+def _show(assignment: RegisterAssignment, state: State) -> bytes:
     """Code that makes all of the flags again; none if that cannot be done."""
     shown = state.shown
     assert shown is not None
     # The code may need rax for itself.
     places = [state.loc[user] for user in (RAX, *sorted(shown.registers))]
     key = shown, tuple(places), state.cx if Loc.S in places else 0
-    code = homes.shown.get(key)
+    code = assignment.shown.get(key)
     if code is None:
-        scratch = homes.s0, homes.s1
-        code = code_for(shown, Places(homes.host, state.loc, state.cx, scratch))
-        homes.shown[key] = code
+        scratch = assignment.s0, assignment.s1
+        code = code_for(shown, Places(assignment.host, state.loc, state.cx, scratch))
+        assignment.shown[key] = code
     return code
 
 
@@ -208,19 +208,19 @@ def _load_flags(scratch: int) -> bytes:
     return bytes(out.code)
 
 
-def _tail(homes: Homes, loc: list[int], stack: bool) -> Tail:
+def _tail(assignment: RegisterAssignment, loc: list[int], stack: bool) -> Tail:
     """The tail that stores what has to be; the user's rsp only if ``stack``."""
     key = int(stack)
-    for user in homes.kept:
+    for user in assignment.kept:
         if loc[user] == Loc.H:
             key |= 2 << user
-    found = homes.tails.get(key)
+    found = assignment.tails.get(key)
     if found is None:
         stores = tuple(
-            (SLOT[user], homes.host[user])
-            for user in homes.kept
+            (SLOT[user], assignment.host[user])
+            for user in assignment.kept
             if loc[user] == Loc.H and (stack or user != RSP)
         )
-        found = homes.distinct.setdefault(stores, Tail(stores))
-        homes.tails[key] = found
+        found = assignment.distinct.setdefault(stores, Tail(stores))
+        assignment.tails[key] = found
     return found

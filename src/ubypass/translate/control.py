@@ -78,7 +78,7 @@ def _branch(context: Context, fragment: Fragment, block: Block, facts: Facts) ->
     if context.compared and condition in (CC_E, CC_NE):
         # Two things are equal there, so much is known of all flags.
         same = jumps if condition == CC_E else falls
-        same.again = equal(context.homes.usp)
+        same.again = equal(context.assignment.host_rsp)
         same.shown = known_equal(same.shown)
 
 
@@ -98,11 +98,11 @@ def _ret(context: Context, fragment: Fragment, block: Block, facts: Facts) -> No
             left(context.state)
             fragment.fall = context.edge(fragment, target)
             return
-    usp, at = stack_access(context, 0)
+    host_rsp, at = stack_access(context, 0)
     match = _Match(context.s0, ExitReason.RET_MISS, lambda hit: move_stack(hit, pops))
     if block.targets and worthwhile(context):
         match = replace(match, target=context.s1)
-        _load_target(context, context.s1, usp, at)
+        _load_target(context, context.s1, host_rsp, at)
         _match(context, fragment, block.targets, match)
     elif block.targets:
         wanted = address(block.targets[0])
@@ -112,7 +112,7 @@ def _ret(context: Context, fragment: Fragment, block: Block, facts: Facts) -> No
             context.hold((CONSTANT, wanted))
         clobber(context, context.s1)
         context.code.fault(context.exit(ExitReason.FAULT))
-        context.code.cmp_memory(context.s0, usp, at)
+        context.code.cmp_memory(context.s0, host_rsp, at)
         other = Label()
         context.code.jcc(CC_NE, other)
         before = context.state.copy()
@@ -122,16 +122,16 @@ def _ret(context: Context, fragment: Fragment, block: Block, facts: Facts) -> No
         fragment.cold = context.code = Buffer()
         context.state = before
         context.code.bind(other)
-        _load_target(context, context.s0, usp, at)
+        _load_target(context, context.s0, host_rsp, at)
         _match(context, fragment, block.targets[1:], match)
     else:
-        _load_target(context, context.s0, usp, at)
+        _load_target(context, context.s0, host_rsp, at)
         _match(context, fragment, block.targets, match)
 
 
-def _load_target(context: Context, to: int, usp: int, at: int) -> None:
+def _load_target(context: Context, to: int, host_rsp: int, at: int) -> None:
     context.code.fault(context.exit(ExitReason.FAULT))
-    context.code.load(to, usp, at)
+    context.code.load(to, host_rsp, at)
 
 
 def _indirect(context: Context, fragment: Fragment, block: Block, facts: Facts) -> None:
@@ -146,7 +146,7 @@ def _indirect(context: Context, fragment: Fragment, block: Block, facts: Facts) 
         target = context.s1
     elif facts.instruction.op0_kind == OpKind.REGISTER:
         user = facts.operands[0].user
-        if context.homes.spilled(user):
+        if context.assignment.spilled(user):
             read_spilled(context, user, context.s1)
             target = context.s1
         else:

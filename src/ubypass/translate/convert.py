@@ -10,7 +10,7 @@ from ubypass.translate.flags import to_host, to_slot
 from ubypass.translate.registers import R11, RCX, RSP, SLOT
 from ubypass.translate.sandbox import anchor
 from ubypass.translate.state import CONSTANT, Flags, Loc, State, within
-from ubypass.translate.values import ensure, materialize_r11, move_home
+from ubypass.translate.values import ensure, materialize_r11, rebase_stack
 
 
 def fits(state: State, wanted: State) -> bool:
@@ -38,9 +38,9 @@ def convert(context: Context, wanted: State) -> None:
     if wanted.loc[R11] != Loc.S:
         materialize_r11(context)
     if state.offset != wanted.offset:
-        _move_home(context, wanted.offset)
+        _move_stack_base(context, wanted.offset)
     if state.loc != wanted.loc:
-        for user, host in enumerate(context.homes.host):
+        for user, host in enumerate(context.assignment.host):
             if host >= 0 and state.loc[user] != wanted.loc[user]:
                 _place(context, user, host, wanted.loc[user])
     if state.intervals != wanted.intervals:
@@ -56,12 +56,12 @@ def convert(context: Context, wanted: State) -> None:
         assert state.again == wanted.again
 
 
-def _move_home(context: Context, offset: int) -> None:
-    """Make the user's rsp its home plus ``offset``."""
-    usp = ensure(context, RSP)
+def _move_stack_base(context: Context, offset: int) -> None:
+    """Make the user's rsp its host register plus ``offset``."""
+    host_rsp = ensure(context, RSP)
     amount = context.state.offset - offset
-    move_home(context, amount)
-    context.code.lea(usp, usp, amount)
+    rebase_stack(context, amount)
+    context.code.lea(host_rsp, host_rsp, amount)
     context.state.offset = offset
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """How far the user's rsp is from one fixed point, block by block.
 
-With that known beforehand the home of rsp need not move where ways meet: whoever comes
-in has it at the same place. Only a guess about speed: where rsp is somewhere else,
-edges between blocks move the home.
+With that known beforehand the host register of rsp need not move where ways meet:
+whoever comes in has it at the same place. Only a guess about speed: where rsp is
+somewhere else, edges between blocks move the host register.
 """
 
 from __future__ import annotations

@@ -50,8 +50,8 @@ def lower_syscall(context: Context, fragment: Fragment, block: Block) -> None:
         code.cmp_imm32(RAX, numbers[0])
         code.jcc(CC_NE, context.exit(ExitReason.SYSCALL))
     for user in sorted(CALLER_SAVED - {RAX, RCX}):
-        if not context.homes.spilled(user) and state.loc[user] == Loc.H:
-            code.frame_store(SLOT[user], context.homes.host[user])
+        if not context.assignment.spilled(user) and state.loc[user] == Loc.H:
+            code.frame_store(SLOT[user], context.assignment.host[user])
             state.loc[user] = Loc.B
     assert all(state.loc[u] in (Loc.M, Loc.B) for u in ARGUMENTS)
     others = Label()

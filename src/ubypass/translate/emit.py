@@ -58,7 +58,7 @@ class Label:
 
 class Tail(Label):
     """What several exit stubs have in common: ``stores`` are (offset from rsp, host
-    register) pairs. One object for each, as long as the same homes are looked at.
+    register) pairs. One object for each, as long as the same assignment is in use.
     """
 
     def __init__(self, stores: tuple[tuple[int, int], ...]) -> None:

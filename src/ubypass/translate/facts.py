@@ -3,7 +3,7 @@
 
 Gathered from iced, in user register numbers, once for all instructions that
 differ in nothing but a displacement. Also the place that refuses what no rule
-covers. Knows nothing of homes or states.
+covers. Knows nothing of host registers or states.
 """
 
 from __future__ import annotations

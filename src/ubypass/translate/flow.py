@@ -27,7 +27,14 @@ from ubypass.translate.facts import Facts, Unsupported, facts
 from ubypass.translate.inline import address
 from ubypass.translate.join import Incoming, Loop, join
 from ubypass.translate.nonpointers import nonpointers
-from ubypass.translate.registers import R10, R11, RCX, RSP, Homes, choose_homes
+from ubypass.translate.registers import (
+    R10,
+    R11,
+    RCX,
+    RSP,
+    RegisterAssignment,
+    assign_registers,
+)
 from ubypass.translate.shown import SYSTEM
 from ubypass.translate.state import CLAMPED, Flags, Loc, Node, State
 from ubypass.translate.trace import (
@@ -73,7 +80,7 @@ class Flow:
     """
 
     region: Region
-    homes: Homes
+    assignment: RegisterAssignment
     order: tuple[Node, ...]
     fragments: dict[Node, Fragment]
     starts: dict[Node, State]
@@ -107,7 +114,7 @@ class _Solver:
             if any(integer[s] is not p for s, p in self.prepared.items()):
                 self.prepared = integer
                 self._look_ahead()
-        self.homes = self._homes()
+        self.assignment = self._assign()
         layout = order(
             [*region.entries, *sorted(region.blocks)],
             lambda start: _inside(region, self.guess[start]),
@@ -145,8 +152,8 @@ class _Solver:
         }
         self.path = set(region.traced) or hot_path(region, self.guess)
 
-    def _homes(self) -> Homes:
-        """Homes by how much each register is used, more or less, where it matters."""
+    def _assign(self) -> RegisterAssignment:
+        """The assignment, by how often each register is used on paths that matter."""
         counts = [0] * 16
         fixed: set[int] = set()
         execution_counts, loops = self._execution_counts(), looping(self.region)
@@ -163,7 +170,7 @@ class _Solver:
                     counts[user] += weight
                 memory = fact.memory
                 if memory is not None and memory.access:
-                    # Without a home it has to be clamped for each access.
+                    # Without a host register it has to be clamped for each access.
                     for part in (memory.base, memory.index):
                         if part is not None:
                             counts[part] += _ADDRESS * weight
@@ -174,11 +181,11 @@ class _Solver:
                         counts[user] -= weight
                 if fact.implicit:
                     fixed |= fact.implicit
-        return choose_homes(counts, fixed)
+        return assign_registers(counts, fixed)
 
     def _execution_counts(self) -> dict[int, int]:
         """How often control came to each block of the path, where that was seen, and
-        weighs in choosing homes.
+        weighs in the assignment.
         """
         seen = self.region.execution_counts
         if not seen:
@@ -352,7 +359,7 @@ class _Solver:
         previous = self.starts.get(node)
         state = join(
             edges,
-            self.homes,
+            self.assignment,
             prepared.live[0],
             previous,
             rounds,
@@ -369,7 +376,7 @@ class _Solver:
         if previous is None or not state.like(previous):
             self.rounds[node] = rounds + 1
         self.starts[node] = state
-        fragment = lower_block(prepared, node, state, self.homes, self.abi)
+        fragment = lower_block(prepared, node, state, self.assignment, self.abi)
         before = self.fragments.get(node)
         self.fragments[node] = fragment
         blocks = self.region.blocks
@@ -450,7 +457,7 @@ def solve(region: Region, abi: Abi, turns: int = 64, careful: bool = False) -> F
     )
     return Flow(
         region=region,
-        homes=solver.homes,
+        assignment=solver.assignment,
         order=tuple(layout),
         fragments=solver.fragments,
         starts=solver.starts,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ubypass.translate.registers import R11, RCX, RSP, Homes
+from ubypass.translate.registers import R11, RCX, RSP, RegisterAssignment
 from ubypass.translate.returns import common
 from ubypass.translate.shown import common as common_shown
 from ubypass.translate.state import (
@@ -75,7 +75,7 @@ class Loop:
 
 def join(
     edges: list[Incoming],
-    homes: Homes,
+    assignment: RegisterAssignment,
     flags_live: int,
     previous: State | None,
     rounds: int,
@@ -90,7 +90,7 @@ def join(
     ``previous`` is the last round's answer. Only ``bases`` are worth being known
     as clamped, only ``indexes`` as small. ``hot``: worth many rounds. ``loop``: what is
     known of the loop that pays here. ``depth``: where rsp is to be relative to its
-    home, if that was decided for all blocks.
+    host register, if that was decided for all blocks.
     """
     best = edges[0]
     for edge in edges:
@@ -112,19 +112,19 @@ def join(
         if wanted == Loc.S or (
             len(rows) > 1 and any(row[user] != wanted for row in rows)
         ):
-            wanted = _loc(user, preferred, states, homes, previous, settled)
+            wanted = _loc(user, preferred, states, assignment, previous, settled)
         elif settled is not None and settled.loc[user] != Loc.S:
             wanted = settled.loc[user]
         if (
             loop is not None
             and wanted == Loc.M
             and user in loop.inside
-            and not homes.spilled(user)
+            and not assignment.spilled(user)
             and (previous is None or any(row[user] == Loc.B for row in rows))
         ):
             wanted = Loc.B
         new.loc[user] = wanted
-    # Where rsp is relative to its home follows from the code before; where it
+    # Where rsp is relative to its host register follows from the code before; where it
     # does not, one lea makes it so.
     if depth is not None:
         new.offset = depth
@@ -141,7 +141,7 @@ def join(
         and new.flags == Flags.HOST
         and all(s.again == again for s in states)
         and all(new.in_host(user) for user in again.registers)
-        # On an edge that moves rsp's home it would have to change.
+        # On an edge that moves rsp's host register it would have to change.
         and (RSP not in again.registers or all(s.offset == new.offset for s in states))
         and (settled is None or settled.again == again)
     ):
@@ -270,7 +270,7 @@ def _interval(user: int, edges: list[Incoming], heaviest: int) -> Interval | Non
 
 
 def _stack(interval: Interval | None) -> Interval:
-    """What to know of the home of rsp, which is always an address.
+    """What to know of the host register of rsp, which is always an address.
 
     Calls and returns change it a little on every way round. In a few steps that comes
     to an end, and no access is so far from it that it would matter.
@@ -310,7 +310,7 @@ def _loc(
     user: int,
     preferred: State,
     states: list[State],
-    homes: Homes,
+    assignment: RegisterAssignment,
     previous: State | None,
     settled: State | None,
 ) -> int:
@@ -319,7 +319,7 @@ def _loc(
     same = user != RCX or len({state.cx for state in states}) == 1
     if locs == {Loc.S} and was_derived and same:
         return Loc.S
-    if homes.spilled(user):
+    if assignment.spilled(user):
         return Loc.M
     if settled is not None and settled.loc[user] != Loc.S:
         return settled.loc[user]

@@ -104,7 +104,7 @@ def _place(layout: _Layout, node: Node, number: int) -> Place:
     start, state = fragment.edges[number]
     target = fragment.to[number]
     if target is None:
-        return exit_key(flow.homes, state, start, ExitReason.FRONTIER)
+        return exit_key(flow.assignment, state, start, ExitReason.FRONTIER)
     if fits(state, flow.starts[target]):
         return layout.blocks[target]
     edge = node, number
@@ -127,7 +127,7 @@ def _converted(layout: _Layout, target: Node, state: State) -> Buffer:
         return body
     live = live_at(flow, target.start)
     context = Context(
-        flow.homes, layout.abi, state.copy(), body, address(target.start), live
+        flow.assignment, layout.abi, state.copy(), body, address(target.start), live
     )
     convert(context, flow.starts[target])
     return body
@@ -139,12 +139,12 @@ def _entry(layout: _Layout, node: Node) -> Label:
     body.mark(start)
     state = entry_state(start)
     assert state.loc[RSP] == Loc.B
-    body.frame_load(layout.flow.homes.usp, SLOT[RSP])
+    body.frame_load(layout.flow.assignment.host_rsp, SLOT[RSP])
     if live_at(layout.flow, start):
         # The image there is that of user mode, where AC is clear; popfq must not
         # bring that here. One made here has it set.
         body.frame_load(RAX, FRAME_SYSFLAGS)
-        body.arithmetic_flags(RAX, layout.flow.homes.s0)
+        body.arithmetic_flags(RAX, layout.flow.assignment.s0)
         body.save_flags(FRAME_SYSFLAGS)
     body.append(_converted(layout, node, state))
     body.jmp(layout.blocks[node])
@@ -168,7 +168,7 @@ def _edges(layout: _Layout) -> None:
 
 def _finish(layout: _Layout, entries: list[tuple[int, Label]]) -> Translation:
     out = layout.out
-    exits = Exits(layout.flow.homes.s0)
+    exits = Exits(layout.flow.assignment.s0)
     # Numbers follow the order of the code.
     wanted: list[tuple[int, ExitKey]] = list(out.faults)
     wanted += [(at, place) for at, place in out.fixups if isinstance(place, ExitKey)]
@@ -211,7 +211,7 @@ def _finish(layout: _Layout, entries: list[tuple[int, Label]]) -> Translation:
         vector=layout.flow.vector,
         x87=layout.flow.x87,
         exact=exits.exact,
-        anchored=tuple(sorted(layout.flow.homes.anchored.items())),
+        anchored=tuple(sorted(layout.flow.assignment.anchored.items())),
     )
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Translate ``lea``: arithmetic on addresses, no access.
 
-A home may be another register than the user's, or none, so the address is put
+A host register may be another register than the user's, or none, so the address is put
 together anew; what is narrower than 64 bits is cut off as the original does.
 """
 
@@ -15,15 +15,15 @@ from ubypass.translate.context import Context
 from ubypass.translate.facts import Facts, Memory
 from ubypass.translate.flags import settle
 from ubypass.translate.registers import resized, width
-from ubypass.translate.sandbox import address_of, from_home
+from ubypass.translate.sandbox import address_of, rebased
 from ubypass.translate.state import SMALL, Interval, constant, shifted
 from ubypass.translate.values import ensure, read_spilled, write_spilled
 
 
 def lower_lea(context: Context, facts: Facts) -> None:
-    """Emit the ``lea``; the registers that it reads are in their homes."""
+    """Emit the ``lea``; the registers that it reads are in their host registers."""
     assert facts.memory is not None
-    memory = from_home(context, facts.memory)
+    memory = rebased(context, facts.memory)
     operand = facts.operands[0]
     settle(context, (operand.user,))
     size = width(operand.register)
@@ -33,7 +33,7 @@ def lower_lea(context: Context, facts: Facts) -> None:
     if size == 4 and not memory.narrow:
         memory = replace(memory, narrow=True)
     interval = SMALL if memory.narrow else _interval(context, memory)
-    host = context.homes.host[operand.user]
+    host = context.assignment.host[operand.user]
     if host < 0:
         _address(context, memory, context.s1)
         write_spilled(context, operand.user, context.s1)
@@ -50,8 +50,8 @@ def _overwrites(context: Context, memory: Memory, host: int) -> bool:
     return (
         memory.base is not None
         and memory.index is not None
-        and context.homes.spilled(memory.base)
-        and context.homes.host[memory.index] == host
+        and context.assignment.spilled(memory.base)
+        and context.assignment.host[memory.index] == host
     )
 
 
@@ -68,7 +68,7 @@ def _interval(context: Context, memory: Memory) -> Interval | None:
     base = memory.base
     if base is None and memory.index is None:
         return constant(memory.displacement)
-    if memory.index is not None or base is None or context.homes.spilled(base):
+    if memory.index is not None or base is None or context.assignment.spilled(base):
         return None
     ensure(context, base)
     return shifted(context.state.intervals[base], memory.displacement)
@@ -77,7 +77,7 @@ def _interval(context: Context, memory: Memory) -> Interval | None:
 def _narrow(context: Context, user: int, memory: Memory) -> None:
     """16 bits: the rest of the register stays."""
     _address(context, replace(memory, narrow=True), context.s0)
-    host = context.homes.host[user]
+    host = context.assignment.host[user]
     to = host if host >= 0 else context.s1
     if host < 0:
         read_spilled(context, user, context.s1)

@@ -80,14 +80,14 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
         settle_stack(context)
     if facts.mnemonic == _MOV and _move(context, facts):
         return
-    if facts.implied & context.homes.away:
+    if facts.implied & context.assignment.away:
         raise Unsupported("implicit operand whose register is taken")
     address = None
     memory = facts.memory
     if memory is not None and memory.access:
         address = indexed(context, memory) or resolve(context, memory)
     for user in facts.reads:
-        if context.homes.host[user] >= 0:
+        if context.assignment.host[user] >= 0:
             ensure(context, user)
     if memory is not None and not memory.access:
         lower_lea(context, facts)
@@ -98,7 +98,7 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
         at = address.base, address.displacement, address.index
         free = [context.s1] if address.scratch else [context.s0, context.s1]
     stored: dict[int, int] = {}
-    unmoved = not facts.named & context.homes.away
+    unmoved = not facts.named & context.assignment.away
     if unmoved and address is None:
         code = facts.plain
         if not code:
@@ -132,10 +132,10 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
         shown = shown_after(facts, state.shown, state.offset)
         state.flags_from(shown, use.kills)
         if not unmoved:
-            state.again = repeat(facts, context.homes, code)
+            state.again = repeat(facts, context.assignment, code)
         else:
             if not facts.again:
-                facts.again.append(repeat(facts, context.homes, code))
+                facts.again.append(repeat(facts, context.assignment, code))
             state.again = facts.again[0]
 
 
@@ -181,7 +181,7 @@ def _operands(
         free.remove(context.s1)
         given[mirrored] = context.s1
     for operand in facts.operands:
-        host = context.homes.host[operand.user]
+        host = context.assignment.host[operand.user]
         if host < 0:
             if operand.user not in given:
                 if not free:
@@ -204,7 +204,7 @@ def _move(context: Context, facts: Facts) -> bool:
     if facts.memory is not None or len(facts.operands) != 2:
         return False
     to, source = (operand.user for operand in facts.operands)
-    spilled = context.homes.spilled
+    spilled = context.assignment.spilled
     if to == source:
         return False
     if facts.instruction.op0_register not in _WIDE:
@@ -213,7 +213,7 @@ def _move(context: Context, facts: Facts) -> bool:
         return False
     settle(context, (to,))
     if not spilled(to):
-        read_spilled(context, source, context.homes.host[to])
+        read_spilled(context, source, context.assignment.host[to])
         context.state.written(to)
     elif spilled(source):
         read_spilled(context, source, context.s1)
@@ -224,22 +224,22 @@ def _move(context: Context, facts: Facts) -> bool:
 
 
 def _move_half(context: Context, facts: Facts, to: int, source: int) -> bool:
-    """Only from the slot, and to a home: that extends it with zeroes."""
+    """Only from the slot, and to a host register: that extends it with zeroes."""
     if (
         facts.operands[0].register not in _HALVES
-        or context.homes.spilled(to)
+        or context.assignment.spilled(to)
         or context.state.loc[source] != Loc.M
         or context.mirrored() == source
     ):
         return False
     settle(context, (to,))
-    context.code.frame_load32(context.homes.host[to], SLOT[source])
+    context.code.frame_load32(context.assignment.host[to], SLOT[source])
     context.state.written(to, SMALL)
     return True
 
 
 def _move_stack(context: Context, facts: Facts, live_after: int) -> bool:
-    """rsp plus or minus a constant only changes the offset from its home.
+    """rsp plus or minus a constant only changes the offset from its host register.
 
     The flags are not set: either nobody reads them, or they can be had later.
     """
@@ -255,7 +255,7 @@ def _move_stack(context: Context, facts: Facts, live_after: int) -> bool:
     if facts.operands[0].register != Register.RSP:
         return False
     ensure(context, RSP)
-    again = repeat(facts, context.homes, b"")
+    again = repeat(facts, context.assignment, b"")
     if again is None:
         return False
     amount = -again.immediate
@@ -264,7 +264,7 @@ def _move_stack(context: Context, facts: Facts, live_after: int) -> bool:
     state = context.state
     if abs(state.offset + amount) > _FAR:
         return False
-    # Relative to the home, which stays where it is.
+    # Relative to the host register, which stays where it is.
     again = again.moved(-(state.offset + amount))
     if again is None:
         return False
@@ -278,7 +278,7 @@ def _move_stack(context: Context, facts: Facts, live_after: int) -> bool:
 
 
 def _copy_stack(context: Context, facts: Facts) -> bool:
-    """A copy of rsp: its home stays where it is."""
+    """A copy of rsp: its host register stays where it is."""
     instruction, state = facts.instruction, context.state
     if (
         len(facts.operands) != 2
@@ -290,14 +290,14 @@ def _copy_stack(context: Context, facts: Facts) -> bool:
     user = facts.operands[0].user
     if user == RSP:
         return False
-    usp = ensure(context, RSP)
+    host_rsp = ensure(context, RSP)
     settle(context, (user,))
-    host = context.homes.host[user]
+    host = context.assignment.host[user]
     if host < 0:
-        context.code.lea(context.s1, usp, state.offset)
+        context.code.lea(context.s1, host_rsp, state.offset)
         write_spilled(context, user, context.s1)
     else:
-        context.code.lea(host, usp, state.offset)
+        context.code.lea(host, host_rsp, state.offset)
         state.written(user, shifted(state.intervals[RSP], state.offset))
     return True
 
@@ -324,10 +324,10 @@ _SPREAD: Final = frozenset({Mnemonic.CWD, Mnemonic.CDQ, Mnemonic.CQO})
 
 
 def _intervals(context: Context, facts: Facts) -> None:
-    """Registers were written: their homes count, and what is known of them."""
+    """Registers were written: update their locations and intervals."""
     if not facts.writes:
         return
-    state, host = context.state, context.homes.host
+    state, host = context.state, context.assignment.host
     # Before the first change: it may be derived from what is overwritten.
     derived = _derived(context, facts)
     for user in facts.writes:
@@ -361,7 +361,7 @@ def _derived(context: Context, facts: Facts) -> Interval | None:
     if (
         first.operand != 0
         or first.register not in _WIDE
-        or context.homes.spilled(first.user)
+        or context.assignment.spilled(first.user)
     ):
         return None
     interval = context.state.intervals[first.user]
@@ -371,7 +371,7 @@ def _derived(context: Context, facts: Facts) -> Interval | None:
         return shifted(interval, -1)
     if mnemonic == _MOV and len(facts.operands) == 2:
         source = facts.operands[1].user
-        if context.homes.spilled(source):
+        if context.assignment.spilled(source):
             return None
         return context.state.intervals[source]
     if mnemonic in (_MOVZX, _MOVSX):

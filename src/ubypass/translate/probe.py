@@ -18,7 +18,7 @@ from ubypass.region.graph import Block, Region, predecessors
 from ubypass.region.liveness import flags_live
 from ubypass.translate.block import Prepared, lower_block
 from ubypass.translate.facts import Facts, Unsupported, facts
-from ubypass.translate.registers import RSP, Homes, choose_homes
+from ubypass.translate.registers import RSP, RegisterAssignment, assign_registers
 from ubypass.translate.state import CLAMPED, Flags, Loc, Node, State
 
 
@@ -42,13 +42,13 @@ def refusals(blocks: Sequence[Block], abi: Abi) -> list[Refusal]:
     known = {start: _facts(block) for start, block in by_start.items()}
     usable = [f for facts in known.values() for f in facts if isinstance(f, Facts)]
     used = Counter(user for fact in usable for user in (*fact.reads, *fact.writes))
-    homes = choose_homes(
+    assignment = assign_registers(
         [used[user] for user in range(16)],
         frozenset[int]().union(*(fact.implicit for fact in usable)),
     )
     found: list[Refusal] = []
     for start, block in by_start.items():
-        found += _in_block(block, known[start], live[start], homes, abi)
+        found += _in_block(block, known[start], live[start], assignment, abi)
     return found
 
 
@@ -73,7 +73,7 @@ def _in_block(
     block: Block,
     known: list[Facts | str],
     live: tuple[int, ...],
-    homes: Homes,
+    assignment: RegisterAssignment,
     abi: Abi,
 ) -> list[Refusal]:
     found: list[Refusal] = []
@@ -97,7 +97,7 @@ def _in_block(
             frozenset(),
         )
         node = Node(prepared.block.start, 0, False)
-        fragment = lower_block(prepared, node, _state(live[position]), homes, abi)
+        fragment = lower_block(prepared, node, _state(live[position]), assignment, abi)
         if fragment.stopped is None:
             break
         at, reason = fragment.stopped

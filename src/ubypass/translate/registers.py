@@ -122,10 +122,10 @@ def gpr64(host: int) -> IcedRegister:
 
 
 @dataclass(frozen=True)
-class Homes:
-    """Home of each user register: host register, or -1 when spilled.
+class RegisterAssignment:
+    """Host register of each user register, -1 for a spilled one.
 
-    The rest remembers what was made for these homes: ``tails`` of exits by which
+    The rest remembers what was made for this assignment: ``tails`` of exits by which
     registers they store, the ``distinct`` ones by what that means, ``exits`` by user
     address, and code that makes flags again (``shown``) by where things are; and, by
     the user address, for which registers code leaves if they hold no address
@@ -152,7 +152,7 @@ class Homes:
     anchored: dict[int, int] = field(default_factory=dict, compare=False, repr=False)
 
     @property
-    def usp(self) -> int:
+    def host_rsp(self) -> int:
         """Host register of the user's rsp."""
         return self.host[RSP]
 
@@ -166,8 +166,10 @@ class Homes:
         return self.host[user] < 0
 
 
-def choose_homes(counts: Sequence[int], fixed: Collection[int] = ()) -> Homes:
-    """Homes for a region in which user register n is used ``counts[n]`` times;
+def assign_registers(
+    counts: Sequence[int], fixed: Collection[int] = ()
+) -> RegisterAssignment:
+    """The assignment for a region in which user register n is used ``counts[n]`` times;
     ``fixed`` ones are needed under their own name if possible.
     """
 
@@ -182,4 +184,4 @@ def choose_homes(counts: Sequence[int], fixed: Collection[int] = ()) -> Homes:
     moved = frozenset(user for user in range(16) if host[user] != user)
     kept = [user for user in range(16) if host[user] >= 0]
     away = sum(1 << user for user in moved)
-    return Homes(tuple(host), s0, s1, moved, kept, away)
+    return RegisterAssignment(tuple(host), s0, s1, moved, kept, away)

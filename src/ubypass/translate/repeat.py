@@ -18,7 +18,7 @@ from iced_x86 import Code, Instruction, Mnemonic, OpKind, Register
 from ubypass.translate.emit import Buffer, encoded
 from ubypass.translate.facts import Facts, RegisterOperand
 from ubypass.translate.iced import IcedCode
-from ubypass.translate.registers import Homes, resized, width
+from ubypass.translate.registers import RegisterAssignment, resized, width
 
 
 class Repeat(NamedTuple):
@@ -88,17 +88,17 @@ def equal(host: int) -> Repeat:
     return Repeat(frozenset(), compare=code)
 
 
-def repeat(facts: Facts, homes: Homes, code: bytes) -> Repeat | None:
+def repeat(facts: Facts, assignment: RegisterAssignment, code: bytes) -> Repeat | None:
     """How to set the flags again that ``facts``' instruction, emitted as ``code``,
     has set; None when that cannot be done.
     """
     instruction = facts.instruction
     mnemonic = instruction.mnemonic
-    if any(homes.spilled(operand.user) for operand in facts.operands):
+    if any(assignment.spilled(operand.user) for operand in facts.operands):
         return None
     first = facts.operands[0] if facts.operands else None
     if mnemonic in _LOGIC and first is not None and first.operand == 0:
-        return _logic(first, homes)
+        return _logic(first, assignment)
     if facts.memory is not None:
         # It may be another by then.
         return None
@@ -108,7 +108,7 @@ def repeat(facts: Facts, homes: Homes, code: bytes) -> Repeat | None:
         return None
     undone = _UNDONE.get(instruction.code)
     if undone is not None:
-        return _undone(undone, facts, homes)
+        return _undone(undone, facts, assignment)
     kind = _OPERATIONS.get(instruction.code)
     if kind is None or instruction.op1_kind not in _IMMEDIATES:
         return None
@@ -122,7 +122,7 @@ def repeat(facts: Facts, homes: Homes, code: bytes) -> Repeat | None:
     subtracts = mnemonic == Mnemonic.SUB
     return Repeat(
         frozenset({first.user}),
-        host=homes.host[first.user],
+        host=assignment.host[first.user],
         displacement=value if subtracts else -value,
         operation=kind,
         immediate=value,
@@ -130,7 +130,7 @@ def repeat(facts: Facts, homes: Homes, code: bytes) -> Repeat | None:
 
 
 def _undone(
-    operations: tuple[IcedCode, ...], facts: Facts, homes: Homes
+    operations: tuple[IcedCode, ...], facts: Facts, assignment: RegisterAssignment
 ) -> Repeat | None:
     """The other way and back again, with an operand that did not change."""
     registers = [operand.user for operand in facts.operands]
@@ -138,9 +138,9 @@ def _undone(
         return None
     return Repeat(
         frozenset(registers),
-        host=homes.host[registers[0]],
+        host=assignment.host[registers[0]],
         undone=operations,
-        other=homes.host[registers[1]] if len(registers) > 1 else -1,
+        other=assignment.host[registers[1]] if len(registers) > 1 else -1,
     )
 
 
@@ -154,9 +154,9 @@ def _operation(code: IcedCode, to: int, other: int) -> bytes:
     return encoded(Instruction.create_reg_reg(code, register, resized(file, other)))
 
 
-def _logic(result: RegisterOperand, homes: Homes) -> Repeat | None:
+def _logic(result: RegisterOperand, assignment: RegisterAssignment) -> Repeat | None:
     """The result alone tells the flags."""
-    size, host = width(result.register), homes.host[result.user]
+    size, host = width(result.register), assignment.host[result.user]
     if size not in _TESTS:
         return None
     return Repeat(frozenset({result.user}), compare=_test(size, host))

@@ -44,7 +44,7 @@ def left(state: State) -> None:
 
 
 def stored(state: State, at: int, size: int) -> None:
-    """``size`` bytes were stored at the home of rsp plus ``at``."""
+    """``size`` bytes were stored at the host register of rsp plus ``at``."""
     if state.returns:
         state.returns = tuple(
             r
@@ -76,8 +76,8 @@ def stored_by(state: State, facts: Facts) -> None:
 def common(
     states: Sequence[State], offset: int, previous: State | None
 ) -> tuple[tuple[int, int], ...]:
-    """What is known on all ways to where rsp is ``offset`` from its home, and was known
-    in the last round.
+    """What is known on all ways to where rsp is ``offset`` from its host register, and
+    was known in the last round.
     """
     if not states[0].returns:
         return ()

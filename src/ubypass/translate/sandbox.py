@@ -45,7 +45,7 @@ def resolve(context: Context, memory: Memory, size: int | None = None) -> Addres
     After it, s1 is free and s0 too unless the address says otherwise.
     """
     size = memory.size if size is None else size
-    memory = from_home(context, memory)
+    memory = rebased(context, memory)
     if memory.base is None and memory.index is None:
         return _constant(context, memory, size)
     if (
@@ -88,8 +88,8 @@ def _sum(context: Context, memory: Memory) -> Held | None:
     if memory.fs or memory.narrow or base is None or base == RSP:
         return None
     if index is None:
-        # Else its home is clamped, or, if it has none, what it holds without the
-        # displacement.
+        # Else its host register is clamped, or, if it has none, what it holds without
+        # the displacement.
         if not context.is_nonpointer(base):
             return None
         index = -1
@@ -97,15 +97,15 @@ def _sum(context: Context, memory: Memory) -> Held | None:
 
 
 def indexed(context: Context, memory: Memory) -> Address | None:
-    """The operand as it is, with base and index in their homes, if the index is
-    known to be small; the base is clamped if it was not.
+    """The operand as it is, with base and index in their host registers, if the index
+    is known to be small; the base is clamped if it was not.
     """
-    homes, intervals = context.homes, context.state.intervals
-    memory = from_home(context, memory)
+    assignment, intervals = context.assignment, context.state.intervals
+    memory = rebased(context, memory)
     base, index, scale = memory.base, memory.index, memory.scale
     if base is None or index is None or memory.fs or memory.narrow:
         return None
-    if homes.spilled(base) or homes.spilled(index):
+    if assignment.spilled(base) or assignment.spilled(index):
         return None
     ensure(context, base)
     ensure(context, index)
@@ -126,15 +126,17 @@ def indexed(context: Context, memory: Memory) -> Address | None:
         anchor(context, base)
     if swapped:
         base, index = index, base
-    return Address(homes.host[base], memory.displacement, False, homes.host[index])
+    return Address(
+        assignment.host[base], memory.displacement, False, assignment.host[index]
+    )
 
 
 def _is_small(interval: Interval | None) -> bool:
     return interval is not None and interval[3]
 
 
-def from_home(context: Context, memory: Memory) -> Memory:
-    """The operand with rsp meaning the home of the user's rsp."""
+def rebased(context: Context, memory: Memory) -> Memory:
+    """The operand with rsp meaning the host register of the user's rsp."""
     if memory.base != RSP or not context.state.offset:
         return memory
     displacement = memory.displacement + context.state.offset
@@ -182,7 +184,7 @@ def _thread(context: Context, user: int, memory: Memory, size: int) -> Address |
         memory.index is not None
         or displacement < 0
         or user == RSP
-        or context.homes.spilled(user)
+        or context.assignment.spilled(user)
     ):
         # Below a clamped pointer to nowhere may well be user memory.
         return None
@@ -192,7 +194,7 @@ def _thread(context: Context, user: int, memory: Memory, size: int) -> Address |
     wanted = THREAD, user
     if context.held() != wanted:
         clobber(context, context.s1)
-        context.code.move(context.s0, context.homes.host[user])
+        context.code.move(context.s0, context.assignment.host[user])
         context.code.frame_add(context.s0, FRAME_FSBASE)
         context.code.cmp_limit(context.s0)
         context.code.cmovae_limit(context.s0)
@@ -203,10 +205,10 @@ def _thread(context: Context, user: int, memory: Memory, size: int) -> Address |
 def _in_place(
     context: Context, user: int, displacement: int, size: int
 ) -> Address | None:
-    """Use the home itself: clamp it once and later accesses are free."""
+    """Clamp the host register itself once; later accesses need no clamp."""
     if not serves(CLAMPED, displacement, size):
         return None
-    if context.homes.spilled(user):
+    if context.assignment.spilled(user):
         if displacement < 0 or context.is_nonpointer(user):
             # Below a clamped pointer to nowhere may well be user memory.
             return None
@@ -228,13 +230,13 @@ def _in_place(
 
 
 def anchor(context: Context, user: int) -> None:
-    """Leave unless the home of ``user`` is a user address; then it is clamped. The
-    second scratch register must be free.
+    """Leave unless the host register of ``user`` is a user address; then it is clamped.
+    The second scratch register must be free.
     """
     copy = context.state.clamped_copy(user)
     if copy >= 0:
         # The same value, so nobody sees a difference.
-        hosts = context.homes.host
+        hosts = context.assignment.host
         context.code.move(hosts[user], hosts[copy])
         context.state.intervals[user] = CLAMPED
         return
@@ -242,7 +244,7 @@ def anchor(context: Context, user: int) -> None:
     context.anchored(user)
     anchor_host(
         context,
-        context.homes.host[user],
+        context.assignment.host[user],
         ExitReason.STACK if user == RSP else ExitReason.FAULT,
     )
     context.state.intervals[user] = CLAMPED
@@ -260,18 +262,18 @@ def address_of(context: Context, memory: Memory, to: int) -> None:
     """lea to, [memory], without fs; uses s1 when the index is spilled. Of 32 bits,
     zero-extended, if the address is narrow.
 
-    ``memory`` must have gone through :func:`from_home`.
+    ``memory`` must have gone through :func:`rebased`.
     """
-    homes = context.homes
+    assignment = context.assignment
     base = index = -1
     if memory.index is not None:
-        if homes.spilled(memory.index):
+        if assignment.spilled(memory.index):
             index = context.s1 if to != context.s1 else context.s0
             read_spilled(context, memory.index, index)
         else:
             index = ensure(context, memory.index)
     if memory.base is not None:
-        if homes.spilled(memory.base):
+        if assignment.spilled(memory.base):
             base = to
             if memory.base == memory.index:
                 base = index

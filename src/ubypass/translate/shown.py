@@ -4,8 +4,8 @@
 Whoever looks at a signal's frame, or at a stopped program, sees flags that the program
 itself never asks for. Clamps overwrite those without saving them. Where the exit is
 left for user mode, they can mostly be had again from what set them: its operands are
-often still there, in a home or in ``pt_regs``, and what it overwrote can be worked out
-from the result. That costs nothing but code in exit stubs.
+often still there, in a host register or in ``pt_regs``, and what it overwrote can be
+worked out from the result. That costs nothing but code in exit stubs.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _MEMORY: Final = 0  # Loc.M
 
 class Step(NamedTuple):
     """One instruction that set flags; ``undo`` is an iced code. ``stack``: rsp as an
-    operand, relative to its home.
+    operand, relative to its host register.
     """
 
     how: int
@@ -76,7 +76,7 @@ class Shown(NamedTuple):
         return EQUAL if self.equal else None
 
     def moved(self, amount: int) -> Shown:
-        """The same once ``amount`` has been added to the home of rsp."""
+        """The same once ``amount`` has been added to the host register of rsp."""
         if RSP not in self.registers:
             return self
         return self._replace(
@@ -114,7 +114,7 @@ def shown_after(facts: Facts, before: Shown | None, stack: int) -> Shown | None:
     """How to have the flags after ``facts``' instruction; None if they cannot be had.
 
     ``before`` is how to have those before it, if its registers are still the same
-    after it; ``stack`` where rsp is then, relative to its home.
+    after it; ``stack`` where rsp is then, relative to its host register.
     """
     if not facts.step:
         facts.step.append(_step(facts))
@@ -191,8 +191,8 @@ def _with(instruction: Instruction, code: IcedCode) -> Instruction:
 
 class Places(NamedTuple):
     """Where things are at the exit: ``hosts`` by user register, -1 for those without a
-    home, which are in ``pt_regs``; ``loc`` as in :class:`.state.State`, ``cx`` what rcx
-    is if it is nowhere. ``scratch`` are two host registers that are free.
+    host register, which are in ``pt_regs``; ``loc`` as in :class:`.state.State`, ``cx``
+    what rcx is if it is nowhere. ``scratch`` are two host registers that are free.
     """
 
     hosts: tuple[int, ...]
@@ -268,7 +268,9 @@ def _emit(out: Buffer, step: Step, places: Places) -> None:
 
 
 def _where(out: Buffer, user: int, step: Step, places: Places, free: int) -> int:
-    """A host register with the user register's value: its home, or ``free``."""
+    """A host register with the user register's value: its host register, or
+    ``free``.
+    """
     host, loc = places.hosts[user], places.loc[user]
     if user == RSP:
         if loc == _MEMORY:

@@ -69,7 +69,7 @@ def move_stack(context: Context, amount: int) -> None:
 
 def push_constant(context: Context, value: int, scratch: int) -> None:
     """Push a 64-bit constant, through ``scratch`` if it is a long one."""
-    usp, at = stack_access(context, -8)
+    host_rsp, at = stack_access(context, -8)
     signed = value - (1 << 64) if value >> 63 else value
     short = -(1 << 31) <= signed < 1 << 31
     if not short and not (
@@ -80,9 +80,9 @@ def push_constant(context: Context, value: int, scratch: int) -> None:
             context.hold((CONSTANT, value))
     context.code.fault(context.exit(ExitReason.FAULT))
     if short:
-        context.code.store_imm(usp, at, signed)
+        context.code.store_imm(host_rsp, at, signed)
     else:
-        context.code.store(usp, at, scratch)
+        context.code.store(host_rsp, at, scratch)
     move_stack(context, -8)
 
 
@@ -98,7 +98,7 @@ def _push(context: Context, facts: Facts) -> None:
         source = context.s1
     else:
         user = facts.operands[0].user
-        if context.homes.spilled(user):
+        if context.assignment.spilled(user):
             stack_access(context, -8)
             source = context.s1
             read_spilled(context, user, source)
@@ -106,9 +106,9 @@ def _push(context: Context, facts: Facts) -> None:
             if user == RSP:
                 settle_stack(context)
             source = ensure(context, user)
-    usp, at = stack_access(context, -8)
+    host_rsp, at = stack_access(context, -8)
     context.code.fault(context.exit(ExitReason.FAULT))
-    context.code.store(usp, at, source)
+    context.code.store(host_rsp, at, source)
     move_stack(context, -8)
 
 
@@ -117,7 +117,7 @@ def _push_flags(context: Context) -> None:
     are always set. The others were checked to be clear at the entry.
     """
     code, state = context.code, context.state
-    usp, at = stack_access(context, -8)
+    host_rsp, at = stack_access(context, -8)
     if state.flags == Flags.SYS:
         slot = FRAME_SYSFLAGS
     else:
@@ -130,7 +130,7 @@ def _push_flags(context: Context) -> None:
     code.and_imm32(context.s0, ARITHMETIC_FLAGS)
     code.or_imm32(context.s0, SET_FLAGS)
     code.fault(context.exit(ExitReason.FAULT))
-    code.store(usp, at, context.s0)
+    code.store(host_rsp, at, context.s0)
     move_stack(context, -8)
 
 
@@ -139,14 +139,14 @@ def _pop(context: Context, facts: Facts) -> None:
         _pop_memory(context, facts.memory)
         return
     user = facts.operands[0].user
-    usp, at = stack_access(context, 0)
+    host_rsp, at = stack_access(context, 0)
     if user == RSP:
-        _pop_stack(context, usp, at)
+        _pop_stack(context, host_rsp, at)
         return
     settle(context, (user,))
-    host = context.homes.host[user]
+    host = context.assignment.host[user]
     context.code.fault(context.exit(ExitReason.FAULT))
-    context.code.load(host if host >= 0 else context.s1, usp, at)
+    context.code.load(host if host >= 0 else context.s1, host_rsp, at)
     if host >= 0:
         context.state.written(user)
     else:
@@ -163,28 +163,28 @@ def _pop_memory(context: Context, memory: Memory) -> None:
     address = resolve(context, memory)
     if address.base < 0:
         raise Unsupported("pop into a thread-local variable")
-    usp, at = stack_access(context, 0)
+    host_rsp, at = stack_access(context, 0)
     context.code.fault(context.exit(ExitReason.FAULT))
-    context.code.load(context.s1, usp, at)
+    context.code.load(context.s1, host_rsp, at)
     context.code.fault(context.exit(ExitReason.FAULT))
     context.code.store(address.base, address.displacement, context.s1)
     move_stack(context, 8)
 
 
-def _pop_stack(context: Context, usp: int, at: int) -> None:
+def _pop_stack(context: Context, host_rsp: int, at: int) -> None:
     """rsp becomes what it points to."""
     settle(context, (RSP,))
     context.code.fault(context.exit(ExitReason.FAULT))
-    context.code.load(usp, usp, at)
+    context.code.load(host_rsp, host_rsp, at)
     context.state.offset = 0
     context.state.written(RSP)
 
 
 def _leave(context: Context) -> None:
     """rsp = rbp + 8 and rbp = [rbp], the load first."""
-    homes, state, code = context.homes, context.state, context.code
+    assignment, state, code = context.assignment, context.state, context.code
     settle(context, (RBP, RSP))
-    if homes.spilled(RBP):
+    if assignment.spilled(RBP):
         read_spilled(context, RBP, context.s1)
         clobber(context, context.s0)
         anchor_host(context, context.s1, ExitReason.STACK)
@@ -197,10 +197,10 @@ def _leave(context: Context) -> None:
         interval = shifted(state.intervals[RBP], 8)
     code.fault(context.exit(ExitReason.FAULT))
     code.load(context.s0, frame, 0)
-    code.lea(homes.usp, frame, 8)
+    code.lea(assignment.host_rsp, frame, 8)
     state.offset = 0
     state.written(RSP, interval)
-    if homes.spilled(RBP):
+    if assignment.spilled(RBP):
         write_spilled(context, RBP, context.s0)
     else:
         code.move(frame, context.s0)

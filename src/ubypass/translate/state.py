@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Where the user's state is at one point of generated code.
 
-For each register with a home: in the host register, in ``pt_regs``, in both. For
-flags likewise. And which host registers are known to be clamped, so that they can
-be used as addresses. Pure bookkeeping: emits nothing.
+For each user register that is not spilled: in the host register, in ``pt_regs``, in
+both. For flags likewise. And which host registers are known to be clamped, so that they
+can be used as addresses. Pure bookkeeping: emits nothing.
 """
 
 from __future__ import annotations
@@ -105,12 +105,12 @@ class Node:
 class State:
     """The state, mutable.
 
-    ``cx`` is the value of a rcx in state ``S``. The user's rsp is its home plus
-    ``offset``, so that calls, pushes and pops need not move the home; unless
-    ``offset`` is 0 its state is ``H``. ``held`` is what the first scratch register has
-    in it, if that is of use; see :meth:`ubypass.translate.context.Context.held`.
-    ``copies`` are pairs of registers with the same value, of which nothing was known
-    when it was copied.
+    ``cx`` is the value of a rcx in state ``S``. The user's rsp is its host register
+    plus ``offset``, so that calls, pushes and pops need not move the host register;
+    unless ``offset`` is 0 its state is ``H``. ``held`` is what the first scratch
+    register has in it, if that is of use; see
+    :meth:`ubypass.translate.context.Context.held`. ``copies`` are pairs of registers
+    with the same value, of which nothing was known when it was copied.
     """
 
     __slots__ = (
@@ -146,7 +146,7 @@ class State:
         self.held: Held | None = None
         self.copies: tuple[tuple[int, int], ...] = ()
         #: Return addresses on the user's stack that were pushed here: offsets from the
-        #: home of rsp, and addresses (:mod:`ubypass.translate.returns`).
+        #: host register of rsp, and addresses (:mod:`ubypass.translate.returns`).
         self.returns: tuple[tuple[int, int], ...] = ()
 
     def copy(self) -> State:
@@ -205,7 +205,7 @@ class State:
                 self.intervals[user] = None
 
     def written(self, user: int, interval: Interval | None = None) -> None:
-        """The home of ``user`` has a new value."""
+        """The host register of ``user`` has a new value."""
         self.loc[user] = Loc.H
         self.intervals[user] = interval
         self.touched(user)
@@ -215,7 +215,9 @@ class State:
         self.copies = (*self.copies, (user, source))
 
     def clamped_copy(self, user: int) -> int:
-        """A register with the same value that is clamped in its home, or -1."""
+        """A register with the same value that is clamped in its host register, or
+        -1.
+        """
         for one, other in self.copies:
             if user in (one, other):
                 found = other if user == one else one

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Translate string instructions: movs, stos, lods, scas, cmps, with rep or without.
 
-They stay what they are. Their registers are at home in every region and the direction
-flag is known to be clear; what has to be added is a clamp for each pointer and, for a
-repeated one, the payment of its count (docs/abi.md, section 6).
+They stay what they are. Their registers are in their own host registers in every region
+and the direction flag is known to be clear; what has to be added is a clamp for each
+pointer and, for a repeated one, the payment of its count (docs/abi.md, section 6).
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ def translate(
     A hot loop of one block is written out up to ``turns`` times, so that paying for
     the budget costs next to nothing in each; no loop is where there is no room for it.
 
-    With ``careful``, no block relies on what another one knows of addresses in homes
-    (except the stack's): slower code, for when the verifier cannot follow the
+    With ``careful``, no block relies on what another one knows of addresses in host
+    registers (except the stack's): slower code, for when the verifier cannot follow the
     reasoning.
 
     Raises :class:`UbError` when the result would be too large. What cannot be

@@ -30,7 +30,7 @@ def branch_unless(context: Context, target: int, value: int, other: Label) -> Bu
     """
     code, state, s0 = context.code, context.state, context.s0
     assert target != s0
-    assert context.homes.host[RCX] == RCX
+    assert context.assignment.host[RCX] == RCX
     first = Buffer()
     if not state.in_host(RCX):
         code.move_imm(RCX, -value)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Move user registers between their homes, ``pt_regs`` and scratch registers."""
+"""Move user registers between their host registers, ``pt_regs`` and scratch
+registers.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,9 @@ SET_FLAGS: Final = 0x202
 
 
 def ensure(context: Context, user: int) -> int:
-    """Make the home of ``user`` valid; returns the host register."""
+    """Make the host register of ``user`` valid; returns the host register."""
     state = context.state
-    host = context.homes.host[user]
+    host = context.assignment.host[user]
     assert host >= 0
     if user == R11:
         materialize_r11(context)
@@ -38,18 +40,20 @@ def ensure(context: Context, user: int) -> int:
 
 
 def settle_stack(context: Context) -> None:
-    """Make the home of the user's rsp its true value."""
+    """Make the host register of the user's rsp its true value."""
     state = context.state
-    usp, offset = context.homes.usp, state.offset
+    host_rsp, offset = context.assignment.host_rsp, state.offset
     if not offset:
         return
-    move_home(context, offset)
-    context.code.lea(usp, usp, offset)
+    rebase_stack(context, offset)
+    context.code.lea(host_rsp, host_rsp, offset)
     state.offset = 0
 
 
-def move_home(context: Context, amount: int) -> None:
-    """Note that ``amount`` is going to be added to the home of the user's rsp."""
+def rebase_stack(context: Context, amount: int) -> None:
+    """Note that ``amount`` is going to be added to the host register of the user's
+    rsp.
+    """
     state = context.state
     again = state.again
     if again is not None and RSP in again.registers:
