@@ -97,17 +97,17 @@ def test_the_stack_moves_to_where_it_is_expected() -> None:
     assert have.offset == -8
 
 
-def test_what_the_scratch_register_holds_is_there_on_every_path() -> None:
+def test_what_the_scratch_register_caches_is_there_on_every_path() -> None:
     have, want = _one(RCX, Loc.S), _one(RCX, Loc.M)
     have.cx = want.cx = 0x1000
-    have.held = want.held = CONSTANT, 0x2000
+    have.cached_address = want.cached_address = CONSTANT, 0x2000
     # The way through memory takes the scratch register.
     assert _converted(have, want) == [
         *("mov r11d,1000h", "mov [rsp+918h],r11"),
         "mov r11d,2000h",
     ]
     have, want = State(), State()
-    want.held = CONSTANT, 0x2000
+    want.cached_address = CONSTANT, 0x2000
     assert not fits(have, want)
     assert _converted(have, want) == ["mov r11d,2000h"]
     assert fits(have, want)

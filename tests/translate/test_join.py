@@ -190,29 +190,35 @@ def test_moved_stack_pointer_is_never_in_its_slot() -> None:
     assert (joined.offset, joined.loc[RSP]) == (-8, Loc.H)
 
 
-def test_a_held_constant_costs_no_edge_that_is_hot() -> None:
+def test_a_cached_constant_costs_no_edge_that_is_hot() -> None:
     one, two = _state(rcx=Loc.H), _state(rcx=Loc.H)
-    one.held = two.held = (CONSTANT, 0x1234)
-    assert _join(Incoming(HOT, one), Incoming(COLD, two)).held == one.held
+    one.cached_address = two.cached_address = (CONSTANT, 0x1234)
+    assert (
+        _join(Incoming(HOT, one), Incoming(COLD, two)).cached_address
+        == one.cached_address
+    )
     two.loc[R11] = Loc.S
-    assert _join(Incoming(HOT, one), Incoming(COLD, two)).held == one.held
-    assert _join(Incoming(COLD, one), Incoming(HOT, two)).held is None
+    assert (
+        _join(Incoming(HOT, one), Incoming(COLD, two)).cached_address
+        == one.cached_address
+    )
+    assert _join(Incoming(COLD, one), Incoming(HOT, two)).cached_address is None
 
 
-def test_a_held_address_needs_edges_that_leave_it_alone() -> None:
+def test_a_cached_address_needs_edges_that_leave_it_alone() -> None:
     one, two = _state(rcx=Loc.H), _state(rcx=Loc.H)
-    one.held = two.held = (THREAD, RDI)
+    one.cached_address = two.cached_address = (THREAD, RDI)
     joined = _join(Incoming(HOT, one), Incoming(COLD, two))
-    assert joined.held == one.held
+    assert joined.cached_address == one.cached_address
     # Once given up it does not come back.
-    joined.held = None
-    assert _join(Incoming(HOT, one), previous=joined).held is None
+    joined.cached_address = None
+    assert _join(Incoming(HOT, one), previous=joined).cached_address is None
     two.loc[R11] = Loc.S
-    assert _join(Incoming(HOT, one), Incoming(COLD, two)).held is None
+    assert _join(Incoming(HOT, one), Incoming(COLD, two)).cached_address is None
     two.loc[R11] = Loc.M
     two.again = Repeat(frozenset({RBX}), host=RBX)
     assert two.again.scratch
-    assert _join(Incoming(HOT, one), Incoming(COLD, two)).held is None
+    assert _join(Incoming(HOT, one), Incoming(COLD, two)).cached_address is None
     two.again = None
-    two.held = THREAD, RBX
-    assert _join(Incoming(HOT, one), Incoming(COLD, two)).held is None
+    two.cached_address = THREAD, RBX
+    assert _join(Incoming(HOT, one), Incoming(COLD, two)).cached_address is None

@@ -15,9 +15,9 @@ from ubypass.translate.state import (
     Node,
     State,
     address_sum,
-    beyond,
     constant,
     depends,
+    distance_behind,
     rounded_down,
     serves,
     shifted,
@@ -86,30 +86,30 @@ def test_rounding_down_takes_less_than_a_step() -> None:
     assert rounded_down(CLAMPED, 1 << 21) is None
 
 
-def test_what_is_held_serves_what_lies_behind_it() -> None:
-    held = address_sum(3, 2, 8, -16)
-    assert beyond(held, address_sum(3, 2, 8, -16)) == 0
-    assert beyond(held, address_sum(3, 2, 8, 16)) == 32
-    assert beyond(held, address_sum(3, 2, 8, -17)) == -1
+def test_what_is_cached_serves_what_lies_behind_it() -> None:
+    cached = address_sum(3, 2, 8, -16)
+    assert distance_behind(cached, address_sum(3, 2, 8, -16)) == 0
+    assert distance_behind(cached, address_sum(3, 2, 8, 16)) == 32
+    assert distance_behind(cached, address_sum(3, 2, 8, -17)) == -1
     for other in ((3, 2, 4, 0), (2, 3, 8, 0), (3, -1, 8, 0), (0, 2, 8, 0)):
-        assert beyond(held, address_sum(*other)) == -1
-    assert beyond((CONSTANT, held[1]), held) == -1
+        assert distance_behind(cached, address_sum(*other)) == -1
+    assert distance_behind((CONSTANT, cached[1]), cached) == -1
 
 
-def test_what_is_held_depends_on_its_registers() -> None:
-    held = address_sum(3, 2, 8, -16)
-    assert [user for user in range(16) if depends(held, user)] == [2, 3]
+def test_what_is_cached_depends_on_its_registers() -> None:
+    cached = address_sum(3, 2, 8, -16)
+    assert [user for user in range(16) if depends(cached, user)] == [2, 3]
     assert [user for user in range(16) if depends(address_sum(0, -1, 1, 0), user)] == [
         0
     ]
     assert [user for user in range(16) if depends((THREAD, 5), user)] == [5]
     assert not any(depends((CONSTANT, 5), user) for user in range(16))
     state = State()
-    state.held = held
+    state.cached_address = cached
     state.touched(1)
-    assert state.held == held
+    assert state.cached_address == cached
     state.touched(2)
-    assert state.held is None
+    assert state.cached_address is None
 
 
 def test_nodes_have_an_order() -> None:

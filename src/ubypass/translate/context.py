@@ -11,7 +11,7 @@ from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.emit import Buffer, ExitKey, Tail
 from ubypass.translate.registers import R11, RAX, RCX, RSP, SLOT, RegisterAssignment
 from ubypass.translate.shown import Places, code_for
-from ubypass.translate.state import Flags, Held, Loc, Node, State
+from ubypass.translate.state import CachedAddress, Flags, Loc, Node, State
 
 
 class Fragment:
@@ -69,38 +69,38 @@ class Context:
         self.nonpointers = 0
         #: Scratch host registers.
         self.s0, self.s1 = assignment.s0, assignment.s1
-        self._mirrored = -1
-        self._mirrored_in: Buffer = code
+        self._cached_value = -1
+        self._cached_value_in: Buffer = code
 
-    def held(self) -> Held | None:
-        """What the first scratch register still holds."""
+    def cached_address(self) -> CachedAddress | None:
+        """The address or constant that the first scratch register still caches."""
         bit = 1 << self.s0
         if self.code.written & bit:
             self.code.written &= ~bit
-            self.state.held = None
-        return self.state.held
+            self.state.cached_address = None
+        return self.state.cached_address
 
-    def hold(self, held: Held) -> None:
-        """The first scratch register has just been given this."""
+    def cache_address(self, cached: CachedAddress) -> None:
+        """Note that the first scratch register now contains ``cached``."""
         self.code.written &= ~(1 << self.s0)
-        self.state.held = held
+        self.state.cached_address = cached
 
-    def mirrored(self) -> int:
-        """The spilled user register whose value the second scratch register has, too;
-        -1 if none. What is known of it ends with the block.
+    def cached_value(self) -> int:
+        """The spilled user register of which the second scratch register caches the
+        value; -1: none. This cache ends with the block.
         """
-        if self._mirrored >= 0 and (
-            self._mirrored_in is not self.code or self.code.written >> self.s1 & 1
+        if self._cached_value >= 0 and (
+            self._cached_value_in is not self.code or self.code.written >> self.s1 & 1
         ):
-            self._mirrored = -1
-        return self._mirrored
+            self._cached_value = -1
+        return self._cached_value
 
-    def mirror(self, user: int) -> None:
-        """The second scratch register has just been given the value of ``user``, or
-        (-1) what it has counts no more.
+    def cache_value(self, user: int) -> None:
+        """Note that the second scratch register now contains the value of ``user``;
+        -1: of none.
         """
         self.code.written &= ~(1 << self.s1)
-        self._mirrored, self._mirrored_in = user, self.code
+        self._cached_value, self._cached_value_in = user, self.code
 
     def anchored(self, user: int) -> None:
         """Whether the code leaves here hangs on the value of ``user``."""
@@ -115,7 +115,7 @@ class Context:
 
     def edge(self, fragment: Fragment, target: int) -> int:
         """A new edge of ``fragment`` from here to ``target``; its number."""
-        self.held()
+        self.cached_address()
         return fragment.edge(target, self.state)
 
     def exit(

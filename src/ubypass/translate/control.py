@@ -106,17 +106,17 @@ def _ret(context: Context, fragment: Fragment, block: Block, facts: Facts) -> No
         _match(context, fragment, block.targets, match)
     elif block.targets:
         wanted = address(block.targets[0])
-        if context.held() != (CONSTANT, wanted):
+        if context.cached_address() != (CONSTANT, wanted):
             # Not there from the call any more. It is near what comes next.
             context.code.move_imm(context.s0, wanted)
-            context.hold((CONSTANT, wanted))
+            context.cache_address((CONSTANT, wanted))
         clobber(context, context.s1)
         context.code.fault(context.exit(ExitReason.FAULT))
         context.code.cmp_memory(context.s0, host_rsp, at)
         other = Label()
         context.code.jcc(CC_NE, other)
         before = context.state.copy()
-        before.held = None
+        before.cached_address = None
         match.hit(context)
         fragment.fall = context.edge(fragment, block.targets[0])
         fragment.cold = context.code = Buffer()
@@ -141,7 +141,7 @@ def _indirect(context: Context, fragment: Fragment, block: Block, facts: Facts) 
         # An anchor on a miss path would come too late, and it needs a scratch register.
         stack_access(context, -8)
     if facts.memory is not None:
-        # Not into s0: what that holds may be of use behind a jump by way of a table.
+        # Not into s0: its cached address may be of use behind a jump through a table.
         load_word(context, facts.memory, context.s1)
         target = context.s1
     elif facts.instruction.op0_kind == OpKind.REGISTER:
@@ -208,7 +208,7 @@ def _match(
         context.state = before.copy()
         context.code = code
         _hit(context, fragment, known, match)
-        before.held = None
+        before.cached_address = None
         if not last:
             if fragment.cold is None:
                 fragment.cold = Buffer()
@@ -234,7 +234,7 @@ def _match_unflagged(
     other = Label()
     first = branch_unless(context, match.target, address(targets[0]), other)
     before = context.state.copy()
-    before.held = None
+    before.cached_address = None
     _hit(context, fragment, targets[0], match)
     if fragment.cold is None:
         fragment.cold = Buffer()

@@ -24,7 +24,10 @@ def fits(state: State, wanted: State) -> bool:
             or wanted.flags == Flags.DEAD
             or (state.flags == Flags.HOST and wanted.flags == Flags.AGAIN)
         )
-        and (wanted.held is None or state.held == wanted.held)
+        and (
+            wanted.cached_address is None
+            or state.cached_address == wanted.cached_address
+        )
     )
 
 
@@ -48,10 +51,13 @@ def convert(context: Context, wanted: State) -> None:
             if interval is not None and not within(state.intervals[user], interval):
                 anchor(context, user)
     _flags(context, wanted)
-    if wanted.held is not None and context.held() != wanted.held:
-        assert wanted.held[0] == CONSTANT
-        context.code.move_imm(context.s0, wanted.held[1])
-        context.hold(wanted.held)
+    if (
+        wanted.cached_address is not None
+        and context.cached_address() != wanted.cached_address
+    ):
+        assert wanted.cached_address[0] == CONSTANT
+        context.code.move_imm(context.s0, wanted.cached_address[1])
+        context.cache_address(wanted.cached_address)
     if wanted.again is not None:
         assert state.again == wanted.again
 

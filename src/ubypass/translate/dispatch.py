@@ -108,5 +108,5 @@ def after_state(state: State, resume: int) -> None:
     state.again = None
     state.shown = SYSTEM
     state.stale = 0
-    state.held = None
+    state.cached_address = None
     state.returns = ()

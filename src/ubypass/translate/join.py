@@ -16,8 +16,8 @@ from ubypass.translate.shown import common as common_shown
 from ubypass.translate.state import (
     CLAMPED,
     CONSTANT,
+    CachedAddress,
     Flags,
-    Held,
     Interval,
     Loc,
     Node,
@@ -179,19 +179,19 @@ def join(
                 ):
                     new.intervals[user] = CLAMPED
     new.returns = common(states, new.offset, previous)
-    held = states[0].held
+    cached = states[0].cached_address
     if (
-        held is not None
-        and all(state.held == held for state in states)
-        and (previous is None or previous.held == held)
+        cached is not None
+        and all(state.cached_address == cached for state in states)
+        and (previous is None or previous.cached_address == cached)
         and not any(
-            _uses_scratch(edge.state, new, held)
+            _uses_scratch(edge.state, new, cached)
             for edge in edges
             # An address, unlike a constant, could not be made again.
-            if edge.weight == best.weight or held[0] != CONSTANT
+            if edge.weight == best.weight or cached[0] != CONSTANT
         )
     ):
-        new.held = held
+        new.cached_address = cached
     known = bases if indexes <= bases else bases | indexes
     for user in known:
         if new.in_host(user):
@@ -214,11 +214,11 @@ def join(
     return new
 
 
-def _uses_scratch(state: State, new: State, held: Held) -> bool:
+def _uses_scratch(state: State, new: State, cached: CachedAddress) -> bool:
     """Whether code on an edge from one to the other will need the scratch register;
-    if that holds an address, whether it may need it.
+    if an address is cached there, whether it may need it.
     """
-    if held[0] != CONSTANT and state.again is not None and state.again.scratch:
+    if cached[0] != CONSTANT and state.again is not None and state.again.scratch:
         return True
     return (
         (state.loc[R11] == Loc.S and new.loc[R11] != Loc.S)

@@ -176,10 +176,10 @@ def _operands(
     """
     given: dict[int, int] = {}
     stored: dict[int, int] = {}
-    mirrored = context.mirrored()
-    if mirrored in facts.registers and context.s1 in free:
+    cached_value = context.cached_value()
+    if cached_value in facts.registers and context.s1 in free:
         free.remove(context.s1)
-        given[mirrored] = context.s1
+        given[cached_value] = context.s1
     for operand in facts.operands:
         host = context.assignment.host[operand.user]
         if host < 0:
@@ -229,7 +229,7 @@ def _move_half(context: Context, facts: Facts, to: int, source: int) -> bool:
         facts.operands[0].register not in _HALVES
         or context.assignment.spilled(to)
         or context.state.loc[source] != Loc.M
-        or context.mirrored() == source
+        or context.cached_value() == source
     ):
         return False
     settle(context, (to,))

@@ -14,10 +14,10 @@ from ubypass.translate.state import (
     CLAMPED,
     CONSTANT,
     THREAD,
-    Held,
+    CachedAddress,
     Interval,
     address_sum,
-    beyond,
+    distance_behind,
     serves,
     serves_indexed,
 )
@@ -63,9 +63,9 @@ def resolve(context: Context, memory: Memory, size: int | None = None) -> Addres
             return found
     wanted = _sum(context, memory)
     if wanted is not None:
-        held = context.held()
-        further = -1 if held is None else beyond(held, wanted)
-        # Below what is held may be user memory if that was clamped.
+        cached = context.cached_address()
+        further = -1 if cached is None else distance_behind(cached, wanted)
+        # Below a cached address that was clamped there may be user memory.
         if further >= 0 and serves(CLAMPED, further, size):
             return Address(context.s0, further, True)
     address_of(context, memory, context.s0)
@@ -78,17 +78,17 @@ def resolve(context: Context, memory: Memory, size: int | None = None) -> Addres
     context.code.cmp_limit(context.s0)
     context.code.cmovae_limit(context.s0)
     if wanted is not None:
-        context.hold(wanted)
+        context.cache_address(wanted)
     return Address(context.s0, 0, True)
 
 
-def _sum(context: Context, memory: Memory) -> Held | None:
-    """The address of ``memory`` as something to hold, if it may be of use again."""
+def _sum(context: Context, memory: Memory) -> CachedAddress | None:
+    """The cache entry for the address of ``memory``, if another access may use it."""
     base, index = memory.base, memory.index
     if memory.fs or memory.narrow or base is None or base == RSP:
         return None
     if index is None:
-        # Else its host register is clamped, or, if it has none, what it holds without
+        # Else its host register is clamped, or, if it is spilled, its value without
         # the displacement.
         if not context.is_nonpointer(base):
             return None
@@ -164,14 +164,14 @@ def _constant(context: Context, memory: Memory, size: int) -> Address:
         return Address(-1, memory.displacement, False)
     if not 0 <= memory.displacement <= TASK_SIZE_MIN - size:
         raise Unsupported("constant address outside user space")
-    held = context.held()
-    if held is not None and held[0] == CONSTANT:
+    cached = context.cached_address()
+    if cached is not None and cached[0] == CONSTANT:
         # Most that a function uses lies near its code.
-        beyond = memory.displacement - held[1]
-        if -(1 << 31) <= beyond < 1 << 31:
-            return Address(context.s0, beyond, True)
+        distance = memory.displacement - cached[1]
+        if -(1 << 31) <= distance < 1 << 31:
+            return Address(context.s0, distance, True)
     context.code.move_imm(context.s0, memory.displacement)
-    context.hold((CONSTANT, memory.displacement))
+    context.cache_address((CONSTANT, memory.displacement))
     return Address(context.s0, 0, True)
 
 
@@ -192,13 +192,13 @@ def _thread(context: Context, user: int, memory: Memory, size: int) -> Address |
         return None
     ensure(context, user)
     wanted = THREAD, user
-    if context.held() != wanted:
+    if context.cached_address() != wanted:
         clobber(context, context.s1)
         context.code.move(context.s0, context.assignment.host[user])
         context.code.frame_add(context.s0, FRAME_FSBASE)
         context.code.cmp_limit(context.s0)
         context.code.cmovae_limit(context.s0)
-        context.hold(wanted)
+        context.cache_address(wanted)
     return Address(context.s0, displacement, True)
 
 
@@ -213,12 +213,12 @@ def _in_place(
             # Below a clamped pointer to nowhere may well be user memory.
             return None
         wanted = address_sum(user, -1, 1, 0)
-        if context.held() != wanted:
+        if context.cached_address() != wanted:
             read_spilled(context, user, context.s0)
             clobber(context, context.s1)
             context.code.cmp_limit(context.s0)
             context.code.cmovae_limit(context.s0)
-            context.hold(wanted)
+            context.cache_address(wanted)
         context.anchored(user)
         return Address(context.s0, displacement, True)
     host = ensure(context, user)

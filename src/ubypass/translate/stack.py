@@ -73,11 +73,11 @@ def push_constant(context: Context, value: int, scratch: int) -> None:
     signed = value - (1 << 64) if value >> 63 else value
     short = -(1 << 31) <= signed < 1 << 31
     if not short and not (
-        scratch == context.s0 and context.held() == (CONSTANT, value)
+        scratch == context.s0 and context.cached_address() == (CONSTANT, value)
     ):
         context.code.move_imm(scratch, value)
         if scratch == context.s0:
-            context.hold((CONSTANT, value))
+            context.cache_address((CONSTANT, value))
     context.code.fault(context.exit(ExitReason.FAULT))
     if short:
         context.code.store_imm(host_rsp, at, signed)

@@ -30,9 +30,9 @@ Interval = tuple[int, int, bool, bool]
 CLAMPED: Interval = (0, 0, False, False)
 SMALL: Interval = (0, 0, False, True)
 
-#: What the first scratch register holds: a constant, (THREAD) the address that a
-#: user register is relative to fs, clamped, or (SUM) that of an operand, clamped.
-Held = tuple[int, int]
+#: What the first scratch register caches: a constant, (THREAD) the clamped address fs
+#: base + user register, or (SUM) the clamped address of a memory operand.
+CachedAddress = tuple[int, int]
 CONSTANT: Final = 0
 THREAD: Final = 1
 SUM: Final = 2
@@ -107,18 +107,18 @@ class State:
 
     ``cx`` is the value of a rcx in state ``S``. The user's rsp is its host register
     plus ``offset``, so that calls, pushes and pops need not move the host register;
-    unless ``offset`` is 0 its state is ``H``. ``held`` is what the first scratch
-    register has in it, if that is of use; see
-    :meth:`ubypass.translate.context.Context.held`. ``copies`` are pairs of registers
-    with the same value, of which nothing was known when it was copied.
+    unless ``offset`` is 0 its state is ``H``. ``cached_address`` is the address or
+    constant that the first scratch register has in it, if that is of use; see
+    :meth:`ubypass.translate.context.Context.cached_address`. ``copies`` are pairs of
+    registers with the same value, of which nothing was known when it was copied.
     """
 
     __slots__ = (
         "again",
+        "cached_address",
         "copies",
         "cx",
         "flags",
-        "held",
         "intervals",
         "loc",
         "offset",
@@ -143,7 +143,7 @@ class State:
         #: that are not right where ``flags`` says that they are.
         self.shown: Shown | None = None
         self.stale: int = ARITHMETIC
-        self.held: Held | None = None
+        self.cached_address: CachedAddress | None = None
         self.copies: tuple[tuple[int, int], ...] = ()
         #: Return addresses on the user's stack that were pushed here: offsets from the
         #: host register of rsp, and addresses (:mod:`ubypass.translate.returns`).
@@ -158,7 +158,7 @@ class State:
         new.again = self.again
         new.shown = self.shown
         new.stale = self.stale
-        new.held = self.held
+        new.cached_address = self.cached_address
         new.copies = self.copies
         new.returns = self.returns
         return new
@@ -180,7 +180,7 @@ class State:
             and self.cx == other.cx
             and self.intervals == other.intervals
             and self.again == other.again
-            and self.held == other.held
+            and self.cached_address == other.cached_address
             and self.copies == other.copies
             and self.returns == other.returns
         )
@@ -229,8 +229,8 @@ class State:
         """The user register changed: a compare of it cannot be repeated."""
         if user == _RSP:
             self.returns = ()
-        if self.held is not None and depends(self.held, user):
-            self.held = None
+        if self.cached_address is not None and depends(self.cached_address, user):
+            self.cached_address = None
         if self.copies:
             self.copies = tuple(pair for pair in self.copies if user not in pair)
         if self.again is not None and user in self.again.registers:
@@ -259,27 +259,27 @@ class State:
         return self.flags != Flags.DEAD and not self.stale
 
 
-def address_sum(base: int, index: int, scale: int, displacement: int) -> Held:
-    """What is held after the address of an operand was clamped; ``base`` and
+def address_sum(base: int, index: int, scale: int, displacement: int) -> CachedAddress:
+    """The cache entry for the clamped address of an operand; ``base`` and
     ``index`` are user registers, -1: none.
     """
     return SUM, displacement << 16 | scale << 10 | (index + 1) << 5 | (base + 1)
 
 
-def beyond(held: Held, wanted: Held) -> int:
-    """How far behind the address that is held that of an operand is; -1: unknown, or
-    before it.
+def distance_behind(cached: CachedAddress, wanted: CachedAddress) -> int:
+    """Bytes from the cached address up to the ``wanted`` one; -1: unknown, or below
+    it.
     """
-    if held[0] != SUM or (held[1] ^ wanted[1]) & 0xFFFF:
+    if cached[0] != SUM or (cached[1] ^ wanted[1]) & 0xFFFF:
         return -1
-    return max((wanted[1] >> 16) - (held[1] >> 16), -1)
+    return max((wanted[1] >> 16) - (cached[1] >> 16), -1)
 
 
-def depends(held: Held, user: int) -> bool:
-    """Whether what is held is another thing once ``user`` has changed."""
-    if held[0] == SUM:
-        return held[1] & 31 == user + 1 or held[1] >> 5 & 31 == user + 1
-    return held[0] == THREAD and held[1] == user
+def depends(cached: CachedAddress, user: int) -> bool:
+    """Whether a change of ``user`` makes the cached address stale."""
+    if cached[0] == SUM:
+        return cached[1] & 31 == user + 1 or cached[1] >> 5 & 31 == user + 1
+    return cached[0] == THREAD and cached[1] == user
 
 
 def shifted(interval: Interval | None, amount: int) -> Interval | None:

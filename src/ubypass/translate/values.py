@@ -73,13 +73,13 @@ def read_spilled(context: Context, user: int, scratch: int) -> None:
     """Load a spilled user register into a scratch register."""
     if user == R11:
         materialize_r11(context)
-    if context.mirrored() == user:
+    if context.cached_value() == user:
         if scratch != context.s1:
             context.code.move(scratch, context.s1)
         return
     context.code.frame_load(scratch, SLOT[user])
     if scratch == context.s1:
-        context.mirror(user)
+        context.cache_value(user)
 
 
 def write_spilled(context: Context, user: int, scratch: int) -> None:
@@ -87,9 +87,9 @@ def write_spilled(context: Context, user: int, scratch: int) -> None:
     context.code.frame_store(SLOT[user], scratch)
     slot_written(context, user)
     if scratch == context.s1:
-        context.mirror(user)
-    elif context.mirrored() == user:
-        context.mirror(-1)
+        context.cache_value(user)
+    elif context.cached_value() == user:
+        context.cache_value(-1)
 
 
 def slot_written(context: Context, user: int) -> None:
