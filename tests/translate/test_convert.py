@@ -14,12 +14,12 @@ from ubypass.translate.emit import Buffer
 from ubypass.translate.registers import R11, RAX, RBX, RCX, RSP, assign_registers
 from ubypass.translate.state import CLAMPED, CONSTANT, Flags, Loc, State
 
-_HOMES = assign_registers([0, 0, 0, 9, *[0] * 12])
+_ASSIGNMENT = assign_registers([0, 0, 0, 9, *[0] * 12])
 
 
 def _converted(have: State, wanted: State, live: int = 0) -> list[str]:
     buffer = Buffer()
-    convert(Context(_HOMES, Abi(), have, buffer, 0x1000, live), wanted)
+    convert(Context(_ASSIGNMENT, Abi(), have, buffer, 0x1000, live), wanted)
     formatter = Formatter(FormatterSyntax.INTEL)
     return [formatter.format(i) for i in Decoder(64, bytes(buffer.code), ip=0)]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.join import Incoming, Loop, join
 from ubypass.translate.registers import R11, RAX, RBX, RCX, RDI, RSP, assign_registers
-from ubypass.translate.repeat import Repeat
+from ubypass.translate.remat import Remat
 from ubypass.translate.shown import EQUAL, SYSTEM, Shown
 from ubypass.translate.state import CLAMPED, CONSTANT, THREAD, Flags, Loc, State
 from ubypass.translate.trace import COLD, HOT, SOME
 
-_HOMES = assign_registers([0, 0, 0, 9, *[0] * 12])
+_ASSIGNMENT = assign_registers([0, 0, 0, 9, *[0] * 12])
 _ALL = frozenset(range(16))
 
 
@@ -23,7 +23,7 @@ def _state(flags: int = Flags.HOST, **locs: int) -> State:
 
 
 def _join(*edges: Incoming, live: int = 0, previous: State | None = None) -> State:
-    return join(list(edges), _HOMES, live, previous, 0, _ALL, frozenset(), True)
+    return join(list(edges), _ASSIGNMENT, live, previous, 0, _ALL, frozenset(), True)
 
 
 def test_the_hot_edge_pays_nothing() -> None:
@@ -67,20 +67,20 @@ def test_flags() -> None:
     assert _join(*both, live=live).flags == Flags.SLOT
 
 
-def test_flags_that_can_be_made_again_stay_so() -> None:
-    one, two = _state(Flags.AGAIN, rbx=Loc.H), _state(Flags.HOST, rbx=Loc.B)
-    one.again = two.again = Repeat(frozenset({RBX}), compare=b"1")
+def test_flags_that_can_be_rematerialized_stay_so() -> None:
+    one, two = _state(Flags.REMAT, rbx=Loc.H), _state(Flags.HOST, rbx=Loc.B)
+    one.remat = two.remat = Remat(frozenset({RBX}), compare=b"1")
     edges = (Incoming(HOT, one), Incoming(SOME, two))
     joined = _join(*edges, live=ARITHMETIC)
-    assert (joined.flags, joined.again) == (Flags.AGAIN, one.again)
+    assert (joined.flags, joined.remat) == (Flags.REMAT, one.remat)
     assert _join(*edges).flags == Flags.DEAD
     # Where they were in the host flags before, code relies on that.
     before = _state(Flags.HOST)
     assert _join(*edges, live=ARITHMETIC, previous=before).flags == Flags.HOST
-    two.again = Repeat(frozenset({RBX}), compare=b"2")
+    two.remat = Remat(frozenset({RBX}), compare=b"2")
     assert _join(*edges, live=ARITHMETIC).flags == Flags.HOST
     # What the host flags have nobody needs to make again.
-    one.flags, two.again = Flags.HOST, one.again
+    one.flags, two.remat = Flags.HOST, one.remat
     assert _join(*edges, live=ARITHMETIC).flags == Flags.HOST
 
 
@@ -129,10 +129,10 @@ def test_an_interval_that_keeps_growing_is_given_up() -> None:
     grown = _state(rbx=Loc.B)
     grown.intervals[RBX] = (0, 16, False, False)
     edges, rest = [Incoming(HOT, grown)], (_ALL, frozenset[int](), True, loop)
-    wide = join(edges, _HOMES, 0, previous, 1, *rest)
+    wide = join(edges, _ASSIGNMENT, 0, previous, 1, *rest)
     assert wide.intervals[RBX] == (0, 1 << 16, False, False)
     grown.intervals[RBX] = (0, 1 << 17, False, False)
-    lost = join(edges, _HOMES, 0, wide, 2, *rest)
+    lost = join(edges, _ASSIGNMENT, 0, wide, 2, *rest)
     assert lost.intervals[RBX] is None
 
 
@@ -145,7 +145,7 @@ def test_an_interval_is_widened_where_its_cycle_pays() -> None:
 
     def known(rounds: int, loop: Loop | None) -> object:
         rest = previous, rounds, _ALL, _ALL, True, loop
-        return join(edges, _HOMES, 0, *rest).intervals[RBX]
+        return join(edges, _ASSIGNMENT, 0, *rest).intervals[RBX]
 
     assert known(1, None) == grown.intervals[RBX]
     assert known(1, Loop(frozenset(), frozenset())) is None
@@ -160,7 +160,7 @@ def test_a_loop_finds_its_registers_ready() -> None:
     def joined(*edges: Incoming, previous: State | None = None) -> State:
         rounds = int(previous is not None)
         rest = previous, rounds, _ALL, frozenset(), True, loop
-        return join(list(edges), _HOMES, 0, *rest)
+        return join(list(edges), _ASSIGNMENT, 0, *rest)
 
     into = Incoming(HOT, _state(rbx=Loc.M, rdi=Loc.M))
     first = joined(into)
@@ -168,12 +168,12 @@ def test_a_loop_finds_its_registers_ready() -> None:
     assert (first.intervals[RBX], first.intervals[RDI]) == (CLAMPED, None)
     kept = _state(rbx=Loc.B, rdi=Loc.B)
     kept.intervals[RBX] = CLAMPED
-    again = joined(into, Incoming(SOME, kept, back=True), previous=first)
-    assert (again.loc[RBX], again.intervals[RBX]) == (Loc.B, CLAMPED)
+    remat = joined(into, Incoming(SOME, kept, back=True), previous=first)
+    assert (remat.loc[RBX], remat.intervals[RBX]) == (Loc.B, CLAMPED)
     # If the loop itself cannot tell any more, a clamp belongs to where it is used.
     lost = _state(rbx=Loc.B, rdi=Loc.B)
-    again = joined(into, Incoming(SOME, lost, back=True), previous=first)
-    assert (again.loc[RBX], again.intervals[RBX]) == (Loc.B, None)
+    remat = joined(into, Incoming(SOME, lost, back=True), previous=first)
+    assert (remat.loc[RBX], remat.intervals[RBX]) == (Loc.B, None)
 
 
 def test_one_path_that_changed_a_register_keeps_it_in_the_host() -> None:
@@ -216,9 +216,9 @@ def test_a_cached_address_needs_edges_that_leave_it_alone() -> None:
     two.loc[R11] = Loc.S
     assert _join(Incoming(HOT, one), Incoming(COLD, two)).cached_address is None
     two.loc[R11] = Loc.M
-    two.again = Repeat(frozenset({RBX}), host=RBX)
-    assert two.again.scratch
+    two.remat = Remat(frozenset({RBX}), host=RBX)
+    assert two.remat.scratch
     assert _join(Incoming(HOT, one), Incoming(COLD, two)).cached_address is None
-    two.again = None
+    two.remat = None
     two.cached_address = THREAD, RBX
     assert _join(Incoming(HOT, one), Incoming(COLD, two)).cached_address is None

@@ -19,7 +19,7 @@ from ubypass.translate.state import Loc
 
 _FLAGS = 0x8D5
 _STACK = 0x3000
-_HOMES = assign_registers([0] * 16)
+_ASSIGNMENT = assign_registers([0] * 16)
 _BAD = 1 << 62
 
 
@@ -38,11 +38,11 @@ def _bytes(text: str) -> bytes:
 
 
 def _places(loc: int, cx: int = 0) -> Places:
-    return Places(_HOMES.host, [loc] * 16, cx, (_HOMES.s0, _HOMES.s1))
+    return Places(_ASSIGNMENT.host, [loc] * 16, cx, (_ASSIGNMENT.s0, _ASSIGNMENT.s1))
 
 
-def _check(made: bytes, again: bytes, seed: str) -> None:
-    """``again`` sets the flags that ``made`` has set, and changes no register."""
+def _check(made: bytes, remat: bytes, seed: str) -> None:
+    """``remat`` sets the flags that ``made`` has set, and changes no register."""
     rng = random.Random(seed)
     names = [f"UC_X86_REG_{n}" for n in ("RAX", "RBX", "RCX", "RDX", "RSI", "RDI")]
     registers = [getattr(ux, name) for name in names]
@@ -50,7 +50,7 @@ def _check(made: bytes, again: bytes, seed: str) -> None:
     for _ in range(10):
         engine = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_64)
         engine.mem_map(0x1000, 0x4000)
-        engine.mem_write(0x1000, made + again)
+        engine.mem_write(0x1000, made + remat)
         engine.reg_write(ux.UC_X86_REG_RSP, _STACK)
         engine.reg_write(ux.UC_X86_REG_EFLAGS, 2 | rng.getrandbits(12) & _FLAGS)
         for register in registers:
@@ -64,7 +64,7 @@ def _check(made: bytes, again: bytes, seed: str) -> None:
             value = engine.reg_read(register)
             engine.mem_write(_STACK + SLOT[user], value.to_bytes(8, "little"))
         engine.reg_write(ux.UC_X86_REG_EFLAGS, 2 | rng.getrandbits(12) & _FLAGS)
-        engine.emu_start(0x1000 + len(made), 0x1000 + len(made + again))
+        engine.emu_start(0x1000 + len(made), 0x1000 + len(made + remat))
         assert engine.reg_read(ux.UC_X86_REG_EFLAGS) & _FLAGS == first
         assert [engine.reg_read(register) for register in registers] == after
 
@@ -84,9 +84,9 @@ _ALONE = (
 def test_all_flags_at_once(text: str, loc: int) -> None:
     shown = _after(text)
     assert shown is not None
-    again = code_for(shown, _places(loc))
-    assert again
-    _check(_bytes(text), again, text)
+    remat = code_for(shown, _places(loc))
+    assert remat
+    _check(_bytes(text), remat, text)
 
 
 _CHAINS = (
@@ -103,8 +103,8 @@ def test_some_flags_need_what_was_before(text: str, loc: int) -> None:
     shown = _after(text, before)
     assert shown is not None
     assert shown.registers >= {6, 7}
-    again = code_for(shown, _places(loc))
-    _check(_bytes("cmp rsi, rdi") + _bytes(text), again, text)
+    remat = code_for(shown, _places(loc))
+    _check(_bytes("cmp rsi, rdi") + _bytes(text), remat, text)
 
 
 @pytest.mark.parametrize(
@@ -131,9 +131,9 @@ def test_a_chain_comes_to_an_end() -> None:
 def test_where_rcx_is_what_the_call_left() -> None:
     shown = _after("cmp rcx, rbx")
     assert shown is not None
-    again = code_for(shown, _places(Loc.H)._replace(loc=_with_rcx(Loc.S), cx=0x401002))
+    remat = code_for(shown, _places(Loc.H)._replace(loc=_with_rcx(Loc.S), cx=0x401002))
     made = b"\xb9\x02\x10\x40\x00" + _bytes("cmp rcx, rbx")
-    _check(made, again, "rcx")
+    _check(made, remat, "rcx")
 
 
 def _with_rcx(loc: int) -> list[int]:

@@ -31,7 +31,7 @@ def clamp_ahead(
     ``live`` are the flags live before each instruction.
     """
     state, host = context.state, context.assignment.host
-    if state.flags == Flags.HOST and context.live and state.again is None:
+    if state.flags == Flags.HOST and context.live and state.remat is None:
         # Those of before are in the way here.
         return
     written = set(facts[position].writes)
@@ -68,7 +68,7 @@ def clamp_source(context: Context, facts: Facts) -> None:
     is made soon: so that both are clamped afterwards.
     """
     state, assignment = context.state, context.assignment
-    if state.flags == Flags.HOST and context.live and state.again is None:
+    if state.flags == Flags.HOST and context.live and state.remat is None:
         return
     to, source = (operand.user for operand in facts.operands)
     if (

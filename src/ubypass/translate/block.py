@@ -17,7 +17,7 @@ from ubypass.translate.flags import clobber
 from ubypass.translate.inline import address
 from ubypass.translate.lower import lower
 from ubypass.translate.registers import RegisterAssignment
-from ubypass.translate.repeat import COMPARES
+from ubypass.translate.remat import COMPARES
 from ubypass.translate.returns import stored_by
 from ubypass.translate.stack import STACK, lower_stack
 from ubypass.translate.state import Flags, Node, State
@@ -177,7 +177,7 @@ def _where_to_charge(prepared: Prepared, state: State, most: int) -> int:
     """The position of the instruction before which the block pays: at once, or where
     nobody needs the flags any more.
     """
-    if state.flags == Flags.HOST and prepared.live[0] and state.again is None:
+    if state.flags == Flags.HOST and prepared.live[0] and state.remat is None:
         for position in range(1, most):
             if not prepared.live[position]:
                 return position

@@ -145,9 +145,9 @@ def exit_key(
         before = _load_flags(assignment.s0 if state.in_host(RAX) else -1)
     elif state.flags == Flags.SYS:
         flags |= _SLOT_SYSFLAGS
-    elif state.flags == Flags.AGAIN:
-        assert state.again is not None
-        before = state.again.code(assignment.s0)
+    elif state.flags == Flags.REMAT:
+        assert state.remat is not None
+        before = state.remat.code(assignment.s0)
     offset = state.offset
     cx = 0
     if state.loc[RCX] == Loc.S:
@@ -187,7 +187,7 @@ _TARGET: Final = int(ExitFlag.TARGET)
 
 
 def _show(assignment: RegisterAssignment, state: State) -> bytes:
-    """Code that makes all of the flags again; none if that cannot be done."""
+    """Code that rematerializes all of the flags; empty if that cannot be done."""
     shown = state.shown
     assert shown is not None
     # The code may need rax for itself.

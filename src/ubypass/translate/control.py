@@ -19,7 +19,7 @@ from ubypass.translate.facts import Facts, Unsupported
 from ubypass.translate.flags import clobber, to_host
 from ubypass.translate.inline import address
 from ubypass.translate.registers import RSP
-from ubypass.translate.repeat import equal
+from ubypass.translate.remat import equal
 from ubypass.translate.returns import left, pushed, top
 from ubypass.translate.sandbox import load_word
 from ubypass.translate.shown import known_equal
@@ -78,7 +78,7 @@ def _branch(context: Context, fragment: Fragment, block: Block, facts: Facts) ->
     if context.compared and condition in (CC_E, CC_NE):
         # Two things are equal there, so much is known of all flags.
         same = jumps if condition == CC_E else falls
-        same.again = equal(context.assignment.host_rsp)
+        same.remat = equal(context.assignment.host_rsp)
         same.shown = known_equal(same.shown)
 
 

@@ -22,7 +22,7 @@ def fits(state: State, wanted: State) -> bool:
         and (
             state.flags == wanted.flags
             or wanted.flags == Flags.DEAD
-            or (state.flags == Flags.HOST and wanted.flags == Flags.AGAIN)
+            or (state.flags == Flags.HOST and wanted.flags == Flags.REMAT)
         )
         and (
             wanted.cached_address is None
@@ -58,8 +58,8 @@ def convert(context: Context, wanted: State) -> None:
         assert wanted.cached_address[0] == CONSTANT
         context.code.move_imm(context.s0, wanted.cached_address[1])
         context.cache_address(wanted.cached_address)
-    if wanted.again is not None:
-        assert state.again == wanted.again
+    if wanted.remat is not None:
+        assert state.remat == wanted.remat
 
 
 def _move_stack_base(context: Context, offset: int) -> None:
@@ -101,8 +101,8 @@ def _flags(context: Context, wanted: State) -> None:
         to_host(context)
     elif wanted.flags == Flags.SLOT:
         to_slot(context)
-    elif wanted.flags == Flags.AGAIN:
-        assert state.flags in (Flags.HOST, Flags.AGAIN)
-        state.flags = Flags.AGAIN
+    elif wanted.flags == Flags.REMAT:
+        assert state.flags in (Flags.HOST, Flags.REMAT)
+        state.flags = Flags.REMAT
     else:
         assert state.flags == Flags.SYS

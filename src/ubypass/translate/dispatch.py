@@ -105,7 +105,7 @@ def after_state(state: State, resume: int) -> None:
     state.loc[RCX] = state.loc[R11] = Loc.S
     state.cx = resume
     state.flags = Flags.SYS
-    state.again = None
+    state.remat = None
     state.shown = SYSTEM
     state.stale = 0
     state.cached_address = None

@@ -236,8 +236,8 @@ class Facts:
     implied: int
     #: What :mod:`ubypass.translate.bases` has found out about it.
     effect: Effect | None
-    #: How to set its flags again then, once that is known.
-    again: list[Any]
+    #: How to rematerialize its flags then, once that is known.
+    remat: list[Any]
     #: The same for exits (:mod:`ubypass.translate.shown`).
     step: list[Any]
 
@@ -268,7 +268,7 @@ class Facts:
         self.pointer, self.registers, self.extended = pointer, registers, extended
         self.implicit, self.stack, self.features = implicit, stack, features
         self.stores = stores
-        self.codes, self.effect, self.again, self.step = {}, effect, [], []
+        self.codes, self.effect, self.remat, self.step = {}, effect, [], []
         self.plain = b""
         self.named = _bits(registers)
         self.implied = _bits(implicit)

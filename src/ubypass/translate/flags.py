@@ -31,8 +31,8 @@ def clobber(context: Context, scratch: int | None = None) -> None:
         return
     if not context.live:
         state.flags = Flags.DEAD
-    elif state.again is not None:
-        state.flags = Flags.AGAIN
+    elif state.remat is not None:
+        state.flags = Flags.REMAT
     else:
         _save(context, scratch)
         state.flags = Flags.SLOT
@@ -61,14 +61,14 @@ def settle(context: Context, writes: Iterable[int], scratch: int | None = _S0) -
     still gives the same ones. ``scratch`` as for :func:`to_host`.
     """
     state = context.state
-    if state.again is None or state.again.registers.isdisjoint(writes):
+    if state.remat is None or state.remat.registers.isdisjoint(writes):
         return
-    if state.flags == Flags.AGAIN:
+    if state.flags == Flags.REMAT:
         if context.live:
             to_host(context, scratch)
         else:
             state.flags = Flags.DEAD
-    state.again = None
+    state.remat = None
 
 
 def to_host(context: Context, scratch: int | None = _S0) -> None:
@@ -82,13 +82,13 @@ def to_host(context: Context, scratch: int | None = _S0) -> None:
         _restore(context, context.s1 if scratch == _S0 else scratch)
     elif state.flags == Flags.SYS:
         context.code.restore_flags(FRAME_SYSFLAGS)
-    elif state.flags == Flags.AGAIN:
-        assert state.again is not None
-        if scratch is None and state.again.scratch:
+    elif state.flags == Flags.REMAT:
+        assert state.remat is not None
+        if scratch is None and state.remat.scratch:
             raise Unsupported("no scratch register to get flags back with")
         register = context.s0 if scratch is None or scratch == _S0 else scratch
-        context.code.code += state.again.code(register)
-        if state.again.scratch:
+        context.code.code += state.remat.code(register)
+        if state.remat.scratch:
             context.code.written |= 1 << register
     state.flags = Flags.HOST
 

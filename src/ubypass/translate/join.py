@@ -135,22 +135,22 @@ def join(
     if new.loc[RCX] == Loc.S:
         new.cx = states[0].cx
     new.flags = _flags(preferred, states, flags_live, previous, settled)
-    again = states[0].again
+    remat = states[0].remat
     if (
-        again is not None
+        remat is not None
         and new.flags == Flags.HOST
-        and all(s.again == again for s in states)
-        and all(new.in_host(user) for user in again.registers)
+        and all(s.remat == remat for s in states)
+        and all(new.in_host(user) for user in remat.registers)
         # On an edge that moves rsp's host register it would have to change.
-        and (RSP not in again.registers or all(s.offset == new.offset for s in states))
-        and (settled is None or settled.again == again)
+        and (RSP not in remat.registers or all(s.offset == new.offset for s in states))
+        and (settled is None or settled.remat == remat)
     ):
-        new.again = again
-        if (previous is None or previous.flags == Flags.AGAIN) and any(
-            state.flags == Flags.AGAIN for state in states
+        new.remat = remat
+        if (previous is None or previous.flags == Flags.REMAT) and any(
+            state.flags == Flags.REMAT for state in states
         ):
             # Perhaps nobody asks for them before they change.
-            new.flags = Flags.AGAIN
+            new.flags = Flags.REMAT
     shown = common_shown(
         [s.shown for s in states] + ([] if previous is None else [previous.shown])
     )
@@ -187,7 +187,7 @@ def join(
         and not any(
             _uses_scratch(edge.state, new, cached)
             for edge in edges
-            # An address, unlike a constant, could not be made again.
+            # An address, unlike a constant, could not be rematerialized.
             if edge.weight == best.weight or cached[0] != CONSTANT
         )
     ):
@@ -218,16 +218,16 @@ def _uses_scratch(state: State, new: State, cached: CachedAddress) -> bool:
     """Whether code on an edge from one to the other will need the scratch register;
     if an address is cached there, whether it may need it.
     """
-    if cached[0] != CONSTANT and state.again is not None and state.again.scratch:
+    if cached[0] != CONSTANT and state.remat is not None and state.remat.scratch:
         return True
     return (
         (state.loc[R11] == Loc.S and new.loc[R11] != Loc.S)
         or (state.loc[RCX] == Loc.S and new.loc[RCX] == Loc.M)
         or (
-            state.flags == Flags.AGAIN
+            state.flags == Flags.REMAT
             and new.flags in (Flags.HOST, Flags.SLOT)
-            and state.again is not None
-            and state.again.scratch
+            and state.remat is not None
+            and state.remat.scratch
         )
     )
 

@@ -22,7 +22,7 @@ from ubypass.translate.registers import (
     resized,
     width,
 )
-from ubypass.translate.repeat import repeat
+from ubypass.translate.remat import remat_of
 from ubypass.translate.sandbox import (
     Address,
     displacement_size,
@@ -113,7 +113,7 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
         stored = _operands(context, facts, instruction, free)
         code = encoded(instruction)
     scratch = free[-1] if free else None
-    if state.again is not None:
+    if state.remat is not None:
         settle(context, facts.writes, scratch)
     use = facts.flags
     # Flags that somebody reads later and that do not all become new here.
@@ -132,11 +132,11 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
         shown = shown_after(facts, state.shown, state.offset)
         state.flags_from(shown, use.kills)
         if not unmoved:
-            state.again = repeat(facts, context.assignment, code)
+            state.remat = remat_of(facts, context.assignment, code)
         else:
-            if not facts.again:
-                facts.again.append(repeat(facts, context.assignment, code))
-            state.again = facts.again[0]
+            if not facts.remat:
+                facts.remat.append(remat_of(facts, context.assignment, code))
+            state.remat = facts.remat[0]
 
 
 def _placed(facts: Facts, address: Address | None) -> Instruction:
@@ -255,23 +255,23 @@ def _move_stack(context: Context, facts: Facts, live_after: int) -> bool:
     if facts.operands[0].register != Register.RSP:
         return False
     ensure(context, RSP)
-    again = repeat(facts, context.assignment, b"")
-    if again is None:
+    remat = remat_of(facts, context.assignment, b"")
+    if remat is None:
         return False
-    amount = -again.immediate
+    amount = -remat.immediate
     if mnemonic == _ADD:
-        amount = again.immediate
+        amount = remat.immediate
     state = context.state
     if abs(state.offset + amount) > _FAR:
         return False
     # Relative to the host register, which stays where it is.
-    again = again.moved(-(state.offset + amount))
-    if again is None:
+    remat = remat.moved(-(state.offset + amount))
+    if remat is None:
         return False
     state.offset += amount
     state.loc[RSP] = Loc.H
-    state.again = again
-    state.flags = Flags.AGAIN if live_after else Flags.DEAD
+    state.remat = remat
+    state.flags = Flags.REMAT if live_after else Flags.DEAD
     state.shown = shown_after(facts, None, state.offset)
     state.stale = 0
     return True

@@ -127,7 +127,7 @@ class RegisterAssignment:
 
     The rest remembers what was made for this assignment: ``tails`` of exits by which
     registers they store, the ``distinct`` ones by what that means, ``exits`` by user
-    address, and code that makes flags again (``shown``) by where things are; and, by
+    address, and code that rematerializes flags (``shown``) by where things are; and, by
     the user address, for which registers code leaves if they hold no address
     (``anchored``), one bit each.
     """

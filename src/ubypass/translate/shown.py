@@ -30,11 +30,11 @@ from ubypass.translate.registers import (
     resized,
     width,
 )
-from ubypass.translate.repeat import equal
+from ubypass.translate.remat import equal
 
 #: How a step gets its flags.
 _EQUAL: Final = 0  # those of a compare of equal values
-_AGAIN: Final = 1  # the instruction, which changes no register
+_REDO: Final = 1  # the instruction, which changes no register
 _RESULT: Final = 2  # from the result alone
 _UNDO: Final = 3  # undone and done again, on a copy of the result
 _FRESH: Final = 4  # done again, with another destination
@@ -162,7 +162,7 @@ def _step(facts: Facts) -> Step | None:
         return None
     code = _GENERAL.get(instruction.code, instruction.code)
     if mnemonic in _READ_ONLY:
-        return Step(_AGAIN, _with(instruction, code), users=users)
+        return Step(_REDO, _with(instruction, code), users=users)
     if first is None or any(other.user == first.user for other in others):
         return None
     if code in _UNDONE:
@@ -232,7 +232,7 @@ def _emit(out: Buffer, step: Step, places: Places) -> None:
         out.code += equal(copy).compare
         return
     made = instruction.copy()
-    if step.how in (_AGAIN, _RESULT):
+    if step.how in (_REDO, _RESULT):
         given: dict[int, int] = {}
         for operand in range(made.op_count):
             register = made.op_register(operand)

@@ -19,7 +19,7 @@ from ubypass.abi import (
     TASK_SIZE_MIN,
 )
 from ubypass.region.liveness import ARITHMETIC
-from ubypass.translate.repeat import Repeat
+from ubypass.translate.remat import Remat
 from ubypass.translate.shown import Shown
 
 #: Offsets of a register from a clamped value: lowest and highest, and whether the
@@ -64,7 +64,7 @@ class Flags:
     SLOT: Final = 1  # FRAME_TMP0, packed
     SYS: Final = 2  # FRAME_SYSFLAGS
     DEAD: Final = 3  # nowhere, and nobody will ask
-    AGAIN: Final = 4  # nowhere, but what set them can be repeated
+    REMAT: Final = 4  # nowhere, but they can be rematerialized
 
 
 class Node:
@@ -114,7 +114,6 @@ class State:
     """
 
     __slots__ = (
-        "again",
         "cached_address",
         "copies",
         "cx",
@@ -122,6 +121,7 @@ class State:
         "intervals",
         "loc",
         "offset",
+        "remat",
         "returns",
         "shown",
         "stale",
@@ -137,8 +137,8 @@ class State:
         self.offset = 0
         self.flags: int = Flags.DEAD
         self.intervals = intervals.copy()
-        #: How to set the flags as they are now again, if that is possible.
-        self.again: Repeat | None = None
+        #: How to rematerialize the present flags, if that is possible.
+        self.remat: Remat | None = None
         #: How an exit can have all of the flags, if that is possible, and those of them
         #: that are not right where ``flags`` says that they are.
         self.shown: Shown | None = None
@@ -155,7 +155,7 @@ class State:
         new.cx = self.cx
         new.offset = self.offset
         new.flags = self.flags
-        new.again = self.again
+        new.remat = self.remat
         new.shown = self.shown
         new.stale = self.stale
         new.cached_address = self.cached_address
@@ -179,7 +179,7 @@ class State:
             and self.offset == other.offset
             and self.cx == other.cx
             and self.intervals == other.intervals
-            and self.again == other.again
+            and self.remat == other.remat
             and self.cached_address == other.cached_address
             and self.copies == other.copies
             and self.returns == other.returns
@@ -226,16 +226,18 @@ class State:
         return -1
 
     def touched(self, user: int) -> None:
-        """The user register changed: a compare of it cannot be repeated."""
+        """The user register changed: flags that depend on it cannot be
+        rematerialized.
+        """
         if user == _RSP:
             self.returns = ()
         if self.cached_address is not None and depends(self.cached_address, user):
             self.cached_address = None
         if self.copies:
             self.copies = tuple(pair for pair in self.copies if user not in pair)
-        if self.again is not None and user in self.again.registers:
-            assert self.flags != Flags.AGAIN
-            self.again = None
+        if self.remat is not None and user in self.remat.registers:
+            assert self.flags != Flags.REMAT
+            self.remat = None
         self.changing(user)
 
     def changing(self, user: int) -> None:

@@ -92,7 +92,7 @@ def lower_string(context: Context, facts: Facts, live_after: int) -> None:
         state.written(user, interval)
     if use.changes:
         state.flags_from(None, use.kills)
-        state.again = None
+        state.remat = None
 
 
 def _pay(context: Context) -> None:

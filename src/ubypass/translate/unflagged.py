@@ -19,7 +19,7 @@ __all__ = ["branch_unless", "worthwhile"]
 def worthwhile(context: Context) -> bool:
     """Whether another way to compare would have to save flags first."""
     state = context.state
-    return state.flags == Flags.HOST and bool(context.live) and state.again is None
+    return state.flags == Flags.HOST and bool(context.live) and state.remat is None
 
 
 def branch_unless(context: Context, target: int, value: int, other: Label) -> Buffer:

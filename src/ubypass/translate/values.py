@@ -55,13 +55,13 @@ def rebase_stack(context: Context, amount: int) -> None:
     rsp.
     """
     state = context.state
-    again = state.again
-    if again is not None and RSP in again.registers:
-        moved = again.moved(amount)
+    remat = state.remat
+    if remat is not None and RSP in remat.registers:
+        moved = remat.moved(amount)
         if moved is None:
             settle(context, (RSP,))
         else:
-            state.again = moved
+            state.remat = moved
     if state.shown is not None:
         state.shown = state.shown.moved(amount)
     state.intervals[RSP] = shifted(state.intervals[RSP], amount)

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How to get the user's flags back without having saved them.
+"""Rematerialize the user's arithmetic flags instead of saving them.
 
-A compare of registers can be done again as long as they have not changed; so can,
-on a scratch register, an addition or subtraction of a constant or of a register that
-is still the same, by undoing it first. Where two things were found to be equal there is
-nothing to do again: that tells all the flags. Flags that are
-needed only on paths that are hardly ever taken then cost nothing elsewhere.
+A compare of registers can run once more while its registers are unchanged. An
+addition or subtraction of a constant, or of an unchanged register, is undone and done
+again on a scratch register. Where a compare found two values equal, that alone tells
+all flags. Flags that only rare paths need then cost nothing on the others.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from ubypass.translate.iced import IcedCode
 from ubypass.translate.registers import RegisterAssignment, resized, width
 
 
-class Repeat(NamedTuple):
-    """Code that sets the flags again.
+class Remat(NamedTuple):
+    """Code that rematerializes the flags.
 
     ``registers`` are the user registers it depends on. With ``scratch`` needed,
     the code is ``lea scratch, [host + displacement]`` and then ``operation`` (an
@@ -61,8 +60,8 @@ class Repeat(NamedTuple):
         out.user(Instruction.create_reg_i32(self.operation, register, self.immediate))
         return bytes(out.code)
 
-    def moved(self, amount: int) -> Repeat | None:
-        """The same after ``amount`` was added to its register, if it can be."""
+    def moved(self, amount: int) -> Remat | None:
+        """This, after ``amount`` was added to its register; None if out of range."""
         displacement = self.displacement - amount
         if self.compare or self.undone or not -(1 << 31) <= displacement < 1 << 31:
             return None
@@ -79,17 +78,17 @@ COMPARES: Final = frozenset(
 
 
 @functools.cache
-def equal(host: int) -> Repeat:
+def equal(host: int) -> Remat:
     """The flags that a compare of equal values leaves; ``host`` is any host register
     that the user's program has put something into.
     """
     register = resized(Register.EAX, host)
     code = encoded(Instruction.create_reg_reg(Code.CMP_R32_RM32, register, register))
-    return Repeat(frozenset(), compare=code)
+    return Remat(frozenset(), compare=code)
 
 
-def repeat(facts: Facts, assignment: RegisterAssignment, code: bytes) -> Repeat | None:
-    """How to set the flags again that ``facts``' instruction, emitted as ``code``,
+def remat_of(facts: Facts, assignment: RegisterAssignment, code: bytes) -> Remat | None:
+    """How to rematerialize the flags that ``facts``' instruction, emitted as ``code``,
     has set; None when that cannot be done.
     """
     instruction = facts.instruction
@@ -103,7 +102,7 @@ def repeat(facts: Facts, assignment: RegisterAssignment, code: bytes) -> Repeat 
         # It may be another by then.
         return None
     if mnemonic in (Mnemonic.CMP, Mnemonic.TEST):
-        return Repeat(frozenset(o.user for o in facts.operands), compare=code)
+        return Remat(frozenset(o.user for o in facts.operands), compare=code)
     if first is None or first.operand != 0:
         return None
     undone = _UNDONE.get(instruction.code)
@@ -120,7 +119,7 @@ def repeat(facts: Facts, assignment: RegisterAssignment, code: bytes) -> Repeat 
     if not -(1 << 31) < value < 1 << 31:
         return None
     subtracts = mnemonic == Mnemonic.SUB
-    return Repeat(
+    return Remat(
         frozenset({first.user}),
         host=assignment.host[first.user],
         displacement=value if subtracts else -value,
@@ -131,12 +130,12 @@ def repeat(facts: Facts, assignment: RegisterAssignment, code: bytes) -> Repeat 
 
 def _undone(
     operations: tuple[IcedCode, ...], facts: Facts, assignment: RegisterAssignment
-) -> Repeat | None:
-    """The other way and back again, with an operand that did not change."""
+) -> Remat | None:
+    """Undo and redo the operation, with an operand that did not change."""
     registers = [operand.user for operand in facts.operands]
     if len(set(registers)) != len(registers):
         return None
-    return Repeat(
+    return Remat(
         frozenset(registers),
         host=assignment.host[registers[0]],
         undone=operations,
@@ -154,12 +153,12 @@ def _operation(code: IcedCode, to: int, other: int) -> bytes:
     return encoded(Instruction.create_reg_reg(code, register, resized(file, other)))
 
 
-def _logic(result: RegisterOperand, assignment: RegisterAssignment) -> Repeat | None:
+def _logic(result: RegisterOperand, assignment: RegisterAssignment) -> Remat | None:
     """The result alone tells the flags."""
     size, host = width(result.register), assignment.host[result.user]
     if size not in _TESTS:
         return None
-    return Repeat(frozenset({result.user}), compare=_test(size, host))
+    return Remat(frozenset({result.user}), compare=_test(size, host))
 
 
 @functools.cache

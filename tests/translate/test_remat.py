@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Flags made again must be the flags that were."""
+"""Rematerialized flags equal the original ones."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from unicorn import x86_const as ux
 from tests.region.asm import TEXT, decoded
 from ubypass.translate.facts import facts
 from ubypass.translate.registers import assign_registers
-from ubypass.translate.repeat import COMPARES, Repeat, equal, repeat
+from ubypass.translate.remat import COMPARES, Remat, equal, remat_of
 
-_HOMES = assign_registers([0] * 16)
+_ASSIGNMENT = assign_registers([0] * 16)
 _FLAGS = 0x8D5
 
 
-def _repeat(text: str) -> tuple[bytes, Repeat | None]:
+def _remat_of(text: str) -> tuple[bytes, Remat | None]:
     code, _ = decoded(text)
     instruction = code.at(TEXT)
     assert instruction is not None
     data = code.bytes_at(TEXT, instruction.len)
-    return data, repeat(facts(instruction), _HOMES, data)
+    return data, remat_of(facts(instruction), _ASSIGNMENT, data)
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,13 @@ def _repeat(text: str) -> tuple[bytes, Repeat | None]:
     ],
 )
 def test_same_flags(text: str) -> None:
-    code, again = _repeat(text)
-    assert again is not None
+    code, remat = _remat_of(text)
+    assert remat is not None
     rng = random.Random(text)
     for _ in range(50):
         engine = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_64)
         engine.mem_map(0x1000, 0x1000)
-        both = code + again.code(_HOMES.s0)
+        both = code + remat.code(_ASSIGNMENT.s0)
         engine.mem_write(0x1000, both)
         special = (0, 1, 1 << 31, (1 << 64) - 1, 1 << 63)
         for register in (ux.UC_X86_REG_RAX, ux.UC_X86_REG_RBX):
@@ -94,17 +94,17 @@ def test_same_flags(text: str) -> None:
         "xadd rax, rbx",
     ],
 )
-def test_cannot_be_repeated(text: str) -> None:
-    assert _repeat(text)[1] is None
+def test_cannot_be_rematerialized(text: str) -> None:
+    assert _remat_of(text)[1] is None
 
 
 def test_after_the_register_moved_on() -> None:
-    again = _repeat("sub rbx, 8")[1]
-    assert again is not None
-    moved = again.moved(16)
+    remat = _remat_of("sub rbx, 8")[1]
+    assert remat is not None
+    moved = remat.moved(16)
     assert moved is not None
-    assert moved.displacement == again.displacement - 16
-    compare = _repeat("cmp rax, rbx")[1]
+    assert moved.displacement == remat.displacement - 16
+    compare = _remat_of("cmp rax, rbx")[1]
     assert compare is not None
     assert compare.moved(8) is None
 
@@ -118,11 +118,11 @@ _EQUAL = (
 
 @pytest.mark.parametrize("text", _EQUAL)
 def test_a_zero_tells_all_flags(text: str) -> None:
-    code, _ = _repeat(text)
+    code, _ = _remat_of(text)
     engine = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_64)
     engine.mem_map(0x1000, 0x2000)
-    again = equal(3).code(_HOMES.s0)
-    engine.mem_write(0x1000, code + again)
+    remat = equal(3).code(_ASSIGNMENT.s0)
+    engine.mem_write(0x1000, code + remat)
     engine.mem_write(0x2000, (0x8000_0000_8000_8080).to_bytes(8, "little"))
     for register in (ux.UC_X86_REG_RAX, ux.UC_X86_REG_RBX):
         engine.reg_write(register, 0x8000_0000_8000_8080)
@@ -132,7 +132,7 @@ def test_a_zero_tells_all_flags(text: str) -> None:
     first = engine.reg_read(ux.UC_X86_REG_EFLAGS) & _FLAGS
     assert first & 0x40
     engine.reg_write(ux.UC_X86_REG_EFLAGS, 2 | _FLAGS & ~0x40)
-    engine.emu_start(0x1000 + len(code), 0x1000 + len(code) + len(again))
+    engine.emu_start(0x1000 + len(code), 0x1000 + len(code) + len(remat))
     assert engine.reg_read(ux.UC_X86_REG_EFLAGS) & _FLAGS == first
 
 
