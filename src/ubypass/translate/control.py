@@ -26,7 +26,7 @@ from ubypass.translate.shown import known_equal
 from ubypass.translate.stack import move_stack, push_constant, stack_access
 from ubypass.translate.state import CONSTANT, Flags
 from ubypass.translate.unflagged import branch_unless, worthwhile
-from ubypass.translate.values import ensure, read_spilled, settle_stack
+from ubypass.translate.values import ensure, materialize_rsp, read_spilled
 
 # iced's ConditionCode numbers O NO B AE E NE BE A S NS P NP L GE LE G from 1,
 # in the order of the encodings.
@@ -136,7 +136,7 @@ def _load_target(context: Context, to: int, host_rsp: int, at: int) -> None:
 
 def _indirect(context: Context, fragment: Fragment, block: Block, facts: Facts) -> None:
     if RSP in facts.registers:
-        settle_stack(context)
+        materialize_rsp(context)
     if block.end == End.CALL_INDIRECT:
         # An anchor on a miss path would come too late, and it needs a scratch register.
         stack_access(context, -8)

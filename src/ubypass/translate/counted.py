@@ -14,7 +14,7 @@ from iced_x86 import Code, Instruction, Mnemonic, Register
 from ubypass.translate.context import Context, Fragment
 from ubypass.translate.emit import CC_E, CC_NE
 from ubypass.translate.facts import Facts
-from ubypass.translate.flags import clobber, settle, to_host
+from ubypass.translate.flags import clobber, materialize_flags, to_host
 from ubypass.translate.iced import IcedCode, IcedRegister
 from ubypass.translate.registers import RCX, resized
 from ubypass.translate.values import ensure
@@ -50,7 +50,7 @@ def lower_counted(
         condition = CC_E
     else:
         condition = CC_NE
-        settle(context, (RCX,))
+        materialize_flags(context, (RCX,))
         if mnemonic in _KEEPS:
             to_host(context)
         _decrement(context, file)

@@ -56,9 +56,11 @@ def _save(context: Context, scratch: int | None) -> None:
         state.intervals[RAX] = None
 
 
-def settle(context: Context, writes: Iterable[int], scratch: int | None = _S0) -> None:
-    """User registers are about to change: repeat what set the flags while it
-    still gives the same ones. ``scratch`` as for :func:`to_host`.
+def materialize_flags(
+    context: Context, writes: Iterable[int], scratch: int | None = _S0
+) -> None:
+    """Materialize the flags before user registers change that their
+    rematerialization depends on. ``scratch`` as for :func:`to_host`.
     """
     state = context.state
     if state.remat is None or state.remat.registers.isdisjoint(writes):

@@ -271,12 +271,12 @@ class _Solver:
         """Solve; returns the nodes of the entries."""
         entries = {e: self.node(e, entry_state(e)) for e in self.entries}
         roots = set(entries.values())
-        # The hot path first: it settles before the rest gets a say.
-        rest = self._settle(list(entries.values()), roots, self.path)
-        self._settle(rest, roots, self.region.blocks)
+        # The hot path first: its states are final before the rest is merged in.
+        rest = self._iterate(list(entries.values()), roots, self.path)
+        self._iterate(rest, roots, self.region.blocks)
         return entries
 
-    def _settle(
+    def _iterate(
         self, todo: list[Node], roots: set[Node], part: Collection[int]
     ) -> list[Node]:
         """Visit ``todo`` and what follows until nothing changes in ``part``; the

@@ -29,8 +29,8 @@ from ubypass.translate.state import (
 # moving address; the verifier gives up on so many, and an anchor costs little.
 _DIFFERENT: Final = 4
 # Rounds after which a choice stays as it is, on the hot path and elsewhere.
-_SETTLE_HOT: Final = 4
-_SETTLE: Final = 2
+_FREEZE_HOT: Final = 4
+_FREEZE: Final = 2
 # What an interval that keeps growing is widened to, bytes.
 _WIDE: Final = 1 << 16
 # Steps on the way there of what is known of the stack.
@@ -98,7 +98,7 @@ def join(
             best = edge
     preferred = best.state
     states = [edge.state for edge in edges]
-    settled = previous if rounds >= (_SETTLE_HOT if hot else _SETTLE) else None
+    frozen = previous if rounds >= (_FREEZE_HOT if hot else _FREEZE) else None
     new = State(preferred.loc)
     rows: list[list[int]] = [preferred.loc]
     if len(states) > 1:
@@ -106,15 +106,15 @@ def join(
             if state.loc not in rows:
                 rows.append(state.loc)
     # Where all agree there is something to decide only about what calls leave.
-    users = _LEFT if len(rows) == 1 and settled is None and loop is None else _ALL
+    users = _LEFT if len(rows) == 1 and frozen is None and loop is None else _ALL
     for user in users:
         wanted = preferred.loc[user]
         if wanted == Loc.S or (
             len(rows) > 1 and any(row[user] != wanted for row in rows)
         ):
-            wanted = _loc(user, preferred, states, assignment, previous, settled)
-        elif settled is not None and settled.loc[user] != Loc.S:
-            wanted = settled.loc[user]
+            wanted = _loc(user, preferred, states, assignment, previous, frozen)
+        elif frozen is not None and frozen.loc[user] != Loc.S:
+            wanted = frozen.loc[user]
         if (
             loop is not None
             and wanted == Loc.M
@@ -129,12 +129,12 @@ def join(
     if depth is not None:
         new.offset = depth
     else:
-        new.offset = preferred.offset if settled is None else settled.offset
+        new.offset = preferred.offset if frozen is None else frozen.offset
     if new.offset:
         new.loc[RSP] = Loc.H
     if new.loc[RCX] == Loc.S:
         new.cx = states[0].cx
-    new.flags = _flags(preferred, states, flags_live, previous, settled)
+    new.flags = _flags(preferred, states, flags_live, previous, frozen)
     remat = states[0].remat
     if (
         remat is not None
@@ -143,7 +143,7 @@ def join(
         and all(new.in_host(user) for user in remat.registers)
         # On an edge that moves rsp's host register it would have to change.
         and (RSP not in remat.registers or all(s.offset == new.offset for s in states))
-        and (settled is None or settled.remat == remat)
+        and (frozen is None or frozen.remat == remat)
     ):
         new.remat = remat
         if (previous is None or previous.flags == Flags.REMAT) and any(
@@ -196,7 +196,7 @@ def join(
     for user in known:
         if new.in_host(user):
             before = None if previous is None else previous.intervals[user]
-            if settled is not None and before is None:
+            if frozen is not None and before is None:
                 continue
             interval = _small(user, states)
             if interval is None and user in bases:
@@ -312,7 +312,7 @@ def _loc(
     states: list[State],
     assignment: RegisterAssignment,
     previous: State | None,
-    settled: State | None,
+    frozen: State | None,
 ) -> int:
     was_derived = previous is None or previous.loc[user] == Loc.S
     locs = {state.loc[user] for state in states}
@@ -321,8 +321,8 @@ def _loc(
         return Loc.S
     if assignment.spilled(user):
         return Loc.M
-    if settled is not None and settled.loc[user] != Loc.S:
-        return settled.loc[user]
+    if frozen is not None and frozen.loc[user] != Loc.S:
+        return frozen.loc[user]
     wanted = preferred.loc[user]
     if wanted == Loc.S:
         return Loc.H if Loc.H in locs or Loc.B in locs else Loc.M
@@ -339,7 +339,7 @@ def _flags(
     states: list[State],
     live: int,
     previous: State | None,
-    settled: State | None,
+    frozen: State | None,
 ) -> int:
     found = {state.flags for state in states}
     if found == {Flags.SYS} and (previous is None or previous.flags == Flags.SYS):
@@ -347,6 +347,6 @@ def _flags(
         return Flags.SYS
     if not live:
         return Flags.DEAD
-    if settled is not None and settled.flags in (Flags.HOST, Flags.SLOT):
-        return settled.flags
+    if frozen is not None and frozen.flags in (Flags.HOST, Flags.SLOT):
+        return frozen.flags
     return Flags.SLOT if preferred.flags == Flags.SLOT else Flags.HOST

@@ -13,7 +13,7 @@ from iced_x86 import Code, Instruction, Register
 
 from ubypass.translate.context import Context
 from ubypass.translate.facts import Facts, Memory
-from ubypass.translate.flags import settle
+from ubypass.translate.flags import materialize_flags
 from ubypass.translate.registers import resized, width
 from ubypass.translate.sandbox import address_of, rebased
 from ubypass.translate.state import SMALL, Interval, constant, shifted
@@ -25,7 +25,7 @@ def lower_lea(context: Context, facts: Facts) -> None:
     assert facts.memory is not None
     memory = rebased(context, facts.memory)
     operand = facts.operands[0]
-    settle(context, (operand.user,))
+    materialize_flags(context, (operand.user,))
     size = width(operand.register)
     if size == 2:
         _narrow(context, operand.user, memory)

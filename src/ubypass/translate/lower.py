@@ -11,7 +11,7 @@ from ubypass.abi import ExitReason
 from ubypass.translate.context import Context
 from ubypass.translate.emit import encoded
 from ubypass.translate.facts import SILENT, Facts, Unsupported, alignment
-from ubypass.translate.flags import settle, to_host
+from ubypass.translate.flags import materialize_flags, to_host
 from ubypass.translate.lea import lower_lea
 from ubypass.translate.registers import (
     R11,
@@ -42,8 +42,8 @@ from ubypass.translate.state import (
 from ubypass.translate.values import (
     ensure,
     materialize_r11,
+    materialize_rsp,
     read_spilled,
-    settle_stack,
     slot_written,
     write_spilled,
 )
@@ -77,7 +77,7 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
     if facts.stack:
         if _move_stack(context, facts, live_after):
             return
-        settle_stack(context)
+        materialize_rsp(context)
     if facts.mnemonic == _MOV and _move(context, facts):
         return
     if facts.implied & context.assignment.away:
@@ -114,7 +114,7 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
         code = encoded(instruction)
     scratch = free[-1] if free else None
     if state.remat is not None:
-        settle(context, facts.writes, scratch)
+        materialize_flags(context, facts.writes, scratch)
     use = facts.flags
     # Flags that somebody reads later and that do not all become new here.
     if use.reads or (use.changes and live_after & ~use.kills):
@@ -211,7 +211,7 @@ def _move(context: Context, facts: Facts) -> bool:
         return _move_half(context, facts, to, source)
     if not spilled(to) and context.state.loc[source] != Loc.M:
         return False
-    settle(context, (to,))
+    materialize_flags(context, (to,))
     if not spilled(to):
         read_spilled(context, source, context.assignment.host[to])
         context.state.written(to)
@@ -232,7 +232,7 @@ def _move_half(context: Context, facts: Facts, to: int, source: int) -> bool:
         or context.cached_value() == source
     ):
         return False
-    settle(context, (to,))
+    materialize_flags(context, (to,))
     context.code.frame_load32(context.assignment.host[to], SLOT[source])
     context.state.written(to, SMALL)
     return True
@@ -291,7 +291,7 @@ def _copy_stack(context: Context, facts: Facts) -> bool:
     if user == RSP:
         return False
     host_rsp = ensure(context, RSP)
-    settle(context, (user,))
+    materialize_flags(context, (user,))
     host = context.assignment.host[user]
     if host < 0:
         context.code.lea(context.s1, host_rsp, state.offset)

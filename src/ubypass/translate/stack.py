@@ -14,7 +14,7 @@ from iced_x86 import Mnemonic, OpKind
 from ubypass.abi import FRAME_FLAGS, FRAME_SYSFLAGS, ExitReason
 from ubypass.translate.context import Context
 from ubypass.translate.facts import Facts, Memory, Unsupported
-from ubypass.translate.flags import clobber, settle, to_host
+from ubypass.translate.flags import clobber, materialize_flags, to_host
 from ubypass.translate.registers import R11, RBP, RSP
 from ubypass.translate.sandbox import anchor, anchor_host, load_word, resolve
 from ubypass.translate.state import CLAMPED, CONSTANT, Flags, Loc, serves, shifted
@@ -23,8 +23,8 @@ from ubypass.translate.values import (
     SET_FLAGS,
     ensure,
     materialize_r11,
+    materialize_rsp,
     read_spilled,
-    settle_stack,
     write_spilled,
 )
 
@@ -64,7 +64,7 @@ def move_stack(context: Context, amount: int) -> None:
     state.offset += amount
     state.loc[RSP] = Loc.H
     if abs(state.offset) > _FAR:
-        settle_stack(context)
+        materialize_rsp(context)
 
 
 def push_constant(context: Context, value: int, scratch: int) -> None:
@@ -104,7 +104,7 @@ def _push(context: Context, facts: Facts) -> None:
             read_spilled(context, user, source)
         else:
             if user == RSP:
-                settle_stack(context)
+                materialize_rsp(context)
             source = ensure(context, user)
     host_rsp, at = stack_access(context, -8)
     context.code.fault(context.exit(ExitReason.FAULT))
@@ -143,7 +143,7 @@ def _pop(context: Context, facts: Facts) -> None:
     if user == RSP:
         _pop_stack(context, host_rsp, at)
         return
-    settle(context, (user,))
+    materialize_flags(context, (user,))
     host = context.assignment.host[user]
     context.code.fault(context.exit(ExitReason.FAULT))
     context.code.load(host if host >= 0 else context.s1, host_rsp, at)
@@ -173,7 +173,7 @@ def _pop_memory(context: Context, memory: Memory) -> None:
 
 def _pop_stack(context: Context, host_rsp: int, at: int) -> None:
     """rsp becomes what it points to."""
-    settle(context, (RSP,))
+    materialize_flags(context, (RSP,))
     context.code.fault(context.exit(ExitReason.FAULT))
     context.code.load(host_rsp, host_rsp, at)
     context.state.offset = 0
@@ -183,7 +183,7 @@ def _pop_stack(context: Context, host_rsp: int, at: int) -> None:
 def _leave(context: Context) -> None:
     """rsp = rbp + 8 and rbp = [rbp], the load first."""
     assignment, state, code = context.assignment, context.state, context.code
-    settle(context, (RBP, RSP))
+    materialize_flags(context, (RBP, RSP))
     if assignment.spilled(RBP):
         read_spilled(context, RBP, context.s1)
         clobber(context, context.s0)

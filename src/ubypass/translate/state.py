@@ -37,7 +37,7 @@ CONSTANT: Final = 0
 THREAD: Final = 1
 SUM: Final = 2
 
-# Beyond this an interval is of no use and only keeps analyses from settling.
+# Beyond this an interval is of no use and only keeps analyses from converging.
 _FAR: Final = 1 << 20
 _SMALLEST_LARGE: Final = 1 << 32
 _RSP: Final = 4

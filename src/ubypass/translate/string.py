@@ -17,7 +17,7 @@ from ubypass.abi import REP_MAX, ExitReason
 from ubypass.translate.context import Context
 from ubypass.translate.emit import CC_A, CC_S
 from ubypass.translate.facts import Facts, Unsupported
-from ubypass.translate.flags import clobber, settle, to_host
+from ubypass.translate.flags import clobber, materialize_flags, to_host
 from ubypass.translate.registers import RAX, RCX, RDI, RSI
 from ubypass.translate.sandbox import anchor
 from ubypass.translate.state import Flags, Loc, serves, shifted
@@ -72,7 +72,7 @@ def lower_string(context: Context, facts: Facts, live_after: int) -> None:
             anchor(context, user)
     if repeats:
         ensure(context, RCX)
-    settle(context, facts.writes)
+    materialize_flags(context, facts.writes)
     if repeats:
         _pay(context)
     use = facts.flags

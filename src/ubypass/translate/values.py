@@ -9,7 +9,7 @@ from typing import Final
 
 from ubypass.abi import FRAME_SYSFLAGS
 from ubypass.translate.context import Context
-from ubypass.translate.flags import clobber, settle
+from ubypass.translate.flags import clobber, materialize_flags
 from ubypass.translate.registers import R11, RCX, RSP, SLOT
 from ubypass.translate.state import Loc, shifted
 
@@ -39,8 +39,8 @@ def ensure(context: Context, user: int) -> int:
     return host
 
 
-def settle_stack(context: Context) -> None:
-    """Make the host register of the user's rsp its true value."""
+def materialize_rsp(context: Context) -> None:
+    """Add the offset to the host register of rsp, so that it is the user's rsp."""
     state = context.state
     host_rsp, offset = context.assignment.host_rsp, state.offset
     if not offset:
@@ -59,7 +59,7 @@ def rebase_stack(context: Context, amount: int) -> None:
     if remat is not None and RSP in remat.registers:
         moved = remat.moved(amount)
         if moved is None:
-            settle(context, (RSP,))
+            materialize_flags(context, (RSP,))
         else:
             state.remat = moved
     if state.shown is not None:
