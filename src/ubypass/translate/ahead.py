@@ -15,8 +15,8 @@ from ubypass.translate.context import Context
 from ubypass.translate.facts import Facts
 from ubypass.translate.registers import RSP, gpr64
 from ubypass.translate.sandbox import anchor
+from ubypass.translate.spill import load
 from ubypass.translate.state import CLAMPED, Flags, Loc, serves
-from ubypass.translate.values import ensure
 
 # Instructions to look ahead: compilers do not move a compare further from its branch.
 _AHEAD = 8
@@ -57,7 +57,7 @@ def clamp_ahead(
                 and serves(CLAMPED, displacement, size)
                 and not context.is_nonpointer(base)
             ):
-                ensure(context, base)
+                load(context, base)
                 if not serves(state.intervals[base], displacement, size):
                     anchor(context, base)
         written.update(fact.writes)
@@ -80,5 +80,5 @@ def clamp_source(context: Context, facts: Facts) -> None:
         and state.loc[source] != Loc.S
         and not context.is_nonpointer(source)
     ):
-        ensure(context, source)
+        load(context, source)
         anchor(context, source)

@@ -23,10 +23,10 @@ from ubypass.translate.remat import equal
 from ubypass.translate.returns import left, pushed, top
 from ubypass.translate.sandbox import load_word
 from ubypass.translate.shown import known_equal
+from ubypass.translate.spill import load, materialize_rsp, read_spilled
 from ubypass.translate.stack import move_stack, push_constant, stack_access
 from ubypass.translate.state import CONSTANT, Flags
 from ubypass.translate.unflagged import branch_unless, worthwhile
-from ubypass.translate.values import ensure, materialize_rsp, read_spilled
 
 # iced's ConditionCode numbers O NO B AE E NE BE A S NS P NP L GE LE G from 1,
 # in the order of the encodings.
@@ -150,7 +150,7 @@ def _indirect(context: Context, fragment: Fragment, block: Block, facts: Facts) 
             read_spilled(context, user, context.s1)
             target = context.s1
         else:
-            target = ensure(context, user)
+            target = load(context, user)
     else:
         raise Unsupported("far branch")
     if block.end == End.CALL_INDIRECT:

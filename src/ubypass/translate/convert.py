@@ -9,8 +9,8 @@ from ubypass.translate.context import Context
 from ubypass.translate.flags import to_host, to_slot
 from ubypass.translate.registers import R11, RCX, RSP, SLOT
 from ubypass.translate.sandbox import anchor
+from ubypass.translate.spill import load, materialize_r11, rebase_stack
 from ubypass.translate.state import CONSTANT, Flags, Loc, State, within
-from ubypass.translate.values import ensure, materialize_r11, rebase_stack
 
 
 def fits(state: State, wanted: State) -> bool:
@@ -64,7 +64,7 @@ def convert(context: Context, wanted: State) -> None:
 
 def _move_stack_base(context: Context, offset: int) -> None:
     """Make the user's rsp its host register plus ``offset``."""
-    host_rsp = ensure(context, RSP)
+    host_rsp = load(context, RSP)
     amount = context.state.offset - offset
     rebase_stack(context, amount)
     context.code.lea(host_rsp, host_rsp, amount)
@@ -83,10 +83,10 @@ def _place(context: Context, user: int, host: int, wanted: int) -> None:
             context.code.frame_store(SLOT[user], context.s0)
             state.loc[user] = Loc.M
             return
-        ensure(context, user)
+        load(context, user)
         have = Loc.H
     if have == Loc.M:
-        ensure(context, user)
+        load(context, user)
     elif have == Loc.H and wanted != Loc.H:
         context.code.frame_store(SLOT[user], host)
         state.loc[user] = Loc.B

@@ -17,7 +17,7 @@ from ubypass.translate.facts import Facts
 from ubypass.translate.flags import clobber, materialize_flags, to_host
 from ubypass.translate.iced import IcedCode, IcedRegister
 from ubypass.translate.registers import RCX, resized
-from ubypass.translate.values import ensure
+from ubypass.translate.spill import load
 
 #: cmovcc that keeps the count if the flag says so.
 _KEEPS: Final[dict[int, tuple[IcedCode, IcedCode]]] = {
@@ -45,7 +45,7 @@ def lower_counted(
     mnemonic = facts.mnemonic
     narrow = facts.instruction.code in _NARROW
     file = Register.EAX if narrow else Register.RAX
-    tested = ensure(context, RCX)
+    tested = load(context, RCX)
     if mnemonic in (Mnemonic.JRCXZ, Mnemonic.JECXZ):
         condition = CC_E
     else:

@@ -20,8 +20,8 @@ from ubypass.translate.registers import (
     SLOT,
 )
 from ubypass.translate.shown import SYSTEM
+from ubypass.translate.spill import load
 from ubypass.translate.state import Flags, Loc, State
-from ubypass.translate.values import ensure
 
 _INT3: Final = 0xCC
 #: Calls of one site at most: each takes a dispatch of its own, and a compare.
@@ -45,7 +45,7 @@ def lower_syscall(context: Context, fragment: Fragment, block: Block) -> None:
         return
     to_sysflags(context)
     if not block.nr_known:
-        ensure(context, RAX)
+        load(context, RAX)
     if not block.nr_known and len(numbers) == 1:
         code.cmp_imm32(RAX, numbers[0])
         code.jcc(CC_NE, context.exit(ExitReason.SYSCALL))

@@ -16,8 +16,8 @@ from ubypass.translate.facts import Facts, Memory
 from ubypass.translate.flags import materialize_flags
 from ubypass.translate.registers import resized, width
 from ubypass.translate.sandbox import address_of, rebased
+from ubypass.translate.spill import load, read_spilled, write_spilled
 from ubypass.translate.state import SMALL, Interval, constant, shifted
-from ubypass.translate.values import ensure, read_spilled, write_spilled
 
 
 def lower_lea(context: Context, facts: Facts) -> None:
@@ -70,7 +70,7 @@ def _interval(context: Context, memory: Memory) -> Interval | None:
         return constant(memory.displacement)
     if memory.index is not None or base is None or context.assignment.spilled(base):
         return None
-    ensure(context, base)
+    load(context, base)
     return shifted(context.state.intervals[base], memory.displacement)
 
 

@@ -30,6 +30,14 @@ from ubypass.translate.sandbox import (
     resolve,
 )
 from ubypass.translate.shown import shown_after
+from ubypass.translate.spill import (
+    load,
+    materialize_r11,
+    materialize_rsp,
+    read_spilled,
+    slot_written,
+    write_spilled,
+)
 from ubypass.translate.state import (
     SMALL,
     Flags,
@@ -38,14 +46,6 @@ from ubypass.translate.state import (
     constant,
     rounded_down,
     shifted,
-)
-from ubypass.translate.values import (
-    ensure,
-    materialize_r11,
-    materialize_rsp,
-    read_spilled,
-    slot_written,
-    write_spilled,
 )
 from ubypass.translate.x87 import note_pointer
 
@@ -88,7 +88,7 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
         address = indexed(context, memory) or resolve(context, memory)
     for user in facts.reads:
         if context.assignment.host[user] >= 0:
-            ensure(context, user)
+            load(context, user)
     if memory is not None and not memory.access:
         lower_lea(context, facts)
         return
@@ -219,7 +219,7 @@ def _move(context: Context, facts: Facts) -> bool:
         read_spilled(context, source, context.s1)
         write_spilled(context, to, context.s1)
     else:
-        write_spilled(context, to, ensure(context, source))
+        write_spilled(context, to, load(context, source))
     return True
 
 
@@ -254,7 +254,7 @@ def _move_stack(context: Context, facts: Facts, live_after: int) -> bool:
         return False
     if facts.operands[0].register != Register.RSP:
         return False
-    ensure(context, RSP)
+    load(context, RSP)
     remat = remat_of(facts, context.assignment, b"")
     if remat is None:
         return False
@@ -290,7 +290,7 @@ def _copy_stack(context: Context, facts: Facts) -> bool:
     user = facts.operands[0].user
     if user == RSP:
         return False
-    host_rsp = ensure(context, RSP)
+    host_rsp = load(context, RSP)
     materialize_flags(context, (user,))
     host = context.assignment.host[user]
     if host < 0:
@@ -310,7 +310,7 @@ def _lea_stack(context: Context, facts: Facts) -> bool:
     amount = context.state.offset + memory.displacement
     if memory.index is not None or memory.narrow or abs(amount) > _FAR:
         return False
-    ensure(context, RSP)
+    load(context, RSP)
     context.state.offset = amount
     context.state.loc[RSP] = Loc.H
     return True

@@ -10,6 +10,7 @@ from ubypass.translate.context import Context
 from ubypass.translate.facts import Memory, Unsupported
 from ubypass.translate.flags import clobber
 from ubypass.translate.registers import R11, RSP, gpr64, resized
+from ubypass.translate.spill import load, materialize_r11, read_spilled
 from ubypass.translate.state import (
     CLAMPED,
     CONSTANT,
@@ -21,7 +22,6 @@ from ubypass.translate.state import (
     serves,
     serves_indexed,
 )
-from ubypass.translate.values import ensure, materialize_r11, read_spilled
 
 
 class Address:
@@ -107,8 +107,8 @@ def indexed(context: Context, memory: Memory) -> Address | None:
         return None
     if assignment.spilled(base) or assignment.spilled(index):
         return None
-    ensure(context, base)
-    ensure(context, index)
+    load(context, base)
+    load(context, index)
     swapped = scale == 1 and not _is_small(intervals[index])
     if swapped:
         base, index = index, base
@@ -190,7 +190,7 @@ def _thread(context: Context, user: int, memory: Memory, size: int) -> Address |
         return None
     if not serves(CLAMPED, displacement, size):
         return None
-    ensure(context, user)
+    load(context, user)
     wanted = THREAD, user
     if context.cached_address() != wanted:
         clobber(context, context.s1)
@@ -221,7 +221,7 @@ def _in_place(
             context.cache_address(wanted)
         context.anchored(user)
         return Address(context.s0, displacement, True)
-    host = ensure(context, user)
+    host = load(context, user)
     if not serves(context.state.intervals[user], displacement, size):
         if context.is_nonpointer(user):
             return None
@@ -271,7 +271,7 @@ def address_of(context: Context, memory: Memory, to: int) -> None:
             index = context.s1 if to != context.s1 else context.s0
             read_spilled(context, memory.index, index)
         else:
-            index = ensure(context, memory.index)
+            index = load(context, memory.index)
     if memory.base is not None:
         if assignment.spilled(memory.base):
             base = to
@@ -280,7 +280,7 @@ def address_of(context: Context, memory: Memory, to: int) -> None:
             else:
                 read_spilled(context, memory.base, to)
         else:
-            base = ensure(context, memory.base)
+            base = load(context, memory.base)
     if index < 0 and base >= 0 and not memory.narrow:
         if memory.displacement:
             context.code.lea(to, base, memory.displacement)

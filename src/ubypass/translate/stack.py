@@ -17,16 +17,16 @@ from ubypass.translate.facts import Facts, Memory, Unsupported
 from ubypass.translate.flags import clobber, materialize_flags, to_host
 from ubypass.translate.registers import R11, RBP, RSP
 from ubypass.translate.sandbox import anchor, anchor_host, load_word, resolve
-from ubypass.translate.state import CLAMPED, CONSTANT, Flags, Loc, serves, shifted
-from ubypass.translate.values import (
+from ubypass.translate.spill import (
     ARITHMETIC_FLAGS,
     SET_FLAGS,
-    ensure,
+    load,
     materialize_r11,
     materialize_rsp,
     read_spilled,
     write_spilled,
 )
+from ubypass.translate.state import CLAMPED, CONSTANT, Flags, Loc, serves, shifted
 
 # An offset larger than this leaves too little room for displacements.
 _FAR: Final = 1 << 16
@@ -51,7 +51,7 @@ def stack_access(context: Context, displacement: int, size: int = 8) -> tuple[in
     """Make ``[rsp + displacement]`` of the user accessible; returns the host
     register and the displacement to use.
     """
-    host = ensure(context, RSP)
+    host = load(context, RSP)
     displacement += context.state.offset
     if not serves(context.state.intervals[RSP], displacement, size):
         anchor(context, RSP)
@@ -105,7 +105,7 @@ def _push(context: Context, facts: Facts) -> None:
         else:
             if user == RSP:
                 materialize_rsp(context)
-            source = ensure(context, user)
+            source = load(context, user)
     host_rsp, at = stack_access(context, -8)
     context.code.fault(context.exit(ExitReason.FAULT))
     context.code.store(host_rsp, at, source)
@@ -191,7 +191,7 @@ def _leave(context: Context) -> None:
         frame = context.s1
         interval = shifted(CLAMPED, 8)
     else:
-        frame = ensure(context, RBP)
+        frame = load(context, RBP)
         if not serves(state.intervals[RBP], 0, 8):
             anchor(context, RBP)
         interval = shifted(state.intervals[RBP], 8)

@@ -20,8 +20,8 @@ from ubypass.translate.facts import Facts, Unsupported
 from ubypass.translate.flags import clobber, materialize_flags, to_host
 from ubypass.translate.registers import RAX, RCX, RDI, RSI
 from ubypass.translate.sandbox import anchor
+from ubypass.translate.spill import load
 from ubypass.translate.state import Flags, Loc, serves, shifted
-from ubypass.translate.values import ensure
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +65,13 @@ def lower_string(context: Context, facts: Facts, live_after: int) -> None:
     size = MemorySizeExt.size(instruction.memory_size)
     state, code = context.state, context.code
     for user in (*form.pointers, *((RAX,) if form.accumulator else ())):
-        ensure(context, user)
+        load(context, user)
     for user in form.pointers:
         reach = size * (REP_MAX if repeats else 1)
         if not serves(state.intervals[user], 0, reach):
             anchor(context, user)
     if repeats:
-        ensure(context, RCX)
+        load(context, RCX)
     materialize_flags(context, facts.writes)
     if repeats:
         _pay(context)

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Move user registers between their host registers, ``pt_regs`` and scratch
-registers.
-"""
+"""Load and spill user registers: host registers, ``pt_regs``, scratch registers."""
 
 from __future__ import annotations
 
@@ -20,8 +18,8 @@ ARITHMETIC_FLAGS: Final = 0x8D5
 SET_FLAGS: Final = 0x202
 
 
-def ensure(context: Context, user: int) -> int:
-    """Make the host register of ``user`` valid; returns the host register."""
+def load(context: Context, user: int) -> int:
+    """Load ``user`` into its host register if that is stale; returns the register."""
     state = context.state
     host = context.assignment.host[user]
     assert host >= 0
