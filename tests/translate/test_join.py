@@ -105,7 +105,7 @@ def test_intervals_are_those_of_the_hot_edges() -> None:
     hot, cold = _state(rbx=Loc.B), _state(rbx=Loc.B)
     hot.intervals[RBX] = (8, 16, False, False)
     joined = _join(Incoming(HOT, hot), Incoming(COLD, cold))
-    # With zero, because an anchor on the cold edge leaves just that.
+    # With zero, because a guard and clamp on the cold edge leaves just that.
     assert joined.intervals[RBX] == (0, 16, False, False)
     joined = _join(Incoming(HOT, hot), Incoming(HOT, cold))
     assert joined.intervals[RBX] is None

@@ -144,7 +144,7 @@ def test_careful_code_relies_on_nothing_from_other_blocks() -> None:
     region = discover(
         RegionSpec((HotEntry(at["start"], 39),)), BytesReader({TEXT: code})
     )
-    anchor = b"\x48\x3b\x5c\x24\x08"  # cmp rbx, [rsp+8]
+    guard = b"\x48\x3b\x5c\x24\x08"  # cmp rbx, [rsp+8]
     usual = translate(region, _ABI)
     careful = translate(region, _ABI, careful=True)
-    assert careful.code.count(anchor) > usual.code.count(anchor) > 0
+    assert careful.code.count(guard) > usual.code.count(guard) > 0

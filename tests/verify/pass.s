@@ -52,7 +52,7 @@ entry:
 	user x_fault, mov eax, [r10]
 	jmp x_fault
 	stubs
-#--------------------------------------------------------------- anchor
+#------------------------------------------------------ guard_and_clamp
 entry:
 	load rbp, sRSP
 	user x_fault, mov rax, [rbp]

@@ -19,7 +19,7 @@ from ubypass.translate.registers import RBP, RSP
 _MOV: Final[int] = Mnemonic.MOV
 _INDEX: Final = 16
 # Instructions to look ahead for the use of a copy.
-_AHEAD: Final = 16
+_WINDOW: Final = 16
 _STRAIGHT: Final = (End.FALL, End.JUMP, End.CALL)
 # First operands that keep being an address near the one before.
 _MOVES_ON: Final = frozenset({Mnemonic.ADD, Mnemonic.SUB, Mnemonic.INC, Mnemonic.DEC})
@@ -68,7 +68,7 @@ def _surely_used(
 ) -> bool:
     user = facts[start][position].operands[0].user
     position += 1
-    for _ in range(_AHEAD):
+    for _ in range(_WINDOW):
         if position == len(facts[start]):
             block = region.blocks[start]
             if block.end not in _STRAIGHT or block.targets[0] not in facts:

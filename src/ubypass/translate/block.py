@@ -8,12 +8,12 @@ from typing import Final
 
 from ubypass.abi import Abi, ExitReason
 from ubypass.region.graph import Block, End
-from ubypass.translate.ahead import clamp_ahead, clamp_source
 from ubypass.translate.context import Context, Fragment
 from ubypass.translate.control import lower_end
 from ubypass.translate.emit import CC_S
 from ubypass.translate.facts import Facts, Unsupported
 from ubypass.translate.flags import clobber
+from ubypass.translate.hoist_clamps import hoist_clamps, hoist_source_clamp
 from ubypass.translate.inline import address
 from ubypass.translate.lower import lower
 from ubypass.translate.registers import RegisterAssignment
@@ -36,7 +36,7 @@ class Prepared:
     from the budget, 0 if nothing. ``bases`` are user registers that some access uses
     as an address before they get a new value, ``indexes`` likewise. ``turns``: how
     often the loop that the block is in is written out. Of a block that pays,
-    ``inside`` are the registers that its loop reads, ``anchors`` those of them that are
+    ``inside`` are the registers that its loop reads, ``hoisted`` those of them that are
     worth clamping ahead of it. ``copies`` are the positions of moves of an address
     that is used soon. ``nonpointers`` are the registers, one bit each, that hold no
     user address before each instruction and at the end; empty: none does.
@@ -52,7 +52,7 @@ class Prepared:
     reason: ExitReason
     turns: int
     inside: frozenset[int]
-    anchors: frozenset[int]
+    hoisted: frozenset[int]
     copies: frozenset[int]
     nonpointers: tuple[int, ...]
 
@@ -68,7 +68,7 @@ class Prepared:
         reason: ExitReason = ExitReason.UNSUPPORTED,
         turns: int = 1,
         inside: frozenset[int] = _NONE,
-        anchors: frozenset[int] = _NONE,
+        hoisted: frozenset[int] = _NONE,
         copies: frozenset[int] = _NONE,
         nonpointers: tuple[int, ...] = (),
     ) -> None:
@@ -76,7 +76,7 @@ class Prepared:
         self.block, self.facts, self.refused = block, facts, refused
         self.live, self.charge, self.reason = live, charge, reason
         self.bases, self.indexes, self.turns = bases, indexes, turns
-        self.inside, self.anchors, self.copies = inside, anchors, copies
+        self.inside, self.hoisted, self.copies = inside, hoisted, copies
         self.nonpointers = nonpointers
         #: Addresses of the instructions, once somebody asked for them.
         self.ips: list[int] = []
@@ -149,9 +149,9 @@ def _lower_all(
                 _charge(prepared, context)
             if facts.flags.changes and prepared.live[position + 1]:
                 context.compared = facts.mnemonic in COMPARES
-                clamp_ahead(context, prepared.facts, prepared.live, position)
+                hoist_clamps(context, prepared.facts, prepared.live, position)
             elif position in prepared.copies:
-                clamp_source(context, facts)
+                hoist_source_clamp(context, facts)
             _lower_one(context, facts, prepared.live[position + 1])
         position = len(plain)
         if prepared.refused:

@@ -102,9 +102,9 @@ class Context:
         self.code.written &= ~(1 << self.s1)
         self._cached_value, self._cached_value_in = user, self.code
 
-    def anchored(self, user: int) -> None:
-        """Whether the code leaves here hangs on the value of ``user``."""
-        known = self.assignment.anchored
+    def note_guard(self, user: int) -> None:
+        """Note that the code at ``ip`` exits here if ``user`` holds no user address."""
+        known = self.assignment.guarded
         known[self.ip] = known.get(self.ip, 0) | 1 << user
 
     def is_nonpointer(self, user: int) -> bool:

@@ -138,7 +138,8 @@ def _indirect(context: Context, fragment: Fragment, block: Block, facts: Facts) 
     if RSP in facts.registers:
         materialize_rsp(context)
     if block.end == End.CALL_INDIRECT:
-        # An anchor on a miss path would come too late, and it needs a scratch register.
+        # A guard and clamp on a miss path would come too late, and it needs a scratch
+        # register.
         stack_access(context, -8)
     if facts.memory is not None:
         # Not into s0: its cached address may be of use behind a jump through a table.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ubypass.translate.context import Context
 from ubypass.translate.flags import to_host, to_slot
 from ubypass.translate.registers import R11, RCX, RSP, SLOT
-from ubypass.translate.sandbox import anchor
+from ubypass.translate.sandbox import guard_and_clamp
 from ubypass.translate.spill import load, materialize_r11, rebase_stack
 from ubypass.translate.state import CONSTANT, Flags, Loc, State, within
 
@@ -49,7 +49,7 @@ def convert(context: Context, wanted: State) -> None:
     if state.intervals != wanted.intervals:
         for user, interval in enumerate(wanted.intervals):
             if interval is not None and not within(state.intervals[user], interval):
-                anchor(context, user)
+                guard_and_clamp(context, user)
     _flags(context, wanted)
     if (
         wanted.cached_address is not None

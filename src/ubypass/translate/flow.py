@@ -99,7 +99,7 @@ class _Solver:
         self.region, self.abi, self.turns = region, abi, turns
         self.careful = careful
         self.prepared = _prepare(region, abi)
-        self._look_ahead()
+        self._guess_control()
         self.vector = any(
             fact.vector for start in self.path for fact in self.prepared[start].facts
         ) or any(
@@ -113,7 +113,7 @@ class _Solver:
             integer = {s: _integer(p) for s, p in self.prepared.items()}
             if any(integer[s] is not p for s, p in self.prepared.items()):
                 self.prepared = integer
-                self._look_ahead()
+                self._guess_control()
         self.assignment = self._assign()
         layout = order(
             [*region.entries, *sorted(region.blocks)],
@@ -135,7 +135,7 @@ class _Solver:
         self.first: dict[int, Node] = {}
         self.rounds: dict[Node, int] = {}
 
-    def _look_ahead(self) -> None:
+    def _guess_control(self) -> None:
         """Guess where control goes."""
         region = self.region
         self.dispatching = {
@@ -234,8 +234,8 @@ class _Solver:
             user for part in known.values() for fact in part for user in fact.reads
         )
         if not self.careful:
-            anchors = loop_bases(self.region, known, head, body)
-            self.prepared[head].anchors = anchors & self.prepared[head].bases
+            hoisted = loop_bases(self.region, known, head, body)
+            self.prepared[head].hoisted = hoisted & self.prepared[head].bases
 
     def node(self, start: int, state: State) -> Node:
         """Which version of the block at ``start`` takes ``state``."""
@@ -366,7 +366,7 @@ class _Solver:
             _STACK if self.careful else prepared.bases,
             _NONE if self.careful else prepared.indexes,
             node.start in self.path,
-            Loop(prepared.inside, prepared.anchors)
+            Loop(prepared.inside, prepared.hoisted)
             if prepared.charge and not node.turn
             else None,
             self.depth.get(node.start),

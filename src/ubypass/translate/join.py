@@ -26,7 +26,7 @@ from ubypass.translate.state import (
 )
 
 # Edges from the many turns of a loop that is written out know as many intervals of a
-# moving address; the verifier gives up on so many, and an anchor costs little.
+# moving address; the verifier gives up on so many, and a guard and clamp costs little.
 _DIFFERENT: Final = 4
 # Rounds after which a choice stays as it is, on the hot path and elsewhere.
 _FREEZE_HOT: Final = 4
@@ -68,9 +68,9 @@ class Loop:
     worth clamping ahead of it.
     """
 
-    def __init__(self, inside: frozenset[int], anchors: frozenset[int]) -> None:
+    def __init__(self, inside: frozenset[int], hoisted: frozenset[int]) -> None:
         self.inside = inside
-        self.anchors = anchors
+        self.hoisted = hoisted
 
 
 def join(
@@ -200,8 +200,8 @@ def join(
                 continue
             interval = _small(user, states)
             if interval is None and user in bases:
-                if loop is not None and user in loop.anchors:
-                    interval = _anchored(user, edges)
+                if loop is not None and user in loop.hoisted:
+                    interval = _hoisted(user, edges)
                 else:
                     interval = _interval(user, edges, best.weight)
             if before is not None and interval is not None and interval != before:
@@ -281,7 +281,7 @@ def _stack(interval: Interval | None) -> Interval:
     return -_WIDE, _WIDE, False, False
 
 
-def _anchored(user: int, edges: list[Incoming]) -> Interval | None:
+def _hoisted(user: int, edges: list[Incoming]) -> Interval | None:
     """What to know of an address that a loop uses: as much as it keeps itself."""
     interval: Interval | None = CLAMPED
     for edge in edges:

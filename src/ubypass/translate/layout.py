@@ -211,7 +211,7 @@ def _finish(layout: _Layout, entries: list[tuple[int, Label]]) -> Translation:
         vector=layout.flow.vector,
         x87=layout.flow.x87,
         exact=exits.exact,
-        anchored=tuple(sorted(layout.flow.assignment.anchored.items())),
+        anchored=tuple(sorted(layout.flow.assignment.guarded.items())),
     )
 
 

@@ -129,7 +129,7 @@ class RegisterAssignment:
     registers they store, the ``distinct`` ones by what that means, ``exits`` by user
     address, and code that rematerializes flags (``shown``) by where things are; and, by
     the user address, for which registers code leaves if they hold no address
-    (``anchored``), one bit each.
+    (``guarded``), one bit each.
     """
 
     host: tuple[int, ...]
@@ -149,7 +149,7 @@ class RegisterAssignment:
         default_factory=dict, compare=False, repr=False
     )
     shown: dict[Any, bytes] = field(default_factory=dict, compare=False, repr=False)
-    anchored: dict[int, int] = field(default_factory=dict, compare=False, repr=False)
+    guarded: dict[int, int] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def host_rsp(self) -> int:

@@ -123,7 +123,7 @@ def indexed(context: Context, memory: Memory) -> Address | None:
     ):
         if context.is_nonpointer(base):
             return None
-        anchor(context, base)
+        guard_and_clamp(context, base)
     if swapped:
         base, index = index, base
     return Address(
@@ -219,19 +219,20 @@ def _in_place(
             context.code.cmp_limit(context.s0)
             context.code.cmovae_limit(context.s0)
             context.cache_address(wanted)
-        context.anchored(user)
+        context.note_guard(user)
         return Address(context.s0, displacement, True)
     host = load(context, user)
     if not serves(context.state.intervals[user], displacement, size):
         if context.is_nonpointer(user):
             return None
-        anchor(context, user)
+        guard_and_clamp(context, user)
     return Address(host, displacement, False)
 
 
-def anchor(context: Context, user: int) -> None:
-    """Leave unless the host register of ``user`` is a user address; then it is clamped.
-    The second scratch register must be free.
+def guard_and_clamp(context: Context, user: int) -> None:
+    """Exit unless the host register of ``user`` is a user address, and clamp it: a
+    mispredicted guard must not let another address through. The second scratch
+    register must be free.
     """
     copy = context.state.clamped_copy(user)
     if copy >= 0:
@@ -241,8 +242,8 @@ def anchor(context: Context, user: int) -> None:
         context.state.intervals[user] = CLAMPED
         return
     clobber(context, context.s1)
-    context.anchored(user)
-    anchor_host(
+    context.note_guard(user)
+    guard_and_clamp_host(
         context,
         context.assignment.host[user],
         ExitReason.STACK if user == RSP else ExitReason.FAULT,
@@ -250,8 +251,8 @@ def anchor(context: Context, user: int) -> None:
     context.state.intervals[user] = CLAMPED
 
 
-def anchor_host(context: Context, host: int, reason: ExitReason) -> None:
-    """The anchor on a host register; flags must have been saved."""
+def guard_and_clamp_host(context: Context, host: int, reason: ExitReason) -> None:
+    """Guard and clamp a host register; the user's flags must have been saved."""
     context.code.cmp_limit(host)
     context.code.jcc(7, context.exit(reason))
     # The branch alone could be mispredicted.

@@ -16,7 +16,12 @@ from ubypass.translate.context import Context
 from ubypass.translate.facts import Facts, Memory, Unsupported
 from ubypass.translate.flags import clobber, materialize_flags, to_host
 from ubypass.translate.registers import R11, RBP, RSP
-from ubypass.translate.sandbox import anchor, anchor_host, load_word, resolve
+from ubypass.translate.sandbox import (
+    guard_and_clamp,
+    guard_and_clamp_host,
+    load_word,
+    resolve,
+)
 from ubypass.translate.spill import (
     ARITHMETIC_FLAGS,
     SET_FLAGS,
@@ -54,7 +59,7 @@ def stack_access(context: Context, displacement: int, size: int = 8) -> tuple[in
     host = load(context, RSP)
     displacement += context.state.offset
     if not serves(context.state.intervals[RSP], displacement, size):
-        anchor(context, RSP)
+        guard_and_clamp(context, RSP)
     return host, displacement
 
 
@@ -187,13 +192,13 @@ def _leave(context: Context) -> None:
     if assignment.spilled(RBP):
         read_spilled(context, RBP, context.s1)
         clobber(context, context.s0)
-        anchor_host(context, context.s1, ExitReason.STACK)
+        guard_and_clamp_host(context, context.s1, ExitReason.STACK)
         frame = context.s1
         interval = shifted(CLAMPED, 8)
     else:
         frame = load(context, RBP)
         if not serves(state.intervals[RBP], 0, 8):
-            anchor(context, RBP)
+            guard_and_clamp(context, RBP)
         interval = shifted(state.intervals[RBP], 8)
     code.fault(context.exit(ExitReason.FAULT))
     code.load(context.s0, frame, 0)

@@ -19,7 +19,7 @@ from ubypass.translate.emit import CC_A, CC_S
 from ubypass.translate.facts import Facts, Unsupported
 from ubypass.translate.flags import clobber, materialize_flags, to_host
 from ubypass.translate.registers import RAX, RCX, RDI, RSI
-from ubypass.translate.sandbox import anchor
+from ubypass.translate.sandbox import guard_and_clamp
 from ubypass.translate.spill import load
 from ubypass.translate.state import Flags, Loc, serves, shifted
 
@@ -69,7 +69,7 @@ def lower_string(context: Context, facts: Facts, live_after: int) -> None:
     for user in form.pointers:
         reach = size * (REP_MAX if repeats else 1)
         if not serves(state.intervals[user], 0, reach):
-            anchor(context, user)
+            guard_and_clamp(context, user)
     if repeats:
         load(context, RCX)
     materialize_flags(context, facts.writes)

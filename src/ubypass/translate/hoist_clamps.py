@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Clamp addresses before they are used, where that costs less.
+"""Hoist clamps of addresses above the instruction that sets flags.
 
-A clamp compares. Between an instruction that sets flags and the one that reads them it
-would have to save them and bring them back, which costs much more than the clamp;
-before the first it costs nothing more. Whoever leaves there leaves early, with all as
-it was.
+A clamp compares. Between an instruction that sets flags and the one that reads them the
+flags would have to be saved and restored, which costs much more than the clamp. Above
+the first of the two a clamp costs nothing extra. An early exit there leaves all user
+state unchanged.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from collections.abc import Sequence
 from ubypass.translate.context import Context
 from ubypass.translate.facts import Facts
 from ubypass.translate.registers import RSP, gpr64
-from ubypass.translate.sandbox import anchor
+from ubypass.translate.sandbox import guard_and_clamp
 from ubypass.translate.spill import load
 from ubypass.translate.state import CLAMPED, Flags, Loc, serves
 
 # Instructions to look ahead: compilers do not move a compare further from its branch.
-_AHEAD = 8
+_WINDOW = 8
 
 
-def clamp_ahead(
+def hoist_clamps(
     context: Context, facts: Sequence[Facts], live: Sequence[int], position: int
 ) -> None:
     """Clamp what is going to be an address while the flags set by the instruction at
@@ -32,10 +32,10 @@ def clamp_ahead(
     """
     state, host = context.state, context.assignment.host
     if state.flags == Flags.HOST and context.live and state.remat is None:
-        # Those of before are in the way here.
+        # A clamp here would have to save the earlier flags.
         return
     written = set(facts[position].writes)
-    for at in range(position + 1, min(position + _AHEAD, len(facts))):
+    for at in range(position + 1, min(position + _WINDOW, len(facts))):
         if not live[at]:
             return
         fact = facts[at]
@@ -59,11 +59,11 @@ def clamp_ahead(
             ):
                 load(context, base)
                 if not serves(state.intervals[base], displacement, size):
-                    anchor(context, base)
+                    guard_and_clamp(context, base)
         written.update(fact.writes)
 
 
-def clamp_source(context: Context, facts: Facts) -> None:
+def hoist_source_clamp(context: Context, facts: Facts) -> None:
     """Clamp the source of a move that is about to be lowered, of whose copy an address
     is made soon: so that both are clamped afterwards.
     """
@@ -81,4 +81,4 @@ def clamp_source(context: Context, facts: Facts) -> None:
         and not context.is_nonpointer(source)
     ):
         load(context, source)
-        anchor(context, source)
+        guard_and_clamp(context, source)
