@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Find the state at the start of every block and lower the blocks with it.
 
-Repeats until nothing changes; :mod:`ubypass.translate.join` sees to it that this
+Repeats until nothing changes; :mod:`ubypass.translate.state_merge` sees to it that this
 happens soon.
 """
 
@@ -25,7 +25,6 @@ from ubypass.translate.depth import depths
 from ubypass.translate.dispatch import dispatches
 from ubypass.translate.facts import Facts, Unsupported, facts
 from ubypass.translate.inline import address
-from ubypass.translate.join import Incoming, Loop, join
 from ubypass.translate.nonpointers import nonpointers
 from ubypass.translate.registers import (
     R10,
@@ -37,6 +36,7 @@ from ubypass.translate.registers import (
 )
 from ubypass.translate.shown import SYSTEM
 from ubypass.translate.state import CLAMPED, Flags, Loc, Node, State
+from ubypass.translate.state_merge import Incoming, Loop, merge_states
 from ubypass.translate.trace import (
     COLD,
     HOT,
@@ -357,7 +357,7 @@ class _Solver:
         """Lower ``node`` again if its state changed; nodes to look at then."""
         prepared, rounds = self.prepared[node.start], self.rounds[node]
         previous = self.starts.get(node)
-        state = join(
+        state = merge_states(
             edges,
             self.assignment,
             prepared.live[0],

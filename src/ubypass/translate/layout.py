@@ -23,7 +23,7 @@ from ubypass.abi import (
 )
 from ubypass.errors import UbError
 from ubypass.translate.context import Context, exit_key
-from ubypass.translate.convert import convert, fits
+from ubypass.translate.edge_code import emit_edge_code, fits
 from ubypass.translate.emit import Buffer, Constant, Edge, ExitKey, Label, Place
 from ubypass.translate.exits import Exits
 from ubypass.translate.flow import Flow, entry_state, live_at
@@ -92,7 +92,7 @@ def _block(layout: _Layout, node: Node, following: Node | None) -> None:
         out.jmp(_place(layout, node, fall))
         return
     if not fits(fragment.edges[fall][1], flow.starts[target]):
-        out.append(_converted(layout, target, fragment.edges[fall][1]))
+        out.append(_edge_code(layout, target, fragment.edges[fall][1]))
     if target != following:
         out.jmp(layout.blocks[target])
 
@@ -110,7 +110,7 @@ def _place(layout: _Layout, node: Node, number: int) -> Place:
     edge = node, number
     if edge in layout.edges:
         return layout.edges[edge]
-    body = _converted(layout, target, state)
+    body = _edge_code(layout, target, state)
     if not body.code:
         return layout.blocks[target]
     label = Label()
@@ -120,7 +120,7 @@ def _place(layout: _Layout, node: Node, number: int) -> Place:
     return label
 
 
-def _converted(layout: _Layout, target: Node, state: State) -> Buffer:
+def _edge_code(layout: _Layout, target: Node, state: State) -> Buffer:
     """Code that turns ``state`` into the one that ``target`` begins with."""
     flow, body = layout.flow, Buffer()
     if fits(state, flow.starts[target]):
@@ -129,7 +129,7 @@ def _converted(layout: _Layout, target: Node, state: State) -> Buffer:
     context = Context(
         flow.assignment, layout.abi, state.copy(), body, address(target.start), live
     )
-    convert(context, flow.starts[target])
+    emit_edge_code(context, flow.starts[target])
     return body
 
 
@@ -146,7 +146,7 @@ def _entry(layout: _Layout, node: Node) -> Label:
         body.frame_load(RAX, FRAME_SYSFLAGS)
         body.arithmetic_flags(RAX, layout.flow.assignment.s0)
         body.save_flags(FRAME_SYSFLAGS)
-    body.append(_converted(layout, node, state))
+    body.append(_edge_code(layout, node, state))
     body.jmp(layout.blocks[node])
     label = Label()
     layout.bodies.append((label, body))

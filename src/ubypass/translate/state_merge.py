@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The state in which a block begins, when several edges lead to it.
+"""Merge the states of all edges into a block to the state at its start.
 
-Whatever is chosen is right, because every edge is converted to it
-(:mod:`ubypass.translate.convert`); the choice is about where that costs. The
-heaviest edge gets its way.
+Any choice is correct, because edge code (:mod:`ubypass.translate.edge_code`) brings
+each edge to the chosen state. The choice decides which edges pay for that: the state
+of the heaviest edge is preferred.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Loop:
         self.hoisted = hoisted
 
 
-def join(
+def merge_states(
     edges: list[Incoming],
     assignment: RegisterAssignment,
     flags_live: int,

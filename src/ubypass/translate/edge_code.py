@@ -31,7 +31,7 @@ def fits(state: State, wanted: State) -> bool:
     )
 
 
-def convert(context: Context, wanted: State) -> None:
+def emit_edge_code(context: Context, wanted: State) -> None:
     """Emit what turns ``context.state`` into ``wanted``.
 
     ``context.ip`` is the address of the block that control goes to and

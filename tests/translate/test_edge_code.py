@@ -9,7 +9,7 @@ from iced_x86 import Decoder, Formatter, FormatterSyntax
 from ubypass.abi import Abi
 from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.context import Context
-from ubypass.translate.convert import convert, fits
+from ubypass.translate.edge_code import emit_edge_code, fits
 from ubypass.translate.emit import Buffer
 from ubypass.translate.registers import R11, RAX, RBX, RCX, RSP, assign_registers
 from ubypass.translate.state import CLAMPED, CONSTANT, Flags, Loc, State
@@ -17,9 +17,9 @@ from ubypass.translate.state import CLAMPED, CONSTANT, Flags, Loc, State
 _ASSIGNMENT = assign_registers([0, 0, 0, 9, *[0] * 12])
 
 
-def _converted(have: State, wanted: State, live: int = 0) -> list[str]:
+def _edge_code(have: State, wanted: State, live: int = 0) -> list[str]:
     buffer = Buffer()
-    convert(Context(_ASSIGNMENT, Abi(), have, buffer, 0x1000, live), wanted)
+    emit_edge_code(Context(_ASSIGNMENT, Abi(), have, buffer, 0x1000, live), wanted)
     formatter = Formatter(FormatterSyntax.INTEL)
     return [formatter.format(i) for i in Decoder(64, bytes(buffer.code), ip=0)]
 
@@ -43,7 +43,7 @@ def _one(user: int, loc: int) -> State:
     ],
 )
 def test_registers(have: int, wanted: int, expected: list[str]) -> None:
-    assert _converted(_one(RBX, have), _one(RBX, wanted)) == expected
+    assert _edge_code(_one(RBX, have), _one(RBX, wanted)) == expected
 
 
 def test_rcx_after_a_system_call() -> None:
@@ -55,11 +55,11 @@ def test_rcx_after_a_system_call() -> None:
     ):
         have, want = _one(RCX, Loc.S), _one(RCX, wanted)
         have.cx = want.cx = 0x1000
-        assert _converted(have, want) == expected
+        assert _edge_code(have, want) == expected
 
 
 def test_r11_after_a_system_call() -> None:
-    text = _converted(_one(R11, Loc.S), _one(R11, Loc.M))
+    text = _edge_code(_one(R11, Loc.S), _one(R11, Loc.M))
     assert text == [
         "mov r11,[rsp+18h]",
         "and r11d,8D5h",
@@ -72,7 +72,7 @@ def test_clamping_spares_live_flags() -> None:
     have, want = _one(RBX, Loc.B), _one(RBX, Loc.B)
     have.flags = want.flags = Flags.HOST
     want.intervals[RBX] = CLAMPED
-    text = _converted(have, want, ARITHMETIC)
+    text = _edge_code(have, want, ARITHMETIC)
     # The kernel's rax is not stored with them.
     saved = ["mov eax,0", "lahf", "seto al", "mov [rsp+30h],rax"]
     assert text[:5] == [*saved, "cmp rbx,[rsp+8]"]
@@ -80,20 +80,20 @@ def test_clamping_spares_live_flags() -> None:
     for one in (have, want):
         one.loc[RAX] = Loc.H
     have.intervals[RBX], have.flags = None, Flags.HOST
-    text = _converted(have, want, ARITHMETIC)
+    text = _edge_code(have, want, ARITHMETIC)
     assert text[0] == "mov r10,rax"
     assert text[4] == "mov rax,r10"
     assert text[-1] == "mov rax,r10"
     have, want = _one(RBX, Loc.B), _one(RBX, Loc.B)
     have.flags, want.flags = Flags.HOST, Flags.DEAD
     want.intervals[RBX] = CLAMPED
-    assert len(_converted(have, want)) == 3
+    assert len(_edge_code(have, want)) == 3
 
 
 def test_the_stack_moves_to_where_it_is_expected() -> None:
     have, want = _one(RSP, Loc.H), _one(RSP, Loc.H)
     have.offset, want.offset = -24, -8
-    assert _converted(have, want) == ["lea r15,[r15-10h]"]
+    assert _edge_code(have, want) == ["lea r15,[r15-10h]"]
     assert have.offset == -8
 
 
@@ -102,13 +102,13 @@ def test_what_the_scratch_register_caches_is_there_on_every_path() -> None:
     have.cx = want.cx = 0x1000
     have.cached_address = want.cached_address = CONSTANT, 0x2000
     # The way through memory takes the scratch register.
-    assert _converted(have, want) == [
+    assert _edge_code(have, want) == [
         *("mov r11d,1000h", "mov [rsp+918h],r11"),
         "mov r11d,2000h",
     ]
     have, want = State(), State()
     want.cached_address = CONSTANT, 0x2000
     assert not fits(have, want)
-    assert _converted(have, want) == ["mov r11d,2000h"]
+    assert _edge_code(have, want) == ["mov r11d,2000h"]
     assert fits(have, want)
-    assert _converted(have, want) == []
+    assert _edge_code(have, want) == []
