@@ -21,7 +21,6 @@ from ubypass.region.liveness import ARITHMETIC, flags_live
 from ubypass.translate.bases import live_bases, loop_bases, sure_copies
 from ubypass.translate.block import Prepared, lower_block
 from ubypass.translate.context import Fragment
-from ubypass.translate.depth import depths
 from ubypass.translate.dispatch import dispatches
 from ubypass.translate.facts import Facts, Unsupported, facts
 from ubypass.translate.inline import address
@@ -35,6 +34,7 @@ from ubypass.translate.registers import (
     assign_registers,
 )
 from ubypass.translate.shown import SYSTEM
+from ubypass.translate.stack_height import stack_heights
 from ubypass.translate.state import CLAMPED, Flags, Loc, Node, State
 from ubypass.translate.state_merge import Incoming, Loop, merge_states
 from ubypass.translate.trace import (
@@ -126,7 +126,7 @@ class _Solver:
         self.heads: dict[int, int] = {}
         self._charge(layout)
         self.entries = _entries(region, self.dispatching)
-        self.depth = depths(region) if region.traced else {}
+        self.stack_heights = stack_heights(region) if region.traced else {}
         self.starts: dict[Node, State] = {}
         self.fragments: dict[Node, Fragment] = {}
         #: Edges into each node, sorted by where they come from.
@@ -369,7 +369,7 @@ class _Solver:
             Loop(prepared.inside, prepared.hoisted)
             if prepared.charge and not node.turn
             else None,
-            self.depth.get(node.start),
+            self.stack_heights.get(node.start),
         )
         if previous is not None and state.same(previous):
             return []

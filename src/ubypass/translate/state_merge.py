@@ -83,14 +83,14 @@ def merge_states(
     indexes: frozenset[int],
     hot: bool,
     loop: Loop | None = None,
-    depth: int | None = None,
+    stack_height: int | None = None,
 ) -> State:
     """The state to begin with.
 
-    ``previous`` is the last round's answer. Only ``bases`` are worth being known
-    as clamped, only ``indexes`` as small. ``hot``: worth many rounds. ``loop``: what is
-    known of the loop that pays here. ``depth``: where rsp is to be relative to its
-    host register, if that was decided for all blocks.
+    ``previous`` is the last round's answer. Only ``bases`` are worth being known as
+    clamped, only ``indexes`` as small. ``hot``: worth many rounds. ``loop``: what is
+    known of the loop that pays here. ``stack_height``: where rsp is to be relative to
+    its host register, if that was decided for all blocks.
     """
     best = edges[0]
     for edge in edges:
@@ -126,8 +126,8 @@ def merge_states(
         new.loc[user] = wanted
     # Where rsp is relative to its host register follows from the code before; where it
     # does not, one lea makes it so.
-    if depth is not None:
-        new.offset = depth
+    if stack_height is not None:
+        new.offset = stack_height
     else:
         new.offset = preferred.offset if frozen is None else frozen.offset
     if new.offset:

@@ -7,10 +7,10 @@ from tests.region.asm import program
 from ubypass.abi import Abi
 from ubypass.region.discover import HotEntry, RegionSpec, discover
 from ubypass.region.graph import Region
-from ubypass.translate.depth import depths
 from ubypass.translate.flow import solve
 from ubypass.translate.inline import inlined
 from ubypass.translate.layout import assemble
+from ubypass.translate.stack_height import stack_heights
 
 _ABI = Abi(dispatch_size=16, dispatch_vector_size=24)
 _CALLS = """
@@ -39,7 +39,7 @@ def _region(text: str) -> tuple[Region, dict[str, int]]:
 
 def test_follows_pushes_calls_and_returns() -> None:
     region, at = _region(_CALLS)
-    found = depths(region)
+    found = stack_heights(region)
     assert found[at["start"]] == 0
     assert found[at["callee"]] == -16
     assert found[at["behind"]] == -8
@@ -59,7 +59,7 @@ def test_what_cannot_be_told_is_left_out() -> None:
         jmp first
         """
     )
-    found = depths(region)
+    found = stack_heights(region)
     assert at["start"] in found
     assert found.get(at["next"], 0) == 0
 
@@ -79,7 +79,7 @@ def test_another_entry_takes_over_the_same_point() -> None:
         """
     )
     hot = (HotEntry(at["inside"], 39), HotEntry(at["start"], 39))
-    found = depths(discover(RegionSpec(hot), reader))
+    found = stack_heights(discover(RegionSpec(hot), reader))
     assert found[at["inside"]] == 0
     assert found[at["start"]] == 16
 
@@ -115,4 +115,4 @@ def test_traced_paths_say_where_rsp_is() -> None:
     region, at = _region(text)
     traced = replace(region, traced=frozenset(region.blocks) - {at["cold"]})
     copied = inlined(traced, 1000)
-    assert depths(copied)[at["behind"]] == -16
+    assert stack_heights(copied)[at["behind"]] == -16

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How far the user's rsp is from one fixed point, block by block.
+"""Stack height at each block: bytes from one fixed point to the user's rsp.
 
-With that known beforehand the host register of rsp need not move where ways meet:
-whoever comes in has it at the same place. Only a guess about speed: where rsp is
-somewhere else, edges between blocks move the host register.
+With the heights known beforehand, all edges into a block agree on the value of the
+host register of rsp, so that nothing moves it where paths meet. A wrong height costs
+speed only: edge code then moves the host register.
 """
 
 from __future__ import annotations
@@ -14,43 +14,43 @@ from ubypass.region.graph import Block, End, Region
 from ubypass.region.stackwalk import moved
 from ubypass.translate.inline import cold, sibling
 
-#: Distances beyond this leave too little room for displacements.
+#: Heights beyond this leave too little room for displacements.
 _FAR: Final = 1 << 15
 _CALLS: Final = (End.CALL, End.CALL_INDIRECT)
 
 
-def depths(region: Region) -> dict[int, int]:
-    """Bytes from the fixed point up to rsp at the start of blocks, where they can be
-    told from the instructions on one way there.
+def stack_heights(region: Region) -> dict[int, int]:
+    """Stack height at the start of blocks, where the instructions on one path there
+    tell it.
     """
     found: dict[int, int] = {}
     for root in (*region.entries, *region.blocks):
         if root in region.blocks and root not in found:
             new, shift = _walk(region, root, found)
-            for start, depth in new.items():
-                if abs(depth + shift) <= _FAR:
-                    found[start] = depth + shift
+            for start, height in new.items():
+                if abs(height + shift) <= _FAR:
+                    found[start] = height + shift
     return found
 
 
 def _walk(
     region: Region, root: int, known: dict[int, int]
 ) -> tuple[dict[int, int], int]:
-    """Distances from rsp at ``root``, and how far that is from the fixed point."""
+    """Heights relative to rsp at ``root``, and the height of rsp there."""
     new: dict[int, int] = {}
     shift: int | None = None
     todo: list[tuple[int, int, int | None]] = [(root, 0, None)]
     later: list[tuple[int, int, int | None]] = []
     while todo or later:
-        start, depth, frame = (todo or later).pop()
+        start, height, frame = (todo or later).pop()
         if start in known:
-            shift = known[start] - depth if shift is None else shift
+            shift = known[start] - height if shift is None else shift
             continue
         block = region.blocks.get(start)
         if block is None or start in new:
             continue
-        new[start] = depth
-        after, frame = _behind(block, depth, frame)
+        new[start] = height
+        after, frame = _behind(block, height, frame)
         if after is None:
             continue
         following: list[tuple[int, int, int | None]]
@@ -61,17 +61,17 @@ def _walk(
         else:
             following = [(target, after, frame) for target in block.targets]
         for step in following:
-            # Cold code has many ways out, from as many distances.
+            # Cold code is left from many places, with as many stack heights.
             (later if cold(step[0]) else todo).append(step)
     return new, shift or 0
 
 
 def _behind(
-    block: Block, depth: int | None, frame: int | None
+    block: Block, height: int | None, frame: int | None
 ) -> tuple[int | None, int | None]:
-    """The distance, and that of the address in rbp, at the end of ``block``; a call
-    that ends it has not pushed anything.
+    """The stack height, and the height of the address in rbp, at the end of
+    ``block``; a call that ends it has not pushed anything.
     """
     for instruction in block.instructions:
-        depth, frame = moved(instruction, depth, frame)
-    return depth, frame
+        height, frame = moved(instruction, height, frame)
+    return height, frame
