@@ -53,7 +53,7 @@ _LOOK: dict[str, tuple[str, ...]] = {
     "lea": ("LEA_R",),
     "string": ("MOVS", "STOS", "LODS", "SCAS", "CMPS"),
     "stack": ("PUSH", "POP_", "LEAVE"),
-    "counted": ("LOOP", "CXZ"),
+    "rcx_branches": ("LOOP", "CXZ"),
     "control": ("CALL", "RETN", "JMP_"),
     "x87": ("FLD", "FST", "FADD"),
     "shown": ("SBB_R", "CMC"),

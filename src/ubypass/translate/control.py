@@ -12,12 +12,13 @@ from iced_x86 import OpKind
 from ubypass.abi import ExitReason
 from ubypass.region.graph import Block, End
 from ubypass.translate.context import Context, Fragment
-from ubypass.translate.counted import COUNTED, lower_counted
 from ubypass.translate.dispatch import lower_syscall
 from ubypass.translate.emit import CC_E, CC_NE, Buffer, Edge, Label
 from ubypass.translate.facts import Facts, Unsupported
+from ubypass.translate.flagless_compare import branch_unless, worthwhile
 from ubypass.translate.flags import clobber, to_host
 from ubypass.translate.inline import address
+from ubypass.translate.rcx_branches import RCX_BRANCHES, lower_rcx_branch
 from ubypass.translate.registers import RSP
 from ubypass.translate.remat import equal
 from ubypass.translate.returns import left, pushed, top
@@ -26,7 +27,6 @@ from ubypass.translate.shown import known_equal
 from ubypass.translate.spill import load, materialize_rsp, read_spilled
 from ubypass.translate.stack import move_stack, push_constant, stack_access
 from ubypass.translate.state import CONSTANT, Flags
-from ubypass.translate.unflagged import branch_unless, worthwhile
 
 # iced's ConditionCode numbers O NO B AE E NE BE A S NS P NP L GE LE G from 1,
 # in the order of the encodings.
@@ -62,8 +62,8 @@ def lower_end(
 
 
 def _branch(context: Context, fragment: Fragment, block: Block, facts: Facts) -> None:
-    if facts.mnemonic in COUNTED:
-        lower_counted(context, fragment, facts, *block.targets)
+    if facts.mnemonic in RCX_BRANCHES:
+        lower_rcx_branch(context, fragment, facts, *block.targets)
         return
     if context.state.flags == Flags.DEAD:
         raise AssertionError("a branch reads flags that were given up")
@@ -194,7 +194,7 @@ def _match(
         context.code = fragment.hot
         return
     if match.target != context.s0 and worthwhile(context):
-        _match_unflagged(context, fragment, targets, match)
+        _match_flagless(context, fragment, targets, match)
         return
     clobber(context, context.s1 if match.target != context.s1 else None)
     miss = context.exit(match.reason, target=match.target)
@@ -228,7 +228,7 @@ def _hit(context: Context, fragment: Fragment, known: int, match: _Match) -> Non
         context.code.jmp(Edge(fragment.node, edge))
 
 
-def _match_unflagged(
+def _match_flagless(
     context: Context, fragment: Fragment, targets: Sequence[int], match: _Match
 ) -> None:
     """The same, with the user's flags where they are."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Compare a register with a constant and leave the user's flags where they are.
+"""Compare a register with a constant without changing the flags.
 
-Where control goes to what a word says, flags are hardly ever of use behind it, but
-nobody can be sure who comes after a miss. ``jrcxz`` asks for no flags and takes less
-than saving them.
+Behind an indirect branch the user's flags are hardly ever read, but after a miss they
+must still be right. ``lea``-like arithmetic and ``jrcxz`` neither read nor change
+flags, and cost less than to save them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["branch_unless", "worthwhile"]
 
 
 def worthwhile(context: Context) -> bool:
-    """Whether another way to compare would have to save flags first."""
+    """Whether a compare that changes flags would have to save them first."""
     state = context.state
     return state.flags == Flags.HOST and bool(context.live) and state.remat is None
 

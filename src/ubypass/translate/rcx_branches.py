@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Translate branches on rcx: ``jrcxz``, ``loop``, ``loope``, ``loopne``.
 
-They reach 127 bytes only and leave the flags alone; a test of rcx and an ordinary
-branch takes their place, with the user's flags put aside.
+They reach 127 bytes only and change no flags. A test of rcx and a conditional jump
+replace them; the user's flags are saved around the test.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _NARROW: Final = frozenset(
         Code.LOOPNE_REL8_64_ECX,
     }
 )
-COUNTED: Final = frozenset(
+RCX_BRANCHES: Final = frozenset(
     {Mnemonic.JRCXZ, Mnemonic.JECXZ, Mnemonic.LOOP, Mnemonic.LOOPE, Mnemonic.LOOPNE}
 )
 
 
-def lower_counted(
+def lower_rcx_branch(
     context: Context, fragment: Fragment, facts: Facts, taken: int, following: int
 ) -> None:
     """Emit the branch to ``taken``, else to ``following`` (user addresses)."""
