@@ -6,7 +6,7 @@ import pytest
 from tests.region.asm import program
 from ubypass.region.discover import HotEntry, RegionSpec, discover
 from ubypass.translate.bases import live_bases, loop_bases, sure_copies
-from ubypass.translate.facts import facts
+from ubypass.translate.insn_info import insn_info
 from ubypass.translate.registers import NAMES
 
 
@@ -33,7 +33,7 @@ def test_registers_that_will_be_addresses(text: str, expected: str) -> None:
     reader, at = program(f"first: mov eax, 39\nsyscall\nstart: {text}\njmp first")
     region = discover(RegionSpec((HotEntry(at["start"], 39),)), reader)
     known = {
-        s: [facts(i) for i in b.instructions]
+        s: [insn_info(i) for i in b.instructions]
         for s, b in region.blocks.items()
         if s == at["start"]
     }
@@ -63,7 +63,7 @@ def test_only_what_the_loop_uses_itself(text: str, expected: str) -> None:
     )
     region = discover(RegionSpec((HotEntry(at["start"], 39),)), reader)
     head = at["start"]
-    known = {head: [facts(i) for i in region.blocks[head].instructions]}
+    known = {head: [insn_info(i) for i in region.blocks[head].instructions]}
     found = loop_bases(region, known, head, {head})
     assert {NAMES[user] for user in found} == set(expected.split())
 
@@ -88,6 +88,7 @@ def test_copies_that_are_surely_addresses(text: str, expected: list[int]) -> Non
     )
     region = discover(RegionSpec((HotEntry(at["start"], 39),)), reader)
     known = {
-        s: [facts(i) for i in block.instructions] for s, block in region.blocks.items()
+        s: [insn_info(i) for i in block.instructions]
+        for s, block in region.blocks.items()
     }
     assert sorted(sure_copies(region, known, at["start"])) == expected

@@ -11,7 +11,7 @@ from tests.translate.pair import DATA, LOW_DATA, both
 from ubypass.abi import ExitReason
 from ubypass.region.discover import HotEntry, RegionSpec, discover
 from ubypass.region.reader import BytesReader
-from ubypass.translate.facts import facts
+from ubypass.translate.insn_info import insn_info
 from ubypass.translate.nonpointers import nonpointers
 
 _TEXT = 0x7F00_0000_1000
@@ -112,7 +112,7 @@ def _known(source: str, at: dict[str, str]) -> dict[str, set[str]]:
     spec = RegionSpec((HotEntry(labels["start"], 39),), nonpointers=known)
     region = discover(spec, BytesReader({_TEXT: code}))
     parts = {
-        start: tuple(facts(i) for i in block.instructions)
+        start: tuple(insn_info(i) for i in block.instructions)
         for start, block in region.blocks.items()
     }
     masks = nonpointers(region, parts)

@@ -10,7 +10,7 @@ import unicorn
 from unicorn import x86_const as ux
 
 from tests.region.asm import TEXT, decoded
-from ubypass.translate.facts import facts
+from ubypass.translate.insn_info import insn_info
 from ubypass.translate.registers import assign_registers
 from ubypass.translate.remat import COMPARES, Remat, equal, remat_of
 
@@ -23,7 +23,7 @@ def _remat_of(text: str) -> tuple[bytes, Remat | None]:
     instruction = code.at(TEXT)
     assert instruction is not None
     data = code.bytes_at(TEXT, instruction.len)
-    return data, remat_of(facts(instruction), _ASSIGNMENT, data)
+    return data, remat_of(insn_info(instruction), _ASSIGNMENT, data)
 
 
 @pytest.mark.parametrize(

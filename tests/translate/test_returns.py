@@ -11,7 +11,7 @@ from tests.translate.pair import DATA, STACK, both
 from ubypass.abi import Abi, ExitReason, Translation
 from ubypass.region.discover import HotEntry, RegionSpec, discover
 from ubypass.region.reader import BytesReader
-from ubypass.translate.facts import Stores, facts
+from ubypass.translate.insn_info import Stores, insn_info
 from ubypass.translate.returns import common, left, pushed, stored, top
 from ubypass.translate.state import State
 from ubypass.translate.translate import translate
@@ -185,4 +185,4 @@ def test_what_all_paths_have_in_common() -> None:
 )
 def test_what_stores(text: str, stores: int) -> None:
     code, _ = assemble(text, _TEXT)
-    assert facts(Decoder(64, code).decode()).stores == stores
+    assert insn_info(Decoder(64, code).decode()).stores == stores

@@ -12,7 +12,7 @@ from unicorn import x86_const as ux
 from tests.region.asm import TEXT, decoded
 from tests.translate.pair import DATA, both
 from ubypass.abi import ExitReason
-from ubypass.translate.facts import facts
+from ubypass.translate.insn_info import insn_info
 from ubypass.translate.registers import RAX, RBX, RCX, RSP, SLOT, assign_registers
 from ubypass.translate.shown import EQUAL, Places, Shown, code_for, shown_after
 from ubypass.translate.state import Loc
@@ -27,7 +27,7 @@ def _after(text: str, before: Shown | None = None, stack: int = 0) -> Shown | No
     code, _ = decoded(text)
     instruction = code.at(TEXT)
     assert instruction is not None
-    return shown_after(facts(instruction), before, stack)
+    return shown_after(insn_info(instruction), before, stack)
 
 
 def _bytes(text: str) -> bytes:

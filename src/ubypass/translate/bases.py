@@ -13,7 +13,7 @@ from typing import Final
 from iced_x86 import Mnemonic
 
 from ubypass.region.graph import End, Region
-from ubypass.translate.facts import Effect, Facts, Memory, alignment
+from ubypass.translate.insn_info import Effect, InsnInfo, Memory, alignment
 from ubypass.translate.registers import RBP, RSP
 
 _MOV: Final[int] = Mnemonic.MOV
@@ -26,12 +26,12 @@ _MOVES_ON: Final = frozenset({Mnemonic.ADD, Mnemonic.SUB, Mnemonic.INC, Mnemonic
 
 
 def live_bases(
-    region: Region, facts: Mapping[int, Sequence[Facts]]
+    region: Region, infos: Mapping[int, Sequence[InsnInfo]]
 ) -> dict[int, tuple[frozenset[int], frozenset[int]]]:
     """For each block the registers that are bases-to-be and indexes-to-be at its
     start. The user's rsp always is a base.
     """
-    live = _solve(region, facts, list(facts), False)
+    live = _solve(region, infos, list(infos), False)
     sets = {
         bits: (_registers(bits) | {RSP}, _registers(bits >> _INDEX))
         for bits in set(live.values())
@@ -40,54 +40,54 @@ def live_bases(
 
 
 def loop_bases(
-    region: Region, facts: Mapping[int, Sequence[Facts]], head: int, body: Set[int]
+    region: Region, infos: Mapping[int, Sequence[InsnInfo]], head: int, body: Set[int]
 ) -> frozenset[int]:
     """The registers that are bases-to-be at ``head`` of a loop with the blocks
     ``body`` by accesses in that loop, and surely the base rather than the index.
     """
-    return _registers(_solve(region, facts, list(body), True)[head])
+    return _registers(_solve(region, infos, list(body), True)[head])
 
 
 def sure_copies(
-    region: Region, facts: Mapping[int, Sequence[Facts]], start: int
+    region: Region, infos: Mapping[int, Sequence[InsnInfo]], start: int
 ) -> frozenset[int]:
     """The positions in the block at ``start`` of moves between registers whose
     destination is an address that is used on the one way on from there.
     """
     return frozenset(
         position
-        for position, fact in enumerate(facts[start])
-        if fact.mnemonic == _MOV
-        and len(fact.operands) == 2
-        and _surely_used(region, facts, start, position)
+        for position, info in enumerate(infos[start])
+        if info.mnemonic == _MOV
+        and len(info.operands) == 2
+        and _surely_used(region, infos, start, position)
     )
 
 
 def _surely_used(
-    region: Region, facts: Mapping[int, Sequence[Facts]], start: int, position: int
+    region: Region, infos: Mapping[int, Sequence[InsnInfo]], start: int, position: int
 ) -> bool:
-    user = facts[start][position].operands[0].user
+    user = infos[start][position].operands[0].user
     position += 1
     for _ in range(_WINDOW):
-        if position == len(facts[start]):
+        if position == len(infos[start]):
             block = region.blocks[start]
-            if block.end not in _STRAIGHT or block.targets[0] not in facts:
+            if block.end not in _STRAIGHT or block.targets[0] not in infos:
                 return False
             start, position = block.targets[0], 0
-            if not facts[start]:
+            if not infos[start]:
                 return False
-        fact = facts[start][position]
-        memory = fact.memory
+        info = infos[start][position]
+        memory = info.memory
         if memory is not None and memory.index is None and _sure(memory) == 1 << user:
             return True
-        if user in fact.writes:
+        if user in info.writes:
             return False
         position += 1
     return False
 
 
 def _solve(
-    region: Region, facts: Mapping[int, Sequence[Facts]], todo: list[int], sure: bool
+    region: Region, infos: Mapping[int, Sequence[InsnInfo]], todo: list[int], sure: bool
 ) -> dict[int, int]:
     """What is live at the start of each block in ``todo``: one bit per register for
     bases, further up one for indexes. ``sure``: only what surely is a base.
@@ -101,7 +101,7 @@ def _solve(
         waiting.discard(start)
         effects = known.get(start)
         if effects is None:
-            effects = known[start] = _effects(facts[start])
+            effects = known[start] = _effects(infos[start])
         now = 0
         for target in region.blocks[start].targets:
             now |= live.get(target, 0)
@@ -122,13 +122,13 @@ def _solve(
     return live
 
 
-def _effects(facts: Sequence[Facts]) -> list[Effect]:
+def _effects(infos: Sequence[InsnInfo]) -> list[Effect]:
     """Of a block, the last one first."""
     found: list[Effect] = []
-    for fact in facts:
-        effect = fact.effect
+    for info in infos:
+        effect = info.effect
         if effect is None:
-            effect = fact.effect = _effect(fact)
+            effect = info.effect = _effect(info)
         found.append(effect)
     found.reverse()
     return found
@@ -147,11 +147,11 @@ def _registers(bits: int) -> frozenset[int]:
     return frozenset(user for user in range(16) if bits >> user & 1)
 
 
-def _effect(fact: Facts) -> Effect:
-    mnemonic, memory, operands = fact.mnemonic, fact.memory, fact.operands
+def _effect(info: InsnInfo) -> Effect:
+    mnemonic, memory, operands = info.mnemonic, info.memory, info.operands
     destination = gone = source = used = 0
-    if mnemonic not in _MOVES_ON and not alignment(fact.instruction):
-        for user in fact.writes:
+    if mnemonic not in _MOVES_ON and not alignment(info.instruction):
+        for user in info.writes:
             gone |= 1 << user
         if operands:
             destination = 1 << operands[0].user

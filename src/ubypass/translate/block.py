@@ -11,10 +11,10 @@ from ubypass.region.graph import Block, End
 from ubypass.translate.context import Context, Fragment
 from ubypass.translate.control import lower_end
 from ubypass.translate.emit import CC_S
-from ubypass.translate.facts import Facts, Unsupported
 from ubypass.translate.flags import clobber
 from ubypass.translate.hoist_clamps import hoist_clamps, hoist_source_clamp
 from ubypass.translate.inline import address
+from ubypass.translate.insn_info import InsnInfo, Unsupported
 from ubypass.translate.lower import lower
 from ubypass.translate.registers import RegisterAssignment
 from ubypass.translate.remat import COMPARES
@@ -30,7 +30,7 @@ _NONE: Final[frozenset[int]] = frozenset()
 class Prepared:
     """A block with what is known of it before any state is.
 
-    ``facts`` stop short before the first instruction that is not translated;
+    ``infos`` stop short before the first instruction that is not translated;
     ``refused`` says why, ``reason`` is that of the exit there. ``live`` are the flags
     live before each instruction and at the end. ``charge`` is what the block takes
     from the budget, 0 if nothing. ``bases`` are user registers that some access uses
@@ -43,7 +43,7 @@ class Prepared:
     """
 
     block: Block
-    facts: tuple[Facts, ...]
+    infos: tuple[InsnInfo, ...]
     refused: str
     live: tuple[int, ...]
     charge: int
@@ -59,7 +59,7 @@ class Prepared:
     def __init__(
         self,
         block: Block,
-        facts: tuple[Facts, ...],
+        infos: tuple[InsnInfo, ...],
         refused: str,
         live: tuple[int, ...],
         charge: int,
@@ -73,7 +73,7 @@ class Prepared:
         nonpointers: tuple[int, ...] = (),
     ) -> None:
         # Written out, it is compiled.
-        self.block, self.facts, self.refused = block, facts, refused
+        self.block, self.infos, self.refused = block, infos, refused
         self.live, self.charge, self.reason = live, charge, reason
         self.bases, self.indexes, self.turns = bases, indexes, turns
         self.inside, self.hoisted, self.copies = inside, hoisted, copies
@@ -98,7 +98,7 @@ def lower_block(
             # Again, up to there: seldom, and cheaper than being ready for it.
             prepared = replace(
                 prepared,
-                facts=prepared.facts[: stuck.position],
+                infos=prepared.infos[: stuck.position],
                 refused=str(stuck.reason),
                 reason=ExitReason.UNSUPPORTED,
             )
@@ -128,7 +128,7 @@ def _lower_all(
     context = Context(assignment, abi, state, code, start, prepared.live[0])
     code.mark(start)
     ends = block.end != End.FALL and not prepared.refused
-    plain = prepared.facts[:-1] if ends else prepared.facts
+    plain = prepared.infos[:-1] if ends else prepared.infos
     position = 0
     ips, strange = prepared.ips, prepared.nonpointers
     if not ips and plain:
@@ -139,7 +139,7 @@ def _lower_all(
         if charged_at == 0:
             _charge(prepared, context)
     try:
-        for position, facts in enumerate(plain):
+        for position, info in enumerate(plain):
             context.ip = ips[position]
             context.live = prepared.live[position]
             if strange:
@@ -147,12 +147,12 @@ def _lower_all(
             code.mark(context.ip)
             if position == charged_at and position:
                 _charge(prepared, context)
-            if facts.flags.changes and prepared.live[position + 1]:
-                context.compared = facts.mnemonic in COMPARES
-                hoist_clamps(context, prepared.facts, prepared.live, position)
+            if info.flags.changes and prepared.live[position + 1]:
+                context.compared = info.mnemonic in COMPARES
+                hoist_clamps(context, prepared.infos, prepared.live, position)
             elif position in prepared.copies:
-                hoist_source_clamp(context, facts)
-            _lower_one(context, facts, prepared.live[position + 1])
+                hoist_source_clamp(context, info)
+            _lower_one(context, info, prepared.live[position + 1])
         position = len(plain)
         if prepared.refused:
             context.ip = block.instructions[position].ip
@@ -161,7 +161,7 @@ def _lower_all(
             code.jmp(context.exit(prepared.reason))
             fragment.stopped = (position, prepared.refused)
             return
-        last = prepared.facts[-1] if ends else None
+        last = prepared.infos[-1] if ends else None
         if last is not None:
             context.ip = block.last.ip
             context.live = prepared.live[-2]
@@ -192,11 +192,11 @@ def _charge(prepared: Prepared, context: Context) -> None:
     context.state.charged(charge)
 
 
-def _lower_one(context: Context, facts: Facts, live_after: int) -> None:
-    if facts.mnemonic in STACK:
-        lower_stack(context, facts)
-    elif is_string(facts):
-        lower_string(context, facts, live_after)
+def _lower_one(context: Context, info: InsnInfo, live_after: int) -> None:
+    if info.mnemonic in STACK:
+        lower_stack(context, info)
+    elif is_string(info):
+        lower_string(context, info, live_after)
     else:
-        lower(context, facts, live_after)
-    stored_by(context.state, facts)
+        lower(context, info, live_after)
+    stored_by(context.state, info)

@@ -14,10 +14,10 @@ from ubypass.region.graph import Block, End
 from ubypass.translate.context import Context, Fragment
 from ubypass.translate.dispatch import lower_syscall
 from ubypass.translate.emit import CC_E, CC_NE, Buffer, Edge, Label
-from ubypass.translate.facts import Facts, Unsupported
 from ubypass.translate.flagless_compare import branch_unless, worthwhile
 from ubypass.translate.flags import clobber, to_host
 from ubypass.translate.inline import address
+from ubypass.translate.insn_info import InsnInfo, Unsupported
 from ubypass.translate.rcx_branches import RCX_BRANCHES, lower_rcx_branch
 from ubypass.translate.registers import RSP
 from ubypass.translate.remat import equal
@@ -34,7 +34,7 @@ _FIRST_CONDITION: Final = 1
 
 
 def lower_end(
-    context: Context, fragment: Fragment, block: Block, facts: Facts | None
+    context: Context, fragment: Fragment, block: Block, info: InsnInfo | None
 ) -> None:
     """Emit the last instruction of ``block`` (None: it just runs on).
 
@@ -43,32 +43,32 @@ def lower_end(
     if block.end == End.FALL:
         fragment.fall = context.edge(fragment, block.targets[0])
         return
-    assert facts is not None
+    assert info is not None
     if block.end == End.JUMP:
         fragment.fall = context.edge(fragment, block.targets[0])
     elif block.end == End.BRANCH:
-        _branch(context, fragment, block, facts)
+        _branch(context, fragment, block, info)
     elif block.end == End.CALL:
         _push_return(context, block.next_ip)
         fragment.fall = context.edge(fragment, block.targets[0])
     elif block.end == End.SYSCALL:
         lower_syscall(context, fragment, block)
     elif block.end == End.RET:
-        _ret(context, fragment, block, facts)
+        _ret(context, fragment, block, info)
     elif block.end in (End.JUMP_INDIRECT, End.CALL_INDIRECT):
-        _indirect(context, fragment, block, facts)
+        _indirect(context, fragment, block, info)
     else:
         raise Unsupported("control cannot be followed")
 
 
-def _branch(context: Context, fragment: Fragment, block: Block, facts: Facts) -> None:
-    if facts.mnemonic in RCX_BRANCHES:
-        lower_rcx_branch(context, fragment, facts, *block.targets)
+def _branch(context: Context, fragment: Fragment, block: Block, info: InsnInfo) -> None:
+    if info.mnemonic in RCX_BRANCHES:
+        lower_rcx_branch(context, fragment, info, *block.targets)
         return
     if context.state.flags == Flags.DEAD:
         raise AssertionError("a branch reads flags that were given up")
     to_host(context)
-    condition = facts.instruction.condition_code - _FIRST_CONDITION
+    condition = info.instruction.condition_code - _FIRST_CONDITION
     taken, following = block.targets
     edge = context.edge(fragment, taken)
     jumps = context.state
@@ -87,10 +87,10 @@ def _push_return(context: Context, to: int) -> None:
     pushed(context.state, to)
 
 
-def _ret(context: Context, fragment: Fragment, block: Block, facts: Facts) -> None:
+def _ret(context: Context, fragment: Fragment, block: Block, info: InsnInfo) -> None:
     pops = 8
-    if facts.instruction.op_count:
-        pops += facts.instruction.immediate(0)
+    if info.instruction.op_count:
+        pops += info.instruction.immediate(0)
     known = top(context.state)
     for target in block.targets:
         if address(target) == known:
@@ -134,19 +134,21 @@ def _load_target(context: Context, to: int, host_rsp: int, at: int) -> None:
     context.code.load(to, host_rsp, at)
 
 
-def _indirect(context: Context, fragment: Fragment, block: Block, facts: Facts) -> None:
-    if RSP in facts.registers:
+def _indirect(
+    context: Context, fragment: Fragment, block: Block, info: InsnInfo
+) -> None:
+    if RSP in info.registers:
         materialize_rsp(context)
     if block.end == End.CALL_INDIRECT:
         # A guard and clamp on a miss path would come too late, and it needs a scratch
         # register.
         stack_access(context, -8)
-    if facts.memory is not None:
+    if info.memory is not None:
         # Not into s0: its cached address may be of use behind a jump through a table.
-        load_word(context, facts.memory, context.s1)
+        load_word(context, info.memory, context.s1)
         target = context.s1
-    elif facts.instruction.op0_kind == OpKind.REGISTER:
-        user = facts.operands[0].user
+    elif info.instruction.op0_kind == OpKind.REGISTER:
+        user = info.operands[0].user
         if context.assignment.spilled(user):
             read_spilled(context, user, context.s1)
             target = context.s1

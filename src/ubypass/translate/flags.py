@@ -12,7 +12,7 @@ from typing import Final
 
 from ubypass.abi import FRAME_SYSFLAGS, FRAME_TMP1
 from ubypass.translate.context import Context
-from ubypass.translate.facts import Unsupported
+from ubypass.translate.insn_info import Unsupported
 from ubypass.translate.registers import RAX
 from ubypass.translate.shown import SYSTEM
 from ubypass.translate.state import Flags

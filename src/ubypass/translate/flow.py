@@ -22,8 +22,8 @@ from ubypass.translate.bases import live_bases, loop_bases, sure_copies
 from ubypass.translate.block import Prepared, lower_block
 from ubypass.translate.context import Fragment
 from ubypass.translate.dispatch import dispatches
-from ubypass.translate.facts import Facts, Unsupported, facts
 from ubypass.translate.inline import address
+from ubypass.translate.insn_info import InsnInfo, Unsupported, insn_info
 from ubypass.translate.nonpointers import nonpointers
 from ubypass.translate.registers import (
     R10,
@@ -101,11 +101,11 @@ class _Solver:
         self.prepared = _prepare(region, abi)
         self._guess_control()
         self.vector = any(
-            fact.vector for start in self.path for fact in self.prepared[start].facts
+            info.vector for start in self.path for info in self.prepared[start].infos
         ) or any(
-            fact.vector
+            info.vector
             for start in region.seeds
-            for fact in self.prepared[start].facts[:1]
+            for info in self.prepared[start].infos[:1]
         )
         if self.vector:
             self.abi = replace(abi, dispatch_size=abi.dispatch_vector_size)
@@ -163,24 +163,24 @@ class _Solver:
                 weight = (_IN_LOOP if start in loops else 1) * (
                     _ON_PATH if start in self.path else 1
                 )
-            for fact in prepared.facts:
-                if fact.mnemonic == _SYSCALL:
+            for info in prepared.infos:
+                if info.mnemonic == _SYSCALL:
                     continue
-                for user in fact.reads:
+                for user in info.reads:
                     counts[user] += weight
-                memory = fact.memory
+                memory = info.memory
                 if memory is not None and memory.access:
                     # Without a host register it has to be clamped for each access.
                     for part in (memory.base, memory.index):
                         if part is not None:
                             counts[part] += _ADDRESS * weight
-                for user in fact.writes:
+                for user in info.writes:
                     counts[user] += weight
                     if user == R10 and self.dispatching:
                         # An argument of the next call: it has to go to its slot.
                         counts[user] -= weight
-                if fact.implicit:
-                    fixed |= fact.implicit
+                if info.implicit:
+                    fixed |= info.implicit
         return assign_registers(counts, fixed)
 
     def _execution_counts(self) -> dict[int, int]:
@@ -229,9 +229,9 @@ class _Solver:
         body = loop_body(self.region, head, successors, _LOOP)
         if not body:
             return
-        known = {start: self.prepared[start].facts for start in body}
+        known = {start: self.prepared[start].infos for start in body}
         self.prepared[head].inside = frozenset(
-            user for part in known.values() for fact in part for user in fact.reads
+            user for part in known.values() for info in part for user in info.reads
         )
         if not self.careful:
             hoisted = loop_bases(self.region, known, head, body)
@@ -466,7 +466,7 @@ def solve(region: Region, abi: Abi, turns: int = 64, careful: bool = False) -> F
         guess=solver.guess,
         abi=solver.abi,
         vector=solver.vector,
-        x87=any(f.pointer for p in solver.prepared.values() for f in p.facts),
+        x87=any(f.pointer for p in solver.prepared.values() for f in p.infos),
     )
 
 
@@ -502,9 +502,9 @@ def entry_state(resume: int) -> State:
 
 
 def _prepare(region: Region, abi: Abi) -> dict[int, Prepared]:
-    found = {start: _facts(block, abi) for start, block in region.blocks.items()}
+    found = {start: _insn_infos(block, abi) for start, block in region.blocks.items()}
     known = {start: part for start, (part, _) in found.items()}
-    uses = {start: [fact.flags for fact in part] for start, part in known.items()}
+    uses = {start: [info.flags for info in part] for start, part in known.items()}
     live = flags_live(region, uses)
     bases = live_bases(region, known)
     strange = nonpointers(region, known)
@@ -535,29 +535,29 @@ def _integer(prepared: Prepared) -> Prepared:
     Regions with them pay at every dispatch, so those that are only on paths that
     look cold stay outside, until it turns out that control goes there.
     """
-    for number, fact in enumerate(prepared.facts):
-        if fact.vector:
+    for number, info in enumerate(prepared.infos):
+        if info.vector:
             return replace(
                 prepared,
-                facts=prepared.facts[:number],
+                infos=prepared.infos[:number],
                 refused="vector instruction on a path that looks cold",
                 reason=ExitReason.FRONTIER,
             )
     return prepared
 
 
-def _facts(block: Block, abi: Abi) -> tuple[tuple[Facts, ...], str]:
-    found: list[Facts] = []
+def _insn_infos(block: Block, abi: Abi) -> tuple[tuple[InsnInfo, ...], str]:
+    found: list[InsnInfo] = []
     for instruction in block.instructions:
         try:
-            fact = facts(instruction)
+            info = insn_info(instruction)
         except Unsupported as why:
             return tuple(found), str(why)
-        if abi.features is not None and not fact.features <= abi.features:
+        if abi.features is not None and not info.features <= abi.features:
             return tuple(found), "not for this processor"
-        if fact.pointer and not abi.x87:
+        if info.pointer and not abi.x87:
             return tuple(found), "x87: this processor would show where it ran"
-        found.append(fact)
+        found.append(info)
     return tuple(found), ""
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ubypass.translate.context import Context
-from ubypass.translate.facts import Facts
+from ubypass.translate.insn_info import InsnInfo
 from ubypass.translate.registers import RSP, gpr64
 from ubypass.translate.sandbox import guard_and_clamp
 from ubypass.translate.spill import load
@@ -23,7 +23,7 @@ _WINDOW = 8
 
 
 def hoist_clamps(
-    context: Context, facts: Sequence[Facts], live: Sequence[int], position: int
+    context: Context, infos: Sequence[InsnInfo], live: Sequence[int], position: int
 ) -> None:
     """Clamp what is going to be an address while the flags set by the instruction at
     ``position`` of a block, about to be lowered, are live.
@@ -34,12 +34,12 @@ def hoist_clamps(
     if state.flags == Flags.HOST and context.live and state.remat is None:
         # A clamp here would have to save the earlier flags.
         return
-    written = set(facts[position].writes)
-    for at in range(position + 1, min(position + _WINDOW, len(facts))):
+    written = set(infos[position].writes)
+    for at in range(position + 1, min(position + _WINDOW, len(infos))):
         if not live[at]:
             return
-        fact = facts[at]
-        memory = fact.memory
+        info = infos[at]
+        memory = info.memory
         if (
             memory is not None
             and memory.access
@@ -60,22 +60,22 @@ def hoist_clamps(
                 load(context, base)
                 if not serves(state.intervals[base], displacement, size):
                     guard_and_clamp(context, base)
-        written.update(fact.writes)
+        written.update(info.writes)
 
 
-def hoist_source_clamp(context: Context, facts: Facts) -> None:
+def hoist_source_clamp(context: Context, info: InsnInfo) -> None:
     """Clamp the source of a move that is about to be lowered, of whose copy an address
     is made soon: so that both are clamped afterwards.
     """
     state, assignment = context.state, context.assignment
     if state.flags == Flags.HOST and context.live and state.remat is None:
         return
-    to, source = (operand.user for operand in facts.operands)
+    to, source = (operand.user for operand in info.operands)
     if (
         source != RSP
         and to != RSP
         and not (assignment.spilled(to) or assignment.spilled(source))
-        and facts.operands[0].register == gpr64(to)
+        and info.operands[0].register == gpr64(to)
         and state.intervals[source] is None
         and state.loc[source] != Loc.S
         and not context.is_nonpointer(source)

@@ -12,19 +12,19 @@ from dataclasses import replace
 from iced_x86 import Code, Instruction, Register
 
 from ubypass.translate.context import Context
-from ubypass.translate.facts import Facts, Memory
 from ubypass.translate.flags import materialize_flags
+from ubypass.translate.insn_info import InsnInfo, Memory
 from ubypass.translate.registers import resized, width
 from ubypass.translate.sandbox import address_of, rebased
 from ubypass.translate.spill import load, read_spilled, write_spilled
 from ubypass.translate.state import SMALL, Interval, constant, shifted
 
 
-def lower_lea(context: Context, facts: Facts) -> None:
+def lower_lea(context: Context, info: InsnInfo) -> None:
     """Emit the ``lea``; the registers that it reads are in their host registers."""
-    assert facts.memory is not None
-    memory = rebased(context, facts.memory)
-    operand = facts.operands[0]
+    assert info.memory is not None
+    memory = rebased(context, info.memory)
+    operand = info.operands[0]
     materialize_flags(context, (operand.user,))
     size = width(operand.register)
     if size == 2:

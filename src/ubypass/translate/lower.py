@@ -10,8 +10,8 @@ from iced_x86 import Instruction, Mnemonic, OpKind, Register
 from ubypass.abi import ExitReason
 from ubypass.translate.context import Context
 from ubypass.translate.emit import encoded
-from ubypass.translate.facts import SILENT, Facts, Unsupported, alignment
 from ubypass.translate.flags import materialize_flags, to_host
+from ubypass.translate.insn_info import SILENT, InsnInfo, Unsupported, alignment
 from ubypass.translate.lea import lower_lea
 from ubypass.translate.registers import (
     R11,
@@ -63,34 +63,34 @@ _MOVSX: Final[int] = Mnemonic.MOVSX
 _DERIVES: Final = frozenset({_MOV, _ADD, _SUB, _INC, _DEC, _AND, _SHR, _MOVZX, _MOVSX})
 
 
-def lower(context: Context, facts: Facts, live_after: int) -> None:
-    """Emit ``facts``' instruction; ``live_after`` are the flags live behind it.
+def lower(context: Context, info: InsnInfo, live_after: int) -> None:
+    """Emit ``info``' instruction; ``live_after`` are the flags live behind it.
 
     Raises :class:`Unsupported` or ValueError; what was emitted by then has to be
     forgotten.
     """
-    if facts.mnemonic in SILENT:
+    if info.mnemonic in SILENT:
         return
     state = context.state
-    if R11 in facts.reads:
+    if R11 in info.reads:
         materialize_r11(context)
-    if facts.stack:
-        if _move_stack(context, facts, live_after):
+    if info.stack:
+        if _move_stack(context, info, live_after):
             return
         materialize_rsp(context)
-    if facts.mnemonic == _MOV and _move(context, facts):
+    if info.mnemonic == _MOV and _move(context, info):
         return
-    if facts.implied & context.assignment.away:
+    if info.implied & context.assignment.away:
         raise Unsupported("implicit operand whose register is taken")
     address = None
-    memory = facts.memory
+    memory = info.memory
     if memory is not None and memory.access:
         address = indexed(context, memory) or resolve(context, memory)
-    for user in facts.reads:
+    for user in info.reads:
         if context.assignment.host[user] >= 0:
             load(context, user)
     if memory is not None and not memory.access:
-        lower_lea(context, facts)
+        lower_lea(context, info)
         return
     if address is None:
         at, free = (-1, 0, -1), [context.s0, context.s1]
@@ -98,50 +98,50 @@ def lower(context: Context, facts: Facts, live_after: int) -> None:
         at = address.base, address.displacement, address.index
         free = [context.s1] if address.scratch else [context.s0, context.s1]
     stored: dict[int, int] = {}
-    unmoved = not facts.named & context.assignment.away
+    unmoved = not info.named & context.assignment.away
     if unmoved and address is None:
-        code = facts.plain
+        code = info.plain
         if not code:
-            code = facts.plain = encoded(facts.instruction)
+            code = info.plain = encoded(info.instruction)
     elif unmoved:
-        code = facts.codes.get(at, b"")
+        code = info.codes.get(at, b"")
         if not code:
-            code = encoded(_placed(facts, address))
-            facts.codes[at] = code
+            code = encoded(_placed(info, address))
+            info.codes[at] = code
     else:
-        instruction = _placed(facts, address).copy()
-        stored = _operands(context, facts, instruction, free)
+        instruction = _placed(info, address).copy()
+        stored = _operands(context, info, instruction, free)
         code = encoded(instruction)
     scratch = free[-1] if free else None
     if state.remat is not None:
-        materialize_flags(context, facts.writes, scratch)
-    use = facts.flags
+        materialize_flags(context, info.writes, scratch)
+    use = info.flags
     # Flags that somebody reads later and that do not all become new here.
     if use.reads or (use.changes and live_after & ~use.kills):
         assert state.flags != Flags.DEAD
         to_host(context, scratch)
-    if address is not None or facts.faults:
+    if address is not None or info.faults:
         context.code.fault(context.exit(ExitReason.FAULT))
     context.code.code += code
-    if facts.pointer:
+    if info.pointer:
         note_pointer(context)
     for user, register in stored.items():
         write_spilled(context, user, register)
-    _intervals(context, facts)
+    _intervals(context, info)
     if use.changes:
-        shown = shown_after(facts, state.shown, state.offset)
+        shown = shown_after(info, state.shown, state.offset)
         state.flags_from(shown, use.kills)
         if not unmoved:
-            state.remat = remat_of(facts, context.assignment, code)
+            state.remat = remat_of(info, context.assignment, code)
         else:
-            if not facts.remat:
-                facts.remat.append(remat_of(facts, context.assignment, code))
-            state.remat = facts.remat[0]
+            if not info.remat:
+                info.remat.append(remat_of(info, context.assignment, code))
+            state.remat = info.remat[0]
 
 
-def _placed(facts: Facts, address: Address | None) -> Instruction:
+def _placed(info: InsnInfo, address: Address | None) -> Instruction:
     """The instruction with ``address`` as its memory operand."""
-    instruction, memory = facts.instruction, facts.memory
+    instruction, memory = info.instruction, info.memory
     if (
         address is None
         or memory is None
@@ -169,7 +169,7 @@ def _placed(facts: Facts, address: Address | None) -> Instruction:
 
 
 def _operands(
-    context: Context, facts: Facts, instruction: Instruction, free: list[int]
+    context: Context, info: InsnInfo, instruction: Instruction, free: list[int]
 ) -> dict[int, int]:
     """Put host registers into ``instruction``; returns the scratch registers
     that have to be stored afterwards, by user register.
@@ -177,10 +177,10 @@ def _operands(
     given: dict[int, int] = {}
     stored: dict[int, int] = {}
     cached_value = context.cached_value()
-    if cached_value in facts.registers and context.s1 in free:
+    if cached_value in info.registers and context.s1 in free:
         free.remove(context.s1)
         given[cached_value] = context.s1
-    for operand in facts.operands:
+    for operand in info.operands:
         host = context.assignment.host[operand.user]
         if host < 0:
             if operand.user not in given:
@@ -188,7 +188,7 @@ def _operands(
                     raise Unsupported("more spilled registers than scratch registers")
                 given[operand.user] = free.pop()
                 context.code.written |= 1 << given[operand.user]
-                if any(o.reads for o in facts.operands if o.user == operand.user):
+                if any(o.reads for o in info.operands if o.user == operand.user):
                     read_spilled(context, operand.user, given[operand.user])
             host = given[operand.user]
             if operand.writes:
@@ -199,16 +199,16 @@ def _operands(
     return stored
 
 
-def _move(context: Context, facts: Facts) -> bool:
+def _move(context: Context, info: InsnInfo) -> bool:
     """Moves from ``pt_regs``, or of 64 bits to it, need no scratch register."""
-    if facts.memory is not None or len(facts.operands) != 2:
+    if info.memory is not None or len(info.operands) != 2:
         return False
-    to, source = (operand.user for operand in facts.operands)
+    to, source = (operand.user for operand in info.operands)
     spilled = context.assignment.spilled
     if to == source:
         return False
-    if facts.instruction.op0_register not in _WIDE:
-        return _move_half(context, facts, to, source)
+    if info.instruction.op0_register not in _WIDE:
+        return _move_half(context, info, to, source)
     if not spilled(to) and context.state.loc[source] != Loc.M:
         return False
     materialize_flags(context, (to,))
@@ -223,10 +223,10 @@ def _move(context: Context, facts: Facts) -> bool:
     return True
 
 
-def _move_half(context: Context, facts: Facts, to: int, source: int) -> bool:
+def _move_half(context: Context, info: InsnInfo, to: int, source: int) -> bool:
     """Only from the slot, and to a host register: that extends it with zeroes."""
     if (
-        facts.operands[0].register not in _HALVES
+        info.operands[0].register not in _HALVES
         or context.assignment.spilled(to)
         or context.state.loc[source] != Loc.M
         or context.cached_value() == source
@@ -238,24 +238,24 @@ def _move_half(context: Context, facts: Facts, to: int, source: int) -> bool:
     return True
 
 
-def _move_stack(context: Context, facts: Facts, live_after: int) -> bool:
+def _move_stack(context: Context, info: InsnInfo, live_after: int) -> bool:
     """rsp plus or minus a constant only changes the offset from its host register.
 
     The flags are not set: either nobody reads them, or they can be had later.
     """
-    mnemonic = facts.mnemonic
+    mnemonic = info.mnemonic
     if mnemonic == _LEA:
-        return _lea_stack(context, facts)
+        return _lea_stack(context, info)
     if mnemonic == _MOV:
-        return _copy_stack(context, facts)
+        return _copy_stack(context, info)
     if mnemonic not in (_ADD, _SUB):
         return False
-    if facts.memory is not None or len(facts.operands) != 1:
+    if info.memory is not None or len(info.operands) != 1:
         return False
-    if facts.operands[0].register != Register.RSP:
+    if info.operands[0].register != Register.RSP:
         return False
     load(context, RSP)
-    remat = remat_of(facts, context.assignment, b"")
+    remat = remat_of(info, context.assignment, b"")
     if remat is None:
         return False
     amount = -remat.immediate
@@ -272,22 +272,22 @@ def _move_stack(context: Context, facts: Facts, live_after: int) -> bool:
     state.loc[RSP] = Loc.H
     state.remat = remat
     state.flags = Flags.REMAT if live_after else Flags.DEAD
-    state.shown = shown_after(facts, None, state.offset)
+    state.shown = shown_after(info, None, state.offset)
     state.stale = 0
     return True
 
 
-def _copy_stack(context: Context, facts: Facts) -> bool:
+def _copy_stack(context: Context, info: InsnInfo) -> bool:
     """A copy of rsp: its host register stays where it is."""
-    instruction, state = facts.instruction, context.state
+    instruction, state = info.instruction, context.state
     if (
-        len(facts.operands) != 2
+        len(info.operands) != 2
         or instruction.op0_register not in _WIDE
         or instruction.op1_register != Register.RSP
         or not state.offset
     ):
         return False
-    user = facts.operands[0].user
+    user = info.operands[0].user
     if user == RSP:
         return False
     host_rsp = load(context, RSP)
@@ -302,10 +302,10 @@ def _copy_stack(context: Context, facts: Facts) -> bool:
     return True
 
 
-def _lea_stack(context: Context, facts: Facts) -> bool:
-    memory = facts.memory
+def _lea_stack(context: Context, info: InsnInfo) -> bool:
+    memory = info.memory
     assert memory is not None
-    if facts.operands[0].register != Register.RSP or memory.base != RSP:
+    if info.operands[0].register != Register.RSP or memory.base != RSP:
         return False
     amount = context.state.offset + memory.displacement
     if memory.index is not None or memory.narrow or abs(amount) > _FAR:
@@ -323,25 +323,25 @@ _HALVES: Final = frozenset(resized(Register.EAX, number) for number in range(16)
 _SPREAD: Final = frozenset({Mnemonic.CWD, Mnemonic.CDQ, Mnemonic.CQO})
 
 
-def _intervals(context: Context, facts: Facts) -> None:
+def _intervals(context: Context, info: InsnInfo) -> None:
     """Registers were written: update their locations and intervals."""
-    if not facts.writes:
+    if not info.writes:
         return
     state, host = context.state, context.assignment.host
     # Before the first change: it may be derived from what is overwritten.
-    derived = _derived(context, facts)
-    for user in facts.writes:
+    derived = _derived(context, info)
+    for user in info.writes:
         if host[user] < 0:
             slot_written(context, user)
         else:
-            state.written(user, SMALL if user in facts.extended else None)
-    if facts.mnemonic in _SPREAD:
+            state.written(user, SMALL if user in info.extended else None)
+    if info.mnemonic in _SPREAD:
         # To the verifier's decoder they write what they only read.
         state.intervals[RAX] = None
     if derived is not None:
-        state.intervals[facts.operands[0].user] = derived
-    elif facts.mnemonic == _MOV and len(facts.operands) == 2:
-        to, source = facts.operands
+        state.intervals[info.operands[0].user] = derived
+    elif info.mnemonic == _MOV and len(info.operands) == 2:
+        to, source = info.operands
         if (
             to.register in _WIDE
             and source.register in _WIDE
@@ -352,12 +352,12 @@ def _intervals(context: Context, facts: Facts) -> None:
             state.copied(to.user, source.user)
 
 
-def _derived(context: Context, facts: Facts) -> Interval | None:
+def _derived(context: Context, info: InsnInfo) -> Interval | None:
     """The interval of the first operand when it is a clamped value moved on."""
-    mnemonic = facts.mnemonic
-    if mnemonic not in _DERIVES or not facts.operands:
+    mnemonic = info.mnemonic
+    if mnemonic not in _DERIVES or not info.operands:
         return None
-    first = facts.operands[0]
+    first = info.operands[0]
     if (
         first.operand != 0
         or first.register not in _WIDE
@@ -369,14 +369,14 @@ def _derived(context: Context, facts: Facts) -> Interval | None:
         return shifted(interval, 1)
     if mnemonic == _DEC:
         return shifted(interval, -1)
-    if mnemonic == _MOV and len(facts.operands) == 2:
-        source = facts.operands[1].user
+    if mnemonic == _MOV and len(info.operands) == 2:
+        source = info.operands[1].user
         if context.assignment.spilled(source):
             return None
         return context.state.intervals[source]
     if mnemonic in (_MOVZX, _MOVSX):
-        return _extended(facts)
-    instruction = facts.instruction
+        return _extended(info)
+    instruction = info.instruction
     if instruction.op1_kind not in _IMMEDIATES:
         return None
     value: int = instruction.immediate(1)
@@ -392,16 +392,16 @@ def _derived(context: Context, facts: Facts) -> Interval | None:
     return SMALL if small else None
 
 
-def _extended(facts: Facts) -> Interval | None:
+def _extended(info: InsnInfo) -> Interval | None:
     """8 or 16 bits that became 64: a small value, from the lowest one on."""
-    if facts.memory is not None:
-        if facts.memory.fs:
+    if info.memory is not None:
+        if info.memory.fs:
             # The verifier says nothing of what comes from there.
             return None
-        size = facts.memory.size
+        size = info.memory.size
     else:
-        size = width(facts.operands[1].register)
-    if facts.mnemonic == _MOVSX:
+        size = width(info.operands[1].register)
+    if info.mnemonic == _MOVSX:
         return shifted(SMALL, -(1 << 8 * size - 1))
     return SMALL
 

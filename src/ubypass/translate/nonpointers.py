@@ -14,7 +14,7 @@ from typing import Final
 from iced_x86 import Mnemonic
 
 from ubypass.region.graph import Block, Region
-from ubypass.translate.facts import Facts
+from ubypass.translate.insn_info import InsnInfo
 from ubypass.translate.registers import RSP, gpr64
 
 __all__ = ["nonpointers"]
@@ -25,10 +25,10 @@ _MOVES_ON: Final = frozenset({Mnemonic.ADD, Mnemonic.SUB, Mnemonic.INC, Mnemonic
 
 
 def nonpointers(
-    region: Region, facts: Mapping[int, Sequence[Facts]]
+    region: Region, infos: Mapping[int, Sequence[InsnInfo]]
 ) -> dict[int, tuple[int, ...]]:
     """For each block the registers, one bit each, that hold no user address before
-    each of its instructions in ``facts`` and behind the last one, on some way there.
+    each of its instructions in ``infos`` and behind the last one, on some way there.
 
     What is known (:attr:`Region.nonpointers`) goes on to hold until the register gets
     another value; a copy is no address either. Nothing if nothing is known.
@@ -43,7 +43,7 @@ def nonpointers(
         start = todo.pop()
         waiting.discard(start)
         block = region.blocks[start]
-        masks = _through(block, facts[start], starts[start], region.nonpointers)
+        masks = _through(block, infos[start], starts[start], region.nonpointers)
         found[start] = masks
         for target in block.targets:
             if target in starts and masks[-1] & ~starts[target]:
@@ -55,29 +55,29 @@ def nonpointers(
 
 
 def _through(
-    block: Block, facts: Sequence[Facts], mask: int, known: Mapping[int, int]
+    block: Block, infos: Sequence[InsnInfo], mask: int, known: Mapping[int, int]
 ) -> tuple[int, ...]:
     masks: list[int] = []
-    for fact, instruction in zip(facts, block.instructions, strict=False):
+    for info, instruction in zip(infos, block.instructions, strict=False):
         mask |= known.get(instruction.ip, 0) & ~(1 << RSP)
         masks.append(mask)
-        mask = _after(fact, mask)
-    if len(facts) < len(block.instructions):
-        mask |= known.get(block.instructions[len(facts)].ip, 0) & ~(1 << RSP)
+        mask = _after(info, mask)
+    if len(infos) < len(block.instructions):
+        mask |= known.get(block.instructions[len(infos)].ip, 0) & ~(1 << RSP)
     masks.append(mask)
     return tuple(masks)
 
 
-def _after(fact: Facts, mask: int) -> int:
+def _after(info: InsnInfo, mask: int) -> int:
     """The registers of ``mask`` of which that still holds after an instruction."""
-    operands = fact.operands
-    if fact.mnemonic in _MOVES_ON and fact.memory is None and len(operands) == 1:
+    operands = info.operands
+    if info.mnemonic in _MOVES_ON and info.memory is None and len(operands) == 1:
         return mask
     copied = 0
-    if fact.mnemonic == _MOV and fact.memory is None and len(operands) == 2:
+    if info.mnemonic == _MOV and info.memory is None and len(operands) == 2:
         to, source = operands
         if to.register == gpr64(to.user) and source.register == gpr64(source.user):
             copied = (mask >> source.user & 1) << to.user
-    for user in fact.writes:
+    for user in info.writes:
         mask &= ~(1 << user)
     return (mask | copied) & ~(1 << RSP)

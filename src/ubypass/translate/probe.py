@@ -17,7 +17,7 @@ from ubypass.abi import Abi
 from ubypass.region.graph import Block, Region, predecessors
 from ubypass.region.liveness import flags_live
 from ubypass.translate.block import Prepared, lower_block
-from ubypass.translate.facts import Facts, Unsupported, facts
+from ubypass.translate.insn_info import InsnInfo, Unsupported, insn_info
 from ubypass.translate.registers import RSP, RegisterAssignment, assign_registers
 from ubypass.translate.state import CLAMPED, Flags, Loc, Node, State
 
@@ -39,12 +39,12 @@ def refusals(blocks: Sequence[Block], abi: Abi) -> list[Refusal]:
     by_start = {block.start: _with_target(block) for block in blocks}
     region = Region(by_start, (), (), predecessors(by_start))
     live = flags_live(region)
-    known = {start: _facts(block) for start, block in by_start.items()}
-    usable = [f for facts in known.values() for f in facts if isinstance(f, Facts)]
-    used = Counter(user for fact in usable for user in (*fact.reads, *fact.writes))
+    known = {start: _insn_infos(block) for start, block in by_start.items()}
+    usable = [f for infos in known.values() for f in infos if isinstance(f, InsnInfo)]
+    used = Counter(user for info in usable for user in (*info.reads, *info.writes))
     assignment = assign_registers(
         [used[user] for user in range(16)],
-        frozenset[int]().union(*(fact.implicit for fact in usable)),
+        frozenset[int]().union(*(info.implicit for info in usable)),
     )
     found: list[Refusal] = []
     for start, block in by_start.items():
@@ -59,11 +59,11 @@ def _with_target(block: Block) -> Block:
     return replace(block, targets=(block.start,))
 
 
-def _facts(block: Block) -> list[Facts | str]:
-    found: list[Facts | str] = []
+def _insn_infos(block: Block) -> list[InsnInfo | str]:
+    found: list[InsnInfo | str] = []
     for instruction in block.instructions:
         try:
-            found.append(facts(instruction))
+            found.append(insn_info(instruction))
         except Unsupported as why:
             found.append(str(why))
     return found
@@ -71,7 +71,7 @@ def _facts(block: Block) -> list[Facts | str]:
 
 def _in_block(
     block: Block,
-    known: list[Facts | str],
+    known: list[InsnInfo | str],
     live: tuple[int, ...],
     assignment: RegisterAssignment,
     abi: Abi,
@@ -79,13 +79,13 @@ def _in_block(
     found: list[Refusal] = []
     position = 0
     while position < len(known):
-        usable: list[Facts] = []
+        usable: list[InsnInfo] = []
         refused = ""
-        for fact in known[position:]:
-            if isinstance(fact, str):
-                refused = fact
+        for info in known[position:]:
+            if isinstance(info, str):
+                refused = info
                 break
-            usable.append(fact)
+            usable.append(info)
         rest = block.instructions[position:]
         prepared = Prepared(
             replace(block, start=int(rest[0].ip), instructions=rest),

@@ -13,9 +13,9 @@ from iced_x86 import Code, Instruction, Mnemonic, Register
 
 from ubypass.translate.context import Context, Fragment
 from ubypass.translate.emit import CC_E, CC_NE
-from ubypass.translate.facts import Facts
 from ubypass.translate.flags import clobber, materialize_flags, to_host
 from ubypass.translate.iced import IcedCode, IcedRegister
+from ubypass.translate.insn_info import InsnInfo
 from ubypass.translate.registers import RCX, resized
 from ubypass.translate.spill import load
 
@@ -39,11 +39,11 @@ RCX_BRANCHES: Final = frozenset(
 
 
 def lower_rcx_branch(
-    context: Context, fragment: Fragment, facts: Facts, taken: int, following: int
+    context: Context, fragment: Fragment, info: InsnInfo, taken: int, following: int
 ) -> None:
     """Emit the branch to ``taken``, else to ``following`` (user addresses)."""
-    mnemonic = facts.mnemonic
-    narrow = facts.instruction.code in _NARROW
+    mnemonic = info.mnemonic
+    narrow = info.instruction.code in _NARROW
     file = Register.EAX if narrow else Register.RAX
     tested = load(context, RCX)
     if mnemonic in (Mnemonic.JRCXZ, Mnemonic.JECXZ):

@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 from iced_x86 import Code, Instruction, Mnemonic, OpKind, Register
 
 from ubypass.translate.emit import Buffer, encoded
-from ubypass.translate.facts import Facts, RegisterOperand
 from ubypass.translate.iced import IcedCode
+from ubypass.translate.insn_info import InsnInfo, RegisterOperand
 from ubypass.translate.registers import RegisterAssignment, resized, width
 
 
@@ -87,27 +87,29 @@ def equal(host: int) -> Remat:
     return Remat(frozenset(), compare=code)
 
 
-def remat_of(facts: Facts, assignment: RegisterAssignment, code: bytes) -> Remat | None:
-    """How to rematerialize the flags that ``facts``' instruction, emitted as ``code``,
+def remat_of(
+    info: InsnInfo, assignment: RegisterAssignment, code: bytes
+) -> Remat | None:
+    """How to rematerialize the flags that ``info``' instruction, emitted as ``code``,
     has set; None when that cannot be done.
     """
-    instruction = facts.instruction
+    instruction = info.instruction
     mnemonic = instruction.mnemonic
-    if any(assignment.spilled(operand.user) for operand in facts.operands):
+    if any(assignment.spilled(operand.user) for operand in info.operands):
         return None
-    first = facts.operands[0] if facts.operands else None
+    first = info.operands[0] if info.operands else None
     if mnemonic in _LOGIC and first is not None and first.operand == 0:
         return _logic(first, assignment)
-    if facts.memory is not None:
+    if info.memory is not None:
         # It may be another by then.
         return None
     if mnemonic in (Mnemonic.CMP, Mnemonic.TEST):
-        return Remat(frozenset(o.user for o in facts.operands), compare=code)
+        return Remat(frozenset(o.user for o in info.operands), compare=code)
     if first is None or first.operand != 0:
         return None
     undone = _UNDONE.get(instruction.code)
     if undone is not None:
-        return _undone(undone, facts, assignment)
+        return _undone(undone, info, assignment)
     kind = _OPERATIONS.get(instruction.code)
     if kind is None or instruction.op1_kind not in _IMMEDIATES:
         return None
@@ -129,10 +131,10 @@ def remat_of(facts: Facts, assignment: RegisterAssignment, code: bytes) -> Remat
 
 
 def _undone(
-    operations: tuple[IcedCode, ...], facts: Facts, assignment: RegisterAssignment
+    operations: tuple[IcedCode, ...], info: InsnInfo, assignment: RegisterAssignment
 ) -> Remat | None:
     """Undo and redo the operation, with an operand that did not change."""
-    registers = [operand.user for operand in facts.operands]
+    registers = [operand.user for operand in info.operands]
     if len(set(registers)) != len(registers):
         return None
     return Remat(

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from ubypass.translate.facts import Facts, Stores
+from ubypass.translate.insn_info import InsnInfo, Stores
 from ubypass.translate.registers import RSP
 from ubypass.translate.state import State
 
@@ -54,15 +54,15 @@ def stored(state: State, at: int, size: int) -> None:
         )
 
 
-def stored_by(state: State, facts: Facts) -> None:
+def stored_by(state: State, info: InsnInfo) -> None:
     """An instruction was lowered: forget what it can have changed."""
-    if not state.returns or facts.stores == Stores.NOTHING:
+    if not state.returns or info.stores == Stores.NOTHING:
         return
-    memory = facts.memory
-    if facts.stores == Stores.PUSHED:
+    memory = info.memory
+    if info.stores == Stores.PUSHED:
         stored(state, state.offset, _WORD)
     elif (
-        facts.stores == Stores.OPERAND
+        info.stores == Stores.OPERAND
         and memory is not None
         and memory.base == RSP
         and memory.index is None

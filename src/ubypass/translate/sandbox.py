@@ -7,8 +7,8 @@ from iced_x86 import Code, Instruction, MemoryOperand, Register
 
 from ubypass.abi import FRAME_FSBASE, TASK_SIZE_MIN, ExitReason
 from ubypass.translate.context import Context
-from ubypass.translate.facts import Memory, Unsupported
 from ubypass.translate.flags import clobber
+from ubypass.translate.insn_info import Memory, Unsupported
 from ubypass.translate.registers import R11, RSP, gpr64, resized
 from ubypass.translate.spill import load, materialize_r11, read_spilled
 from ubypass.translate.state import (

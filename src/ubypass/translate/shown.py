@@ -19,8 +19,8 @@ from iced_x86 import Code, Instruction, Mnemonic, Register
 from ubypass.abi import FRAME_SYSFLAGS
 from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.emit import Buffer, encoded
-from ubypass.translate.facts import Facts, RegisterOperand
 from ubypass.translate.iced import IcedCode, IcedRegister
+from ubypass.translate.insn_info import InsnInfo, RegisterOperand
 from ubypass.translate.registers import (
     RAX,
     RCX,
@@ -110,23 +110,23 @@ def common(found: Sequence[Shown | None]) -> Shown | None:
     return first if first.equal == equal else first._replace(equal=equal)
 
 
-def shown_after(facts: Facts, before: Shown | None, stack: int) -> Shown | None:
-    """How to have the flags after ``facts``' instruction; None if they cannot be had.
+def shown_after(info: InsnInfo, before: Shown | None, stack: int) -> Shown | None:
+    """How to have the flags after ``info``' instruction; None if they cannot be had.
 
     ``before`` is how to have those before it, if its registers are still the same
     after it; ``stack`` where rsp is then, relative to its host register.
     """
-    if not facts.step:
-        facts.step.append(_step(facts))
-    step = facts.step[0]
+    if not info.step:
+        info.step.append(_step(info))
+    step = info.step[0]
     if step is None:
         return None
     steps: tuple[Step, ...] = ()
     registers = frozenset(step.users)
     if RSP in registers:
         step = step._replace(stack=stack)
-    alone = facts.flags.kills == ARITHMETIC and (
-        not facts.flags.reads or step.how == _BORROW
+    alone = info.flags.kills == ARITHMETIC and (
+        not info.flags.reads or step.how == _BORROW
     )
     if not alone:
         if before is None or len(before.steps) >= _LONGEST:
@@ -136,15 +136,15 @@ def shown_after(facts: Facts, before: Shown | None, stack: int) -> Shown | None:
     return Shown((*steps, step), registers)
 
 
-def _step(facts: Facts) -> Step | None:
-    instruction, mnemonic = facts.instruction, facts.mnemonic
-    if facts.implicit or any(is_high_byte(o.register) for o in facts.operands):
+def _step(info: InsnInfo) -> Step | None:
+    instruction, mnemonic = info.instruction, info.mnemonic
+    if info.implicit or any(is_high_byte(o.register) for o in info.operands):
         return None
-    first = facts.operands[0] if facts.operands else None
+    first = info.operands[0] if info.operands else None
     if first is not None and first.operand:
         first = None
-    others = facts.operands[1:]
-    users = tuple({operand.user: None for operand in facts.operands})
+    others = info.operands[1:]
+    users = tuple({operand.user: None for operand in info.operands})
     same = (
         first is not None
         and len(others) == 1
@@ -157,7 +157,7 @@ def _step(facts: Facts) -> Step | None:
         return _alone(_BORROW, first)
     if first is not None and mnemonic in _LOGIC:
         return _alone(_RESULT, first)
-    if facts.memory is not None:
+    if info.memory is not None:
         # It may be another by then.
         return None
     code = _GENERAL.get(instruction.code, instruction.code)

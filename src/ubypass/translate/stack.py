@@ -13,8 +13,8 @@ from iced_x86 import Mnemonic, OpKind
 
 from ubypass.abi import FRAME_FLAGS, FRAME_SYSFLAGS, ExitReason
 from ubypass.translate.context import Context
-from ubypass.translate.facts import Facts, Memory, Unsupported
 from ubypass.translate.flags import clobber, materialize_flags, to_host
+from ubypass.translate.insn_info import InsnInfo, Memory, Unsupported
 from ubypass.translate.registers import R11, RBP, RSP
 from ubypass.translate.sandbox import (
     guard_and_clamp,
@@ -39,13 +39,13 @@ _FAR: Final = 1 << 16
 STACK: Final = frozenset({Mnemonic.PUSH, Mnemonic.POP, Mnemonic.LEAVE, Mnemonic.PUSHFQ})
 
 
-def lower_stack(context: Context, facts: Facts) -> None:
+def lower_stack(context: Context, info: InsnInfo) -> None:
     """Emit a push, pop, leave or pushf. Raises :class:`Unsupported`."""
-    mnemonic = facts.instruction.mnemonic
+    mnemonic = info.instruction.mnemonic
     if mnemonic == Mnemonic.PUSH:
-        _push(context, facts)
+        _push(context, info)
     elif mnemonic == Mnemonic.POP:
-        _pop(context, facts)
+        _pop(context, info)
     elif mnemonic == Mnemonic.PUSHFQ:
         _push_flags(context)
     else:
@@ -91,18 +91,18 @@ def push_constant(context: Context, value: int, scratch: int) -> None:
     move_stack(context, -8)
 
 
-def _push(context: Context, facts: Facts) -> None:
-    instruction = facts.instruction
+def _push(context: Context, info: InsnInfo) -> None:
+    instruction = info.instruction
     if instruction.op0_kind not in (OpKind.REGISTER, OpKind.MEMORY):
         push_constant(context, instruction.immediate(0) & ((1 << 64) - 1), context.s0)
         return
-    if facts.memory is not None:
+    if info.memory is not None:
         # First what may need the scratch register.
         stack_access(context, -8)
-        load_word(context, facts.memory, context.s1)
+        load_word(context, info.memory, context.s1)
         source = context.s1
     else:
-        user = facts.operands[0].user
+        user = info.operands[0].user
         if context.assignment.spilled(user):
             stack_access(context, -8)
             source = context.s1
@@ -139,11 +139,11 @@ def _push_flags(context: Context) -> None:
     move_stack(context, -8)
 
 
-def _pop(context: Context, facts: Facts) -> None:
-    if facts.memory is not None:
-        _pop_memory(context, facts.memory)
+def _pop(context: Context, info: InsnInfo) -> None:
+    if info.memory is not None:
+        _pop_memory(context, info.memory)
         return
-    user = facts.operands[0].user
+    user = info.operands[0].user
     host_rsp, at = stack_access(context, 0)
     if user == RSP:
         _pop_stack(context, host_rsp, at)

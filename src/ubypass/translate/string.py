@@ -16,8 +16,8 @@ from iced_x86 import Instruction, MemorySizeExt, Mnemonic, OpKind, Register
 from ubypass.abi import REP_MAX, ExitReason
 from ubypass.translate.context import Context
 from ubypass.translate.emit import CC_A, CC_S
-from ubypass.translate.facts import Facts, Unsupported
 from ubypass.translate.flags import clobber, materialize_flags, to_host
+from ubypass.translate.insn_info import InsnInfo, Unsupported
 from ubypass.translate.registers import RAX, RCX, RDI, RSI
 from ubypass.translate.sandbox import guard_and_clamp
 from ubypass.translate.spill import load
@@ -47,19 +47,19 @@ _FORMS: Final[dict[int, _Form]] = {
 _OPERANDS: Final = frozenset({OpKind.MEMORY_ESRDI, OpKind.MEMORY_SEG_RSI})
 
 
-def is_string(facts: Facts) -> bool:
+def is_string(info: InsnInfo) -> bool:
     """Whether this module has the rule for the instruction."""
     # movsd and cmpsd are vector instructions as well.
-    return facts.mnemonic in _FORMS and not facts.vector
+    return info.mnemonic in _FORMS and not info.vector
 
 
-def lower_string(context: Context, facts: Facts, live_after: int) -> None:
+def lower_string(context: Context, info: InsnInfo, live_after: int) -> None:
     """Emit the instruction; ``live_after`` are the flags live behind it.
 
     Raises :class:`Unsupported`.
     """
-    instruction = facts.instruction
-    form = _FORMS[facts.mnemonic]
+    instruction = info.instruction
+    form = _FORMS[info.mnemonic]
     repeats = instruction.has_rep_prefix or instruction.has_repne_prefix
     _check(instruction, form)
     size = MemorySizeExt.size(instruction.memory_size)
@@ -72,21 +72,21 @@ def lower_string(context: Context, facts: Facts, live_after: int) -> None:
             guard_and_clamp(context, user)
     if repeats:
         load(context, RCX)
-    materialize_flags(context, facts.writes)
+    materialize_flags(context, info.writes)
     if repeats:
         _pay(context)
-    use = facts.flags
+    use = info.flags
     if use.changes and live_after & ~use.kills:
         assert state.flags != Flags.DEAD
         to_host(context)
     if repeats:
         # At a fault they are as far as they got.
-        for user in facts.writes:
+        for user in info.writes:
             state.loc[user] = Loc.H
             state.changing(user)
     code.fault(context.exit(ExitReason.FAULT))
     code.user(instruction)
-    for user in facts.writes:
+    for user in info.writes:
         moved = user in form.pointers and not repeats
         interval = shifted(state.intervals[user], size) if moved else None
         state.written(user, interval)

@@ -194,7 +194,7 @@ class RegisterOperand:
 
 
 @dataclass(init=False)
-class Facts:
+class InsnInfo:
     """One user instruction; not to be changed.
 
     ``reads`` are the user registers whose value is needed, for data or an address,
@@ -273,7 +273,7 @@ class Facts:
         self.named = _bits(registers)
         self.implied = _bits(implicit)
 
-    def of(self, instruction: Instruction) -> Facts:
+    def of(self, instruction: Instruction) -> InsnInfo:
         """The same about ``instruction``, which has the same form."""
         memory = self.memory
         if memory is not None:
@@ -282,7 +282,7 @@ class Facts:
             else:
                 displacement = _displacement(instruction)
             memory = memory.at(displacement)
-        return Facts(
+        return InsnInfo(
             instruction,
             self.mnemonic,
             self.flags,
@@ -325,15 +325,15 @@ def _bits(users: frozenset[int]) -> int:
     return bits
 
 
-# What was seen, and the facts or why there are none: by instruction, and by form.
+# What was seen, and the info or why there is none: by instruction, and by form.
 # Programs use some thousands of forms; the bounds only keep a long-lived process small.
 _MOST: Final = 1 << 14
-_seen: dict[Instruction, Facts | str] = {}
-_forms: dict[Instruction, Facts | str] = {}
+_seen: dict[Instruction, InsnInfo | str] = {}
+_forms: dict[Instruction, InsnInfo | str] = {}
 
 
-def facts(instruction: Instruction) -> Facts:
-    """Facts about ``instruction``; raises :class:`Unsupported`."""
+def insn_info(instruction: Instruction) -> InsnInfo:
+    """What the translator needs of ``instruction``; raises :class:`Unsupported`."""
     # Equal instructions are equal wherever they are.
     found = _seen.get(instruction)
     if found is None:
@@ -346,7 +346,7 @@ def facts(instruction: Instruction) -> Facts:
     return found
 
 
-def _by_form(instruction: Instruction) -> Facts | str:
+def _by_form(instruction: Instruction) -> InsnInfo | str:
     form = _form(instruction)
     found = _forms.get(form)
     if found is None:
@@ -363,7 +363,7 @@ def _by_form(instruction: Instruction) -> Facts | str:
 
 
 def _form(instruction: Instruction) -> Instruction:
-    """Equal for instructions that differ in nothing that facts depend on: in ip,
+    """Equal for instructions that differ in nothing that their info depends on: in ip,
     displacement, branch target, most of a long constant.
     """
     form = instruction.copy()
@@ -379,7 +379,7 @@ def _form(instruction: Instruction) -> Instruction:
 _NEAR_SIZES: Final = (0, 1)
 
 
-def _gather(instruction: Instruction) -> Facts:
+def _gather(instruction: Instruction) -> InsnInfo:
     kind = group(instruction.code)
     if kind is None:
         raise Unsupported(reason(instruction))
@@ -422,7 +422,7 @@ def _gather(instruction: Instruction) -> Facts:
             if part is not None:
                 named.add(part)
     mnemonic = instruction.mnemonic
-    return Facts(
+    return InsnInfo(
         instruction=instruction,
         mnemonic=mnemonic,
         flags=flag_use(instruction),

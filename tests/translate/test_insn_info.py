@@ -4,15 +4,15 @@ from __future__ import annotations
 import pytest
 
 from tests.region.asm import TEXT, decoded
-from ubypass.translate.facts import Facts, Unsupported, facts
+from ubypass.translate.insn_info import InsnInfo, Unsupported, insn_info
 from ubypass.translate.registers import NAMES
 
 
-def _facts(text: str) -> Facts:
+def _info(text: str) -> InsnInfo:
     code, _ = decoded(text)
     instruction = code.at(TEXT)
     assert instruction is not None
-    return facts(instruction)
+    return insn_info(instruction)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def _facts(text: str) -> Facts:
     ],
 )
 def test_registers(text: str, reads: str, writes: str) -> None:
-    found = _facts(text)
+    found = _info(text)
     assert {NAMES[user] for user in found.reads} == set(reads.split())
     assert {NAMES[user] for user in found.writes} == set(writes.split())
 
@@ -61,7 +61,7 @@ def test_registers(text: str, reads: str, writes: str) -> None:
     ],
 )
 def test_zero_extension(text: str, expected: bool) -> None:
-    assert _facts(text).operands[0].zero_extends is expected
+    assert _info(text).operands[0].zero_extends is expected
 
 
 @pytest.mark.parametrize(
@@ -84,50 +84,50 @@ def test_zero_extension(text: str, expected: bool) -> None:
 )
 def test_refused(text: str) -> None:
     with pytest.raises(Unsupported):
-        _facts(text)
+        _info(text)
 
 
 def test_memory() -> None:
-    memory = _facts("add dword ptr [rbx+rcx*8-4], 1").memory
+    memory = _info("add dword ptr [rbx+rcx*8-4], 1").memory
     assert memory is not None
     assert (memory.base, memory.index, memory.scale) == (3, 1, 8)
     assert (memory.displacement, memory.size, memory.access) == (-4, 4, True)
 
 
 def test_constant_and_thread_addresses() -> None:
-    memory = _facts("mov rax, [rip+0x10]").memory
+    memory = _info("mov rax, [rip+0x10]").memory
     assert memory is not None
     assert (memory.base, memory.displacement, memory.fs) == (None, TEXT + 0x17, False)
-    memory = _facts("mov rax, fs:[0xfffffffffffffff8]").memory
+    memory = _info("mov rax, fs:[0xfffffffffffffff8]").memory
     assert memory is not None
     assert (memory.base, memory.displacement, memory.fs) == (None, -8, True)
 
 
 def test_addresses_of_32_bits() -> None:
-    memory = _facts("mov rax, [ebx+ecx*4-8]").memory
+    memory = _info("mov rax, [ebx+ecx*4-8]").memory
     assert memory is not None
     assert (memory.base, memory.index, memory.displacement) == (3, 1, -8)
     assert memory.narrow
     # Extended with zeroes, not with the sign; then it is a constant like others.
-    memory = _facts("addr32 mov ecx, ds:0xfffffff8").memory
+    memory = _info("addr32 mov ecx, ds:0xfffffff8").memory
     assert memory is not None
     assert (memory.base, memory.displacement) == (None, 0xFFFFFFF8)
-    memory = _facts("mov rax, [eip+8]").memory
+    memory = _info("mov rax, [eip+8]").memory
     assert memory is not None
     assert memory.displacement == (TEXT + 0x10) & 0xFFFFFFFF
-    memory = _facts("lea rax, [ebx]").memory
+    memory = _info("lea rax, [ebx]").memory
     assert memory is not None
     assert memory.narrow
 
 
 def test_no_access() -> None:
     for text in ("lea rax, [rbx+8]", "nop dword ptr [rax]", "prefetcht0 [rax]"):
-        memory = _facts(text).memory
+        memory = _info(text).memory
         assert memory is not None
         assert not memory.access, text
 
 
 def test_what_may_fault_without_memory() -> None:
-    assert _facts("div ecx").faults
-    assert _facts("addsd xmm0, xmm1").faults
-    assert not _facts("pxor xmm0, xmm1").faults
+    assert _info("div ecx").faults
+    assert _info("addsd xmm0, xmm1").faults
+    assert not _info("pxor xmm0, xmm1").faults
