@@ -7,8 +7,8 @@ from tests.region.asm import program
 from ubypass.abi import Abi
 from ubypass.region.discover import HotEntry, RegionSpec, discover
 from ubypass.region.graph import Region
+from ubypass.translate.clone import with_clones
 from ubypass.translate.flow import solve
-from ubypass.translate.inline import inlined
 from ubypass.translate.layout import assemble
 from ubypass.translate.stack_height import stack_heights
 
@@ -114,5 +114,5 @@ def test_traced_paths_say_where_rsp_is() -> None:
     """
     region, at = _region(text)
     traced = replace(region, traced=frozenset(region.blocks) - {at["cold"]})
-    copied = inlined(traced, 1000)
-    assert stack_heights(copied)[at["behind"]] == -16
+    cloned = with_clones(traced, 1000)
+    assert stack_heights(cloned)[at["behind"]] == -16

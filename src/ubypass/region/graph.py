@@ -30,6 +30,11 @@ class End(enum.Enum):
     STOP = "stop"  # at an instruction that control cannot be followed through
 
 
+#: Names a block: the user address of its start and, above that, the clone that it is in
+#: (:mod:`ubypass.translate.clone`); the user address alone in a discovered region.
+BlockId = int
+
+
 @dataclass(init=False)
 class Block:
     """Straight-line user code; not to be changed.
@@ -41,17 +46,17 @@ class Block:
     into rax.
     """
 
-    start: int
+    start: BlockId
     instructions: tuple[Instruction, ...]
     next_ip: int
     end: End
-    targets: tuple[int, ...]
+    targets: tuple[BlockId, ...]
     numbers: tuple[int, ...]
     nr_known: bool
 
     def __init__(
         self,
-        start: int,
+        start: BlockId,
         instructions: tuple[Instruction, ...],
         next_ip: int,
         end: End,
@@ -94,7 +99,7 @@ class Region:
     hold no user address there, one bit each.
     """
 
-    blocks: dict[int, Block]
+    blocks: dict[BlockId, Block]
     entries: tuple[int, ...]
     sources: tuple[Source, ...]
     predecessors: dict[int, tuple[int, ...]] = field(default_factory=dict)

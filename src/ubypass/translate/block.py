@@ -8,12 +8,12 @@ from typing import Final
 
 from ubypass.abi import Abi, ExitReason
 from ubypass.region.graph import Block, End
+from ubypass.translate.clone import user_address
 from ubypass.translate.context import Context, Fragment
 from ubypass.translate.control import lower_end
 from ubypass.translate.emit import CC_S
 from ubypass.translate.flags import clobber
 from ubypass.translate.hoist_clamps import hoist_clamps, hoist_source_clamp
-from ubypass.translate.inline import address
 from ubypass.translate.insn_info import InsnInfo, Unsupported
 from ubypass.translate.lower import lower
 from ubypass.translate.registers import RegisterAssignment
@@ -124,7 +124,7 @@ def _lower_all(
 ) -> None:
     block = prepared.block
     code = fragment.hot
-    start = address(block.start)
+    start = user_address(block.start)
     context = Context(assignment, abi, state, code, start, prepared.live[0])
     code.mark(start)
     ends = block.end != End.FALL and not prepared.refused

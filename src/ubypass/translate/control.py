@@ -11,12 +11,12 @@ from iced_x86 import OpKind
 
 from ubypass.abi import ExitReason
 from ubypass.region.graph import Block, End
+from ubypass.translate.clone import user_address
 from ubypass.translate.context import Context, Fragment
 from ubypass.translate.dispatch import lower_syscall
 from ubypass.translate.emit import CC_E, CC_NE, Buffer, Edge, Label
 from ubypass.translate.flagless_compare import branch_unless, worthwhile
 from ubypass.translate.flags import clobber, to_host
-from ubypass.translate.inline import address
 from ubypass.translate.insn_info import InsnInfo, Unsupported
 from ubypass.translate.rcx_branches import RCX_BRANCHES, lower_rcx_branch
 from ubypass.translate.registers import RSP
@@ -93,7 +93,7 @@ def _ret(context: Context, fragment: Fragment, block: Block, info: InsnInfo) -> 
         pops += info.instruction.immediate(0)
     known = top(context.state)
     for target in block.targets:
-        if address(target) == known:
+        if user_address(target) == known:
             move_stack(context, pops)
             left(context.state)
             fragment.fall = context.edge(fragment, target)
@@ -105,7 +105,7 @@ def _ret(context: Context, fragment: Fragment, block: Block, info: InsnInfo) -> 
         _load_target(context, context.s1, host_rsp, at)
         _match(context, fragment, block.targets, match)
     elif block.targets:
-        wanted = address(block.targets[0])
+        wanted = user_address(block.targets[0])
         if context.cached_address() != (CONSTANT, wanted):
             # Not there from the call any more. It is near what comes next.
             context.code.move_imm(context.s0, wanted)
@@ -206,7 +206,7 @@ def _match(
     for position, known in enumerate(targets):
         last = position == len(targets) - 1
         following = Label()
-        code.cmp_constant(match.target, address(known))
+        code.cmp_constant(match.target, user_address(known))
         code.jcc(CC_NE, miss if last else following)
         context.state = before.copy()
         context.code = code
@@ -235,7 +235,7 @@ def _match_flagless(
 ) -> None:
     """The same, with the user's flags where they are."""
     other = Label()
-    first = branch_unless(context, match.target, address(targets[0]), other)
+    first = branch_unless(context, match.target, user_address(targets[0]), other)
     before = context.state.copy()
     before.cached_address = None
     _hit(context, fragment, targets[0], match)

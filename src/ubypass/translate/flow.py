@@ -20,9 +20,9 @@ from ubypass.region.graph import Block, End, Region
 from ubypass.region.liveness import ARITHMETIC, flags_live
 from ubypass.translate.bases import live_bases, loop_bases, sure_copies
 from ubypass.translate.block import Prepared, lower_block
+from ubypass.translate.clone import user_address
 from ubypass.translate.context import Fragment
 from ubypass.translate.dispatch import dispatches
-from ubypass.translate.inline import address
 from ubypass.translate.insn_info import InsnInfo, Unsupported, insn_info
 from ubypass.translate.nonpointers import nonpointers
 from ubypass.translate.registers import (
@@ -190,9 +190,9 @@ class _Solver:
         seen = self.region.execution_counts
         if not seen:
             return {}
-        copies = Counter(address(start) for start in self.path)
+        copies = Counter(user_address(start) for start in self.path)
         each = {at: max(seen.get(at, 0) // n, 1) for at, n in copies.items()}
-        return {start: _ON_PATH * each[address(start)] for start in self.path}
+        return {start: _ON_PATH * each[user_address(start)] for start in self.path}
 
     def _charge(self, layout: list[int]) -> None:
         """Note what blocks pay, and how often they are written out."""
@@ -347,7 +347,7 @@ class _Solver:
             return LIKELY + back
         if self.region.traced:
             seen = self.region.execution_counts
-            often = min(seen.get(address(at), 0) for at in (start, target))
+            often = min(seen.get(user_address(at), 0) for at in (start, target))
             return HOT + 2 * often + back
         first = self.first[start]
         same = first.cx == source.cx and first.derived == source.derived

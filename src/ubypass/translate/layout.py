@@ -22,12 +22,12 @@ from ubypass.abi import (
     Translation,
 )
 from ubypass.errors import UbError
+from ubypass.translate.clone import user_address
 from ubypass.translate.context import Context, exit_key
 from ubypass.translate.edge_code import emit_edge_code, fits
 from ubypass.translate.emit import Buffer, Constant, Edge, ExitKey, Label, Place
 from ubypass.translate.exits import Exits
 from ubypass.translate.flow import Flow, entry_state, live_at
-from ubypass.translate.inline import address
 from ubypass.translate.registers import RAX, RSP, SLOT
 from ubypass.translate.state import Loc, Node, State
 
@@ -127,7 +127,12 @@ def _edge_code(layout: _Layout, target: Node, state: State) -> Buffer:
         return body
     live = live_at(flow, target.start)
     context = Context(
-        flow.assignment, layout.abi, state.copy(), body, address(target.start), live
+        flow.assignment,
+        layout.abi,
+        state.copy(),
+        body,
+        user_address(target.start),
+        live,
     )
     emit_edge_code(context, flow.starts[target])
     return body

@@ -12,7 +12,7 @@ from typing import Final
 
 from ubypass.region.graph import Block, End, Region
 from ubypass.region.stackwalk import moved
-from ubypass.translate.inline import cold, sibling
+from ubypass.translate.clone import in_same_clone, is_cold
 
 #: Heights beyond this leave too little room for displacements.
 _FAR: Final = 1 << 15
@@ -57,12 +57,12 @@ def _walk(
         if block.end in _CALLS:
             following = [(target, after - 8, None) for target in block.targets]
             # What is called will leave the stack as it was, and rbp.
-            following.append((sibling(start, block.next_ip), after, frame))
+            following.append((in_same_clone(start, block.next_ip), after, frame))
         else:
             following = [(target, after, frame) for target in block.targets]
         for step in following:
             # Cold code is left from many places, with as many stack heights.
-            (later if cold(step[0]) else todo).append(step)
+            (later if is_cold(step[0]) else todo).append(step)
     return new, shift or 0
 
 

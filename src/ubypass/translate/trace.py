@@ -19,7 +19,7 @@ from heapq import heapify, heappop, heappush
 from typing import Final, TypeVar
 
 from ubypass.region.graph import Block, End, Region
-from ubypass.translate.inline import sibling
+from ubypass.translate.clone import in_same_clone
 
 T = TypeVar("T", bound=Hashable)
 
@@ -90,7 +90,7 @@ def _loops(region: Region, start: int, taken: int) -> bool:
             continue
         seen.add(at)
         if block.end in (End.CALL, End.CALL_INDIRECT, End.SYSCALL):
-            todo.append(sibling(at, block.next_ip))
+            todo.append(in_same_clone(at, block.next_ip))
         elif block.end not in (End.RET, End.JUMP_INDIRECT):
             todo += block.targets
     return False
@@ -141,7 +141,7 @@ def _within(region: Region, start: int) -> list[int]:
     block = region.blocks[start]
     targets: tuple[int, ...] = block.targets
     if block.end in (End.CALL, End.CALL_INDIRECT, End.SYSCALL):
-        targets = (sibling(start, block.next_ip),)
+        targets = (in_same_clone(start, block.next_ip),)
     elif block.end == End.RET:
         targets = ()
     return [target for target in targets if target in region.blocks]

@@ -11,8 +11,8 @@ import contextlib
 from ubypass.abi import Abi, Translation
 from ubypass.errors import UbError
 from ubypass.region.graph import Region
+from ubypass.translate.clone import with_clones
 from ubypass.translate.flow import solve
-from ubypass.translate.inline import inlined
 from ubypass.translate.layout import TooLarge, assemble
 
 # User instructions in copies of called code at most.
@@ -39,7 +39,7 @@ def translate(
     translated becomes an exit, never an error.
     """
     abi = abi or Abi()
-    paths = [(inlined(region, _ROOM), turns)] if region.traced else []
+    paths = [(with_clones(region, _ROOM), turns)] if region.traced else []
     # Better all of the region with its loops as they are than a part of it.
     paths += [(region, turns), (region, 1)] if turns > 1 else [(region, 1)]
     try:

@@ -18,8 +18,8 @@ from ubypass.errors import UbError
 from ubypass.region.decode import Decoded
 from ubypass.region.discover import Limits, discover
 from ubypass.region.graph import Region
+from ubypass.translate.clone import with_clones
 from ubypass.translate.flow import solve
-from ubypass.translate.inline import inlined
 from ubypass.translate.layout import TooLarge, assemble
 from ubypass.translate.translate import translate
 from ubypass.verify.check import VerifyError, check
@@ -171,6 +171,6 @@ def _losing(ways: Sequence[Way], code: Decoded, model: Model) -> frozenset[int]:
 
 def _translated(region: Region, abi: Abi, bounds: Bounds, careful: bool) -> Translation:
     with contextlib.suppress(TooLarge):
-        shape = inlined(region, bounds.instructions)
+        shape = with_clones(region, bounds.instructions)
         return assemble(solve(shape, abi, _TURNS, careful))
     return translate(region, abi, careful=careful)

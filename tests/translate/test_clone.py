@@ -7,7 +7,12 @@ from tests.region.asm import program
 from ubypass.abi import Abi, ExitReason
 from ubypass.region.discover import HotEntry, RegionSpec, discover
 from ubypass.region.graph import End, Region
-from ubypass.translate.inline import COPY, address, inlined, sibling
+from ubypass.translate.clone import (
+    CLONE_STRIDE,
+    in_same_clone,
+    user_address,
+    with_clones,
+)
 from ubypass.translate.translate import translate
 from ubypass.verify.check import check
 
@@ -34,42 +39,46 @@ def _region(text: str) -> tuple[Region, dict[str, int]]:
     return discover(RegionSpec((HotEntry(at["start"], 39),)), reader), at
 
 
-def test_without_traced_paths_nothing_is_copied() -> None:
+def test_without_traced_paths_nothing_is_cloned() -> None:
     region, _ = _region(_TWICE)
-    assert inlined(region, 1000) is region
+    assert with_clones(region, 1000) is region
 
 
-def test_each_call_has_its_own_copy_of_traced_code() -> None:
+def test_each_call_has_its_own_clone_of_traced_code() -> None:
     region, at = _region(_TWICE)
     traced = frozenset(region.blocks) - {at["odd"]}
-    copied = inlined(replace(region, traced=traced), 1000)
-    copies = [start for start in copied.blocks if start >= 2 * COPY]
-    assert sorted(map(address, copies)) == sorted([at["callee"], at["back"]] * 2)
+    cloned = with_clones(replace(region, traced=traced), 1000)
+    clones = [start for start in cloned.blocks if start >= 2 * CLONE_STRIDE]
+    assert sorted(map(user_address, clones)) == sorted([at["callee"], at["back"]] * 2)
     # Each returns to where it was called.
-    returns = [copied.blocks[start] for start in copies if address(start) == at["back"]]
+    returns = [
+        cloned.blocks[start] for start in clones if user_address(start) == at["back"]
+    ]
     assert [block.targets for block in returns] == [(at["one"],), (at["two"],)]
-    assert copied.traced == {at["first"], at["start"], at["one"], at["two"], *copies}
+    assert cloned.traced == {at["first"], at["start"], at["one"], at["two"], *clones}
     # What leaves a copy on another way stays apart up to the next system call.
-    callee = copied.blocks[sibling(copies[0], at["callee"])]
-    odd = COPY + at["odd"]
-    assert callee.targets == (odd, sibling(copies[0], at["back"]))
-    assert copied.blocks[odd].targets == (COPY + at["back"],)
-    back = copied.blocks[COPY + at["back"]]
-    assert back.targets == (COPY + at["one"], COPY + at["two"])
-    assert copied.blocks[COPY + at["two"]].targets == (COPY + at["first"],)
-    assert copied.blocks[COPY + at["first"]].targets == (at["start"],)
-    for start, block in copied.blocks.items():
+    callee = cloned.blocks[in_same_clone(clones[0], at["callee"])]
+    odd = CLONE_STRIDE + at["odd"]
+    assert callee.targets == (odd, in_same_clone(clones[0], at["back"]))
+    assert cloned.blocks[odd].targets == (CLONE_STRIDE + at["back"],)
+    back = cloned.blocks[CLONE_STRIDE + at["back"]]
+    assert back.targets == (CLONE_STRIDE + at["one"], CLONE_STRIDE + at["two"])
+    assert cloned.blocks[CLONE_STRIDE + at["two"]].targets == (
+        CLONE_STRIDE + at["first"],
+    )
+    assert cloned.blocks[CLONE_STRIDE + at["first"]].targets == (at["start"],)
+    for start, block in cloned.blocks.items():
         assert block.start == start
-        assert all(start in copied.predecessors[t] for t in block.targets)
+        assert all(start in cloned.predecessors[t] for t in block.targets)
 
 
 def test_no_more_than_there_is_room_for() -> None:
     region, at = _region(_TWICE)
     region = replace(region, traced=frozenset(region.blocks))
     size = len(region.blocks[at["callee"]].instructions)
-    copied = inlined(region, size)
-    copies = [start for start in copied.blocks if start >= 2 * COPY]
-    assert [address(start) for start in copies] == [at["callee"]]
+    cloned = with_clones(region, size)
+    clones = [start for start in cloned.blocks if start >= 2 * CLONE_STRIDE]
+    assert [user_address(start) for start in clones] == [at["callee"]]
 
 
 def test_recursion_ends() -> None:
@@ -86,9 +95,9 @@ def test_recursion_ends() -> None:
         back: ret
         """
     )
-    copied = inlined(replace(region, traced=frozenset(region.blocks)), 1000)
-    calls = [b for b in copied.blocks.values() if b.end is End.CALL]
-    inner = [b.start // COPY for b in calls if b.next_ip == at["inner"]]
+    cloned = with_clones(replace(region, traced=frozenset(region.blocks)), 1000)
+    calls = [b for b in cloned.blocks.values() if b.end is End.CALL]
+    inner = [b.start // CLONE_STRIDE for b in calls if b.next_ip == at["inner"]]
     # Called from outside and from there; then without a copy, and from there.
     assert sorted(inner) == [0, 2, 3, 4]
 

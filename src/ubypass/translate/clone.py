@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Give each call on a traced path its own copy of what it calls.
+"""Clone the callee for each call on a traced path.
 
 A function that is called from several places returns to several, and what is known of
-addresses and flags at one of them holds no more for all. A copy returns to one place.
-Only blocks on traced paths are copied, as long as there is room.
+addresses and flags at one of them does not hold at all of them. A clone returns to one
+place. Only blocks on traced paths are cloned, as long as there is room.
 
-What leaves the traced paths goes on in code apart from them, *cold* code, so that what
-is not known there is not lost here. It comes back where a system call returns or where
-traced paths close a loop: there they have to do without much knowledge anyway.
+Control that leaves the traced paths continues in *cold* code, a clone of its own, so
+that merges with it lose nothing on the traced paths. Cold code comes back where a
+system call returns or where traced paths close a loop: little is known there anyway.
 
-Nothing here decides whether code is right: a copy compares the address that it returns
-to as well, and leaves where it is another one.
+Cloning never decides whether code is correct: a clone compares the address that it
+returns to like any other block, and exits on another one.
 """
 
 from __future__ import annotations
@@ -20,44 +20,44 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from ubypass.region.graph import Block, End, Region, predecessors
+from ubypass.region.graph import Block, BlockId, End, Region, predecessors
 
-__all__ = ["COPY", "address", "cold", "inlined", "sibling"]
+__all__ = ["CLONE_STRIDE", "in_same_clone", "is_cold", "user_address", "with_clones"]
 
-#: The start of a copy is its address and, times this, a number: that of its caller, or
-#: 1 if it is cold.
-COPY: Final = 1 << 48
+#: The id of a block in a clone is its user address plus this times the number of the
+#: clone: the number of its caller, or 1 for cold code.
+CLONE_STRIDE: Final = 1 << 48
 
 _COLD: Final = 1
-# Calls that are copied into one another at most: deeper chains are hardly ever hot.
+# Nested calls that are cloned at most: deeper chains are hardly ever hot.
 _DEEP: Final = 12
 _CALLS: Final = (End.CALL, End.CALL_INDIRECT)
 
 
-def address(start: int) -> int:
-    """The user address of the block that begins at ``start``, a copy or not."""
-    return start % COPY
+def user_address(start: BlockId) -> int:
+    """The user address at which the block begins, in a clone or not."""
+    return start % CLONE_STRIDE
 
 
-def cold(start: int) -> bool:
-    """Whether the block that begins at ``start`` is in code apart from traced paths."""
-    return start // COPY == _COLD
+def is_cold(start: BlockId) -> bool:
+    """Whether the block is in the clone for code off the traced paths."""
+    return start // CLONE_STRIDE == _COLD
 
 
-def sibling(start: int, other: int) -> int:
-    """``other``, an address, in the same copy as ``start``."""
-    return start - start % COPY + other
+def in_same_clone(start: BlockId, other: int) -> BlockId:
+    """The block at the user address ``other`` in the clone that ``start`` is in."""
+    return start - start % CLONE_STRIDE + other
 
 
-def inlined(region: Region, room: int) -> Region:
-    """The region with up to ``room`` instructions in copies of blocks."""
-    if not region.traced or any(start >= COPY for start in region.blocks):
+def with_clones(region: Region, room: int) -> Region:
+    """The region with clones of blocks, of up to ``room`` instructions in all."""
+    if not region.traced or any(start >= CLONE_STRIDE for start in region.blocks):
         return region
-    return _Copies(region, room).region()
+    return _Cloner(region, room).region()
 
 
-class _Copies:
-    """Copies in the making; 0 is the number of traced paths without a known caller."""
+class _Cloner:
+    """Clones under construction; number 0 are the blocks without a known caller."""
 
     def __init__(self, region: Region, room: int) -> None:
         self._region = region
@@ -66,13 +66,13 @@ class _Copies:
         self._returns: list[tuple[int, ...]] = [(), ()]
         self._outer = [0, _COLD]
         self._numbers: dict[tuple[int, ...], int] = {(): 0}
-        self._made: dict[int, Block] = {}
-        self._seen: set[int] = set()
-        self._todo: deque[int] = deque()
-        self._cold: list[int] = []
+        self._made: dict[BlockId, Block] = {}
+        self._seen: set[BlockId] = set()
+        self._todo: deque[BlockId] = deque()
+        self._cold: list[BlockId] = []
         #: Where cold code comes back to traced paths; empty None until those
         #: are known.
-        self._doors: set[int] | None = None
+        self._doors: set[BlockId] | None = None
 
     def region(self) -> Region:
         """Follow control from the entries on, the traced paths first."""
@@ -82,7 +82,7 @@ class _Copies:
                 self._seen.add(start)
                 self._todo.append(start)
         self._make()
-        traced = frozenset(s for s in self._made if address(s) in region.traced)
+        traced = frozenset(s for s in self._made if user_address(s) in region.traced)
         doors = _loop_heads(region.entries, self._made, traced)
         self._doors = doors.union(s for s in region.entries if s in self._made)
         self._todo.extend(self._cold)
@@ -92,18 +92,20 @@ class _Copies:
             region,
             blocks=blocks,
             predecessors=predecessors(blocks),
-            seeds=tuple(start for start in blocks if address(start) in region.seeds),
+            seeds=tuple(
+                start for start in blocks if user_address(start) in region.seeds
+            ),
             traced=traced,
         )
 
     def _make(self) -> None:
         while self._todo:
             start = self._todo.popleft()
-            self._made[start] = self._copy(start)
+            self._made[start] = self._clone(start)
 
-    def _at(self, caller: int, target: int) -> int:
-        """Where to go for ``target``, an address, if possible in the copy for
-        ``caller``.
+    def _at(self, caller: int, target: int) -> BlockId:
+        """The block for the user address ``target``, in the clone for ``caller`` if
+        there is room.
         """
         block = self._region.blocks.get(target)
         if block is None:
@@ -112,7 +114,7 @@ class _Copies:
             caller = _COLD
         elif caller == _COLD and self._doors is not None and target in self._doors:
             caller = 0
-        start = caller * COPY + target
+        start = caller * CLONE_STRIDE + target
         if start in self._seen:
             return start
         if caller > _COLD:
@@ -126,8 +128,8 @@ class _Copies:
             self._todo.append(start)
         return start
 
-    def _copy(self, start: int) -> Block:
-        caller, original = divmod(start, COPY)
+    def _clone(self, start: BlockId) -> Block:
+        caller, original = divmod(start, CLONE_STRIDE)
         block = self._region.blocks[original]
         if original not in self._region.traced:
             caller = _COLD
@@ -161,8 +163,10 @@ class _Copies:
 
 
 def _loop_heads(
-    roots: Iterable[int], blocks: Mapping[int, Block], traced: frozenset[int]
-) -> set[int]:
+    roots: Iterable[BlockId],
+    blocks: Mapping[BlockId, Block],
+    traced: frozenset[BlockId],
+) -> set[BlockId]:
     """The blocks without a known caller at which traced paths close a loop."""
     found: set[int] = set()
     done: set[int] = set()
@@ -179,7 +183,7 @@ def _loop_heads(
                 del path[at]
                 done.add(at)
             elif following in path:
-                if following < COPY:
+                if following < CLONE_STRIDE:
                     found.add(following)
             elif following in traced and following not in done:
                 path[following] = None
