@@ -68,3 +68,5 @@ module_init(ub_init);
 module_exit(ub_exit);
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Userspace Bypass");
+/* As src/ubypass/version.py has it. */
+MODULE_VERSION("0.1.0");

@@ -17,8 +17,9 @@ from ubypass.cli import streams
 from ubypass.cli.failure import explained
 from ubypass.cli.signals import orderly_end
 from ubypass.errors import UbError
+from ubypass.version import VERSION
 
-__all__ = ["VERBS", "main"]
+__all__ = ["VERBS", "main", "parser"]
 
 #: In the order of ``ub --help``; each is a module of this package.
 VERBS = (
@@ -50,6 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(words)
     flushed = _flushed()
     return code or flushed
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line as a whole, with every verb: for manual pages."""
+    return _parser(())
 
 
 def _run(words: list[str]) -> int:
@@ -148,12 +154,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Version(argparse.Action):
-    """Looks the version up only when asked: that reads the package's metadata."""
+    """Not argparse's own, which breaks lines where they are not to be broken."""
 
     def __call__(self, *args: object, **kwargs: object) -> None:
-        from importlib.metadata import version
-
-        print(f"ub {version('ubypass')}")
+        print(f"ub {VERSION}")
         sys.exit(0)
 
 
