@@ -98,3 +98,15 @@ def test_a_failing_apt_says_why(apt: Path, tmp_path: Path) -> None:
     with pytest.raises(UbError, match="cannot fetch gcc-14 of trixie: no such package"):
         roots.fetch_root("trixie", "gcc-14", "linux-kbuild-6")
     assert not list((tmp_path / "cache/roots").glob("trixie*/"))
+
+
+def test_a_root_with_packages_has_dpkgs_answers(apt: Path) -> None:
+    root = roots.fetch_packages("trixie", "deb", ["tools", "lintian"])
+    assert {"tools", "lintian"} <= set(apt.read_text().splitlines()[-1].split())
+    status = (root / "var/lib/dpkg/status").read_text()
+    assert "Package: tools\nStatus: install ok installed\n" in status
+    calls = len(apt.read_text().splitlines())
+    assert roots.fetch_packages("trixie", "deb", ["lintian", "tools"]) == root
+    assert len(apt.read_text().splitlines()) == calls
+    # Other packages, another directory.
+    assert roots.fetch_packages("trixie", "deb", ["tools"]) != root

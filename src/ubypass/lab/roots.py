@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A directory with the build tools of a suite: its compiler, its libc, its shell.
+"""A directory with packages of a suite: a compiler, a libc and a shell, or others.
 
 What a kernel's headers bring (objtool, modpost) was linked against the libc of their
 suite, and its compiler options are those of the suite's compiler, so modules for a
@@ -8,13 +8,14 @@ unpacked, not installed, and commands run there in a mount namespace of their ow
 `chroot`: that takes no privileges where users may have namespaces. Layout of the
 cache::
 
-    roots/SUITE-NAME/      the root directory
+    roots/SUITE-NAME/      the root directory; NAME: a compiler, or what it is for
     roots/SUITE-NAME.lock  held while it is being made
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 import shlex
@@ -25,10 +26,11 @@ from pathlib import Path
 
 from ubypass import child
 from ubypass.errors import UbError
+from ubypass.lab import dpkg
 from ubypass.lab.archive import Archive, of_suite
 from ubypass.places import cache_dir
 
-__all__ = ["fetch_root", "inside"]
+__all__ = ["fetch_packages", "fetch_root", "inside"]
 
 Report = Callable[[str], None]
 
@@ -56,7 +58,38 @@ def fetch_root(
     ``report`` is told in a short phrase when something slow starts. Raises UbError if
     it cannot be had.
     """
-    root = cache_dir() / "roots" / f"{suite.removesuffix('-backports')}-{compiler}"
+
+    def packages(archive: Archive) -> list[str]:
+        libraries = [p for p in archive.depends(kbuild) if p.startswith("lib")]
+        return [compiler, "libc6-dev", *libraries]
+
+    return _fetch(suite, compiler, packages, report)
+
+
+def fetch_packages(
+    suite: str, name: str, packages: Sequence[str], report: Report | None = None
+) -> Path:
+    """A root directory of ``suite`` with ``packages`` and all that they depend on.
+
+    ``name``: what it is for; other packages make another directory. Programs of dpkg
+    find there what is unpacked, as if it were installed. ``report`` and errors are as
+    those of `fetch_root`.
+    """
+    digest = hashlib.sha256(" ".join(sorted(packages)).encode()).hexdigest()[:8]
+    return _fetch(
+        suite, f"{name}-{digest}", lambda archive: packages, report, database=True
+    )
+
+
+def _fetch(
+    suite: str,
+    name: str,
+    packages: Callable[[Archive], Sequence[str]],
+    report: Report | None,
+    *,
+    database: bool = False,
+) -> Path:
+    root = cache_dir() / "roots" / f"{suite.removesuffix('-backports')}-{name}"
     if root.is_dir():
         return root
     root.parent.mkdir(parents=True, exist_ok=True)
@@ -65,13 +98,15 @@ def fetch_root(
         if root.is_dir():
             return root
         archive = of_suite(suite)
+        wanted = packages(archive)
         if report is not None:
-            report(f"fetching {compiler} of {suite}")
-        libraries = [p for p in archive.depends(kbuild) if p.startswith("lib")]
-        packages = [compiler, "libc6-dev", *libraries]
+            report(f"fetching {wanted[0]} of {suite}")
         with tempfile.TemporaryDirectory(dir=root.parent, prefix=".fetch-") as work:
             tree = Path(work) / "tree"
-            _make_tree(tree, _download(archive, packages, Path(work)))
+            debs = _download(archive, wanted, Path(work))
+            _make_tree(tree, debs)
+            if database:
+                dpkg.record(tree, debs)
             tree.rename(root)
     return root
 
