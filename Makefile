@@ -7,7 +7,7 @@ PYTEST := .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadscope \
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast test-fresh test-redis test-kernels fuzz lint module bench clean
-.PHONY: prepare prepare-run prepare-bench
+.PHONY: prepare prepare-run prepare-bench deb
 .PHONY: distclean
 .PHONY: bench-ready bench-io bench-disk bench-rawsocket bench-redis bench-nginx bench-gaps
 
@@ -89,6 +89,10 @@ test-redis: prepare module ## redis' own test suite in the lab, natively and boo
 	@tools/redis-source.sh
 	@$(UB) lab run --cpus 1 --timeout 14400 -- sh -c '$(UB) module load && \
 		.venv/bin/python -m tests.guest.redissuite build/redis-suite.json'
+
+# With the tools of Debian 12: the packages are for that and all that came later.
+deb: prepare-run ## the Debian packages, into build/deb, and what lintian says
+	@.venv/bin/python packaging/deb.py
 
 # Hours of measuring, which no build brings back.
 MEASUREMENTS := bench redis-suite.json
