@@ -22,6 +22,7 @@ __all__ = [
     "checkout",
     "kernel_sources",
     "module_file",
+    "packaged",
     "workload_sources",
 ]
 
@@ -31,6 +32,8 @@ BUILD_VARIABLE = "UBYPASS_BUILD"
 
 _PACKAGE = Path(__file__).resolve().parent
 _SOURCES = _PACKAGE / "sources"
+#: Where Debian's package has it (debian/rules).
+_PACKAGED = Path("/usr/lib/ubypass/ubypass")
 
 # The directories of a checkout's build/ that hold what build_dir() is asked for.
 _BUILT = ("kernel", "kernel-bench", "workloads")
@@ -40,6 +43,11 @@ def checkout() -> Path | None:
     """The source tree that this package runs from; None if it was installed."""
     root = _PACKAGE.parents[1]
     return root if (root / "pyproject.toml").is_file() else None
+
+
+def packaged() -> bool:
+    """Whether this is a Debian package, beside which there is one of the module."""
+    return _PACKAGE == _PACKAGED
 
 
 def kernel_sources() -> Path:
@@ -82,7 +90,7 @@ def build_dir() -> Path:
 
 
 def module_file(release: str) -> Path:
-    """Where the module for the kernel ``release`` is, or would be."""
+    """Where the module for the kernel ``release`` is built, or would be."""
     return build_dir() / "kernel" / release / "ub.ko"
 
 

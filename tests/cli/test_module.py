@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import json
+import lzma
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -83,6 +84,42 @@ def test_a_module_that_is_not_built(
     err = capsys.readouterr().err
     assert f"ub module build --kernel {platform.release()}" in err
     assert not kernel.calls
+
+
+def test_an_installed_module_is_loaded_compressed_or_not(
+    ub: Ub,
+    kernel: _Kernel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "updates" / "ub.ko.xz"
+    file.parent.mkdir()
+    file.write_bytes(lzma.compress(b"\x7fELF of a package"))
+    monkeypatch.setattr(
+        "ubypass.module.installed.installed_module", lambda release: file
+    )
+    assert ub("module", "status", "--json") == 1
+    status = json.loads(capsys.readouterr().out)
+    assert (status["built"], status["file"]) == (True, str(file))
+    assert ub("module", "load") == 0
+    assert kernel.calls == [(175, b"\x7fELF of a package", 17, b"")]
+    file.with_suffix("").write_bytes(b"\x7fELF")
+    file = file.with_suffix("")
+    assert ub("module", "load") == 0
+    assert kernel.calls[1][0] == 313
+
+
+def test_who_has_packages_is_told_which(
+    ub: Ub,
+    kernel: _Kernel,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(module, "packaged", lambda: True)
+    assert ub("module", "load") == 1
+    wanted = f"apt install ubypass-dkms linux-headers-{platform.release()}"
+    assert wanted in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the checks; 0 if programs can be boosted on this kernel, else 1."""
+    from ubypass.cli.module import how_to_get, loadable
     from ubypass.doctor.check import Scope, State
     from ubypass.doctor.kernel import KernelFacts, check_kernel
     from ubypass.doctor.lab import check_lab
@@ -33,18 +34,19 @@ def run(args: argparse.Namespace) -> int:
     from ubypass.places import cache_dir, module_file
 
     release = platform.release()
-    file = module_file(release)
     cached = headers_dir(cache_dir() / "kernels" / release / "headers", release)
     facts = KernelFacts(
         release=release,
         machine=platform.machine(),
-        module_file=file,
+        module_file=loadable(release),
         cached_headers=cached,
         euid=os.geteuid(),
+        advice=how_to_get(release),
         packaged_headers=partial(has_headers, release),
         try_build=lambda: _try_build(release),
     )
-    checks: list[Check] = [*check_kernel(facts), *check_lab(file.parent.parent)]
+    built = module_file(release).parent.parent
+    checks: list[Check] = [*check_kernel(facts), *check_lab(built)]
     good = {
         scope: all(c.state is not State.FAIL for c in checks if c.scope is scope)
         for scope in Scope

@@ -18,11 +18,12 @@ from pathlib import Path
 
 from ubypass.errors import UbError
 from ubypass.files import open_regular
-from ubypass.places import cache_dir, kernel_sources, module_file
+from ubypass.places import cache_dir, checkout, kernel_sources, module_file, packaged
 
 NAME = "module"
 HELP = "build, load or unload the kernel module, or see how it is"
 
+_SYS_INIT_MODULE = 175
 _SYS_FINIT_MODULE = 313
 _SYS_DELETE_MODULE = 176
 _LOADED = Path("/sys/module/ub")
@@ -54,7 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     load = actions.add_parser("load", help="load it into the running kernel")
     load.add_argument(
-        "--file", metavar="FILE", help="this file, not the one built here"
+        "--file", metavar="FILE", help="this file, not what is built or installed"
     )
     actions.add_parser("unload", help="remove it from the running kernel")
     status = actions.add_parser("status", help="say whether it is built and loaded")
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         release = args.kernel or _default_release(args.lab, args.suite)
         return _build(release, args.suite, args.verbose)
     if args.action == "load":
-        return _load(Path(args.file) if args.file else module_file(platform.release()))
+        return _load(Path(args.file) if args.file else loadable(platform.release()))
     if args.action == "unload":
         return _unload()
     return _status(args.json)
@@ -76,6 +77,23 @@ def run(args: argparse.Namespace) -> int:
 def is_loaded() -> bool:
     """Whether the running kernel has the module."""
     return _LOADED.exists()
+
+
+def loadable(release: str) -> Path:
+    """The module for that kernel: installed by a package, or built here.
+
+    Where it would be built if there is none.
+    """
+    from ubypass.module.installed import find_module
+
+    return find_module(release, module_file(release), own=checkout() is not None)
+
+
+def how_to_get(release: str) -> str:
+    """What to type where there is no module for that kernel."""
+    if packaged():
+        return f"apt install ubypass-dkms linux-headers-{release}"
+    return f"ub module build --kernel {release}"
 
 
 def _build(release: str, suite: str | None, verbose: bool) -> int:
@@ -113,16 +131,23 @@ def _load(file: Path) -> int:
     if is_loaded():
         print("the module is loaded already")
         return 0
+    from ubypass.module.installed import contents
+
     if not file.exists():
         raise UbError(
             f"there is no module {_short(file)}",
-            f"ub module build --kernel {platform.release()}",
+            how_to_get(platform.release()),
         )
     with open_regular(file) as opened:
         _require_root("load")
         log = _open_log()
         try:
-            _system_call("load", _SYS_FINIT_MODULE, opened.fileno(), b"", 0)
+            data = contents(file)
+            if data is None:
+                _system_call("load", _SYS_FINIT_MODULE, opened.fileno(), b"", 0)
+            else:
+                # Not every kernel decompresses modules by itself.
+                _system_call("load", _SYS_INIT_MODULE, data, len(data), b"")
         except UbError as error:
             raise _as_module_said(error, _read_log(log)) from None
         finally:
@@ -144,8 +169,9 @@ def _unload() -> int:
 
 def _status(as_json: bool) -> int:
     release = platform.release()
-    file = module_file(release)
-    others = sorted(path.parent.name for path in file.parent.parent.glob("*/ub.ko"))
+    file = loadable(release)
+    built = module_file(release).parent.parent
+    others = sorted(path.parent.name for path in built.glob("*/ub.ko"))
     loaded = is_loaded()
     if as_json:
         import json
@@ -235,7 +261,7 @@ _REASONS = {
     ),
     errno.ENOEXEC: (
         "it was built for another kernel",
-        f"ub module build --kernel {platform.release()}",
+        f"ub module build --kernel {platform.release()}, or dkms autoinstall",
     ),
     errno.EOPNOTSUPP: (
         "this kernel cannot hook system calls the way ub needs",

@@ -31,11 +31,19 @@ from ubypass.device import uapi
 from ubypass.device.types import Counts, Event, Lease, Site, Stats, Trial
 from ubypass.device.types import Path as GapPath
 from ubypass.errors import UbError, permission_hint
+from ubypass.places import packaged
 from ubypass.processor import features
 
 __all__ = ["DEVICE_PATH", "Device", "Gone", "SourceChanged", "parse_events"]
 
 DEVICE_PATH = "/dev/ub"
+#: How to get the module that belongs to this program.
+_NEWER = (
+    "ub module unload && ub module load; if that does not help: both packages, ubypass "
+    "and ubypass-dkms, must have the same version"
+    if packaged()
+    else "ub module unload && ub module build && ub module load"
+)
 _EVENT_SIZE = ctypes.sizeof(uapi.UbEvent)
 _TRIAL_MOST = (1 << 32) - 1  # ns, in struct ub_load
 _PRICE_MOST = (1 << 31) - 1  # ns, in struct ub_trial
@@ -69,7 +77,7 @@ class Device:
                 raise UbError(
                     f"the loaded module speaks version {self._info.abi} of the "
                     f"interface, this program version {ABI_VERSION}",
-                    "ub module unload && ub module build && ub module load",
+                    _NEWER,
                 )
         except BaseException:
             self.close()

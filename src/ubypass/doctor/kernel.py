@@ -30,9 +30,10 @@ class KernelFacts:
     """What the caller knows: ``uname``, the module's file, fetched headers, euid.
 
     ``cached_headers`` is where the lab keeps them, whether they are there or not;
-    ``packaged_headers`` asks apt, which takes a second, whether it could fetch them.
-    ``try_build`` builds the module with what headers there are, and returns what went
-    wrong; it is asked only if the module is not built yet.
+    ``advice`` says how to get the module where there is none; ``packaged_headers`` asks
+    apt, which takes a second, whether it could fetch headers. ``try_build`` builds the
+    module with what headers there are, and returns what went wrong; it is asked only if
+    there is no module yet.
     """
 
     release: str
@@ -40,6 +41,7 @@ class KernelFacts:
     module_file: Path
     cached_headers: Path
     euid: int
+    advice: str = ""
     packaged_headers: Callable[[], bool] = lambda: True
     try_build: Callable[[], UbError | None] = lambda: None
 
@@ -85,7 +87,7 @@ def _module(facts: KernelFacts, root: Path) -> Check:
     return _fail(
         "module",
         "not built for this kernel",
-        f"ub module build --kernel {facts.release}",
+        facts.advice or f"ub module build --kernel {facts.release}",
     )
 
 
