@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 from ubypass.errors import UbError
-from ubypass.module.installed import contents, find_module, installed_module
+from ubypass.module.installed import (
+    contents,
+    find_module,
+    installed_module,
+    signer,
+)
 
 _RELEASE = "6.1.0-1-amd64"
 
@@ -93,3 +98,22 @@ def test_what_is_damaged_is_refused(tmp_path: Path) -> None:
         file.write_bytes(b"not compressed")
         with pytest.raises(UbError, match="cannot be decompressed"):
             contents(file)
+
+
+def test_a_module_without_a_signature(tmp_path: Path) -> None:
+    file = tmp_path / "ub.ko"
+    file.write_bytes(b"\x7fELF")
+    assert signer(file) == ""
+    assert signer(tmp_path / "none.ko") is None
+
+
+def test_who_has_signed_is_asked_of_modinfo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "ub.ko.xz"
+    file.write_bytes(lzma.compress(b"\x7fELF~Module signature appended~\n"))
+    modinfo = tmp_path / "modinfo"
+    modinfo.write_text('#!/bin/sh\n[ "$1 $2" = "-F signer" ] && echo "DKMS key"\n')
+    modinfo.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert signer(file) == "DKMS key"

@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from ubypass.doctor.kernel import KernelFacts, check_kernel
     from ubypass.doctor.lab import check_lab
     from ubypass.lab.kernels import has_headers, headers_dir
+    from ubypass.module.installed import signer
     from ubypass.places import cache_dir, module_file
 
     release = platform.release()
@@ -41,7 +42,9 @@ def run(args: argparse.Namespace) -> int:
         module_file=loadable(release),
         cached_headers=cached,
         euid=os.geteuid(),
-        advice=how_to_get(release),
+        how_to_get=how_to_get,
+        module_of=loadable,
+        signer=signer,
         packaged_headers=partial(has_headers, release),
         try_build=lambda: _try_build(release),
     )

@@ -8,12 +8,15 @@ of a few files.
 from __future__ import annotations
 
 import gzip
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ubypass.doctor.boot import check_next_boot
 from ubypass.doctor.check import Check, Scope, State
+from ubypass.doctor.signatures import check_signatures
 from ubypass.errors import UbError
 
 __all__ = ["KernelFacts", "check_kernel"]
@@ -30,10 +33,11 @@ class KernelFacts:
     """What the caller knows: ``uname``, the module's file, fetched headers, euid.
 
     ``cached_headers`` is where the lab keeps them, whether they are there or not;
-    ``advice`` says how to get the module where there is none; ``packaged_headers`` asks
-    apt, which takes a second, whether it could fetch headers. ``try_build`` builds the
-    module with what headers there are, and returns what went wrong; it is asked only if
-    there is no module yet.
+    ``how_to_get`` says what to type where a kernel has no module, ``module_of`` where
+    that of another kernel is, and ``signer`` who has signed a file (see
+    `ubypass.doctor.signatures`). ``packaged_headers`` asks apt, which takes a second,
+    whether it could fetch headers. ``try_build`` builds the module with what headers
+    there are, and returns what went wrong; it is asked only if there is no module yet.
     """
 
     release: str
@@ -41,7 +45,9 @@ class KernelFacts:
     module_file: Path
     cached_headers: Path
     euid: int
-    advice: str = ""
+    how_to_get: Callable[[str], str] = "ub module build --kernel {}".format
+    module_of: Callable[[str], Path] = lambda release: Path(os.devnull)
+    signer: Callable[[Path], str | None] = lambda file: None
     packaged_headers: Callable[[], bool] = lambda: True
     try_build: Callable[[], UbError | None] = lambda: None
 
@@ -59,7 +65,8 @@ def check_kernel(facts: KernelFacts, root: Path = Path("/")) -> Iterator[Check]:
     yield from _branch_tracking(facts, root)
     yield from _refused(facts, root)
     yield _privilege(facts, root)
-    yield _signatures(root)
+    yield check_signatures(facts.release, facts.module_file, facts.signer, root)
+    yield from check_next_boot(facts.release, facts.module_of, facts.how_to_get, root)
     yield _processor(root)
     yield _isolation(root)
 
@@ -87,7 +94,7 @@ def _module(facts: KernelFacts, root: Path) -> Check:
     return _fail(
         "module",
         "not built for this kernel",
-        facts.advice or f"ub module build --kernel {facts.release}",
+        facts.how_to_get(facts.release),
     )
 
 
@@ -248,28 +255,6 @@ def _privilege(facts: KernelFacts, root: Path) -> Check:
     if facts.euid != 0:
         return _note(name, "not root", "loading and boosting need root")
     return _ok(name, "root")
-
-
-def _signatures(root: Path) -> Check:
-    name = "signatures"
-    advice = "sign ub.ko with a key that the kernel trusts"
-    if _read(root / "sys/module/module/parameters/sig_enforce").strip() == "Y":
-        return _fail(name, "only signed modules are loaded", advice)
-    lockdown = re.search(r"\[(\w+)\]", _read(root / "sys/kernel/security/lockdown"))
-    if lockdown and lockdown[1] != "none":
-        return _fail(name, f"lockdown: {lockdown[1]}", f"{advice}, or end lockdown")
-    if _secure_boot(root):
-        return _note(name, "Secure Boot is on, but modules need no signature")
-    return _ok(name, "not required")
-
-
-def _secure_boot(root: Path) -> bool:
-    for path in (root / "sys/firmware/efi/efivars").glob("SecureBoot-*"):
-        try:
-            return path.read_bytes()[-1:] == b"\x01"  # four bytes of attributes first
-        except OSError:
-            return False
-    return False
 
 
 def _processor(root: Path) -> Check:

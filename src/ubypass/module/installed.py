@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -18,10 +19,11 @@ from ubypass import child
 from ubypass.errors import UbError
 from ubypass.files import open_regular
 
-__all__ = ["contents", "find_module", "installed_module"]
+__all__ = ["contents", "find_module", "installed_module", "signer"]
 
 #: In the order in which depmod prefers them; the kernel's own directory has no ub.
 _PLACES = ("updates/dkms", "updates", "extra")
+_SIGNED = b"~Module signature appended~\n"
 _ENDINGS = (".ko", ".ko.xz", ".ko.zst", ".ko.gz")
 
 
@@ -59,6 +61,29 @@ def contents(file: Path) -> bytes | None:
         raise UbError(
             f"{file} cannot be decompressed: {error}", "build and install it again"
         ) from error
+
+
+def signer(file: Path) -> str | None:
+    """The name in the certificate with which ``file`` is signed.
+
+    "" if it has no signature; None if that cannot be told.
+    """
+    try:
+        data = contents(file)
+        if data is None:
+            data = file.read_bytes()
+    except (OSError, UbError):
+        return None
+    if not data.endswith(_SIGNED):
+        return ""
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    modinfo = shutil.which("modinfo", path=path)
+    if modinfo is None:
+        return None
+    done = child.run(
+        [modinfo, "-F", "signer", str(file)], capture_output=True, text=True
+    )
+    return done.stdout.strip() or None
 
 
 def _zstd(data: bytes) -> bytes:

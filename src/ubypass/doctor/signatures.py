@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Does the kernel load only modules that are signed, and would it load ours?
+
+Three things keep an unsigned one out: ``module.sig_enforce``, lockdown, and a key that
+nobody has enrolled. Each has another remedy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from ubypass.doctor.check import Check, Scope, State
+
+__all__ = ["check_signatures"]
+
+_NAME = "signatures"
+#: What DKMS signs with on Debian, and its certificate, which the firmware is shown.
+_KEY = "/var/lib/dkms/mok.key"
+_CERTIFICATE = "/var/lib/dkms/mok.pub"
+_DECOMPRESS = {".xz": "unxz", ".gz": "gunzip", ".zst": "unzstd --rm"}
+_ENROL = f"mokutil --import {_CERTIFICATE}; reboot, and choose 'Enroll MOK'"
+
+
+def check_signatures(
+    release: str, module: Path, signer: Callable[[Path], str | None], root: Path
+) -> Check:
+    """Whether ``module`` may be loaded into the kernel ``release``, as to signatures.
+
+    ``signer`` tells who has signed a module: "" if nobody, None if that is unknown.
+    """
+    why = _enforced(root)
+    if not why:
+        if _secure_boot(root):
+            found = "Secure Boot is on, but modules need no signature"
+            return Check(Scope.KERNEL, _NAME, State.NOTE, found)
+        return Check(Scope.KERNEL, _NAME, State.OK, "not required")
+    found = f"only signed modules are loaded ({why})"
+    if not module.is_file():
+        advice = f"DKMS signs what it builds; its key has to be enrolled: {_ENROL}"
+        return Check(Scope.KERNEL, _NAME, State.FAIL, found, advice)
+    who = signer(module)
+    if who == "":
+        found = f"{found}; ub has no signature"
+        return Check(Scope.KERNEL, _NAME, State.FAIL, found, _signing(release, module))
+    keys = _keys(root)
+    if who is None or not keys:
+        advice = f"mokutil --test-key {_CERTIFICATE} tells; if it is not: {_ENROL}"
+        found = f"{found}; whether the key of ub is enrolled cannot be seen"
+        return Check(Scope.KERNEL, _NAME, State.NOTE, found, advice)
+    if any(who in key for key in keys):
+        found = f"{found}; ub is signed by '{who}', which is enrolled"
+        return Check(Scope.KERNEL, _NAME, State.OK, found)
+    found = f"{found}; ub is signed by '{who}', which is not enrolled"
+    return Check(Scope.KERNEL, _NAME, State.FAIL, found, _ENROL)
+
+
+def _signing(release: str, module: Path) -> str:
+    """Commands; a signature is inside what is compressed, not behind it."""
+    sign = (
+        f"/lib/modules/{release}/build/scripts/sign-file sha256 {_KEY} {_CERTIFICATE}"
+    )
+    if module.suffix not in _DECOMPRESS:
+        return f"{sign} {module}"
+    return f"{_DECOMPRESS[module.suffix]} {module} && {sign} {module.with_suffix('')}"
+
+
+def _enforced(root: Path) -> str:
+    """What demands signatures; "" if nothing does."""
+    reasons = []
+    if _read(root / "sys/module/module/parameters/sig_enforce").strip() == "Y":
+        reasons.append("module.sig_enforce")
+    lockdown = re.search(r"\[(\w+)\]", _read(root / "sys/kernel/security/lockdown"))
+    if lockdown and lockdown[1] != "none":
+        reasons.append(f"lockdown: {lockdown[1]}")
+    return ", ".join(reasons)
+
+
+def _keys(root: Path) -> list[str]:
+    """Descriptions of the certificates that the kernel trusts, as far as one sees."""
+    found = re.findall(r"\basymmetri (.*)$", _read(root / "proc/keys"), re.MULTILINE)
+    return [text.partition(": ")[0] for text in found]
+
+
+def _secure_boot(root: Path) -> bool:
+    for path in (root / "sys/firmware/efi/efivars").glob("SecureBoot-*"):
+        try:
+            return path.read_bytes()[-1:] == b"\x01"  # four bytes of attributes first
+        except OSError:
+            return False
+    return False
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""

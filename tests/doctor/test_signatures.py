@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ubypass.doctor.check import Check, State
+from ubypass.doctor.signatures import check_signatures
+
+_ENFORCE = "sys/module/module/parameters/sig_enforce"
+_LOCKDOWN = "sys/kernel/security/lockdown"
+_KEYS = (
+    "0a1 I--- 1 perm 1f03 0 0 asymmetri Debian Secure Boot CA: 6cce: X509.rsa []\n"
+    "0a2 I--- 1 perm 1f03 0 0 asymmetri DKMS module signing key: 1f: X509.rsa []\n"
+)
+
+
+def _look(
+    root: Path, files: dict[str, str], signer: str | None, *, compressed: bool = False
+) -> Check:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    module = root / ("ub.ko.xz" if compressed else "ub.ko")
+    module.touch()
+    return check_signatures("6.1.0-1-amd64", module, lambda file: signer, root)
+
+
+def test_who_demands_it_is_named(tmp_path: Path) -> None:
+    check = _look(tmp_path, {_LOCKDOWN: "none [integrity] confidentiality\n"}, "")
+    assert check.state is State.FAIL
+    assert "lockdown: integrity" in check.found
+    check = _look(tmp_path, {_ENFORCE: "Y\n"}, "")
+    assert "module.sig_enforce, lockdown: integrity" in check.found
+
+
+def test_an_unsigned_module_is_to_be_signed(tmp_path: Path) -> None:
+    check = _look(tmp_path, {_ENFORCE: "Y\n", "proc/keys": _KEYS}, "")
+    assert check.state is State.FAIL
+    assert "no signature" in check.found
+    assert "/lib/modules/6.1.0-1-amd64/build/scripts/sign-file sha256" in check.advice
+    assert check.advice.endswith(f"{tmp_path}/ub.ko")
+    check = _look(tmp_path, {}, "", compressed=True)
+    assert check.advice.startswith(f"unxz {tmp_path}/ub.ko.xz && /lib/modules/")
+    assert check.advice.endswith(f"{tmp_path}/ub.ko")
+
+
+def test_a_key_that_is_not_enrolled_is_to_be(tmp_path: Path) -> None:
+    keys = _KEYS.splitlines()[0]
+    check = _look(
+        tmp_path, {_ENFORCE: "Y\n", "proc/keys": keys}, "DKMS module signing key"
+    )
+    assert check.state is State.FAIL
+    assert "not enrolled" in check.found
+    assert "mokutil --import /var/lib/dkms/mok.pub" in check.advice
+
+
+def test_a_key_that_is_enrolled_will_do(tmp_path: Path) -> None:
+    check = _look(
+        tmp_path, {_ENFORCE: "Y\n", "proc/keys": _KEYS}, "DKMS module signing key"
+    )
+    assert check.state is State.OK
+
+
+@pytest.mark.parametrize(("signer", "keys"), [(None, _KEYS), ("somebody", "")])
+def test_what_cannot_be_seen_is_no_failure(
+    tmp_path: Path, signer: str | None, keys: str
+) -> None:
+    check = _look(tmp_path, {_ENFORCE: "Y\n", "proc/keys": keys}, signer)
+    assert check.state is State.NOTE
+    assert "mokutil --test-key" in check.advice
+
+
+def test_nobody_demands_it(tmp_path: Path) -> None:
+    check = _look(tmp_path, {_ENFORCE: "N\n", _LOCKDOWN: "[none] integrity\n"}, "")
+    assert check.state is State.OK
+
+
+def test_before_there_is_a_module(tmp_path: Path) -> None:
+    file = tmp_path / _ENFORCE
+    file.parent.mkdir(parents=True)
+    file.write_text("Y\n")
+    check = check_signatures("6.1", tmp_path / "ub.ko", lambda file: "", tmp_path)
+    assert check.state is State.FAIL
+    assert "mokutil --import" in check.advice
