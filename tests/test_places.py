@@ -2,10 +2,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import ubypass
 from tests.places import ROOT
 from ubypass import places
 
@@ -109,3 +112,19 @@ def test_the_lab_chooses_for_its_guest(
 ) -> None:
     monkeypatch.setenv(places.BUILD_VARIABLE, "/elsewhere")
     assert places.build_dir() == Path("/elsewhere")
+
+
+def test_another_python_finds_this_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even one that looks at nothing but its own library."""
+    monkeypatch.setenv("PYTHONPATH", "/nowhere")
+    environment = places.own_environment()
+    command = [sys.executable, "-S", "-c", "import ubypass; print(ubypass.__file__)"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == str(Path(ubypass.__file__))
+    assert environment["PYTHONPATH"].endswith(":/nowhere")
+
+
+def test_a_checkout_is_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not places.packaged()
+    monkeypatch.setattr(places, "_PACKAGE", Path("/usr/lib/ubypass/ubypass"))
+    assert places.packaged()

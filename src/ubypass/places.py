@@ -22,6 +22,7 @@ __all__ = [
     "checkout",
     "kernel_sources",
     "module_file",
+    "own_environment",
     "packaged",
     "workload_sources",
 ]
@@ -48,6 +49,15 @@ def checkout() -> Path | None:
 def packaged() -> bool:
     """Whether this is a Debian package, beside which there is one of the module."""
     return _PACKAGE == _PACKAGED
+
+
+def own_environment() -> dict[str, str]:
+    """This process's variables, for a Python that has to find this package, too.
+
+    A Debian package has it where no Python looks by itself.
+    """
+    path = [str(_PACKAGE.parent), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))}
 
 
 def kernel_sources() -> Path:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from ubypass.bench.subjects import VARIANTS, Prepared, prepare
 from ubypass.errors import UbError
 from ubypass.files import write_text
 from ubypass.native.function import SUM, Function, Learned
+from ubypass.places import own_environment
 
 __all__ = ["Timing", "geomean", "measure", "summary", "write"]
 
@@ -125,7 +125,7 @@ def measure(report: Callable[[str], None], rounds: int = _ROUNDS) -> Iterator[Ti
             variant,
             str(rounds),
         ]
-        environment = dict(os.environ)
+        environment = own_environment()
         if tunables:
             environment["GLIBC_TUNABLES"] = tunables
         with child.start(

@@ -22,6 +22,7 @@ from ubypass.engine.build import Builder
 from ubypass.engine.built import NothingToBuild, Refused
 from ubypass.engine.recording import replays
 from ubypass.errors import UbError
+from ubypass.places import own_environment
 
 __all__ = [
     "Replayed",
@@ -78,7 +79,10 @@ def replay_afresh(file: Path) -> Replayed:
     """The same in a process of its own, as fresh as the engine was. Raises UbError."""
     code = "import sys; from ubypass.bench.replay import main; main(sys.argv[1])"
     done = child.run(
-        [sys.executable, "-c", code, str(file)], capture_output=True, text=True
+        [sys.executable, "-c", code, str(file)],
+        capture_output=True,
+        text=True,
+        env=own_environment(),
     )
     try:
         answer = json.loads(done.stdout)

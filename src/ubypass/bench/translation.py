@@ -27,6 +27,7 @@ from ubypass.coverage.ehframe import function_ranges
 from ubypass.engine.build import uncollected
 from ubypass.errors import UbError
 from ubypass.files import write_text
+from ubypass.places import own_environment
 from ubypass.process.elf import open_elf
 from ubypass.region.discover import HotEntry, Limits, RegionSpec, discover
 from ubypass.region.graph import Region
@@ -108,7 +109,7 @@ def measure(report: Callable[[str], None], builds: int = 10_000) -> Costs:
     """
     report(f"translating, and {builds} times more")
     command = [sys.executable, "-m", "ubypass.bench.translation", str(builds)]
-    done = child.run(command, stdout=subprocess.PIPE, text=True)
+    done = child.run(command, stdout=subprocess.PIPE, text=True, env=own_environment())
     if done.returncode:
         raise UbError(f"measuring the translator failed (status {done.returncode})")
     data = json.loads(done.stdout)

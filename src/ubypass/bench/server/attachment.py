@@ -24,6 +24,7 @@ from ubypass import child
 from ubypass.bench.server.cpu import cpu_ns
 from ubypass.engine.control import ask, socket_path
 from ubypass.errors import UbError
+from ubypass.places import own_environment
 
 __all__ = ["Attachment", "Figures", "follows_children"]
 
@@ -119,6 +120,7 @@ class Attachment:
                 *map(str, self._pids),
             ],
             last=signal.SIGTERM,
+            env=own_environment(),
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT,
