@@ -7,7 +7,7 @@ PYTEST := .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadscope \
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast test-fresh test-redis test-kernels fuzz lint module bench clean
-.PHONY: prepare prepare-run prepare-bench deb
+.PHONY: prepare prepare-run prepare-bench deb test-packages
 .PHONY: distclean
 .PHONY: bench-ready bench-io bench-disk bench-rawsocket bench-redis bench-nginx bench-gaps
 
@@ -93,6 +93,10 @@ test-redis: prepare module ## redis' own test suite in the lab, natively and boo
 # With the tools of Debian 12: the packages are for that and all that came later.
 deb: prepare-run ## the Debian packages, into build/deb, and what lintian says
 	@.venv/bin/python packaging/deb.py
+
+# In root directories of their own; SUITES="trixie" does that one only.
+test-packages: prepare-run ## install, upgrade, purge them on fresh Debians (root; long)
+	@.venv/bin/python -m tests.fresh.packages $(SUITES)
 
 # Hours of measuring, which no build brings back.
 MEASUREMENTS := bench redis-suite.json

@@ -62,7 +62,7 @@ class Done:
 
 
 class Machine:
-    """One root directory. ``source`` is the repository that can be cloned there."""
+    """One root directory. ``source``: what can be read there under the same path."""
 
     def __init__(self, root: Path, source: Path, log: Path) -> None:
         self.root = root
@@ -160,20 +160,22 @@ def _cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def fresh(place: Path, source: Path, name: str, *, security: bool) -> Machine:
+def fresh(
+    place: Path, source: Path, name: str, *, security: bool, suite: str = SUITE
+) -> Machine:
     """A new machine in ``place``; the archive's main suite, or its updates as well.
 
     Debian itself is fetched once and kept beside it.
     """
-    base = place / f"{SUITE}-base"
+    base = place / f"{suite}-base"
     if not base.is_dir():
-        _install(base)
+        _install(base, suite)
     root = place / f"machine-{name}"
     if root.exists():
         shutil.rmtree(root)
     subprocess.run(["cp", "-a", "--reflink=auto", str(base), str(root)], check=True)
-    suites = [SUITE, f"{SUITE}-security"] if security else [SUITE]
-    lines = [f"deb {_mirror(suite)} {suite} main\n" for suite in suites]
+    suites = [suite, f"{suite}-security"] if security else [suite]
+    lines = [f"deb {_mirror(each)} {each} main\n" for each in suites]
     (root / "etc/apt/sources.list").write_text("".join(lines))
     (root / "etc/apt/apt.conf.d/90host").write_text(host.apt_options())
     if security:
@@ -190,14 +192,14 @@ def fresh(place: Path, source: Path, name: str, *, security: bool) -> Machine:
     return Machine(root, source, place / f"{name}.log")
 
 
-def _install(base: Path) -> None:
-    print(f"fetching Debian ({SUITE}), once", flush=True)
+def _install(base: Path, suite: str) -> None:
+    print(f"fetching Debian ({suite}), once", flush=True)
     partial = base.with_suffix(".partial")
     if partial.exists():
         shutil.rmtree(partial)
     partial.parent.mkdir(parents=True, exist_ok=True)
     options = ["--variant=minbase", f"--include={_PACKAGES}"]
-    command = ["debootstrap", *options, SUITE, str(partial), _mirror(SUITE)]
+    command = ["debootstrap", *options, suite, str(partial), _mirror(suite)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         raise Failed(f"debootstrap failed:\n{done.stdout[-1000:]}{done.stderr[-1000:]}")
@@ -205,7 +207,9 @@ def _install(base: Path) -> None:
 
 
 def _mirror(suite: str) -> str:
-    found = host.mirror(suite)
+    """What apt here uses for this suite, else for that of which mirrors are tried."""
+    base, hyphen, part = suite.partition("-")
+    found = host.mirror(suite) or host.mirror(f"{SUITE}{hyphen}{part}")
     if not found:
-        raise Failed(f"apt here has no mirror of Debian's {suite}: see apt's sources")
+        raise Failed(f"apt here has no mirror of Debian's {base}: see apt's sources")
     return found

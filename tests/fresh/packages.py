@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``python -m tests.fresh.packages [SUITE...]``: the packages' life on fresh Debians.
+
+Installed, used, upgraded, removed and purged, in a root directory of each suite, whose
+files must be the same before and after. The kernel there is that of this machine: the
+module is loaded in the lab, which boots the kernel for which it was built.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from tests.fresh.boosted import boosted
+from tests.fresh.listing import difference, listing
+from tests.fresh.machine import Done, Failed, Machine, fresh
+from tests.packaging.programs import program
+from ubypass.version import VERSION
+
+__all__ = ["life", "main"]
+
+SUITES = ("bookworm", "trixie")
+_NEXT = f"{VERSION}.1"
+_ROOT = Path(__file__).resolve().parents[2]
+_NEEDED = ("debootstrap", "unshare", "chroot", "apt-get")
+_HEADERS = "linux-headers-amd64"
+_QUIET = "DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0"
+_COMPLETION = """
+. /usr/share/bash-completion/completions/ub
+COMP_LINE="ub mod" COMP_POINT=6 COMP_TYPE=9 COMP_WORDS=(ub mod) COMP_CWORD=1
+COMP_WORDBREAKS=" :="
+words=$(complete -p ub); words=${words#*-F }
+${words%% *} ub; echo "${COMPREPLY[@]}"
+"""
+
+
+def life(
+    machine: Machine, old: list[Path], new: list[Path], lab_suite: str | None
+) -> None:
+    """Raises Failed where an administrator would complain.
+
+    ``lab_suite``: from where the lab has its kernel; without, it is not used.
+    """
+    machine.succeeds(f"{_QUIET} update")
+    dependencies = _dependencies(machine, old)
+    machine.succeeds(f"{_QUIET} --no-install-recommends install {dependencies}")
+    release = _release(machine)
+    # A kernel without modules of its own has no index yet, and keeps the one it gets.
+    machine.succeeds(f"depmod {release}")
+    before = listing(machine.root)
+
+    done = machine.succeeds(f"{_QUIET} --no-install-recommends install {_words(old)}")
+    print(f"  installed in {done.seconds:.0f} s, {done.cpu:.0f} s of CPU", flush=True)
+    _works(machine, VERSION, release)
+    if lab_suite is not None:
+        print(f"  {boosted(machine.root, release, lab_suite)}", flush=True)
+    machine.succeeds(f"{_QUIET} --no-install-recommends install {_words(new)}")
+    _works(machine, _NEXT, release)
+    if (machine.root / f"usr/src/ubypass-{VERSION}").exists():
+        raise Failed("an upgrade leaves the sources of the version before")
+
+    machine.succeeds(f"{_QUIET} remove ubypass ubypass-dkms")
+    if (machine.root / "usr/bin/ub").exists():
+        raise Failed("removed, and /usr/bin/ub is still there")
+    if left := _modules(machine, release):
+        raise Failed(f"removed, and {left[0]} is still there")
+    machine.succeeds(f"{_QUIET} purge ubypass ubypass-dkms")
+    if changes := difference(before, listing(machine.root)):
+        shown = "\n".join(f"    {line}" for line in changes[:20])
+        raise Failed(f"{len(changes)} files differ after the purge:\n{shown}")
+
+
+def _dependencies(machine: Machine, debs: list[Path]) -> str:
+    """What apt would install besides, by name."""
+    command = f"{_QUIET} --no-install-recommends -s install {_words(debs)} {_HEADERS}"
+    said = machine.succeeds(command).output
+    names = re.findall(r"^Inst (\S+)", said, re.MULTILINE)
+    return " ".join(name for name in names if not name.startswith("ubypass"))
+
+
+def _release(machine: Machine) -> str:
+    """The kernel for which there are headers: no other is installed."""
+    (found,) = (machine.root / "usr/lib/modules").iterdir()
+    return found.name
+
+
+def _modules(machine: Machine, release: str) -> list[Path]:
+    return list((machine.root / "usr/lib/modules" / release).rglob("ub.ko*"))
+
+
+def _works(machine: Machine, version: str, release: str) -> None:
+    """The tool answers, and the module was built, once and for the right kernel."""
+    said = machine.succeeds("ub --version").output
+    if said != f"ub {version}\n":
+        raise Failed(f"ub --version says {said!r}")
+    _verdict(machine.type("ub doctor"))
+    _verdict(machine.type("ub doctor --json"), "this_kernel")
+    said = machine.succeeds(f"bash -c {_quoted(_COMPLETION)}").output
+    if said.split() != ["module"]:
+        raise Failed(f"'ub mod' is completed as {said!r}")
+    if not (machine.root / "usr/share/man/man1/ub-module.1.gz").is_file():
+        raise Failed("there is no manual page ub-module(1)")
+    status = machine.succeeds("dkms status").output.splitlines()
+    wanted = f"ubypass/{version}, {release}, x86_64: installed"
+    if [line.strip() for line in status] != [wanted]:
+        raise Failed(f"dkms status says {status}")
+    modules = _modules(machine, release)
+    if [path.parent.name for path in modules] != ["dkms"]:
+        raise Failed(f"modules: {modules}")
+    said = machine.succeeds(f"modinfo -k {release} -F version ub").output
+    if said != f"{version}\n":
+        raise Failed(f"the module's version is {said!r}")
+    units = [
+        path.name for path in machine.root.glob("usr/lib/systemd/system/*ub*pass*")
+    ]
+    if units or any("ubypass" in name for name in machine.units()):
+        raise Failed(f"something is started at boot: {units}")
+    for place in "etc/modules-load.d", "usr/lib/modules-load.d", "etc/initramfs-tools":
+        for path in (machine.root / place).rglob("*"):
+            if path.is_file() and "ub" in path.read_text(errors="replace").split():
+                raise Failed(f"{path} loads the module")
+
+
+def _verdict(done: Done, words: str = "this kernel: ") -> None:
+    if done.status not in (0, 1) or words not in done.output:
+        raise Failed(f"'{done.command}' gives no verdict:\n{done.output}")
+    if "Traceback" in done.output or "internal error" in done.output:
+        raise Failed(f"'{done.command}' fails:\n{done.output}")
+
+
+def _words(debs: list[Path]) -> str:
+    return " ".join(map(str, debs))
+
+
+def _quoted(script: str) -> str:
+    return "'" + script.replace("'", "'\\''") + "'"
+
+
+def main() -> int:
+    """Run it for each suite; 1 if one failed, 2 if this machine cannot."""
+    parser = argparse.ArgumentParser(prog="tests.fresh.packages", description=__doc__)
+    parser.add_argument("suites", nargs="*", metavar="SUITE")
+    parser.add_argument("--keep", action="store_true", help="leave the machines")
+    parser.add_argument(
+        "--built", action="store_true", help="take what was built before"
+    )
+    args = parser.parse_args()
+    os.environ["PATH"] = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    missing = [name for name in _NEEDED if shutil.which(name) is None]
+    if os.getuid() != 0 or missing:
+        print("this needs root and", ", ".join(missing or _NEEDED), file=sys.stderr)
+        return 2
+    place = _ROOT / "build" / "fresh"
+    place.mkdir(parents=True, exist_ok=True)
+    debs = place / "debs"
+    if not args.built:
+        _build(debs)
+    old, new = (sorted(debs.glob(f"*_{v}_*.deb")) for v in (VERSION, _NEXT))
+    failed = 0
+    for suite in args.suites or SUITES:
+        try:
+            _try(suite, place, old, new, lab=not args.no_lab, keep=args.keep)
+        except Failed as error:
+            log = place / f"packages-{suite}.log"
+            print(f"  FAILED: {error}\n  all of it: {log}", flush=True)
+            failed = 1
+    return failed
+
+
+def _build(debs: Path) -> None:
+    """This version, and a later one to upgrade to."""
+    deb = program("deb")
+    shutil.rmtree(debs, ignore_errors=True)
+    debs.mkdir()
+    for version in _NEXT, VERSION:
+        for made in deb.build(deb.OLDEST, version):
+            shutil.copy(made, debs)
+            if version != VERSION:
+                made.unlink()
+
+
+def _try(
+    suite: str, place: Path, old: list[Path], new: list[Path], *, lab: bool, keep: bool
+) -> None:
+    print(f"packages on {suite}", flush=True)
+    begun = time.monotonic()
+    name = f"packages-{suite}"
+    machine = fresh(place, place / "debs", name, security=True, suite=suite)
+    try:
+        life(machine, old, new, suite if lab else None)
+    finally:
+        if not keep:
+            shutil.rmtree(machine.root)
+    print(f"  ok, {time.monotonic() - begun:.0f} s in all", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
