@@ -32,6 +32,7 @@ _STATUSES = (
     ("70", "An error of the program itself, which should be reported."),
     ("130", "It was interrupted."),
     ("141", "Whoever read the output has left."),
+    ("others", "Those of a command that was run, where one was."),
 )
 
 _VARIABLES = (
