@@ -147,6 +147,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.fresh.packages", description=__doc__)
     parser.add_argument("suites", nargs="*", metavar="SUITE")
     parser.add_argument("--keep", action="store_true", help="leave the machines")
+    parser.add_argument("--no-lab", action="store_true", help="boot no machine")
     parser.add_argument(
         "--built", action="store_true", help="take what was built before"
     )
