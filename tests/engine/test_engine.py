@@ -19,6 +19,7 @@ from ubypass.engine.built import Built
 from ubypass.engine.engine import Engine
 from ubypass.engine.knowledge import Knowledge
 from ubypass.engine.ports import MemoryLike
+from ubypass.engine.regions import Caps
 from ubypass.process.status import ProcessId, descendants, identify
 from ubypass.region.graph import Region
 
@@ -187,7 +188,7 @@ def test_so_are_those_that_come(device: FakeDevice) -> None:
         # Heard of twice, attached once.
         device.send(Event(EventType.EXEC, 1, target=later.pid))
         engine.step(0.0)
-        engine.run(_until(lambda: engine._timeout() is None))
+        engine.run(_until(lambda: engine.timeout is None))
         assert list(device.attached.values()).count(later.pid) == 1
     finally:
         _end(engine, shell, later)
@@ -291,7 +292,7 @@ def test_without_being_asked_nobody_is_followed(device: FakeDevice) -> None:
         engine.attach(identify(child.pid))
         device.send(Event(EventType.GONE, 1))
         engine.step(1.0)
-        assert engine._timeout() is None
+        assert engine.timeout is None
         assert device.followed == set()
         child.kill()
     engine.close()
@@ -308,3 +309,70 @@ def test_begins_with_what_is_known_already(device: FakeDevice) -> None:
     finally:
         child.kill()
         child.wait()
+
+
+def test_one_that_is_let_go_is_not_attached_again(device: FakeDevice) -> None:
+    engine, shell = _family(device, [])
+    try:
+        engine.run(_until(lambda: len(engine.targets) == 2))
+        for target in engine.targets:
+            engine.watch_end(target)
+            engine.detach(target)
+            engine.detach(target)  # it is gone already
+        assert sorted(device.detached) == [1, 2]
+        assert engine.is_over
+        assert shell.poll() is None
+    finally:
+        _end(engine, shell)
+
+
+def test_coming_and_going_leaves_no_file_open(device: FakeDevice) -> None:
+    engine = _engine(device, [])
+    with subprocess.Popen(["sleep", "60"]) as child:
+        process = identify(child.pid)
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(20):
+            target = engine.attach(process, children=True)
+            engine.watch_end(target)
+            engine.detach(target)
+        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(engine.summaries()) == 20
+        engine.forget_finished()
+        assert engine.summaries() == ()
+        child.kill()
+    engine.close()
+
+
+def test_children_are_attached_only_if_they_are_admitted(device: FakeDevice) -> None:
+    engine, shell = _family(device, [])
+    asked: list[int] = []
+
+    def admit(pid: int) -> bool:
+        asked.append(pid)
+        return False
+
+    try:
+        engine.admit_if(admit)
+        engine.run(_until(lambda: engine.timeout is None or bool(asked)))
+        assert asked == list(descendants(shell.pid))
+        engine.step(0)
+        assert [target.process.pid for target in engine.targets] == [shell.pid]
+    finally:
+        _end(engine, shell)
+
+
+def test_bounds_hold_for_who_comes_later(device: FakeDevice) -> None:
+    log: list[str] = []
+    engine, shell = _family(device, log)
+    try:
+        engine.limit(Caps(regions=3), processes=1)
+        engine.run(_until(lambda: bool(log)))
+        (child,) = descendants(shell.pid)
+        assert log == [f"process {child} runs natively: 1 are boosted already"]
+        engine.limit(Caps(regions=3), processes=2)
+        device.send(Event(EventType.FORK, 1, target=child))
+        engine.run(_until(lambda: len(engine.targets) == 2))
+        assert engine.targets[1]._policy.caps.regions == 3
+        assert engine.targets[0]._policy.caps.regions == Caps().regions
+    finally:
+        _end(engine, shell)

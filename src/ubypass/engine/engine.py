@@ -13,6 +13,7 @@ import selectors
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 
 from ubypass.device.types import Event
 from ubypass.device.uapi import EventType
@@ -20,6 +21,7 @@ from ubypass.engine.built import Built
 from ubypass.engine.family import Family
 from ubypass.engine.knowledge import Knowledge
 from ubypass.engine.ports import DeviceLike, MemoryLike, SamplerLike
+from ubypass.engine.regions import Caps
 from ubypass.engine.summary import Summary
 from ubypass.engine.target import Policy, Target
 from ubypass.errors import UbError
@@ -58,9 +60,11 @@ class Engine:
         self._log = log
         self._targets: dict[int, Target] = {}
         self._finished: list[Summary] = []
-        self._pidfds: set[int] = set()
+        self._pidfds: dict[int, int] = {}  # by attachment
         self._parents: dict[int, int] = {}  # attachments that follow children
         self._family = Family(self._adopt)
+        self._processes = _PROCESSES
+        self._admit: Callable[[int], bool] = lambda pid: True
         self._selector = selectors.DefaultSelector()
         self._selector.register(device.fileno(), selectors.EVENT_READ, self._drain)
 
@@ -68,6 +72,27 @@ class Engine:
     def targets(self) -> tuple[Target, ...]:
         """The processes attached now."""
         return tuple(self._targets.values())
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds until something is due; None: not before an event."""
+        deadlines = [target.deadline for target in self.targets]
+        deadlines.append(self._family.due)
+        first = min((d for d in deadlines if d is not None), default=None)
+        return None if first is None else max(0.0, first - time.monotonic())
+
+    def admit_if(self, admit: Callable[[int], bool]) -> None:
+        """From now on ask ``admit(pid)`` before a child is attached."""
+        self._admit = admit
+
+    def limit(self, caps: Caps, processes: int) -> None:
+        """Bounds for what is attached from now on.
+
+        ``caps``: of each process; ``processes``: as many may be attached when a child
+        is to be attached as well.
+        """
+        self._policy = replace(self._policy, caps=caps)
+        self._processes = processes
 
     def attach(
         self,
@@ -88,6 +113,19 @@ class Engine:
         return self._attach(
             process, started_ns, parent=0 if children else None, knowledge=knowledge
         )
+
+    def detach(self, target: Target) -> None:
+        """Let an attached process go on natively, though it runs on."""
+        if self._targets.get(target.proc) is target:
+            self._parents.pop(target.proc, None)
+            self._finish(target)
+
+    def forget_finished(self) -> None:
+        """Do without the figures of processes that are not attached any more.
+
+        Whoever runs for months would collect them without end.
+        """
+        self._finished.clear()
 
     def _attach(
         self,
@@ -132,8 +170,12 @@ class Engine:
         """Attach a child of the attachment ``parent``, if it is worth it."""
         if any(target.process.pid == pid for target in self.targets):
             return
-        if len(self._targets) >= _PROCESSES:
-            self._log(f"process {pid} runs natively: {_PROCESSES} are boosted already")
+        if not self._admit(pid):
+            return
+        if len(self._targets) >= self._processes:
+            self._log(
+                f"process {pid} runs natively: {self._processes} are boosted already"
+            )
             return
         try:
             target = self._attach(
@@ -174,18 +216,22 @@ class Engine:
             return
 
         def ended() -> None:
-            self.unwatch(fd)
-            self._pidfds.remove(fd)
-            os.close(fd)
+            self._unwatch_end(target)
             target.gone = True
 
-        self._pidfds.add(fd)
+        self._pidfds[target.proc] = fd
         self.watch(fd, ended)
+
+    def _unwatch_end(self, target: Target) -> None:
+        fd = self._pidfds.pop(target.proc, None)
+        if fd is not None:
+            self.unwatch(fd)
+            os.close(fd)
 
     def run(self, until: Callable[[], bool]) -> None:
         """Run the loop until ``until()`` is true, asked after each round."""
         while not until():
-            self.step(self._timeout())
+            self.step(self.timeout)
 
     @property
     def is_over(self) -> bool:
@@ -217,14 +263,6 @@ class Engine:
         for target in self.targets:
             self._finish(target)
         self._selector.close()
-        while self._pidfds:
-            os.close(self._pidfds.pop())
-
-    def _timeout(self) -> float | None:
-        deadlines = [target.deadline for target in self.targets]
-        deadlines.append(self._family.due)
-        first = min((d for d in deadlines if d is not None), default=None)
-        return None if first is None else max(0.0, first - time.monotonic())
 
     def _drain(self) -> None:
         now = time.monotonic()
@@ -263,6 +301,7 @@ class Engine:
 
     def _finish(self, target: Target) -> None:
         self._targets.pop(target.proc, None)
+        self._unwatch_end(target)
         followed = self._parents.pop(target.proc, None) is not None
         target.close()
         if followed and is_alive(target.process):
