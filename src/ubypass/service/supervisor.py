@@ -1,0 +1,476 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which processes are attached: those that a rule names, within the limits.
+
+Drives an engine. Looks for processes at intervals, and is asked by the engine about
+each child of an attached one. Whatever goes wrong leaves programs native.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ubypass.engine.engine import Engine
+from ubypass.engine.regions import Caps
+from ubypass.engine.target import Target
+from ubypass.errors import UbError
+from ubypass.process.status import identify
+from ubypass.service.config import Config
+from ubypass.service.figures import RuleFigures, Snapshot, Totals
+from ubypass.service.journal import Journal, Level
+from ubypass.service.rules import Facts, Rule, first_match
+from ubypass.service.scan import Scanner, parent_of, read_facts
+from ubypass.service.throttle import Throttle
+
+__all__ = ["Supervisor", "resident_bytes"]
+
+_RETRY = 30.0  # seconds, after an attachment was refused; then twice as long
+_RETRY_MOST = 600.0
+_ANCESTORS = 32  # levels; there are loops in no family, but nobody is to wait
+_REST = 0.2  # seconds, of doing nothing in one go
+_REST_MOST = 10.0
+
+
+@dataclass(slots=True)
+class _Wish:
+    """A process that is to be boosted, whether it is attached or not."""
+
+    facts: Facts
+    rule: Rule
+    retry: float = 0.0
+    refusals: int = 0
+
+
+@dataclass(slots=True)
+class _Attachment:
+    """``inherited``: it is under the rule only as a descendant of one that is."""
+
+    target: Target
+    rule: Rule
+    inherited: bool
+
+
+class Supervisor:
+    """Keeps ``engine`` at what ``config`` says, as long as :meth:`run` runs.
+
+    ``read_config`` reads the configuration anew, or raises ``UbError``; ``apply`` is
+    told of each one that comes into force. ``publish`` gets the figures at intervals.
+    ``pause_file`` remembers a pause for the next daemon; None: nothing does.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        config: Config,
+        journal: Journal,
+        *,
+        read_config: Callable[[], Config],
+        apply: Callable[[Config], None] = lambda config: None,
+        publish: Callable[[Snapshot], None] = lambda snapshot: None,
+        pause_file: Path | None = None,
+        scanner: Scanner | None = None,
+        memory: Callable[[], int] | None = None,
+    ) -> None:
+        self._engine = engine
+        self._config = config
+        self._journal = journal
+        self._read_config = read_config
+        self._apply = apply
+        self._publish = publish
+        self._pause_file = pause_file
+        self._held = pause_file is not None and pause_file.exists()
+        self._scanner = scanner or Scanner()
+        self._memory = memory or resident_bytes
+        self._wanted: dict[int, _Wish] = {}
+        self._attached: dict[int, _Attachment] = {}
+        self._admitted: dict[int, tuple[Rule, bool]] = {}
+        self._waiting = 0
+        self._limit = ""  # what keeps processes waiting
+        self._totals: dict[str, Totals] = {}
+        self._attachments: Counter[str] = Counter()
+        self._ended: dict[str, Counter[str]] = {}
+        self._refused: Counter[str] = Counter()
+        self._reloads: Counter[str] = Counter({"success": 0, "failure": 0})
+        self._reload_error = ""
+        self._started = self._reloaded = time.time()
+        self._looks = 0
+        self._throttled = 0.0
+        now = time.monotonic()
+        self._next_look = self._next_figures = now
+        share = config.limits.cpu_percent / 100
+        self._throttle = Throttle(share, now, time.process_time())
+        engine.admit_if(self._admit)
+        self._take_effect()
+
+    # ---- what operators ask for -------------------------------------------------
+
+    @property
+    def paused(self) -> str:
+        """Who has paused the service: "operator" or "configuration"; "" if it runs."""
+        if self._held:
+            return "operator"
+        return "configuration" if self._config.paused else ""
+
+    def pause(self) -> None:
+        """Detach everything, and attach nothing before :meth:`resume`.
+
+        Raises ``UbError`` if it is done, but the next daemon will not know of it.
+        """
+        self._held = True
+        self._let_go("paused")
+        self._journal.say("paused", by="operator")
+        if self._pause_file is not None:
+            try:
+                self._pause_file.touch()
+            except OSError as error:
+                raise UbError(
+                    f"paused, but until the next start only: cannot write "
+                    f"{self._pause_file}: {error.strerror}"
+                ) from error
+
+    def resume(self) -> None:
+        """Begin again at once. Raises ``UbError`` if the configuration forbids it."""
+        self._held = False
+        if self._pause_file is not None:
+            self._pause_file.unlink(missing_ok=True)
+        if self._config.paused:
+            raise UbError(
+                "the configuration has paused = true",
+                "change it, then: ub service reload",
+            )
+        self._next_look = time.monotonic()
+        self._journal.say("resumed", by="operator")
+
+    def reload(self) -> None:
+        """Read the configuration anew; one that is wrong changes nothing.
+
+        Raises ``UbError`` with file, line and reason.
+        """
+        try:
+            config = self._read_config()
+            self._apply(config)
+        except UbError as error:
+            self._reloads["failure"] += 1
+            self._reload_error = error.message
+            self._journal.say(
+                "reload-refused",
+                Level.ERROR,
+                reason=error.message,
+                in_force="the old configuration",
+            )
+            raise
+        self._config = config
+        self._reloads["success"] += 1
+        self._reload_error = ""
+        self._reloaded = time.time()
+        self._throttle.change(config.limits.cpu_percent / 100)
+        self._take_effect()
+        if config.paused:
+            self._let_go("paused")
+        else:
+            self._rejudge()
+        self._journal.say("reloaded", rules=len(config.rules), paused=config.paused)
+        self._warn()
+
+    # ---- the loop ---------------------------------------------------------------
+
+    def run(self, stopped: Callable[[], bool]) -> None:
+        """Go on until ``stopped()`` is true, which is asked after each event."""
+        self._warn()
+        while not stopped():
+            due = self._throttle.wait(time.monotonic(), time.process_time())
+            if due > 0:
+                self._rest(min(due, _REST_MOST), stopped)
+            else:
+                self.step()
+
+    def step(self) -> None:
+        """Wait for the next event, or until something is due, and do it."""
+        self._engine.step(self._timeout())
+        self._account()
+        now = time.monotonic()
+        if now >= self._next_look:
+            try:
+                self.look(now)
+            except OSError as error:
+                # Too many open files, for instance: what is attached stays so.
+                self._journal.say("look-failed", Level.ERROR, reason=str(error))
+        if now >= self._next_figures:
+            self._next_figures = now + self._config.metrics.interval
+            self._publish(self.snapshot())
+
+    def look(self, now: float) -> None:
+        """Look for processes, attach those that match, detach others."""
+        self._next_look = now + self._config.scan_seconds
+        self._account()
+        self._admitted.clear()
+        if self.paused:
+            self._let_go("paused")
+            return
+        self._looks += 1
+        changes = self._scanner.look()
+        for pid in changes.gone:
+            self._wanted.pop(pid, None)
+        for facts in changes.seen:
+            self._judge(facts)
+        self._settle(now, "unmatched")
+
+    def _timeout(self) -> float:
+        now = time.monotonic()
+        times = [self._next_look - now, self._next_figures - now]
+        engine = self._engine.timeout
+        if engine is not None:
+            times.append(engine)
+        return max(0.0, min(times))
+
+    def _rest(self, seconds: float, stopped: Callable[[], bool]) -> None:
+        """Do nothing: too much CPU time was used."""
+        began = time.monotonic()
+        while not stopped() and time.monotonic() - began < seconds:
+            time.sleep(min(_REST, seconds))
+        self._throttled += time.monotonic() - began
+
+    # ---- who is to be attached --------------------------------------------------
+
+    def _judge(self, facts: Facts) -> None:
+        if facts.pid == os.getpid():
+            return
+        rule = first_match(self._config.rules, facts)
+        if rule is None or not rule.boost:
+            self._wanted.pop(facts.pid, None)
+            return
+        old = self._wanted.get(facts.pid)
+        same = old is not None and old.facts.start == facts.start
+        if old is not None and same and old.facts.exe == facts.exe:
+            old.facts, old.rule = facts, rule
+        else:
+            self._wanted[facts.pid] = _Wish(facts, rule)
+
+    def _rejudge(self) -> None:
+        """The rules are other ones."""
+        for facts in self._scanner.facts:
+            self._judge(facts)
+        rules = {rule.name: rule for rule in self._config.rules}
+        for each in list(self._attached.values()):
+            if each.inherited:
+                rule = rules.get(each.rule.name)
+                if rule is None or not rule.children:
+                    self._detach(each, "reload")
+                else:
+                    each.rule = rule
+        self._settle(time.monotonic(), "reload")
+        # What rules counted that are not there any more is let go with them.
+        used = {each.rule.name for each in self._attached.values()} | rules.keys()
+        for counts in (
+            self._totals,
+            self._attachments,
+            self._ended,
+            self._refused,
+        ):
+            for name in counts.keys() - used:
+                del counts[name]
+
+    def _settle(self, now: float, why: str) -> None:
+        """Make what is attached agree with what is wanted."""
+        self._account()
+        attached = set()
+        for each in list(self._attached.values()):
+            process = each.target.process
+            wish = self._wanted.get(process.pid)
+            if wish is not None and wish.facts.start == process.start:
+                each.rule, each.inherited = wish.rule, False
+            elif not each.inherited:
+                self._detach(each, why)
+                continue
+            attached.add(process.pid)
+        todo = [w for pid, w in self._wanted.items() if pid not in attached]
+        self._waiting = 0
+        limit = ""
+        for wish in todo:
+            if wish.retry > now:
+                continue
+            limit = limit or self._exceeded()
+            if limit:
+                self._waiting += 1
+            else:
+                self._attach(wish, now)
+        if limit and limit != self._limit:
+            self._journal.say(
+                "limit", Level.WARNING, reached=limit, waiting=self._waiting
+            )
+        self._limit = limit
+
+    def _exceeded(self) -> str:
+        """The limit that keeps anything more from being attached; "" if none does."""
+        limits = self._config.limits
+        if len(self._engine.targets) >= limits.processes:
+            return "processes"
+        if self._memory() > limits.memory_mib << 20:
+            return "memory_mib"
+        return ""
+
+    def _attach(self, wish: _Wish, now: float) -> None:
+        facts = wish.facts
+        try:
+            process = identify(facts.pid, patience=0.05)
+            if process.start != facts.start:
+                return  # another one by now, which the next look finds
+            target = self._engine.attach(process, children=True)
+        except UbError as error:
+            if read_facts(facts.pid) is None:
+                self._wanted.pop(facts.pid, None)  # it has just ended
+                return
+            wish.refusals += 1
+            wish.retry = now + min(_RETRY * 2 ** (wish.refusals - 1), _RETRY_MOST)
+            self._refused[wish.rule.name] += 1
+            if wish.refusals == 1:
+                self._journal.say(
+                    "refused",
+                    Level.WARNING,
+                    pid=facts.pid,
+                    rule=wish.rule.name,
+                    reason=error.message,
+                )
+            return
+        self._engine.watch_end(target)
+        self._enter(target, wish.rule, inherited=False)
+
+    def _admit(self, pid: int) -> bool:
+        """The engine asks: is this child of an attached process to be attached?"""
+        if self.paused or self._exceeded():
+            return False
+        facts = read_facts(pid)
+        if facts is None:
+            return False
+        rule = first_match(self._config.rules, facts)
+        inherited = rule is None
+        if rule is None:
+            rule = self._inherited(pid)
+        if rule is None or not rule.boost:
+            return False
+        if not inherited:
+            self._judge(facts)
+        self._admitted[pid] = (rule, inherited)
+        return True
+
+    def _inherited(self, pid: int) -> Rule | None:
+        """The rule of the nearest ancestor that is attached, if it is for children."""
+        rules = {a.target.process.pid: a.rule for a in self._attached.values()}
+        for _ in range(_ANCESTORS):
+            pid = parent_of(pid)
+            if pid in rules:
+                return rules[pid] if rules[pid].children else None
+            if pid <= 1:
+                break
+        return None
+
+    # ---- what is attached -------------------------------------------------------
+
+    def _account(self) -> None:
+        """Take notice of what the engine has attached and finished."""
+        live = {target.proc: target for target in self._engine.targets}
+        for proc in self._attached.keys() - live.keys():
+            self._leave(self._attached[proc], "ended")
+        for proc in live.keys() - self._attached.keys():
+            target = live[proc]
+            rule, inherited = self._admitted.pop(target.process.pid, (None, False))
+            if rule is None:
+                self._engine.detach(target)
+            else:
+                self._enter(target, rule, inherited=inherited)
+        self._engine.forget_finished()
+
+    def _enter(self, target: Target, rule: Rule, *, inherited: bool) -> None:
+        self._attached[target.proc] = _Attachment(target, rule, inherited)
+        self._attachments[rule.name] += 1
+        process = target.process
+        self._journal.say(
+            "attached", pid=process.pid, name=process.name, rule=rule.name
+        )
+
+    def _leave(self, each: _Attachment, why: str) -> None:
+        del self._attached[each.target.proc]
+        rule, summary = each.rule.name, each.target.summary()
+        self._totals.setdefault(rule, Totals()).add(summary)
+        self._ended.setdefault(rule, Counter())[why] += 1
+        self._journal.say(
+            "detached",
+            pid=summary.pid,
+            name=summary.name,
+            rule=rule,
+            reason=why,
+            dispatched=summary.stats.dispatched,
+            bypass_rate=summary.bypass_rate,
+            note=summary.notes[-1] if summary.notes else None,
+        )
+
+    def _detach(self, each: _Attachment, why: str) -> None:
+        self._engine.detach(each.target)
+        self._leave(each, why)
+
+    def _let_go(self, why: str) -> None:
+        """Detach everything; it goes on natively."""
+        self._account()
+        for each in list(self._attached.values()):
+            self._detach(each, why)
+        self._waiting = 0
+        self._engine.forget_finished()
+
+    def _take_effect(self) -> None:
+        limits = self._config.limits
+        caps = Caps(regions=limits.regions, code_bytes=limits.code_kib << 10)
+        self._engine.limit(caps, limits.processes)
+
+    def _warn(self) -> None:
+        for warning in self._config.warnings:
+            self._journal.say("warning", Level.WARNING, reason=warning)
+
+    # ---- figures ----------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """All figures now, with fresh counters of what is attached."""
+        self._account()
+        live: dict[str, list[Target]] = {}
+        for each in self._attached.values():
+            each.target.refresh_stats()
+            live.setdefault(each.rule.name, []).append(each.target)
+        names = [rule.name for rule in self._config.rules if rule.boost]
+        names += [name for name in live if name not in names]
+        return Snapshot(
+            time=time.time(),
+            started=self._started,
+            paused=self.paused,
+            rules=tuple(
+                RuleFigures.of(
+                    name,
+                    self._totals.get(name, Totals()),
+                    (target.summary() for target in live.get(name, ())),
+                    attached=self._attachments[name],
+                    ended=self._ended.get(name, {}),
+                )
+                for name in names
+            ),
+            waiting=self._waiting,
+            refused=dict(self._refused),
+            reloads=dict(self._reloads),
+            reloaded=self._reloaded,
+            reload_error=self._reload_error,
+            cpu_seconds=time.process_time(),
+            memory_bytes=self._memory(),
+            throttled_seconds=self._throttled,
+            looks=self._looks,
+        )
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is resident; 0 if it cannot be told."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        with open("/proc/self/statm") as file:
+            pages = int(file.read().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    return 0

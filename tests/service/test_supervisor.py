@@ -1,0 +1,381 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Who is attached and who is let go, by rules, limits and what operators ask for."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.service.played import House, program, running
+from ubypass.device.types import Event, Stats
+from ubypass.device.uapi import Decline, EventType
+from ubypass.errors import UbError
+from ubypass.process.status import descendants
+from ubypass.service import supervisor as supervisor_module
+
+Build = Callable[..., House]
+
+
+@pytest.fixture
+def house() -> Iterator[Build]:
+    made: list[House] = []
+
+    def build(text: str, pause_file: Path | None = None) -> House:
+        made.append(House(text, pause_file))
+        return made[-1]
+
+    yield build
+    for each in made:
+        each.close()
+
+
+def _rule(path: Path, more: str = "", name: str = "a") -> str:
+    return f'[[rule]]\nname = "{name}"\nexe = "{path}"\n{more}\n'
+
+
+def test_what_matches_is_attached_and_nothing_else(
+    tmp_path: Path, house: Build
+) -> None:
+    one, other = program(tmp_path, "one"), program(tmp_path, "other")
+    here = house(_rule(one))
+    with running(one, 2) as wanted, running(other):
+        here.until(lambda: len(here.pids) == 2)
+        here.look()
+        assert here.pids == sorted(child.pid for child in wanted)
+    assert f"event=attached pid={here.pids[0]} name=one rule=a" in here.lines
+
+
+def test_who_comes_later_is_attached_and_who_goes_is_counted(
+    tmp_path: Path, house: Build
+) -> None:
+    one = program(tmp_path, "one")
+    here = house(_rule(one))
+    here.look()
+    with running(one):
+        here.device.counters = Stats(native=10, dispatched=90)
+        here.until(lambda: len(here.pids) == 1)
+    here.until(lambda: not here.pids)
+    (rule,) = here.supervisor.snapshot().rules
+    assert (rule.processes, rule.attached, rule.ended) == (0, 1, {"ended": 1})
+    assert (rule.totals.native, rule.totals.dispatched) == (10, 90)
+    assert "reason=ended dispatched=90 bypass_rate=0.9" in here.lines[-1]
+
+
+def test_a_rule_may_say_no(tmp_path: Path, house: Build) -> None:
+    one = program(tmp_path, "one")
+    other = program(tmp_path, "other")
+    here = house(
+        _rule(one, "boost = false", name="never") + _rule(tmp_path / "*", name="all")
+    )
+    with running(one), running(other) as (child,):
+        here.until(lambda: bool(here.pids))
+        here.look()
+        assert here.pids == [child.pid]
+
+
+def test_a_program_that_becomes_another_is_let_go(tmp_path: Path, house: Build) -> None:
+    """By exec, which the played device does not tell of."""
+    one, other = program(tmp_path, "one"), program(tmp_path, "other")
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    shell = tmp_path / "sh"
+    shell.symlink_to("/bin/sh")
+    text = _rule(Path(os.path.realpath(shell)), 'user = "nobody"', name="no")
+    here = house(text + _rule(one))
+    script = f"read line < {gate}; exec {other} 60"
+    with running(one) as (first,), subprocess.Popen(["sh", "-c", script]) as child:
+        here.until(lambda: here.pids == [first.pid])
+        gate.write_text("\n")
+        here.text = _rule(other)
+        here.supervisor.reload()
+        here.until(lambda: here.pids == [child.pid])
+        child.kill()
+    assert any("reason=reload" in line for line in here.lines)
+
+
+def test_a_reload_lets_go_who_does_not_match_any_more(
+    tmp_path: Path, house: Build
+) -> None:
+    one, other = program(tmp_path, "one"), program(tmp_path, "other")
+    here = house(_rule(one, name="a") + _rule(other, name="b"))
+    with running(one) as (first,), running(other) as (second,):
+        here.until(lambda: len(here.pids) == 2)
+        here.text = _rule(other, name="c")
+        here.supervisor.reload()
+        assert here.pids == [second.pid]
+        assert here.device.detached == [
+            proc for proc, pid in here.device.attached.items() if pid == first.pid
+        ]
+        (rule,) = here.supervisor.snapshot().rules
+        assert (rule.name, rule.processes) == ("c", 1)
+    assert len(here.applied) == 1
+
+
+def test_a_broken_configuration_changes_nothing(tmp_path: Path, house: Build) -> None:
+    one = program(tmp_path, "one")
+    here = house(_rule(one))
+    with running(one) as (child,):
+        here.until(lambda: bool(here.pids))
+        here.text = "[[rule]]\nname = 'b'\n"
+        with pytest.raises(UbError, match=r"^/etc/ubypass/config.toml:1: rule 'b'"):
+            here.supervisor.reload()
+        here.look()
+        assert here.pids == [child.pid]
+    snapshot = here.supervisor.snapshot()
+    assert snapshot.reloads == {"success": 0, "failure": 1}
+    assert "config.toml:1" in snapshot.reload_error
+    assert here.lines[-1].startswith('event=reload-refused reason="/etc/ubypass/')
+    here.text = _rule(one)
+    here.supervisor.reload()
+    assert here.supervisor.snapshot().reload_error == ""
+
+
+def test_what_cannot_be_applied_changes_nothing(tmp_path: Path, house: Build) -> None:
+    here = house("")
+
+    def fail(config: object) -> None:
+        raise UbError("the module refuses")
+
+    here.supervisor._apply = fail
+    here.text = _rule(tmp_path / "one")
+    with pytest.raises(UbError, match="the module refuses"):
+        here.supervisor.reload()
+    assert here.supervisor.snapshot().rules == ()
+
+
+def test_a_pause_lets_everything_go_until_it_ends(tmp_path: Path, house: Build) -> None:
+    one = program(tmp_path, "one")
+    flag = tmp_path / "paused"
+    here = house(_rule(one), flag)
+    with running(one) as (child,):
+        here.until(lambda: bool(here.pids))
+        here.supervisor.pause()
+        assert here.pids == []
+        here.look()
+        assert here.pids == []
+        assert here.supervisor.paused == "operator"
+        # The next daemon knows of it.
+        assert house(_rule(one), flag).supervisor.paused == "operator"
+        here.supervisor.resume()
+        assert here.supervisor.paused == ""
+        here.until(lambda: here.pids == [child.pid])
+        assert child.poll() is None
+    assert house(_rule(one), flag).supervisor.paused == ""
+
+
+def test_a_pause_that_the_next_daemon_will_not_know_of(
+    tmp_path: Path, house: Build
+) -> None:
+    here = house("", tmp_path / "missing" / "paused")
+    with pytest.raises(UbError, match="until the next start only"):
+        here.supervisor.pause()
+    assert here.supervisor.paused == "operator"
+
+
+def test_the_configuration_may_pause(tmp_path: Path, house: Build) -> None:
+    one = program(tmp_path, "one")
+    here = house(_rule(one))
+    with running(one):
+        here.until(lambda: bool(here.pids))
+        here.text = "[service]\npaused = true\n" + _rule(one)
+        here.supervisor.reload()
+        assert here.pids == []
+        assert here.supervisor.paused == "configuration"
+        with pytest.raises(UbError, match="paused = true"):
+            here.supervisor.resume()
+
+
+def test_limits_keep_processes_waiting(tmp_path: Path, house: Build) -> None:
+    one = program(tmp_path, "one")
+    here = house("[limits]\nprocesses = 2\n" + _rule(one))
+    with running(one, 3) as children:
+        here.until(lambda: here.supervisor.snapshot().waiting == 1)
+        assert len(here.pids) == 2
+        here.look()
+        limits = [line for line in here.lines if "event=limit" in line]
+        assert limits[-1] == "event=limit reached=processes waiting=1"
+        children[0].kill()
+        children[1].kill()
+        here.until(lambda: here.pids == [children[2].pid])
+
+
+def test_memory_is_a_limit(tmp_path: Path, house: Build) -> None:
+    one = program(tmp_path, "one")
+    here = house("[limits]\nmemory_mib = 64\n" + _rule(one))
+    here.memory = 65 << 20
+    with running(one):
+        here.until(lambda: here.supervisor.snapshot().waiting == 1)
+        assert here.pids == []
+        here.memory = 10 << 20
+        here.until(lambda: len(here.pids) == 1)
+
+
+def test_who_is_refused_is_told_of_once_and_tried_again(
+    tmp_path: Path, house: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = program(tmp_path, "one")
+    here = house(_rule(one))
+    attach = here.device.attach
+
+    def refuse(pid: int, *, children: bool = False) -> int:
+        raise UbError(f"process {pid} is attached already")
+
+    monkeypatch.setattr(here.device, "attach", refuse)
+    monkeypatch.setattr(supervisor_module, "_RETRY", 0.01)
+    with running(one) as (child,):
+        here.until(lambda: here.supervisor.snapshot().refused.get("a", 0) >= 3)
+        refused = [line for line in here.lines if "refused" in line]
+        assert refused == [
+            f"event=refused pid={child.pid} rule=a "
+            f'reason="process {child.pid} is attached already"'
+        ]
+        monkeypatch.setattr(here.device, "attach", attach)
+        here.until(lambda: here.pids == [child.pid])
+
+
+def _runs(pid: int, path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return os.readlink(f"/proc/{pid}/exe") == str(path)
+    return False
+
+
+@contextlib.contextmanager
+def _shell(script: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A shell in a process group of its own, which ends with it."""
+    with subprocess.Popen(["sh", "-c", script], process_group=0) as shell:
+        try:
+            yield shell
+        finally:
+            os.killpg(shell.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("children", [True, False])
+def test_descendants_are_boosted_if_the_rule_says_so(
+    tmp_path: Path, house: Build, children: bool
+) -> None:
+    parent = tmp_path / "parent"
+    parent.write_bytes(Path(os.path.realpath("/bin/sh")).read_bytes())
+    parent.chmod(0o755)
+    other = program(tmp_path, "other")
+    here = house(_rule(parent, f"children = {str(children).lower()}"))
+    command = f"{parent} -c '{other} 60 & wait; true'"
+    with _shell(command) as shell:
+        # The played device tells of no births: the child is there before.
+        while not any(_runs(pid, other) for pid in descendants(shell.pid)):
+            time.sleep(0.01)
+        here.until(lambda: len(here.pids) == 1 + children)
+        end = time.monotonic() + 0.3
+        while time.monotonic() < end:
+            here.engine.step(0.02)
+            here.look()
+        assert len(here.pids) == 1 + children
+        if children:
+            here.text = _rule(parent)
+            here.supervisor.reload()
+            assert len(here.pids) == 1
+
+
+def test_a_child_that_a_rule_forbids_is_not_attached(
+    tmp_path: Path, house: Build
+) -> None:
+    one, other = program(tmp_path, "one"), program(tmp_path, "other")
+    here = house(_rule(other, "boost = false", name="never") + _rule(one))
+    with running(one) as (first,), running(other) as (second,):
+        here.until(lambda: here.pids == [first.pid])
+        # The engine hears of a birth and asks.
+        here.device.send(Event(EventType.FORK, 1, target=second.pid))
+        here.engine.step(0.01)
+        end = time.monotonic() + 0.3
+        while time.monotonic() < end:
+            here.engine.step(0.02)
+        assert here.pids == [first.pid]
+
+
+def test_why_programs_are_native_is_counted(tmp_path: Path, house: Build) -> None:
+    one = program(tmp_path, "one")
+    here = house(_rule(one))
+    with running(one):
+        here.until(lambda: bool(here.pids))
+        here.device.counters = Stats(
+            declined=7, declines={Decline.SECCOMP: 7}, always=Decline.SECCOMP
+        )
+        (rule,) = here.supervisor.snapshot().rules
+        assert rule.declined == {"seccomp": 1}
+        assert rule.totals.declines == {"seccomp": 7}
+
+
+def test_two_hundred_come_and_go_and_nothing_is_kept(
+    tmp_path: Path, house: Build
+) -> None:
+    one = program(tmp_path, "one")
+    here = house("[limits]\nprocesses = 200\n" + _rule(one))
+    here.look()
+    sizes = []
+    for _ in range(3):
+        with running(one, 200):
+            here.until(lambda: len(here.pids) == 200)
+        here.until(lambda: not here.pids)
+        here.look()
+        gc.collect()
+        own = here.supervisor
+        kept = [own._wanted, own._attached, own._admitted, here.engine.targets]
+        kept += [here.engine.summaries(), here.engine._pidfds, here.engine._parents]
+        assert [len(each) for each in kept] == [0] * len(kept)
+        sizes.append(len(os.listdir("/proc/self/fd")))
+    assert sizes[0] == sizes[1] == sizes[2]
+    (rule,) = here.supervisor.snapshot().rules
+    assert (rule.attached, rule.ended) == (600, {"ended": 600})
+
+
+def test_a_thousand_reloads_keep_nothing(tmp_path: Path, house: Build) -> None:
+    one = program(tmp_path, "one")
+    here = house(_rule(one))
+    with running(one):
+        here.until(lambda: bool(here.pids))
+        before = len(os.listdir("/proc/self/fd"))
+        for number in range(1000):
+            # By turns it matches, and rules have other names each time.
+            path = one if number % 2 else tmp_path / "nothing"
+            here.text = _rule(path, name=f"r{number}")
+            here.supervisor.reload()
+        assert len(here.pids) == 1
+        assert len(os.listdir("/proc/self/fd")) == before
+        own = here.supervisor
+        for counts in (own._totals, own._attachments, own._ended, own._refused):
+            assert set(counts) <= {"r999"}
+        assert len(here.engine._pidfds) == 1
+
+
+def test_figures_are_published_at_intervals(tmp_path: Path, house: Build) -> None:
+    here = house("[metrics]\ninterval_seconds = 1\n")
+    here.supervisor.run(lambda: len(here.figures) == 2)
+    assert here.figures[1].time - here.figures[0].time > 0.9
+
+
+def test_warnings_are_told_of(house: Build) -> None:
+    here = house('[[rule]]\nname = "x"\nuser = "no-such-user"')
+    here.supervisor.run(lambda: True)
+    assert "there is no user" in here.lines[0]
+
+
+def test_too_much_cpu_time_is_followed_by_rest(house: Build) -> None:
+    here = house("[limits]\ncpu_percent = 1\n")
+    own = here.supervisor
+    own._throttle._credit = -0.003  # 0.3 s at one per cent
+    steps = 0
+
+    def stopped() -> bool:
+        nonlocal steps
+        steps += 1
+        return steps > 2
+
+    own.run(stopped)
+    assert own.snapshot().throttled_seconds > 0.1
