@@ -120,6 +120,7 @@ def _wrong_usage() -> list[tuple[str, ...]]:
         *(("lab", "run", "--boot-timeout", "-1", "x"), ("lab",), ("bench",)),
         ("lab", "run", "--share", "/no/such", "true"),
         *(("bench", "server"), ("module",), ("module", "fly")),
+        *(("service",), ("service", "fly"), ("service", "pause", "x")),
         *(("bench", "translate", "--builds", "-1"), ("bench", "replay")),
         *(
             ("bench", "server", server, option, "x")
@@ -156,7 +157,7 @@ def test_alone_it_shows_its_help() -> None:
     assert done.stdout == _ub("--help").stdout
 
 
-@pytest.mark.parametrize("words", [("bench",), ("lab",), ("module",)])
+@pytest.mark.parametrize("words", [("bench",), ("lab",), ("module",), ("service",)])
 def test_a_verb_of_verbs_alone_shows_them(words: tuple[str, ...]) -> None:
     done = _ub(*words)
     assert done.returncode == 2

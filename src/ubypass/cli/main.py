@@ -28,6 +28,7 @@ VERBS = (
     "module",
     "run",
     "attach",
+    "service",
     "stats",
     "explain",
     "translate",

@@ -12,7 +12,7 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from ubypass.device.uapi import Tunable
 from ubypass.engine.answers import answer_explain, answer_stats
 from ubypass.engine.build import Builder
 from ubypass.engine.clock import longest_ns, slowness
-from ubypass.engine.control import Control
+from ubypass.engine.control import Control, Handler
 from ubypass.engine.declines import REASONS
 from ubypass.engine.engine import Engine
 from ubypass.engine.forecast import Forecast
@@ -59,9 +59,16 @@ class Session:
         quiet: bool = False,
         record: str | None = None,
         model: str | None = None,
+        log: Callable[[str], None] | None = None,
+        handlers: Mapping[str, Handler] | None = None,
     ) -> None:
-        """``model``: decide by that one of ``models.toml``, not by measured times."""
+        """``model``: decide by that one of ``models.toml``, not by measured times.
+
+        ``log``: takes lines instead of the terminal. ``handlers``: of more questions on
+        the control socket, without which the session then does not begin.
+        """
         self._quiet = quiet
+        self._say = log
         self._began = time.monotonic()
         require_own_proc()
         self.device = Device()
@@ -88,7 +95,7 @@ class Session:
                 ),
                 log=self.log,
             )
-            self._control = self._listen(self.engine)
+            self._control = self._listen(self.engine, handlers)
         except BaseException:
             self.close()
             raise
@@ -104,7 +111,9 @@ class Session:
 
     def log(self, line: str) -> None:
         """Say something to the person at the terminal, who may have left."""
-        if not self._quiet:
+        if self._say is not None:
+            self._say(line)
+        elif not self._quiet:
             with contextlib.suppress(OSError):
                 print(f"ub: {line}", file=sys.stderr, flush=True)
 
@@ -139,16 +148,21 @@ class Session:
             for summary in self._summaries:
                 print(_text(summary, data["engine_peak_bytes"]), file=sys.stderr)
 
-    def _listen(self, engine: Engine) -> Control | None:
+    def _listen(
+        self, engine: Engine, more: Mapping[str, Handler] | None
+    ) -> Control | None:
         try:
             return Control(
                 engine,
                 {
                     "stats": partial(answer_stats, engine),
                     "explain": partial(answer_explain, engine),
+                    **(more or {}),
                 },
             )
         except UbError as error:
+            if more:
+                raise
             self.log(f"'ub stats' will not see this: {error.message}")
             return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import signal
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,8 +20,12 @@ class Stop:
     A handler alone would not: an interrupted wait is taken up again.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(
+        self, session: Session, hangup: Callable[[], None] | None = None
+    ) -> None:
+        """``hangup`` is called for a SIGHUP, which then asks for no end."""
         self.asked = False
+        self._hangup = hangup
         self._session = session
         self._wake, self._woken = socket.socketpair()
         self._before: dict[int, Any] = {}
@@ -34,7 +39,7 @@ class Stop:
         for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             # A shell's background ignores interrupts, and yet we end by one.
             nohup = which is signal.SIGHUP and _is_ignored(which)
-            if not nohup:
+            if self._hangup is not None or not nohup:
                 self._before[which] = signal.signal(which, self._ask)
         return self
 
@@ -48,7 +53,10 @@ class Stop:
         self._woken.close()
 
     def _ask(self, number: int, frame: object) -> None:
-        self.asked = True
+        if number == signal.SIGHUP and self._hangup is not None:
+            self._hangup()
+        else:
+            self.asked = True
 
     def _drain(self) -> None:
         self._woken.recv(64)

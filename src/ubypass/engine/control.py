@@ -25,7 +25,15 @@ from ubypass.engine.engine import Engine
 from ubypass.errors import UbError, permission_hint
 from ubypass.process.namespace import own_namespace
 
-__all__ = ["CONTROL_DIRECTORY", "Control", "ask", "ask_all", "socket_path"]
+__all__ = [
+    "CONTROL_DIRECTORY",
+    "Control",
+    "Handler",
+    "ask",
+    "ask_all",
+    "require_private",
+    "socket_path",
+]
 
 CONTROL_DIRECTORY = Path("/run/ubypass")
 
@@ -157,7 +165,7 @@ def ask_all(
             f"no permission to look into {directory}", permission_hint()
         ) from error
     if paths:
-        _require_private(directory)
+        require_private(directory)
     found = _ask_each(paths, question)
     answers = [found[path] for path in paths if isinstance(found.get(path), dict)]
     errors = [each for each in found.values() if isinstance(each, UbError)]
@@ -238,7 +246,7 @@ def _is_stopped(path: Path) -> bool:
     return text.rpartition(")")[2].split()[:1] in (["T"], ["t"])
 
 
-def _require_private(directory: Path) -> None:
+def require_private(directory: Path) -> None:
     """Raise ``UbError`` unless the directory is ours and nobody else's."""
     found = directory.lstat()
     why = ""
@@ -258,7 +266,7 @@ def _require_private(directory: Path) -> None:
 def _listen(path: Path) -> socket.socket:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _require_private(path.parent)
+        require_private(path.parent)
         path.unlink(missing_ok=True)
         server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         server.bind(str(path))

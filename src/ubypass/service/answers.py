@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the service answers on its control socket, as plain data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ubypass.engine.control import Handler
+from ubypass.service.supervisor import Supervisor
+
+__all__ = ["STATUS_VERSION", "handlers", "status"]
+
+#: Of what ``ub service status --json`` prints; it grows by keys without a new one.
+STATUS_VERSION = 1
+
+
+def handlers(supervisor: Callable[[], Supervisor], config: str) -> dict[str, Handler]:
+    """By the name that is asked for; ``config`` is the configuration's file.
+
+    ``supervisor`` gives it at the time of the question: the socket listens before.
+    """
+
+    def act(name: str) -> Handler:
+        def answer(question: Mapping[str, Any]) -> Mapping[str, Any]:
+            getattr(supervisor(), name)()
+            return status(supervisor(), config)
+
+        return answer
+
+    return {
+        "service-status": lambda question: status(supervisor(), config),
+        **{f"service-{name}": act(name) for name in ("pause", "resume", "reload")},
+    }
+
+
+def status(supervisor: Supervisor, config: str) -> dict[str, Any]:
+    """The service's state and its figures by rule."""
+    now = supervisor.snapshot()
+    return {
+        "version": STATUS_VERSION,
+        "pid": os.getpid(),
+        "since": _iso(now.started),
+        "paused_by": now.paused or None,
+        "config": config,
+        "config_since": _iso(now.reloaded),
+        "config_error": now.reload_error or None,
+        "processes": sum(rule.processes for rule in now.rules),
+        "boosted": sum(rule.boosted for rule in now.rules),
+        "waiting": now.waiting,
+        "refused": dict(now.refused),
+        "rules": [rule.as_json() for rule in now.rules],
+        "cpu_seconds": now.cpu_seconds,
+        "throttled_seconds": now.throttled_seconds,
+        "memory_bytes": now.memory_bytes,
+    }
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where the one service of a machine is found: a link to its control socket.
+
+In the directory of the engines' sockets, which is for root only. A lock, which ends
+with the daemon however that ends, sees to it that there is one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ubypass.engine.control import (
+    CONTROL_DIRECTORY,
+    ask,
+    require_private,
+    socket_path,
+)
+from ubypass.errors import UbError, permission_hint
+
+__all__ = ["EX_NOT_RUNNING", "NotRunning", "ask_service", "only_one", "pause_file"]
+
+_LINK = "service"
+_LOCK = "service.lock"
+_PAUSED = "service.paused"
+
+#: Exit status if no service runs: that of init scripts (LSB).
+EX_NOT_RUNNING = 3
+
+
+class NotRunning(UbError):
+    """There is no service that could be asked."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the service does not run",
+            "systemctl start ubypass, or in the foreground: ub service run",
+            EX_NOT_RUNNING,
+        )
+
+
+def pause_file(directory: Path = CONTROL_DIRECTORY) -> Path:
+    """Is there while an operator has paused the service; gone after a boot."""
+    return directory / _PAUSED
+
+
+@contextlib.contextmanager
+def only_one(directory: Path = CONTROL_DIRECTORY) -> Iterator[None]:
+    """Be the service of this machine; raises ``UbError`` if there is one already.
+
+    This process has to listen at its control socket by then.
+    """
+    require_private(directory)
+    lock = os.open(
+        directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+    )
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UbError("the service runs already", "ub service status") from error
+        link = directory / _LINK
+        fresh = directory / f".{_LINK}.{os.getpid()}"
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(socket_path(os.getpid(), directory).name)
+        fresh.replace(link)
+        try:
+            yield
+        finally:
+            link.unlink(missing_ok=True)
+    finally:
+        os.close(lock)
+
+
+def ask_service(
+    question: Mapping[str, Any], directory: Path = CONTROL_DIRECTORY
+) -> Mapping[str, Any]:
+    """Put a question to the service.
+
+    Raises :class:`NotRunning`, or ``UbError`` for an error in the answer, without
+    permission, and if there is no answer.
+    """
+    link = directory / _LINK
+    try:
+        require_private(directory)
+        answer: Mapping[str, Any] = ask(link, question)
+    except PermissionError as error:
+        raise UbError(
+            f"no permission to look into {directory}", permission_hint()
+        ) from error
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        raise NotRunning from error
+    except OSError as error:
+        why = "it is busy or stopped" if isinstance(error, TimeoutError) else error
+        raise UbError(f"the service does not answer: {why}", "ask again") from error
+    return answer
