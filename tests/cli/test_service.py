@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -230,3 +231,22 @@ def test_no_service_runs(
 ) -> None:
     assert ub("service", action) == 3
     assert capfd.readouterr().err.startswith("ub: the service does not run\n")
+
+
+def test_metrics_go_where_options_say(daemon: _Daemon, tmp_path: Path) -> None:
+    textfile = tmp_path / "ub.prom"
+
+    def talk() -> None:
+        daemon.until(textfile.exists)
+        assert "ubypass_up 1.0" in textfile.read_text()
+
+    assert daemon.run(talk, "--textfile", str(textfile)) == 0
+    assert "ubypass_up 0.0" in textfile.read_text()
+
+
+def test_metrics_that_fail_keep_nobody_from_being_boosted(daemon: _Daemon) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        assert daemon.run(lambda: None, "--listen", taken) == 0
+    assert "event=metrics-failed" in daemon.log
+    assert daemon.ub("service", "run", "--listen", "x") == 2

@@ -90,6 +90,13 @@ def test_a_user_who_is_not_here_is_a_warning() -> None:
     )
 
 
+def test_metrics_for_everybody_are_a_warning() -> None:
+    (warning,) = parse('[metrics]\nlisten = "0.0.0.0:9464"').warnings
+    assert "for everybody who reaches 0.0.0.0" in warning
+    assert parse('[metrics]\nlisten = "[::1]:9464"').metrics.listen == ("::1", 9464)
+    assert parse('[metrics]\nlisten = "[::1]:9464"').warnings == ()
+
+
 @pytest.mark.parametrize(
     ("word", "unit"),
     [

@@ -12,10 +12,13 @@ import argparse
 import contextlib
 import os
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ubypass.errors import UbError
+from ubypass.errors import UbError, UsageError
+from ubypass.files import must_be_writable
 
 if TYPE_CHECKING:
     from ubypass.cli.session import Session
@@ -38,6 +41,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     run = actions.add_parser("run", help="be the service, in the foreground")
     run.add_argument("--json", action="store_true", help="journal lines as JSON")
+    run.add_argument(
+        "--textfile",
+        type=Path,
+        metavar="FILE",
+        help="write metrics for node_exporter to FILE (default: as the configuration "
+        "says, else ubypass.prom in node_exporter's directory if there is one)",
+    )
+    run.add_argument(
+        "--listen",
+        metavar="HOST:PORT",
+        help="serve metrics by HTTP as well, at 127.0.0.1:9464 for instance",
+    )
     check = actions.add_parser("check", help="say whether a configuration is right")
     for each in run, check:
         each.add_argument(
@@ -95,13 +110,19 @@ def _run(args: argparse.Namespace) -> int:
         levels="JOURNAL_STREAM" in os.environ and not args.json,
     )
     path = args.config.absolute()
-    try:
+    override = _override(args)
+
+    def read() -> Config:
         config = load(path)
+        return replace(config, metrics=replace(config.metrics, **override))
+
+    try:
+        config = read()
     except UbError as error:
         journal.say("configuration-refused", Level.ERROR, reason=error.message)
         return error.exit_code
     try:
-        return _serve(config, path, journal)
+        return _serve(config, read, path, journal)
     except UbError as error:
         journal.say(
             "unavailable",
@@ -113,12 +134,29 @@ def _run(args: argparse.Namespace) -> int:
         return EX_UNAVAILABLE if error.exit_code == 1 else error.exit_code
 
 
-def _serve(config: Config, path: Path, journal: Journal) -> int:
+def _override(args: argparse.Namespace) -> dict[str, Any]:
+    """What options say of metrics, whatever the configuration does."""
+    from ubypass.service.config import address
+
+    found: dict[str, Any] = {}
+    if args.textfile is not None:
+        must_be_writable(args.textfile.absolute())
+        found["textfile"] = args.textfile.absolute()
+    if args.listen is not None:
+        try:
+            found["listen"] = address(args.listen)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+    return found
+
+
+def _serve(
+    config: Config, read: Callable[[], Config], path: Path, journal: Journal
+) -> int:
     from ubypass.cli.session import Session
     from ubypass.cli.stop import Stop
     from ubypass.engine import control
     from ubypass.service.answers import handlers
-    from ubypass.service.config import load
     from ubypass.service.notify import notify
     from ubypass.service.place import only_one, pause_file
     from ubypass.service.supervisor import Supervisor
@@ -140,6 +178,7 @@ def _serve(config: Config, path: Path, journal: Journal) -> int:
         ) as session,
         only_one(directory),
         Stop(session, hangup=lambda: hung_up.append(True)) as stop,
+        contextlib.closing(_Publisher(config, journal)) as publisher,
     ):
         engine = session.engine
         assert engine is not None
@@ -148,9 +187,9 @@ def _serve(config: Config, path: Path, journal: Journal) -> int:
                 engine,
                 config,
                 journal,
-                read_config=lambda: load(path),
-                apply=lambda new: _apply(session, new),
-                publish=lambda snapshot: notify(STATUS=_one_line(snapshot)),
+                read_config=read,
+                apply=lambda new: _apply(session, publisher, new),
+                publish=publisher.publish,
                 pause_file=pause_file(directory),
             )
         )
@@ -176,8 +215,50 @@ def _serve(config: Config, path: Path, journal: Journal) -> int:
     return 0
 
 
-def _apply(session: Session, config: Config) -> None:
+class _Publisher:
+    """Gives figures to systemd and to Prometheus; what fails is told of once."""
+
+    def __init__(self, config: Config, journal: Journal) -> None:
+        from ubypass.service.metrics import Exporter
+
+        self._journal = journal
+        self._failed = ""
+        try:
+            self._exporter = Exporter(config.metrics)
+        except UbError as error:
+            # Programs are to be boosted all the same.
+            self._tell(error)
+            self._exporter = Exporter(replace(config.metrics, listen=None))
+
+    def change(self, config: Config) -> None:
+        """Raises ``UbError``, and then nothing has changed."""
+        self._exporter.change(config.metrics)
+
+    def publish(self, snapshot: Snapshot) -> None:
+        from ubypass.service.notify import notify
+
+        notify(STATUS=_one_line(snapshot))
+        try:
+            self._exporter.publish(snapshot)
+            self._failed = ""
+        except UbError as error:
+            self._tell(error)
+
+    def close(self) -> None:
+        with contextlib.suppress(UbError):
+            self._exporter.close()
+
+    def _tell(self, error: UbError) -> None:
+        from ubypass.service.journal import Level
+
+        if error.message != self._failed:
+            self._failed = error.message
+            self._journal.say("metrics-failed", Level.ERROR, reason=error.message)
+
+
+def _apply(session: Session, publisher: _Publisher, config: Config) -> None:
     """Set the module's tunables; those that are not named any more stay."""
+    publisher.change(config)
     for what, value in config.tune.items():
         session.device.tune(what, value)
 

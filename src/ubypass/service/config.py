@@ -47,6 +47,7 @@ _NODE_EXPORTER = (
     Path("/var/lib/node_exporter/textfile_collector"),
 )
 _TEXTFILE = "ubypass.prom"
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _RULES_MOST = 200
 _NAME = re.compile(r"[\w.@:-]{1,64}")
 _UNIT = re.compile(r"\.(service|scope|slice|socket|mount|swap)$")
@@ -208,9 +209,15 @@ class _Reader:
         if not word:
             return None
         try:
-            return address(word)
+            found = address(word)
         except ValueError as error:
             raise self._error("metrics", 0, "listen", str(error)) from error
+        if found[0] not in _LOOPBACK:
+            self._warnings.append(
+                f"metrics are for everybody who reaches {found[0]}: there is neither "
+                "encryption nor a password"
+            )
+        return found
 
     def _tune(self, data: Mapping[str, Any]) -> Mapping[Tunable, int]:
         names = {each.name.lower(): each for each in Tunable}

@@ -136,13 +136,15 @@ class Snapshot:
 
     Times are seconds since the epoch, ``cpu_seconds`` those of the daemon;
     ``waiting``: processes that match while a limit keeps them from being attached;
-    ``refused``: attachments that failed, by rule.
+    ``refused``: attachments that failed, by rule; ``totals``: of all processes, those
+    of rules that are not there any more included.
     """
 
     time: float
     started: float
     paused: str
     rules: tuple[RuleFigures, ...]
+    totals: Totals
     waiting: int
     refused: Mapping[str, int]
     reloads: Mapping[str, int]

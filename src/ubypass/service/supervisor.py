@@ -92,6 +92,7 @@ class Supervisor:
         self._waiting = 0
         self._limit = ""  # what keeps processes waiting
         self._totals: dict[str, Totals] = {}
+        self._past = Totals()
         self._attachments: Counter[str] = Counter()
         self._ended: dict[str, Counter[str]] = {}
         self._refused: Counter[str] = Counter()
@@ -397,6 +398,7 @@ class Supervisor:
         del self._attached[each.target.proc]
         rule, summary = each.rule.name, each.target.summary()
         self._totals.setdefault(rule, Totals()).add(summary)
+        self._past.add(summary)
         self._ended.setdefault(rule, Counter())[why] += 1
         self._journal.say(
             "detached",
@@ -439,6 +441,9 @@ class Supervisor:
         for each in self._attached.values():
             each.target.refresh_stats()
             live.setdefault(each.rule.name, []).append(each.target)
+        totals = self._past.copy()
+        for each in self._attached.values():
+            totals.add(each.target.summary())
         names = [rule.name for rule in self._config.rules if rule.boost]
         names += [name for name in live if name not in names]
         return Snapshot(
@@ -455,6 +460,7 @@ class Supervisor:
                 )
                 for name in names
             ),
+            totals=totals,
             waiting=self._waiting,
             refused=dict(self._refused),
             reloads=dict(self._reloads),
