@@ -8,13 +8,13 @@ import pytest
 from tests.verify.encoder import encodings
 from ubypass.verify import allowlist
 from ubypass.verify.allowlist import Form, Key, allowed
+from ubypass.verify.capstone_decoder import CapstoneDecoder
+from ubypass.verify.classify import classify
 from ubypass.verify.decode import Decoder
 from ubypass.verify.encoding import parse
 from ubypass.verify.errors import Refusal
-from ubypass.verify.judge import judge
-from ubypass.verify.second import Engine
 
-_ENGINE = Engine()
+_ENGINE = CapstoneDecoder()
 _LINES = [(key, form) for key, forms in allowed().items() for form in forms]
 # What push and pop name is judged with their operand.
 _SPECIAL = {"push", "pop"}
@@ -55,7 +55,7 @@ def test_capstone_agrees_on_predicates(line: tuple[Key, Form]) -> None:
     for what, raw in list(encodings(*line))[:2]:
         for predicate in range(256):
             one = raw[:-1] + bytes([predicate])
-            insn, decisive = judge(_ENGINE, one, parse(one, 0, len(one)))
+            insn, decisive = classify(_ENGINE, one, parse(one, 0, len(one)))
             assert insn.vector, what
             assert decisive < len(one)
 

@@ -7,10 +7,10 @@ import pytest
 
 from tests.verify.cases import assemble
 from ubypass.verify import decode
+from ubypass.verify.classify import text as read_text
 from ubypass.verify.errors import Refusal, Rule
 from ubypass.verify.facts import COMPARED, defined
 from ubypass.verify.insn import Access, Insn, Kind, Op
-from ubypass.verify.judge import text as read_text
 
 _REGISTER = {"rax": 0, "rcx": 1, "rdx": 2, "rbx": 3, "rsi": 6, "rdi": 7, "r8": 8}
 

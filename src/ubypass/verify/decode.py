@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Code to records of instructions, each form judged once.
+"""Code to records of instructions, each form classified once.
 
-Remembers what :mod:`.judge` said of the bytes that decide about an instruction. No
+Remembers what :mod:`.classify` said of the bytes that decide about an instruction. No
 instruction's decisive bytes are the beginning of another's, so what is found is
-what judging anew would say. Knows nothing of control flow.
+what a new classification gives. Knows nothing of control flow.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Final
 import capstone
 from capstone import x86_const as cs
 
+from ubypass.verify.capstone_decoder import CapstoneDecoder
+from ubypass.verify.classify import classify
 from ubypass.verify.encoding import parse
 from ubypass.verify.errors import Refusal, Rule
 from ubypass.verify.insn import Insn, Kind
-from ubypass.verify.judge import judge
-from ubypass.verify.second import Engine
 
 _MEMORY = 16384  # forms to remember: about 8 MiB
 _INT3: Final = 0xCC
@@ -41,10 +41,10 @@ def decoder() -> Decoder:
 
 
 class Decoder:
-    """Decodes instructions; those that differ in numbers only are judged once."""
+    """Decodes instructions; those that differ in numbers only are classified once."""
 
     def __init__(self) -> None:
-        self._engine = Engine()
+        self._engine = CapstoneDecoder()
         self._forget()
 
     def _forget(self) -> None:
@@ -65,7 +65,7 @@ class Decoder:
         out: Listing = ([], [], [])
         self.sweep(code, at, at + parse(code, at, end).length, out)
         if not out[0]:
-            self._judge(code, at, end)
+            self._classify(code, at, end)
             raise Refusal(Rule.ENCODING, "the decoder contradicts itself")
         return out[0][0], out[2][0]
 
@@ -90,7 +90,7 @@ class Decoder:
                         break
             if found is None:
                 try:
-                    found = self._judge(code, at, end)
+                    found = self._classify(code, at, end)
                 except Refusal:
                     return at
                 pairs, singles = self._pairs, self._singles
@@ -119,10 +119,10 @@ class Decoder:
             at = following
         return at
 
-    def _judge(self, code: bytes, at: int, end: int) -> Insn:
+    def _classify(self, code: bytes, at: int, end: int) -> Insn:
         encoding = parse(code, at, end)
         length = encoding.length
-        insn, decisive = judge(self._engine, code[at : at + length], encoding)
+        insn, decisive = classify(self._engine, code[at : at + length], encoding)
         if self._count >= _MEMORY:
             self._forget()
         self._count += 1

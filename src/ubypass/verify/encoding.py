@@ -3,7 +3,7 @@
 
 Reads opcode, ModRM, SIB, displacement and immediate itself, so that the length of
 every instruction and the address of every operand are known twice: here and from
-capstone (:mod:`.judge` compares). Knows nothing of what instructions do.
+capstone (:mod:`.classify` compares). Knows nothing of what instructions do.
 """
 
 from __future__ import annotations

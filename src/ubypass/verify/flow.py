@@ -20,7 +20,7 @@ from ubypass.verify.allowlist import GPR
 from ubypass.verify.errors import Rule
 from ubypass.verify.graph import Blocks, Stub
 from ubypass.verify.insn import NONE, Access, Insn, Kind, Op
-from ubypass.verify.meaning import IMAGES
+from ubypass.verify.patterns import IMAGES
 from ubypass.verify.pointer import check_bounds, check_indexed, check_string
 from ubypass.verify.program import Program
 from ubypass.verify.state import (
@@ -31,7 +31,7 @@ from ubypass.verify.state import (
     at_stub,
     values_after_dispatch,
 )
-from ubypass.verify.step import charge, step
+from ubypass.verify.transfer import charge, transfer
 from ubypass.verify.values import Value
 
 # Where control goes and what is known then: position it comes from, block, facts,
@@ -170,7 +170,7 @@ class Flow:
                     self._branch(block, at, known, values)
                     if insn.op:
                         small = known & facts.RCX_COMPARED
-                        known = step(insn, 0, known, values)
+                        known = transfer(insn, 0, known, values)
                         if small and insn.op is _ABOVE:
                             # Not above: known only where it falls through.
                             known |= facts.RCX_SMALL
@@ -202,7 +202,7 @@ class Flow:
             if insn.may_fault and at in fixups:
                 self._stub(edges, at, number[fixups[at]], at_stub(known))
             if insn.op:
-                known = step(insn, numbers[at], known, values)
+                known = transfer(insn, numbers[at], known, values)
             else:
                 known = known & insn.keeps | insn.sets
         self._follow(edges, end - 1, self._blocks.succs[block][-1], known, values)
@@ -228,7 +228,7 @@ class Flow:
         if insn.op:
             # loop changes rcx on both ways; ja only says what was compared.
             values = values.copy()
-            known = step(insn, 0, known, values)
+            known = transfer(insn, 0, known, values)
         self._follow(self._edges[block], at, target, known, values.copy())
 
     def _follow(

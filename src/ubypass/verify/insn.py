@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One verified form of instruction: what the flow analysis needs, nothing else.
 
-Made by :mod:`.judge` from bytes alone. Instructions that differ only in numbers
+Made by :mod:`.classify` from bytes alone. Instructions that differ only in numbers
 that no rule depends on share a record; a number that matters is not in the record:
 it stands beside it, for each position (``value`` in :class:`.program.Program`).
 Knows nothing of where an instruction is.

@@ -12,11 +12,11 @@ from __future__ import annotations
 from typing import Final
 
 from ubypass.abi import Abi, Translation
+from ubypass.verify.classify import text
 from ubypass.verify.decode import Decoder, decoder
 from ubypass.verify.errors import Refusal, Rule, VerifyError
 from ubypass.verify.fip import check_fip
 from ubypass.verify.insn import Access, Insn, Kind
-from ubypass.verify.judge import text
 from ubypass.verify.program import NOWHERE, Program
 from ubypass.verify.stubs import check_faults, check_stubs
 from ubypass.verify.tables import ALIGN, check_tables

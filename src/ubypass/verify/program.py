@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from ubypass.verify.classify import text
 from ubypass.verify.errors import Rule, VerifyError
 from ubypass.verify.insn import Insn, Kind
-from ubypass.verify.judge import text
 
 #: No position.
 NOWHERE: Final = -1

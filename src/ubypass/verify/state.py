@@ -2,7 +2,7 @@
 """The abstract state: facts and the values of registers at one point.
 
 Knows how paths meet, what a dispatch leaves, and nothing of instructions
-(:mod:`.step`) or control flow (:mod:`.flow`).
+(:mod:`.transfer`) or control flow (:mod:`.flow`).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Instructions with a meaning of their own in the contract.
+"""Instruction patterns with a role in the contract.
 
 Bookkeeping, pairs, branches, clamps, and register forms whose result is known or
-bounded. Everything else is what :mod:`.effects` says. Functions here give the fields of
-:class:`.insn.Insn` that differ from that. Knows nothing of positions.
+bounded. Everything else is what :mod:`.operands` says. Functions here give the fields
+of :class:`.insn.Insn` that differ from that. Knows nothing of positions.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from capstone import x86_const as cs
 
 from ubypass import abi
 from ubypass.verify import slots
-from ubypass.verify.effects import Effects
 from ubypass.verify.encoding import Encoding
 from ubypass.verify.errors import Refusal, Rule
 from ubypass.verify.facts import FLAGS_SAVED, RCX_PAID, SYSFLAGS_SAVED, USP, defined
 from ubypass.verify.insn import NONE, Access, Kind, Op
+from ubypass.verify.operands import OperandEffects
 from ubypass.verify.registers import REGISTERS, gpr64
 
 #: The fact that goes with each slot of flags.
@@ -49,7 +49,9 @@ class Fields(TypedDict, total=False):
     factor: int
 
 
-def meaning(name: str, encoding: Encoding, effects: Effects, operands: Any) -> Fields:
+def match_pattern(
+    name: str, encoding: Encoding, effects: OperandEffects, operands: Any
+) -> Fields:
     """The special fields of an instruction that capstone calls ``name``.
 
     Raises Refusal when the contract allows it only in another form.
@@ -94,7 +96,7 @@ def meaning(name: str, encoding: Encoding, effects: Effects, operands: Any) -> F
     return fields
 
 
-def _written(effects: Effects) -> Op:
+def _written(effects: OperandEffects) -> Op:
     return Op.GENERIC if effects.writes else Op.NOTHING
 
 
@@ -111,7 +113,7 @@ def _displacement(encoding: Encoding) -> Fields:
 
 
 def _bookkeeping(
-    name: str, encoding: Encoding, effects: Effects, operands: Any
+    name: str, encoding: Encoding, effects: OperandEffects, operands: Any
 ) -> Fields:
     """EXIT and BUDGET, which exist in one form each."""
     immediate = operands[1].type == cs.X86_OP_IMM
@@ -127,7 +129,7 @@ def _bookkeeping(
     raise Refusal(Rule.MEMORY, f"{name} on EXIT or BUDGET")
 
 
-def _fip(encoding: Encoding, effects: Effects, operands: Any) -> Fields:
+def _fip(encoding: Encoding, effects: OperandEffects, operands: Any) -> Fields:
     """The slot of FIP, which takes halves that are immediates."""
     immediate = operands[1].type == cs.X86_OP_IMM
     if operands[0].type != cs.X86_OP_MEM or not immediate or effects.size != 4:
@@ -138,7 +140,7 @@ def _fip(encoding: Encoding, effects: Effects, operands: Any) -> Fields:
     return {"kind": Kind.FIP, "a": half, **_immediate(encoding)}
 
 
-def _frame(name: str, effects: Effects, operands: Any) -> Fields:
+def _frame(name: str, effects: OperandEffects, operands: Any) -> Fields:
     """Loads, compares and stores of slots that mean something."""
     whole = effects.size == 8
     if effects.stores:
@@ -162,7 +164,9 @@ def _frame(name: str, effects: Effects, operands: Any) -> Fields:
     return {}
 
 
-def _values(name: str, encoding: Encoding, effects: Effects, operands: Any) -> Fields:
+def _values(
+    name: str, encoding: Encoding, effects: OperandEffects, operands: Any
+) -> Fields:
     """Register forms whose result is known or bounded."""
     if not operands or operands[0].type != cs.X86_OP_REG:
         return {}

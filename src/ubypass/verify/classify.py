@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Bytes of one instruction to :class:`.insn.Insn`, agreed on by two decoders.
+"""Classify the bytes of one instruction as an :class:`.insn.Insn`.
 
-:mod:`.encoding` with the allow-list, and capstone: length, mnemonic, number and size
-of operands, addresses and written registers must agree, else the instruction is
-refused. Knows nothing of positions, and does not remember anything.
+Two decoders agree on it: :mod:`.encoding` with the allow-list, and capstone. Length,
+mnemonic, number and size of operands, addresses and written registers must agree, else
+the instruction is refused. Knows nothing of positions, and does not remember anything.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import capstone
 from capstone import x86_const as cs
 
 from ubypass.verify.allowlist import GPR
-from ubypass.verify.effects import Effects
+from ubypass.verify.capstone_decoder import CapstoneDecoder, Decoded
 from ubypass.verify.encoding import Encoding
 from ubypass.verify.errors import Refusal, Rule
 from ubypass.verify.facts import OF_FLAGS, OF_RCX, defined
 from ubypass.verify.insn import NONE, Access, Insn, Kind, Op
-from ubypass.verify.meaning import Fields, meaning
+from ubypass.verify.operands import OperandEffects
+from ubypass.verify.patterns import Fields, match_pattern
 from ubypass.verify.registers import RSP, gpr_of
-from ubypass.verify.second import Decoded, Engine
 
 
 def _tests() -> int:
@@ -46,7 +46,9 @@ def text(code: bytes, at: int) -> str:
     return "(bad)"
 
 
-def judge(engine: Engine, raw: bytes, encoding: Encoding) -> tuple[Insn, int]:
+def classify(
+    engine: CapstoneDecoder, raw: bytes, encoding: Encoding
+) -> tuple[Insn, int]:
     """All checks of one instruction that need nothing but its bytes.
 
     Returns the record and how many bytes at the start of ``raw`` decide about it: the
@@ -69,7 +71,7 @@ def judge(engine: Engine, raw: bytes, encoding: Encoding) -> tuple[Insn, int]:
     if form.keeps_flags and shown & ~_TESTS:
         raise Refusal(Rule.ENCODING, "the two decoders disagree about flags")
     operands = insn.operands
-    effects = Effects(encoding, name)
+    effects = OperandEffects(encoding, name)
     if encoding.mask and len(operands) > 1:
         effects.mask(operands[1])
         operands = [operands[0], *operands[2:]]
@@ -93,11 +95,13 @@ def judge(engine: Engine, raw: bytes, encoding: Encoding) -> tuple[Insn, int]:
         raise Refusal(Rule.ENCODING, "the two decoders disagree about memory")
     effects.implied()
     _compare_registers(insn, name, effects)
-    special = meaning(name, encoding, effects, operands)
+    special = match_pattern(name, encoding, effects, operands)
     return _record(name, encoding, effects, special), _decisive(name, encoding, effects)
 
 
-def _record(name: str, encoding: Encoding, effects: Effects, special: Fields) -> Insn:
+def _record(
+    name: str, encoding: Encoding, effects: OperandEffects, special: Fields
+) -> Insn:
     form = encoding.form
     must_fault = effects.faults or form.fp or name in ("div", "idiv")
     keeps = special.get("keeps", ~0) & (~0 if form.keeps_flags else ~OF_FLAGS)
@@ -145,8 +149,8 @@ def _record(name: str, encoding: Encoding, effects: Effects, special: Fields) ->
     )
 
 
-def _decisive(name: str, encoding: Encoding, effects: Effects) -> int:
-    """How many bytes decide: nothing after them does more than :mod:`.meaning` says.
+def _decisive(name: str, encoding: Encoding, effects: OperandEffects) -> int:
+    """How many bytes decide: nothing after them does more than :mod:`.patterns` says.
 
     Frame slots differ by their displacement, a mask by whether it aligns, and a shift
     by whether what is left is small.
@@ -173,7 +177,7 @@ def _without_predicate(mnemonic: str, name: str) -> str:
     return name if same and _PREDICATE.fullmatch(middle) else mnemonic
 
 
-def _compare_registers(insn: Decoded, name: str, effects: Effects) -> None:
+def _compare_registers(insn: Decoded, name: str, effects: OperandEffects) -> None:
     """Capstone must not know of a register that the allow-list does not."""
     read, written = insn.read, insn.written
     if name == "test":

@@ -11,7 +11,7 @@ from ubypass import abi
 from ubypass.verify import facts
 from ubypass.verify.insn import Insn, Op
 from ubypass.verify.state import NO_VALUES, State
-from ubypass.verify.step import charge, step
+from ubypass.verify.transfer import charge, transfer
 from ubypass.verify.values import BRANCHED, RELOADED, Value, highest
 
 _WRITES = ((1, False),)
@@ -25,7 +25,7 @@ def _values(value: Value) -> list[Value]:
 
 def _after(insn: Insn, number: int, value: Value, known: int = 0) -> Value:
     values = _values(value)
-    step(insn, number, known, values)
+    transfer(insn, number, known, values)
     return values[1]
 
 
@@ -64,8 +64,8 @@ def test_zero_extension() -> None:
 
 def test_a_copy_is_compared_as_well() -> None:
     copy = Insn(3, op=Op.COPY, a=1, b=2, keeps=~2, writes=_WRITES)
-    assert step(copy, 0, 4, NO_VALUES.copy()) == 6
-    assert step(copy, 0, 2, NO_VALUES.copy()) == 0
+    assert transfer(copy, 0, 4, NO_VALUES.copy()) == 6
+    assert transfer(copy, 0, 2, NO_VALUES.copy()) == 0
 
 
 def test_usp_is_trusted_until_written() -> None:
@@ -77,7 +77,7 @@ def test_usp_is_trusted_until_written() -> None:
 def test_branch_is_remembered_as_no_clamp() -> None:
     above = Insn(2, op=Op.ABOVE, keeps=~0)
     values = _values(None)
-    assert step(above, 0, 2, values) == 2
+    assert transfer(above, 0, 2, values) == 2
     assert values[1] is BRANCHED
     assert values[2] is None
 
@@ -90,7 +90,7 @@ def _loop(amount: int, by: int) -> Value:
         around = state.values.copy()
         if amount:
             charge(amount, around)
-        step(move, by, 0, around)
+        transfer(move, by, 0, around)
         if not state.join(0, around):
             return state.values[1]
     raise AssertionError("no fixpoint")
@@ -118,7 +118,7 @@ def test_paid_bounds_every_walk(steps: list[tuple[int, int]]) -> None:
     values, taken, moved = _values((0, 0, 0, False)), 0, 0
     for amount, by in steps:
         charge(amount, values)
-        step(_insn(Op.SHIFT), by, 0, values)
+        transfer(_insn(Op.SHIFT), by, 0, values)
         taken, moved = taken + amount, moved + by
         value = values[1]
         assert isinstance(value, tuple)

@@ -112,7 +112,7 @@ class Decoded:
         return self._spelled[: self._spelled.index(0)].decode()
 
 
-class Engine:
+class CapstoneDecoder:
     """Capstone, set up to tell all it knows; ``plain`` is its own interface."""
 
     def __init__(self) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What one instruction does to the abstract state.
+"""The transfer function: what one instruction does to the abstract state.
 
 Preconditions are checked by the caller (:mod:`.flow`). Everything resets by default: a
 written register is unknown and a fact is dropped unless something here keeps it.
@@ -39,11 +39,10 @@ _RSI: Final = 6
 _RDI: Final = 7
 
 
-def step(insn: Insn, value: int, facts: int, values: list[Value]) -> int:
+def transfer(insn: Insn, value: int, facts: int, values: list[Value]) -> int:
     """Changes ``values`` to what they are after ``insn``; the facts that hold then.
 
-    ``value`` is the number beside the instruction. Not for dispatches and exit
-
+    ``value`` is the number beside the instruction. Not for dispatches and exit stubs.
     """
     after = facts & insn.keeps | insn.sets
     op = insn.op

@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 
 from tests.verify.cases import assemble
+from ubypass.verify.capstone_decoder import CapstoneDecoder
+from ubypass.verify.classify import classify, text
 from ubypass.verify.encoding import parse
 from ubypass.verify.errors import Refusal
 from ubypass.verify.insn import Insn
-from ubypass.verify.judge import judge, text
-from ubypass.verify.second import Engine
 
-_ENGINE = Engine()
+_ENGINE = CapstoneDecoder()
 
 
 def _bytes(line: str) -> bytes:
     return assemble(f".intel_syntax noprefix\n{line}\n")[0]
 
 
-def _judge(line: str, **changes: Any) -> tuple[Insn, int]:
+def _classify(line: str, **changes: Any) -> tuple[Insn, int]:
     raw = _bytes(line)
     encoding = parse(raw, 0, len(raw))
     form = {key: changes.pop(key) for key in ("names", "ops") if key in changes}
@@ -31,7 +31,7 @@ def _judge(line: str, **changes: Any) -> tuple[Insn, int]:
         wrong = dataclasses.replace(
             wrong, form=dataclasses.replace(encoding.form, **form)
         )
-    return judge(_ENGINE, raw, wrong)
+    return classify(_ENGINE, raw, wrong)
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,9 @@ def _judge(line: str, **changes: Any) -> tuple[Insn, int]:
     ],
 )
 def test_disagreement_is_refused(line: str, changes: dict[str, Any]) -> None:
-    _judge(line)
+    _classify(line)
     with pytest.raises(Refusal, match="disagree"):
-        _judge(line, **changes)
+        _classify(line, **changes)
 
 
 def test_registers_that_the_list_forgot_are_noticed() -> None:
@@ -64,7 +64,7 @@ def test_registers_that_the_list_forgot_are_noticed() -> None:
     encoding = parse(raw, 0, len(raw))
     form = dataclasses.replace(encoding.form, implied=())
     with pytest.raises(Refusal, match="also writes"):
-        judge(_ENGINE, raw, dataclasses.replace(encoding, form=form))
+        classify(_ENGINE, raw, dataclasses.replace(encoding, form=form))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_registers_that_the_list_forgot_are_noticed() -> None:
     ],
 )
 def test_bytes_that_decide(line: str, decisive: int) -> None:
-    assert _judge(line)[1] == decisive
+    assert _classify(line)[1] == decisive
 
 
 def test_text_for_people() -> None:

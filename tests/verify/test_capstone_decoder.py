@@ -10,7 +10,7 @@ from capstone import x86_const as cs
 
 from tests.verify.encoder import encodings
 from ubypass.verify.allowlist import allowed
-from ubypass.verify.second import Engine, Operand
+from ubypass.verify.capstone_decoder import CapstoneDecoder, Operand
 
 _OWN = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
 _OWN.detail = True
@@ -27,7 +27,7 @@ def _operand(operand: Operand | Any) -> list[int]:
 
 
 def test_every_form() -> None:
-    engine = Engine()
+    engine = CapstoneDecoder()
     seen = 0
     for key, forms in allowed().items():
         for form in forms:
@@ -52,7 +52,7 @@ def test_every_form() -> None:
 
 
 def test_what_is_no_instruction() -> None:
-    engine = Engine()
+    engine = CapstoneDecoder()
     assert engine.decode(b"\x06") is None
     assert engine.decode(b"") is None
     assert engine.decode(b"\x48") is None

@@ -3,7 +3,7 @@
 
 Operands come from capstone, what happens to them from the allow-list, addresses from
 :mod:`.encoding`; where two of them know the same thing, they must agree. Knows
-nothing of instructions with a meaning of their own (:mod:`.meaning`).
+nothing of instructions with a role in the contract (:mod:`.patterns`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MAYBE_UNWRITTEN = ("bsf", "bsr", "cmpxchg")
 _OPAQUE = (*_MAYBE_UNWRITTEN, "xchg")
 
 
-class Effects:
+class OperandEffects:
     """Collects what the operands do.
 
     ``reads`` and ``sets`` are facts (:mod:`.facts`), ``writes`` maps a general register
@@ -209,7 +209,7 @@ class Effects:
         self.faults = effect != "-"
 
     def _frame(self, read: bool, write: bool) -> None:
-        """An access to the frame; the special slots come in :mod:`.meaning`."""
+        """An access to the frame; the special slots come in :mod:`.patterns`."""
         encoding = self._encoding
         if encoding.lock:
             raise Refusal(Rule.MEMORY, "lock on a frame slot")
