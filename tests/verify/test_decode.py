@@ -9,8 +9,8 @@ from tests.verify.cases import assemble
 from ubypass.verify import decode
 from ubypass.verify.classify import text as read_text
 from ubypass.verify.errors import Refusal, Rule
-from ubypass.verify.facts import COMPARED, defined
 from ubypass.verify.insn import Access, Insn, Kind, Op
+from ubypass.verify.predicates import COMPARED, defined
 
 _REGISTER = {"rax": 0, "rcx": 1, "rdx": 2, "rbx": 3, "rsi": 6, "rdi": 7, "r8": 8}
 
@@ -87,7 +87,7 @@ def test_registers(
         ("cmovb rax, [rsp+8]", Op.GENERIC),
         ("cmovae eax, [rsp+8]", Op.GENERIC),
         ("cmovae rax, [rsp+0x28]", Op.GENERIC),
-        ("mov rax, [rsp+0x958]", Op.USP),
+        ("mov rax, [rsp+0x958]", Op.USER_RSP),
         ("mov eax, [rsp+0x958]", Op.GENERIC),
         ("mov rax, [rsp+0x910]", Op.RELOAD),
         ("mov rax, rcx", Op.COPY),

@@ -17,8 +17,8 @@ from tests.verify.encoder import encodings
 from ubypass.verify.allowlist import GPR, Form, Key, allowed
 from ubypass.verify.decode import Decoder
 from ubypass.verify.errors import Refusal
-from ubypass.verify.facts import COMPARED, DEFINED_SHIFT
 from ubypass.verify.insn import Access, Insn
+from ubypass.verify.predicates import COMPARED, DEFINED_SHIFT
 
 _LINES = [(key, form) for key, forms in allowed().items() for form in forms]
 _NUMBER = {getattr(Register, name.upper()): n for n, name in enumerate(GPR)}

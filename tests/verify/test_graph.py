@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.verify import cases
 from ubypass import abi
 from ubypass.abi import Abi
-from ubypass.verify import facts
+from ubypass.verify import predicates
 from ubypass.verify.graph import Blocks, split, survey
 from ubypass.verify.insn import Kind
 from ubypass.verify.load import load
@@ -65,8 +65,8 @@ def test_what_a_stub_does() -> None:
     blocks = split(program)
     stub = blocks.stubs[blocks.number[next(iter(program.fixups.values()))]]
     assert stub is not None
-    assert stub.needs == facts.defined(0) | facts.defined(7)
-    assert stub.sets & facts.slot_defined(abi.FRAME_TARGET)
+    assert stub.needs == predicates.defined(0) | predicates.defined(7)
+    assert stub.sets & predicates.slot_defined(abi.FRAME_TARGET)
 
 
 def test_only_stubs_are_summed_up() -> None:

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from ubypass.verify.facts import COMPARED, RCX_COMPARED
 from ubypass.verify.insn import Access, Insn, Kind, Op
+from ubypass.verify.predicates import COMPARED, RCX_COMPARED
 
 
 def test_defaults_keep_nothing_of_the_flags() -> None:

@@ -8,8 +8,8 @@ import pytest
 from tests.verify.cases import assemble
 from ubypass.verify.decode import Decoder
 from ubypass.verify.errors import Refusal, Rule
-from ubypass.verify.facts import defined, slot_defined
 from ubypass.verify.insn import NONE, Access, Insn
+from ubypass.verify.predicates import defined, slot_defined
 
 _DECODER = Decoder()
 

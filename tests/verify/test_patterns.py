@@ -7,7 +7,7 @@ import pytest
 
 from tests.verify.cases import assemble
 from ubypass import abi
-from ubypass.verify import facts
+from ubypass.verify import predicates
 from ubypass.verify.decode import Decoder
 from ubypass.verify.errors import Refusal, Rule
 from ubypass.verify.insn import NONE, Insn, Kind, Op
@@ -80,10 +80,10 @@ def test_what_is_counted() -> None:
     assert (insn.op, value) == (Op.COUNT, 0x10000)
     assert _decode("cmp ecx, 0x10000")[0].op is Op.EQUATE
     assert _decode("cmp rdx, 0x10000")[0].op is Op.NOTHING
-    assert _decode("sub dword ptr [rsp+4], ecx")[0].sets & facts.RCX_PAID
+    assert _decode("sub dword ptr [rsp+4], ecx")[0].sets & predicates.RCX_PAID
     for line in ("mov cl, 1", "inc rcx", "xchg rax, rcx", "rdtscp", "rep scasb"):
-        assert not _decode(line)[0].keeps & facts.OF_RCX, line
-    assert _decode("mov rdx, rcx")[0].keeps & facts.RCX_PAID
+        assert not _decode(line)[0].keeps & predicates.OF_RCX, line
+    assert _decode("mov rdx, rcx")[0].keeps & predicates.RCX_PAID
 
 
 def test_what_is_compared_with_a_number() -> None:
@@ -145,11 +145,11 @@ def test_what_is_not_small(line: str) -> None:
     assert _decode(line)[0].op is not Op.SMALL
 
 
-def test_the_end_of_what_is_known_of_usp() -> None:
+def test_the_end_of_what_is_known_of_the_slot_of_rsp() -> None:
     slot = abi.FRAME_REGS + abi.REGS_OFFSET["rsp"]
     for line in (f"mov [rsp+{slot}], rax", f"add byte ptr [rsp+{slot}+3], 1"):
-        assert not _decode(line)[0].keeps & facts.USP
-    assert _decode("mov [rsp+0x910], rax")[0].keeps & facts.USP
+        assert not _decode(line)[0].keeps & predicates.USER_RSP
+    assert _decode("mov [rsp+0x910], rax")[0].keeps & predicates.USER_RSP
 
 
 def test_tails() -> None:

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ubypass import abi
-from ubypass.verify import facts
+from ubypass.verify import predicates
 from ubypass.verify.errors import Rule, VerifyError
 from ubypass.verify.insn import Insn
+from ubypass.verify.intervals import BRANCHED, RELOADED, SMALL_END, Value, highest
 from ubypass.verify.pointer import check_bounds, check_indexed, check_string
 from ubypass.verify.program import Program
 from ubypass.verify.state import NO_VALUES
-from ubypass.verify.values import BRANCHED, RELOADED, SMALL_END, Value, highest
 
 _CLAMPED = (0, 0, 0, False)
 _SMALL = (0, 0, 0, True)
@@ -115,9 +115,9 @@ def test_strings() -> None:
     high = abi.GUARD_HIGH - 8 * abi.REP_MAX
     assert _string(_CLAMPED, 0, 0) is None
     assert _string(_CLAMPED, 0, 1) is Rule.BUDGET
-    assert _string(_CLAMPED, facts.RCX_PAID, 1) is None
-    assert _string((high, high, high, False), facts.RCX_PAID, 1) is None
+    assert _string(_CLAMPED, predicates.RCX_PAID, 1) is None
+    assert _string((high, high, high, False), predicates.RCX_PAID, 1) is None
     high += 1
-    assert _string((high, high, high, False), facts.RCX_PAID, 1) is Rule.POINTER
+    assert _string((high, high, high, False), predicates.RCX_PAID, 1) is Rule.POINTER
     assert _string((high, high, high, False), 0, 0) is None
-    assert _string(None, facts.RCX_PAID, 1) is Rule.POINTER
+    assert _string(None, predicates.RCX_PAID, 1) is Rule.POINTER

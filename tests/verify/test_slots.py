@@ -40,5 +40,5 @@ def test_an_address_alone_is_no_access() -> None:
 
 def test_kinds_of_slots() -> None:
     assert set(slots.UNDEFINED) == _OWN
-    assert slots.is_user_register(slots.USP_SLOT)
+    assert slots.is_user_register(slots.RSP_SLOT)
     assert not slots.is_user_register(abi.FRAME_TMP0)

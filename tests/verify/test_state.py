@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ubypass import abi
-from ubypass.verify import facts
+from ubypass.verify import predicates
+from ubypass.verify.intervals import RELOADED, Value
 from ubypass.verify.state import (
     CALLEE_SAVED,
     NO_VALUES,
@@ -17,7 +18,6 @@ from ubypass.verify.state import (
     at_stub,
     values_after_dispatch,
 )
-from ubypass.verify.values import RELOADED, Value
 
 _VALUE = st.one_of(
     st.none(),
@@ -28,7 +28,7 @@ _VALUE = st.one_of(
     ),
 )
 _VALUES = st.lists(_VALUE, min_size=16, max_size=16)
-_FACTS = st.integers(0, facts.SYSFLAGS_SAVED)
+_FACTS = st.integers(0, predicates.SYSFLAGS_SAVED)
 
 
 @given(_FACTS, _VALUES, _FACTS, _VALUES)
@@ -40,35 +40,35 @@ def test_a_join_is_implied_by_both(
     changed = state.join(other, second)
     assert state.implied_by(one, first)
     assert state.implied_by(other, second)
-    assert changed == (state.facts != one or state.values != first)
+    assert changed == (state.known != one or state.values != first)
     assert first == before
     assert not state.join(other, second)
 
 
 def test_leaving_must_be_the_same() -> None:
     state = State(0, NO_VALUES)
-    assert not state.implied_by(facts.LEAVING, NO_VALUES)
-    assert not State(facts.LEAVING, NO_VALUES).implied_by(0, NO_VALUES)
-    assert state.implied_by(facts.USP, NO_VALUES)
+    assert not state.implied_by(predicates.LEAVING, NO_VALUES)
+    assert not State(predicates.LEAVING, NO_VALUES).implied_by(0, NO_VALUES)
+    assert state.implied_by(predicates.USER_RSP, NO_VALUES)
 
 
 def test_join_gives_up_what_keeps_growing() -> None:
     values = NO_VALUES.copy()
     values[1], values[2] = (0, 0, 0, False), (0, 8, 8, False)
-    state = State(facts.DEFINED, values)
+    state = State(predicates.DEFINED, values)
     for step in range(1, 100):
         other = state.values.copy()
         other[1] = (0, 8 * step, 8 * step, False)
-        state.join(facts.DEFINED, other)
-        assert state.implied_by(facts.DEFINED, other)
+        state.join(predicates.DEFINED, other)
+        assert state.implied_by(predicates.DEFINED, other)
     assert state.values[1] is None
     assert state.values[2] == (0, 8, 8, False)
 
 
 def test_stubs_know_what_is_defined_only() -> None:
-    everything = (facts.LEAVING << 1) - 1
-    assert at_stub(everything) == facts.DEFINED
-    assert facts.DEFINED & ~at_pre(everything) == facts.defined(11)
+    everything = (predicates.LEAVING << 1) - 1
+    assert at_stub(everything) == predicates.DEFINED
+    assert predicates.DEFINED & ~at_pre(everything) == predicates.defined(11)
 
 
 def test_dispatch_keeps_callee_saved_only() -> None:
@@ -78,9 +78,11 @@ def test_dispatch_keeps_callee_saved_only() -> None:
     assert tuple(kept) == CALLEE_SAVED
     top = abi.GROWTH * abi.BUDGET_MAX
     assert after[3] == (0, top, top, False) or after[3] == (0, 0, 0, False)
-    known = after_dispatch(facts.DEFINED | facts.COMPARED | facts.USP)
-    lost = [number for number in range(16) if not known & facts.defined(number)]
+    known = after_dispatch(
+        predicates.DEFINED | predicates.COMPARED | predicates.USER_RSP
+    )
+    lost = [number for number in range(16) if not known & predicates.defined(number)]
     assert lost == [1, 2, 6, 7, 8, 9, 10, 11]
-    assert not known & facts.COMPARED
-    assert known & facts.USP
-    assert not after_dispatch(0) & facts.USP
+    assert not known & predicates.COMPARED
+    assert known & predicates.USER_RSP
+    assert not after_dispatch(0) & predicates.USER_RSP

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ubypass import abi
-from ubypass.verify import facts
+from ubypass.verify import predicates
 from ubypass.verify.insn import Insn, Op
+from ubypass.verify.intervals import BRANCHED, RELOADED, Value, highest
 from ubypass.verify.state import NO_VALUES, State
 from ubypass.verify.transfer import charge, transfer
-from ubypass.verify.values import BRANCHED, RELOADED, Value, highest
 
 _WRITES = ((1, False),)
 
@@ -68,9 +68,9 @@ def test_a_copy_is_compared_as_well() -> None:
     assert transfer(copy, 0, 2, NO_VALUES.copy()) == 0
 
 
-def test_usp_is_trusted_until_written() -> None:
-    load = _insn(Op.USP)
-    assert _after(load, 0, None, facts.USP) == (0, 0, 0, False)
+def test_the_slot_of_rsp_is_trusted_until_written() -> None:
+    load = _insn(Op.USER_RSP)
+    assert _after(load, 0, None, predicates.USER_RSP) == (0, 0, 0, False)
     assert _after(load, 0, None) is RELOADED
 
 

@@ -18,10 +18,10 @@ from ubypass.verify.allowlist import GPR
 from ubypass.verify.capstone_decoder import CapstoneDecoder, Decoded
 from ubypass.verify.encoding import Encoding
 from ubypass.verify.errors import Refusal, Rule
-from ubypass.verify.facts import OF_FLAGS, OF_RCX, defined
 from ubypass.verify.insn import NONE, Access, Insn, Kind, Op
 from ubypass.verify.operands import OperandEffects
 from ubypass.verify.patterns import Fields, match_pattern
+from ubypass.verify.predicates import OF_FLAGS, OF_RCX, defined
 from ubypass.verify.registers import RSP, gpr_of
 
 

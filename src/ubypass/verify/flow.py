@@ -15,11 +15,12 @@ from heapq import heappop, heappush
 from typing import Final
 
 from ubypass import abi
-from ubypass.verify import facts
+from ubypass.verify import predicates
 from ubypass.verify.allowlist import GPR
 from ubypass.verify.errors import Rule
 from ubypass.verify.graph import Blocks, Stub
 from ubypass.verify.insn import NONE, Access, Insn, Kind, Op
+from ubypass.verify.intervals import Value
 from ubypass.verify.patterns import IMAGES
 from ubypass.verify.pointer import check_bounds, check_indexed, check_string
 from ubypass.verify.program import Program
@@ -32,9 +33,8 @@ from ubypass.verify.state import (
     values_after_dispatch,
 )
 from ubypass.verify.transfer import charge, transfer
-from ubypass.verify.values import Value
 
-# Where control goes and what is known then: position it comes from, block, facts,
+# Where control goes and what is known then: position it comes from, block, predicates,
 # values.
 _Edge = tuple[int, int, int, list[Value]]
 _USER: Final = Access.USER
@@ -44,7 +44,7 @@ _EXIT_NUMBER: Final = Kind.EXIT_NUMBER
 _DISPATCH: Final = Kind.DISPATCH
 _POP: Final = Kind.POP
 _ABOVE: Final = Op.ABOVE
-_TARGET: Final = facts.slot_defined(abi.FRAME_TARGET)
+_TARGET: Final = predicates.slot_defined(abi.FRAME_TARGET)
 
 
 class Flow:
@@ -91,7 +91,7 @@ class Flow:
         """
         for at in self._program.entries:
             block = self._blocks.number[at]
-            self._merge(at, block, facts.ENTRY, NO_VALUES)
+            self._merge(at, block, predicates.ENTRY, NO_VALUES)
         queue, at_place = self._queue, self._at_place
         while queue:
             block = at_place[heappop(queue)]
@@ -108,10 +108,10 @@ class Flow:
         state = self._states[block]
         if state is None:
             self._states[block] = State(known, values)
-        elif state.facts == known and state.values is values:
+        elif state.known == known and state.values is values:
             return
         else:
-            if (state.facts ^ known) & facts.LEAVING:
+            if (state.known ^ known) & predicates.LEAVING:
                 at = self._blocks.starts[block]
                 raise self._program.error(
                     at, Rule.PATH, "reached with and without an exit number"
@@ -129,14 +129,14 @@ class Flow:
         states = self._states
         for at in self._program.entries:
             state = states[self._blocks.number[at]]
-            if state is None or not state.implied_by(facts.ENTRY, NO_VALUES):
+            if state is None or not state.implied_by(predicates.ENTRY, NO_VALUES):
                 raise error(at, Rule.PATH, "no fixpoint")
         for block, state in enumerate(states):
             if state is None:
                 continue
             reached.append(block)
             known, values = self._walked[block]
-            if state.facts != known or state.values is not values:
+            if state.known != known or state.values is not values:
                 raise error(self._blocks.starts[block], Rule.PATH, "no fixpoint")
             for source, following, known, values in self._edges[block]:
                 after = states[following]
@@ -149,12 +149,12 @@ class Flow:
         """Checks a block with what is known at its start; fills its edges."""
         state = self._states[block]
         assert state is not None
-        known = state.facts
+        known = state.known
         self._walked[block] = (known, state.values)
         edges = self._edges[block]
         edges.clear()
         start, end = self._blocks.starts[block], self._blocks.ends[block]
-        if known & facts.LEAVING:
+        if known & predicates.LEAVING:
             self._leave(block, start, known)
             return
         program, number = self._program, self._blocks.number
@@ -169,11 +169,11 @@ class Flow:
                 if kind is _BRANCH:
                     self._branch(block, at, known, values)
                     if insn.op:
-                        small = known & facts.RCX_COMPARED
+                        small = known & predicates.RCX_COMPARED
                         known = transfer(insn, 0, known, values)
                         if small and insn.op is _ABOVE:
                             # Not above: known only where it falls through.
-                            known |= facts.RCX_SMALL
+                            known |= predicates.RCX_SMALL
                     continue
                 if kind is _JMP:
                     if at in program.leave:
@@ -185,7 +185,9 @@ class Flow:
                     return
                 if kind is _EXIT_NUMBER:
                     self._exit_number(at, known)
-                    self._leave(block, at + 1, known & facts.DEFINED | facts.LEAVING)
+                    self._leave(
+                        block, at + 1, known & predicates.DEFINED | predicates.LEAVING
+                    )
                     return
                 if kind is _DISPATCH:
                     pre, post = program.dispatch[at]
@@ -213,7 +215,7 @@ class Flow:
         if kind is Kind.CHARGE:
             charge(program.values[at], values)
         elif kind is Kind.CHARGE_COUNT:
-            if not known & facts.RCX_SMALL:
+            if not known & predicates.RCX_SMALL:
                 reason = "rcx was not bounded: the budget might grow"
                 raise program.error(at, Rule.BUDGET, reason)
         elif kind is Kind.STRING:
@@ -254,7 +256,7 @@ class Flow:
         self._passed[block] = True
         tail = self._blocks.succs[block]
         if tail:
-            known |= stub.sets & facts.DEFINED | facts.LEAVING
+            known |= stub.sets & predicates.DEFINED | predicates.LEAVING
             # Several accesses in a row often share a tail and what is known there.
             if not (edges and edges[-1][1] == tail[0] and edges[-1][2] == known):
                 edges.append((at, tail[0], known, NO_VALUES))
@@ -288,7 +290,9 @@ class Flow:
                 raise program.error(at, Rule.LEAK, reason)
 
     def _pop(self, at: int, slot: int, known: int) -> int:
-        """The second half of a pair, into host flags (0) or a slot; facts after it."""
+        """The second half of a pair, into host flags (0) or a slot; predicates after
+        it.
+        """
         program = self._program
         source = program.values[at - 1]
         # Flags saved by code like this have AC set.
@@ -319,10 +323,10 @@ class Flow:
 
 
 def _names(mask: int) -> str:
-    """Registers and slots of a mask of facts, for people."""
-    names = [name for n, name in enumerate(GPR) if mask & facts.defined(n)]
+    """Registers and slots of a mask of predicates, for people."""
+    names = [name for n, name in enumerate(GPR) if mask & predicates.defined(n)]
     slot = ("TMP0", "TMP1", "TMP2", "TARGET")
-    for number, name in enumerate(slot, 16 + facts.DEFINED_SHIFT):
+    for number, name in enumerate(slot, 16 + predicates.DEFINED_SHIFT):
         if mask >> number & 1:
             names.append(name)
     return ", ".join(names)

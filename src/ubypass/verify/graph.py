@@ -25,9 +25,9 @@ LEAVES: Final = -1
 class Stub:
     """An exit stub: nothing but a prelude, the exit number, stores, a jump.
 
-    ``needs``: facts that must hold where it begins, so that none of its instructions
-    reads what is not defined; ``sets``: facts that hold afterwards besides those;
-    ``number``: where in the block the exit number is.
+    ``needs``: predicates that must hold where it begins, so that none of its
+    instructions reads what is not defined; ``sets``: predicates that hold afterwards
+    besides those; ``number``: where in the block the exit number is.
     """
 
     needs: int

@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-from ubypass.verify.facts import OF_FLAGS
+from ubypass.verify.predicates import OF_FLAGS
 
 NONE: Final = -1
 
@@ -46,7 +46,7 @@ class Op(enum.IntEnum):
     COMPARE = 6  # cmp a, [LIMIT]
     CLAMP = 7  # cmovae a, [LIMIT]
     RELOAD = 8  # a = 64 bits of a slot
-    USP = 9  # a = 64 bits of the user rsp's slot
+    USER_RSP = 9  # a = 64 bits of the user rsp's slot
     ABOVE = 10  # ja: who only branches has not clamped
     COUNT = 11  # cmp rcx, value
     STRING = 12  # rdi and rsi (if a has their bits) move up by size; b: repeated
@@ -66,10 +66,10 @@ class Access(enum.IntEnum):
 
 
 class Insn:
-    """Masks of facts have the bits of :mod:`.facts`.
+    """Masks of predicates have the bits of :mod:`.predicates`.
 
-    ``reads``: what must not be kernel garbage; ``keeps``: facts that still hold
-    afterwards, ``sets``: facts that hold then in any case. ``writes``:
+    ``reads``: what must not be kernel garbage; ``keeps``: predicates that still hold
+    afterwards, ``sets``: predicates that hold then in any case. ``writes``:
     (register, zero-extended 32-bit value?) pairs. ``must_fault``/``may_fault``:
     a fault entry is needed/allowed. ``size``: bytes of a user access.
     ``target_store``: writes the TARGET slot. ``tail``: allowed after the exit

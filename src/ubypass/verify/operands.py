@@ -16,8 +16,8 @@ from ubypass import abi
 from ubypass.verify import slots
 from ubypass.verify.encoding import RIP, Encoding
 from ubypass.verify.errors import Refusal, Rule
-from ubypass.verify.facts import defined, slot_defined
 from ubypass.verify.insn import NONE, Access
+from ubypass.verify.predicates import defined, slot_defined
 from ubypass.verify.prefixes import EVEX
 from ubypass.verify.registers import ADDRESS, REGISTERS, RSP, VECTOR
 
@@ -35,8 +35,9 @@ _OPAQUE = (*_MAYBE_UNWRITTEN, "xchg")
 class OperandEffects:
     """Collects what the operands do.
 
-    ``reads`` and ``sets`` are facts (:mod:`.facts`), ``writes`` maps a general register
-    to whether it is zero-extended. ``slot`` is the frame slot accessed, or NONE.
+    ``reads`` and ``sets`` are predicates (:mod:`.predicates`), ``writes`` maps a
+    general register to whether it is zero-extended. ``slot`` is the frame slot
+    accessed, or NONE.
     """
 
     def __init__(self, encoding: Encoding, name: str) -> None:

@@ -16,12 +16,18 @@ from ubypass import abi
 from ubypass.verify import slots
 from ubypass.verify.encoding import Encoding
 from ubypass.verify.errors import Refusal, Rule
-from ubypass.verify.facts import FLAGS_SAVED, RCX_PAID, SYSFLAGS_SAVED, USP, defined
 from ubypass.verify.insn import NONE, Access, Kind, Op
 from ubypass.verify.operands import OperandEffects
+from ubypass.verify.predicates import (
+    FLAGS_SAVED,
+    RCX_PAID,
+    SYSFLAGS_SAVED,
+    USER_RSP,
+    defined,
+)
 from ubypass.verify.registers import REGISTERS, gpr64
 
-#: The fact that goes with each slot of flags.
+#: The predicate that goes with each slot of flags.
 IMAGES = {abi.FRAME_FLAGS: FLAGS_SAVED, abi.FRAME_SYSFLAGS: SYSFLAGS_SAVED}
 _EQUAL = {"je": 1, "jne": -1}
 _EXTENDING = ("movzx", "movsx")
@@ -144,7 +150,7 @@ def _frame(name: str, effects: OperandEffects, operands: Any) -> Fields:
     """Loads, compares and stores of slots that mean something."""
     whole = effects.size == 8
     if effects.stores:
-        fields: Fields = {"keeps": ~USP if effects.slot == slots.USP_SLOT else ~0}
+        fields: Fields = {"keeps": ~USER_RSP if effects.slot == slots.RSP_SLOT else ~0}
         if name == "mov" and whole and operands[1].type == cs.X86_OP_REG:
             target = effects.slot == abi.FRAME_TARGET
             fields["source"] = gpr64(operands[1])
@@ -159,7 +165,7 @@ def _frame(name: str, effects: OperandEffects, operands: Any) -> Fields:
     if effects.slot == abi.FRAME_LIMIT and name == "cmovae":
         return {"op": Op.CLAMP, "a": first}
     if name == "mov":
-        op = Op.USP if effects.slot == slots.USP_SLOT else Op.RELOAD
+        op = Op.USER_RSP if effects.slot == slots.RSP_SLOT else Op.RELOAD
         return {"op": op, "a": first}
     return {}
 

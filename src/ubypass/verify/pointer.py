@@ -11,10 +11,8 @@ from typing import Final
 from ubypass import abi
 from ubypass.verify.allowlist import GPR
 from ubypass.verify.errors import Rule
-from ubypass.verify.facts import RCX_PAID
 from ubypass.verify.insn import Insn
-from ubypass.verify.program import Program
-from ubypass.verify.values import (
+from ubypass.verify.intervals import (
     BRANCHED,
     RELOADED,
     SMALL_END,
@@ -22,6 +20,8 @@ from ubypass.verify.values import (
     highest,
     interval,
 )
+from ubypass.verify.predicates import RCX_PAID
+from ubypass.verify.program import Program
 
 _RSI: Final = 6
 _RDI: Final = 7
@@ -61,7 +61,9 @@ def check_bounds(
 def check_string(
     program: Program, at: int, insn: Insn, known: int, values: list[Value]
 ) -> None:
-    """What a string instruction needs; ``known`` are the facts. Raises VerifyError."""
+    """What a string instruction needs; ``known`` are the predicates. Raises
+    VerifyError.
+    """
     size = insn.size
     if insn.b:
         if not known & RCX_PAID:

@@ -21,8 +21,8 @@ NOWHERE: Final = -1
 class Program:
     """Decoded code. Positions are indexes into ``insns`` unless called offsets.
 
-    ``values`` has the number beside each instruction, ``places`` the position at each
-    offset or NOWHERE. ``leave`` has the instructions that jump to the exit path,
+    ``values`` has the number beside each instruction, ``places`` the position at
+    each offset or NOWHERE. ``leave`` has the instructions that jump to the exit path,
     ``targets`` the position that each direct branch goes to, ``fixups`` the exit stub
     of each instruction in the fault table, ``dispatch`` the (pre, post) stubs of each
     dispatch, ``charges`` the budget charges that are followed by their branch.

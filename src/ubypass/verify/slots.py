@@ -22,7 +22,7 @@ _READABLE = _WRITABLE | {
 #: Slots that hold kernel stack garbage until code writes them.
 UNDEFINED = (*_TMPS, abi.FRAME_TARGET)
 #: The slot of the user's rsp, which the module checks at an entry.
-USP_SLOT = abi.FRAME_REGS + abi.REGS_OFFSET["rsp"]
+RSP_SLOT = abi.FRAME_REGS + abi.REGS_OFFSET["rsp"]
 _SLOT_SIZE = 8
 
 

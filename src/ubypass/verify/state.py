@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The abstract state: facts and the values of registers at one point.
+"""The abstract state: predicates and the values of registers at one point.
 
 Knows how paths meet, what a dispatch leaves, and nothing of instructions
 (:mod:`.transfer`) or control flow (:mod:`.flow`).
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ubypass.verify import facts
-from ubypass.verify.values import Value, implies, next_segment, settled, union
+from ubypass.verify import predicates
+from ubypass.verify.intervals import Value, implies, next_segment, settled, union
 
 #: Host registers that a C function leaves alone (System V ABI): rbx rbp r12 to r15.
 CALLEE_SAVED: Final = (3, 5, 12, 13, 14, 15)
@@ -21,11 +21,11 @@ _RSP: Final = 4
 _R11: Final = 11
 # What a dispatch leaves: slots and callee-saved registers are as they were.
 _KEPT: Final = (
-    facts.USP
-    | facts.FLAGS_SAVED
-    | facts.SYSFLAGS_SAVED
-    | facts.DEFINED & ~(0xFFFF << facts.DEFINED_SHIFT)
-    | sum(facts.defined(number) for number in (*CALLEE_SAVED, _RSP))
+    predicates.USER_RSP
+    | predicates.FLAGS_SAVED
+    | predicates.SYSFLAGS_SAVED
+    | predicates.DEFINED & ~(0xFFFF << predicates.DEFINED_SHIFT)
+    | sum(predicates.defined(number) for number in (*CALLEE_SAVED, _RSP))
 )
 
 
@@ -38,16 +38,16 @@ class State:
     grow around a loop come to an end.
     """
 
-    __slots__ = ("changes", "facts", "values")
+    __slots__ = ("changes", "known", "values")
 
     def __init__(self, known: int, values: list[Value]) -> None:
-        self.facts = known
+        self.known = known
         self.values = values
         self.changes: list[int] | None = None
 
     def implied_by(self, known: int, values: list[Value]) -> bool:
         """Whether code that is safe from here is safe with that knowledge."""
-        if self.facts & ~known or (self.facts ^ known) & facts.LEAVING:
+        if self.known & ~known or (self.known ^ known) & predicates.LEAVING:
             return False
         if values is self.values or values == self.values:
             return True
@@ -58,9 +58,9 @@ class State:
 
         LEAVING must be the same, which the caller checks.
         """
-        both = self.facts & known
-        changed = both != self.facts
-        self.facts = both
+        both = self.known & known
+        changed = both != self.known
+        self.known = both
         if values is self.values or values == self.values:
             return changed
         if self.changes is None:
@@ -82,20 +82,22 @@ class State:
 
 
 def at_stub(known: int) -> int:
-    """Facts at an exit stub that a fault leads to: addresses do not matter there."""
-    return known & facts.DEFINED
+    """Predicates at an exit stub that a fault leads to: addresses do not matter
+    there.
+    """
+    return known & predicates.DEFINED
 
 
 def at_pre(known: int) -> int:
-    """Facts on the way to ``pre_offset``: r11 was the module's scratch."""
-    return known & facts.DEFINED & ~facts.defined(_R11)
+    """Predicates on the way to ``pre_offset``: r11 was the module's scratch."""
+    return known & predicates.DEFINED & ~predicates.defined(_R11)
 
 
 def after_dispatch(known: int) -> int:
-    """Facts after a handler ran: rax is the result, the other caller-saved registers
-    hold kernel data.
+    """Predicates after a handler ran: rax is the result, the other caller-saved
+    registers hold kernel data.
     """
-    return known & _KEPT | facts.defined(_RAX)
+    return known & _KEPT | predicates.defined(_RAX)
 
 
 def values_after_dispatch(values: list[Value]) -> list[Value]:

@@ -2,7 +2,7 @@
 """The transfer function: what one instruction does to the abstract state.
 
 Preconditions are checked by the caller (:mod:`.flow`). Everything resets by default: a
-written register is unknown and a fact is dropped unless something here keeps it.
+written register is unknown and a predicate is dropped unless something here keeps it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import Final
 
 from ubypass.abi import REP_MAX
-from ubypass.verify.facts import COMPARED, RCX_COMPARED, USP
 from ubypass.verify.insn import Insn, Op
-from ubypass.verify.values import (
+from ubypass.verify.intervals import (
     BRANCHED,
     CLAMPED,
     NATURAL,
@@ -22,6 +21,7 @@ from ubypass.verify.values import (
     charged,
     shift,
 )
+from ubypass.verify.predicates import COMPARED, RCX_COMPARED, USER_RSP
 
 _GENERIC: Final = Op.GENERIC
 _CONST: Final = Op.CONST
@@ -32,43 +32,44 @@ _CLAMP: Final = Op.CLAMP
 _COUNT: Final = Op.COUNT
 _STRING: Final = Op.STRING
 _RELOAD: Final = Op.RELOAD
-_USP: Final = Op.USP
+_USER_RSP: Final = Op.USER_RSP
 _ABOVE: Final = Op.ABOVE
 _SMALL: Final = Op.SMALL
 _RSI: Final = 6
 _RDI: Final = 7
 
 
-def transfer(insn: Insn, value: int, facts: int, values: list[Value]) -> int:
-    """Changes ``values`` to what they are after ``insn``; the facts that hold then.
+def transfer(insn: Insn, value: int, known: int, values: list[Value]) -> int:
+    """Changes ``values`` to what they are after ``insn``; the predicates that hold
+    then.
 
     ``value`` is the number beside the instruction. Not for dispatches and exit stubs.
     """
-    after = facts & insn.keeps | insn.sets
+    after = known & insn.keeps | insn.sets
     op = insn.op
     if op is _GENERIC:
         for number, extended in insn.writes:
             values[number] = NATURAL if extended else None
     elif op is _COPY:
         values[insn.a] = values[insn.b]
-        if facts >> insn.b & 1:
+        if known >> insn.b & 1:
             after |= 1 << insn.a
     elif op is _SHIFT:
         values[insn.a] = shift(values[insn.b], value)
     elif op is _RELOAD:
         values[insn.a] = RELOADED
     elif op is _CLAMP:
-        values[insn.a] = CLAMPED if facts >> insn.a & 1 else None
+        values[insn.a] = CLAMPED if known >> insn.a & 1 else None
     elif op is _CONST:
         values[insn.a] = value & insn.b
-    elif op is _USP:
-        values[insn.a] = CLAMPED if facts & USP else RELOADED
+    elif op is _USER_RSP:
+        values[insn.a] = CLAMPED if known & USER_RSP else RELOADED
     elif op is _SMALL:
         values[insn.a] = shift(NATURAL, -insn.b)
     elif op is _ALIGN:
         values[insn.a] = align(values[insn.a], value)
     elif op is _ABOVE:
-        _above(facts, values)
+        _above(known, values)
     elif op is _COUNT:
         if 0 <= value <= REP_MAX:
             after |= RCX_COMPARED
@@ -77,9 +78,9 @@ def transfer(insn: Insn, value: int, facts: int, values: list[Value]) -> int:
     return after
 
 
-def _above(facts: int, values: list[Value]) -> None:
+def _above(known: int, values: list[Value]) -> None:
     """Remembers which registers were only compared, for the error message."""
-    compared = facts & COMPARED
+    compared = known & COMPARED
     number = 0
     while compared:
         if compared & 1 and (values[number] is None or values[number] is RELOADED):

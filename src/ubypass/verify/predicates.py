@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Facts: what is known at a point besides values, as bits of one number.
+"""Predicates that hold at a point, besides the values of registers; bits of one number.
 
-Every bit says something that is certain. So fewer bits are always safe, and where
-two paths meet, what both are certain of remains: ``one & other``. Knows the bits and
+Every bit says something that is certain. So fewer bits are always safe, and the merge
+of two paths is ``one & other``. Knows the bits and
 nothing of instructions.
 """
 
@@ -21,7 +21,7 @@ DEFINED_SHIFT: Final[int] = 16
 DEFINED: Final[int] = ((1 << (16 + len(UNDEFINED))) - 1) << DEFINED_SHIFT
 _NEXT: Final[int] = DEFINED_SHIFT + 16 + len(UNDEFINED)
 #: The slot of the user's rsp is as the module checked it.
-USP: Final[int] = 1 << _NEXT
+USER_RSP: Final[int] = 1 << _NEXT
 #: The slot holds flags that code like this saved, with AC set. At an entry they are
 #: the user's, and to restore those would shut SMAP.
 FLAGS_SAVED: Final[int] = 1 << _NEXT + 1
@@ -40,11 +40,11 @@ OF_RCX: Final[int] = RCX_COMPARED | RCX_SMALL | RCX_PAID
 
 _RSP: Final[int] = 4
 #: At an entry: registers hold kernel data, rsp aside.
-ENTRY: Final[int] = USP | 1 << _RSP + DEFINED_SHIFT
+ENTRY: Final[int] = USER_RSP | 1 << _RSP + DEFINED_SHIFT
 
 
 def defined(register: int) -> int:
-    """The fact that a host register holds nothing of the kernel's."""
+    """The predicate that a host register holds nothing of the kernel's."""
     return 1 << register + DEFINED_SHIFT
 
 

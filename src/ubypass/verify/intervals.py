@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is known of the value of one host register.
+"""The abstract value of one host register: an interval, and how it is known.
 
 A value is
 

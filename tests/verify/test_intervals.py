@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ubypass import abi
-from ubypass.verify.values import (
+from ubypass.verify.intervals import (
     BRANCHED,
     RELOADED,
     SMALL_END,
