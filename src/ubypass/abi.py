@@ -14,6 +14,46 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+__all__ = [
+    "ABI_VERSION",
+    "BUDGET_MAX",
+    "FRAME_BUDGET",
+    "FRAME_EXIT",
+    "FRAME_FIP",
+    "FRAME_FLAGS",
+    "FRAME_FSBASE",
+    "FRAME_LIMIT",
+    "FRAME_PRIVATE",
+    "FRAME_REGS",
+    "FRAME_SYSFLAGS",
+    "FRAME_TARGET",
+    "FRAME_TMP0",
+    "FRAME_TMP1",
+    "FRAME_TMP2",
+    "GROWTH",
+    "GUARD_FAR",
+    "GUARD_HIGH",
+    "GUARD_LOW",
+    "INFOF_SECCOMP",
+    "INFOF_X87",
+    "LOADF_VECTOR",
+    "LOADF_X87",
+    "REGS_OFFSET",
+    "REP_MAX",
+    "SYSCALL_ARGS",
+    "SYSCALL_NONE",
+    "TASK_SIZE_MIN",
+    "Abi",
+    "Dispatch",
+    "Entry",
+    "Exit",
+    "ExitFlag",
+    "ExitReason",
+    "Fault",
+    "Source",
+    "Translation",
+]
+
 ABI_VERSION: Final = 5
 
 # The frame: offsets in bytes from rsp inside generated code.

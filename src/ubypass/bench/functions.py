@@ -26,7 +26,7 @@ from ubypass.files import write_text
 from ubypass.native.function import SUM, Function, Learned
 from ubypass.places import own_environment
 
-__all__ = ["Timing", "geomean", "measure", "summary", "write"]
+__all__ = ["Timing", "geomean", "measure", "summary", "time_function", "write"]
 
 # Cycles that one round should take: much more than entering and leaving does.
 _ROUND = 150_000

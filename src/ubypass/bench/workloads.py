@@ -12,7 +12,7 @@ from ubypass.errors import UbError
 from ubypass.files import must_be_changeable
 from ubypass.places import build_dir, workload_sources
 
-__all__ = ["build_program", "build_workload", "build_workloads"]
+__all__ = ["build_program", "build_workload", "build_workloads", "is_current"]
 
 #: Plain optimised code, as a distribution would ship it; Debian's gcc makes
 #: position-independent programs with lazy binding from this.

@@ -15,8 +15,17 @@ if TYPE_CHECKING:
     from iced_x86._iced_x86_py import Register as IcedRegister
 
 __all__ = [
-    *("ADDITIONS", "ADDS", "CALLS", "LOADS"),
-    *("additions", "adds", "calls", "chase", "loads", "nothing", "own_return"),
+    "ADDITIONS",
+    "ADDS",
+    "CALLS",
+    "LOADS",
+    "additions",
+    "adds",
+    "calls",
+    "chase",
+    "loads",
+    "nothing",
+    "own_return",
 ]
 
 #: How often a turn of :func:`additions`, :func:`adds`, :func:`calls`, and :func:`loads`

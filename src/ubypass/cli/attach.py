@@ -8,6 +8,8 @@ import argparse
 from ubypass.cli.options import add_options, caps, number, tunables
 from ubypass.cli.stop import Stop
 
+__all__ = ["HELP", "NAME", "configure", "run"]
+
 NAME = "attach"
 HELP = "boost running programs until they end or you press Ctrl-C"
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from ubypass.calibrate import Calibration, Figure
 
+__all__ = ["HELP", "NAME", "configure", "run"]
+
 NAME = "calibrate"
 HELP = "what system calls, returns, clamps and locks take on this CPU"
 

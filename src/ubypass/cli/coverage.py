@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from ubypass.coverage.measure import Coverage
 
+__all__ = ["HELP", "NAME", "configure", "run"]
+
 NAME = "coverage"
 HELP = "how much of a program's code could be translated"
 

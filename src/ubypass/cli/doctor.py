@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ubypass.doctor.check import Check
     from ubypass.errors import UbError
 
+__all__ = ["HELP", "NAME", "configure", "run"]
+
 NAME = "doctor"
 HELP = "check what this kernel and the lab have and lack"
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ubypass.cost.model import Model
     from ubypass.estimate.estimate import Estimate
 
+__all__ = ["HELP", "NAME", "configure", "run"]
+
 NAME = "estimate"
 HELP = "estimate what boosting a program would save, without the module"
 

@@ -11,6 +11,8 @@ from typing import Any
 from ubypass.cli.options import number
 from ubypass.errors import UbError
 
+__all__ = ["HELP", "NAME", "configure", "run"]
+
 NAME = "explain"
 HELP = "show what is boosted and why, regions beside their translations"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ubypass.cli.tables import console
 
-__all__ = ["print_exits", "print_lines", "print_sites"]
+__all__ = ["print_exits", "print_lines", "print_nonpointers", "print_sites"]
 
 
 def print_lines(rows: Iterable[Mapping[str, Any]]) -> None:

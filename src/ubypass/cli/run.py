@@ -23,6 +23,8 @@ from ubypass.errors import UbError, UsageError
 if TYPE_CHECKING:
     from ubypass.cli.session import Session
 
+__all__ = ["HELP", "NAME", "configure", "run"]
+
 NAME = "run"
 HELP = "start a program and boost it until it ends"
 

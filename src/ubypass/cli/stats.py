@@ -13,6 +13,8 @@ from ubypass.cli.options import number, seconds
 from ubypass.cli.tables import console
 from ubypass.errors import UbError
 
+__all__ = ["HELP", "NAME", "NotBoosted", "configure", "run", "since"]
+
 NAME = "stats"
 _NOTHING = "nothing is being boosted; start with: ub run -- COMMAND"
 _HEADING = 20  # lines from one heading to the next

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ubypass.process.elf import ElfFile
     from ubypass.region.graph import Region
 
+__all__ = ["HELP", "NAME", "configure", "run"]
+
 NAME = "translate"
 HELP = "translate and verify code of a file, without running anything"
 

@@ -16,7 +16,13 @@ from ubypass.device.uapi import (
 )
 
 __all__ = [
-    *("Counts", "Event", "Lease", "Path", "Site", "Stats", "Trial"),
+    "Counts",
+    "Event",
+    "Lease",
+    "Path",
+    "Site",
+    "Stats",
+    "Trial",
     "is_lasting",
 ]
 

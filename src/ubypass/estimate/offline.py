@@ -26,7 +26,7 @@ from ubypass.estimate.steps import End, Way
 from ubypass.region.decode import Decoded
 from ubypass.translate.allowlist import group, reason
 
-__all__ = ["Kind", "Looked", "Offline", "Verdict"]
+__all__ = ["Kind", "Looked", "Memory", "Offline", "Verdict"]
 
 
 #: Instructions of a gap that took too long to step, from which on it is a long one.

@@ -20,8 +20,10 @@ __all__ = [
     "Failure",
     "Fault",
     "Job",
+    "RegisterKind",
+    "Result",
+    "Single",
 ]
-__all__ += ["RegisterKind", "Result", "Single"]
 
 REASONS = 16
 EXITS = 64

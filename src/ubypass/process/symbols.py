@@ -19,7 +19,7 @@ from ubypass.process.bounded import bounded
 from ubypass.process.elf import ElfFile, parse_elf, read_elf
 from ubypass.process.maps import MemoryMap, VmArea
 
-__all__ = ["Symbols"]
+__all__ = ["Readable", "Symbols"]
 
 _FILES_KEPT = 4
 

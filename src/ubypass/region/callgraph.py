@@ -14,6 +14,8 @@ from iced_x86 import Code, FlowControl, OpKind
 
 from ubypass.region.decode import Step
 
+__all__ = ["internal_returns"]
+
 # Plain numbers, for they are compared all the time.
 _NEXT: Final[int] = FlowControl.NEXT
 _CALL: Final[int] = FlowControl.CALL

@@ -14,6 +14,8 @@ from iced_x86 import Decoder, DecoderOptions, FlowControl, Instruction
 from ubypass.errors import UbError
 from ubypass.region.reader import CodeReader
 
+__all__ = ["Decoded", "Step"]
+
 #: Bytes asked for at once; an x86 instruction has 15 at most.
 _WINDOW: Final = 256
 _LONGEST: Final = 15

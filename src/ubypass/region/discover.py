@@ -22,6 +22,8 @@ from ubypass.region.paths import distances, paths_to_calls, short_paths, side_pa
 from ubypass.region.reader import CodeReader, DataReader
 from ubypass.region.stackwalk import learn_returns
 
+__all__ = ["HotEntry", "Limits", "RegionSpec", "discover"]
+
 # Plain numbers, for they are compared all the time. A system call is a call.
 _NEXT: Final[int] = FlowControl.NEXT
 _CALL: Final[int] = FlowControl.CALL

@@ -15,6 +15,8 @@ from iced_x86 import Instruction
 
 from ubypass.abi import Source
 
+__all__ = ["Block", "BlockId", "End", "Region", "predecessors", "reachable"]
+
 
 class End(enum.Enum):
     """How a block ends."""

@@ -15,6 +15,8 @@ from iced_x86 import Code, Instruction, Mnemonic, OpKind, RflagsBits
 
 from ubypass.region.graph import Region
 
+__all__ = ["ARITHMETIC", "FlagUse", "flag_use", "flags_live"]
+
 #: CF PF AF ZF SF OF.
 ARITHMETIC: Final = int(
     RflagsBits.CF

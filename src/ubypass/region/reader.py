@@ -12,6 +12,8 @@ from typing import Protocol, runtime_checkable
 
 from ubypass.errors import UbError
 
+__all__ = ["BytesReader", "CodeReader", "DataReader"]
+
 
 class CodeReader(Protocol):
     """Reads user code."""

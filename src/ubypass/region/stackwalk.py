@@ -16,6 +16,8 @@ from iced_x86 import FlowControl, Instruction, Mnemonic, OpKind, Register
 
 from ubypass.region.decode import Decoded
 
+__all__ = ["learn_returns", "moved"]
+
 #: Instructions looked at per event: enough for a chain of small wrappers.
 _STEPS: Final = 768
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from iced_x86 import Code, CpuidFeature, Instruction
 
+__all__ = ["group", "names", "reason", "refused"]
+
 
 def group(code: int) -> str | None:
     """The group of the list that an iced ``Code`` value is in; None: refused."""

@@ -16,6 +16,8 @@ from ubypass.region.graph import End, Region
 from ubypass.translate.insn_info import Effect, InsnInfo, Memory, alignment
 from ubypass.translate.registers import RBP, RSP
 
+__all__ = ["live_bases", "loop_bases", "sure_copies"]
+
 _MOV: Final[int] = Mnemonic.MOV
 _INDEX: Final = 16
 # Instructions to look ahead for the use of a copy.

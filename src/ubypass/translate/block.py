@@ -23,6 +23,8 @@ from ubypass.translate.stack import STACK, lower_stack
 from ubypass.translate.state import Flags, Node, State
 from ubypass.translate.string import is_string, lower_string
 
+__all__ = ["Prepared", "lower_block"]
+
 _NONE: Final[frozenset[int]] = frozenset()
 
 

@@ -13,6 +13,8 @@ from ubypass.translate.registers import R11, RAX, RCX, RSP, SLOT, RegisterAssign
 from ubypass.translate.shown import Places, code_for
 from ubypass.translate.state import CachedAddress, Flags, Loc, Node, State
 
+__all__ = ["Context", "Fragment", "exit_key"]
+
 
 class Fragment:
     """A lowered block.

@@ -28,6 +28,8 @@ from ubypass.translate.spill import load, materialize_rsp, read_spilled
 from ubypass.translate.stack import move_stack, push_constant, stack_access
 from ubypass.translate.state import CONSTANT, Flags
 
+__all__ = ["lower_end"]
+
 # iced's ConditionCode numbers O NO B AE E NE BE A S NS P NP L GE LE G from 1,
 # in the order of the encodings.
 _FIRST_CONDITION: Final = 1

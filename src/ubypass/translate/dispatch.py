@@ -23,6 +23,8 @@ from ubypass.translate.shown import SYSTEM
 from ubypass.translate.spill import load
 from ubypass.translate.state import Flags, Loc, State
 
+__all__ = ["after_state", "dispatches", "lower_syscall"]
+
 _INT3: Final = 0xCC
 #: Calls of one site at most: each takes a dispatch of its own, and a compare.
 _MOST: Final = 8

@@ -12,6 +12,8 @@ from ubypass.translate.sandbox import guard_and_clamp
 from ubypass.translate.spill import load, materialize_r11, rebase_stack
 from ubypass.translate.state import CONSTANT, Flags, Loc, State, within
 
+__all__ = ["emit_edge_code", "fits"]
+
 
 def fits(state: State, wanted: State) -> bool:
     """Whether nothing has to be done to get from one to the other."""

@@ -25,6 +25,21 @@ from ubypass.translate.registers import number
 if TYPE_CHECKING:
     from ubypass.translate.state import Node
 
+__all__ = [
+    "CC_A",
+    "CC_E",
+    "CC_NE",
+    "CC_S",
+    "Buffer",
+    "Constant",
+    "Edge",
+    "ExitKey",
+    "Label",
+    "Place",
+    "Tail",
+    "encoded",
+]
+
 _RAX: Final = 0
 _RSP: Final = 4
 _encoder = Encoder(64)

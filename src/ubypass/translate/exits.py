@@ -9,6 +9,8 @@ from ubypass.abi import FRAME_TARGET, Exit, ExitFlag
 from ubypass.translate.emit import Buffer, ExitKey, Tail
 from ubypass.translate.registers import RSP, SLOT
 
+__all__ = ["Exits"]
+
 # Making these anew takes long.
 _FLAGS: Final = [ExitFlag(flags) for flags in range(2 * max(ExitFlag))]
 

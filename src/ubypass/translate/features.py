@@ -14,6 +14,8 @@ from iced_x86 import Code, CpuidFeature, Instruction
 
 from ubypass.translate.iced import IcedCode
 
+__all__ = ["needs"]
+
 _FEATURES = {v: n for n, v in vars(CpuidFeature).items() if n.isupper()}
 
 #: Every processor in 64-bit mode has these.

@@ -17,6 +17,8 @@ from ubypass.translate.registers import RAX
 from ubypass.translate.shown import SYSTEM
 from ubypass.translate.state import Flags
 
+__all__ = ["clobber", "materialize_flags", "to_host", "to_slot", "to_sysflags"]
+
 # Stands for the context's first scratch register.
 _S0: Final = -1
 

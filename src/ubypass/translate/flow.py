@@ -52,6 +52,8 @@ from ubypass.translate.trace import (
     ranks,
 )
 
+__all__ = ["Flow", "entry_state", "live_at", "solve"]
+
 # A loop is written out up to so many instructions, on the hot path and elsewhere.
 _UNROLLED: Final = 128
 _UNROLLED_COLD: Final = 32

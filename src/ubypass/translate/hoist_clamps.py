@@ -18,6 +18,8 @@ from ubypass.translate.sandbox import guard_and_clamp
 from ubypass.translate.spill import load
 from ubypass.translate.state import CLAMPED, Flags, Loc, serves
 
+__all__ = ["hoist_clamps", "hoist_source_clamp"]
+
 # Instructions to look ahead: compilers do not move a compare further from its branch.
 _WINDOW = 8
 

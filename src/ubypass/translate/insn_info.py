@@ -32,6 +32,19 @@ from ubypass.translate.features import needs
 from ubypass.translate.iced import IcedRegister
 from ubypass.translate.registers import RSP, number, width
 
+__all__ = [
+    "SILENT",
+    "Effect",
+    "InsnInfo",
+    "Memory",
+    "RegisterOperand",
+    "Stores",
+    "Unsupported",
+    "alignment",
+    "insn_info",
+    "is_syscall",
+]
+
 _factory = InstructionInfoFactory()
 
 _READS: Final = frozenset(

@@ -31,6 +31,8 @@ from ubypass.translate.flow import Flow, entry_state, live_at
 from ubypass.translate.registers import RAX, RSP, SLOT
 from ubypass.translate.state import Loc, Node, State
 
+__all__ = ["TooLarge", "assemble"]
+
 _FIRST: Final = operator.itemgetter(0)
 _REL32: Final = struct.Struct("<i")
 

@@ -19,6 +19,8 @@ from ubypass.translate.sandbox import address_of, rebased
 from ubypass.translate.spill import load, read_spilled, write_spilled
 from ubypass.translate.state import SMALL, Interval, constant, shifted
 
+__all__ = ["lower_lea"]
+
 
 def lower_lea(context: Context, info: InsnInfo) -> None:
     """Emit the ``lea``; the registers that it reads are in their host registers."""

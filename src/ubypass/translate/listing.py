@@ -22,6 +22,8 @@ from ubypass.abi import (
 )
 from ubypass.region.graph import Region
 
+__all__ = ["ListingLine", "listing", "render"]
+
 _SLOTS = {
     FRAME_EXIT: "exit",
     FRAME_BUDGET: "budget",

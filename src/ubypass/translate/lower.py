@@ -49,6 +49,8 @@ from ubypass.translate.state import (
 )
 from ubypass.translate.x87 import note_pointer
 
+__all__ = ["lower"]
+
 _MOV: Final[int] = Mnemonic.MOV
 _LEA: Final[int] = Mnemonic.LEA
 _ADD: Final[int] = Mnemonic.ADD

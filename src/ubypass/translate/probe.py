@@ -21,6 +21,8 @@ from ubypass.translate.insn_info import InsnInfo, Unsupported, insn_info
 from ubypass.translate.registers import RSP, RegisterAssignment, assign_registers
 from ubypass.translate.state import CLAMPED, Flags, Loc, Node, State
 
+__all__ = ["Refusal", "refusals"]
+
 
 @dataclass(frozen=True)
 class Refusal:

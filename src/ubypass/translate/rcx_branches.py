@@ -19,6 +19,8 @@ from ubypass.translate.insn_info import InsnInfo
 from ubypass.translate.registers import RCX, resized
 from ubypass.translate.spill import load
 
+__all__ = ["RCX_BRANCHES", "lower_rcx_branch"]
+
 #: cmovcc that keeps the count if the flag says so.
 _KEEPS: Final[dict[int, tuple[IcedCode, IcedCode]]] = {
     Mnemonic.LOOPE: (Code.CMOVE_R32_RM32, Code.CMOVE_R64_RM64),

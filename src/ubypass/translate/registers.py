@@ -20,6 +20,36 @@ from ubypass.translate.iced import IcedRegister
 if TYPE_CHECKING:
     from ubypass.translate.emit import ExitKey, Tail
 
+__all__ = [
+    "ARGUMENTS",
+    "CALLER_SAVED",
+    "NAMES",
+    "R8",
+    "R9",
+    "R10",
+    "R11",
+    "R12",
+    "R13",
+    "R14",
+    "R15",
+    "RAX",
+    "RBP",
+    "RBX",
+    "RCX",
+    "RDI",
+    "RDX",
+    "RSI",
+    "RSP",
+    "SLOT",
+    "RegisterAssignment",
+    "assign_registers",
+    "gpr64",
+    "is_high_byte",
+    "number",
+    "resized",
+    "width",
+]
+
 RAX: Final = 0
 RCX: Final = 1
 RDX: Final = 2

@@ -19,6 +19,8 @@ from ubypass.translate.iced import IcedCode
 from ubypass.translate.insn_info import InsnInfo, RegisterOperand
 from ubypass.translate.registers import RegisterAssignment, resized, width
 
+__all__ = ["COMPARES", "Remat", "equal", "remat_of"]
+
 
 class Remat(NamedTuple):
     """Code that rematerializes the flags.

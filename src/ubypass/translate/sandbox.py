@@ -23,6 +23,18 @@ from ubypass.translate.state import (
     serves_indexed,
 )
 
+__all__ = [
+    "Address",
+    "address_of",
+    "displacement_size",
+    "guard_and_clamp",
+    "guard_and_clamp_host",
+    "indexed",
+    "load_word",
+    "rebased",
+    "resolve",
+]
+
 
 class Address:
     """A safe address: ``[base + displacement]``, or ``fs:[displacement]`` when

@@ -32,6 +32,18 @@ from ubypass.translate.registers import (
 )
 from ubypass.translate.remat import equal
 
+__all__ = [
+    "EQUAL",
+    "SYSTEM",
+    "Places",
+    "Shown",
+    "Step",
+    "code_for",
+    "common",
+    "known_equal",
+    "shown_after",
+]
+
 #: How a step gets its flags.
 _EQUAL: Final = 0  # those of a compare of equal values
 _REDO: Final = 1  # the instruction, which changes no register

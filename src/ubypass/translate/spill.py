@@ -11,6 +11,18 @@ from ubypass.translate.flags import clobber, materialize_flags
 from ubypass.translate.registers import R11, RCX, RSP, SLOT
 from ubypass.translate.state import Loc, shifted
 
+__all__ = [
+    "ARITHMETIC_FLAGS",
+    "SET_FLAGS",
+    "load",
+    "materialize_r11",
+    "materialize_rsp",
+    "read_spilled",
+    "rebase_stack",
+    "slot_written",
+    "write_spilled",
+]
+
 #: The user's flags as r11 after a system call has them, or a pushf: the arithmetic
 #: ones, and the two bits that are always set (1 and IF); the others were checked to be
 #: clear at the entry.

@@ -33,6 +33,8 @@ from ubypass.translate.spill import (
 )
 from ubypass.translate.state import CLAMPED, CONSTANT, Flags, Loc, serves, shifted
 
+__all__ = ["STACK", "lower_stack", "move_stack", "push_constant", "stack_access"]
+
 # An offset larger than this leaves too little room for displacements.
 _FAR: Final = 1 << 16
 

@@ -14,6 +14,8 @@ from ubypass.region.graph import Block, End, Region
 from ubypass.region.stackwalk import moved
 from ubypass.translate.clone import in_same_clone, is_cold
 
+__all__ = ["stack_heights"]
+
 #: Heights beyond this leave too little room for displacements.
 _FAR: Final = 1 << 15
 _CALLS: Final = (End.CALL, End.CALL_INDIRECT)

@@ -22,6 +22,30 @@ from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.remat import Remat
 from ubypass.translate.shown import Shown
 
+__all__ = [
+    "CLAMPED",
+    "CONSTANT",
+    "SMALL",
+    "SUM",
+    "THREAD",
+    "CachedAddress",
+    "Flags",
+    "Interval",
+    "Loc",
+    "Node",
+    "State",
+    "address_sum",
+    "constant",
+    "depends",
+    "distance_behind",
+    "rounded_down",
+    "serves",
+    "serves_indexed",
+    "shifted",
+    "union",
+    "within",
+]
+
 #: Offsets of a register from a clamped value: lowest and highest, and whether the
 #: highest leaves out what the segment's charges have paid for (docs/abi.md, 6).
 #: Last, whether it is not only a clamped value but one of 32 bits: small enough to be

@@ -25,6 +25,8 @@ from ubypass.translate.state import (
     union,
 )
 
+__all__ = ["Incoming", "Loop", "merge_states"]
+
 # Edges from the many turns of a loop that is written out know as many intervals of a
 # moving address; the verifier gives up on so many, and a guard and clamp costs little.
 _DIFFERENT: Final = 4

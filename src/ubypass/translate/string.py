@@ -23,6 +23,8 @@ from ubypass.translate.sandbox import guard_and_clamp
 from ubypass.translate.spill import load
 from ubypass.translate.state import Flags, Loc, serves, shifted
 
+__all__ = ["is_string", "lower_string"]
+
 
 @dataclass(frozen=True, slots=True)
 class _Form:

@@ -21,6 +21,22 @@ from typing import Final, TypeVar
 from ubypass.region.graph import Block, End, Region
 from ubypass.translate.clone import in_same_clone
 
+__all__ = [
+    "COLD",
+    "HOT",
+    "LIKELY",
+    "SOME",
+    "T",
+    "charges",
+    "distances",
+    "hot_path",
+    "likely",
+    "loop_body",
+    "looping",
+    "order",
+    "ranks",
+]
+
 T = TypeVar("T", bound=Hashable)
 
 # Blocks to look at when a loop is searched for, and when another that pays is.

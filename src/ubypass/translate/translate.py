@@ -15,6 +15,8 @@ from ubypass.translate.clone import with_clones
 from ubypass.translate.flow import solve
 from ubypass.translate.layout import TooLarge, assemble
 
+__all__ = ["translate"]
+
 # User instructions in copies of called code at most.
 _ROOM = 1024
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from ubypass.abi import FRAME_FIP
 from ubypass.translate.context import Context
 
+__all__ = ["note_pointer"]
+
 
 def note_pointer(context: Context) -> None:
     """The x87 instruction at ``context.ip`` has been emitted."""

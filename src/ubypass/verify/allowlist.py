@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass
 from importlib import resources
 
+__all__ = ["GPR", "Form", "Key", "allowed", "every_feature"]
+
 #: Host register numbers as the instruction set counts them.
 GPR = (
     "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",

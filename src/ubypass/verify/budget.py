@@ -16,6 +16,8 @@ from ubypass.verify.errors import Rule
 from ubypass.verify.graph import Blocks
 from ubypass.verify.program import Program
 
+__all__ = ["check_cycles"]
+
 
 def check_cycles(program: Program, blocks: Blocks) -> None:
     """Raises VerifyError when a cycle neither charges nor dispatches."""

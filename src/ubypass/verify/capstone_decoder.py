@@ -16,6 +16,8 @@ import capstone
 from capstone import x86 as declared
 from capstone import x86_const
 
+__all__ = ["CapstoneDecoder", "Decoded", "Operand"]
+
 _IS_IMMEDIATE: Final[int] = x86_const.X86_OP_IMM
 _REGISTERS = 64  # what cs_regs_access has room for, of each kind
 _HEADER: Final = struct.Struct("<I4xQH")

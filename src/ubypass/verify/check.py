@@ -23,7 +23,7 @@ from ubypass.verify.insn import Access, Kind
 from ubypass.verify.load import load
 from ubypass.verify.number import check_numbers
 
-__all__ = ["Report", "Rule", "VerifyError", "check"]
+__all__ = ["Report", "Rule", "VerifyError", "check", "processor_features"]
 
 _USER: Final = ("clamped", "literal", "string", "thread")
 _TARGET: Final = int(ExitFlag.TARGET)

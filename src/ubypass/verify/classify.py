@@ -24,6 +24,8 @@ from ubypass.verify.patterns import Fields, match_pattern
 from ubypass.verify.predicates import OF_FLAGS, OF_RCX, defined
 from ubypass.verify.registers import RSP, gpr_of
 
+__all__ = ["classify", "text"]
+
 
 def _tests() -> int:
     """Capstone's flag bits that say "only read"."""

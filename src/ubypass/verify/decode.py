@@ -21,6 +21,8 @@ from ubypass.verify.encoding import parse
 from ubypass.verify.errors import Refusal, Rule
 from ubypass.verify.insn import Insn, Kind
 
+__all__ = ["Decoder", "Listing", "decoder"]
+
 _MEMORY = 16384  # forms to remember: about 8 MiB
 _INT3: Final = 0xCC
 _EIGHT: Final = struct.Struct("<q")

@@ -16,6 +16,8 @@ from ubypass.verify.errors import Refusal, Rule
 from ubypass.verify.insn import NONE
 from ubypass.verify.prefixes import EVEX, LEGACY, VEX, Prefixes, read
 
+__all__ = ["RIP", "Encoding", "parse"]
+
 #: ``Encoding.base`` of an operand relative to the next instruction.
 RIP: Final = -2
 

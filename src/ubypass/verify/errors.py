@@ -10,6 +10,8 @@ import enum
 
 from ubypass.errors import UbError
 
+__all__ = ["Refusal", "Rule", "VerifyError"]
+
 
 class Rule(enum.Enum):
     """What generated code must obey (``docs/abi.md``; ``README.md`` here)."""

@@ -10,6 +10,8 @@ from ubypass.verify.errors import Rule
 from ubypass.verify.insn import Kind
 from ubypass.verify.program import Program
 
+__all__ = ["check_fip"]
+
 _USER_HIGH_BITS = 15  # of the upper half of an address below TASK_SIZE_MIN
 
 

@@ -34,6 +34,8 @@ from ubypass.verify.state import (
 )
 from ubypass.verify.transfer import charge, transfer
 
+__all__ = ["Flow"]
+
 # Where control goes and what is known then: position it comes from, block, predicates,
 # values.
 _Edge = tuple[int, int, int, list[Value]]

@@ -13,6 +13,8 @@ from typing import Final
 from ubypass.verify.insn import Insn, Kind
 from ubypass.verify.program import Program
 
+__all__ = ["LEAVES", "Blocks", "Stub", "split", "survey"]
+
 _JMP: Final = Kind.JMP
 _BRANCH: Final = Kind.BRANCH
 _TRAP: Final = Kind.TRAP

@@ -14,6 +14,8 @@ from typing import Final
 
 from ubypass.verify.predicates import OF_FLAGS
 
+__all__ = ["NONE", "Access", "Insn", "Kind", "Op"]
+
 NONE: Final = -1
 
 

@@ -22,6 +22,25 @@ from typing import Final
 
 from ubypass import abi
 
+__all__ = [
+    "BRANCHED",
+    "CLAMPED",
+    "NATURAL",
+    "RELOADED",
+    "SMALL_END",
+    "Interval",
+    "Value",
+    "align",
+    "charged",
+    "highest",
+    "implies",
+    "interval",
+    "next_segment",
+    "settled",
+    "shift",
+    "union",
+]
+
 _MASK64: Final = (1 << 64) - 1
 # Beyond this a displacement of 32 bits cannot bring an access back in range.
 _BOUND: Final = 1 << 33

@@ -21,6 +21,8 @@ from ubypass.verify.program import NOWHERE, Program
 from ubypass.verify.stubs import check_faults, check_stubs
 from ubypass.verify.tables import ALIGN, check_tables
 
+__all__ = ["load"]
+
 _INT3: Final = 0xCC
 _JMP_REL32: Final = 0xE9
 _REL32: Final = 4  # bytes

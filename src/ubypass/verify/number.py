@@ -17,6 +17,8 @@ from ubypass.verify.errors import Rule
 from ubypass.verify.insn import NONE, Access, Insn, Kind, Op
 from ubypass.verify.program import Program
 
+__all__ = ["check_numbers"]
+
 _MASK32: Final = (1 << 32) - 1
 _RAX: Final = 0
 _REGISTERS: Final = 16

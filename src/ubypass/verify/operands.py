@@ -21,6 +21,8 @@ from ubypass.verify.predicates import defined, slot_defined
 from ubypass.verify.prefixes import EVEX
 from ubypass.verify.registers import ADDRESS, REGISTERS, RSP, VECTOR
 
+__all__ = ["OperandEffects"]
+
 _RCX, _RSI, _RDI = 1, 6, 7
 _MAX_ACCESS = 64  # bytes; docs/abi.md §6
 # Capstone 5 takes their memory operand for 16 bytes; believe the larger size.

@@ -27,6 +27,8 @@ from ubypass.verify.predicates import (
 )
 from ubypass.verify.registers import REGISTERS, gpr64
 
+__all__ = ["IMAGES", "Fields", "match_pattern"]
+
 #: The predicate that goes with each slot of flags.
 IMAGES = {abi.FRAME_FLAGS: FLAGS_SAVED, abi.FRAME_SYSFLAGS: SYSFLAGS_SAVED}
 _EQUAL = {"je": 1, "jne": -1}

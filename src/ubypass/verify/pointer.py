@@ -23,6 +23,8 @@ from ubypass.verify.intervals import (
 from ubypass.verify.predicates import RCX_PAID
 from ubypass.verify.program import Program
 
+__all__ = ["check_bounds", "check_indexed", "check_string"]
+
 _RSI: Final = 6
 _RDI: Final = 7
 

@@ -12,6 +12,24 @@ from typing import Final
 
 from ubypass.verify.slots import UNDEFINED
 
+__all__ = [
+    "COMPARED",
+    "DEFINED",
+    "DEFINED_SHIFT",
+    "ENTRY",
+    "FLAGS_SAVED",
+    "LEAVING",
+    "OF_FLAGS",
+    "OF_RCX",
+    "RCX_COMPARED",
+    "RCX_PAID",
+    "RCX_SMALL",
+    "SYSFLAGS_SAVED",
+    "USER_RSP",
+    "defined",
+    "slot_defined",
+]
+
 #: Bit n: host register n holds the value last compared with LIMIT, and the host
 #: flags still are of that comparison.
 COMPARED: Final[int] = 0xFFFF

@@ -13,6 +13,8 @@ from typing import Final
 
 from ubypass.verify.errors import Refusal, Rule
 
+__all__ = ["EVEX", "LEGACY", "VEX", "Prefixes", "read"]
+
 #: Families of encodings, as in :data:`.allowlist.Key`.
 LEGACY: Final = 0
 VEX: Final = 1

@@ -13,6 +13,8 @@ from ubypass.verify.classify import text
 from ubypass.verify.errors import Rule, VerifyError
 from ubypass.verify.insn import Insn, Kind
 
+__all__ = ["NOWHERE", "Program"]
+
 #: No position.
 NOWHERE: Final = -1
 

@@ -14,6 +14,8 @@ from ubypass.verify.allowlist import GPR
 from ubypass.verify.encoding import RIP
 from ubypass.verify.insn import NONE
 
+__all__ = ["ADDRESS", "REGISTERS", "RSP", "VECTOR", "gpr64", "gpr_of"]
+
 RSP: Final = 4
 #: Registers by capstone's number: (register number, bytes, high byte?).
 REGISTERS: Final[dict[int, tuple[int, int, bool]]] = {}

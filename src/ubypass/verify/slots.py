@@ -10,6 +10,8 @@ from __future__ import annotations
 from ubypass import abi
 from ubypass.verify.errors import Refusal, Rule
 
+__all__ = ["RSP_SLOT", "UNDEFINED", "is_user_register", "slot"]
+
 _TMPS = (abi.FRAME_TMP0, abi.FRAME_TMP1, abi.FRAME_TMP2)
 _USER = {abi.FRAME_REGS + offset: name for name, offset in abi.REGS_OFFSET.items()}
 _WRITABLE = {*_TMPS, abi.FRAME_TARGET, *_USER}

@@ -12,6 +12,16 @@ from typing import Final
 from ubypass.verify import predicates
 from ubypass.verify.intervals import Value, implies, next_segment, settled, union
 
+__all__ = [
+    "CALLEE_SAVED",
+    "NO_VALUES",
+    "State",
+    "after_dispatch",
+    "at_pre",
+    "at_stub",
+    "values_after_dispatch",
+]
+
 #: Host registers that a C function leaves alone (System V ABI): rbx rbp r12 to r15.
 CALLEE_SAVED: Final = (3, 5, 12, 13, 14, 15)
 #: Values where no value is known. Never changed: states share it.

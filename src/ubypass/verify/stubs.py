@@ -14,6 +14,8 @@ from ubypass.verify.errors import Rule, VerifyError
 from ubypass.verify.insn import Insn, Kind
 from ubypass.verify.program import NOWHERE, Program
 
+__all__ = ["check_faults", "check_stubs"]
+
 # Instructions of an exit stub up to the exit number: it may have to make flags again.
 _PRELUDE: Final = 40
 _DISPATCHED: Final = int(ExitFlag.DISPATCHED)

@@ -16,6 +16,8 @@ from ubypass.abi import (
 )
 from ubypass.verify.errors import Rule, VerifyError
 
+__all__ = ["ALIGN", "check_tables"]
+
 #: Bytes of a constant, and what they are aligned to.
 ALIGN = 8
 _ALL_FLAGS = int(sum(ExitFlag))

@@ -23,6 +23,8 @@ from ubypass.verify.intervals import (
 )
 from ubypass.verify.predicates import COMPARED, RCX_COMPARED, USER_RSP
 
+__all__ = ["charge", "transfer"]
+
 _GENERIC: Final = Op.GENERIC
 _CONST: Final = Op.CONST
 _COPY: Final = Op.COPY

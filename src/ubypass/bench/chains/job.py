@@ -14,7 +14,7 @@ from ubypass.bench.chains.clock import TIMES_AT, Clock
 from ubypass.bench.chains.snapshot import Capture
 from ubypass.bench.chains.work import work_for
 
-__all__ = ["Mode", "Plan", "clears_buffers", "clears_history", "job"]
+__all__ = ["Mode", "Plan", "clears_buffers", "clears_history", "job", "write"]
 
 _MAGIC = 0x336E696168636275
 _MASK = (1 << 64) - 1

@@ -23,7 +23,7 @@ from ubypass.bench.chains.translation import Bounds, Image, Made, full_ways, mak
 from ubypass.errors import UbError
 from ubypass.processor import features
 
-__all__ = ["Replayed", "Ticks", "replay"]
+__all__ = ["Replayed", "Ticks", "replay", "usable_processor"]
 
 _MAGIC = 0x74756F6E69616863
 _REASONS = 16

@@ -22,7 +22,7 @@ from ubypass.bench.server.measure import Server
 from ubypass.bench.workloads import build_workload
 from ubypass.errors import UbError
 
-__all__ = ["NAMES", "Subject", "captured", "process", "subject"]
+__all__ = ["NAMES", "Subject", "captured", "process", "scratch", "subject"]
 
 _EPOLL_WAIT, _PREAD = 232, 17
 _STARTED = 0.3  # seconds until a loop runs
