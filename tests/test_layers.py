@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Packages import only what CONTRIBUTING.md, "Where things are", allows them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.places import ROOT
+
+_SOURCE = ROOT / "src" / "ubypass"
+_GUIDE = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+_ROW = re.compile(r"^\| `([\w/.]+)` \|(.*)\|(.*)\|$", re.MULTILINE)
+
+
+def _rows(guide: str) -> list[tuple[str, str, str]]:
+    """First, second and third column of the tables in "Where things are"."""
+    section = guide.split("## Where things are\n")[1].split("\n## ")[0]
+    found: list[tuple[str, str, str]] = _ROW.findall(section)
+    return found
+
+
+def _words(column: str) -> frozenset[str]:
+    return frozenset(re.findall(r"`(\w+)`", column))
+
+
+def _allowed(guide: str) -> dict[str, frozenset[str]]:
+    """What each package or module may import, in the order of the table."""
+    return {
+        name.removesuffix("/").removesuffix(".py"): _words(imports)
+        for name, _, imports in _rows(guide)
+        if (name.endswith("/") or "/" not in name) and name.count("/") <= 1
+    }
+
+
+def _exceptions(guide: str) -> dict[str, frozenset[str]]:
+    """What single files import besides, by their path."""
+    return {
+        name: _words(imports)
+        for name, imports, why in _rows(guide)
+        if "/" in name and name.endswith(".py") and why.strip()
+    }
+
+
+def _owner(path: Path) -> str:
+    return path.relative_to(_SOURCE).parts[0].removesuffix(".py")
+
+
+def _imports(text: str) -> set[str]:
+    """Packages and modules of ubypass that a source imports, for types as well."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            parts = node.module.split(".")
+            if parts[0] == "ubypass":
+                names = [alias.name for alias in node.names]
+                found.update(parts[1:2] or names)
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                parts = alias.name.split(".")
+                if parts[0] == "ubypass" and parts[1:]:
+                    found.add(parts[1])
+    return found
+
+
+_FILES = sorted(_SOURCE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", _FILES, ids=lambda p: str(p.relative_to(_SOURCE)))
+def test_imports_only_what_its_row_allows(path: Path) -> None:
+    owner, name = _owner(path), str(path.relative_to(_SOURCE))
+    allowed = _allowed(_GUIDE)[owner] | _exceptions(_GUIDE).get(name, frozenset())
+    assert _imports(path.read_text("utf-8")) - {owner} <= allowed
+
+
+def test_the_table_names_what_there_is() -> None:
+    assert _allowed(_GUIDE).keys() == {_owner(path) for path in _FILES}
+
+
+def test_exceptions_are_needed() -> None:
+    for name, besides in _exceptions(_GUIDE).items():
+        path = _SOURCE / name
+        assert besides <= _imports(path.read_text("utf-8"))
+        assert besides.isdisjoint(_allowed(_GUIDE)[_owner(path)])
+
+
+def _upwards(allowed: Mapping[str, frozenset[str]]) -> list[tuple[str, str]]:
+    """Imports of a row from below it, or of itself."""
+    above: set[str] = set()
+    found = []
+    for name, imports in allowed.items():
+        found += [(name, other) for other in sorted(imports) if other not in above]
+        above.add(name)
+    return found
+
+
+def test_rows_point_upwards_so_there_is_no_cycle() -> None:
+    assert _upwards(_allowed(_GUIDE)) == []
+
+
+def test_what_points_downwards_is_found() -> None:
+    guide = (
+        "# A\n\n## Where things are\n\n| part | subject | imports |\n|---|---|---|\n"
+        "| `low/` | below | `high` |\n| `high/` | `above` | `low` `mid` |\n\n"
+        "| `low/a.py` | `mid` | once |\n\n## Rules\n\n| `x/` | | `y` |\n"
+    )
+    assert _allowed(guide) == {"low": {"high"}, "high": {"low", "mid"}}
+    assert _exceptions(guide) == {"low/a.py": {"mid"}}
+    assert _upwards(_allowed(guide)) == [("low", "high"), ("high", "mid")]
+
+
+def test_imports_are_found_wherever_they_are() -> None:
+    text = "import os, ubypass.lab.run\ndef f():\n    from ubypass.cli import attach\n"
+    assert _imports(text + "from ubypass import abi, verify\n") == {
+        *("lab", "cli", "abi", "verify"),
+    }
