@@ -2,12 +2,12 @@
 from __future__ import annotations
 
 from ubypass.region.liveness import ARITHMETIC
+from ubypass.translate.profile import COLD, HOT, SOME
 from ubypass.translate.registers import R11, RAX, RBX, RCX, RDI, RSP, assign_registers
 from ubypass.translate.remat import Remat
 from ubypass.translate.shown import EQUAL, SYSTEM, Shown
 from ubypass.translate.state import CLAMPED, CONSTANT, THREAD, Flags, Loc, State
 from ubypass.translate.state_merge import Incoming, Loop, merge_states
-from ubypass.translate.trace import COLD, HOT, SOME
 
 _ASSIGNMENT = assign_registers([0, 0, 0, 9, *[0] * 12])
 _ALL = frozenset(range(16))

@@ -20,11 +20,23 @@ from ubypass.region.graph import Block, End, Region
 from ubypass.region.liveness import ARITHMETIC, flags_live
 from ubypass.translate.bases import live_bases, loop_bases, sure_copies
 from ubypass.translate.block import Prepared, lower_block
+from ubypass.translate.budget import charges
 from ubypass.translate.clone import user_address
 from ubypass.translate.context import Fragment
 from ubypass.translate.dispatch import dispatches
 from ubypass.translate.insn_info import InsnInfo, Unsupported, insn_info
+from ubypass.translate.loops import loop_body, looping, ranks
 from ubypass.translate.nonpointers import nonpointers
+from ubypass.translate.profile import (
+    COLD,
+    HOT,
+    LIKELY,
+    SOME,
+    distances,
+    hot_path,
+    likely,
+    order,
+)
 from ubypass.translate.registers import (
     R10,
     R11,
@@ -37,20 +49,6 @@ from ubypass.translate.shown import SYSTEM
 from ubypass.translate.stack_height import stack_heights
 from ubypass.translate.state import CLAMPED, Flags, Loc, Node, State
 from ubypass.translate.state_merge import Incoming, Loop, merge_states
-from ubypass.translate.trace import (
-    COLD,
-    HOT,
-    LIKELY,
-    SOME,
-    charges,
-    distances,
-    hot_path,
-    likely,
-    loop_body,
-    looping,
-    order,
-    ranks,
-)
 
 __all__ = ["Flow", "entry_state", "live_at", "solve"]
 

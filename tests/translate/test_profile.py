@@ -5,13 +5,9 @@ from dataclasses import replace
 
 from iced_x86 import Decoder
 
-from ubypass.region.graph import Block, End, Region, predecessors
-from ubypass.translate.trace import charges, distances, hot_path, likely, order
-
-
-def _region(blocks: dict[int, tuple[End, tuple[int, ...]]]) -> Region:
-    made = {s: Block(s, (), s + 1, end, to) for s, (end, to) in blocks.items()}
-    return Region(made, (0,), (), predecessors(made))
+from tests.translate.graphs import drawn
+from ubypass.region.graph import Block, End, Region
+from ubypass.translate.profile import distances, hot_path, likely, order
 
 
 def test_a_loop_ends_in_its_branch() -> None:
@@ -47,7 +43,7 @@ def test_only_a_loop_jumps_back() -> None:
 
 
 def test_distances_stop_at_dispatches() -> None:
-    region = _region(
+    region = drawn(
         {
             0: (End.JUMP, (1,)),
             1: (End.SYSCALL, (2,)),
@@ -58,37 +54,6 @@ def test_distances_stop_at_dispatches() -> None:
     assert set(distances(region, {1})) == {0, 1}
 
 
-def test_every_cycle_is_charged() -> None:
-    region = _region(
-        {
-            0: (End.BRANCH, (1, 2)),
-            1: (End.JUMP, (0,)),
-            2: (End.BRANCH, (2, 3)),
-            3: (End.JUMP, (0,)),
-            4: (End.SYSCALL, (4,)),
-        }
-    )
-
-    successors = {s: b.targets for s, b in region.blocks.items() if s != 4} | {4: ()}
-    found = charges(region, [0, 4], successors)
-    assert set(found) == {0, 2}
-    assert all(amount >= 1 for amount in found.values())
-
-
-def test_no_cycle_pays_twice_without_need() -> None:
-    region = _region(
-        {
-            0: (End.BRANCH, (1, 2)),
-            # Into the loop at either end; all ways around it go through 3.
-            1: (End.JUMP, (3,)),
-            2: (End.BRANCH, (3, 1)),
-            3: (End.BRANCH, (2, 1)),
-        }
-    )
-    successors = {s: b.targets for s, b in region.blocks.items()}
-    assert set(charges(region, [0, 1, 2], successors)) == {3}
-
-
 def test_hot_path() -> None:
-    region = _region({0: (End.JUMP, (1,)), 1: (End.JUMP, (0,)), 2: (End.JUMP, (0,))})
+    region = drawn({0: (End.JUMP, (1,)), 1: (End.JUMP, (0,)), 2: (End.JUMP, (0,))})
     assert hot_path(region, {0: 1, 1: 0, 2: 0}) == {0, 1}

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where code charges the budget: each cycle without a dispatch does, in one block.
+
+The verifier refuses code in which a cycle does not pay (docs/abi.md, section 7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from heapq import heappop, heappush
+from typing import Final
+
+from ubypass.region.graph import Region
+
+__all__ = ["charges"]
+
+# Blocks to look at for the shortest cycle, and for another block that pays.
+_FUNCTION: Final = 400
+_NEAR: Final = 100
+
+
+def charges(
+    region: Region, roots: list[int], successors: Mapping[int, Sequence[int]]
+) -> dict[int, int]:
+    """Blocks that close a cycle without dispatch → instructions in the shortest.
+
+    ``successors`` leaves out edges that go through a dispatch.
+    """
+    found: dict[int, int] = {}
+    done: set[int] = set()
+    for root in roots:
+        if root in done:
+            continue
+        path: dict[int, None] = {root: None}
+        stack = [(root, iter(successors[root]))]
+        while stack:
+            at, ahead = stack[-1]
+            following = next(ahead, None)
+            if following is None:
+                stack.pop()
+                del path[at]
+                done.add(at)
+            elif following in path:
+                found.setdefault(following, 0)
+            elif following not in done:
+                path[following] = None
+                stack.append((following, iter(successors[following])))
+    for start in sorted(found):
+        if _needless(start, found, successors):
+            del found[start]
+    return {start: _cycle(region, start, successors) for start in sorted(found)}
+
+
+def _needless(
+    start: int, paying: Collection[int], successors: Mapping[int, Sequence[int]]
+) -> bool:
+    """Whether all cycles through ``start`` pay elsewhere, as far as is easily seen."""
+    seen: set[int] = set()
+    todo = list(successors[start])
+    while todo:
+        at = todo.pop()
+        if at == start or len(seen) > _NEAR:
+            return False
+        if at not in seen and at not in paying:
+            seen.add(at)
+            todo += successors[at]
+    return True
+
+
+def _cycle(region: Region, start: int, successors: Mapping[int, Sequence[int]]) -> int:
+    """Instructions of the shortest cycle through ``start``."""
+    done: set[int] = set()
+    todo = [(len(region.blocks[start].instructions), start)]
+    while todo and len(done) < _FUNCTION:
+        length, at = heappop(todo)
+        if at in done:
+            continue
+        done.add(at)
+        for following in successors[at]:
+            if following == start:
+                return max(length, 1)
+            if following not in done:
+                further = len(region.blocks[following].instructions)
+                heappush(todo, (length + further, following))
+    # A long one: a lot to pay, but for a lot of instructions.
+    return _FUNCTION

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The loops of a region: which blocks are in one, their bodies, the order of control.
+
+Only guesses about speed; nothing here decides whether code is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from ubypass.region.graph import End, Region
+from ubypass.translate.clone import in_same_clone
+
+__all__ = ["closes_loop", "loop_body", "looping", "ranks"]
+
+# Blocks to look at when a loop is searched for.
+_FUNCTION: Final = 400
+
+
+def closes_loop(region: Region, start: int, taken: int) -> bool:
+    """Whether a jump from ``start`` back to ``taken`` closes a loop of one function."""
+    if taken > start:
+        return False
+    seen: set[int] = set()
+    todo = [taken]
+    while todo and len(seen) < _FUNCTION:
+        at = todo.pop()
+        if at == start:
+            return True
+        block = region.blocks.get(at)
+        if block is None or at in seen:
+            continue
+        seen.add(at)
+        if block.end in (End.CALL, End.CALL_INDIRECT, End.SYSCALL):
+            todo.append(in_same_clone(at, block.next_ip))
+        elif block.end not in (End.RET, End.JUMP_INDIRECT):
+            todo += block.targets
+    return False
+
+
+def looping(region: Region) -> set[int]:
+    """The blocks that are in a loop of their function; calls are stepped over."""
+    index: dict[int, int] = {}
+    low: dict[int, int] = {}
+    found: set[int] = set()
+    path: list[int] = []
+    for root in region.blocks:
+        if root in index:
+            continue
+        # Tarjan's strongly connected components.
+        stack = [(root, iter(_within(region, root)))]
+        index[root] = low[root] = len(index)
+        path.append(root)
+        on_path = {root}
+        while stack:
+            at, ahead = stack[-1]
+            following = next(ahead, None)
+            if following is None:
+                stack.pop()
+                if stack:
+                    above = stack[-1][0]
+                    low[above] = min(low[above], low[at])
+                if low[at] == index[at]:
+                    alone = path[-1] == at
+                    if not alone or at in _within(region, at):
+                        found.add(at)
+                    while path[-1] != at:
+                        on_path.discard(path[-1])
+                        found.add(path.pop())
+                    on_path.discard(path.pop())
+            elif following not in index:
+                index[following] = low[following] = len(index)
+                path.append(following)
+                on_path.add(following)
+                stack.append((following, iter(_within(region, following))))
+            elif following in on_path:
+                low[at] = min(low[at], index[following])
+    return found
+
+
+def _within(region: Region, start: int) -> list[int]:
+    """The blocks of the same function that may follow."""
+    block = region.blocks[start]
+    targets: tuple[int, ...] = block.targets
+    if block.end in (End.CALL, End.CALL_INDIRECT, End.SYSCALL):
+        targets = (in_same_clone(start, block.next_ip),)
+    elif block.end == End.RET:
+        targets = ()
+    return [target for target in targets if target in region.blocks]
+
+
+def loop_body(
+    region: Region, head: int, successors: Mapping[int, Sequence[int]], room: int
+) -> set[int]:
+    """The blocks on paths from ``head`` back to it without a call, return or dispatch.
+
+    Looks ``room`` instructions ahead; empty if the loop is not inside of that.
+    """
+    ahead: dict[int, list[int]] = {}
+    size = 0
+    todo = [head]
+    while todo:
+        at = todo.pop()
+        if at in ahead:
+            continue
+        block = region.blocks[at]
+        size += len(block.instructions)
+        if size > 4 * room:
+            return set()
+        ahead[at] = []
+        if block.end in (End.FALL, End.JUMP, End.BRANCH):
+            ahead[at] = [target for target in successors[at] if target != at]
+            todo += [target for target in ahead[at] if target != head]
+    body = {head}
+    grown = True
+    while grown:
+        grown = False
+        for at, following in ahead.items():
+            if at not in body and not body.isdisjoint(following):
+                body.add(at)
+                grown = True
+    closes = any(head in successors[at] for at in body)
+    fits = sum(len(region.blocks[at].instructions) for at in body) <= room
+    return body if closes and fits else set()
+
+
+def ranks(region: Region, roots: Iterable[int]) -> dict[int, int]:
+    """Numbers blocks so that, loops aside, control goes from lower to higher ones
+    (reverse postorder of a walk from ``roots`` on).
+    """
+    finished: list[int] = []
+    seen: set[int] = set()
+    for root in roots:
+        if root in seen:
+            continue
+        seen.add(root)
+        stack = [(root, iter(region.blocks[root].targets))]
+        while stack:
+            at, ahead = stack[-1]
+            for following in ahead:
+                if following in region.blocks and following not in seen:
+                    seen.add(following)
+                    stack.append((following, iter(region.blocks[following].targets)))
+                    break
+            else:
+                finished.append(at)
+                stack.pop()
+    last = len(finished) - 1
+    return {start: last - number for number, start in enumerate(finished)}

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A static profile: where control usually goes, and how hot each edge is.
+
+Only guesses about speed; nothing here decides whether code is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterable
+from heapq import heapify, heappop, heappush
+from typing import Final, TypeVar
+
+from ubypass.region.graph import Block, End, Region
+from ubypass.translate.loops import closes_loop
+
+__all__ = [
+    "COLD",
+    "HOT",
+    "LIKELY",
+    "SOME",
+    "distances",
+    "hot_path",
+    "likely",
+    "order",
+]
+
+_T = TypeVar("_T", bound=Hashable)
+
+#: Edge weights: never on a hot path, perhaps, probably, surely. What was counted on
+#: traced paths comes on top.
+COLD: Final = 0
+SOME: Final = 2
+LIKELY: Final = 4
+HOT: Final = 6
+
+
+def distances(region: Region, dispatching: Collection[int]) -> dict[int, int]:
+    """User instructions from each block's start to the nearest dispatch.
+
+    ``dispatching`` are the blocks that end in one. Blocks that reach none are
+    missing.
+    """
+    found: dict[int, int] = {}
+    todo = [
+        (len(region.blocks[start].instructions), start) for start in sorted(dispatching)
+    ]
+    heapify(todo)
+    while todo:
+        distance, start = heappop(todo)
+        if start in found:
+            continue
+        found[start] = distance
+        for source in region.predecessors.get(start, ()):
+            if source not in found and source not in dispatching:
+                length = len(region.blocks[source].instructions)
+                heappush(todo, (distance + length, source))
+    return found
+
+
+def likely(region: Region, block: Block, distance: dict[int, int]) -> int | None:
+    """The target of ``block`` that control probably takes."""
+    if not block.targets:
+        return None
+    if block.end != End.BRANCH:
+        return block.targets[0]
+    taken, following = block.targets
+    if (taken in region.traced) != (following in region.traced):
+        return taken if taken in region.traced else following
+    if region.never_taken and block.last.ip in region.never_taken:
+        return following
+    if (taken in distance) != (following in distance):
+        return taken if taken in distance else following
+    # Loops jump back; errors jump ahead, or to cold code, which may lie anywhere.
+    return taken if closes_loop(region, block.start, taken) else following
+
+
+def hot_path(region: Region, guess: dict[int, int | None]) -> set[int]:
+    """The blocks that control probably runs through from the entries on."""
+    found: set[int] = set()
+    for entry in region.entries:
+        at: int | None = entry
+        while at is not None and at in region.blocks and at not in found:
+            found.add(at)
+            at = guess[at]
+    return found
+
+
+def order(
+    starts: Iterable[_T],
+    next_of: Callable[[_T], _T | None],
+    is_branch: Callable[[_T], bool],
+) -> list[_T]:
+    """All of ``starts``, each followed by its likely successor where possible.
+
+    ``is_branch`` tells what ends in a conditional branch.
+    """
+    placed: dict[_T, None] = {}
+    for start in starts:
+        trace: dict[_T, None] = {}
+        at: _T | None = start
+        while at is not None and at not in placed and at not in trace:
+            trace[at] = None
+            at = next_of(at)
+        placed |= dict.fromkeys(_rotated(list(trace), at, is_branch))
+    return list(placed)
+
+
+def _rotated(
+    trace: list[_T], closing: _T | None, is_branch: Callable[[_T], bool]
+) -> list[_T]:
+    """A loop ends best in its conditional branch: no jump goes back then."""
+    if closing is None or closing not in trace:
+        return trace
+    first = trace.index(closing)
+    loop = trace[first:]
+    for position in reversed(range(len(loop))):
+        if is_branch(loop[position]):
+            return trace[:first] + loop[position + 1 :] + loop[: position + 1]
+    return trace
