@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from tests.places import ROOT
 from tests.verify.encoder import encodings
 from ubypass.verify import allowlist
 from ubypass.verify.allowlist import Form, Key, allowed
@@ -81,3 +84,55 @@ def test_never_allowed(name: str) -> None:
 def test_bad_lines_are_refused(line: str) -> None:
     with pytest.raises((ValueError, KeyError, IndexError)):
         allowlist._line(line.split())
+
+
+_FIELDS = (
+    *("length", "kind", "op", "a", "b", "reads", "keeps", "sets", "writes", "access"),
+    *("base", "index", "scale", "size", "must_fault", "may_fault", "target_store"),
+    *("tail", "on_sign", "prelude", "features", "vector", "x87", "value", "field_at"),
+    *("field_size", "factor", "noted", "equal", "slot", "stores", "source"),
+)
+# Numbers at the edges, and some in between.
+_TAILS = (b"\x00", b"\x7f", b"\x80", b"\xff", b"\x01\x80\x00\xff\x7f\x10\x00\x01")
+
+
+def test_all_fields_of_a_record_are_compared() -> None:
+    text = (ROOT / "src/ubypass/verify/insn.py").read_text("utf-8")
+    assert sorted(re.findall(r"^        self\.(\w+)", text, re.MULTILINE)) == sorted(
+        _FIELDS
+    )
+
+
+def _classified(raw: bytes) -> object:
+    """All that classification tells of an instruction, or why it is refused."""
+    try:
+        encoding = parse(raw, 0, len(raw))
+        if encoding.length != len(raw):
+            return "another length"
+        insn, decisive = classify(_ENGINE, raw, encoding)
+    except Refusal as refusal:
+        return refusal.reason
+    return *(getattr(insn, field) for field in _FIELDS), decisive
+
+
+@pytest.mark.parametrize("family", sorted({key[0] for key, _ in _LINES}))
+def test_a_remembered_form_is_what_a_new_classification_gives(family: int) -> None:
+    """Bytes behind those that decide may be any: records are looked up without them."""
+    wrong, tried = set(), 0
+    for key, form in _LINES:
+        if key[0] != family:
+            continue
+        for what, raw in encodings(key, form):
+            once = _classified(raw)
+            if isinstance(once, str):
+                continue
+            assert isinstance(once, tuple)
+            decisive = once[-1]
+            rest = len(raw) - decisive
+            for tail in _TAILS if rest else ():
+                tried += 1
+                other = raw[:decisive] + (tail * rest)[:rest]
+                if _classified(other) != once:
+                    wrong.add((form.names[0], what, raw.hex(), other.hex()))
+    assert wrong == set()
+    assert tried > 1000
