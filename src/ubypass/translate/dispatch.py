@@ -11,6 +11,7 @@ from ubypass.region.graph import Block
 from ubypass.translate.context import Context, Fragment
 from ubypass.translate.emit import CC_E, CC_NE, Buffer, Edge, ExitKey, Label
 from ubypass.translate.flags import to_sysflags
+from ubypass.translate.invariant import require
 from ubypass.translate.registers import (
     ARGUMENTS,
     CALLER_SAVED,
@@ -55,7 +56,10 @@ def lower_syscall(context: Context, fragment: Fragment, block: Block) -> None:
         if not context.assignment.spilled(user) and state.loc[user] == Loc.H:
             code.frame_store(SLOT[user], context.assignment.host[user])
             state.loc[user] = Loc.B
-    assert all(state.loc[u] in (Loc.M, Loc.B) for u in ARGUMENTS)
+    require(
+        all(state.loc[u] in (Loc.M, Loc.B) for u in ARGUMENTS),
+        "an argument of a system call is not in pt_regs",
+    )
     others = Label()
     if len(numbers) > 1:
         # All registers are where any of the handlers looks for them.
@@ -71,7 +75,7 @@ def lower_syscall(context: Context, fragment: Fragment, block: Block) -> None:
     fragment.fall = fragment.edge(block.targets[0], state)
     if len(numbers) == 1:
         return
-    assert fragment.cold is None
+    require(fragment.cold is None, "a dispatch in a block with cold code")
     cold = fragment.cold = Buffer()
     cold.bind(others)
     places = {nr: Label() for nr in numbers[1:-1]}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ubypass.translate.context import Context
 from ubypass.translate.flags import to_host, to_slot
+from ubypass.translate.invariant import require
 from ubypass.translate.registers import R11, RCX, RSP, SLOT
 from ubypass.translate.sandbox import guard_and_clamp
 from ubypass.translate.spill import load, materialize_r11, rebase_stack
@@ -57,11 +58,14 @@ def emit_edge_code(context: Context, wanted: State) -> None:
         wanted.cached_address is not None
         and context.cached_address() != wanted.cached_address
     ):
-        assert wanted.cached_address[0] == CONSTANT
+        require(
+            wanted.cached_address[0] == CONSTANT,
+            "an edge cannot make a cached address",
+        )
         context.code.move_imm(context.s0, wanted.cached_address[1])
         context.cache_address(wanted.cached_address)
     if wanted.remat is not None:
-        assert state.remat == wanted.remat
+        require(state.remat == wanted.remat, "an edge cannot make other flags")
 
 
 def _move_stack_base(context: Context, offset: int) -> None:
@@ -76,10 +80,9 @@ def _move_stack_base(context: Context, offset: int) -> None:
 def _place(context: Context, user: int, host: int, wanted: int) -> None:
     state = context.state
     have = state.loc[user]
-    assert have != wanted
-    assert wanted != Loc.S
+    require(wanted not in (have, Loc.S), "a register cannot be brought there")
     if have == Loc.S:
-        assert user == RCX
+        require(user == RCX, "only rcx has a known value after a dispatch")
         if wanted == Loc.M:
             context.code.move_imm(context.s0, state.cx)
             context.code.frame_store(SLOT[user], context.s0)
@@ -98,13 +101,16 @@ def _flags(context: Context, wanted: State) -> None:
     state = context.state
     if wanted.flags == Flags.DEAD:
         return
-    assert state.flags != Flags.DEAD
+    require(state.flags != Flags.DEAD, "an edge needs dead flags")
     if wanted.flags == Flags.HOST:
         to_host(context)
     elif wanted.flags == Flags.SLOT:
         to_slot(context)
     elif wanted.flags == Flags.REMAT:
-        assert state.flags in (Flags.HOST, Flags.REMAT)
+        require(
+            state.flags in (Flags.HOST, Flags.REMAT),
+            "flags that cannot be rematerialized",
+        )
         state.flags = Flags.REMAT
     else:
-        assert state.flags == Flags.SYS
+        require(state.flags == Flags.SYS, "an edge cannot make flags of a dispatch")

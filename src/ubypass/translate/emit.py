@@ -20,6 +20,7 @@ from ubypass.abi import (
     FRAME_TMP0,
     ExitReason,
 )
+from ubypass.translate.invariant import require
 from ubypass.translate.registers import number
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class Constant:
 
 # mov dword [rsp], imm32
 _EXIT_NUMBER: Final = b"\xc7\x04\x24"
-assert FRAME_EXIT == 0
+require(FRAME_EXIT == 0, "the slot EXIT has a displacement")
 
 
 Place = Label | Edge | Constant
@@ -371,7 +372,7 @@ class Buffer:
 
         ``image`` and ``scratch`` are host registers; ``image`` must be rax.
         """
-        assert image == 0
+        require(image == 0, "lahf and sahf work on rax only")
         self.move(scratch, image)
         self.written |= 1 << image
         # OF is bit 11; adding up to 2**31 overflows if it is set.

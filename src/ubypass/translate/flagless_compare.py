@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ubypass.translate.context import Context
 from ubypass.translate.emit import Buffer, Label
+from ubypass.translate.invariant import require
 from ubypass.translate.registers import RCX
 from ubypass.translate.state import Flags
 
@@ -29,8 +30,8 @@ def branch_unless(context: Context, target: int, value: int, other: Label) -> Bu
     has to be done first at ``other``.
     """
     code, state, s0 = context.code, context.state, context.s0
-    assert target != s0
-    assert context.assignment.host[RCX] == RCX
+    require(target != s0, "the target is in the register that is overwritten")
+    require(context.assignment.host[RCX] == RCX, "rcx has another host register")
     first = Buffer()
     if not state.in_host(RCX):
         code.move_imm(RCX, -value)

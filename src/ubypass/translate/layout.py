@@ -28,6 +28,7 @@ from ubypass.translate.edge_code import emit_edge_code, fits
 from ubypass.translate.emit import Buffer, Constant, Edge, ExitKey, Label, Place
 from ubypass.translate.exits import Exits
 from ubypass.translate.flow import Flow, entry_state, live_at
+from ubypass.translate.invariant import require
 from ubypass.translate.registers import RAX, RSP, SLOT
 from ubypass.translate.state import Loc, Node, State
 
@@ -145,7 +146,7 @@ def _entry(layout: _Layout, node: Node) -> Label:
     start, body = node.start, Buffer()
     body.mark(start)
     state = entry_state(start)
-    assert state.loc[RSP] == Loc.B
+    require(state.loc[RSP] == Loc.B, "rsp is not loaded at an entry")
     body.frame_load(layout.flow.assignment.host_rsp, SLOT[RSP])
     if live_at(layout.flow, start):
         # The image there is that of user mode, where AC is clear; popfq must not

@@ -21,6 +21,7 @@ from ubypass.abi import (
     Translation,
 )
 from ubypass.region.graph import Region
+from ubypass.translate.invariant import require
 
 __all__ = ["ListingLine", "listing", "render"]
 
@@ -86,7 +87,7 @@ def listing(region: Region, translation: Translation) -> list[ListingLine]:
                 notes.get(at, ""),
             )
         )
-        assert size > 0
+        require(size > 0, "an instruction without bytes")
     return lines
 
 

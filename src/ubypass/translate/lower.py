@@ -12,6 +12,7 @@ from ubypass.translate.context import Context
 from ubypass.translate.emit import encoded
 from ubypass.translate.flags import materialize_flags, to_host
 from ubypass.translate.insn_info import SILENT, InsnInfo, Unsupported, alignment
+from ubypass.translate.invariant import require
 from ubypass.translate.lea import lower_lea
 from ubypass.translate.registers import (
     R11,
@@ -120,7 +121,7 @@ def lower(context: Context, info: InsnInfo, live_after: int) -> None:
     use = info.flags
     # Flags that somebody reads later and that do not all become new here.
     if use.reads or (use.changes and live_after & ~use.kills):
-        assert state.flags != Flags.DEAD
+        require(state.flags != Flags.DEAD, "dead flags are read")
         to_host(context, scratch)
     if address is not None or info.faults:
         context.code.fault(context.exit(ExitReason.FAULT))

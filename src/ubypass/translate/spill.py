@@ -8,6 +8,7 @@ from typing import Final
 from ubypass.abi import FRAME_SYSFLAGS
 from ubypass.translate.context import Context
 from ubypass.translate.flags import clobber, materialize_flags
+from ubypass.translate.invariant import require
 from ubypass.translate.registers import R11, RCX, RSP, SLOT
 from ubypass.translate.state import Loc, shifted
 
@@ -34,7 +35,7 @@ def load(context: Context, user: int) -> int:
     """Load ``user`` into its host register if that is stale; returns the register."""
     state = context.state
     host = context.assignment.host[user]
-    assert host >= 0
+    require(host >= 0, "a spilled register has no host register")
     if user == R11:
         materialize_r11(context)
     if state.loc[user] == Loc.M:
@@ -42,7 +43,7 @@ def load(context: Context, user: int) -> int:
         state.loc[user] = Loc.B
         state.intervals[user] = None
     elif state.loc[user] == Loc.S:
-        assert user == RCX
+        require(user == RCX, "only rcx has a known value after a dispatch")
         context.code.move_imm(host, state.cx)
         state.loc[user] = Loc.H
         state.intervals[user] = None

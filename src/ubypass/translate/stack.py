@@ -15,6 +15,7 @@ from ubypass.abi import FRAME_FLAGS, FRAME_SYSFLAGS, ExitReason
 from ubypass.translate.context import Context
 from ubypass.translate.flags import clobber, materialize_flags, to_host
 from ubypass.translate.insn_info import InsnInfo, Memory, Unsupported
+from ubypass.translate.invariant import require
 from ubypass.translate.registers import R11, RBP, RSP
 from ubypass.translate.sandbox import (
     guard_and_clamp,
@@ -212,4 +213,4 @@ def _leave(context: Context) -> None:
     else:
         code.move(frame, context.s0)
         state.written(RBP)
-    assert state.loc[RSP] == Loc.H
+    require(state.loc[RSP] == Loc.H, "rsp was not written")

@@ -19,6 +19,7 @@ from ubypass.abi import (
     TASK_SIZE_MIN,
 )
 from ubypass.region.liveness import ARITHMETIC
+from ubypass.translate.invariant import require
 from ubypass.translate.remat import Remat
 from ubypass.translate.shown import Shown
 
@@ -260,7 +261,7 @@ class State:
         if self.copies:
             self.copies = tuple(pair for pair in self.copies if user not in pair)
         if self.remat is not None and user in self.remat.registers:
-            assert self.flags != Flags.REMAT
+            require(self.flags != Flags.REMAT, "flags are lost before they are made")
             self.remat = None
         self.changing(user)
 

@@ -18,6 +18,7 @@ from ubypass.translate.context import Context
 from ubypass.translate.emit import CC_A, CC_S
 from ubypass.translate.flags import clobber, materialize_flags, to_host
 from ubypass.translate.insn_info import InsnInfo, Unsupported
+from ubypass.translate.invariant import require
 from ubypass.translate.registers import RAX, RCX, RDI, RSI
 from ubypass.translate.sandbox import guard_and_clamp
 from ubypass.translate.spill import load
@@ -79,7 +80,7 @@ def lower_string(context: Context, info: InsnInfo, live_after: int) -> None:
         _pay(context)
     use = info.flags
     if use.changes and live_after & ~use.kills:
-        assert state.flags != Flags.DEAD
+        require(state.flags != Flags.DEAD, "dead flags are read")
         to_host(context)
     if repeats:
         # At a fault they are as far as they got.
