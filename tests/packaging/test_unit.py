@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The unit: off by default, what systemd thinks of it, and what its comments say."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.places import ROOT
+from ubypass.cli.service import EX_UNAVAILABLE
+from ubypass.service.config import EX_CONFIG, Limits, Metrics, load, parse
+
+_UNIT = ROOT / "packaging" / "systemd" / "ubypass.service"
+_EXAMPLE = ROOT / "packaging" / "config.toml"
+
+
+def _settings() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for line in _UNIT.read_text().splitlines():
+        if line and line[0] not in "#[":
+            name, _, value = line.partition("=")
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def test_systemd_accepts_it(tmp_path: Path) -> None:
+    tool = shutil.which("systemd-analyze")
+    if tool is None:
+        pytest.skip("this machine has no systemd-analyze")
+    unit = tmp_path / _UNIT.name
+    # Installed or not: the program is not what this is about.
+    unit.write_text(_UNIT.read_text().replace("/usr/bin/ub ", "/bin/sh "))
+    done = subprocess.run(
+        [tool, "verify", "--man=no", str(unit)], capture_output=True, text=True
+    )
+    ours = [line for line in done.stderr.splitlines() if _UNIT.name in line]
+    assert ours == []
+
+
+def test_it_is_off_where_an_operator_says_so() -> None:
+    settings = _settings()
+    assert "!noubypass" in settings["ConditionKernelCommandLine"]
+    # It starts by itself only if it is enabled.
+    assert settings["WantedBy"] == ["multi-user.target"]
+
+
+def test_exit_statuses_are_those_of_the_daemon() -> None:
+    settings = _settings()
+    assert settings["SuccessExitStatus"] == [str(EX_UNAVAILABLE)]
+    assert settings["RestartPreventExitStatus"] == [f"{EX_UNAVAILABLE} {EX_CONFIG}"]
+
+
+def test_what_is_said_to_be_impossible_is_not_set() -> None:
+    text = _UNIT.read_text()
+    reasons = text[text.index("# What cannot be taken away") :]
+    names = re.findall(r"^# ((?:\w+=,? ?)+)", reasons, re.MULTILINE)
+    impossible = {word.rstrip(",= ") for name in names for word in name.split()}
+    assert "ProtectKernelModules" in impossible
+    allowed = {"SystemCallFilter"}  # of which only one value is meant
+    assert not (impossible - allowed) & _settings().keys()
+
+
+def test_it_keeps_what_the_daemon_needs() -> None:
+    settings = _settings()
+    (capabilities,) = settings["CapabilityBoundingSet"]
+    assert "CAP_SYS_MODULE" in capabilities.split()
+    assert "/dev/ub rw" in settings["DeviceAllow"]
+    assert settings["RuntimeDirectory"] == ["ubypass"]
+    assert settings["RuntimeDirectoryMode"] == ["0700"]
+    assert "0022" in settings["UMask"]
+
+
+def test_the_example_is_right_and_says_what_holds_anyway() -> None:
+    example, empty = load(_EXAMPLE), parse("")
+    assert example.limits == Limits()
+    assert example.metrics.interval == Metrics().interval
+    assert (example.rules, example.paused) == ((), False)
+    assert example.scan_seconds == empty.scan_seconds
+
+
+def test_its_rules_are_right_as_well() -> None:
+    """Each is there to be copied."""
+    text = _EXAMPLE.read_text()
+    start = text.index("# [[rule]]")
+    rules = parse(re.sub(r"^# ?", "", text[start:], flags=re.MULTILINE)).rules
+    assert [rule.name for rule in rules] == ["no-debuggers", "redis", "web", "one-pod"]
+    for line in ("textfile", "listen", "gap_ns"):
+        assert f"\n# {line} = " in text
