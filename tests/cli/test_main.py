@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -151,10 +152,11 @@ def test_wrong_usage_is_exit_code_2_and_says_no_names_from_the_source(
     assert not re.search(r"\bint\b|float|parse|\b_\w|Traceback", err)
 
 
-def test_alone_it_shows_its_help() -> None:
+def test_alone_it_says_what_is_the_case() -> None:
     done = _ub()
-    assert done.returncode == 0
-    assert done.stdout == _ub("--help").stdout
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ub --help" in done.stdout
+    assert json.loads(_ub("--json").stdout)["version"] == 1
 
 
 @pytest.mark.parametrize("words", [("bench",), ("lab",), ("module",), ("service",)])

@@ -43,6 +43,14 @@ _DESCRIPTION = (
     "programs that make many of them run faster, without touching the programs."
 )
 
+_EPILOG = (
+    "'ub' alone says what is the case here and what to do next; 'ub --json' does so "
+    "for machines. Exit status: 0 if all is well, 1 for errors, 2 for wrong usage, 3 "
+    "if no service runs, 69 without the module and 78 for a wrong configuration (both "
+    "of the service), 70 for bugs of ub, 128 + N after signal N; 'run' ends with its "
+    "program's."
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``ub`` with ``arguments`` (default: the process's own); its exit code."""
@@ -113,16 +121,17 @@ def _dispatch(words: list[str]) -> int:
         import argcomplete
 
         argcomplete.autocomplete(parser)
-    if not words:
-        parser.print_help()
-        return 0
+    if words in ([], ["--json"]):
+        from ubypass.cli import first
+
+        return first.run(as_json=bool(words))
     args = parser.parse_args(words)
     code: int = args.run(args)
     return code
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    parser = _Parser(prog="ub", description=_DESCRIPTION)
+    parser = _Parser(prog="ub", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("--version", action=_Version, nargs=0, help="say which this is")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     # Only the verb that is meant is imported: on a slow machine it is felt.

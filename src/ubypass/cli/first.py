@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``ub`` alone: what is the case here, and the next command for each wish.
+
+Changes nothing, needs no privilege, and waits for nobody. Fits 80 columns and 24 lines.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from ubypass.errors import UbError
+
+__all__ = ["STATE_VERSION", "run", "screen", "state"]
+
+#: Of what ``ub --json`` prints; it grows by keys without a new one.
+STATE_VERSION = 1
+
+_ASK_SECONDS = 2.0
+_SHOWN = 2  # boosted processes with a name
+_WIDTH = 80
+_LOADED = Path("/sys/module/ub")
+_INSTALLED = ("updates/dkms", "updates", "extra")
+
+
+def run(*, as_json: bool) -> int:
+    """Print it; always 0."""
+    found = state()
+    print(json.dumps(found, indent=1) if as_json else "\n".join(screen(found)))
+    return 0
+
+
+def state() -> dict[str, Any]:
+    """What is the case. ``boosted`` is None if it cannot be told, with ``why``."""
+    processes, why = _boosted()
+    return {
+        "version": STATE_VERSION,
+        "ub": version("ubypass"),
+        "kernel": platform.release(),
+        "machine": platform.machine(),
+        "root": os.geteuid() == 0,
+        "module": _module(platform.release()),
+        "service": _service(),
+        "boosted": processes,
+        "why": why,
+    }
+
+
+def _module(release: str) -> dict[str, Any]:
+    """``state``: loaded, loadable (it is there for this kernel), or absent."""
+    from ubypass.places import module_file
+
+    place = Path("/lib/modules") / release
+    installed = [path for part in _INSTALLED for path in (place / part).glob("ub.ko*")]
+    built = module_file(release)
+    file = str(built) if built.is_file() else next(map(str, installed), None)
+    if _LOADED.exists():
+        return {"state": "loaded", "file": file}
+    return {"state": "loadable" if file else "absent", "file": file}
+
+
+def _service() -> dict[str, Any]:
+    from ubypass.engine import control
+    from ubypass.service.config import CONFIG_FILE
+
+    link = control.CONTROL_DIRECTORY / "service"
+    running: bool | None
+    try:
+        running = os.path.lexists(link) if _may_look(link.parent) else None
+    except OSError:
+        running = None
+    return {"running": running, "configured": CONFIG_FILE.exists()}
+
+
+def _may_look(directory: Path) -> bool:
+    return not directory.exists() or os.access(directory, os.X_OK)
+
+
+def _boosted() -> tuple[list[dict[str, Any]] | None, str]:
+    """Processes that engines have attached, and what keeps them from being told."""
+    from ubypass.engine import control
+
+    found: list[list[Any]] = []
+    errors: list[UbError] = []
+
+    def ask() -> None:
+        try:
+            answers, silent = control.ask_all({"ask": "stats"})
+            errors.extend(silent)
+            found.append([p for answer in answers for p in answer["processes"]])
+        except UbError as error:
+            errors.append(error)
+
+    asking = Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(_ASK_SECONDS)
+    why = errors[0].message if errors else "" if found else "engines are busy: ub stats"
+    if not found:
+        return None, why
+    keys = ("pid", "name", "calls", "dispatched", "bypass_rate", "regions")
+    rows = [{key: process[key] for key in keys} for process in found[0]]
+    return sorted(rows, key=lambda row: -row["dispatched"]), why
+
+
+# ---- for people ---------------------------------------------------------------------
+
+
+def screen(found: Mapping[str, Any]) -> list[str]:
+    """Lines for a terminal."""
+    facts = [
+        ("kernel", f"{found['kernel']} ({found['machine']})"),
+        ("module", _of_module(found["module"])),
+        ("service", _of_service(found["service"])),
+        ("boosted", _of_boosted(found["boosted"], found["why"])),
+    ]
+    wishes = _wishes(found)
+    return [
+        _cut(line)
+        for line in (
+            f"ubypass {found['ub']}: faster system calls for programs as they are",
+            "",
+            *(f"  {name:<8} {value}" for name, value in facts),
+            "",
+            *(f"  {wish:<17} {command:<22} {what}" for wish, command, what in wishes),
+            "",
+            "  ub --help lists all commands, ub COMMAND --help explains one.",
+        )
+    ]
+
+
+def _of_module(module: Mapping[str, Any]) -> str:
+    return {
+        "loaded": "loaded",
+        "loadable": "there for this kernel, not loaded",
+        "absent": "not built for this kernel",
+    }[module["state"]]
+
+
+def _of_service(service: Mapping[str, Any]) -> str:
+    if service["running"] is None:
+        return "only root can see"
+    if service["running"]:
+        return "runs; ub service status"
+    return "does not run" + ("" if service["configured"] else ", not configured")
+
+
+def _of_boosted(processes: Sequence[Mapping[str, Any]] | None, why: str) -> str:
+    if processes is None:
+        return why
+    if not processes:
+        return "nothing"
+    shown = ", ".join(
+        f"{each['name']} {each['pid']} ({each['bypass_rate']:.0%})"
+        for each in processes[:_SHOWN]
+    )
+    more = len(processes) - _SHOWN
+    return shown + (f" and {more} more" if more > 0 else "")
+
+
+def _wishes(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    rows = [
+        ("Would it help?", "ub estimate PID", "a running program, without the module"),
+        ("Try it safely", "ub lab run -- COMMAND", "in a virtual machine"),
+    ]
+    build = ("Use it: build,", "ub module build", "for this kernel")
+    load = ("load,", "ub module load", "as root, as all below")
+    module = found["module"]["state"]
+    if module == "absent":
+        rows += [build, ("then " + load[0], *load[1:])]
+    elif module == "loadable":
+        rows.append(("Use it: load,", *load[1:]))
+    rows += [
+        ("Boost a command", "ub run -- COMMAND", "from its start to its end"),
+        ("or what runs", "ub attach PID", "until Ctrl-C"),
+        ("or for good", "ub service run", "by /etc/ubypass/config.toml"),
+        ("Watch it", "ub stats --watch", "calls, and the share dispatched"),
+        ("Why not?", "ub explain PID", "regions, exits, what stays native"),
+    ]
+    if module != "loaded":
+        rows.append(("What is missing?", "ub doctor", "and what to do about it"))
+    return rows
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"
