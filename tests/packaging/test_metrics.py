@@ -41,7 +41,7 @@ def _expressions() -> list[str]:
     return found
 
 
-def _metrics() -> dict[str, set[str]]:
+def metrics() -> dict[str, set[str]]:
     """Labels of each metric, by the name that Prometheus stores."""
     return {
         sample.name: set(sample.labels)
@@ -52,7 +52,7 @@ def _metrics() -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("expression", _expressions())
 def test_each_metric_exists_and_has_the_labels(expression: str) -> None:
-    known = _metrics()
+    known = metrics()
     uses = _USE.findall(expression)
     assert uses
     allowed = set(_TARGET_LABELS)
@@ -73,7 +73,7 @@ def test_counters_are_used_as_rates_only() -> None:
 
 
 def test_legends_name_labels_that_are_there() -> None:
-    known = _metrics()
+    known = metrics()
     targets = 0
     for panel in json.loads(_DASHBOARD.read_text())["panels"]:
         for target in panel.get("targets", ()):
@@ -97,7 +97,7 @@ def test_most_metrics_are_shown() -> None:
         "ubypass_regions",
         "ubypass_looks_total",
     }
-    assert _metrics().keys() - shown == rest
+    assert metrics().keys() - shown == rest
 
 
 def test_panels_do_not_overlap() -> None:

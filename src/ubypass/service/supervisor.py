@@ -29,8 +29,9 @@ from ubypass.service.throttle import Throttle
 
 __all__ = ["Supervisor", "resident_bytes"]
 
-_RETRY = 30.0  # seconds, after an attachment was refused; then twice as long
+_RETRY = 2.0  # seconds, after an attachment was refused; then four times as long
 _RETRY_MOST = 600.0
+_TOLD = 2  # refusals: the first may be that of a program that is just starting
 _ANCESTORS = 32  # levels; there are loops in no family, but nobody is to wait
 _REST = 0.2  # seconds, of doing nothing in one go
 _REST_MOST = 10.0
@@ -327,9 +328,9 @@ class Supervisor:
                 self._wanted.pop(facts.pid, None)  # it has just ended
                 return
             wish.refusals += 1
-            wish.retry = now + min(_RETRY * 2 ** (wish.refusals - 1), _RETRY_MOST)
+            wish.retry = now + min(_RETRY * 4 ** (wish.refusals - 1), _RETRY_MOST)
             self._refused[wish.rule.name] += 1
-            if wish.refusals == 1:
+            if wish.refusals == _TOLD:
                 self._journal.say(
                     "refused",
                     Level.WARNING,
