@@ -47,7 +47,6 @@ def _said(capsys: pytest.CaptureFixture[str]) -> str:
 @pytest.mark.parametrize(
     ("words", "text", "code"),
     [
-        ((), "no program given", 2),
         (("--",), "no program given", 2),
         (("redis",), "not a process id", 2),
         (("7", "--", "true"), "both a PID and a command", 2),

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import pytest
 
-from ubypass.cli.estimate_report import show, verdict
+from ubypass.cli.estimate_report import show, show_ranking, verdict
 from ubypass.cost.model import Range, models
 from ubypass.estimate.estimate import Estimate
 from ubypass.estimate.judge import NOTHING, Judged, Site
+from ubypass.estimate.machine import Machine, Ranked
 from ubypass.estimate.offline import Kind, Looked, Verdict
 from ubypass.estimate.reasons import Reason
 from ubypass.estimate.survey import Process, Program
@@ -105,3 +107,31 @@ def test_what_to_do_next(found: Estimate, said: str) -> None:
     out = io.StringIO()
     show(found, out, 80)
     assert said in out.getvalue().splitlines()[-1]
+
+
+def _ranked(pid: int, share: float, use: float = 0.5, why: str = "") -> Ranked:
+    reasons = (Reason(why, "a text", lasting=True),) if why else ()
+    return Ranked(pid, "a [name] of 15c", use, 1e6, 0.25, share, reasons)
+
+
+def test_a_ranking_names_the_next_step() -> None:
+    out = io.StringIO()
+    rows = (_ranked(8, 0.5, why="seccomp"), _ranked(7, 0.25), _ranked(9, 0.0, use=0.0))
+    show_ranking(Machine(rows, 2.0, 0.003, models()["zen4"]), out, 80)
+    text = out.getvalue()
+    assert max(map(len, text.splitlines())) <= 80
+    assert "a [name] of 15c" in text
+    assert "native: seccomp" in text
+    # Not that of the first, which would not be boosted.
+    assert text.splitlines()[-1] == "Next: ub estimate 7"
+    assert not re.search(r"^ *9 ", text, re.MULTILINE)
+
+
+def test_a_ranking_of_nothing() -> None:
+    for rows, said in (
+        ((), "Nothing is busy here"),
+        ((_ranked(7, 0.0),), "has much to gain"),
+    ):
+        out = io.StringIO()
+        show_ranking(Machine(rows, 2.0, 0.0, models()["zen4"]), out, 80)
+        assert said in out.getvalue()

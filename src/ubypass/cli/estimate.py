@@ -28,22 +28,23 @@ NAME = "estimate"
 HELP = "estimate what boosting a program would save, without the module"
 
 _SECONDS = 10.0
+_MACHINE_SECONDS = 2.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.usage = (
         "ub estimate [-h] [--json] [--seconds N] [--children] [--model NAME]\n"
-        "                   [--anyway] (PID | -- COMMAND...)"
+        "                   [--anyway] [PID | -- COMMAND...]"
     )
     parser.add_argument("pid", nargs="?", metavar="PID", help="a running program")
     parser.add_argument("--json", action="store_true", help="for machines")
     parser.add_argument(
         "--seconds",
         type=seconds(0.5, 3600),
-        default=_SECONDS,
         metavar="N",
-        help=f"how long to look (default {_SECONDS:g}): longer tells more",
+        help=f"how long to look (default {_SECONDS:g}, at the whole machine "
+        f"{_MACHINE_SECONDS:g}): longer tells more",
     )
     parser.add_argument(
         "--children", action="store_true", help="look at its child processes as well"
@@ -56,7 +57,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="even if it could not be boosted as it is",
     )
-    parser.epilog = "-- COMMAND starts a program, which runs on to its own end."
+    parser.epilog = (
+        "-- COMMAND starts a program, which runs on to its own end. Without PID and "
+        "COMMAND all processes of the machine are ranked by what boosting may save."
+    )
     parser.set_defaults(command=None)
     _split_off_command(parser)
 
@@ -82,13 +86,18 @@ def run(args: argparse.Namespace) -> int:
     """Look, and print what was found; 0 unless nothing could be said."""
     if args.command is not None and args.pid is not None:
         raise UsageError("both a PID and a command", "give one of them")
-    if not args.command and args.pid is None:
+    if args.command is not None and not args.command:
         raise UsageError("no program given", "ub estimate PID, or -- COMMAND")
+    whole = args.command is None and args.pid is None
+    if args.seconds is None:
+        args.seconds = _MACHINE_SECONDS if whole else _SECONDS
     pid = None if args.pid is None else number(args.pid)
     from ubypass.cost.model import model_of
     from ubypass.process.namespace import require_own_proc
 
     require_own_proc()
+    if whole:
+        return _rank(args, model_of(args.model))
     if pid is None:
         return _run_command(args, model_of(args.model))
     from ubypass.process.status import identify, is_alive
@@ -99,6 +108,25 @@ def run(args: argparse.Namespace) -> int:
         args, process.pid, model_of(args.model), lambda: not is_alive(process)
     )
     _print(found, args, sys.stdout)
+    return 0
+
+
+def _rank(args: argparse.Namespace, model: Model) -> int:
+    """The whole machine; 0 also if nothing is worth it."""
+    from ubypass.estimate.machine import rank
+    from ubypass.estimate.rates import Tracepoints
+
+    source = Tracepoints()
+    try:
+        found = rank(args.seconds, model, source)
+    finally:
+        source.close()
+    if args.json:
+        print(json.dumps(found.as_json(), indent=1))
+        return 0
+    from ubypass.cli.estimate_report import show_ranking
+
+    show_ranking(found, sys.stdout)
     return 0
 
 

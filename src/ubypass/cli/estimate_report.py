@@ -13,17 +13,19 @@ from rich.text import Text
 from ubypass.cost.model import Range
 from ubypass.estimate.estimate import Estimate
 from ubypass.estimate.judge import Judged, Site
+from ubypass.estimate.machine import Machine, Ranked
 from ubypass.estimate.offline import Verdict
 from ubypass.estimate.reasons import Reason
 from ubypass.process.calls import call_name
 
-__all__ = ["show", "verdict"]
+__all__ = ["show", "show_ranking", "verdict"]
 
 _WIDTH = 80
 _NOTHING = 0.003  # of the CPU time: less is nothing
 _MUCH = 0.3  # of all gaps: without these nothing can be said
 _RARE = 0.01  # of all gaps: sites that are not shown
 _ROWS = 12
+_BUSY = 0.001  # of a processor: less is not shown
 
 
 def show(found: Estimate, out: IO[str], width: int | None = None) -> None:
@@ -37,6 +39,51 @@ def show(found: Estimate, out: IO[str], width: int | None = None) -> None:
     console.print()
     console.print(Text(_how(found), style="dim"))
     console.print(f"Next: {_next(found)}")
+
+
+def show_ranking(found: Machine, out: IO[str], width: int | None = None) -> None:
+    """Print all processes of the machine that were busy, the best first."""
+    console = Console(file=out, highlight=False, width=width)
+    if width is None and console.width < _WIDTH:
+        console = Console(file=out, highlight=False, width=_WIDTH)
+    busy = [each for each in found.processes if each.use >= _BUSY]
+    if not busy:
+        console.print("Nothing is busy here. Look again while there is work to do.")
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("PID", justify="right")
+    table.add_column("PROGRAM", no_wrap=True)
+    for title in ("CPU", "CALLS/S", "WAITING", "SAVES UP TO"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for each in busy:
+        table.add_row(
+            str(each.pid),
+            Text(each.name),
+            f"{each.use:.1%}",
+            f"{each.per_second:,.0f}",
+            f"{each.waited:.0%}",
+            f"{each.share:.1%} of it",
+            Text("native: " + each.reasons[0].name if each.reasons else "", "dim"),
+        )
+    console.print(table)
+    console.print()
+    console.print(
+        Text(
+            f"Looked for {found.seconds:.1f} s, which took {found.lost * 1e3:.1f} ms "
+            f"from all of them. Model {found.model.name}; as if no gap held code that "
+            "costs more when translated: look at one to know.",
+            style="dim",
+        )
+    )
+    console.print(f"Next: {_next_of(busy)}")
+
+
+def _next_of(processes: Sequence[Ranked]) -> str:
+    best = next((p for p in processes if not p.reasons), None)
+    if best is None or best.share < _NOTHING:
+        return "nothing; no busy process here has much to gain"
+    return f"ub estimate {best.pid}"
 
 
 def verdict(found: Estimate) -> str:

@@ -165,7 +165,7 @@ def _of_boosted(processes: Sequence[Mapping[str, Any]] | None, why: str) -> str:
 
 def _wishes(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     rows = [
-        ("Would it help?", "ub estimate PID", "a running program, without the module"),
+        ("Would it help?", "ub estimate [PID]", "what runs here, without the module"),
         ("Try it safely", "ub lab run -- COMMAND", "in a virtual machine"),
     ]
     build = ("Use it: build,", "ub module build", "for this kernel")

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""All processes of the machine, ranked by what boosting each may save.
+
+A first look, for seconds, and light: bursts of tracepoints on the busiest threads.
+Nothing is stepped and nothing translated, so each short gap is taken for as good as an
+empty one: what an estimate of one process finds is less.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ubypass.abi import SYSCALL_ARGS
+from ubypass.cost.model import Model
+from ubypass.engine.clock import gap_ns
+from ubypass.estimate.busy import busiest, cpu_times
+from ubypass.estimate.offline import Kind
+from ubypass.estimate.reasons import Reason, declined
+from ubypass.estimate.runs import kind_of, runs
+from ubypass.estimate.trace import Chain, Trace
+
+__all__ = ["RANKING_VERSION", "Machine", "Ranked", "rank"]
+
+#: Of what ``ub estimate --json`` prints without a process.
+RANKING_VERSION = 1
+
+_FIRST = 0.3  # of the time: to find out who is busy
+_PROCESSES = 20
+_THREADS = 32  # watched at a time, in all
+_OF_ONE = 4  # and of one process
+_CALLS = 1000  # that a burst may slow down, in all threads
+_LEAST_CALLS = 60  # of each
+_BURST = 0.02  # seconds
+_PERIOD = 0.15  # from one to the next
+_TIMED = 1  # the burst that looks at times
+_MOST_THREADS = 100_000  # looked at, however many there are
+
+
+class _Source(Protocol):
+    """What is used of ``Tracepoints``."""
+
+    @property
+    def call_ns(self) -> float: ...
+
+    @property
+    def gap_ns(self) -> float: ...
+
+    def burst(
+        self,
+        threads: Sequence[tuple[int, int]],
+        seconds: float,
+        most: int,
+        *,
+        times: bool = False,
+    ) -> tuple[Trace, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """``use`` of one processor; ``share`` of its CPU time that boosting may save at
+    most; ``waited``: part of its calls. ``reasons``: why it would not be boosted.
+    """
+
+    pid: int
+    name: str
+    use: float
+    per_second: float
+    waited: float
+    share: float
+    reasons: tuple[Reason, ...]
+
+    @property
+    def saved(self) -> float:
+        """CPU seconds each second, at most."""
+        return self.use * self.share
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; the names are part of the interface of ``--json``."""
+        return {
+            "pid": self.pid,
+            "name": self.name,
+            "use": self.use,
+            "calls_per_second": self.per_second,
+            "waiting": self.waited,
+            "share_at_most": self.share,
+            "saved_at_most": self.saved,
+            "reasons": [reason.name for reason in self.reasons],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The best first. ``lost``: seconds that looking took from all of them."""
+
+    processes: tuple[Ranked, ...]
+    seconds: float
+    lost: float
+    model: Model
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; the names are part of the interface of ``--json``."""
+        return {
+            "version": RANKING_VERSION,
+            "seconds": self.seconds,
+            "lost": self.lost,
+            "model": self.model.name,
+            "processes": [each.as_json() for each in self.processes],
+        }
+
+
+@dataclass(slots=True)
+class _Seen:
+    """Of one process, in all bursts."""
+
+    calls: int = 0
+    cpu_ns: float = 0.0
+    chains: list[Chain] = field(default_factory=list)
+    times: dict[Kind, list[int]] = field(default_factory=lambda: defaultdict(list))
+
+
+def rank(
+    seconds: float,
+    model: Model,
+    source: _Source,
+    pids: Callable[[], Sequence[int]] | None = None,
+) -> Machine:
+    """Look for ``seconds``; ``pids`` gives the processes (default: all but this one).
+
+    Raises UbError if threads may not be traced.
+    """
+    began = time.monotonic()
+    first = cpu_times((pids or _all)())
+    time.sleep(_FIRST * seconds)
+    threads = _choose(first, cpu_times((pids or _all)()))
+    chosen = list(dict.fromkeys(pid for pid, _ in threads))
+    seen = {pid: _Seen() for pid in chosen}
+    most = max(_CALLS // max(len(threads), 1), _LEAST_CALLS)
+    bursts, lost = 0, 0.0
+    while time.monotonic() - began < seconds:
+        timed = bursts == _TIMED
+        for trace in source.burst(threads, _BURST, most, times=timed):
+            lost += trace.calls * source.call_ns / 1e9
+            _learn(seen[trace.pid], trace, timed)
+        bursts += 1
+        left = seconds - (time.monotonic() - began)
+        time.sleep(max(0.0, min(_PERIOD, left)))
+    last = cpu_times(chosen)
+    elapsed = time.monotonic() - began
+    found = []
+    for pid in chosen:
+        before = first.get(pid, {})
+        cpu = sum(ns - before.get(tid, 0) for tid, ns in last.get(pid, {}).items())
+        if last.get(pid):
+            found.append(_ranked(pid, seen[pid], cpu / 1e9 / elapsed, model, source))
+    found.sort(key=lambda each: (-each.saved, -each.use, each.pid))
+    return Machine(tuple(found), elapsed, lost, model)
+
+
+def _all() -> list[int]:
+    us = os.getpid()
+    return [int(n) for n in os.listdir("/proc") if n.isdigit() and int(n) != us]
+
+
+def _choose(
+    before: Mapping[int, Mapping[int, int]], after: Mapping[int, Mapping[int, int]]
+) -> list[tuple[int, int]]:
+    """The busiest threads of the busiest processes."""
+    threads: dict[int, list[tuple[int, int]]] = {}
+    used: dict[int, int] = {}
+    for (pid, tid), ns in busiest(before, after, _MOST_THREADS).items():
+        used[pid] = used.get(pid, 0) + ns
+        threads.setdefault(pid, []).append((pid, tid))
+    ranked = [pid for pid in sorted(used, key=lambda pid: -used[pid]) if _is_user(pid)]
+    chosen = ranked[:_PROCESSES]
+    # One of each first: a process of many threads leaves room for others.
+    rounds = [
+        threads[pid][turn]
+        for turn in range(_OF_ONE)
+        for pid in chosen
+        if turn < len(threads[pid])
+    ]
+    return rounds[:_THREADS]
+
+
+def _is_user(pid: int) -> bool:
+    """Not a kernel thread, which makes no calls."""
+    try:
+        os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return False
+    return True
+
+
+def _learn(seen: _Seen, trace: Trace, timed: bool) -> None:
+    if timed:
+        for chain in trace.chains:
+            for passed in chain:
+                if passed.ns is not None:
+                    seen.times[kind_of(passed)].append(passed.ns)
+        return
+    seen.calls += trace.calls
+    seen.cpu_ns += trace.cpu_ns
+    seen.chains += trace.chains
+
+
+def _ranked(pid: int, seen: _Seen, use: float, model: Model, source: _Source) -> Ranked:
+    gaps = [passed for chain in seen.chains for passed in chain]
+    rate = seen.calls / seen.cpu_ns if seen.cpu_ns else 0.0  # for each ns of CPU time
+    share = waited = 0.0
+    if gaps:
+        waited = sum(passed.slept for passed in gaps) / len(gaps)
+        each = max(model.transition.ns.likely - model.dispatch.ns.likely, 0.0)
+        longest = gap_ns(model.transition.ns.likely) + source.gap_ns
+        savings = {
+            kind: each
+            for kind in map(kind_of, gaps)
+            if statistics.median(seen.times.get(kind) or [0]) <= longest
+        }
+        run_ns = model.run.ns.likely
+        saved = runs(seen.chains, savings, run_ns, SYSCALL_ARGS.keys()).total
+        share = min(saved / len(gaps) * rate, 1.0)
+    return Ranked(pid, _name(pid), use, rate * 1e9 * use, waited, share, declined(pid))
+
+
+def _name(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/comm", errors="replace") as file:
+            name = file.read().rstrip("\n")
+    except OSError:
+        return "?"
+    return "".join(c if c.isprintable() else "?" for c in name)
