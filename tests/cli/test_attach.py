@@ -9,12 +9,14 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import TunableDevice
 from tests.cli.gate import Gate, when
 from tests.process.test_status import _kernel_thread
+from tests.service.played import program, running
 
 Ub = Callable[..., int]
 
@@ -22,9 +24,10 @@ Ub = Callable[..., int]
 @pytest.mark.parametrize(
     ("word", "text", "code"),
     [
-        ("redis", "not a process id", 2),
-        ("1.5", "not a process id", 2),
-        ("", "not a process id", 2),
+        ("no-such-one", "no process is called 'no-such-one'", 1),
+        ("1.5", "no process is called '1.5'", 1),
+        ("no-such-one.service", "in the unit no-such-one.service", 1),
+        ("", "names no process", 2),
         ("0", "positive", 1),
         ("4194305", "no process", 1),
         ("99999999999999999999", "no process", 1),
@@ -119,3 +122,21 @@ def test_several_programs_at_once(ub: Ub, device: TunableDevice, gate: Gate) -> 
         assert ub("attach", "-q", first.pid, second.pid, first.pid) == 0
     assert sorted(device.attached.values()) == sorted([first.pid, second.pid])
     assert sorted(device.detached) == [1, 2]
+
+
+def test_all_of_a_name_are_attached(
+    ub: Ub, device: TunableDevice, tmp_path: Path
+) -> None:
+    path = program(tmp_path, "ub-test-named")
+    with running(path, 2) as children:
+        pids = {child.pid for child in children}
+        while any(os.readlink(f"/proc/{pid}/exe") != str(path) for pid in pids):
+            time.sleep(0.01)
+        thread = when(
+            lambda: len(device.attached) == 2,
+            lambda: os.kill(os.getpid(), signal.SIGINT),
+        )
+        # Twice the same is attached once.
+        assert ub("attach", "-q", "ub-test-named", str(path)) == 0
+        thread.join()
+        assert set(device.attached.values()) == pids

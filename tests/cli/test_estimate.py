@@ -48,8 +48,8 @@ def _said(capsys: pytest.CaptureFixture[str]) -> str:
     ("words", "text", "code"),
     [
         (("--",), "no program given", 2),
-        (("redis",), "not a process id", 2),
-        (("7", "--", "true"), "both a PID and a command", 2),
+        (("no-such-one",), "no process is called", 1),
+        (("7", "--", "true"), "both a process and a command", 2),
         (("0",), "positive", 1),
         (("4194305",), "no process", 1),
         (("--", "/no/such/program"), "not found", 127),

@@ -112,7 +112,7 @@ def test_ctrl_c_is_quiet(
 def _wrong_usage() -> list[tuple[str, ...]]:
     return [
         *(("fly",), ("stats", "1", "2"), ("run", "--zap"), ("run",)),
-        *(("attach", "x"), ("attach",), ("explain", "x"), ("stats", "x")),
+        *(("attach", ""), ("attach",), ("explain", ""), ("stats", "unit:")),
         *(("stats", "--interval", "x"), ("stats", "--watch", "--interval", "0")),
         *(("run", "--tune", "x=1", "true"), ("run", "--cap", "x=1", "true")),
         *(("translate", "/bin/true", "0", "--reach", "x"), ("translate", "/bin/true")),

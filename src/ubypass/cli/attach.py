@@ -4,9 +4,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ubypass.cli.options import add_options, caps, number, tunables
+from ubypass.cli.options import add_options, caps, tunables
 from ubypass.cli.stop import Stop
+from ubypass.errors import UbError
+
+if TYPE_CHECKING:
+    from ubypass.process.status import ProcessId
 
 __all__ = ["HELP", "NAME", "configure", "run"]
 
@@ -17,14 +23,20 @@ HELP = "boost running programs until they end or you press Ctrl-C"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_options(parser)
-    parser.add_argument("pids", nargs="+", metavar="PID", help="a process id")
+    parser.add_argument(
+        "processes",
+        nargs="+",
+        metavar="PROCESS",
+        help="PID, name, program's path, UNIT.service or cgroup:PATH",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Attach, wait, detach; 0 however it ends."""
-    from ubypass.process.status import identify
+    from ubypass.cli.named import processes as named
 
-    processes = [identify(number(word)) for word in dict.fromkeys(args.pids)]
+    words = dict.fromkeys(args.processes)
+    processes = dict.fromkeys(p for word in words for p in _identified(named(word)))
     from ubypass.cli.session import Session
 
     with (
@@ -46,3 +58,18 @@ def run(args: argparse.Namespace) -> int:
         engine.run(lambda: stop.asked or engine.is_over)
     session.report(as_json=args.json, file=args.summary_file, extra={})
     return 0
+
+
+def _identified(pids: Sequence[int]) -> list[ProcessId]:
+    """Of several those that can be boosted; raises ``UbError`` if none can."""
+    from ubypass.process.status import identify
+
+    found, errors = [], []
+    for pid in pids:
+        try:
+            found.append(identify(pid))
+        except UbError as error:
+            errors.append(error)
+    if not found:
+        raise errors[0]
+    return found

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ubypass.cli.forwarding import Forwarding
 from ubypass.cli.launch import Launch
-from ubypass.cli.options import number, seconds
+from ubypass.cli.options import seconds
 from ubypass.errors import UbError, UsageError
 
 if TYPE_CHECKING:
@@ -35,9 +35,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.usage = (
         "ub estimate [-h] [--json] [--seconds N] [--children] [--model NAME]\n"
-        "                   [--anyway] [PID | -- COMMAND...]"
+        "                   [--anyway] [PROCESS | -- COMMAND...]"
     )
-    parser.add_argument("pid", nargs="?", metavar="PID", help="a running program")
+    parser.add_argument(
+        "pid",
+        nargs="?",
+        metavar="PROCESS",
+        help="that runs: PID, name, program's path, UNIT.service or cgroup:PATH",
+    )
     parser.add_argument("--json", action="store_true", help="for machines")
     parser.add_argument(
         "--seconds",
@@ -58,8 +63,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="even if it could not be boosted as it is",
     )
     parser.epilog = (
-        "-- COMMAND starts a program, which runs on to its own end. Without PID and "
-        "COMMAND all processes of the machine are ranked by what boosting may save."
+        "-- COMMAND starts a program, which runs on to its own end. Without either "
+        "all processes of the machine are ranked by what boosting may save."
     )
     parser.set_defaults(command=None)
     _split_off_command(parser)
@@ -85,13 +90,13 @@ def _split_off_command(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Look, and print what was found; 0 unless nothing could be said."""
     if args.command is not None and args.pid is not None:
-        raise UsageError("both a PID and a command", "give one of them")
+        raise UsageError("both a process and a command", "give one of them")
     if args.command is not None and not args.command:
-        raise UsageError("no program given", "ub estimate PID, or -- COMMAND")
+        raise UsageError("no program given", "ub estimate PROCESS, or -- COMMAND")
     whole = args.command is None and args.pid is None
     if args.seconds is None:
         args.seconds = _MACHINE_SECONDS if whole else _SECONDS
-    pid = None if args.pid is None else number(args.pid)
+    pid = None if args.pid is None else _named(args.pid)
     from ubypass.cost.model import model_of
     from ubypass.process.namespace import require_own_proc
 
@@ -109,6 +114,12 @@ def run(args: argparse.Namespace) -> int:
     )
     _print(found, args, sys.stdout)
     return 0
+
+
+def _named(word: str) -> int:
+    from ubypass.cli.named import one_process
+
+    return one_process(word)
 
 
 def _rank(args: argparse.Namespace, model: Model) -> int:

@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ubypass.cli.options import number
 from ubypass.errors import UbError
 
 __all__ = ["HELP", "NAME", "configure", "run"]
@@ -19,7 +18,12 @@ HELP = "show what is boosted and why, regions beside their translations"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("id", metavar="PID|REGION", help="a process or a region")
+    parser.add_argument(
+        "id",
+        metavar="PROCESS|REGION",
+        help="PID, name, program's path, UNIT.service or cgroup:PATH; or the number of "
+        "a region",
+    )
     parser.add_argument("--exits", action="store_true", help="only the exits")
     parser.add_argument("--sites", action="store_true", help="only the sites")
     parser.add_argument("--json", action="store_true", help="for machines")
@@ -27,14 +31,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask the engines for it and print it."""
+    from ubypass.cli.named import one_process
     from ubypass.engine.control import ask_all
     from ubypass.process.namespace import numbers_of
 
-    wanted = number(
-        args.id,
-        "a process id or the number of a region",
-        "'ub stats' lists processes, 'ub explain PID' the regions of one",
-    )
+    wanted = one_process(args.id)
     answers, silent = ask_all(
         {"ask": "explain", "id": wanted, "numbers": numbers_of(wanted)}
     )

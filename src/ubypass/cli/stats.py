@@ -6,10 +6,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from ubypass.cli.options import number, seconds
+from ubypass.cli.options import seconds
 from ubypass.cli.tables import console
 from ubypass.errors import UbError
 
@@ -23,7 +23,12 @@ HELP = "show the processes that are being boosted and what it brings"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("pid", nargs="?", metavar="PID", help="only this process")
+    parser.add_argument(
+        "process",
+        nargs="?",
+        metavar="PROCESS",
+        help="only this: PID, name, program's path, UNIT.service or cgroup:PATH",
+    )
     parser.add_argument("--json", action="store_true", help="for machines")
     parser.add_argument(
         "--watch",
@@ -45,25 +50,31 @@ class NotBoosted(UbError):
 
 def run(args: argparse.Namespace) -> int:
     """Ask every engine; 0, or an error if the named process is not boosted."""
-    pid = None if args.pid is None else number(args.pid)
+    pids = None if args.process is None else _named(args.process)
     if args.watch:
-        _watch(pid, args.interval, as_json=args.json)
+        _watch(pids, args.interval, as_json=args.json)
         return 0
-    processes = _ask(pid)
+    processes = _ask(pids)
     if args.json:
         import json
 
         print(json.dumps({"processes": processes}, indent=1))
     elif not processes:
         print(_NOTHING)
-    elif pid is None:
+    elif pids is None or len(processes) > 1:
         _print_all(processes)
     else:
         _print_one(processes[0])
     return 0
 
 
-def _ask(pid: int | None) -> list[dict[str, Any]]:
+def _named(word: str) -> list[int]:
+    from ubypass.cli.named import processes
+
+    return processes(word)
+
+
+def _ask(pids: Collection[int] | None) -> list[dict[str, Any]]:
     from ubypass.engine.control import ask_all
 
     answers, silent = ask_all({"ask": "stats"})
@@ -73,12 +84,18 @@ def _ask(pid: int | None) -> list[dict[str, Any]]:
         {**process, "engine_pid": answer["engine_pid"]}
         for answer in map(_in_our_numbers, answers)
         for process in answer["processes"]
-        if pid is None or process["pid"] == pid
+        if pids is None or process["pid"] in pids
     ]
-    if pid is not None and not processes:
+    if pids is not None and not processes:
+        words = " ".join(map(str, pids))
+        who = f"process {words}" if len(pids) == 1 else f"any of the processes {words}"
         if silent:
-            raise UbError(f"who answers does not boost process {pid}")
-        raise NotBoosted(f"process {pid} is not being boosted", f"ub attach {pid}")
+            raise UbError(f"who answers does not boost {who}")
+        who = who.replace("any", "none")
+        raise NotBoosted(
+            f"{who} is {'not ' if len(pids) == 1 else ''}being boosted",
+            f"ub attach {words}",
+        )
     return processes
 
 
@@ -103,7 +120,7 @@ def _in_our_numbers(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
-def _watch(pid: int | None, seconds: float, *, as_json: bool) -> None:
+def _watch(pids: Collection[int] | None, seconds: float, *, as_json: bool) -> None:
     """Print until nothing is boosted any more, or Ctrl-C.
 
     Each line tells of one process since the line before: so one sees it converge.
@@ -115,7 +132,7 @@ def _watch(pid: int | None, seconds: float, *, as_json: bool) -> None:
     try:
         while True:
             try:
-                processes = _ask(pid)
+                processes = _ask(pids)
             except NotBoosted:
                 if not before:
                     raise
