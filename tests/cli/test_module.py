@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from ubypass.cli import module
+from ubypass.device import client
+from ubypass.device.uapi import Tunable
 from ubypass.lab.kernels import default_release
 from ubypass.lab.options import LabOptions
 from ubypass.lab.run import capture
@@ -290,3 +292,41 @@ def test_a_file_in_the_cache_is_shown_in_a_line(
     monkeypatch.chdir("/")
     assert module._short(tmp_path / "cache" / "ub.ko") == "~/cache/ub.ko"
     assert module._short(Path("/ub.ko")) == "ub.ko"
+
+
+def test_tunables_are_listed_with_units_and_bounds(
+    ub: Ub, kernel: _Kernel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ub("module", "status") == 1
+    text = capsys.readouterr().out
+    assert "gap_ns       default 4000    100 to 1000000000 ns" in text
+    assert max(map(len, text.splitlines()[5:])) <= 80
+    assert ub("module", "status", "--json") == 1
+    found = json.loads(capsys.readouterr().out)["tunables"]
+    assert found["rearm_ms"]["default"] == 1000
+    assert found["rearm_ms"]["present"] is None
+
+
+def test_what_they_are_at_present_is_asked_for(
+    ub: Ub,
+    kernel: _Kernel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Played:
+        def __enter__(self) -> Played:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def tune(self, what: Tunable) -> int:
+            return 7000 + what
+
+    (tmp_path / "sys" / "ub").mkdir(parents=True)
+    monkeypatch.setattr(client, "Device", Played)
+    assert ub("module", "status") == 0
+    text = capsys.readouterr().out
+    assert "gap_ns       7000 " in text
+    assert "share_bits   7010 " in text

@@ -135,7 +135,7 @@ _RULE = '[[rule]]\nname = "a"\nexe = "/a"\n'
         ("[metrics]\nlisten = '9464'", 2, "is not HOST:PORT"),
         ("[metrics]\nlisten = 'a:99999'", 2, "is not HOST:PORT"),
         ("[tune]\ngap = 1", 2, "[tune] has no key 'gap'"),
-        ("[tune]\ngap_ns = -1", 2, "'gap_ns' is between 0 and"),
+        ("[tune]\ngap_ns = -1", 2, "'gap_ns' is between 100 and"),
         ("rule = 1", 1, "'rule' is a list"),
         ("rule = [1]", 1, "write each rule as a table [[rule]]"),
         ("[rule]\nexe = '/a'", 1, "'rule' is a list"),

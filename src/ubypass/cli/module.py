@@ -8,13 +8,16 @@ Loading goes straight to the system calls: a rescue system or a container may ha
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import errno
 import os
 import platform
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ubypass.errors import UbError
 from ubypass.files import open_regular
@@ -186,6 +189,7 @@ def _status(as_json: bool) -> int:
                     "built": file.is_file(),
                     "file": str(file),
                     "built_for": others,
+                    "tunables": _tunables(),
                 }
             )
         )
@@ -194,7 +198,41 @@ def _status(as_json: bool) -> int:
     print(f"loaded     {'yes' if loaded else 'no'}")
     print(f"built      {_short(file) if file.is_file() else 'not for this kernel'}")
     print(f"built for  {', '.join(others) or 'nothing yet'}")
+    print()
+    _print_tunables(_tunables())
     return 0 if loaded else 1
+
+
+def _tunables() -> dict[str, dict[str, Any]]:
+    """By name. ``present`` is None unless the module is loaded and we are root."""
+    from ubypass.device.client import Device
+    from ubypass.device.tunables import TUNABLES
+
+    present: dict[str, int] = {}
+    if is_loaded():
+        with contextlib.suppress(UbError), Device() as device:
+            present = {each.name.lower(): device.tune(each) for each in TUNABLES}
+    return {
+        each.name.lower(): {
+            "present": present.get(each.name.lower()),
+            "default": known.usual,
+            "least": known.least,
+            "most": known.most,
+            "unit": known.unit,
+            "meaning": known.text,
+        }
+        for each, known in TUNABLES.items()
+    }
+
+
+def _print_tunables(tunables: Mapping[str, Mapping[str, Any]]) -> None:
+    """As ``--tune`` takes them; what they are at present only root can see."""
+    for name, known in tunables.items():
+        now = known["present"]
+        value = f"default {known['default']}" if now is None else str(now)
+        bounds = f"{known['least']} to {known['most']} {known['unit']}"
+        print(f"{name:<12} {value:<15} {bounds}")
+        print(f"{'':<12} {known['meaning']}")
 
 
 def _require_root(what: str) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from ubypass.device.tunables import TUNABLES
 from ubypass.device.uapi import Tunable
 from ubypass.errors import UbError
 from ubypass.files import read_text
@@ -224,10 +225,14 @@ class _Reader:
         table = self._table(data, "tune", names.keys())
         for name in table:
             self._get("tune", 0, table, name, int, 0)
-        return {
-            names[name]: int(self._number("tune", 0, table, name, 0, 0, (1 << 63) - 1))
-            for name in table
-        }
+        found = {}
+        for name in table:
+            what = names[name]
+            known = TUNABLES[what]
+            found[what] = int(
+                self._number("tune", 0, table, name, 0, known.least, known.most)
+            )
+        return found
 
     def _rules(self, data: Mapping[str, Any]) -> tuple[Rule, ...]:
         rows = self._get("", 0, data, "rule", list, [])
