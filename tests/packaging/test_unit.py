@@ -14,7 +14,7 @@ from tests.places import ROOT
 from ubypass.cli.service import EX_UNAVAILABLE
 from ubypass.service.config import EX_CONFIG, Limits, Metrics, load, parse
 
-_UNIT = ROOT / "packaging" / "systemd" / "ubypass.service"
+_UNIT = ROOT / "debian" / "ubypass.service"
 _EXAMPLE = ROOT / "packaging" / "config.toml"
 
 
