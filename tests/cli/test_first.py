@@ -112,6 +112,7 @@ def test_engines_are_asked(
     assert ub("--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["version"] == first.STATE_VERSION
+    assert found.keys() == _state().keys()
     assert found["kernel"] == platform.release()
     assert [process["pid"] for process in found["boosted"]] == [102, 101]
     assert found["boosted"][0].keys() == {

@@ -149,7 +149,7 @@ def test_a_loop_of_calls_is_ranked_above_a_loop_without() -> None:
         subprocess.Popen([sys.executable, "-c", code]) as other,
     ):
         try:
-            found = rank(2.0, _MODEL, source, lambda: [other.pid, subject.pid])
+            found = rank(4.0, _MODEL, source, lambda: [other.pid, subject.pid])
         finally:
             other.kill()
             source.close()

@@ -86,7 +86,7 @@ class House:
         self.engine.step(0)
         self.supervisor.look(time.monotonic())
 
-    def until(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 300.0) -> None:
         """Run; fails if it does not come true."""
         end = time.monotonic() + seconds
         while not condition():
