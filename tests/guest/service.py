@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import subprocess
 import tempfile
@@ -16,6 +17,7 @@ from tests.guest.boost import HANG, NotBoosted, wait
 from tests.guest.cases import DATA_FILE, start
 from tests.guest.command import UB, attached, dispatched, run_ub
 from tests.guest.program import ACT, END, PROGRAMS
+from tests.places import ROOT
 
 __all__ = ["service"]
 
@@ -36,26 +38,38 @@ share_bits = 0
 [[rule]]
 name = "by-path"
 exe = "{exe}"
+[[rule]]
+name = "by-user"
+user = {user}
 """
+_USER = 4711
+_UNIT = ROOT / "debian" / "ubypass.service"
+_COPY = ("dd", "if=/dev/zero", "of=/dev/null", "bs=64")
 
 
 def service() -> dict[str, Any]:
-    """One program under a rule, one under none; pause, resume, kill -9, start anew."""
+    """Programs under a rule each, and one under none; pause, resume, kill -9, start
+    anew. One is another user's; the daemon has what the unit leaves it.
+    """
     found: dict[str, Any] = {}
     with (
         tempfile.TemporaryDirectory(dir="/dev/shm") as directory,
         start([_SPIN]) as (program,),
         start([("calls", DATA_FILE, "100")]) as (other,),
+        _copying() as copy,
     ):
         config, textfile = Path(directory, "config.toml"), Path(directory, "ub.prom")
-        config.write_text(_CONFIG.format(exe=PROGRAMS / "spin"))
+        config.write_text(_CONFIG.format(exe=PROGRAMS / "spin", user=_USER))
         with _daemon(config, textfile) as daemon:
             _boosted(daemon)
+            found["figures"] = all(
+                wait(lambda rule=rule: _dispatched_in(textfile, rule) > 1000)
+                for rule in ("by-path", "by-user")
+            )
             found["attached"] = attached()
-            found["pids"] = [program.pid, other.pid]
+            found["pids"] = [program.pid, copy.pid]
             found["stats"] = run_ub("stats", "--json")
             found["status"] = run_ub("service", "status", "--json")
-            found["figures"] = wait(lambda: _dispatched_in(textfile) > 1000)
             found["pause"] = run_ub("service", "pause")
             found["native_in_a_pause"] = wait(lambda: attached() == 0)
             found["resume"] = run_ub("service", "resume")
@@ -63,7 +77,7 @@ def service() -> dict[str, Any]:
             daemon.kill()
             daemon.wait()
         found["regions_gone"] = wait(lambda: attached() == 0 and dispatched() == 0)
-        found["alive"] = not program.ended
+        found["alive"] = not program.ended and copy.poll() is None
         found["asked_then"] = run_ub("service", "status")
         with _daemon(config, textfile) as daemon:
             _boosted(daemon)
@@ -86,10 +100,29 @@ def service() -> dict[str, Any]:
 
 
 @contextlib.contextmanager
+def _copying() -> Iterator[subprocess.Popen[bytes]]:
+    """A program of another user that makes nothing but calls."""
+    words = ["setpriv", f"--reuid={_USER}", "--clear-groups", "nice", *_COPY]
+    with subprocess.Popen(words, stderr=subprocess.DEVNULL) as copy:
+        try:
+            yield copy
+        finally:
+            copy.kill()
+
+
+def _confined() -> list[str]:
+    """Words that run a command with the capabilities that the unit leaves."""
+    (line,) = re.findall(r"^CapabilityBoundingSet=(.+)$", _UNIT.read_text(), re.M)
+    names = [f"+{name.removeprefix('CAP_').lower()}" for name in line.split()]
+    bound = ",".join(["-all", *names])
+    return ["setpriv", f"--bounding-set={bound}", "--inh-caps=-all", "--no-new-privs"]
+
+
+@contextlib.contextmanager
 def _daemon(config: Path, textfile: Path) -> Iterator[subprocess.Popen[bytes]]:
     words = ["service", "run", "--config", str(config), "--textfile", str(textfile)]
     with config.with_name("journal").open("a") as journal:
-        daemon = subprocess.Popen([*UB, *words], stderr=journal)
+        daemon = subprocess.Popen([*_confined(), *UB, *words], stderr=journal)
         try:
             yield daemon
         finally:
@@ -102,11 +135,12 @@ def _boosted(daemon: subprocess.Popen[bytes]) -> None:
         raise NotBoosted(f"ub service: {daemon.poll()}, {dispatched()} calls")
 
 
-def _dispatched_in(textfile: Path) -> float:
+def _dispatched_in(textfile: Path, rule: str) -> float:
     """What the metrics say of it."""
+    name = f'ubypass_system_calls_total{{path="dispatched",rule="{rule}"}}'
     with contextlib.suppress(OSError):
         for line in textfile.read_text().splitlines():
-            if line.startswith("ubypass_system_calls_total") and "dispatched" in line:
+            if line.startswith(name):
                 return float(line.split()[-1])
     return 0.0
 

@@ -12,15 +12,16 @@ pytestmark = pytest.mark.guest
 
 
 @pytest.mark.guest("service")
-def test_a_rule_boosts_a_program_and_no_other(guest: Guest) -> None:
+def test_rules_boost_their_programs_and_no_other(guest: Guest) -> None:
+    """Also those of other users, with the capabilities that the unit leaves."""
     result = guest.result("service")
-    assert result["attached"] == 1
-    (process,) = answer(result["stats"])["processes"]
-    assert process["pid"] == result["pids"][0]
+    assert result["attached"] == 2
+    processes = answer(result["stats"])["processes"]
+    assert sorted(each["pid"] for each in processes) == sorted(result["pids"])
     status = answer(result["status"])
-    assert status["processes"] == status["boosted"] == 1
-    assert [rule["name"] for rule in status["rules"]] == ["by-path"]
-    assert status["rules"][0]["dispatched"] > 0
+    assert status["processes"] == status["boosted"] == 2
+    assert [rule["name"] for rule in status["rules"]] == ["by-path", "by-user"]
+    assert all(rule["dispatched"] > 1000 for rule in status["rules"])
     assert result["figures"]
 
 
