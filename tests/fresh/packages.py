@@ -121,10 +121,25 @@ def _works(machine: Machine, version: str, release: str) -> None:
         raise Failed("there is no unit for the service")
     if any("ubypass" in name for name in machine.units()):
         raise Failed("something is started at boot")
+    _no_initramfs(machine, release)
     for place in "etc/modules-load.d", "usr/lib/modules-load.d", "etc/initramfs-tools":
         for path in (machine.root / place).rglob("*"):
             if path.is_file() and "ub" in path.read_text(errors="replace").split():
                 raise Failed(f"{path} loads the module")
+
+
+def _no_initramfs(machine: Machine, release: str) -> None:
+    """Where a kernel is installed as well, what starts it does without the module."""
+    if not (machine.root / f"boot/initrd.img-{release}").exists():
+        return
+    made = "/tmp/initrd"
+    command = f"mkinitramfs -o {made} {release} && lsinitramfs {made} && rm {made}"
+    files = machine.succeeds(command).output.splitlines()
+    names = [Path(file).name for file in files]
+    if not any(".ko" in name for name in names):
+        raise Failed("an initramfs without any module shows nothing")
+    if found := [name for name in names if name.startswith("ub.ko")]:
+        raise Failed(f"the initramfs has {found[0]}")
 
 
 def _verdict(done: Done, words: str = "this kernel: ") -> None:
