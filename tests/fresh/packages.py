@@ -9,6 +9,7 @@ module is loaded in the lab, which boots the kernel for which it was built.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import re
 import shutil
@@ -204,15 +205,17 @@ def _build(debs: Path) -> None:
 def _try(
     suite: str, place: Path, old: list[Path], new: list[Path], *, lab: bool, keep: bool
 ) -> None:
-    print(f"packages on {suite}", flush=True)
-    begun = time.monotonic()
     name = f"packages-{suite}"
-    machine = fresh(place, place / "debs", name, security=True, suite=suite)
-    try:
-        life(machine, old, new, suite if lab else None)
-    finally:
-        if not keep:
-            shutil.rmtree(machine.root)
+    with (place / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two would remove each other's files
+        print(f"packages on {suite}", flush=True)
+        begun = time.monotonic()
+        machine = fresh(place, place / "debs", name, security=True, suite=suite)
+        try:
+            life(machine, old, new, suite if lab else None)
+        finally:
+            if not keep:
+                shutil.rmtree(machine.root)
     print(f"  ok, {time.monotonic() - begun:.0f} s in all", flush=True)
 
 
