@@ -60,6 +60,6 @@ def test_access_with_an_address_of_32_bits(address: str) -> None:
 def test_combinations_of_spilled_registers() -> None:
     registers = ("rbx", "r10", "r11")
     source = _USED
-    for to, base, index in itertools.product(registers, remat_of=3):
+    for to, base, index in itertools.product(registers, repeat=3):
         source += f"lea {to}, [{base}+{index}*4+3]\nadd r11, r10\npush {to}\n"
     both(source, **_VALUES)

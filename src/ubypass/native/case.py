@@ -2,7 +2,7 @@
 """What the runner is given: a translation, its original, and a user's memory.
 
 Knows regions and translations; how they are run is :mod:`ubypass.native.runner`'s
-business, where they come from nobody's here.
+business.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ class Learned:
             case = replace(case, areas=areas, ends=(site,), sites=())
             learned = cls(case, region, Timed(case), function.arguments, rounds)
             if not execution_counts:
-                # Once around and out.
+                # One iteration and the exit.
                 path = learned.call(2, translated=False, count=True).path
                 execution_counts, targets = Counter(path), _jumps(path)
                 continue

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which flags have to be right where a translation leaves: a second opinion.
 
-The translator's own liveness must not be the judge of what it left out. Instruction
+The translator's own liveness must not decide which flags it may omit. Instruction
 by instruction, over all that a region may run; what runs elsewhere may read anything.
 """
 

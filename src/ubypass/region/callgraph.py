@@ -45,7 +45,7 @@ def internal_returns(
         for target in _callees(step, learned):
             points.setdefault(target, []).append(step.next_ip)
     answered: dict[int, list[int]] = {}
-    # Functions are walked again and again where they call one another's parts.
+    # Memo: shared parts of functions are walked once.
     paths: dict[int, _Path] = {}
     for function, returns in sorted(points.items()):
         for site in _rets(function, found, learned, paths):
@@ -74,7 +74,7 @@ def _rets(
     learned: Mapping[int, Sequence[int]],
     paths: dict[int, _Path],
 ) -> list[int]:
-    """Rets that the function reaches; calls are stepped over. ``paths`` remembers."""
+    """Rets that the function reaches; calls are stepped over. ``paths`` is a memo."""
     seen: set[int] = set()
     todo = [function]
     rets: list[int] = []

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One decoded user instruction at a time, remembered.
 
-Reads code in small windows so that a reader of a live process is asked rarely.
+Reads code in small windows so that a live process is rarely read.
 Knows where code is, not where it leads.
 """
 
@@ -16,7 +16,7 @@ from ubypass.region.reader import CodeReader
 
 __all__ = ["Decoded", "Step"]
 
-#: Bytes asked for at once; an x86 instruction has 15 at most.
+#: Bytes per read; an x86 instruction has 15 at most.
 _WINDOW: Final = 256
 _LONGEST: Final = 15
 # Bytes to decode at once at most.
@@ -25,13 +25,13 @@ _AHEAD: Final = 128
 _CALL_LENGTHS: Final = (5, 2, 3, 6, 7, 4, 8)
 _CALLS: Final = (FlowControl.CALL, FlowControl.INDIRECT_CALL)
 _NEXT: Final[int] = FlowControl.NEXT
-# Of what is no instruction, too.
+# Also of bytes that are no instruction.
 _EXCEPTION: Final[int] = FlowControl.EXCEPTION
 _OPERAND_SIZE: Final = 0x66
 
 
 class Step:
-    """An instruction, and the two things that everybody asks about it."""
+    """An instruction, its end, and its kind of control flow."""
 
     __slots__ = ("flow", "instruction", "next_ip")
 
@@ -69,7 +69,7 @@ class Decoded:
         return None if found is None else found.instruction
 
     def step(self, address: int) -> Step | None:
-        """The same, with what was found out about it."""
+        """The step at ``address``; None where there is no valid instruction."""
         found = self._known.get(address)
         if found is None and address not in self._known:
             self._ahead(address)

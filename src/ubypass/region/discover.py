@@ -278,11 +278,11 @@ class _Finder:
     def _push_learned(self, site: int, distance: int) -> None:
         seen = self._spec.targets.get(site, ())
         for target in self._targets.get(site, [])[: self._limits.candidates]:
-            # Only what was really seen there counts as hot.
+            # Only targets that were seen count as hot.
             self._push(target, 0 if target in seen else distance)
 
     def _learn_slot(self, instruction: Instruction) -> None:
-        """What a jump through a constant slot (PLT) would do now."""
+        """Learn the present target of a jump through a constant slot (PLT)."""
         if self._data is None or not instruction.is_ip_rel_memory_operand:
             return
         try:

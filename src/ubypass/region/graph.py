@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The shape of a region: basic blocks of user code and how they end.
 
-Plain data with a few questions that everybody asks. How blocks were found is
-:mod:`ubypass.region.discover`'s business.
+Plain data; :mod:`ubypass.region.discover` finds the blocks.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ class Block:
 
     @property
     def open(self) -> bool:
-        """Whether control may also go to places nobody has seen."""
+        """Whether control may also go to targets that were not seen yet."""
         return self.end in (
             End.RET,
             End.JUMP_INDIRECT,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which arithmetic flags some later user instruction may still read.
 
-One bit per flag, in iced's numbering (``RflagsBits``). Wherever user code runs on
-that nobody has looked at, all flags count as read.
+One bit per flag, in iced's numbering (``RflagsBits``). Code outside the region counts
+as reading all flags.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def _constant_count(instruction: Instruction) -> bool:
 def flags_live(
     region: Region, known: Mapping[int, Sequence[FlagUse]] | None = None
 ) -> dict[int, tuple[int, ...]]:
-    """For each block the flags that are live before each instruction, and at
-    its end: one more number than the block has instructions.
+    """For each block the flags that are live before each instruction, and at its end:
+    one number more than the block has instructions.
 
     ``known`` may have what the first instructions of blocks do.
     """

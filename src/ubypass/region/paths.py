@@ -15,8 +15,8 @@ from ubypass.region.graph import Block, End, predecessors
 
 __all__ = ["distances", "paths_to_calls", "short_paths", "side_paths"]
 
-#: Ends of blocks whose targets have to be learned, and how far away a call is thought
-#: to be behind one of which nothing is known.
+#: Ends of blocks whose targets have to be learned, and the assumed distance to a call
+#: behind one without a known target.
 _UNKNOWN: Final = (End.RET, End.JUMP_INDIRECT, End.CALL_INDIRECT)
 _DOUBT: Final = 32
 
@@ -113,7 +113,8 @@ def side_paths(blocks: dict[int, Block], known: Iterable[int], detour: int) -> s
 def _to_calls(blocks: dict[int, Block]) -> dict[int, int]:
     """Instructions from the start of each block to the nearest system call.
 
-    A branch that goes nobody knows where may lead to one, too: its miss will tell.
+    A branch without a known target may lead to one, too: its miss will report the
+    target.
     """
     found: dict[int, int] = {}
     queue = []

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Where returns go, told from the stack of a hot event.
 
-Walks from a resume address, keeping track of how far rsp has moved. A ``ret``
-that pops a word of the recorded stack, if that word follows a call, is known to
-return there; the walk goes on in the caller. Only a hint: translated code compares
-before it believes.
+Walks from a resume address, keeping track of how far rsp has moved. A ``ret`` that pops
+a word of the recorded stack, if that word follows a call, is known to return there; the
+walk goes on in the caller. Only a hint: translated code compares each return address.
 """
 
 from __future__ import annotations

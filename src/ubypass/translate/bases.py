@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which registers will serve as addresses before they get another value.
+"""Liveness of registers as address bases and indexes.
 
-Only those are worth clamping ahead of time; and which will serve as indexes, because
-it pays to know that those are small.
+Only a register that an access uses as its base before its next write is worth a hoisted
+clamp. Of an index it is worth knowing that it is small.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MOVES_ON: Final = frozenset({Mnemonic.ADD, Mnemonic.SUB, Mnemonic.INC, Mnemonic
 def live_bases(
     region: Region, infos: Mapping[int, Sequence[InsnInfo]]
 ) -> dict[int, tuple[frozenset[int], frozenset[int]]]:
-    """For each block the registers that are bases-to-be and indexes-to-be at its
+    """For each block the registers that are live as a base, and as an index, at its
     start. The user's rsp always is a base.
     """
     live = _solve(region, infos, list(infos), False)
@@ -44,8 +44,8 @@ def live_bases(
 def loop_bases(
     region: Region, infos: Mapping[int, Sequence[InsnInfo]], head: int, body: Set[int]
 ) -> frozenset[int]:
-    """The registers that are bases-to-be at ``head`` of a loop with the blocks
-    ``body`` by accesses in that loop, and surely the base rather than the index.
+    """The registers that are live as a base at ``head`` of a loop with the blocks
+    ``body``, by accesses in that loop in which they cannot be the index.
     """
     return _registers(_solve(region, infos, list(body), True)[head])
 
@@ -54,7 +54,7 @@ def sure_copies(
     region: Region, infos: Mapping[int, Sequence[InsnInfo]], start: int
 ) -> frozenset[int]:
     """The positions in the block at ``start`` of moves between registers whose
-    destination is an address that is used on the one way on from there.
+    destination is used as an address on the only path from there.
     """
     return frozenset(
         position
@@ -92,7 +92,8 @@ def _solve(
     region: Region, infos: Mapping[int, Sequence[InsnInfo]], todo: list[int], sure: bool
 ) -> dict[int, int]:
     """What is live at the start of each block in ``todo``: one bit per register for
-    bases, further up one for indexes. ``sure``: only what surely is a base.
+    bases, above those one for indexes. ``sure``: only registers that cannot be the
+    index.
     """
     live = dict.fromkeys(todo, 0)
     waiting = set(todo)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Lower one block from a given state; the result can be thrown away and redone."""
+"""Lower one block from a given start state to a fragment of code."""
 
 from __future__ import annotations
 
@@ -30,18 +30,19 @@ _NONE: Final[frozenset[int]] = frozenset()
 
 @dataclass(init=False)
 class Prepared:
-    """A block with what is known of it before any state is.
+    """A block with everything that does not depend on its start state.
 
     ``infos`` stop short before the first instruction that is not translated;
-    ``refused`` says why, ``reason`` is that of the exit there. ``live`` are the flags
-    live before each instruction and at the end. ``charge`` is what the block takes
-    from the budget, 0 if nothing. ``bases`` are user registers that some access uses
-    as an address before they get a new value, ``indexes`` likewise. ``turns``: how
-    often the loop that the block is in is written out. Of a block that pays,
-    ``inside`` are the registers that its loop reads, ``hoisted`` those of them that are
-    worth clamping ahead of it. ``copies`` are the positions of moves of an address
-    that is used soon. ``nonpointers`` are the registers, one bit each, that hold no
-    user address before each instruction and at the end; empty: none does.
+    ``refused`` says why, ``reason`` is the exit reason there. ``live`` are the flags
+    live before each instruction and at the end. ``charge`` is the number of
+    instructions that the block charges to the budget, or 0. ``bases`` are user
+    registers that some access uses as an address before they get a new value,
+    ``indexes`` likewise. ``turns``: how often the loop that the block is in is written
+    out. For a block that charges the budget, ``inside`` are the registers that its loop
+    reads, ``hoisted`` those worth a clamp ahead of the loop. ``copies`` are the
+    positions of moves of an address that is used soon. ``nonpointers`` are the
+    registers, one bit each, that hold no user address before each instruction and at
+    the end; empty: none does.
     """
 
     block: Block
@@ -80,7 +81,7 @@ class Prepared:
         self.bases, self.indexes, self.turns = bases, indexes, turns
         self.inside, self.hoisted, self.copies = inside, hoisted, copies
         self.nonpointers = nonpointers
-        #: Addresses of the instructions, once somebody asked for them.
+        #: Addresses of the instructions, computed when first needed.
         self.ips: list[int] = []
 
 
@@ -97,7 +98,8 @@ def lower_block(
         try:
             _lower_all(prepared, fragment, entry.copy(), assignment, abi)
         except _Stuck as stuck:
-            # Again, up to there: seldom, and cheaper than being ready for it.
+            # Lower again up to there: rare, and cheaper than to save the state before
+            # each instruction.
             prepared = replace(
                 prepared,
                 infos=prepared.infos[: stuck.position],
@@ -176,8 +178,8 @@ def _lower_all(
 
 
 def _where_to_charge(prepared: Prepared, state: State, most: int) -> int:
-    """The position of the instruction before which the block pays: at once, or where
-    nobody needs the flags any more.
+    """The position of the instruction before which the block charges the budget: the
+    first one, or the first one at which the flags are dead.
     """
     if state.flags == Flags.HOST and prepared.live[0] and state.remat is None:
         for position in range(1, most):

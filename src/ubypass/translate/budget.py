@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where code charges the budget: each cycle without a dispatch does, in one block.
+"""Choose the blocks that charge the budget: one in each cycle without a dispatch.
 
-The verifier refuses code in which a cycle does not pay (docs/abi.md, section 7).
+The verifier refuses code in which a cycle neither charges nor dispatches (docs/abi.md,
+section 7).
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ def charges(
 def _needless(
     start: int, paying: Collection[int], successors: Mapping[int, Sequence[int]]
 ) -> bool:
-    """Whether all cycles through ``start`` pay elsewhere, as far as is easily seen."""
+    """Whether all cycles through ``start`` charge in another block, by a bounded
+    search.
+    """
     seen: set[int] = set()
     todo = list(successors[start])
     while todo:
@@ -82,5 +85,5 @@ def _cycle(region: Region, start: int, successors: Mapping[int, Sequence[int]]) 
             if following not in done:
                 further = len(region.blocks[following].instructions)
                 heappush(todo, (length + further, following))
-    # A long one: a lot to pay, but for a lot of instructions.
+    # A long cycle: a large charge for many instructions.
     return _FUNCTION

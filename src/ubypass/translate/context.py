@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What lowering one block has in hand, and what it leaves behind."""
+"""The context in which a block is lowered, and the fragment that results."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["Context", "Fragment", "exit_key"]
 class Fragment:
     """A lowered block.
 
-    ``hot`` runs first and leaves by ``branch`` (condition, edge) if that holds, else
-    by edge ``fall``; without ``fall`` it does not run to its end. ``edges`` are
-    (user address, state) pairs; ``to`` says where each of them goes, None: out of the
-    region. ``cold`` belongs elsewhere; most have none.
-    ``stopped``: position and reason of the first instruction that is not translated.
+    ``hot`` runs first and ends with the conditional ``branch`` (condition, edge), else
+    with edge ``fall``; None: control does not reach its end. ``edges`` are (user
+    address, state) pairs; ``to`` says where each of them goes, None: out of the region.
+    ``cold`` is code off the hot path, placed elsewhere; None for most. ``stopped``:
+    position and reason of the first instruction that is not translated.
     """
 
     def __init__(self, node: Node) -> None:
@@ -63,7 +63,7 @@ class Context:
         self.code = code
         self.ip = ip
         self.live = live
-        #: Whether ZF tells all about the flags if it is set.
+        #: Whether a set ZF determines all flags.
         self.compared = False
         #: Upper half of what FRAME_FIP holds, if this block has stored it.
         self.fip = -1
@@ -110,8 +110,8 @@ class Context:
         known[self.ip] = known.get(self.ip, 0) | 1 << user
 
     def is_nonpointer(self, user: int) -> bool:
-        """Whether ``user`` is known to hold no user address: to clamp it is to leave,
-        so only a sum with it is clamped.
+        """Whether ``user`` is known to hold no user address: a guard on it would always
+        exit, so only sums with it are clamped.
         """
         return bool(self.nonpointers >> user & 1)
 
@@ -160,7 +160,7 @@ def exit_key(
     if target >= 0:
         flags |= _TARGET
     tail = _tail(assignment, state.loc, not offset)
-    # Few exits have the same address: comparing them takes less than making keys.
+    # Few exits have the same address: to compare them is faster than to make keys.
     known = assignment.exits.get(user_ip)
     if known is None:
         known = assignment.exits[user_ip] = []
@@ -211,7 +211,7 @@ def _load_flags(scratch: int) -> bytes:
 
 
 def _tail(assignment: RegisterAssignment, loc: list[int], stack: bool) -> Tail:
-    """The tail that stores what has to be; the user's rsp only if ``stack``."""
+    """The tail that stores the stale slots; the slot of rsp only if ``stack``."""
     key = int(stack)
     for user in assignment.kept:
         if loc[user] == Loc.H:

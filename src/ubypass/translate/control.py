@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Translate how a block ends: branches, calls, returns."""
+"""Translate the end of a block: branches, calls, returns."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _FIRST_CONDITION: Final = 1
 def lower_end(
     context: Context, fragment: Fragment, block: Block, info: InsnInfo | None
 ) -> None:
-    """Emit the last instruction of ``block`` (None: it just runs on).
+    """Emit the last instruction of ``block`` (None: it falls through).
 
     Raises :class:`Unsupported`.
     """
@@ -78,7 +78,7 @@ def _branch(context: Context, fragment: Fragment, block: Block, info: InsnInfo) 
     fragment.branch = (condition, edge)
     fragment.fall = context.edge(fragment, following)
     if context.compared and condition in (CC_E, CC_NE):
-        # Two things are equal there, so much is known of all flags.
+        # Two values are equal there, which determines all flags.
         same = jumps if condition == CC_E else falls
         same.remat = equal(context.assignment.host_rsp)
         same.shown = known_equal(same.shown)
@@ -109,7 +109,8 @@ def _ret(context: Context, fragment: Fragment, block: Block, info: InsnInfo) -> 
     elif block.targets:
         wanted = user_address(block.targets[0])
         if context.cached_address() != (CONSTANT, wanted):
-            # Not there from the call any more. It is near what comes next.
+            # The call's constant is no longer cached. The next addresses are near this
+            # one.
             context.code.move_imm(context.s0, wanted)
             context.cache_address((CONSTANT, wanted))
         clobber(context, context.s1)
@@ -202,7 +203,7 @@ def _match(
         return
     clobber(context, context.s1 if match.target != context.s1 else None)
     miss = context.exit(match.reason, target=match.target)
-    # Of what is compared only those on the first way will know.
+    # The comparison is known only on the first path.
     before = context.state
     code: Buffer = context.code
     for position, known in enumerate(targets):
@@ -223,7 +224,7 @@ def _match(
 
 
 def _hit(context: Context, fragment: Fragment, known: int, match: _Match) -> None:
-    """Control goes on at ``known``: the first time it just falls through."""
+    """Continue at ``known``: the first such edge falls through."""
     match.hit(context)
     edge = context.edge(fragment, known)
     if fragment.fall is None:
@@ -235,7 +236,7 @@ def _hit(context: Context, fragment: Fragment, known: int, match: _Match) -> Non
 def _match_flagless(
     context: Context, fragment: Fragment, targets: Sequence[int], match: _Match
 ) -> None:
-    """The same, with the user's flags where they are."""
+    """Like :func:`_match`, without a change of the user's flags."""
     other = Label()
     first = branch_unless(context, match.target, user_address(targets[0]), other)
     before = context.state.copy()

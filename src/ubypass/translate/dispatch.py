@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Translate ``syscall``: what surrounds the place that the module fills."""
+"""Translate ``syscall``: the code around the space that the module fills in."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ubypass.translate.state import Flags, Loc, State
 __all__ = ["after_state", "dispatches", "lower_syscall"]
 
 _INT3: Final = 0xCC
-#: Calls of one site at most: each takes a dispatch of its own, and a compare.
+#: Call numbers of one site at most: each takes a dispatch and a compare.
 _MOST: Final = 8
 
 
@@ -96,7 +96,7 @@ def lower_syscall(context: Context, fragment: Fragment, block: Block) -> None:
 def _dispatch(
     code: Buffer, nr: int, before: ExitKey, after: ExitKey, room: int
 ) -> None:
-    """Room for the dispatch of call ``nr``."""
+    """Reserve ``room`` bytes for the dispatch of call ``nr``."""
     code.dispatches.append((len(code.code), nr, before, after))
     code.code += bytes((_INT3,)) * room
 

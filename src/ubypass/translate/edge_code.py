@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Code on an edge: from the state that one block leaves to the one that the next
-expects.
-"""
+"""Edge code: shuffle the state at the end of a block to the start state of the next."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ __all__ = ["emit_edge_code", "fits"]
 
 
 def fits(state: State, wanted: State) -> bool:
-    """Whether nothing has to be done to get from one to the other."""
+    """Whether an edge from ``state`` to ``wanted`` needs no code."""
     return (
         state.loc == wanted.loc
         and state.offset == wanted.offset
@@ -35,10 +33,10 @@ def fits(state: State, wanted: State) -> bool:
 
 
 def emit_edge_code(context: Context, wanted: State) -> None:
-    """Emit what turns ``context.state`` into ``wanted``.
+    """Emit code that turns ``context.state`` into ``wanted``.
 
     ``context.ip`` is the address of the block that control goes to and
-    ``context.live`` the flags live there; exits on the way are at that address.
+    ``context.live`` the flags live there; exits of edge code are at that address.
     """
     state = context.state
     if wanted.loc[R11] != Loc.S:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Bytes of generated code, with the places to be filled in later.
+"""A buffer of generated code, with its fixups.
 
 One method per shape of instruction that generated code adds of its own; user
 instructions come in through :meth:`Buffer.user`. Knows encodings and nothing about
@@ -57,7 +57,7 @@ def encoded(instruction: Instruction) -> bytes:
     try:
         _encoder.encode(instruction, 0)
     except ValueError as error:
-        # What it wrote before it noticed must not show up later.
+        # Bytes that were written before the error must not stay.
         _encoder.take_buffer()
         if "AH, CH, DH" in str(error):
             raise ValueError("a high byte beside a register that needs REX") from error
@@ -73,8 +73,8 @@ class Label:
 
 
 class Tail(Label):
-    """What several exit stubs have in common: ``stores`` are (offset from rsp, host
-    register) pairs. One object for each, as long as the same assignment is in use.
+    """The common end of several exit stubs: ``stores`` are (offset from rsp, host
+    register) pairs. One object for each within one register assignment.
     """
 
     def __init__(self, stores: tuple[tuple[int, int], ...]) -> None:
@@ -86,8 +86,8 @@ class ExitKey(Label):
 
     ``target`` is the host register with the missed target, or -1. ``before`` is code to
     run first. ``stack`` is what the user's rsp is, as (host register, offset), if it is
-    not among the stores. ``exact``: all flags are the user's, also those that nobody
-    reads. One object for each, as tails are.
+    not among the stores. ``exact``: all flags are the user's, dead ones as well. One
+    object for each, like tails.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class Buffer:
     of its instruction. ``faults`` are (offset of an instruction, its exit).
     ``labels`` are places in this buffer, ``marks`` offsets and user addresses in turn,
     and ``dispatches`` (offset, nr, exit before, exit after). ``written`` has a bit for
-    each host register that this code has written since somebody cleared it.
+    each host register that this code has written since the bit was cleared.
     """
 
     def __init__(self) -> None:
@@ -158,7 +158,7 @@ class Buffer:
         self.written = 0
 
     def append(self, other: Buffer) -> None:
-        """Put ``other``'s code and places behind this one's."""
+        """Append the code, labels and fixups of ``other``."""
         base = len(self.code)
         self.code += other.code
         # Most are empty.
@@ -186,7 +186,7 @@ class Buffer:
         self.marks.append(user_ip)
 
     def fault(self, key: ExitKey) -> None:
-        """The next instruction may fault and leaves through ``key`` then."""
+        """The next instruction may fault; then it continues at the exit ``key``."""
         self.faults.append((len(self.code), key))
 
     def user(self, instruction: Instruction) -> None:
@@ -286,8 +286,8 @@ class Buffer:
     def cmovae_limit(self, reg: int) -> None:
         """cmovae reg, [rsp + LIMIT]
 
-        What is equal stays equal; cmova, which asks for two flags, would take a
-        cycle more, in the way of every address.
+        An address equal to LIMIT is replaced by itself. cmova reads two flags and would
+        add a cycle of latency to every address.
         """
         self.written |= 1 << reg
         self.code += _CMOVAE_LIMIT[reg]
@@ -451,7 +451,8 @@ def _with_limit(opcode: bytes) -> list[bytes]:
     return found
 
 
-# What is emitted most, made once: putting bytes together takes longer than adding them.
+# The most frequent instructions, assembled once: to assemble takes longer than to
+# append.
 _CMP_LIMIT: Final = _with_limit(b"\x3b")
 _CMOVAE_LIMIT: Final = _with_limit(b"\x0f\x43")
 _MOVES: Final = [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Exit stubs and tails: the ways out, each emitted once."""
+"""Exit stubs and their common tails, each emitted once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ubypass.translate.registers import RSP, SLOT
 
 __all__ = ["Exits"]
 
-# Making these anew takes long.
+# To make these each time takes long.
 _FLAGS: Final = [ExitFlag(flags) for flags in range(2 * max(ExitFlag))]
 
 
@@ -28,7 +28,7 @@ class Exits:
         self._exact: list[bool] = []
 
     def want(self, key: ExitKey) -> None:
-        """There has to be a stub for ``key``."""
+        """Note that a stub for ``key`` is needed."""
         self._wanted[key] = None
 
     @property

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What an instruction needs of the processor, by the kernel's names.
+"""Processor features that an instruction needs, by the kernel's names.
 
-Programs have variants of hot code for several processors side by side. Those that this
-one cannot run must not be translated: in kernel mode they would be no
-user's invalid instruction.
+Programs have variants of hot code for several processors side by side. Variants for
+another processor must not be translated: in kernel mode their invalid opcode would not
+be a user's fault.
 """
 
 from __future__ import annotations

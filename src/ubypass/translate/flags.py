@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Keep the user's arithmetic flags while generated code needs its own.
+"""Save and restore the user's arithmetic flags around code that changes them.
 
 They are packed into a word of the frame by ``lahf`` and ``seto``: ``pushfq`` takes
 thrice as long, and ``popfq`` twenty times.
@@ -24,7 +24,7 @@ _S0: Final = -1
 
 
 def clobber(context: Context, scratch: int | None = None) -> None:
-    """The host flags are about to be lost: save the user's if somebody needs them.
+    """Save the user's flags, if they are live, before the host flags change.
 
     ``scratch`` is a scratch register that is free, if there is one.
     """
@@ -43,7 +43,7 @@ def clobber(context: Context, scratch: int | None = None) -> None:
 def _save(context: Context, scratch: int | None) -> None:
     code, state = context.code, context.state
     if not state.in_host(RAX):
-        # What the kernel has left there must not be seen.
+        # The kernel's value in rax must not be visible.
         code.move_imm(RAX, 0)
         code.store_flags()
     elif scratch is not None:
@@ -54,7 +54,7 @@ def _save(context: Context, scratch: int | None) -> None:
         code.frame_store(FRAME_TMP1, RAX)
         code.store_flags()
         code.frame_load(RAX, FRAME_TMP1)
-        # It comes from memory: nobody can be sure of it any more.
+        # The value was reloaded from memory: its interval is not proven any more.
         state.intervals[RAX] = None
 
 
@@ -76,7 +76,7 @@ def materialize_flags(
 
 
 def to_host(context: Context, scratch: int | None = _S0) -> None:
-    """Bring the user's flags into the host flags.
+    """Restore the user's flags to the host flags.
 
     ``scratch`` is a scratch register that is free, or None: then this may raise
     :class:`Unsupported`.
@@ -112,7 +112,7 @@ def _restore(context: Context, scratch: int | None) -> None:
 
 
 def to_slot(context: Context) -> None:
-    """Bring the user's flags into the frame."""
+    """Save the user's flags, packed, in the frame."""
     if context.state.flags == Flags.SLOT:
         return
     to_host(context)
@@ -121,11 +121,11 @@ def to_slot(context: Context) -> None:
 
 
 def to_sysflags(context: Context) -> None:
-    """Bring the user's flags to where a system call leaves them (r11)."""
+    """Save the user's flags in the slot that becomes r11 at a system call."""
     if context.state.flags == Flags.SYS:
         return
     to_host(context)
     context.code.save_flags(FRAME_SYSFLAGS)
     context.state.flags = Flags.SYS
-    # What was there before may have been a part of it.
+    # The previous image in that slot may have been part of it.
     context.state.shown = SYSTEM

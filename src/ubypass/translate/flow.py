@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Find the state at the start of every block and lower the blocks with it.
 
-Repeats until nothing changes; :mod:`ubypass.translate.state_merge` sees to it that this
-happens soon.
+A fixpoint iteration; the widening in :mod:`ubypass.translate.state_merge` makes it
+converge soon.
 """
 
 from __future__ import annotations
@@ -52,18 +52,18 @@ from ubypass.translate.state_merge import Incoming, Loop, merge_states
 
 __all__ = ["Flow", "entry_state", "live_at", "solve"]
 
-# A loop is written out up to so many instructions, on the hot path and elsewhere.
+# Instructions up to which a loop is unrolled, on the hot path and elsewhere.
 _UNROLLED: Final = 128
 _UNROLLED_COLD: Final = 32
-# Up to so many instructions it is looked at as a loop.
+# Instructions up to which a loop is analysed as one.
 _LOOP: Final = 256
-# More turns gain little, except of a single block: that is as tight as loops get.
+# Copies of the body at most: more gain little, except for a loop of a single block.
 _TURNS: Final = 16
 _UNROLLED_ALONE: Final = 256
 _STACK: Final = frozenset({RSP})
 _SYSCALL: Final[int] = Mnemonic.SYSCALL
 _NONE: Final[frozenset[int]] = frozenset()
-# How much more a use of a register counts.
+# Weights of a use of a register.
 _IN_LOOP: Final = 8
 _ON_PATH: Final = 4
 _ADDRESS: Final = 2
@@ -93,7 +93,7 @@ class Flow:
 
 
 class _Solver:
-    """The fixpoint under way."""
+    """The fixpoint iteration over the nodes of a region."""
 
     def __init__(self, region: Region, abi: Abi, turns: int, careful: bool) -> None:
         self.region, self.abi, self.turns = region, abi, turns
@@ -122,7 +122,7 @@ class _Solver:
         )
         self.position = {start: number for number, start in enumerate(layout)}
         self.rank = ranks(region, layout)
-        #: The head of the loop that a block is written out with.
+        #: The head of the loop with which a block is unrolled.
         self.heads: dict[int, int] = {}
         self._charge(layout)
         self.entries = _entries(region, self.dispatching)
@@ -136,7 +136,7 @@ class _Solver:
         self.rounds: dict[Node, int] = {}
 
     def _guess_control(self) -> None:
-        """Guess where control goes."""
+        """Compute the static profile: likely targets and the hot path."""
         region = self.region
         self.dispatching = {
             start
@@ -170,22 +170,22 @@ class _Solver:
                     counts[user] += weight
                 memory = info.memory
                 if memory is not None and memory.access:
-                    # Without a host register it has to be clamped for each access.
+                    # A spilled one is clamped at each access.
                     for part in (memory.base, memory.index):
                         if part is not None:
                             counts[part] += _ADDRESS * weight
                 for user in info.writes:
                     counts[user] += weight
                     if user == R10 and self.dispatching:
-                        # An argument of the next call: it has to go to its slot.
+                        # An argument of the next call: it is stored to its slot anyway.
                         counts[user] -= weight
                 if info.implicit:
                     fixed |= info.implicit
         return assign_registers(counts, fixed)
 
     def _execution_counts(self) -> dict[int, int]:
-        """How often control came to each block of the path, where that was seen, and
-        weighs in the assignment.
+        """Execution counts of the blocks on the hot path, where known, weighted for the
+        assignment.
         """
         seen = self.region.execution_counts
         if not seen:
@@ -195,7 +195,9 @@ class _Solver:
         return {start: _ON_PATH * each[user_address(start)] for start in self.path}
 
     def _charge(self, layout: list[int]) -> None:
-        """Note what blocks pay, and how often they are written out."""
+        """Choose the blocks that charge the budget, and how often loops are
+        unrolled.
+        """
         region = self.region
         successors = {
             start: []
@@ -211,7 +213,7 @@ class _Solver:
             body = loop_body(region, start, successors, _UNROLLED // 2)
             if len(body & heads) != 1:
                 continue
-            # What was seen to run is as good as a guess.
+            # Code that was seen to run counts like the predicted path.
             hot = start in self.path or not body.isdisjoint(region.seeds)
             room = _UNROLLED if hot or len(body) == 1 else _UNROLLED_COLD
             most = _TURNS
@@ -225,7 +227,9 @@ class _Solver:
                     self.heads[at] = start
 
     def _look_inside(self, head: int, successors: Mapping[int, list[int]]) -> None:
-        """Note what the loop at ``head`` does with registers."""
+        """Find the registers that the loop at ``head`` reads, and those worth a hoisted
+        clamp.
+        """
         body = loop_body(self.region, head, successors, _LOOP)
         if not body:
             return
@@ -240,7 +244,7 @@ class _Solver:
     def node(self, start: int, state: State) -> Node:
         """Which version of the block at ``start`` takes ``state``."""
         if self.region.traced and start not in self.path:
-            # Cold for certain: one version will do.
+            # Cold code has one version.
             return self._node(start, 0, False, 0)
         derived = state.loc[R11] == Loc.S
         kept = state.loc[RCX] == Loc.S and start in self.path
@@ -335,7 +339,7 @@ class _Solver:
 
     def _weight(self, source: Node, target: int) -> int:
         start = source.start
-        # What a loop leaves at its end counts more than what comes into it.
+        # A back edge weighs more than an edge into the loop.
         back = int(source.rank >= self.rank[target])
         if self.guess[start] != target:
             block = self.region.blocks[start]
@@ -411,8 +415,8 @@ class _Solver:
             return target
         turn = node.turn
         if head != self.heads.get(node.start):
-            # Who comes into the middle of a loop goes on in its last turn, or a
-            # cycle around the loop could do without the one that pays.
+            # An edge into the middle of a loop goes to the last turn: else a cycle
+            # around the loop could avoid the turn that charges.
             turn = 0 if start == head else self.prepared[start].turns - 1
         elif start == head:
             turn = (turn + 1) % self.prepared[start].turns
@@ -522,7 +526,7 @@ def _prepare(region: Region, abi: Abi) -> dict[int, Prepared]:
         for start, block in region.blocks.items()
     }
     for start, masks in strange.items():
-        # On the way in they must not be clamped either.
+        # They must not be clamped at the start of the block either.
         prepared[start].bases = frozenset(
             user for user in bases[start][0] if not masks[0] >> user & 1
         )
@@ -532,8 +536,8 @@ def _prepare(region: Region, abi: Abi) -> dict[int, Prepared]:
 def _integer(prepared: Prepared) -> Prepared:
     """The block without vector instructions.
 
-    Regions with them pay at every dispatch, so those that are only on paths that
-    look cold stay outside, until it turns out that control goes there.
+    Vector registers make each dispatch of a region slower, so vector code on cold paths
+    becomes a frontier until control is seen to reach it.
     """
     for number, info in enumerate(prepared.infos):
         if info.vector:

@@ -27,8 +27,8 @@ _WINDOW = 8
 def hoist_clamps(
     context: Context, infos: Sequence[InsnInfo], live: Sequence[int], position: int
 ) -> None:
-    """Clamp what is going to be an address while the flags set by the instruction at
-    ``position`` of a block, about to be lowered, are live.
+    """Clamp the bases of accesses that follow while the flags of the instruction at
+    ``position``, about to be lowered, are live.
 
     ``live`` are the flags live before each instruction.
     """
@@ -66,8 +66,8 @@ def hoist_clamps(
 
 
 def hoist_source_clamp(context: Context, info: InsnInfo) -> None:
-    """Clamp the source of a move that is about to be lowered, of whose copy an address
-    is made soon: so that both are clamped afterwards.
+    """Clamp the source of a move about to be lowered whose destination is soon an
+    address: then one clamp serves both registers.
     """
     state, assignment = context.state, context.assignment
     if state.flags == Flags.HOST and context.live and state.remat is None:

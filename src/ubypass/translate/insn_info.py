@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the translator needs to know about one user instruction.
+"""Instruction info: what the translator needs to know about one user instruction.
 
-Gathered from iced, in user register numbers, once for all instructions that
-differ in nothing but a displacement. Also the place that refuses what no rule
-covers. Knows nothing of host registers or states.
+Gathered from iced, in user register numbers, once for all instructions that differ only
+in a displacement. Refuses instructions that no rule covers. Knows nothing of host
+registers or states.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _READS: Final = frozenset(
         OpAccess.COND_READ,
         OpAccess.READ_WRITE,
         OpAccess.READ_COND_WRITE,
-        # A conditional write may keep what was there.
+        # A conditional write may keep the old value.
         OpAccess.COND_WRITE,
     }
 )
@@ -67,7 +67,7 @@ _WRITES: Final = frozenset(
 )
 _BIT_STRINGS: Final = frozenset({Mnemonic.BT, Mnemonic.BTS, Mnemonic.BTR, Mnemonic.BTC})
 
-#: Instructions that do nothing a user program could notice. DF is clear anyway.
+#: Instructions without an effect that a user program could notice. DF is clear anyway.
 SILENT: Final = frozenset(
     {
         Mnemonic.NOP,
@@ -96,14 +96,14 @@ _OTHERS: Final = frozenset(
 )
 
 
-#: What empties the processor's store buffer, or might.
+#: Instructions that drain the processor's store buffer, or might.
 _FENCES: Final = frozenset({Mnemonic.MFENCE, Mnemonic.SFENCE, Mnemonic.LFENCE})
 _PUSHES: Final = frozenset({Mnemonic.PUSH, Mnemonic.PUSHFQ})
 
 
 class Stores:
-    """Where an instruction stores: nowhere, what it pushes, its memory operand, or
-    anywhere (also if all that was stored before must be out when it is done).
+    """Where an instruction stores: nowhere, to the pushed word, to its memory operand,
+    or anywhere (also if it drains the store buffer).
     """
 
     NOTHING: Final = 0
@@ -166,9 +166,9 @@ class Memory:
 
 
 class Effect:
-    """What becomes of addresses in registers, as bits: the destination; what is not
-    overwritten; where the destination comes from if it is an address near that; base
-    and index of an access; and the base that surely is one.
+    """The effect on bases and indexes, as bits: the destination; the registers that are
+    kept; the source, if the destination is an address near it; base and index of an
+    access; and the base that cannot be the index.
     """
 
     def __init__(
@@ -235,7 +235,7 @@ class InsnInfo:
     implicit: frozenset[int]
     #: rsp as an operand or changed.
     stack: bool
-    #: What the processor must be able to do, by the kernel's names.
+    #: Processor features that it needs, by the kernel's names.
     features: frozenset[str]
     #: One of :class:`Stores`.
     stores: int
@@ -247,7 +247,7 @@ class InsnInfo:
     #: The bits of ``registers`` and of ``implicit``.
     named: int
     implied: int
-    #: What :mod:`ubypass.translate.bases` has found out about it.
+    #: The effect that :mod:`ubypass.translate.bases` has computed.
     effect: Effect | None
     #: How to rematerialize its flags then, once that is known.
     remat: list[Any]
@@ -317,8 +317,8 @@ class InsnInfo:
 
 
 def alignment(instruction: Instruction) -> int:
-    """What an ``and`` of 64 bits with a constant rounds down to a multiple of; 0 if it
-    is not one that does.
+    """The power of two to a multiple of which a 64-bit ``and`` with a constant rounds
+    down; 0 for other instructions.
     """
     if instruction.code not in _ALIGNING:
         return 0
@@ -338,7 +338,7 @@ def _bits(users: frozenset[int]) -> int:
     return bits
 
 
-# What was seen, and the info or why there is none: by instruction, and by form.
+# Memo: the info, or why there is none, by instruction and by form.
 # Programs use some thousands of forms; the bounds only keep a long-lived process small.
 _MOST: Final = 1 << 14
 _seen: dict[Instruction, InsnInfo | str] = {}

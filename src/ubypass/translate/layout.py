@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Put the lowered blocks in order and connect them.
 
-Hot code first, in the order of the likely path; then the seldom used parts, edge
-code, entries, exits, and the constants.
+Hot code first, in the order of the likely path; then cold parts, edge code, entries,
+exits, and the constants.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class _Layout:
     abi: Abi
     out: Buffer = field(default_factory=Buffer)
     blocks: dict[Node, Label] = field(default_factory=dict)
-    #: Edges that need code of their own, and where that is.
+    #: Edges with edge code, and its label.
     edges: dict[tuple[Node, int], Label] = field(default_factory=dict)
     bodies: list[tuple[Label, Buffer]] = field(default_factory=list)
 
@@ -124,7 +124,7 @@ def _place(layout: _Layout, node: Node, number: int) -> Place:
 
 
 def _edge_code(layout: _Layout, target: Node, state: State) -> Buffer:
-    """Code that turns ``state`` into the one that ``target`` begins with."""
+    """Edge code from ``state`` to the start state of ``target``."""
     flow, body = layout.flow, Buffer()
     if fits(state, flow.starts[target]):
         return body
@@ -142,7 +142,7 @@ def _edge_code(layout: _Layout, target: Node, state: State) -> Buffer:
 
 
 def _entry(layout: _Layout, node: Node) -> Label:
-    """An entry's own code: load the user's rsp, then as on an edge."""
+    """The code at an entry: load the user's rsp, then edge code."""
     start, body = node.start, Buffer()
     body.mark(start)
     state = entry_state(start)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Translate ``lea``: arithmetic on addresses, no access.
 
-A host register may be another register than the user's, or none, so the address is put
-together anew; what is narrower than 64 bits is cut off as the original does.
+A user register may be in another host register or spilled, so the address is computed
+anew; results narrower than 64 bits are truncated as in the original.
 """
 
 from __future__ import annotations

@@ -62,12 +62,12 @@ _AND: Final[int] = Mnemonic.AND
 _SHR: Final[int] = Mnemonic.SHR
 _MOVZX: Final[int] = Mnemonic.MOVZX
 _MOVSX: Final[int] = Mnemonic.MOVSX
-#: What leaves something behind that is known of the first operand.
+#: Instructions after which the interval of the first operand is known.
 _DERIVES: Final = frozenset({_MOV, _ADD, _SUB, _INC, _DEC, _AND, _SHR, _MOVZX, _MOVSX})
 
 
 def lower(context: Context, info: InsnInfo, live_after: int) -> None:
-    """Emit ``info``' instruction; ``live_after`` are the flags live behind it.
+    """Emit the instruction of ``info``; ``live_after`` are the flags live behind it.
 
     Raises :class:`Unsupported` or ValueError; what was emitted by then has to be
     forgotten.
@@ -119,7 +119,7 @@ def lower(context: Context, info: InsnInfo, live_after: int) -> None:
     if state.remat is not None:
         materialize_flags(context, info.writes, scratch)
     use = info.flags
-    # Flags that somebody reads later and that do not all become new here.
+    # Flags that are read here, or live flags that a partial update keeps.
     if use.reads or (use.changes and live_after & ~use.kills):
         require(state.flags != Flags.DEAD, "dead flags are read")
         to_host(context, scratch)
@@ -244,7 +244,7 @@ def _move_half(context: Context, info: InsnInfo, to: int, source: int) -> bool:
 def _move_stack(context: Context, info: InsnInfo, live_after: int) -> bool:
     """rsp plus or minus a constant only changes the offset from its host register.
 
-    The flags are not set: either nobody reads them, or they can be had later.
+    The flags are not set: they are dead, or rematerialized when needed.
     """
     mnemonic = info.mnemonic
     if mnemonic == _LEA:
@@ -339,7 +339,7 @@ def _intervals(context: Context, info: InsnInfo) -> None:
         else:
             state.written(user, SMALL if user in info.extended else None)
     if info.mnemonic in _SPREAD:
-        # To the verifier's decoder they write what they only read.
+        # The verifier's decoder reports a write of rax, which is only read.
         state.intervals[RAX] = None
     if derived is not None:
         state.intervals[info.operands[0].user] = derived
@@ -356,7 +356,7 @@ def _intervals(context: Context, info: InsnInfo) -> None:
 
 
 def _derived(context: Context, info: InsnInfo) -> Interval | None:
-    """The interval of the first operand when it is a clamped value moved on."""
+    """The interval of the first operand, derived from those of the sources."""
     mnemonic = info.mnemonic
     if mnemonic not in _DERIVES or not info.operands:
         return None
@@ -396,10 +396,10 @@ def _derived(context: Context, info: InsnInfo) -> Interval | None:
 
 
 def _extended(info: InsnInfo) -> Interval | None:
-    """8 or 16 bits that became 64: a small value, from the lowest one on."""
+    """The interval of an extension from 8 or 16 to 64 bits."""
     if info.memory is not None:
         if info.memory.fs:
-            # The verifier says nothing of what comes from there.
+            # The verifier has no interval for a load from fs.
             return None
         size = info.memory.size
     else:

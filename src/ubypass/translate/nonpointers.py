@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which registers hold no user address, as runs that were left have shown.
+"""Dataflow of registers that were seen to hold no user address.
 
-Clamping such a register would leave each time, although the sum that a program makes
-of it may be a fine address: only that sum is clamped then. What is wrong here costs
-time, never safety.
+A guard on such a register would exit each time, although the sum that the program
+forms with it may be a valid address: only that sum is clamped then. A mistake here
+costs time, never safety.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def nonpointers(
     region: Region, infos: Mapping[int, Sequence[InsnInfo]]
 ) -> dict[int, tuple[int, ...]]:
     """For each block the registers, one bit each, that hold no user address before
-    each of its instructions in ``infos`` and behind the last one, on some way there.
+    each of its instructions in ``infos`` and behind the last one, on some path there.
 
-    What is known (:attr:`Region.nonpointers`) goes on to hold until the register gets
-    another value; a copy is no address either. Nothing if nothing is known.
+    An observation (:attr:`Region.nonpointers`) holds until the register is written; a
+    copy is no address either. Empty without observations.
     """
     if not region.nonpointers:
         return {}
@@ -69,7 +69,7 @@ def _through(
 
 
 def _after(info: InsnInfo, mask: int) -> int:
-    """The registers of ``mask`` of which that still holds after an instruction."""
+    """The registers of ``mask`` that still hold no address after an instruction."""
     operands = info.operands
     if info.mnemonic in _MOVES_ON and info.memory is None and len(operands) == 1:
         return mask

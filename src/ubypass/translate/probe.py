@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which instructions of a function would not be translated, and why.
 
-Lowers every block from an ordinary state and throws the code away: an instruction
-counts as translated only if all of the translator's rules were content with it.
+Lowers every block from an ordinary start state and discards the code: an instruction
+counts as translated if no rule of the translator refuses it.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Refusal:
 def refusals(blocks: Sequence[Block], abi: Abi) -> list[Refusal]:
     """The instructions of ``blocks``, a function, that stay outside.
 
-    After each the rest of its block is looked at on its own, as if control had come
-    in there. Branches count as translated wherever they lead.
+    The rest of the block behind each is lowered separately, as if control entered
+    there. Branches count as translated wherever they lead.
     """
     by_start = {block.start: _with_target(block) for block in blocks}
     region = Region(by_start, (), (), predecessors(by_start))

@@ -26,8 +26,8 @@ __all__ = [
 
 _T = TypeVar("_T", bound=Hashable)
 
-#: Edge weights: never on a hot path, perhaps, probably, surely. What was counted on
-#: traced paths comes on top.
+#: Edge weights: never on a hot path, perhaps, probably, surely. Execution counts of
+#: traced paths are added.
 COLD: Final = 0
 SOME: Final = 2
 LIKELY: Final = 4
@@ -108,7 +108,7 @@ def order(
 def _rotated(
     trace: list[_T], closing: _T | None, is_branch: Callable[[_T], bool]
 ) -> list[_T]:
-    """A loop ends best in its conditional branch: no jump goes back then."""
+    """Rotate a loop so that it ends in its conditional branch, without a jump back."""
     if closing is None or closing not in trace:
         return trace
     first = trace.index(closing)

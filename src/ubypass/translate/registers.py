@@ -81,11 +81,11 @@ ARGUMENTS: Final = (RDI, RSI, RDX, R10, R8, R9)
 #: Offset from host rsp of each user register in ``pt_regs``.
 SLOT: Final = tuple(FRAME_REGS + REGS_OFFSET[name] for name in NAMES)
 
-# Who may give its host register to the user's rsp: callee-saved, so that a
-# dispatch keeps it. Rarely used ones first, so that a tie goes to them.
+# Candidates for the host register of the user's rsp: callee-saved, so that a dispatch
+# keeps it; rarely used ones first, which wins a tie.
 _CANDIDATES: Final = (R15, R14, R13, R12, RBX, RBP)
-# Who may give its own up for scratch: whose names no instruction implies. A tie goes
-# to those that a dispatch does not keep.
+# Candidates for scratch registers: no instruction has them as implicit operands.
+# Caller-saved ones first, which wins a tie.
 _SCRATCH: Final = (R11, R10, R9, R8, R15, R14, R13, R12, RBP, RBX)
 
 _GPR64: Final = (
@@ -155,7 +155,7 @@ def gpr64(host: int) -> IcedRegister:
 class RegisterAssignment:
     """Host register of each user register, -1 for a spilled one.
 
-    The rest remembers what was made for this assignment: ``tails`` of exits by which
+    The other fields are memo tables for this assignment: ``tails`` of exits by which
     registers they store, the ``distinct`` ones by what that means, ``exits`` by user
     address, and code that rematerializes flags (``shown``) by where things are; and, by
     the user address, for which registers code leaves if they hold no address

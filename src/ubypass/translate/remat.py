@@ -92,8 +92,8 @@ def equal(host: int) -> Remat:
 def remat_of(
     info: InsnInfo, assignment: RegisterAssignment, code: bytes
 ) -> Remat | None:
-    """How to rematerialize the flags that ``info``' instruction, emitted as ``code``,
-    has set; None when that cannot be done.
+    """How to rematerialize the flags that the instruction of ``info``, emitted as
+    ``code``, has set; None when that cannot be done.
     """
     instruction = info.instruction
     mnemonic = instruction.mnemonic

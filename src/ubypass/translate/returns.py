@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Return addresses that need not be compared: what a call has pushed is still there.
+"""Pushed return addresses that a ``ret`` need not load and compare.
 
-As long as nothing but this stack has been stored to, at other places, a ``ret`` would
-load what the processor has in its own store buffer, so nothing is loaded. Anything
-else that stores, a system call, and what empties that buffer ends it; docs/limits.md
+While all stores since the call went to other words of this stack, a ``ret`` would be
+served from the processor's store buffer, so the load is omitted. Any other store, a
+system call, and an instruction that drains the store buffer end that; docs/limits.md
 says what another thread would have to do to notice. Emits nothing.
 """
 
@@ -19,12 +19,12 @@ from ubypass.translate.state import State
 __all__ = ["common", "left", "pushed", "stored", "stored_by", "top"]
 
 _WORD: Final = 8
-#: What is nearer than a page is not the same memory under another address.
+#: Two addresses less than a page apart are never aliases of the same memory.
 _PAGE: Final = 4096
 
 
 def pushed(state: State, value: int) -> None:
-    """A call has just pushed ``value``, its return address."""
+    """Note that a call pushed ``value``, its return address."""
     stored(state, state.offset, _WORD)
     state.returns = (*state.returns, (state.offset, value))
 
@@ -38,7 +38,7 @@ def top(state: State) -> int | None:
 
 
 def left(state: State) -> None:
-    """What is below the user's rsp is of no use any more."""
+    """Forget the words below the user's rsp."""
     if state.returns:
         state.returns = tuple(r for r in state.returns if r[0] >= state.offset)
 
@@ -55,7 +55,7 @@ def stored(state: State, at: int, size: int) -> None:
 
 
 def stored_by(state: State, info: InsnInfo) -> None:
-    """An instruction was lowered: forget what it can have changed."""
+    """Forget the words that the lowered instruction may have changed."""
     if not state.returns or info.stores == Stores.NOTHING:
         return
     memory = info.memory
@@ -76,8 +76,8 @@ def stored_by(state: State, info: InsnInfo) -> None:
 def common(
     states: Sequence[State], offset: int, previous: State | None
 ) -> tuple[tuple[int, int], ...]:
-    """What is known on all ways to where rsp is ``offset`` from its host register, and
-    was known in the last round.
+    """The words known on all edges into a block, where rsp is its host register plus
+    ``offset``, and in the last round.
     """
     if not states[0].returns:
         return ()

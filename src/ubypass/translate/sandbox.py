@@ -52,7 +52,7 @@ class Address:
 
 
 def resolve(context: Context, memory: Memory, size: int | None = None) -> Address:
-    """Emit what makes ``memory`` safe to access; uses both scratch registers.
+    """Emit code that makes ``memory`` safe to access; uses both scratch registers.
 
     After it, s1 is free and s0 too unless the address says otherwise.
     """
@@ -170,7 +170,7 @@ def load_word(context: Context, memory: Memory, to: int) -> None:
 
 def _constant(context: Context, memory: Memory, size: int) -> Address:
     if memory.fs:
-        # Beyond 2 GiB from the base lies what nobody has checked.
+        # Beyond 2 GiB from the base there is no guard space.
         if not -(1 << 21) <= memory.displacement <= (1 << 31) - size - 1:
             raise Unsupported("fs offset out of range")
         return Address(-1, memory.displacement, False)
@@ -178,7 +178,7 @@ def _constant(context: Context, memory: Memory, size: int) -> Address:
         raise Unsupported("constant address outside user space")
     cached = context.cached_address()
     if cached is not None and cached[0] == CONSTANT:
-        # Most that a function uses lies near its code.
+        # Most globals of a function are near its code.
         distance = memory.displacement - cached[1]
         if -(1 << 31) <= distance < 1 << 31:
             return Address(context.s0, distance, True)
@@ -188,8 +188,8 @@ def _constant(context: Context, memory: Memory, size: int) -> Address:
 
 
 def _thread(context: Context, user: int, memory: Memory, size: int) -> Address | None:
-    """What a register says of thread-local memory: clamped without the displacement,
-    and so of use for more than one.
+    """A thread-local operand: fs base + register is clamped without the displacement,
+    so that the cached address serves several accesses.
     """
     displacement = memory.displacement
     if (
@@ -248,7 +248,7 @@ def guard_and_clamp(context: Context, user: int) -> None:
     """
     copy = context.state.clamped_copy(user)
     if copy >= 0:
-        # The same value, so nobody sees a difference.
+        # The registers have the same value, so the program sees no difference.
         hosts = context.assignment.host
         context.code.move(hosts[user], hosts[copy])
         context.state.intervals[user] = CLAMPED

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Flags that no instruction reads, made again at an exit.
+"""Dead flags that a signal frame or a debugger shows, rematerialized in exit stubs.
 
-Whoever looks at a signal's frame, or at a stopped program, sees flags that the program
-itself never asks for. Clamps overwrite those without saving them. Where the exit is
-left for user mode, they can mostly be had again from what set them: its operands are
-often still there, in a host register or in ``pt_regs``, and what it overwrote can be
-worked out from the result. That costs nothing but code in exit stubs.
+Clamps overwrite dead flags without saving them. At an exit to user mode most can be
+rematerialized from the instruction that set them: its operands are often still in a
+host register or in ``pt_regs``, and an overwritten one follows from the result. The
+cost is code in exit stubs only.
 """
 
 from __future__ import annotations
@@ -72,8 +71,8 @@ class Step(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """How all flags can be had: ``steps`` in order. ``registers`` are the user
-    registers that must not change. ``equal``: besides, they are those of a compare of
+    """How to rematerialize all flags: ``steps`` in order. ``registers`` are the user
+    registers that must not change. ``equal``: the flags are also those of a compare of
     equal values.
     """
 
@@ -82,13 +81,13 @@ class Shown(NamedTuple):
     equal: bool = False
 
     def without(self, user: int) -> Shown | None:
-        """What is left once the user register has changed."""
+        """What is left of this after a change of the user register; None if nothing."""
         if user not in self.registers:
             return self
         return EQUAL if self.equal else None
 
     def moved(self, amount: int) -> Shown:
-        """The same once ``amount`` has been added to the host register of rsp."""
+        """This, after ``amount`` was added to the host register of rsp."""
         if RSP not in self.registers:
             return self
         return self._replace(
@@ -105,12 +104,12 @@ SYSTEM: Final = Shown((Step(_SYSTEM),), frozenset())
 
 
 def known_equal(shown: Shown | None) -> Shown:
-    """The same where two things have turned out to be equal."""
+    """``shown`` where a compare found two values equal."""
     return EQUAL if shown is None else shown._replace(equal=True)
 
 
 def common(found: Sequence[Shown | None]) -> Shown | None:
-    """What holds wherever one of ``found`` does."""
+    """What all of ``found`` have in common; None if nothing."""
     first = found[0]
     if first is None:
         return None
@@ -123,10 +122,11 @@ def common(found: Sequence[Shown | None]) -> Shown | None:
 
 
 def shown_after(info: InsnInfo, before: Shown | None, stack: int) -> Shown | None:
-    """How to have the flags after ``info``' instruction; None if they cannot be had.
+    """How to rematerialize the flags after the instruction of ``info``; None if
+    impossible.
 
-    ``before`` is how to have those before it, if its registers are still the same
-    after it; ``stack`` where rsp is then, relative to its host register.
+    ``before`` is how to rematerialize those before it, if its registers are unchanged
+    after it; ``stack`` is the offset of rsp from its host register then.
     """
     if not info.step:
         info.step.append(_step(info))

@@ -100,7 +100,7 @@ def _push(context: Context, info: InsnInfo) -> None:
         push_constant(context, instruction.immediate(0) & ((1 << 64) - 1), context.s0)
         return
     if info.memory is not None:
-        # First what may need the scratch register.
+        # First the access that may need the scratch register.
         stack_access(context, -8)
         load_word(context, info.memory, context.s1)
         source = context.s1
@@ -121,8 +121,8 @@ def _push(context: Context, info: InsnInfo) -> None:
 
 
 def _push_flags(context: Context) -> None:
-    """What a user program finds there: the arithmetic flags, and the two bits that
-    are always set. The others were checked to be clear at the entry.
+    """Push what ``pushf`` shows a user program: the arithmetic flags, and the two bits
+    that are always set. The others were checked to be clear at the entry.
     """
     code, state = context.code, context.state
     host_rsp, at = stack_access(context, -8)

@@ -58,7 +58,7 @@ def _walk(
         following: list[tuple[int, int, int | None]]
         if block.end in _CALLS:
             following = [(target, after - 8, None) for target in block.targets]
-            # What is called will leave the stack as it was, and rbp.
+            # A callee restores the stack height, and rbp.
             following.append((in_same_clone(start, block.next_ip), after, frame))
         else:
             following = [(target, after, frame) for target in block.targets]

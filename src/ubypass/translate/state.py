@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where the user's state is at one point of generated code.
+"""The abstract state at one point of generated code: where user state is.
 
-For each user register that is not spilled: in the host register, in ``pt_regs``, in
-both. For flags likewise. And which host registers are known to be clamped, so that they
-can be used as addresses. Pure bookkeeping: emits nothing.
+A user register that is not spilled is in its host register, in ``pt_regs``, or in both;
+flags likewise. Intervals say which host registers are clamped and may serve as
+addresses. Emits nothing.
 """
 
 from __future__ import annotations
@@ -88,21 +88,21 @@ class Flags:
     HOST: Final = 0
     SLOT: Final = 1  # FRAME_TMP0, packed
     SYS: Final = 2  # FRAME_SYSFLAGS
-    DEAD: Final = 3  # nowhere, and nobody will ask
+    DEAD: Final = 3  # nowhere: dead
     REMAT: Final = 4  # nowhere, but they can be rematerialized
 
 
 class Node:
     """A block as entered in one kind of state; one object for each in a region.
 
-    What a system call leaves in rcx and r11 is kept for free as long as nothing
-    else can be there. So that a seldom taken way into a block does not spoil that
-    for the others, the block may be lowered more than once: ``cx`` is the value of
-    a rcx in state ``S`` or 0, ``derived`` tells whether r11 is. A loop of a single
-    block is written out several times, numbered by ``turn``, and pays in turn 0.
+    The values that a system call leaves in rcx and r11 cost nothing while they are the
+    only ones possible there. So that a rare path into a block does not end that for the
+    others, the block may be lowered more than once: ``cx`` is the value of a rcx in
+    state ``S`` or 0, ``derived`` tells whether r11 is. A loop is unrolled, its copies
+    are numbered by ``turn``, and turn 0 charges the budget.
 
     ``rank`` is the block's place in the order of control, ``place`` the node's: one
-    number that is less for what comes first. ``waiting``: the node is to be looked at.
+    number that is less for what comes first. ``waiting``: the node is in the work list.
     """
 
     def __init__(
@@ -164,8 +164,8 @@ class State:
         self.intervals = intervals.copy()
         #: How to rematerialize the present flags, if that is possible.
         self.remat: Remat | None = None
-        #: How an exit can have all of the flags, if that is possible, and those of them
-        #: that are not right where ``flags`` says that they are.
+        #: How an exit can rematerialize all flags, if that is possible, and the bits
+        #: that are wrong in the place that ``flags`` names.
         self.shown: Shown | None = None
         self.stale: int = ARITHMETIC
         self.cached_address: CachedAddress | None = None
@@ -195,9 +195,7 @@ class State:
         )
 
     def like(self, other: State) -> bool:
-        """Whether code that comes from one is the same as from the other, except for
-        that in exits.
-        """
+        """Whether both states lead to the same code, exit stubs aside."""
         return (
             self.loc == other.loc
             and self.flags == other.flags
@@ -216,27 +214,31 @@ class State:
         return loc == Loc.H or loc == Loc.B
 
     def charged(self, amount: int) -> None:
-        """``amount`` was taken from the budget: addresses may have moved up for it."""
+        """Note a charge of ``amount``: paid bounds of intervals shrink by its
+        growth.
+        """
         for user, interval in enumerate(self.intervals):
-            # rsp goes up and down again and is better known exactly.
+            # rsp moves both ways: its exact interval is more useful.
             if interval is not None and interval[1] > 0 and user != _RSP:
                 high = max(interval[1] - GROWTH * amount, 0)
                 self.intervals[user] = (interval[0], high, True, interval[3])
 
     def new_segment(self) -> None:
-        """The budget begins anew; what the old one paid for is not known any more."""
+        """Note that a segment begins with a new budget: paid intervals become
+        unknown.
+        """
         for user, interval in enumerate(self.intervals):
             if interval is not None and interval[2]:
                 self.intervals[user] = None
 
     def written(self, user: int, interval: Interval | None = None) -> None:
-        """The host register of ``user`` has a new value."""
+        """Note a write of the host register of ``user``."""
         self.loc[user] = Loc.H
         self.intervals[user] = interval
         self.touched(user)
 
     def copied(self, user: int, source: int) -> None:
-        """``user`` now has the value of ``source``, of which nothing is known."""
+        """Note that ``user`` has the value of ``source``, which has no interval."""
         self.copies = (*self.copies, (user, source))
 
     def clamped_copy(self, user: int) -> int:
@@ -266,13 +268,15 @@ class State:
         self.changing(user)
 
     def changing(self, user: int) -> None:
-        """The same for what an exit can have, also if the change is under way."""
+        """Note a change of the user register for the flags that an exit can
+        rematerialize, also while the change is incomplete.
+        """
         if self.shown is not None:
             self.shown = self.shown.without(user)
 
     def flags_from(self, shown: Shown | None, kills: int) -> None:
-        """The host flags are those of an instruction that has surely overwritten
-        ``kills``; ``shown`` is how an exit can have them all.
+        """Note that the host flags are those of an instruction that certainly overwrote
+        ``kills``; ``shown`` is how an exit can rematerialize all of them.
         """
         if self.flags != Flags.HOST:
             self.stale = ARITHMETIC
@@ -282,7 +286,7 @@ class State:
 
     @property
     def exact(self) -> bool:
-        """Whether all flags are where ``flags`` says that they are."""
+        """Whether all flags are right in the place that ``flags`` names."""
         return self.flags != Flags.DEAD and not self.stale
 
 
@@ -310,7 +314,7 @@ def depends(cached: CachedAddress, user: int) -> bool:
 
 
 def shifted(interval: Interval | None, amount: int) -> Interval | None:
-    """The interval after adding a constant; None when it gets out of hand."""
+    """The interval after adding a constant; None beyond the useful range."""
     if interval is None:
         return None
     low, high = interval[0] + amount, interval[1] + amount
@@ -327,7 +331,7 @@ def rounded_down(interval: Interval | None, step: int) -> Interval | None:
 
 
 def constant(value: int) -> Interval | None:
-    """What is known of a constant: of 32 bits, an address, a little below zero."""
+    """The interval of a constant; None for one that is no user address."""
     if 0 <= value < _SMALLEST_LARGE:
         return SMALL
     if value < 0:

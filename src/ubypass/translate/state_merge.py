@@ -27,15 +27,15 @@ from ubypass.translate.state import (
 
 __all__ = ["Incoming", "Loop", "merge_states"]
 
-# Edges from the many turns of a loop that is written out know as many intervals of a
-# moving address; the verifier gives up on so many, and a guard and clamp costs little.
+# The turns of an unrolled loop give a moving address a different interval each. The
+# verifier widens after as many, and a guard and clamp costs little.
 _DIFFERENT: Final = 4
-# Rounds after which a choice stays as it is, on the hot path and elsewhere.
+# Rounds after which the state is frozen, on the hot path and elsewhere.
 _FREEZE_HOT: Final = 4
 _FREEZE: Final = 2
-# What an interval that keeps growing is widened to, bytes.
+# Bound in bytes to which a growing interval is widened.
 _WIDE: Final = 1 << 16
-# Steps on the way there of what is known of the stack.
+# Bounds of the interval of rsp before that one.
 _STEPS: Final = 1 << 10, 1 << 12, 1 << 14
 # Rounds after which an interval is widened anywhere.
 _EXACT: Final = 4
@@ -66,8 +66,8 @@ class Incoming:
 
 
 class Loop:
-    """A loop that begins here: the registers that it reads, and those of them that are
-    worth clamping ahead of it.
+    """A loop with its head here: the registers that it reads, and those worth a hoisted
+    clamp.
     """
 
     def __init__(self, inside: frozenset[int], hoisted: frozenset[int]) -> None:
@@ -89,7 +89,7 @@ def merge_states(
 ) -> State:
     """The state to begin with.
 
-    ``previous`` is the last round's answer. Only ``bases`` are worth being known as
+    ``previous`` is the state of the last round. Only ``bases`` are worth being known as
     clamped, only ``indexes`` as small. ``hot``: worth many rounds. ``loop``: what is
     known of the loop that pays here. ``stack_height``: where rsp is to be relative to
     its host register, if that was decided for all blocks.
@@ -107,7 +107,7 @@ def merge_states(
         for state in states:
             if state.loc not in rows:
                 rows.append(state.loc)
-    # Where all agree there is something to decide only about what calls leave.
+    # Where all edges agree, only state S of rcx and r11 is left to decide.
     users = _LEFT if len(rows) == 1 and frozen is None and loop is None else _ALL
     for user in users:
         wanted = preferred.loc[user]
@@ -151,7 +151,7 @@ def merge_states(
         if (previous is None or previous.flags == Flags.REMAT) and any(
             state.flags == Flags.REMAT for state in states
         ):
-            # Perhaps nobody asks for them before they change.
+            # They may be overwritten before they are read.
             new.flags = Flags.REMAT
     shown = common_shown(
         [s.shown for s in states] + ([] if previous is None else [previous.shown])
@@ -172,7 +172,7 @@ def merge_states(
             and (previous is None or pair in previous.copies)
         )
         for pair in new.copies:
-            # One may serve to clamp the other, if that costs nothing on any way here.
+            # One may serve to clamp the other, if that costs nothing on any edge.
             for user in pair:
                 if (
                     new.in_host(user)
@@ -207,8 +207,8 @@ def merge_states(
                 else:
                     interval = _interval(user, edges, best.weight)
             if before is not None and interval is not None and interval != before:
-                # Where it need not be widened it follows from the block that closes
-                # the cycle, and the pay there makes up for what is added.
+                # Without widening it follows from the block that closes the cycle,
+                # where the charge makes up for the growth.
                 interval = _widened(
                     before, interval, loop is not None or rounds > _EXACT
                 )
@@ -235,7 +235,7 @@ def _uses_scratch(state: State, new: State, cached: CachedAddress) -> bool:
 
 
 def _small(user: int, states: list[State]) -> Interval | None:
-    """What to know of an index: it is small only if it is on every edge."""
+    """The interval of an index: small only if it is small on every edge."""
     interval = states[0].intervals[user]
     known: set[Interval] = set()
     for state in states:
@@ -248,8 +248,8 @@ def _small(user: int, states: list[State]) -> Interval | None:
 
 
 def _interval(user: int, edges: list[Incoming], heaviest: int) -> Interval | None:
-    """What to know of an address; not known is what any edge can have."""
-    # A conversion may have to clamp the register itself.
+    """The interval of a base; None is always possible."""
+    # Edge code may have to clamp the register.
     interval: Interval | None = CLAMPED
     if len(edges) == 1 and user != RSP:
         found = edges[0].state.intervals[user]
@@ -259,7 +259,7 @@ def _interval(user: int, edges: list[Incoming], heaviest: int) -> Interval | Non
     for edge in edges:
         found = edge.state.intervals[user]
         if found is None:
-            # Where a heavy edge knows nothing, clamping there is not worth it.
+            # On a heavy edge without an interval a clamp is not worth its cost.
             if edge.weight == heaviest:
                 return None
             unknown = True
@@ -272,10 +272,10 @@ def _interval(user: int, edges: list[Incoming], heaviest: int) -> Interval | Non
 
 
 def _stack(interval: Interval | None) -> Interval:
-    """What to know of the host register of rsp, which is always an address.
+    """The interval of the host register of rsp, which is always an address.
 
-    Calls and returns change it a little on every way round. In a few steps that comes
-    to an end, and no access is so far from it that it would matter.
+    Calls and returns move it a little in each iteration. A few fixed bounds make that
+    converge, and no access is so far from it that it would matter.
     """
     for bound in _STEPS:
         if interval is not None and -bound <= interval[0] and interval[1] <= bound:
@@ -284,7 +284,7 @@ def _stack(interval: Interval | None) -> Interval:
 
 
 def _hoisted(user: int, edges: list[Incoming]) -> Interval | None:
-    """What to know of an address that a loop uses: as much as it keeps itself."""
+    """The interval of a base that a loop uses: what the loop itself maintains."""
     interval: Interval | None = CLAMPED
     for edge in edges:
         found = edge.state.intervals[user]
@@ -296,7 +296,7 @@ def _hoisted(user: int, edges: list[Incoming]) -> Interval | None:
 
 
 def _widened(before: Interval, now: Interval, much: bool) -> Interval | None:
-    """An interval that covers both and does not change often: None at last."""
+    """Widen: an interval that covers both and changes rarely; None in the end."""
     low, high = min(before[0], now[0]), max(before[1], now[1])
     if much:
         if low < -_WIDE or high > _WIDE:
@@ -329,7 +329,7 @@ def _loc(
     if wanted == Loc.S:
         return Loc.H if Loc.H in locs or Loc.B in locs else Loc.M
     if wanted == Loc.M and Loc.H in locs:
-        # A load on one way costs less than a store on another and a load later on.
+        # A load on one edge costs less than a store on another and a load later.
         return Loc.H
     if wanted == Loc.B and Loc.H in locs:
         return Loc.H
@@ -345,7 +345,7 @@ def _flags(
 ) -> int:
     found = {state.flags for state in states}
     if found == {Flags.SYS} and (previous is None or previous.flags == Flags.SYS):
-        # Where nobody reads them, too: an exit has them for nothing.
+        # Also where they are dead: an exit has them at no cost.
         return Flags.SYS
     if not live:
         return Flags.DEAD

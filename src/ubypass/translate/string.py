@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Translate string instructions: movs, stos, lods, scas, cmps, with rep or without.
 
-They stay what they are. Their registers are in their own host registers in every region
+They keep their opcode. Their registers are in their own host registers in every region
 and the direction flag is known to be clear; what has to be added is a clamp for each
 pointer and, for a repeated one, the payment of its count (docs/abi.md, section 6).
 """
@@ -99,7 +99,7 @@ def lower_string(context: Context, info: InsnInfo, live_after: int) -> None:
 
 
 def _pay(context: Context) -> None:
-    """Leave if there are too many elements, else take them from the budget."""
+    """Exit if there are too many elements, else charge them to the budget."""
     clobber(context, context.s1)
     leave = context.exit(ExitReason.BUDGET)
     context.code.cmp_constant(RCX, REP_MAX)

@@ -17,7 +17,7 @@ from ubypass.translate.layout import TooLarge, assemble
 
 __all__ = ["translate"]
 
-# User instructions in copies of called code at most.
+# User instructions in clones at most.
 _ROOM = 1024
 
 
@@ -30,8 +30,9 @@ def translate(
 ) -> Translation:
     """Translate ``region`` for a module that offers ``abi``.
 
-    A hot loop of one block is written out up to ``turns`` times, so that paying for
-    the budget costs next to nothing in each; no loop is where there is no room for it.
+    A hot loop of one block is written out up to ``turns`` times, so that the charge of
+    the budget costs next to nothing in each; loops are not unrolled where there is no
+    room.
 
     With ``careful``, no block relies on what another one knows of addresses in host
     registers (except the stack's): slower code, for when the verifier cannot follow the
@@ -42,7 +43,7 @@ def translate(
     """
     abi = abi or Abi()
     paths = [(with_clones(region, _ROOM), turns)] if region.traced else []
-    # Better all of the region with its loops as they are than a part of it.
+    # The whole region without unrolled loops is better than a part of it.
     paths += [(region, turns), (region, 1)] if turns > 1 else [(region, 1)]
     try:
         for shape, most in paths[:-1]:

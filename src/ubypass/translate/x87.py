@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What x87 instructions need besides: the address that the FPU is to remember.
+"""The x87 instruction pointer (FIP), which the FPU shows to user mode.
 
-The FPU notes where each of them stands, and user mode can ask. So behind each the frame
-gets the user's address of it, and the module puts that into the FPU at exits
-(docs/abi.md, section 9). Behind, because one that faults has not set it.
+The FPU records the address of each x87 instruction. So behind each one its user address
+is stored in the frame, and the module loads it into the FPU at exits (docs/abi.md,
+section 9). Behind, because an instruction that faults does not set it.
 """
 
 from __future__ import annotations

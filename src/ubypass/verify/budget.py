@@ -25,7 +25,7 @@ def check_cycles(program: Program, blocks: Blocks) -> None:
     succs = blocks.succs.copy()
     for at in [*program.charges, *program.dispatch]:
         block = bisect_right(blocks.starts, at) - 1
-        # Unpaid are the ways out before.
+        # Branches before the charge are not paid.
         early = bisect_left(blocks.branches[block], at)
         if early < len(succs[block]):
             succs[block] = blocks.succs[block][:early]

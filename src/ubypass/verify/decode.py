@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Code to records of instructions, each form classified once.
+"""Decode code to records of instructions; each form is classified once.
 
 Remembers what :mod:`.classify` said of the bytes that decide about an instruction. No
 instruction's decisive bytes are the beginning of another's, so what is found is

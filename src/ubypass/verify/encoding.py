@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where an instruction ends and whether it is written the one expected way.
+"""Parse an instruction: where it ends, and whether its encoding is the expected one.
 
 Reads opcode, ModRM, SIB, displacement and immediate itself, so that the length of
 every instruction and the address of every operand are known twice: here and from

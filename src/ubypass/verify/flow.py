@@ -226,11 +226,11 @@ class Flow:
             raise program.error(at, Rule.PATH, "int3 can be reached")
 
     def _branch(self, block: int, at: int, known: int, values: list[Value]) -> None:
-        """The way that a conditional branch takes."""
+        """The edges of a conditional branch."""
         target = self._blocks.number[self._program.targets[at]]
         insn = self._program.insns[at]
         if insn.op:
-            # loop changes rcx on both ways; ja only says what was compared.
+            # loop changes rcx on both edges; ja only says what was compared.
             values = values.copy()
             known = transfer(insn, 0, known, values)
         self._follow(self._edges[block], at, target, known, values.copy())

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """At each dispatch eax holds the number of the call that it makes (rule *number*).
 
-Looks at the code backwards from each dispatch. On every way there must be what makes
-the low half of rax that number: a constant, or ``cmp eax, number`` directly before a
-``je`` or ``jne`` that only an equal number passes. Copies are followed back to their
-source, also through slots of the frame. Anything else, an entry, or another dispatch
-ends a way without a proof. Knows nothing of what the fixpoint knows.
+Looks at the code backwards from each dispatch. On every path there must be an
+instruction that makes the low half of rax that number: a constant, or ``cmp eax,
+number`` directly before a ``je`` or ``jne`` that only an equal number passes. Copies
+are followed back to their source, also through slots of the frame. Anything else, an
+entry, or another dispatch ends a path without a proof. Knows nothing of what the
+fixpoint knows.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _RAX: Final = 0
 _REGISTERS: Final = 16
 # Behind these control does not run on.
 _ENDS: Final = (Kind.JMP, Kind.TRAP)
-# What a way back ends at, without a number.
+# Where a path back ends without a number.
 _PROVED: Final = -1
 _UNKNOWN: Final = -2
 
@@ -42,7 +43,7 @@ def check_numbers(program: Program, translation: Translation) -> None:
 
 
 class _Search:
-    """Ways back through one program.
+    """Paths back through one program.
 
     A place is a host register, or 16 and more: an offset in the frame plus 16.
     """

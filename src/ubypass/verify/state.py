@@ -99,7 +99,7 @@ def at_stub(known: int) -> int:
 
 
 def at_pre(known: int) -> int:
-    """Predicates on the way to ``pre_offset``: r11 was the module's scratch."""
+    """Predicates at ``pre_offset``: r11 was the module's scratch."""
     return known & predicates.DEFINED & ~predicates.defined(_R11)
 
 
