@@ -141,7 +141,7 @@ def test_number_in_the_code(text: str, expected: int | None) -> None:
     )
     block = region.blocks.get(at["first"])
     if expected is None:
-        # Without a number there is no way to a system call from here.
+        # Without a number there is no path to a system call from here.
         assert block is None or not block.numbers
     else:
         assert block is not None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Blocks on short ways to system calls, on graphs drawn by hand."""
+"""Blocks on short paths to system calls, on graphs drawn by hand."""
 
 from __future__ import annotations
 

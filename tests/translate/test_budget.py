@@ -27,7 +27,7 @@ def test_no_cycle_pays_twice_without_need() -> None:
     region = drawn(
         {
             0: (End.BRANCH, (1, 2)),
-            # Into the loop at either end; all ways around it go through 3.
+            # Into the loop at either end; all paths around it go through 3.
             1: (End.JUMP, (3,)),
             2: (End.BRANCH, (3, 1)),
             3: (End.BRANCH, (2, 1)),

@@ -56,7 +56,7 @@ def test_each_call_has_its_own_clone_of_traced_code() -> None:
     ]
     assert [block.targets for block in returns] == [(at["one"],), (at["two"],)]
     assert cloned.traced == {at["first"], at["start"], at["one"], at["two"], *clones}
-    # What leaves a copy on another way stays apart up to the next system call.
+    # What leaves a clone on another path stays apart up to the next system call.
     callee = cloned.blocks[in_same_clone(clones[0], at["callee"])]
     odd = CLONE_STRIDE + at["odd"]
     assert callee.targets == (odd, in_same_clone(clones[0], at["back"]))

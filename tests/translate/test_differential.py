@@ -90,7 +90,7 @@ def compare(seed: int, reasons: Counter[ExitReason]) -> None:
         spec = RegionSpec(hot[: 1 + 5 * attempt], tuple(blocks), dict(targets))
         region = discover(spec, reader)
         if seed % 2:
-            # As if ways through it had been traced.
+            # As if paths through it had been traced.
             share = rng.random()
             known = (start for start in region.blocks if rng.random() < share)
             region = replace(region, traced=frozenset(known))

@@ -40,7 +40,7 @@ _CASES = {
         "rdx",
         {"rdx": -8},
     ),
-    "a base without a home": (
+    "a spilled base": (
         f"{_REST}{_REST}{_REST}at: mov rax, [r12+{_FAR}]\nadd [r12+{_FAR}+8], rax",
         "r12",
         {"r12": -8},
@@ -143,7 +143,7 @@ def _known(source: str, at: dict[str, str]) -> dict[str, set[str]]:
         ("at: lea rbx, [rbx+rdi]", set()),
         ("at: xchg rbx, rdi", set()),
         ("at: pop rbx", set()),
-        # On one of two ways.
+        # On one of two paths.
         ("test eax, eax\nje 1f\nat: inc ecx\n1: inc edx", {"rbx"}),
         ("test eax, eax\nje 1f\nat: mov rbx, rcx\n1: inc edx", set()),
     ],

@@ -81,7 +81,7 @@ def test_flags_that_can_be_rematerialized_stay_so() -> None:
     assert _merge(*edges, live=ARITHMETIC, previous=before).flags == Flags.HOST
     two.remat = Remat(frozenset({RBX}), compare=b"2")
     assert _merge(*edges, live=ARITHMETIC).flags == Flags.HOST
-    # What the host flags have nobody needs to make again.
+    # Nothing in the host flags has to be rematerialized.
     one.flags, two.remat = Flags.HOST, one.remat
     assert _merge(*edges, live=ARITHMETIC).flags == Flags.HOST
 

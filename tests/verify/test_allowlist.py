@@ -17,7 +17,7 @@ from ubypass.verify.decode import Decoder
 from ubypass.verify.encoding import parse
 from ubypass.verify.errors import Refusal
 
-_ENGINE = CapstoneDecoder()
+_CAPSTONE = CapstoneDecoder()
 _LINES = [(key, form) for key, forms in allowed().items() for form in forms]
 # What push and pop name is judged with their operand.
 _SPECIAL = {"push", "pop"}
@@ -58,7 +58,7 @@ def test_capstone_agrees_on_predicates(line: tuple[Key, Form]) -> None:
     for what, raw in list(encodings(*line))[:2]:
         for predicate in range(256):
             one = raw[:-1] + bytes([predicate])
-            insn, decisive = classify(_ENGINE, one, parse(one, 0, len(one)))
+            insn, decisive = classify(_CAPSTONE, one, parse(one, 0, len(one)))
             assert insn.vector, what
             assert decisive < len(one)
 
@@ -109,7 +109,7 @@ def _classified(raw: bytes) -> object:
         encoding = parse(raw, 0, len(raw))
         if encoding.length != len(raw):
             return "another length"
-        insn, decisive = classify(_ENGINE, raw, encoding)
+        insn, decisive = classify(_CAPSTONE, raw, encoding)
     except Refusal as refusal:
         return refusal.reason
     return *(getattr(insn, field) for field in _FIELDS), decisive

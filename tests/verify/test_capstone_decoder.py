@@ -27,13 +27,13 @@ def _operand(operand: Operand | Any) -> list[int]:
 
 
 def test_every_form() -> None:
-    engine = CapstoneDecoder()
+    capstone_decoder = CapstoneDecoder()
     seen = 0
     for key, forms in allowed().items():
         for form in forms:
             for what, raw in encodings(key, form):
                 wanted: Any = next(_OWN.disasm(raw, 0, 1), None)
-                found = engine.decode(raw)
+                found = capstone_decoder.decode(raw)
                 if wanted is None:
                     assert found is None, what
                     continue
@@ -52,11 +52,11 @@ def test_every_form() -> None:
 
 
 def test_what_is_no_instruction() -> None:
-    engine = CapstoneDecoder()
-    assert engine.decode(b"\x06") is None
-    assert engine.decode(b"") is None
-    assert engine.decode(b"\x48") is None
+    capstone_decoder = CapstoneDecoder()
+    assert capstone_decoder.decode(b"\x06") is None
+    assert capstone_decoder.decode(b"") is None
+    assert capstone_decoder.decode(b"\x48") is None
     # And it goes on after that.
-    found = engine.decode(b"\x90\xff")
+    found = capstone_decoder.decode(b"\x90\xff")
     assert found is not None
     assert (found.name, found.size) == ("nop", 1)

@@ -15,7 +15,7 @@ from ubypass.verify.encoding import parse
 from ubypass.verify.errors import Refusal
 from ubypass.verify.insn import Insn
 
-_ENGINE = CapstoneDecoder()
+_CAPSTONE = CapstoneDecoder()
 
 
 def _bytes(line: str) -> bytes:
@@ -31,7 +31,7 @@ def _classify(line: str, **changes: Any) -> tuple[Insn, int]:
         wrong = dataclasses.replace(
             wrong, form=dataclasses.replace(encoding.form, **form)
         )
-    return classify(_ENGINE, raw, wrong)
+    return classify(_CAPSTONE, raw, wrong)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_registers_that_the_list_forgot_are_noticed() -> None:
     encoding = parse(raw, 0, len(raw))
     form = dataclasses.replace(encoding.form, implied=())
     with pytest.raises(Refusal, match="also writes"):
-        classify(_ENGINE, raw, dataclasses.replace(encoding, form=form))
+        classify(_CAPSTONE, raw, dataclasses.replace(encoding, form=form))
 
 
 @pytest.mark.parametrize(

@@ -49,14 +49,14 @@ def text(code: bytes, at: int) -> str:
 
 
 def classify(
-    engine: CapstoneDecoder, raw: bytes, encoding: Encoding
+    capstone_decoder: CapstoneDecoder, raw: bytes, encoding: Encoding
 ) -> tuple[Insn, int]:
     """All checks of one instruction that need nothing but its bytes.
 
     Returns the record and how many bytes at the start of ``raw`` decide about it: the
     rest are numbers, and any others would give the same record. Raises Refusal.
     """
-    insn = engine.decode(raw)
+    insn = capstone_decoder.decode(raw)
     if insn is None or insn.size != encoding.length:
         raise Refusal(Rule.ENCODING, "the two decoders disagree about the length")
     form = encoding.form

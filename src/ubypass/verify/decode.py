@@ -21,7 +21,7 @@ from ubypass.verify.encoding import parse
 from ubypass.verify.errors import Refusal, Rule
 from ubypass.verify.insn import Insn, Kind
 
-__all__ = ["Decoder", "Listing", "decoder"]
+__all__ = ["Decoder", "Listing", "shared_decoder"]
 
 _MEMORY = 16384  # forms to remember: about 8 MiB
 _INT3: Final = 0xCC
@@ -33,7 +33,7 @@ Listing = tuple[list[Insn], list[int], list[int]]
 
 
 @functools.cache
-def decoder() -> Decoder:
+def shared_decoder() -> Decoder:
     """The decoder that all verifications share.
 
     On purpose, unlike everything else: what it keeps depends on nothing but the
@@ -46,7 +46,7 @@ class Decoder:
     """Decodes instructions; those that differ in numbers only are classified once."""
 
     def __init__(self) -> None:
-        self._engine = CapstoneDecoder()
+        self._capstone = CapstoneDecoder()
         self._forget()
 
     def _forget(self) -> None:
@@ -124,7 +124,7 @@ class Decoder:
     def _classify(self, code: bytes, at: int, end: int) -> Insn:
         encoding = parse(code, at, end)
         length = encoding.length
-        insn, decisive = classify(self._engine, code[at : at + length], encoding)
+        insn, decisive = classify(self._capstone, code[at : at + length], encoding)
         if self._count >= _MEMORY:
             self._forget()
         self._count += 1
@@ -152,7 +152,7 @@ class Decoder:
             capstone.CS_GRP_INT,
             capstone.CS_GRP_IRET,
         )
-        for insn in self._engine.plain.disasm(code[at : at + 15], at, 1):
+        for insn in self._capstone.plain.disasm(code[at : at + 15], at, 1):
             if any(insn.group(group) for group in groups):
                 return Rule.BRANCH
             if cs.X86_REG_RSP in insn.regs_access()[1]:

@@ -13,7 +13,7 @@ from typing import Final
 
 from ubypass.abi import Abi, Translation
 from ubypass.verify.classify import text
-from ubypass.verify.decode import Decoder, decoder
+from ubypass.verify.decode import Decoder, shared_decoder
 from ubypass.verify.errors import Refusal, Rule, VerifyError
 from ubypass.verify.fip import check_fip
 from ubypass.verify.insn import Access, Insn, Kind
@@ -53,15 +53,15 @@ def _sweep(program: Program, translation: Translation, abi: Abi) -> None:
     size = abi.dispatch_vector_size if translation.vector else abi.dispatch_size
     areas = sorted(dispatch.code_offset for dispatch in translation.dispatches)
     area = Insn(size, Kind.DISPATCH, noted=True)
-    engine = decoder()
+    decoder = shared_decoder()
     out = (program.insns, program.offsets, program.values)
     at = 0
     for start in [*areas, end]:
         if start < at or start > end:
             raise VerifyError(Rule.PATH, "dispatches overlap or leave the code", start)
-        at = engine.sweep(code, at, start, out)
+        at = decoder.sweep(code, at, start, out)
         if at < start:
-            raise _refused(engine, code, at, start)
+            raise _refused(decoder, code, at, start)
         if start == end:
             break
         if at + size > end or code[at : at + size] != bytes([_INT3]) * size:
@@ -99,14 +99,14 @@ def _check_flags(program: Program, translation: Translation) -> None:
         raise VerifyError(Rule.PATH, "x87 without the flag that says so")
 
 
-def _refused(engine: Decoder, code: bytes, at: int, end: int) -> VerifyError:
+def _refused(decoder: Decoder, code: bytes, at: int, end: int) -> VerifyError:
     """Why the decoder went no further than ``at``."""
     try:
-        engine.decode(code, at, end)
+        decoder.decode(code, at, end)
     except Refusal as refusal:
         rule = refusal.rule
         if rule is Rule.ENCODING:
-            rule = engine.refused(code, at)
+            rule = decoder.refused(code, at)
         return VerifyError(rule, refusal.reason, at, text(code, at))
     return VerifyError(Rule.ENCODING, "the decoder contradicts itself", at)
 
