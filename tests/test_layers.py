@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,40 @@ def _upwards(allowed: Mapping[str, frozenset[str]]) -> list[tuple[str, str]]:
 
 def test_rows_point_upwards_so_there_is_no_cycle() -> None:
     assert _upwards(_allowed(_GUIDE)) == []
+
+
+def _siblings(text: str, package: str) -> set[str]:
+    """The files of its own package that a source imports, for types as well."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            parts = node.module.split(".")
+            if parts[:2] == ["ubypass", package]:
+                found.update(parts[2:3] or [alias.name for alias in node.names])
+    return found
+
+
+@pytest.mark.parametrize(
+    "package",
+    sorted({p.parent for p in _FILES if p.parent.parent == _SOURCE}),
+    ids=lambda p: p.name,
+)
+def test_files_of_a_package_are_no_cycle(package: Path) -> None:
+    graph = {
+        path.stem: _siblings(path.read_text("utf-8"), package.name) - {path.stem}
+        for path in package.glob("*.py")
+    }
+    # Raises CycleError, which names the files.
+    TopologicalSorter(graph).prepare()
+
+
+def test_a_cycle_of_files_is_found() -> None:
+    graph = {
+        "a": _siblings("from ubypass.low.b import x\n", "low"),
+        "b": _siblings("from ubypass.low import a\n", "low"),
+    }
+    with pytest.raises(CycleError):
+        TopologicalSorter(graph).prepare()
 
 
 def test_what_points_downwards_is_found() -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 from iced_x86 import Code, Decoder, Formatter, FormatterSyntax, Instruction, Register
 
-from ubypass.translate.emit import Buffer, Constant, Label
+from ubypass.translate.emit import Buffer
+from ubypass.translate.labels import Constant, Label
 
 _formatter = Formatter(FormatterSyntax.INTEL)
 

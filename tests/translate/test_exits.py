@@ -4,8 +4,9 @@ from __future__ import annotations
 from iced_x86 import Decoder, Formatter, FormatterSyntax
 
 from ubypass.abi import Exit, ExitFlag, ExitReason
-from ubypass.translate.emit import Buffer, ExitKey, Tail
+from ubypass.translate.emit import Buffer
 from ubypass.translate.exits import Exits
+from ubypass.translate.labels import ExitKey, Tail
 
 _NOTHING = Tail(())
 _RAX = Tail(((0x850, 0),))

@@ -16,11 +16,12 @@ from ubypass.translate.flags import clobber
 from ubypass.translate.hoist_clamps import hoist_clamps, hoist_source_clamp
 from ubypass.translate.insn_info import InsnInfo, Unsupported
 from ubypass.translate.lower import lower
+from ubypass.translate.node import Node
 from ubypass.translate.registers import RegisterAssignment
 from ubypass.translate.remat import COMPARES
 from ubypass.translate.returns import stored_by
 from ubypass.translate.stack import STACK, lower_stack
-from ubypass.translate.state import Flags, Node, State
+from ubypass.translate.state import Flags, State
 from ubypass.translate.string import is_string, lower_string
 
 __all__ = ["Prepared", "lower_block"]

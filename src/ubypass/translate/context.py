@@ -8,10 +8,12 @@ from typing import Final
 
 from ubypass.abi import Abi, ExitFlag, ExitReason
 from ubypass.region.liveness import ARITHMETIC
-from ubypass.translate.emit import Buffer, ExitKey, Tail
+from ubypass.translate.emit import Buffer
+from ubypass.translate.labels import ExitKey, Tail
+from ubypass.translate.node import Node
 from ubypass.translate.registers import R11, RAX, RCX, RSP, SLOT, RegisterAssignment
 from ubypass.translate.shown import Places, code_for
-from ubypass.translate.state import CachedAddress, Flags, Loc, Node, State
+from ubypass.translate.state import CachedAddress, Flags, Loc, State
 
 __all__ = ["Context", "Fragment", "exit_key"]
 

@@ -14,10 +14,11 @@ from ubypass.region.graph import Block, End
 from ubypass.translate.clone import user_address
 from ubypass.translate.context import Context, Fragment
 from ubypass.translate.dispatch import lower_syscall
-from ubypass.translate.emit import CC_E, CC_NE, Buffer, Edge, Label
+from ubypass.translate.emit import CC_E, CC_NE, Buffer
 from ubypass.translate.flagless_compare import branch_unless, worthwhile
 from ubypass.translate.flags import clobber, to_host
 from ubypass.translate.insn_info import InsnInfo, Unsupported
+from ubypass.translate.labels import Edge, Label
 from ubypass.translate.rcx_branches import RCX_BRANCHES, lower_rcx_branch
 from ubypass.translate.registers import RSP
 from ubypass.translate.remat import equal

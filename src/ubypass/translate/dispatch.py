@@ -9,9 +9,10 @@ from typing import Final
 from ubypass.abi import ExitFlag, ExitReason
 from ubypass.region.graph import Block
 from ubypass.translate.context import Context, Fragment
-from ubypass.translate.emit import CC_E, CC_NE, Buffer, Edge, ExitKey, Label
+from ubypass.translate.emit import CC_E, CC_NE, Buffer
 from ubypass.translate.flags import to_sysflags
 from ubypass.translate.invariant import require
+from ubypass.translate.labels import Edge, ExitKey, Label
 from ubypass.translate.registers import (
     ARGUMENTS,
     CALLER_SAVED,

@@ -8,8 +8,7 @@ why something is emitted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from iced_x86 import Encoder, Instruction
 
@@ -18,28 +17,12 @@ from ubypass.abi import (
     FRAME_EXIT,
     FRAME_LIMIT,
     FRAME_TMP0,
-    ExitReason,
 )
 from ubypass.translate.invariant import require
+from ubypass.translate.labels import Constant, ExitKey, Label, Place
 from ubypass.translate.registers import number
 
-if TYPE_CHECKING:
-    from ubypass.translate.state import Node
-
-__all__ = [
-    "CC_A",
-    "CC_E",
-    "CC_NE",
-    "CC_S",
-    "Buffer",
-    "Constant",
-    "Edge",
-    "ExitKey",
-    "Label",
-    "Place",
-    "Tail",
-    "encoded",
-]
+__all__ = ["CC_A", "CC_E", "CC_NE", "CC_S", "Buffer", "encoded"]
 
 _RAX: Final = 0
 _RSP: Final = 4
@@ -66,76 +49,9 @@ def encoded(instruction: Instruction) -> bytes:
     return code
 
 
-class Label:
-    """A place in generated code; compared by identity."""
-
-    __slots__ = ()
-
-
-class Tail(Label):
-    """The common end of several exit stubs: ``stores`` are (offset from rsp, host
-    register) pairs. One object for each within one register assignment.
-    """
-
-    def __init__(self, stores: tuple[tuple[int, int], ...]) -> None:
-        self.stores = stores
-
-
-class ExitKey(Label):
-    """An exit stub: what it reports and what its tail has to store.
-
-    ``target`` is the host register with the missed target, or -1. ``before`` is code to
-    run first. ``stack`` is what the user's rsp is, as (host register, offset), if it is
-    not among the stores. ``exact``: all flags are the user's, dead ones as well. One
-    object for each, like tails.
-    """
-
-    def __init__(
-        self,
-        user_ip: int,
-        reason: ExitReason,
-        flags: int,
-        cx: int,
-        tail: Tail,
-        target: int = -1,
-        before: bytes = b"",
-        stack: tuple[int, int] | None = None,
-        exact: bool = False,
-    ) -> None:
-        self.user_ip = user_ip
-        self.reason = reason
-        self.flags = flags
-        self.cx = cx
-        self.tail = tail
-        self.target = target
-        self.before = before
-        self.stack = stack
-        self.offset = 0 if stack is None else stack[1]
-        self.exact = exact
-
-
-class Edge:
-    """Control going from one block to another (or out): ``number`` of
-    the fragment of the node ``source``.
-    """
-
-    def __init__(self, source: Node, number: int) -> None:
-        self.source, self.number = source, number
-
-
-@dataclass(frozen=True)
-class Constant:
-    """An 8-byte constant behind the code."""
-
-    value: int
-
-
 # mov dword [rsp], imm32
 _EXIT_NUMBER: Final = b"\xc7\x04\x24"
 require(FRAME_EXIT == 0, "the slot EXIT has a displacement")
-
-
-Place = Label | Edge | Constant
 
 
 class Buffer:

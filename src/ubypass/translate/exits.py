@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import Final
 
 from ubypass.abi import FRAME_TARGET, Exit, ExitFlag
-from ubypass.translate.emit import Buffer, ExitKey, Tail
+from ubypass.translate.emit import Buffer
+from ubypass.translate.labels import ExitKey, Tail
 from ubypass.translate.registers import RSP, SLOT
 
 __all__ = ["Exits"]

@@ -9,8 +9,9 @@ flags, and cost less than to save them.
 from __future__ import annotations
 
 from ubypass.translate.context import Context
-from ubypass.translate.emit import Buffer, Label
+from ubypass.translate.emit import Buffer
 from ubypass.translate.invariant import require
+from ubypass.translate.labels import Label
 from ubypass.translate.registers import RCX
 from ubypass.translate.state import Flags
 

@@ -26,6 +26,7 @@ from ubypass.translate.context import Fragment
 from ubypass.translate.dispatch import dispatches
 from ubypass.translate.insn_info import InsnInfo, Unsupported, insn_info
 from ubypass.translate.loops import loop_body, looping, ranks
+from ubypass.translate.node import Node
 from ubypass.translate.nonpointers import nonpointers
 from ubypass.translate.profile import (
     COLD,
@@ -47,7 +48,7 @@ from ubypass.translate.registers import (
 )
 from ubypass.translate.shown import SYSTEM
 from ubypass.translate.stack_height import stack_heights
-from ubypass.translate.state import CLAMPED, Flags, Loc, Node, State
+from ubypass.translate.state import CLAMPED, Flags, Loc, State
 from ubypass.translate.state_merge import Incoming, Loop, merge_states
 
 __all__ = ["Flow", "entry_state", "live_at", "solve"]

@@ -25,12 +25,14 @@ from ubypass.errors import UbError
 from ubypass.translate.clone import user_address
 from ubypass.translate.context import Context, exit_key
 from ubypass.translate.edge_code import emit_edge_code, fits
-from ubypass.translate.emit import Buffer, Constant, Edge, ExitKey, Label, Place
+from ubypass.translate.emit import Buffer
 from ubypass.translate.exits import Exits
 from ubypass.translate.flow import Flow, entry_state, live_at
 from ubypass.translate.invariant import require
+from ubypass.translate.labels import Constant, Edge, ExitKey, Label, Place
+from ubypass.translate.node import Node
 from ubypass.translate.registers import RAX, RSP, SLOT
-from ubypass.translate.state import Loc, Node, State
+from ubypass.translate.state import Loc, State
 
 __all__ = ["TooLarge", "assemble"]
 

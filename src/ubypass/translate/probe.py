@@ -18,8 +18,9 @@ from ubypass.region.graph import Block, Region, predecessors
 from ubypass.region.liveness import flags_live
 from ubypass.translate.block import Prepared, lower_block
 from ubypass.translate.insn_info import InsnInfo, Unsupported, insn_info
+from ubypass.translate.node import Node
 from ubypass.translate.registers import RSP, RegisterAssignment, assign_registers
-from ubypass.translate.state import CLAMPED, Flags, Loc, Node, State
+from ubypass.translate.state import CLAMPED, Flags, Loc, State
 
 __all__ = ["Refusal", "refusals"]
 

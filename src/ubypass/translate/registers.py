@@ -10,15 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from iced_x86 import Register, RegisterExt
 
 from ubypass.abi import FRAME_REGS, REGS_OFFSET
 from ubypass.translate.iced import IcedRegister
-
-if TYPE_CHECKING:
-    from ubypass.translate.emit import ExitKey, Tail
+from ubypass.translate.labels import ExitKey, Tail
 
 __all__ = [
     "ARGUMENTS",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ubypass.translate.node import Node
 from ubypass.translate.registers import R11, RCX, RSP, RegisterAssignment
 from ubypass.translate.returns import common
 from ubypass.translate.shown import common as common_shown
@@ -20,7 +21,6 @@ from ubypass.translate.state import (
     Flags,
     Interval,
     Loc,
-    Node,
     State,
     union,
 )
