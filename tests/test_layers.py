@@ -55,7 +55,10 @@ def _imports(text: str) -> set[str]:
     """Packages and modules of ubypass that a source imports, for types as well."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.ImportFrom) and node.module is not None:
+        if isinstance(node, ast.ImportFrom) and node.level:
+            # Allowed in no row: names would hide what package it is.
+            found.add("a relative import")
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
             parts = node.module.split(".")
             if parts[0] == "ubypass":
                 names = [alias.name for alias in node.names]
@@ -153,3 +156,4 @@ def test_imports_are_found_wherever_they_are() -> None:
     assert _imports(text + "from ubypass import abi, verify\n") == {
         *("lab", "cli", "abi", "verify"),
     }
+    assert _imports("from .other import name\n") == {"a relative import"}
