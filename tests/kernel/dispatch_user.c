@@ -26,6 +26,15 @@ void ub_softirq(void) { }
 void ub_clear_history(void) { }
 void ub_user_handler(void) { }
 
+bool ub_seccomp_serves(const struct task_struct *of, unsigned long work)
+{
+	return false;
+}
+
+void ub_seccomp_rehearse(const struct pt_regs *regs)
+{
+}
+
 unsigned long ub_hook_body(u32 nr)
 {
 	return (unsigned long)ub_user_handler;
