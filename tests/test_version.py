@@ -38,3 +38,13 @@ def test_the_project_asks_the_tool() -> None:
     assert project["project"]["dynamic"] == ["version"]
     setting = project["tool"]["setuptools"]["dynamic"]["version"]
     assert setting == {"attr": "ubypass.version.VERSION"}
+
+
+def test_nobody_asks_what_pip_has_installed() -> None:
+    """The Debian package has its modules in a directory that pip does not know."""
+    asking = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "src").rglob("*.py")
+        if "importlib.metadata" in path.read_text()
+    ]
+    assert asking == []

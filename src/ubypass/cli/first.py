@@ -10,12 +10,12 @@ import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 from ubypass.errors import UbError
+from ubypass.version import VERSION
 
 __all__ = ["STATE_VERSION", "run", "screen", "state"]
 
@@ -26,7 +26,6 @@ _ASK_SECONDS = 2.0
 _SHOWN = 2  # boosted processes with a name
 _WIDTH = 80
 _LOADED = Path("/sys/module/ub")
-_INSTALLED = ("updates/dkms", "updates", "extra")
 
 
 def run(*, as_json: bool) -> int:
@@ -41,7 +40,7 @@ def state() -> dict[str, Any]:
     processes, why = _boosted()
     return {
         "version": STATE_VERSION,
-        "ub": version("ubypass"),
+        "ub": VERSION,
         "kernel": platform.release(),
         "machine": platform.machine(),
         "root": os.geteuid() == 0,
@@ -54,12 +53,10 @@ def state() -> dict[str, Any]:
 
 def _module(release: str) -> dict[str, Any]:
     """``state``: loaded, loadable (it is there for this kernel), or absent."""
-    from ubypass.places import module_file
+    from ubypass.cli.module import loadable
 
-    place = Path("/lib/modules") / release
-    installed = [path for part in _INSTALLED for path in (place / part).glob("ub.ko*")]
-    built = module_file(release)
-    file = str(built) if built.is_file() else next(map(str, installed), None)
+    found = loadable(release)
+    file = str(found) if found.is_file() else None
     if _LOADED.exists():
         return {"state": "loaded", "file": file}
     return {"state": "loadable" if file else "absent", "file": file}

@@ -23,7 +23,15 @@ from ubypass.errors import UbError
 from ubypass.files import open_regular
 from ubypass.places import cache_dir, checkout, kernel_sources, module_file, packaged
 
-__all__ = ["HELP", "NAME", "configure", "is_loaded", "run"]
+__all__ = [
+    "HELP",
+    "NAME",
+    "configure",
+    "how_to_get",
+    "is_loaded",
+    "loadable",
+    "run",
+]
 
 NAME = "module"
 HELP = "build, load or unload the kernel module, or see how it is"

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ubypass.service.journal import Journal
     from ubypass.service.supervisor import Supervisor
 
+__all__ = ["EX_UNAVAILABLE", "HELP", "NAME", "configure", "run"]
+
 NAME = "service"
 HELP = "keep programs boosted as /etc/ubypass/config.toml says"
 

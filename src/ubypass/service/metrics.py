@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterable, Iterator
-from importlib.metadata import version
 from threading import Thread
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
@@ -23,6 +22,7 @@ from prometheus_client.registry import Collector
 from ubypass.errors import UbError
 from ubypass.service.config import Metrics
 from ubypass.service.figures import Snapshot
+from ubypass.version import VERSION
 
 __all__ = ["Exporter", "families"]
 
@@ -31,7 +31,7 @@ _Labels = tuple[str, ...]
 
 def families(now: Snapshot, *, up: bool = True) -> Iterator[Metric]:
     """All metrics. Names have base units, and ``_total`` where they only grow."""
-    yield _gauge("build_info", "Which version this is.", [((version("ubypass"),), 1)])
+    yield _gauge("build_info", "Which version this is.", [((VERSION,), 1)])
     yield _gauge("up", "Whether the service runs.", [((), up)])
     yield _gauge(
         "updated_timestamp_seconds", "When these figures were taken.", [((), now.time)]
