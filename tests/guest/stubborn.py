@@ -15,6 +15,7 @@ from unittest import mock
 
 from tests.guest.trained import Remembering
 from tests.guest.unjudged import unjudged
+from ubypass.cli import session
 from ubypass.cli.main import main
 from ubypass.cost.gap import GapProfile
 from ubypass.device.client import Device
@@ -50,11 +51,22 @@ def _objection(self: Forecast, gap: GapProfile) -> str:
     return "too many" if gap.distinct > self.distinct else ""
 
 
+class _NoTrials:
+    """In the place of :class:`ubypass.engine.trial.Trying`."""
+
+    def slower(self, times: float) -> None:
+        """No region is on trial, however slow the machine."""
+
+
 @contextlib.contextmanager
 def stubborn() -> Iterator[None]:
-    """Meanwhile nothing that is attached in this process is judged."""
+    """Meanwhile nothing that is attached in this process is judged, or on trial.
+
+    What is never judged would stay on trial, and run for its credit only.
+    """
     with (
         unjudged(),
+        mock.patch.object(session, "Trying", _NoTrials),
         mock.patch.object(Forecast, "objection", _objection),
         mock.patch.object(Forecast, "earns", return_value=True),
     ):
