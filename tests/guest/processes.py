@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.guest.boost import booster, wait
 from tests.guest.cases import DATA_FILE, start
-from tests.guest.command import UB, attached, dispatched, run_ub
+from tests.guest.command import UB, attached, dispatched, regions, run_ub
 from tests.guest.program import ACT, END, PROGRAMS, Program
 from ubypass.device import uapi
 from ubypass.device.client import Device
@@ -71,7 +71,7 @@ def namespace() -> dict[str, Any]:
             known = wait(lambda: attached() >= 3, _TIMEOUT)
             master.stage(ACT)
             late = wait(lambda: attached() >= 4, _TIMEOUT)
-            wait(lambda: False, 3.0)
+            wait(lambda: _busy() >= 3, _TIMEOUT)
             count = attached()
             outside = _numbers("family|exe")
             stats = run_ub("stats", "--json")
@@ -89,6 +89,11 @@ def namespace() -> dict[str, Any]:
         "stats": stats,
         "processes": processes,
     }
+
+
+def _busy() -> int:
+    """How many regions, one for each process here, have dispatched enough."""
+    return sum(region["dispatched"] > _MANY for region in regions())
 
 
 def _numbers(name: str) -> list[int]:
