@@ -124,12 +124,15 @@ def test_a_way_that_does_not_lead_to_a_call_says_nothing() -> None:
 def test_long_runs_of_short_gaps_are_sure() -> None:
     world = _World()
     site = Site(_A, 1, SiteVerdict.ENTRY, native_ns=300)
-    long = Judgement(site, -5000.0, -9e5, 300.0, True, True, True)
+    long = Judgement(site, -90.0, -3e4, 300.0, True, True, True)
     assert not world.outlook.is_sure(long)
     world.lead(_A, _B)
     assert world.outlook.is_sure(long)
-    short = Judgement(site, -5000.0, -9e5, 2.0, True, True, True)
+    short = Judgement(site, -90.0, -3e4, 2.0, True, True, True)
     assert not world.outlook.is_sure(short)
+    # Loads that wait for each other, which the forecast does not know of.
+    slow = Judgement(site, -375.0, -9e5, 300.0, True, True, True)
+    assert not world.outlook.is_sure(slow)
     # A gap that was as long one time may be so again.
     far = (*range(_A, _A + 300), _C - 2)
     world.outlook.link(Path(_A, 1, far), _LONG, world.memory)
@@ -143,7 +146,7 @@ def test_a_gap_that_is_not_the_traced_one_is_not_sure() -> None:
     world.outlook.link(Path(_A, 1, near), _SHORT, world.memory, 300)
     for native_ns, sure in ((300, True), (400, True), (500, False)):
         site = Site(_A, 1, SiteVerdict.ENTRY, native_ns=native_ns)
-        judged = Judgement(site, -5000.0, -9e5, 300.0, True, True, True)
+        judged = Judgement(site, -90.0, -3e4, 300.0, True, True, True)
         assert world.outlook.is_sure(judged) is sure
 
 

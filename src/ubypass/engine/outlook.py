@@ -113,21 +113,24 @@ class Outlook:
         return left, back
 
     def is_sure(self, judged: Judgement) -> bool:
-        """Does the site gain, whatever its times say?
+        """Does the site gain, though its times say that it loses a little?
 
         A gap in a translation is timed at the beginning of a run, when caches have
         forgotten it: after a signal that comes each millisecond, say. Where runs are
         long that is not what it usually takes, and the forecast says more: as long as
-        the gap is the one that was traced.
+        the gap is the one that was traced. A loss of more than a transition is
+        believed: the forecast does not know of loads that wait for each other.
         """
         site = judged.site
+        transition = self._forecast.model.transition.ns.likely
+        if judged.saving < -transition:
+            return False
         traced_ns = self._traced_ns.get(site.ip)
         if traced_ns is not None and site.native_ns > _OTHER * traced_ns:
             return False
         savings = self._chains.savings(judged.site.ip)
         least = min((saving.likely for saving in savings), default=0.0)
-        sure = _SURE * self._forecast.model.transition.ns.likely
-        return judged.calls >= _LONG_RUN and least >= sure
+        return judged.calls >= _LONG_RUN and least >= _SURE * transition
 
     def saving(self, ip: int) -> float | None:
         """ns that a gap from the site is likely to save, of its traced ways the mean;
