@@ -52,8 +52,8 @@ class Watch:
         what = translation(self.resume, self.code, self.device.info())
         return self.device.load(self.proc, what, replace, trial_ns=trial_ns)
 
-    def wait(self, region: int) -> bool:
-        """Is there an event that the region is over?"""
+    def wait(self, region: int, *, ending: bool = False) -> bool:
+        """Is there an event that the region is over? ``ending``: runs meanwhile."""
         end = time.monotonic() + _LIMIT
         while time.monotonic() < end:
             self.events += self.device.events()
@@ -61,6 +61,9 @@ class Watch:
                 if event.type is EventType.TRIAL and event.region == region:
                     self.events.remove(event)
                     return True
+            if ending:
+                os.kill(self.child.pid, signal.SIGSTOP)
+                os.kill(self.child.pid, signal.SIGCONT)
             time.sleep(0.01)
         return False
 
@@ -104,9 +107,10 @@ def _renewing(watch: Watch, region: int) -> dict[str, object]:
     said["awake"] = _until(watch, region, TrialState.NONE)
     said["then gains"] = watch.now(region) | watch.moved()
 
-    # No run is worth that.
+    # No run is worth that; but one has to end, which with a processor for itself it may
+    # not do for minutes.
     device.confirm(watch.proc, region, Lease(_SHORT, saving=1.0, run=1e9))
-    said["loses"] = watch.wait(region)
+    said["loses"] = watch.wait(region, ending=True)
     said["after losing"] = watch.now(region) | watch.moved()
     return said
 
