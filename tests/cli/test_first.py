@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ubypass.cli import first
+from ubypass.cli import first, module
 from ubypass.cli.main import VERBS
 from ubypass.engine import control
 from ubypass.errors import UbError
@@ -164,7 +164,7 @@ def test_a_service_is_seen(control_directory: Path) -> None:
 def test_the_module_of_a_package_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(first, "_LOADED", tmp_path / "loaded")
+    monkeypatch.setattr(module, "_LOADED", tmp_path / "loaded")
     assert first._module("0.0.0-none")["state"] == "absent"
     (tmp_path / "loaded").mkdir()
     assert first._module("0.0.0-none")["state"] == "loaded"

@@ -25,7 +25,6 @@ STATE_VERSION = 1
 _ASK_SECONDS = 2.0
 _SHOWN = 2  # boosted processes with a name
 _WIDTH = 80
-_LOADED = Path("/sys/module/ub")
 
 
 def run(*, as_json: bool) -> int:
@@ -53,11 +52,11 @@ def state() -> dict[str, Any]:
 
 def _module(release: str) -> dict[str, Any]:
     """``state``: loaded, loadable (it is there for this kernel), or absent."""
-    from ubypass.cli.module import loadable
+    from ubypass.cli.module import is_loaded, loadable
 
     found = loadable(release)
     file = str(found) if found.is_file() else None
-    if _LOADED.exists():
+    if is_loaded():
         return {"state": "loaded", "file": file}
     return {"state": "loadable" if file else "absent", "file": file}
 
