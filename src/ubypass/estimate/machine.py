@@ -14,7 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from ubypass.abi import SYSCALL_ARGS
 from ubypass.cost.model import Model
@@ -23,7 +23,7 @@ from ubypass.estimate.busy import busiest, cpu_times
 from ubypass.estimate.offline import Kind
 from ubypass.estimate.reasons import Reason, declined
 from ubypass.estimate.runs import kind_of, runs
-from ubypass.estimate.trace import Chain, Trace
+from ubypass.estimate.trace import Bursts, Chain, Trace
 
 __all__ = ["RANKING_VERSION", "Machine", "Ranked", "rank"]
 
@@ -40,25 +40,6 @@ _BURST = 0.02  # seconds
 _PERIOD = 0.15  # from one to the next
 _TIMED = 1  # the burst that looks at times
 _MOST_THREADS = 100_000  # looked at, however many there are
-
-
-class _Source(Protocol):
-    """What is used of ``Tracepoints``."""
-
-    @property
-    def call_ns(self) -> float: ...
-
-    @property
-    def gap_ns(self) -> float: ...
-
-    def burst(
-        self,
-        threads: Sequence[tuple[int, int]],
-        seconds: float,
-        most: int,
-        *,
-        times: bool = False,
-    ) -> tuple[Trace, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +108,7 @@ class _Seen:
 def rank(
     seconds: float,
     model: Model,
-    source: _Source,
+    source: Bursts,
     pids: Callable[[], Sequence[int]] | None = None,
 ) -> Machine:
     """Look for ``seconds``; ``pids`` gives the processes (default: all but this one).
@@ -209,7 +190,7 @@ def _learn(seen: _Seen, trace: Trace, timed: bool) -> None:
     seen.chains += trace.chains
 
 
-def _ranked(pid: int, seen: _Seen, use: float, model: Model, source: _Source) -> Ranked:
+def _ranked(pid: int, seen: _Seen, use: float, model: Model, source: Bursts) -> Ranked:
     gaps = [passed for chain in seen.chains for passed in chain]
     rate = seen.calls / seen.cpu_ns if seen.cpu_ns else 0.0  # for each ns of CPU time
     share = waited = 0.0

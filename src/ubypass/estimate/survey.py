@@ -20,7 +20,7 @@ from ubypass.estimate import steps
 from ubypass.estimate.busy import busiest, cpu_times
 from ubypass.estimate.counters import reads_and_writes
 from ubypass.estimate.offline import Kind, Looked, Offline
-from ubypass.estimate.trace import Chain, Passed, Trace
+from ubypass.estimate.trace import Bursts, Chain, Passed
 from ubypass.process.memory import ProcessMemory
 
 __all__ = ["Process", "Program", "Source", "Survey", "Watched", "survey"]
@@ -61,29 +61,14 @@ _GAP_NS = 500.0  # of one that has not been timed
 _SLOW_SECONDS, _SLOW_NS = 0.06, 150.0
 
 
-class Source(Protocol):
+class Source(Bursts, Protocol):
     """What tells which calls follow one another."""
 
     @property
     def name(self) -> str: ...
 
     @property
-    def call_ns(self) -> float: ...
-
-    @property
-    def gap_ns(self) -> float: ...
-
-    @property
     def has_times(self) -> bool: ...
-
-    def burst(
-        self,
-        threads: Sequence[tuple[int, int]],
-        seconds: float,
-        most: int,
-        *,
-        times: bool = False,
-    ) -> tuple[Trace, ...]: ...
 
 
 @dataclass(slots=True)

@@ -3,11 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-__all__ = ["Chain", "Enter", "Exit", "Lost", "Passed", "Switch", "Trace", "chains"]
+__all__ = [
+    "Bursts",
+    "Chain",
+    "Enter",
+    "Exit",
+    "Lost",
+    "Passed",
+    "Switch",
+    "Trace",
+    "chains",
+]
 
 
 class Enter(NamedTuple):
@@ -104,3 +114,26 @@ def chains(records: Iterable[Enter | Exit | Switch | Lost]) -> Iterator[Chain]:
                 found, last, left = [], None, None
     if found:
         yield tuple(found)
+
+
+class Bursts(Protocol):
+    """What looks at threads for moments at a time.
+
+    ``call_ns``: that each call of a burst takes longer; ``gap_ns``: between two calls
+    with nothing in between, where times are looked at.
+    """
+
+    @property
+    def call_ns(self) -> float: ...
+
+    @property
+    def gap_ns(self) -> float: ...
+
+    def burst(
+        self,
+        threads: Sequence[tuple[int, int]],
+        seconds: float,
+        most: int,
+        *,
+        times: bool = False,
+    ) -> tuple[Trace, ...]: ...
