@@ -6,10 +6,11 @@ PYTEST := .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadscope \
 	--no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-fresh test-redis test-kernels fuzz lint module bench clean
-.PHONY: prepare prepare-run prepare-bench deb test-packages
+.PHONY: help demo test test-fast test-report test-fresh test-redis test-kernels fuzz lint module bench clean
+.PHONY: prepare prepare-run prepare-bench prepare-report deb test-packages test-deploy
 .PHONY: distclean
-.PHONY: bench-ready bench-io bench-disk bench-rawsocket bench-redis bench-nginx bench-gaps
+.PHONY: bench-ready bench-io bench-disk bench-uring bench-rawsocket bench-redis bench-nginx bench-gaps
+.PHONY: bench-packets
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -18,7 +19,7 @@ prepare: ## packages, virtual environment, for everything
 	@tools/prepare.sh test
 
 # Each target asks for no more than it needs.
-prepare-run prepare-bench: prepare-%:
+prepare-run prepare-bench prepare-report: prepare-%:
 	@tools/prepare.sh $*
 
 demo: module ## boost a file-read loop in the lab, show what it gains
@@ -31,6 +32,9 @@ test: prepare module ## everything, the lab included
 
 test-fast: prepare ## only what needs no virtual machine
 	@$(PYTEST) -q -m "not guest"
+
+test-report: prepare-report ## pages in a real browser, which is installed for it (root)
+	@$(PYTEST) -q tests/page
 
 fuzz: prepare ## random code on this CPU, original against translation, until stopped
 	@.venv/bin/python -m tests.fuzz $(ARGS)
@@ -58,13 +62,14 @@ module: prepare-run ## the kernel module, for the lab's kernel
 REDIS := --runs 9
 NGINX := --runs 9
 BENCH := build/bench
-MEASURED := io disk rawsocket redis nginx gaps
+MEASURED := io disk uring rawsocket packets redis nginx gaps
 MEASURE := $(UB) lab run --icount --timeout 7200
 
 bench: $(MEASURED:%=bench-%) ## all measurements, into docs/results.md (an hour or two)
 	@$(UB) bench replay $(BENCH)/builds/*/*.builds --json $(BENCH)/replay.json
 	@$(UB) bench results docs/results.md $(MEASURED:%=$(BENCH)/%.json) \
 		$(BENCH)/replay.json
+	@$(UB) bench report $(BENCH) -o $(BENCH)/report.html
 
 bench-ready: prepare-bench module
 	@$(UB) bench prepare
@@ -74,6 +79,13 @@ bench-io: bench-ready
 
 bench-disk: bench-ready
 	@$(MEASURE) --disk 256M -- ub bench io --disk --json $(BENCH)/disk.json
+
+bench-uring: bench-ready
+	@$(MEASURE) --disk 256M -- ub bench io --with uring --with fio --disk \
+		--json $(BENCH)/uring.json
+
+bench-packets: bench-ready
+	@$(MEASURE) -- ub bench packets --json $(BENCH)/packets.json
 
 bench-rawsocket bench-redis bench-nginx: bench-%: bench-ready
 	@$(MEASURE) -- ub bench server $* $(OPTIONS) \
@@ -97,6 +109,10 @@ deb: prepare-run ## the Debian packages, into build/deb, and what lintian says
 # In root directories of their own; SUITES="trixie" does that one only.
 test-packages: prepare-run ## install, upgrade, purge them on fresh Debians (root; long)
 	@.venv/bin/python -m tests.fresh.packages $(SUITES)
+
+# SUITES="trixie" tries the role on that one only.
+test-deploy: prepare ## deploy/: linters and schemas; the role on fresh Debians (root; long)
+	@.venv/bin/python -m tests.deploy $(SUITES)
 
 # Hours of measuring, which no build brings back.
 MEASUREMENTS := bench redis-suite.json

@@ -2,9 +2,9 @@
 /*
  * Executable memory inside the module's own text.
  *
- * Memory that a module may execute is not to be had from exported functions,
- * but part of the module's text is.  It stays read-only; it is written through a
- * second, temporary mapping of the same pages that is not executable.
+ * No exported function gives a module executable memory, but its own text is executable.
+ * It stays read-only and is written through a second, temporary mapping of the same pages,
+ * which is not executable.
  */
 #include <linux/bitmap.h>
 #include <linux/mm.h>
@@ -14,7 +14,8 @@
 #include <linux/vmalloc.h>
 #include <asm/sync_core.h>
 
-#include "internal.h"
+#include "arena.h"
+#include "arena_text.h"
 
 #define UNIT		64UL
 #define UNITS		(UB_ARENA_SIZE / UNIT)
@@ -22,12 +23,13 @@
 static DECLARE_BITMAP(ub_arena_map, UNITS);
 static size_t ub_arena_bytes;
 /*
- * Where the search for room begins: not to be guessed from where the module is.  The same
- * for all regions, since random places for each would leave no room for large ones.
+ * Start of the search for room.  Random, so that the address of the module does not reveal
+ * the address of generated code.  One start for all regions: a random place for each region
+ * would fragment the arena.
  */
 static unsigned long ub_arena_first;
 
-/* Called under ub_region_mutex, as all of this file. */
+/* Called under ub_region_mutex, as are all functions of this file. */
 u8 *ub_arena_alloc(size_t size)
 {
 	unsigned long n = DIV_ROUND_UP(size, UNIT);
@@ -67,7 +69,7 @@ int ub_arena_write(u8 *code, const u8 *image, size_t size)
 		return -ENOMEM;
 	memcpy(alias + ((unsigned long)code - start), image, size);
 	vunmap(alias);
-	/* The bytes may have been other code before: no CPU may keep that. */
+	/* The bytes may have held other code, which a CPU may have prefetched. */
 	on_each_cpu(ub_sync_core, NULL, 1);
 	return 0;
 }
@@ -77,7 +79,7 @@ void ub_arena_free(u8 *code, size_t size)
 	unsigned long n = DIV_ROUND_UP(size, UNIT);
 	u8 *image = kvmalloc(size, GFP_KERNEL);
 
-	/* Nothing can jump here any more; int3 only makes a mistake loud. */
+	/* Nothing can jump here any more; int3 turns a stray jump into a trap. */
 	if (image) {
 		memset(image, 0xcc, size);
 		ub_arena_write(code, image, size);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tells a client what becomes of the descendants of its attached processes.
+ * Reports forks and execs of the descendants of attached processes.
  *
  * A forked child has its own mm and so starts native; so does a program after exec.
- * The client hears of both and may attach them.  All descendants are known here from
- * their birth to their end, attached or not: one that forks twice to become a daemon is
- * gone before anybody could have attached what is in between.  Nobody pays for this but
- * forks, execs and exits while some client asks for it.
+ * The client gets an event for both and may attach them.  All descendants are followed from
+ * fork to exit, attached or not: when a process forks twice to become a daemon, the
+ * intermediate process exits before a client could attach it.  Only forks, execs and exits
+ * have a cost, and only while some client follows.
  *
- * A process that has no number in the client's PID namespace is not told of, nor are
- * its descendants, which have none either.
+ * A process without a number in the client's PID namespace is not reported, nor are its
+ * descendants, which have none either.
  */
 #include <linux/binfmts.h>
 #include <linux/hashtable.h>
@@ -20,9 +20,11 @@
 #include <linux/slab.h>
 #include <linux/tracepoint.h>
 
-#include "internal.h"
+#include "children.h"
+#include "client.h"
+#include "event.h"
 
-#define UB_FOLLOW_BITS	8	/* of the hash of processes */
+#define UB_FOLLOW_BITS	8	/* log2 of the hash size */
 #define UB_FOLLOW_MAX	8192	/* processes of one client */
 
 /* A process that .client follows. */
@@ -30,11 +32,11 @@ struct ub_followed {
 	struct hlist_node hash;		/* by pid */
 	struct pid *pid;		/* of the thread group; a reference */
 	struct ub_client *client;
-	u64 proc;			/* its attachment, or that of an ancestor */
+	u64 proc;			/* its attachment, or an ancestor's */
 };
 
 static DEFINE_HASHTABLE(ub_followed, UB_FOLLOW_BITS);
-/* The table; and a client that stands in it stays. */
+/* Protects the table; a client in the table is not freed while this is held. */
 static DEFINE_SPINLOCK(ub_follow_lock);
 static DEFINE_MUTEX(ub_children_mutex);
 static unsigned int ub_children_users;
@@ -71,7 +73,7 @@ static void ub_follow_drop(struct ub_followed *each)
 	kfree(each);
 }
 
-/* Under the lock.  .child is a new process of one that is followed. */
+/* Under the lock.  .child is a new child of the followed .parent. */
 static void ub_follow_child(const struct ub_followed *parent, struct task_struct *child,
 			    bool shares)
 {
@@ -89,7 +91,7 @@ static void ub_follow_child(const struct ub_followed *parent, struct task_struct
 		return;
 	}
 	ub_follow_add(new, client, task_tgid(child), parent->proc);
-	/* As vfork leaves it: it is heard of when it execs. */
+	/* A vfork() child is reported at its exec. */
 	if (!shares)
 		ub_event_queue(client, parent->proc, &event);
 }
@@ -101,11 +103,11 @@ static void ub_on_fork(void *data, struct task_struct *parent,
 	struct ub_followed *each;
 	struct hlist_node *next;
 
-	/* Threads belong to the process.  The child does not run yet. */
+	/* Kernel threads and new threads do not count.  The child does not run yet. */
 	if (!child->mm || same_thread_group(parent, child))
 		return;
 	spin_lock(&ub_follow_lock);
-	/* What is added meanwhile stands before the one that is looked at. */
+	/* Nodes that the loop adds are before the current one. */
 	hash_for_each_possible_safe(ub_followed, each, next, hash, (unsigned long)pid)
 		if (each->pid == pid)
 			ub_follow_child(each, child, child->mm == parent->mm);
@@ -137,7 +139,7 @@ static void ub_on_exit(void *data, struct task_struct *task)
 	struct ub_followed *each;
 	struct hlist_node *next;
 
-	/* Not before its last thread. */
+	/* The process ends with its last thread. */
 	if (atomic_read(&task->signal->live))
 		return;
 	spin_lock(&ub_follow_lock);
@@ -147,7 +149,7 @@ static void ub_on_exit(void *data, struct task_struct *task)
 	spin_unlock(&ub_follow_lock);
 }
 
-static void ub_children_look(struct tracepoint *point, void *unused)
+static void ub_children_find(struct tracepoint *point, void *unused)
 {
 	if (!strcmp(point->name, "sched_process_fork"))
 		ub_fork_point = point;
@@ -161,7 +163,7 @@ static int ub_children_register(void)
 {
 	int err;
 
-	for_each_kernel_tracepoint(ub_children_look, NULL);
+	for_each_kernel_tracepoint(ub_children_find, NULL);
 	if (!ub_fork_point || !ub_exec_point || !ub_exit_point)
 		return -EOPNOTSUPP;
 	err = tracepoint_probe_register(ub_fork_point, ub_on_fork, NULL);
@@ -181,7 +183,7 @@ fork:
 	return err;
 }
 
-/* One more client wants to hear of children. */
+/* One more client follows children: register the probes. */
 static int ub_children_get(void)
 {
 	int err = 0;
@@ -207,7 +209,7 @@ static void ub_children_put(void)
 }
 
 /*
- * The process, attached as .proc, and all that descends from it from now on are followed.
+ * Follow the process, attached as .proc, and all its descendants from now on.
  * Under client->mutex.
  */
 int ub_children_follow(struct ub_client *client, struct pid *pid, u64 proc)
@@ -236,7 +238,7 @@ int ub_children_follow(struct ub_client *client, struct pid *pid, u64 proc)
 	return 0;
 }
 
-/* Not any more; those of its descendants that are known already still are. */
+/* Stop following the process; its known descendants are still followed. */
 void ub_children_leave(struct ub_client *client, struct pid *pid)
 {
 	struct ub_followed *each;
@@ -248,7 +250,7 @@ void ub_children_leave(struct ub_client *client, struct pid *pid)
 	spin_unlock(&ub_follow_lock);
 }
 
-/* The client goes away. */
+/* The client's file is closed. */
 void ub_children_release(struct ub_client *client)
 {
 	struct ub_followed *each;
@@ -265,7 +267,7 @@ void ub_children_release(struct ub_client *client)
 	ub_children_put();
 }
 
-/* Nobody follows any more; a probe may still be on its last steps. */
+/* No client follows any more, but a probe may still run. */
 void ub_children_exit(void)
 {
 	tracepoint_synchronize_unregister();

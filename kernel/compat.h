@@ -3,8 +3,8 @@
  * All that differs between kernels.
  *
  * UB_HAVE_* are in ub_probes.h: each says whether probes/NAME.c compiles (Kbuild).
- * Versions are never compared, since distributions take changes back.  Where a kernel
- * lacks what is needed, UB_LACKS says so, and the module refuses to load (check.c).
+ * Versions are never compared, since distributions backport changes.  If a kernel lacks
+ * something necessary, UB_LACKS names it, and the module refuses to load (check.c).
  */
 #ifndef _UB_COMPAT_H
 #define _UB_COMPAT_H
@@ -23,15 +23,15 @@
 #include "ub_probes.h"
 
 /*
- * rseq: any way to user mode looks at the critical section; since "rseq: Record interrupt
- * from user space" and "rseq: Optimize event setting" (6.19) only one that began with an
- * interrupt of user code.  A kernel with neither is not understood.
+ * rseq: each return to user mode checks the critical section; since "rseq: Record interrupt
+ * from user space" and "rseq: Optimize event setting" (6.19) only a return from an
+ * interrupt of user code does.  A kernel with neither interface is not supported.
  */
 #if !defined(CONFIG_RSEQ) || defined(UB_HAVE_RSEQ_USER_IRQ) || \
 	defined(UB_HAVE_RSEQ_EVENT_MASK)
 /*
- * A translation is left with user code under way, which may be a critical section, as no
- * system call is.  With preemption off, before anybody can preempt it.
+ * A side exit may be inside an rseq critical section, unlike a system call.  Treat it as an
+ * interrupt of user code.  With preemption off, before the task can be preempted.
  */
 static inline void ub_rseq_interrupted(void)
 {
@@ -45,9 +45,9 @@ static inline void ub_rseq_interrupted(void) { }
 #endif
 
 /*
- * Under mmap_lock for writing: nor does anybody change pages under the lock of the VMA
- * alone ("mm: add per-VMA lock and helper functions to control it", 6.4; madvise() drops
- * pages so since "mm: use per_vma lock for MADV_DONTNEED", 6.17).
+ * Under mmap_lock for writing.  Also excludes changes of pages under the VMA lock alone
+ * ("mm: add per-VMA lock and helper functions to control it", 6.4; madvise() drops pages
+ * this way since "mm: use per_vma lock for MADV_DONTNEED", 6.17).
  */
 static inline void ub_vma_exclude(struct vm_area_struct *vma)
 {
@@ -112,9 +112,9 @@ static __always_inline bool ub_clears_history(void)
 }
 
 /*
- * Whether it clears the processor's buffers on each return to user mode, with verw:
+ * Whether the kernel clears the processor's buffers on each return to user mode, with verw:
  * "x86/bugs: Use ALTERNATIVE() instead of mds_user_clear static key" (6.8 and stable).
- * With that key only, processors that need it are refused (check.c).
+ * A kernel with only that key is refused on processors that need the clearing (check.c).
  */
 static __always_inline bool ub_clears_buffers(void)
 {
@@ -166,8 +166,8 @@ static inline int ub_unregister_direct(struct ftrace_ops *ops, unsigned long add
 }
 
 /*
- * The parameters of ftrace_ops.ops_func, if ftrace asks that way about users who change
- * where a function goes on ("ftrace: Allow IPMODIFY and DIRECT ops on the same
+ * The parameters of ftrace_ops.ops_func, if ftrace calls it before an IPMODIFY user (one
+ * that redirects a function) is added ("ftrace: Allow IPMODIFY and DIRECT ops on the same
  * function", 6.0); with the function's address since "ftrace: Factor ftrace_ops ops_func
  * interface" (7.0).
  */

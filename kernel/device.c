@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* /dev/ub: everything a client made goes away when its file is closed. */
+/* /dev/ub: all state of a client is released when its file is closed. */
 #include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/fs.h>
@@ -12,25 +12,30 @@
 #include <linux/uaccess.h>
 
 #include "compat.h"
-#include "internal.h"
-
-struct ub_tunable_range ub_tunables[UB_TUNABLES] = {
-	[UB_TUNE_GAP_NS]	= { 4000, 100, 1000000000 },
-	[UB_TUNE_HOT_CALLS]	= { 200, 1, 1000000 },
-	[UB_TUNE_WINDOW_MS]	= { 100, 1, 10000 },
-	[UB_TUNE_BUDGET]	= { 262144, 64, UB_BUDGET_MAX },
-	[UB_TUNE_MISS_EVENTS]	= { 16, 0, 1000000 },
-	[UB_TUNE_REARM_MS]	= { 1000, 10, 3600000 },
-	[UB_TUNE_SAMPLE_BITS]	= { 8, 4, 20 },
-	[UB_TUNE_IDLE_RUNS]	= { 128, 1, 1000000000 },
-	[UB_TUNE_PATH_STEPS]	= { 2048, 0, UB_PATH_MAX },
-	[UB_TUNE_GRACE_MS]	= { 300, 0, 3600000 },
-	[UB_TUNE_SHARE_BITS]	= { 8, 0, 20 },
-};
+#include "arena_text.h"
+#include "attach.h"
+#include "children.h"
+#include "client.h"
+#include "device.h"
+#include "dispatch.h"
+#include "event.h"
+#include "handler.h"
+#include "load.h"
+#include "proc.h"
+#include "region.h"
+#include "seccomp.h"
+#include "site_table.h"
+#include "stats.h"
+#include "trace_gap.h"
+#include "trial.h"
+#include "tunables.h"
+#include "ub.h"
+#include "watch.h"
+#include "x87.h"
 
 /*
- * Whoever loads a region runs code in the kernel, as with a module: the same capability
- * is asked for.  Kernel lockdown forbids it like a module that nobody has signed.
+ * Loading a region runs code in the kernel, as loading a module does: it needs the same
+ * capability, and kernel lockdown forbids it like an unsigned module.
  */
 static int ub_may_load(void)
 {
@@ -40,8 +45,8 @@ static int ub_may_load(void)
 }
 
 /*
- * May current use what .file's opener made?  A descriptor that was passed on is worth
- * nothing to somebody who could not have opened it, or is somebody else.
+ * Check that current may use .file: not if the descriptor was passed on to another user, or
+ * to a process that could not open the device.
  */
 static int ub_may_use(const struct file *file)
 {
@@ -132,7 +137,7 @@ static long ub_ioc_info(void __user *arg)
 	if (ub_seccomp_usable())
 		info->flags |= UB_INFOF_SECCOMP;
 	for (nr = 0; nr < ARRAY_SIZE(info->args); nr++)
-		info->args[nr] = ub_hook_args(nr);
+		info->args[nr] = ub_handler_args(nr);
 	if (copy_to_user(arg, info, sizeof(*info)))
 		err = -EFAULT;
 	kfree(info);
@@ -204,6 +209,10 @@ static long ub_ioc_load(struct ub_client *client, void __user *arg)
 	proc = ub_proc_find(client, load.proc);
 	if (!proc)
 		return -ENOENT;
+	/* This may hook the handlers, so it precedes the load, which checks them. */
+	err = ub_watch_load(proc);
+	if (err)
+		return err;
 	err = ub_region_load(proc, &load);
 	if (err)
 		return err;
@@ -278,7 +287,7 @@ static long ub_ioc_sites(struct ub_client *client, void __user *arg)
 	infos = kvcalloc(UB_SITES_MAX, sizeof(*infos), GFP_KERNEL);
 	if (!infos)
 		return -ENOMEM;
-	sites.count = ub_detect_sites(proc, infos, sites.max);
+	sites.count = ub_sites_list(proc, infos, sites.max);
 	if (copy_to_user(u64_to_user_ptr(sites.sites), infos,
 			 array_size(sites.count, sizeof(*infos))) ||
 	    copy_to_user(arg, &sites, sizeof(sites)))
@@ -298,7 +307,7 @@ static long ub_ioc_path(struct ub_client *client, void __user *arg)
 	proc = ub_proc_find(client, path.proc);
 	if (!proc)
 		return -ENOENT;
-	err = ub_step_take(proc, &path);
+	err = ub_trace_gap_take(proc, &path);
 	if (err)
 		return err;
 	return copy_to_user(arg, &path, sizeof(path)) ? -EFAULT : 0;
@@ -346,7 +355,7 @@ static long ub_ioctl(struct file *file, unsigned int cmd, unsigned long argument
 
 	if (ret)
 		return ret;
-	/* What another thread of the client waits for may take long (LOAD). */
+	/* Another thread of the client may hold the mutex for long (LOAD). */
 	if (mutex_lock_killable(&client->mutex))
 		return -EINTR;
 	switch (cmd) {

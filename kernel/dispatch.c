@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The code at each dispatch: leaves a segment, calls a handler, begins the next.
+ * The code at each dispatch: ends a segment, calls a handler, begins the next segment.
  *
- * It is written here and not by user space since it knows offsets of this kernel and
- * does what must never be skipped: thread flags and syscall work before and
- * after, SMAP closed and preemption on while the handler runs, restart codes.
- * docs/abi.md has what it may assume of the code around it.
+ * The module emits this code, not user space, because it depends on offsets of this kernel
+ * and contains all checks that must never be skipped: thread flags and syscall work before
+ * and after the call, SMAP closed and preemption on while the handler runs, restart codes.
+ * docs/abi.md lists the assumptions about the code around it.
  */
 #include <linux/entry-common.h>
 #include <linux/interrupt.h>
@@ -19,11 +19,25 @@
 #include <asm/preempt.h>
 #include <asm/segment.h>
 
+#include "arena_text.h"
 #include "compat.h"
+#include "dispatch.h"
+#include "eligible.h"
 #include "emit.h"
-#include "internal.h"
+#include "enter.h"
+#include "handler.h"
+#include "lookup.h"
+#include "region.h"
+#include "seccomp.h"
+#include "tunables.h"
+#include "ub.h"
 
-DEFINE_PER_CPU(u64 [UB_MAX_REGIONS], ub_dispatched);
+/* Called from generated code with preemption off and softirqs just on again. */
+void ub_softirq(void)
+{
+	local_bh_disable();
+	local_bh_enable();
+}
 
 static void emit_current(struct ub_emit *e)
 {
@@ -41,8 +55,8 @@ static void emit_test_work(struct ub_emit *e, const u8 *to)
 }
 
 /*
- * Breakpoints in hardware, which perf may have set meanwhile: no flag tells of them, and
- * those that leave out the kernel would miss what a segment does.
+ * Hardware breakpoints, which perf may have set during the run: no thread flag shows them,
+ * and a breakpoint that excludes the kernel would not trigger in a segment.
  */
 static void emit_test_breakpoints(struct ub_emit *e, const u8 *to)
 {
@@ -56,7 +70,7 @@ static void emit_test_breakpoints(struct ub_emit *e, const u8 *to)
 
 static void emit_preempt(struct ub_emit *e, bool disable)
 {
-	/* The counts are in the lower half, where there are 64 bits (7.3). */
+	/* Where __preempt_count has 64 bits (7.3), the count is the lower half. */
 	EMIT(e, 0x65, 0xff);			/* inc/dec dword gs:[__preempt_count] */
 	*e->at++ = disable ? 0x04 : 0x0c;
 	EMIT(e, 0x25);
@@ -65,7 +79,7 @@ static void emit_preempt(struct ub_emit *e, bool disable)
 
 /*
  * Softirqs may use the FPU registers, so vector segments keep them off as
- * fpregs_lock() does; those that came up meanwhile run now.
+ * fpregs_lock() does; pending ones run now.
  */
 static void emit_softirq(struct ub_emit *e)
 {
@@ -80,7 +94,7 @@ static void emit_softirq(struct ub_emit *e)
 	emit_rel(e, (unsigned long)ub_softirq, 0);
 }
 
-/* A handler may have used the registers: then the user's are in memory. */
+/* If the handler used the FPU registers, the user's are in memory: load them. */
 static void emit_load_fpu(struct ub_emit *e)
 {
 	emit_current(e);
@@ -107,13 +121,10 @@ static void emit_clear_history(struct ub_emit *e)
 	}
 }
 
-/* Of a segment that may be written, so that verw takes its quick way. */
-const u16 ub_verw_selector = __KERNEL_DS;
-
 /*
- * User code follows, which must not find what the handler left in the processor's
- * buffers, as on the kernel's own way to user mode.  Changes ZF, which nobody needs
- * here: the user's flags are in SYSFLAGS.
+ * Clear the processor's buffers before user code runs, as the kernel does before each
+ * return to user mode: they hold data of the handler.  Changes ZF, which is not live here:
+ * the user's flags are in SYSFLAGS.
  */
 static void emit_clear_buffers(struct ub_emit *e)
 {
@@ -123,7 +134,7 @@ static void emit_clear_buffers(struct ub_emit *e)
 	}
 }
 
-/* Returns where it goes on once syscall_work was looked at. */
+/* Returns the address at which the code continues after the check of syscall_work. */
 static u8 *emit_all(struct ub_emit *e, const struct ub_dispatch_site *site,
 		    unsigned long body)
 {
@@ -193,14 +204,14 @@ static u8 *emit_all(struct ub_emit *e, const struct ub_dispatch_site *site,
 	emit32(e, ub_tune(UB_TUNE_BUDGET));
 	if (site->vector)
 		emit_load_fpu(e);
-	/* The last that is not the user's: what would follow is in the buffers again. */
+	/* Last of all: kernel accesses after verw would fill the buffers again. */
 	emit_clear_buffers(e);
 	if (smap)
 		EMIT(e, 0x0f, 0x01, 0xcb);	/* stac */
 	return looked;
 }
 
-/* Bytes at each dispatch; the same for all on one machine. */
+/* Bytes of code at each dispatch; the same for all dispatches on one machine. */
 u32 ub_dispatch_size(bool vector)
 {
 	u8 image[256];
@@ -215,27 +226,27 @@ u32 ub_dispatch_size(bool vector)
 	return e.at - image;
 }
 
-/* Returns where to come back to from .filtered, or NULL: nothing leads there. */
+/* Returns the address at which .filtered continues, or NULL if nothing jumps there. */
 u8 *ub_dispatch_emit(const struct ub_dispatch_site *site)
 {
 	struct ub_emit e = {
 		.at = site->image,
 		.delta = (long)site->code - (long)site->image,
 	};
-	unsigned long body = ub_hook_body(site->nr);
+	unsigned long body = ub_handler_body(site->nr);
 
 	if (body)
 		return emit_all(&e, site, body);
-	/* Natively, then; int3 stays in the rest of the room. */
+	/* The call stays native; the rest of the room keeps its int3. */
 	EMIT(&e, 0xe9);				/* jmp pre */
 	emit_rel(&e, (unsigned long)site->pre, 0);
 	return NULL;
 }
 
 /*
- * TSC cycles that a dispatch of the call that .regs are about to make takes for what the
- * entry code does as well: filters, branch history, buffers.  0 if it has none of these
- * to do.  With preemption off.
+ * TSC cycles that a dispatch of the call in .regs takes for work that the entry code does,
+ * too: filters, branch history, buffers.  0 if none of these is needed.  With preemption
+ * off.
  */
 u64 ub_dispatch_duties(const struct pt_regs *regs)
 {

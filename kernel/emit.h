@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Machine code, byte by byte, into an image of what will run elsewhere. */
+/* Emits machine code byte by byte into a buffer; the code will run at another address. */
 #ifndef _UB_EMIT_H
 #define _UB_EMIT_H
 
@@ -7,8 +7,8 @@
 #include <linux/types.h>
 
 struct ub_emit {
-	u8 *at;			/* next byte of the image */
-	long delta;		/* from the image to where it runs */
+	u8 *at;			/* next byte of the buffer */
+	long delta;		/* from the buffer to the address at which the code runs */
 };
 
 #define PERCPU_OFFSET(var)	((u32)(unsigned long)&(var))
@@ -36,7 +36,7 @@ static inline void emit64(struct ub_emit *e, u64 value)
 	e->at += sizeof(value);
 }
 
-/* A rel32 field; more bytes of the same instruction may follow it. */
+/* A rel32 field; .more bytes of the same instruction follow it. */
 static inline void emit_rel(struct ub_emit *e, unsigned long to, unsigned int more)
 {
 	unsigned long next = (unsigned long)e->at + e->delta + 4 + more;

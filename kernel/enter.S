@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Into generated code and back.
+ * Entry into generated code and exit from it.
  *
  * Generated code reaches its frame and the task's pt_regs relative to rsp
  * (docs/abi.md), so rsp moves to a fixed distance below pt_regs while it runs.
@@ -11,6 +11,7 @@
 #include <asm/asm.h>
 #include <asm/cpufeatures.h>
 #include <asm/nospec-branch.h>
+#include <asm/segment.h>
 #include <asm/smap.h>
 
 #include "ub_offsets.h"
@@ -47,8 +48,8 @@ SYM_FUNC_START(ub_enter)
 
 #ifdef X86_FEATURE_CLEAR_CPU_BUF
 	/*
-	 * As on the way to user mode, and behind all that writes addresses of the kernel.
-	 * Without the feature the module does not load where this is needed (check.c).
+	 * Clear the buffers as before a return to user mode, after all stores of kernel
+	 * addresses.  A kernel that clears by other means is refused (check.c).
 	 */
 	ALTERNATIVE "jmp .Lub_enter_cleared", "", X86_FEATURE_CLEAR_CPU_BUF
 	verw	ub_verw_selector(%rip)
@@ -57,15 +58,15 @@ SYM_FUNC_START(ub_enter)
 	ASM_STAC
 	JMP_NOSPEC rsi
 SYM_FUNC_END(ub_enter)
-/* It switches stacks, as does ub_leave: unwinding stops there on purpose. */
+/* It switches stacks, as does ub_leave: unwinding stops here on purpose. */
 STACK_FRAME_NON_STANDARD(ub_enter)
 
 /*
- * More branches than the history holds, as the kernel does at each entry ("x86/bhi: Add
- * support for clearing branch history at syscall entry", 6.9).  Its own function is not
- * for modules any more ("x86: Restrict KVM-induced symbol exports to KVM modules where
- * obvious/possible", 6.19).  Processors with BHI_CTRL (Alder Lake, Sapphire Rapids and
- * later) remember more: Intel's sequence for those has 12 times 7 branches ("Branch
+ * Execute more branches than the history holds, as the kernel does at each entry ("x86/bhi:
+ * Add support for clearing branch history at syscall entry", 6.9).  The kernel's function
+ * is no longer exported to modules ("x86: Restrict KVM-induced symbol exports to KVM modules
+ * where obvious/possible", 6.19).  Processors with BHI_CTRL (Alder Lake, Sapphire Rapids and
+ * later) have a longer history: Intel's sequence for them has 12 times 7 branches ("Branch
  * History Injection and Intra-mode Branch Target Injection").
  */
 .macro UB_HISTORY_LOOPS few many to
@@ -138,36 +139,7 @@ SYM_FUNC_START(ub_leave)
 SYM_FUNC_END(ub_leave)
 STACK_FRAME_NON_STANDARD(ub_leave)
 
-/*
- * What a dispatch calls if a seccomp filter is to be run: r11 is the resume address, the
- * number of the call is above the return address.  r11 comes back as whether the call is
- * allowed; all other registers stay.  The arguments of the call are in pt_regs as well.
- */
-SYM_FUNC_START(ub_filtered)
-	ANNOTATE_NOENDBR			/* called directly */
-	ASM_CLAC
-	pushq	%rax
-	pushq	%rcx
-	pushq	%rdx
-	pushq	%rsi
-	pushq	%rdi
-	pushq	%r8
-	pushq	%r9
-	pushq	%r10
-	movq	%r11, %rsi
-	movl	(9 * 8)(%rsp), %edx
-	leaq	(10 * 8 + UB_FRAME_REGS)(%rsp), %rdi
-	call	ub_seccomp_allows
-	movzbl	%al, %r11d			/* flags do not survive every kind of RET */
-	popq	%r10
-	popq	%r9
-	popq	%r8
-	popq	%rdi
-	popq	%rsi
-	popq	%rdx
-	popq	%rcx
-	popq	%rax
-	ASM_STAC
-	RET
-SYM_FUNC_END(ub_filtered)
-STACK_FRAME_NON_STANDARD(ub_filtered)
+/* Selector of a writable segment, for which verw is fastest. */
+	.section .rodata, "a"
+	.balign	2
+SYM_DATA(ub_verw_selector, .word __KERNEL_DS)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What user space hears of: a ring of events for each open file. */
+/* Events for user space: one ring for each open file. */
 #include <linux/pid_namespace.h>
 #include <linux/poll.h>
 #include <linux/sched.h>
@@ -7,7 +7,8 @@
 #include <linux/timekeeping.h>
 #include <linux/uaccess.h>
 
-#include "internal.h"
+#include "client.h"
+#include "event.h"
 
 int ub_event_setup(struct ub_client *client)
 {
@@ -17,7 +18,7 @@ int ub_event_setup(struct ub_client *client)
 	return client->ring ? 0 : -ENOMEM;
 }
 
-/* An event could not be made, or not be kept: the client will hear of that. */
+/* Count an event that could not be made or queued; the loss is reported to the client. */
 void ub_event_lose(struct ub_client *client)
 {
 	spin_lock(&client->lock);
@@ -27,8 +28,8 @@ void ub_event_lose(struct ub_client *client)
 }
 
 /*
- * Completes a copy of event and queues it; never sleeps.  False if there was no room.
- * Whoever calls sees to it that the client stays.
+ * Complete a copy of .event and queue it; never sleeps.  False if there was no room.
+ * The caller ensures that the client is not freed.
  */
 bool ub_event_queue(struct ub_client *client, u64 proc, const struct ub_event *event)
 {
@@ -52,41 +53,11 @@ bool ub_event_queue(struct ub_client *client, u64 proc, const struct ub_event *e
 	return room;
 }
 
-/* The same for the client of proc, if it has one: else nothing is lost. */
-bool ub_event_send(struct ub_proc *proc, const struct ub_event *event)
-{
-	bool sent = true;
-
-	spin_lock(&proc->lock);
-	/* Detach takes the lock before the client goes away. */
-	if (proc->client)
-		sent = ub_event_queue(proc->client, proc->id, event);
-	spin_unlock(&proc->lock);
-	return sent;
-}
-
-/*
- * Same, with words of the user's stack from event->sp up: those that are there.  The
- * program would not touch them now, so no page is brought in and nothing waits
- * (userfaultfd) for it.
- */
-bool ub_event_with_stack(struct ub_proc *proc, struct ub_event *event)
-{
-	unsigned long left;
-
-	pagefault_disable();
-	left = copy_from_user(event->stack, (void __user *)event->sp,
-			      sizeof(event->stack));
-	pagefault_enable();
-	event->stack_words = (sizeof(event->stack) - left) / sizeof(u64);
-	return ub_event_send(proc, event);
-}
-
-/* Is there something to read? */
+/* True if there is an event to read. */
 bool ub_event_waits(struct ub_client *client)
 {
 	return READ_ONCE(client->head) != READ_ONCE(client->tail) ||
-	       READ_ONCE(client->lost) != READ_ONCE(client->told);
+	       READ_ONCE(client->lost) != READ_ONCE(client->reported);
 }
 
 static bool ub_event_take(struct ub_client *client, struct ub_event *event)
@@ -94,14 +65,14 @@ static bool ub_event_take(struct ub_client *client, struct ub_event *event)
 	bool any = true;
 
 	spin_lock(&client->lock);
-	if (client->lost != client->told) {
-		/* First: what is asked for because of it is newer than all that waits. */
+	if (client->lost != client->reported) {
+		/* First, so that the state the client then reads is newer than all events. */
 		*event = (struct ub_event){
 			.type = UB_EVENT_LOST,
 			.time_ns = ktime_get_ns(),
-			.target = client->lost - client->told,
+			.target = client->lost - client->reported,
 		};
-		client->told = client->lost;
+		client->reported = client->lost;
 	} else if (client->head != client->tail) {
 		*event = client->ring[client->tail++ % UB_EVENTS];
 	} else {

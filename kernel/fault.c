@@ -2,10 +2,10 @@
 /*
  * The exception table for code in the arena.
  *
- * search_module_extables() looks in the table of the module that owns an
+ * search_module_extables() searches the table of the module that owns an
  * address, and the module owns the arena.  Both fields that describe a table
- * cannot change in one step, so its length never does: unused entries at the
- * end name an address behind the arena.  Offsets are 32-bit, so the tables have to
+ * cannot change in one step, so the length is constant: unused entries at the
+ * end hold an address behind the arena.  Offsets are 32-bit, so the tables have to
  * be part of the module; there are two, and readers (with interrupts off or
  * preemption disabled) see one or the other.
  */
@@ -18,9 +18,11 @@
 #include <asm/extable.h>
 #include <asm/trapnr.h>
 
-#include "internal.h"
+#include "arena_text.h"
+#include "fault.h"
+#include "region.h"
 
-/* A poisoned page is the program's to die of, natively, and not the kernel's. */
+/* A machine check on a poisoned page must kill the program, natively, not the kernel. */
 #ifdef EX_TYPE_DEFAULT_MCE_SAFE
 #define UB_EX_TYPE	EX_TYPE_DEFAULT_MCE_SAFE
 #else
@@ -56,7 +58,7 @@ static void ub_fault_entry(struct exception_table_entry *entry,
 	entry->data = address->data;
 }
 
-/* Make the table that of all regions.  Under ub_region_mutex; may sleep. */
+/* Rebuild the table from all regions.  Under ub_region_mutex; may sleep. */
 int ub_fault_rebuild(void)
 {
 	struct exception_table_entry *table = ub_tables[!ub_table_used];
@@ -97,10 +99,10 @@ int ub_fault_rebuild(void)
 		ub_fault_entry(&table[i], &all[i]);
 	vfree(all);
 
-	/* The entries before the pointer; the length is the same for both. */
+	/* Publish the entries before the pointer; both tables have the same length. */
 	smp_store_release(&THIS_MODULE->extable, table);
 	ub_table_used = !ub_table_used;
-	/* A fault that is being handled may still look at the other one. */
+	/* Wait for fault handlers that still search the other table. */
 	synchronize_rcu();
 	return 0;
 }
@@ -115,9 +117,9 @@ static int ub_fault_is_at(const void *key, const void *item)
 }
 
 /*
- * Where split locks are detected, an atomic access across a cache line raises #AC,
- * in kernel mode too, and the trap's handler asks die notifiers but no exception
- * table ("x86/split_lock: Enable split lock detection by kernel", 5.7).
+ * With split-lock detection, an atomic access across a cache line raises #AC, in kernel
+ * mode, too, and the #AC handler calls die notifiers but does not search exception tables
+ * ("x86/split_lock: Enable split lock detection by kernel", 5.7).
  */
 static int ub_fault_die(struct notifier_block *block, unsigned long why, void *data)
 {

@@ -2,94 +2,54 @@
 /*
  * Hooks of the allow-listed system-call handlers.
  *
- * ftrace's direct calls let the start of a handler call our trampoline with no
+ * ftrace's direct calls let the start of a handler call the trampoline without a
  * register save.  Handlers run after the entry work (seccomp, ptrace, audit) and
- * before the exit work, on every kernel since 4.17.  Hooked only while some process is
- * attached, and UB_LINGER longer; calls that are not listed are never touched.
+ * before the exit work, on every kernel since 4.17.  They are hooked only while some process
+ * is attached, and UB_LINGER longer; handlers that are not listed are never patched.
  *
- * A handler that somebody else uses as well (a livepatch, a probe, a tracer, a BPF
- * trampoline) is left to him: its calls are native, those of regions too, for behind
- * the ftrace prologue they would miss what he does, and that may be to change the result.
- * Who it is need not be known: the call at the handler's start is not to us then.
+ * If a handler has another user (a livepatch, a probe, a tracer, a BPF trampoline), all
+ * its calls stay native, in regions, too: a dispatch enters behind the ftrace prologue and
+ * would bypass the other user, who may change the result.  Any other user is detected in
+ * the same way: the call at the start of the handler is not to the trampoline.
  */
 #include <linux/ftrace.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
 #include <asm/text-patching.h>
 
 #include "compat.h"
-#include "internal.h"
+#include "handler.h"
+#include "hook.h"
+#include "invalidate.h"
+#include "run.h"
+#include "trace_gap.h"
+#include "trampoline.h"
 
-#define UB_CALL_SIZE	5	/* of the call that ftrace patches in */
 #define UB_LINGER	(HZ / 10) /* from the last detach until handlers are unhooked */
-#define UB_HOLD		HZ	/* longer than a livepatch takes to be in place */
-#define UB_NAMED	4	/* handlers that one look names in the log, at most */
+#define UB_HOLD		HZ	/* upper bound of the time in which a livepatch is enabled */
+#define UB_NAMED	4	/* handlers that one check names in the log, at most */
 
-struct ub_handler {
-	const char *name;
-	u32 nr;
-	u8 args;
-	unsigned long fentry;	/* where ftrace patches; 0: not to be had */
-	unsigned long user;	/* who else uses it: what is called there, or 0 */
-};
-
-#define UB_SYSCALL(_nr, _name, _args) \
-	{ .name = "__x64_sys_" #_name, .nr = _nr, .args = _args },
-static struct ub_handler ub_handlers[] = {
-#include "ub_syscalls.h"
-};
-#undef UB_SYSCALL
-
-u16 ub_filter[UB_FILTER_SIZE];
-
-/* Where the body of each handler begins that is ours alone; else 0. */
-unsigned long ub_bodies[UB_CALLS];
-/* Counts the changes of ub_bodies. */
-static atomic_t ub_hook_changes = ATOMIC_INIT(0);
 static DEFINE_MUTEX(ub_bodies_mutex);	/* taken under ftrace's locks */
-static bool ub_held;			/* all handlers count as used by others ... */
+static bool ub_held;			/* treat all handlers as used by others ... */
 static unsigned long ub_held_until;	/* ... until then */
-static void ub_hook_look_work(struct work_struct *work);
-static DECLARE_DELAYED_WORK(ub_look_work, ub_hook_look_work);
+static void ub_hook_check_work(struct work_struct *work);
+static DECLARE_DELAYED_WORK(ub_check_work, ub_hook_check_work);
 
-static struct ub_handler *ub_by_nr[UB_CALLS];
 static struct ftrace_ops ub_ops;
 static DEFINE_MUTEX(ub_hook_mutex);
 static unsigned int ub_hook_users;
 static bool ub_hooked;
-/* One reference to the module from the first attachment until all are out. */
+/* One reference to the module, from the first attachment until no task is inside. */
 static bool ub_hook_reference;
-/* Tasks of attached processes that are between the trampoline's two calls. */
-DEFINE_PER_CPU(long, ub_inside);
 static struct delayed_work ub_drain_work;
 
 /*
- * Where the 5 bytes at the start of a handler lead, or 0 if nowhere.  It may be a jump
- * ("ftrace: Introduce FTRACE_OPS_FL_JMP", 6.19), but never ours.
- */
-static unsigned long ub_call_at(unsigned long address)
-{
-	const u8 *at = (const u8 *)address;
-	s32 rel;
-
-	if (*at != CALL_INSN_OPCODE && *at != JMP32_INSN_OPCODE)
-		return 0;
-	memcpy(&rel, at + 1, sizeof(rel));
-	return address + UB_CALL_SIZE + rel;
-}
-
-static bool ub_is_nop(unsigned long address)
-{
-	static const u8 nop[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
-
-	return !memcmp((const void *)address, nop, sizeof(nop));
-}
-
-/*
- * The filter must not be freed in between: ftrace_free_filter() leaves a dangling hash
- * behind, so an ftrace_ops whose filter was freed must not be used again.  With
- * .unused only those handlers that nobody uses; -EBUSY if there are none.
+ * Set the filter.  It must not be freed before: ftrace_free_filter() leaves a dangling
+ * hash, so an ftrace_ops whose filter was freed must not be used again.  With .unused, only
+ * handlers without another user; -EBUSY if there are none.
  */
 static int ub_hook_filter(bool unused)
 {
@@ -102,7 +62,7 @@ static int ub_hook_filter(bool unused)
 		return -ENOMEM;
 	for (i = 0; i < ARRAY_SIZE(ub_handlers); i++)
 		if (ub_handlers[i].fentry &&
-		    (!unused || ub_is_nop(ub_handlers[i].fentry)))
+		    (!unused || ub_handler_is_unused(&ub_handlers[i])))
 			ips[n++] = ub_handlers[i].fentry;
 	err = n ? ftrace_set_filter_ips(&ub_ops, ips, n, 0, 1) : -EBUSY;
 	kfree(ips);
@@ -111,61 +71,24 @@ static int ub_hook_filter(bool unused)
 
 int ub_hook_init(void)
 {
-	unsigned int i;
 	int err;
 
-	for (i = 0; i < ARRAY_SIZE(ub_handlers); i++) {
-		struct ub_handler *h = &ub_handlers[i];
-		unsigned long address = ub_lookup(h->name);
-
-		/* Calls of one that is not to be had stay native. */
-		if (!address) {
-			pr_info("ub: this kernel has no %s to hook\n", h->name);
-			continue;
-		}
-		/* Somebody may be tracing it already: then it is a call or a jump. */
-		if (!ub_is_nop(address) && !ub_call_at(address)) {
-			pr_info("ub: %s cannot be traced by ftrace\n", h->name);
-			continue;
-		}
-		h->fentry = address;
-		ub_by_nr[h->nr] = h;
-	}
+	ub_handler_init();
 	err = ub_hook_filter(false);
 	if (err)
-		pr_err("ub: ftrace refuses the system-call handlers (%d)\n", err);
+		pr_err("ub: ftrace refuses to hook the system-call handlers (%d)\n", err);
 	return err;
 }
 
 /*
- * The handler past its ftrace prologue, or 0 if calls of it are not to be made from
- * regions: somebody else uses it, or nr is not allowed at all.  Who goes by that looks
- * at ub_hook_version() before, and again once the region can be found and killed.
+ * Under ub_bodies_mutex.  Update whether the handler has other users; true if that has
+ * changed.  .news counts the handlers with a new other user.
  */
-unsigned long ub_hook_body(u32 nr)
+static bool ub_hook_check_one(struct ub_handler *h, unsigned int *news)
 {
-	return nr < UB_CALLS ? READ_ONCE(ub_bodies[nr]) : 0;
-}
+	unsigned long called = ub_handler_calls(h), body = 0;
 
-int ub_hook_version(void)
-{
-	return atomic_read_acquire(&ub_hook_changes);
-}
-
-u8 ub_hook_args(u32 nr)
-{
-	return nr < UB_CALLS && ub_by_nr[nr] ? ub_by_nr[nr]->args : UB_SYSCALL_NONE;
-}
-
-/*
- * Under ub_bodies_mutex.  Has it changed whether the handler is ours alone?  .news counts
- * those that somebody has begun to use.
- */
-static bool ub_hook_look_at(struct ub_handler *h, unsigned int *news)
-{
-	unsigned long called = ub_call_at(h->fentry), body = 0;
-
-	/* Just being patched: the next look will tell. */
+	/* ftrace is patching the handler: leave the decision to the next check. */
 	if (*(const u8 *)h->fentry == INT3_INSN_OPCODE)
 		return false;
 	if (called == (unsigned long)ub_trampoline) {
@@ -174,7 +97,7 @@ static bool ub_hook_look_at(struct ub_handler *h, unsigned int *news)
 			body = h->fentry + UB_CALL_SIZE;
 	}
 	if (called && !h->user && ++*news <= UB_NAMED)
-		pr_info("ub: somebody else uses %s by %pS: its calls stay native\n",
+		pr_info("ub: %s is also hooked by %pS: its calls stay native\n",
 			h->name, (void *)called);
 	h->user = called;
 	if (ub_bodies[h->nr] == body)
@@ -183,17 +106,15 @@ static bool ub_hook_look_at(struct ub_handler *h, unsigned int *news)
 	return true;
 }
 
-/* Under ub_bodies_mutex.  Regions call some handler that they should not, or the reverse. */
+/* Under ub_bodies_mutex.  The set of handlers that regions may call has changed. */
 static void ub_hook_changed(void)
 {
-	atomic_inc(&ub_hook_changes);
-	/* Pairs with the lock under which a region becomes known. */
-	smp_mb__after_atomic();
-	ub_attach_drop_regions();
+	ub_handler_changed();
+	ub_region_invalidate_all();
 }
 
-/* Who else uses our handlers by now?  Every epoch, for tracers give no notice. */
-void ub_hook_look(void)
+/* Detect other users of the handlers.  Every epoch, since tracers give no notice. */
+void ub_hook_check(void)
 {
 	unsigned int i, news = 0;
 	bool changed = false;
@@ -203,25 +124,25 @@ void ub_hook_look(void)
 		ub_held = false;
 	for (i = 0; i < ARRAY_SIZE(ub_handlers); i++)
 		if (ub_handlers[i].fentry)
-			changed |= ub_hook_look_at(&ub_handlers[i], &news);
+			changed |= ub_hook_check_one(&ub_handlers[i], &news);
 	if (news > UB_NAMED)
-		pr_info("ub: the same goes for %u more handlers\n", news - UB_NAMED);
+		pr_info("ub: %u more handlers are also hooked by others\n", news - UB_NAMED);
 	if (changed)
 		ub_hook_changed();
 	mutex_unlock(&ub_bodies_mutex);
 }
 
-static void ub_hook_look_work(struct work_struct *work)
+static void ub_hook_check_work(struct work_struct *work)
 {
-	ub_hook_look();
+	ub_hook_check();
 }
 
 #ifdef UB_OPS_FUNC_PARAMETERS
 /*
- * ftrace asks whether a direct call and a user that changes where the handler goes on (a
- * livepatch) may share a handler ("ftrace: Allow IPMODIFY and DIRECT ops on the same
- * function", 6.0).  The trampoline can.  A newcomer is not in place yet, and it is not
- * said which handlers he wants, so until he is, all count as his.
+ * ftrace calls this before an IPMODIFY user (a livepatch) shares a handler with a direct
+ * call ("ftrace: Allow IPMODIFY and DIRECT ops on the same function", 6.0).  The trampoline
+ * supports that.  The new user is not enabled yet and its handlers are not known, so all
+ * handlers count as used until it is.
  */
 static int ub_hook_share(UB_OPS_FUNC_PARAMETERS)
 {
@@ -233,7 +154,7 @@ static int ub_hook_share(UB_OPS_FUNC_PARAMETERS)
 	memset(ub_bodies, 0, sizeof(ub_bodies));
 	ub_hook_changed();
 	mutex_unlock(&ub_bodies_mutex);
-	mod_delayed_work(system_wq, &ub_look_work, UB_HOLD + 1);
+	mod_delayed_work(system_wq, &ub_check_work, UB_HOLD + 1);
 	return 0;
 }
 
@@ -244,7 +165,7 @@ static int ub_hook_register(void)
 {
 	int err = ub_register_direct(&ub_ops, (unsigned long)ub_trampoline);
 
-	/* Left set by some failures (livepatch), and then refused the next time. */
+	/* Some failures (livepatch) leave this set, and the next attempt would be refused. */
 	if (err) {
 		ub_ops.func = NULL;
 		ub_ops.trampoline = 0;
@@ -253,8 +174,8 @@ static int ub_hook_register(void)
 }
 
 /*
- * A handler can have one direct call: if some have another already (BPF trampolines),
- * leave out all that anybody uses.
+ * A function can have one direct call: if some handlers have another one already (BPF
+ * trampolines), leave out all handlers in use.
  */
 static int ub_hook_install(void)
 {
@@ -267,11 +188,11 @@ static int ub_hook_install(void)
 		if (!err)
 			err = ub_hook_register();
 	}
-	/* For processes, this means that they are attached already. */
+	/* -EBUSY would tell user space that the process is attached already. */
 	if (err == -EBUSY)
 		err = -EADDRINUSE;
 	if (!err)
-		ub_hook_look();
+		ub_hook_check();
 	return err;
 }
 
@@ -291,12 +212,12 @@ static long ub_hook_inside(void)
 }
 
 /*
- * After the last detach: unhook, and let the module go once nobody is inside.
+ * After the last detach: unhook, and drop the module reference once no task is inside.
  *
- * Unhooking waits for all tasks (RCU-tasks), seconds at worst, so it is neither
- * done in the caller's time nor for a process that is attached again at once.  Tasks
- * may sleep in a handler with frames of ours on their stacks long after that; nobody
- * comes in any more, so the sum only falls and zero is final; no stepping begins either.
+ * Unhooking waits for all tasks (RCU-tasks), seconds at worst, so it runs in a work item,
+ * and is skipped if another process is attached soon.  Long after that, tasks may sleep in a
+ * handler with frames of the module on their stacks.  No task enters any more, so the sum
+ * only decreases and zero is final; no gap tracing begins either.
  */
 static void ub_hook_drain(struct work_struct *work)
 {
@@ -305,13 +226,13 @@ static void ub_hook_drain(struct work_struct *work)
 		goto out;
 	if (ub_hooked) {
 		if (ub_hook_remove()) {
-			/* ftrace gave up; handlers still call us, so stay for good. */
-			pr_err("ub: ftrace cannot unhook, the module must stay\n");
+			/* ftrace failed; handlers still call the module: keep the reference. */
+			pr_err("ub: ftrace cannot unhook the handlers: the module cannot be unloaded\n");
 			goto out;
 		}
 		ub_hooked = false;
 	}
-	if (ub_hook_inside() || ub_step_is_on()) {
+	if (ub_hook_inside() || ub_trace_gap_is_on()) {
 		mod_delayed_work(system_wq, &ub_drain_work, HZ / 10);
 	} else if (ub_hook_reference) {
 		ub_hook_reference = false;
@@ -321,7 +242,7 @@ out:
 	mutex_unlock(&ub_hook_mutex);
 }
 
-/* One more process is attached.  It must be in the filter after this. */
+/* One more process is attached.  The caller adds it to ub_filter after this. */
 int ub_hook_get(void)
 {
 	int err = 0;
@@ -351,11 +272,11 @@ void ub_hook_put(void)
 	mutex_unlock(&ub_hook_mutex);
 }
 
-/* No module reference is left, so nobody is inside; wait for the last steps. */
+/* No module reference is left, so no task is inside; wait for the last instructions. */
 void ub_hook_exit(void)
 {
 	flush_delayed_work(&ub_drain_work);
-	cancel_delayed_work_sync(&ub_look_work);
+	cancel_delayed_work_sync(&ub_check_work);
 	synchronize_rcu_tasks();
 	ftrace_free_filter(&ub_ops);
 }

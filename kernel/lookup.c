@@ -2,17 +2,17 @@
 /*
  * Functions of the kernel that modules cannot link to.
  *
- * switch_fpu_return() was exported, but only to KVM since "x86: Restrict KVM-induced
+ * switch_fpu_return() is exported only to KVM since "x86: Restrict KVM-induced
  * symbol exports to KVM modules where obvious/possible" (6.19).
  */
 #include <linux/kprobes.h>
 #include <linux/string.h>
 
-#include "internal.h"
+#include "lookup.h"
 
 unsigned long ub_switch_fpu_return;
 
-/* Where the function begins, behind its endbr if it has one; 0 if there is none. */
+/* The address of the function, behind its endbr if it has one; 0 if not found. */
 unsigned long ub_lookup(const char *name)
 {
 	static const u8 endbr[] = { 0xf3, 0x0f, 0x1e, 0xfa };
@@ -31,7 +31,7 @@ unsigned long ub_lookup(const char *name)
 	return address;
 }
 
-/* The user's FPU registers are in memory: bring them back.  As fpregs_lock() has it. */
+/* Load the user's FPU registers from memory.  Context as under fpregs_lock(). */
 void ub_load_fpu(void)
 {
 	void (*load)(void) = (void *)ub_switch_fpu_return;
@@ -44,6 +44,6 @@ int ub_lookup_init(void)
 	ub_switch_fpu_return = ub_lookup("switch_fpu_return");
 	if (ub_switch_fpu_return)
 		return 0;
-	pr_err("ub: this kernel has no switch_fpu_return to call\n");
+	pr_err("ub: this kernel does not have switch_fpu_return, which is required\n");
 	return -EOPNOTSUPP;
 }

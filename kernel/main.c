@@ -2,7 +2,22 @@
 /* Userspace Bypass: hot user code between system calls runs in the kernel. */
 #include <linux/module.h>
 
-#include "internal.h"
+#include "arena.h"
+#include "check.h"
+#include "children.h"
+#include "detect.h"
+#include "device.h"
+#include "epoch.h"
+#include "fault.h"
+#include "hook.h"
+#include "lookup.h"
+#include "proc.h"
+#include "region.h"
+#include "seccomp.h"
+#include "stats.h"
+#include "suspend.h"
+#include "trace_gap.h"
+#include "watch.h"
 
 static int __init ub_init(void)
 {
@@ -15,6 +30,7 @@ static int __init ub_init(void)
 	if (err)
 		return err;
 
+	ub_watch_init();
 	ub_hook_setup();
 	err = ub_hook_init();
 	if (err)
@@ -29,17 +45,17 @@ static int __init ub_init(void)
 	err = ub_fault_init();
 	if (err)
 		goto region;
-	err = ub_step_init();
+	err = ub_trace_gap_init();
 	if (err)
 		goto fault;
 	err = ub_device_init();
 	if (err)
-		goto step;
+		goto trace_gap;
 	ub_stats_init();
 	return 0;
 
-step:
-	ub_step_exit();
+trace_gap:
+	ub_trace_gap_exit();
 fault:
 	ub_fault_exit();
 region:
@@ -53,13 +69,15 @@ static void __exit ub_exit(void)
 {
 	ub_stats_exit();
 	ub_device_exit();
-	ub_cost_exit();
+	ub_watch_exit();
 	ub_hook_exit();
-	ub_step_exit();
+	ub_trace_gap_exit();
 	ub_children_exit();
+	ub_epoch_exit();
 	ub_detect_exit();
+	ub_suspend_exit();
 	ub_region_exit();
-	ub_attach_exit();
+	ub_proc_exit();
 	ub_fault_exit();
 	ub_arena_exit();
 }
@@ -68,5 +86,5 @@ module_init(ub_init);
 module_exit(ub_exit);
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Userspace Bypass");
-/* As src/ubypass/version.py has it. */
+/* Same as in src/ubypass/version.py. */
 MODULE_VERSION("0.1.0");

@@ -6,12 +6,18 @@
 #include <linux/sched.h>
 
 #include "compat.h"
-#include "internal.h"
+#include "arena_text.h"
+#include "enter.h"
+#include "gap.h"
+#include "handler.h"
+#include "proc.h"
+#include "site_table.h"
+#include "ub.h"
 
 int main(void);
 int main(void)
 {
-	BUILD_BUG_ON(offsetof(struct ub_last, task));
+	BUILD_BUG_ON(offsetof(struct ub_gap, task));
 
 #ifdef UB_HAVE_PCPU_HOT
 	OFFSET(UB_PCPU_HOT_TASK, pcpu_hot, current_task);
@@ -43,7 +49,7 @@ int main(void)
 	DEFINE(UB_FRAME_REGS, UB_FRAME_REGS);
 	DEFINE(UB_FILTER_SIZE, UB_FILTER_SIZE);
 	DEFINE(UB_FILTER_BUSY, UB_FILTER_BUSY);
-	DEFINE(UB_COLD_SIZE, UB_COLD_SIZE);
+	DEFINE(UB_PARKED_SIZE, UB_PARKED_SIZE);
 	DEFINE(UB_CALLS, UB_CALLS);
 	DEFINE(UB_ARENA_SIZE, UB_ARENA_SIZE);
 	return 0;

@@ -2,20 +2,20 @@
 /*
  * Seccomp filters at each dispatch.
  *
- * The entry code calls __secure_computing(), which runs the filters and then acts on what
- * they say: it sends signals, stops for a tracer, waits for a supervisor, ends the thread.
- * All of these show registers, which are not all in pt_regs at a dispatch, or do not come
- * back.  So here the filters only say: what is not plainly allowed leaves the region at
- * its syscall instruction, and the entry code asks them again and acts, once.  Asking twice
- * changes nothing, for a filter is a classic BPF program, which has no memory beyond one
- * run and sees nothing but seccomp_data.
+ * The entry code calls __secure_computing(), which runs the filters and then acts on the
+ * result: it sends signals, stops for a tracer, waits for a supervisor, ends the thread.
+ * Each of these actions shows registers, which are not all in pt_regs at a dispatch, or does
+ * not return.  So the filters only decide here: a call that is not plainly allowed exits the
+ * region at its syscall instruction, and the entry code runs the filters again and acts,
+ * once.  Two runs give the same result: a filter is a classic BPF program, which has no
+ * state beyond one run and reads only seccomp_data.
  *
- * What is done in between is what seccomp_run_filters() does, which is inlined: a look at
- * the bitmap of calls that are allowed whatever their arguments ("seccomp/cache: Lookup
- * syscall allowlist bitmap for fast path", 5.11), else all programs of the chain, each run
- * by the kernel's own bpf_prog_run().  Where struct seccomp_filter, which is private, has
- * them is what the kernel says of itself in its BTF; if it does not, or says anything
- * unexpected, tasks with a filter stay native.
+ * The code here does the work of seccomp_run_filters(), which is inlined in the kernel: it
+ * tests the bitmap of calls that are allowed whatever their arguments ("seccomp/cache:
+ * Lookup syscall allowlist bitmap for fast path", 5.11); otherwise it runs all programs of the
+ * chain with the kernel's own bpf_prog_run().  struct seccomp_filter is private; its member
+ * offsets come from the kernel's BTF.  Without BTF, or with an unexpected layout, tasks with
+ * a filter stay native.
  */
 #include <linux/audit.h>
 #include <linux/bpf.h>
@@ -32,22 +32,20 @@
 #include <asm/nospec-branch.h>
 
 #include "compat.h"
-#include "emit.h"
-#include "internal.h"
+#include "enter.h"
+#include "handler.h"
+#include "lookup.h"
+#include "proc.h"
+#include "seccomp.h"
+
+struct ub_seccomp_layout ub_seccomp_layout;
 
 #if IS_ENABLED(CONFIG_SECCOMP_FILTER) && IS_ENABLED(CONFIG_DEBUG_INFO_BTF) && \
 	IS_ENABLED(CONFIG_BPF_SYSCALL)
 
-/* Where struct seccomp_filter has what is needed, in bytes. */
-static struct {
-	u32 prev;		/* struct seccomp_filter * */
-	u32 prog;		/* struct bpf_prog * */
-	u32 allowed;		/* bitmap by number of the call */
-	u32 calls;		/* bits there; 0: there is none */
-} ub_layout;
 static bool ub_layout_known;
 
-/* ---- what the kernel says of itself ---------------------------------------- */
+/* ---- the layout, from BTF --------------------------------------------------- */
 
 struct ub_btf {
 	struct btf *vmlinux;
@@ -62,7 +60,7 @@ static const struct btf_type *ub_btf_struct(const struct ub_btf *btf, const char
 	return id > 0 ? btf_type_by_id(btf->vmlinux, id) : NULL;
 }
 
-/* The member of that name, its place in bytes and its type; NULL: there is none. */
+/* The type of the named member, and its offset in bytes; NULL if there is none. */
 static const struct btf_type *ub_btf_member(const struct ub_btf *btf,
 					    const struct btf_type *in,
 					    const char *name, u32 *offset)
@@ -84,7 +82,7 @@ static const struct btf_type *ub_btf_member(const struct ub_btf *btf,
 	return NULL;
 }
 
-/* Is it a pointer to a struct of that name? */
+/* True if .type is a pointer to a struct of that name. */
 static bool ub_btf_points_to(const struct ub_btf *btf, const struct btf_type *type,
 			     const char *name)
 {
@@ -99,7 +97,7 @@ static bool ub_btf_points_to(const struct ub_btf *btf, const struct btf_type *ty
 	return found && !strcmp(found, name);
 }
 
-/* The bitmap of calls that are allowed in any case; without it all filters run. */
+/* Find the bitmap of calls that are always allowed; without it all filters run. */
 static void ub_find_bitmap(const struct ub_btf *btf, const struct btf_type *filter)
 {
 	const struct btf_type *cache, *bits, *word;
@@ -119,8 +117,8 @@ static void ub_find_bitmap(const struct ub_btf *btf, const struct btf_type *filt
 	if (bytes > UB_CALLS / 8 || inner + bytes > cache->size ||
 	    outer + cache->size > filter->size)
 		return;
-	ub_layout.allowed = outer + inner;
-	ub_layout.calls = bytes * 8;
+	ub_seccomp_layout.allowed = outer + inner;
+	ub_seccomp_layout.calls = bytes * 8;
 }
 
 static bool ub_find_layout(const struct ub_btf *btf)
@@ -135,8 +133,8 @@ static bool ub_find_layout(const struct ub_btf *btf)
 			      "seccomp_filter") ||
 	    offset != offsetof(struct seccomp, filter))
 		return false;
-	prev = ub_btf_member(btf, filter, "prev", &ub_layout.prev);
-	prog = ub_btf_member(btf, filter, "prog", &ub_layout.prog);
+	prev = ub_btf_member(btf, filter, "prev", &ub_seccomp_layout.prev);
+	prog = ub_btf_member(btf, filter, "prog", &ub_seccomp_layout.prog);
 	if (!ub_btf_points_to(btf, prev, "seccomp_filter") ||
 	    !ub_btf_points_to(btf, prog, "bpf_prog"))
 		return false;
@@ -144,7 +142,7 @@ static bool ub_find_layout(const struct ub_btf *btf)
 	return true;
 }
 
-/* Before the first region is loaded; may sleep. */
+/* Called before the first region is loaded; may sleep. */
 void ub_seccomp_init(void)
 {
 	typeof(&bpf_get_btf_vmlinux) get = (void *)ub_lookup("bpf_get_btf_vmlinux");
@@ -158,7 +156,7 @@ void ub_seccomp_init(void)
 	if (!IS_ERR_OR_NULL(btf.vmlinux))
 		ub_layout_known = ub_find_layout(&btf);
 	if (!ub_layout_known)
-		pr_info("ub: this kernel does not say where seccomp has its filters: programs with one stay native\n");
+		pr_info("ub: no type information about seccomp filters: programs with one stay native\n");
 }
 
 /* ---- at each dispatch ------------------------------------------------------ */
@@ -169,8 +167,8 @@ bool ub_seccomp_usable(void)
 }
 
 /*
- * Can dispatches do all of .work, which is not 0, of a task?  One that is in strict mode,
- * or is about to die of its filter, stays native.
+ * True if dispatches can do all of the task's .work, which is not 0.  A task in strict mode,
+ * or one that its filter is about to kill, stays native.
  */
 bool ub_seccomp_serves(const struct task_struct *task, unsigned long work)
 {
@@ -178,14 +176,14 @@ bool ub_seccomp_serves(const struct task_struct *task, unsigned long work)
 	       READ_ONCE(task->seccomp.mode) == SECCOMP_MODE_FILTER;
 }
 
-/* User-chosen branches ran at CPL 0, and the programs are reached by indirect ones. */
+/* User-chosen branches ran at CPL 0; filters are called by indirect branches. */
 static __always_inline void ub_clear_foreign(void)
 {
 	if (ub_clears_history())
 		ub_clear_history();
 }
 
-/* All filters of current plainly allow the call.  With preemption off. */
+/* True if all filters of current plainly allow the call.  With preemption off. */
 static bool ub_filters_allow(const struct pt_regs *regs, u64 user_ip, u32 nr)
 {
 	const u8 *filter = (const u8 *)READ_ONCE(current->seccomp.filter);
@@ -199,11 +197,11 @@ static bool ub_filters_allow(const struct pt_regs *regs, u64 user_ip, u32 nr)
 	};
 
 	ub_clear_foreign();
-	/* Nothing ranks above SECCOMP_RET_ALLOW: any other word decides. */
-	for (; filter; filter = *(const u8 *const *)(filter + ub_layout.prev)) {
+	/* SECCOMP_RET_ALLOW has the lowest precedence: any other result decides. */
+	for (; filter; filter = *(const u8 *const *)(filter + ub_seccomp_layout.prev)) {
 		const struct bpf_prog *prog;
 
-		prog = *(const struct bpf_prog *const *)(filter + ub_layout.prog);
+		prog = *(const struct bpf_prog *const *)(filter + ub_seccomp_layout.prog);
 		if ((bpf_prog_run(prog, &data) & SECCOMP_RET_ACTION_FULL) !=
 		    SECCOMP_RET_ALLOW)
 			return false;
@@ -211,7 +209,7 @@ static bool ub_filters_allow(const struct pt_regs *regs, u64 user_ip, u32 nr)
 	return true;
 }
 
-/* For whoever asks why such a call is not dispatched.  With preemption off. */
+/* Count a call that a filter did not allow, for statistics.  With preemption off. */
 static void ub_count_filtered(void)
 {
 	struct ub_proc *proc = ub_proc_of_mm(current->mm);
@@ -221,9 +219,9 @@ static void ub_count_filtered(void)
 }
 
 /*
- * Do all filters of current plainly allow the call?  From generated code, with preemption
- * off; the argument registers are in .regs.  The chain is current's own to the end of the
- * call: another thread may put more filters before it, but takes none away.
+ * True if all filters of current plainly allow the call.  Called from generated code with
+ * preemption off; the argument registers are in .regs.  The chain is stable during the
+ * call: another thread may prepend filters, but removes none.
  */
 bool ub_seccomp_allows(const struct pt_regs *regs, u64 user_ip, u32 nr)
 {
@@ -233,7 +231,7 @@ bool ub_seccomp_allows(const struct pt_regs *regs, u64 user_ip, u32 nr)
 	return false;
 }
 
-/* Do what a dispatch of the call that .regs are about to make does; for its time. */
+/* Run the filters as a dispatch of the call in .regs does, to measure the time. */
 void ub_seccomp_rehearse(const struct pt_regs *regs)
 {
 	const u8 *filter = (const u8 *)READ_ONCE(current->seccomp.filter);
@@ -241,81 +239,16 @@ void ub_seccomp_rehearse(const struct pt_regs *regs)
 
 	if (!filter)
 		return;
-	if (nr < ub_layout.calls) {
-		u64 bit = array_index_nospec(nr, ub_layout.calls);
+	if (nr < ub_seccomp_layout.calls) {
+		u64 bit = array_index_nospec(nr, ub_seccomp_layout.calls);
 
-		if (filter[ub_layout.allowed + bit / 8] & BIT(bit % 8))
+		if (filter[ub_seccomp_layout.allowed + bit / 8] & BIT(bit % 8))
 			return;
 	}
 	ub_filters_allow(regs, regs->ip, nr);
 }
 
-/*
- * Where a dispatch goes whose task has syscall_work.  r11 is current, and free; the host's
- * flags are.  All other registers stay as they are, on the way back as on that to the exit.
- */
-static void emit_filtered(struct ub_emit *e, const struct ub_dispatch_site *site,
-			  u64 user_ip, u8 *back)
-{
-	BUILD_BUG_ON(SYSCALL_WORK_SECCOMP != 1);
-	EMIT(e, 0x49, 0x83, 0x7b);		/* cmp qword [r11 + syscall_work], SECCOMP */
-	*e->at++ = offsetof(struct task_struct, thread_info.syscall_work);
-	*e->at++ = SYSCALL_WORK_SECCOMP;
-	EMIT(e, 0x0f, 0x85);			/* jne pre */
-	emit_rel(e, (unsigned long)site->pre, 0);
-	/* In strict mode there is no filter. */
-	EMIT(e, 0x4d, 0x8b, 0x9b);		/* mov r11, [r11 + seccomp.filter] */
-	emit32(e, offsetof(struct task_struct, seccomp.filter));
-	EMIT(e, 0x4d, 0x85, 0xdb);		/* test r11, r11 */
-	EMIT(e, 0x0f, 0x84);			/* jz pre */
-	emit_rel(e, (unsigned long)site->pre, 0);
-	if (site->nr < ub_layout.calls) {
-		EMIT(e, 0x41, 0xf6, 0x83);	/* test byte [r11 + allowed + nr / 8], 1 << nr % 8 */
-		emit32(e, ub_layout.allowed + site->nr / 8);
-		*e->at++ = 1 << site->nr % 8;
-		EMIT(e, 0x0f, 0x85);		/* jnz back */
-		emit_rel(e, (unsigned long)back, 0);
-	}
-	EMIT(e, 0x49, 0xbb);			/* mov r11, user_ip */
-	emit64(e, user_ip);
-	EMIT(e, 0x68);				/* push nr */
-	emit32(e, site->nr);
-	EMIT(e, 0xe8);				/* call ub_filtered */
-	emit_rel(e, (unsigned long)ub_filtered, 0);
-	EMIT(e, 0x48, 0x83, 0xc4, 0x08);	/* add rsp, 8 */
-	EMIT(e, 0x45, 0x85, 0xdb);		/* test r11d, r11d */
-	EMIT(e, 0x0f, 0x85);			/* jnz back */
-	emit_rel(e, (unsigned long)back, 0);
-	EMIT(e, 0xe9);				/* jmp pre */
-	emit_rel(e, (unsigned long)site->pre, 0);
-}
-
-/* Bytes behind the code of a region for each dispatch, at most. */
-u32 ub_seccomp_size(void)
-{
-	struct ub_dispatch_site site = {};
-	u8 image[128];
-	struct ub_emit e = { .at = image };
-
-	if (!ub_layout_known)
-		return 0;
-	emit_filtered(&e, &site, 0, NULL);
-	return e.at - image;
-}
-
-/* .image is of what runs at site->filtered; it goes on at .back, or at site->pre. */
-void ub_seccomp_emit(const struct ub_dispatch_site *site, u64 user_ip, u8 *image,
-		     u8 *back)
-{
-	struct ub_emit e = {
-		.at = image,
-		.delta = (long)site->filtered - (long)image,
-	};
-
-	emit_filtered(&e, site, user_ip, back);
-}
-
-#else /* such a kernel does not say where it has its filters, or has none */
+#else /* no BTF, or no filters in this kernel */
 
 void ub_seccomp_init(void)
 {
@@ -337,16 +270,6 @@ bool ub_seccomp_allows(const struct pt_regs *regs, u64 user_ip, u32 nr)
 }
 
 void ub_seccomp_rehearse(const struct pt_regs *regs)
-{
-}
-
-u32 ub_seccomp_size(void)
-{
-	return 0;
-}
-
-void ub_seccomp_emit(const struct ub_dispatch_site *site, u64 user_ip, u8 *image,
-		     u8 *back)
 {
 }
 

@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Numbers: of one attachment by ioctl, of the module in debugfs. */
+/* Statistics: of one attachment by ioctl, of the module in debugfs. */
 #include <linux/debugfs.h>
 #include <linux/pid.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 
-#include "internal.h"
+#include "arena.h"
+#include "arena_text.h"
+#include "client.h"
+#include "eligible.h"
+#include "proc.h"
+#include "region.h"
+#include "stats.h"
+#include "watch.h"
 
 static struct dentry *ub_dir;
 
-/* What all threads of the process are declined for now: the first one's reason. */
+/* The first thread's lasting reason if all threads are declined for one now, else 0. */
 static u32 ub_always_declined(struct ub_proc *proc)
 {
 	struct task_struct *leader, *task;
@@ -23,10 +30,10 @@ static u32 ub_always_declined(struct ub_proc *proc)
 	for_each_thread(leader, task) {
 		u32 reason;
 
-		/* Has ended, or runs another program; the mm is only compared. */
+		/* The process has ended or execed; the mm is only compared. */
 		if (READ_ONCE(task->mm) != proc->mm)
 			continue;
-		reason = ub_lasting_oddity(task, proc->mm);
+		reason = ub_lasting_decline_reason(task, proc->mm);
 		if (!reason) {
 			always = UB_DECLINE_NONE;
 			break;
@@ -45,8 +52,10 @@ void ub_stats_get(struct ub_proc *proc, struct ub_stats *stats)
 
 	BUILD_BUG_ON(UB_DECLINES > UB_DECLINE_SLOTS);
 	stats->flags = READ_ONCE(proc->gone) ? UB_STATSF_GONE : 0;
+	if (proc->trusted)
+		stats->flags |= UB_STATSF_TRUSTED;
 	stats->always = ub_always_declined(proc);
-	stats->native = ub_proc_cold_calls(proc);
+	stats->native = ub_proc_passed_calls(proc);
 	for_each_possible_cpu(cpu) {
 		stats->native += READ_ONCE(per_cpu_ptr(proc->cpu, cpu)->native);
 		stats->declined += READ_ONCE(per_cpu_ptr(proc->cpu, cpu)->declined);
@@ -60,7 +69,7 @@ void ub_stats_get(struct ub_proc *proc, struct ub_stats *stats)
 	}
 	stats->attach_ns = proc->attach_ns;
 	stats->first_run_ns = READ_ONCE(proc->first_run_ns);
-	stats->uncounted_ns = ub_cost_uncounted(proc);
+	stats->uncounted_ns = ub_watch_uncounted(proc);
 
 	spin_lock(&proc->lock);
 	stats->dispatched = proc->old_dispatched;
@@ -87,12 +96,12 @@ static int ub_stats_show(struct seq_file *m, void *unused)
 	seq_printf(m, "arena_used %zu\narena_size %lu\n", ub_arena_used(),
 		   UB_ARENA_SIZE);
 	while ((region = ub_region_next_live(region)))
-		seq_printf(m, "region %u bytes %u entries %u faults %u tasks %ld dead %u runs %llu dispatched %llu\n",
+		seq_printf(m, "region %u bytes %u entries %u faults %u tasks %ld dead %u runs %llu dispatched %llu trusted %u\n",
 			   region->number, region->code_length,
 			   region->nr_entries, region->nr_faults,
 			   ub_region_tasks(region), ub_dead[region->slot],
 			   ub_region_runs(region),
-			   ub_region_dispatched(region));
+			   ub_region_dispatched(region), region->trusted);
 	mutex_unlock(&ub_region_mutex);
 	return 0;
 }

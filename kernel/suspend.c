@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Ends runs that go on while they must not begin any more.
+ * Ends long runs of tasks that have become ineligible.
  *
- * What no thread flag tells of is looked at when a region is entered only, and a thread in
- * a loop of dispatched calls may not enter again for long.  So it is looked for from
- * outside, a few times a second, and all regions of such a process are suspended: a
- * dispatch leaves them as if they were dead, and nobody comes in until it is over.
+ * Conditions that no thread flag shows are checked only when a region is entered, and a
+ * thread in a loop of dispatched calls may not enter again for a long time.  So a work item
+ * checks them a few times a second and suspends all regions of an affected process: a
+ * dispatch exits from them as if they were dead, and no task enters until the condition
+ * has ended.
  */
 #include <linux/pid.h>
 #include <linux/rcupdate.h>
@@ -13,12 +14,16 @@
 #include <linux/sched/signal.h>
 #include <linux/workqueue.h>
 
-#include "internal.h"
+#include "eligible.h"
+#include "proc.h"
+#include "region.h"
+#include "suspend.h"
+#include "trial.h"
 
 #define UB_SUSPEND_PERIOD	(HZ / 10)
 
-static void ub_suspend_look(struct work_struct *work);
-static DECLARE_DELAYED_WORK(ub_suspend_work, ub_suspend_look);
+static void ub_suspend_check(struct work_struct *work);
+static DECLARE_DELAYED_WORK(ub_suspend_work, ub_suspend_check);
 
 /* Under RCU. */
 static bool ub_must_suspend(struct ub_proc *proc)
@@ -36,7 +41,7 @@ static bool ub_must_suspend(struct ub_proc *proc)
 	return false;
 }
 
-/* Under RCU.  Whoever loads a region meanwhile is found the next time. */
+/* Under RCU.  A region loaded concurrently is handled by the next check. */
 static void ub_suspend(struct ub_proc *proc)
 {
 	struct ub_region *region;
@@ -51,7 +56,7 @@ static void ub_suspend(struct ub_proc *proc)
 	spin_unlock(&proc->lock);
 }
 
-static void ub_suspend_look(struct work_struct *work)
+static void ub_suspend_check(struct work_struct *work)
 {
 	struct ub_proc *proc;
 	int bucket;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Where hooked handlers come in.
+ * The entry point of hooked handlers.
  *
- * ftrace patches the call at the start of __x64_sys_* to come here directly, so
- * on the stack are the address of the handler's body and, above it, the return
+ * ftrace patches the start of __x64_sys_* with a direct call to this code, so
+ * the stack holds the address of the handler's body and, above it, the return
  * address of the handler's caller.  Live is rdi (pt_regs).
  *
- * Where others use the same handler, ftrace calls all of them and comes here last;
- * they may have put another address in place of the body's: the handler's new version
- * (a livepatch), or a mere return (a probe that ends the call), for which rax, or
- * anything else that a function returns, is live, too.  So only rcx, r10 and r11 are
- * used, and whatever is not to be hooked goes on where the stack says.
+ * If the handler has other users, ftrace calls all of them and this code last; they may
+ * have replaced the address of the body: by the handler's new version (a livepatch), or by
+ * a return (a probe that ends the call), for which rax, or any other return value, is live,
+ * too.  So only rcx, r10 and r11 are used, and a call that is not hooked continues at the
+ * address on the stack.
  */
 #include <linux/linkage.h>
 #include <linux/objtool.h>
@@ -22,10 +22,9 @@
 #include "ub_offsets.h"
 
 /*
- * A task that is not attached pays eight instructions, with the call that
- * brought it here: a word for each hash of an mm says whether to look closer.  One
- * that is attached, but rests (rest.c), pays twelve; at a site that is asleep
- * (detect.c), twenty-one.
+ * A task that is not attached pays eight instructions, including the call from the
+ * handler: a word for each hash of an mm says whether the process may be attached.  A task
+ * of an idle process (idle.c) pays twelve; at a parked site (site_table.c), twenty-one.
  */
 SYM_FUNC_START(ub_trampoline)
 	ANNOTATE_NOENDBR			/* ftrace calls it directly */
@@ -43,33 +42,33 @@ SYM_FUNC_START(ub_trampoline)
 
 .Lattached:
 	movzwl	ub_filter(,%r11,2), %r10d
-	js	.Lresting
-	/* It may rest by now: whatever stands there, it is a number. */
+	js	.Lidle
+	/* The word may have changed to idle: the mask always leaves a number. */
 	andl	$UB_FILTER_BUSY, %r10d
-	cmpq	%rcx, PER_CPU_VAR(ub_last)	/* is its gap being timed? */
+	cmpq	%rcx, PER_CPU_VAR(ub_gap)	/* is a gap of this task timed? */
 	je	.Lhook
 	movq	UB_TASK_MM(%rcx), %r11
 	shrq	$6, %r11
 	xorq	UB_PT_REGS_IP(%rdi), %r11
 	movl	%r11d, %ecx
-	andl	$(UB_COLD_SIZE - 1), %ecx
-	cmpq	%r11, ub_cold(,%rcx,8)
+	andl	$(UB_PARKED_SIZE - 1), %ecx
+	cmpq	%r11, ub_parked(,%rcx,8)
 	jne	.Lother_way
-.Lasleep:
-	incq	%gs:ub_cold_calls(,%r10,8)
+.Lparked:
+	incq	%gs:ub_passed_calls(,%r10,8)
 	RET
 
-.Lresting:
+.Lidle:
 	andl	$UB_FILTER_BUSY, %r10d
-	incq	%gs:ub_cold_calls(,%r10,8)
+	incq	%gs:ub_passed_calls(,%r10,8)
 	RET
 
 .Lother_way:
 	xorl	$1, %ecx
-	cmpq	%r11, ub_cold(,%rcx,8)
-	je	.Lasleep
+	cmpq	%r11, ub_parked(,%rcx,8)
+	je	.Lparked
 .Lhook:
-	/* The handler's body, which nobody else has an eye on? */
+	/* Hook only if the body is the handler's own and has no other users. */
 	movl	UB_PT_REGS_ORIG_AX(%rdi), %ecx
 	andl	$(UB_CALLS - 1), %ecx
 	movq	(%rsp), %r11
@@ -82,6 +81,6 @@ SYM_FUNC_START(ub_trampoline)
 	RET
 
 .Lelsewhere:
-	movq	$0, PER_CPU_VAR(ub_last)	/* a call in a gap: no sample */
+	movq	$0, PER_CPU_VAR(ub_gap)	/* a call in a gap: no sample */
 	RET
 SYM_FUNC_END(ub_trampoline)

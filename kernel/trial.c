@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a region costs before it is known to gain.
+ * Trials and leases: bounds on the loss that a region causes before its gain is known.
  *
  * A region on trial has a credit of run time, which user space grants.  Between its runs
- * it is closed (ub_dead[]), so no thread is inside but the one whose run is under way:
- * that opens it, and a timer closes it again after a slice, upon which the
- * run leaves behind the call that it is in.  What it took is taken off the credit.
- * Once nothing is left the entries are asleep until more is granted.  Whatever user
- * space does or does not do, a region on trial therefore takes no more run time than was
- * granted, plus what is left of one call when the last slice ends.
+ * it is closed (ub_dead[]), so at most one thread is inside, the one whose run is under
+ * way: a run opens the region, and a timer closes it after a slice, whereupon the run exits
+ * at the end of its current call.  The time of the run is taken off the credit.  When the
+ * credit is used up, the entries are parked until more is granted.  So whatever user space
+ * does, a region on trial takes no more run time than was granted, plus the rest of one
+ * call at the end of the last slice.
  *
- * One that is confirmed runs without a limit and is not timed; its lease, if it has
- * one, ends by a timer, too.  The module renews a lease by itself as long as calls save
- * what runs cost, by prices that user space has named: so a region that gains is not left
- * because user space is late, and one that begins to lose is.
+ * A confirmed region runs without a limit and is not timed; its lease, if it has one, ends
+ * by a timer, too.  The module itself renews a lease as long as calls save more than runs
+ * cost, by prices that user space has set: so a region that gains is not stopped because
+ * user space is late, and a region that begins to lose is stopped.
  */
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
@@ -23,19 +23,26 @@
 #include <asm/tsc.h>
 
 #include "compat.h"
-#include "internal.h"
+#include "backoff.h"
+#include "proc.h"
+#include "region.h"
+#include "sample.h"
+#include "sample_budget.h"
+#include "site_table.h"
+#include "trial.h"
+#include "ub.h"
 
-#define UB_TRIAL_LOOK_NS	250	/* what it takes to time a gap natively, about */
-#define UB_TRIAL_CROWD		16	/* entries that find it busy before they go to sleep */
+#define UB_TRIAL_SAMPLE_NS	250	/* approximate cost of timing a gap natively */
+#define UB_TRIAL_CROWD		16	/* attempts while busy until an entry is parked */
 #define UB_TRIAL_PHASE		0x9e3779b9	/* the golden ratio, in parts of 2^32 */
-#define UB_TRIAL_CYCLES		(1ULL << 40)	/* of a run, more are not counted */
+#define UB_TRIAL_CYCLES		(1ULL << 40)	/* bound on the cycles counted for a run */
 /*
- * No segment takes longer.  What a run takes beyond that and its slice is the rest of a
- * call, which is the same natively, or somebody else's: interrupts, a hypervisor's.
+ * Upper bound of the time of a segment.  Time of a run beyond this and its slice is the
+ * rest of a call, which takes as long natively, or is due to interrupts or a hypervisor.
  */
 #define UB_TRIAL_SEGMENT_NS	200000
 
-/* Under the lock.  Never in the way of one that dies, or is suspended. */
+/* Under the lock.  Leaves a dead or suspended region unchanged. */
 static void ub_trial_open(struct ub_region *region)
 {
 	cmpxchg(&ub_dead[region->slot], UB_CLOSED, UB_LIVE);
@@ -46,13 +53,13 @@ static void ub_trial_close(struct ub_region *region)
 	cmpxchg(&ub_dead[region->slot], UB_LIVE, UB_CLOSED);
 }
 
-/* Suspended regions come back as what they are. */
+/* Suspend the region, or restore the state that its trial requires. */
 void ub_trial_suspend(struct ub_region *region, bool suspend)
 {
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&region->ledger.lock, flags);
-	/* Never in the way of one that dies meanwhile. */
+	/* cmpxchg() leaves a region unchanged that dies concurrently. */
 	if (suspend)
 		cmpxchg(&ub_dead[region->slot], UB_LIVE, UB_SUSPENDED);
 	else
@@ -67,7 +74,7 @@ static enum hrtimer_restart ub_trial_slice(struct hrtimer *timer)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&region->ledger.lock, flags);
-	/* It may have been confirmed meanwhile. */
+	/* The region may have been confirmed before. */
 	if (region->trial != UB_TRIAL_NONE)
 		ub_trial_close(region);
 	raw_spin_unlock_irqrestore(&region->ledger.lock, flags);
@@ -82,7 +89,7 @@ static void ub_trial_lease_begin(struct ub_region *region)
 
 	ledger->calls = ub_region_dispatched(region);
 	ledger->ran = ub_region_runs(region);
-	/* Between 3/4 and 5/4 of it, so that no program is in step with it. */
+	/* Between 3/4 and 5/4 of .lease_ns, so that no program runs in phase with it. */
 	ledger->phase += UB_TRIAL_PHASE;
 	ns = ledger->lease_ns - ledger->lease_ns / 4 +
 	     mul_u64_u32_shr(ledger->lease_ns / 2, ledger->phase, 32);
@@ -93,20 +100,20 @@ static void ub_trial_lease_begin(struct ub_region *region)
 }
 
 /*
- * Under the lock: have that many calls saved less than the runs cost, again?  One average
- * of gaps may be spoiled by whatever interrupted a few of them.
+ * Under the lock: true if .calls have saved less than .runs cost, in UB_TRIAL_STRIKES leases
+ * in a row.  Interrupts in a few gaps may distort a single average.
  */
 static bool ub_trial_lost(struct ub_region *region, u64 calls, u64 runs)
 {
 	struct ub_trial_ledger *ledger = &region->ledger;
 	s64 saving = ledger->saving_ns, gain, margin;
 
-	if (ledger->timed && ub_detect_margin(region, &margin)) {
+	if (ledger->timed && ub_sample_margin(region, &margin)) {
 		if (ledger->margin == S64_MIN)
 			ledger->margin = margin;
 		saving += clamp_t(s64, margin - ledger->margin, S32_MIN, S32_MAX);
 	}
-	/* So the products fit. */
+	/* Clamped so that the products fit in 64 bits. */
 	gain = (s64)min_t(u64, calls, S32_MAX / 2) * clamp_t(s64, saving, S32_MIN, S32_MAX) -
 	       (s64)min_t(u64, runs, S32_MAX / 2) * min_t(s64, ledger->run_ns, S32_MAX);
 	if (gain > -UB_TRIAL_TRIFLE_NS) {
@@ -125,7 +132,7 @@ static enum hrtimer_restart ub_trial_lease(struct hrtimer *timer)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&ledger->lock, flags);
-	/* It may have been given another one meanwhile. */
+	/* The region may have a new lease. */
 	if (region->trial == UB_TRIAL_NONE && ledger->lease_end &&
 	    ktime_get_ns() >= ledger->lease_end) {
 		calls = ub_region_dispatched(region) - ledger->calls;
@@ -141,11 +148,11 @@ static enum hrtimer_restart ub_trial_lease(struct hrtimer *timer)
 		}
 	}
 	raw_spin_unlock_irqrestore(&ledger->lock, flags);
-	/* If another one has begun the timer is started already. */
+	/* A new lease has started the timer already. */
 	return HRTIMER_NORESTART;
 }
 
-/* The region is made. */
+/* Initialize the ledger of a new region. */
 void ub_trial_setup(struct ub_region *region, u32 credit_ns)
 {
 	struct ub_trial_ledger *ledger = &region->ledger;
@@ -157,14 +164,14 @@ void ub_trial_setup(struct ub_region *region, u32 credit_ns)
 	region->trial = credit_ns ? UB_TRIAL_ON : UB_TRIAL_NONE;
 }
 
-/* The region goes away, and nobody else can reach it. */
+/* The region is being freed and cannot be found any more. */
 void ub_trial_exit(struct ub_region *region)
 {
 	hrtimer_cancel(&region->ledger.slice);
 	hrtimer_cancel(&region->ledger.lease);
 }
 
-/* Not inlined: the event would take the room that runs need. */
+/* Not inlined: the event would take stack that runs need. */
 static noinline_for_stack void ub_trial_tell(struct ub_region *region)
 {
 	struct ub_event event = {
@@ -172,61 +179,61 @@ static noinline_for_stack void ub_trial_tell(struct ub_region *region)
 		.region = region->number,
 	};
 
-	/* If there was no room the client hears that something was lost. */
-	ub_event_send(region->proc, &event);
+	/* If the ring is full, the loss of the event is reported to the client. */
+	ub_proc_send(region->proc, &event);
 }
 
 /*
- * First what the gap takes in the translation, which some microseconds tell, then what
- * it takes natively, and what runs are worth.
+ * The next sample of an entry on trial: first the gap in the translation, which takes some
+ * microseconds, then the native gap and runs by turns.
  */
-static enum ub_look ub_trial_look(struct ub_idle *idle)
+static enum ub_sample ub_trial_sample(struct ub_backoff *backoff)
 {
 	static const u8 turns[] = {
-		UB_LOOK_GAP, UB_LOOK_GAP, UB_LOOK_GAP, UB_LOOK_NATIVE,
-		UB_LOOK_RUN, UB_LOOK_NATIVE, UB_LOOK_RUN, UB_LOOK_NATIVE,
-		UB_LOOK_RUN, UB_LOOK_NATIVE, UB_LOOK_RUN, UB_LOOK_RUN,
+		UB_SAMPLE_GAP, UB_SAMPLE_GAP, UB_SAMPLE_GAP, UB_SAMPLE_NATIVE,
+		UB_SAMPLE_RUN, UB_SAMPLE_NATIVE, UB_SAMPLE_RUN, UB_SAMPLE_NATIVE,
+		UB_SAMPLE_RUN, UB_SAMPLE_NATIVE, UB_SAMPLE_RUN, UB_SAMPLE_RUN,
 	};
-	u8 turn = READ_ONCE(idle->looks) % ARRAY_SIZE(turns);
+	u8 turn = READ_ONCE(backoff->samples) % ARRAY_SIZE(turns);
 
-	WRITE_ONCE(idle->looks, turn + 1);
+	WRITE_ONCE(backoff->samples, turn + 1);
 	return turns[turn];
 }
 
 /*
- * A thread has come to an entry of a region that is not simply live.  With preemption
- * off.  What is it to do there?  .running: ub_trial_finish() must follow.
+ * A thread is at an entry of a region that is on trial, over or idle.  With preemption off.
+ * Returns the sample to take there.  Sets .running if ub_trial_finish() must follow.
  */
-enum ub_look ub_trial_begin(struct ub_region *region, u32 entry, bool *running)
+enum ub_sample ub_trial_begin(struct ub_region *region, u32 entry, bool *running)
 {
 	struct ub_trial_ledger *ledger = &region->ledger;
-	enum ub_look look = UB_LOOK_PASS;
+	enum ub_sample sample = UB_SAMPLE_PASS;
 	bool tell = false, leave = false;
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&ledger->lock, flags);
 	if (region->trial == UB_TRIAL_OVER) {
-		tell = !ledger->told;
-		ledger->told = true;
+		tell = !ledger->reported;
+		ledger->reported = true;
 		leave = true;
 	} else if (region->trial == UB_TRIAL_NONE) {
-		look = UB_LOOK_NOT;	/* confirmed at this moment */
+		sample = UB_SAMPLE_NONE;	/* confirmed concurrently */
 	} else if (region->trial == UB_TRIAL_IDLE) {
-		look = UB_LOOK_NOT;
+		sample = UB_SAMPLE_NONE;
 		WRITE_ONCE(region->trial, UB_TRIAL_NONE);
 		ub_trial_open(region);
 		ub_trial_lease_begin(region);
 	} else if (ledger->busy) {
-		/* Whose run sleeps in a call may do so for long. */
+		/* The run inside may sleep in a call for a long time. */
 		leave = ++ledger->crowd >= UB_TRIAL_CROWD;
 		if (leave)
 			ledger->crowd = 0;
 	} else {
 		ledger->crowd = 0;
-		look = ub_trial_look(&region->idle[entry]);
-		if (look == UB_LOOK_NATIVE) {
-			ledger->left_ns -= UB_TRIAL_LOOK_NS;
-			ledger->spent_ns += UB_TRIAL_LOOK_NS;
+		sample = ub_trial_sample(&region->backoff[entry]);
+		if (sample == UB_SAMPLE_NATIVE) {
+			ledger->left_ns -= UB_TRIAL_SAMPLE_NS;
+			ledger->spent_ns += UB_TRIAL_SAMPLE_NS;
 		} else {
 			ledger->busy = true;
 			ledger->slice_ns = 0;
@@ -234,7 +241,7 @@ enum ub_look ub_trial_begin(struct ub_region *region, u32 entry, bool *running)
 			*running = true;
 			ub_trial_open(region);
 		}
-		if (look == UB_LOOK_RUN) {
+		if (sample == UB_SAMPLE_RUN) {
 			ledger->slice_ns = clamp_t(s64, ledger->left_ns, 1,
 						   UB_TRIAL_SLICE_NS);
 			hrtimer_start(&ledger->slice, ns_to_ktime(ledger->slice_ns),
@@ -245,11 +252,11 @@ enum ub_look ub_trial_begin(struct ub_region *region, u32 entry, bool *running)
 	if (tell)
 		ub_trial_tell(region);
 	if (leave)
-		ub_detect_leave(region, entry);
-	return look;
+		ub_backoff_park(region, entry);
+	return sample;
 }
 
-/* The run is over, or did not come about; .cycles since it began.  Preemption is off. */
+/* A run has ended, or was declined; .cycles since its start.  With preemption off. */
 void ub_trial_finish(struct ub_region *region, u64 cycles)
 {
 	struct ub_trial_ledger *ledger = &region->ledger;
@@ -259,7 +266,7 @@ void ub_trial_finish(struct ub_region *region, u64 cycles)
 
 	hrtimer_try_to_cancel(&ledger->slice);
 	raw_spin_lock_irqsave(&ledger->lock, flags);
-	/* One that slept was not at work meanwhile, and left once the slice was over. */
+	/* Sleep does not count: a run that slept is charged its slice at most. */
 	if (ledger->switches != current->nvcsw + current->nivcsw && ledger->slice_ns)
 		took = min(took, ledger->slice_ns);
 	took = min(took, ledger->slice_ns + UB_TRIAL_SEGMENT_NS);
@@ -271,8 +278,8 @@ void ub_trial_finish(struct ub_region *region, u64 cycles)
 		ub_trial_close(region);
 	if (region->trial == UB_TRIAL_ON && ledger->left_ns <= 0) {
 		WRITE_ONCE(region->trial, UB_TRIAL_OVER);
-		tell = !ledger->told;
-		ledger->told = true;
+		tell = !ledger->reported;
+		ledger->reported = true;
 	}
 	raw_spin_unlock_irqrestore(&ledger->lock, flags);
 	if (tell)
@@ -289,7 +296,7 @@ static void ub_trial_confirm(struct ub_region *region, const struct ub_trial *tr
 	ledger->saving_ns = trial->saving_ns;
 	ledger->run_ns = trial->run_ns;
 	ledger->timed = trial->flags & UB_TRIALF_TIMED;
-	if (!ub_detect_margin(region, &ledger->margin))
+	if (!ub_sample_margin(region, &ledger->margin))
 		ledger->margin = S64_MIN;
 	ledger->strikes = 0;
 	WRITE_ONCE(region->trial, UB_TRIAL_NONE);
@@ -323,7 +330,7 @@ int ub_trial_grant(struct ub_proc *proc, struct ub_trial *trial)
 
 	if (!ub_trial_is_valid(trial))
 		return -EINVAL;
-	trial->cpu_ns = ub_cost_cpu(proc);
+	trial->cpu_ns = ub_sample_budget_cpu(proc);
 	if (!trial->region && !confirm && !trial->grant_ns)
 		return 0;
 	region = ub_region_find(proc, trial->region);
@@ -342,7 +349,7 @@ int ub_trial_grant(struct ub_proc *proc, struct ub_trial *trial)
 	} else if (trial->grant_ns) {
 		ledger->left_ns = min_t(s64, ledger->left_ns + trial->grant_ns,
 					UB_TRIAL_GRANT_MAX);
-		/* Also if its lease has ended: what is known is of better times. */
+		/* Also if its lease has ended: samples from before may be outdated. */
 		anew = region->trial == UB_TRIAL_NONE ||
 		       region->trial == UB_TRIAL_IDLE || ledger->lease_end;
 		ledger->lease_end = 0;
@@ -352,14 +359,14 @@ int ub_trial_grant(struct ub_proc *proc, struct ub_trial *trial)
 								UB_TRIAL_OVER);
 	}
 	if (confirm || trial->grant_ns)
-		ledger->told = false;
+		ledger->reported = false;
 	raw_spin_unlock_irqrestore(&ledger->lock, flags);
 
-	/* They were asleep, if it was over. */
+	/* The entries were parked if the trial was over. */
 	for (i = 0; i < region->nr_entries && (confirm || trial->grant_ns); i++) {
 		if (anew)
-			ub_detect_fresh(proc, region->entries[i].user_ip);
-		ub_detect_entry(proc, region->entries[i].user_ip);
+			ub_sample_reset(proc, region->entries[i].user_ip);
+		ub_site_unpark(proc, region->entries[i].user_ip);
 	}
 	return 0;
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The address of the last x87 instruction, as user mode may see it.
+ * The address of the last x87 instruction, as visible in user mode.
  *
- * The FPU notes where each x87 instruction stands (FIP).  After translated ones
- * that is an address in the kernel, which fnstenv, a signal's frame or a debugger
- * would show.  Generated code keeps the address of the original in the frame, and
- * here the FPU gets it before user mode can look.
+ * The FPU records the address of each x87 instruction (FIP).  After a translated
+ * instruction this is a kernel address, which fnstenv, a signal frame or a debugger would
+ * show.  Generated code keeps the user address of the original in the frame, and the code
+ * here loads it into the FPU before user mode can read FIP.
  */
 #include <linux/kernel.h>
 #include <linux/thread_info.h>
@@ -13,7 +13,8 @@
 #include <asm/fpu/api.h>
 #include <asm/processor.h>
 
-#include "internal.h"
+#include "lookup.h"
+#include "x87.h"
 
 #define UB_FXSAVE_SIZE	512
 #define UB_FXSAVE_ALIGN	16
@@ -21,9 +22,9 @@
 #define UB_FCW_MASKS	0x3f
 
 /*
- * Intel's CPUs note the opcode as well (FOP), with register numbers in it, but only if
- * an exception is not masked (SDM 1, 8.1.9); others always do.  And some neither save
- * nor load FIP unless an exception is pending, so it could not be replaced.
+ * Intel's CPUs also record the opcode (FOP), which contains register numbers, but only if
+ * an exception is not masked (SDM 1, 8.1.9); others always do.  Some neither save nor load
+ * FIP unless an exception is pending, so it could not be replaced.
  */
 bool ub_x87_usable(void)
 {
@@ -32,7 +33,7 @@ bool ub_x87_usable(void)
 	       !boot_cpu_has_bug(X86_BUG_FXSAVE_LEAK);
 }
 
-/* With the user's state in the FPU: whether no exception can come of it. */
+/* True if all exceptions are masked.  With the user's state in the FPU. */
 bool ub_x87_masked(void)
 {
 	u16 control;
@@ -42,8 +43,8 @@ bool ub_x87_masked(void)
 }
 
 /*
- * With softirqs and preemption off.  Not inlined: the image would take the room
- * that ub_run()'s frame needs.
+ * Set FIP in the FPU.  With softirqs and preemption off.  Not inlined: the image would take
+ * stack that the frame of ub_run() needs.
  */
 noinline_for_stack void ub_x87_leave(u64 fip)
 {
@@ -51,7 +52,7 @@ noinline_for_stack void ub_x87_leave(u64 fip)
 	u8 buffer[UB_FXSAVE_SIZE + UB_FXSAVE_ALIGN];
 	u8 *image = PTR_ALIGN(&buffer[0], UB_FXSAVE_ALIGN);
 
-	/* A handler may have slept. */
+	/* A handler may have slept: then the user's state is in memory. */
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
 		ub_load_fpu();
 	asm volatile("fxsave64 (%0)" : : "r" (image) : "memory");

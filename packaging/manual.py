@@ -26,30 +26,36 @@ __all__ = ["pages"]
 
 #: Which exit statuses there are besides those that a verb's description names.
 _STATUSES = (
-    ("0", "All went well; a verb that answers a question: the answer is yes."),
-    ("1", "It failed, and a line says why and what to do; or the answer is no."),
-    ("2", "A word of the command line makes no sense."),
-    ("70", "An error of the program itself, which should be reported."),
-    ("130", "It was interrupted."),
-    ("141", "Whoever read the output has left."),
-    ("others", "Those of a command that was run, where one was."),
+    ("0", "Success; of a verb that checks something: all is well."),
+    ("1", "An error, with the reason and a remedy on stderr; or a check has failed."),
+    ("2", "Invalid arguments."),
+    ("70", "An internal error, which should be reported."),
+    ("130", "Interrupted by Ctrl-C."),
+    ("141", "The reader of the output has closed it."),
+    ("others", "Of a verb that runs a command: the status of the command."),
 )
 
 _VARIABLES = (
     (
         "UBYPASS_CACHE",
-        "Where fetched and derived files are: ~/.cache/ubypass if unset.",
+        "The cache for downloaded and derived files (default: ~/.cache/ubypass).",
     ),
-    ("UBYPASS_BUILD", "Where the module and the measured programs are built."),
-    ("UBYPASS_SUITE", "The suite of Debian from which the lab takes its kernel."),
-    ("UBYPASS_ACCEL", "What the lab runs on: kvm or tcg, instead of trying."),
-    ("UBYPASS_DEBUG", "If set, errors of the program itself are shown in full."),
+    (
+        "UBYPASS_BUILD",
+        "The directory for builds of the module and of measured programs.",
+    ),
+    ("UBYPASS_SUITE", "The Debian suite from which the lab takes its kernel."),
+    (
+        "UBYPASS_ACCEL",
+        "The accelerator of the lab, kvm or tcg, instead of a test for KVM.",
+    ),
+    ("UBYPASS_DEBUG", "If set, internal errors are printed with a traceback."),
 )
 
 _FILES = (
     ("/dev/ub", "The loaded module, for root."),
-    ("/lib/modules/RELEASE/updates/dkms/ub.ko", "The module that DKMS has built."),
-    ("~/.cache/ubypass", "Kernels and headers for the lab, and what is built."),
+    ("/lib/modules/RELEASE/updates/dkms/ub.ko", "The module built by DKMS."),
+    ("~/.cache/ubypass", "Kernels and headers for the lab, and builds."),
 )
 
 
@@ -109,7 +115,7 @@ def _page(
         lines += [".PP", _text(verb.epilog)]
     lines += _arguments(verb, "")
     lines += _actions(verb)
-    lines += [".SH EXIT STATUS", r"As those of \fBub\fR(1).", ".SH SEE ALSO"]
+    lines += [".SH EXIT STATUS", r"See \fBub\fR(1).", ".SH SEE ALSO"]
     others = (f"ub-{other}" for other in verbs if other != name)
     lines.append(_references(["ub", *others]))
     return "\n".join(lines) + "\n"

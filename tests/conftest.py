@@ -86,7 +86,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name the processor, and what of the suite needs another one."""
+    """Name the processor, and what of the suite needs another machine."""
     terminalreporter.section("processor")
     terminalreporter.line(describe())
     for line in uncovered() or ["everything that is allowed was executed on it"]:

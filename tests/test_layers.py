@@ -38,15 +38,6 @@ def _allowed(guide: str) -> dict[str, frozenset[str]]:
     }
 
 
-def _exceptions(guide: str) -> dict[str, frozenset[str]]:
-    """What single files import besides, by their path."""
-    return {
-        name: _words(imports)
-        for name, imports, why in _rows(guide)
-        if "/" in name and name.endswith(".py") and why.strip()
-    }
-
-
 def _owner(path: Path) -> str:
     return path.relative_to(_SOURCE).parts[0].removesuffix(".py")
 
@@ -76,20 +67,13 @@ _FILES = sorted(_SOURCE.rglob("*.py"))
 
 @pytest.mark.parametrize("path", _FILES, ids=lambda p: str(p.relative_to(_SOURCE)))
 def test_imports_only_what_its_row_allows(path: Path) -> None:
-    owner, name = _owner(path), str(path.relative_to(_SOURCE))
-    allowed = _allowed(_GUIDE)[owner] | _exceptions(_GUIDE).get(name, frozenset())
+    owner = _owner(path)
+    allowed = _allowed(_GUIDE)[owner]
     assert _imports(path.read_text("utf-8")) - {owner} <= allowed
 
 
 def test_the_table_names_what_there_is() -> None:
     assert _allowed(_GUIDE).keys() == {_owner(path) for path in _FILES}
-
-
-def test_exceptions_are_needed() -> None:
-    for name, besides in _exceptions(_GUIDE).items():
-        path = _SOURCE / name
-        assert besides <= _imports(path.read_text("utf-8"))
-        assert besides.isdisjoint(_allowed(_GUIDE)[_owner(path)])
 
 
 def _upwards(allowed: Mapping[str, frozenset[str]]) -> list[tuple[str, str]]:
@@ -144,10 +128,9 @@ def test_what_points_downwards_is_found() -> None:
     guide = (
         "# A\n\n## Where things are\n\n| part | subject | imports |\n|---|---|---|\n"
         "| `low/` | below | `high` |\n| `high/` | `above` | `low` `mid` |\n\n"
-        "| `low/a.py` | `mid` | once |\n\n## Rules\n\n| `x/` | | `y` |\n"
+        "## Rules\n\n| `x/` | | `y` |\n"
     )
     assert _allowed(guide) == {"low": {"high"}, "high": {"low", "mid"}}
-    assert _exceptions(guide) == {"low/a.py": {"mid"}}
     assert _upwards(_allowed(guide)) == [("low", "high"), ("high", "mid")]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests import uncovered
+from tests import browser, uncovered
 from tests.fuzz import forms
 from ubypass.errors import UbError
 
@@ -30,6 +30,13 @@ def test_x87_addresses_that_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "FIP" in "\n".join(uncovered.uncovered())
     monkeypatch.setattr(uncovered, "keeps_x87_pointers", lambda: True)
     assert "FIP" not in "\n".join(uncovered.uncovered())
+
+
+def test_pages_that_no_browser_has_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browser, "found", lambda: None)
+    assert "make test-report installs" in "\n".join(uncovered.uncovered())
+    monkeypatch.setattr(browser, "found", lambda: "/usr/bin/chromium")
+    assert "HTML" not in "\n".join(uncovered.uncovered())
 
 
 def test_no_runner(monkeypatch: pytest.MonkeyPatch) -> None:

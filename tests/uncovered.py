@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the tests that execute code cannot cover on this machine's processor."""
+"""What tests cannot cover on this machine: its processor, and what is installed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 
 from iced_x86 import Code
 
+from tests import browser
 from tests.fuzz.forms import absent
 from ubypass.errors import UbError
 from ubypass.native.runner import keeps_x87_pointers
@@ -36,4 +37,9 @@ def uncovered() -> list[str]:
             )
     except UbError as error:
         found.append(f"nothing was executed: {error.message}")
+    if browser.found() is None:
+        found.append(
+            "not opened: HTML pages, since there is no browser here; make test-report "
+            f"installs {browser.PACKAGE}"
+        )
     return found

@@ -5,6 +5,7 @@
 #   run    building the module, the lab, the demo
 #   bench  and the measured servers with their loads
 #   test   and what the tests call
+#   report and a browser, for the tests of HTML pages
 #
 # Root gets them installed, others are told what to do (status 1). Servers are not
 # started, now or at boot: their units are masked before they are installed. A server
@@ -18,7 +19,7 @@ case "${1:-}" in --list | --missing)
 	shift
 	;;
 esac
-purpose="${1:?which purpose: run, bench or test}"
+purpose="${1:?which purpose: run, bench, test or report}"
 PATH="$PATH:/usr/sbin:/sbin"
 missing=""
 servers=""
@@ -58,8 +59,12 @@ has_header() {
 os.stat(os.path.join(sysconfig.get_path("include"), "Python.h"))'
 }
 
-case "$purpose" in run | bench | test) ;; *)
-	echo "tools/packages.sh: no purpose '$purpose': run, bench or test" >&2
+has_browser() {
+	command -v chromium-headless-shell || command -v chromium
+}
+
+case "$purpose" in run | bench | test | report) ;; *)
+	echo "tools/packages.sh: no purpose '$purpose': run, bench, test or report" >&2
 	exit 2
 	;;
 esac
@@ -83,15 +88,20 @@ if [ "$purpose" != run ]; then
 	server nginx nginx
 	program redis-tools redis-benchmark
 	program wrk wrk
+	# For the comparison with io_uring.
+	want liburing-dev compiles -include liburing.h -luring || true
+	program fio fio
+	program iproute2 ip
 fi
-if [ "$purpose" = test ]; then
+if [ "$purpose" = test ] || [ "$purpose" = report ]; then
 	program strace strace
 	program gdb gdb
 	program cpio cpio
-	program iproute2 ip
 	# 32-bit programs are refused; a test makes one.
 	want gcc-multilib compiles -m32 || true
 fi
+# A quarter of a gigabyte when it is installed.
+[ "$purpose" != report ] || want chromium-headless-shell has_browser || true
 [ "$mode" != --list ] || exit 0
 
 update=""

@@ -6,7 +6,7 @@
 # if one of them fails.
 set -eu
 cd "$(dirname "$0")/.."
-purpose="${1:?which purpose: run, bench or test}"
+purpose="${1:?which purpose: run, bench, test or report}"
 log=build/prepare.log
 
 # One at a time; a lock on the directory needs no file in it.
@@ -53,8 +53,11 @@ ready() { # extra: whether it was installed since it last changed or was moved
 	[ -e ".venv/.ready-$1" ] && [ ! pyproject.toml -nt ".venv/.ready-$1" ] && is_here
 }
 
-extra=compile
-[ "$purpose" != test ] || extra=test
+case "$purpose" in
+bench) extra=bench ;;
+test | report) extra=test ;;
+*) extra=compile ;;
+esac
 ready test || ready "$extra" ||
 	step "preparing the virtual environment .venv" "pip must be able to install these" \
 		environment "$extra"

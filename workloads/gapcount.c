@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * gapcount: how many user instructions lie between two system calls.
+ * gapcount: counts the user instructions between two system calls.
  *
  *   gapcount NR SKIP SAMPLES -- PROGRAM ARGUMENTS...
  *
  * Runs the program natively under ptrace, lets SKIP calls of number NR pass (so
  * that lazy binding and warm-up are over), then steps through SAMPLES gaps: from
  * the return of the call until the same syscall instruction is next.  Prints
- * one number per gap: instructions, without the syscall instruction itself.
+ * one number for each gap: its instructions, without the syscall instruction.
  * The program is killed after that.
  */
 #define _GNU_SOURCE
@@ -28,7 +28,7 @@
 #include <unistd.h>
 
 #define SYSCALL_SIZE	2		/* bytes of the instruction */
-#define MAX_STEPS	10000000UL	/* a gap longer than that is none */
+#define MAX_STEPS	10000000UL	/* bound on the length of a gap */
 
 static pid_t child;
 
@@ -54,7 +54,7 @@ static unsigned long number(const char *text)
 	return value;
 }
 
-/* Let the child go on and wait for its next stop; false when it has ended. */
+/* Resume the child and wait for its next stop; false when it has ended. */
 static bool go(enum __ptrace_request how)
 {
 	int signal = 0, status;
@@ -100,7 +100,7 @@ static void ended(void)
 	exit(3);
 }
 
-/* Stop at the return of the next call of number nr; its resume address. */
+/* Stop at the return of the next call of number nr; returns its resume address. */
 static uint64_t next_return(uint64_t nr)
 {
 	struct user_regs_struct regs;
@@ -155,7 +155,7 @@ int main(int argc, char **argv)
 		die(argv[5]);
 	}
 	if (waitpid(child, &status, 0) != child || !WIFSTOPPED(status))
-		return 1;	/* the child has said why */
+		return 1;	/* the child has printed the error */
 	if (ptrace(PTRACE_SETOPTIONS, child, NULL,
 		   (void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL)) < 0)
 		die("PTRACE_SETOPTIONS");

@@ -7,11 +7,11 @@
  * Steps through thread PID until it has made CALLS system calls.  Prints one
  * line for each: its resume address (hexadecimal), its number, the instructions
  * from its return to the next syscall instruction, which is not counted, and the
- * number of that call.  Of gaps of up to LENGTH instructions the address of each and
- * of the syscall instruction follow.  Then lets the program go on.
+ * number of that call.  For gaps of up to LENGTH instructions the address of each and
+ * of the syscall instruction follow.  Then lets the program continue.
  *
- * The program runs natively, thousands of times slower than usual: what is right
- * here are counts, never times.
+ * The program runs natively, thousands of times slower than usual: only counts are
+ * valid here, not times.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,9 +29,9 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 
-#define MAX_STEPS	100000000UL	/* in all: a bound on the time we take */
+#define MAX_STEPS	100000000UL	/* in total: bounds the time of a trace */
 #define PAGE		4096
-#define PAGES		1024		/* that are remembered */
+#define PAGES		1024		/* number of cached pages */
 #define MAX_LENGTH	65536UL
 
 static pid_t thread;
@@ -98,7 +98,7 @@ static bool at_syscall(uint64_t ip)
 	static struct page {
 		uint64_t start;
 		uint8_t bytes[PAGE];
-	} cache[PAGES];	/* code hardly ever changes: fewer calls per step */
+	} cache[PAGES];	/* code rarely changes: fewer calls per step */
 	struct page *page = &cache[ip / PAGE % PAGES];
 	struct iovec here = { page->bytes, PAGE };
 	struct iovec there = { (void *)(uintptr_t)(ip / PAGE * PAGE), PAGE };

@@ -2,22 +2,22 @@
 /*
  * ioloop: one system call in a tight loop, the workload of the UB paper.
  *
- * The loop is what a plain program would write: a libc call, a check of its
- * result, an optional sum over the buffer, the next offset.  The clock is read
- * at the ends of a round only.  Every round starts at offset 0, so all rounds of
- * all runs with the same arguments must give the same checksum.
+ * The loop is that of an ordinary program: a libc call, a check of its result, an
+ * optional sum over the buffer, the next offset.  The clock is read only at the
+ * ends of a round.  Every round starts at offset 0, so all rounds of all runs with
+ * the same arguments must give the same checksum.
  *
  * With --sync the warm-up lasts until a line arrives on stdin; then "ready" is
  * printed, a second line starts the measured rounds, and after the result a
- * third line (or end of file) lets the program end.  Whoever measures can so
+ * third line (or end of file) lets the program end.  So a measuring program can
  * read counters exactly around the rounds.
  *
- * With --cold the file leaves the page cache before each round.  While it is read
- * back the machine may be idle, so the clock is then that of the thread's own
+ * With --cold the file is dropped from the page cache before each round.  While it
+ * is read again the machine may be idle, so the clock then measures the thread's own
  * CPU time.
  *
- * With --dry an empty function stands in for the system call: what is left is
- * the time of the loop itself.
+ * With --dry an empty function replaces the system call: the rest is the time of the
+ * loop itself.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -34,8 +34,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_SIZE	(1UL << 20)
-#define MAX_ROUNDS	1000UL
+#define PROGRAM		"ioloop"
+#include "rounds.h"
+
 
 enum call { GETPPID, PREAD, READ, PWRITE, WRITE, NR_CALLS };
 
@@ -57,29 +58,15 @@ struct options {
 	bool sync;
 };
 
-/* Words, so that the sum may read it as such. */
+/* Words, so that the sum may read words. */
 static uint64_t buffer[MAX_SIZE / sizeof(uint64_t)];
-static off_t file_end;		/* size of the file: where writes wrap */
+static off_t file_end;		/* size of the file, at which writes wrap */
 static uint64_t failed_errno;
 
 static void die(const char *what)
 {
 	fprintf(stderr, "ioloop: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static void bad(const char *what, const char *why)
-{
-	fprintf(stderr, "ioloop: %s: %s\n", what, why);
-	exit(2);
-}
-
-static uint64_t now_ns(clockid_t which)
-{
-	struct timespec ts;
-
-	clock_gettime(which, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
 static uint64_t sum_buffer(const uint64_t *words, size_t bytes)
@@ -95,7 +82,7 @@ static uint64_t sum_buffer(const uint64_t *words, size_t bytes)
 	return sum;
 }
 
-/* Not inlined and not known to be pure: the loop must be as with a libc call. */
+/* Not inlined and not known to be pure, like a libc call in the loop. */
 __attribute__((noinline)) static ssize_t dry_call(int fd, void *data, size_t size,
 						  off_t offset)
 {
@@ -103,7 +90,7 @@ __attribute__((noinline)) static ssize_t dry_call(int fd, void *data, size_t siz
 	return (ssize_t)size;
 }
 
-/* A call failed: remember why, end the round.  Off the hot path. */
+/* A call failed: save errno, end the round.  Off the hot path. */
 __attribute__((noinline, cold)) static void failed(void)
 {
 	failed_errno = (uint64_t)errno;
@@ -128,7 +115,7 @@ __attribute__((noinline)) static uint64_t round_dry(unsigned long count)
 }
 
 /*
- * Reads: end of file shows as a short or empty read, the next one starts over.
+ * Reads: a short or empty read means end of file, and the next one starts over.
  * "dry" and "sum" are constants at each place of use.
  */
 static inline __attribute__((always_inline)) uint64_t
@@ -206,7 +193,7 @@ round_read_sum(int fd, size_t size, unsigned long count)
 	return loop_read(fd, size, count, true);
 }
 
-/* Writes never make the file longer than it was. */
+/* Writes never extend the file. */
 __attribute__((noinline)) static uint64_t
 round_pwrite(int fd, size_t size, unsigned long count)
 {
@@ -256,7 +243,7 @@ round_write(int fd, size_t size, unsigned long count)
 	return check;
 }
 
-/* Nothing was written, so all pages can go. */
+/* Nothing was written, so all pages can be dropped. */
 static void make_cold(int fd)
 {
 	int error = posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
@@ -301,24 +288,6 @@ static uint64_t run_round(const struct options *o, int fd)
 		die(call_names[o->call]);
 	}
 	return check;
-}
-
-static unsigned long number(const char *option, const char *text,
-			    unsigned long low, unsigned long high)
-{
-	char why[96];
-	char *end;
-	unsigned long value;
-
-	errno = 0;
-	value = strtoul(text, &end, 10);
-	if (errno || end == text || *end || text[0] == '-' || value < low ||
-	    value > high) {
-		snprintf(why, sizeof(why), "want a number from %lu to %lu", low,
-			 high);
-		bad(option, why);
-	}
-	return value;
 }
 
 static void usage(FILE *out)
@@ -430,7 +399,7 @@ static int open_file(const struct options *o)
 	if (file_end < (off_t)o->size)
 		bad(o->path, "file shorter than one call's size");
 	if (writes && pread(fd, buffer, o->size, 0) != (ssize_t)o->size)
-		die(o->path);	/* what is written is what is there */
+		die(o->path);	/* write back the file's own contents */
 	return fd;
 }
 
@@ -450,36 +419,20 @@ static bool line_waits(void)
 	return poll(&p, 1, 0) > 0;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 static void report(const struct options *o, const double *ns, uint64_t check,
 		   unsigned long warm_rounds)
 {
-	double sorted[MAX_ROUNDS];
-	double median;
-
-	memcpy(sorted, ns, o->rounds * sizeof(*ns));
-	qsort(sorted, o->rounds, sizeof(*sorted), by_value);
-	median = (sorted[(o->rounds - 1) / 2] + sorted[o->rounds / 2]) / 2;
 	if (!o->json) {
 		printf("%s size %zu%s: %.2f ns per call, checksum %016" PRIx64 "\n",
 		       call_names[o->call], o->size, o->sum ? " with sum" : "",
-		       median, check);
+		       median(ns, o->rounds), check);
 		return;
 	}
 	printf("{\"call\": \"%s\", \"size\": %zu, \"sum\": %s, \"count\": %lu, "
-	       "\"warmup_rounds\": %lu, \"checksum\": \"%016" PRIx64 "\", "
-	       "\"median\": %.4f, \"rounds\": [",
+	       "\"warmup_rounds\": %lu, \"checksum\": \"%016" PRIx64 "\", ",
 	       call_names[o->call], o->size, o->sum ? "true" : "false", o->count,
-	       warm_rounds, check, median);
-	for (unsigned long i = 0; i < o->rounds; i++)
-		printf("%s%.4f", i ? ", " : "", ns[i]);
-	puts("]}");
+	       warm_rounds, check);
+	print_rounds(ns, o->rounds);
 }
 
 int main(int argc, char **argv)
@@ -493,7 +446,7 @@ int main(int argc, char **argv)
 	uint64_t check = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	/* One round at least: page faults and lazy binding are not the subject. */
+	/* At least one round, to exclude page faults and lazy binding. */
 	do {
 		uint64_t warm;
 

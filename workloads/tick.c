@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * tick: how long one instruction takes by the machine's own clock.
+ * tick: measures the time of one instruction by the machine's own clock.
  *
  * Runs a loop of known length and prints nanoseconds per instruction, once for
- * each of five runs.  Under a virtual machine that counts instructions as time
- * the answer is 1.000; on a processor it is some fraction that varies.
+ * each of five runs.  In a virtual machine that counts instructions as time the
+ * result is 1.000; on a processor it is a fraction that varies.
  */
 #include <stdint.h>
 #include <stdio.h>
 #include <time.h>
 
-#define LAPS 1000000u		/* of two instructions each */
+#define LAPS 1000000u		/* two instructions each */
 #define RUNS 5
 
 static uint64_t now_ns(void)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Compiles everywhere: else what the others say means nothing. */
+/* Compiles on every kernel; if not, the results of the other probes mean nothing. */
 #include <linux/ftrace.h>
 #include <linux/hrtimer.h>
 #include <linux/kernel.h>

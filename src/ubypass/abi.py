@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the kernel module and generated code agree on, as Python sees it.
+"""The interface between the kernel module and generated code, for Python.
 
-Mirrors ``kernel/include/uapi/ub.h`` and ``ub_syscalls.h`` (a test compares
-them); ``docs/abi.md`` explains the rules. Knows nothing of how a translation
-is made, checked or loaded: the translator, the verifier and the device all
-import this module and, of one another, nothing.
+Mirrors ``kernel/include/uapi/ub.h`` and ``ub_syscalls.h`` (a test compares them);
+``docs/abi.md`` explains the rules. Independent of how a translation is made, checked or
+loaded: the translator, the verifier and the device import this module, but not each
+other.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ __all__ = [
     "GUARD_LOW",
     "INFOF_SECCOMP",
     "INFOF_X87",
+    "LOADF_TRUSTED",
     "LOADF_VECTOR",
     "LOADF_X87",
     "REGS_OFFSET",
@@ -54,7 +55,7 @@ __all__ = [
     "Translation",
 ]
 
-ABI_VERSION: Final = 5
+ABI_VERSION: Final = 6
 
 # The frame: offsets in bytes from rsp inside generated code.
 FRAME_EXIT: Final = 0x00
@@ -67,7 +68,7 @@ FRAME_FSBASE: Final = 0x28
 FRAME_TMP0: Final = 0x30
 FRAME_TMP1: Final = 0x38
 FRAME_TMP2: Final = 0x40
-#: Address of the user's x87 instruction that comes next; 0: none was run.
+#: Address of the user's next x87 instruction; 0: none was executed.
 FRAME_FIP: Final = 0x48
 FRAME_PRIVATE: Final = 0x50
 FRAME_REGS: Final = 0x8C0
@@ -93,23 +94,23 @@ REGS_OFFSET: Mapping[str, int] = {
     "rsp": 152,
 }
 
-#: A clamped base serves ``[base + disp]`` with ``GUARD_LOW <= disp`` and
-#: ``disp + size <= GUARD_HIGH`` (bytes). Below zero only the top 2 MiB of the
-#: address space can be reached, which Linux never maps; above TASK_SIZE_MAX
-#: lies non-canonical space (Documentation/arch/x86/x86_64/mm.rst).
+#: A clamped base is valid for ``[base + disp]`` with ``GUARD_LOW <= disp`` and
+#: ``disp + size <= GUARD_HIGH`` (bytes). Below zero only the top 2 MiB of the address
+#: space can be reached, which Linux never maps; above TASK_SIZE_MAX is non-canonical
+#: space (Documentation/arch/x86/x86_64/mm.rst).
 GUARD_LOW: Final = -(2 << 20)
 GUARD_HIGH: Final = 2 << 30
-#: With an index of 32 bits it may be this far above: on no processor, not even one that
-#: speculates with the upper bits cut off, is anything mapped there (the kernel's half
+#: The upper guard for an index of 32 bits: nothing is mapped there on any processor,
+#: not even for speculation with the upper address bits cut off (the kernel's half
 #: begins with a hole of 8 TiB).
 GUARD_FAR: Final = 1 << 40
 
 #: Highest budget that the module gives a segment (``UB_BUDGET_MAX``).
 BUDGET_MAX: Final = 1 << 24
-#: A clamped address may move up by this many bytes for each unit that its segment
-#: takes from the budget (docs/abi.md, section 6): at most half of the guard in all.
+#: Bytes by which a clamped address may move up for each unit that its segment charges
+#: to the budget (docs/abi.md, section 6): in all at most half of the guard.
 GROWTH: Final = 64
-#: Most elements that one repeated string instruction may have (``UB_REP_MAX``).
+#: Largest number of elements of one repeated string instruction (``UB_REP_MAX``).
 REP_MAX: Final = 1 << 16
 
 #: Constant user addresses below this need no clamp on any x86-64 Linux.
@@ -121,17 +122,19 @@ SYSCALL_NONE: Final = 0xFF
 
 #: ``ub_load.flags``
 LOADF_VECTOR: Final = 1
-#: Comes with ``LOADF_VECTOR``: the module takes care of FIP (docs/abi.md).
+#: Only with ``LOADF_VECTOR``: the module maintains FIP (docs/abi.md).
 LOADF_X87: Final = 2
+#: Guards without clamps: only for a process that was attached as a trusted one.
+LOADF_TRUSTED: Final = 4
 
-#: ``ub_info.flags``: the module takes ``LOADF_X87`` on this CPU.
+#: ``ub_info.flags``: the module accepts ``LOADF_X87`` on this CPU.
 INFOF_X87: Final = 1
-#: The same: seccomp filters are asked at each dispatch.
+#: ``ub_info.flags``: the module evaluates seccomp filters at each dispatch.
 INFOF_SECCOMP: Final = 2
 
 
 class ExitReason(enum.IntEnum):
-    """Why generated code went back to user mode (``enum ub_exit_reason``)."""
+    """Why generated code returned to user mode (``enum ub_exit_reason``)."""
 
     NONE = 0
     FAULT = 1
@@ -161,16 +164,17 @@ class ExitFlag(enum.IntFlag):
 
 @dataclass(frozen=True)
 class Entry:
-    """A resume address and where its code begins (``struct ub_entry``)."""
+    """A resume address and the offset of its code (``struct ub_entry``)."""
 
     user_ip: int
     code_offset: int
 
 
-# There are thousands of the next two; written out, what makes them is compiled.
+# There are thousands of instances of the next two classes: with an explicit __init__
+# their construction is compiled.
 @dataclass(init=False, unsafe_hash=True)
 class Exit:
-    """One way out of a translation (``struct ub_exit``); not to be changed."""
+    """One exit of a translation (``struct ub_exit``); immutable by convention."""
 
     user_ip: int
     reason: ExitReason
@@ -189,7 +193,7 @@ class Exit:
 
 @dataclass(init=False, unsafe_hash=True)
 class Fault:
-    """An instruction that may fault and the exit stub for it; not to be changed."""
+    """An instruction that may fault and its exit stub; immutable by convention."""
 
     code_offset: int
     fixup_offset: int
@@ -202,7 +206,7 @@ class Fault:
 class Dispatch:
     """A place that the module fills with the call of a handler.
 
-    ``user_ip`` is the resume address, which seccomp filters are shown.
+    ``user_ip``: the resume address, as passed to seccomp filters.
     """
 
     code_offset: int
@@ -214,7 +218,7 @@ class Dispatch:
 
 @dataclass(frozen=True)
 class Source:
-    """User code that a translation was made from."""
+    """User code that is a source of a translation."""
 
     start: int
     data: bytes
@@ -222,15 +226,16 @@ class Source:
 
 @dataclass(frozen=True)
 class Abi:
-    """What one loaded module offers (``UB_IOC_INFO``).
+    """The properties of a loaded module (``UB_IOC_INFO``).
 
-    ``args`` maps a call number to its number of argument registers; numbers
-    that are missing must not be dispatched. ``dispatch_vector_size`` is the size of a
-    dispatch, in bytes, in code that uses vector registers. ``x87``: code with x87
-    instructions can be loaded. ``features``: what the processor that the code is for
-    can do, by the names in ``/proc/cpuinfo``; None: everything. ``filters``: seccomp
-    filters are asked at each dispatch; without, who has one is declined. The defaults
-    serve offline use.
+    ``args`` maps a call number to its number of argument registers; other numbers must
+    not be dispatched. ``dispatch_vector_size``: the size of a dispatch, in bytes, in
+    code that uses vector registers. ``x87``: code with x87 instructions can be loaded.
+    ``features``: features of the target processor, by their names in
+    ``/proc/cpuinfo``; None: all. ``filters``: seccomp filters are evaluated at each
+    dispatch; otherwise threads with a filter are declined. ``trusted``: the program is
+    trusted, so that a guard alone may prove an address (docs/abi.md, section 6). The
+    defaults are for offline use.
     """
 
     dispatch_size: int = 160
@@ -241,21 +246,22 @@ class Abi:
     x87: bool = True
     features: frozenset[str] | None = None
     filters: bool = True
+    trusted: bool = False
 
 
 @dataclass(frozen=True)
 class Translation:
-    """Machine code for a region and all that the module needs to run it.
+    """Machine code for a region and all data that the module needs to run it.
 
-    ``code`` has int3 bytes where dispatches go and zero rel32 fields at the
-    offsets in ``jumps``. Constants, if any, fill ``code`` from the offset
-    ``constants`` to its end. ``user_ips`` maps code offsets to the user
-    instruction they come from, ascending, for people who read it. ``vector``:
-    the code uses x87, SSE or AVX registers; ``x87``: x87 instructions, which leave
-    their address behind (then ``vector`` is set as well). ``exact``, for each exit:
-    all arithmetic flags are the user's there, not only those that somebody reads.
-    ``anchored``: by the address of an instruction, ascending, the user registers, one
-    bit each, for which the code may leave there because they hold no user address.
+    ``code`` has int3 bytes in place of dispatches and zero rel32 fields at the offsets
+    in ``jumps``. Constants, if any, fill ``code`` from the offset ``constants`` to the
+    end. ``user_ips`` maps code offsets, ascending, to the user instructions of their
+    origin, for listings. ``vector``: the code uses x87, SSE or AVX registers; ``x87``:
+    x87 instructions, which record their address (``vector`` is then set too).
+    ``trusted``: addresses are guarded but not clamped, for a trusted program only.
+    ``exact``, for each exit: all arithmetic flags are the user's there, not only the
+    live ones. ``anchored``: by the address of an instruction, ascending, a mask of the
+    user registers for which the code may exit there because they hold no user address.
     """
 
     code: bytes
@@ -269,11 +275,13 @@ class Translation:
     user_ips: tuple[tuple[int, int], ...] = ()
     vector: bool = False
     x87: bool = False
+    trusted: bool = field(default=False, repr=False)
     exact: tuple[bool, ...] = field(default=(), compare=False, repr=False)
     anchored: tuple[tuple[int, int], ...] = field(default=(), compare=False, repr=False)
 
 
-#: Call number → argument registers that its handler reads (``ub_syscalls.h``).
+#: Call number → number of argument registers that the handler reads
+#: (``ub_syscalls.h``).
 SYSCALL_ARGS: Mapping[int, int] = {
     0: 3,  # read
     1: 3,  # write

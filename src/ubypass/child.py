@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Starts helper programs that never outlive us.
+"""Starts helper programs that never outlive this process.
 
-Each is the leader of a process group of its own, so that it ends together with what it
-has started, and the kernel ends it if we are killed outright. Knows nothing of what is
-run.
+Each helper leads a process group of its own, so that it ends together with its
+children, and the kernel ends it if this process is killed. Independent of the programs.
 """
 
 from __future__ import annotations
@@ -25,25 +24,25 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def dies_with_us(how: signal.Signals = signal.SIGKILL) -> Callable[[], None]:
-    """For ``preexec_fn`` of a Popen: the child gets ``how`` when we end."""
+    """A ``preexec_fn`` for Popen: the child gets ``how`` when this process ends."""
     us = os.getpid()
 
     def ask() -> None:
         _libc.prctl(_PR_SET_PDEATHSIG, int(how))
         if os.getppid() != us:
-            os._exit(1)  # we ended before we could ask
+            os._exit(1)  # the parent ended before the call of prctl
 
     return ask
 
 
 class _Process(subprocess.Popen[Any]):
-    """One that does not stay behind when a signal handler raises while it starts."""
+    """A Popen without a leaked child if a signal handler raises during its start."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         try:
             super().__init__(*args, **options)
         except BaseException:
-            # Without a status it has been started, and nobody else knows of it.
+            # No status yet: the child was started, and no caller can end it.
             if getattr(self, "pid", None) and self.returncode is None:
                 end(self)
             raise
@@ -52,31 +51,32 @@ class _Process(subprocess.Popen[Any]):
 def start(
     command: Sequence[str], *, last: signal.Signals = signal.SIGKILL, **options: Any
 ) -> subprocess.Popen[Any]:
-    """A Popen with these options; whoever starts it calls :func:`end`.
+    """A Popen with these options; the caller must call :func:`end`.
 
-    ``last``: the signal that the kernel sends it should we be killed; with SIGTERM a
+    ``last``: the signal that the kernel sends if this process is killed; with SIGTERM a
     server can end its own processes.
     """
     return _Process(command, process_group=0, preexec_fn=dies_with_us(last), **options)
 
 
 def end(process: subprocess.Popen[Any], how: signal.Signals = signal.SIGKILL) -> int:
-    """End a started program by ``how``, then all that is left of its group.
+    """End a started program by ``how``, then kill the rest of its group.
 
-    Returns its status, as Popen does. Waits for it: interrupted, it is killed.
+    Waits for the end of the program; if the wait is interrupted, the program is killed.
+    Returns the status, as Popen does.
     """
     if process.returncode is not None:
         return int(process.returncode)
     try:
         if how is not signal.SIGKILL:
-            # Not by Popen, which would reap one that has ended: until then its number,
-            # which is the group's, stays its own.
+            # Not by Popen, which would reap an ended child: until then the PID, also
+            # the number of the group, cannot be reused.
             os.kill(process.pid, how)
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     finally:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-        # One that was just forked does not lead its group yet.
+        # A child that was just forked does not lead its group yet.
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
         status = process.wait()
@@ -88,7 +88,7 @@ def run(
 ) -> subprocess.CompletedProcess[Any]:
     """As subprocess.run, without ``check``, ``input`` and ``timeout``.
 
-    Without input unless ``stdin`` says otherwise; what is not text is replaced.
+    ``stdin`` is empty by default. In text mode undecodable bytes are replaced.
     """
     options.setdefault("stdin", subprocess.DEVNULL)
     if options.get("text"):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Use compiled modules, if they were made from exactly the sources that are here.
+"""Uses compiled modules if they were made from exactly the present sources.
 
-``tools/compile.py`` puts them into ``build/compiled`` of a checkout, with a list of the
-files that they were made from. They call each other directly, past Python, so it is
-all of them or none: if one source differs, the sources run. This is asked when the
-first of them is imported; who needs none pays nothing. ``UBYPASS_PURE=1`` goes without.
+``tools/compile.py`` puts the modules into ``build/compiled`` of a checkout, with a list
+of their source files. They call each other directly, not through Python, so either all
+or none are used: if one source differs, the sources run. The check is made at the first
+import of one of them and costs nothing otherwise. ``UBYPASS_PURE=1`` disables them.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from types import ModuleType
 
 __all__ = ["LIST", "PARTS", "Finder", "fresh", "record", "use"]
 
-#: What is compiled: modules and packages of ubypass. All else is imported as ever.
-PARTS = frozenset({"abi", "region", "translate", "verify"})
+#: The compiled modules and packages of ubypass; all others are imported as usual.
+PARTS = frozenset({"abi", "region", "translate", "verify", "words"})
 
-#: The file, beside the compiled modules, that says what they were made from.
+#: The file beside the compiled modules that lists their sources.
 LIST = "sources.json"
 
 _STALE = (
-    "ubypass: sources have changed since they were compiled: running them as they are, "
+    "ubypass: sources have changed since they were compiled and run uncompiled, "
     "slower; 'make prepare' compiles them\n"
 )
 
 
 def use(source: Path, library: Path) -> None:
-    """Import from ``library`` what was compiled from below ``source``, if it may be."""
+    """Import from ``library`` the modules compiled from ``source``, if permitted."""
     if (library / LIST).is_file() and not os.environ.get("UBYPASS_PURE"):
         sys.meta_path.insert(0, Finder(source, library))
 
 
 def record(source: Path, files: Iterable[Path]) -> str:
-    """Contents of ``LIST``: ``files``, relative to ``source``, as they are now.
+    """Contents of ``LIST``: ``files``, relative to ``source``, in their present state.
 
-    To be asked before compiling: what changes meanwhile counts as changed.
+    To be called before compiling, so that a change during compilation is detected.
     """
     import json
     from hashlib import sha256
@@ -55,8 +55,8 @@ def record(source: Path, files: Iterable[Path]) -> str:
 def fresh(source: Path, library: Path) -> bool:
     """Whether this Python can use ``library`` and it was made from ``source``.
 
-    A file with the recorded size and time is taken for unchanged; any other, as after a
-    fresh clone, is read and compared.
+    A file with the recorded size and time counts as unchanged; any other file, as after
+    a fresh clone, is read and compared.
     """
     import json
     from hashlib import sha256
@@ -90,7 +90,7 @@ class Finder:
         path: Sequence[str] | None = None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
-        """Where the compiled module ``name`` is; None if there is none to use."""
+        """The spec of the compiled module ``name``; None if there is none to use."""
         if self._files is None:
             parts = name.split(".")
             if parts[0] != "ubypass" or parts[1:2] == [] or parts[1] not in PARTS:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The one exception that commands turn into a line for people."""
+"""The exceptions that commands turn into a line for people."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["UbError", "UsageError", "permission_hint"]
 
 
 class UbError(Exception):
-    """Something the user can understand and act on.
+    """An error that the user can understand and act on.
 
-    ``message`` says what happened and why, in one line; ``hint``, if any, what to
-    do next. ``exit_code`` is what the command returns (non-zero).
+    ``message``: what happened and why, in one line; ``hint``: what to do next, or "".
+    ``exit_code``: the exit status of the command, not 0.
     """
 
     def __init__(self, message: str, hint: str = "", exit_code: int = 1) -> None:
@@ -23,17 +23,17 @@ class UbError(Exception):
 
 
 class UsageError(UbError):
-    """A word of the command line makes no sense; found before anything is done."""
+    """An invalid command line, found before any action."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message, hint, exit_code=2)
 
 
 def permission_hint() -> str:
-    """What to do where the kernel denied something: root cannot become root."""
+    """The hint after the kernel has denied access; a different one for root."""
     if os.geteuid() != 0:
         return "run as root"
     return (
-        "root is not allowed to here: a container, Yama (kernel.yama.ptrace_scope) "
-        "or another security module forbids it"
+        "not even root may do this here: a container, Yama "
+        "(kernel.yama.ptrace_scope) or another security module forbids it"
     )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Machine code in memory of its own, called as C functions.
+"""Machine code in a mapping of its own, called as C functions.
 
-The memory is never writable and executable at once: code is written to a file without
-a name (``memfd_create``), and that is mapped.
+The memory is never writable and executable at once: code is written to an anonymous
+file (``memfd_create``), which is then mapped.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PROT_READ, _PROT_EXEC, _MAP_PRIVATE = 1, 4, 2
 _FAILED = ctypes.c_void_p(-1).value
 
 _HINT = (
-    "SELinux (execmem, execmod), vm.memfd_noexec or a filter of system calls may "
+    "SELinux (execmem, execmod), vm.memfd_noexec or a filter of system calls can "
     "forbid it"
 )
 
@@ -62,13 +62,13 @@ class Executable:
 
     @property
     def address(self) -> int:
-        """Of the first byte. Raises ValueError once it is closed."""
+        """Address of the first byte. Raises ValueError after :meth:`close`."""
         if self._address is None:
-            raise ValueError("the code is not mapped any more")
+            raise ValueError("the code is no longer mapped")
         return self._address
 
     def close(self) -> None:
-        """Unmap the code; functions that were made of it must not be called then."""
+        """Unmap the code; functions in it must not be called afterwards."""
         address, self._address = self._address, None
         if address is not None:
             self._libc.munmap(address, self._size)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reads and writes files that somebody else may have chosen.
+"""Reads and writes files at untrusted paths.
 
-Opening is an action: a FIFO blocks until somebody writes to it, a device may do
-something. So a path is looked at first, without opening what it names. Text is UTF-8,
-whatever the locale.
+Opening a file can have effects: a FIFO blocks until it has a writer, a device may act.
+The type of a file is therefore checked before it is opened. Text is UTF-8 in any
+locale.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def open_regular(
 ) -> BinaryIO:
     """The file at ``path``, for reading; never blocks, never opens a device.
 
-    ``follow``: whether ``path`` may be a symbolic link. ``same``: device and inode
-    number that the file has to have. Raises ``UbError``.
+    ``follow``: whether ``path`` may be a symbolic link. ``same``: the required device
+    and inode number of the file. Raises ``UbError``.
     """
     name = os.fspath(path)
     flags = os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
@@ -53,8 +53,8 @@ def open_regular(
             if not stat.S_ISREG(found.st_mode):
                 raise UbError(f"{name} is {_kind(found.st_mode)}, not a regular file")
             if same is not None and same != (found.st_dev, found.st_ino):
-                raise UbError(f"{name} is another file by now")
-            # What was looked at, whatever the path names by now.
+                raise UbError(f"{name} was replaced by another file")
+            # The checked file, even if the path now leads to another one.
             return open(f"/proc/self/fd/{place}", "rb")
         finally:
             os.close(place)
@@ -63,20 +63,20 @@ def open_regular(
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """All of the file at ``path``. Raises ``UbError``; ValueError if it is no text."""
+    """The text of the file at ``path``. Raises ``UbError``; ValueError if not UTF-8."""
     with open_regular(path) as file:
         return file.read().decode()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write the file at ``path``; the old one stays whole until the new one is.
+    """Write the file at ``path``, replacing an old one atomically.
 
-    Directories that are missing are made. Raises ``UbError``.
+    Missing directories are created. Raises ``UbError``.
     """
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         if path.exists() and not path.is_file():
-            # /dev/stdout and its like are written to, not replaced.
+            # Other files, such as /dev/stdout, are written to, not replaced.
             with path.open("w", encoding="utf-8") as out:
                 out.write(text)
             return
@@ -91,13 +91,15 @@ def write_text(path: Path, text: str) -> None:
 
 
 def must_be_writable(path: Path, *, parents: bool = True) -> None:
-    """Raise ``UbError`` if :func:`write_text` could not write there.
+    """Raise ``UbError`` if :func:`write_text` could not write ``path``.
 
-    For asking before long work; it may fail later all the same. ``parents``: whether
+    A check before long work; the write may still fail later. ``parents``: whether
     directories may be missing.
     """
     if path.is_dir():
-        raise UbError(f"cannot write {path}: it is a directory", "name a file in it")
+        raise UbError(
+            f"cannot write {path}: it is a directory", "give the name of a file in it"
+        )
     place = path if path.exists() and not path.is_file() else path.parent
     while parents and not place.exists() and place != place.parent:
         place = place.parent
@@ -110,13 +112,13 @@ def must_be_writable(path: Path, *, parents: bool = True) -> None:
     elif not os.access(place, os.W_OK | os.X_OK):
         raise UbError(
             f"cannot write {path}: no permission to change {place}",
-            "name a file in a directory of yours",
+            "choose a file in one of your directories",
         )
 
 
 def must_be_changeable(directory: Path) -> None:
-    """Raise ``OSError`` unless files can be made there: for programs that we call,
-    whose own words would not say what to do.
+    """Raise ``OSError`` unless files can be created in ``directory``: a check before
+    calls of other programs, whose own messages give no hint.
     """
     if not os.access(directory, os.W_OK | os.X_OK):
         number = errno.EACCES

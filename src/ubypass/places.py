@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where sources are found and where results go: in a checkout, and installed.
+"""Directories of sources and results: in a checkout, and installed.
 
 C sources of the module and of the workloads are data of the package
-(``ubypass/sources``). What is built from them goes into the checkout's ``build``, or,
-where that cannot be, into the cache: nothing is ever written beside an installed
-package. Nobody else may work this out from a path of their own.
+(``ubypass/sources``). Their products go into the checkout's ``build``, or, if that is
+not possible, into the cache: nothing is ever written beside an installed package. Other
+modules must not derive these paths themselves.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ __all__ = [
     "workload_sources",
 ]
 
-#: Environment variable that names the directory for what is built. The lab sets it, so
-#: that guest and host agree: root in the guest cannot see what the host refuses.
+#: Environment variable with the directory of built files. The lab sets it, so that
+#: guest and host agree: root in the guest cannot see that the host refuses a write.
 BUILD_VARIABLE = "UBYPASS_BUILD"
 
 _PACKAGE = Path(__file__).resolve().parent
 _SOURCES = _PACKAGE / "sources"
-#: Where Debian's package has it (debian/rules).
+#: The place of this package in the Debian package (debian/rules).
 _PACKAGED = Path("/usr/lib/ubypass/ubypass")
 
-# The directories of a checkout's build/ that hold what build_dir() is asked for.
+# The directories of a checkout's build/ for users of build_dir().
 _BUILT = ("kernel", "kernel-bench", "workloads")
 
 
@@ -47,14 +47,14 @@ def checkout() -> Path | None:
 
 
 def packaged() -> bool:
-    """Whether this is a Debian package, beside which there is one of the module."""
+    """Whether this is the Debian package, which comes with a package of the module."""
     return _PACKAGE == _PACKAGED
 
 
 def own_environment() -> dict[str, str]:
-    """This process's variables, for a Python that has to find this package, too.
+    """This process's environment, for another Python that has to find this package.
 
-    A Debian package has it where no Python looks by itself.
+    A Debian package has it outside of Python's default paths.
     """
     path = [str(_PACKAGE.parent), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))}
@@ -66,12 +66,12 @@ def kernel_sources() -> Path:
 
 
 def workload_sources() -> Path:
-    """The directory of the sources of the programs that measurements run."""
+    """The directory of the sources of the workloads for measurements."""
     return (_SOURCES / "workloads").resolve()
 
 
 def cache_dir() -> Path:
-    """Where fetched and derived files live: $UBYPASS_CACHE or ~/.cache/ubypass."""
+    """The directory for fetched and derived files: $UBYPASS_CACHE, ~/.cache/ubypass."""
     override = os.environ.get("UBYPASS_CACHE")
     if override:
         return Path(override).absolute()
@@ -80,11 +80,11 @@ def cache_dir() -> Path:
 
 
 def build_dir() -> Path:
-    """Where modules and workloads are built; may not exist yet.
+    """The directory in which modules and workloads are built; may not exist yet.
 
-    That is ``build`` of the checkout, if this user may write there and if the kernel's
-    makefiles can work with its path. Otherwise it is a directory of the cache that
-    belongs to this checkout, or to these sources.
+    ``build`` of the checkout, if this user may write there and the kernel's makefiles
+    can handle the path; otherwise a directory of the cache for this checkout or these
+    sources.
     """
     chosen = os.environ.get(BUILD_VARIABLE)
     if chosen:
@@ -100,12 +100,12 @@ def build_dir() -> Path:
 
 
 def module_file(release: str) -> Path:
-    """Where the module for the kernel ``release`` is built, or would be."""
+    """The path of the module built for the kernel ``release``; may not exist."""
     return build_dir() / "kernel" / release / "ub.ko"
 
 
 def _ours(build: Path) -> bool:
-    """Whether this user may write below ``build``, also where others have been."""
+    """Whether this user may write below ``build``, including files of other users."""
     if not build.exists():
         return os.access(build.parent, os.W_OK)
     below = [build / name for name in _BUILT if (build / name).is_dir()]
@@ -115,7 +115,7 @@ def _ours(build: Path) -> bool:
 
 @cache
 def _digest_of_sources() -> str:
-    """Names what an installed package builds: after an upgrade it is built anew."""
+    """A hash of the sources of an installed package: an upgrade causes a new build."""
     digest = hashlib.sha256()
     for directory in kernel_sources(), workload_sources():
         for path in sorted(directory.rglob("*")):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What this machine's processor can do, as the kernel tells.
+"""The features of this machine's processor, as the kernel reports them.
 
-For code that is going to run here. The verifier reads it again on its own.
+For code that is going to run here. The verifier reads the features independently.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _CPUINFO = Path("/proc/cpuinfo")
 # The first leaf of hypervisors: their signature is in ebx, ecx and edx.
 _HYPERVISOR_LEAF = 0x4000_0000
 
-# Signatures of hypervisors that execute no instruction of a guest as it is.
+# Signatures of hypervisors that do not execute a guest's instructions directly.
 _EMULATORS = (b"TCGTCGTCGTCG", b"FEXIFEXIEMU")
 
-# Beginnings of model names that only emulators have. QEMU has its first two for KVM
-# as well, but there KVM's signature stands in the hypervisor's leaf.
+# Prefixes of model names of emulators. QEMU has the first two for KVM too, but then
+# KVM's signature is in the hypervisor's leaf.
 _EMULATED_NAMES = (
     "QEMU TCG CPU version",
     "QEMU Virtual CPU version",
@@ -50,7 +50,7 @@ _EMULATED_NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What names a processor's design; -1 where a number is not known."""
+    """The identity of a processor's design; -1 for unknown numbers."""
 
     vendor: str
     family: int
@@ -59,17 +59,17 @@ class Identity:
 
 @functools.cache
 def features() -> frozenset[str]:
-    """Names from ``flags`` of ``/proc/cpuinfo``; none where that cannot be read."""
+    """Names from ``flags`` of ``/proc/cpuinfo``; none if the file cannot be read."""
     return frozenset(_first().get("flags", "").split())
 
 
 def vendor() -> str:
-    """As CPUID says it, ``GenuineIntel`` or ``AuthenticAMD``; "" if not known."""
+    """The vendor by CPUID, ``GenuineIntel`` or ``AuthenticAMD``; "" if unknown."""
     return _first().get("vendor_id", "")
 
 
 def microcode() -> str:
-    """Revision of the microcode, as ``0x2b000603``; "" if the kernel does not say."""
+    """Revision of the microcode, such as ``0x2b000603``; "" if unknown."""
     return _first().get("microcode", "")
 
 
@@ -83,19 +83,19 @@ def describe() -> str:
 
 @functools.cache
 def is_emulated() -> bool:
-    """Whether an emulator plays this processor: times of its code mean nothing then.
+    """Whether this processor is emulated: times of code then mean nothing.
 
-    A hypervisor that lets the processor run the code, as KVM does, is none.
+    A hypervisor that runs code on the processor, such as KVM, is no emulator.
     """
     return is_emulator(_first().get("model name", ""), hypervisor())
 
 
 def is_emulator(name: str, signature: bytes | None) -> bool:
-    """Whether an emulator calls itself that.
+    """Whether name and signature are those of an emulator.
 
     ``name``: the ``model name`` of ``/proc/cpuinfo``; ``signature``: as from
-    :func:`hypervisor`. A signature is believed more than the name: QEMU's models
-    with an Intel's or AMD's name may be emulated, and others may run under KVM.
+    :func:`hypervisor`. A signature takes precedence over the name: QEMU's models with
+    the name of an Intel or AMD processor may be emulated, and others may run under KVM.
     """
     if signature:
         return signature in _EMULATORS
@@ -103,8 +103,8 @@ def is_emulator(name: str, signature: bytes | None) -> bool:
 
 
 def hypervisor() -> bytes | None:
-    """Signature of the hypervisor, without zeros at its end; b"" if it has none or
-    there is none; None if this process may not ask.
+    """Signature of the hypervisor, without trailing zeros; b"" without a hypervisor or
+    signature; None if this process may not run code of its own.
     """
     if "hypervisor" not in features():
         return b""
@@ -118,7 +118,7 @@ def hypervisor() -> bytes | None:
 
 
 def cpuid(leaf: int, subleaf: int = 0) -> tuple[int, int, int, int]:
-    """What CPUID answers in eax, ebx, ecx and edx.
+    """The result of CPUID in eax, ebx, ecx and edx.
 
     Raises UbError if this process may not run code of its own.
     """
@@ -170,7 +170,7 @@ def identify() -> Identity:
 
 
 def _first() -> dict[str, str]:
-    """What ``/proc/cpuinfo`` says of the first processor."""
+    """The fields of the first processor in ``/proc/cpuinfo``."""
     try:
         text = _CPUINFO.read_text("ascii", "replace")
     except OSError:

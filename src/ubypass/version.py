@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which version this is: of the tool, of the kernel module and of the packages.
+"""The version of the tool, the kernel module and the packages.
 
-``MAJOR.MINOR.PATCH``: with another PATCH nothing has to be changed by those who use
-it; another MINOR adds; another MAJOR takes away or changes what was there. The module
-(``MODULE_VERSION``), ``debian/changelog`` and ``CHANGELOG.md`` say the same, and a test
-compares them. Whether tool and module fit together is another number: ``ABI_VERSION``.
+``MAJOR.MINOR.PATCH``: a new PATCH needs no change by users; a new MINOR adds features;
+a new MAJOR removes or changes features. The module (``MODULE_VERSION``),
+``debian/changelog`` and ``CHANGELOG.md`` have the same version; a test compares them.
+The compatibility of tool and module has another number: ``ABI_VERSION``.
 """
 
 from typing import Final

@@ -71,3 +71,12 @@ def test_there_are_many_and_they_can_be_measured() -> None:
         assert result.same
         assert result.native > 1
         assert result.native_instructions > 5
+
+
+def test_guards_of_trusted_programs_take_fewer_instructions() -> None:
+    subject = next(subject for subject in prepare("") if subject.name == "lfind")
+    clamped, trusted = (time_function(subject, 3, trusted=t) for t in (False, True))
+    assert clamped.same
+    assert trusted.same
+    assert clamped.native_instructions == trusted.native_instructions
+    assert clamped.translated_instructions > trusted.translated_instructions

@@ -7,7 +7,6 @@ from typing import cast
 import pytest
 
 from ubypass.bench import io
-from ubypass.bench.loop import Loop
 from ubypass.device.types import Stats
 from ubypass.engine.engine import Engine
 from ubypass.engine.summary import Summary
@@ -41,7 +40,8 @@ class _Clock:
 
 def _warm_up(clock: _Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(io.time, "monotonic", clock.monotonic)
-    io._warm_up(cast(Loop, clock), cast(Target, clock), cast(Engine, clock), io.Plan())
+    target, engine = cast(Target, clock), cast(Engine, clock)
+    io.warm_up(lambda: clock.ended, target, engine, io.Plan())
 
 
 def test_an_engine_that_waits_for_the_host_is_waited_for(
@@ -60,3 +60,12 @@ def test_a_loop_that_is_never_boosted_is_measured_after_all(
     clock = _Clock(slow_steps=0, boosted_after=10**9)
     _warm_up(clock, monkeypatch)
     assert clock.now == pytest.approx(8.0, rel=0.05)
+
+
+def test_reads_of_some_sizes_only() -> None:
+    chosen = io.of_sizes(io.WORKLOADS, (64, 100))
+    assert [str(each) for each in chosen] == [
+        *("pread 64", "pread 100", "pread 64 + sum", "pread 100 + sum")
+    ]
+    cold = {(each.sum, each.cold) for each in io.of_sizes(io.DISK, (512,))}
+    assert cold == {(False, False), (True, False), (False, True), (True, True)}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ubypass.bench.loop import Loop, Workload
+from ubypass.bench.loop import Loop, LoopResult, Workload
 from ubypass.bench.workloads import build_workload
 from ubypass.errors import UbError
 
@@ -19,6 +19,13 @@ def test_names_and_options() -> None:
     ]
     assert str(Workload("getppid", 110)) == "getppid"
     assert Workload("getppid", 110).arguments(None) == ["--call", "getppid"]
+
+
+def test_mean_and_deviation() -> None:
+    result = LoopResult(2.0, (1.0, 2.0, 6.0), "0")
+    assert result.mean == 3.0
+    assert result.deviation == pytest.approx(7**0.5)
+    assert LoopResult(2.0, (2.0,), "0").deviation == 0.0
 
 
 def test_measures() -> None:

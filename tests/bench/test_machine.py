@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ubypass.bench import machine
@@ -11,18 +13,21 @@ _TCG = "model name\t: QEMU TCG CPU version 2.5+\nflags\t\t: fpu hypervisor\n"
 
 
 @pytest.mark.parametrize(
-    ("cpuinfo", "clock", "vendor", "expected"),
+    ("cpuinfo", "clock", "vendor", "emulated", "expected"),
     [
-        (_HARDWARE, "tsc", "Maker", "none"),
-        (_GUEST, "kvm-clock", "Cloud", "kvm"),
-        (_GUEST, "tsc", "QEMU", "kvm"),
-        (_GUEST, "hyperv_clocksource", "Other", "unknown"),
-        (_TCG, "tsc", "QEMU", "tcg"),
-        ("", "", "", "none"),
+        (_HARDWARE, "tsc", "Maker", False, "none"),
+        (_GUEST, "kvm-clock", "Cloud", False, "kvm"),
+        (_GUEST, "tsc", "QEMU", False, "kvm"),
+        (_GUEST, "hyperv_clocksource", "Other", False, "unknown"),
+        (_TCG, "tsc", "QEMU", True, "tcg"),
+        (_GUEST, "tsc", "QEMU", True, "tcg"),  # as with --cpu Skylake-Server
+        ("", "", "", False, "none"),
     ],
 )
-def test_accelerator(cpuinfo: str, clock: str, vendor: str, expected: str) -> None:
-    assert machine.accelerator(cpuinfo, clock, vendor) == expected
+def test_accelerator(
+    cpuinfo: str, clock: str, vendor: str, emulated: bool, expected: str
+) -> None:
+    assert machine.accelerator(cpuinfo, clock, vendor, emulated) == expected
 
 
 def test_cpu_model() -> None:
@@ -38,6 +43,17 @@ def test_page_table_isolation(meltdown: str, expected: bool) -> None:
     assert machine.page_table_isolation(meltdown) is expected
 
 
+def test_mitigations_in_the_kernel_s_words(tmp_path: Path) -> None:
+    (tmp_path / "mds").write_text("Mitigation: Clear CPU buffers; SMT Host state\n")
+    (tmp_path / "meltdown").write_text("Not affected\n")
+    (tmp_path / "l1tf").write_text("Vulnerable\n")
+    assert machine.mitigations(tmp_path) == (
+        "l1tf: Vulnerable",
+        "mds: Clear CPU buffers; SMT Host state",
+    )
+    assert machine.mitigations(tmp_path / "none") == ()
+
+
 def test_unit() -> None:
     # As measured with and without -icount; interrupts disturb single runs.
     assert machine.unit([1.005, 1.00004, 1.037, 1.00004, 1.005]) == "instructions"
@@ -50,3 +66,4 @@ def test_describes_this_machine() -> None:
     assert here.kernel
     assert here.cpu
     assert here.unit in ("ns", "instructions")
+    assert here.erms is ("erms" in Path("/proc/cpuinfo").read_text().split())

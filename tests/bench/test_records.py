@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+import datetime
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.bench.samples import record
-from ubypass.bench.records import read_records, write_records
+from tests.bench.samples import ICOUNT, record
+from ubypass.bench.records import Record, read_records, today, write_records
 from ubypass.errors import UbError
 
 _NAMES = (
@@ -43,6 +45,7 @@ def test_names_that_others_rely_on() -> None:
 
 def test_round_trip(tmp_path: Path) -> None:
     records = [record(), record(size=0, workload="getppid", first_boost_s=None)]
+    records.append(record(deviations=(1.5, 0.25)))
     file = tmp_path / "new" / "records.json"
     write_records(file, records)
     assert isinstance(json.loads(file.read_text()), list)
@@ -50,11 +53,46 @@ def test_round_trip(tmp_path: Path) -> None:
     assert [p.name for p in file.parent.iterdir()] == ["records.json"]
 
 
+def test_command_and_date_survive_and_may_be_missing(tmp_path: Path) -> None:
+    made = record(command="ub bench io --quick", date=today())
+    write_records(tmp_path / "f", [made])
+    assert read_records(tmp_path / "f") == [made]
+    data = json.loads((tmp_path / "f").read_text())
+    del data[0]["command"], data[0]["date"]
+    (tmp_path / "f").write_text(json.dumps(data))
+    assert read_records(tmp_path / "f") == [replace(made, command="", date="")]
+
+
+def test_today_is_a_date() -> None:
+    assert datetime.date.fromisoformat(today()) <= datetime.date.today()
+
+
+def test_the_profile_survives(tmp_path: Path) -> None:
+    machine = replace(ICOUNT, erms=False, mitigations=("mds: Clear CPU buffers",))
+    write_records(tmp_path / "f", [record(machine=machine)])
+    assert read_records(tmp_path / "f")[0].machine == machine
+
+
+def test_a_record_of_before_is_read() -> None:
+    data = record().as_json()
+    del data["erms"], data["mitigations"]
+    old = Record.from_json(data)
+    assert old.machine == ICOUNT
+    assert "ERMS" not in old.machine.where
+
+
+def test_what_copies_count_is_said() -> None:
+    assert "no ERMS" in replace(ICOUNT, erms=False).where
+    assert "each byte of a copy" in replace(ICOUNT, erms=True).where
+    # A clock counts no bytes.
+    assert "copy" not in replace(ICOUNT, unit="ns", erms=True).where
+
+
 @pytest.mark.parametrize("text", ["", "{}x", '{"a": 1}', "[1]", '[{"workload": "x"}]'])
 def test_reading_something_else(tmp_path: Path, text: str) -> None:
     file = tmp_path / "f"
     file.write_text(text)
-    with pytest.raises(UbError, match="holds no records"):
+    with pytest.raises(UbError, match="contains no records"):
         read_records(file)
 
 

@@ -10,11 +10,12 @@ import pytest
 
 from tests.engine.fakes import FakeMemory
 from ubypass.abi import Abi
+from ubypass.bench.documents.read import read_batch
 from ubypass.bench.replay import read_replayed, replay_afresh, write_replayed
 from ubypass.bench.results import results
 from ubypass.engine.build import Builder
 from ubypass.engine.built import NothingToBuild
-from ubypass.engine.knowledge import HotSite, Knowledge
+from ubypass.engine.profile import HotSite, Profile
 from ubypass.engine.recording import Recorder
 from ubypass.errors import UbError
 
@@ -26,9 +27,9 @@ def test_a_recording_is_timed_and_shown(tmp_path: Path) -> None:
     file = tmp_path / "some-server.builds"
     recorder = Recorder(Builder(Abi()), Abi(), file)
     for _ in range(3):
-        recorder(Knowledge(entries={0x1002: HotSite(39)}), FakeMemory(dict(_CODE)))
+        recorder(Profile(entries={0x1002: HotSite(39)}), FakeMemory(dict(_CODE)))
     with pytest.raises(NothingToBuild):
-        recorder(Knowledge(), FakeMemory())
+        recorder(Profile(), FakeMemory())
     found = replay_afresh(file)
     assert (found.name, found.builds, found.nothing) == ("some-server", 4, 1)
     assert found.instructions == 3 * 4
@@ -36,11 +37,11 @@ def test_a_recording_is_timed_and_shown(tmp_path: Path) -> None:
     out = tmp_path / "replay.json"
     write_replayed(out, [found])
     assert read_replayed(json.loads(out.read_text())) == [found]
-    assert "| some-server | 4 | 1 | 12 |" in results([[found]])
+    assert "| some-server | 4 | 1 | 12 |" in results([read_batch(out)])
 
 
 def test_what_is_no_recording(tmp_path: Path) -> None:
     with pytest.raises(UbError, match="cannot read"):
         replay_afresh(tmp_path / "none")
-    with pytest.raises(UbError, match="no record"):
+    with pytest.raises(UbError, match="not a record"):
         read_replayed([{"replayed": "x"}])

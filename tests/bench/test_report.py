@@ -47,7 +47,7 @@ def test_a_loop_that_was_not_boosted_says_why() -> None:
     assert "pread 256: not boosted, only 0.0% of its calls" in text
     assert "no luck" in text
     assert "pread 64: not boosted" not in text
-    assert "has not come to it" in " ".join(shown(record(bypass_rate=0.5)).split())
+    assert "has not examined it" in " ".join(shown(record(bypass_rate=0.5)).split())
 
 
 def test_nothing_measured() -> None:
@@ -73,3 +73,16 @@ def test_the_sentence_is_about_a_small_read() -> None:
     ]
     assert "reads 1 bytes" in in_words(records)
     assert "calls getppid" in in_words(records[:1])
+
+
+def test_means_come_with_their_deviations() -> None:
+    means = {"deviations": (3.21, 0.04)}
+    long = record(size=4096, sum=True, native=7500.4, deviations=(286.6, 9.94))
+    text = shown(record(**means), long)
+    assert "1,400±3.2" in text
+    assert "1,250±0.0" in text
+    assert "7,500±287" in text
+    assert "pread 4096, sum" in text  # in one line
+    assert "standard deviation" in " ".join(text.split())
+    assert "±" not in shown(record())
+    assert max(map(len, text.splitlines())) <= 80

@@ -5,62 +5,33 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.packets.samples import table_of_records
 from tests.bench.samples import record
 from tests.bench.server.samples import runs, server_record
-from ubypass.bench.records import write_records
-from ubypass.bench.results import goals, results, write_results
+from tests.bench.uring.samples import comparison
+from ubypass.bench.documents.loops import LOOPS
+from ubypass.bench.documents.read import Batch, batch
+from ubypass.bench.documents.servers import SERVERS
+from ubypass.bench.packets.record import write_packet_records
+from ubypass.bench.records import Record, write_records
+from ubypass.bench.results import results, write_results
 from ubypass.bench.server.record import ServerRecord, write_server_records
+from ubypass.bench.uring.record import write_rows
 from ubypass.errors import UbError
 
 
-def missed(one: ServerRecord) -> list[str]:
-    return [goal.what for goal in goals(one) if not goal.met]
+def loops(*records: Record) -> Batch:
+    return batch(Path("io.json"), LOOPS, records, "[]")
 
 
-def test_goals_of_every_server() -> None:
-    assert missed(server_record()) == []
-    assert missed(server_record(wrong=1)) == ["wrong replies"]
-    assert missed(server_record(steady_s=5.5)) == ["seconds until steady"]
-    assert missed(server_record(steady_s=None)) == ["seconds until steady"]
-    assert missed(server_record(engine_share=0.02)) == ["engine's share of a CPU"]
-
-
-@pytest.mark.parametrize(
-    ("server", "case", "most"),
-    [
-        ("redis", "GET 1024", 1.005),
-        ("nginx", "16 KiB, log, 2 workers", 1.005),
-    ],
-)
-def test_cost_that_is_allowed(server: str, case: str, most: float) -> None:
-    def at(cost: int) -> list[str]:
-        good = {"server": server, "case": case, "dispatched": 0.7}
-        return missed(server_record(**good, boosted=runs(cost)))
-
-    assert at(round(10_000 * most) - 10) == []
-    assert "cost, boosted / native" in at(round(10_000 * most) + 10)
-
-
-def test_where_a_model_decides_the_time_that_it_tells_counts() -> None:
-    slower = {"priced_by": "zen4", "boosted": runs(11_000)}
-    assert missed(server_record(**slower, saved_ns=90.0)) == []
-    assert missed(server_record(**slower, saved_ns=-5.0)) == ["ns saved per request"]
-    text = results([[server_record(**slower, saved_ns=90.0)]])
-    assert "Decided by the model zen4." in text
-    assert "| 90 |" in text
-
-
-def test_goals_of_nginx_and_of_raw_sockets() -> None:
-    nginx = server_record(server="nginx", case="4 KiB", dispatched=0.55)
-    assert missed(nginx) == ["bypassed"]
-    assert missed(server_record(dispatched=0.4)) == ["bypassed"]
-    raw = {"server": "rawsocket", "case": "64 bytes, sum"}
-    assert missed(server_record(**raw, dispatched=0.98)) == ["bypassed", "gained"]
-    assert missed(server_record(**raw, dispatched=0.995, boosted=runs(9_700))) == []
+def servers(*records: ServerRecord) -> Batch:
+    return batch(Path("redis.json"), SERVERS, records, "[]")
 
 
 def test_the_document_says_what_was_measured_how() -> None:
-    text = results([[record(place="cold"), record(place="cached")], [server_record()]])
+    text = results(
+        [loops(record(place="cold"), record(place="cached")), servers(server_record())]
+    )
     for word in (
         *("pread 64, cold", "pread 64, cached", "`ub bench io --disk`", "1,400"),
         *("`ub bench server redis`", "2026-01-01", "6.1.0-56-amd64", "| GET 64 | "),
@@ -70,16 +41,34 @@ def test_the_document_says_what_was_measured_how() -> None:
     assert "missed" not in text
 
 
+def test_each_section_begins_with_its_sentences() -> None:
+    text = results([loops(record()), servers(server_record())])
+    for sentence in (
+        "- pread 64: 10.7% fewer instructions per call (1,400 → 1,250); ",
+        "- redis GET 64: 1.5% fewer instructions for each request (10,000 → 9,850, ",
+    ):
+        assert text.index(sentence) > 0
+    assert text.index("- redis GET 64:") < text.index("| case |")
+
+
+def test_where_a_model_decides_it_is_named() -> None:
+    slower = server_record(priced_by="zen4", boosted=runs(11_000), saved_ns=90.0)
+    text = results([servers(slower)])
+    assert "Decided by the model zen4." in text
+    assert "| 90 |" in text
+    assert "computed by the model zen4: +90 ns saved" in text
+
+
 def test_the_document_says_what_was_missed_and_why() -> None:
     slow = server_record(boosted=runs(10_100), notes=("gaps are too long",), wrong=3)
-    text = results([[slow]])
+    text = results([servers(slow)])
     assert "gaps are too long" in text
     assert "- GET 64: cost, boosted / native 1.01, wanted at most 1.005" in text
-    assert "**3 wrong**" in text
+    assert "**3 of 100 wrong**" in text
 
 
 def test_every_row_has_all_columns() -> None:
-    for line in results([[record()], [server_record()]]).splitlines():
+    for line in results([loops(record()), servers(server_record())]).splitlines():
         if line.startswith("|"):
             assert line.count("|") in (9, 16)
 
@@ -95,10 +84,27 @@ def test_from_files_to_a_file(tmp_path: Path) -> None:
     assert (tmp_path / "again").read_text() == text
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1]", '[{"server": 1}]', "3"])
+def test_io_uring_beside_it(tmp_path: Path) -> None:
+    write_records(tmp_path / "io", [record()])
+    write_rows(tmp_path / "uring", comparison())
+    write_results([tmp_path / "io", tmp_path / "uring"], tmp_path / "out")
+    text = (tmp_path / "out").read_text()
+    assert text.index("## Loops") < text.index("## io_uring")
+    assert "registered, 10%" in text
+
+
+def test_packets(tmp_path: Path) -> None:
+    write_packet_records(tmp_path / "packets", table_of_records())
+    write_results([tmp_path / "packets"], tmp_path / "out")
+    assert "| raw socket, boosted |" in (tmp_path / "out").read_text()
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[1]", '[{"server": 1}]', "3", '[{"way": 1}]']
+)
 def test_a_file_that_is_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "f").write_text(content)
-    with pytest.raises(UbError, match="holds no"):
+    with pytest.raises(UbError, match=r"is not JSON|contains no records"):
         write_results([tmp_path / "f"], tmp_path / "out")
 
 

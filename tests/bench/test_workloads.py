@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ubypass.bench.workloads import build_program, build_workload
+from ubypass.bench.workloads import build_program, build_workload, build_workloads
 from ubypass.errors import UbError
 
 
@@ -48,6 +48,32 @@ def test_says_why_it_does_not_compile(tmp_path: Path) -> None:
 def test_unknown_workload() -> None:
     with pytest.raises(UbError, match="nosuch"):
         build_workload("nosuch")
+
+
+@pytest.fixture
+def no_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compiler that finds no header but libc's."""
+    compiler = tmp_path / "bin" / "cc"
+    compiler.parent.mkdir()
+    compiler.write_text('#!/bin/sh\ncase "$*" in *liburing*) exit 1; esac\ngcc "$@"\n')
+    compiler.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{compiler.parent}:{os.environ['PATH']}")
+
+
+@pytest.mark.usefixtures("no_library")
+def test_without_its_library_a_workload_is_left_out(tmp_path: Path) -> None:
+    built = build_workloads(tmp_path / "out")
+    assert "ioloop" in [program.name for program in built]
+    assert "uring" not in [program.name for program in built]
+    with pytest.raises(UbError, match=r"liburing\.h is missing") as caught:
+        build_workload("uring", tmp_path / "out")
+    assert caught.value.hint == "apt install liburing-dev"
+
+
+@pytest.mark.usefixtures("no_library")
+def test_what_is_built_needs_no_header(tmp_path: Path) -> None:
+    (tmp_path / "uring").touch()
+    assert build_workload("uring", tmp_path) == tmp_path / "uring"
 
 
 def test_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import socket
 
 import pytest
 
+from tests.open_files import open_files
 from ubypass.calibrate.calls import Call, calls
 from ubypass.calibrate.figures import Kind
 
@@ -44,10 +45,11 @@ def test_a_queue_that_is_full_is_no_end() -> None:
 
 
 def test_everything_is_closed_afterwards() -> None:
-    before = os.listdir("/proc/self/fd")
+    before = open_files()
     with calls():
-        assert len(os.listdir("/proc/self/fd")) > len(before)
-    assert len(os.listdir("/proc/self/fd")) == len(before)
+        opened = open_files() - before
+        assert opened
+    assert not open_files() & opened
 
 
 def test_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,8 +24,8 @@ Ub = Callable[..., int]
 @pytest.mark.parametrize(
     ("word", "text", "code"),
     [
-        ("no-such-one", "no process is called 'no-such-one'", 1),
-        ("1.5", "no process is called '1.5'", 1),
+        ("no-such-one", "no process has the name 'no-such-one'", 1),
+        ("1.5", "no process has the name '1.5'", 1),
         ("no-such-one.service", "in the unit no-such-one.service", 1),
         ("", "names no process", 2),
         ("0", "positive", 1),
@@ -111,6 +111,19 @@ def test_children_are_attached_if_asked_for(
         assert ub("attach", "--children", shell.pid) == 0
     assert len(device.attached) == 3
     assert "attached to its child" in capfd.readouterr().err
+    assert not device.trusted
+
+
+def test_trust_is_for_the_processes_that_are_named_and_for_children_if_asked_for(
+    ub: Ub, device: TunableDevice, gate: Gate, capfd: pytest.CaptureFixture[str]
+) -> None:
+    script = ["sh", "-c", f'sh -c "{gate.shell}" & wait']
+    with subprocess.Popen(script) as shell:
+        gate.open_when(lambda: len(device.attached) == 2)
+        assert ub("attach", "--trust", "--children", shell.pid) == 0
+    assert device.trusted == set(device.attached.values())
+    assert len(device.trusted) == 2
+    assert "no protection of kernel memory" in capfd.readouterr().err
 
 
 def test_several_programs_at_once(ub: Ub, device: TunableDevice, gate: Gate) -> None:

@@ -45,7 +45,7 @@ def test_it_is_measured_once(
     assert ub("calibrate") == 0
     assert "measured now" in capsys.readouterr().out
     assert ub("calibrate") == 0
-    assert "kept since this boot" in capsys.readouterr().out
+    assert "cached since this boot" in capsys.readouterr().out
     assert len(measured) == 1
     assert cache.found() == measured[0]
     assert ub("calibrate", "--again") == 0
@@ -134,7 +134,7 @@ def test_an_emulator_is_refused(
     out, err = capsys.readouterr()
     assert out == ""
     assert "emulator" in err
-    assert "means nothing" in err
+    assert "are meaningless" in err
     assert "--anyway" in err
     assert not measured
 
@@ -147,7 +147,7 @@ def test_an_emulator_anyway(
 ) -> None:
     monkeypatch.setattr(processor, "is_emulated", lambda: True)
     assert ub("calibrate", "--anyway") == 0
-    assert "these figures mean nothing" in capsys.readouterr().out
+    assert "the figures are meaningless" in capsys.readouterr().out
     assert ub("calibrate", "--anyway", "--json") == 0
     assert json.loads(capsys.readouterr().out)["emulated"] is True
 

@@ -37,7 +37,7 @@ def test_tables(ub: Ub, library: Path, capsys: pytest.CaptureFixture[str]) -> No
     rows = [line.split() for line in out.splitlines()]
     assert ["library.so", "1", "1", "0.000", "5", "40.000"] in rows
     assert any(row[:2] == ["2", "CPUID"] for row in rows)
-    assert "and 1 of 1 other kinds" in out
+    assert "and 1 of 1 other forms" in out
     assert all(len(line) <= 80 for line in out.splitlines())
 
 
@@ -82,7 +82,7 @@ def test_no_program(ub: Ub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     text = tmp_path / "text"
     text.write_text("hello")
     assert ub("coverage", text) == 1
-    assert "64-bit x86 ELF file is needed" in capsys.readouterr().err
+    assert "give a 64-bit x86 ELF file" in capsys.readouterr().err
 
 
 def test_never_rounded_up() -> None:
@@ -102,8 +102,8 @@ def test_one_file_without_code_hides_no_other(
     assert ub("coverage", "--json", library, empty) == 1
     out, err = capsys.readouterr()
     assert [data["file"] for data in json.loads(out)] == ["library.so"]
-    assert "no function was found" in err
+    assert "no functions found" in err
     assert ub("coverage", empty) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert "no function was found" in err
+    assert "no functions found" in err

@@ -47,8 +47,8 @@ def _said(capsys: pytest.CaptureFixture[str]) -> str:
 @pytest.mark.parametrize(
     ("words", "text", "code"),
     [
-        (("--",), "no program given", 2),
-        (("no-such-one",), "no process is called", 1),
+        (("--",), "no command given", 2),
+        (("no-such-one",), "no process has the name", 1),
         (("7", "--", "true"), "both a process and a command", 2),
         (("0",), "positive", 1),
         (("4194305",), "no process", 1),
@@ -100,7 +100,7 @@ def test_who_is_confined(
         assert child.stdout.readline() == b"ready\n"
         assert _ub(child.pid) == 1
         err = _said(capsys)
-        assert "would not be boosted: seccomp confines it" in err
+        assert "would not be boosted: its seccomp mode or filter" in err
         assert "--anyway" in err
         child.kill()
 
@@ -156,7 +156,7 @@ def test_an_idle_program(capsys: pytest.CaptureFixture[str]) -> None:
         assert subject.end() == "errors 0 turns some"
     out = capsys.readouterr().out
     assert out.startswith("Nothing to gain: it used ")
-    assert "leave it as it is" in out
+    assert "leave the program native" in out
 
 
 @NO_TRACEPOINTS
@@ -171,13 +171,13 @@ def test_without_tracepoints(
     with running("pread") as subject:
         assert _ub(subject.pid, *_BRIEFLY, "--json") == 0
         said = capsys.readouterr()
-        assert "following calls by ptrace, which tells less" in said.err
+        assert "tracing calls with ptrace, which is less precise" in said.err
         assert json.loads(said.out)["poorer_because"] == "the kernel has none"
         assert subject.end() == "errors 0 turns some"
     with running("getppid") as subject:
         # Nothing counts these calls.
         assert _ub(subject.pid, *_BRIEFLY) == 1
-        assert "cannot tell how many calls" in capsys.readouterr().err
+        assert "cannot count the calls of" in capsys.readouterr().err
         assert subject.end() == "errors 0 turns some"
 
 
@@ -212,7 +212,7 @@ def test_a_command_runs_on_to_its_end(capfd: pytest.CaptureFixture[str]) -> None
 
 def test_a_command_that_ends_at_once(capfd: pytest.CaptureFixture[str]) -> None:
     assert _ub(*_BRIEFLY, "--", "sh", "-c", "exit 3") == 1
-    assert "ended before it could be looked at" in _said_fd(capfd)
+    assert "ended before it could be observed" in _said_fd(capfd)
 
 
 def _said_fd(capfd: pytest.CaptureFixture[str]) -> str:

@@ -52,8 +52,8 @@ def _estimate(
         ),
         (
             _estimate(_SHARE, _GOOD, _LASTING),
-            "Not as it is: a filter looks at its calls. Else boosting would save "
-            "2.1 to 4.5% of its CPU time (likely 3.2%).",
+            "Not at present: a filter looks at its calls. Otherwise boosting would "
+            "save 2.1 to 4.5% of its CPU time (likely 3.2%).",
         ),
         (
             _estimate(NOTHING, _GOOD, Reason("idle", "it sleeps")),
@@ -61,11 +61,11 @@ def _estimate(
         ),
         (
             _estimate(NOTHING),
-            "Nothing to gain: all that boosting would save is 0.0% of its CPU time.",
+            "Nothing to gain: boosting would save at most 0.0% of its CPU time.",
         ),
         (
             _estimate(NOTHING, Looked(Verdict.UNSEEN, 0, 0)),
-            "Cannot say: 100% of the gaps were not stepped through. Look longer, with "
+            "Unknown: 100% of the gaps were not stepped through. Observe longer, with "
             "--seconds 20.",
         ),
     ],
@@ -80,7 +80,7 @@ def test_it_fits(width: int) -> None:
     show(_estimate(_SHARE, _GOOD, _LASTING, many=2), out, width)
     text = out.getvalue()
     lines = text.splitlines()
-    assert lines[0].startswith("Not as it is")
+    assert lines[0].startswith("Not at present")
     if width == 80:
         assert max(map(len, lines)) <= 80
     assert "ub attach 4711" in " ".join(text.split())
@@ -94,12 +94,12 @@ _UNSEEN = Looked(Verdict.UNSEEN, 0, 0)
     ("found", "said"),
     [
         (_estimate(), "'ub attach 4711'"),
-        (_estimate(NOTHING), "leave it as it is."),
+        (_estimate(NOTHING), "leave the program native."),
         (_estimate(NOTHING, _UNSEEN), "'ub estimate 4711' again, for longer."),
         # There is nothing to gain, whatever its gaps are.
         (
             _estimate(NOTHING, _UNSEEN, Reason("idle", "it sleeps")),
-            "leave it as it is.",
+            "leave the program native.",
         ),
     ],
 )
@@ -129,8 +129,8 @@ def test_a_ranking_names_the_next_step() -> None:
 
 def test_a_ranking_of_nothing() -> None:
     for rows, said in (
-        ((), "Nothing is busy here"),
-        ((_ranked(7, 0.0),), "has much to gain"),
+        ((), "No process is busy"),
+        ((_ranked(7, 0.0),), "would gain much"),
     ):
         out = io.StringIO()
         show_ranking(Machine(rows, 2.0, 0.0, models()["zen4"]), out, 80)

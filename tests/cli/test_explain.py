@@ -33,13 +33,18 @@ def _shown(
         "reason": None,
         "hint": None,
         "filtered": 0,
+        "trusted": False,
         "sites": [site],
         "regions": [],
         **answer,
     }
     monkeypatch.setattr(control, "ask_all", lambda question: ([process], []))
     args = argparse.Namespace(
-        id="7", json=False, sites=not process["regions"], exits=True
+        id="7",
+        json=False,
+        html=None,
+        sites=not process["regions"],
+        exits=True,
     )
     assert explain.run(args) == 0
     return capsys.readouterr().out
@@ -51,6 +56,14 @@ def test_times_of_the_clock(
     text = _shown(monkeypatch, capsys, priced_by="clock")
     assert "2,443" in text
     assert "model" not in text
+
+
+def test_a_trusted_process(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "trusted" not in _shown(monkeypatch, capsys, priced_by="clock")
+    text = _shown(monkeypatch, capsys, priced_by="clock", trusted=True)
+    assert "trusted: no protection of kernel memory" in text
 
 
 def test_what_a_filter_keeps_native(
@@ -65,7 +78,7 @@ def test_a_gain_by_a_model_is_labelled(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = _shown(monkeypatch, capsys, priced_by="zen4")
-    assert "gain by the model zen4" in text
+    assert "GAIN from the model zen4" in text
     assert max(map(len, text.splitlines())) <= 80
 
 

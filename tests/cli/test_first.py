@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from ubypass.cli import first, module
+from ubypass.cli import first
 from ubypass.cli.main import VERBS
+from ubypass.cli.module import files
 from ubypass.engine import control
 from ubypass.errors import UbError
 
@@ -80,7 +81,7 @@ def test_it_fits_a_terminal(state: dict[str, Any]) -> None:
 def test_commands_exist(state: dict[str, Any]) -> None:
     text = "\n".join(first.screen(state))
     words = set(re.findall(r"\bub ([a-z]+)\b", text))
-    assert {"estimate", "lab", "run", "stats"} <= words
+    assert {"estimate", "lab", "run", "top"} <= words
     assert words <= set(VERBS)
 
 
@@ -147,11 +148,11 @@ def test_without_permission_it_says_so(
     ub: Ub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(question: object) -> None:
-        raise UbError("no permission to look into /run/ubypass")
+        raise UbError("no permission to read /run/ubypass")
 
     monkeypatch.setattr(control, "ask_all", refuse)
     assert ub() == 0
-    assert "no permission to look into" in capsys.readouterr().out
+    assert "no permission to read" in capsys.readouterr().out
 
 
 def test_a_service_is_seen(control_directory: Path) -> None:
@@ -164,7 +165,7 @@ def test_a_service_is_seen(control_directory: Path) -> None:
 def test_the_module_of_a_package_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_LOADED", tmp_path / "loaded")
+    monkeypatch.setattr(files, "_LOADED", tmp_path / "loaded")
     assert first._module("0.0.0-none")["state"] == "absent"
     (tmp_path / "loaded").mkdir()
     assert first._module("0.0.0-none")["state"] == "loaded"

@@ -12,7 +12,7 @@ from tests.places import ROOT
 from tests.service.played import House
 from ubypass.cost.model import models
 from ubypass.estimate.machine import Machine, Ranked
-from ubypass.service.answers import status
+from ubypass.service.requests import status
 
 
 def _documented(heading: str) -> tuple[set[str], set[str]]:

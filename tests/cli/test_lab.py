@@ -9,14 +9,22 @@ from typing import Any
 import pytest
 
 from ubypass.cli import lab, main
+from ubypass.cli.lab import run as lab_run
 from ubypass.errors import UbError
+from ubypass.lab import kernels
 from ubypass.lab.options import LabOptions, LabResult
 
 
 def _parsed(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    lab.configure(parser)
+    lab.VERB.configure(parser)
     return parser.parse_args(words)
+
+
+def _run(*words: str) -> int:
+    args = _parsed(*words)
+    status: int = args.run(args)
+    return status
 
 
 class _Guest:
@@ -40,12 +48,12 @@ class _Guest:
 @pytest.fixture
 def guest(monkeypatch: pytest.MonkeyPatch) -> _Guest:
     guest = _Guest()
-    monkeypatch.setattr(lab, "run_in_guest", guest)
+    monkeypatch.setattr(lab_run, "run_in_guest", guest)
     return guest
 
 
 def test_the_command_keeps_its_own_options(guest: _Guest) -> None:
-    assert lab.run(_parsed("run", "--icount", "--", "ls", "--kernel", "-l")) == 0
+    assert _run("run", "--icount", "--", "ls", "--kernel", "-l") == 0
     assert guest.command == ["ls", "--kernel", "-l"]
     assert guest.options.icount
     assert guest.options.kernel is None
@@ -53,14 +61,18 @@ def test_the_command_keeps_its_own_options(guest: _Guest) -> None:
 
 def test_every_option_arrives(guest: _Guest, tmp_path: Path) -> None:
     words = ["run", "--kernel", "6.1.0-1-amd64", "--cpus", "1", "--memory", "1G"]
-    words += ["--suite", "trixie"]
+    words += ["--suite", "trixie", "--cpu", "EPYC-Milan", "--pti", "off"]
+    words += ["--mitigations", "auto,nosmt"]
     words += ["--append", "a=1", "--append", "b", "--disk", "1G", "--timeout", "2.5"]
     words += ["--boot-timeout", "7", "--no-log-check", "--share", str(tmp_path)]
-    lab.run(_parsed(*words, "--", "true"))
+    _run(*words, "--", "true")
     assert guest.options == LabOptions(
         kernel="6.1.0-1-amd64",
         suite="trixie",
         cpus=1,
+        cpu="EPYC-Milan",
+        pti=False,
+        mitigations="auto,nosmt",
         memory="1G",
         append=("a=1", "b"),
         disk="1G",
@@ -73,14 +85,14 @@ def test_every_option_arrives(guest: _Guest, tmp_path: Path) -> None:
 
 def test_the_command_s_status_is_returned(guest: _Guest) -> None:
     guest.result = LabResult(42, b"", b"", (), "", 1.0)
-    assert lab.run(_parsed("run", "--", "x")) == 42
+    assert _run("run", "--", "x") == 42
 
 
 def test_kernel_complaints_are_printed_and_fail(
     guest: _Guest, capsys: pytest.CaptureFixture[str]
 ) -> None:
     guest.result = LabResult(0, b"", b"", ("BUG: x",), "", 1.0)
-    assert lab.run(_parsed("run", "--", "x")) == 70
+    assert _run("run", "--", "x") == 70
     err = capsys.readouterr().err
     assert "kernel: BUG: x\n" in err
     # Without a terminal progress is plain lines, and an end is none.
@@ -93,10 +105,10 @@ def test_standard_input_is_passed_unless_it_is_a_terminal(
 ) -> None:
     terminal = io.StringIO()
     monkeypatch.setattr("sys.stdin", terminal)
-    lab.run(_parsed("run", "--", "x"))
+    _run("run", "--", "x")
     assert guest.stdin == 0
     monkeypatch.setattr(terminal, "isatty", lambda: True)
-    lab.run(_parsed("run", "--", "x"))
+    _run("run", "--", "x")
     assert guest.stdin is None
 
 
@@ -106,6 +118,7 @@ def test_standard_input_is_passed_unless_it_is_a_terminal(
         ["run"],
         ["run", "--cpus", "0", "--", "x"],
         ["run", "--cpus", "many", "--", "x"],
+        ["run", "--pti", "maybe", "--", "x"],
         ["run", "--timeout", "0", "--", "x"],
         ["run", "--timeout", "nan", "--", "x"],
         [],
@@ -122,7 +135,21 @@ def test_nonsense_is_refused(
 @pytest.mark.usefixtures("guest")
 def test_sharing_what_is_no_directory(tmp_path: Path) -> None:
     with pytest.raises(UbError, match="not a directory"):
-        lab.run(_parsed("run", "--share", str(tmp_path / "no"), "--", "x"))
+        _run("run", "--share", str(tmp_path / "no"), "--", "x")
+
+
+@pytest.mark.usefixtures("guest")
+def test_mitigations_the_kernel_does_not_have() -> None:
+    with pytest.raises(UbError, match="unknown mitigations 'some'"):
+        _run("run", "--mitigations", "some", "--", "x")
+
+
+def test_a_cpu_that_qemu_does_not_have_costs_no_boot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kernels, "fetch_kernel", lambda *_, **__: pytest.fail("booted"))
+    with pytest.raises(UbError, match="no CPU model 'Pentium9'"):
+        _run("run", "--cpu", "Pentium9", "--", "x")
 
 
 def test_kernels_lists_the_cache(
@@ -131,7 +158,7 @@ def test_kernels_lists_the_cache(
     monkeypatch.setenv("UBYPASS_CACHE", str(tmp_path))
     for release in "6.1.0-10-amd64", "6.1.0-9-amd64":
         (tmp_path / "kernels" / release / "image").mkdir(parents=True)
-    assert lab.run(_parsed("kernels")) == 0
+    assert _run("kernels") == 0
     assert capsys.readouterr().out == "6.1.0-9-amd64\n6.1.0-10-amd64\n"
 
 
@@ -145,6 +172,6 @@ def test_a_terminated_run_cleans_up(monkeypatch: pytest.MonkeyPatch) -> None:
         finally:
             cleaned.append(True)
 
-    monkeypatch.setattr(lab, "run_in_guest", killed)
+    monkeypatch.setattr(lab_run, "run_in_guest", killed)
     assert main.main(["lab", "run", "--", "x"]) == 128 + signal.SIGTERM
     assert cleaned

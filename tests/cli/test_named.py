@@ -60,12 +60,12 @@ def test_what_words_mean(word: str, pids: list[int]) -> None:
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("apache2", "no process is called 'apache2'"),
+        ("apache2", "no process has the name 'apache2'"),
         ("unit:apache2", "no process is in the unit apache2.service"),
-        ("web", "no process is called 'web'"),
+        ("web", "no process has the name 'web'"),
         ("/usr/sbin/apache2", "no process runs /usr/sbin/apache2"),
         ("cgroup:/system", "no process is in the control group /system"),
-        ("odd:nginx", "no process is called 'odd:nginx'"),
+        ("odd:nginx", "no process has the name 'odd:nginx'"),
     ],
 )
 def test_nothing_is_meant(word: str, said: str) -> None:
@@ -85,7 +85,7 @@ def test_words_without_sense(word: str) -> None:
 @pytest.mark.usefixtures("played")
 def test_only_one_is_wanted() -> None:
     assert one_process("redis-server") == 12
-    with pytest.raises(UbError, match="2 processes are meant by 'nginx': 10, 11"):
+    with pytest.raises(UbError, match="'nginx' matches 2 processes: 10, 11"):
         one_process("nginx")
 
 

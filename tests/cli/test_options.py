@@ -2,43 +2,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from ubypass.cli.options import caps, number, seconds, tunables, whole
-from ubypass.device.uapi import Tunable
-from ubypass.engine.regions import Caps
+from ubypass.cli.main import parser
+from ubypass.cli.options import number, seconds, whole
 from ubypass.errors import UbError
-
-
-def test_tunables_have_names_and_values() -> None:
-    assert tunables(["gap_ns=0x10", "HOT_CALLS=3"]) == {
-        Tunable.GAP_NS: 16,
-        Tunable.HOT_CALLS: 3,
-    }
-    assert tunables([]) == {}
-
-
-def test_every_tunable_is_named_in_the_advice() -> None:
-    with pytest.raises(UbError) as caught:
-        tunables(["speed=11"])
-    names = {name.strip() for name in caught.value.hint[len("there are") :].split(",")}
-    assert names == {what.name.lower() for what in Tunable}
-
-
-def test_caps_bound_the_engine() -> None:
-    assert caps([]) == Caps()
-    found = caps(["regions=2", "code_kib=64", "rounds=5"])
-    assert (found.regions, found.code_bytes, found.rounds) == (2, 65536, 5)
-
-
-@pytest.mark.parametrize(
-    "word", ["regions", "regions=", "regions=x", "x=1", "rounds=0"]
-)
-def test_senseless_caps_are_refused(word: str) -> None:
-    with pytest.raises(UbError):
-        caps([word])
 
 
 def test_numbers() -> None:
@@ -65,3 +35,57 @@ def test_types_say_what_they_want_without_names_from_the_source() -> None:
     assert _said(seconds(0.5, 10), "soon") == "'soon' is not a number of seconds"
     for word in ("0", "11", "nan", "inf"):
         assert "is not between 0.5 and 10 seconds" in _said(seconds(0.5, 10), word)
+
+
+def _options(
+    below: argparse.ArgumentParser, words: str = "ub"
+) -> Iterator[tuple[str, argparse.Action]]:
+    """The options of all verbs, with the words of the verb."""
+    for action in below._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, verb in action.choices.items():
+                yield from _options(verb, f"{words} {name}")
+        else:
+            yield words, action
+
+
+def _declared(option: str, metavar: str | None) -> dict[str, argparse.Action]:
+    """By verb: what is declared as ``option`` with ``metavar``."""
+    return {
+        words: action
+        for words, action in _options(parser())
+        if option in action.option_strings and action.metavar == metavar
+    }
+
+
+@pytest.mark.parametrize(
+    ("option", "metavar", "verbs"),
+    [("--json", "FILE", 9), ("--html", "FILE", 2), ("--runs", "N", 4)],
+)
+def test_verbs_declare_the_same_option_alike(
+    option: str, metavar: str, verbs: int
+) -> None:
+    found = _declared(option, metavar)
+    assert len(found) >= verbs
+    assert len({action.help for action in found.values()}) == 1
+    first = next(iter(found.values()))
+    assert all(action.default == first.default for action in found.values())
+
+
+def test_an_option_has_one_metavar_for_one_kind_of_value() -> None:
+    for option in ("--model", "--kernel", "--suite", "--interval", "--size"):
+        metavars = {
+            str(action.metavar)
+            for _, action in _options(parser())
+            if option in action.option_strings
+        }
+        assert len(metavars) == 1, option
+
+
+def test_every_option_has_help() -> None:
+    without = [
+        f"{words} {'/'.join(action.option_strings) or action.dest}"
+        for words, action in _options(parser())
+        if not action.help
+    ]
+    assert without == []

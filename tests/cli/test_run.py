@@ -117,6 +117,8 @@ def test_the_summary_for_machines(
     (process,) = data["processes"]
     assert process["bypass_rate"] == 0.99
     assert process["exits"] == {"fault": 2}
+    assert process["trusted"] is False
+    assert not device.trusted
 
 
 def test_a_summary_that_cannot_be_written_is_an_error(
@@ -233,7 +235,7 @@ def test_the_program_is_attached_before_it_does_anything(
     seen = []
     attach = device.attach
 
-    def late(pid: int, *, children: bool = False) -> int:
+    def late(pid: int, *, children: bool = False, trusted: bool = False) -> int:
         time.sleep(0.3)
         seen.append(mark.exists())
         return attach(pid, children=children)
@@ -290,12 +292,12 @@ def test_an_attachment_that_is_refused_leaves_the_program_native(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    def refuse(pid: int, *, children: bool = False) -> int:
+    def refuse(pid: int, *, children: bool = False, trusted: bool = False) -> int:
         raise UbError("process is attached already")
 
     monkeypatch.setattr(device, "attach", refuse)
     assert ub("run", "--", "sh", "-c", "sleep 0.3; exit 9") == 9
-    assert "it runs natively" in capfd.readouterr().err
+    assert "the program runs natively" in capfd.readouterr().err
 
 
 def test_an_engine_that_breaks_leaves_the_program_native(
@@ -334,3 +336,19 @@ def test_a_program_that_execs_another_is_attached_again(
     pids = list(device.attached.values())
     assert len(pids) == 2
     assert pids[0] == pids[1]
+
+
+def test_a_trusted_program_stays_so_when_it_execs_another(
+    device: TunableDevice, ub: Ub, gate: Gate, tmp_path: Path
+) -> None:
+    when(
+        lambda: device.attached,
+        lambda: device.send(Event(EventType.GONE, proc=1)),
+    )
+    gate.open_when(lambda: len(device.attached) == 2)
+    file = tmp_path / "summary.json"
+    words = ["--", "sh", "-c", f'exec sh -c "{gate.shell}"']
+    assert ub("run", "-q", "--trust", "--summary-file", file, *words) == 0
+    assert device.trusted == set(device.attached.values())
+    data = json.loads(file.read_text())
+    assert [process["trusted"] for process in data["processes"]] == [True, True]

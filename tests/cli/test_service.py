@@ -144,7 +144,7 @@ def test_reloads_by_word_and_by_signal(
         assert daemon.status()["rules"] == []
         daemon.config.write_text("[limits]\ncpu_percent = 'x'\n")
         assert daemon.ub("service", "reload") == 1
-        assert f"ub: {daemon.config}:2: 'cpu_percent' is a number" in daemon.log
+        assert f"ub: {daemon.config}:2: 'cpu_percent' must be a number" in daemon.log
         assert f"{daemon.config}:2" in daemon.status()["config_error"]
         _write(daemon, one, "[tune]\ngap_ns = 1234\n")
         assert daemon.ub("service", "reload") == 0
@@ -159,6 +159,21 @@ def test_reloads_by_word_and_by_signal(
     assert "event=reload-refused" in daemon.log
 
 
+def test_follows_its_file(daemon: _Daemon, tmp_path: Path) -> None:
+    one = program(tmp_path, "one")
+
+    def talk() -> None:
+        assert daemon.status()["rules"] == []
+        _write(daemon, one)
+        daemon.until(lambda: len(daemon.status()["rules"]) == 1)
+        daemon.config.write_text("x = 1\n")
+        daemon.until(lambda: daemon.status()["config_error"] is not None)
+        assert len(daemon.status()["rules"]) == 1
+
+    assert daemon.run(talk, "--follow") == 0
+    assert "event=reload-refused" in daemon.log
+
+
 def test_a_second_one_is_refused(daemon: _Daemon) -> None:
     codes = []
 
@@ -168,7 +183,7 @@ def test_a_second_one_is_refused(daemon: _Daemon) -> None:
 
     assert daemon.run(talk) == 0
     assert codes == [69]
-    assert 'reason="the service runs already"' in daemon.log
+    assert 'reason="the service is already running"' in daemon.log
 
 
 def test_lines_may_be_json(daemon: _Daemon) -> None:
@@ -218,7 +233,7 @@ def test_a_configuration_is_checked(
     config.write_text('[[rule]]\nuser = "no-such-user"')
     assert ub("service", "check", "--config", config) == 0
     out, err = capfd.readouterr()
-    assert out == f"{config} is right: 1 rules\n"
+    assert out == f"{config} is valid: 1 rules\n"
     assert "no user 'no-such-user'" in err
     config.write_text("rule = 1")
     assert ub("service", "check", "--config", config) == 78
@@ -230,7 +245,7 @@ def test_no_service_runs(
     ub: Ub, action: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert ub("service", action) == 3
-    assert capfd.readouterr().err.startswith("ub: the service does not run\n")
+    assert capfd.readouterr().err.startswith("ub: the service is not running\n")
 
 
 def test_metrics_go_where_options_say(daemon: _Daemon, tmp_path: Path) -> None:
@@ -250,3 +265,56 @@ def test_metrics_that_fail_keep_nobody_from_being_boosted(daemon: _Daemon) -> No
         assert daemon.run(lambda: None, "--listen", taken) == 0
     assert "event=metrics-failed" in daemon.log
     assert daemon.ub("service", "run", "--listen", "x") == 2
+
+
+def _with_store(daemon: _Daemon, ub: Ub, folder: Path, program: Path) -> Path:
+    """A configuration with a store; its directory."""
+    keys, place = folder / "keys", folder / "store"
+    keys.mkdir()
+    place.mkdir(mode=0o755)
+    assert ub("store", "keygen", keys) == 0
+    _write(
+        daemon,
+        program,
+        f'[store]\nplace = "{place}"\npublic_key = "{keys}/store.pub"\n'
+        f'private_key = "{keys}/store.key"\n',
+    )
+    return place
+
+
+def test_a_store_is_used_and_counted(daemon: _Daemon, ub: Ub, tmp_path: Path) -> None:
+    _with_store(daemon, ub, tmp_path, tmp_path / "none")
+
+    def talk() -> None:
+        assert daemon.status()["store"]["hits"] == 0
+        assert daemon.ub("service", "status") == 0
+        assert "0 translations from it" in daemon.output()
+        daemon.config.write_text(daemon.config.read_text() + "timeout_seconds = 0.1\n")
+        assert daemon.ub("service", "reload") == 0
+        assert "takes effect at the next start" in daemon.log
+
+    assert daemon.run(talk) == 0
+
+
+def test_a_store_that_cannot_be_used_changes_nothing(
+    daemon: _Daemon, device: TunableDevice, ub: Ub, tmp_path: Path
+) -> None:
+    one = program(tmp_path, "one")
+    _with_store(daemon, ub, tmp_path, one).rmdir()
+
+    def talk() -> None:
+        daemon.until(lambda: daemon.status()["processes"] == 1)
+        assert daemon.status()["store"] is None
+        assert "event=store-failed" in daemon.log
+
+    with running(one):
+        assert daemon.run(talk) == 0
+
+
+def test_without_a_store_there_are_no_figures(daemon: _Daemon) -> None:
+    def talk() -> None:
+        assert daemon.status()["store"] is None
+        assert daemon.ub("service", "status") == 0
+        assert "translations" not in daemon.output()
+
+    assert daemon.run(talk) == 0

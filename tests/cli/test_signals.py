@@ -17,23 +17,27 @@ import pytest
 from tests.test_child import is_gone
 from ubypass.cli.signals import orderly_end
 
-#: A verb that has a server, a load and a directory, and says which.
+#: A verb that has a server, a load and a directory, and says which. If it is "slow",
+#: its cleaning waits for a line.
 _BUSY = """
 import sys, time
-from types import SimpleNamespace
 from ubypass.bench.server.process import free_port, home, running, started
 from ubypass.cli import main
+from ubypass.cli.verbs import Verb
 def run(args):
     with home("test") as directory:
         port = free_port()
         server = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1"]
         with started([*server, str(port)], port, directory) as pid:
             with running(["sleep", "600"]):
-                print(directory, pid, flush=True)
-                time.sleep(600)
-main._verb = lambda name: SimpleNamespace(
-    NAME="stats", HELP="", configure=lambda parser: None, run=run
-)
+                try:
+                    print(directory, pid, flush=True)
+                    time.sleep(600)
+                finally:
+                    if sys.argv[1:] == ["slow"]:
+                        print("cleaning", flush=True)
+                        sys.stdin.readline()
+main._verb = lambda name: Verb("stats", "", lambda parser: None, run)
 sys.exit(main.main(["stats"]))
 """
 
@@ -43,9 +47,11 @@ def _children(pid: int) -> list[int]:
     return [int(word) for word in text.split()]
 
 
-def _start(words: Sequence[str] = (), **options: object) -> subprocess.Popen[str]:
+def _start(
+    words: Sequence[str] = (), arguments: Sequence[str] = (), **options: object
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*words, sys.executable, "-c", _BUSY],
+        [*words, sys.executable, "-c", _BUSY, *arguments],
         stdout=subprocess.PIPE,
         text=True,
         **options,  # type: ignore[call-overload]
@@ -58,15 +64,19 @@ def _is_clean(directory: str, children: Sequence[int]) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_servers_loads_and_directories_are_cleaned(number: signal.Signals) -> None:
-    with _start() as ub:
+    with _start(arguments=["slow"], stdin=subprocess.PIPE) as ub:
         assert ub.stdout is not None
+        assert ub.stdin is not None
         directory, server = ub.stdout.readline().split()
         children = _children(ub.pid)
         assert int(server) in children
         assert len(children) == 2
         ub.send_signal(number)
+        assert ub.stdout.readline() == "cleaning\n"
         if number is not signal.SIGINT:
             ub.send_signal(number)  # the second one must not end the cleaning
+        ub.stdin.write("\n")
+        ub.stdin.flush()
         assert ub.wait(30) == 128 + number
     assert _is_clean(directory, children)
 

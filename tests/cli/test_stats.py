@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,71 +13,21 @@ from typing import Any
 
 import pytest
 
-from tests.engine.fakes import FakeDevice, FakeMemory
-from ubypass.abi import ExitReason
+from tests.engine.fakes import FakeDevice
 from ubypass.cli import stats
-from ubypass.device.types import Event, Site, Stats
-from ubypass.device.uapi import EventType, SiteVerdict
+from ubypass.device.types import Site
+from ubypass.device.uapi import SiteVerdict
 from ubypass.engine import control
-from ubypass.engine.answers import answer_explain, answer_stats
-from ubypass.engine.build import Builder
-from ubypass.engine.control import Control
-from ubypass.engine.engine import Engine
 from ubypass.process import namespace
-from ubypass.process.status import ProcessId
 
 Ub = Callable[..., int]
-
-# syscall; dec rbx; je out; mov eax, 39; jmp to the syscall
-_CODE = bytes.fromhex("0f05 48ffcb 7407 b827000000 ebf2")
-
-
-@pytest.fixture
-def running(control_directory: Path) -> Iterator[FakeDevice]:
-    """An engine in a thread, with one boosted process of number 4242."""
-    device = FakeDevice()
-    device.counters = Stats(
-        native=10, dispatched=990, runs=3, exits={ExitReason.RET_MISS: 2}
-    )
-    engine = Engine(
-        device,
-        build=Builder(device.info()),
-        open_memory=lambda pid: FakeMemory({0x401000: _CODE}),
-    )
-    control = Control(
-        engine,
-        {
-            "stats": lambda question: answer_stats(engine, question),
-            "explain": lambda question: answer_explain(engine, question),
-        },
-        control_directory,
-    )
-    engine.attach(ProcessId(4242, 1, "looper [x]"))
-    device.send(Event(EventType.HOT, proc=1, nr=39, ip=0x401002))
-    stop = False
-
-    def loop() -> None:
-        while not stop:
-            engine.step(0.02)
-
-    thread = threading.Thread(target=loop)
-    thread.start()
-    end = time.monotonic() + 60
-    while not device.loads and time.monotonic() < end:
-        time.sleep(0.01)
-    yield device
-    stop = True
-    thread.join()
-    control.close()
-    engine.close()
-    device.close()
 
 
 def test_nothing_is_boosted(
     ub: Ub, control_directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ub("stats") == 0
-    assert "nothing is being boosted" in capsys.readouterr().out
+    assert "no process is being boosted" in capsys.readouterr().out
     assert ub("stats", "--json") == 0
     assert json.loads(capsys.readouterr().out) == {"processes": []}
     assert ub("stats", "77") == 1
@@ -115,6 +63,7 @@ def test_stats_for_machines(
     assert ub("stats", "--json", "4242") == 0
     (process,) = json.loads(capsys.readouterr().out)["processes"]
     assert process["dispatched"] == 990
+    assert process["trusted"] is False
     assert process["region"] == 1
 
 
@@ -208,14 +157,14 @@ def test_what_is_not_boosted_cannot_be_explained(
     assert ub("explain", "4243") == 1
     assert "4243" in capsys.readouterr().err
     assert ub("explain", "no-such-one") == 1
-    assert "no process is called 'no-such-one'" in capsys.readouterr().err
+    assert "no process has the name 'no-such-one'" in capsys.readouterr().err
 
 
 def test_watching_nothing_says_so(
     ub: Ub, control_directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ub("stats", "--watch") == 0
-    assert "nothing is being boosted" in capsys.readouterr().out
+    assert "no process is being boosted" in capsys.readouterr().out
     assert ub("stats", "--watch", "77") == 1
     assert "process 77 is not being boosted" in capsys.readouterr().err
 
@@ -241,7 +190,7 @@ def test_watching_ends_with_the_process(
     assert slept == [2.5]
     out = capsys.readouterr().out.splitlines()
     assert out[1].split()[0] == "4242"
-    assert out[2] == "nothing is being boosted any more"
+    assert out[2] == "no process is boosted any more"
 
 
 @pytest.mark.parametrize("word", ["x", "0", "nan"])
@@ -268,9 +217,9 @@ def test_a_silent_engine_is_named_and_hides_nothing(
         assert ub("stats") == 0
         out, err = capsys.readouterr()
         assert "looper [x]" in out
-        assert err == "ub: engine 1 does not answer: it is busy, perhaps building\n"
+        assert err == "ub: engine 1 does not answer: it is busy, perhaps translating\n"
         assert ub("stats", "77") == 1
-        assert "who answers does not boost process 77" in capsys.readouterr().err
+        assert "no engine that answered boosts process 77" in capsys.readouterr().err
 
 
 def test_numbers_of_another_namespace_are_translated(

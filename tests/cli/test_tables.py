@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from rich.console import Console
 
 from ubypass.cli.listing import print_exits, print_sites
-from ubypass.cli.tables import console
+from ubypass.cli.tables import console, plain_table
 
 _LONG = "libverylongname.so.6:a_function_with_a_long_name+0x1234"
 
@@ -36,3 +39,16 @@ def test_nothing_is_cut(
     for figure in ("1,234,567", "7,654,321", "1,000.5", "-99,999", "boosted"):
         assert figure in out
     assert "\u2026" not in out
+
+
+def test_a_plain_table_has_no_lines() -> None:
+    table = plain_table()
+    table.add_column("A")
+    table.add_column("B", justify="right")
+    table.add_row("one", "2")
+    shown = io.StringIO()
+    Console(file=shown, width=40).print(table)
+    assert [line.rstrip() for line in shown.getvalue().splitlines()] == [
+        "A    B",
+        "one  2",
+    ]

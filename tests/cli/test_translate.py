@@ -54,6 +54,31 @@ def test_a_symbol_names_the_place(
     assert "dispatch of call 39" in out
 
 
+def test_for_a_trusted_program(
+    ub: Ub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if shutil.which("gcc") is None:
+        pytest.skip("needs gcc")
+    source, library = tmp_path / "chain.s", tmp_path / "chain.so"
+    source.write_text(_SOURCE.replace("dec %rbx", "mov (%rbx), %rbx\ntest %rbx, %rbx"))
+    subprocess.run(["gcc", "-nostdlib", "-shared", "-o", library, source], check=True)
+    assert ub("translate", "--json", library, "loop+7") == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert ub("translate", "--json", "--trust", library, "loop+7") == 0
+    trusted = json.loads(capsys.readouterr().out)
+    assert plain["verified"]
+    assert trusted["verified"]
+    assert (plain["trusted"], trusted["trusted"]) == (False, True)
+    moves = [
+        sum("cmovae" in line["code"] for line in data["lines"])
+        for data in (plain, trusted)
+    ]
+    assert moves[0] > 0
+    assert moves[1] == 0
+    assert ub("translate", "--trust", library, "loop+7") == 0
+    assert "verified: yes, as of a trusted program" in capsys.readouterr().out
+
+
 def test_for_machines(
     ub: Ub, program: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

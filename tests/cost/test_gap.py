@@ -4,17 +4,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tests.region.asm import decoded
-from ubypass.cost.gap import GapProfile, profile
+from ubypass.cost.gap import GapProfile, profile_gap
 
 
 def _run(source: str, path: Sequence[str]) -> GapProfile:
     """Of the gap that executes the instructions at the labels of ``path``."""
     code, labels = decoded(source)
-    return profile([labels[name] for name in path], code)
+    return profile_gap([labels[name] for name in path], code)
 
 
 def test_an_empty_gap() -> None:
-    assert profile((), decoded("nop")[0]) == GapProfile()
+    assert profile_gap((), decoded("nop")[0]) == GapProfile()
 
 
 def test_the_call_behind_the_gap_does_not_count() -> None:
@@ -94,4 +94,4 @@ def test_an_instruction_that_jumps_to_itself() -> None:
 
 def test_unreadable_code() -> None:
     code, labels = decoded("a: nop")
-    assert profile([labels["a"], 0x10], code).unknown == 1
+    assert profile_gap([labels["a"], 0x10], code).unknown == 1

@@ -15,6 +15,7 @@ from ubypass.abi import (
     ABI_VERSION,
     INFOF_SECCOMP,
     INFOF_X87,
+    LOADF_TRUSTED,
     LOADF_VECTOR,
     LOADF_X87,
     Dispatch,
@@ -172,6 +173,27 @@ def test_code_with_vector_registers_is_announced(
     assert flags == [LOADF_VECTOR, LOADF_VECTOR | LOADF_X87]
 
 
+def test_code_without_clamps_is_announced(module: _Module, device: Device) -> None:
+    flags = []
+    module.answers[uapi.IOC_LOAD] = lambda argument: flags.append(
+        getattr(argument, "flags")  # noqa: B009
+    )
+    device.load(5, replace(_TRANSLATION, trusted=True))
+    device.load(5, replace(_TRANSLATION, trusted=True, vector=True))
+    assert flags == [LOADF_TRUSTED, LOADF_TRUSTED | LOADF_VECTOR]
+
+
+def test_trust_is_said_when_attaching(module: _Module, device: Device) -> None:
+    flags = []
+    module.answers[uapi.IOC_ATTACH] = lambda argument: flags.append(
+        getattr(argument, "flags")  # noqa: B009
+    )
+    device.attach(1)
+    device.attach(1, trusted=True)
+    device.attach(1, children=True, trusted=True)
+    assert flags == [0, uapi.ATTACHF_TRUSTED, 3]
+
+
 @pytest.mark.parametrize(
     ("number", "kind"),
     [
@@ -249,8 +271,8 @@ def test_detach_and_unload_do_not_mind_what_is_gone(
     [
         (errno.ESRCH, "no process 77"),
         (errno.EPERM, "no permission"),
-        (errno.EBUSY, "attached already"),
-        (errno.EADDRINUSE, "others use all system call handlers"),
+        (errno.EBUSY, "already attached"),
+        (errno.EADDRINUSE, "all system call handlers are in use by others"),
         (errno.EINVAL, "no user memory"),
         (errno.ENOEXEC, "32-bit"),
         (errno.EIO, "refused to attach to process 77"),
@@ -363,7 +385,7 @@ def test_why_something_is_declined(module: _Module, device: Device) -> None:
         argument.declines[Decline.SECCOMP] = 12
         argument.always = Decline.SECCOMP
         argument.filtered = 3
-        argument.flags = uapi.STATSF_GONE
+        argument.flags = uapi.STATSF_GONE | uapi.STATSF_TRUSTED
 
     module.answers[uapi.IOC_STATS] = stats
     found = device.stats(5)
@@ -372,6 +394,7 @@ def test_why_something_is_declined(module: _Module, device: Device) -> None:
     assert found.always is Decline.SECCOMP
     assert found.filtered == 3
     assert found.gone
+    assert found.trusted
 
 
 @pytest.mark.parametrize(
@@ -469,7 +492,7 @@ def test_a_region_that_is_gone_is_granted_nothing(
     with pytest.raises(Gone):
         device.grant(3, 4, 1)
     module.answers[uapi.IOC_TRIAL] = _fail(errno.EINVAL)
-    with pytest.raises(UbError, match="limit what a region takes"):
+    with pytest.raises(UbError, match="limit the calls that a region dispatches"):
         device.confirm(3, 4)
 
 

@@ -9,7 +9,7 @@ from tests.places import ROOT
 from ubypass.device.tunables import TUNABLES
 from ubypass.device.uapi import Tunable
 
-_DEVICE = (ROOT / "kernel" / "device.c").read_text()
+_SOURCE = (ROOT / "kernel" / "tunables.c").read_text()
 _HEADER = (ROOT / "kernel" / "include" / "uapi" / "ub.h").read_text()
 
 
@@ -23,7 +23,7 @@ def _number(word: str) -> int:
 
 
 def test_defaults_and_bounds_are_those_of_the_module() -> None:
-    rows = re.findall(r"\[UB_TUNE_(\w+)\]\s*= \{ (\w+), (\w+), (\w+) \}", _DEVICE)
+    rows = re.findall(r"\[UB_TUNE_(\w+)\]\s*= \{ (\w+), (\w+), (\w+) \}", _SOURCE)
     assert {Tunable[name] for name, *_ in rows} == set(Tunable)
     for name, *numbers in rows:
         known = TUNABLES[Tunable[name]]

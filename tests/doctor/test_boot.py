@@ -28,13 +28,13 @@ def test_where_no_kernel_is_installed_nothing_is_said(tmp_path: Path) -> None:
 
 def test_the_running_one_boots_again(tmp_path: Path) -> None:
     (check,) = _look(tmp_path, "6.1.0-9-amd64", _NOW)
-    assert (check.state, check.found) == (State.OK, f"{_NOW}, as now")
+    assert (check.state, check.found) == (State.OK, f"{_NOW}, the running kernel")
 
 
 def test_a_newer_one_without_the_module_is_named(tmp_path: Path) -> None:
     (check,) = _look(tmp_path, _NOW, "6.2.0-1-amd64", "6.12.9-amd64")
     assert check.state is State.NOTE
-    assert check.found.startswith("6.12.9-amd64, which has no module")
+    assert check.found.startswith("6.12.9-amd64, without the module")
     assert check.advice == "get 6.12.9-amd64"
 
 

@@ -53,8 +53,8 @@ def test_no_kernel_and_no_apt_is_a_failure(
     ("answer", "state", "text"),
     [
         ("kvm", State.OK, "works"),
-        ("tcg", State.NOTE, "emulates"),
-        (None, State.NOTE, "tried"),
+        ("tcg", State.NOTE, "slow emulation"),
+        (None, State.NOTE, "not tested"),
     ],
 )
 def test_kvm_is_believed_only_if_it_has_booted(
@@ -146,7 +146,7 @@ def test_a_kernel_that_is_half_there_does_not_count(
     (image.parent / "image.files").write_text("1\n")
     assert _look(tmp_path)["kernel"].found == "6.1.0-9-amd64"
     (image / "vmlinuz").unlink()
-    assert "none whole" in _look(tmp_path)["kernel"].found
+    assert "none complete" in _look(tmp_path)["kernel"].found
 
 
 def test_a_cache_that_cannot_be_used(
@@ -154,7 +154,7 @@ def test_a_cache_that_cannot_be_used(
 ) -> None:
     assert _look(tmp_path)["cache"].state is State.OK
     cache.write_text("a file")
-    assert "cannot be written" in _look(tmp_path)["cache"].found
+    assert "is not writable" in _look(tmp_path)["cache"].found
     cache.unlink()
     access = os.access
     monkeypatch.setattr(
@@ -172,7 +172,7 @@ def test_a_full_disk(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(9, 9, 5 << 20))
     check = _look(tmp_path)["cache"]
     assert check.state is State.FAIL
-    assert "has 5 MiB, a kernel takes 1024" in check.found
+    assert "has 5 MiB free, a kernel needs 1024" in check.found
     (cache / "kernels" / "6.1.0-9-amd64" / "image").mkdir(parents=True)
     assert _look(tmp_path)["cache"].state is State.NOTE
 

@@ -35,6 +35,7 @@ class FakeDevice:
         self.attached: dict[int, int] = {}
         self.detached: list[int] = []
         self.followed: set[int] = set()
+        self.trusted: set[int] = set()
         self.refuse_loads: deque[Exception | None] = deque()
         self.counters = Stats()
         self.known_sites: list[Site] = []
@@ -65,9 +66,11 @@ class FakeDevice:
     def info(self) -> Abi:
         return self.abi
 
-    def attach(self, pid: int, *, children: bool = False) -> int:
+    def attach(self, pid: int, *, children: bool = False, trusted: bool = False) -> int:
         if children:
             self.followed.add(pid)
+        if trusted:
+            self.trusted.add(pid)
         proc = len(self.attached) + 1
         self.attached[proc] = pid
         return proc

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the module may tell of sites, for tests of this package."""
+"""Sites as the module tells of them, and translations, for tests of this package."""
 
 from __future__ import annotations
 
+from ubypass.abi import Entry, Translation
 from ubypass.device.types import Site
 from ubypass.device.uapi import SiteVerdict
 
@@ -17,3 +18,17 @@ ENTRY = Site(
     native_samples=10,
     boosted_samples=10,
 )
+
+
+def entered_at(*entries: int, code: bytes = b"") -> Translation:
+    """A translation that has these entries and nothing else."""
+    return Translation(
+        code=code,
+        entries=tuple(Entry(ip, 0) for ip in entries),
+        exits=(),
+        faults=(),
+        dispatches=(),
+        jumps=(),
+        sources=(),
+        constants=len(code),
+    )

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From knowledge to a verified translation, with the real translator."""
+"""From a profile to a verified translation, with the real translator."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -14,11 +15,12 @@ from ubypass.device.types import Event
 from ubypass.device.uapi import EventType
 from ubypass.engine import build
 from ubypass.engine.build import Builder, make_spec
-from ubypass.engine.built import NothingToBuild, Refused
-from ubypass.engine.knowledge import HotSite, Knowledge
+from ubypass.engine.built import NothingToBuild, Postponed, Refused
+from ubypass.engine.profile import HotSite, Profile
 from ubypass.engine.target import Target
 from ubypass.process.status import ProcessId
-from ubypass.region.reader import BytesReader
+from ubypass.region.graph import Region
+from ubypass.region.reader import BytesReader, CodeReader
 from ubypass.verify.errors import Rule, VerifyError
 
 _START = 0x401000
@@ -33,12 +35,12 @@ def _loop() -> BytesReader:
     return BytesReader({_START: _LOOP + b"\xc3"})
 
 
-def _knowledge() -> Knowledge:
-    return Knowledge(entries={_RESUME: HotSite(39)})
+def _profile() -> Profile:
+    return Profile(entries={_RESUME: HotSite(39)})
 
 
 def test_a_loop_becomes_one_dispatch_and_passes_the_verifier() -> None:
-    built = Builder(Abi())(_knowledge(), _loop())
+    built = Builder(Abi())(_profile(), _loop())
     assert [d.nr for d in built.translation.dispatches] == [39]
     assert [e.user_ip for e in built.translation.entries] == [_RESUME]
     assert built.instructions == 5  # not the long way out
@@ -46,18 +48,18 @@ def test_a_loop_becomes_one_dispatch_and_passes_the_verifier() -> None:
 
 
 def test_a_call_of_several_numbers_gets_a_dispatch_for_each() -> None:
-    knowledge = _knowledge()
+    profile = _profile()
     code = BytesReader({_START: bytes.fromhex("0f05 48ffcb 89d8 ebf7")})
     for nr, times in ((39, 1), (1, 3), (12, 9), (0, 2)):
-        knowledge.number(_RESUME, nr, times)  # brk is none of those that can be
-    built = Builder(Abi())(knowledge, code)
+        profile.count_call(_RESUME, nr, times)  # brk is none of those that can be
+    built = Builder(Abi())(profile, code)
     assert [d.nr for d in built.translation.dispatches] == [1, 39, 0]
     assert [e.user_ip for e in built.translation.entries] == [_RESUME]
 
 
 def test_the_same_knowledge_gives_the_same_bytes() -> None:
-    first = Builder(Abi())(_knowledge(), _loop())
-    second = Builder(Abi())(_knowledge(), _loop())
+    first = Builder(Abi())(_profile(), _loop())
+    second = Builder(Abi())(_profile(), _loop())
     assert first.translation == second.translation
 
 
@@ -65,12 +67,12 @@ def test_a_base_that_holds_no_address_is_not_clamped() -> None:
     """nop; mov rax, [rdx+0x20000000]; mov eax, 39; jmp back to the call."""
     code = bytes.fromhex("0f05 90 488b8200000020 b827000000 ebef")
     access, rdx = _START + 3, 2
-    known = _knowledge()
+    known = _profile()
     first = Builder(Abi())(known, BytesReader({_START: code})).translation
     assert dict(first.anchored)[access] >> rdx & 1
     nr = int(ExitReason.FAULT)
     event = Event(EventType.MISS, 1, nr=nr, ip=access, target=1 << rdx)
-    assert [known.learn(event) for _ in range(4)] == [False, False, True, False]
+    assert [known.add_event(event) for _ in range(4)] == [False, False, True, False]
     second = Builder(Abi())(known, BytesReader({_START: code})).translation
     assert second != first
     assert access not in dict(second.anchored)
@@ -84,15 +86,15 @@ def test_the_sample_for_warming_up_is_a_real_region() -> None:
 
 def test_without_hot_sites_there_is_nothing_to_build() -> None:
     with pytest.raises(NothingToBuild):
-        Builder(Abi())(Knowledge(), _loop())
+        Builder(Abi())(Profile(), _loop())
     with pytest.raises(NothingToBuild):
-        Builder(Abi())(Knowledge(entries={0x9000: HotSite(39)}), _loop())
+        Builder(Abi())(Profile(entries={0x9000: HotSite(39)}), _loop())
 
 
 def test_without_a_call_in_reach_a_region_shows_the_way() -> None:
     """Its misses tell where the program goes; without one nothing would."""
     code = b"\x0f\x05" + b"\x90" * 200 + _GETPID
-    built = Builder(Abi())(_knowledge(), BytesReader({_START: code}))
+    built = Builder(Abi())(_profile(), BytesReader({_START: code}))
     assert not built.translation.dispatches
     assert [e.user_ip for e in built.translation.entries] == [_RESUME]
     reasons = {leave.reason for leave in built.translation.exits}
@@ -101,9 +103,9 @@ def test_without_a_call_in_reach_a_region_shows_the_way() -> None:
 
 def test_samples_lead_along_a_long_gap() -> None:
     code = b"\x0f\x05" + b"\x90" * 200 + _GETPID + b"\xc3"
-    knowledge = _knowledge()
-    knowledge.add_samples({_START + n: 1 for n in range(20, 200, 20)})
-    built = Builder(Abi())(knowledge, BytesReader({_START: code}))
+    profile = _profile()
+    profile.add_samples({_START + n: 1 for n in range(20, 200, 20)})
+    built = Builder(Abi())(profile, BytesReader({_START: code}))
     assert [d.nr for d in built.translation.dispatches] == [39]
 
 
@@ -112,17 +114,17 @@ def test_stacks_at_misses_tell_where_returns_go() -> None:
     callee = bytes.fromhex("0f05 90 c3")
     caller = bytes.fromhex("e8fbefffff") + bytes.fromhex("b827000000 0f05 ebf2")
     code = {_START: callee, _START + 0x1000: caller}
-    knowledge = _knowledge()
-    without = Builder(Abi())(knowledge, BytesReader(code))
+    profile = _profile()
+    without = Builder(Abi())(profile, BytesReader(code))
     assert not without.translation.dispatches
-    knowledge.missed = {_START + 2: (_START + 0x1005,)}
-    built = Builder(Abi())(knowledge, BytesReader(code))
+    profile.miss_stacks = {_START + 2: (_START + 0x1005,)}
+    built = Builder(Abi())(profile, BytesReader(code))
     assert [d.nr for d in built.translation.dispatches] != []
 
 
 def test_a_region_that_does_not_fit_is_refused_with_a_reason() -> None:
     with pytest.raises(Refused, match="cannot be translated"):
-        Builder(Abi(max_code=64))(_knowledge(), _loop())
+        Builder(Abi(max_code=64))(_profile(), _loop())
 
 
 def test_the_verifier_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,17 +133,33 @@ def test_the_verifier_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(build, "check", refuse)
     with pytest.raises(Refused, match="verifier refused"):
-        Builder(Abi())(_knowledge(), _loop())
+        Builder(Abi())(_profile(), _loop())
+
+
+def test_what_the_verifier_cannot_follow_is_told_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert Builder(Abi())(_profile(), _loop()).doubt == ""
+    refusals = [VerifyError(Rule.POINTER, "no")]
+
+    def refuse_once(translation: Translation, abi: Abi) -> None:
+        if refusals:
+            raise refusals.pop()
+
+    monkeypatch.setattr(build, "check", refuse_once)
+    built = Builder(Abi())(_profile(), _loop())
+    assert built.doubt == "rule 'pointer': translated again with more checks"
+    assert built.translation.entries
 
 
 def test_effort_finds_calls_that_are_farther_away() -> None:
     code = b"\x0f\x05" + b"\x90" * 30 + b"\x85\xc0\x74\x00" * 40 + _GETPID
     reader = BytesReader({_START: code})
-    knowledge = _knowledge()
-    knowledge.starts = {_START + 32: 8}
-    lazy = Builder(Abi())(knowledge, reader)
-    knowledge.effort = 1
-    eager = Builder(Abi())(knowledge, reader)
+    profile = _profile()
+    profile.frontiers = {_START + 32: 8}
+    lazy = Builder(Abi())(profile, reader)
+    profile.effort = 1
+    eager = Builder(Abi())(profile, reader)
     assert lazy.instructions < 32
     assert eager.instructions == 30 + 80 + 2
     assert not lazy.translation.dispatches
@@ -149,12 +167,12 @@ def test_effort_finds_calls_that_are_farther_away() -> None:
 
 
 def test_the_specification_has_hot_targets_first_and_every_stack() -> None:
-    knowledge = Knowledge(
+    profile = Profile(
         entries={0x10: HotSite(1, [(7, 8), (9,)]), 0x20: HotSite(2)},
-        starts={0x30: 3, 0x31: 1},
-        targets={0x40: {0x50: 1, 0x60: 9, 0x48: 1}},
+        frontiers={0x30: 3, 0x31: 1},
+        branch_targets={0x40: {0x50: 1, 0x60: 9, 0x48: 1}},
     )
-    spec = make_spec(knowledge)
+    spec = make_spec(profile)
     assert [(e.resume, e.nr, e.stack) for e in spec.entries] == [
         (0x10, 1, (7, 8)),
         (0x10, 1, (9,)),
@@ -193,3 +211,73 @@ def test_events_grow_a_region_until_nothing_more_is_found() -> None:
     assert (len(first.dispatches), len(last.dispatches)) == (1, 2)
     assert [load.replace for load in device.loads] == list(range(len(device.loads)))
     device.close()
+
+
+class _Shared:
+    """Translations of other machines; ``answer``: what is found."""
+
+    def __init__(self, found: Translation | None = None, seconds: float = 0.0) -> None:
+        self.found, self.seconds = found, seconds
+        self.refused: list[str] = []
+        self.offered: list[bool] = []
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def find(
+        self, region: Region, reader: CodeReader
+    ) -> tuple[Translation | None, float]:
+        return self.found, self.seconds
+
+    def refuse(self, region: Region, reason: str) -> None:
+        self.refused.append(reason)
+
+    def offer(self, region: Region, *, careful: bool) -> None:
+        self.offered.append(careful)
+
+
+def test_a_translation_of_another_machine_is_verified_and_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = Builder(Abi())(_profile(), _loop()).translation
+    shared = _Shared(replace(own))
+    monkeypatch.setattr(build, "translate", None)
+    verified = []
+    check = build.check
+    monkeypatch.setattr(
+        build, "check", lambda found, abi: verified.append(found) or check(found, abi)
+    )
+    built = Builder(Abi(), shared)(_profile(), _loop())
+    assert built.translation is shared.found
+    assert verified == [shared.found]
+    assert (shared.refused, shared.offered) == ([], [])
+
+
+def test_an_unsafe_translation_of_another_machine_is_refused() -> None:
+    own = Builder(Abi())(_profile(), _loop()).translation
+    unsafe = replace(own, code=b"\xf4" + own.code[1:])  # hlt
+    shared = _Shared(unsafe)
+    built = Builder(Abi(), shared)(_profile(), _loop())
+    assert built.translation == own
+    assert len(shared.refused) == 1
+    assert shared.refused[0].startswith("the verifier refused it: ")
+    assert shared.offered == [False]
+
+
+def test_what_no_machine_has_is_built_and_offered() -> None:
+    shared = _Shared()
+    own = Builder(Abi(), shared)(_profile(), _loop()).translation
+    assert own == Builder(Abi())(_profile(), _loop()).translation
+    assert shared.offered == [False]
+
+
+def test_what_another_machine_makes_is_waited_for() -> None:
+    with pytest.raises(Postponed) as caught:
+        Builder(Abi(), _Shared(seconds=0.5))(_profile(), _loop())
+    assert caught.value.seconds == 0.5
+
+
+def test_warming_up_asks_nobody() -> None:
+    shared = _Shared()
+    Builder(Abi(), shared).warm_up()
+    assert shared.offered == []

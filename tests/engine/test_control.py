@@ -20,12 +20,12 @@ from ubypass.engine import control as control_module
 from ubypass.engine.built import Built, NothingToBuild
 from ubypass.engine.control import Control, ask, ask_all, socket_path
 from ubypass.engine.engine import Engine
-from ubypass.engine.knowledge import Knowledge
 from ubypass.engine.ports import MemoryLike
+from ubypass.engine.profile import Profile
 from ubypass.errors import UbError
 
 
-def _build(knowledge: Knowledge, memory: MemoryLike) -> Built:
+def _build(profile: Profile, memory: MemoryLike) -> Built:
     raise NothingToBuild
 
 
@@ -99,7 +99,7 @@ def test_only_the_owner_may_ask(control: Control, tmp_path: Path) -> None:
     [
         ("refuse", "no such process"),
         ("break", "internal error"),
-        ("??", "not a question"),
+        ("??", "unknown request"),
     ],
 )
 def test_errors_come_back_as_errors(
@@ -189,7 +189,7 @@ def test_a_stopped_engine_blinds_nobody(
     assert time.monotonic() - began < 3
     assert [answer["you"] for answer in answers] == [3]
     assert [error.message for error in silent] == [
-        f"engine {stopped} does not answer: it is stopped"
+        f"engine {stopped} does not answer: the process is stopped"
     ]
     assert f"kill -CONT {stopped}" in silent[0].hint
 
@@ -232,7 +232,7 @@ def test_a_directory_of_somebody_elses_is_not_trusted(
     run = tmp_path / "run"
     run.mkdir(mode=0o755)
     run.chmod(0o755)
-    with pytest.raises(UbError, match=r"others have rights in it \(mode 755\)"):
+    with pytest.raises(UbError, match=r"others have access to it \(mode 755\)"):
         Control(engine, {}, run)
     run.chmod(0o700)
     link = tmp_path / "link"

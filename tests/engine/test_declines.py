@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ubypass.device.types import is_lasting
 from ubypass.device.uapi import Decline
-from ubypass.engine.declines import HINTS, REASONS, counted
+from ubypass.engine.declines import HINTS, REASONS, counted, named
 
 
 def test_each_reason_has_words_and_what_lasts_a_hint() -> None:
@@ -16,3 +16,4 @@ def test_each_reason_has_words_and_what_lasts_a_hint() -> None:
 def test_what_occurred_is_counted_by_name() -> None:
     declines = {Decline.WORK: 3, Decline.SECCOMP: 0, Decline.PTRACE: 7}
     assert list(counted(declines).items()) == [("ptrace", 7), ("work", 3)]
+    assert [named(name) for name in counted(declines)] == [Decline.PTRACE, Decline.WORK]

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.engine.fakes import FakeDevice, FakeMemory
+from tests.open_files import open_files
 from ubypass.abi import Entry, ExitReason, Source, Translation
 from ubypass.device.types import Event
 from ubypass.device.uapi import EventType
 from ubypass.engine.built import Built
 from ubypass.engine.engine import Engine
-from ubypass.engine.knowledge import Knowledge
 from ubypass.engine.ports import MemoryLike
+from ubypass.engine.profile import Profile
 from ubypass.engine.regions import Caps
 from ubypass.process.status import ProcessId, descendants, identify
 from ubypass.region.graph import Region
@@ -31,8 +32,8 @@ def device() -> Iterator[FakeDevice]:
     device.close()
 
 
-def _build(knowledge: Knowledge, memory: MemoryLike) -> Built:
-    entries = tuple(Entry(ip, 0) for ip in knowledge.entries)
+def _build(profile: Profile, memory: MemoryLike) -> Built:
+    entries = tuple(Entry(ip, 0) for ip in profile.entries)
     sources = (Source(0x1000, b"\x0f\x05"),)
     translation = Translation(b"\xcc", entries, (), (), (), (), sources, 1)
     return Built(Region({}, (), ()), translation)
@@ -41,7 +42,7 @@ def _build(knowledge: Knowledge, memory: MemoryLike) -> Built:
 def _engine(
     device: FakeDevice,
     log: list[str],
-    build: Callable[[Knowledge, MemoryLike], Built] = _build,
+    build: Callable[[Profile, MemoryLike], Built] = _build,
 ) -> Engine:
     return Engine(
         device,
@@ -59,6 +60,46 @@ def _until(condition: Callable[[], bool], seconds: float = 5.0) -> Callable[[], 
         return condition()
 
     return check
+
+
+def test_what_is_trusted_is_attached_and_built_as_such(device: FakeDevice) -> None:
+    made: list[str] = []
+
+    def build(profile: Profile, memory: MemoryLike) -> Built:
+        made.append("plain")
+        return _build(profile, memory)
+
+    def build_trusted(profile: Profile, memory: MemoryLike) -> Built:
+        made.append("trusted")
+        return _build(profile, memory)
+
+    engine = Engine(
+        device,
+        build=build,
+        build_trusted=build_trusted,
+        open_memory=lambda pid: FakeMemory({0x1000: bytes(4096)}),
+    )
+    before = engine.attach(ProcessId(1001, 1, "a"))
+    engine.trust_if(lambda pid: pid == 1002)
+    second, third = (engine.attach(ProcessId(pid, 1, "b")) for pid in (1002, 1003))
+    assert [t.trusted for t in (before, second, third)] == [False, True, False]
+    assert [t.summary().trusted for t in (before, second)] == [False, True]
+    assert device.trusted == {1002}
+    device.send(Event(EventType.HOT, proc=2, ip=0x1002))
+    engine.run(_until(lambda: bool(device.loads)))
+    assert made == ["trusted"]
+    device.send(Event(EventType.HOT, proc=3, ip=0x1002))
+    engine.run(_until(lambda: len(device.loads) == 2))
+    assert made == ["trusted", "plain"]
+    engine.close()
+
+
+def test_without_a_builder_for_them_none_is_trusted(device: FakeDevice) -> None:
+    engine = _engine(device, [])
+    engine.trust_if(lambda pid: True)
+    assert not engine.attach(ProcessId(1001, 1, "a")).trusted
+    assert not device.trusted
+    engine.close()
 
 
 def test_events_reach_the_process_they_are_about(device: FakeDevice) -> None:
@@ -99,10 +140,31 @@ def test_the_end_of_a_process_is_noticed_without_the_device(
     engine.close()
 
 
+def test_a_bug_with_an_event_leaves_the_program_native(
+    device: FakeDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log: list[str] = []
+    engine = _engine(device, log)
+    first = engine.attach(ProcessId(1001, 1, "a"))
+    engine.attach(ProcessId(1002, 1, "b"))
+
+    def broken(event: Event, now: float) -> None:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(first, "on_event", broken)
+    device.send(
+        Event(EventType.HOT, proc=1, ip=0x1002), Event(EventType.HOT, proc=2, ip=0x1002)
+    )
+    engine.run(_until(lambda: bool(device.loads)))
+    assert [target.region for target in engine.targets] == [0, 1]
+    assert log == ["process 1001 (a): internal error, detached: ZeroDivisionError: oh"]
+    engine.close()
+
+
 def test_a_bug_of_ours_leaves_the_program_native(device: FakeDevice) -> None:
     calls = 0
 
-    def broken(knowledge: Knowledge, memory: MemoryLike) -> Built:
+    def broken(profile: Profile, memory: MemoryLike) -> Built:
         nonlocal calls
         calls += 1
         raise ZeroDivisionError("oh")
@@ -118,9 +180,7 @@ def test_a_bug_of_ours_leaves_the_program_native(device: FakeDevice) -> None:
     assert calls == 1
     assert target in engine.targets
     assert device.loads == []
-    assert log == [
-        "process 1001 (a): internal error, left native: ZeroDivisionError: oh"
-    ]
+    assert log == ["process 1001 (a): internal error, detached: ZeroDivisionError: oh"]
     engine.close()
 
 
@@ -128,7 +188,7 @@ def test_an_attachment_that_fails_leaves_nothing_open(device: FakeDevice) -> Non
     memory = FakeMemory()
     engine = Engine(device, build=_build, open_memory=lambda pid: memory)
 
-    def fail(pid: int, *, children: bool = False) -> int:
+    def fail(pid: int, *, children: bool = False, trusted: bool = False) -> int:
         raise OSError
 
     device.attach = fail  # type: ignore[method-assign]
@@ -243,9 +303,9 @@ def test_forked_children_know_what_their_kin_know(device: FakeDevice) -> None:
         miss = Event(EventType.MISS, 2, nr=nr, ip=0x1100, target=0x1200)
         device.send(miss, Event(EventType.FORK, 1, target=later.pid))
         engine.run(_until(lambda: len(engine.targets) == 3))
-        assert engine.targets[2].knowledge.targets == {0x1100: {0x1200: 1}}
-        assert engine.targets[2].knowledge.entries == {}
-        assert len({id(target.experience) for target in engine.targets}) == 1
+        assert engine.targets[2].profile.branch_targets == {0x1100: {0x1200: 1}}
+        assert engine.targets[2].profile.entries == {}
+        assert len({id(target.history) for target in engine.targets}) == 1
     finally:
         _end(engine, shell, later)
 
@@ -302,9 +362,9 @@ def test_begins_with_what_is_known_already(device: FakeDevice) -> None:
     child = subprocess.Popen(["sleep", "60"])
     try:
         engine = _engine(device, [])
-        known = Knowledge(trodden={0x1000: 1})
-        target = engine.attach(identify(child.pid), knowledge=known)
-        assert target.knowledge.trodden == {0x1000: 1}
+        known = Profile(execution_counts={0x1000: 1})
+        target = engine.attach(identify(child.pid), profile=known)
+        assert target.profile.execution_counts == {0x1000: 1}
         engine.close()
     finally:
         child.kill()
@@ -330,12 +390,12 @@ def test_coming_and_going_leaves_no_file_open(device: FakeDevice) -> None:
     engine = _engine(device, [])
     with subprocess.Popen(["sleep", "60"]) as child:
         process = identify(child.pid)
-        before = len(os.listdir("/proc/self/fd"))
+        before = open_files()
         for _ in range(20):
             target = engine.attach(process, children=True)
             engine.watch_end(target)
             engine.detach(target)
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert not open_files() - before
         assert len(engine.summaries()) == 20
         engine.forget_finished()
         assert engine.summaries() == ()
@@ -368,7 +428,7 @@ def test_bounds_hold_for_who_comes_later(device: FakeDevice) -> None:
         engine.limit(Caps(regions=3), processes=1)
         engine.run(_until(lambda: bool(log)))
         (child,) = descendants(shell.pid)
-        assert log == [f"process {child} runs natively: 1 are boosted already"]
+        assert log == [f"process {child} runs natively: limit of 1 processes reached"]
         engine.limit(Caps(regions=3), processes=2)
         device.send(Event(EventType.FORK, 1, target=child))
         engine.run(_until(lambda: len(engine.targets) == 2))

@@ -5,7 +5,7 @@ from iced_x86 import FlowControl
 
 from tests.region.asm import program
 from ubypass.abi import Abi
-from ubypass.engine.growth import Walker, Way, executed
+from ubypass.engine.growth import TracedPath, Walker, executed
 from ubypass.region.decode import Decoded
 from ubypass.region.discover import HotEntry, RegionSpec, discover
 from ubypass.region.reader import BytesReader
@@ -46,8 +46,8 @@ def test_counts_along_the_way() -> None:
     reader, at = program(_LOOP)
     short = _addresses(reader, at, "start first")
     long = _addresses(reader, at, "start load callee behind first")
-    ways = [Way(at["start"], 39, ips) for ips in (short, long, long, long)]
-    found = executed(ways, reader, _ABI)
+    paths = [TracedPath(at["start"], 39, ips) for ips in (short, long, long, long)]
+    found = executed(paths, reader, _ABI)
     assert None not in found
     # Once inside it is the same every time.
     assert found[2] == found[3]
@@ -55,22 +55,24 @@ def test_counts_along_the_way() -> None:
     assert len(long) < (found[3] or 0) < len(long) + 12
 
 
-def test_a_way_to_one_of_several_calls() -> None:
+def test_a_path_to_one_of_several_calls() -> None:
     reader, at = program("first: mov eax, ecx\nsyscall\nstart: jmp first")
-    way = _addresses(reader, at, "start first")
-    ways = [Way(at["start"], nr, way) for nr in (39, 39, 1, 1, 39)]
-    found = executed(ways, reader, _ABI)
+    path = _addresses(reader, at, "start first")
+    paths = [TracedPath(at["start"], nr, path) for nr in (39, 39, 1, 1, 39)]
+    found = executed(paths, reader, _ABI)
     assert None not in found
     # The most frequent one is asked for first.
     assert (found[3] or 0) < (found[2] or 0)
 
 
-def test_a_way_that_leads_out_has_no_figure() -> None:
+def test_a_path_that_leads_out_has_no_figure() -> None:
     reader, at = program(_LOOP)
     short = _addresses(reader, at, "start first")
-    assert executed([Way(at["start"], 39, ())], reader, _ABI) == [None]
+    assert executed([TracedPath(at["start"], 39, ())], reader, _ABI) == [None]
     out = (*short[:1], 0x1234, *short[1:])
-    found = executed([Way(at["start"], 39, w) for w in (short, out)], reader, _ABI)
+    found = executed(
+        [TracedPath(at["start"], 39, w) for w in (short, out)], reader, _ABI
+    )
     assert found[0] is not None
     assert found[1] is None
 
@@ -88,8 +90,8 @@ def test_what_repeats_itself_counts_as_often() -> None:
     translation = translate(region, _ABI)
     walker = Walker(translation, _ABI)
     start = walker.entries[at["start"]]
-    way = [at["start"], at["start"] + 2, at["first"], at["first"] + 5]
-    once = walker.walk(start, way)
-    often = walker.walk(start, [at["start"]] * 7 + way)
+    path = [at["start"], at["start"] + 2, at["first"], at["first"] + 5]
+    once = walker.walk(start, path)
+    often = walker.walk(start, [at["start"]] * 7 + path)
     assert once is not None
     assert often == (once[0] + 7, once[1])

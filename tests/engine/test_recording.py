@@ -12,7 +12,7 @@ from tests.engine.fakes import FakeMemory
 from ubypass.abi import Abi
 from ubypass.engine.build import Builder
 from ubypass.engine.built import NothingToBuild
-from ubypass.engine.knowledge import HotSite, Knowledge
+from ubypass.engine.profile import HotSite, Profile
 from ubypass.engine.recording import Recorder, replays
 from ubypass.errors import UbError
 
@@ -21,18 +21,18 @@ _CODE = {0x1000: bytes.fromhex("0f0548ffc3b827000000ebf4")}
 _ABI = Abi(features=frozenset({"bmi2"}))
 
 
-def _knowledge() -> Knowledge:
-    known = Knowledge(entries={0x1002: HotSite(39, [(1, 2)])}, effort=1)
-    known.starts[0x1005] = 3
-    known.targets[0x100A] = {0x1000: 4}
-    known.missed[0x100A] = (5, 6)
+def _profile() -> Profile:
+    known = Profile(entries={0x1002: HotSite(39, [(1, 2)])}, effort=1)
+    known.frontiers[0x1005] = 3
+    known.branch_targets[0x100A] = {0x1000: 4}
+    known.miss_stacks[0x100A] = (5, 6)
     known.samples[0x1002] = 7
-    known.stops.add(0x2000)
-    known.number(0x1002, 39, 2)
-    known.trodden |= {0x1002: 3, 0x1005: 1}
-    known.jumps[0x100A] = {0x1000: 1}
-    known.traced.add(0x1002)
-    known.strange[0x1002] = {3: 5}
+    known.barriers.add(0x2000)
+    known.count_call(0x1002, 39, 2)
+    known.execution_counts |= {0x1002: 3, 0x1005: 1}
+    known.traced_jumps[0x100A] = {0x1000: 1}
+    known.traced_entries.add(0x1002)
+    known.nonpointer_counts[0x1002] = {3: 5}
     return known
 
 
@@ -40,30 +40,30 @@ def test_the_same_comes_out_again(tmp_path: Path) -> None:
     file = tmp_path / "builds"
     builder = Builder(_ABI)
     recorder = Recorder(builder, _ABI, file)
-    built = [recorder(_knowledge(), FakeMemory(dict(_CODE))) for _ in range(2)]
+    built = [recorder(_profile(), FakeMemory(dict(_CODE))) for _ in range(2)]
     again = list(replays(file))
     assert len(again) == 2
     for one, other in zip(built, again, strict=True):
         assert other.abi == _ABI
-        assert other.knowledge == _knowledge()
-        assert Builder(other.abi)(other.knowledge, other.memory) == one
+        assert other.profile == _profile()
+        assert Builder(other.abi)(other.profile, other.memory) == one
 
 
 def test_a_build_that_came_to_nothing_is_recorded_too(tmp_path: Path) -> None:
     file = tmp_path / "builds"
     recorder = Recorder(Builder(_ABI), _ABI, file)
     with pytest.raises(NothingToBuild):
-        recorder(Knowledge(), FakeMemory())
+        recorder(Profile(), FakeMemory())
     (again,) = replays(file)
     with pytest.raises(NothingToBuild):
-        Builder(again.abi)(again.knowledge, again.memory)
+        Builder(again.abi)(again.profile, again.memory)
 
 
 def test_what_was_not_read_is_not_made_up(tmp_path: Path) -> None:
     file = tmp_path / "builds"
-    Recorder(Builder(_ABI), _ABI, file)(_knowledge(), FakeMemory(dict(_CODE)))
+    Recorder(Builder(_ABI), _ABI, file)(_profile(), FakeMemory(dict(_CODE)))
     (again,) = replays(file)
-    with pytest.raises(UbError, match="nothing was recorded of 0x123"):
+    with pytest.raises(UbError, match="there is no record of 0x123"):
         again.memory.read(0x123, 4)
 
 
@@ -73,14 +73,14 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     file = tmp_path / "other"
     for text in ("nonsense\n", "[]\n", '{"abi": 1}\n'):
         file.write_text(text)
-        with pytest.raises(UbError, match="holds no recorded builds"):
+        with pytest.raises(UbError, match="contains no recorded builds"):
             list(replays(file))
     with pytest.raises(UbError, match="cannot write"):
         Recorder(Builder(_ABI), _ABI, tmp_path)
 
 
 def _record(file: Path) -> None:
-    Recorder(Builder(_ABI), _ABI, file)(_knowledge(), FakeMemory(dict(_CODE)))
+    Recorder(Builder(_ABI), _ABI, file)(_profile(), FakeMemory(dict(_CODE)))
 
 
 def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_what_somebody_may_have_put_there_is_not_written_to(tmp_path: Path) -> N
         other = tmp_path / "other"
         other.touch(0o600)
         os.chown(other, 65534, 65534)
-        with pytest.raises(UbError, match="somebody else's"):
+        with pytest.raises(UbError, match="belongs to another user"):
             _record(other)
         # Whose directory it is may do so anyway: the lab's root, for its user.
         os.chown(tmp_path, 65534, 65534)

@@ -13,11 +13,11 @@ from ubypass.abi import Entry, Exit, ExitReason, Source, Translation
 from ubypass.device.client import SourceChanged
 from ubypass.device.types import Event
 from ubypass.device.uapi import EventType
-from ubypass.engine.blocks import Blocks
-from ubypass.engine.built import Built, NothingToBuild, Refused
-from ubypass.engine.knowledge import Knowledge
+from ubypass.engine.built import Built, NothingToBuild, Postponed, Refused
 from ubypass.engine.ports import MemoryLike
+from ubypass.engine.profile import Profile
 from ubypass.engine.regions import Caps, Grown, Regions
+from ubypass.engine.suppressions import Suppressions
 from ubypass.region.graph import Region
 
 _CODE = {0x1000: bytes(0x1000)}
@@ -31,6 +31,8 @@ class _World:
     reach: dict[int, set[int]] = field(default_factory=dict)
     size: int = 100
     refuse: bool = False
+    postpone: float = 0.0
+    doubt: str = ""
     now: float = 0.0
     seconds: float = 0.0
     built: list[frozenset[int]] = field(default_factory=list)
@@ -38,30 +40,32 @@ class _World:
     def __post_init__(self) -> None:
         self.device = FakeDevice()
         self.device.misses = 500
-        self.knowledge = Knowledge()
-        self.blocks = Blocks()
+        self.profile = Profile()
+        self.suppressions = Suppressions()
         self.regions = Regions(
             self.device.attach(1),
             self.device,
             FakeMemory(dict(_CODE)),
             self._build,
-            self.knowledge,
-            self.blocks,
+            self.profile,
+            self.suppressions,
             self.caps,
         )
 
-    def _build(self, knowledge: Knowledge, memory: MemoryLike) -> Built:
+    def _build(self, profile: Profile, memory: MemoryLike) -> Built:
         self.now += self.seconds
         if self.refuse:
             raise Refused("no")
-        if not knowledge.entries:
+        if self.postpone:
+            raise Postponed(self.postpone)
+        if not profile.entries:
             raise NothingToBuild
-        self.built.append(frozenset(knowledge.entries))
-        reached = set(knowledge.entries)
-        for site in knowledge.entries:
+        self.built.append(frozenset(profile.entries))
+        reached = set(profile.entries)
+        for site in profile.entries:
             reached |= self.reach.get(site, set())
-        reached -= knowledge.stops
-        starts = repr((sorted(reached), sorted(knowledge.starts))).encode()
+        reached -= profile.barriers
+        starts = repr((sorted(reached), sorted(profile.frontiers))).encode()
         translation = Translation(
             code=starts.ljust(self.size, b"\xcc"),
             entries=tuple(Entry(ip, 0) for ip in sorted(reached)),
@@ -72,14 +76,14 @@ class _World:
             sources=(Source(0x1000, b"\x0f\x05"),),
             constants=0,
         )
-        return Built(Region({}, (), ()), translation)
+        return Built(Region({}, (), ()), translation, self.doubt)
 
     def hot(self, *sites: int) -> list[str]:
         said = []
         for ip in sites:
             event = Event(EventType.HOT, 1, nr=39, ip=ip)
-            self.knowledge.learn(event)
-            said.append(self.regions.concern(event))
+            self.profile.add_event(event)
+            said.append(self.regions.on_event(event))
         return said
 
     def grow(self) -> Grown:
@@ -97,6 +101,15 @@ class _World:
 def world() -> Iterator[_World]:
     world = _World()
     yield world
+    world.device.close()
+
+
+def test_doubts_of_the_verifier_are_passed_on() -> None:
+    world = _World(doubt="with more checks")
+    world.hot(0x1002)
+    grown = world.grow()
+    assert grown.loads == 1
+    assert grown.notes == ["with more checks"]
     world.device.close()
 
 
@@ -118,7 +131,7 @@ def test_regions_that_grow_together_are_merged(world: _World) -> None:
     world.hot(0x1002, 0x1102, 0x1202)
     world.grow()
     world.reach = {0x1102: {0x1002}}
-    world.regions.touch(0x1102)
+    world.regions.invalidate(0x1102)
     world.grow()
     # The merged one is live before the one that it took in is unloaded.
     assert world.live() == [[0x1202], [0x1002, 0x1102]]
@@ -138,9 +151,9 @@ def test_only_what_has_news_is_built(world: _World) -> None:
     world.hot(0x1002, 0x1102)
     world.grow()
     world.built.clear()
-    world.knowledge.starts[0x1300] = 3
+    world.profile.frontiers[0x1300] = 3
     miss = Event(EventType.MISS, 1, nr=int(ExitReason.FRONTIER), ip=0x1300, region=2)
-    world.regions.concern(miss)
+    world.regions.on_event(miss)
     world.grow()
     assert world.built == [frozenset({0x1102})]
 
@@ -180,33 +193,33 @@ def test_a_region_that_never_settles_is_left_as_it_is() -> None:
     world.hot(0x1002)
     notes = []
     for step in range(50):
-        world.knowledge.starts[0x1300 + step] = 3
+        world.profile.frontiers[0x1300 + step] = 3
         miss = Event(
             EventType.MISS, 1, nr=int(ExitReason.FRONTIER), ip=0x1300, region=step + 1
         )
-        world.regions.concern(miss)
+        world.regions.on_event(miss)
         notes += world.grow().notes
     assert len(world.device.loads) == 5
     assert len(notes) == 1
-    assert "did not settle" in notes[0]
+    assert "still changed" in notes[0]
     assert world.live() == [[0x1002]]
     world.device.close()
 
 
 def test_a_region_that_never_dispatches_is_not_built_for_ever() -> None:
-    world = _World(caps=Caps(vain=4))
+    world = _World(caps=Caps(unproductive=4))
     world.device.dispatched = 0
     world.hot(0x1002)
     notes = []
     for step in range(50):
-        world.knowledge.starts[0x1300 + step] = 3
+        world.profile.frontiers[0x1300 + step] = 3
         miss = Event(
             EventType.MISS, 1, nr=int(ExitReason.FRONTIER), ip=0x1300, region=step + 1
         )
-        world.regions.concern(miss)
+        world.regions.on_event(miss)
         notes += world.grow().notes
     assert len(world.device.loads) == 4
-    assert notes == ["runs never get to a system call that can be dispatched"]
+    assert notes == ["runs end before any dispatch"]
     # What lives costs nothing: the module gives up its entries.
     assert world.live() == [[0x1002]]
     world.device.close()
@@ -216,12 +229,12 @@ def test_an_entry_that_does_not_pay_is_not_listed(world: _World) -> None:
     world.reach = {0x1002: {0x1102}}
     world.hot(0x1002, 0x1102)
     world.grow()
-    world.blocks.add(0x1002, "loses", 300, 0.0, stop=False)
-    assert world.regions.touch(0x1002)
+    world.suppressions.suppress(0x1002, "loses", 300, 0.0, barrier=False)
+    assert world.regions.invalidate(0x1002)
     world.grow()
     assert world.live() == [[0x1102]]
-    world.blocks.add(0x1102, "loses", 300, 0.0, stop=False)
-    world.regions.touch(0x1102)
+    world.suppressions.suppress(0x1102, "loses", 300, 0.0, barrier=False)
+    world.regions.invalidate(0x1102)
     world.grow()
     assert world.live() == []
 
@@ -230,13 +243,13 @@ def test_a_stop_is_no_part_of_a_region(world: _World) -> None:
     world.reach = {0x1002: {0x1102}}
     world.hot(0x1002)
     world.grow()
-    world.blocks.add(0x1102, "long", 9000, 0.0, stop=True)
-    assert world.regions.touch(0x1102)
+    world.suppressions.suppress(0x1102, "long", 9000, 0.0, barrier=True)
+    assert world.regions.invalidate(0x1102)
     world.grow()
     assert world.live() == [[0x1002]]
-    # One that is a stop itself has nothing left.
-    world.blocks.add(0x1002, "long", 9000, 0.0, stop=True)
-    world.regions.touch(0x1002)
+    # One that is a barrier itself has nothing left.
+    world.suppressions.suppress(0x1002, "long", 9000, 0.0, barrier=True)
+    world.regions.invalidate(0x1002)
     world.grow()
     assert world.live() == []
     assert world.regions.groups == []
@@ -257,7 +270,7 @@ def test_what_is_refused_says_why_and_leaves_what_is_live(world: _World) -> None
     world.hot(0x1002)
     world.grow()
     world.refuse = True
-    world.regions.touch(0x1002)
+    world.regions.invalidate(0x1002)
     assert world.grow().refused == ["no"]
     assert world.live() == [[0x1002]]
 
@@ -265,8 +278,8 @@ def test_what_is_refused_says_why_and_leaves_what_is_live(world: _World) -> None
 def test_dead_regions_are_built_again(world: _World) -> None:
     world.hot(0x1002)
     world.grow()
-    assert not world.regions.dead(7)
-    assert world.regions.dead(1)
+    assert not world.regions.on_dead(7)
+    assert world.regions.on_dead(1)
     assert world.regions.live == []
     world.device.live.clear()
     assert world.grow().loads == 1
@@ -291,3 +304,18 @@ def test_everything_can_be_dropped(world: _World) -> None:
     world.regions.drop_all()
     assert world.device.live == {}
     assert world.regions.groups == []
+
+
+def test_a_build_that_another_machine_makes_is_asked_for_later(world: _World) -> None:
+    world.postpone = 0.5
+    world.hot(0x1002, 0x1102)
+    grown = world.grow()
+    assert (grown.loads, grown.postponed, grown.refused) == (0, 0.5, [])
+    assert world.live() == []
+    world.postpone = 0.0
+    assert world.grow().loads == 2
+    # What is live stays while a better one is waited for.
+    world.postpone = 0.2
+    world.regions.invalidate(0x1002)
+    assert world.grow().postponed == 0.2
+    assert len(world.live()) == 2

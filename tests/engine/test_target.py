@@ -14,14 +14,15 @@ from ubypass.cost.model import Parameter, Range, model_of
 from ubypass.device.client import SourceChanged
 from ubypass.device.types import Event, Path, Site, Stats
 from ubypass.device.uapi import Decline, EventType, SiteVerdict
+from ubypass.engine.admission import AdmissionPolicy
 from ubypass.engine.built import Built, NothingToBuild, Refused
 from ubypass.engine.declines import HINTS, REASONS
-from ubypass.engine.experience import Experience
-from ubypass.engine.forecast import Forecast
-from ubypass.engine.knowledge import Knowledge, Limits
+from ubypass.engine.policy import Policy
 from ubypass.engine.ports import MemoryLike
+from ubypass.engine.profile import Limits, Profile
 from ubypass.engine.regions import Caps
-from ubypass.engine.target import Policy, Target
+from ubypass.engine.shared_history import SharedHistory
+from ubypass.engine.target import Target
 from ubypass.errors import UbError
 from ubypass.process.status import ProcessId
 from ubypass.region.graph import Region
@@ -30,13 +31,13 @@ from ubypass.region.graph import Region
 _CODE = {0x1000: b"\x0f\x05".ljust(0x10, b"\0") + b"\x0f\x05".ljust(0xFF0, b"\0")}
 
 
-def _translation(knowledge: Knowledge) -> Translation:
+def _translation(profile: Profile) -> Translation:
     """Something that depends on all that is known."""
     return Translation(
         code=repr(
-            (sorted(knowledge.starts), knowledge.targets, knowledge.nonpointers)
+            (sorted(profile.frontiers), profile.branch_targets, profile.nonpointers)
         ).encode(),
-        entries=tuple(Entry(ip, 0) for ip in knowledge.entries),
+        entries=tuple(Entry(ip, 0) for ip in profile.entries),
         exits=(Exit(0x1000, ExitReason.FRONTIER),),
         faults=(),
         dispatches=(),
@@ -59,8 +60,8 @@ class _World:
     waits: float = 0.0
     cpu: float = 0.0
     fail: Callable[[], None] = lambda: None
-    policy: Policy = field(default_factory=lambda: Policy(trace=0.0))
-    experience: Experience = field(default_factory=Experience)
+    policy: Policy = field(default_factory=lambda: Policy(trace_timeout=0.0))
+    history: SharedHistory = field(default_factory=SharedHistory)
     log: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -73,19 +74,19 @@ class _World:
             self.device,
             self.memory,
             self._build,
-            experience=self.experience,
+            history=self.history,
             policy=self.policy,
             log=self.log.append,
         )
 
-    def _build(self, knowledge: Knowledge, memory: MemoryLike) -> Built:
+    def _build(self, profile: Profile, memory: MemoryLike) -> Built:
         self.builds += 1
         self.now += self.build_seconds + self.waits
         self.cpu += self.build_seconds
         self.fail()
-        if not knowledge.entries:
+        if not profile.entries:
             raise NothingToBuild
-        return Built(Region({}, (), ()), _translation(knowledge))
+        return Built(Region({}, (), ()), _translation(profile))
 
     def event(self, kind: EventType, **fields: int) -> None:
         self.target.on_event(Event(kind, 1, **fields), self.now)
@@ -185,7 +186,7 @@ def test_endless_news_takes_at_most_half_of_the_time(world: _World) -> None:
 def test_the_same_translation_is_not_loaded_again(world: _World) -> None:
     world.hot()
     world.tick()
-    world.target.knowledge.numbers.clear()  # known to change nothing here
+    world.target.profile.call_numbers.clear()  # known to change nothing here
     world.hot()
     world.run(2.0)
     assert world.builds == 2
@@ -202,13 +203,13 @@ def test_code_that_changes_while_read_is_read_again(world: _World) -> None:
 
 
 def test_code_that_never_stands_still_is_left_alone() -> None:
-    world = _World(policy=Policy(caps=Caps(rereads=2), deaths=3))
+    world = _World(policy=Policy(caps=Caps(rereads=2), max_code_changes=3))
     world.device.refuse_loads.extend(SourceChanged() for _ in range(1000))
     world.hot()
     world.run(1000.0)
     assert world.builds == 2 * 4
     assert world.target.region == 0
-    assert "keeps changing" in world.target.summary().notes[0]
+    assert "changes too often" in world.target.summary().notes[0]
     world.device.close()
 
 
@@ -223,7 +224,7 @@ def test_a_dead_region_is_built_again_after_a_pause(world: _World) -> None:
     world.device.live.clear()
     world.run(5.0)
     assert [load.replace for load in world.device.loads] == [0, 0]
-    assert world.now >= before + Policy().pause
+    assert world.now >= before + Policy().code_change_pause
 
 
 def test_a_region_that_was_replaced_may_die_in_peace(world: _World) -> None:
@@ -260,7 +261,7 @@ def test_a_base_that_is_no_address_is_built_around_once(world: _World) -> None:
         world.run(5.0)
     assert len(world.device.loads) == 2
     # Nothing hangs on the other register there.
-    assert world.target.knowledge.nonpointers == {0x1006: 1 << 3}
+    assert world.target.profile.nonpointers == {0x1006: 1 << 3}
 
 
 def test_no_other_fault_teaches_anything(world: _World) -> None:
@@ -271,7 +272,7 @@ def test_no_other_fault_teaches_anything(world: _World) -> None:
     _fault(world, 0x1006, 1 << 3, 77)
     world.run(5.0)
     assert world.builds == 1
-    assert world.target.knowledge.nonpointers == {}
+    assert world.target.profile.nonpointers == {}
 
 
 def _die(world: _World, times: int, seconds: float) -> None:
@@ -286,12 +287,12 @@ def _die(world: _World, times: int, seconds: float) -> None:
 
 def test_regions_that_keep_dying_are_given_up(world: _World) -> None:
     _die(world, 100, 50.0)
-    assert len(world.device.loads) == 1 + Policy().deaths
+    assert len(world.device.loads) == 1 + Policy().max_code_changes
     assert world.target.deadline is None or world.target.deadline > world.now
 
 
 def test_a_death_now_and_then_is_no_reason_to_give_up(world: _World) -> None:
-    _die(world, 30, Policy().peace + 1)
+    _die(world, 30, Policy().code_change_reset + 1)
     assert len(world.device.loads) == 30
 
 
@@ -355,10 +356,10 @@ def test_an_entry_whose_runs_cost_more_than_they_save_is_not_taken(
     _measure(world, 8, boosted=50)  # saves 234 in each run that costs 250
     assert world.device.unloaded == [1]
     assert world.target.region == 0
-    block = world.target.blocks.get(0x1002)
-    assert block is not None
-    assert not block.stop
-    assert "lose 16 ns each" in block.reason
+    suppression = world.target.decisions.suppressions.get(0x1002)
+    assert suppression is not None
+    assert not suppression.barrier
+    assert "lose 16 ns each" in suppression.reason
 
 
 def test_the_same_gap_pays_in_longer_runs(world: _World) -> None:
@@ -366,7 +367,7 @@ def test_the_same_gap_pays_in_longer_runs(world: _World) -> None:
     world.tick()
     _measure(world, 8, boosted=50, calls=2)
     assert world.device.unloaded == []
-    assert world.target.judgements[0x1002].gain == pytest.approx(
+    assert world.target.decisions.judgements[0x1002].gain == pytest.approx(
         2 * (300 - 50 - 16) - 1.25 * 200
     )
 
@@ -376,7 +377,7 @@ def test_a_gap_that_is_slower_boosted_stops_the_region(world: _World) -> None:
     world.tick()
     _measure(world, 8, boosted=400, calls=50)
     assert world.target.region == 0
-    assert world.target.blocks.stops() == {0x1002}
+    assert world.target.decisions.suppressions.barriers() == {0x1002}
 
 
 def test_a_region_that_runs_well_is_left_as_it_is(world: _World) -> None:
@@ -400,7 +401,7 @@ def test_what_keeps_losing_need_not_settle(world: _World) -> None:
         world.device.known_sites = [_entry(0x1002, looks=look, boosted=50)]
         world.frontier(0x1100 + look)  # it grows all the while
         world.run(1.0)
-    assert world.target.blocks.get(0x1002) is not None
+    assert world.target.decisions.suppressions.get(0x1002) is not None
 
 
 def test_what_is_about_to_be_built_again_is_not_given_up(world: _World) -> None:
@@ -423,10 +424,10 @@ def test_sites_of_a_region_that_earns_nothing_may_come_back(world: _World) -> No
     world.tick()
     group = world.target.groups[0]
     group.sites.add(0x1902)
-    world.target.knowledge.entries[0x1902] = world.target.knowledge.entries[0x1002]
+    world.target.profile.entries[0x1902] = world.target.profile.entries[0x1002]
     _measure(world, 8, boosted=50)
     assert world.device.unloaded == [1]
-    assert set(world.target.knowledge.entries) == {0x1002, 0x1802}
+    assert set(world.target.profile.entries) == {0x1002, 0x1802}
     world.hot(0x1902)
     world.run(1.0)
     assert [each.sites for each in world.target.groups] == [{0x1802}, {0x1902}]
@@ -464,7 +465,7 @@ def test_a_gap_that_is_too_long_never_costs_anything(world: _World) -> None:
     ]
     world.hot()
     world.tick()
-    assert world.target.knowledge.stops == {0x1102}
+    assert world.target.profile.barriers == {0x1102}
     assert world.target.region == 1
 
 
@@ -516,7 +517,7 @@ def test_user_mode_is_sampled_only_while_a_region_grows(world: _World) -> None:
         samplers.append(_Sampler())
         return samplers[-1]
 
-    world.target._open_sampler = open_sampler
+    world.target._sampling.open_sampler = lambda: open_sampler(42)
     world.hot()
     world.tick()
     assert not samplers  # the first region may be all that is needed
@@ -524,7 +525,7 @@ def test_user_mode_is_sampled_only_while_a_region_grows(world: _World) -> None:
     world.run(0.5)
     world.frontier(0x1210)
     world.run(0.5)
-    assert world.target.knowledge.samples == {0x1100: 3}
+    assert world.target.profile.samples == {0x1100: 3}
     assert not samplers[0].closed
     world.run(10.0)
     assert samplers[0].closed
@@ -538,7 +539,7 @@ def test_sampling_ends_even_if_growth_does_not(world: _World) -> None:
         samplers.append(_Sampler())
         return samplers[-1]
 
-    world.target._open_sampler = open_sampler
+    world.target._sampling.open_sampler = lambda: open_sampler(42)
     world.hot()
     world.tick()
     for step in range(40):  # 20 seconds
@@ -562,7 +563,7 @@ def test_what_hardly_leaves_the_kernel_is_not_sampled(
         samplers.append(_Sampler())
         return samplers[-1]
 
-    world.target._open_sampler = open_sampler
+    world.target._sampling.open_sampler = lambda: open_sampler(42)
     world.hot()
     world.tick()
     world.device.counters = Stats(native=native, dispatched=1000)
@@ -609,7 +610,7 @@ def test_a_traced_gap_is_built_from(world: _World) -> None:
     world.run(1.0)
     builds = world.builds
     _trace(world, (0x1002, 0x1004, 0x1000))
-    assert world.target.knowledge.trodden == {0x1002: 1, 0x1004: 1, 0x1000: 1}
+    assert world.target.profile.execution_counts == {0x1002: 1, 0x1004: 1, 0x1000: 1}
     world.run(3.0)
     assert world.builds == builds + 1
     # The same again is no news; nor is one that somebody else has fetched.
@@ -619,8 +620,35 @@ def test_a_traced_gap_is_built_from(world: _World) -> None:
     assert world.builds == builds + 1
 
 
-def test_a_new_site_is_built_once_its_way_is_known() -> None:
-    world = _World(policy=Policy(trace=0.25))
+def test_a_path_through_code_that_was_mapped_since_is_priced() -> None:
+    world = _World()
+    world.memory.code, mapped = {}, world.memory.code
+    refresh = world.memory.refresh
+
+    def look_again() -> None:
+        refresh()
+        world.memory.code = mapped
+
+    world.memory.refresh = look_again  # type: ignore[method-assign]
+    _trace(world, (0x1002, 0x1004, 0x1000))
+    assert world.target.decisions._predictor.saving(0x1002) is not None
+
+
+def test_the_process_may_vanish_before_its_map_is_read_again(world: _World) -> None:
+    def vanished() -> None:
+        raise UbError("process 42 no longer exists")
+
+    world.memory.refresh = vanished  # type: ignore[method-assign]
+    _trace(world, (0x1002, 0x1004, 0x1000))
+    assert world.target.profile.execution_counts == {}
+    world.hot()
+    world.tick()
+    assert world.target.gone
+    assert world.log == []
+
+
+def test_a_new_site_is_built_once_its_path_is_known() -> None:
+    world = _World(policy=Policy(trace_timeout=0.25))
     world.hot()
     world.run(0.2)
     assert world.builds == 0
@@ -631,7 +659,7 @@ def test_a_new_site_is_built_once_its_way_is_known() -> None:
 
 
 def test_or_when_nobody_can_say() -> None:
-    world = _World(policy=Policy(trace=0.25))
+    world = _World(policy=Policy(trace_timeout=0.25))
     world.hot()
     world.run(0.3)
     assert world.builds == 1
@@ -642,7 +670,7 @@ def test_or_when_nobody_can_say() -> None:
 _COSTLY = replace(
     model_of("zen4"), run=Parameter(Range(180, 180, 180), "estimated", "")
 )
-_ALONE = Policy(forecast=Forecast(_COSTLY), trace=0.0)
+_ALONE = Policy(admission=AdmissionPolicy(_COSTLY), trace_timeout=0.0)
 
 
 def _sites(*verdicts: SiteVerdict, native_ns: int = 300) -> list[Site]:
@@ -653,7 +681,7 @@ def _sites(*verdicts: SiteVerdict, native_ns: int = 300) -> list[Site]:
 
 
 def _alone() -> _World:
-    """From 0x1002 the way leads to 0x1012, where no run goes on."""
+    """From 0x1002 the path leads to 0x1012, where no run goes on."""
     world = _World(policy=_ALONE)
     world.device.known_sites = _sites(SiteVerdict.HOT, SiteVerdict.BUSY)
     _trace(world, (0x1002, 0x1004, 0x1010))
@@ -666,15 +694,15 @@ def test_one_call_alone_does_not_pay() -> None:
     world = _alone()
     assert world.builds == 0
     assert world.target.groups == []
-    block = world.target.blocks.get(0x1002)
-    assert block is not None
-    assert "end before they gain" in block.reason
-    assert not block.stop
+    suppression = world.target.decisions.suppressions.get(0x1002)
+    assert suppression is not None
+    assert "end before a gain" in suppression.reason
+    assert not suppression.barrier
     world.device.close()
 
 
 def test_it_may_where_nobody_knows_what_getting_in_costs() -> None:
-    world = _World(policy=Policy(trace=0.0))
+    world = _World(policy=Policy(trace_timeout=0.0))
     world.device.known_sites = _sites(SiteVerdict.HOT, SiteVerdict.BUSY)
     _trace(world, (0x1002, 0x1004, 0x1010))
     world.hot()
@@ -702,7 +730,7 @@ def test_what_follows_may_change() -> None:
     _trace(world, (0x1012, 0x1014, 0x1000))
     world.hot(0x1012)
     world.run(3.0)
-    assert world.target.blocks.get(0x1002) is None
+    assert world.target.decisions.suppressions.get(0x1002) is None
     assert world.target.summary().entries == 2
     world.device.close()
 
@@ -727,7 +755,7 @@ def test_what_lost_in_another_process_is_not_tried() -> None:
     _measure(first, 8, boosted=50)
     assert first.target.region == 0
     for native_ns, builds in (310, 0), (900, 1):
-        world = _World(experience=first.experience)
+        world = _World(history=first.history)
         world.device.known_sites = _sites(
             SiteVerdict.HOT, SiteVerdict.HOT, native_ns=native_ns
         )
@@ -740,12 +768,12 @@ def test_what_lost_in_another_process_is_not_tried() -> None:
 
 def test_nor_what_ends_too_early_by_another_ones_ways() -> None:
     first = _alone()
-    world = _World(policy=_ALONE, experience=first.experience)
+    world = _World(policy=_ALONE, history=first.history)
     world.device.known_sites = _sites(SiteVerdict.HOT, SiteVerdict.BUSY)
     world.hot()
     world.run(3.0)
     assert world.builds == 0
-    assert world.target.blocks.muted() == {0x1002}
+    assert world.target.decisions.suppressions.disabled_entries() == {0x1002}
     for each in first, world:
         each.device.close()
 
@@ -754,57 +782,61 @@ def test_a_gap_through_much_code_is_too_long(world: _World) -> None:
     world.hot()
     world.run(1.0)
     world.device.known_sites = [Site(0x1002, 1, SiteVerdict.ENTRY, native_ns=3000)]
-    _trace(world, tuple(range(0x1002, 0x1002 + world.policy.forecast.distinct + 1)))
-    block = world.target.blocks.get(0x1002)
-    assert block is not None
-    assert block.stop
-    assert "different instructions" in block.reason
-    # The module thinks otherwise, but has not seen the way.
+    _trace(
+        world, tuple(range(0x1002, 0x1002 + world.policy.admission.max_distinct + 1))
+    )
+    suppression = world.target.decisions.suppressions.get(0x1002)
+    assert suppression is not None
+    assert suppression.barrier
+    assert "different instructions" in suppression.reason
+    # The module thinks otherwise, but has not seen the path.
     world.device.known_sites = [Site(0x1002, 1, SiteVerdict.HOT, native_ns=3000)]
     world.hot()
     world.run(3.0)
     assert world.target.groups == []
 
 
-def test_a_long_way_may_be_that_of_one_call_only(
+def test_a_long_path_may_be_that_of_one_call_only(
     world: _World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where one instruction makes several: the others get their chance."""
-    long = tuple(range(0x1002, 0x1002 + world.policy.forecast.distinct + 1))
+    long = tuple(range(0x1002, 0x1002 + world.policy.admission.max_distinct + 1))
     world.hot()
     world.run(1.0)
     _trace(world, long)
-    assert world.target.blocks.stops() == {0x1002}
+    assert world.target.decisions.suppressions.barriers() == {0x1002}
     for _ in range(Limits().warm):
         miss = int(ExitReason.SYSCALL)
         world.event(EventType.MISS, nr=miss, ip=0x1000, target=17, region=1)
-    assert world.target.blocks.stops() == set()
+    assert world.target.decisions.suppressions.barriers() == set()
     world.run(1.0)
     assert world.target.region
     _trace(world, long)
-    assert world.target.blocks.stops() == set()
-    assert not world.target.knowledge.trodden
+    assert world.target.decisions.suppressions.barriers() == set()
+    assert not world.target.profile.execution_counts
     # One that can be translated is, though it does not save anything by itself.
     world.device.known_sites = [Site(0x1002, 1, SiteVerdict.ENTRY, native_ns=3000)]
-    way = long[:600]
-    monkeypatch.setattr(Forecast, "objection", lambda forecast, gap: "it would lose")
-    _trace(world, way)
-    assert world.target.blocks.stops() == set()
-    assert world.target.knowledge.trodden.keys() == set(way)
+    path = long[:600]
+    monkeypatch.setattr(
+        AdmissionPolicy, "objection", lambda admission, gap: "it would lose"
+    )
+    _trace(world, path)
+    assert world.target.decisions.suppressions.barriers() == set()
+    assert world.target.profile.execution_counts.keys() == set(path)
 
 
 def test_a_loop_may_take_as_many_instructions(world: _World) -> None:
     world.hot()
     world.run(1.0)
     _trace(world, (0x1002, 0x1004) * 1000)
-    assert world.target.blocks.get(0x1002) is None
+    assert world.target.decisions.suppressions.get(0x1002) is None
 
 
 def test_a_process_that_is_gone_has_no_way(world: _World) -> None:
     world.hot()
     world.device.gone = True
     _trace(world, (0x1002,))
-    assert not world.target.knowledge.trodden
+    assert not world.target.profile.execution_counts
 
 
 def test_deaths_of_which_nobody_told_are_found(world: _World) -> None:
@@ -829,7 +861,7 @@ def test_a_dead_region_is_given_back(world: _World) -> None:
     assert world.device.unloaded == [1]
 
 
-def test_a_way_of_which_nobody_told_is_fetched(world: _World) -> None:
+def test_a_path_of_which_nobody_told_is_fetched(world: _World) -> None:
     world.device.paths.append(Path(0x1002, 5, (0x1002, 0x1010)))
     world.target.recover(world.now)
     assert not world.device.paths
@@ -863,10 +895,10 @@ def test_once_it_can_be_what_was_hot_is_built(world: _World) -> None:
     world.run(10.0)
     assert world.builds == 0
     world.device.counters = Stats()
-    world.run(Policy().rarest * 2)
+    world.run(Policy().max_look_interval * 2)
     assert world.builds >= 1
     assert world.target.region
-    assert "nothing keeps it" in world.log[-1]
+    assert "can be boosted now" in world.log[-1]
 
 
 def test_what_comes_later_is_noticed_too(world: _World) -> None:
@@ -875,8 +907,8 @@ def test_what_comes_later_is_noticed_too(world: _World) -> None:
     world.tick()
     assert world.builds == 1
     world.device.counters = Stats(always=Decline.SECCOMP)
-    world.run(Policy().rarest * 2)
-    assert world.target.odd is Decline.SECCOMP
+    world.run(Policy().max_look_interval * 2)
+    assert world.target.declined_for is Decline.SECCOMP
     world.hot(0x1012)
     world.run(10.0)
     assert world.builds == 1

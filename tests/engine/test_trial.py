@@ -18,9 +18,9 @@ from ubypass.device.types import Lease, Site, Trial
 from ubypass.device.uapi import SiteVerdict, TrialState
 from ubypass.engine.built import Built
 from ubypass.engine.group import Group
+from ubypass.engine.policy import Policy
 from ubypass.engine.prices import Measured
-from ubypass.engine.target import Policy
-from ubypass.engine.trial import Finding, Trials, Trying, Verdict, strict
+from ubypass.engine.trial import Finding, TrialPolicy, Trials, Verdict, strict
 from ubypass.region.graph import Region
 
 _SECONDS = 45.0
@@ -91,13 +91,13 @@ def test_what_gains_is_soon_left_alone() -> None:
     # And rarely asked about in the end.
     lease = workload.module.confirmed[-1][1]
     assert lease is not None
-    assert lease.ns > 0.9e9 * Trying().longest
+    assert lease.ns > 0.9e9 * TrialPolicy().longest
     assert len(workload.module.confirmed) < 50
 
 
 def _covered(loss: float) -> float:
     """A loss above what leases reckon with may cost as many times as much, once."""
-    return _BOUND * max(1.0, loss / Trying().loss)
+    return _BOUND * max(1.0, loss / TrialPolicy().loss)
 
 
 @pytest.mark.parametrize("loss", [0.02, 0.1, 0.3, 1.0])
@@ -142,15 +142,17 @@ def test_an_engine_that_stands_still(loss: float) -> None:
 
 def test_a_larger_share_allows_more() -> None:
     """The bound is the policy's doing, not the simulation's."""
-    trying = Trying(share=0.05, first=9e7, loan=2e7, look=2.0)
-    policy = Policy(Workload([_always(0.0)]).policy.caps, trace=0.0, trying=trying)
+    trying = TrialPolicy(share=0.05, first=9e7, loan=2e7, look=2.0)
+    policy = Policy(
+        Workload([_always(0.0)]).policy.caps, trace_timeout=0.0, trial=trying
+    )
     workload = Workload([_always(-1.0)] * 4, policy=policy)
     workload.run(_SECONDS)
     assert workload.worst() > 3 * _BOUND
 
 
 def test_without_trials_it_costs_much_more() -> None:
-    policy = Policy(Workload([_always(0.0)]).policy.caps, trace=0.0, trying=None)
+    policy = Policy(Workload([_always(0.0)]).policy.caps, trace_timeout=0.0, trial=None)
     workload = Workload([_then(0.1, 20.0, -0.3)], policy=policy)
     workload.run(_SECONDS)
     assert workload.worst() > 5 * _BOUND
@@ -162,24 +164,24 @@ def test_without_trials_it_costs_much_more() -> None:
 class _Bench:
     """Trials of one group, whose measurements are whatever the test says."""
 
-    def __init__(self, trying: Trying | None = None) -> None:
+    def __init__(self, trying: TrialPolicy | None = None) -> None:
         self.device = FakeDevice()
         self.trials = Trials(1, self.device, Measured(model_of("zen4")), trying)
         self.now = 10.0
         self.group = Group({0x1002})
-        self.trials.begin(self.now)
+        self.trials.set_time(self.now)
 
     def load(self, loaded: Translation = _LOADED) -> None:
         entries = [entry.user_ip for entry in loaded.entries]
-        admission = self.trials.admit(entries, self.group.region)
-        assert admission
+        permit = self.trials.admit(entries, self.group.region)
+        assert permit
         spent = self.trials.spent(self.group.region)
         region = self.device.load(
-            1, loaded, self.group.region, trial_ns=self.trials.credit(admission)
+            1, loaded, self.group.region, trial_ns=self.trials.credit(permit)
         )
-        self.trials.ending(self.group.region, spent)
-        self.trials.loaded(region, admission)
-        self.group.live(region, Built(Region({}, (), ()), loaded), loaded)
+        self.trials.on_unload(self.group.region, spent)
+        self.trials.loaded(region, permit)
+        self.group.set_live(region, Built(Region({}, (), ()), loaded), loaded)
 
     def spend(self, ns: int, runs: int = 5) -> None:
         """The module charges so much, and says so if nothing is left."""
@@ -194,7 +196,7 @@ class _Bench:
             runs=before.runs + runs,
         )
         if left <= 0:
-            self.trials.over(region, self.now)
+            self.trials.on_end(region, self.now)
 
     def measured(self, boosted_ns: int, samples: int = 3) -> None:
         self.device.known_sites = [
@@ -215,7 +217,7 @@ class _Bench:
     def look(self, after: float = 0.0) -> list[Finding]:
         self.now += after
         sites = {site.ip: site for site in self.device.known_sites}
-        return self.trials.look(self.now, [self.group], lambda: sites)
+        return self.trials.poll(self.now, [self.group], lambda: sites)
 
     @property
     def state(self) -> TrialState:
@@ -302,7 +304,7 @@ def test_nothing_is_lent_that_is_not_there(bench: _Bench) -> None:
 
 
 def test_a_trial_that_tells_nothing_ends() -> None:
-    bench = _Bench(Trying(share=math.inf, loans=3))
+    bench = _Bench(TrialPolicy(share=math.inf, loans=3))
     bench.load()
     found: list[Finding] = []
     for _ in range(3):
@@ -345,21 +347,21 @@ def test_one_that_is_dropped_is_settled(bench: _Bench) -> None:
     before = bench.trials.budget.left(bench.now)
     bench.load()
     bench.spend(70_000)
-    bench.trials.ending(bench.group.region)
+    bench.trials.on_unload(bench.group.region)
     assert bench.trials.budget.left(bench.now) == before - 70_000
     # One that has gone without a word has taken all.
     bench.load()
     bench.device.trials.clear()
-    bench.trials.ending(bench.group.region)
+    bench.trials.on_unload(bench.group.region)
     assert bench.trials.budget.left(bench.now) == before - 70_000 - 320_000
 
 
 def test_a_load_that_fails_costs_nothing(bench: _Bench) -> None:
     before = bench.trials.budget.left(bench.now)
-    admission = bench.trials.admit([0x1002])
-    assert admission
+    permit = bench.trials.admit([0x1002])
+    assert permit
     assert bench.trials.budget.left(bench.now) < before
-    bench.trials.refund(admission)
+    bench.trials.refund(permit)
     assert bench.trials.budget.left(bench.now) == before
 
 
@@ -386,43 +388,43 @@ def test_the_module_is_told_what_calls_save_and_runs_cost(bench: _Bench) -> None
 
 def test_what_gains_more_gets_a_longer_lease(bench: _Bench) -> None:
     _confirmed(bench)
-    judged = strict(Measured(model_of("zen4"))).look(
+    judged = strict(Measured(model_of("zen4"))).judge(
         {site.ip: site for site in bench.device.known_sites}, [0x1002]
     )
     assert judged
     bench.device.dispatched = 10_000_000
     bench.now += 1.0
-    bench.trials.begin(bench.now)
-    bench.trials.learn(bench.group, judged)
+    bench.trials.set_time(bench.now)
+    bench.trials.on_judged(bench.group, judged)
     assert len(bench.device.confirmed) == 2
     lease = bench.device.confirmed[-1][1]
     assert lease is not None
-    assert lease.ns == 1e9 * Trying().longest
+    assert lease.ns == 1e9 * TrialPolicy().longest
     # Nothing new: the module goes on by itself.
-    bench.trials.learn(bench.group, judged)
+    bench.trials.on_judged(bench.group, judged)
     assert len(bench.device.confirmed) == 2
 
 
 def test_two_bad_looks_end_in_another_trial(bench: _Bench) -> None:
     _confirmed(bench)
     bench.measured(1300)
-    judged = strict(Measured(model_of("zen4"))).look(
+    judged = strict(Measured(model_of("zen4"))).judge(
         {site.ip: site for site in bench.device.known_sites}, [0x1002]
     )
-    bench.trials.learn(bench.group, judged)
+    bench.trials.on_judged(bench.group, judged)
     assert bench.state is TrialState.NONE
-    bench.trials.learn(bench.group, judged)
+    bench.trials.on_judged(bench.group, judged)
     assert bench.state is TrialState.ON
 
 
 def test_who_is_sure_to_gain_is_not_timed(bench: _Bench) -> None:
     _confirmed(bench)
     bench.measured(1300)
-    judged = strict(Measured(model_of("zen4"))).look(
+    judged = strict(Measured(model_of("zen4"))).judge(
         {site.ip: site for site in bench.device.known_sites}, [0x1002]
     )
     for _ in range(3):
-        bench.trials.learn(bench.group, judged, lambda judged: True)
+        bench.trials.on_judged(bench.group, judged, lambda judged: True)
     assert bench.state is TrialState.NONE
     lease = bench.device.confirmed[-1][1]
     assert lease is not None
@@ -435,14 +437,14 @@ def test_a_lease_that_lost_ends_in_another_trial(bench: _Bench) -> None:
     _confirmed(bench)
     bench.device.cpu = 8_000_000_000
     bench.now += 1.0
-    bench.trials.begin(bench.now)
+    bench.trials.set_time(bench.now)
     before = bench.trials.budget.left(bench.now)
     assert before > 1_500_000
     region = bench.group.region
     bench.device.trials[region] = replace(
         bench.device.trials[region], state=TrialState.OVER, lost_ns=10_000
     )
-    bench.trials.over(region, bench.now)
+    bench.trials.on_end(region, bench.now)
     assert not bench.look()
     assert bench.state is TrialState.ON
     assert bench.trials.budget.left(bench.now) == before - 10_000 - 320_000
@@ -454,11 +456,11 @@ def test_a_lease_that_lost_ends_without_anything_to_lend(bench: _Bench) -> None:
     # What there is once is for regions that are new.
     assert bench.trials.budget.left(bench.now) > 320_000
     bench.measured(1300)
-    judged = strict(Measured(model_of("zen4"))).look(
+    judged = strict(Measured(model_of("zen4"))).judge(
         {site.ip: site for site in bench.device.known_sites}, [0x1002]
     )
-    bench.trials.learn(bench.group, judged)
-    bench.trials.learn(bench.group, judged)
+    bench.trials.on_judged(bench.group, judged)
+    bench.trials.on_judged(bench.group, judged)
     # A credit that the first run uses up.
     assert bench.device.trials[region].state is TrialState.ON
     assert bench.device.trials[region].left_ns == 1
@@ -467,11 +469,11 @@ def test_a_lease_that_lost_ends_without_anything_to_lend(bench: _Bench) -> None:
 def test_one_that_could_not_be_replaced_is_watched_on(bench: _Bench) -> None:
     before = bench.trials.budget.left(bench.now)
     bench.load()
-    admission = bench.trials.admit([0x1002, 0x1022], bench.group.region)
-    assert admission
+    permit = bench.trials.admit([0x1002, 0x1022], bench.group.region)
+    assert permit
     bench.spend(100_000)
     assert bench.trials.spent(bench.group.region) == 100_000
-    bench.trials.refund(admission)
+    bench.trials.refund(permit)
     bench.measured(1200)
     (found,) = bench.look(0.02)
     assert found.verdict is Verdict.LOSES
@@ -483,7 +485,7 @@ def test_one_that_is_told_of_late_goes_on(bench: _Bench) -> None:
     _confirmed(bench)
     for state in (TrialState.NONE, TrialState.IDLE):
         bench.device.trials[bench.group.region] = Trial(state)
-        bench.trials.over(bench.group.region, bench.now)
+        bench.trials.on_end(bench.group.region, bench.now)
         assert not bench.look()
         assert bench.state is state
         assert bench.trials.due == math.inf
@@ -491,17 +493,17 @@ def test_one_that_is_told_of_late_goes_on(bench: _Bench) -> None:
 
 def test_lost_events_are_made_up_for(bench: _Bench) -> None:
     bench.load()
-    bench.trials.hurry(bench.now)
+    bench.trials.check_all(bench.now)
     assert bench.trials.due == bench.now
 
 
 def test_sharing_by_bits() -> None:
-    assert Trying.sharing(11).share == 1 / 2048
-    assert Trying.sharing(0).share == math.inf
+    assert TrialPolicy.sharing(11).share == 1 / 2048
+    assert TrialPolicy.sharing(0).share == math.inf
 
 
 def test_more_time_is_lent_by_a_slower_clock() -> None:
-    usual, slow = Trying(), Trying().slower(20.0)
+    usual, slow = TrialPolicy(), TrialPolicy().slower(20.0)
     for name in ("share", "first", "loan", "reserve"):
         assert getattr(slow, name) == 20 * getattr(usual, name)
     assert slow.window == usual.window

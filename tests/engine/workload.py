@@ -25,10 +25,11 @@ from ubypass.device.uapi import (
     TrialState,
 )
 from ubypass.engine.built import Built, NothingToBuild
-from ubypass.engine.knowledge import Knowledge
+from ubypass.engine.policy import Policy
 from ubypass.engine.ports import MemoryLike
+from ubypass.engine.profile import Profile
 from ubypass.engine.regions import Caps
-from ubypass.engine.target import Policy, Target
+from ubypass.engine.target import Target
 from ubypass.process.status import ProcessId
 from ubypass.region.graph import Region
 
@@ -230,7 +231,9 @@ class Workload:
 
     truths: Sequence[Truth]
     stalls: Callable[[float], bool] = lambda now: False
-    policy: Policy = field(default_factory=lambda: Policy(Caps(regions=100), trace=0.0))
+    policy: Policy = field(
+        default_factory=lambda: Policy(Caps(regions=100), trace_timeout=0.0)
+    )
     lost: list[float] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 
@@ -248,12 +251,12 @@ class Workload:
             log=self.log.append,
         )
 
-    def _build(self, knowledge: Knowledge, memory: MemoryLike) -> Built:
-        if not knowledge.entries:
+    def _build(self, profile: Profile, memory: MemoryLike) -> Built:
+        if not profile.entries:
             raise NothingToBuild
         translation = Translation(
-            code=repr(sorted(knowledge.entries)).encode(),
-            entries=tuple(Entry(ip, 0) for ip in knowledge.entries),
+            code=repr(sorted(profile.entries)).encode(),
+            entries=tuple(Entry(ip, 0) for ip in profile.entries),
             exits=(Exit(_BASE, ExitReason.FRONTIER),),
             faults=(),
             dispatches=(),

@@ -117,7 +117,11 @@ def test_counters_that_hardly_count_are_not_believed() -> None:
             "long_gaps",
             Verdict.LONG,
         ),
-        ({_KIND: Looked(Verdict.ODD, 1, 5)}, "odd_code", Verdict.ODD),
+        (
+            {_KIND: Looked(Verdict.UNTRANSLATABLE, 1, 5)},
+            "untranslatable",
+            Verdict.UNTRANSLATABLE,
+        ),
         ({_KIND: Looked(Verdict.LEAVES, 1, 5)}, "leaves", Verdict.LEAVES),
         ({_KIND: Looked(Verdict.REFUSED, 1, 5)}, "refused", Verdict.REFUSED),
         (

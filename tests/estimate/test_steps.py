@@ -31,7 +31,7 @@ def _stepped(subject: Subject, wanted: Mapping[int, int], bounds: Bounds) -> Ses
     """A session that met the program running."""
     for _ in range(20):
         found = step(subject.pid, wanted, bounds)
-        if found.ways:
+        if found.paths:
             return found
     raise AssertionError("nothing was stepped")
 
@@ -58,16 +58,16 @@ def test_gaps_lead_from_call_to_call(what: str) -> None:
         assert tracer_of(subject.pid) == 0
         assert os.getpriority(os.PRIO_PROCESS, subject.pid) == usual
         with ProcessMemory(subject.pid) as memory:
-            for way in found.ways:
-                assert way.resume == site == way.ips[0]
-                assert way.nr == _PREAD
-                if way.end is End.CALL:
-                    assert is_syscall(memory.read(way.ips[-1], 2))
-                    assert way.following == way.ips[-1] + 2
+            for path in found.paths:
+                assert path.resume == site == path.ips[0]
+                assert path.nr == _PREAD
+                if path.end is End.CALL:
+                    assert is_syscall(memory.read(path.ips[-1], 2))
+                    assert path.following == path.ips[-1] + 2
         time.sleep(0.1)
         assert subject.end() == "errors 0 turns some"
-    assert found.steps >= sum(len(way.ips) - 1 for way in found.ways)
-    assert any(way.end is End.CALL for way in found.ways)
+    assert found.steps >= sum(len(path.ips) - 1 for path in found.paths)
+    assert any(path.end is End.CALL for path in found.paths)
 
 
 def test_many_sessions_leave_signals_and_traps_alone() -> None:
@@ -76,7 +76,7 @@ def test_many_sessions_leave_signals_and_traps_alone() -> None:
         ends: set[End] = set()
         for _ in range(100):
             found = step(subject.pid, {site: 50}, Bounds(seconds=0.02))
-            ends.update(way.end for way in found.ways)
+            ends.update(path.end for path in found.paths)
             if End.SIGNAL in ends:
                 break
         assert End.SIGNAL in ends
@@ -131,7 +131,7 @@ def test_a_call_that_ends_by_the_interruption_is_made_again() -> None:
 def test_no_instruction_shows_the_trap_flag() -> None:
     with running("flags") as subject:
         found = _stepped(subject, {_site(subject): 3}, Bounds(seconds=0.2))
-        assert found.ways[0].end is End.ODD
+        assert found.paths[0].end is End.UNSTEPPABLE
         assert subject.end() == "errors 0 turns some"
 
 
@@ -139,7 +139,7 @@ def test_steps_are_bounded() -> None:
     with running("pread") as subject:
         found = _stepped(subject, {_site(subject): 100}, Bounds(2, 3, 12, 9))
         assert found.steps == 2 * 9
-        assert [way.end for way in found.ways] == [End.LONG, End.LONG]
+        assert [path.end for path in found.paths] == [End.LONG, End.LONG]
         assert subject.end() == "errors 0 turns some"
 
 
@@ -152,7 +152,7 @@ def test_time_is_bounded() -> None:
             began = time.monotonic()
             found = _stepped(subject, {site: 10**6}, Bounds(5, 0.2, 10**9))
             assert time.monotonic() - began < 4
-            ends.add(found.ways[-1].end)
+            ends.add(found.paths[-1].end)
         assert subject.end() == "errors 0 turns some"
 
 
@@ -160,7 +160,7 @@ def test_who_computes_is_let_go_in_the_middle_of_nothing() -> None:
     with running("computes") as subject:
         began = time.monotonic()
         found = step(subject.pid, {1: 1}, Bounds(seconds=0.05, most=0.1))
-        assert found.ways == ()
+        assert found.paths == ()
         assert time.monotonic() - began < 2
         assert tracer_of(subject.pid) == 0
         assert subject.end() == "errors 0 turns some"
@@ -169,7 +169,7 @@ def test_who_computes_is_let_go_in_the_middle_of_nothing() -> None:
 def test_who_sleeps_is_not_stopped() -> None:
     with running("idle") as subject:
         found = step(subject.pid, {1: 1}, Bounds(most=0.015))
-        assert (found.ways, found.steps) == ((), 0)
+        assert (found.paths, found.steps) == ((), 0)
         assert subject.end() == "errors 0 turns some"
 
 
@@ -177,7 +177,7 @@ def test_a_process_that_is_gone() -> None:
     with running("pread") as subject:
         site = _site(subject)
         subject.end()
-        with pytest.raises(UbError, match="ended while it was looked at"):
+        with pytest.raises(UbError, match="ended while it was observed"):
             step(subject.pid, {site: 1}, Bounds())
 
 

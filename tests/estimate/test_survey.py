@@ -133,5 +133,5 @@ def test_a_program_that_becomes_another(tracepoints: Tracepoints) -> None:
         found = survey(lambda: [child.pid], _SECONDS, tracepoints, _MODEL)
         child.kill()
     assert [process.name for process in found.processes] == ["sh", "dd"]
-    ways = found.processes[1].program.ways
-    assert any(way.end is End.CALL for way in ways)
+    paths = found.processes[1].program.paths
+    assert any(path.end is End.CALL for path in paths)

@@ -11,7 +11,6 @@ from iced_x86 import BlockEncoder, Code, Decoder, Instruction, OpKind, Register
 
 from tests.fuzz.subject import HIGH_TEXT, PAGE, R11, RCX, Subject, registers
 from ubypass.abi import Source
-from ubypass.coverage.ehframe import function_ranges
 from ubypass.coverage.functions import functions
 from ubypass.native.case import Area, Layout, arrange
 from ubypass.process.elf import open_elf
@@ -41,8 +40,7 @@ def blocks_of(path: str | Path) -> Iterator[Block]:
     Blocks that have the same bytes and do not refer to where they are count once.
     """
     elf = open_elf(str(path))
-    section = elf.section(".eh_frame")
-    ranges = function_ranges(section[1], section[0]) if section else []
+    ranges = elf.function_ranges()
     symbols = [(address, size) for _, address, size in elf.functions()]
     seen: set[tuple[object, ...]] = set()
     for function in functions(elf.executable_bytes(), ranges, symbols):

@@ -83,7 +83,9 @@ def save(subject: Subject, unit: Unit, why: str, file: Path = FILE) -> str:
     name = re.sub(r"\W+", "_", f"{unit.kind}_{Path(unit.name).name}_{unit.number}")
     start = min(small.code)
     code = small.code[start]
-    lines = [f"-------- {name}", f"# {why}"[:400].replace("\n", " "), "start:"]
+    lines = [f"-------- {name}", f"# {why}"[:400].replace("\n", " ")]
+    lines += ["# trusted"] if unit.trusted else []
+    lines.append("start:")
     at = start
     for instruction in small.instructions():
         if at != instruction.ip:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from tests.fuzz.blocks import programs
 from tests.fuzz.forms import all_forms
@@ -12,6 +13,8 @@ from tests.fuzz.units import Unit, program_blocks
 
 __all__ = ["endless", "forms_once", "sample_of_form"]
 
+# One unit in so many of the mixture is of a trusted program.
+_TRUSTED = 4
 # How many of each kind in one turn of the mixture, and states to run each with.
 _FORMS, _MIXED, _DENSE, _BLOCKS, _REGIONS = 4, 8, 6, 12, 1
 # Instances of a form that is hard to hit: some shapes are left to user mode.
@@ -40,6 +43,12 @@ def endless(seed: int, missing: Callable[[], list[str]] = lambda: []) -> Iterato
     for number in range(_MORE):
         for name in missing():
             yield Unit("form", name, seed * 1000 + 500 + number, _STATES["form"])
+    for number, unit in enumerate(_mixture(seed)):
+        yield unit if number % _TRUSTED else replace(unit, trusted=True)
+
+
+def _mixture(seed: int) -> Iterator[Unit]:
+    """Forms, blocks and regions in turn."""
     blocks, forms = _blocks(seed), _forms(seed)
     number = mixed = dense = seed << 20
     while True:

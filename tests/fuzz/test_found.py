@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.fuzz import found
 from tests.fuzz.subject import HIGH_TEXT, Subject, case_of
 from tests.fuzz.units import Unit
 from tests.translate.assemble import assemble
-from tests.translate.test_golden import _ALL, TEXT
+from tests.translate.test_golden import _ALL, TEXT, abi_of
 from ubypass.native.case import ABI, arrange
 from ubypass.native.runner import run
 from ubypass.processor import features
@@ -37,7 +38,8 @@ def test_golden_cases_are_exact(name: str, source: str) -> None:
     wanted = {feature for i in subject.instructions() for feature in needs(i.code)}
     if not wanted <= features():
         pytest.skip(f"this processor lacks {', '.join(sorted(wanted - features()))}")
-    case = case_of(subject, random.Random(1), translate(region, ABI, turns=3))
+    abi = replace(ABI, trusted=abi_of(source).trusted)
+    case = case_of(subject, random.Random(1), translate(region, abi, turns=3))
     report = run(case, 300, 1)
     assert report.failure is None, str(report.failure)
     assert report.undecided < 150

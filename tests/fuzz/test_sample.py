@@ -5,6 +5,7 @@ programs."""
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -74,3 +75,25 @@ def test_programs_with_branches_loops_and_calls() -> None:
     outcomes = [run_unit(Unit("region", "", seed, 100)) for seed in range(40)]
     assert [f"{o.unit}: {o.failure}" for o in outcomes if o.failure] == []
     assert sum(outcome.needless for outcome in outcomes) == 0
+
+
+def test_trusted_programs() -> None:
+    """Guards instead of clamps: the same exits, at the same instructions."""
+    units = [Unit("mixed", "", seed, 40, trusted=True) for seed in range(250)]
+    units += [Unit("dense", "", seed, 40, trusted=True) for seed in range(150)]
+    units += [Unit("region", "", seed, 100, trusted=True) for seed in range(20)]
+    for name in all_forms()[::9]:
+        units += [replace(u, trusted=True) for u in sample_of_form(name, _STATES, 2)]
+    outcomes = [run_unit(unit) for unit in units]
+    assert [f"{o.unit}: {o.failure}" for o in outcomes if o.failure] == []
+    assert sum(outcome.needless for outcome in outcomes) == 0
+    assert sum(outcome.faults for outcome in outcomes) > 1000
+
+
+@pytest.mark.parametrize("path", [str(path) for path in programs()])
+def test_blocks_of_real_programs_that_are_trusted(path: str) -> None:
+    total = len(program_blocks(path))
+    numbers = random.Random(2).sample(range(total), _BLOCKS // 2)
+    units = [Unit("block", path, n, _STATES, trusted=True) for n in numbers]
+    outcomes = [run_unit(unit) for unit in units]
+    assert [f"{o.unit}: {o.failure}" for o in outcomes if o.failure] == []

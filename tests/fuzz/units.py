@@ -7,7 +7,7 @@ What is not exact and what the verifier refuses are both failures.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from iced_x86 import Code
@@ -36,16 +36,18 @@ class Unit:
     """What to do: ``kind`` is "form", "mixed", "dense", "block" or "region".
 
     ``name`` is the form or the program's file, ``number`` the seed or the number of
-    the block, ``states`` how often to run it.
+    the block, ``states`` how often to run it; ``trusted``: as a trusted program.
     """
 
     kind: str
     name: str
     number: int
     states: int
+    trusted: bool = False
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.name} {self.number}".replace("  ", " ")
+        words = (self.kind, self.name, str(self.number), "trusted" * self.trusted)
+        return " ".join(filter(None, words))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +117,15 @@ def judge(subject: Subject, unit: Unit, verified: bool = True) -> Outcome:
     """Translate, verify and run a subject."""
     rng = random.Random(unit.number)
     subject = with_nonpointers(subject, random.Random(f"nonpointers {unit.number}"))
+    abi = replace(ABI, trusted=unit.trusted)
     try:
-        translation = translate(subject.region, ABI)
+        translation = translate(subject.region, abi)
     except UbError as error:
         return Outcome(unit, refused=True, failure=f"not translated: {error}")
     refusal = ""
     if verified:
         try:
-            check(translation, ABI)
+            check(translation, abi)
         except VerifyError as error:
             refusal = f"the verifier refuses it: {error}"
     case = case_of(subject, rng, translation)

@@ -6,13 +6,17 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from tests.guest.unjudged import unjudged
+from ubypass.abi import Abi
 from ubypass.device.client import Device
 from ubypass.device.uapi import Tunable
 from ubypass.engine.build import Builder
 from ubypass.engine.engine import Engine
-from ubypass.engine.target import Policy, Target
+from ubypass.engine.policy import Policy
+from ubypass.engine.ports import SharedLike
+from ubypass.engine.target import Target
 from ubypass.errors import UbError
 from ubypass.process.status import identify
 
@@ -49,7 +53,8 @@ class Booster:
         self._followed: dict[int, Target] = {}
         self._marks: dict[int, int] = {}
 
-    def attach(self, pid: int) -> Target:
+    def attach(self, pid: int, *, trusted: bool = False) -> Target:
+        self._engine.trust_if(lambda pid: trusted)
         target = self._engine.attach(identify(pid))
         self._engine.watch_end(target)
         self._followed[pid] = target
@@ -108,7 +113,7 @@ class Booster:
         for pid, target in list(self._followed.items()):
             if target not in self._engine.targets:
                 with contextlib.suppress(UbError):
-                    self.attach(pid)
+                    self.attach(pid, trusted=target.trusted)
 
     def summaries(self) -> list[dict[str, object]]:
         """The figures of everything attached so far."""
@@ -116,15 +121,26 @@ class Booster:
 
 
 @contextlib.contextmanager
-def booster() -> Iterator[Booster]:
-    """An engine of one's own, whatever pays; everything is detached at the end."""
+def booster(
+    shared: Callable[[Abi], SharedLike | None] = lambda abi: None,
+) -> Iterator[Booster]:
+    """An engine of one's own, whatever pays; everything is detached at the end.
+
+    ``shared``: opens translations of other machines.
+    """
     with unjudged(), Device() as device:
         device.tune(Tunable.GAP_NS, _GAP_NS)
         # Programs are short here, and to be boosted all the same.
         device.tune(Tunable.GRACE_MS, 0)
         device.tune(Tunable.SHARE_BITS, 0)
         # An emulator's clock would decide trials, too.
-        policy = Policy(trying=None)
-        engine = Engine(device, build=Builder(device.info()), policy=policy)
+        policy = Policy(trial=None)
+        abi = device.info()
+        engine = Engine(
+            device,
+            build=Builder(abi, shared(abi)),
+            build_trusted=Builder(replace(abi, trusted=True)),
+            policy=policy,
+        )
         with contextlib.closing(engine):
             yield Booster(engine)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.guest.boost import Booster, booster, wait
+from tests.guest.command import regions
 from tests.guest.program import ACT, END, PROGRAMS, Program
 
 __all__ = ["DATA_FILE", "TWIN_CASES", "Twin", "run_twin"]
@@ -31,7 +32,8 @@ class Twin:
 
     ``acts``: the programs say when stage 1 is done. ``signal``: sent in stage 1, once
     they are in the midst of it. ``ends``: whether stage 2 ends them (else the signal
-    must). ``after``: calls that each must dispatch once stage 1 is done.
+    must). ``after``: calls that each must dispatch once stage 1 is done. ``trusted``:
+    boosted as trusted programs.
     """
 
     commands: tuple[tuple[str, ...], ...]
@@ -40,6 +42,7 @@ class Twin:
     signal: int = 0
     ends: bool = True
     after: int = 0
+    trusted: bool = False
 
 
 TWIN_CASES: dict[str, Twin] = {
@@ -47,6 +50,13 @@ TWIN_CASES: dict[str, Twin] = {
         f"fault-{kind}": Twin((("fault", kind),), after=1000)
         for kind in ("read", "write", "kernel", "noncanonical", "null", "divide")
     },
+    **{
+        f"trusted-fault-{kind}": Twin((("fault", kind),), after=1000, trusted=True)
+        for kind in ("read", "kernel", "noncanonical", "null")
+    },
+    "trusted-threads": Twin(
+        (("spin", DATA_FILE, "4"),), hold=1.0, acts=False, after=1000, trusted=True
+    ),
     "signal-storm": Twin((("storm",),), after=1000),
     **{f"remap-{kind}": Twin((("remap", kind),)) for kind in ("forbid", "unmap")},
     "remap-rewrite": Twin((("remap", "rewrite"),), hold=1.0),
@@ -82,12 +92,19 @@ def run_twin(twin: Twin) -> dict[str, Any]:
     with booster() as boost, start(twin.commands) as programs:
         # One that a launcher has started is attached once it is itself.
         wait(lambda: all(program.is_warm for program in programs))
-        for target in [boost.attach(program.pid) for program in programs]:
+        targets = [boost.attach(p.pid, trusted=twin.trusted) for p in programs]
+        for target in targets:
             boost.wait_boosted(target)
+        trusted = [bool(region["trusted"]) for region in regions()]
         boosted = _play(twin, programs, boost.wait, boost)
         boost.detach_all()
         summaries = boost.summaries()
-    return {"native": native, "boosted": boosted, "summaries": summaries}
+    return {
+        "native": native,
+        "boosted": boosted,
+        "summaries": summaries,
+        "trusted_regions": trusted,
+    }
 
 
 @contextlib.contextmanager

@@ -40,7 +40,7 @@ _PARALLEL = frozenset(
     name
     for name in CASES
     if name.startswith("remap-")
-    or name in ("two-processes", "four-threads")
+    or name in ("two-processes", "four-threads", "trusted-threads")
     or name.startswith("seccomp-other")
     or name in ("fork-exec", "family", "namespace", "watch-other")
 )

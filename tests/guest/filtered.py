@@ -68,7 +68,7 @@ def _strict() -> dict[str, Any]:
     with booster() as boost, Program("filtered", "strict") as program:
         wait(lambda: program.is_warm)
         target = boost.attach(program.pid)
-        boost.wait(lambda: target.odd is Decline.SECCOMP)
+        boost.wait(lambda: target.declined_for is Decline.SECCOMP)
         boosted = _end(program, boost.wait)
         boost.detach_all()
         summaries = boost.summaries()

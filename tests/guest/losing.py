@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Run in the lab: what it costs a program to be tried where translations lose.
 
-No forecast keeps the engine from it. Prints a line of JSON for each program and way:
+No cost model keeps the engine from it. Prints a line of JSON for each program and way:
 ``asleep``, attached, but no site is ever hot; ``tried``; ``unlimited``, without trials.
 ``first`` and ``second``: CPU time of the program's halves in ns; ``dispatched``: calls.
 """
@@ -17,11 +17,11 @@ from unittest import mock
 
 from ubypass.device.client import Device
 from ubypass.device.uapi import Tunable
+from ubypass.engine.admission import AdmissionPolicy
 from ubypass.engine.build import Builder
 from ubypass.engine.engine import Engine
-from ubypass.engine.forecast import Forecast
-from ubypass.engine.target import Policy
-from ubypass.engine.trial import Trying
+from ubypass.engine.policy import Policy
+from ubypass.engine.trial import TrialPolicy
 from ubypass.process.status import identify
 
 _COUNT = 2_000
@@ -33,8 +33,8 @@ _GAP = 20_000  # ns
 def _unforeseen() -> Iterator[None]:
     """Meanwhile everything is tried."""
     with (
-        mock.patch.object(Forecast, "objection", return_value=""),
-        mock.patch.object(Forecast, "earns", return_value=True),
+        mock.patch.object(AdmissionPolicy, "objection", return_value=""),
+        mock.patch.object(AdmissionPolicy, "pays_for_run", return_value=True),
     ):
         yield
 
@@ -77,8 +77,8 @@ def _blocks(target: object) -> list[str]:
 def main(program: str, rounds: str) -> int:
     ways = {
         "asleep": Policy(),
-        "tried": Policy(trying=Trying()),
-        "unlimited": Policy(trying=None),
+        "tried": Policy(trial=TrialPolicy()),
+        "unlimited": Policy(trial=None),
     }
     with _unforeseen(), Device() as device:
         device.tune(Tunable.GRACE_MS, 0)

@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.guest.waiting import is_alive
 from ubypass.engine.engine import Engine
-from ubypass.engine.knowledge import Knowledge
+from ubypass.engine.profile import Profile
 from ubypass.engine.summary import Summary
 from ubypass.errors import UbError
 from ubypass.process.status import identify
@@ -28,7 +28,7 @@ _STEP = 0.05  # seconds
 class Newcomers:
     """Those that run a ``program`` with that in its path, for ``engine``.
 
-    ``pipe`` is read without waiting; ``knowledge`` is what each begins with.
+    ``pipe`` is read without waiting; ``profile`` is what each begins with.
     """
 
     def __init__(
@@ -36,9 +36,9 @@ class Newcomers:
         engine: Engine,
         pipe: int,
         program: str,
-        knowledge: Knowledge,
+        profile: Profile,
     ) -> None:
-        self._knowledge = knowledge
+        self._profile = profile
         self._engine = engine
         self._pipe = pipe
         self._program = program
@@ -68,7 +68,7 @@ class Newcomers:
                 return  # the script still
             process = identify(pid)
             target = self._engine.attach(
-                process, children=True, knowledge=self._knowledge.inherited()
+                process, children=True, profile=self._profile.inherited()
             )
             self._engine.watch_end(target)
             self._attached += 1

@@ -42,7 +42,7 @@ def _grown(name: str) -> dict[str, Any]:
                 for call in group.loaded.dispatches
             }
         )
-        learned = [bin(mask) for mask in target.knowledge.nonpointers.values()]
+        learned = [bin(mask) for mask in target.profile.nonpointers.values()]
         boosted = _end(program, boost)
         boost.detach_all()
         summaries = boost.summaries()

@@ -79,7 +79,7 @@ def run_units(
     """
     with boosting.engine() as engine:
         say("boosting a server, so that those to come can be boosted at once")
-        knowledge = train(engine, limit)
+        profile = train(engine, limit)
     boosting.build.settle()
     for number, unit in enumerate(units, 1):
         name = f"[{number}/{len(units)}] {unit}"
@@ -88,7 +88,7 @@ def run_units(
         say(f"{name} natively: {_line(native)}")
         progress = _Progress(tests, say, f"{name} boosted")
         with boosting.engine() as engine:
-            servers = Newcomers(engine, tests.started, "redis", knowledge)
+            servers = Newcomers(engine, tests.started, "redis", profile)
 
             def meanwhile(
                 servers: Newcomers = servers, progress: _Progress = progress

@@ -30,12 +30,14 @@ from tests.guest import (
     redissuite,
     servers,
     service,
+    sharing,
     special,
     survive,
     survive_nginx,
 )
 from tests.guest.boost import NotBoosted
 from tests.guest.cases import DATA_FILE, TWIN_CASES, run_twin
+from tests.guest.command import run_ub
 from tests.guest.foreign.play import play
 from tests.guest.foreign.table import PROGRAMS as FOREIGN
 from ubypass.lab.logcheck import log_problems
@@ -49,6 +51,7 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     **{name: partial(run_twin, twin) for name, twin in TWIN_CASES.items()},
     **onesite.CASES,
     **filtered.CASES,
+    **sharing.CASES,
     "strace": special.strace,
     "reattach": special.reattach,
     "asleep": asleep.asleep,
@@ -56,10 +59,11 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     **processes.CASES,
     "daemon-killed": special.daemon_killed,
     "service": service.service,
+    "selftest": partial(run_ub, "selftest", "--json"),
     "bad-input": badinput.bad_input,
     "redis": servers.redis,
     "nginx": servers.nginx,
-    "redis-unit": partial(servers.redis, confined="unit"),
+    "redis-unit": partial(servers.redis, 4_000, confined="unit"),
     "nginx-unit": partial(servers.nginx, confined="unit"),
     "nginx-container": partial(servers.nginx, confined="container"),
     "redis-survives": survive.redis,

@@ -20,11 +20,11 @@ from ubypass.cli.main import main
 from ubypass.cost.gap import GapProfile
 from ubypass.device.client import Device
 from ubypass.device.uapi import Tunable
+from ubypass.engine.admission import AdmissionPolicy
 from ubypass.engine.build import Builder
 from ubypass.engine.engine import Engine
-from ubypass.engine.forecast import Forecast
+from ubypass.engine.policy import Policy
 from ubypass.engine.regions import Caps
-from ubypass.engine.target import Policy
 
 __all__ = ["POLICY", "TUNE", "Engines", "engines", "stubborn"]
 
@@ -41,18 +41,18 @@ TUNE = {
 }
 POLICY = Policy(
     Caps(regions=16, code_bytes=1 << 20, rounds=1000),
-    forecast=Forecast(distinct=300),
-    trying=None,
+    admission=AdmissionPolicy(max_distinct=300),
+    trial=None,
 )
 
 
-def _objection(self: Forecast, gap: GapProfile) -> str:
+def _objection(self: AdmissionPolicy, gap: GapProfile) -> str:
     """Only to what is too much to translate."""
-    return "too many" if gap.distinct > self.distinct else ""
+    return "too many" if gap.distinct > self.max_distinct else ""
 
 
 class _NoTrials:
-    """In the place of :class:`ubypass.engine.trial.Trying`."""
+    """In the place of :class:`ubypass.engine.trial.TrialPolicy`."""
 
     def slower(self, times: float) -> None:
         """No region is on trial, however slow the machine."""
@@ -66,9 +66,9 @@ def stubborn() -> Iterator[None]:
     """
     with (
         unjudged(),
-        mock.patch.object(session, "Trying", _NoTrials),
-        mock.patch.object(Forecast, "objection", _objection),
-        mock.patch.object(Forecast, "earns", return_value=True),
+        mock.patch.object(session, "TrialPolicy", _NoTrials),
+        mock.patch.object(AdmissionPolicy, "objection", _objection),
+        mock.patch.object(AdmissionPolicy, "pays_for_run", return_value=True),
     ):
         yield
 

@@ -15,7 +15,7 @@ from tests.guest.conftest import Guest
 # Stands for the number of this process, which names no test.
 _OWN_PID = "OWN-PID"
 _WORDS = {
-    "no-number": "no process is called '12x'",
+    "no-number": "no process has the name '12x'",
     "negative": "positive",
     "dead": "no process",
     "kernel-thread": "kernel thread",
@@ -51,8 +51,8 @@ def test_nothing_changed(guest: Guest) -> None:
         (["run", "--", "true"], "module"),
         (["attach", _OWN_PID], "module"),
         (["attach", "99999999"], "no process 99999999"),
-        (["attach", "x"], "no process is called 'x'"),
-        (["translate", "/bin/true", "0x10"], "no code"),
+        (["attach", "x"], "no process has the name 'x'"),
+        (["translate", "/bin/true", "0x10"], "is not code"),
         (["translate", "/bin/true", "nonsense"], "nonsense"),
         (["translate", "/etc/passwd", "0x10"], "ELF"),
         (["translate", "/nonexistent", "0x10"], "/nonexistent"),

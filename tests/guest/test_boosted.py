@@ -40,6 +40,16 @@ def test_the_fault_is_where_it_was_made(guest: Guest) -> None:
     assert "address 0x10000000130 error 0x4 trap 14" in output
 
 
+@pytest.mark.parametrize("case", [twin(name) for name in TWIN_CASES])
+def test_who_is_trusted(guest: Guest, case: str) -> None:
+    """By the engine, and by what the module has recorded."""
+    result = guest.result(case)
+    trusted = TWIN_CASES[case].trusted
+    assert {summary["trusted"] for summary in result["summaries"]} == {trusted}
+    assert set(result["trusted_regions"]) <= {trusted}
+    assert result["trusted_regions"] or not trusted
+
+
 @pytest.mark.guest("signal-storm")
 def test_the_storm_changed_nothing(guest: Guest) -> None:
     program = guest.result("signal-storm")["boosted"]["programs"][0]

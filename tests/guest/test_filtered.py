@@ -72,4 +72,7 @@ def test_strict_mode_stays_native_and_is_named(guest: Guest) -> None:
     assert result["boosted"] == result["native"]
     (summary,) = result["summaries"]
     assert summary["dispatched"] == 0
-    assert any("seccomp confines it" in note for note in summary["notes"])
+    assert any(
+        "its seccomp mode or filter is not supported" in note
+        for note in summary["notes"]
+    )

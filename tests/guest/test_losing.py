@@ -61,8 +61,10 @@ def test_losing_programs_are_tried_at_a_bounded_cost() -> None:
     # It gained as long as there was something to gain. Its gap becomes another one
     # within runs of a hundred thousand calls, at whose beginnings alone gaps are
     # timed: when that is found out is chance, with trials and without (docs/limits.md).
-    # It loses no more than a program that is boosted all the while.
+    # It loses no more than a program that is boosted all the while: that is the half in
+    # which the loss was not found out by chance, and which begins natively.
+    boosted = max(said["always", "unlimited"][half] for half in ("first", "second"))
     first, second = (said["later", "tried"][half] for half in ("first", "second"))
     before = said["later", "asleep"]
     assert first < 0.9 * before["first"]
-    assert second <= said["always", "unlimited"]["second"] * 1.01 + _FIRST
+    assert second <= boosted * 1.05 + _FIRST

@@ -11,11 +11,11 @@ from tests.engine.fakes import FakeDevice, FakeMemory
 from tests.guest.newcomers import Newcomers
 from ubypass.engine.built import Built, NothingToBuild
 from ubypass.engine.engine import Engine
-from ubypass.engine.knowledge import Knowledge
 from ubypass.engine.ports import MemoryLike
+from ubypass.engine.profile import Profile
 
 
-def nothing(knowledge: Knowledge, memory: MemoryLike) -> Built:
+def nothing(profile: Profile, memory: MemoryLike) -> Built:
     raise NothingToBuild
 
 
@@ -41,7 +41,9 @@ def sleeper() -> Iterator[int]:
 def told(engine: Engine, program: str, *pids: int) -> Newcomers:
     reading, writing = os.pipe2(os.O_NONBLOCK)
     os.write(writing, "".join(f"{pid}\n" for pid in pids).encode())
-    newcomers = Newcomers(engine, reading, program, Knowledge(trodden={0x1000: 1}))
+    newcomers = Newcomers(
+        engine, reading, program, Profile(execution_counts={0x1000: 1})
+    )
     newcomers.step()
     os.close(reading)
     os.close(writing)
@@ -52,7 +54,7 @@ def test_attaches_with_what_is_known(engine: Engine, sleeper: int) -> None:
     newcomers = told(engine, "sleep", sleeper)
     (target,) = engine.targets
     assert target.process.pid == sleeper
-    assert target.knowledge.trodden == {0x1000: 1}
+    assert target.profile.execution_counts == {0x1000: 1}
     figures = newcomers.figures()
     assert (figures["attached"], figures["processes"]) == (1, 1)
     assert (figures["boosted"], figures["failed_to_attach"]) == (0, [])

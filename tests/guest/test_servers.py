@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.guest.conftest import Guest
+from tests.guest.servers import ENOUGH
 
 pytestmark = pytest.mark.guest
 
@@ -56,7 +57,7 @@ def test_nginx_serves_what_is_there(guest: Guest, name: str, filters: int) -> No
     result = guest.result(name)
     assert result["filters"] == [filters]
     assert result["wrk_status"] == 0
-    assert result["requests"] > 100
+    assert result["requests"] > ENOUGH
     text = "\n".join(result["wrk"])
     assert "Non-2xx" not in text
     assert "Socket errors" not in text

@@ -7,17 +7,17 @@ from tests.engine.fakes import FakeMemory
 from tests.guest.trained import Remembering
 from ubypass.abi import Entry, Translation
 from ubypass.engine.built import Built, NothingToBuild
-from ubypass.engine.knowledge import HotSite, Knowledge
 from ubypass.engine.ports import MemoryLike
+from ubypass.engine.profile import HotSite, Profile
 from ubypass.region.graph import Region
 
 
-def knowing(*sites: int) -> Knowledge:
-    return Knowledge(entries={site: HotSite(0) for site in sites})
+def knowing(*sites: int) -> Profile:
+    return Profile(entries={site: HotSite(0) for site in sites})
 
 
-def build(knowledge: Knowledge, memory: MemoryLike) -> Built:
-    entries = tuple(Entry(ip, 0) for ip in sorted(knowledge.entries))
+def build(profile: Profile, memory: MemoryLike) -> Built:
+    entries = tuple(Entry(ip, 0) for ip in sorted(profile.entries))
     return Built(
         Region({}, (), ()), Translation(b"\xcc", entries, (), (), (), (), (), 1)
     )

@@ -6,18 +6,18 @@ from dataclasses import replace
 from tests.engine.samples import ENTRY
 from tests.guest.unjudged import unjudged
 from ubypass.cost.model import model_of
-from ubypass.engine import target
+from ubypass.engine import site_decisions
 from ubypass.engine.prices import Measured
 
 
 def _condemned() -> bool:
-    """Whether a target's pay-off condemns what only costs, look after look."""
-    payoff = target.Payoff(Measured(model_of("zen4")))
+    """Whether an entry whose runs only cost is found to lose, look after look."""
+    profitability = site_decisions.Profitability(Measured(model_of("zen4")))
     looks = [replace(ENTRY, runs=100 * look, dispatched=0) for look in range(1, 9)]
     return any(
         judged.loses
         for site in looks
-        for judged in payoff.look({site.ip: site}, [site.ip])
+        for judged in profitability.judge({site.ip: site}, [site.ip])
     )
 
 

@@ -16,8 +16,8 @@ from ubypass.bench.server.resp import Client
 from ubypass.device.types import Stats
 from ubypass.engine.built import Built, NothingToBuild
 from ubypass.engine.engine import Engine
-from ubypass.engine.knowledge import Knowledge
 from ubypass.engine.ports import MemoryLike
+from ubypass.engine.profile import Profile
 from ubypass.errors import UbError
 from ubypass.process.status import identify
 
@@ -39,7 +39,7 @@ _TELLING = 200
 _BOOSTED = 0.15
 _STEP = 0.05  # seconds
 
-_Build = Callable[[Knowledge, MemoryLike], Built]
+_Build = Callable[[Profile, MemoryLike], Built]
 
 
 class Remembering:
@@ -53,10 +53,10 @@ class Remembering:
         self._built: list[Built] = []
         self._settled = False
 
-    def __call__(self, knowledge: Knowledge, memory: MemoryLike) -> Built:
-        asked = set(knowledge.entries)
+    def __call__(self, profile: Profile, memory: MemoryLike) -> Built:
+        asked = set(profile.entries)
         if not self._settled:
-            built = self._build(knowledge, memory)
+            built = self._build(profile, memory)
             self._built.insert(0, built)
             return built
         best = max(self._built, key=lambda built: len(asked & _sites(built)))
@@ -73,7 +73,7 @@ def _sites(built: Built) -> set[int]:
     return {entry.user_ip for entry in built.translation.entries}
 
 
-def train(engine: Engine, limit: float = _LIMIT) -> Knowledge:
+def train(engine: Engine, limit: float = _LIMIT) -> Profile:
     """Boost a server under a load of commands; what was learned from it.
 
     Takes ``limit`` seconds, more only if it is not boosted by then. Raises UbError if
@@ -102,10 +102,10 @@ def train(engine: Engine, limit: float = _LIMIT) -> Knowledge:
                         break
                 elif now - began > _PATIENCE:
                     raise UbError(f"redis is not boosted: {target.summary()}")
-            knowledge = target.knowledge.inherited()
+            profile = target.profile.inherited()
     while engine.targets:
         engine.step(_STEP)
-    return knowledge
+    return profile
 
 
 def _share(before: Stats, after: Stats) -> float:

@@ -13,16 +13,16 @@ from collections.abc import Collection, Iterator, Mapping
 from unittest import mock
 
 from ubypass.device.types import Site
-from ubypass.engine import target
-from ubypass.engine.payoff import Judgement, Payoff
+from ubypass.engine import site_decisions
+from ubypass.engine.profitability import Judgement, Profitability
 
 __all__ = ["unjudged"]
 
 
-class _NoVerdict(Payoff):
+class _NoVerdict(Profitability):
     """Never knows enough of a site to judge it."""
 
-    def look(
+    def judge(
         self, sites: Mapping[int, Site], entries: Collection[int]
     ) -> list[Judgement]:
         return []
@@ -31,5 +31,5 @@ class _NoVerdict(Payoff):
 @contextlib.contextmanager
 def unjudged() -> Iterator[None]:
     """Nothing that is attached meanwhile, by this process, is judged."""
-    with mock.patch.object(target, "Payoff", _NoVerdict):
+    with mock.patch.object(site_decisions, "Profitability", _NoVerdict):
         yield

@@ -4,7 +4,14 @@
  * h (branch history is cleared), b (buffers are), the second 0 or 1. What dispatch.c
  * takes from the rest of the module is here.
  */
-#include "internal.h"
+#include "arena_text.h"
+#include "dispatch.h"
+#include "enter.h"
+#include "handler.h"
+#include "lookup.h"
+#include "region.h"
+#include "seccomp.h"
+#include "tunables.h"
 #include "emit.h"
 
 int putchar(int character);
@@ -12,6 +19,8 @@ int putchar(int character);
 struct ub_tunable_range ub_tunables[UB_TUNABLES];
 u8 ub_arena[4096];
 u8 ub_dead[UB_MAX_REGIONS];
+u64 ub_dispatched[UB_MAX_REGIONS];
+const u16 ub_verw_selector = __KERNEL_DS;
 u16 ub_shim_softirqs;
 int __preempt_count;
 unsigned long cpu_dr7;
@@ -22,7 +31,7 @@ struct task_struct *current_task = &task;
 void ub_user_load_fpu(void) { }
 unsigned long ub_switch_fpu_return = (unsigned long)ub_user_load_fpu;
 
-void ub_softirq(void) { }
+void ub_shim_bh_enable(void) { }
 void ub_clear_history(void) { }
 void ub_user_handler(void) { }
 
@@ -35,7 +44,7 @@ void ub_seccomp_rehearse(const struct pt_regs *regs)
 {
 }
 
-unsigned long ub_hook_body(u32 nr)
+unsigned long ub_handler_body(u32 nr)
 {
 	return (unsigned long)ub_user_handler;
 }

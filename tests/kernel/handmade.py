@@ -102,8 +102,10 @@ leave:  .long 0
 
 
 def _bad(made: Translation) -> list[Translation]:
-    """Exits with an address of the kernel that the program would see, in rip or rcx."""
-    bad = []
+    """Exits with an address of the kernel that the program would see, in rip or rcx;
+    code without clamps for a program that is not trusted.
+    """
+    bad = [replace(made, trusted=True)]
     for ip, cx in (_KERNEL, made.exits[0].cx), (made.exits[0].user_ip, _KERNEL):
         first = Exit(ip, made.exits[0].reason, made.exits[0].flags, cx)
         bad.append(replace(made, exits=(first, *made.exits[1:])))

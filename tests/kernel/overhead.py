@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Run in the lab: what the module costs a loop of getppid where it brings nothing.
 
-Prints a line of JSON, instructions per call: ``native``; ``asleep``, attached, but
-the site is decided to stay native; ``resting``, when that has been so for a while, over
-several of the epochs in which it rests or does not;
+Prints a line of JSON, instructions per call: ``native``; ``parked``, attached, but
+the site stays native; ``idle``, when that has been so for a while, over several of the
+epochs in which the process is idle or not;
 ``changed``, seconds until the module says that it is hot after all; ``useless``,
 there is a translation for it that leaves at once; ``vain``, how often that is tried in
 some hundred epochs; ``again``, natively when all is over.
@@ -26,9 +26,10 @@ from ubypass.device.uapi import EventType, Tunable
 _GETPPID = 110
 _COUNT = 100_000
 _ROUNDS = 9
-_ROUNDS_OF_REST = 120  # of 34 ms: more than it is ever awake between rests, twice over
+_EPOCH = 250  # ms; a second of the guest takes ten of an emulator that counts
+_IDLE_ROUNDS = 30  # of 34 ms: twice as long as it is ever active in between
 _SHORT_EPOCH = 10  # ms
-_REST = 4.0  # seconds until it has rested for three
+_UNTIL_IDLE = 1.0  # seconds until it has been idle for three epochs
 _LIMIT = 12.0  # seconds
 
 
@@ -73,6 +74,20 @@ def _until_hot(device: Device) -> float:
     return passed
 
 
+def _resume_address(device: Device, proc: int) -> int:
+    """Where the loop goes on behind getppid; the module knows when it was sampled.
+
+    Raises TimeoutError if the module does not see the call in time.
+    """
+    began = time.monotonic()
+    while time.monotonic() - began < _LIMIT:
+        for site in device.sites(proc):
+            if site.nr == _GETPPID:
+                return site.ip
+        time.sleep(0.1)
+    raise TimeoutError(f"no call of getppid was seen: {device.sites(proc)}")
+
+
 def main(program: str) -> int:
     path = Path(program)
     results = {"native": _measure(path)}
@@ -80,6 +95,7 @@ def main(program: str) -> int:
         device.tune(Tunable.GAP_NS, 100)  # nothing is so short
         device.tune(Tunable.GRACE_MS, 0)
         device.tune(Tunable.SHARE_BITS, 0)
+        device.tune(Tunable.REARM_MS, _EPOCH)
         procs = []
 
         def attach(loop: Loop) -> None:
@@ -88,7 +104,7 @@ def main(program: str) -> int:
 
         def attach_for_long(loop: Loop) -> None:
             attach(loop)
-            time.sleep(_REST)
+            time.sleep(_UNTIL_IDLE)
 
         def shorten_gaps(loop: Loop) -> None:
             attach_for_long(loop)
@@ -98,27 +114,25 @@ def main(program: str) -> int:
 
         def load_useless(loop: Loop) -> None:
             attach(loop)
-            (resume,) = [
-                site.ip for site in device.sites(procs[-1]) if site.nr == _GETPPID
-            ]
+            resume = _resume_address(device, procs[-1])
             with open(f"/proc/{loop.pid}/mem", "rb") as memory:
                 memory.seek(resume)
                 code = memory.read(1)
             device.load(procs[-1], _leave_at_once(resume, code))
 
-        results["asleep"] = _measure(path, attach)
+        results["parked"] = _measure(path, attach)
         calls = device.stats(procs[0]).native
-        results["resting"] = _measure(path, attach, _ROUNDS_OF_REST)
-        rested = device.stats(procs[-1]).native
+        results["idle"] = _measure(path, attach, _IDLE_ROUNDS)
+        while_idle = device.stats(procs[-1]).native
         _measure(path, shorten_gaps)
         results["useless"] = _measure(path, load_useless)
         stats = device.stats(procs[-1])
         print(*device.sites(procs[-1]), stats, sep="\n", file=sys.stderr)
         device.tune(Tunable.REARM_MS, _SHORT_EPOCH)
-        _measure(path, load_useless, _ROUNDS_OF_REST)
+        _measure(path, load_useless, 4 * _IDLE_ROUNDS)
         results["vain"] = device.stats(procs[-1]).runs
     # Calls that the trampoline lets pass are counted all the same.
-    for each in calls, rested:
+    for each in calls, while_idle:
         assert each >= _COUNT * _ROUNDS, f"only {each} calls were counted"
     # It was tried, and soon not any more.
     assert 100 <= stats.runs <= 0.01 * _COUNT * _ROUNDS, f"{stats.runs} runs"

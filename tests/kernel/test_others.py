@@ -114,7 +114,9 @@ def test_a_patch_that_is_there_before_keeps_its_handler(seen: dict[str, Any]) ->
 
 @pytest.mark.guest
 def test_the_log_says_which_handler_others_use(seen: dict[str, Any]) -> None:
-    said = [line for line in seen["log"].splitlines() if "ub: somebody" in line]
-    assert any("uses __x64_sys_getppid by ub_others_return+" in line for line in said)
-    assert any("uses __x64_sys_getppid by ftrace_" in line for line in said)
-    assert not any("uses __x64_sys_getpid " in line for line in said)
+    said = [line for line in seen["log"].splitlines() if " is also hooked by " in line]
+    assert any(
+        "__x64_sys_getppid is also hooked by ub_others_return+" in line for line in said
+    )
+    assert any("__x64_sys_getppid is also hooked by ftrace_" in line for line in said)
+    assert not any("__x64_sys_getpid " in line for line in said)

@@ -49,9 +49,9 @@ def _measured(module: str, *arguments: str) -> dict[str, float]:
 @pytest.mark.guest
 def test_what_is_not_worth_it_costs_next_to_nothing() -> None:
     cost = _measured("overhead", str(build_workload("ioloop")))
-    assert cost["native"] <= cost["asleep"] <= cost["native"] + 25
-    assert cost["native"] <= cost["resting"] <= cost["native"] + 14
-    assert cost["changed"] <= 9
+    assert cost["native"] <= cost["parked"] <= cost["native"] + 25
+    assert cost["native"] <= cost["idle"] <= cost["native"] + 14
+    assert cost["changed"] <= 9 / 4  # nine epochs
     assert cost["native"] <= cost["useless"] <= cost["native"] + 30
     # An entry from which nothing is dispatched is given up: 128 runs, a few times.
     assert 128 <= cost["vain"] <= 1_000
@@ -76,7 +76,7 @@ def test_what_a_filter_costs_at_a_dispatch() -> None:
 
 
 @pytest.mark.guest
-def test_bursts_of_calls_do_not_keep_a_process_awake() -> None:
+def test_bursts_of_calls_do_not_keep_a_process_active() -> None:
     cost = _measured("bursts")
     # Twenty more when it does not rest; turns of Python differ by two.
-    assert cost["native"] <= cost["resting"] <= cost["native"] + 16
+    assert cost["native"] <= cost["idle"] <= cost["native"] + 16

@@ -25,7 +25,7 @@ _HERE = Path(__file__).parent
 _ROOT = _HERE.parent.parent
 _CALLS = 2000
 _HEADERS = (
-    *("linux/kernel.h", "linux/thread_info.h", "asm/cpufeature.h"),
+    *("linux/kernel.h", "linux/thread_info.h", "linux/types.h", "asm/cpufeature.h"),
     *("asm/fpu/api.h", "asm/processor.h"),
 )
 
@@ -38,8 +38,9 @@ def test_fpu_holds_the_users_address_and_is_else_the_same(tmp_path: Path) -> Non
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
     shutil.copy(_ROOT / "kernel" / "x87.c", tmp_path)
+    shutil.copy(_ROOT / "kernel" / "x87.h", tmp_path)
     shutil.copy(_HERE / "x87_user.c", tmp_path)
-    shutil.copy(_HERE / "x87_user.h", tmp_path / "internal.h")
+    shutil.copy(_HERE / "x87_user.h", tmp_path / "lookup.h")
     program = tmp_path / "x87_user"
     subprocess.run(
         ["gcc", "-O2", "-Wall", f"-I{tmp_path}", "-o", program, "x87_user.c"],

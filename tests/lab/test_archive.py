@@ -119,5 +119,5 @@ def test_packages_come_from_where_the_host_has_them(
 def test_a_host_without_debian_is_told(bin_dir: Path) -> None:
     _program(bin_dir, "apt-get", "exit 0")
     _program(bin_dir, "apt-cache", answer(_OTHER))
-    with pytest.raises(UbError, match="no archive of Debian"):
+    with pytest.raises(UbError, match="no Debian archive"):
         archive.of_suite("trixie")

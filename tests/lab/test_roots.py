@@ -65,7 +65,7 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_root_is_made_once_with_what_the_tools_need(apt: Path) -> None:
     said: list[str] = []
     root = roots.fetch_root("trixie-backports", "gcc-14", "linux-kbuild-7", said.append)
-    assert said == ["fetching gcc-14 of trixie-backports"]
+    assert said == ["downloading gcc-14 from trixie-backports"]
     asked = apt.read_text().splitlines()[-1].split()
     assert {"gcc-14", "libc6-dev", "libelf1t64", "make"} <= set(asked)
     assert "dpkg" not in asked
@@ -95,7 +95,7 @@ def test_commands_see_the_root_and_what_is_shared(apt: Path, tmp_path: Path) -> 
 def test_a_failing_apt_says_why(apt: Path, tmp_path: Path) -> None:
     text = "[ $2 = -q ] && exit; echo 'E: no such package' >&2; exit 100"
     (tmp_path / "bin/apt-get").write_text(f"#!/bin/sh\n{text}\n")
-    with pytest.raises(UbError, match="cannot fetch gcc-14 of trixie: no such package"):
+    with pytest.raises(UbError, match="fetch gcc-14 from trixie: no such package"):
         roots.fetch_root("trixie", "gcc-14", "linux-kbuild-6")
     assert not list((tmp_path / "cache/roots").glob("trixie*/"))
 

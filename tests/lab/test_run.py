@@ -172,7 +172,7 @@ def test_a_panic_fails_the_run() -> None:
     assert result.exit_status == STATUS_LOG_PROBLEM
     assert result.stdout == b"before\n"
     assert any("Kernel panic" in line for line in result.log_problems)
-    assert any("the machine died" in line for line in result.log_problems)
+    assert any("the machine crashed" in line for line in result.log_problems)
 
 
 @pytest.mark.guest
@@ -212,7 +212,8 @@ def test_a_shell_in_a_guest(tmp_path: Path) -> None:
     pid, terminal = pty.fork()
     if pid == 0:  # pragma: no cover
         os.chdir(tmp_path)
-        command = [sys.executable, "-m", "ubypass.lab", "shell", "--boot-timeout=300"]
+        words = ["lab", "shell", "--boot-timeout=300"]
+        command = [sys.executable, "-m", "ubypass.cli.main", *words]
         os.execv(sys.executable, command)
     seen, typed = b"", False
     while True:

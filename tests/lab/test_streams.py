@@ -56,7 +56,7 @@ def _follow(
     out, err = bytearray(), bytearray()
     thread = threading.Thread(target=script)
     thread.start()
-    heard = follow(
+    transcript = follow(
         guest.machine,
         stdin=stdin,
         stdout=out.extend,
@@ -66,7 +66,7 @@ def _follow(
         timeout=timeout,
     )
     thread.join()
-    return heard, bytes(out), bytes(err)
+    return transcript, bytes(out), bytes(err)
 
 
 def test_a_whole_run(guest: _Guest) -> None:
@@ -78,32 +78,38 @@ def test_a_whole_run(guest: _Guest) -> None:
         guest.says("ub.ctl", b"status 3\nlog\n<6>[1.0] a\nstatus 9\n")
         guest.says("ub.ctl", b"<6>[2.0] b\nend\n")
 
-    heard, out, err = _follow(guest, script)
-    assert heard.complete
-    assert heard.status == 3
-    assert bytes(heard.log) == b"<6>[1.0] a\nstatus 9\n<6>[2.0] b\n"
-    assert bytes(heard.console) == b"early\n"
+    transcript, out, err = _follow(guest, script)
+    assert transcript.complete
+    assert transcript.status == 3
+    assert bytes(transcript.log) == b"<6>[1.0] a\nstatus 9\n<6>[2.0] b\n"
+    assert bytes(transcript.console) == b"early\n"
     assert (out, err) == (b"out" * 50_000, b"err")
 
 
 def test_control_lines_may_come_in_pieces() -> None:
-    heard = Transcript()
+    transcript = Transcript()
     for byte in b"start\nstatus 12\nlog\n<6>x\nend\n":
-        heard.hear(bytes([byte]))
-    assert (heard.status, bytes(heard.log), heard.complete) == (12, b"<6>x\n", True)
+        transcript.feed_control(bytes([byte]))
+    assert (transcript.status, bytes(transcript.log), transcript.complete) == (
+        12,
+        b"<6>x\n",
+        True,
+    )
 
 
 def test_an_empty_log_ends_too() -> None:
-    heard = Transcript()
-    heard.hear(b"start\nstatus 0\nlog\nend\n")
-    assert heard.complete
-    assert not heard.log
+    transcript = Transcript()
+    transcript.feed_control(b"start\nstatus 0\nlog\nend\n")
+    assert transcript.complete
+    assert not transcript.log
 
 
 def test_a_guest_that_cannot_start(guest: _Guest) -> None:
-    heard, _, _ = _follow(guest, lambda: guest.says("ub.ctl", b"failed no files\n"))
-    assert heard.failure == "no files"
-    assert heard.started_at is None
+    transcript, _, _ = _follow(
+        guest, lambda: guest.says("ub.ctl", b"failed no files\n")
+    )
+    assert transcript.failure == "no files"
+    assert transcript.started_at is None
 
 
 def test_a_machine_that_dies(guest: _Guest) -> None:
@@ -112,21 +118,23 @@ def test_a_machine_that_dies(guest: _Guest) -> None:
         guest.says("console", b"Kernel panic\n")
         guest.dies()
 
-    heard, _, _ = _follow(guest, script)
-    assert heard.status is None
-    assert not heard.complete
-    assert not heard.expired
-    assert bytes(heard.console) == b"Kernel panic\n"
+    transcript, _, _ = _follow(guest, script)
+    assert transcript.status is None
+    assert not transcript.complete
+    assert not transcript.expired
+    assert bytes(transcript.console) == b"Kernel panic\n"
 
 
 def test_a_boot_that_hangs(guest: _Guest) -> None:
-    heard, _, _ = _follow(guest, lambda: None, boot_timeout=0.2)
-    assert heard.expired == "boot"
+    transcript, _, _ = _follow(guest, lambda: None, boot_timeout=0.2)
+    assert transcript.expired == "boot"
 
 
 def test_a_command_that_hangs(guest: _Guest) -> None:
-    heard, _, _ = _follow(guest, lambda: guest.says("ub.ctl", b"start\n"), timeout=0.2)
-    assert heard.expired == "command"
+    transcript, _, _ = _follow(
+        guest, lambda: guest.says("ub.ctl", b"start\n"), timeout=0.2
+    )
+    assert transcript.expired == "command"
 
 
 @pytest.mark.parametrize("kind", ["file", "pipe"])
@@ -153,10 +161,10 @@ def test_input_arrives_whole_and_ends(guest: _Guest, kind: str, tmp_path: Path) 
 
         threading.Thread(target=fill).start()
     try:
-        heard, _, _ = _follow(guest, script, stdin=source)
+        transcript, _, _ = _follow(guest, script, stdin=source)
     finally:
         os.close(source)
-    assert heard.complete
+    assert transcript.complete
     assert bytes(got) == data
 
 
@@ -176,14 +184,14 @@ def test_input_nobody_reads_does_not_block(guest: _Guest, tmp_path: Path) -> Non
     (tmp_path / "in").write_bytes(bytes(1 << 22))
     source = os.open(tmp_path / "in", os.O_RDONLY)
     try:
-        heard, _, _ = _follow(
+        transcript, _, _ = _follow(
             guest,
             lambda: guest.says("ub.ctl", b"start\nstatus 0\nlog\nend\n"),
             stdin=source,
         )
     finally:
         os.close(source)
-    assert heard.complete
+    assert transcript.complete
 
 
 def test_a_hanging_boot_leaves_the_input_alone(guest: _Guest) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import functools
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.module.units import defined, units
 from ubypass.lab import kernels
 from ubypass.module.build import build_module
 
@@ -92,6 +94,20 @@ def test_what_is_refused_fits_the_kernel(
     assert b"kCFI" not in module or "CONFIG_CFI" in config
     assert b"this kernel lacks" not in module
     assert b"does not count who forbids preemption" not in module
+
+
+def test_symbols_are_those_of_which_the_layers_know(
+    build: Callable[[str, str], Path], release: str
+) -> None:
+    """``test_layers`` reads sources: what the linker sees is the same."""
+    objects = build(release, "").parent
+    for unit, paths in units(_ROOT / "kernel").items():
+        if not any(path.suffix in (".c", ".S") for path in paths) or unit == "offsets":
+            continue
+        command = ["nm", "--extern-only", "--defined-only", f"{objects}/{unit}.o"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found = {line.split()[2] for line in done.stdout.splitlines()}
+        assert {name for name in found if name.startswith("ub_")} == defined(paths)
 
 
 def test_warnings_are_noticed(offered: list[str], tmp_path: Path) -> None:

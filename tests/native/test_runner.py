@@ -171,7 +171,7 @@ def test_memory_that_is_taken() -> None:
     layout = Layout(here, here + 0x10_0000, here + 0x20_0000)
     areas = (*case.areas[:1], Area(here, 4096, write=True))
     taken = replace(case, areas=areas, layout=layout)
-    with pytest.raises(UbError, match="taken"):
+    with pytest.raises(UbError, match="in use"):
         run(taken, 1)
     # And all is well afterwards.
     assert run(case, 10).failure is None

@@ -96,6 +96,7 @@ def test_most_metrics_are_shown() -> None:
         "ubypass_filtered_system_calls_total",
         "ubypass_regions",
         "ubypass_looks_total",
+        "ubypass_store_requests_total",
     }
     assert metrics().keys() - shown == rest
 

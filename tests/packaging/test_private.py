@@ -62,7 +62,8 @@ def test_nothing_built_is_copied(tmp_path: Path) -> None:
     private.copy_tool(tmp_path)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} <= {
-        *(".py", ".toml", ".txt", ".sh", ".c", ".h", ".S", ".lua", ".typed", "")
+        *(".py", ".toml", ".txt", ".sh", ".c", ".h", ".S", ".lua", ".css"),
+        *(".typed", ""),
     }
     assert not [path for path in files if path.is_symlink()]
     assert {path.name for path in files if not path.suffix} == {"Kbuild"}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.places import ROOT
-from ubypass.cli.service import EX_UNAVAILABLE
+from ubypass.cli.service.run import EX_UNAVAILABLE
 from ubypass.service.config import EX_CONFIG, Limits, Metrics, load, parse
 
 _UNIT = ROOT / "debian" / "ubypass.service"

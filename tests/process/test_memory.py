@@ -76,5 +76,5 @@ def test_addresses_that_are_not_there_give_nothing(
 
 
 def test_a_process_that_is_gone_is_an_error_for_people() -> None:
-    with pytest.raises(UbError, match="does not exist"):
+    with pytest.raises(UbError, match="no longer exists"):
         ProcessMemory(2**22 + 1)

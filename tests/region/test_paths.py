@@ -6,7 +6,13 @@ from __future__ import annotations
 from iced_x86 import Code, Instruction
 
 from ubypass.region.graph import Block, End
-from ubypass.region.paths import distances, paths_to_calls, short_paths, side_paths
+from ubypass.region.paths import (
+    distances,
+    jumps,
+    paths_to_calls,
+    short_paths,
+    side_paths,
+)
 
 
 def _block(
@@ -92,3 +98,10 @@ def test_side_paths_may_end_at_a_call() -> None:
     # The call itself counts; 77 is not there.
     assert side_paths(_DIAMOND, [1, 77], 6) == {1}
     assert side_paths(_DIAMOND, [1, 77], 7) == {1, 2, 9}
+
+
+def test_jumps_of_a_path() -> None:
+    assert jumps([]) == []
+    # Straight on, back, far ahead, over one instruction, and in place.
+    path = [100, 103, 100, 4000, 4015, 4015]
+    assert jumps(path) == [(103, 100), (100, 4000), (4015, 4015)]

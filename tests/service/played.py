@@ -14,8 +14,8 @@ from pathlib import Path
 from tests.engine.fakes import FakeDevice, FakeMemory
 from ubypass.engine.built import Built, NothingToBuild
 from ubypass.engine.engine import Engine
-from ubypass.engine.knowledge import Knowledge
 from ubypass.engine.ports import MemoryLike
+from ubypass.engine.profile import Profile
 from ubypass.service.config import Config, parse
 from ubypass.service.figures import Snapshot
 from ubypass.service.journal import Journal
@@ -47,7 +47,7 @@ def running(path: Path, number: int = 1) -> Iterator[list[subprocess.Popen[bytes
             child.wait()
 
 
-def _build(knowledge: Knowledge, memory: MemoryLike) -> Built:
+def _build(profile: Profile, memory: MemoryLike) -> Built:
     raise NothingToBuild
 
 
@@ -62,6 +62,7 @@ class House:
         self.engine = Engine(
             self.device,
             build=_build,
+            build_trusted=_build,
             open_memory=lambda pid: FakeMemory({0x1000: bytes(4096)}),
             open_sampler=None,
         )

@@ -37,6 +37,8 @@ def test_the_path_of_a_process(text: str, path: str) -> None:
     ("path", "names"),
     [
         ("/system.slice/nginx.service", ("system.slice", "nginx.service")),
+        # Seen from another control group's namespace, that of a container.
+        ("/../../system.slice/nginx.service", ("system.slice", "nginx.service")),
         (
             "/user.slice/user-1000.slice/user@1000.service/app.slice/x.scope",
             (

@@ -13,7 +13,7 @@ from ubypass.service.rules import Rule
 _DOCS = (ROOT / "docs" / "service.md").read_text()
 _SOURCES = [
     *(ROOT / "src" / "ubypass" / "service").glob("*.py"),
-    ROOT / "src" / "ubypass" / "cli" / "service.py",
+    *(ROOT / "src" / "ubypass" / "cli" / "service").glob("*.py"),
 ]
 
 
@@ -35,7 +35,9 @@ def test_every_event_of_the_journal() -> None:
 
 def test_every_criterion_and_every_limit() -> None:
     rows = {w for row in _rows("Configuration") for w in re.findall(r"`(.+?)`", row)}
-    criteria = set(Rule.__slots__) - {"name", "boost", "children", "uids"} | {"user"}
+    criteria = set(Rule.__slots__) - {"name", "boost", "children", "trust", "uids"} | {
+        "user"
+    }
     assert rows == criteria | set(Limits.__slots__)
 
 

@@ -9,6 +9,7 @@ import socket
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from ubypass.errors import UbError
 from ubypass.service.config import Metrics
 from ubypass.service.figures import RuleFigures, Snapshot, Totals
 from ubypass.service.metrics import Exporter, families
+from ubypass.store.figures import Figures
 
 
 def snapshot(rules: int = 2, paused: str = "", error: str = "") -> Snapshot:
@@ -61,6 +63,7 @@ def snapshot(rules: int = 2, paused: str = "", error: str = "") -> Snapshot:
         memory_bytes=50 << 20,
         throttled_seconds=0.5,
         looks=8,
+        store=Figures(hits=9, misses=3, refused=1, requests=12).as_json(),
     )
 
 
@@ -206,3 +209,17 @@ def test_what_fails_is_told_of(exporter: Exporter, tmp_path: Path) -> None:
         exporter.publish(snapshot())
     (tmp_path / "missing").mkdir()
     exporter.publish(snapshot())
+
+
+def test_the_store_has_series_only_if_there_is_one() -> None:
+    now = snapshot()
+    found = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in families(now)
+        for sample in family.samples
+    }
+    assert found["ubypass_store_translations_total", "hits"] == 9
+    assert found["ubypass_store_translations_total", "refused"] == 1
+    assert found["ubypass_store_requests_total", "requests"] == 12
+    without = families(replace(now, store=None))
+    assert not [family for family in without if "store" in family.name]

@@ -49,7 +49,7 @@ def test_the_service_is_asked_and_no_other_engine(directory: Path) -> None:
 def test_there_is_one(directory: Path) -> None:
     with (
         only_one(directory),
-        pytest.raises(UbError, match="runs already"),
+        pytest.raises(UbError, match="already running"),
         only_one(directory),
     ):
         pass

@@ -10,16 +10,19 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.open_files import open_files
 from tests.service.played import House, program, running
 from ubypass.device.types import Event, Stats
 from ubypass.device.uapi import Decline, EventType
 from ubypass.errors import UbError
 from ubypass.process.status import descendants
 from ubypass.service import supervisor as supervisor_module
+from ubypass.service.rules import Facts
 
 Build = Callable[..., House]
 
@@ -175,9 +178,27 @@ def test_a_pause_that_the_next_daemon_will_not_know_of(
     tmp_path: Path, house: Build
 ) -> None:
     here = house("", tmp_path / "missing" / "paused")
-    with pytest.raises(UbError, match="until the next start only"):
+    with pytest.raises(UbError, match="only until the next start"):
         here.supervisor.pause()
     assert here.supervisor.paused == "operator"
+
+
+def test_a_process_is_released_whatever_the_rules_say(
+    tmp_path: Path, house: Build
+) -> None:
+    one = program(tmp_path, "one")
+    here = house(_rule(one))
+    with running(one, 2) as children:
+        here.until(lambda: len(here.pids) == 2)
+        pid, other = here.pids
+        here.supervisor.release(pid)
+        here.look()
+        here.supervisor.reload()
+        assert here.pids == [other]
+        with pytest.raises(UbError, match=f"{pid} is not attached"):
+            here.supervisor.release(pid)
+        assert all(child.poll() is None for child in children)
+    assert any("reason=released" in line for line in here.lines)
 
 
 def test_the_configuration_may_pause(tmp_path: Path, house: Build) -> None:
@@ -225,8 +246,8 @@ def test_who_is_refused_is_told_of_once_and_tried_again(
     here = house(_rule(one))
     attach = here.device.attach
 
-    def refuse(pid: int, *, children: bool = False) -> int:
-        raise UbError(f"process {pid} is attached already")
+    def refuse(pid: int, *, children: bool = False, trusted: bool = False) -> int:
+        raise UbError(f"process {pid} is already attached")
 
     monkeypatch.setattr(here.device, "attach", refuse)
     monkeypatch.setattr(supervisor_module, "_RETRY", 0.01)
@@ -235,9 +256,76 @@ def test_who_is_refused_is_told_of_once_and_tried_again(
         refused = [line for line in here.lines if "refused" in line]
         assert refused == [
             f"event=refused pid={child.pid} rule=a "
-            f'reason="process {child.pid} is attached already"'
+            f'reason="process {child.pid} is already attached"'
         ]
         monkeypatch.setattr(here.device, "attach", attach)
+        here.until(lambda: here.pids == [child.pid])
+
+
+def test_a_rule_may_trust_what_matches(tmp_path: Path, house: Build) -> None:
+    one, other = program(tmp_path, "one"), program(tmp_path, "other")
+    here = house(_rule(one, "trust = true") + _rule(other, name="b"))
+    with running(one) as (first,), running(other):
+        here.until(lambda: len(here.pids) == 2)
+        assert here.device.trusted == {first.pid}
+    told = [line for line in here.lines if "event=attached" in line]
+    assert sum("trusted=yes" in line for line in told) == 1
+    assert f"pid={first.pid} name=one rule=a trusted=yes" in " ".join(told)
+
+
+def test_trust_that_changes_is_for_a_new_attachment(
+    tmp_path: Path, house: Build
+) -> None:
+    one = program(tmp_path, "one")
+    here = house(_rule(one))
+    with running(one) as (child,):
+        here.until(lambda: here.pids == [child.pid])
+        assert not here.device.trusted
+        for more in ("trust = true", ""):
+            here.device.trusted.clear()
+            before = len(here.device.attached)
+            here.text = _rule(one, more)
+            here.supervisor.reload()
+            here.until(lambda: here.pids == [child.pid])
+            assert len(here.device.attached) == before + 1
+            assert here.device.trusted == ({child.pid} if more else set())
+        here.look()
+        assert len(here.device.attached) == 3
+
+
+def test_what_a_trusted_program_starts_is_not_trusted(
+    tmp_path: Path, house: Build
+) -> None:
+    parent = Path(os.path.realpath("/bin/sh"))
+    user = f'user = "{os.geteuid()}"\ncgroup = "*"'
+    with _shell("sleep 60 & echo; wait") as shell:
+        here = house(_rule(parent, f"{user}\nchildren = true\ntrust = true"))
+        here.until(lambda: shell.pid in here.pids and bool(descendants(shell.pid)))
+        (child,) = descendants(shell.pid)
+        here.until(lambda: child in here.pids)
+        assert shell.pid in here.device.trusted
+        assert child not in here.device.trusted
+
+
+def test_one_that_executes_another_program_meanwhile_is_not_trusted(
+    tmp_path: Path, house: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at the process and its attachment."""
+    one, other = program(tmp_path, "one"), program(tmp_path, "other")
+    here = house(_rule(one, "trust = true"))
+    read = supervisor_module.read_facts
+
+    def changed(pid: int) -> Facts | None:
+        facts = read(pid)
+        return None if facts is None else replace(facts, exe=str(other))
+
+    with running(one) as (child,):
+        monkeypatch.setattr(supervisor_module, "read_facts", changed)
+        here.look()
+        assert here.device.trusted == {child.pid}
+        assert here.pids == []
+        assert here.device.detached == [1]
+        monkeypatch.undo()
         here.until(lambda: here.pids == [child.pid])
 
 
@@ -318,8 +406,8 @@ def test_two_hundred_come_and_go_and_nothing_is_kept(
     one = program(tmp_path, "one")
     here = house("[limits]\nprocesses = 200\n" + _rule(one))
     here.look()
-    sizes = []
-    for _ in range(3):
+    before: set[tuple[str, str]] = set()
+    for turn in range(3):
         with running(one, 200):
             here.until(lambda: len(here.pids) == 200)
         here.until(lambda: not here.pids)
@@ -329,8 +417,8 @@ def test_two_hundred_come_and_go_and_nothing_is_kept(
         kept = [own._wanted, own._attached, own._admitted, here.engine.targets]
         kept += [here.engine.summaries(), here.engine._pidfds, here.engine._parents]
         assert [len(each) for each in kept] == [0] * len(kept)
-        sizes.append(len(os.listdir("/proc/self/fd")))
-    assert sizes[0] == sizes[1] == sizes[2]
+        before = before if turn else open_files()
+        assert not open_files() - before
     (rule,) = here.supervisor.snapshot().rules
     assert (rule.attached, rule.ended) == (600, {"ended": 600})
 
@@ -340,14 +428,14 @@ def test_a_thousand_reloads_keep_nothing(tmp_path: Path, house: Build) -> None:
     here = house(_rule(one))
     with running(one):
         here.until(lambda: bool(here.pids))
-        before = len(os.listdir("/proc/self/fd"))
+        before = open_files()
         for number in range(1000):
             # By turns it matches, and rules have other names each time.
             path = one if number % 2 else tmp_path / "nothing"
             here.text = _rule(path, name=f"r{number}")
             here.supervisor.reload()
         assert len(here.pids) == 1
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert not open_files() - before
         own = here.supervisor
         for counts in (own._totals, own._attachments, own._ended, own._refused):
             assert set(counts) <= {"r999"}

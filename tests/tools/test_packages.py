@@ -13,6 +13,7 @@ from tests.places import ROOT
 
 _SCRIPT = ROOT / "tools" / "packages.sh"
 _SERVERS = {"nginx", "redis-server"}
+_RIVALS = {"liburing-dev", "fio"}
 _ONLY_FOR_TESTS = {"strace", "gdb", "gcc-multilib", "cpio"}
 
 
@@ -65,14 +66,23 @@ def test_the_demo_needs_no_server_and_nothing_of_the_tests() -> None:
 def test_the_bench_needs_servers_and_nothing_of_the_tests() -> None:
     assert _listed("run") < _listed("bench") < _listed("test")
     assert _listed("bench") >= _SERVERS
+    assert _listed("bench") >= _RIVALS
+    assert not _listed("run") & _RIVALS
     assert not _listed("bench") & _ONLY_FOR_TESTS
 
 
-@pytest.mark.parametrize("purpose", ["run", "bench", "test"])
+@pytest.mark.parametrize("purpose", ["run", "bench", "test", "report"])
 def test_on_a_bare_machine_all_is_missing(bare: _Bare, purpose: str) -> None:
     done = bare.run("--missing", purpose)
     assert done.returncode == 0, done.stderr
     assert set(done.stdout.split()) == _listed(purpose)
+
+
+def test_a_browser_is_only_installed_when_asked_for(bare: _Bare) -> None:
+    assert _listed("report") - _listed("test") == {"chromium-headless-shell"}
+    assert "chromium-headless-shell" in bare.run("--missing", "report").stdout.split()
+    bare.program("chromium", "")
+    assert "chromium" not in bare.run("--missing", "report").stdout
 
 
 def test_what_is_there_is_not_asked_for(bare: _Bare) -> None:
@@ -103,4 +113,4 @@ def test_a_user_is_told_to_mask_servers_first(bare: _Bare) -> None:
 def test_an_unknown_purpose() -> None:
     done = subprocess.run([_SCRIPT, "fun"], capture_output=True, text=True)
     assert done.returncode == 2
-    assert "run, bench or test" in done.stderr
+    assert "run, bench, test or report" in done.stderr

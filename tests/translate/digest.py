@@ -8,11 +8,12 @@ that any Python can run it.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 from ubypass.abi import Abi
-from ubypass.coverage.ehframe import function_ranges
 from ubypass.process.elf import open_elf
 from ubypass.region.discover import HotEntry, RegionSpec, discover
+from ubypass.region.graph import Region
 from ubypass.region.reader import BytesReader
 from ubypass.translate.translate import translate
 
@@ -20,16 +21,20 @@ _LIBC = "/usr/lib/x86_64-linux-gnu/libc.so.6"
 _EACH = 250
 
 
-def digest() -> str:
-    """Of the translations of regions at every so many functions of libc."""
+def regions() -> Iterator[Region]:
+    """Regions at every so many functions of libc."""
     elf = open_elf(_LIBC)
-    section = elf.section(".eh_frame")
-    assert section is not None
-    starts = [start for start, size in function_ranges(section[1], section[0])]
+    starts = [start for start, _ in elf.function_ranges()]
+    assert starts
     reader = BytesReader(elf.executable_bytes())
-    found = hashlib.sha256()
     for start in starts[::_EACH]:
-        region = discover(RegionSpec((HotEntry(start, 0),)), reader)
+        yield discover(RegionSpec((HotEntry(start, 0),)), reader)
+
+
+def digest() -> str:
+    """Of the translations of :func:`regions`."""
+    found = hashlib.sha256()
+    for region in regions():
         found.update(repr(translate(region, Abi(features=frozenset()))).encode())
     return found.hexdigest()
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 
 from tests.translate.assemble import assemble
 from tests.translate.machine import (
@@ -35,7 +36,7 @@ _ABI = Abi(dispatch_size=16, dispatch_vector_size=24)
 
 @functools.lru_cache(maxsize=16)
 def _built(
-    source: str, nonpointers: tuple[tuple[str, str], ...] = ()
+    source: str, nonpointers: tuple[tuple[str, str], ...] = (), trusted: bool = False
 ) -> tuple[bytes, int, Translation]:
     text = f"first: mov eax, 39\nsyscall\nstart:\n{source}\njmp first"
     code, labels = assemble(text, TEXT)
@@ -45,8 +46,9 @@ def _built(
     }
     spec = RegionSpec((HotEntry(labels["start"], 39),), nonpointers=known)
     region = discover(spec, BytesReader({TEXT: code}), Limits(reach=4000))
-    translation = translate(region, _ABI)
-    check(translation, _ABI)
+    abi = replace(_ABI, trusted=trusted)
+    translation = translate(region, abi)
+    check(translation, abi)
     return code, labels["start"], translation
 
 
@@ -56,6 +58,7 @@ def both(
     calls: int = 1,
     live: int | None = None,
     nonpointers: Mapping[str, str] | None = None,
+    trusted: bool = False,
     **regs: int,
 ) -> Outcome:
     """Where the translation of ``source`` left, up to the ``calls``-th next system
@@ -65,8 +68,11 @@ def both(
     verifier refuses, or if the native run would not be in the same state there.
     ``regs`` not given are 0, rsp is STACK; ``live``: flags that must be right, if not
     all. ``nonpointers``: by label the registers known to hold no user address there.
+    ``trusted``: as a trusted program.
     """
-    code, start, translation = _built(source, tuple((nonpointers or {}).items()))
+    code, start, translation = _built(
+        source, tuple((nonpointers or {}).items()), trusted
+    )
     given = dict.fromkeys(NAMES, 0) | {"rsp": STACK} | regs
     memory = {TEXT: code + bytes(-len(code) % 4096), DATA: CONTENT}
     if nonpointers is not None:

@@ -76,8 +76,9 @@ def user_state(rng: random.Random, program: Program, code: bytes, start: int) ->
     return User(memory, regs, start, flags, THREAD + 0x800, vectors, frozenset({TEXT}))
 
 
-def compare(seed: int, reasons: Counter[ExitReason]) -> None:
+def compare(seed: int, reasons: Counter[ExitReason], *, trusted: bool = False) -> None:
     """Run program number ``seed``; fails with a reproducible message."""
+    abi = replace(_ABI, trusted=trusted)
     program = Program(seed)
     text = program.text()
     code, labels = assemble(text, TEXT)
@@ -94,7 +95,7 @@ def compare(seed: int, reasons: Counter[ExitReason]) -> None:
             share = rng.random()
             known = (start for start in region.blocks if rng.random() < share)
             region = replace(region, traced=frozenset(known))
-        translation = translate(region, _ABI)
+        translation = translate(region, abi)
         live = live_flags(region)
         for entry in rng.sample(translation.entries, min(3, len(translation.entries))):
             user = user_state(rng, program, code, entry.user_ip)
@@ -134,6 +135,14 @@ def test_no_difference(part: int) -> None:
     assert reasons[ExitReason.FAULT] > 0
     assert sum(reasons.values()) > _SEEDS // 4
     assert reasons[ExitReason.NONE] * 50 < sum(reasons.values()), "too many doubts"
+
+
+def test_no_difference_if_trusted() -> None:
+    reasons: Counter[ExitReason] = Counter()
+    for seed in range(_FIRST, _FIRST + _SEEDS, 4):
+        compare(seed, reasons, trusted=True)
+    assert reasons[ExitReason.WORK] + reasons[ExitReason.DISPATCHED] > _SEEDS / 16
+    assert reasons[ExitReason.FAULT] > 0
 
 
 def test_deterministic() -> None:

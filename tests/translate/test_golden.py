@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.translate.assemble import assemble
+from tests.translate.labelled import labelled
 from ubypass.abi import Abi, Translation
 from ubypass.region.discover import HotEntry, RegionSpec, discover
 from ubypass.region.graph import Region
 from ubypass.region.reader import BytesReader
-from ubypass.translate.listing import listing, render
+from ubypass.translate.listing import listing
 from ubypass.translate.registers import NAMES
 from ubypass.translate.translate import translate
 from ubypass.verify.allowlist import allowed
@@ -31,6 +33,7 @@ ABI = Abi(dispatch_size=8, dispatch_vector_size=12)
 _RULER = re.compile(r"^-{8} (\w+)\n", re.MULTILINE)
 _CALLS = re.compile(r"^# calls ([\d ]+)$", re.MULTILINE)
 _STRANGE = re.compile(r"^# no address at (\w+): (.+)$", re.MULTILINE)
+_TRUSTED = re.compile(r"^# trusted$", re.MULTILINE)
 _EQUALS = "=" * 8
 # A machine that the code of every case can run on.
 _FEATURES = frozenset(
@@ -54,7 +57,8 @@ def cases(path: Path) -> list[tuple[str, str, str]]:
 def build(source: str) -> tuple[Region, Translation]:
     """Discover and translate from the label ``start`` on, behind getpid or what a line
     ``# calls NUMBER...`` says. A line ``# no address at LABEL: REGISTER...`` says which
-    registers are known to hold none.
+    registers are known to hold none, and a line ``# trusted`` that the program is
+    trusted.
     """
     code, labels = assemble(source, TEXT)
     calls = _CALLS.search(source)
@@ -66,7 +70,12 @@ def build(source: str) -> tuple[Region, Translation]:
     entries = tuple(HotEntry(labels["start"], nr) for nr in numbers)
     spec = RegionSpec(entries, nonpointers=known)
     region = discover(spec, BytesReader({TEXT: code}))
-    return region, translate(region, ABI, turns=3)
+    return region, translate(region, abi_of(source), turns=3)
+
+
+def abi_of(source: str) -> Abi:
+    """The ABI for a case: that of a trusted program if it says so."""
+    return replace(ABI, trusted=bool(_TRUSTED.search(source)))
 
 
 _ALL = [(path, *case) for path in sorted(GOLDEN.glob("*.txt")) for case in cases(path)]
@@ -79,8 +88,8 @@ _ALL = [(path, *case) for path in sorted(GOLDEN.glob("*.txt")) for case in cases
 )
 def test_golden(path: Path, name: str, source: str, expected: str) -> None:
     region, translation = build(source)
-    check(translation, ABI, _FEATURES)
-    got = render(listing(region, translation))
+    check(translation, abi_of(source), _FEATURES)
+    got = labelled(listing(region, translation))
     if os.environ.get("UBYPASS_REGOLD"):
         _rewrite(path, name, got)
     else:

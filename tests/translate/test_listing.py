@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+from tests.translate.labelled import labelled
 from tests.translate.test_golden import build
-from ubypass.translate.listing import listing, render
+from ubypass.translate.listing import listing
 
 _SOURCE = """
     first: mov eax, 39
@@ -24,7 +25,7 @@ def test_every_user_instruction_is_listed() -> None:
 
 def test_notes_and_names() -> None:
     region, translation = build(_SOURCE)
-    text = render(listing(region, translation))
+    text = labelled(listing(region, translation))
     assert "<dispatch of call 39>" in text
     assert "cmp rbx,[limit]" in text
     assert "; entry 0x" in text

@@ -8,11 +8,12 @@ from iced_x86 import Decoder
 
 from tests.translate.assemble import assemble
 from tests.translate.pair import DATA, STACK, both
+from tests.translate.states import put
 from ubypass.abi import Abi, ExitReason, Translation
 from ubypass.region.discover import HotEntry, RegionSpec, discover
 from ubypass.region.reader import BytesReader
 from ubypass.translate.insn_info import Stores, insn_info
-from ubypass.translate.returns import common, left, pushed, stored, top
+from ubypass.translate.returns import common, stored, top
 from ubypass.translate.state import State
 from ubypass.translate.translate import translate
 
@@ -118,24 +119,22 @@ def test_a_system_call_ends_it() -> None:
 
 
 def _state(offset: int, *returns: tuple[int, int]) -> State:
-    state = State()
-    state.offset, state.returns = offset, returns
-    return state
+    return put(State(), offset=offset, returns=returns)
 
 
 def test_the_stack_of_returns() -> None:
     state = _state(-8)
-    pushed(state, 111)
-    state.offset = -32
-    pushed(state, 222)
+    state.push_return(111)
+    put(state, offset=-32)
+    state.push_return(222)
     assert state.returns == ((-8, 111), (-32, 222))
-    assert top(state) == 222
-    state.offset = -24
-    assert top(state) is None
-    left(state)
+    assert top(state.returns, state.offset) == 222
+    put(state, offset=-24)
+    assert top(state.returns, state.offset) is None
+    state.forget_returns_below()
     assert state.returns == ((-8, 111),)
-    state.offset = -8
-    pushed(state, 333)
+    put(state, offset=-8)
+    state.push_return(333)
     assert state.returns == ((-8, 333),)
 
 
@@ -150,19 +149,17 @@ def test_the_stack_of_returns() -> None:
     ],
 )
 def test_stores_beside_it(at: int, size: int, kept: bool) -> None:
-    state = _state(-64, (-8, 111))
-    stored(state, at, size)
-    assert bool(state.returns) == kept
+    assert bool(stored(((-8, 111),), at, size)) == kept
 
 
 def test_what_all_paths_have_in_common() -> None:
     # Relative to rsp: 24 and 0; 24 and 8; 24 and 0.
-    one = _state(-8, (16, 111), (-8, 222))
-    two = _state(0, (24, 111), (8, 222))
-    assert common([one], 0, None) == ((0, 222), (24, 111))
-    assert common([one, two], -16, None) == ((8, 111),)
-    assert common([one], -8, _state(-8, (-8, 222))) == ((-8, 222),)
-    assert common([one, _state(-8, (16, 112))], -8, None) == ()
+    one = ((16, 111), (-8, 222)), -8
+    two = ((24, 111), (8, 222)), 0
+    assert common([one], 0) == ((0, 222), (24, 111))
+    assert common([one, two], -16) == ((8, 111),)
+    assert common([one, (((-8, 222),), -8)], -8) == ((-8, 222),)
+    assert common([one, (((16, 112),), -8)], -8) == ()
 
 
 @pytest.mark.parametrize(

@@ -47,3 +47,20 @@ def test_a_fault_changes_nothing(source: str) -> None:
     done = both(source, rbx=DATA + DATA_SIZE + 64, rdi=DATA)
     assert done.exit.reason == ExitReason.FAULT
     assert done.writes == []
+
+
+@pytest.mark.parametrize("pushed", [0, 1])
+def test_a_small_stack_pointer_is_an_index_behind_a_join(pushed: int) -> None:
+    source = """
+        mov rbp, rsp
+        mov esp, esi
+        test rbx, rbx
+        je other
+        lea rsp, [rsp-8]
+        other: mov rax, rsp
+        mov rdx, [rdi]
+        mov rcx, [rdi+rax]
+        mov rsp, rbp
+    """
+    done = both(source, rbx=pushed, rdi=DATA, rsi=64)
+    assert done.exit.reason == ExitReason.WORK

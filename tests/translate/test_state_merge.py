@@ -1,31 +1,43 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+import pytest
+
+from tests.translate.states import put
 from ubypass.region.liveness import ARITHMETIC
+from ubypass.translate.cached_address import CONSTANT, THREAD
+from ubypass.translate.interval import CLAMPED, SMALL, Interval
 from ubypass.translate.profile import COLD, HOT, SOME
 from ubypass.translate.registers import R11, RAX, RBX, RCX, RDI, RSP, assign_registers
 from ubypass.translate.remat import Remat
 from ubypass.translate.shown import EQUAL, SYSTEM, Shown
-from ubypass.translate.state import CLAMPED, CONSTANT, THREAD, Flags, Loc, State
-from ubypass.translate.state_merge import Incoming, Loop, merge_states
+from ubypass.translate.state import Flags, Loc, State
+from ubypass.translate.state_merge import (
+    Incoming,
+    Loop,
+    Needs,
+    _hoisted,
+    _interval,
+    _small,
+    _widened,
+    merge_states,
+)
 
 _ASSIGNMENT = assign_registers([0, 0, 0, 9, *[0] * 12])
 _ALL = frozenset(range(16))
 
 
 def _state(flags: int = Flags.HOST, **locs: int) -> State:
-    state = State()
-    state.flags = flags
+    state = put(State(), flags=flags)
     numbers = {"rax": RAX, "rbx": RBX, "rdi": RDI, "rcx": RCX, "r11": R11}
     for name, loc in locs.items():
-        state.loc[numbers[name]] = loc
+        put(state, loc={numbers[name]: loc})
     return state
 
 
 def _merge(*edges: Incoming, live: int = 0, previous: State | None = None) -> State:
-    return merge_states(
-        list(edges), _ASSIGNMENT, live, previous, 0, _ALL, frozenset(), True
-    )
+    needs = Needs(live, _ALL, frozenset(), hot=True)
+    return merge_states(list(edges), _ASSIGNMENT, needs, previous, 0)
 
 
 def test_the_hot_edge_pays_nothing() -> None:
@@ -44,9 +56,10 @@ def test_stale_wins_over_both() -> None:
 
 def test_what_a_system_call_leaves_needs_agreement() -> None:
     one, two = _state(rcx=Loc.S, r11=Loc.S), _state(rcx=Loc.S, r11=Loc.S)
-    one.cx = two.cx = 0x1000
+    put(one, cx=0x1000)
+    put(two, cx=0x1000)
     assert _merge(Incoming(HOT, one), Incoming(SOME, two)).loc[RCX] == Loc.S
-    two.cx = 0x2000
+    put(two, cx=0x2000)
     merged = _merge(Incoming(HOT, one), Incoming(SOME, two))
     # r11 holds the flags of the last dispatch, whichever that was.
     assert (merged.loc[RCX], merged.loc[R11]) == (Loc.M, Loc.S)
@@ -71,7 +84,9 @@ def test_flags() -> None:
 
 def test_flags_that_can_be_rematerialized_stay_so() -> None:
     one, two = _state(Flags.REMAT, rbx=Loc.H), _state(Flags.HOST, rbx=Loc.B)
-    one.remat = two.remat = Remat(frozenset({RBX}), compare=b"1")
+    remat = Remat(frozenset({RBX}), compare=b"1")
+    put(one, remat=remat)
+    put(two, remat=remat)
     edges = (Incoming(HOT, one), Incoming(SOME, two))
     merged = _merge(*edges, live=ARITHMETIC)
     assert (merged.flags, merged.remat) == (Flags.REMAT, one.remat)
@@ -79,33 +94,37 @@ def test_flags_that_can_be_rematerialized_stay_so() -> None:
     # Where they were in the host flags before, code relies on that.
     before = _state(Flags.HOST)
     assert _merge(*edges, live=ARITHMETIC, previous=before).flags == Flags.HOST
-    two.remat = Remat(frozenset({RBX}), compare=b"2")
+    put(two, remat=Remat(frozenset({RBX}), compare=b"2"))
     assert _merge(*edges, live=ARITHMETIC).flags == Flags.HOST
     # Nothing in the host flags has to be rematerialized.
-    one.flags, two.remat = Flags.HOST, one.remat
+    put(one, flags=Flags.HOST)
+    put(two, remat=one.remat)
     assert _merge(*edges, live=ARITHMETIC).flags == Flags.HOST
 
 
 def test_what_an_exit_shows_holds_on_all_paths() -> None:
     one, two = _state(Flags.HOST), _state(Flags.HOST)
-    one.shown = two.shown = shown = Shown(EQUAL.steps, frozenset({RBX}), equal=True)
-    one.stale, two.stale = 0, 1
+    shown = Shown(EQUAL.steps, frozenset({RBX}), equal=True)
+    put(one, shown=shown)
+    put(two, shown=shown)
+    put(one, stale=0)
+    put(two, stale=1)
     edges = (Incoming(HOT, one), Incoming(SOME, two))
     merged = _merge(*edges, live=ARITHMETIC)
     assert (merged.shown, merged.stale) == (shown, 1)
     # Once it was not known it stays so.
     assert _merge(*edges, previous=_state(Flags.HOST)).shown is None
-    two.shown = shown._replace(equal=False)
+    put(two, shown=shown._replace(equal=False))
     assert _merge(*edges).shown == two.shown
-    two.shown = SYSTEM
+    put(two, shown=SYSTEM)
     assert _merge(*edges).shown is None
-    two.shown = None
+    put(two, shown=None)
     assert _merge(*edges).shown is None
 
 
 def test_intervals_are_those_of_the_hot_edges() -> None:
     hot, cold = _state(rbx=Loc.B), _state(rbx=Loc.B)
-    hot.intervals[RBX] = (8, 16, False, False)
+    put(hot, intervals={RBX: (8, 16, False, False)})
     merged = _merge(Incoming(HOT, hot), Incoming(COLD, cold))
     # With zero, because a guard and clamp on the cold edge leaves just that.
     assert merged.intervals[RBX] == (0, 16, False, False)
@@ -117,7 +136,7 @@ def test_a_small_register_with_too_many_intervals_is_given_up() -> None:
     edges = []
     for number in range(5):
         state = _state(rbx=Loc.B)
-        state.intervals[RBX] = (8 * number, 8 * number, False, True)
+        put(state, intervals={RBX: (8 * number, 8 * number, False, True)})
         edges.append(Incoming(HOT, state))
     assert _merge(*edges[:4]).intervals[RBX] == (0, 24, False, True)
     # The verifier would lose patience.
@@ -127,27 +146,31 @@ def test_a_small_register_with_too_many_intervals_is_given_up() -> None:
 def test_an_interval_that_keeps_growing_is_given_up() -> None:
     loop = Loop(frozenset(), frozenset())
     previous = _state(rbx=Loc.B)
-    previous.intervals[RBX] = (0, 8, False, False)
+    put(previous, intervals={RBX: (0, 8, False, False)})
     grown = _state(rbx=Loc.B)
-    grown.intervals[RBX] = (0, 16, False, False)
-    edges, rest = [Incoming(HOT, grown)], (_ALL, frozenset[int](), True, loop)
-    wide = merge_states(edges, _ASSIGNMENT, 0, previous, 1, *rest)
+    put(grown, intervals={RBX: (0, 16, False, False)})
+    edges, needs = (
+        [Incoming(HOT, grown)],
+        Needs(0, _ALL, frozenset(), hot=True, loop=loop),
+    )
+    wide = merge_states(edges, _ASSIGNMENT, needs, previous, 1)
     assert wide.intervals[RBX] == (0, 1 << 16, False, False)
-    grown.intervals[RBX] = (0, 1 << 17, False, False)
-    lost = merge_states(edges, _ASSIGNMENT, 0, wide, 2, *rest)
+    put(grown, intervals={RBX: (0, 1 << 17, False, False)})
+    lost = merge_states(edges, _ASSIGNMENT, needs, wide, 2)
     assert lost.intervals[RBX] is None
 
 
 def test_an_interval_is_widened_where_its_cycle_pays() -> None:
     previous = _state(rbx=Loc.B)
-    previous.intervals[RBX] = (1, 1, False, True)
+    put(previous, intervals={RBX: (1, 1, False, True)})
     grown = _state(rbx=Loc.B)
-    grown.intervals[RBX] = (1, 1 + (1 << 16), True, True)
+    put(grown, intervals={RBX: (1, 1 + (1 << 16), True, True)})
     edges = [Incoming(HOT, grown)]
 
     def known(rounds: int, loop: Loop | None) -> object:
-        rest = previous, rounds, _ALL, _ALL, True, loop
-        return merge_states(edges, _ASSIGNMENT, 0, *rest).intervals[RBX]
+        needs = Needs(0, _ALL, _ALL, hot=True, loop=loop)
+        merged = merge_states(edges, _ASSIGNMENT, needs, previous, rounds)
+        return merged.intervals[RBX]
 
     assert known(1, None) == grown.intervals[RBX]
     assert known(1, Loop(frozenset(), frozenset())) is None
@@ -161,15 +184,15 @@ def test_a_loop_finds_its_registers_ready() -> None:
 
     def merged(*edges: Incoming, previous: State | None = None) -> State:
         rounds = int(previous is not None)
-        rest = previous, rounds, _ALL, frozenset(), True, loop
-        return merge_states(list(edges), _ASSIGNMENT, 0, *rest)
+        needs = Needs(0, _ALL, frozenset(), hot=True, loop=loop)
+        return merge_states(list(edges), _ASSIGNMENT, needs, previous, rounds)
 
     into = Incoming(HOT, _state(rbx=Loc.M, rdi=Loc.M))
     first = merged(into)
     assert (first.loc[RBX], first.loc[RDI], first.loc[RAX]) == (Loc.B, Loc.B, Loc.M)
     assert (first.intervals[RBX], first.intervals[RDI]) == (CLAMPED, None)
     kept = _state(rbx=Loc.B, rdi=Loc.B)
-    kept.intervals[RBX] = CLAMPED
+    put(kept, intervals={RBX: CLAMPED})
     second = merged(into, Incoming(SOME, kept, back=True), previous=first)
     assert (second.loc[RBX], second.intervals[RBX]) == (Loc.B, CLAMPED)
     # If the loop itself cannot tell any more, a clamp belongs to where it is used.
@@ -185,21 +208,32 @@ def test_one_path_that_changed_a_register_keeps_it_in_the_host() -> None:
 
 def test_moved_stack_pointer_is_never_in_its_slot() -> None:
     moved = _state()
-    moved.loc[RSP], moved.offset = Loc.H, -8
+    put(moved, loc={RSP: Loc.H}, offset=-8)
     plain = _state()
-    plain.loc[RSP] = Loc.B
+    put(plain, loc={RSP: Loc.B})
     merged = _merge(Incoming(HOT, moved), Incoming(COLD, plain))
     assert (merged.offset, merged.loc[RSP]) == (-8, Loc.H)
 
 
+def test_a_small_stack_pointer_is_merged_as_edge_code_moves_it() -> None:
+    plain, pushed = State(), State()
+    put(plain, loc={RSP: Loc.H}, intervals={RSP: SMALL})
+    put(pushed, loc={RSP: Loc.H}, intervals={RSP: SMALL}, offset=-8)
+    merged = _merge(Incoming(HOT, plain), Incoming(COLD, pushed))
+    assert (merged.offset, merged.intervals[RSP]) == (0, (-8, 0, False, True))
+    merged = _merge(Incoming(HOT, pushed), Incoming(COLD, plain))
+    assert (merged.offset, merged.intervals[RSP]) == (-8, (0, 8, False, True))
+
+
 def test_a_cached_constant_costs_no_edge_that_is_hot() -> None:
     one, two = _state(rcx=Loc.H), _state(rcx=Loc.H)
-    one.cached_address = two.cached_address = (CONSTANT, 0x1234)
+    put(one, cached_address=(CONSTANT, 0x1234))
+    put(two, cached_address=(CONSTANT, 0x1234))
     assert (
         _merge(Incoming(HOT, one), Incoming(COLD, two)).cached_address
         == one.cached_address
     )
-    two.loc[R11] = Loc.S
+    put(two, loc={R11: Loc.S})
     assert (
         _merge(Incoming(HOT, one), Incoming(COLD, two)).cached_address
         == one.cached_address
@@ -209,18 +243,103 @@ def test_a_cached_constant_costs_no_edge_that_is_hot() -> None:
 
 def test_a_cached_address_needs_edges_that_leave_it_alone() -> None:
     one, two = _state(rcx=Loc.H), _state(rcx=Loc.H)
-    one.cached_address = two.cached_address = (THREAD, RDI)
+    put(one, cached_address=(THREAD, RDI))
+    put(two, cached_address=(THREAD, RDI))
     merged = _merge(Incoming(HOT, one), Incoming(COLD, two))
     assert merged.cached_address == one.cached_address
     # Once given up it does not come back.
-    merged.cached_address = None
+    put(merged, cached_address=None)
     assert _merge(Incoming(HOT, one), previous=merged).cached_address is None
-    two.loc[R11] = Loc.S
+    put(two, loc={R11: Loc.S})
     assert _merge(Incoming(HOT, one), Incoming(COLD, two)).cached_address is None
-    two.loc[R11] = Loc.M
-    two.remat = Remat(frozenset({RBX}), host=RBX)
+    put(two, loc={R11: Loc.M}, remat=Remat(frozenset({RBX}), host=RBX))
     assert two.remat.scratch
     assert _merge(Incoming(HOT, one), Incoming(COLD, two)).cached_address is None
-    two.remat = None
-    two.cached_address = THREAD, RBX
+    put(two, remat=None, cached_address=(THREAD, RBX))
     assert _merge(Incoming(HOT, one), Incoming(COLD, two)).cached_address is None
+
+
+_NEAR: Interval = (0, 8, False, False)
+_INDEX: Interval = (-8, 8, False, True)
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        ([None], None),
+        ([_NEAR], None),
+        ([SMALL], SMALL),
+        ([SMALL, _INDEX], (-8, 8, False, True)),
+        ([SMALL, None], None),
+        ([SMALL, _NEAR], None),
+    ],
+)
+def test_the_interval_of_an_index(
+    column: list[Interval | None], expected: Interval | None
+) -> None:
+    assert _small(column) == expected
+
+
+@pytest.mark.parametrize(
+    ("column", "weights", "expected"),
+    [
+        ([None], [HOT], None),
+        # A clamp leaves 0.
+        ([(8, 16, False, False)], [HOT], (0, 16, False, False)),
+        ([_NEAR, None], [HOT, COLD], _NEAR),
+        ([_NEAR, None], [COLD, HOT], None),
+        ([_NEAR, (-8, 0, True, False)], [HOT, HOT], (-8, 8, True, False)),
+    ],
+)
+def test_the_interval_of_a_base(
+    column: list[Interval | None], weights: list[int], expected: Interval | None
+) -> None:
+    edges = [Incoming(weight, State()) for weight in weights]
+    assert _interval(RBX, column, edges, max(weights)) == expected
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        ([CLAMPED], (-(1 << 10), 1 << 10, False, False)),
+        ([(-2000, 0, False, False)], (-(1 << 12), 1 << 12, False, False)),
+        ([(-2000, 1 << 20, False, False)], (-(1 << 16), 1 << 16, False, False)),
+        ([None], None),
+    ],
+)
+def test_the_interval_of_rsp_has_few_bounds(
+    column: list[Interval | None], expected: Interval | None
+) -> None:
+    assert _interval(RSP, column, [Incoming(HOT, State())], HOT) == expected
+
+
+@pytest.mark.parametrize(
+    ("column", "back", "expected"),
+    [
+        ([_NEAR, None], [False, False], _NEAR),
+        ([None, _NEAR], [False, True], _NEAR),
+        ([_NEAR, None], [False, True], None),
+        ([None], [False], CLAMPED),
+    ],
+)
+def test_the_interval_ahead_of_a_loop(
+    column: list[Interval | None], back: list[bool], expected: Interval | None
+) -> None:
+    edges = [Incoming(HOT, State(), closes) for closes in back]
+    assert _hoisted(column, edges) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "much", "expected"),
+    [
+        (_NEAR, (0, 16, True, False), False, (0, 16, True, False)),
+        (_NEAR, (0, 16, False, False), True, (0, 1 << 16, False, False)),
+        (_NEAR, (-1, 8, False, False), True, (-(1 << 16), 8, False, False)),
+        (_NEAR, (0, 1 << 17, False, False), True, None),
+        (SMALL, CLAMPED, False, CLAMPED),
+    ],
+)
+def test_widening(
+    before: Interval, now: Interval, much: bool, expected: Interval | None
+) -> None:
+    assert _widened(before, now, much) == expected

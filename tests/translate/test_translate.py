@@ -101,7 +101,7 @@ def test_too_large() -> None:
     code, at = assemble(_PREAD, TEXT)
     spec = RegionSpec((HotEntry(at["start"], 17, (at["back"],)),))
     region = discover(spec, BytesReader({TEXT: code}))
-    with pytest.raises(UbError, match="the module takes 64"):
+    with pytest.raises(UbError, match="the module accepts 64"):
         translate(region, Abi(max_code=64))
 
 

@@ -7,6 +7,7 @@ the metadata (``prelude.s`` has macros for them): ``entry*``, ``constants``,
 say the rest: ``rule``, ``features``, ``exit REASON [FLAGS [ADDRESS]]`` in place
 of exit 0, ``entry OFFSET``, ``fault OFFSET FIXUP``. Cases that name a vector register
 say so to the module unless they are ``scalar``; with ``x87`` they say that as well.
+``trusted`` cases are translations of trusted programs.
 """
 
 from __future__ import annotations
@@ -54,6 +55,11 @@ class Case:
     name: str
     text: str
     words: tuple[tuple[str, ...], ...]
+
+    @property
+    def trusted(self) -> bool:
+        """Whether this is a translation of a trusted program."""
+        return ("trusted",) in self.words
 
     def one(self, key: str, default: str = "") -> str:
         """What follows ``#! key``."""
@@ -119,6 +125,7 @@ def translate(case: Case) -> Translation:
         constants=symbols.get("constants", len(code)),
         vector=vector,
         x87=x87,
+        trusted=case.trusted,
     )
 
 

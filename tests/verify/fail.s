@@ -4100,3 +4100,263 @@ entry:
 	room_for 39
 	jmp x_fault
 	stubs
+
+##################################################################### trusted
+#--------------------------------------------------------------- trusted_nothing_compared
+#! trusted
+#! rule pointer
+entry:
+	load rsi, sRSI
+	load rdi, sRDI
+	mov rdi, rsi
+	add rdi, rsi
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_compare_without_branch
+#! trusted
+#! rule speculation
+entry:
+	load rdi, sRDI
+	cmp rdi, [rsp+LIMIT]
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_on_the_taken_edge
+#! trusted
+#! rule speculation
+entry:
+	load rdi, sRDI
+	cmp rdi, [rsp+LIMIT]
+	ja 1f
+	jmp x_fault
+1:	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_both_edges
+#! trusted
+#! rule pointer
+entry:
+	load rdi, sRDI
+	cmp rdi, [rsp+LIMIT]
+	ja 1f
+1:	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_another_register
+#! trusted
+#! rule speculation
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	guard rsi
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_below
+#! trusted
+#! rule speculation
+entry:
+	load rdi, sRDI
+	cmp rdi, [rsp+LIMIT]
+	jb x_fault
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_greater
+#! trusted
+#! rule speculation
+entry:
+	load rdi, sRDI
+	cmp rdi, [rsp+LIMIT]
+	jg x_fault
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_unequal
+#! trusted
+#! rule speculation
+entry:
+	load rdi, sRDI
+	cmp rdi, [rsp+LIMIT]
+	jne x_fault
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_operands_swapped
+#! trusted
+#! rule speculation
+entry:
+	load rdi, sRDI
+	cmp [rsp+LIMIT], rdi
+	ja x_fault
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_low_half_compared
+#! trusted
+#! rule speculation
+entry:
+	load rdi, sRDI
+	cmp edi, [rsp+LIMIT]
+	ja x_fault
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_compared_with_a_user_register
+#! trusted
+#! rule speculation
+entry:
+	load rdi, sRDI
+	cmp rdi, [rsp+sRSI]
+	ja x_fault
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_flags_changed
+#! trusted
+#! rule speculation
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	cmp rdi, [rsp+LIMIT]
+	test rsi, rsi
+	ja x_fault
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_flags_restored
+#! trusted
+#! rule speculation
+entry:
+	load rdi, sRDI
+	pushfq
+	pop [rsp+UFLAGS]
+	cmp rdi, [rsp+LIMIT]
+	push [rsp+UFLAGS]
+	popfq
+	ja x_fault
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_changed_before_the_branch
+#! trusted
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	cmp rdi, [rsp+LIMIT]
+	lea rdi, [rdi+rsi]
+	ja x_fault
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_changed_behind_the_branch
+#! trusted
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	guard rdi
+	lea rdi, [rdi+rsi]
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_reloaded
+#! trusted
+#! rule speculation
+entry:
+	load rdi, sRDI
+	guard rdi
+	mov [rsp+sRDI], rdi
+	load rdi, sRDI
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_slot_compared
+#! trusted
+#! rule speculation
+entry:
+	load rdi, sRDI
+	guard rdi
+	mov rsi, rdi
+	load rsi, sRDI
+	user x_fault, mov rax, [rsi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_way_around_the_guard
+#! trusted
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	add rdi, rsi
+	test rsi, rsi
+	je 1f
+	guard rdi
+1:	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_compare_on_one_path
+#! trusted
+#! rule speculation
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	test rsi, rsi
+	je 1f
+	cmp rdi, [rsp+LIMIT]
+1:	ja x_fault
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_lost_by_a_dispatch
+#! trusted
+#! rule leak
+entry:
+	load rdi, sRDI
+	guard rdi
+	dispatch 39
+	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_out_of_guard
+#! trusted
+#! rule pointer
+entry:
+	load rdi, sRDI
+	guard rdi
+	user x_fault, mov rax, [rdi-0x200001]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_large_index
+#! trusted
+#! rule pointer
+entry:
+	load rdi, sRDI
+	load rcx, sRCX
+	guard rdi
+	user x_fault, mov rax, [rdi+rcx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_without_fixup
+#! trusted
+#! rule fault
+entry:
+	load rdi, sRDI
+	guard rdi
+	mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_moves_on_in_a_loop
+#! trusted
+#! rule pointer
+entry:
+	load rdi, sRDI
+	guard rdi
+1:	user x_fault, mov rax, [rdi]
+	add rdi, 0x100000
+	sub dword ptr [rsp+BUDGET], 1
+	js x_budget
+	jmp 1b
+	stubs

@@ -685,3 +685,85 @@ entry:
 5:	room_for 232
 	jmp 2b
 	stubs
+
+##################################################################### trusted
+#--------------------------------------------------------------- trusted_guard
+#! trusted
+entry:
+	load rdi, sRDI
+	guard rdi
+	user x_fault, mov rax, [rdi]
+	user x_fault, mov [rdi+0x1000], rax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_clamp
+# A trusted translation may have clamps as well.
+#! trusted
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	clamp rdi
+	guard rsi
+	user x_fault, mov rax, [rdi]
+	user x_fault, mov [rsi], rax
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_copies
+#! trusted
+entry:
+	load rdi, sRDI
+	cmp rdi, [rsp+LIMIT]
+	mov rsi, rdi
+	ja x_fault
+	mov rbx, rsi
+	user x_fault, mov rax, [rdi]
+	user x_fault, mov rax, [rsi]
+	user x_fault, mov rax, [rbx+8]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_join
+#! trusted
+entry:
+	load rdi, sRDI
+	load rsi, sRSI
+	test rsi, rsi
+	je 1f
+	guard rdi
+	add rdi, 8
+	jmp 2f
+1:	clamp rdi
+2:	user x_fault, mov rax, [rdi]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_guard_in_a_loop
+#! trusted
+entry:
+	load rdi, sRDI
+1:	guard rdi
+	user x_fault, mov rax, [rdi]
+	add rdi, 8
+	sub dword ptr [rsp+BUDGET], 4
+	js x_budget
+	cmp rax, 0
+	jne 1b
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_across_a_dispatch
+#! trusted
+entry:
+	load rbx, sRBX
+	guard rbx
+	dispatch 39
+	user x_fault, mov rax, [rbx]
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- trusted_small_index
+#! trusted
+entry:
+	load rdi, sRDI
+	load ecx, sRCX
+	mov ecx, ecx
+	guard rdi
+	user x_fault, mov rax, [rdi+rcx*8]
+	jmp x_fault
+	stubs

@@ -54,6 +54,11 @@ dispatch_at.\nr\().\pre\().\post\().\@:
 	cmp \reg, [rsp+LIMIT]
 	cmovae \reg, [rsp+LIMIT]
 .endm
+# For trusted programs.
+.macro guard reg
+	cmp \reg, [rsp+LIMIT]
+	ja x_fault
+.endm
 .macro load reg, slot
 	mov \reg, [rsp+\slot]
 .endm

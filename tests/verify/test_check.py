@@ -20,6 +20,16 @@ _PASS, _FAIL = cases.read("pass.s"), cases.read("fail.s")
 _EVERY = every_feature()
 
 
+_ABI = Abi()
+_TRUSTED = Abi(trusted=True)
+# What a trusted program is allowed, and no other one.
+_LIFTED = {"branch_instead_of_clamp"}
+
+
+def _abi(case: cases.Case) -> Abi:
+    return _TRUSTED if case.trusted else _ABI
+
+
 def _features(case: cases.Case) -> frozenset[str]:
     chosen = case.one("features")
     return frozenset(chosen.split()) if chosen else _EVERY
@@ -27,7 +37,7 @@ def _features(case: cases.Case) -> frozenset[str]:
 
 @pytest.mark.parametrize("case", _PASS, ids=lambda case: case.name)
 def test_pass(case: cases.Case) -> None:
-    report = check(cases.translate(case), Abi(), _features(case))
+    report = check(cases.translate(case), _abi(case), _features(case))
     assert report.instructions > 0
     assert report.blocks > 0
 
@@ -35,8 +45,44 @@ def test_pass(case: cases.Case) -> None:
 @pytest.mark.parametrize("case", _FAIL, ids=lambda case: case.name)
 def test_fail(case: cases.Case) -> None:
     with pytest.raises(VerifyError) as caught:
-        check(cases.translate(case), Abi(), _features(case))
+        check(cases.translate(case), _abi(case), _features(case))
     assert caught.value.rule.value == case.one("rule"), caught.value.message
+
+
+def test_guards_without_clamps_are_refused_unless_trusted() -> None:
+    found = 0
+    for case in _PASS:
+        if case.trusted:
+            trusted = cases.translate(case)
+            with pytest.raises(VerifyError, match="is not trusted"):
+                check(trusted, _ABI, _EVERY)
+            untrusted = dataclasses.replace(trusted, trusted=False)
+            for abi in (_ABI, _TRUSTED):
+                with pytest.raises(VerifyError):
+                    check(untrusted, abi, _EVERY)
+            found += 1
+    assert found > 5
+
+
+def test_trust_lifts_one_rule_and_no_other() -> None:
+    for case in _PASS:
+        trusted = dataclasses.replace(cases.translate(case), trusted=True)
+        check(trusted, _TRUSTED, _features(case))
+    rules = {case.name: _broken_if_trusted(case) for case in _FAIL}
+    assert {name for name, rule in rules.items() if rule == ""} == _LIFTED
+    wanted = {case.name: case.one("rule") for case in _FAIL}
+    assert {n: r for n, r in rules.items() if n not in _LIFTED} == {
+        n: r for n, r in wanted.items() if n not in _LIFTED
+    }
+
+
+def _broken_if_trusted(case: cases.Case) -> str:
+    trusted = dataclasses.replace(cases.translate(case), trusted=True)
+    try:
+        check(trusted, _TRUSTED, _features(case))
+    except VerifyError as error:
+        return error.rule.value
+    return ""
 
 
 def test_every_rule_has_failures() -> None:

@@ -61,13 +61,14 @@ def damage(whole: Translation, rng: random.Random) -> Translation:
 @pytest.mark.parametrize("case", _CASES, ids=lambda case: case.name)
 def test_mutants(case: cases.Case) -> None:
     whole = cases.translate(case)
+    abi = dataclasses.replace(_ABI, trusted=case.trusted)
     assert _violation(whole, 1) == ""
     rng = random.Random(case.name)
     accepted = 0
     for number in range(_MUTANTS):
         mutant = damage(whole, rng)
         try:
-            check(mutant, _ABI, _EVERY)
+            check(mutant, abi, _EVERY)
         except VerifyError:
             continue
         accepted += 1
@@ -85,6 +86,10 @@ _VIOLATIONS = (
         "xchg_zero_ext",
         "sign_extended_load",
         "clamp_value_changed",
+        "trusted_on_the_taken_edge",
+        "trusted_another_register",
+        "trusted_greater",
+        "trusted_changed_behind_the_branch",
     ),
     *(
         "number_changed_meanwhile",

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from ubypass import abi
 from ubypass.verify import predicates
 from ubypass.verify.insn import Insn, Op
-from ubypass.verify.intervals import BRANCHED, RELOADED, Value, highest
+from ubypass.verify.intervals import BRANCHED, CLAMPED, RELOADED, Value, highest
 from ubypass.verify.state import NO_VALUES, State
-from ubypass.verify.transfer import charge, transfer
+from ubypass.verify.transfer import charge, not_above, transfer
 
 _WRITES = ((1, False),)
 
@@ -55,6 +55,15 @@ def test_clamp_needs_the_compare() -> None:
     assert _after(clamp, 0, None) is None
     assert _after(clamp, 0, None, known=2) == (0, 0, 0, False)
     assert _after(clamp, 0, None, known=4) is None
+
+
+def test_not_above_is_for_what_was_compared() -> None:
+    values = _values(BRANCHED)
+    values[3], values[4] = RELOADED, 5
+    not_above(1 << 1 | 1 << 4 | predicates.DEFINED, values)
+    assert values[1] == values[4] == CLAMPED
+    assert values[3] is RELOADED
+    assert [number for number in range(16) if values[number] == CLAMPED] == [1, 4]
 
 
 def test_zero_extension() -> None:

@@ -24,11 +24,11 @@ _ABI = Abi()
 _EVERY = every_feature()
 
 
-def _translation(seed: int) -> Translation:
+def _translation(seed: int, abi: Abi) -> Translation:
     program = Program(seed)
     code, labels = assemble(program.text(), _TEXT)
     entries = tuple(HotEntry(labels[name], nr) for name, nr in program.resumes)
-    return translate(discover(RegionSpec(entries), BytesReader({_TEXT: code})), _ABI)
+    return translate(discover(RegionSpec(entries), BytesReader({_TEXT: code})), abi)
 
 
 def _violation(translation: Translation, seed: int) -> str:
@@ -36,10 +36,12 @@ def _violation(translation: Translation, seed: int) -> str:
     return Machine(translation, _ABI, seed, budget=200).run(entry.code_offset).violation
 
 
+@pytest.mark.parametrize("trusted", [False, True], ids=["clamped", "trusted"])
 @pytest.mark.parametrize("seed", range(8))
-def test_accepted_and_safe(seed: int) -> None:
-    whole = _translation(seed)
-    report = check(whole, _ABI, _EVERY)
+def test_accepted_and_safe(seed: int, trusted: bool) -> None:
+    abi = Abi(trusted=trusted)
+    whole = _translation(seed, abi)
+    report = check(whole, abi, _EVERY)
     assert report.instructions > 20
     assert report.accesses > 0
     for run in range(6):
@@ -48,10 +50,27 @@ def test_accepted_and_safe(seed: int) -> None:
     for run in range(15):
         mutant = damage(whole, rng)
         try:
-            check(mutant, _ABI, _EVERY)
+            check(mutant, abi, _EVERY)
         except VerifyError:
             continue
         assert _violation(mutant, run) == "", mutant.code.hex()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_trusted_code_has_no_conditional_moves_of_the_limit(seed: int) -> None:
+    """And the same exits, entries and dispatches."""
+    plain, trusted = (_translation(seed, Abi(trusted=t)) for t in (False, True))
+    moves = [bytes((rex, 0x0F, 0x43)) for rex in (0x48, 0x4C)]
+    assert any(move in plain.code for move in moves)
+    assert not any(move in trusted.code for move in moves)
+    assert trusted.trusted
+    assert not plain.trusted
+    assert len(trusted.code) <= len(plain.code)
+    assert [e.user_ip for e in trusted.entries] == [e.user_ip for e in plain.entries]
+    assert [d.nr for d in trusted.dispatches] == [d.nr for d in plain.dispatches]
+    assert len(trusted.faults) == len(plain.faults)
+    with pytest.raises(VerifyError, match="is not trusted"):
+        check(trusted, _ABI, _EVERY)
 
 
 _INTO_THE_MIDDLE = """

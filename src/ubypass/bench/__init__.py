@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Measuring: known loops, run natively, boosted, and at the limit.
+"""Measurements: known loops and real programs, native, boosted and at the limit.
 
-Uses the engine as any command does; nothing below knows of this package.
+Uses the engine as any command does; no package below depends on this one.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The figures of ``ub bench translate`` as a table; knows only them."""
+"""The figures of ``ub bench translate`` as a table; depends only on :class:`Costs`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["render", "show"]
 
 
 def show(costs: Costs, console: Console | None = None) -> None:
-    """Print the table and what it comes to."""
+    """Print the table and a summary."""
     wide_enough(console).print(render(costs))
 
 
 def render(costs: Costs) -> RenderableType:
-    """Microseconds for each user instruction, then memory."""
+    """Microseconds per user instruction, then memory."""
     table = Table(
         title="Microseconds of CPU time for each user instruction",
         title_style="bold",
@@ -42,5 +42,7 @@ def render(costs: Costs) -> RenderableType:
         f"before and {costs.after / mib:,.1f} MiB after {costs.builds:,} more builds.",
     ]
     if not costs.compiled:
-        lines.append("The translator is not compiled (make prepare): it is slower so.")
+        lines.append(
+            "The translator is not compiled, and therefore slower (make prepare)."
+        )
     return Group(table, *map(Text, lines))

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A fresh ext4 on the lab's disk, for as long as something is measured there.
+"""A fresh ext4 file system on the lab's disk for the time of a measurement.
 
-Makes a file system, so it never touches a disk that is not the lab's or that has
-anything on it.
+Never formats a disk outside the lab or a disk that is not empty.
 """
 
 from __future__ import annotations
@@ -20,27 +19,28 @@ __all__ = ["DEVICE", "is_empty", "mounted"]
 
 DEVICE = Path("/dev/vda")
 _HINT = "ub lab run --icount --disk 256M -- ub bench io --disk"
-_LOOKED_AT = 1 << 20  # bytes at the start in which any file system leaves a mark
+_LOOKED_AT = 1 << 20  # bytes at the start; every file system has a signature there
 
 
 @contextlib.contextmanager
 def mounted(device: Path = DEVICE) -> Iterator[Path]:
-    """A directory on a new ext4 on ``device``; unmounted at the end.
+    """The directory of a new ext4 on ``device``, unmounted at the end.
 
-    Raises UbError outside the lab, without a disk, and for one that is not empty.
+    Raises UbError outside the lab, without a disk, and for a disk that is not empty.
     """
     if os.environ.get("UBYPASS_LAB") != "1":
-        raise UbError("a file system is made in the lab only", _HINT)
+        raise UbError("file systems are created in the lab only", _HINT)
     if not device.is_block_device():
         raise UbError(f"there is no disk {device}", _HINT)
     if not is_empty(device):
         raise UbError(
-            f"the disk {device} is not empty, and a file system would be made on it",
-            "give the lab a size rather than a file: --disk 256M",
+            f"the disk {device} is not empty, and would be overwritten with a "
+            "file system",
+            "give the lab a size instead of a file: --disk 256M",
         )
     with tempfile.TemporaryDirectory(prefix="ub-disk-") as directory:
         _run("modprobe", "ext4")
-        # Nothing may be left to do in the background while something is measured.
+        # No initialization may run in the background during measurements.
         _run(
             *("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"),
             str(device),
@@ -53,7 +53,7 @@ def mounted(device: Path = DEVICE) -> Iterator[Path]:
 
 
 def is_empty(device: Path) -> bool:
-    """Whether the first megabyte holds nothing but zeros. Raises UbError."""
+    """Whether the first MiB holds only zeros. Raises UbError."""
     try:
         with device.open("rb") as file:
             return not any(file.read(_LOOKED_AT))
@@ -66,5 +66,5 @@ def _run(*command: str) -> None:
     words: Sequence[str] = ("/usr/bin/env", f"PATH={path}", *command)
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True)
     if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip()
-        raise UbError(f"{command[0]} has failed: {said}")
+        output = done.stderr.decode(errors="replace").strip()
+        raise UbError(f"{command[0]} has failed: {output}")

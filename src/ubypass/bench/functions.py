@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Real functions against their translations, on this CPU, in one process.
+"""Library functions against their translations, on this CPU, in one process.
 
-Each function of the machine's libraries is called in a loop, natively and
-translated by turns; the medians are compared. What is translated is the way that a
-call takes, traced first, as the engine has the module do it with a gap that is hot.
-Needs no kernel module and no root.
+Each function is called in a loop, native and translated by turns; the medians are
+compared. The region is built from the traced path of a call, as the engine does for a
+hot gap. Needs no kernel module and no root.
 """
 
 from __future__ import annotations
@@ -28,19 +27,19 @@ from ubypass.places import own_environment
 
 __all__ = ["Timing", "geomean", "measure", "summary", "time_function", "write"]
 
-# Cycles that one round should take: much more than entering and leaving does.
+# Cycles of one round: many times the cost of an entry and an exit.
 _ROUND = 150_000
 _ROUNDS = 31
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """One function; cycles of the time stamp counter per call, medians.
+    """The times of one function: median cycles of the time stamp counter per call.
 
-    ``ratio`` is translated to native; ``native_instructions`` and
-    ``translated_instructions`` are executed per call. ``left`` says where the
-    translation leaves early (then it is no fair figure), ``same`` whether both ways
-    return the same. ``source_instructions`` is the size of the region.
+    ``native_instructions`` and ``translated_instructions``: instructions executed per
+    call. ``source_instructions``: user instructions in the region. ``left``: where the
+    translation exits early (the times are then not comparable), None: nowhere.
+    ``same``: whether results and memory are the same natively and translated.
     """
 
     name: str
@@ -55,12 +54,12 @@ class Timing:
 
     @property
     def ratio(self) -> float:
-        """Translated to native time."""
+        """Ratio of translated to native time."""
         return self.translated / self.native
 
     @property
     def growth(self) -> float:
-        """Translated to native instructions executed."""
+        """Ratio of translated to native instructions executed."""
         return self.translated_instructions / max(self.native_instructions, 1)
 
     def as_json(self) -> dict[str, Any]:
@@ -73,9 +72,12 @@ class Timing:
         return data
 
 
-def time_function(subject: Prepared, rounds: int = _ROUNDS) -> Timing:
+def time_function(
+    subject: Prepared, rounds: int = _ROUNDS, *, trusted: bool = False
+) -> Timing:
     """Measure one function in this process. Raises UbError if it cannot be called."""
-    learned = Learned.learn(Function(subject.address, subject.arguments))
+    function = Function(subject.address, subject.arguments)
+    learned = Learned.learn(function, trusted=trusted)
     same = _same(learned, subject)
     warm = learned.call(64, translated=False).cycles / 64
     turns = max(2, min(20_000, int(_ROUND / max(warm, 1))))
@@ -97,7 +99,7 @@ def time_function(subject: Prepared, rounds: int = _ROUNDS) -> Timing:
 
 
 def _same(learned: Learned, subject: Prepared) -> bool:
-    """Whether both ways return the same and leave the same in memory."""
+    """Whether results and memory are the same natively and translated."""
     seen = []
     for translated in (False, True):
         subject.reset()
@@ -108,14 +110,20 @@ def _same(learned: Learned, subject: Prepared) -> bool:
 
 
 def _executed(learned: Learned, translated: bool) -> int:
-    """Instructions per call: what one call more executes more."""
+    """Instructions per call: the difference between three calls and two."""
     few = learned.call(2, translated=translated, count=True).instructions
     more = learned.call(3, translated=translated, count=True).instructions
     return more - few
 
 
-def measure(report: Callable[[str], None], rounds: int = _ROUNDS) -> Iterator[Timing]:
-    """All functions in all variants, each variant in a process of its own."""
+def measure(
+    report: Callable[[str], None], rounds: int = _ROUNDS, *, trusted: bool = False
+) -> Iterator[Timing]:
+    """Measure all functions in all variants, each variant in a process of its own.
+
+    ``trusted``: translated as code of a trusted program. Raises UbError if one of these
+    processes fails.
+    """
     for variant, tunables in VARIANTS.items():
         report(f"functions{' as for ' + variant if variant else ''}")
         command = [
@@ -124,6 +132,7 @@ def measure(report: Callable[[str], None], rounds: int = _ROUNDS) -> Iterator[Ti
             "ubypass.bench.functions",
             variant,
             str(rounds),
+            *(["trusted"] if trusted else []),
         ]
         environment = own_environment()
         if tunables:
@@ -151,15 +160,18 @@ def measure(report: Callable[[str], None], rounds: int = _ROUNDS) -> Iterator[Ti
 
 
 def geomean(timings: Sequence[Timing]) -> float:
-    """Geometric mean of the ratios; of those that stay inside only."""
+    """Geometric mean of the ratios of functions without early exits.
+
+    Raises UbError if there are none.
+    """
     ratios = [t.ratio for t in timings if t.left is None]
     if not ratios:
-        raise UbError("no function could be measured")
+        raise UbError("none of the functions could be measured")
     return math.exp(sum(math.log(ratio) for ratio in ratios) / len(ratios))
 
 
 def summary(timings: Sequence[Timing]) -> dict[str, Any]:
-    """What ``--json`` writes."""
+    """The object that ``--json`` writes."""
     inside = [t for t in timings if t.left is None]
     return {
         "functions": [timing.as_json() for timing in timings],
@@ -175,12 +187,12 @@ def write(path: Path, timings: Sequence[Timing]) -> None:
     write_text(path, json.dumps(summary(timings), indent=2) + "\n")
 
 
-def _child(variant: str, rounds: int) -> None:
+def _child(variant: str, rounds: int, trusted: bool) -> None:
     """Print one JSON object per function of ``variant``."""
     suffix = f" ({variant})" if variant else ""
     for subject in prepare(variant):
         try:
-            timing = time_function(subject, rounds)
+            timing = time_function(subject, rounds, trusted=trusted)
         except UbError as error:
             print(f"{subject.name}: {error}", file=sys.stderr)
             continue
@@ -190,4 +202,4 @@ def _child(variant: str, rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    _child(sys.argv[1], int(sys.argv[2]))
+    _child(sys.argv[1], int(sys.argv[2]), "trusted" in sys.argv[3:])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How many user instructions lie between two calls, by stepping through them."""
+"""The number of user instructions between two calls, by single-stepping."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ def count_gap(
     skip: int = 20,
     samples: int = 3,
 ) -> int:
-    """Instructions from the return of call ``nr`` to its next syscall instruction.
+    """The instructions from the return of call ``nr`` to its next syscall instruction.
 
-    Runs ``command`` natively; ``skip`` calls pass before the first of ``samples``
-    gaps is counted. The median of them. Raises UbError if the program ends before.
+    Runs ``command`` natively. ``skip`` calls pass before the first of ``samples`` gaps
+    is counted; returns the median of the samples. Raises UbError if the program ends
+    before.
     """
-    # No time limit: where instructions are counted, an idle machine's clock jumps
-    # ahead to the next timer, so one slow read from the host could be the end.
+    # No time limit: under icount the clock of an idle guest jumps ahead to the next
+    # timer, so a single slow read from the host could exceed any limit.
     done = child.run(
         [str(gapcount), str(nr), str(skip), str(samples), "--", *command],
         stdin=subprocess.DEVNULL,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``/dev/ub_bench``: what a system call's handler costs by itself.
+"""``/dev/ub_bench``: the cost of a system call's handler alone.
 
 Mirrors ``kernel/bench/ub_bench.h`` (a test compares them).
 """
@@ -45,9 +45,9 @@ IOC_RUN = (3 << 30) | (ctypes.sizeof(UbBenchRun) << 16) | (ord("u") << 8) | 0xD0
 
 @dataclass(frozen=True, slots=True)
 class HandlerTime:
-    """Nanoseconds per call: of the loop, and of the same loop without the call.
+    """ns per call: of the loop, and of the same loop without the call.
 
-    ``last`` is what the last call returned, ``sum`` the sum of all results.
+    ``last``: result of the last call; ``sum``: the sum of all results.
     """
 
     loop: float
@@ -57,7 +57,7 @@ class HandlerTime:
 
     @property
     def handler(self) -> float:
-        """The handler and the call of it: the loop's bookkeeping is taken off."""
+        """ns of the handler and its call, without the loop's overhead."""
         return self.loop - self.empty
 
 
@@ -73,9 +73,8 @@ def run(
 ) -> HandlerTime:
     """Run the handler of call ``nr`` ``count`` times with ``args`` in this process.
 
-    Argument ``advance_arg`` grows by ``advance`` with each call and starts over
-    at 0 when it would pass ``wrap``. Raises UbError if the module is not there or
-    refuses.
+    Argument ``advance_arg`` grows by ``advance`` with each call and restarts at 0 when
+    it would exceed ``wrap``. Raises UbError if the module is missing or refuses.
     """
     request = UbBenchRun(
         nr=nr, count=count, advance_arg=advance_arg, advance=advance, wrap=wrap
@@ -87,7 +86,7 @@ def run(
     except OSError as error:
         raise UbError(
             f"cannot open {path}: {error.strerror}",
-            "the limit needs the module ub_bench: try 'make demo'",
+            "the limit needs the module ub_bench; 'make demo' loads it in the lab",
         ) from error
     try:
         ioctl(fd, IOC_RUN, request)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Measure loops of one system call natively, boosted and at the limit, in one boot.
+"""Measure loops of one system call: native, boosted and at the limit, in one boot.
 
-The three ways follow one another for each loop, so that they share whatever
-state the machine is in. While the native way and the limit are measured nothing
-is attached, so nothing is hooked.
+Each loop is measured in all three ways before the next one, so that the state of the
+machine is about the same. Nothing is attached, and so nothing hooked, while the native
+loop and the limit are measured.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ubypass.bench import gap, handler
@@ -34,87 +34,117 @@ from ubypass.errors import UbError
 from ubypass.process.status import identify
 
 __all__ = [
+    "AS_PAPER",
     "DISK",
     "DISK_QUICK",
+    "PREAD64",
     "QUICK",
     "WORKLOADS",
     "Place",
     "Plan",
     "calls_per_round",
     "data_file",
+    "decisions",
     "measure",
     "measure_all",
+    "of_sizes",
+    "read_of",
+    "share",
+    "warm_up",
 ]
 
 _GETPPID = 110
-_PREAD64 = 17
+
+#: Number of the system call pread64.
+PREAD64 = 17
 _SIZES = (1, 64, 256, 1024, 4096)
 
 WORKLOADS: tuple[Workload, ...] = (
     Workload("getppid", _GETPPID),
-    *(Workload("pread", _PREAD64, size) for size in _SIZES),
-    *(Workload("pread", _PREAD64, size, sum=True) for size in _SIZES),
+    *(Workload("pread", PREAD64, size) for size in _SIZES),
+    *(Workload("pread", PREAD64, size, sum=True) for size in _SIZES),
 )
 QUICK: tuple[Workload, ...] = (
     WORKLOADS[0],
-    Workload("pread", _PREAD64, 64),
-    Workload("pread", _PREAD64, 64, sum=True),
+    Workload("pread", PREAD64, 64),
+    Workload("pread", PREAD64, 64, sum=True),
 )
-#: On a disk: what is in memory anyway, and what has to be fetched.
+#: Loops on a disk, with cached and with uncached pages.
 DISK: tuple[Workload, ...] = tuple(
-    Workload("pread", _PREAD64, size, sum=add, cold=cold)
+    Workload("pread", PREAD64, size, sum=add, cold=cold)
     for cold in (False, True)
     for add in (False, True)
     for size in (64, 1024, 4096)
 )
 DISK_QUICK: tuple[Workload, ...] = (
-    Workload("pread", _PREAD64, 64),
-    Workload("pread", _PREAD64, 1024, cold=True),
+    Workload("pread", PREAD64, 64),
+    Workload("pread", PREAD64, 1024, cold=True),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long to measure.
+    """The extent of a measurement.
 
-    ``round_instructions``: about how many one round takes. ``rounds``: their number;
-    medians are taken. ``looks`` at the counters after which a loop that does not
-    become steady is measured as it is, ``look`` seconds or more apart. Looks and not
-    seconds: while the engine waits for the host (a file over 9p), a guest's clock
-    goes on with the loop.
+    ``round_instructions``: approximate length of a round. ``rounds``: their number; the
+    median counts, or with ``means`` the mean and the standard deviation. ``looks``:
+    number of looks at the counters after which a loop that is not steady is measured
+    anyway; ``look``: least seconds between two looks. The limit is not in seconds,
+    because a guest's clock runs on while the engine waits for the host (a file over
+    9p).
     """
 
     round_instructions: int = 16_000_000
     rounds: int = 5
+    means: bool = False
     looks: int = 160
     look: float = 0.05
 
-    #: Share of dispatched calls between two looks that counts as steady.
+    #: Share of calls dispatched between two looks from which on a loop counts as
+    #: steady.
     steady_rate: float = 0.99
-    #: Looks in a row that must be steady, with the same translation.
+    #: Number of consecutive steady looks with the same translation.
     steady_looks: int = 3
+
+
+#: As in the paper on Userspace Bypass: one run in which the loop becomes boosted, then
+#: ten measured ones, of which the mean counts.
+AS_PAPER = Plan(rounds=10, means=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where files are that are read: in memory, or in a directory on a disk.
+    """The directory of the files to read: in memory, or on a disk.
 
-    ``transition``: what an empty call costs besides its handler, for cold loops.
+    ``transition``: cost of an empty call besides its handler, for cold loops.
     """
 
     directory: Path = Path("/dev/shm")
     transition: float = 0.0
 
     def name(self, workload: Workload) -> str:
-        """As records call it."""
+        """The name of the place in records."""
         if self.directory == Path("/dev/shm"):
             return "memory"
         return "cold" if workload.cold else "cached"
 
 
+def read_of(size: int) -> Workload:
+    """The loop that reads ``size`` bytes per call and discards them."""
+    return Workload("pread", PREAD64, size)
+
+
+def of_sizes(
+    workloads: Sequence[Workload], sizes: Sequence[int]
+) -> tuple[Workload, ...]:
+    """The reads among ``workloads``, each kind in all ``sizes`` (bytes per call)."""
+    kinds = dict.fromkeys(replace(each, size=0) for each in workloads if each.size)
+    return tuple(replace(kind, size=size) for kind in kinds for size in sizes)
+
+
 def calls_per_round(workload: Workload, plan: Plan) -> int:
-    """How many turns of the loop make a round of the planned length."""
-    # Rough costs of a turn (docs: measuring): the call, the copy, the sum.
+    """Number of loop turns in a round of the planned length."""
+    # Approximate instructions of a turn (docs: measuring): the call, the copy, the sum.
     turn = 350 + (1100 + workload.size if workload.size else 0)
     if workload.sum:
         turn += workload.size // 2
@@ -128,14 +158,13 @@ def measure_all(
     progress: Callable[[str], None] = lambda step: None,
     disk: Path | None = None,
 ) -> Iterator[Record]:
-    """Measure ``workloads`` one after another; each record as soon as it is there.
+    """Measure ``workloads`` one after another; yields each record at once.
 
-    Needs root, both modules, and a tmpfs at /dev/shm unless ``disk`` is a directory
-    for the files that are read. ``progress`` is told what is being done. Raises
-    UbError.
+    Needs root, both modules, and a tmpfs at /dev/shm unless ``disk`` is a directory for
+    the files to read. ``progress`` takes a phrase for each step. Raises UbError.
     """
     plan = plan or Plan()
-    # Before anything is attached, since afterwards calls are hooked for a while.
+    # Before anything is attached: calls stay hooked for a while after that.
     transition = measure_transition(machine) if disk else 0.0
     with (
         Device() as device,
@@ -159,7 +188,7 @@ def measure(
     """Measure one loop in every way, on a file in ``place`` (default: in memory)."""
     count = calls_per_round(workload, plan)
     place = place or Place()
-    # So long that no measured round meets its end.
+    # Large enough that no measured round reaches the end of the file.
     with data_file(workload.size * count, place.directory) as file:
         arguments = [
             *workload.arguments(file),
@@ -171,18 +200,19 @@ def measure(
         progress(f"{workload}: limit")
         user_code = _measure_gap(program, arguments, workload, machine)
         if workload.cold:
-            # In a loop in the kernel, waiting for the disk would count as well.
+            # A loop in the kernel would include the time of waiting for the disk.
             in_kernel = native.median - user_code - place.transition
         else:
             in_kernel = _run_handler(workload, file, count, plan.rounds)
         progress(f"{workload}: boosted")
         boosted, run = _run_boosted(program, arguments, engine, plan, workload.nr)
+    means = plan.means
     return Record(
         workload=workload.name,
         size=workload.size,
         sum=workload.sum,
-        native=native.median,
-        boosted=boosted.median,
+        native=native.mean if means else native.median,
+        boosted=boosted.mean if means else boosted.median,
         handler=in_kernel,
         gap=user_code,
         bypass_rate=run.share,
@@ -191,12 +221,13 @@ def measure(
         machine=machine,
         place=place.name(workload),
         why_not=() if run.share >= BOOSTED else run.decisions,
+        deviations=(native.deviation, boosted.deviation) if means else None,
     )
 
 
 @contextlib.contextmanager
 def data_file(size: int, directory: Path) -> Iterator[Path | None]:
-    """A file of at least ``size`` bytes; None if nothing is going to be read."""
+    """A file of at least ``size`` bytes; None if ``size`` is 0."""
     if not size:
         yield None
         return
@@ -208,7 +239,9 @@ def data_file(size: int, directory: Path) -> Iterator[Path | None]:
             file.flush()
             os.fsync(file.fileno())  # only clean pages can be dropped
         except OSError as error:
-            raise UbError(f"cannot make a test file in {directory}: {error}") from error
+            raise UbError(
+                f"cannot create a test file in {directory}: {error}"
+            ) from error
         yield Path(file.name)
 
 
@@ -222,11 +255,11 @@ def _run_native(program: Path, arguments: list[str]) -> LoopResult:
 def _run_handler(
     workload: Workload, file: Path | None, count: int, rounds: int
 ) -> float:
-    """Nanoseconds that the handler takes by itself; median of rounds."""
+    """ns of the handler alone, the median of ``rounds``."""
     if file is None:
         runs = [handler.run(workload.nr, (), count) for _ in range(rounds)]
     else:
-        # Anonymous memory of our own, touched: the copy must not fault.
+        # Anonymous memory, touched before: the copy must not fault.
         buffer = mmap.mmap(-1, max(workload.size, mmap.PAGESIZE))
         buffer[:] = b"\1" * len(buffer)
         view = ctypes.c_char.from_buffer(buffer)
@@ -255,11 +288,11 @@ def _run_handler(
 def _measure_gap(
     program: Path, arguments: list[str], workload: Workload, machine: Machine
 ) -> float:
-    """The user code of one turn, in the machine's unit.
+    """The cost of the user code of one turn, in the machine's unit.
 
-    Where the clock counts instructions, so do we, by stepping through a few turns.
-    Elsewhere it is the time of the same loop with an empty function in the place
-    of the call, which lacks libc's few instructions around the syscall.
+    Where the clock counts instructions, the instructions of a few single-stepped turns.
+    Elsewhere the time of the same loop with an empty function in place of the call,
+    without libc's few instructions around the syscall.
     """
     if machine.unit == "instructions":
         gapcount = build_workload("gapcount")
@@ -269,8 +302,10 @@ def _measure_gap(
 
 @dataclass(frozen=True, slots=True)
 class _Boosted:
-    """What became of a loop's calls: ``share`` dispatched in the measured rounds,
-    seconds to the first dispatch of all, and what the engine has decided, for people.
+    """The result of boosting a loop.
+
+    ``share`` of calls dispatched in the measured rounds; ``first_boost_s``: seconds to
+    the first dispatch; ``decisions`` of the engine, for people.
     """
 
     share: float
@@ -285,31 +320,37 @@ def _run_boosted(
     with Loop(program, arguments) as loop:
         target = engine.attach(identify(loop.pid), started_ns=loop.started_ns)
         engine.watch_end(target)
-        _warm_up(loop, target, engine, plan)
+        warm_up(lambda: loop.ended, target, engine, plan)
         loop.warm()
         _step_until_output(loop, engine)
         loop.ready()
         before = target.refresh_stats()
-        # The engine sleeps meanwhile: on one processor it would be measured, too.
+        # The engine sleeps meanwhile: on one processor its work would be measured, too.
         result = loop.measure()
         after = target.refresh_stats()
         run = _Boosted(
-            _share(before, after),
+            share(before, after),
             target.summary().first_boost_seconds,
-            _decisions(target, nr),
+            decisions(target, nr),
         )
     engine.run(lambda: target not in engine.targets)
     return result, run
 
 
-def _decisions(target: Target, nr: int) -> tuple[str, ...]:
+def decisions(target: Target, nr: int) -> tuple[str, ...]:
+    """The engine's decisions on call ``nr``, and its notes; for people."""
     sites = target.refresh_sites().values()
     about = [decision(target, site) for site in sites if site.nr == nr]
     return tuple(dict.fromkeys((*about, *target.summary().notes)))
 
 
-def _warm_up(loop: Loop, target: Target, engine: Engine, plan: Plan) -> None:
-    """Run the engine until the loop is steadily boosted, or has had its looks."""
+def warm_up(
+    ended: Callable[[], bool], target: Target, engine: Engine, plan: Plan
+) -> None:
+    """Run the engine until a loop is steadily boosted, or for ``plan.looks`` looks.
+
+    Raises UbError if the loop ends before (``ended``).
+    """
     before = target.refresh_stats()
     loads, steady = 0, 0
     for _ in range(plan.looks):
@@ -318,30 +359,31 @@ def _warm_up(loop: Loop, target: Target, engine: Engine, plan: Plan) -> None:
         look = time.monotonic() + plan.look
         while (left := look - time.monotonic()) > 0:
             engine.step(left)
-        if loop.ended:
+        if ended():
             raise UbError("the workload ended while it was being boosted")
         after = target.refresh_stats()
         now_loads = target.summary().loads
-        good = now_loads == loads and _share(before, after) >= plan.steady_rate
+        good = now_loads == loads and share(before, after) >= plan.steady_rate
         steady = steady + 1 if good else 0
         before, loads = after, now_loads
 
 
 def _step_until_output(loop: Loop, engine: Engine) -> None:
-    spoken = False
+    readable = False
 
-    def heard() -> None:
-        nonlocal spoken
-        spoken = True
+    def set_readable() -> None:
+        nonlocal readable
+        readable = True
 
-    engine.watch(loop.output, heard)
+    engine.watch(loop.output, set_readable)
     try:
-        engine.run(lambda: spoken)
+        engine.run(lambda: readable)
     finally:
         engine.unwatch(loop.output)
 
 
-def _share(before: Stats, after: Stats) -> float:
+def share(before: Stats, after: Stats) -> float:
+    """Share of the calls between two looks that were dispatched; 0 without calls."""
     dispatched = after.dispatched - before.dispatched
     calls = dispatched + after.native - before.native
     return dispatched / calls if calls else 0.0

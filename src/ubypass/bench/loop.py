@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Drive ``ioloop``: start it, wait until it is warm, let it measure, read the result.
+"""Drive ``ioloop``: start it, end its warm-up, let it measure, read the result.
 
-Knows the program's protocol (``workloads/ioloop.c``) and nothing of boosting:
-whoever wants to look at counters around the measured rounds does so between
-:meth:`Loop.ready` and :meth:`Loop.measure`.
+Implements the protocol of ``workloads/ioloop.c`` and is independent of boosting. To
+read counters around the measured rounds, read them between :meth:`Loop.ready` and
+:meth:`Loop.measure`.
 """
 
 from __future__ import annotations
 
 import json
+import statistics
 import subprocess
 import time
 from dataclasses import dataclass
@@ -23,11 +24,11 @@ __all__ = ["Loop", "LoopResult", "Workload"]
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One loop: system call ``name`` (as ioloop calls it) with number ``nr``.
+    """One loop: system call ``name`` (as in ioloop) with number ``nr``.
 
-    ``size`` is bytes per call (0: the call moves no data), ``sum`` whether user code
-    adds up what was read, ``cold`` whether each round finds the file on the disk only
-    (and is then measured in CPU time, since the machine idles meanwhile).
+    ``size``: bytes per call (0: the call moves no data); ``sum``: whether user code
+    adds up the data read; ``cold``: whether each round has to read the file from the
+    disk (the loop is then measured in CPU time, since the machine idles meanwhile).
     """
 
     name: str
@@ -52,18 +53,28 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class LoopResult:
-    """``median`` of the rounds in ns per call; ``checksum`` of what was read."""
+    """``median`` of the rounds in ns per call; ``checksum`` of the data read."""
 
     median: float
     rounds: tuple[float, ...]
     checksum: str
 
+    @property
+    def mean(self) -> float:
+        """Mean of the rounds in ns per call."""
+        return statistics.fmean(self.rounds)
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the rounds in ns per call; 0 for a single round."""
+        return statistics.stdev(self.rounds) if len(self.rounds) > 1 else 0.0
+
 
 class Loop:
     """A running ioloop; a context manager that leaves no process behind.
 
-    It warms up until :meth:`warm`, stands still from :meth:`ready` to
-    :meth:`measure` and again until the end of the ``with`` block.
+    The program warms up until :meth:`warm`, and waits from :meth:`ready` to
+    :meth:`measure` and from there to the end of the ``with`` block.
     """
 
     def __init__(self, program: Path, arguments: list[str]) -> None:
@@ -93,18 +104,18 @@ class Loop:
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """The pid of the program."""
         return self._process.pid
 
     @property
     def output(self) -> int:
-        """File descriptor that becomes readable when the program has spoken."""
+        """A file descriptor that becomes readable when the program prints a line."""
         assert self._process.stdout is not None
         return self._process.stdout.fileno()
 
     @property
     def ended(self) -> bool:
-        """Whether the program ended, as it does only when something went wrong."""
+        """Whether the program has ended, which it does early only after an error."""
         return self._process.poll() is not None
 
     def warm(self) -> None:
@@ -112,13 +123,13 @@ class Loop:
         self._say()
 
     def ready(self) -> None:
-        """Wait until the warm-up has ended."""
+        """Wait until the warm-up has ended. Raises UbError if the program ended."""
         line = self._hear()
         if line != "ready":
-            raise UbError(f"ioloop said '{line}' instead of 'ready'")
+            raise UbError(f"ioloop printed '{line}' instead of 'ready'")
 
     def measure(self) -> LoopResult:
-        """Let the measured rounds run and wait for their result."""
+        """Run the measured rounds; their result. Raises UbError if there is none."""
         self._say()
         line = self._hear()
         try:
@@ -126,7 +137,7 @@ class Loop:
             rounds = tuple(float(value) for value in data["rounds"])
             return LoopResult(float(data["median"]), rounds, data["checksum"])
         except (ValueError, KeyError, TypeError) as error:
-            raise UbError(f"ioloop gave no result but '{line}'") from error
+            raise UbError(f"ioloop printed no result but '{line}'") from error
 
     def _say(self) -> None:
         assert self._process.stdin is not None
@@ -134,7 +145,7 @@ class Loop:
             self._process.stdin.write("\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            pass  # it ended: the next line heard is the empty one
+            pass  # the program has ended: the next line read is empty
 
     def _hear(self) -> str:
         assert self._process.stdout is not None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What kind of machine this is, as far as measurements depend on it."""
+"""The properties of this machine on which measurements depend."""
 
 from __future__ import annotations
 
@@ -10,29 +10,42 @@ from pathlib import Path
 
 from ubypass.bench.records import Machine
 from ubypass.bench.workloads import build_workload
+from ubypass.processor import features, is_emulated
 
-__all__ = ["accelerator", "cpu_model", "describe", "page_table_isolation", "unit"]
+__all__ = [
+    "accelerator",
+    "cpu_model",
+    "describe",
+    "mitigations",
+    "page_table_isolation",
+    "unit",
+]
 
 _CPUINFO = Path("/proc/cpuinfo")
-_MELTDOWN = Path("/sys/devices/system/cpu/vulnerabilities/meltdown")
+_VULNERABILITIES = Path("/sys/devices/system/cpu/vulnerabilities")
 _CLOCK_SOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
 _VENDOR = Path("/sys/class/dmi/id/sys_vendor")
 
-#: How far from 1 ns the time of an instruction may be where it is a definition;
-#: the timer's interrupts take a few instructions of any interval.
+#: Largest relative deviation from 1 ns per instruction where instructions are counted:
+#: timer interrupts take a few instructions of any interval.
 _TICK_TOLERANCE = 0.01
 
 
 def describe() -> Machine:
-    """This machine."""
+    """The description of this machine."""
     return Machine(
         kernel=os.uname().release,
         cpu=cpu_model(_read(_CPUINFO)),
-        page_table_isolation=page_table_isolation(_read(_MELTDOWN)),
+        page_table_isolation=page_table_isolation(_read(_VULNERABILITIES / "meltdown")),
         accelerator=accelerator(
-            _read(_CPUINFO), _read(_CLOCK_SOURCE).strip(), _read(_VENDOR).strip()
+            _read(_CPUINFO),
+            _read(_CLOCK_SOURCE).strip(),
+            _read(_VENDOR).strip(),
+            is_emulated(),
         ),
         unit=unit(_ticks()),
+        erms="erms" in features(),
+        mitigations=mitigations(_VULNERABILITIES),
     )
 
 
@@ -42,17 +55,36 @@ def cpu_model(cpuinfo: str) -> str:
 
 
 def page_table_isolation(meltdown: str) -> bool:
-    """From the kernel's own words about Meltdown in sysfs."""
+    """Whether the kernel switches page tables, from sysfs's text about Meltdown."""
     return "PTI" in meltdown
 
 
-def accelerator(cpuinfo: str, clock_source: str, vendor: str) -> str:
-    """How the machine is run: "none", "tcg", "kvm" or "unknown" hypervisor.
+def mitigations(directory: Path) -> tuple[str, ...]:
+    """The kernel's mitigation of each vulnerability of this processor.
 
-    From the texts of /proc/cpuinfo, sysfs's clock source and DMI's vendor. QEMU's own
-    processor models say TCG; a QEMU machine with any other is KVM's.
+    Each is "name: text" in the words of sysfs's ``directory``, sorted by name;
+    vulnerabilities that do not affect the processor are left out.
     """
-    if "TCG" in cpu_model(cpuinfo):
+    try:
+        files = sorted(directory.iterdir())
+    except OSError:
+        return ()
+    contents = ((file.name, _read(file).strip()) for file in files)
+    return tuple(
+        f"{name}: {text.removeprefix('Mitigation: ')}"
+        for name, text in contents
+        if text and text != "Not affected"
+    )
+
+
+def accelerator(cpuinfo: str, clock_source: str, vendor: str, emulated: bool) -> str:
+    """The accelerator of the machine: "none", "tcg", "kvm" or "unknown" hypervisor.
+
+    From the texts of /proc/cpuinfo, sysfs's clock source and DMI's vendor.
+    ``emulated``: whether the processor is; its name does not tell if it is the model of
+    a real one.
+    """
+    if emulated:
         return "tcg"
     if "hypervisor" not in _field(cpuinfo, "flags").split():
         return "none"
@@ -62,7 +94,7 @@ def accelerator(cpuinfo: str, clock_source: str, vendor: str) -> str:
 
 
 def unit(ticks: list[float]) -> str:
-    """The clock's unit, from ns per instruction as measured a few times."""
+    """The clock's unit, from several measurements of ns per instruction."""
     off = abs(statistics.median(ticks) - 1.0)
     return "instructions" if off < _TICK_TOLERANCE else "ns"
 

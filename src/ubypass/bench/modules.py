@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Have both modules loaded: ``ub`` and, for the limit, ``ub_bench``.
+"""Loads the modules ``ub`` and, for the limit, ``ub_bench``.
 
-Builds them first if they are not there for the running kernel. Loading is meant for
-the lab, whose kernel is thrown away afterwards.
+Builds them first if there are none for the running kernel. Loads only in the lab, whose
+kernel is discarded afterwards.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 from ubypass.bench import handler
 from ubypass.device.client import DEVICE_PATH
 from ubypass.errors import UbError
+from ubypass.files import open_regular
 from ubypass.module.build import build_module
+from ubypass.module.loading import finit_module
 from ubypass.places import build_dir, kernel_sources, module_file
 
 __all__ = ["build_bench_module", "ensure_loaded", "require_lab_or_modules"]
@@ -24,15 +25,15 @@ _LAB_NAME = "ubypass-lab"  # the guest's host name, set by the lab
 
 
 def require_lab_or_modules(in_lab: str) -> None:
-    """Refuse, with the way out, where measuring cannot work.
+    """Raise UbError, with a remedy, where measurements are impossible.
 
-    ``in_lab`` is the command that does in the lab what was asked for.
+    ``in_lab``: the command that does the same in the lab.
     """
     missing = [p for p in (DEVICE_PATH, handler.DEVICE_PATH) if not Path(p).exists()]
     if missing and os.uname().nodename != _LAB_NAME:
         raise UbError(
             f"cannot measure here: {' and '.join(missing)} missing, and modules are "
-            "only loaded into the lab's kernel",
+            "loaded automatically in the lab only",
             in_lab,
         )
     if os.geteuid() != 0:
@@ -42,7 +43,7 @@ def require_lab_or_modules(in_lab: str) -> None:
 def build_bench_module(
     release: str, report: Callable[[str], None] | None = None
 ) -> Path:
-    """The file ``ub_bench.ko`` for the kernel ``release``, built if need be."""
+    """The file ``ub_bench.ko`` for the kernel ``release``, built if necessary."""
     out = build_dir() / "kernel-bench" / release
     return _current(out / "bench" / "ub_bench.ko") or build_module(
         release, kernel_sources(), out, subdir="bench", report=report
@@ -53,8 +54,9 @@ def ensure_loaded(
     report: Callable[[str], None] | None = None,
     in_lab: str = "ub lab run --icount -- ub bench io",
 ) -> None:
-    """Load what is missing. Raises UbError if that fails, or if this is not the lab:
-    then ``in_lab`` is the command to advise.
+    """Load the modules that are missing.
+
+    Raises UbError if that fails, or outside the lab, with the advice to run ``in_lab``.
     """
     require_lab_or_modules(in_lab)
     release = os.uname().release
@@ -69,7 +71,7 @@ def ensure_loaded(
 
 
 def _current(module: Path) -> Path | None:
-    """The module if it is newer than all sources: asking make is slow in the lab."""
+    """The module if it is newer than all sources; running make is slow in the lab."""
     if not module.is_file():
         return None
     sources = (path for path in kernel_sources().rglob("*") if path.is_file())
@@ -78,9 +80,5 @@ def _current(module: Path) -> Path | None:
 
 
 def _insert(module: Path) -> None:
-    done = subprocess.run(["insmod", str(module)], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise UbError(
-            f"cannot load {module.name}: {done.stderr.strip()}",
-            "dmesg says more",
-        )
+    with open_regular(module) as opened:
+        finit_module(opened.fileno())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What one measurement found, as data that outlives the program.
+"""The results of measurements as data.
 
 The figures of merit are defined here and nowhere else (docs: measuring).
 """
@@ -7,6 +7,7 @@ The figures of merit are defined here and nowhere else (docs: measuring).
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,24 +21,29 @@ __all__ = [
     "BOOSTED",
     "Machine",
     "Record",
+    "read_json",
     "read_records",
+    "today",
     "write_json",
     "write_records",
 ]
 
 
-#: Share of a loop's calls that must have been dispatched for it to count as boosted.
+#: Share of a loop's calls that must be dispatched for the loop to count as boosted.
 BOOSTED = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where something was measured.
+    """The machine of a measurement.
 
-    ``unit`` is ``"instructions"`` where the machine's clock counts instructions, else
-    ``"ns"``. ``page_table_isolation`` is whether the kernel switches page tables at
-    each system call; ``accelerator`` is ``"tcg"``, ``"kvm"``, another hypervisor's
-    name or ``"none"``.
+    ``unit``: "instructions" where the machine's clock counts instructions, else "ns".
+    ``page_table_isolation``: whether the kernel switches page tables at each system
+    call. ``accelerator``: "tcg", "kvm", "unknown" (another hypervisor) or "none".
+    ``erms``: whether the processor has fast string operations; the kernel then copies
+    by ``rep movsb``, of which an emulator counts each byte; None in records without
+    this field. ``mitigations``: the kernel's mitigations of processor vulnerabilities,
+    each "name: text", in the words of sysfs.
     """
 
     kernel: str
@@ -45,22 +51,56 @@ class Machine:
     page_table_isolation: bool
     accelerator: str
     unit: str
+    erms: bool | None = None
+    mitigations: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Machine:
+        """The machine in a record's plain data, which may lack newer fields."""
+        fields = dataclasses.fields(cls)
+        known = {each.name: data[each.name] for each in fields[:5]}
+        return cls(
+            **known,
+            erms=data.get("erms"),
+            mitigations=tuple(data.get("mitigations", ())),
+        )
+
+    @property
+    def short_unit(self) -> str:
+        """The unit of times, as printed after a figure."""
+        return "instructions" if self.unit == "instructions" else "ns"
+
+    @property
+    def where(self) -> str:
+        """All properties on which figures depend, in one line for people."""
+        isolation = "with" if self.page_table_isolation else "without"
+        words = (
+            f"{self.kernel}, {self.cpu}, {isolation} page-table isolation, "
+            f"accelerator {self.accelerator}"
+        )
+        if self.unit != "instructions" or self.erms is None:
+            return words
+        if self.erms:
+            return f"{words}, each byte of a copy counted (rep movsb)"
+        return f"{words}, copies by words (no ERMS)"
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One workload in one machine; times per call of the loop, in ``unit``.
+    """One loop on one machine; times are per call, in ``machine.unit``.
 
-    ``place`` is where the file is that is read: "memory", or a disk with its pages
-    "cached" or "cold"; a cold loop's times are CPU time. ``native`` and ``boosted``:
-    one turn of the loop. ``handler``: the system call's handler by itself, called in
-    a loop in the kernel, what that loop costs taken off; of a cold loop, what
-    ``native`` leaves of it besides ``gap`` and the transition of an empty call.
-    ``gap``: the user code of one turn; in ``unit``, too. ``bypass_rate``: share of
-    the loop's calls that were dispatched, in the measured rounds only.
-    ``first_boost_s``: from the program's start to the first dispatch, in seconds
-    of the machine's clock. ``same_results``: the boosted run read the same data as
-    the native one. ``why_not``: reasons for people if hardly any call was dispatched.
+    ``place``: place of the file that is read, "memory", or a disk with its pages
+    "cached" or "cold"; times of a cold loop are CPU time. ``native`` and ``boosted``:
+    one turn of the loop. ``handler``: the system call's handler alone, called in a loop
+    in the kernel, without the overhead of that loop; of a cold loop, ``native`` less
+    ``gap`` and the transition of an empty call. ``gap``: the user code of one turn.
+    ``bypass_rate``: share of calls dispatched in the measured rounds.
+    ``first_boost_s``: seconds of the machine's clock from the program's start to the
+    first dispatch. ``same_results``: the boosted run read the same data as the native
+    one. ``why_not``: reasons for people if the loop does not count as boosted.
+    ``deviations``: standard deviations of ``native`` and ``boosted`` if these are means
+    of rounds; None if they are medians. ``command`` repeats the measurement; ``date``
+    is its date; "" in records without these fields.
     """
 
     workload: str
@@ -76,25 +116,28 @@ class Record:
     machine: Machine
     place: str = "memory"
     why_not: tuple[str, ...] = ()
+    deviations: tuple[float, float] | None = None
+    command: str = ""
+    date: str = ""
 
     @property
     def is_boosted(self) -> bool:
-        """Whether the figures are those of a boosted loop at all."""
+        """Whether enough calls were dispatched for the loop to count as boosted."""
         return self.bypass_rate >= BOOSTED
 
     @property
     def limit(self) -> float:
-        """What one turn would cost if bypassing were free."""
+        """Cost of one turn if bypassing were free: the handler and the gap."""
         return self.handler + self.gap
 
     @property
     def dispatch_cost(self) -> float:
-        """All that bypassing itself costs, per call: the gap's growth included."""
+        """Cost of bypassing per call, the growth of the gap included."""
         return self.boosted - self.limit
 
     @property
     def capture(self) -> float | None:
-        """Share of the possible gain that was gained; None if there is none."""
+        """Share of the possible gain that was reached; None if no gain is possible."""
         possible = self.native - self.limit
         return (self.native - self.boosted) / possible if possible > 0 else None
 
@@ -120,19 +163,34 @@ class Record:
             ),
             "same_results": self.same_results,
             "why_not": list(self.why_not),
+            "deviations": (
+                None
+                if self.deviations is None
+                else [round(each, 2) for each in self.deviations]
+            ),
+            "command": self.command,
+            "date": self.date,
             "kernel": self.machine.kernel,
             "cpu": self.machine.cpu,
             "page_table_isolation": self.machine.page_table_isolation,
             "accelerator": self.machine.accelerator,
+            "erms": self.machine.erms,
+            "mitigations": list(self.machine.mitigations),
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Record:
-        """The inverse of :meth:`as_json`; derived values are computed anew."""
-        where = {f.name: data[f.name] for f in dataclasses.fields(Machine)}
+        """The inverse of :meth:`as_json`; derived values are recomputed."""
         own = {f.name: data[f.name] for f in dataclasses.fields(cls) if f.name in data}
         own["why_not"] = tuple(own.get("why_not", ()))
-        return cls(**own, machine=Machine(**where))
+        if own.get("deviations") is not None:
+            own["deviations"] = tuple(own["deviations"])
+        return cls(**own, machine=Machine.from_json(data))
+
+
+def today() -> str:
+    """The date of a measurement that is made now, in UTC: YYYY-MM-DD."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
 
 
 def write_records(path: Path, records: Sequence[Record]) -> None:
@@ -141,14 +199,24 @@ def write_records(path: Path, records: Sequence[Record]) -> None:
 
 
 def write_json(path: Path, data: Sequence[Any]) -> None:
-    """Write an array; the old file stays whole until the new one is."""
+    """Write an array, atomically. Raises UbError."""
     write_text(path, json.dumps(data, indent=2) + "\n")
 
 
 def read_records(path: Path) -> list[Record]:
-    """What :func:`write_records` wrote. Raises UbError if it is something else."""
+    """Read the records of :func:`write_records`. Raises UbError for other contents."""
+    try:
+        return [Record.from_json(item) for item in read_json(path)]
+    except (TypeError, KeyError) as error:
+        raise UbError(f"{path} contains no records of 'ub bench io'") from error
+
+
+def read_json(path: Path) -> list[Any]:
+    """Read the array of :func:`write_json`. Raises UbError for other contents."""
     try:
         data = json.loads(read_text(path))
-        return [Record.from_json(item) for item in data]
-    except (ValueError, TypeError, KeyError) as error:
-        raise UbError(f"{path} holds no records of 'ub bench io'") from error
+    except ValueError as error:
+        raise UbError(f"{path} contains no records") from error
+    if not isinstance(data, list):
+        raise UbError(f"{path} contains no records")
+    return data

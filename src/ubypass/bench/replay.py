@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How long this machine translates for what an engine elsewhere has built.
+"""The time this machine takes for the builds of an engine elsewhere.
 
-``ub attach --record`` writes down each build; here they are done again, in their order
-and in a fresh process. Needs no module, no root and no server.
+``ub attach --record`` records each build; the builds are repeated here in their order,
+in a fresh process. Needs no module, no root and no server.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +36,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """The builds of one recording: ``name`` of it, how many ``builds``, of which some
-    came to ``nothing``, user ``instructions`` in the others, and ``seconds`` of CPU
-    time for all; ``longest`` of them. ``cpu`` is the processor's name.
+    """The builds of one recording ``name``, repeated on the processor ``cpu``.
+
+    ``builds``: their number; ``nothing``: builds without a translation;
+    ``instructions``: user instructions in the others; ``seconds``: CPU time of all;
+    ``longest``: CPU time of the longest one.
     """
 
     name: str
@@ -51,7 +53,7 @@ class Replayed:
 
 
 def replay(file: Path) -> Replayed:
-    """Do the builds in ``file`` again. Raises UbError if it holds something else."""
+    """Repeat the builds in ``file``. Raises UbError for a file without a recording."""
     instructions = nothing = 0
     times: list[float] = []
     for each in replays(file):
@@ -60,7 +62,7 @@ def replay(file: Path) -> Replayed:
             builder.warm_up()  # as the engine does before it attaches
         began = time.process_time()
         try:
-            instructions += builder(each.knowledge, each.memory).instructions
+            instructions += builder(each.profile, each.memory).instructions
         except (NothingToBuild, Refused):
             nothing += 1
         times.append(time.process_time() - began)
@@ -76,7 +78,7 @@ def replay(file: Path) -> Replayed:
 
 
 def replay_afresh(file: Path) -> Replayed:
-    """The same in a process of its own, as fresh as the engine was. Raises UbError."""
+    """Repeat the builds in a fresh process, as an engine starts. Raises UbError."""
     code = "import sys; from ubypass.bench.replay import main; main(sys.argv[1])"
     done = child.run(
         [sys.executable, "-c", code, str(file)],
@@ -87,7 +89,7 @@ def replay_afresh(file: Path) -> Replayed:
     try:
         answer = json.loads(done.stdout)
     except ValueError as error:
-        raise UbError(f"building anew has failed: {done.stderr.strip()}") from error
+        raise UbError(f"repeating the builds failed: {done.stderr.strip()}") from error
     if "error" in answer:
         raise UbError(answer["error"], answer["hint"])
     return Replayed(**answer)
@@ -102,16 +104,17 @@ def main(file: str) -> None:
 
 
 def write_replayed(path: Path, found: Sequence[Replayed]) -> None:
-    """Write an array of them. Raises UbError."""
+    """Write an array of results. Raises UbError."""
     write_json(path, [{"replayed": each.name, **asdict(each)} for each in found])
 
 
 def read_replayed(data: Sequence[dict[str, Any]]) -> list[Replayed]:
-    """What :func:`write_replayed` wrote, as parsed. Raises UbError if it is not."""
+    """Parse the array of :func:`write_replayed`. Raises UbError for other data."""
     try:
         return [
-            Replayed(**{k: v for k, v in item.items() if k != "replayed"})
+            # Newer versions add keys.
+            Replayed(**{f.name: item[f.name] for f in fields(Replayed)})
             for item in data
         ]
-    except TypeError as error:
-        raise UbError("that is no record of 'ub bench replay'") from error
+    except (TypeError, KeyError) as error:
+        raise UbError("this is not a record of 'ub bench replay'") from error

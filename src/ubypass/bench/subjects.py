@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The functions that ``ub bench functions`` calls, and with what.
+"""The functions that ``ub bench functions`` calls, and their arguments.
 
-All of them are in libraries that most machines have. What is missing is left out.
+All are in common libraries; missing ones are skipped.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 __all__ = ["VARIANTS", "Prepared", "prepare"]
 
-#: glibc picks the form of its string functions by processor features; taking some
-#: away shows the other forms (glibc manual, "Hardware Capability Tunables").
+#: glibc selects variants of its string functions by processor features; without some
+#: features it selects others (glibc manual, "Hardware Capability Tunables").
 VARIANTS = {
     "": "",
     "avx2": "glibc.cpu.hwcaps=-AVX512VL,-AVX512BW,-RTM",
@@ -34,29 +34,29 @@ _AF_INET, _AF_INET6 = 2, 10
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A function's address and the arguments of each call."""
+    """A function's address and its arguments."""
 
     name: str
     group: str
     address: int
     arguments: tuple[int, ...]
-    #: All memory that may change: address and contents at first.
+    #: All memory that may change: addresses and initial contents.
     memory: tuple[tuple[int, bytes], ...] = ()
-    #: What that memory lives in.
+    #: The owner of that memory.
     owner: object = None
 
     def reset(self) -> None:
-        """Put the memory back as it was."""
+        """Restore the initial contents of the memory."""
         for address, content in self.memory:
             ctypes.memmove(address, content, len(content))
 
     def state(self) -> list[bytes]:
-        """The memory as it is now."""
+        """The present contents of the memory."""
         return [ctypes.string_at(at, len(content)) for at, content in self.memory]
 
 
 class _Builder:
-    """Finds functions and keeps the memory that they work on."""
+    """Looks up functions and owns the memory of their arguments."""
 
     def __init__(self) -> None:
         self.keep: list[Any] = []
@@ -65,7 +65,7 @@ class _Builder:
         self._libraries: dict[str, ctypes.CDLL | None] = {}
 
     def buffer(self, content: bytes | int, align: int = 64) -> int:
-        """Address of new memory with ``content`` or of that size."""
+        """The address of new memory with ``content``, or of ``content`` bytes."""
         size = content if isinstance(content, int) else len(content) + 1
         memory = ctypes.create_string_buffer(size + align)
         self.keep.append(memory)
@@ -76,7 +76,7 @@ class _Builder:
         return address
 
     def address(self, library: str, symbol: str) -> int | None:
-        """Where the function is; None if there is none."""
+        """The address of the function; None if there is none."""
         if library not in self._libraries:
             try:
                 self._libraries[library] = ctypes.CDLL(library)
@@ -95,7 +95,7 @@ class _Builder:
 
 
 def prepare(variant: str) -> Iterator[Prepared]:
-    """The functions of a variant; each keeps the memory that it uses.
+    """The functions of a variant; each holds a reference to its memory.
 
     For a variant other than "" this process must have been started with its tunables.
     """

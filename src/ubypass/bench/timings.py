@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The figures of ``ub bench functions`` as a table; knows only them."""
+"""The figures of ``ub bench functions`` as a table; depends only on timings."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["render", "show"]
 
 
 def show(timings: Sequence[Timing], console: Console | None = None) -> None:
-    """Print the table and what it comes to."""
+    """Print the table and its summary."""
     wide_enough(console).print(render(timings))
 
 
 def render(timings: Sequence[Timing]) -> RenderableType:
-    """The table, worst ratio first, and a sentence."""
+    """The table, worst ratio first, and a summary."""
     inside = [t for t in timings if t.left is None]
     early = [t for t in timings if t.left is not None]
     table = Table(
@@ -55,8 +55,8 @@ def render(timings: Sequence[Timing]) -> RenderableType:
         parts.append(Text(f"{len(early)} leave early and do not count: {names}."))
     parts.append(
         Text(
-            "growth: instructions executed, translated to native. Medians of runs "
-            "by turns on one CPU.",
+            "growth: ratio of executed instructions, translated to native. Medians "
+            "of alternating runs on one CPU.",
             style="dim",
         )
     )

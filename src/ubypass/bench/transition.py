@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a system call costs besides its handler: into the kernel and back.
+"""The cost of a transition into the kernel and back: a system call less its handler.
 
-It is the most that a dispatched call can save.
+No dispatched call can save more.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _COUNT = 20_000
 
 
 def measure_transition(machine: Machine) -> float:
-    """In the machine's unit, from a loop of getppid; nothing may be attached.
+    """The transition's cost in the machine's unit, from a loop of getppid.
 
-    Needs the module ub_bench. Raises UbError without it.
+    Nothing may be attached. Needs the module ub_bench. Raises UbError without it.
     """
     arguments = [*_GETPPID.arguments(None), "--count", str(_COUNT), "--rounds", "5"]
     program = build_workload("ioloop")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What translating costs: time for each stage and memory, on this machine.
+"""The cost of translating on this machine: CPU time of each stage, and memory.
 
-The regions are those that begin at functions of programs on this machine, explored
-as the engine does. Each is built once in a fresh process (nothing is remembered yet)
-and then again. Needs no kernel module and no root.
+The regions begin at functions of programs on this machine and are explored as by the
+engine. Each is built once in a fresh process, in which nothing is cached yet, and then
+again. Needs no kernel module and no root.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from typing import Any
 from ubypass import child
 from ubypass.abi import Abi
 from ubypass.bench.machine import describe
-from ubypass.coverage.ehframe import function_ranges
 from ubypass.engine.build import uncollected
 from ubypass.errors import UbError
 from ubypass.files import write_text
@@ -37,9 +36,9 @@ from ubypass.verify.check import check
 
 __all__ = ["STAGES", "Cost", "Costs", "measure", "write"]
 
-#: The parts of a build, in order.
+#: The stages of a build, in order.
 STAGES = ("discover", "translate", "verify")
-#: Where the regions come from; those that are there.
+#: Programs that the regions are taken from; missing ones are skipped.
 PROGRAMS = (
     "/usr/lib/x86_64-linux-gnu/libc.so.6",
     "/usr/bin/redis-server",
@@ -48,19 +47,22 @@ PROGRAMS = (
 )
 _HINT = f"install one of {', '.join(PROGRAMS)}"
 _BASE = 0x7F00_0000_0000
-# Instructions in a region, and around its start, at most.
+# Most instructions in a region, and explored around its start.
 _LIMITS = Limits(region=1500, reach=400, fringe=400)
-# Functions of fewer bytes say little; so many of each program.
+# Smaller functions (bytes) show little; at most that many functions per program.
 _LEAST = 300
 _EACH = 6
-# Times that every region is built once all is warm.
+# Builds of each region after its first one.
 _ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One region: microseconds of CPU time by stage, the first time and the median of
-    later ones; ``instructions`` of the user and ``code`` bytes made of them.
+    """The cost of one region.
+
+    ``first`` and ``again``: microseconds of CPU time by stage, of the first build and
+    the median of later ones. ``instructions``: user instructions; ``code``: bytes
+    generated.
     """
 
     name: str
@@ -72,8 +74,10 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """All regions, peak memory of the process that built them, and its memory before
-    and after many more builds (bytes). ``compiled``: the translator is.
+    """The costs of all regions, and memory of the process that built them, in bytes.
+
+    ``peak``: peak resident memory; ``before`` and ``after``: resident memory before and
+    after ``builds`` more builds. ``compiled``: whether the translator is compiled.
     """
 
     regions: tuple[Cost, ...]
@@ -98,14 +102,16 @@ class Costs:
             data[f"us_per_instruction_{name}"] = {
                 k: round(v, 2) for k, v in each.items()
             }
-        # The figure that a user sees: an engine builds most code for the first time.
+        # The figure that matters to users: an engine builds most code for the first
+        # time.
         data["us_per_instruction"] = data["us_per_instruction_first"]
         return data
 
 
 def measure(report: Callable[[str], None], builds: int = 10_000) -> Costs:
-    """Measure in a process of its own; ``builds`` more are made to see whether memory
-    stays flat. Raises :class:`UbError`.
+    """Measure in a fresh process, with ``builds`` more builds to detect memory leaks.
+
+    Raises UbError.
     """
     report(f"translating, and {builds} times more")
     command = [sys.executable, "-m", "ubypass.bench.translation", str(builds)]
@@ -118,16 +124,15 @@ def measure(report: Callable[[str], None], builds: int = 10_000) -> Costs:
 
 
 def write(file: Path, costs: Costs) -> None:
-    """Write the figures, with what they were measured on, as JSON."""
+    """Write the figures and the machine as JSON. Raises UbError."""
     data = {"machine": asdict(describe()), **costs.as_json()}
     write_text(file, json.dumps(data, indent=1) + "\n")
 
 
 def _starts(path: str) -> tuple[BytesReader, list[int]]:
-    """A program's code, and where some of its functions begin."""
+    """A program's code, and the starts of some of its functions."""
     elf = open_elf(path)
-    section = elf.section(".eh_frame")
-    ranges = function_ranges(section[1], section[0]) if section else []
+    ranges = elf.function_ranges()
     large = sorted(start for start, size in ranges if size > _LEAST)
     step = max(1, len(large) // _EACH)
     code = {_BASE + at: data for at, data in elf.executable_bytes().items()}
@@ -135,8 +140,10 @@ def _starts(path: str) -> tuple[BytesReader, list[int]]:
 
 
 def _spec(start: int) -> RegionSpec:
-    """As for code that was seen running: kept although no system call is in sight,
-    which files alone cannot show (their jump slots are empty).
+    """The specification for code that was executed.
+
+    Such code is kept although no system call is reachable: the jump slots of a file are
+    empty.
     """
     return RegionSpec((HotEntry(start, 0),), seeds=(start,))
 
@@ -164,7 +171,7 @@ def _costs(builds: int) -> Costs:
         if Path(path).exists():
             reader, starts = _starts(path)
             todo += [(Path(path).name, reader, start) for start in starts]
-    # What an engine has done before its first region.
+    # The warm-up of an engine before its first region.
     _build(BytesReader({_BASE: b"\x0f\x05\xc3"}), _BASE, abi)
     costs: list[Cost] = []
     for name, reader, start in todo:
@@ -175,17 +182,17 @@ def _costs(builds: int) -> Costs:
         size = region.instruction_count
         costs.append(Cost(name, size, code, tuple(first), tuple(medians)))
     if not costs:
-        raise UbError("none of the programs to take code from is here", _HINT)
+        raise UbError("none of the programs with code to translate is installed", _HINT)
     by_size = sorted(range(len(costs)), key=lambda n: costs[n].instructions)
     before = _memory()
     for number in range(builds):
-        # The smaller half, so that many builds take seconds.
+        # Only the smaller half of the regions, so that all builds take seconds.
         _, reader, start = todo[by_size[number % max(1, len(by_size) // 2)]]
         _build(reader, start, abi)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     compiled = not str(sys.modules[translate.__module__].__file__).endswith(".py")
     after = _memory()
-    # The kernel counts pages in batches, and so may the peak be behind.
+    # The kernel counts pages in batches, so the peak may be below the present value.
     return Costs(tuple(costs), max(peak, after), before, after, builds, compiled)
 
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What this CPU takes for system calls, mispredicted returns, clamps, locked adds.
+"""Costs of this CPU: system calls, mispredicted returns, clamps, locked additions.
 
-A second of measurements without privileges; no compiler, no kernel module. Callers use
-:func:`cached`, and :func:`typical` where that raises UbError because the system does
-not let this process run code of its own. Knows nothing of translations, regions and
-devices.
+Measured in less than a second without privileges, compiler or kernel module. Callers
+use :func:`cached`, and :func:`typical` if :func:`cached` raises UbError because the
+system does not let this process run code of its own. Independent of translations,
+regions and devices.
 """
 
 from ubypass.calibrate.cache import cached

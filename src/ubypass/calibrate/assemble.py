@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Makes machine code of instructions and labels; knows nothing of what they do."""
+"""An assembler: machine code from instructions and labels, whatever their purpose."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NOP = b"\x90"
 
 
 class Label:
-    """A place in the code; compared by identity."""
+    """A position in the code; compared by identity."""
 
     __slots__ = ()
 
@@ -32,9 +32,9 @@ def at(base: IcedRegister, displacement: int = 0) -> MemoryOperand:
 
 
 class Assembler:
-    """Code that may be mapped anywhere, made from its start to its end.
+    """Position-independent code, assembled from start to end.
 
-    Branches are as long as branches get, so that nothing moves once it is put.
+    All branches have displacements of 32 bits, so that no instruction moves later.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Assembler:
         self._open: list[tuple[int, Label]] = []
 
     def put(self, *instructions: Instruction) -> None:
-        """Append them."""
+        """Append instructions."""
         for instruction in instructions:
             self._encoder.encode(instruction, len(self._code))
             self._code += self._encoder.take_buffer()
@@ -61,20 +61,20 @@ class Assembler:
         self._open.append((len(self._code), label))
 
     def bind(self, label: Label) -> None:
-        """``label`` is here."""
+        """Define ``label`` at the present position."""
         self._places[label] = len(self._code)
 
     def align(self, size: int, *, executed: bool = False) -> None:
-        """Go on at a multiple of ``size``; ``executed``: what runs comes along here."""
+        """Pad to a multiple of ``size``; ``executed``: with nop instead of int3."""
         padding = -len(self._code) % size
         self._code += (_NOP if executed else _INT3) * padding
 
     def offset(self, label: Label) -> int:
-        """Where ``label`` is, from the start. Raises KeyError if nowhere."""
+        """The offset of ``label`` from the start. Raises KeyError if undefined."""
         return self._places[label]
 
     def finish(self) -> bytes:
-        """The code, with all labels resolved. Raises KeyError if one is nowhere."""
+        """The code, with all labels resolved. Raises KeyError for undefined labels."""
         for end, label in self._open:
             distance = self._places[label] - end
             field = distance.to_bytes(_FIELD, "little", signed=True)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Keeps what was measured, for this CPU and this boot.
+"""Caches the calibration of this CPU for this boot.
 
-The cache helps and never hurts: what is damaged, of another boot or CPU, or could have
-been written by somebody else is as if it were not there, and who cannot write it
-goes without.
+The cache is optional. A file that is damaged, belongs to another boot or CPU, or could
+have been written by another user is ignored. Failures to write are ignored too.
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ __all__ = ["cache_file", "cached", "found", "keep"]
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _VULNERABILITIES = Path("/sys/devices/system/cpu/vulnerabilities")
 
-# A file of ours has some 4 KiB.
+# A genuine file has some 4 KiB.
 _MOST_BYTES = 1 << 16
 
-# Nested too deep to be read, or a user without a home, are RuntimeErrors.
+# JSON that is nested too deeply, and a user without a home, raise RuntimeError.
 _UNUSABLE = (UbError, OSError, RuntimeError)
 
 
 def cached(seconds: float = SECONDS) -> Calibration:
-    """What is known of this CPU since it booted; measures for ``seconds`` if nothing.
+    """The calibration of this boot; if there is none, measure for ``seconds``.
 
-    Raises UbError where nothing can be measured: see :func:`measure`.
+    Raises UbError if measurements are not possible: see :func:`measure`.
     """
     known = found()
     if known is None:
@@ -47,13 +46,13 @@ def cached(seconds: float = SECONDS) -> Calibration:
 
 
 def cache_file() -> Path:
-    """Where a calibration of this CPU is, or would be; one file for each model."""
+    """The file of the calibration of this CPU; one file for each model."""
     name = hashlib.sha256(processor.describe().encode()).hexdigest()[:16]
     return cache_dir() / "calibration" / f"{name}.json"
 
 
 def found() -> Calibration | None:
-    """What was kept for this CPU and boot, if that may be believed."""
+    """The cached calibration of this CPU and boot, if there is a trusted one."""
     key = _key()
     if key is None:
         return None
@@ -72,7 +71,7 @@ def found() -> Calibration | None:
 
 
 def keep(calibration: Calibration) -> None:
-    """Write it for :func:`found`, if that is possible, and safe for root."""
+    """Write ``calibration`` for :func:`found`, if possible, and safe for root."""
     key = _key()
     if key is None:
         return
@@ -80,9 +79,10 @@ def keep(calibration: Calibration) -> None:
     with contextlib.suppress(*_UNUSABLE):
         path = cache_file()
         if path.is_symlink() or (path.exists() and not path.is_file()):
-            return  # to write a FIFO is to wait for a reader
+            return  # opening a FIFO for writing would wait for a reader
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Who may change a directory there could make us overwrite any file of ours.
+        # A user who can change one of the directories could redirect the write to any
+        # file of this user.
         resolved = path.parent.resolve()
         if all(_ours(place.stat()) for place in (resolved, *resolved.parents)):
             write_text(path, text + "\n")
@@ -92,7 +92,7 @@ def keep(calibration: Calibration) -> None:
 def _ours(status: os.stat_result) -> bool:
     """Whether only this user and root can have changed that file or directory.
 
-    Only root is as strict about groups: many users have one of their own.
+    Group write permission is refused for root only: many users have a private group.
     """
     if status.st_uid not in (0, os.geteuid()):
         return False
@@ -102,7 +102,7 @@ def _ours(status: os.stat_result) -> bool:
 
 
 def _key() -> dict[str, object] | None:
-    """What the figures depend on; None if one boot cannot be told from another."""
+    """The key of the cached figures; None if the boot id cannot be read."""
     try:
         boot = _BOOT_ID.read_text("ascii").strip()
     except (OSError, ValueError):
@@ -117,10 +117,10 @@ def _key() -> dict[str, object] | None:
 
 
 def _mitigations() -> dict[str, str]:
-    """The kernel's words for each vulnerability; some can be switched while it runs."""
-    said = {}
+    """The kernel's status of each vulnerability; some can change at run time."""
+    texts = {}
     with contextlib.suppress(OSError):
         for path in sorted(_VULNERABILITIES.iterdir()):
             with contextlib.suppress(OSError):
-                said[path.name] = path.read_text("utf-8", "replace").strip()
-    return said
+                texts[path.name] = path.read_text("utf-8", "replace").strip()
+    return texts

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""System calls that can be made over and over, one of each kind."""
+"""System calls that can be repeated any number of times, one of each kind."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ubypass.calibrate.figures import Kind
 
 __all__ = ["Call", "calls"]
 
-# x86-64's numbers; no kernel has so many calls that it has the last one.
+# Numbers of x86-64; the last one is beyond the system calls of any kernel.
 _PREAD, _WRITE, _SENDTO, _GETPPID, _NO_CALL = 17, 1, 44, 110, 1000
 _MSG_DONTWAIT, _MSG_NOSIGNAL = 0x40, 0x4000
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """``number`` of the call, and its first arguments, whole numbers of 64 bits."""
+    """``number`` of the call, and its first arguments, integers of 64 bits."""
 
     number: int
     arguments: tuple[int, ...] = ()
@@ -29,9 +29,8 @@ class Call:
 
 @contextmanager
 def calls() -> Iterator[Mapping[Kind, Call]]:
-    """What each call is given, valid until the end; kinds that fail here are left out.
-
-    Raises OSError where not even files can be opened.
+    """The calls with their arguments, valid in the ``with`` block; kinds that fail here
+    are left out. Raises OSError if files cannot be opened.
     """
     buffer = ctypes.create_string_buffer(64)
     where = ctypes.addressof(buffer)
@@ -56,8 +55,8 @@ def calls() -> Iterator[Mapping[Kind, Call]]:
 
 
 def _sender(stack: ExitStack) -> int | None:
-    """A socket that sends to another one, which drops what its small queue cannot take;
-    None where there is no loopback, as in a new network namespace.
+    """A socket that sends to another one, which drops packets beyond its small queue;
+    None without a loopback interface, as in a new network namespace.
     """
     try:
         receiver = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))

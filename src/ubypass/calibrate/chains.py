@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Loops of system calls as programs make them: in a function of functions.
+"""Loops of system calls inside nested functions, as programs make them.
 
-A call's result is on its way back through callers: a wrapper in the C library, and what
-called that. Kernels overwrite what the processor predicts of those returns, by the
-depth of their own calls or on purpose, so that a program pays for more than the call.
+After a system call the program returns through several callers: the wrapper in the C
+library and its callers. Kernels overwrite the processor's predictions of those returns,
+by the depth of their own calls or on purpose, so that a program pays for more than the
+call.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _ARGUMENTS = (
 
 def chain(name: str, call: Call, depth: int, *, made: bool) -> Body:
     """``depth`` nested functions, the innermost of which makes ``call``; at depth 0 the
-    loop does. If not ``made``, it does all that the call needs, but not the call.
+    loop makes it. Without ``made`` the arguments are set up, but the call is left out.
     """
     functions = [Label() for _ in range(depth)]
 
@@ -55,7 +56,7 @@ def chain(name: str, call: Call, depth: int, *, made: bool) -> Body:
 
 
 def _stack(code: IcedCode) -> Instruction:
-    """As compilers keep it aligned for calls."""
+    """Adjust rsp by 8, as compilers do to align the stack for calls."""
     return Instruction.create_reg_i32(code, Register.RSP, 8)
 
 

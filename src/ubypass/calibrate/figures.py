@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a calibration consists of, and its form as data.
+"""The figures of a calibration, and their form as data.
 
-All times are nanoseconds of real time on one CPU; ``ns_per_cycle`` turns them into
-cycles of its core. Knows nothing of how they are measured.
+All times are nanoseconds of real time on one CPU; ``ns_per_cycle`` converts them to
+cycles of its core. Independent of the method of measurement.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ __all__ = ["DEPTHS", "FORMAT", "Calibration", "Figure", "Kind", "Transition"]
 #: Version of :meth:`Calibration.as_data`.
 FORMAT = 1
 
-#: Returns that lie behind a system call, for which transitions are measured.
+#: Numbers of returns behind a system call for which transitions are measured.
 DEPTHS = (0, 1, 2, 4, 8, 16)
 
-# More than anything that is measured here can take, even in an emulator.
+# An upper bound of all figures, even in an emulator.
 _MOST_NS = 1e7
 
 
 class Kind(StrEnum):
-    """Kinds of system calls. They differ in what their handlers do and in how deep the
-    kernel's own calls go: those overwrite the CPU's predictions of user returns.
+    """Kinds of system calls. They differ in the work of their handlers and in the call
+    depth of the kernel, which overwrites the CPU's predictions of user returns.
     """
 
-    EMPTY = "empty"  #: a number that no call has: the transition and nothing else
+    EMPTY = "empty"  #: a number without a call: the transition and nothing else
     GETPPID = "getppid"  #: a handler of a few instructions
     WRITE = "write"  #: 1 byte to /dev/null
     PREAD = "pread"  #: 1 byte of a file in memory
@@ -39,11 +39,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A time in nanoseconds, and how well it repeats.
+    """A time in nanoseconds, and its repeatability.
 
-    ``ns`` is the median of several groups of measurements, each of which takes the
-    low end of many short ones. ``spread``, in nanoseconds as well, lies between the
-    second lowest and the second highest group.
+    ``ns``: the median over groups of measurements, where the value of a group is the
+    low end of many short measurements. ``spread``: ns between the second lowest and the
+    second highest group.
     """
 
     ns: float
@@ -52,12 +52,12 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What a system call of a kind costs, with returns behind it.
+    """The cost of a system call of a kind, with returns behind the call.
 
-    ``by_depth``, parallel to ``DEPTHS``: time of a chain of so many nested functions
-    with the call in the innermost, less the time of the same chain without the call.
-    At depth 0 that is the call itself, the handler's work included. What is more at
-    other depths are returns that were predicted before and are not behind the call.
+    ``by_depth``, parallel to ``DEPTHS``: time of a chain of nested functions with the
+    call in the innermost, less the time of the same chain without the call. The figure
+    at depth 0 is the call itself, including the handler. The difference at other depths
+    is the cost of returns that are mispredicted after the call.
     """
 
     kind: Kind
@@ -65,23 +65,23 @@ class Transition:
 
     @property
     def ns(self) -> float:
-        """Of the call itself, without returns behind it."""
+        """The cost of the call itself, without returns behind it, in ns."""
         return self.by_depth[0].ns
 
     @property
     def per_return_ns(self) -> float:
-        """What each return behind the call adds: least squares over all depths, 0 at
-        least. Some CPUs spoil the first few only: see :meth:`spoiled_ns`.
+        """ns that each return behind the call adds: least squares over all depths, at
+        least 0. Some CPUs mispredict the first few only: see :meth:`spoiled_ns`.
         """
         added = [figure.ns - self.ns for figure in self.by_depth]
         slope = sum(map(float.__mul__, map(float, DEPTHS), added))
         return max(0.0, slope / sum(depth * depth for depth in DEPTHS))
 
     def spoiled_ns(self, returns: float) -> float:
-        """What so many returns behind the call add together, 0 at least.
+        """ns that a number of returns behind the call add together, at least 0.
 
-        Between the measured depths on a straight line; beyond the deepest no more is
-        added, as processors remember about so many returns and no more anyway.
+        Linear interpolation between the measured depths, constant beyond the deepest:
+        the return predictors of processors have about that many entries.
         """
         depth = min(max(returns, 0.0), float(DEPTHS[-1]))
         above = next(n for n, there in enumerate(DEPTHS) if there >= depth)
@@ -95,37 +95,37 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What this CPU takes for the things that boosting saves and adds.
+    """The costs of this CPU that boosting saves and adds.
 
-    Fields with a ``Figure`` are nanoseconds, each for one of what is named.
+    Fields of type ``Figure`` are nanoseconds for one operation.
     """
 
     #: As from :func:`ubypass.processor.describe`.
     processor: str
-    #: False: nothing was measured here, the figures are those of another processor.
+    #: False: no measurement was made; the figures are from another processor.
     measured: bool
-    #: Ticks of the time stamp counter in a microsecond; 0 if it was not measured.
+    #: Ticks of the time stamp counter in a microsecond; 0 if not measured.
     tsc_mhz: float
-    #: A cycle of the core at the clock that it had: an addition that waits for the
-    #: one before.
+    #: A cycle of the core at its clock during the measurement: an addition that depends
+    #: on the previous one.
     cycle: Figure
-    #: By kind, those that could be measured; ``EMPTY``, ``GETPPID``, ``WRITE`` and
-    #: ``PREAD`` always.
+    #: The kinds that could be measured; always ``EMPTY``, ``GETPPID``, ``WRITE`` and
+    #: ``PREAD``.
     transitions: tuple[Transition, ...]
-    #: A call and its return that is predicted.
+    #: A call and its predicted return.
     predicted_return: Figure
-    #: What the return takes more if another target is predicted.
+    #: The additional time of the return if another target is predicted.
     mispredicted_return: Figure
-    #: What a clamp (docs/abi.md: cmp, ja, cmovae) adds to a load whose address was
-    #: loaded just before, where the next load waits for it.
+    #: The additional time of a clamp (docs/abi.md: cmp, ja, cmovae) of a load in a
+    #: chain of dependent loads.
     clamp_latency: Figure
-    #: What a clamp adds to a load where nothing waits for it.
+    #: The additional time of a clamp of a load in independent loads.
     clamp_throughput: Figure
-    #: An addition to memory in the first-level cache, others being under way.
+    #: An addition to memory in the first-level cache, among independent ones.
     plain_add: Figure
     #: The same with a lock prefix.
     locked_add: Figure
-    #: How often everything was measured, and CPU time that it took, in seconds.
+    #: The number of measurements of each loop, and their CPU time in seconds.
     rounds: int
     seconds: float
 
@@ -135,37 +135,38 @@ class Calibration:
         return self.cycle.ns
 
     def cycles(self, ns: float) -> float:
-        """So many nanoseconds in cycles of the core."""
+        """``ns`` in cycles of the core."""
         return ns / self.cycle.ns
 
     def transition(self, kind: Kind) -> Transition | None:
-        """Of this kind; None if it could not be measured."""
+        """The transition of ``kind``; None if it could not be measured."""
         return next((found for found in self.transitions if found.kind is kind), None)
 
     @property
     def transition_ns(self) -> float:
-        """From user mode into the kernel and back, with no handler and no returns."""
+        """ns from user mode into the kernel and back, without handler and returns."""
         empty = self.transition(Kind.EMPTY)
         assert empty is not None  # __post_init__
         return empty.ns
 
     def __post_init__(self) -> None:
-        """Raises ValueError for figures that cannot be."""
+        """Raises ValueError for impossible figures."""
         kinds = [transition.kind for transition in self.transitions]
         if len(set(kinds)) != len(kinds) or not set(Kind) - {Kind.SEND} <= set(kinds):
-            raise ValueError(f"transitions of {', '.join(kinds) or 'no kind'}")
+            raise ValueError("transitions of {', '.join(kinds) or 'no known call'}")
         for transition in self.transitions:
             if len(transition.by_depth) != len(DEPTHS):
                 raise ValueError(
-                    f"{transition.kind}: {len(transition.by_depth)} depths"
+                    f"{transition.kind}: wrong number of depths "
+                    f"({len(transition.by_depth)})"
                 )
         for name, figure in self._figures():
             if not all(abs(value) < _MOST_NS for value in (figure.ns, figure.spread)):
-                raise ValueError(f"{name}: {figure.ns} ns")  # also if it is no number
+                raise ValueError(f"{name}: {figure.ns} ns")  # also for NaN
         if not self.cycle.ns > 0 or not self.transition_ns > 0:
             raise ValueError("a cycle or a transition takes no time")
         if not (math.isfinite(self.tsc_mhz) and math.isfinite(self.seconds)):
-            raise ValueError("a frequency or a time is no number")
+            raise ValueError("a frequency or a time is not a number")
 
     def _figures(self) -> list[tuple[str, Figure]]:
         found = [
@@ -180,7 +181,7 @@ class Calibration:
         return found
 
     def as_data(self) -> dict[str, Any]:
-        """Names and numbers, as JSON has them."""
+        """Plain data of JSON types, for :meth:`from_data`."""
         data: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
@@ -200,11 +201,11 @@ class Calibration:
 
     @classmethod
     def from_data(cls, data: object) -> Calibration:
-        """What :meth:`as_data` made. Raises ValueError for anything else."""
+        """Restore from :meth:`as_data`. Raises ValueError for anything else."""
         try:
             return cls._from_data(data)
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
-            raise ValueError(f"this is no calibration: {error}") from error
+            raise ValueError(f"not a valid calibration: {error}") from error
 
     @classmethod
     def _from_data(cls, data: Any) -> Calibration:
@@ -242,7 +243,7 @@ def _number(value: object) -> float:
 
 
 def _scalar(kind: object, value: object) -> str | bool | int | float:
-    """``value``, if it is of the type with the name ``kind``."""
+    """``value``, if its type has the name ``kind``; else raise ValueError."""
     if kind == "float":
         return _number(value)
     for name, one in (("str", str), ("bool", bool), ("int", int)):

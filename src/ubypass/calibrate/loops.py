@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Machine code that takes the time of what stands in loops, all of it in one piece.
+"""Machine code that times loop bodies, assembled in one piece.
 
-Each body stands in a loop of its own, in a function ``uint64_t f(uint64_t before,
-uint64_t turns, void *data)``: the loop turns ``before`` times, then ``turns`` times,
-and the function returns what the latter took, in ticks of the time stamp counter.
-Neither number may be 0; ``data`` is the address of a :class:`Data`. Fences keep the
-readings of the counter apart from what is measured. Knows nothing of when and how often
-it runs.
+Each body is in a loop of its own, in a function ``uint64_t f(uint64_t before,
+uint64_t turns, void *data)``: the loop runs ``before`` turns, then ``turns`` turns, and
+the function returns the duration of the latter in ticks of the time stamp counter.
+Neither number may be 0; ``data`` is the address of a :class:`Data`. Fences separate the
+reads of the counter from the measured code. Independent of the order and number of
+measurements.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ __all__ = [
     "assembled",
 ]
 
-#: Name of what is no loop: ``uint64_t f(void)`` reads the time stamp counter.
+#: Name of the function without a loop: ``uint64_t f(void)``, the time stamp counter.
 STAMP = "stamp"
 
-#: Bytes of a line of the cache.
+#: Bytes of a cache line.
 LINE = 64
-#: Lines of the ring in :class:`Data`, which are followed by free ones.
+#: Lines of the ring in :class:`Data`; free lines follow.
 RING = 32
 #: Offset of the first free line from the start of the data.
 FREE_LINE = RING * LINE
 _FREE = 32
 
-# As with 4-level page tables; more than any address of the data.
+# The limit with 4-level page tables, above any address of the data.
 _LIMIT = 0x7FFF_FFFF_F000
 #: The word at rsp that holds the limit of clamps.
 LIMIT = at(Register.RSP, 8)
@@ -59,11 +59,11 @@ _SAVED = (
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """``turn`` puts what runs in each turn, ``functions`` what that calls, if anything.
+    """A loop body: ``turn`` assembles one turn, ``functions`` the functions it calls.
 
-    A turn may change rax, rdx, rsi, rdi, r8 to r11, and r15, which holds ``data`` at
-    first; r14 always does. rcx is 1, until a system call changes it. The first word at
-    rsp is free, the second is the limit of clamps.
+    A turn may change rax, rdx, rsi, rdi, r8 to r11, and r15, which initially holds
+    ``data``; r14 always holds ``data``. rcx is 1 until a system call changes it. The
+    first word at rsp is free, the second is the limit of clamps.
     """
 
     name: str
@@ -72,8 +72,8 @@ class Body:
 
 
 class Data:
-    """Memory for bodies, from ``address`` on: ``RING`` lines, each of which begins with
-    the address of the next, the last one with that of the first; and free ones.
+    """Memory for bodies, from ``address`` on: a ring of ``RING`` cache lines, each of
+    which begins with the address of the next one; free lines follow.
     """
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class Data:
 
 
 def assembled(which: Iterable[Body]) -> tuple[bytes, dict[str, int]]:
-    """The code of all of them, and by name, where each function begins in it."""
+    """The code of all bodies, and the offset of each function by name."""
     made = Assembler()
     starts = {body.name: _function(made, body) for body in which}
     stamp = starts[STAMP] = Label()
@@ -139,13 +139,13 @@ def _function(made: Assembler, body: Body) -> Label:
 
 
 def aligned(made: Assembler, label: Label) -> None:
-    """``label`` is here, at the start of a line of the cache."""
+    """Define ``label`` at the start of the next cache line."""
     made.align(LINE)
     made.bind(label)
 
 
 def _read_counter(made: Assembler) -> None:
-    """rax = ticks, once all before is done and before anything behind begins."""
+    """rax = ticks, after all earlier and before all later instructions."""
     made.put(
         Instruction.create(Code.LFENCE),
         Instruction.create(Code.RDTSC),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Measures this CPU: what is measured, and which differences make the figures."""
+"""Measures this CPU: the list of loop bodies, and the differences for the figures."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _STATUS = Path("/proc/self/status")
 def measure(seconds: float = SECONDS) -> Calibration:
     """Measure for about ``seconds`` of this thread's CPU time.
 
-    It may be any thread; no other thread of the interpreter runs for long meanwhile.
+    May be called in any thread; other threads of the interpreter hardly run meanwhile.
     In an emulator the figures mean nothing (:func:`ubypass.processor.is_emulated`).
-    Raises UbError where this process may not run code of its own, or files are lacking:
-    :func:`ubypass.calibrate.typical` is there for callers that need figures anyway.
+    Raises UbError if this process may not run code of its own, has a user shadow stack,
+    or cannot open files; :func:`ubypass.calibrate.typical` has figures for that case.
     """
     _no_shadow_stack()
     began = time.thread_time()
@@ -49,7 +49,7 @@ def measure(seconds: float = SECONDS) -> Calibration:
 
 
 def _no_shadow_stack() -> None:
-    """Raises UbError if a return to another address is a fault."""
+    """Raises UbError if a return to another address faults."""
     try:
         status = _STATUS.read_text("ascii", "replace")
     except OSError:
@@ -57,14 +57,14 @@ def _no_shadow_stack() -> None:
     for line in status.splitlines():
         if line.startswith("x86_Thread_features:") and "shstk" in line.split():
             raise UbError(
-                "cannot calibrate: this process has a user shadow stack, which forbids "
-                "returns that are mispredicted on purpose",
-                "set GLIBC_TUNABLES=glibc.cpu.hwcaps=-SHSTK",
+                "cannot calibrate: the user shadow stack of this process forbids "
+                "deliberately mispredicted returns",
+                "run it with GLIBC_TUNABLES=glibc.cpu.hwcaps=-SHSTK in the environment",
             )
 
 
 def _bodies(known: Mapping[Kind, Call]) -> list[Body]:
-    """What is compared stands close to each other."""
+    """All bodies; bodies that are compared are adjacent."""
     found = [work.nothing(), work.additions(), work.calls()]
     for one in False, True:
         found += [work.own_return(predicted=one), work.chase(clamped=one)]
@@ -93,7 +93,7 @@ def _calibration(
     seconds: float,
 ) -> Calibration:
     def of(more: str, less: str = "", per: int = 1) -> Figure:
-        """What a turn of ``more`` takes longer than one of ``less``, by ``per``."""
+        """The time of a turn of ``more`` less one of ``less``, divided by ``per``."""
 
         def value(lows: Lows) -> float:
             return (lows[more] - (lows[less] if less else 0.0)) / per

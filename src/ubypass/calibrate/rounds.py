@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Measures by turns, and takes of many short measurements what nothing disturbed.
+"""Interleaved rounds of short measurements, and the selection of undisturbed ones.
 
-Another process, an interrupt or a neighbour on the same core makes a measurement
-longer, never shorter, and only some of them if they are short. What is compared is
-measured by turns in each round, so that a change of the clock's frequency hits all.
+Another process, an interrupt or a sibling thread of the core makes a measurement
+longer, never shorter, and affects only some of many short ones. Each round measures all
+bodies, so that a change of the clock frequency affects all of them.
 """
 
 from __future__ import annotations
@@ -17,38 +17,38 @@ from ubypass.calibrate.figures import Figure
 
 __all__ = ["GROUPS", "LEAST_ROUNDS", "Loops", "Lows", "figure", "groups", "rounds"]
 
-#: Parts of all rounds, one after the other, of which each has a figure of its own.
+#: Number of groups: consecutive rounds with a figure of their own.
 GROUPS = 5
 
-#: Rounds that are made whatever they take.
+#: The least number of rounds, whatever their duration.
 LEAST_ROUNDS = 4 * GROUPS
 
-# What one measurement is to take: far less than a time slice, but many turns.
+# Intended ticks of one measurement: far less than a time slice, but many turns.
 _TICKS = 50_000
 _MOST_TURNS = 2_000
 _LEAST_TURNS = 8
-# Turns before those that are measured, for caches and predictions: a part of those.
+# Divisor of the measured turns for the warm-up turns of caches and predictors.
 _BEFORE = 4
 
-# Of the rounds of a group, that with so many out of eight above it.
+# The low end of a group: the round with this many eighths of the rounds above it.
 _ABOVE = 7
 
-# Time on the clock may be so many times that of the CPU, on a busy machine.
+# Bound of real time in multiples of CPU time, on a busy machine.
 _WAITING = 4
 
-#: For each body the ticks of a turn in a group's undisturbed rounds.
+#: Ticks of a turn by name of the body: of one round, or the low end of a group.
 Lows = Mapping[str, float]
 
 
 class Loops(Protocol):
-    """What :class:`ubypass.calibrate.timer.Timer` is."""
+    """The interface of :class:`ubypass.calibrate.timer.Timer` in use."""
 
     def ticks(self, name: str, before: int, turns: int) -> int:
-        """Of ``turns`` turns, after ``before`` others."""
+        """Ticks of ``turns`` turns, after ``before`` warm-up turns."""
 
 
 def _turns(loops: Loops, name: str) -> int:
-    """Turns for one measurement of the body with that name."""
+    """The number of turns for one measurement of the body ``name``."""
     ticks = min(loops.ticks(name, 2, _LEAST_TURNS) for _ in range(3))
     each = max(ticks / _LEAST_TURNS, 1.0)
     return max(_LEAST_TURNS, min(_MOST_TURNS, round(_TICKS / each)))
@@ -63,8 +63,8 @@ def rounds(
 ) -> list[Lows]:
     """Measure all bodies for ``seconds`` of CPU time: ticks of a turn, by round.
 
-    Ends earlier if little CPU time is to be had, but not before ``LEAST_ROUNDS``.
-    ``cpu`` and ``clock`` say seconds of this thread's CPU time, and of a clock.
+    Ends earlier on a busy machine, but not before ``LEAST_ROUNDS`` rounds. ``cpu`` and
+    ``clock`` return seconds of this thread's CPU time and of a monotonic clock.
     """
     end, late = cpu() + seconds, clock() + _WAITING * seconds
     turns = {name: _turns(loops, name) for name in names}
@@ -76,12 +76,12 @@ def rounds(
             count = turns[name]
             this[name] = loops.ticks(name, count // _BEFORE + 1, count) / count
         found.append(this)
-        order.reverse()  # nobody always comes behind the same one
+        order.reverse()  # no body always follows the same one
     return found
 
 
 def groups(found: Sequence[Lows]) -> list[Lows]:
-    """Of each group of rounds, and of each body, the low end."""
+    """The low end of the ticks of each body, for each group of rounds."""
     size = len(found) // GROUPS
     result: list[Lows] = []
     for number in range(GROUPS):
@@ -97,6 +97,6 @@ def _low(values: Sequence[float]) -> float:
 def figure(
     found: Sequence[Lows], value: Callable[[Lows], float], ticks_per_us: float
 ) -> Figure:
-    """What ``value`` makes of ticks, of all groups that there are."""
+    """The figure of ``value``, a function of ticks, over all groups."""
     each = sorted(value(group) * 1000 / ticks_per_us for group in found)
     return Figure(statistics.median(each), each[-2] - each[1])

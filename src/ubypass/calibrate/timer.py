@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Calls generated loops, and says what the ticks that they count are in nanoseconds."""
+"""Calls generated loops, and measures the frequency of the time stamp counter."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ubypass.executable import Executable
 __all__ = ["Timer"]
 
 _READINGS = 16
-# Of real time stamp counters, and those of emulators.
+# Bounds of time stamp counters, including emulated ones.
 _SLOWEST_MHZ, _FASTEST_MHZ = 1.0, 20_000.0
 
 
 class Timer:
-    """``bodies`` as functions, until the end of ``with``."""
+    """``bodies`` as functions, until the end of the ``with`` block."""
 
     def __init__(self, bodies: Iterable[Body]) -> None:
         """Raises UbError if this process may not run code of its own."""
         code, starts = assembled(bodies)
         self._code = Executable(code)
         self._data = Data()
-        # These keep the interpreter's lock: none of them takes long.
+        # The calls keep the interpreter's lock: each is short.
         loop = ctypes.PYFUNCTYPE(
             *(ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64)
         )
@@ -38,27 +38,27 @@ class Timer:
         self._began = self._reading()
 
     def ticks(self, name: str, before: int, turns: int) -> int:
-        """Of ``turns`` turns of the body with that name, after ``before`` others."""
+        """Ticks of ``turns`` turns of the body ``name``, after ``before`` others."""
         found: int = self._loops[name](before, turns, self._data.address)
         return found
 
     def ticks_per_us(self) -> float:
-        """Of the time stamp counter, from the making of this object to now.
+        """The frequency of the time stamp counter since the creation of this object.
 
-        Raises UbError if the counter does not run as counters do.
+        Raises UbError if the frequency is implausible.
         """
         stamp, clock = self._reading()
         passed = (clock - self._began[1]) / 1000
         found = (stamp - self._began[0]) / passed if passed > 0 else 0.0
         if not _SLOWEST_MHZ <= found <= _FASTEST_MHZ:
             raise UbError(
-                f"the time stamp counter of this CPU is no clock: it made {found:g} "
-                "steps in a microsecond"
+                "the time-stamp counter of this CPU is unusable as a clock: "
+                f"{found:g} steps in a microsecond"
             )
         return found
 
     def _reading(self) -> tuple[int, int]:
-        """Ticks and nanoseconds of the same moment: of several tries the quickest."""
+        """Ticks and nanoseconds at the same time: the fastest of several reads."""
         best: tuple[int, int, int] | None = None
         for _ in range(_READINGS):
             before = self._stamp()
@@ -70,7 +70,7 @@ class Timer:
         return best[1:]
 
     def close(self) -> None:
-        """No function can be called any more."""
+        """Unmap the code; no function can be called any more."""
         self._loops.clear()
         self._code.close()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Figures for where none can be measured."""
+"""Typical figures, for systems on which a measurement is not possible."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _TRANSITIONS = {
 
 
 def typical() -> Calibration:
-    """What ``ub calibrate`` found on an Intel Xeon (family 6, model 207) at 2.6 GHz, a
-    guest with enhanced IBRS and without page-table isolation
+    """The figures of ``ub calibrate`` on an Intel Xeon (family 6, model 207) at 2.6
+    GHz, a guest with enhanced IBRS and without page-table isolation
     (docs/performance.md); ``measured`` is False.
 
-    For callers that have to decide by something where :func:`measure` raises UbError.
+    For callers that need figures when :func:`measure` raises UbError.
     """
     return Calibration(
         processor="Intel(R) Xeon(R) Processor (GenuineIntel, family 6, model 207)",

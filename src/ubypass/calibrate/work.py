@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Loops of what a processor does by itself: additions, returns, loads, clamps."""
+"""Loop bodies without system calls: additions, returns, loads, clamps."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ __all__ = [
     "own_return",
 ]
 
-#: How often a turn of :func:`additions`, :func:`adds`, :func:`calls`, and :func:`loads`
-#: and :func:`chase` does it.
+#: Operations in a turn of :func:`additions`, :func:`adds`, :func:`calls`, and of
+#: :func:`loads` and :func:`chase`.
 ADDITIONS = 100
 ADDS = 8
 CALLS = 8
@@ -37,13 +37,13 @@ LOADS = RING
 
 
 def nothing() -> Body:
-    """The loop alone."""
+    """An empty body: the loop alone."""
     return Body("nothing", lambda made: None)
 
 
 def additions() -> Body:
-    """Additions that wait for each other. Of a register: with a constant they take no
-    time on some CPUs.
+    """Dependent additions. They add a register: additions of a constant take no time on
+    some CPUs.
     """
 
     def turn(made: Assembler) -> None:
@@ -69,8 +69,8 @@ def calls() -> Body:
 
 
 def own_return(*, predicted: bool) -> Body:
-    """A call of a function that writes its return address itself: the same, or
-    another one, which no processor predicts.
+    """A call of a function that overwrites its return address: with the same one, or
+    with another one, which no processor predicts.
     """
     function, back = Label(), Label()
 
@@ -94,7 +94,7 @@ def own_return(*, predicted: bool) -> Body:
 
 
 def chase(*, clamped: bool) -> Body:
-    """Loads, each of the address that the one before has loaded."""
+    """Dependent loads: each uses the address from the previous load."""
 
     def load(made: Assembler, number: int) -> IcedRegister:
         place = at(Register.R15)
@@ -105,7 +105,7 @@ def chase(*, clamped: bool) -> Body:
 
 
 def loads(*, clamped: bool) -> Body:
-    """Loads that wait for nothing."""
+    """Independent loads."""
 
     def load(made: Assembler, number: int) -> IcedRegister:
         place = at(Register.R14, number * LINE)
@@ -118,7 +118,7 @@ def loads(*, clamped: bool) -> Body:
 def _turn(
     load: Callable[[Assembler, int], IcedRegister], clamped: bool
 ) -> Callable[[Assembler], None]:
-    """Loads, each clamped as docs/abi.md has it, or not."""
+    """A turn of loads, each with a clamp as in docs/abi.md if ``clamped``."""
 
     def turn(made: Assembler) -> None:
         out, end = Label(), Label()
@@ -131,7 +131,7 @@ def _turn(
                 move = Instruction.create_reg_mem(Code.CMOVAE_R64_RM64, loaded, LIMIT)
                 made.put(move)
         made.branch(Code.JMP_REL32_64, end)
-        made.bind(out)  # the place of an exit stub: nothing comes to it
+        made.bind(out)  # the place of an exit stub, never reached
         made.put(Instruction.create(Code.UD2))
         made.bind(end)
 
@@ -139,7 +139,7 @@ def _turn(
 
 
 def adds(*, locked: bool) -> Body:
-    """Additions to as many lines of the cache, so that none waits for another."""
+    """Additions to one cache line each, so that they are independent."""
 
     def turn(made: Assembler) -> None:
         for number in range(ADDS):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The command ``ub``: one file per verb, listed in ``main.VERBS``.
+"""The command ``ub``: a module for each verb, listed in ``main.VERBS``.
 
-A verb's file offers ``NAME``, ``HELP``, ``configure(parser)`` and ``run(args)``,
-which returns the exit code. Files import what is heavy inside ``run``.
+Each module defines ``VERB`` (:mod:`ubypass.cli.verbs`); a verb with verbs of its own is
+a package of such modules. Modules with a long import time are imported inside ``run``.
 """

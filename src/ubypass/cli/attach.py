@@ -7,32 +7,31 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ubypass.cli.options import add_options, caps, tunables
+from ubypass.cli.engine_options import add_engine_options, caps, tunables
+from ubypass.cli.options import PROCESS
 from ubypass.cli.stop import Stop
+from ubypass.cli.verbs import Verb
 from ubypass.errors import UbError
 
 if TYPE_CHECKING:
     from ubypass.process.status import ProcessId
 
-__all__ = ["HELP", "NAME", "configure", "run"]
-
-NAME = "attach"
-HELP = "boost running programs until they end or you press Ctrl-C"
+__all__ = ["VERB", "configure", "run"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    add_options(parser)
+    add_engine_options(parser)
     parser.add_argument(
         "processes",
         nargs="+",
         metavar="PROCESS",
-        help="PID, name, program's path, UNIT.service or cgroup:PATH",
+        help=PROCESS,
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Attach, wait, detach; 0 however it ends."""
+    """Attach, wait, detach; 0 also after Ctrl-C. Raises UbError."""
     from ubypass.cli.named import processes as named
 
     words = dict.fromkeys(args.processes)
@@ -46,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
             quiet=args.quiet,
             record=args.record,
             model=args.model,
+            trust=args.trust,
         ) as session,
         Stop(session) as stop,
     ):
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _identified(pids: Sequence[int]) -> list[ProcessId]:
-    """Of several those that can be boosted; raises ``UbError`` if none can."""
+    """Those of ``pids`` that can be boosted; raises ``UbError`` if there are none."""
     from ubypass.process.status import identify
 
     found, errors = [], []
@@ -73,3 +73,11 @@ def _identified(pids: Sequence[int]) -> list[ProcessId]:
     if not found:
         raise errors[0]
     return found
+
+
+VERB = Verb(
+    "attach",
+    "boost running programs until they end or you press Ctrl-C",
+    configure,
+    run,
+)

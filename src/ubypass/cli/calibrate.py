@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``ub calibrate``: what this CPU takes for what boosting saves and adds."""
+"""``ub calibrate``: the times on this CPU of what boosting saves and adds."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
+from ubypass.cli.options import add_json
 from ubypass.cli.progress import progress
-from ubypass.cli.tables import console
+from ubypass.cli.tables import console, plain_table
+from ubypass.cli.verbs import Verb
 from ubypass.errors import UbError
 
 if TYPE_CHECKING:
@@ -16,16 +18,14 @@ if TYPE_CHECKING:
 
     from ubypass.calibrate import Calibration, Figure
 
-__all__ = ["HELP", "NAME", "configure", "run"]
+__all__ = ["VERB", "configure", "run"]
 
-NAME = "calibrate"
-HELP = "what system calls, returns, clamps and locks take on this CPU"
 
 _DESCRIPTION = (
-    "Measures for a second what a transition into the kernel and back takes as "
-    "programs make it, and what a mispredicted return, a clamp and a locked addition "
-    "take. Needs no privileges, no module and no compiler. ub run and ub attach decide "
-    "by these figures. They are kept for this CPU until the next boot."
+    "Measures for a second the time of a transition into the kernel and back, as "
+    "programs make it, of a mispredicted return, a clamp and a locked addition. Needs "
+    "no privileges, no module and no compiler. 'ub run' and 'ub attach' use these "
+    "figures for their decisions. They are cached for this CPU until the next boot."
 )
 
 _KINDS = {
@@ -37,18 +37,18 @@ _KINDS = {
 }
 
 _CALLS = (
-    "ALONE: a loop of the call, less that loop without it. +1 to +16: what it takes "
-    "more with so many returns behind it; the kernel's own calls may overwrite what "
-    "the CPU predicts of them. ±: how far repetitions differ, of the call alone and "
-    "at +16. EACH: more per return, by all of +1 to +16."
+    "ALONE: a loop with the call, minus the same loop without it. +1 to +16: the "
+    "additional time with 1 to 16 returns after the call, whose predictions the "
+    "kernel's own calls may overwrite. ±: spread of repetitions, of the call alone and "
+    "at +16. EACH: additional time per return, from all of +1 to +16."
 )
 
 _OTHERS = (
     ("cycle", "cycle of the core", "additions, one after the other"),
     ("predicted_return", "call and return", "both predicted"),
     ("mispredicted_return", "mispredicted return", "more than a predicted one"),
-    ("clamp_latency", "clamp, latency", "more, for loads that wait for it"),
-    ("clamp_throughput", "clamp, throughput", "more, where no load waits for it"),
+    ("clamp_latency", "clamp, latency", "added to dependent loads"),
+    ("clamp_throughput", "clamp, throughput", "added to independent loads"),
     ("plain_add", "add to memory", "in the first-level cache"),
     ("locked_add", "locked add", "the same, locked"),
 )
@@ -57,28 +57,28 @@ _OTHERS = (
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.description = _DESCRIPTION
-    parser.add_argument("--json", action="store_true", help="for machines")
+    add_json(parser)
     parser.add_argument(
-        "--again", action="store_true", help="measure, whatever is known since the boot"
+        "--again", action="store_true", help="measure again instead of using the cache"
     )
     parser.add_argument(
         "--anyway",
         action="store_true",
-        help="also in an emulator, whose figures mean nothing",
+        help="measure even in an emulator, although its figures are meaningless",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the calibration. Raises UbError in an emulator, unless told otherwise."""
+    """Print the calibration. Raises UbError in an emulator, unless overridden."""
     from ubypass import processor
     from ubypass.calibrate import cache, measure
 
     emulated = processor.is_emulated()
     if emulated and not args.anyway:
         raise UbError(
-            f"this is an emulator ({processor.describe()}): the time it takes for an "
-            "instruction means nothing",
-            "calibrate on a real processor; --anyway measures all the same",
+            f"this is an emulator ({processor.describe()}): its times for instructions "
+            "are meaningless",
+            "calibrate on a real processor, or measure here with --anyway",
         )
     known = None if args.again else cache.found()
     since = known is not None
@@ -100,14 +100,14 @@ def _print(known: Calibration, emulated: bool, kept: bool) -> None:
 
     out = console()
     out.print(escape(known.processor), soft_wrap=True)
-    when = "kept since this boot" if kept else "measured now"
+    when = "cached since this boot" if kept else "measured now"
     out.print(
         f"core {1 / known.ns_per_cycle:.2f} GHz, TSC "
         f"{known.tsc_mhz / 1000:.2f} GHz; {when} ({known.rounds:,} rounds, "
         f"{known.seconds:.2f} s)"
     )
     if emulated:
-        out.print("[red]An emulator: these figures mean nothing.[/]")
+        out.print("[red]This is an emulator: the figures are meaningless.[/]")
     out.print()
     _print_calls(out, known)
     out.print()
@@ -115,11 +115,10 @@ def _print(known: Calibration, emulated: bool, kept: bool) -> None:
 
 
 def _print_calls(out: Console, known: Calibration) -> None:
-    from rich.table import Table
 
     from ubypass.calibrate import DEPTHS
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = plain_table()
     table.add_column("SYSTEM CALL, ns")
     table.add_column("ALONE", justify="right", overflow="fold")
     table.add_column("±", justify="right")
@@ -142,13 +141,12 @@ def _print_calls(out: Console, known: Calibration) -> None:
 
 
 def _print_others(out: Console, known: Calibration) -> None:
-    from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("ONE")
+    table = plain_table()
+    table.add_column("OPERATION")
     for name in ("ns", "±", "CYCLES"):
         table.add_column(name, justify="right")
-    table.add_column("WHICH IS")
+    table.add_column("MEANING")
     for field, name, meaning in _OTHERS:
         figure: Figure = getattr(known, field)
         cycles = f"{known.cycles(figure.ns):,.2f}"
@@ -159,5 +157,13 @@ def _print_others(out: Console, known: Calibration) -> None:
 
 
 def _ns(value: float, sign: str = "") -> str:
-    """Large ones have no use for a tenth, and columns no room."""
+    """One decimal, none from 1000 ns on: columns are narrow."""
     return f"{value:{sign},.{0 if abs(value) >= 1000 else 1}f}"
+
+
+VERB = Verb(
+    "calibrate",
+    "time system calls, returns, clamps and locks on this CPU",
+    configure,
+    run,
+)

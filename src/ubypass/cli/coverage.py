@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``ub coverage``: how much of a program's code translates, and what does not.
+"""``ub coverage``: how much of a program's code can be translated, and what cannot.
 
-Counts the code of functions only; :mod:`ubypass.coverage.functions` says how it is
-told from padding and tables. Needs no kernel module.
+Counts the code of functions only; :mod:`ubypass.coverage.functions` describes how it is
+distinguished from padding and tables. Needs no kernel module.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from ubypass.cli.options import whole
+from ubypass.cli.options import add_json, whole
 from ubypass.cli.progress import progress
-from ubypass.cli.tables import console
+from ubypass.cli.tables import console, plain_table
+from ubypass.cli.verbs import Verb
 from ubypass.errors import UbError
 
 if TYPE_CHECKING:
@@ -21,10 +22,7 @@ if TYPE_CHECKING:
 
     from ubypass.coverage.measure import Coverage
 
-__all__ = ["HELP", "NAME", "configure", "run"]
-
-NAME = "coverage"
-HELP = "how much of a program's code could be translated"
+__all__ = ["VERB", "configure", "run"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,26 +35,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=whole(),
         default=10,
         metavar="N",
-        help="show the N most frequent instructions that do not (default: %(default)s)",
+        help="show the N most frequent instructions that are not translated "
+        "(default: %(default)s)",
     )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="for machines")
-    form.add_argument("--markdown", action="store_true", help="as docs/coverage.md")
+    add_json(form)
+    form.add_argument(
+        "--markdown", action="store_true", help="print Markdown, as in docs/coverage.md"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure each file and print; 1 if one of them has nothing to measure."""
+    """Measure each file and print; 1 if one of the files has no code to measure."""
     from ubypass.coverage.measure import measure, require_code
     from ubypass.process.elf import open_elf
 
     elves = [open_elf(path) for path in args.files]
     for elf in elves:
-        require_code(elf)  # before the others are looked at for minutes
+        require_code(elf)  # before minutes are spent on other files
     found: list[Coverage] = []
     failed: UbError | None = None
     with progress("coverage", lines=False) as report:
         for elf in elves:
-            report(f"looking at {elf.name}")
+            report(f"decoding {elf.name}")
             try:
                 found.append(measure(elf))
             except UbError as error:
@@ -93,10 +94,9 @@ def _data(coverage: Coverage) -> dict[str, Any]:
 
 def _print(found: Sequence[Coverage], most: int) -> None:
     from rich.markup import escape
-    from rich.table import Table
 
     out = console()
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = plain_table()
     table.add_column("FILE", overflow="fold")
     for name in ("FUNCTIONS", "BLOCKS", "%", "INSTRUCTIONS", "%"):
         table.add_column(name, justify="right")
@@ -115,31 +115,31 @@ def _print(found: Sequence[Coverage], most: int) -> None:
         if not shown:
             continue
         out.print()
-        blockers = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        blockers = plain_table()
         blockers.add_column("COUNT", justify="right")
-        blockers.add_column(f"NOT IN {escape(coverage.name)}", overflow="fold")
-        blockers.add_column("BECAUSE")
+        blockers.add_column(f"BLOCKER IN {escape(coverage.name)}", overflow="fold")
+        blockers.add_column("REASON")
         for blocker in shown:
             blockers.add_row(f"{blocker.count:,}", blocker.code, escape(blocker.reason))
         out.print(blockers)
         rest = coverage.blockers[len(shown) :]
         if rest:
             count = sum(blocker.count for blocker in rest)
-            out.print(f"and {count:,} of {len(rest)} other kinds", style="dim")
+            out.print(f"and {count:,} of {len(rest)} other forms", style="dim")
 
 
 def _percent(share: float) -> str:
-    """Never rounded up to 100."""
+    """A percentage, never rounded up to 100."""
     return "100" if share == 1 else f"{int(share * 100_000) / 1000:.3f}"
 
 
 _PAGE = """\
-# How much of real programs translates
+# Translatable share of real programs
 
-Of each program's functions: the basic blocks and the instructions that the translator
-takes, asked of its own rules with everything that processors offer. What counts as a
-function's code, and that padding and tables do not, says the docstring of
-`ubypass.coverage.functions`. The rest runs natively, as ever. Made by
+For the functions of each program: the basic blocks and the instructions that the
+translator accepts, by its own rules, on a processor with all features. The docstring of
+`ubypass.coverage.functions` defines the code of a function, without padding and tables.
+The rest runs natively. Generated by
 
     {command}
 """
@@ -150,7 +150,7 @@ def _markdown(found: Sequence[Coverage], most: int, files: Sequence[str]) -> str
     command += "".join(f" \\\n        {path}" for path in files)
     lines = [
         _PAGE.format(command=command),
-        "| file | functions | blocks | translate, % | instructions | translate, % |",
+        "| file | functions | blocks | translated, % | instructions | translated, % |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for coverage in found:
@@ -163,7 +163,12 @@ def _markdown(found: Sequence[Coverage], most: int, files: Sequence[str]) -> str
         shown = coverage.blockers[: max(most, 0)]
         if not shown:
             continue
-        lines += ["", f"What does not in {coverage.name}:", ""]
-        lines += ["| count | instruction | because |", "|---:|---|---|"]
+        lines += ["", f"Not translated in {coverage.name}:", ""]
+        lines += ["| count | instruction | reason |", "|---:|---|---|"]
         lines += [f"| {b.count:,} | `{b.code}` | {b.reason} |" for b in shown]
     return "\n".join(lines) + "\n"
+
+
+VERB = Verb(
+    "coverage", "measure how much of a program's code can be translated", configure, run
+)

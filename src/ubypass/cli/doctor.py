@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``ub doctor``: what this machine has and lacks, one line each."""
+"""``ub doctor``: the capabilities of this machine and what is missing, one per line."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ubypass.cli.options import add_json
+from ubypass.cli.verbs import Verb
+
 if TYPE_CHECKING:
     from ubypass.doctor.check import Check
     from ubypass.errors import UbError
 
-__all__ = ["HELP", "NAME", "configure", "run"]
-
-NAME = "doctor"
-HELP = "check what this kernel and the lab have and lack"
+__all__ = ["VERB", "configure", "run"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--json", action="store_true", help="for machines")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the checks; 0 if programs can be boosted on this kernel, else 1."""
-    from ubypass.cli.module import how_to_get, loadable
+    from ubypass.cli.module.files import how_to_get, loadable
     from ubypass.doctor.check import Scope, State
     from ubypass.doctor.kernel import KernelFacts, check_kernel
     from ubypass.doctor.lab import check_lab
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _try_build(release: str) -> UbError | None:
-    """Build the module where nobody loads it from; the error, if that fails."""
+    """Build the module where it is never loaded from; the error if that fails."""
     from ubypass.errors import UbError
     from ubypass.module.build import build_module
     from ubypass.places import cache_dir, kernel_sources
@@ -93,7 +93,7 @@ def _print(title: str, good: bool, checks: Sequence[Check]) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    # Nothing is wrapped or cut: a command is to be copied, from a narrow window, too.
+    # No wrapping and no cutting: commands are copied from narrow windows, too.
     console = Console(highlight=False, soft_wrap=True)
     verdict = "[green]ready[/]" if good else "[red]not ready[/]"
     console.print(f"[bold]{title}[/]: {verdict}")
@@ -104,3 +104,8 @@ def _print(title: str, good: bool, checks: Sequence[Check]) -> None:
         console.print(f"{shown}  {escape(check.found)}")
         if check.advice:
             console.print(f"        [dim]→ {escape(check.advice)}[/]")
+
+
+VERB = Verb(
+    "doctor", "check the requirements on this machine and of the lab", configure, run
+)

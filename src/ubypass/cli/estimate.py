@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``ub estimate``: what boosting a program would save, before anything is loaded.
+"""``ub estimate``: the saving by boosting a program, before a module is loaded.
 
-The program runs on; what looking costs it is bounded, and told of.
+The program continues to run; the cost of the observation is bounded and reported.
 """
 
 from __future__ import annotations
@@ -15,17 +15,16 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ubypass.cli.forwarding import Forwarding
 from ubypass.cli.launch import Launch
-from ubypass.cli.options import seconds
+from ubypass.cli.options import PROCESS, add_json, add_model, seconds
+from ubypass.cli.verbs import Verb
 from ubypass.errors import UbError, UsageError
 
 if TYPE_CHECKING:
     from ubypass.cost.model import Model
     from ubypass.estimate.estimate import Estimate
 
-__all__ = ["HELP", "NAME", "configure", "run"]
+__all__ = ["VERB", "configure", "run"]
 
-NAME = "estimate"
-HELP = "estimate what boosting a program would save, without the module"
 
 _SECONDS = 10.0
 _MACHINE_SECONDS = 2.0
@@ -41,37 +40,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "pid",
         nargs="?",
         metavar="PROCESS",
-        help="that runs: PID, name, program's path, UNIT.service or cgroup:PATH",
+        help=f"a running process: {PROCESS}",
     )
-    parser.add_argument("--json", action="store_true", help="for machines")
+    add_json(parser)
     parser.add_argument(
         "--seconds",
         type=seconds(0.5, 3600),
         metavar="N",
-        help=f"how long to look (default {_SECONDS:g}, at the whole machine "
-        f"{_MACHINE_SECONDS:g}): longer tells more",
+        help=f"duration of the observation (default: {_SECONDS:g}; of the whole "
+        f"machine: {_MACHINE_SECONDS:g}); a longer one is more precise",
     )
     parser.add_argument(
-        "--children", action="store_true", help="look at its child processes as well"
+        "--children", action="store_true", help="observe child processes as well"
     )
-    parser.add_argument(
-        "--model", metavar="NAME", help="of which processor (default: of this one)"
-    )
+    add_model(parser, "estimate for this processor (default: the present one)")
     parser.add_argument(
         "--anyway",
         action="store_true",
-        help="even if it could not be boosted as it is",
+        help="estimate even if the process cannot be boosted at present",
     )
     parser.epilog = (
-        "-- COMMAND starts a program, which runs on to its own end. Without either "
-        "all processes of the machine are ranked by what boosting may save."
+        "-- COMMAND starts a program, which runs to its end. Without a process and a "
+        "command, all processes of the machine are ranked by their possible savings."
     )
     parser.set_defaults(command=None)
     _split_off_command(parser)
 
 
 def _split_off_command(parser: argparse.ArgumentParser) -> None:
-    """What follows ``--`` is the command; options may come after a PID."""
+    """Arguments after ``--`` are the command; options may follow a PID."""
     parse = parser.parse_known_args
 
     def split(words: Sequence[str], namespace: Any = None) -> tuple[Any, list[str]]:
@@ -88,11 +85,13 @@ def _split_off_command(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look, and print what was found; 0 unless nothing could be said."""
+    """Observe and print the estimate; 0 unless no estimate is possible."""
     if args.command is not None and args.pid is not None:
-        raise UsageError("both a process and a command", "give one of them")
+        raise UsageError("both a process and a command given", "give only one of them")
     if args.command is not None and not args.command:
-        raise UsageError("no program given", "ub estimate PROCESS, or -- COMMAND")
+        raise UsageError(
+            "no command given", "usage: ub estimate -- COMMAND [ARGUMENT]..."
+        )
     whole = args.command is None and args.pid is None
     if args.seconds is None:
         args.seconds = _MACHINE_SECONDS if whole else _SECONDS
@@ -123,7 +122,7 @@ def _named(word: str) -> int:
 
 
 def _rank(args: argparse.Namespace, model: Model) -> int:
-    """The whole machine; 0 also if nothing is worth it."""
+    """The whole machine; 0 also if boosting pays for no process."""
     from ubypass.estimate.machine import rank
     from ubypass.estimate.rates import Tracepoints
 
@@ -142,7 +141,7 @@ def _rank(args: argparse.Namespace, model: Model) -> int:
 
 
 def _run_command(args: argparse.Namespace, model: Model) -> int:
-    """Start it, look, and stay until it has ended; what we say goes to stderr."""
+    """Start the command, observe it, and wait for its end; messages go to stderr."""
     with Forwarding() as signals:
         launch = Launch(args.command)
         child = launch.child
@@ -154,33 +153,33 @@ def _run_command(args: argparse.Namespace, model: Model) -> int:
                 found = _estimate(
                     args, child.pid, model, lambda: child.poll() is not None
                 )
-                with _unless_nobody_reads():
+                with _ignoring_a_closed_stderr():
                     _print(found, args, sys.stderr)
             except UbError as error:
-                _say(error)
+                _print_error(error)
                 code = error.exit_code
         finally:
             launch.go()
-            # However it went, it is the program's turn.
+            # In any case the program continues.
             child.wait()
     return code
 
 
-def _say(error: UbError) -> None:
-    """At once, for the program may run for long."""
+def _print_error(error: UbError) -> None:
+    """Print at once: the program may run for a long time."""
     lines = [f"ub: {error.message}", *([f"    {error.hint}"] if error.hint else [])]
-    with _unless_nobody_reads():
+    with _ignoring_a_closed_stderr():
         print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
-def _unless_nobody_reads() -> Iterator[None]:
+def _ignoring_a_closed_stderr() -> Iterator[None]:
     with contextlib.suppress(OSError, ValueError):
         yield
 
 
 def _require_open(pid: int, name: str, *, anyway: bool) -> None:
-    """Raises UbError for what cannot be looked at, or would not be boosted."""
+    """Raise UbError if the process cannot be observed, or would not be boosted."""
     from ubypass.estimate.reasons import declined, tracer
 
     who = f"process {pid} ({name})"
@@ -188,13 +187,13 @@ def _require_open(pid: int, name: str, *, anyway: bool) -> None:
     if by:
         raise UbError(
             f"{who} is being traced by process {by}",
-            "end strace, or detach the debugger: only one can trace a process",
+            "end strace or detach the debugger: a process can have only one tracer",
         )
     reasons = declined(pid)
     if reasons and not anyway:
         raise UbError(
             f"{who} would not be boosted: {reasons[0].text}",
-            f"{reasons[0].hint}; --anyway estimates nevertheless",
+            f"{reasons[0].hint}; or estimate nevertheless with --anyway",
         )
 
 
@@ -208,7 +207,7 @@ def _estimate(
         return [pid, *descendants(pid)] if args.children else [pid]
 
     def progress(line: str) -> None:
-        with _unless_nobody_reads():
+        with _ignoring_a_closed_stderr():
             print(f"ub: {line}", file=sys.stderr, flush=True)
 
     return estimate(pids, args.seconds, model, is_over, progress)
@@ -221,3 +220,11 @@ def _print(found: Estimate, args: argparse.Namespace, out: IO[str]) -> None:
     from ubypass.cli.estimate_report import show
 
     show(found, out)
+
+
+VERB = Verb(
+    "estimate",
+    "estimate what boosting a program would save, without the module",
+    configure,
+    run,
+)

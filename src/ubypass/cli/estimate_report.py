@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""An estimate for people: the verdict first, then why. Fits into 80 columns."""
+"""An estimate for people: the verdict first, then the reasons; at most 80 columns."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ubypass.cli.tables import plain_table
 from ubypass.cost.model import Range
 from ubypass.estimate.estimate import Estimate
 from ubypass.estimate.judge import Judged, Site
@@ -21,15 +22,15 @@ from ubypass.process.calls import call_name
 __all__ = ["show", "show_ranking", "verdict"]
 
 _WIDTH = 80
-_NOTHING = 0.003  # of the CPU time: less is nothing
-_MUCH = 0.3  # of all gaps: without these nothing can be said
-_RARE = 0.01  # of all gaps: sites that are not shown
+_NOTHING = 0.003  # of the CPU time: smaller savings count as none
+_MUCH = 0.3  # of all gaps: unknown parts beyond this share prevent a verdict
+_RARE = 0.01  # of all gaps: rarer sites are not shown
 _ROWS = 12
-_BUSY = 0.001  # of a processor: less is not shown
+_BUSY = 0.001  # of a processor: less busy processes are not shown
 
 
 def show(found: Estimate, out: IO[str], width: int | None = None) -> None:
-    """Print it."""
+    """Print the estimate."""
     console = Console(file=out, highlight=False, width=width)
     if width is None and console.width < _WIDTH:
         console = Console(file=out, highlight=False, width=_WIDTH)
@@ -42,15 +43,15 @@ def show(found: Estimate, out: IO[str], width: int | None = None) -> None:
 
 
 def show_ranking(found: Machine, out: IO[str], width: int | None = None) -> None:
-    """Print all processes of the machine that were busy, the best first."""
+    """Print all busy processes of the machine, the best first."""
     console = Console(file=out, highlight=False, width=width)
     if width is None and console.width < _WIDTH:
         console = Console(file=out, highlight=False, width=_WIDTH)
     busy = [each for each in found.processes if each.use >= _BUSY]
     if not busy:
-        console.print("Nothing is busy here. Look again while there is work to do.")
+        console.print("No process is busy. Try again while there is load.")
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = plain_table()
     table.add_column("PID", justify="right")
     table.add_column("PROGRAM", no_wrap=True)
     for title in ("CPU", "CALLS/S", "WAITING", "SAVES UP TO"):
@@ -63,16 +64,16 @@ def show_ranking(found: Machine, out: IO[str], width: int | None = None) -> None
             f"{each.use:.1%}",
             f"{each.per_second:,.0f}",
             f"{each.waited:.0%}",
-            f"{each.share:.1%} of it",
+            f"{each.share:.1%}",
             Text("native: " + each.reasons[0].name if each.reasons else "", "dim"),
         )
     console.print(table)
     console.print()
     console.print(
         Text(
-            f"Looked for {found.seconds:.1f} s, which took {found.lost * 1e3:.1f} ms "
-            f"from all of them. Model {found.model.name}; as if no gap held code that "
-            "costs more when translated: look at one to know.",
+            f"Observed for {found.seconds:.1f} s, at a cost of {found.lost * 1e3:.1f} "
+            f"ms of CPU time. SAVES UP TO: share of the process's own CPU time, by the "
+            f"model {found.model.name}, without the cost of translated code.",
             style="dim",
         )
     )
@@ -82,27 +83,27 @@ def show_ranking(found: Machine, out: IO[str], width: int | None = None) -> None
 def _next_of(processes: Sequence[Ranked]) -> str:
     best = next((p for p in processes if not p.reasons), None)
     if best is None or best.share < _NOTHING:
-        return "nothing; no busy process here has much to gain"
+        return "nothing; no busy process would gain much"
     return f"ub estimate {best.pid}"
 
 
 def verdict(found: Estimate) -> str:
-    """One sentence."""
+    """The verdict in one sentence."""
     one = len(found.processes) == 1
     whose = "its CPU time" if one else "the CPU time of all"
     share = found.share
     lasting = [r for r in _reasons(found) if r.lasting]
     if _lacks(found):
         return (
-            f"Cannot say: {_unseen(found):.0%} of the gaps were not stepped through. "
-            f"Look longer, with --seconds {2 * max(found.seconds, 5):.0f}."
+            f"Unknown: {_unseen(found):.0%} of the gaps were not stepped through. "
+            f"Observe longer, with --seconds {2 * max(found.seconds, 5):.0f}."
         )
     if share.high < _NOTHING:
         return f"Nothing to gain: {_main_reason(found)}."
     text = f"boosting would save {_percents(share)} of {whose}"
     text += f" (likely {share.likely:.1%})"
     if lasting:
-        return f"Not as it is: {lasting[0].text}. Else {text}."
+        return f"Not at present: {lasting[0].text}. Otherwise {text}."
     return f"{text[0].upper()}{text[1:]}."
 
 
@@ -111,14 +112,14 @@ def _reasons(found: Estimate) -> list[Reason]:
 
 
 def _lacks(found: Estimate) -> bool:
-    """Whether there is nothing to gain as far as is known, and that is too little."""
-    # Whatever an idle program does between its calls, there is nothing to gain.
+    """Whether no gain is known, but too little is known for a verdict."""
+    # Whatever the gaps of an idle program are, there is nothing to gain.
     known = any(r.lasting or r.name == "idle" for r in _reasons(found))
     return found.share.high < _NOTHING and not known and _unseen(found) >= _MUCH
 
 
 def _unseen(found: Estimate) -> float:
-    """Part of the gaps of the busiest process of which nothing is known."""
+    """Share of the gaps of the busiest process that are unknown."""
     sites = found.processes[0].sites if found.processes else ()
     return sum(s.part for s in sites if s.looked.verdict is Verdict.UNSEEN)
 
@@ -129,7 +130,7 @@ def _main_reason(found: Estimate) -> str:
     reasons = found.reasons(found.processes[0])
     if reasons:
         return reasons[0].text
-    return f"all that boosting would save is {found.share.high:.1%} of its CPU time"
+    return f"boosting would save at most {found.share.high:.1%} of its CPU time"
 
 
 def _show_process(found: Estimate, judged: Judged, console: Console) -> None:
@@ -148,7 +149,7 @@ def _show_process(found: Estimate, judged: Judged, console: Console) -> None:
     if judged.dispatched > 0:
         console.print(
             f"{judged.dispatched:.0%} of its calls would be dispatched, "
-            f"{judged.per_run:,.0f} in a run."
+            f"{judged.per_run:,.0f} per run."
         )
     if len(found.processes) > 1:
         console.print(
@@ -164,8 +165,8 @@ def _show_process(found: Estimate, judged: Judged, console: Console) -> None:
 
 def _table(found: Estimate, sites: Sequence[Site]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("FROM A CALL TO THE NEXT", overflow="fold")
-    table.add_column("BEHIND", overflow="fold")
+    table.add_column("CALL AND NEXT CALL", overflow="fold")
+    table.add_column("RESUMES AT", overflow="fold")
     for name in ("CALLS/S", "INSTR.", "NS", "SAVES NS", "SHARE"):
         table.add_column(name, justify="right", overflow="fold")
     for site in sites:
@@ -173,7 +174,7 @@ def _table(found: Estimate, sites: Sequence[Site]) -> Table:
             f"{call_name(site.kind.nr)} → {call_name(site.call)}",
             Text(found.names.get(site.kind.resume, f"{site.kind.resume:#x}")),
             f"{site.per_second:,.0f}",
-            f"{site.looked.instructions:,}" if site.looked.ways else "",
+            f"{site.looked.instructions:,}" if site.looked.paths else "",
             "" if site.gap_ns is None else f"{site.gap_ns:,.0f}",
             _saves(site),
             f"{site.share.likely:.2%}" if site.share.likely else "",
@@ -194,12 +195,11 @@ def _percents(share: Range) -> str:
 
 def _how(found: Estimate) -> str:
     return (
-        "INSTR. and NS: between the two calls, in user mode; SAVES: what each would, "
-        "getting in and out not counted, which SHARE does. "
+        "INSTR. and NS: between the two calls, in user mode. SAVES NS: per call, "
+        "without entry and exit of runs, which SHARE includes. "
         f"Costs: {found.model.describe()}. "
-        f"Looked at by {found.source}: {found.bursts} bursts and "
-        f"{found.steps:,} steps, which took some {found.lost:.1%} of what it would "
-        "have got done meanwhile."
+        f"Observed with {found.source}: {found.bursts} bursts and {found.steps:,} "
+        f"steps, which cost about {found.lost:.1%} of the throughput meanwhile."
     )
 
 
@@ -208,5 +208,5 @@ def _next(found: Estimate) -> str:
     if _lacks(found):
         return f"'ub estimate {first}' again, for longer."
     if found.share.high < _NOTHING:
-        return "leave it as it is."
-    return f"as root, 'ub module load' and 'ub attach {first}'; 'ub doctor' says if."
+        return "leave the program native."
+    return f"'ub doctor'; then, as root, 'ub module load' and 'ub attach {first}'."

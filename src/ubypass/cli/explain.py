@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``ub explain``: what a process runs in the kernel, and why it does or does not."""
+"""``ub explain``: the regions of a process, and the reasons for native sites."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ubypass.errors import UbError
+from ubypass.cli import live_page
+from ubypass.cli.options import PROCESS, add_html, add_json
+from ubypass.cli.process_figures import TRUSTED
+from ubypass.cli.verbs import Verb
+from ubypass.errors import UbError, UsageError
 
-__all__ = ["HELP", "NAME", "configure", "run"]
-
-NAME = "explain"
-HELP = "show what is boosted and why, regions beside their translations"
+__all__ = ["VERB", "configure", "run"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,20 +22,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "id",
         metavar="PROCESS|REGION",
-        help="PID, name, program's path, UNIT.service or cgroup:PATH; or the number of "
-        "a region",
+        help=f"{PROCESS}; or the number of a region",
     )
-    parser.add_argument("--exits", action="store_true", help="only the exits")
-    parser.add_argument("--sites", action="store_true", help="only the sites")
-    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument("--exits", action="store_true", help="print only the exits")
+    parser.add_argument("--sites", action="store_true", help="print only the sites")
+    add_json(parser)
+    add_html(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask the engines for it and print it."""
+    """Ask the engines and print the answer. Raises UbError."""
     from ubypass.cli.named import one_process
     from ubypass.engine.control import ask_all
     from ubypass.process.namespace import numbers_of
 
+    if args.html is not None:
+        if args.json or args.exits or args.sites:
+            raise UsageError(
+                "--html excludes --json, --exits and --sites", "use only one of them"
+            )
+        live_page.ready()
     wanted = one_process(args.id)
     answers, silent = ask_all(
         {"ask": "explain", "id": wanted, "numbers": numbers_of(wanted)}
@@ -42,8 +49,11 @@ def run(args: argparse.Namespace) -> int:
     if not answers:
         if silent:
             raise silent[0]
-        raise UbError("nothing is being boosted", "start with: ub run -- COMMAND")
+        raise UbError("no process is being boosted", "start with: ub run -- COMMAND")
     answer = answers[0]
+    if args.html is not None:
+        live_page.write_explanation(args.html, answer)
+        return 0
     if args.json:
         print(json.dumps(answer, indent=1))
         return 0
@@ -59,32 +69,30 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_sites(process: Mapping[str, Any]) -> None:
-    """One line for each site, with the figures behind the decision."""
+    """One line per site, with the figures behind the decision."""
     from ubypass.cli.listing import print_sites
 
     print(f"process {process['pid']} ({process['name']}):")
     if process["reason"]:
         print(f"not boosted: {process['reason']}\n  {process['hint']}\n")
+    if process.get("trusted"):
+        print(f"trusted: {TRUSTED}\n")
     if process["filtered"]:
         print(
             f"{process['filtered']:,} calls were made natively:\n"
-            "  a seccomp filter objects, or is to act\n"
+            "  a seccomp filter did not simply allow them\n"
         )
     if process["sites"]:
-        print(
-            "times in ns, native and boosted for a gap, gain for a run" + _by(process)
-        )
+        print("times in ns: NATIVE and BOOSTED per gap, GAIN per run" + _by(process))
         print_sites(process["sites"])
     else:
-        print("no system call of it has been looked at yet")
+        print("none of its system calls has been examined yet")
 
 
 def _by(process: Mapping[str, Any]) -> str:
-    """What the gain is computed by, if not by the times beside it."""
+    """The source of the gain's price if that is not the times beside it."""
     model = process["priced_by"]
-    return (
-        "" if model == "clock" else f"\ngain by the model {model}, the others by clock"
-    )
+    return "" if model == "clock" else f"\nGAIN from the model {model}, others measured"
 
 
 def _print(region: Mapping[str, Any], *, exits_only: bool) -> None:
@@ -96,14 +104,24 @@ def _print(region: Mapping[str, Any], *, exits_only: bool) -> None:
         f"{region['source_bytes']:,} bytes -> {region['code_bytes']:,} bytes; "
         f"{region['dispatched']:,} calls dispatched in {region['runs']:,} runs"
     )
+    if region.get("trusted"):
+        print("trusted: its addresses are guarded, not clamped")
     print()
     if region["exits"]:
         print_exits(region["exits"])
     else:
-        print("No exit has been taken.")
+        print("No exits yet.")
     if region["nonpointers"]:
         print()
         print_nonpointers(region["nonpointers"])
     if not exits_only:
         print()
         print_lines(region["lines"])
+
+
+VERB = Verb(
+    "explain",
+    "show the decisions for a process, and its regions with their translations",
+    configure,
+    run,
+)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the system denied, in words: which file, why, what to do next."""
+"""Errors of the system for people: the file, the reason, and the next step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def explained(error: OSError) -> UbError:
-    """The same as an error for people."""
+    """``error`` as an error for people."""
     why = error.strerror or str(error)
     if error.filename is None:
         return _nameless(error, why)
@@ -27,21 +27,23 @@ def explained(error: OSError) -> UbError:
     if error.errno in _FULL:
         return UbError(
             f"cannot write {name}: {why}",
-            "free some space; UBYPASS_CACHE=DIRECTORY moves the cache",
+            "free some space, or move the cache with UBYPASS_CACHE=DIRECTORY",
         )
     if error.errno == errno.EROFS:
-        return UbError(f"cannot write {name}: {why}", "run it from another directory")
-    return UbError(f"cannot use {name}: {why}")
+        return UbError(f"cannot write {name}: {why}", "run ub in another directory")
+    return UbError(f"cannot use {name}: {why}", f"check it: ls -ld {name}")
 
 
 def _nameless(error: OSError, why: str) -> UbError:
     if error.errno == errno.ENOENT and not _has_directory():
-        return UbError("this directory no longer exists", "cd to another one")
+        return UbError("this directory no longer exists", "change to another one")
     if error.errno in _FULL:
         return UbError(f"cannot write the output: {why}", "free some space")
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN):
-        return UbError(f"the system is short of something: {why}", "ulimit -a")
-    return UbError(f"the system refused something: {why}")
+        return UbError(
+            f"the system is short of a resource: {why}", "'ulimit -a' shows the limits"
+        )
+    return UbError(f"an operation failed: {why}", "UBYPASS_DEBUG=1 shows which one")
 
 
 def _has_directory() -> bool:
@@ -53,27 +55,27 @@ def _has_directory() -> bool:
 
 
 def _denied(name: str, why: str) -> UbError:
-    """Mostly what root has made, and a user comes upon later."""
+    """Usually a file that root created and a user needs later."""
     place = Path(name)
-    # Not Path.exists, which raises where a directory cannot be searched.
+    # Not Path.exists, which raises if a directory cannot be searched.
     while not os.path.exists(place) and place != place.parent:
         place = place.parent
     owner = os.stat(place).st_uid
     us = os.geteuid()
     if us in (0, owner):
-        return UbError(f"cannot use {name}: {why}", f"see 'ls -ld {place}'")
+        return UbError(f"cannot use {name}: {why}", f"check it: ls -ld {place}")
     message = f"cannot use {name}: {why}; {place} belongs to {_user(owner)}"
     cache, ours = _trees()
     for tree in (*ours, cache):
         if place.is_relative_to(tree):
             return UbError(message, f"as root: chown -R {_user(us)} {tree}")
     if Path(name).is_relative_to(cache):
-        return UbError(message, "UBYPASS_CACHE=DIRECTORY names another cache")
+        return UbError(message, "choose another cache with UBYPASS_CACHE=DIRECTORY")
     return UbError(message, permission_hint())
 
 
 def _trees() -> tuple[Path, tuple[Path, ...]]:
-    """The cache, and what is made in the checkout: one file is rarely the only one."""
+    """The cache, and generated trees of the checkout: often all files are affected."""
     from ubypass.places import cache_dir, checkout
 
     root = checkout()

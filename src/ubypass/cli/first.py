@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``ub`` alone: what is the case here, and the next command for each wish.
+"""``ub`` without a verb: the state of this machine, and the next commands.
 
-Changes nothing, needs no privilege, and waits for nobody. Fits 80 columns and 24 lines.
+Changes nothing, needs no privilege, and does not block. Fits 80 columns and 24 lines.
 """
 
 from __future__ import annotations
@@ -19,23 +19,26 @@ from ubypass.version import VERSION
 
 __all__ = ["STATE_VERSION", "run", "screen", "state"]
 
-#: Of what ``ub --json`` prints; it grows by keys without a new one.
+#: Version of the output of ``ub --json``; new keys do not change it.
 STATE_VERSION = 1
 
 _ASK_SECONDS = 2.0
-_SHOWN = 2  # boosted processes with a name
+_SHOWN = 2  # boosted processes that are named
 _WIDTH = 80
 
 
 def run(*, as_json: bool) -> int:
-    """Print it; always 0."""
+    """Print the state; always 0."""
     found = state()
     print(json.dumps(found, indent=1) if as_json else "\n".join(screen(found)))
     return 0
 
 
 def state() -> dict[str, Any]:
-    """What is the case. ``boosted`` is None if it cannot be told, with ``why``."""
+    """The state of this machine.
+
+    ``boosted`` is None if it is unknown, for the reason ``why``.
+    """
     processes, why = _boosted()
     return {
         "version": STATE_VERSION,
@@ -51,8 +54,8 @@ def state() -> dict[str, Any]:
 
 
 def _module(release: str) -> dict[str, Any]:
-    """``state``: loaded, loadable (it is there for this kernel), or absent."""
-    from ubypass.cli.module import is_loaded, loadable
+    """``state``: loaded, loadable (a file for this kernel exists), or absent."""
+    from ubypass.cli.module.files import is_loaded, loadable
 
     found = loadable(release)
     file = str(found) if found.is_file() else None
@@ -79,7 +82,7 @@ def _may_look(directory: Path) -> bool:
 
 
 def _boosted() -> tuple[list[dict[str, Any]] | None, str]:
-    """Processes that engines have attached, and what keeps them from being told."""
+    """Processes attached to engines (None: unknown), and an error or ""."""
     from ubypass.engine import control
 
     found: list[list[Any]] = []
@@ -119,13 +122,13 @@ def screen(found: Mapping[str, Any]) -> list[str]:
     return [
         _cut(line)
         for line in (
-            f"ubypass {found['ub']}: faster system calls for programs as they are",
+            f"ubypass {found['ub']}: faster system calls for unmodified programs",
             "",
             *(f"  {name:<8} {value}" for name, value in facts),
             "",
             *(f"  {wish:<17} {command:<22} {what}" for wish, command, what in wishes),
             "",
-            "  ub --help lists all commands, ub COMMAND --help explains one.",
+            "  'ub --help' lists all commands, 'ub COMMAND --help' explains one.",
         )
     ]
 
@@ -133,24 +136,24 @@ def screen(found: Mapping[str, Any]) -> list[str]:
 def _of_module(module: Mapping[str, Any]) -> str:
     return {
         "loaded": "loaded",
-        "loadable": "there for this kernel, not loaded",
+        "loadable": "available for this kernel, not loaded",
         "absent": "not built for this kernel",
     }[module["state"]]
 
 
 def _of_service(service: Mapping[str, Any]) -> str:
     if service["running"] is None:
-        return "only root can see"
+        return "unknown (visible to root only)"
     if service["running"]:
-        return "runs; ub service status"
-    return "does not run" + ("" if service["configured"] else ", not configured")
+        return "running; see: ub service status"
+    return "not running" + ("" if service["configured"] else ", not configured")
 
 
 def _of_boosted(processes: Sequence[Mapping[str, Any]] | None, why: str) -> str:
     if processes is None:
         return why
     if not processes:
-        return "nothing"
+        return "none"
     shown = ", ".join(
         f"{each['name']} {each['pid']} ({each['bypass_rate']:.0%})"
         for each in processes[:_SHOWN]
@@ -161,11 +164,11 @@ def _of_boosted(processes: Sequence[Mapping[str, Any]] | None, why: str) -> str:
 
 def _wishes(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     rows = [
-        ("Would it help?", "ub estimate [PID]", "what runs here, without the module"),
+        ("Would it help?", "ub estimate [PID]", "running programs, without the module"),
         ("Try it safely", "ub lab run -- COMMAND", "in a virtual machine"),
     ]
     build = ("Use it: build,", "ub module build", "for this kernel")
-    load = ("load,", "ub module load", "as root, as all below")
+    load = ("load,", "ub module load", "needs root, as all below")
     module = found["module"]["state"]
     if module == "absent":
         rows += [build, ("then " + load[0], *load[1:])]
@@ -173,13 +176,13 @@ def _wishes(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         rows.append(("Use it: load,", *load[1:]))
     rows += [
         ("Boost a command", "ub run -- COMMAND", "from its start to its end"),
-        ("or what runs", "ub attach PID", "until Ctrl-C"),
-        ("or for good", "ub service run", "by /etc/ubypass/config.toml"),
-        ("Watch it", "ub stats --watch", "calls, and the share dispatched"),
-        ("Why not?", "ub explain PID", "regions, exits, what stays native"),
+        ("or a process", "ub attach PID", "until Ctrl-C"),
+        ("or permanently", "ub service run", "by /etc/ubypass/config.toml"),
+        ("Watch it", "ub top", "calls, and the share dispatched"),
+        ("Why native?", "ub explain PID", "decisions, regions, exits"),
     ]
     if module != "loaded":
-        rows.append(("What is missing?", "ub doctor", "and what to do about it"))
+        rows.append(("What is missing?", "ub doctor", "and how to get it"))
     return rows
 
 

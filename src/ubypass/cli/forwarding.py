@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Signals to ``ub`` that are meant for the program that it has started."""
+"""Forwards signals from ``ub`` to the program that it has started."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ _FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)  # the program gets its own
 
 
 class Forwarding:
-    """Signals are for the program: ``child``, once it is set.
+    """Forwards signals to ``child``, once it is set.
 
-    What the terminal sends goes to the program anyway; other requests to end are
-    passed on. Handlers are in place before the program is, so that nothing is lost.
+    Signals of the terminal reach the program directly and are ignored; other signals
+    are forwarded. Handlers are installed before the program starts, so that none is
+    lost.
     """
 
     def __init__(self) -> None:
@@ -31,7 +32,7 @@ class Forwarding:
             **dict.fromkeys(_FROM_TERMINAL, self._ignore),
         }
         for number, handler in handlers.items():
-            # What is ignored (nohup, a shell's background) the program inherits.
+            # The program inherits ignored signals (nohup, a background job).
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, handler)
         return self
@@ -41,7 +42,7 @@ class Forwarding:
             signal.signal(number, handler)
 
     def set_child(self, child: subprocess.Popen[bytes]) -> None:
-        """From now on signals go there, those that came too early first."""
+        """Forward signals to ``child`` from now on, earlier ones first."""
         self._child = child
         while self._early:
             child.send_signal(self._early.pop(0))
@@ -53,4 +54,4 @@ class Forwarding:
             self._child.send_signal(number)
 
     def _ignore(self, number: int, frame: object) -> None:
-        """Not SIG_IGN, which the program would inherit."""
+        """A handler instead of SIG_IGN, which the program would inherit."""

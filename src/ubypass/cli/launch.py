@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Start a program that waits before its first instruction.
+"""Starts a program that waits before its first instruction.
 
-So it is attached before it does anything, and all that it ever does is counted. It is
-held as a debugger would, by ptrace; where that is not allowed it just starts.
+The program is attached before it executes anything, so all of its calls are counted. It
+is stopped by ptrace; where ptrace is not allowed it starts without waiting.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _libc.ptrace.restype = ctypes.c_long
 
 
 def _hold() -> None:
-    """In the new process: from now on it stops when an exec has succeeded."""
+    """In the new process: stop after a successful exec."""
     _libc.ptrace(_TRACEME, 0, None, 0)
 
 
 class Launch:
-    """``child`` has begun to run ``command``, and waits for :meth:`go`.
+    """``child`` runs ``command`` and waits for :meth:`go`.
 
-    Only the thread that made it may call that. Raises ``UbError`` if the program cannot
-    be started.
+    Only the thread that created the object may call :meth:`go`. Raises ``UbError`` if
+    the program cannot be started.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -41,23 +41,27 @@ class Launch:
             self.child = subprocess.Popen(command, preexec_fn=_hold)
         except FileNotFoundError as error:
             raise UbError(
-                f"cannot run {command[0]}: not found", exit_code=127
+                f"cannot run {command[0]}: not found",
+                "check the name, or give a path",
+                exit_code=127,
             ) from error
         except OSError as error:
             raise UbError(
-                f"cannot run {command[0]}: {error.strerror}", exit_code=126
+                f"cannot run {command[0]}: {error.strerror}",
+                "it must be an executable file",
+                exit_code=126,
             ) from error
         self._held = self._is_traced() and self._stops()
 
     def go(self) -> None:
-        """Let it run; nothing is left of having been held."""
+        """Let the program run, untraced."""
         if self._held:
             self._held = False
             _libc.ptrace(_DETACH, self.child.pid, None, 0)
 
     @property
     def is_held(self) -> bool:
-        """Whether it still waits."""
+        """Whether the program still waits."""
         return self._held
 
     def _is_traced(self) -> bool:
@@ -70,10 +74,10 @@ class Launch:
             return False
 
     def _stops(self) -> bool:
-        """Wait until it is where the exec leaves it; False if it has ended before."""
+        """Wait for the stop after the exec; False if the program has ended before."""
         pid = self.child.pid
         while True:
-            # What has ended is left for Popen.
+            # WNOWAIT: Popen collects the status of an ended process.
             found = os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
             assert found is not None
             if found.si_code not in (os.CLD_TRAPPED, os.CLD_STOPPED):
@@ -81,5 +85,5 @@ class Launch:
             os.waitid(os.P_PID, pid, os.WSTOPPED)
             if found.si_status == signal.SIGTRAP:
                 return True
-            # A signal came before: it is the program's.
+            # An earlier signal: deliver it to the program.
             _libc.ptrace(_CONT, pid, None, found.si_status)

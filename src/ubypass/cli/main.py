@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # PYTHON_ARGCOMPLETE_OK
-"""Entry point of ``ub``: picks the verb, and turns errors into lines for people."""
+"""Entry point of ``ub``: selects the verb, and turns errors into lines for people."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Any, NoReturn
 
 from ubypass.cli import streams
 from ubypass.cli.failure import explained
 from ubypass.cli.signals import orderly_end
+from ubypass.cli.verbs import Verb, add_verbs
 from ubypass.errors import UbError
 from ubypass.version import VERSION
 
@@ -26,10 +26,13 @@ VERBS = (
     "doctor",
     "estimate",
     "module",
+    "selftest",
     "run",
     "attach",
     "service",
+    "store",
     "stats",
+    "top",
     "explain",
     "translate",
     "coverage",
@@ -39,21 +42,21 @@ VERBS = (
 )
 
 _DESCRIPTION = (
-    "Userspace Bypass: run the code between system calls inside the kernel, so that "
-    "programs that make many of them run faster, without touching the programs."
+    "Userspace Bypass: run the user code between system calls in the kernel, so that "
+    "unmodified programs that make many system calls run faster."
 )
 
 _EPILOG = (
-    "'ub' alone says what is the case here and what to do next; 'ub --json' does so "
-    "for machines. Exit status: 0 if all is well, 1 for errors, 2 for wrong usage, 3 "
-    "if no service runs, 69 without the module and 78 for a wrong configuration (both "
-    "of the service), 70 for bugs of ub, 128 + N after signal N; 'run' ends with its "
-    "program's."
+    "'ub' alone shows the state of this machine and the next steps; 'ub --json' prints "
+    "it as JSON. Exit status: 0 for success, 1 for errors, 2 for wrong usage, 3 if no "
+    "service runs, 69 without the module and 78 for an invalid configuration (both of "
+    "the service), 70 for bugs of ub, 128 + N after signal N; 'run' returns the status "
+    "of its program."
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run ``ub`` with ``arguments`` (default: the process's own); its exit code."""
+    """Run ``ub`` with ``arguments`` (default: those of the process); its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     streams.prepare()
     with orderly_end():
@@ -63,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line as a whole, with every verb: for manual pages."""
+    """The whole command line with every verb, for manual pages."""
     return _parser(())
 
 
@@ -78,7 +81,7 @@ def _run(words: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read our output has left; keep the interpreter from telling.
+        # The reader of our output is gone: prevent an error of the interpreter at exit.
         streams.discard(sys.stdout)
         return 141
     except Exception as error:
@@ -90,19 +93,19 @@ def _run(words: list[str]) -> int:
         _report(
             UbError(
                 f"internal error: {type(error).__name__}: {error}",
-                "UBYPASS_DEBUG=1 shows where; please report it",
+                "please report this bug, with the output of UBYPASS_DEBUG=1",
             )
         )
         return 70  # EX_SOFTWARE of sysexits.h
 
 
 def _code(leave: SystemExit) -> int:
-    """Of a signal that asked us to end, or what argparse has said."""
+    """The exit code: of a signal (:class:`Ended`), or of argparse."""
     return leave.code if isinstance(leave.code, int) else int(bool(leave.code))
 
 
 def _flushed() -> int:
-    """0 if all that was printed is where it should be, else the exit code."""
+    """0 if all output was written, else the exit code."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -132,31 +135,27 @@ def _dispatch(words: list[str]) -> int:
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser = _Parser(prog="ub", description=_DESCRIPTION, epilog=_EPILOG)
-    parser.add_argument("--version", action=_Version, nargs=0, help="say which this is")
-    verbs = parser.add_subparsers(metavar="VERB", required=True)
-    # Only the verb that is meant is imported: on a slow machine it is felt.
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    # Only the selected verb is imported: imports are slow on slow machines.
     chosen = [words[0]] if words and words[0] in VERBS else VERBS
-    for name in chosen:
-        verb = _verb(name)
-        sub = verbs.add_parser(verb.NAME, help=verb.HELP, description=verb.HELP)
-        verb.configure(sub)
-        sub.set_defaults(run=verb.run)
+    add_verbs(parser, [_verb(name) for name in chosen])
     return parser
 
 
-def _verb(name: str) -> ModuleType:
-    return importlib.import_module(f"ubypass.cli.{name}")
+def _verb(name: str) -> Verb:
+    verb: Verb = importlib.import_module(f"ubypass.cli.{name}").VERB
+    return verb
 
 
 class _Parser(argparse.ArgumentParser):
-    """Does not hide that its words could not be written; verbs inherit it."""
+    """Reports failed writes of its output; parsers of verbs inherit this."""
 
     def _print_message(self, message: str, file: Any = None) -> None:
         if message:
             print(message, end="", file=file or sys.stderr, flush=True)
 
     def error(self, message: str) -> NoReturn:
-        """Who has not named a verb is shown those that there are."""
+        """Print the help if the verb is missing."""
         if message.endswith(("required: VERB", "required: ACTION", "required: SERVER")):
             self.print_help(sys.stderr)
             self.exit(2)
@@ -164,7 +163,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Version(argparse.Action):
-    """Not argparse's own, which breaks lines where they are not to be broken."""
+    """In place of argparse's action, which wraps lines."""
 
     def __call__(self, *args: object, **kwargs: object) -> None:
         print(f"ub {VERSION}")
@@ -173,7 +172,7 @@ class _Version(argparse.Action):
 
 def _report(error: UbError) -> None:
     lines = [f"ub: {error.message}", *([f"    {error.hint}"] if error.hint else [])]
-    # The terminal may be gone, and there is nobody else to tell.
+    # If the terminal is gone, too, the error is lost.
     with contextlib.suppress(OSError, ValueError):
         print("\n".join(lines), file=sys.stderr, flush=True)
 

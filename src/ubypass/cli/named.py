@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which processes a word of the command line means; the same for every verb.
+"""The processes that an argument of the command line means; the same for every verb.
 
 812                      the process with that number
-redis-server             all with that name, of the command or of its program
-nginx.service            all of that unit of systemd; also web.slice, x.scope
+redis-server             all with that name, of the command or of the program
+nginx.service            all in that systemd unit; also web.slice, x.scope
 unit:nginx               the same
 /usr/sbin/nginx          all that run that program
 cgroup:/system.slice     all in that control group, or below; /sys/fs/cgroup/... too
@@ -16,58 +16,55 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
-from ubypass.cli.options import number
+from ubypass.cli.options import PROCESS, number
 from ubypass.errors import UbError, UsageError
 from ubypass.service.rules import Facts
 from ubypass.service.scan import read_facts
 
-__all__ = ["PROCESS", "is_number", "one_process", "processes"]
-
-#: For help and metavars.
-PROCESS = "a process: PID, name, program's path, UNIT.service, or cgroup:PATH"
+__all__ = ["is_number", "one_process", "processes"]
 
 _UNIT = re.compile(r".\.(service|scope|slice|socket|mount|swap)$")
 _CGROUPS = "/sys/fs/cgroup"
-_NAME_MOST = 15  # letters of a command's name that the kernel keeps
+_NAME_MOST = 15  # letters of a command's name in the kernel
 _SHOWN = 8
 
 
 def processes(word: str) -> list[int]:
-    """Their numbers, one or more. Raises ``UbError`` if there are none."""
+    """The pids for ``word``, one or more. Raises ``UbError`` if there are none."""
     if is_number(word):
         return [number(word)]
     what, matches = _meaning(word)
     found = [facts.pid for facts in _all() if matches(facts)]
     if not found:
-        raise UbError(f"no process {what}", "see 'ps -e' for those there are")
+        raise UbError(f"no process {what}", "'ps -e' lists all processes")
     return found
 
 
 def one_process(word: str) -> int:
-    """The only one. Raises ``UbError`` if there are more, or none."""
+    """The only pid for ``word``. Raises ``UbError`` if there are more, or none."""
     found = processes(word)
     if len(found) > 1:
         numbers = ", ".join(map(str, found[:_SHOWN]))
         more = "" if len(found) <= _SHOWN else ", ..."
         raise UbError(
-            f"{len(found)} processes are meant by {word!r}: {numbers}{more}",
-            "name one of them by its number",
+            f"{word!r} matches {len(found)} processes: {numbers}{more}",
+            "give the PID of one of them",
         )
     return found[0]
 
 
 def is_number(word: str) -> bool:
-    """Whether it can only be a number, if perhaps no good one."""
+    """Whether ``word`` is a number, valid or not."""
     return bool(re.fullmatch(r"-?[0-9]+", word, re.ASCII))
 
 
 def _meaning(word: str) -> tuple[str, Callable[[Facts], bool]]:
-    """What is to be said if nothing matches, and what matches."""
+    """The words for the error if nothing matches, and the predicate."""
     kind, colon, rest = word.partition(":")
     if not colon or kind not in ("unit", "cgroup", "name", "exe"):
         kind, rest = _kind(word), word
     if not rest:
-        raise UsageError(f"{word!r} names no process", f"name {PROCESS}")
+        raise UsageError(f"{word!r} names no process", f"give {PROCESS}")
     if kind == "unit":
         unit = rest if _UNIT.search(rest) else f"{rest}.service"
         return f"is in the unit {unit}", lambda facts: unit in facts.units
@@ -82,7 +79,7 @@ def _meaning(word: str) -> tuple[str, Callable[[Facts], bool]]:
         real = os.path.realpath(rest)
         return f"runs {rest}", lambda facts: facts.exe in (rest, real)
     return (
-        f"is called {rest!r}",
+        f"has the name {rest!r}",
         lambda facts: (
             PurePosixPath(facts.exe).name == rest
             or _command(facts.pid) == rest[:_NAME_MOST]
@@ -98,7 +95,7 @@ def _kind(word: str) -> str:
 
 
 def _all() -> Iterator[Facts]:
-    """Those that can be looked into, without this one; by number."""
+    """All processes that can be inspected, except this one, by number."""
     us = os.getpid()
     for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
         facts = read_facts(pid) if pid != us else None

@@ -1,137 +1,120 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Options that ``run`` and ``attach`` have in common; light to import."""
+"""Options that several verbs share, and types of arguments; cheap to import."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ubypass.errors import UsageError
 from ubypass.files import must_be_writable
 
-if TYPE_CHECKING:
-    from ubypass.device.uapi import Tunable
-    from ubypass.engine.regions import Caps
-
 __all__ = [
-    "add_options",
-    "caps",
+    "PROCESS",
+    "TRANSLATE_TRUSTED",
+    "add_html",
+    "add_interval",
+    "add_json",
+    "add_json_file",
+    "add_kernel",
+    "add_model",
+    "add_suite",
+    "add_trust",
     "number",
     "out_file",
     "seconds",
-    "tunables",
     "whole",
 ]
 
-_TUNABLES = (
-    "gap_ns, hot_calls, window_ms, budget, miss_events, rearm_ms, sample_bits, "
-    "idle_runs, path_steps, grace_ms, share_bits"
-)
-_CAPS = "regions, code_kib, rounds"
+#: The forms of an argument that names processes.
+PROCESS = "PID, name, path of the program, UNIT.service or cgroup:PATH"
+
+#: The help of ``--trust`` of verbs that only translate.
+TRANSLATE_TRUSTED = "translate as for a trusted program: guards without clamps"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add them to a verb's parser."""
+def add_json(
+    parser: argparse._ActionsContainer, what: str = "print JSON instead of text"
+) -> None:
+    """Declare ``--json``: output for programs. ``what`` is the help."""
+    parser.add_argument("--json", action="store_true", help=what)
+
+
+def add_json_file(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--json FILE``: a file for the records of a measurement."""
     parser.add_argument(
-        "--json", action="store_true", help="print the summary as JSON, to stderr"
-    )
-    parser.add_argument(
-        "--summary-file",
-        type=partial(out_file, parents=False),
+        "--json",
+        type=out_file,
         metavar="FILE",
-        help="also write the summary, as JSON, to FILE",
+        help="also write the records to FILE, for 'ub bench report'",
     )
+
+
+def add_html(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--html FILE``: a page instead of text."""
     parser.add_argument(
-        "--children",
-        action="store_true",
-        help="boost child processes as well, and theirs, whatever they run",
-    )
-    parser.add_argument(
-        "--record",
+        "--html",
+        type=out_file,
         metavar="FILE",
-        help="append what is built, and from what, to FILE for 'ub bench replay'",
+        help="write a page with plots to FILE instead (needs matplotlib)",
     )
+
+
+def add_trust(parser: argparse.ArgumentParser, what: str) -> None:
+    """Declare ``--trust``: guards without clamps; ``what`` is the help."""
+    parser.add_argument("--trust", action="store_true", help=what)
+
+
+def add_interval(
+    parser: argparse.ArgumentParser, what: str, *, least: float, default: float
+) -> None:
+    """Declare ``--interval SECONDS`` between updates; ``what`` is the help."""
+    parser.add_argument(
+        "--interval",
+        type=seconds(least, 3600),
+        default=default,
+        metavar="SECONDS",
+        help=f"{what} (default: %(default)g)",
+    )
+
+
+def add_model(parser: argparse.ArgumentParser, what: str) -> None:
+    """Declare ``--model NAME``, a model of a processor; ``what``: its use."""
     parser.add_argument(
         "--model",
         metavar="NAME",
-        help="decide by a model of a processor, not by times measured here: NAME is "
-        "a table of cost/models.toml (zen4, skylake-pti, ...; emulators: zen4)",
+        help=f"{what}; NAME is a table of cost/models.toml, such as zen4",
     )
-    parser.add_argument("-q", "--quiet", action="store_true", help="print no summary")
+
+
+def add_kernel(parser: argparse._ActionsContainer, default: str) -> None:
+    """Declare ``--kernel RELEASE``; ``default``: the kernel without the option."""
     parser.add_argument(
-        "--tune",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help=f"set a tunable of the module, for everybody: {_TUNABLES}",
+        "--kernel",
+        metavar="RELEASE",
+        help=f"such as 6.1.0-56-amd64 (default: {default})",
     )
+
+
+def add_suite(parser: argparse._ActionsContainer, more: str) -> None:
+    """Declare ``--suite SUITE``, of Debian; ``more``: the rest of the help."""
     parser.add_argument(
-        "--cap",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help=f"bound what each process may have of: {_CAPS}",
+        "--suite",
+        metavar="SUITE",
+        help=f"the newest kernel of trixie, trixie-backports, sid, ...; {more}",
     )
 
 
-def tunables(words: Sequence[str]) -> dict[Tunable, int]:
-    """Parse ``NAME=VALUE`` words; ``UsageError`` for those that make no sense."""
-    from ubypass.device.uapi import Tunable
-
-    result = {}
-    for word in words:
-        name, value = _assignment(word)
-        try:
-            what = Tunable[name.upper()]
-        except KeyError as error:
-            raise UsageError(
-                f"no tunable is called {name!r}", f"there are {_TUNABLES}"
-            ) from error
-        result[what] = value
-    return result
-
-
-def caps(words: Sequence[str]) -> Caps:
-    """Parse ``NAME=VALUE`` words; ``UsageError`` for those that make no sense."""
-    from ubypass.engine.regions import Caps
-
-    result = Caps()
-    for word in words:
-        name, value = _assignment(word)
-        if value < 1:
-            raise UsageError(f"a cap of {value} leaves nothing", "use at least 1")
-        if name == "regions":
-            result = replace(result, regions=value)
-        elif name == "code_kib":
-            result = replace(result, code_bytes=value << 10)
-        elif name == "rounds":
-            result = replace(result, rounds=value)
-        else:
-            raise UsageError(f"no cap is called {name!r}", f"there are {_CAPS}")
-    return result
-
-
-def _assignment(word: str) -> tuple[str, int]:
-    name, equals, value = word.partition("=")
-    try:
-        return name, int(value, 0)
-    except ValueError as error:
-        raise UsageError(
-            f"{value!r} is not a number" if equals else f"{word!r} has no value",
-            "write it as NAME=VALUE",
-        ) from error
-
-
-_IDS = "see 'ps -e' or 'pidof NAME' for process ids"
+_IDS = "'ps -e' and 'pidof NAME' show process ids"
 
 
 def number(word: str, what: str = "a process id", hint: str = _IDS) -> int:
-    """A process id, or what ``what`` says, from the command line."""
-    # Not what int() takes as well: 1_0, or digits of other scripts.
+    """A process id from the command line, or another number named ``what``.
+
+    Raises ``UsageError``.
+    """
+    # int() also accepts 1_0 and digits of other scripts.
     digits = word.removeprefix("-")
     if digits.isascii() and digits.isdigit() and len(digits) < 40:
         return int(word)
@@ -139,7 +122,7 @@ def number(word: str, what: str = "a process id", hint: str = _IDS) -> int:
 
 
 def whole(least: int = 0, most: int | None = None) -> Callable[[str], int]:
-    """A type for argparse: whole numbers from ``least`` to ``most``."""
+    """A type for argparse: integers from ``least`` to ``most``."""
 
     def parse(word: str) -> int:
         digits = word.removeprefix("-")
@@ -173,7 +156,7 @@ def seconds(least: float, most: float) -> Callable[[str], float]:
 
 
 def out_file(word: str, *, parents: bool = True) -> Path:
-    """A type for argparse: a file that can be written, as far as one can tell now.
+    """A type for argparse: a file that looks writable at present.
 
     ``parents``: whether directories may be missing. Raises ``UbError``.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is going on, for who waits: a spinner on a terminal, else lines, on stderr."""
+"""Progress messages: a spinner on a terminal, else lines, on stderr."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ __all__ = ["progress"]
 
 @contextmanager
 def progress(title: str, *, lines: bool = True) -> Iterator[Callable[[str], None]]:
-    """Takes short phrases; an empty one ends the spinner until the next.
+    """Yields a function for short phrases; an empty phrase ends the spinner.
 
-    ``lines``: whether to print the phrases where there is no terminal.
+    The next phrase starts it again. ``lines``: whether to print the phrases without a
+    terminal.
     """
     if not sys.stderr.isatty():
 
-        def say(phrase: str) -> None:
+        def write(phrase: str) -> None:
             if phrase and lines:
                 print(f"{title}: {phrase}", file=sys.stderr, flush=True)
 
-        yield say
+        yield write
         return
     from rich.console import Console
     from rich.markup import escape

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """``ub run -- COMMAND``: start a program and boost it until it ends.
 
-The program has our terminal, files and process group; we stay out of its way and
-return what it returns. If the engine fails the program runs on natively. With
-``--children`` we stay for as long as any of its descendants runs.
+The program shares the terminal, the files and the process group of ``ub``, which
+returns its exit code. If the engine fails the program continues natively. With
+``--children`` ``ub`` runs as long as any descendant of the program.
 """
 
 from __future__ import annotations
@@ -14,32 +14,35 @@ import time
 import traceback
 from typing import TYPE_CHECKING
 
+from ubypass.cli.engine_options import add_engine_options, caps, tunables
 from ubypass.cli.forwarding import Forwarding
 from ubypass.cli.launch import Launch
-from ubypass.cli.options import add_options, caps, tunables
 from ubypass.cli.stop import Stop
+from ubypass.cli.verbs import Verb
 from ubypass.errors import UbError, UsageError
 
 if TYPE_CHECKING:
     from ubypass.cli.session import Session
 
-__all__ = ["HELP", "NAME", "configure", "run"]
-
-NAME = "run"
-HELP = "start a program and boost it until it ends"
+__all__ = ["VERB", "configure", "run"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    add_options(parser)
-    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    add_engine_options(parser)
+    parser.add_argument(
+        "command",
+        nargs=argparse.REMAINDER,
+        metavar="-- COMMAND",
+        help="the program and its arguments",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; its exit code, or 128 plus the signal that ended it."""
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
     if not command:
-        raise UsageError("no command given", "ub run -- COMMAND [ARGUMENT]...")
+        raise UsageError("no command given", "usage: ub run -- COMMAND [ARGUMENT]...")
     from ubypass.cli.session import Session
 
     with Session(
@@ -48,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
         quiet=args.quiet,
         record=args.record,
         model=args.model,
+        trust=args.trust,
     ) as session:
         began = time.monotonic_ns()
         with Forwarding() as signals:
@@ -57,11 +61,11 @@ def run(args: argparse.Namespace) -> int:
             try:
                 _boost(session, launch, began, children=args.children)
             except Exception as error:
-                # Ours to fix, but the program must not suffer for it.
+                # A bug of ub must not affect the program.
                 if os.environ.get("UBYPASS_DEBUG"):
                     traceback.print_exc()
                 what = f"{type(error).__name__}: {error}"
-                session.log(f"internal error, the program runs on natively: {what}")
+                session.log(f"internal error, the program continues natively: {what}")
                 session.close()
             finally:
                 launch.go()
@@ -98,18 +102,18 @@ def _boost(session: Session, launch: Launch, began: int, *, children: bool) -> N
     engine.watch(pidfd, end)
     try:
         while not ended:
-            # Once at the start, and again after each exec.
+            # At the start, and again after each exec.
             try:
                 process = identify(child.pid)
                 engine.attach(process, started_ns=began, children=children)
             except UbError as error:
                 if launch.is_held or child.poll() is None:
-                    session.log(f"{error.message}; it runs natively")
+                    session.log(f"{error.message}; the program runs natively")
                 return
             finally:
                 launch.go()
             if children:
-                # The engine sees to execs itself, and nobody may be left for a while.
+                # The engine handles execs itself, and may have no targets for a while.
                 engine.run(lambda: ended)
             else:
                 engine.run(lambda: ended or engine.is_over)
@@ -119,9 +123,9 @@ def _boost(session: Session, launch: Launch, began: int, *, children: bool) -> N
 
 
 def _stay(session: Session, pid: int, name: str) -> None:
-    """The program has ended; boost on what it leaves behind, as daemons do.
+    """Boost descendants that outlive the program, such as daemons.
 
-    Until all that ends, or the user does with Ctrl-C: then it goes on natively.
+    Until all have ended, or until Ctrl-C: then they continue natively.
     """
     engine = session.engine
     if engine is None:
@@ -130,11 +134,14 @@ def _stay(session: Session, pid: int, name: str) -> None:
         for target in engine.targets:
             target.gone = target.gone or target.process.pid == pid
         engine.step(0)
-        # Those that have just been born are looked at first; most end with it.
+        # New children are attached after a delay; most end with the program.
         engine.run(lambda: stop.asked or engine.is_over or bool(engine.targets))
         if left := len(engine.targets):
             session.log(
-                f"{name} has ended; {left} of its processes still run and are boosted, "
-                "Ctrl-C leaves them native"
+                f"{name} has ended; {left} of its processes still run, boosted; "
+                "Ctrl-C detaches them"
             )
         engine.run(lambda: stop.asked or engine.is_over)
+
+
+VERB = Verb("run", "start a program and boost it until it ends", configure, run)

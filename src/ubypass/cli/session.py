@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What ``run`` and ``attach`` share: an engine that is ready, and its report.
+"""What ``run`` and ``attach`` share: a prepared engine, and its report.
 
-A :class:`Session` has imported everything and opened the device before a program
-is touched, so that nothing slow stands between its start and its first boost.
+A :class:`Session` imports all modules and opens the device before a program starts, so
+that nothing slow delays the program's first boost.
 """
 
 from __future__ import annotations
@@ -13,36 +13,35 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ubypass import processor
+from ubypass.abi import Abi
+from ubypass.cli.process_figures import process_rows
 from ubypass.cost.model import model_of
 from ubypass.device.client import Device
-from ubypass.device.types import is_lasting
 from ubypass.device.uapi import Tunable
-from ubypass.engine.answers import answer_explain, answer_stats
+from ubypass.engine.admission import AdmissionPolicy
 from ubypass.engine.build import Builder
 from ubypass.engine.clock import longest_ns, slowness
 from ubypass.engine.control import Control, Handler
-from ubypass.engine.declines import REASONS
 from ubypass.engine.engine import Engine
-from ubypass.engine.forecast import Forecast
-from ubypass.engine.peak import peak_bytes
+from ubypass.engine.peak_rss import peak_rss_bytes
+from ubypass.engine.policy import Policy
+from ubypass.engine.ports import SharedLike
 from ubypass.engine.recording import Recorder
 from ubypass.engine.regions import Caps
+from ubypass.engine.requests import serve_detach, serve_explain, serve_stats
 from ubypass.engine.summary import Summary
-from ubypass.engine.target import Policy
-from ubypass.engine.trial import Trying
+from ubypass.engine.trial import TrialPolicy
 from ubypass.errors import UbError
 from ubypass.files import write_text
 from ubypass.process.namespace import require_own_proc
 
 __all__ = ["Session"]
-
-# Seconds of CPU time; less is the time that attaching takes.
-_SHOWN = 0.005
 
 
 class Session:
@@ -59,13 +58,17 @@ class Session:
         quiet: bool = False,
         record: str | None = None,
         model: str | None = None,
+        trust: bool = False,
         log: Callable[[str], None] | None = None,
         handlers: Mapping[str, Handler] | None = None,
+        shared: Callable[[Abi], SharedLike | None] = lambda abi: None,
     ) -> None:
-        """``model``: decide by that one of ``models.toml``, not by measured times.
+        """``model``: decide by this model of ``models.toml`` instead of measured times.
+        ``trust``: all processes are trusted programs (docs/security.md).
 
-        ``log``: takes lines instead of the terminal. ``handlers``: of more questions on
-        the control socket, without which the session then does not begin.
+        ``log``: takes lines instead of the terminal. ``handlers``: of further requests
+        on the control socket; with them, the session fails without the socket.
+        ``shared``: opens the translations of other machines, or returns None.
         """
         self._quiet = quiet
         self._say = log
@@ -80,26 +83,30 @@ class Session:
             longest = longest_ns(here)
             _tune(self.device, tune, longest)
             abi = self.device.info()
-            builder = Builder(abi)
+            trusted_abi = replace(abi, trusted=True)
+            builder, trusted = Builder(abi, shared(abi)), Builder(trusted_abi)
             builder.warm_up()
+            file = Path(record) if record else None
             self.engine = Engine(
                 self.device,
-                build=Recorder(builder, abi, Path(record)) if record else builder,
+                build=Recorder(builder, abi, file) if file else builder,
+                build_trusted=Recorder(trusted, trusted_abi, file) if file else trusted,
                 policy=Policy(
                     caps=caps or Caps(),
-                    forecast=Forecast(
+                    admission=AdmissionPolicy(
                         here if model is None else model_of(model),
-                        is_final=model is not None or processor.is_emulated(),
+                        model_decides=model is not None or processor.is_emulated(),
                     ),
-                    trying=Trying().slower(slowness(here, longest)),
+                    trial=TrialPolicy().slower(slowness(here, longest)),
                 ),
                 log=self.log,
             )
+            self.engine.trust_if(lambda pid: trust)
             self._control = self._listen(self.engine, handlers)
         except BaseException:
             self.close()
             raise
-        # What is loaded now stays: do not look at it in every collection.
+        # All objects so far are permanent: exclude them from garbage collections.
         gc.collect()
         gc.freeze()
 
@@ -110,7 +117,7 @@ class Session:
         self.close()
 
     def log(self, line: str) -> None:
-        """Say something to the person at the terminal, who may have left."""
+        """Print a line for people; the terminal may be gone."""
         if self._say is not None:
             self._say(line)
         elif not self._quiet:
@@ -118,7 +125,7 @@ class Session:
                 print(f"ub: {line}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Detach everything; programs go on natively."""
+        """Detach all processes, which continue natively."""
         if self._control is not None:
             self._control.close()
             self._control = None
@@ -134,7 +141,7 @@ class Session:
         """Print the summary to stderr and, as JSON, to ``file`` if given."""
         data = {
             **extra,
-            "engine_peak_bytes": peak_bytes(),
+            "engine_peak_bytes": peak_rss_bytes(),
             "processes": [summary.as_json() for summary in self._summaries],
         }
         if file is not None:
@@ -155,78 +162,33 @@ class Session:
             return Control(
                 engine,
                 {
-                    "stats": partial(answer_stats, engine),
-                    "explain": partial(answer_explain, engine),
+                    "stats": partial(serve_stats, engine),
+                    "explain": partial(serve_explain, engine),
+                    "detach": partial(serve_detach, engine),
                     **(more or {}),
                 },
             )
         except UbError as error:
             if more:
                 raise
-            self.log(f"'ub stats' will not see this: {error.message}")
+            self.log(f"not visible to 'ub stats': {error.message}")
             return None
 
 
 def _tune(device: Device, tune: Mapping[Tunable, int], gap: int) -> None:
-    # The module's own default of the gap suits a machine that it does not know.
+    # The module's default of the gap is for an unknown machine.
     wanted = {Tunable.GAP_NS: gap, **tune}
     for what, value in wanted.items():
         device.tune(what, value)
 
 
-def _calls(summary: Summary) -> str:
-    """How many there were, as far as they were counted."""
-    first = summary.uncounted_seconds
-    if first < _SHOWN:
-        return f"{summary.calls:,}"
-    ended = "" if summary.calls else ", in which it ended"
-    return (
-        f"{summary.calls:,}, without those of its first {first:.2f} s of CPU time"
-        f"{ended} (--tune=grace_ms=0 counts all)"
-    )
-
-
 def _text(summary: Summary, peak: int) -> str:
-    stats = summary.stats
-    first = summary.first_boost_seconds
-    exits = sorted(
-        ((n, reason.name.lower()) for reason, n in stats.exits.items() if n),
-        reverse=True,
-    )
-    rows = [
-        ("system calls", _calls(summary)),
-        ("dispatched", f"{stats.dispatched:,}  ({summary.bypass_rate:.2%})"),
-        ("runs", f"{stats.runs:,}  ({stats.declined:,} declined)"),
-        *(
-            ("declined", f"{stats.declines[reason]:,}: {REASONS[reason]}")
-            for reason in stats.declines
-            if stats.declines[reason] and is_lasting(reason)
-        ),
-        *(
-            [
-                (
-                    "filtered",
-                    f"{stats.filtered:,}: a seccomp filter objects, or is to act",
-                )
-            ]
-            if stats.filtered
-            else []
-        ),
-        ("exits", ", ".join(f"{name} {n:,}" for n, name in exits) or "none"),
-        (
-            "regions",
-            f"{summary.regions}: {summary.entries} entries, "
-            f"{summary.region_instructions:,} instructions, "
-            f"{summary.source_bytes:,} -> {summary.code_bytes:,} bytes"
-            if summary.code_bytes
-            else "none",
-        ),
-        ("loads", f"{summary.loads}  ({summary.build_seconds:.2f} s of building)"),
-        ("first boost", "never" if first is None else f"after {first:.2f} s"),
-        ("engine", f"{peak / 2**20:.0f} MiB at most"),
-        *(("note", note) for note in summary.notes),
-    ]
+    """The report of one process; ``peak``: peak memory of the engine in bytes."""
+    data = summary.as_json()
+    (_, whose), *rows = process_rows({**data, "notes": []})
+    rows.append(("engine", f"{peak / 2**20:.0f} MiB peak memory"))
+    rows += [("note", note) for note in data["notes"]]
     width = max(len(name) for name, _ in rows)
-    lines = [f"ub: process {summary.pid} ({summary.name})"]
+    lines = [f"ub: process {whose}"]
     lines += [f"    {name:<{width}}  {value}" for name, value in rows]
     return "\n".join(lines)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Being asked to end: verbs unwind as they do for Ctrl-C, and leave nothing behind."""
+"""Signals that ask for an end: verbs unwind as for Ctrl-C, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _ASKED = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Ended(SystemExit):
-    """We were asked to end; ``code`` is 128 plus the signal, as in a shell."""
+    """A signal asked for an end; ``code`` is 128 plus its number, as in a shell."""
 
 
 @contextmanager
 def orderly_end() -> Iterator[None]:
-    """Within the block the first such signal raises :class:`Ended`, others do nothing.
+    """Raise :class:`Ended` in the block for the first such signal; ignore others.
 
-    Verbs that do something else then have handlers of their own meanwhile. What was
-    ignored when we were started (``nohup``) stays so.
+    Verbs that do something else install their own handlers meanwhile. Signals that were
+    ignored at the start (``nohup``) stay ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may have handlers
@@ -46,4 +46,4 @@ def orderly_end() -> Iterator[None]:
 
 
 def _nothing(number: int, frame: object) -> None:
-    """The end is under way. Not SIG_IGN, which children would inherit."""
+    """The end is in progress. A handler, since children would inherit SIG_IGN."""

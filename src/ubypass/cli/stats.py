@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``ub stats``: what running engines have done for their processes."""
+"""``ub stats``: the figures of running engines for their processes."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from ubypass.cli.options import seconds
-from ubypass.cli.tables import console
-from ubypass.errors import UbError
+from ubypass.cli import live_page
+from ubypass.cli.options import PROCESS, add_html, add_interval, add_json
+from ubypass.cli.process_figures import NOTHING, process_rows
+from ubypass.cli.tables import console, plain_table
+from ubypass.cli.verbs import Verb
+from ubypass.errors import UbError, UsageError
 
-__all__ = ["HELP", "NAME", "NotBoosted", "configure", "run", "since"]
+__all__ = ["VERB", "NotBoosted", "answered", "configure", "run", "since"]
 
-NAME = "stats"
-_NOTHING = "nothing is being boosted; start with: ub run -- COMMAND"
-_HEADING = 20  # lines from one heading to the next
-HELP = "show the processes that are being boosted and what it brings"
+_HEADING = 20  # lines between two headings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,40 +27,43 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "process",
         nargs="?",
         metavar="PROCESS",
-        help="only this: PID, name, program's path, UNIT.service or cgroup:PATH",
+        help=f"only this one: {PROCESS}",
     )
-    parser.add_argument("--json", action="store_true", help="for machines")
+    add_json(parser)
+    add_html(parser)
     parser.add_argument(
         "--watch",
         action="store_true",
-        help="again and again, with what has happened in between",
+        help="print the changes repeatedly, until Ctrl-C",
     )
-    parser.add_argument(
-        "--interval",
-        type=seconds(0.05, 3600),
-        default=1.0,
-        metavar="SECONDS",
-        help="how long '--watch' waits from one look to the next (default: 1)",
-    )
+    add_interval(parser, "time between updates of --watch", least=0.05, default=1.0)
 
 
 class NotBoosted(UbError):
-    """The process that was asked about."""
+    """Raised if a requested process is not boosted."""
 
 
 def run(args: argparse.Namespace) -> int:
     """Ask every engine; 0, or an error if the named process is not boosted."""
+    if args.html is not None:
+        if args.watch or args.json:
+            raise UsageError(
+                "--html excludes --watch and --json", "use only one of them"
+            )
+        live_page.ready()
     pids = None if args.process is None else _named(args.process)
     if args.watch:
         _watch(pids, args.interval, as_json=args.json)
         return 0
     processes = _ask(pids)
-    if args.json:
+    if args.html is not None:
+        live_page.write_stats(args.html, processes)
+    elif args.json:
         import json
 
         print(json.dumps({"processes": processes}, indent=1))
     elif not processes:
-        print(_NOTHING)
+        print(NOTHING)
     elif pids is None or len(processes) > 1:
         _print_all(processes)
     else:
@@ -74,35 +77,44 @@ def _named(word: str) -> list[int]:
     return processes(word)
 
 
-def _ask(pids: Collection[int] | None) -> list[dict[str, Any]]:
+def answered() -> tuple[list[dict[str, Any]], list[UbError]]:
+    """All attached processes, and an error for each engine that does not answer.
+
+    Raises ``UbError`` without permission to ask engines.
+    """
     from ubypass.engine.control import ask_all
 
     answers, silent = ask_all({"ask": "stats"})
-    for error in silent:
-        print(f"ub: {error.message}", file=sys.stderr)
     processes = [
         {**process, "engine_pid": answer["engine_pid"]}
         for answer in map(_in_our_numbers, answers)
         for process in answer["processes"]
-        if pids is None or process["pid"] in pids
     ]
+    return processes, silent
+
+
+def _ask(pids: Collection[int] | None) -> list[dict[str, Any]]:
+    found, silent = answered()
+    for error in silent:
+        print(f"ub: {error.message}", file=sys.stderr)
+    processes = [p for p in found if pids is None or p["pid"] in pids]
     if pids is not None and not processes:
         words = " ".join(map(str, pids))
         who = f"process {words}" if len(pids) == 1 else f"any of the processes {words}"
         if silent:
-            raise UbError(f"who answers does not boost {who}")
+            raise UbError(f"no engine that answered boosts {who}", "try again later")
         who = who.replace("any", "none")
         raise NotBoosted(
             f"{who} is {'not ' if len(pids) == 1 else ''}being boosted",
-            f"ub attach {words}",
+            f"to boost: ub attach {words}",
         )
     return processes
 
 
 def _in_our_numbers(answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The answer of an engine with process numbers as they are here.
+    """The answer of an engine with process numbers of this PID namespace.
 
-    In another PID namespace they are other ones; what has none here is left out.
+    Processes without a number in it are left out.
     """
     from ubypass.process.namespace import numbers_here, own_namespace
 
@@ -121,9 +133,9 @@ def _in_our_numbers(answer: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _watch(pids: Collection[int] | None, seconds: float, *, as_json: bool) -> None:
-    """Print until nothing is boosted any more, or Ctrl-C.
+    """Print until no process is boosted any more, or until Ctrl-C.
 
-    Each line tells of one process since the line before: so one sees it converge.
+    Each line has the changes of one process since its previous line.
     """
     import json
 
@@ -139,7 +151,7 @@ def _watch(pids: Collection[int] | None, seconds: float, *, as_json: bool) -> No
                 processes = []
             if not processes:
                 if not as_json:
-                    print("nothing is being boosted any more" if before else _NOTHING)
+                    print("no process is boosted any more" if before else NOTHING)
                 return
             for process in processes:
                 change = since(before.get(process["pid"]), process)
@@ -166,9 +178,9 @@ def _watch(pids: Collection[int] | None, seconds: float, *, as_json: bool) -> No
 
 
 def since(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> dict[str, Any]:
-    """What has happened in a process from one answer to the next.
+    """The changes of a process between two answers.
 
-    Regions and bytes are those of now.
+    Regions and bytes are present values.
     """
     calls, dispatched = now["calls"], now["dispatched"]
     exits, loads = sum(now["exits"].values()), now["loads"]
@@ -191,12 +203,10 @@ def since(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> dict[str,
 
 def _print_all(processes: Sequence[Mapping[str, Any]]) -> None:
     from rich.markup import escape
-    from rich.table import Table
 
-    from ubypass.device.uapi import Decline
-    from ubypass.engine.declines import HINTS, REASONS
+    from ubypass.engine.declines import HINTS, REASONS, named
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = plain_table()
     table.add_column("PID", justify="right")
     table.add_column("PROGRAM")
     for title in ("CALLS", "DISPATCHED", "BYPASS", "EXITS", "REGIONS", "CODE"):
@@ -215,45 +225,21 @@ def _print_all(processes: Sequence[Mapping[str, Any]]) -> None:
     console().print(table)
     for process in processes:
         if process["declined_for"]:
-            reason = Decline[process["declined_for"].upper()]
+            reason = named(process["declined_for"])
             print(f"{process['pid']} is not boosted: {REASONS[reason]}")
             print(f"  {HINTS[reason]}")
 
 
 def _print_one(process: Mapping[str, Any]) -> None:
-    from ubypass.device.uapi import Decline
-    from ubypass.engine.declines import REASONS
-
-    first = process["first_boost_seconds"]
-    exits = sorted(process["exits"].items(), key=lambda item: -item[1])
-    rows = [
-        ("process", f"{process['pid']} ({process['name']})"),
-        ("system calls", f"{process['calls']:,}"),
-        ("dispatched", f"{process['dispatched']:,} ({process['bypass_rate']:.2%})"),
-        ("runs", f"{process['runs']:,} ({process['declined']:,} declined)"),
-        ("regions", f"{process['regions']}"),
-        ("entries", f"{process['entries']}"),
-        ("instructions", f"{process['region_instructions']:,}"),
-        ("bytes", f"{process['source_bytes']:,} -> {process['code_bytes']:,}"),
-        ("loads", f"{process['loads']} ({process['build_seconds']:.2f} s)"),
-        ("first boost", "never" if first is None else f"after {first:.2f} s"),
-        *((f"exits: {name}", f"{count:,}") for name, count in exits),
-        *(
-            ("declined", f"{count:,}: {REASONS[Decline[name.upper()]]}")
-            for name, count in process["declines"].items()
-        ),
-        *(
-            [
-                (
-                    "filtered",
-                    f"{process['filtered']:,}: a seccomp filter objects, or is to act",
-                )
-            ]
-            if process["filtered"]
-            else []
-        ),
-        *(("note", note) for note in process["notes"]),
-    ]
+    rows = process_rows(process)
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f"{name:<{width}}  {value}")
+
+
+VERB = Verb(
+    "stats",
+    "show the boosted processes and their figures",
+    configure,
+    run,
+)

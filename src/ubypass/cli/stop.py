@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Ctrl-C and its like, while an engine's loop waits."""
+"""Signals that ask for an end while an engine's loop waits."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["Stop"]
 
 
 class Stop:
-    """Ctrl-C and its like: sets ``asked`` and wakes the engine's loop.
+    """SIGINT, SIGTERM and SIGHUP set ``asked`` and wake the engine's loop.
 
-    A handler alone would not: an interrupted wait is taken up again.
+    A handler alone is not enough: an interrupted wait is resumed.
     """
 
     def __init__(
         self, session: Session, hangup: Callable[[], None] | None = None
     ) -> None:
-        """``hangup`` is called for a SIGHUP, which then asks for no end."""
+        """``hangup``: called for a SIGHUP, which then does not ask for an end."""
         self.asked = False
         self._hangup = hangup
         self._session = session
@@ -37,7 +37,7 @@ class Stop:
             end.setblocking(False)
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # A shell's background ignores interrupts, and yet we end by one.
+            # A background job ignores SIGINT, but ub has to end by SIGINT.
             nohup = which is signal.SIGHUP and _is_ignored(which)
             if self._hangup is not None or not nohup:
                 self._before[which] = signal.signal(which, self._ask)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Makes the standard streams fit for what is printed, whatever they are.
+"""Makes the standard streams safe for any output.
 
-A stream may be closed, and its encoding may lack what a text holds: characters of our
-own messages, file names that are no text at all.
+A stream may be closed, or its encoding may lack characters: of messages, or of file
+names that are not text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TextIO
 
 __all__ = ["ERRORS", "discard", "prepare", "speaks_unicode"]
 
-#: The name of the error handler that replaces what cannot be encoded.
+#: Name of the error handler that replaces characters without an encoding.
 ERRORS = "ubypass"
 
 _PLAIN = {
@@ -34,13 +34,13 @@ _PLAIN = {
 
 
 def prepare() -> None:
-    """Open what is closed, to nowhere, and let nothing be impossible to print."""
+    """Open closed streams on /dev/null, and make all characters printable."""
     codecs.register_error(ERRORS, _replace)
     for number, mode in (0, "r"), (1, "w"), (2, "w"):
         try:
             os.fstat(number)
         except OSError:
-            # Else the next file that is opened gets this number, and our output.
+            # Otherwise the next opened file gets this number, and the output.
             _open_nowhere(number)
         name = ("stdin", "stdout", "stderr")[number]
         if getattr(sys, name) is None:
@@ -52,7 +52,7 @@ def prepare() -> None:
 
 
 def discard(stream: TextIO) -> None:
-    """What is still to be written to the stream goes nowhere: nobody can read it."""
+    """Discard pending and future output of a stream whose reader is gone."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -60,7 +60,7 @@ def discard(stream: TextIO) -> None:
 
 
 def speaks_unicode(stream: TextIO) -> bool:
-    """Whether any character can be printed there."""
+    """Whether the stream's encoding has all characters."""
     return (stream.encoding or "").lower().replace("-", "").startswith("utf")
 
 
@@ -79,6 +79,6 @@ def _replace(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 def _escaped(character: str) -> str:
-    if 0xDC80 <= ord(character) <= 0xDCFF:  # a byte of a name that is no text
+    if 0xDC80 <= ord(character) <= 0xDCFF:  # a byte of a file name that is not text
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("ascii", "backslashreplace").decode("ascii")

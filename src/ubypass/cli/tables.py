@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where tables are printed: never cut, as what stands in them is to be copied."""
+"""Tables on the console: never cut, since cells are copied."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
-__all__ = ["console"]
+__all__ = ["console", "plain_table"]
 
-#: Tables fit into it; a window that is narrower wraps them by itself.
+#: Tables fit into this width; a narrower window wraps lines itself.
 _WIDTH = 80
 
 
@@ -20,3 +21,10 @@ def console() -> Console:
 
     plain = Console(highlight=False)
     return plain if plain.width >= _WIDTH else Console(highlight=False, width=_WIDTH)
+
+
+def plain_table() -> Table:
+    """A table without lines, its columns two spaces apart."""
+    from rich.table import Table
+
+    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))

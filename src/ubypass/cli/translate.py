@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``ub translate``: what would become of code in a file. Needs no kernel module."""
+"""``ub translate``: the translation of code in a file. Needs no kernel module."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from ubypass.cli.options import whole
+from ubypass.cli.options import TRANSLATE_TRUSTED, add_json, add_trust, whole
+from ubypass.cli.verbs import Verb
 from ubypass.errors import UbError, UsageError
 
 if TYPE_CHECKING:
@@ -15,10 +16,7 @@ if TYPE_CHECKING:
     from ubypass.process.elf import ElfFile
     from ubypass.region.graph import Region
 
-__all__ = ["HELP", "NAME", "configure", "run"]
-
-NAME = "translate"
-HELP = "translate and verify code of a file, without running anything"
+__all__ = ["VERB", "configure", "run"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +25,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "address",
         metavar="ADDRESS",
-        help="where to enter: a virtual address (0x…), or SYMBOL or SYMBOL+0x…; "
-        "the instruction after a syscall, or any other",
+        help="the entry: a virtual address (0x...), SYMBOL or SYMBOL+0x...; usually "
+        "the instruction after a syscall",
     )
     parser.add_argument(
         "--reach",
@@ -37,11 +35,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="instructions to explore from each entry (default: %(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="for machines")
+    add_trust(parser, TRANSLATE_TRUSTED)
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Discover, translate, verify, print; 1 if the verifier refuses the result."""
+    """Discover, translate, verify, print; 1 if the verifier rejects the result."""
     from ubypass.abi import Abi
     from ubypass.process.elf import open_elf
     from ubypass.region.discover import HotEntry, Limits, RegionSpec, discover
@@ -51,10 +50,10 @@ def run(args: argparse.Namespace) -> int:
     elf = open_elf(args.file)
     address = _address(elf, args.address)
     reader = BytesReader(elf.executable_bytes())
-    # The number of the call before the entry is not known here; -1 is none.
+    # The number of the call before the entry is unknown; -1 means none.
     spec = RegionSpec((HotEntry(address, -1),))
     region = discover(spec, reader, Limits(reach=args.reach))
-    abi = Abi()
+    abi = Abi(trusted=args.trust)
     translation = translate(region, abi)
     verdict = _verify(translation, abi)
     if args.json:
@@ -75,8 +74,8 @@ def _address(elf: ElfFile, word: str) -> int:
     if segment is None or not segment.executable:
         what = "not in the file" if segment is None else "data"
         raise UbError(
-            f"{address:#x} is no code in {elf.name}: it is {what}",
-            f"addresses are virtual ones, as 'objdump -d {elf.name}' shows",
+            f"{address:#x} is not code in {elf.name}: it is {what}",
+            f"'objdump -d {elf.name}' shows the virtual addresses",
         )
     return address
 
@@ -87,18 +86,18 @@ def _symbol(elf: ElfFile, word: str) -> int:
     if address is None:
         raise UbError(
             f"{elf.name} has no function {name!r}",
-            f"give an address, or a name that 'nm -D {elf.name}' shows",
+            f"give an address, or a name listed by 'nm -D {elf.name}'",
         )
     try:
         return address + (int(distance, 0) if plus else 0)
     except ValueError as error:
         raise UsageError(
-            f"{distance!r} is not a number", "write SYMBOL+0x12"
+            f"{distance!r} is not a number", "write SYMBOL+0x12, for example"
         ) from error
 
 
 def _verify(translation: Translation, abi: Any) -> str | None:
-    """Why the verifier refuses; None if it does not."""
+    """The verifier's objection; None if there is none."""
     from ubypass.verify.check import VerifyError, check
 
     try:
@@ -152,6 +151,7 @@ def _data(
             {"address": leave.user_ip, "reason": leave.reason.name.lower()}
             for leave in translation.exits
         ],
+        "trusted": translation.trusted,
         "verified": verdict is None,
         "refused_because": verdict,
         "lines": _rows(elf, region, translation),
@@ -170,6 +170,15 @@ def _print(
         f"blocks, {source} bytes -> {len(translation.code)} bytes"
     )
     print(f"calls dispatched: {', '.join(map(str, calls)) or 'none'}")
-    print("verified: yes" if verdict is None else f"verified: NO, {verdict}")
+    mode = ", as of a trusted program" if translation.trusted else ""
+    print(f"verified: yes{mode}" if verdict is None else f"verified: NO, {verdict}")
     print()
     print_lines(_rows(elf, region, translation))
+
+
+VERB = Verb(
+    "translate",
+    "translate and verify code of a file, without running it",
+    configure,
+    run,
+)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What system calls and the code between them cost, natively and in a translation.
+"""The cost of system calls and the code between them, natively and translated.
 
-One model of time for the whole project: see :mod:`ubypass.cost.model`. Knows code and
-processors, nothing of processes, devices or regions.
+One model of time for the whole project: see :mod:`ubypass.cost.model`. Independent of
+processes, devices and regions.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the instructions of one gap are, by the kinds that differ in cost."""
+"""The instructions of one gap, counted by kinds that differ in cost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from iced_x86 import FlowControl, Instruction, Mnemonic, OpKind, Register
 
 from ubypass.region.decode import Decoded
 
-__all__ = ["GapProfile", "profile"]
+__all__ = ["GapProfile", "profile_gap"]
 
 _CALLS = (FlowControl.CALL, FlowControl.INDIRECT_CALL)
 _JUMPS = (FlowControl.CONDITIONAL_BRANCH, FlowControl.UNCONDITIONAL_BRANCH)
@@ -25,16 +25,15 @@ _NO_ACCESS = (Mnemonic.LEA, Mnemonic.NOP)
 class GapProfile:
     """Counts of executed instructions, without the system call behind the gap.
 
-    ``instructions``: all of them; ``distinct``: at different addresses; ``accesses``:
-    to memory by a pointer in a register other than rsp, each of which a translation
-    has to clamp; ``branches``: returns, indirect jumps and calls, of which a
-    translation compares the target; ``turns``: jumps back, each of which a translation
+    ``instructions``: all executed ones; ``distinct``: different addresses;
+    ``accesses``: memory accesses by a pointer in a register other than rsp, which a
+    translation has to clamp; ``branches``: returns, indirect jumps and calls, whose
+    target a translation compares; ``turns``: backward jumps, which a translation
     charges to the segment's budget, several turns of a loop of one block together;
-    ``spoiled``: returns from functions that were
-    entered before the gap began. The kernel's own calls have overwritten their place
-    in the processor's return stack, so natively they are mispredicted. ``unknown``:
-    addresses without a readable instruction; if there are any, the other figures are
-    too low.
+    ``spoiled``: returns from functions that were entered before the gap. The kernel's
+    own calls have overwritten their entries of the processor's return stack, so they
+    are mispredicted natively. ``unknown``: addresses without a readable instruction; if
+    there are any, the other counts are too low.
     """
 
     instructions: int = 0
@@ -46,27 +45,29 @@ class GapProfile:
     unknown: int = 0
 
 
-def profile(ips: Sequence[int], code: Decoded) -> GapProfile:
+def profile_gap(ips: Sequence[int], code: Decoded) -> GapProfile:
     """The profile of a gap that executed the instructions at ``ips``, in this order.
 
     The last one may be the system call that ended the gap, which does not count. A
-    string instruction counts once however often it repeats, as one instruction of a
-    processor with fast string operations does; it appears in ``ips`` once a repetition.
+    repeated string instruction counts once, as on a processor with fast string
+    operations, although it is in ``ips`` once for each repetition.
     """
     instructions = accesses = branches = turns = spoiled = unknown = depth = 0
     tight, landing, straight = 0, -1, False
     executed = ips[:-1] if ips and _is_syscall(code.at(ips[-1])) else ips
     before, jumped, flow = -1, False, int(FlowControl.NEXT)
+    # Loops execute the same instructions again and again.
+    kinds = {ip: _kind(code.at(ip)) for ip in dict.fromkeys(executed)}
     for ip in executed:
-        instruction = code.at(ip)
-        if instruction is None:
+        kind = kinds[ip]
+        if kind is None:
             unknown += 1
             continue
-        repeats = instruction.has_rep_prefix or instruction.has_repne_prefix
+        repeats, following, pointers = kind
         if ip == before and repeats:
             continue
         if jumped and ip <= before:
-            # No branch since the last turn: the loop is one block.
+            # No branch since the last turn: the loop is a single block.
             is_one_block = straight and ip == landing
             tight += is_one_block
             turns += not is_one_block
@@ -75,7 +76,7 @@ def profile(ips: Sequence[int], code: Decoded) -> GapProfile:
             straight = False
         before = ip
         instructions += 1
-        flow = instruction.flow_control
+        flow = following
         jumped = flow in _JUMPS
         if flow in _CALLS:
             depth += 1
@@ -84,10 +85,10 @@ def profile(ips: Sequence[int], code: Decoded) -> GapProfile:
             spoiled += depth == 0
             depth = max(depth - 1, 0)
         branches += flow in _INDIRECT
-        accesses += _accesses(instruction)
+        accesses += pointers
     return GapProfile(
         instructions=instructions,
-        distinct=len(set(executed)),
+        distinct=len(kinds),
         accesses=accesses,
         branches=branches,
         turns=turns + -(-tight // _TOGETHER),
@@ -100,8 +101,16 @@ def _is_syscall(instruction: Instruction | None) -> bool:
     return instruction is not None and instruction.mnemonic == Mnemonic.SYSCALL
 
 
+def _kind(instruction: Instruction | None) -> tuple[bool, int, int] | None:
+    """Whether it repeats, its control flow, and its pointers to clamp."""
+    if instruction is None:
+        return None
+    repeats = instruction.has_rep_prefix or instruction.has_repne_prefix
+    return repeats, instruction.flow_control, _accesses(instruction)
+
+
 def _accesses(instruction: Instruction) -> int:
-    """Whether a pointer has to be clamped for it; string instructions may have two."""
+    """The number of pointers to clamp; string instructions may have two."""
     if instruction.mnemonic in _NO_ACCESS:
         return 0
     return sum(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The time that boosting saves, by a model of a processor.
+"""The time that boosting saves, by the cost model of a processor.
 
     native  = instructions + spoiled returns + transition
     boosted = instructions + dispatch + accesses + branches + turns
@@ -29,7 +29,7 @@ from ubypass.errors import UbError, UsageError
 
 __all__ = ["DEFAULT", "Model", "Parameter", "Range", "mean", "model_of", "models"]
 
-#: The model that decides where no clock can be trusted: in emulators.
+#: The model in use where no clock can be trusted: in emulators.
 DEFAULT = "zen4"
 
 _GENERIC = "generic"
@@ -42,7 +42,7 @@ _PARAMETERS = (
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """ns; ``low`` and ``high`` are what the value hardly ever is outside of."""
+    """ns; the value is almost always between ``low`` and ``high``."""
 
     low: float
     likely: float
@@ -54,7 +54,7 @@ class Range:
         )
 
     def times(self, count: float) -> Range:
-        """``count`` such values, 0 or more of them."""
+        """The sum of ``count`` values of this range; ``count`` is 0 or more."""
         return Range(self.low * count, self.likely * count, self.high * count)
 
     def most(self, other: Range) -> Range:
@@ -66,20 +66,20 @@ class Range:
         )
 
     def less(self, other: Range) -> Range:
-        """The difference; its low is this one's low less the other's high."""
+        """The difference: ``low`` is this ``low`` less the other ``high``."""
         return Range(
             self.low - other.high, self.likely - other.likely, self.high - other.low
         )
 
 
 def mean(ranges: Sequence[Range]) -> Range:
-    """Of one range or more, the mean low, likely and high value."""
+    """The mean low, likely and high value of one or more ranges."""
     return sum(ranges, Range(0.0, 0.0, 0.0)).times(1 / len(ranges))
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """``ns`` with where it comes from; ``status``: measured, estimated or recalled."""
+    """``ns`` with its source; ``status``: measured, estimated or recalled."""
 
     ns: Range
     status: str
@@ -90,13 +90,13 @@ class Parameter:
 class Model:
     """Parameters of one processor.
 
-    ``transition``: into the kernel and back, as programs pay it between their gaps,
-    without the handler; ``dispatch``: what a translation pays instead;
-    ``spoiled_return``: a return that is mispredicted since the kernel's own calls have
-    overwritten the processor's return stack; ``access``: a pointer clamped; ``branch``:
-    the target of a return or an indirect branch compared; ``turn``: a jump back charged
-    to the budget; ``instruction``: one of the program's own; ``run``: getting into a
-    translation and out of it.
+    ``transition``: into the kernel and back, as programs pay for it between their gaps,
+    without the handler; ``dispatch``: the cost in a translation instead;
+    ``spoiled_return``: a return that is mispredicted because the kernel's own calls
+    have overwritten the processor's return stack; ``access``: the clamp of a pointer;
+    ``branch``: the comparison of the target of a return or an indirect branch;
+    ``turn``: the charge of a backward jump to the budget; ``instruction``: one
+    instruction of the program; ``run``: the entry into a translation and its exit.
     """
 
     name: str
@@ -111,9 +111,9 @@ class Model:
     run: Parameter
 
     def saving(self, gap: GapProfile) -> Range:
-        """ns that the gap and the call behind it save if the call is dispatched.
+        """ns that a gap saves if the call behind the gap is dispatched.
 
-        Below 0: a loss. What runs cost is not in it.
+        Below 0: a loss. The cost of the run is not included.
         """
         gained = self.transition.ns + self.spoiled_return.ns.times(gap.spoiled)
         paid = (
@@ -125,7 +125,7 @@ class Model:
         return gained.less(paid)
 
     def native(self, gap: GapProfile) -> Range:
-        """ns of the gap and of the transition behind it, natively."""
+        """ns of the gap and the transition behind the gap, natively."""
         return (
             self.instruction.ns.times(gap.instructions)
             + self.spoiled_return.ns.times(gap.spoiled)
@@ -133,17 +133,17 @@ class Model:
         )
 
     def calibrated(self, empty_call: float) -> Model:
-        """With the transition as measured on the processor at hand.
+        """This model with the transition as measured on the present processor.
 
-        ``empty_call``: ns of a system call without a handler in a loop, which is what
-        ``transition``'s low value is; the others keep their distance to it.
+        ``empty_call``: ns of a system call without a handler in a loop. It replaces the
+        low value of ``transition``; the other values keep their ratio to the low value.
         """
         known = self.transition.ns
         ns = known.times(empty_call / known.low)
         return replace(self, transition=Parameter(ns, "measured", "ub calibrate, here"))
 
     def describe(self) -> str:
-        """One line for people: name, processor, and what is not measured."""
+        """One line for people: name, processor, and parameters without measurement."""
         open_ = [
             name.replace("_", " ")
             for name in _PARAMETERS
@@ -154,17 +154,17 @@ class Model:
 
 
 def model_of(name: str | None = None) -> Model:
-    """The model called ``name``; None: the one of the processor at hand, calibrated.
+    """The model ``name``; None: the calibrated model of the present processor.
 
-    In an emulator that is :data:`DEFAULT` as it is: what could be measured there means
-    nothing. Raises UsageError for a name that there is not.
+    In an emulator None gives :data:`DEFAULT` without calibration, as measurements there
+    mean nothing. Raises UsageError for an unknown name.
     """
     if name is not None:
         found = models().get(name)
         if found is None:
             raise UsageError(
-                f"there is no model {name!r} of a processor",
-                f"there are {', '.join(models())}",
+                f"there is no model {name!r} of a processor in cost/models.toml",
+                f"choose from {', '.join(models())}",
             )
         return found
     if processor.is_emulated():
@@ -173,13 +173,13 @@ def model_of(name: str | None = None) -> Model:
     try:
         calibration = cached()
     except UbError:
-        return known  # code of our own must not be run here
+        return known  # this process may not run code of its own
     return known.calibrated(calibration.transition_ns)
 
 
 @lru_cache(maxsize=1)
 def models() -> Mapping[str, Model]:
-    """All of ``models.toml``, by name."""
+    """All models of ``models.toml``, by name."""
     return {name: _parsed(name, table) for name, table in _tables().items()}
 
 
@@ -210,5 +210,5 @@ def _parsed(name: str, table: Mapping[str, Any]) -> Model:
 def _parameter(name: str, value: Mapping[str, Any]) -> Parameter:
     low, likely, high = map(float, value["ns"])
     if not 0 <= low <= likely <= high or value["status"] not in _STATUS:
-        raise ValueError(f"models.toml: {name} is no range with a status")
+        raise ValueError(f"models.toml: {name} is not a range with a status")
     return Parameter(Range(low, likely, high), value["status"], value["source"])

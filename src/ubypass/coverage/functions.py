@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The instructions of a program's functions, as blocks.
 
-Bytes are not all code: functions are padded, and hand-written assembly keeps tables
-in ``.text``. What counts is
+Not all bytes are code: functions are padded, and hand-written assembly has tables in
+``.text``. Code is
 
-1. what control reaches from the start of a function: the ranges in ``.eh_frame`` (see
-   :mod:`ubypass.coverage.ehframe`), then symbols of functions outside of those, then
-   targets of direct calls and jumps outside of both, up to where the next known
-   function begins;
-2. inside such a range, what lies between (cases of a ``switch``, landing pads): it
-   counts if, padding skipped, it decodes up to an instruction that ends a block without
-   going on, or up to where reached code begins.
+1. everything that control reaches from the start of a function. Functions are the
+   ranges in ``.eh_frame`` (:meth:`ubypass.process.elf.ElfFile.function_ranges`), then
+   function symbols outside of these ranges, then targets of direct calls and jumps
+   outside of both, up to the start of the next known function;
+2. inside of a function, the bytes between reached code (cases of a ``switch``, landing
+   pads), if, after padding, they decode up to an instruction that ends a block without
+   a fall-through, or up to reached code.
 
-Everything else is data. Knows nothing of translation.
+Everything else is data. Independent of translation.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from dataclasses import dataclass
 
 from iced_x86 import Code, Decoder, FlowControl, Instruction, Mnemonic, OpKind
 
-from ubypass.region.graph import Block, End
+from ubypass.region.block_end import block_end
+from ubypass.region.graph import Block
 
 __all__ = ["Function", "functions"]
 
@@ -36,11 +37,6 @@ _LEAVES = frozenset(
         FlowControl.EXCEPTION,
     }
 )
-_ENDS = {
-    FlowControl.RETURN: End.RET,
-    FlowControl.INDIRECT_BRANCH: End.JUMP_INDIRECT,
-    FlowControl.INDIRECT_CALL: End.CALL_INDIRECT,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +55,8 @@ def functions(
 ) -> Iterator[Function]:
     """All functions in ``code`` (executable bytes by address).
 
-    ``ranges`` are (start, size) pairs to be trusted; ``symbols`` too, but those inside
-    a range are that range's business, and a size may be 0 for "not known".
+    ``ranges``: trusted (start, size) pairs. ``symbols``: the same, but symbols inside a
+    range are ignored, and a size of 0 means unknown.
     """
     image = _Image(code)
     starts: dict[int, int] = {}
@@ -106,7 +102,7 @@ class _Image:
         return self._piece(address) is not None
 
     def end(self, address: int) -> int:
-        """Where the piece with ``address`` in it ends."""
+        """The end of the piece that contains ``address``."""
         piece = self._piece(address)
         return address if piece is None else piece[0] + len(piece[1])
 
@@ -119,7 +115,7 @@ class _Image:
 
 
 class _Known:
-    """Functions found so far: start → end, the start itself for "not known"."""
+    """Functions found so far: start → end; the start itself if the end is unknown."""
 
     def __init__(self, ends: dict[int, int]) -> None:
         self.ends = ends
@@ -130,7 +126,7 @@ class _Known:
         self._order.insert(bisect_right(self._order, start), start)
 
     def covers(self, address: int) -> bool:
-        """Whether some function has ``address``."""
+        """Whether a known function contains ``address``."""
         index = bisect_right(self._order, address) - 1
         if index < 0:
             return False
@@ -138,7 +134,7 @@ class _Known:
         return start == address or address < self.ends[start]
 
     def end(self, start: int, image: _Image) -> int:
-        """Where the function ends: the next one's start if that is not known."""
+        """The end of the function; if unknown, the start of the next one."""
         if self.ends[start] > start:
             return min(self.ends[start], image.end(start))
         index = bisect_right(self._order, start)
@@ -147,7 +143,7 @@ class _Known:
 
 
 def _function(image: _Image, start: int, end: int) -> tuple[Function, set[int]]:
-    """The function, and addresses outside that it leads to."""
+    """The function, and the targets of its branches outside of it."""
     data = image.bytes_at(start, end - start)
     found: dict[int, Instruction] = {}
     leaders: set[int] = {start}
@@ -167,7 +163,7 @@ def _follow(
     leaders: set[int],
     outside: set[int],
 ) -> None:
-    """Add what control reaches from ``todo``."""
+    """Add the instructions that control reaches from ``todo``."""
     end = base + len(data)
     while todo:
         at = todo.pop()
@@ -199,7 +195,7 @@ def _between(
     leaders: set[int],
     outside: set[int],
 ) -> None:
-    """Add code that control reaches in ways that cannot be seen."""
+    """Add code between reached code, such as targets of indirect jumps."""
     at = base
     end = base + len(data)
     while at < end:
@@ -218,7 +214,7 @@ def _between(
 def _run(
     data: bytes, base: int, at: int, found: dict[int, Instruction]
 ) -> tuple[int | None, int]:
-    """Where code begins that fills the gap at ``at``, if so; where to look next."""
+    """The start of code in the gap at ``at``, or None; and the next address to try."""
     decoder = Decoder(64, data[at - base :], ip=at)
     first: int | None = None
     while decoder.can_decode:
@@ -234,7 +230,7 @@ def _run(
             first = instruction.ip
         if first is not None and instruction.flow_control in _LEAVES:
             return first, instruction.next_ip
-    # Data: nothing more until code that is reached.
+    # Data: skip to the next reached code.
     following = at + 1
     end = base + len(data)
     while following < end and following not in found:
@@ -249,9 +245,7 @@ def _target(instruction: Instruction) -> int | None:
 
 
 def _ends(instruction: Instruction) -> bool:
-    return bool(
-        instruction.flow_control != FlowControl.NEXT or instruction.code == Code.SYSCALL
-    )
+    return bool(instruction.flow_control != FlowControl.NEXT)
 
 
 def _blocks(found: dict[int, Instruction], leaders: set[int]) -> Iterator[Block]:
@@ -272,19 +266,5 @@ def _blocks(found: dict[int, Instruction], leaders: set[int]) -> Iterator[Block]
 def _block(run: list[Instruction]) -> Block:
     last = run[-1]
     after = int(last.next_ip)
-    flow = last.flow_control
-    target = _target(last)
-    targets: tuple[int, ...] = ()
-    if not _ends(last):
-        end, targets = End.FALL, (after,)
-    elif last.code == Code.SYSCALL:
-        end, targets = End.SYSCALL, (after,)
-    elif target is not None and flow == FlowControl.UNCONDITIONAL_BRANCH:
-        end, targets = End.JUMP, (target,)
-    elif target is not None and flow == FlowControl.CONDITIONAL_BRANCH:
-        end, targets = End.BRANCH, (target, after)
-    elif target is not None and flow == FlowControl.CALL:
-        end, targets = End.CALL, (target,)
-    else:
-        end = _ENDS.get(flow, End.STOP)
+    end, targets = block_end(last, last.flow_control, after)
     return Block(int(run[0].ip), tuple(run), after, end, targets)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Count what the translator takes of a program, and what stands in the way."""
+"""Counts the translatable code of a program, and the reasons for refusals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from iced_x86 import Code
 
 from ubypass.abi import Abi
-from ubypass.coverage.ehframe import function_ranges
 from ubypass.coverage.functions import functions
 from ubypass.errors import UbError
 from ubypass.process.elf import ElfFile
@@ -23,7 +22,7 @@ _CODES = {value: name for name, value in vars(Code).items() if name.isupper()}
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """An instruction form (iced's name), why it is refused, how often it occurs."""
+    """An instruction form (iced's name), the reason for its refusal, and its count."""
 
     code: str
     reason: str
@@ -32,9 +31,10 @@ class Blocker:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Of one file: how many functions, blocks and instructions there are (at least
-    one), how many of the latter two translate (a block: all of it), and what does not,
-    most frequent first.
+    """The coverage of one file: numbers of functions, blocks and instructions.
+
+    ``blocks`` and ``instructions`` are at least 1. A block counts as translated if all
+    of its instructions are. ``blockers``: the refused forms, most frequent first.
     """
 
     name: str
@@ -61,13 +61,13 @@ def measure(
     abi: Abi | None = None,
     progress: Callable[[int], None] = lambda address: None,
 ) -> Coverage:
-    """Look at every function of ``elf``; ``progress`` hears where each begins.
+    """Measure all functions of ``elf``; ``progress`` is called with each start address.
 
-    Raises ``UbError`` if there is nothing to look at, and says why.
+    Raises ``UbError`` with the reason if there is no code to measure.
     """
     abi = abi or Abi()
     require_code(elf)
-    ranges = _ranges(elf)
+    ranges = elf.function_ranges()
     symbols = [(address, size) for _, address, size in elf.functions()]
     count = blocks = instructions = bad_blocks = 0
     blockers: Counter[tuple[str, str]] = Counter()
@@ -88,8 +88,8 @@ def measure(
         )
     if not instructions:
         raise UbError(
-            f"no function was found in {elf.name}",
-            "it may hold only data, or its symbols and .eh_frame were removed",
+            f"no functions found in {elf.name}",
+            "the file has only data, or no symbols and no .eh_frame",
         )
     ranked = sorted(blockers.items(), key=lambda item: (-item[1], item[0]))
     return Coverage(
@@ -104,25 +104,14 @@ def measure(
 
 
 def require_code(elf: ElfFile) -> None:
-    """Raise ``UbError`` unless the headers of ``elf`` have code loaded."""
+    """Raise ``UbError`` unless ``elf`` has loadable code and is linked."""
     if elf.relocatable:
         raise UbError(
-            f"{elf.name} is not linked: an object file or a kernel module",
-            "name the program or library that is made of it",
+            f"{elf.name} is an object file or a kernel module, and so not linked",
+            "give the linked program or library",
         )
     if not any(segment.executable for segment in elf.segments):
         raise UbError(
-            f"{elf.name} has no code that would be loaded",
-            "it holds only data or debugging information, or its headers are damaged",
+            f"{elf.name} has no loadable code",
+            "the file has only data or debugging information, or damaged headers",
         )
-
-
-def _ranges(elf: ElfFile) -> list[tuple[int, int]]:
-    try:
-        section = elf.section(".eh_frame")
-        return function_ranges(section[1], section[0]) if section else []
-    except UbError:
-        raise
-    except Exception as error:
-        # Damaged in one of many ways; none is our bug.
-        raise UbError(f"{elf.name} is a damaged ELF file: {error}") from error

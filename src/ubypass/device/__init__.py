@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``/dev/ub``: the only place that talks to the kernel module.
+"""``/dev/ub``: the only package that communicates with the kernel module.
 
-``uapi`` has the layouts, ``client`` the calls. Knows nothing of how
-translations come about or when to load them.
+``uapi`` has the layouts, ``client`` the calls. Independent of how translations are made
+and when they are loaded.
 """

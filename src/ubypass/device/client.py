@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``/dev/ub`` as a class: attach, load, count, and read events.
+"""``/dev/ub`` as a class: attach, load, read counters and events.
 
-Everything loaded through one :class:`Device` goes away when it is closed; the
-kernel sees to that even if we are killed. Does not decide anything.
+When a :class:`Device` is closed, the kernel detaches and unloads everything made
+through it, even if this process is killed. Makes no decisions.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ubypass.abi import (
     ABI_VERSION,
     INFOF_SECCOMP,
     INFOF_X87,
+    LOADF_TRUSTED,
     LOADF_VECTOR,
     LOADF_X87,
     SYSCALL_NONE,
@@ -37,10 +38,10 @@ from ubypass.processor import features
 __all__ = ["DEVICE_PATH", "Device", "Gone", "SourceChanged", "parse_events"]
 
 DEVICE_PATH = "/dev/ub"
-#: How to get the module that belongs to this program.
+#: Hint for a module of another version than this program.
 _NEWER = (
-    "ub module unload && ub module load; if that does not help: both packages, ubypass "
-    "and ubypass-dkms, must have the same version"
+    "ub module unload && ub module load; if that fails: the packages ubypass and "
+    "ubypass-dkms must have the same version"
     if packaged()
     else "ub module unload && ub module build && ub module load"
 )
@@ -55,18 +56,18 @@ _S = TypeVar("_S", bound=ctypes.Structure)
 
 
 class SourceChanged(Exception):
-    """The program's code is not what the translation was made from (EAGAIN)."""
+    """The program's code differs from the source of the translation (EAGAIN)."""
 
 
 class Gone(Exception):
-    """The process or the region is not there any more (ESRCH, ENOENT)."""
+    """The process or the region does not exist any more (ESRCH, ENOENT)."""
 
 
 class Device:
     """An open ``/dev/ub``; a context manager. Needs root and the module.
 
-    Methods raise :class:`Gone` when the process has exited meanwhile, and
-    ``UbError`` for what only a person can put right.
+    Methods raise :class:`Gone` if the process has exited meanwhile, and ``UbError`` for
+    errors that need a person.
     """
 
     def __init__(self, path: str = DEVICE_PATH) -> None:
@@ -75,8 +76,8 @@ class Device:
             self._info = self._call(uapi.IOC_INFO, uapi.UbInfo())
             if self._info.abi != ABI_VERSION:
                 raise UbError(
-                    f"the loaded module speaks version {self._info.abi} of the "
-                    f"interface, this program version {ABI_VERSION}",
+                    f"the loaded module has version {self._info.abi} of the "
+                    f"interface, ub has version {ABI_VERSION}",
                     _NEWER,
                 )
         except BaseException:
@@ -96,11 +97,11 @@ class Device:
             self._fd = -1
 
     def fileno(self) -> int:
-        """For select and poll: readable when events wait."""
+        """The file descriptor, for select and poll: readable if events are pending."""
         return self._fd
 
     def info(self) -> Abi:
-        """What generated code can count on with this module."""
+        """The properties of this module that generated code depends on."""
         info = self._info
         return Abi(
             dispatch_size=info.dispatch_size,
@@ -113,17 +114,18 @@ class Device:
             filters=bool(info.flags & INFOF_SECCOMP),
         )
 
-    def attach(self, pid: int, *, children: bool = False) -> int:
-        """Attach to every thread of ``pid``; the number that names this.
+    def attach(self, pid: int, *, children: bool = False, trusted: bool = False) -> int:
+        """Attach to all threads of ``pid``; return the number of the attachment.
 
-        ``children``: there are events of its forks, and of their execs.
-        Waits a moment for a process that is in the middle of its exec.
+        ``children``: report forks of the process and execs of its descendants.
+        ``trusted``: translations of trusted programs may be loaded. Waits up to 0.1 s
+        for a process in the middle of an exec.
         """
+        flags = uapi.ATTACHF_CHILDREN if children else 0
+        flags |= uapi.ATTACHF_TRUSTED if trusted else 0
         for left in reversed(range(_ATTACH_TRIES)):
             try:
-                request = uapi.UbAttach(
-                    pid=pid, flags=uapi.ATTACHF_CHILDREN if children else 0
-                )
+                request = uapi.UbAttach(pid=pid, flags=flags)
                 proc: int = self._call(uapi.IOC_ATTACH, request).proc
                 return proc
             except OSError as error:
@@ -133,7 +135,7 @@ class Device:
         raise AssertionError("unreachable")
 
     def detach(self, proc: int) -> None:
-        """Let the process go on natively; fine if it is gone already."""
+        """Detach; the process continues natively. No error if it has ended."""
         try:
             self._call(uapi.IOC_DETACH, uapi.UbDetach(proc=proc))
         except OSError as error:
@@ -150,11 +152,11 @@ class Device:
     ) -> int:
         """Make ``translation`` live instead of region ``replace`` (0: none).
 
-        ``trial_ns``: it is on trial, with so much run time (see :meth:`grant`).
-        Returns the region's number. Raises :class:`SourceChanged` if the program's
-        code has changed since it was read.
+        ``trial_ns``: credit of run time of a region on trial (see :meth:`grant`); 0: no
+        trial. Returns the region's number. Raises :class:`SourceChanged` if the
+        program's code has changed since it was read.
         """
-        # The buffers must outlive the call: the request holds bare addresses.
+        # The request contains plain addresses: the buffers must outlive the call.
         request, _buffers = _load_request(proc, translation, replace)
         request.trial_ns = min(trial_ns, _TRIAL_MOST)
         try:
@@ -168,7 +170,7 @@ class Device:
         return region
 
     def unload(self, proc: int, region: int) -> None:
-        """Drop a region; fine if it is gone already."""
+        """Unload a region. No error if it does not exist any more."""
         try:
             self._call(uapi.IOC_UNLOAD, uapi.UbUnload(proc=proc, region=region))
         except OSError as error:
@@ -176,19 +178,22 @@ class Device:
                 raise _device_error("unload a region", error) from error
 
     def trial(self, proc: int, region: int) -> Trial:
-        """What a region may take, and has taken."""
+        """The state of a region's trial: its credit and the run time used."""
         return self._trial(uapi.UbTrial(proc=proc, region=region))
 
     def grant(self, proc: int, region: int, ns: int) -> Trial:
-        """Let a region that is, or then is, on trial run for ``ns`` more.
+        """Put a region on trial if it is not, and add ``ns`` of run time to its credit.
 
-        Returns what was before. Raises :class:`Gone`, as the next one does.
+        Returns the state before. Raises :class:`Gone`.
         """
         ns = min(ns, uapi.TRIAL_GRANT_MAX)
         return self._trial(uapi.UbTrial(proc=proc, region=region, grant_ns=ns))
 
     def confirm(self, proc: int, region: int, lease: Lease | None = None) -> Trial:
-        """Let a region run without a limit for as long as its ``lease`` lasts."""
+        """Let a region run without a limit while its ``lease`` lasts.
+
+        ``lease`` None: without a lease. Returns the state before. Raises :class:`Gone`.
+        """
         request = uapi.UbTrial(proc=proc, region=region, flags=uapi.TRIALF_CONFIRM)
         if lease is not None:
             least, most = uapi.TRIAL_LEASE_MIN, uapi.TRIAL_LEASE_MAX
@@ -200,18 +205,20 @@ class Device:
         return self._trial(request)
 
     def cpu_ns(self, proc: int) -> int:
-        """CPU time of all threads of a process since it was attached, in ns."""
+        """CPU time of all threads of a process since the attachment, in ns."""
         try:
             used: int = self._call(uapi.IOC_TRIAL, uapi.UbTrial(proc=proc)).cpu_ns
         except OSError as error:
-            raise _gone_or_error("tell its CPU time", error) from error
+            raise _gone_or_error("accept CPU time", error) from error
         return used
 
     def _trial(self, request: uapi.UbTrial) -> Trial:
         try:
             raw = self._call(uapi.IOC_TRIAL, request)
         except OSError as error:
-            raise _gone_or_error("limit what a region takes", error) from error
+            raise _gone_or_error(
+                "limit the calls that a region dispatches", error
+            ) from error
         return Trial(
             *(uapi.TrialState(raw.state), raw.left_ns, raw.spent_ns, raw.runs),
             raw.lost_ns,
@@ -241,10 +248,11 @@ class Device:
             },
             always=uapi.Decline(raw.always),
             gone=bool(raw.flags & uapi.STATSF_GONE),
+            trusted=bool(raw.flags & uapi.STATSF_TRUSTED),
         )
 
     def regions(self, proc: int) -> set[int]:
-        """Numbers of the regions of an attachment that live now."""
+        """Numbers of the live regions of an attachment."""
         most = self._info.max_regions
         found = (ctypes.c_uint32 * most)()
         request = uapi.UbRegions(proc=proc, regions=ctypes.addressof(found), max=most)
@@ -270,7 +278,7 @@ class Device:
         return Counts(tuple(exits[:nr_exits]), request.dispatched, request.runs)
 
     def path(self, proc: int) -> GapPath | None:
-        """The gap of which an event told that it was traced; None: it is gone."""
+        """The traced gap that a PATH event has reported; None: no longer available."""
         ips = (ctypes.c_uint64 * uapi.PATH_MAX)()
         request = uapi.UbPath(proc=proc, ips=ctypes.addressof(ips), max=uapi.PATH_MAX)
         try:
@@ -278,11 +286,11 @@ class Device:
         except OSError as error:
             if error.errno == errno.EAGAIN:
                 return None
-            raise _gone_or_error("read the way of a gap", error) from error
+            raise _gone_or_error("read the trace of a gap", error) from error
         return GapPath(request.ip, request.nr, tuple(ips[: request.count]))
 
     def sites(self, proc: int) -> list[Site]:
-        """What the module knows of the sites of an attachment; unsorted."""
+        """The module's data on the sites of an attachment, unsorted."""
         found = (uapi.UbSiteInfo * uapi.SITES_MAX)()
         request = uapi.UbSites(
             proc=proc, sites=ctypes.addressof(found), max=uapi.SITES_MAX
@@ -290,7 +298,7 @@ class Device:
         try:
             self._call(uapi.IOC_SITES, request)
         except OSError as error:
-            raise _gone_or_error("read what it knows of sites", error) from error
+            raise _gone_or_error("read the figures of sites", error) from error
         return [
             Site(
                 ip=raw.ip,
@@ -308,7 +316,7 @@ class Device:
         ]
 
     def tune(self, what: uapi.Tunable, value: int | None = None) -> int:
-        """Set a tunable if ``value`` is given; what it was before."""
+        """Set a tunable if ``value`` is given; return the value before."""
         request = uapi.UbTune(what=what)
         if value is not None:
             request.flags = uapi.TUNEF_SET
@@ -320,7 +328,7 @@ class Device:
         return before
 
     def events(self) -> list[Event]:
-        """The events that wait, oldest first; empty when there are none."""
+        """The pending events, oldest first; empty if there are none."""
         try:
             return parse_events(os.read(self._fd, _EVENT_SIZE * _EVENTS_PER_READ))
         except (BlockingIOError, InterruptedError):
@@ -334,7 +342,7 @@ class Device:
 
 
 def parse_events(data: bytes) -> list[Event]:
-    """Decode what ``read`` on the device returned. Unknown types are skipped."""
+    """Decode the bytes of a ``read`` of the device. Unknown types are skipped."""
     events = []
     for offset in range(0, len(data) - _EVENT_SIZE + 1, _EVENT_SIZE):
         raw = uapi.UbEvent.from_buffer_copy(data, offset)
@@ -379,7 +387,7 @@ def _open(path: str) -> int:
 
 
 def _open_refused(path: str, number: int | None) -> UbError:
-    """Why: the file's mode (EACCES), or what the module asks for (EPERM)."""
+    """The error for EACCES (the file's mode) or EPERM (the module's own check)."""
     if number != errno.EPERM:
         return UbError(f"no permission to open {path}", permission_hint())
     try:
@@ -388,20 +396,20 @@ def _open_refused(path: str, number: int | None) -> UbError:
         lockdown = ""
     if "[" in lockdown and "[none]" not in lockdown:
         return UbError(
-            "the kernel is locked down: no code that is not signed may run in it",
-            "lockdown comes with Secure Boot, or with lockdown= on the command line",
+            "the kernel is locked down: it runs signed code only",
+            "turn off Secure Boot, or lockdown= on the kernel command line",
         )
     return UbError(
-        f"{path} is for processes with the capability CAP_SYS_MODULE only",
-        "run as root, outside of containers, and without a bounding set "
-        "(CapabilityBoundingSet= of a unit)",
+        f"{path} requires the capability CAP_SYS_MODULE",
+        "run as root, outside of containers; a unit must allow it "
+        "(CapabilityBoundingSet=)",
     )
 
 
 def _load_request(
     proc: int, translation: Translation, replace: int
 ) -> tuple[uapi.UbLoad, list[object]]:
-    """The request, and the buffers that it points into."""
+    """The request, and the buffers that it points to."""
     source_bytes = b"".join(source.data for source in translation.sources)
     code = ctypes.create_string_buffer(translation.code, len(translation.code))
     data = ctypes.create_string_buffer(source_bytes, len(source_bytes))
@@ -464,7 +472,8 @@ def _load_request(
 
 def _load_flags(translation: Translation) -> int:
     flags = LOADF_VECTOR if translation.vector else 0
-    return flags | LOADF_X87 if translation.x87 else flags
+    flags |= LOADF_X87 if translation.x87 else 0
+    return flags | (LOADF_TRUSTED if translation.trusted else 0)
 
 
 def _array(structure: type[_S], rows: Sequence[tuple[int, ...]]) -> ctypes.Array[_S]:
@@ -473,19 +482,26 @@ def _array(structure: type[_S], rows: Sequence[tuple[int, ...]]) -> ctypes.Array
 
 def _attach_error(pid: int, error: OSError) -> UbError:
     reasons = {
-        errno.ESRCH: (f"there is no process {pid}", "see 'ps -e'"),
+        errno.ESRCH: (f"there is no process {pid}", "'ps -e' lists all processes"),
         errno.EAGAIN: (
             f"process {pid} still shares its parent's memory",
-            "try again once it has started its program",
+            "try again after it has started its program",
         ),
         errno.EPERM: (f"no permission to attach to process {pid}", permission_hint()),
         errno.EACCES: (f"no permission to attach to process {pid}", permission_hint()),
-        errno.EBUSY: (f"process {pid} is attached already", "see 'ub stats'"),
-        errno.EADDRINUSE: (
-            f"cannot attach to process {pid}: others use all system call handlers",
-            "end the tracers and BPF programs on them; see 'ub doctor' (as root)",
+        errno.EBUSY: (
+            f"process {pid} is already attached",
+            "'ub stats' shows attached processes",
         ),
-        errno.EEXIST: (f"process {pid} is attached already", "see 'ub stats'"),
+        errno.EADDRINUSE: (
+            f"cannot attach to process {pid}: all system call handlers are in "
+            "use by others",
+            "end tracers and BPF programs; as root, 'ub doctor' lists the handlers",
+        ),
+        errno.EEXIST: (
+            f"process {pid} is already attached",
+            "'ub stats' shows attached processes",
+        ),
         errno.EINVAL: (
             f"process {pid} has no user memory",
             "it is a kernel thread or has just exited",
@@ -495,8 +511,8 @@ def _attach_error(pid: int, error: OSError) -> UbError:
             "only 64-bit x86 programs can be boosted",
         ),
         errno.EOPNOTSUPP: (
-            f"process {pid} uses a feature that excludes boosting",
-            "user shadow stacks, for instance",
+            f"process {pid} uses a feature that prevents boosting",
+            "for example a user shadow stack",
         ),
     }
     if error.errno in reasons:
@@ -513,5 +529,5 @@ def _gone_or_error(what: str, error: OSError) -> Exception:
 def _device_error(what: str, error: OSError) -> UbError:
     return UbError(
         f"the module refused to {what}: {os.strerror(error.errno or 0)}",
-        "the kernel's log (dmesg) may say more",
+        "the kernel log (dmesg) may have the reason",
     )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What each tunable of the module means, and between what bounds it may be.
+"""The meaning and the bounds of each tunable of the module.
 
-Defaults and bounds are those of ``kernel/device.c``; a test compares them.
+Defaults and bounds are those of ``kernel/tunables.c``; a test compares them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["TUNABLES", "Meaning"]
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """``usual``: the module's default; ``unit`` is "" for plain numbers."""
+    """``usual``: the module's default; ``unit``: "" for plain numbers."""
 
     usual: int
     least: int
@@ -32,34 +32,38 @@ TUNABLES: Final[Mapping[Tunable, Meaning]] = {
         100,
         1_000_000_000,
         "ns",
-        "longest gap that is boosted; engines set it by the machine",
+        "longest gap that is boosted; engines set it for this machine",
     ),
     Tunable.HOT_CALLS: Meaning(
-        200, 1, 1_000_000, "calls", "short gaps in a window that make a site hot"
+        200, 1, 1_000_000, "calls", "short gaps within window_ms that make a site hot"
     ),
-    Tunable.WINDOW_MS: Meaning(100, 1, 10_000, "ms", "that window"),
+    Tunable.WINDOW_MS: Meaning(100, 1, 10_000, "ms", "the window of hot_calls"),
     Tunable.BUDGET: Meaning(
-        262_144, 64, 1 << 24, "instructions", "between two dispatches"
+        262_144, 64, 1 << 24, "instructions", "limit between two dispatches"
     ),
     Tunable.MISS_EVENTS: Meaning(
-        16, 0, 1_000_000, "events", "told of each exit of a region"
+        16, 0, 1_000_000, "events", "limit for each exit of a region"
     ),
     Tunable.REARM_MS: Meaning(
-        1000, 10, 3_600_000, "ms", "until sites are looked at again"
+        1000, 10, 3_600_000, "ms", "time until sites are examined again"
     ),
     Tunable.SAMPLE_BITS: Meaning(
-        8, 4, 20, "log2", "one in so many entries is taken natively"
+        8, 4, 20, "log2", "one in 2^N entries is timed natively"
     ),
     Tunable.IDLE_RUNS: Meaning(
-        128, 1, 1_000_000_000, "runs", "in vain that put an entry to sleep"
+        128,
+        1,
+        1_000_000_000,
+        "runs",
+        "runs without a dispatch until an entry is parked",
     ),
     Tunable.PATH_STEPS: Meaning(
-        2048, 0, 4096, "steps", "of one traced gap; 0: none is traced"
+        2048, 0, 4096, "steps", "limit for the trace of a gap; 0: no traces"
     ),
     Tunable.GRACE_MS: Meaning(
-        300, 0, 3_600_000, "ms", "of CPU time before a process is looked at"
+        300, 0, 3_600_000, "ms", "CPU time of a process before it is examined"
     ),
     Tunable.SHARE_BITS: Meaning(
-        8, 0, 20, "log2", "looking takes one in so many of CPU time; 0: any"
+        8, 0, 20, "log2", "sampling takes 1/2^N of the CPU time; 0: no limit"
     ),
 }

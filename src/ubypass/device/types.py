@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the device says, as plain Python values."""
+"""The data of the device as plain Python values."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ __all__ = [
 class Event:
     """One event (``struct ub_event``). Addresses are the program's own.
 
-    ``nr`` is a system call number (HOT) or an ``ExitReason`` (MISS), ``target`` an
-    address (MISS; of reason SYSCALL a call number, of reason FAULT the registers that
-    hold no user address, one bit each), the number of a descendant (FORK,
-    EXEC), or how many events were lost (LOST), ``stack`` holds the words of the user
-    stack from ``sp`` upwards, ``time_ns`` is CLOCK_MONOTONIC. ``exit`` is the number of
-    one (MISS) or why the thread would be declined (HOT, a ``Decline``).
+    ``nr``: a system call number (HOT) or an ``ExitReason`` (MISS). ``target``: an
+    address (MISS; with reason SYSCALL a call number, with reason FAULT the registers
+    that hold no user address, one bit each), the PID of a descendant (FORK, EXEC), or
+    the number of lost events (LOST). ``stack``: the words of the user stack from ``sp``
+    upwards. ``time_ns``: CLOCK_MONOTONIC. ``exit``: the number of an exit (MISS), or
+    the reason why the thread would be declined (HOT, a ``Decline``).
     """
 
     type: EventType
@@ -55,17 +55,17 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Counters of one attachment since it began (``struct ub_stats``).
+    """Counters of one attachment since its start (``struct ub_stats``).
 
-    ``native`` counts the allow-listed calls that took the ordinary way,
-    ``dispatched`` those made from translations, ``runs`` how often a region was
-    entered, ``declined`` how often it could have been but was not, ``declines`` for
-    what reasons; ``always``: why all its threads are declined at present, if they are.
-    ``uncounted_ns``: CPU time at the beginning in which calls were not counted.
-    ``filtered``: calls that were made natively since a seccomp filter does not plainly
-    allow them. Times are CLOCK_MONOTONIC nanoseconds; ``first_run_ns`` is 0 before the
-    first dispatch. ``gone``: the process has ended or runs another program, and these
-    are final.
+    ``native``: allow-listed calls that took the normal path; ``dispatched``: calls made
+    from translations; ``runs``: entries into regions; ``declined``: entries that were
+    possible but declined; ``declines``: their number by reason; ``always``: the reason
+    why all threads are declined at present, if there is one. ``uncounted_ns``: CPU time
+    at the start in which calls were not counted. ``filtered``: calls made natively
+    because a seccomp filter does not plainly allow them. ``attach_ns``,
+    ``first_run_ns``: CLOCK_MONOTONIC in ns; ``first_run_ns`` is 0 before the first
+    dispatch. ``gone``: the process has ended or runs another program; the counters are
+    final. ``trusted``: it was attached as a trusted program.
     """
 
     native: int = 0
@@ -83,16 +83,17 @@ class Stats:
     code_bytes: int = 0
     always: Decline = Decline.NONE
     gone: bool = False
+    trusted: bool = False
 
 
 def is_lasting(reason: int) -> bool:
-    """Whether a ``Decline`` holds each time, until something is done about it."""
+    """Whether a ``Decline`` holds for each run until its cause is removed."""
     return reason >= DECLINE_LASTING
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Counters of one region; ``exits[n]`` is how often exit ``n`` was taken."""
+    """Counters of one region; ``exits[n]``: how often exit ``n`` was taken."""
 
     exits: tuple[int, ...]
     dispatched: int
@@ -101,11 +102,10 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a region may take, and has taken (``struct ub_trial``).
+    """The trial of a region (``struct ub_trial``); times in ns.
 
-    ``left_ns`` of run time is the credit (less than 0: the last run went over it),
-    ``spent_ns`` what all of its ``runs`` on trial have taken since it was loaded,
-    ``lost_ns`` what it has lost in leases.
+    ``left_ns``: credit of run time (negative: the last run exceeded it); ``spent_ns``:
+    time of all ``runs`` on trial since the load; ``lost_ns``: loss in leases.
     """
 
     state: TrialState
@@ -117,9 +117,11 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """For ``ns``, and then anew as long as a region gains: each dispatched call saves
-    ``saving`` ns (0: it is not renewed), each run costs ``run`` ns. ``timed``: the
-    saving was measured, so the module adds by how much its own times change.
+    """A lease of ``ns``, renewed while the region gains.
+
+    ``saving``: ns that each dispatched call saves (0: no renewal); ``run``: ns that
+    each run costs. ``timed``: the saving was measured, so the module adds the change of
+    its own times.
     """
 
     ns: float
@@ -130,10 +132,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """The way that a gap took once: ``ips`` of all its instructions, as they ran.
+    """A traced path of a gap: ``ips`` of its instructions in order of execution.
 
-    From the resume address ``ip``, after call ``nr``, to the next ``syscall`` or what
-    cannot be traced; that is the last one, and has not run.
+    From the resume address ``ip``, after call ``nr``, to the next ``syscall`` or an
+    instruction that cannot be traced; this last one was not executed.
     """
 
     ip: int
@@ -143,12 +145,12 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What the module knows of a resume address (``struct ub_site_info``).
+    """The module's data on a resume address (``struct ub_site_info``).
 
-    Moving averages in ns: ``native_ns`` from the end of a call to the next one, so gap
-    and transition; ``boosted_ns`` the same gap in a translation, with the way in and
-    out of it; ``overhead_ns`` of a run before and after that. 0: no sample yet.
-    ``dispatched`` is the number of calls in ``runs`` runs that were looked at.
+    Moving averages in ns; 0: no sample yet. ``native_ns``: from the end of a call to
+    the next one, gap and transition; ``boosted_ns``: the same gap in a translation,
+    including its entry and exit; ``overhead_ns``: time of a run before and after that.
+    ``dispatched``: the number of calls in the ``runs`` sampled runs.
     """
 
     ip: int

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The structures and numbers of ``kernel/include/uapi/ub.h`` for ctypes.
 
-Field for field as in the header, which explains them; a test compiles the
-header and compares sizes, offsets and values.
+Field for field as in the header, which documents them; a test compiles the header and
+compares sizes, offsets and values.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import ClassVar
 
 __all__ = [
     "ATTACHF_CHILDREN",
+    "ATTACHF_TRUSTED",
     "DECLINE_LASTING",
     "DECLINE_SLOTS",
     "EVENT_STACK",
@@ -32,6 +33,7 @@ __all__ = [
     "PATH_MAX",
     "SITES_MAX",
     "STATSF_GONE",
+    "STATSF_TRUSTED",
     "TRIALF_CONFIRM",
     "TRIALF_TIMED",
     "TRIAL_GRANT_MAX",
@@ -70,9 +72,11 @@ __all__ = [
 EVENT_STACK = 24
 TUNEF_SET = 1
 ATTACHF_CHILDREN = 1
+ATTACHF_TRUSTED = 2
 SITES_MAX = 256
 PATH_MAX = 4096
 STATSF_GONE = 1
+STATSF_TRUSTED = 2
 TRIALF_CONFIRM = 1
 TRIALF_TIMED = 2
 TRIAL_SLICE_NS = 100_000
@@ -125,7 +129,7 @@ class Decline(enum.IntEnum):
     USER_TIME = 20
 
 
-#: This one and those behind it last: whom they hold for is declined each time.
+#: The first of the lasting reasons: a thread with one of them is always declined.
 DECLINE_LASTING = Decline.SECCOMP
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What this machine has and lacks for boosting here, and for the lab.
+"""Checks of this machine: requirements of boosting here, and of the lab.
 
-Looks only; changes nothing, needs no privilege. Whether the module builds is found by
-building it, into the cache.
+Read-only and without privileges, with one exception: a test build of the module is
+written to the cache.
 """

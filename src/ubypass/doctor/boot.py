@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel that boots next: is the module there for it as well?
+"""The kernel of the next boot: whether the module exists for it too.
 
-An upgrade brings a kernel that nobody runs yet. Debian's boot loader takes the newest
-installed one, unless its administrator has chosen another.
+An upgrade installs a kernel that does not run yet. Debian's boot loader takes the
+newest installed kernel unless the administrator has chosen another one.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ def check_next_boot(
     how_to_get: Callable[[str], str],
     root: Path,
 ) -> Iterator[Check]:
-    """Says something if a kernel is installed: which, and whether it has the module.
+    """Check the newest kernel in ``/boot``, if any: whether there is a module for it.
 
-    ``module_of``: where the module for a kernel is, or would be; ``how_to_get``: what
-    to type where there is none.
+    ``module_of``: path of the module for a kernel, which may not exist;
+    ``how_to_get``: the command that provides the module.
     """
     kernels = (path.name for path in (root / "boot").glob("vmlinuz-*"))
     found = sorted((name.removeprefix("vmlinuz-") for name in kernels), key=_order)
@@ -35,15 +35,15 @@ def check_next_boot(
         return
     newest = found[-1]
     if newest == release:
-        yield Check(Scope.KERNEL, _NAME, State.OK, f"{newest}, as now")
+        yield Check(Scope.KERNEL, _NAME, State.OK, f"{newest}, the running kernel")
     elif module_of(newest).is_file():
-        yield Check(Scope.KERNEL, _NAME, State.OK, f"{newest}, which has the module")
+        yield Check(Scope.KERNEL, _NAME, State.OK, f"{newest}, with the module")
     else:
-        text = f"{newest}, which has no module: programs run natively then"
+        text = f"{newest}, without the module: programs will run natively"
         yield Check(Scope.KERNEL, _NAME, State.NOTE, text, how_to_get(newest))
 
 
 def _order(release: str) -> list[tuple[int, str]]:
-    """Numbers count as numbers, so that 6.12 is newer than 6.2."""
+    """A sort key that compares numbers as numbers: 6.12 is newer than 6.2."""
     parts = re.findall(r"\d+|[^\d]+", release)
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The result of one look at the machine."""
+"""The result of one check of the machine."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["Check", "Scope", "State"]
 
 
 class Scope(enum.Enum):
-    """What a check is about."""
+    """The subject of a check."""
 
     KERNEL = "this kernel"
     LAB = "lab"
 
 
 class State(enum.Enum):
-    """How bad it is: only ``FAIL`` keeps its scope from working."""
+    """The severity: only ``FAIL`` keeps the scope from working."""
 
     OK = "ok"
     NOTE = "note"
@@ -26,7 +26,7 @@ class State(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line: what was looked at, what was found, what to do about it."""
+    """One line: the name of the check, the finding, and advice."""
 
     scope: Scope
     name: str

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Can programs be boosted on the kernel that runs here?
+"""Checks whether programs can be boosted on the running kernel.
 
-Every function looks below ``root`` (``/``), so that tests can build a machine out
-of a few files.
+All functions read below ``root`` (``/``), so that tests can build a machine from a few
+files.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ubypass.errors import UbError
 
 __all__ = ["KernelFacts", "check_kernel"]
 
-#: Series of kernels that were tried: docs/kernels.md.
+#: Tested kernel series: docs/kernels.md.
 _TESTED = ("6.1", "6.12", "7.2", "7.3")
 _OLDEST = (6, 1)
 _CAP_SYS_MODULE = 16
@@ -30,14 +30,14 @@ _HOOKED = ("__x64_sys_read", "__x64_sys_pread64", "__x64_sys_epoll_wait")
 
 @dataclass(frozen=True, slots=True)
 class KernelFacts:
-    """What the caller knows: ``uname``, the module's file, fetched headers, euid.
+    """Facts from the caller: ``uname``, the module's file, fetched headers, euid.
 
-    ``cached_headers`` is where the lab keeps them, whether they are there or not;
-    ``how_to_get`` says what to type where a kernel has no module, ``module_of`` where
-    that of another kernel is, and ``signer`` who has signed a file (see
-    `ubypass.doctor.signatures`). ``packaged_headers`` asks apt, which takes a second,
-    whether it could fetch headers. ``try_build`` builds the module with what headers
-    there are, and returns what went wrong; it is asked only if there is no module yet.
+    ``cached_headers``: the lab's directory of headers, which may not exist.
+    ``how_to_get``: the command that provides a module for a kernel. ``module_of``: path
+    of the module for another kernel. ``signer``: the signer of a file (see
+    `ubypass.doctor.signatures`). ``packaged_headers``: whether apt can fetch headers,
+    which takes a second. ``try_build`` builds the module with the available headers and
+    returns the error, if any; it is called only if there is no module yet.
     """
 
     release: str
@@ -53,7 +53,7 @@ class KernelFacts:
 
 
 def check_kernel(facts: KernelFacts, root: Path = Path("/")) -> Iterator[Check]:
-    """All checks of this kernel, in the order in which they matter."""
+    """All checks of this kernel, the most important first."""
     yield _release(facts)
     yield _module(facts, root)
     yield _headers(facts, root)
@@ -83,7 +83,7 @@ def _release(facts: KernelFacts) -> Check:
     if f"{version[0]}.{version[1]}" in _TESTED:
         return _ok(name, facts.release)
     tested = ", ".join(_TESTED)
-    return _note(name, facts.release, f"not tested; tested are {tested}")
+    return _note(name, facts.release, f"not tested; tested: {tested}")
 
 
 def _module(facts: KernelFacts, root: Path) -> Check:
@@ -102,29 +102,29 @@ def _headers(facts: KernelFacts, root: Path) -> Check:
     if (root / f"lib/modules/{facts.release}/build/Makefile").is_file():
         return _buildable(facts, "installed")
     if (facts.cached_headers / "Makefile").is_file():
-        return _buildable(facts, "in the lab's cache")
+        return _buildable(facts, "in the cache of the lab")
     if facts.packaged_headers():
         return _note(
             "headers",
-            "not installed; building the module fetches them",
+            "not installed; 'ub module build' downloads them",
             f"apt install linux-headers-{facts.release}",
         )
-    found = "not installed, and apt has no package of them"
+    found = "not installed, and apt has no package"
     if (root / "sys/module/ub").exists() or facts.module_file.is_file():
-        return _note("headers", f"{found}; the module is built already")
+        return _note("headers", f"{found}; not needed, the module is built")
     return _fail(
         "headers",
         found,
-        f"they belong in /lib/modules/{facts.release}/build; or use the lab",
+        f"put them into /lib/modules/{facts.release}/build, or use the lab",
     )
 
 
 def _buildable(facts: KernelFacts, found: str) -> Check:
-    """The headers are there; does the module build with them?"""
+    """Whether the module builds with the headers, which exist."""
     error = None if facts.module_file.is_file() else facts.try_build()
     if error is None:
         return _ok("headers", found)
-    # The first line says what, the second where the compiler saw it first.
+    # The first line is the summary, the second the first message of the compiler.
     why = " ".join(error.message.splitlines()[:2])
     return _fail("headers", f"{found}, but {why}", error.hint)
 
@@ -137,8 +137,8 @@ def _modules_allowed(facts: KernelFacts, root: Path) -> Check:
     if config is not None and "CONFIG_MODULES=y" not in config.splitlines():
         return _fail(name, "this kernel is built without modules", lab)
     if _read(root / "proc/sys/kernel/modules_disabled").strip() == "1":
-        advice = "kernel.modules_disabled is 1 until the next boot"
-        return _fail(name, "loading modules has been turned off", advice)
+        advice = "reboot; kernel.modules_disabled is 1 until then"
+        return _fail(name, "loading modules is disabled", advice)
     return _ok(name, "this kernel loads modules")
 
 
@@ -158,41 +158,43 @@ def _direct_calls(facts: KernelFacts, root: Path) -> Check:
     name, option = "ftrace", "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS"
     config = _config(facts, root)
     if config is None:
-        return _note(name, "the kernel's configuration is not to be found")
+        return _note(name, "the configuration of the kernel was not found")
     if f"{option}=y" in config.splitlines():
         return _ok(name, "direct calls")
-    return _fail(name, "no direct calls", f"a kernel with {option} is needed")
+    return _fail(name, "no direct calls", f"use a kernel with {option}")
 
 
 def _other_users(root: Path) -> Iterator[Check]:
-    """Handlers that others use stay native; only root can see which."""
+    """System calls whose handlers have other ftrace users stay native; only root can
+    see which.
+    """
     functions = _read(root / "sys/kernel/tracing/enabled_functions")
     used = []
     for entry in re.split(r"\n(?=\S)", functions):
         handler = re.match(r"__x64_sys_(\w+) \((\d+)\)", entry)
-        # Ours is one direct call; who comes besides is counted as well.
+        # The module's own use is one direct call; any other user raises the count.
         if handler and not (handler[2] == "1" and "ub_trampoline" in entry):
             used.append(handler[1])
     if used:
         shown = ", ".join(used[:5]) + (", ..." if used[5:] else "")
-        advice = "calls that tracers, livepatches or BPF programs use stay native"
-        yield _note("handlers", f"others use those of {shown}", advice)
+        advice = "calls hooked by tracers, livepatches or BPF programs stay native"
+        yield _note("handlers", f"handlers in use by others: {shown}", advice)
 
 
 def _filters(root: Path) -> Check:
-    """Where struct seccomp_filter has its programs, only the kernel's BTF says."""
+    """Whether the kernel has BTF, the only source of the layout of seccomp_filter."""
     name = "seccomp"
     if (root / "sys/kernel/btf/vmlinux").exists():
-        return _ok(name, "programs under a filter can be boosted")
+        return _ok(name, "programs with a filter can be boosted")
     return _note(
         name,
-        "the kernel does not describe its types (BTF)",
-        "programs under a filter stay native without CONFIG_DEBUG_INFO_BTF",
+        "the kernel has no type information (BTF)",
+        "without CONFIG_DEBUG_INFO_BTF programs with a filter stay native",
     )
 
 
 def _branch_tracking(facts: KernelFacts, root: Path) -> Iterator[Check]:
-    """Many processors have it; what counts is whether the kernel uses it."""
+    """Whether the kernel uses indirect branch tracking; many processors have it."""
     name = "branches"
     flags = re.search(r"^flags\s*:(.*)$", _read(root / "proc/cpuinfo"), re.M)
     if not flags or "ibt" not in flags[1].split():
@@ -205,25 +207,25 @@ def _branch_tracking(facts: KernelFacts, root: Path) -> Iterator[Check]:
         yield _note(name, found, "if the module refuses to load: boot with ibt=off")
     elif "CONFIG_X86_KERNEL_IBT=y" in config.splitlines():
         found = "the kernel runs with indirect branch tracking (IBT)"
-        yield _fail(name, found, "it is not supported; boot with ibt=off")
+        yield _fail(name, found, "not supported; boot with ibt=off")
 
 
 def _refused(facts: KernelFacts, root: Path) -> Iterator[Check]:
-    """What else the module does not load on: kernel/check.c has the list."""
+    """Other features that the module refuses, as listed in kernel/check.c."""
     flags = re.search(r"^flags\s*:(.*)$", _read(root / "proc/cpuinfo"), re.M)
-    # The kernel hides the flag if it does not use it.
+    # The kernel hides the flag if FRED is not in use.
     if flags and "fred" in flags[1].split():
-        advice = "it is not supported; boot with fred=off"
+        advice = "not supported; boot with fred=off"
         yield _fail("entry", "the kernel runs with FRED", advice)
     if _read(root / "sys/hypervisor/guest_type").strip() == "PV":
-        advice = "it is not supported; boot it as PVH or HVM"
+        advice = "not supported; boot it as PVH or HVM"
         yield _fail("hypervisor", "a paravirtual guest of Xen (PV)", advice)
     config = (_config(facts, root) or "").splitlines()
     if "CONFIG_PREEMPT_RT=y" in config:
-        advice = "it is not supported; boot an ordinary one"
-        yield _fail("preemption", "a kernel for real time (PREEMPT_RT)", advice)
+        advice = "not supported; boot a kernel without PREEMPT_RT"
+        yield _fail("preemption", "a real-time kernel (PREEMPT_RT)", advice)
     if {"CONFIG_CFI_CLANG=y", "CONFIG_CFI=y"}.intersection(config):
-        advice = "it is not supported; boot one that is built without"
+        advice = "not supported; boot a kernel without CONFIG_CFI_CLANG"
         yield _fail("control flow", "the kernel is built with kCFI", advice)
 
 
@@ -261,10 +263,12 @@ def _processor(root: Path) -> Check:
     match = re.search(r"^flags\s*:(.*)$", _read(root / "proc/cpuinfo"), re.M)
     flags = set(match[1].split()) if match else set()
     if not flags:
-        return _note("processor", "its features cannot be read")
+        return _note("processor", "the features cannot be read")
     if "lahf_lm" not in flags:
-        advice = "all processors since 2006 have it; a virtual one may have to be told"
-        return _fail("processor", "no lahf in 64-bit mode", advice)
+        advice = (
+            "processors since 2006 have it; enable it for a virtual one (-cpu host)"
+        )
+        return _fail("processor", "no lahf instruction in 64-bit mode", advice)
     lacking = [flag for flag in ("smap", "fsgsbase", "bmi2") if flag not in flags]
     found = f"lacks {', '.join(lacking)}" if lacking else "smap, fsgsbase, bmi2"
     if "user_shstk" in flags:

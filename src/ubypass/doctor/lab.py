@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Can the lab boot here, and how fast?"""
+"""Checks whether the lab can boot on this machine, and how fast."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ubypass.errors import UbError
 __all__ = ["check_lab"]
 
 
-#: What a kernel and its headers take while they are unpacked.
+#: Space that a kernel and its headers need while they are unpacked.
 _KERNEL_BYTES = 1 << 30
 _PACKAGES = {"depmod": "kmod", "dpkg-deb": "dpkg"}
 
@@ -65,19 +65,19 @@ def _cache() -> Check:
     place = directory = cache_dir()
     while not os.path.exists(place) and place != place.parent:
         place = place.parent
-    advice = "UBYPASS_CACHE=DIRECTORY names another one"
+    advice = "choose another one with UBYPASS_CACHE=DIRECTORY"
     if not os.path.isdir(place) or not os.access(place, os.W_OK | os.X_OK):
-        return _fail("cache", f"{directory} cannot be written", advice)
+        return _fail("cache", f"{directory} is not writable", advice)
     for tree in ("kernels", "initramfs"):
         part = directory / tree
         if part.exists() and not os.access(part, os.W_OK | os.X_OK):
-            return _fail("cache", f"{part} cannot be written", advice)
+            return _fail("cache", f"{part} is not writable", advice)
     free = shutil.disk_usage(place).free
     if free < _KERNEL_BYTES and not cached_releases():
-        found = f"{directory} has {free >> 20} MiB, a kernel takes"
+        found = f"{directory} has {free >> 20} MiB free, a kernel needs"
         return _fail("cache", f"{found} {_KERNEL_BYTES >> 20}", advice)
     if free < _KERNEL_BYTES:
-        return _note("cache", f"{directory} has {free >> 20} MiB left", advice)
+        return _note("cache", f"{directory} has {free >> 20} MiB free", advice)
     return _ok("cache", str(directory))
 
 
@@ -89,18 +89,18 @@ def _kernel() -> Check:
     whole = [r for r in cached if is_whole(cache_dir() / "kernels" / r / "image")]
     if whole:
         return _ok("kernel", _listed(whole))
-    found = "none whole in the cache" if cached else "none cached"
+    found = "none complete in the cache" if cached else "none cached"
     if not shutil.which("apt-get"):
         advice = "use a Debian system or container"
-        return _fail("kernel", f"{found}, and no apt-get to fetch one", advice)
+        return _fail("kernel", f"{found}, and no apt-get to download one", advice)
     if not has_lists():
         advice = "as root: apt-get update"
         return _fail("kernel", f"{found}, and apt has no package lists", advice)
-    return _ok("kernel", f"{found}; fetched from Debian at first use")
+    return _ok("kernel", f"{found}; downloaded from Debian at first use")
 
 
 def _listed(names: list[str]) -> str:
-    """On one line, however many there are."""
+    """The first two names, and the number of further ones."""
     more = len(names) - 2
     shown = ", ".join(names[:2])
     return f"{shown} and {more} more" if more > 0 else shown
@@ -135,19 +135,21 @@ def _kvm() -> Check:
         raise _NotProbed
 
     if not os.path.exists("/dev/kvm"):
-        return _note("kvm", "no /dev/kvm: the lab emulates, slowly")
+        return _note("kvm", "no /dev/kvm: the lab uses slow emulation")
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         advice = "add yourself to the group kvm"
-        return _note("kvm", "no permission for /dev/kvm: the lab emulates", advice)
+        return _note(
+            "kvm", "no permission for /dev/kvm: the lab uses slow emulation", advice
+        )
     try:
         usable = accelerator(untried) == "kvm"
     except _NotProbed:
-        return _note("kvm", "not tried yet", "the lab's first start tries it")
+        return _note("kvm", "not tested yet", "the first start of the lab will test it")
     except UbError as error:
         return _note("kvm", error.message, error.hint)
     if usable:
         return _ok("kvm", "works")
-    return _note("kvm", "cannot boot a stock kernel here: the lab emulates, slowly")
+    return _note("kvm", "cannot boot a stock kernel here: the lab uses slow emulation")
 
 
 def _ok(name: str, found: str) -> Check:

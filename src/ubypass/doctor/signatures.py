@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Does the kernel load only modules that are signed, and would it load ours?
+"""Checks whether the kernel requires signed modules, and would load ``ub``.
 
-Three things keep an unsigned one out: ``module.sig_enforce``, lockdown, and a key that
-nobody has enrolled. Each has another remedy.
+Three causes prevent the load: ``module.sig_enforce``, lockdown, and a signing key that
+is not enrolled. Each has another remedy.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ubypass.doctor.check import Check, Scope, State
 __all__ = ["check_signatures"]
 
 _NAME = "signatures"
-#: What DKMS signs with on Debian, and its certificate, which the firmware is shown.
+#: The signing key of DKMS on Debian, and its certificate for enrollment.
 _KEY = "/var/lib/dkms/mok.key"
 _CERTIFICATE = "/var/lib/dkms/mok.pub"
 _DECOMPRESS = {".xz": "unxz", ".gz": "gunzip", ".zst": "unzstd --rm"}
@@ -26,9 +26,10 @@ _ENROL = f"mokutil --import {_CERTIFICATE}; reboot, and choose 'Enroll MOK'"
 def check_signatures(
     release: str, module: Path, signer: Callable[[Path], str | None], root: Path
 ) -> Check:
-    """Whether ``module`` may be loaded into the kernel ``release``, as to signatures.
+    """Whether the signature of ``module`` allows a load into the kernel ``release``.
 
-    ``signer`` tells who has signed a module: "" if nobody, None if that is unknown.
+    ``signer``: the name of the signer of a file; "" without a signature, None if
+    unknown.
     """
     why = _enforced(root)
     if not why:
@@ -38,16 +39,16 @@ def check_signatures(
         return Check(Scope.KERNEL, _NAME, State.OK, "not required")
     found = f"only signed modules are loaded ({why})"
     if not module.is_file():
-        advice = f"DKMS signs what it builds; its key has to be enrolled: {_ENROL}"
+        advice = f"DKMS signs modules; enrol its key: {_ENROL}"
         return Check(Scope.KERNEL, _NAME, State.FAIL, found, advice)
     who = signer(module)
     if who == "":
-        found = f"{found}; ub has no signature"
+        found = f"{found}; the module ub is not signed"
         return Check(Scope.KERNEL, _NAME, State.FAIL, found, _signing(release, module))
     keys = _keys(root)
     if who is None or not keys:
-        advice = f"mokutil --test-key {_CERTIFICATE} tells; if it is not: {_ENROL}"
-        found = f"{found}; whether the key of ub is enrolled cannot be seen"
+        advice = f"check: mokutil --test-key {_CERTIFICATE}; if not enrolled: {_ENROL}"
+        found = f"{found}; unknown whether the key of ub is enrolled"
         return Check(Scope.KERNEL, _NAME, State.NOTE, found, advice)
     if any(who in key for key in keys):
         found = f"{found}; ub is signed by '{who}', which is enrolled"
@@ -57,7 +58,7 @@ def check_signatures(
 
 
 def _signing(release: str, module: Path) -> str:
-    """Commands; a signature is inside what is compressed, not behind it."""
+    """Commands that sign ``module``; a compressed module is decompressed first."""
     sign = (
         f"/lib/modules/{release}/build/scripts/sign-file sha256 {_KEY} {_CERTIFICATE}"
     )
@@ -67,7 +68,7 @@ def _signing(release: str, module: Path) -> str:
 
 
 def _enforced(root: Path) -> str:
-    """What demands signatures; "" if nothing does."""
+    """The settings that require signatures; "" if there are none."""
     reasons = []
     if _read(root / "sys/module/module/parameters/sig_enforce").strip() == "Y":
         reasons.append("module.sig_enforce")
@@ -78,7 +79,7 @@ def _enforced(root: Path) -> str:
 
 
 def _keys(root: Path) -> list[str]:
-    """Descriptions of the certificates that the kernel trusts, as far as one sees."""
+    """Descriptions of the certificates that the kernel trusts, as far as visible."""
     found = re.findall(r"\basymmetri (.*)$", _read(root / "proc/keys"), re.MULTILINE)
     return [text.partition(": ")[0] for text in found]
 
@@ -86,7 +87,7 @@ def _keys(root: Path) -> list[str]:
 def _secure_boot(root: Path) -> bool:
     for path in (root / "sys/firmware/efi/efivars").glob("SecureBoot-*"):
         try:
-            return path.read_bytes()[-1:] == b"\x01"  # four bytes of attributes first
+            return path.read_bytes()[-1:] == b"\x01"  # behind four bytes of attributes
         except OSError:
             return False
     return False

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The engine: watches attached processes and keeps their regions good.
+"""The engine: watches attached processes and keeps their regions profitable.
 
-Single-threaded. Takes events from the device, collects what they teach, builds
-regions from it, loads them, and drops what does not pay. Knows nothing of
-command lines; a command hands it a device and processes.
+Single-threaded. Takes events from the device, adds them to profiles, builds regions
+from these, loads them, and drops regions that do not pay. Independent of command lines:
+a command passes a device and processes.
 """

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What trying may cost a process: a share of the CPU time of each window.
+"""What trials may cost a process: a share of the CPU time of each window.
 
-A ledger, pure arithmetic; time and CPU time come in as arguments. What is lent for a
-trial is booked in full at once, and stays booked until a window after the loan was
-settled, with what it came to. So the bookings that count now hold all run time
-that loans can have taken in the window that ends now.
+A ledger, pure arithmetic; time and CPU time come in as arguments. A loan is booked in
+full at once; when it is settled, its actual cost stays booked for one more window. So
+the present bookings include all run time that loans can have used in the window that
+ends now.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 
 __all__ = ["Budget", "Loan"]
 
-#: Seconds between two marks of CPU time at least.
+#: Least seconds between two marks of CPU time.
 _SPACING = 0.1
 
 
 @dataclass(slots=True, eq=False)
 class Loan:
-    """``ns`` of run time that were lent, ``free`` of them from what each gets once.
+    """``ns``: run time lent; ``free``: the part from the initial amount.
 
-    ``settled``: when it was (s), and ``ns`` then is what it came to.
+    ``settled``: when it was settled (s); ``ns`` is the actual cost then.
     """
 
     ns: float
@@ -33,8 +33,10 @@ class Loan:
 
 @dataclass(slots=True)
 class Budget:
-    """``share`` of the CPU time in each ``window`` (s) may be lent, and ``first`` ns
-    once, so that a fresh process can be tried. A share of infinity: no limit.
+    """``share`` of the CPU time in each ``window`` (s) may be lent, and ``first`` ns.
+
+    The latter once, so that regions of a new process can be tried. An infinite share:
+    no limit.
     """
 
     share: float = 2.0**-12
@@ -66,15 +68,15 @@ class Budget:
             return math.inf
         self._loans = [x for x in self._loans if x.settled > now - self.window]
         booked = sum(loan.ns - loan.free for loan in self._loans)
-        # The less when the process has come to a rest since.
+        # The regular part shrinks while the process does not run.
         return max(0.0, self.share * self.used(now) - booked)
 
     def lend(
         self, now: float, ns: float, least: float = 1.0, *, fresh: bool = True
     ) -> Loan | None:
-        """Book up to ``ns``; None if there are not even ``least``.
+        """Lend up to ``ns``; None if fewer than ``least`` are left.
 
-        What each process gets once is for what is ``fresh``.
+        Only a ``fresh`` region may use the initial amount.
         """
         regular = self._regular(now)
         amount = min(ns, regular + (self.first if fresh else 0.0))
@@ -86,9 +88,9 @@ class Budget:
         return loan
 
     def settle(self, loan: Loan, now: float, cost: float) -> None:
-        """The trial is over and took ``cost`` ns: the rest is given back.
+        """The trial has ended and took ``cost`` ns: the rest is given back.
 
-        It may be more than was lent, by the end of the last run.
+        The cost may exceed the loan, by the end of the last run.
         """
         back = max(0.0, loan.ns - cost)
         free = min(loan.free, max(0.0, back - (loan.ns - loan.free)))
@@ -99,6 +101,6 @@ class Budget:
         loan.settled = now
 
     def charge(self, now: float, cost: float) -> None:
-        """Something cost ``cost`` ns that nothing was lent for."""
+        """Book ``cost`` ns for which there was no loan."""
         if cost > 0:
             self._loans.append(Loan(cost, settled=now))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From what is known of a process to a verified translation.
+"""From the profile of a process to a verified translation.
 
 Importing this module imports the translator and the verifier: the engine does so
 before a program starts, because their start-up would delay its first boost.
@@ -10,13 +10,14 @@ from __future__ import annotations
 import gc
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 from ubypass.abi import Abi, Translation
-from ubypass.engine.built import Built, NothingToBuild, Refused
-from ubypass.engine.heat import natural_starts
-from ubypass.engine.knowledge import HotSite, Knowledge
+from ubypass.engine.built import Built, NothingToBuild, Postponed, Refused
+from ubypass.engine.ports import SharedLike
+from ubypass.engine.profile import HotSite, Profile
+from ubypass.engine.samples import sampled_blocks
 from ubypass.errors import UbError
 from ubypass.region.decode import Decoded
 from ubypass.region.discover import HotEntry, Limits, RegionSpec, discover
@@ -28,29 +29,28 @@ from ubypass.verify.check import VerifyError, check
 
 __all__ = ["CANDIDATES", "Builder", "make_spec", "uncollected"]
 
-#: User instructions in a region at most. Larger ones take seconds to build, and so
-#: long a gap gains little.
+#: Most user instructions of a region. Larger ones take seconds to build, and gaps as
+#: long gain little.
 _REGION = 1500
 
-#: User instructions looked at for it at most.
+#: Most user instructions that discovery decodes for a region.
 _EXPLORED = 1500
 
 #: How far to explore, in instructions, by effort: from entries; around hot frontiers
-#: even where no system call is in sight; and beyond the shortest way to one. A short
+#: even if no system call is within reach; and beyond the shortest path to one. A short
 #: reach finds a tight loop and little else, so the first boost comes fast.
 _REACHES = ((32, 0, None), (256, 24, 48), (512, 48, 48))
 
-#: Where ways were traced: how far to explore around them, and how long a way around
-#: may be.
+#: Around traced paths: how far to explore, and how long a detour may be.
 _ASIDE = 24
 
-#: Targets of one return or indirect branch, most often taken first. nginx has returns
-#: with five and more on the way of each request, and runs that miss one cost as much as
-#: a dispatch gains (``ub bench chains nginx --candidates``: 1.5 % of a request with
-#: log gained with 16, 0.7 % lost with 4).
+#: Most targets of one return or indirect branch, the most frequent first. nginx has
+#: returns with five and more on the path of each request, and a run that misses one
+#: costs as much as a dispatch gains (``ub bench chains nginx --candidates``: 1.5 %
+#: of a request with log gained with 16, 0.7 % lost with 4).
 CANDIDATES = 16
 
-#: Sampled addresses that are explored from, the hottest.
+#: Most sampled addresses that are explored from, the hottest ones.
 _SAMPLES = 512
 
 #: Halvings of the region's size when its translation does not fit or is refused.
@@ -75,10 +75,10 @@ _SAMPLE = bytes.fromhex(
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """No search for cyclic garbage meanwhile.
+    """Disable the cyclic garbage collector meanwhile.
 
-    A build makes a great many small objects and hardly any cycles; looking for
-    them takes a seventh of its time.
+    A build allocates many small objects and hardly any cycles; searching for them takes
+    a seventh of its time.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -90,48 +90,53 @@ def uncollected() -> Iterator[None]:
 
 
 class Builder:
-    """Builds for one module (``abi``); callable."""
+    """Builds for one module (``abi``); callable.
 
-    def __init__(self, abi: Abi) -> None:
+    ``shared``: translations of other machines, which are verified like own ones; None:
+    all are made here.
+    """
+
+    def __init__(self, abi: Abi, shared: SharedLike | None = None) -> None:
         self._abi = abi
+        self._shared = shared
 
     def warm_up(self) -> None:
-        """Build something small, so that the first real build finds all tables made.
+        """Build a small sample, so that all tables exist for the first real build.
 
-        Halves the time of a first build. What comes out is thrown away.
+        This halves the time of a first build. The result is discarded.
         """
-        sample = Knowledge(
+        sample = Profile(
             entries={_SAMPLE_RESUME: HotSite(39, [(_SAMPLE_RETURN,)])},
         )
-        self(sample, BytesReader({_SAMPLE_START: _SAMPLE}))
+        Builder(self._abi)(sample, BytesReader({_SAMPLE_START: _SAMPLE}))
 
-    def __call__(self, knowledge: Knowledge, reader: CodeReader) -> Built:
-        """Discover, translate and verify.
+    def __call__(self, profile: Profile, reader: CodeReader) -> Built:
+        """Discover, translate or find, and verify.
 
-        Raises :class:`NothingToBuild` or :class:`Refused`.
+        Raises :class:`NothingToBuild`, :class:`Refused` or :class:`Postponed`.
         """
         with uncollected():
-            return self._build(knowledge, reader)
+            return self._build(profile, reader)
 
-    def _build(self, knowledge: Knowledge, reader: CodeReader) -> Built:
-        spec = make_spec(knowledge)
+    def _build(self, profile: Profile, reader: CodeReader) -> Built:
+        spec = make_spec(profile)
         if not spec.entries:
             raise NothingToBuild
-        spec = _with_stacks(spec, knowledge, reader)
-        reach, fringe, detour = _REACHES[min(knowledge.effort, len(_REACHES) - 1)]
+        spec = _with_stacks(spec, profile, reader)
+        reach, fringe, detour = _REACHES[min(profile.effort, len(_REACHES) - 1)]
         limits = Limits(
             _REGION, reach, fringe=fringe, detour=detour, explored=_EXPLORED
         )
-        if knowledge.is_traced:
+        if profile.is_traced:
             limits = replace(
                 limits, reach=_ASIDE, fringe=0, candidates=CANDIDATES, detour=_ASIDE
             )
-            trodden = knowledge.trodden
+            counts = profile.execution_counts
             spec = replace(
-                spec, traced=frozenset(trodden), execution_counts=dict(trodden)
+                spec, traced=frozenset(counts), execution_counts=dict(counts)
             )
-        elif knowledge.samples:
-            spec = _with_samples(spec, knowledge, reader, limits)
+        elif profile.samples:
+            spec = _with_samples(spec, profile, reader, limits)
         return self._fitting(spec, reader, limits)
 
     def _fitting(self, spec: RegionSpec, reader: CodeReader, limits: Limits) -> Built:
@@ -143,7 +148,7 @@ class Builder:
             except UbError as error:
                 raise NothingToBuild from error
             try:
-                translation = self._verified(region)
+                translation, doubt = self._found(region, reader)
             except VerifyError as error:
                 reason = f"the verifier refused a translation: {error}"
             except UbError as error:
@@ -151,35 +156,72 @@ class Builder:
             else:
                 if not translation.entries:
                     raise NothingToBuild
-                return Built(region, translation)
+                return Built(region, translation, doubt)
             limits = replace(
                 limits, region=limits.region // 2, explored=limits.explored // 2
             )
         raise Refused(reason)
 
-    def _verified(self, region: Region) -> Translation:
-        """Raises UbError if it does not fit, VerifyError if it is not safe."""
-        translation = translate(region, self._abi)
-        if len(translation.code) > self._abi.max_code:
-            raise UbError(f"{len(translation.code)} bytes of code are too many")
+    def _found(self, region: Region, reader: CodeReader) -> tuple[Translation, str]:
+        """A verified translation from another machine, or else from this one."""
+        if self._shared is None:
+            return self._verified(region)
+        found, seconds = self._shared.find(region, reader)
+        if found is not None:
+            if not (reason := self._objection(found)):
+                return found, ""
+            self._shared.refuse(region, reason)
+        elif seconds > 0:
+            raise Postponed(seconds)
+        translation, doubt = self._verified(region)
+        self._shared.offer(region, careful=bool(doubt))
+        return translation, doubt
+
+    def _objection(self, translation: Translation) -> str:
+        """Why a translation from elsewhere must not be loaded; "": it may be."""
         try:
             check(translation, self._abi)
-        except VerifyError:
-            # Cleverness that the verifier cannot follow: do without.
-            translation = translate(region, self._abi, careful=True)
+        except VerifyError as error:
+            return f"the verifier refused it: {error}"
+        except Exception as error:
+            # It may be anything: what the verifier cannot read is not safe either.
+            return f"the verifier cannot read it: {type(error).__name__}"
+        return ""
+
+    def _verified(self, region: Region) -> tuple[Translation, str]:
+        """A verified translation, and the verifier's objection to a faster one or "".
+
+        Raises UbError if it does not fit, VerifyError if it is not safe.
+        """
+        translation = self._translated(region)
+        if len(translation.code) > self._abi.max_code:
+            raise UbError(
+                f"the translation is too large ({len(translation.code)} bytes)"
+            )
+        try:
             check(translation, self._abi)
-        return translation
+        except VerifyError as error:
+            # An optimization that the verifier cannot follow: translate without.
+            translation = self._translated(region, careful=True)
+            check(translation, self._abi)
+            doubt = f"rule {error.rule.value!r}: translated again with more checks"
+            return translation, doubt
+        return translation, ""
+
+    def _translated(self, region: Region, *, careful: bool = False) -> Translation:
+        with nullcontext() if self._shared is None else self._shared.exclusive():
+            return translate(region, self._abi, careful=careful)
 
 
-def make_spec(knowledge: Knowledge) -> RegionSpec:
-    """What the discoverer asks for, hottest targets first."""
+def make_spec(profile: Profile) -> RegionSpec:
+    """The specification for discovery, with the hottest targets first."""
     entries = tuple(
         HotEntry(resume, site.nr, stack)
-        for resume, site in knowledge.entries.items()
+        for resume, site in profile.entries.items()
         for stack in site.stacks or [()]
     )
     counts: dict[int, Counter[int]] = {}
-    for known in (knowledge.targets, knowledge.jumps):
+    for known in (profile.branch_targets, profile.traced_jumps):
         for site, seen in known.items():
             counts.setdefault(site, Counter()).update(seen)
     targets: Mapping[int, tuple[int, ...]] = {
@@ -188,24 +230,22 @@ def make_spec(knowledge: Knowledge) -> RegionSpec:
     }
     return RegionSpec(
         entries,
-        knowledge.warm_starts,
+        profile.seeds,
         targets,
-        stops=frozenset(knowledge.stops),
+        stops=frozenset(profile.barriers),
         numbers={
             site: tuple(sorted(seen, key=lambda nr: -seen[nr]))
-            for site, seen in knowledge.numbers.items()
+            for site, seen in profile.call_numbers.items()
         },
-        nonpointers=knowledge.nonpointers,
+        nonpointers=profile.nonpointers,
     )
 
 
-def _with_stacks(
-    spec: RegionSpec, knowledge: Knowledge, reader: CodeReader
-) -> RegionSpec:
-    """Add where returns will go, as told by the stacks at missed branches."""
+def _with_stacks(spec: RegionSpec, profile: Profile, reader: CodeReader) -> RegionSpec:
+    """Add the targets of returns that the stacks at missed branches show."""
     code = Decoded(reader)
     targets = {site: list(known) for site, known in spec.targets.items()}
-    for ip, stack in knowledge.missed.items():
+    for ip, stack in profile.miss_stacks.items():
         for site, points in learn_returns(code, ip, stack).items():
             known = targets.setdefault(site, [])
             known.extend(point for point in points if point not in known)
@@ -215,14 +255,14 @@ def _with_stacks(
 
 
 def _with_samples(
-    spec: RegionSpec, knowledge: Knowledge, reader: CodeReader, limits: Limits
+    spec: RegionSpec, profile: Profile, reader: CodeReader, limits: Limits
 ) -> RegionSpec:
-    """Add the basic blocks in which user mode was seen, to be explored from as well."""
-    hottest = [address for address, _ in knowledge.samples.most_common(_SAMPLES)]
+    """Add the sampled basic blocks as seeds."""
+    hottest = [address for address, _ in profile.samples.most_common(_SAMPLES)]
     samples = sorted(set(hottest) - set(spec.seeds))
     try:
         region = discover(replace(spec, seeds=(*spec.seeds, *samples)), reader, limits)
     except UbError as error:
         raise NothingToBuild from error
-    starts = natural_starts(region, samples, limits.reach)
+    starts = sampled_blocks(region, samples, limits.reach)
     return replace(spec, seeds=tuple(dict.fromkeys((*spec.seeds, *starts))))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What building a region comes to: a verified translation, or a reason.
+"""The result of a build: a verified translation, or why there is none.
 
-Apart from :mod:`ubypass.engine.build` so that who only handles results need not
+Apart from :mod:`ubypass.engine.build`, so that code that only handles results does not
 import the translator.
 """
 
@@ -15,23 +15,35 @@ from ubypass.abi import Translation
 if TYPE_CHECKING:
     from ubypass.region.graph import Region
 
-__all__ = ["Built", "NothingToBuild", "Refused"]
+__all__ = ["Built", "NothingToBuild", "Postponed", "Refused"]
 
 
 class NothingToBuild(Exception):
-    """There is no hot entry, or none of them is code any more."""
+    """There is no hot entry, or no entry is code any more."""
 
 
 class Refused(Exception):
     """No safe translation that fits could be made; the text says why."""
 
 
+class Postponed(Exception):
+    """Another machine makes the translation; ``seconds``: when to build again."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"not before {seconds:.2f} s have passed")
+        self.seconds = seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A region and its verified translation."""
+    """A region and its verified translation.
+
+    ``doubt``: the verifier's objection to a faster translation; "": none.
+    """
 
     region: Region
     translation: Translation
+    doubt: str = ""
 
     @property
     def instructions(self) -> int:

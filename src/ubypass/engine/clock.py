@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How long a gap may be on this machine, by the clock of the module that times it.
+"""How long a gap may be on this machine, by the clock that the module times gaps with.
 
-A system call's own time is the measure: calibrated on hardware; in an emulator, whose
-clock may count instructions, taken by that very clock.
+The unit is the time of a system call: calibrated on hardware; in an emulator, whose
+clock may count instructions, measured with that clock.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ubypass.executable import Executable
 
 __all__ = ["CALLS_PER_GAP", "call_ns", "gap_ns", "longest_ns", "slowness"]
 
-#: A gap longer than so many calls of getppid is not worth a try: a translation that
-#: is a fortieth slower would eat up all that half a call saves.
+#: A gap longer than this many calls of getppid is not worth a trial: a translation that
+#: is 2.5 % slower would lose all that half a call saves.
 CALLS_PER_GAP = 12
 
 _ROUNDS = 8
@@ -42,7 +42,7 @@ _CODE = bytes.fromhex(
 def longest_ns(model: Model) -> int:
     """The longest gap that is looked at, with its transition, in ns of the clock.
 
-    ``model``: that of this machine's processor; it knows nothing of an emulator's.
+    ``model``: of the processor of this machine; not used in an emulator.
     """
     emulated = processor.is_emulated()
     return gap_ns(call_ns() if emulated else model.transition.ns.likely)
@@ -65,7 +65,7 @@ def call_ns() -> float:
 
 
 def _best_of(machine_code: bytes, turns: int) -> float | None:
-    """Nanoseconds of one of its turns at best; None: it is forbidden to run such."""
+    """ns per turn of the code at best; None: executable memory is forbidden."""
     try:
         code = Executable(machine_code)
     except UbError:

@@ -3,8 +3,8 @@
 
 ``/run/ubypass/ENGINE_PID.PID_NAMESPACE.sock``, in a directory for its owner only. One
 JSON object per connection and line: ``{"ask": "stats"}`` or ``{"ask": "explain",
-"pid": 1}``; the answer is one JSON object too, ``{"error": …}`` if it cannot be
-given. A client that dawdles is dropped: the engine never waits for one.
+"pid": 1}``; the answer is one JSON object too, ``{"error": …}`` if the request
+failed. A slow client is dropped: the engine never waits for one.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ubypass.engine.engine import Engine
 from ubypass.errors import UbError, permission_hint
 from ubypass.process.namespace import own_namespace
+
+if TYPE_CHECKING:
+    from ubypass.engine.engine import Engine
 
 __all__ = [
     "CONTROL_DIRECTORY",
@@ -40,7 +42,7 @@ CONTROL_DIRECTORY = Path("/run/ubypass")
 _REQUEST_MAX = 4096
 _SEND_SECONDS = 2.0
 _ASK_SECONDS = 30.0  # an answer may wait for a build
-_ALL_SECONDS = 5.0  # where others have something to say
+_ALL_SECONDS = 5.0  # if other engines have answered
 _STOPPED_SECONDS = 0.5
 _LOOK = 0.1
 
@@ -48,15 +50,15 @@ Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 def socket_path(pid: int, directory: Path = CONTROL_DIRECTORY) -> Path:
-    """Where engine ``pid`` listens, if it is in this PID namespace.
+    """The socket of engine ``pid`` of this PID namespace.
 
-    Engines in different ones may have the same number and share the directory.
+    Engines in different namespaces may have the same number and share the directory.
     """
     return directory / f"{pid}.{own_namespace()}.sock"
 
 
 class Control:
-    """Serves ``handlers`` (by the name that is asked for) from an engine's loop."""
+    """Serves requests from an engine's loop; ``handlers`` by name of the request."""
 
     def __init__(
         self,
@@ -109,7 +111,7 @@ class Control:
             question = json.loads(request)
             handler = self._handlers[question["ask"]]
         except (ValueError, KeyError, TypeError):
-            return {"error": "not a question that this engine knows"}
+            return {"error": "unknown request"}
         try:
             return handler(question)
         except UbError as error:
@@ -124,10 +126,10 @@ class Control:
 
 
 def ask(path: Path, question: Mapping[str, Any], seconds: float = _ASK_SECONDS) -> Any:
-    """Put ``question`` to the engine that listens at ``path``.
+    """Send the request ``question`` to the engine that listens at ``path``; the answer.
 
-    ``seconds``: how long it may take. Raises ``UbError`` for an error in the answer,
-    ``OSError`` if nobody answers.
+    ``seconds``: time limit. Raises ``UbError`` for an error in the answer, ``OSError``
+    if there is none.
     """
     deadline = time.monotonic() + seconds
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
@@ -141,7 +143,7 @@ def ask(path: Path, question: Mapping[str, Any], seconds: float = _ASK_SECONDS) 
     try:
         answer = json.loads(b"".join(parts))
     except ValueError as error:
-        raise ConnectionResetError("the engine went away") from error
+        raise ConnectionResetError("the engine has ended") from error
     if "error" in answer:
         raise UbError(answer["error"], answer.get("hint", ""))
     return answer
@@ -150,11 +152,11 @@ def ask(path: Path, question: Mapping[str, Any], seconds: float = _ASK_SECONDS) 
 def ask_all(
     question: Mapping[str, Any], directory: Path = CONTROL_DIRECTORY
 ) -> tuple[list[Any], list[UbError]]:
-    """Answers of the engines of this machine, and a complaint for each silent one.
+    """Answers of the engines of this machine, and an error for each silent one.
 
-    All are asked at once, and who does not answer is waited for only briefly if others
-    have or if it is stopped. Sockets of dead engines are removed. Raises ``UbError`` if
-    there is no permission, or if all engines that answer report errors.
+    All are asked at once. One that does not answer is waited for only briefly if others
+    have answered, or if it is stopped. Sockets of dead engines are removed. Raises
+    ``UbError`` if there is no permission, or if all engines that answer report errors.
     """
     try:
         paths = sorted(directory.glob("*.sock"))
@@ -162,7 +164,7 @@ def ask_all(
             raise PermissionError
     except PermissionError as error:
         raise UbError(
-            f"no permission to look into {directory}", permission_hint()
+            f"no permission to read {directory}", permission_hint()
         ) from error
     if paths:
         require_private(directory)
@@ -182,7 +184,7 @@ _Answer = dict[str, Any] | UbError | OSError
 def _ask_each(
     paths: Sequence[Path], question: Mapping[str, Any]
 ) -> dict[Path, _Answer]:
-    """What came back, in time, from whom."""
+    """Answers and errors that arrived in time, by socket."""
     queue: SimpleQueue[tuple[Path, _Answer]] = SimpleQueue()
 
     def put(path: Path) -> None:
@@ -224,11 +226,11 @@ def _no_answer(path: Path, found: Mapping[Path, _Answer]) -> bool:
 def _complaint(path: Path, error: object) -> UbError:
     pid = _engine_of(path)
     if _is_stopped(path):
-        why, hint = "it is stopped", f"kill -CONT {pid} lets it go on"
+        why, hint = "the process is stopped", f"to continue it: kill -CONT {pid}"
     elif isinstance(error, OSError) and not isinstance(error, TimeoutError):
-        why, hint = error.strerror or str(error), "ask again"
+        why, hint = error.strerror or str(error), "try again in a moment"
     else:
-        why, hint = "it is busy, perhaps building", "ask again"
+        why, hint = "it is busy, perhaps translating", "try again in a moment"
     return UbError(f"engine {pid} does not answer: {why}", hint)
 
 
@@ -247,7 +249,7 @@ def _is_stopped(path: Path) -> bool:
 
 
 def require_private(directory: Path) -> None:
-    """Raise ``UbError`` unless the directory is ours and nobody else's."""
+    """Raise ``UbError`` unless the directory belongs to this user only."""
     found = directory.lstat()
     why = ""
     if not stat.S_ISDIR(found.st_mode):
@@ -255,7 +257,7 @@ def require_private(directory: Path) -> None:
     elif found.st_uid != os.geteuid():
         why = f"it belongs to user {found.st_uid}"
     elif found.st_mode & 0o077:
-        why = f"others have rights in it (mode {found.st_mode & 0o777:o})"
+        why = f"others have access to it (mode {found.st_mode & 511:o})"
     if why:
         raise UbError(
             f"{directory} cannot be trusted: {why}",
@@ -272,7 +274,7 @@ def _listen(path: Path) -> socket.socket:
         server.bind(str(path))
     except OSError as error:
         raise UbError(
-            f"cannot listen at {path}: {error.strerror}", permission_hint()
+            f"cannot listen on {path}: {error.strerror}", permission_hint()
         ) from error
     server.setblocking(False)
     server.listen(4)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Why a process is not boosted, in words, and what to do about it.
+"""The reasons why a process is not boosted, in words, with remedies.
 
-The module knows the reason; only what lasts can be done something about.
+The module reports the reason. Only lasting ones have a remedy.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from typing import Final
 
 from ubypass.device.uapi import Decline
 
-__all__ = ["HINTS", "REASONS", "counted"]
+__all__ = ["HINTS", "REASONS", "counted", "named"]
 
-#: What holds, as the end of "native: ...".
+#: The reason, as the end of "native: ...".
 REASONS: Final[Mapping[Decline, str]] = {
     Decline.NONE: "nothing",
-    Decline.WORK: "the kernel had work to do first",
-    Decline.RESTART: "its call was to be restarted",
-    Decline.FLAGS: "it has set unusual processor flags",
-    Decline.REGISTERS: "its registers were not as a system call leaves them",
-    Decline.FSBASE: "its fs base is no user address",
+    Decline.WORK: "the kernel had pending work",
+    Decline.RESTART: "its system call was being restarted",
+    Decline.FLAGS: "it has set unusual CPU flags",
+    Decline.REGISTERS: "its registers were not in the state after a system call",
+    Decline.FSBASE: "its fs base is not a user address",
     Decline.X87: "it has unmasked an x87 exception",
-    Decline.STACK: "there was no room on the kernel's stack",
-    Decline.DEAD: "the translation had just died",
-    Decline.SECCOMP: "seccomp confines it in a way that the module cannot follow",
+    Decline.STACK: "the kernel stack had no room",
+    Decline.DEAD: "the translation had just been invalidated",
+    Decline.SECCOMP: "its seccomp mode or filter is not supported",
     Decline.PTRACE: "it is being traced",
-    Decline.AUDIT: "audit looks at its system calls",
-    Decline.TRACEPOINT: "system calls are traced on this machine",
+    Decline.AUDIT: "its system calls are audited",
+    Decline.TRACEPOINT: "all system calls of this machine are traced",
     Decline.SYSCALL_WORK: "its system calls are intercepted",
     Decline.STEP: "it is single-stepped",
     Decline.NOTSC: "it must not read the time-stamp counter",
@@ -38,28 +38,33 @@ REASONS: Final[Mapping[Decline, str]] = {
     Decline.USER_TIME: "a timer measures its user time",
 }
 
-#: What to do about those that last.
+#: Remedies for lasting reasons.
 HINTS: Final[Mapping[Decline, str]] = {
-    Decline.SECCOMP: "filters can be followed on kernels with CONFIG_DEBUG_INFO_BTF, "
-    "strict mode nowhere; or start it without: SystemCallFilter= of a unit, "
-    "--security-opt seccomp=unconfined of a container",
+    Decline.SECCOMP: "filters need a kernel with CONFIG_DEBUG_INFO_BTF, strict mode is "
+    "unsupported; or start it without: SystemCallFilter= of a unit, --security-opt "
+    "seccomp=unconfined of a container",
     Decline.PTRACE: "end strace, or detach the debugger",
-    Decline.AUDIT: "'auditctl -l' lists the rules; 'auditctl -a never,task' spares "
-    "processes that start later",
-    Decline.TRACEPOINT: "end perf trace, bpftrace, or what else uses raw_syscalls or "
+    Decline.AUDIT: "'auditctl -l' lists the rules; 'auditctl -a never,task' excludes "
+    "processes started later",
+    Decline.TRACEPOINT: "end perf trace, bpftrace, or other users of raw_syscalls or "
     "syscalls events",
-    Decline.SYSCALL_WORK: "what uses syscall user dispatch (Wine) stays native",
+    Decline.SYSCALL_WORK: "programs with syscall user dispatch (Wine) stay native",
     Decline.STEP: "detach the debugger",
-    Decline.NOTSC: "prctl(PR_SET_TSC) has forbidden it; the program stays native",
+    Decline.NOTSC: "the program has used prctl(PR_SET_TSC), and stays native",
     Decline.VCPU: "virtual machines stay native",
-    Decline.BREAKPOINT: "remove watchpoints of debuggers and of perf",
-    Decline.RSEQ: "some memory allocators do so (tcmalloc); use another one",
-    Decline.SHADOW_STACK: "GLIBC_TUNABLES=glibc.cpu.x86_shstk=off starts it without",
-    Decline.USER_TIME: "profilers set ITIMER_VIRTUAL; without it it is boosted",
+    Decline.BREAKPOINT: "remove the watchpoints of debuggers and perf",
+    Decline.RSEQ: "some memory allocators do so (tcmalloc); use another allocator",
+    Decline.SHADOW_STACK: "start it with GLIBC_TUNABLES=glibc.cpu.x86_shstk=off",
+    Decline.USER_TIME: "end the profiler that has set ITIMER_VIRTUAL",
 }
 
 
 def counted(declines: Mapping[Decline, int]) -> dict[str, int]:
-    """Those that occurred by name, most frequent first, for machines."""
+    """The reasons that occurred, by name, most frequent first, for machines."""
     rows = sorted(declines.items(), key=lambda row: (-row[1], row[0]))
     return {reason.name.lower(): number for reason, number in rows if number}
+
+
+def named(name: str) -> Decline:
+    """The reason with that name, as in :func:`counted` and ``declined_for``."""
+    return Decline[name.upper()]

@@ -8,22 +8,24 @@ Follows processes to their children if asked to.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from ubypass.device.types import Event
 from ubypass.device.uapi import EventType
 from ubypass.engine.built import Built
-from ubypass.engine.family import Family
-from ubypass.engine.knowledge import Knowledge
+from ubypass.engine.children import Children
+from ubypass.engine.policy import Policy
 from ubypass.engine.ports import DeviceLike, MemoryLike, SamplerLike
+from ubypass.engine.profile import Profile
 from ubypass.engine.regions import Caps
 from ubypass.engine.summary import Summary
-from ubypass.engine.target import Policy, Target
+from ubypass.engine.target import Target
 from ubypass.errors import UbError
 from ubypass.process.memory import ProcessMemory
 from ubypass.process.sampler import Sampler
@@ -31,22 +33,24 @@ from ubypass.process.status import ProcessId, descendants, identify, is_alive
 
 __all__ = ["Engine"]
 
-#: Processes that are followed to their children are so many at most, in all.
+#: Attachments in all above which no child is attached.
 _PROCESSES = 64
 
 
 class Engine:
-    """Boosts the processes attached to it for as long as it runs.
+    """Boosts the processes attached to it, until it is closed.
 
-    ``build`` is a :class:`~ubypass.engine.build.Builder`; ``log`` takes lines for
-    people. The device stays the caller's.
+    ``build``: a :class:`~ubypass.engine.build.Builder`; ``build_trusted``: one for
+    trusted programs, without it none is attached as such (:meth:`trust_if`); ``log``
+    takes lines for people. The caller closes the device.
     """
 
     def __init__(
         self,
         device: DeviceLike,
         *,
-        build: Callable[[Knowledge, MemoryLike], Built],
+        build: Callable[[Profile, MemoryLike], Built],
+        build_trusted: Callable[[Profile, MemoryLike], Built] | None = None,
         open_memory: Callable[[int], MemoryLike] = ProcessMemory,
         open_sampler: Callable[[int], SamplerLike] | None = Sampler,
         policy: Policy | None = None,
@@ -54,6 +58,7 @@ class Engine:
     ) -> None:
         self._device = device
         self._build = build
+        self._build_trusted = build_trusted
         self._open_memory = open_memory
         self._open_sampler = open_sampler
         self._policy = policy or Policy()
@@ -62,9 +67,10 @@ class Engine:
         self._finished: list[Summary] = []
         self._pidfds: dict[int, int] = {}  # by attachment
         self._parents: dict[int, int] = {}  # attachments that follow children
-        self._family = Family(self._adopt)
+        self._children = Children(self._attach_child)
         self._processes = _PROCESSES
         self._admit: Callable[[int], bool] = lambda pid: True
+        self._trust: Callable[[int], bool] = lambda pid: False
         self._selector = selectors.DefaultSelector()
         self._selector.register(device.fileno(), selectors.EVENT_READ, self._drain)
 
@@ -75,9 +81,9 @@ class Engine:
 
     @property
     def timeout(self) -> float | None:
-        """Seconds until something is due; None: not before an event."""
+        """Seconds until something is due; None: nothing is, before an event."""
         deadlines = [target.deadline for target in self.targets]
-        deadlines.append(self._family.due)
+        deadlines.append(self._children.due)
         first = min((d for d in deadlines if d is not None), default=None)
         return None if first is None else max(0.0, first - time.monotonic())
 
@@ -85,11 +91,17 @@ class Engine:
         """From now on ask ``admit(pid)`` before a child is attached."""
         self._admit = admit
 
-    def limit(self, caps: Caps, processes: int) -> None:
-        """Bounds for what is attached from now on.
+    def trust_if(self, trust: Callable[[int], bool]) -> None:
+        """From now on ask ``trust(pid)`` whether a process about to be attached, child
+        or not, is a trusted program (docs/security.md). Until then none is.
+        """
+        self._trust = trust
 
-        ``caps``: of each process; ``processes``: as many may be attached when a child
-        is to be attached as well.
+    def limit(self, caps: Caps, processes: int) -> None:
+        """Set the bounds of attachments from now on.
+
+        ``caps``: of each process; ``processes``: the number of attachments from which
+        on no child is attached.
         """
         self._policy = replace(self._policy, caps=caps)
         self._processes = processes
@@ -100,30 +112,30 @@ class Engine:
         *,
         started_ns: int = 0,
         children: bool = False,
-        knowledge: Knowledge | None = None,
+        profile: Profile | None = None,
     ) -> Target:
-        """Attach ``process``; it runs on all the while.
+        """Attach ``process``, which is not stopped for it.
 
-        ``started_ns`` (CLOCK_MONOTONIC) is where the time to the first boost is
-        counted from; 0: from now. ``children``: its descendants are attached as well,
-        those there are and those to come, and each again when it runs another
-        program. ``knowledge``: what is known from a process that has the same code at
-        the same addresses. Raises ``UbError`` if it cannot be attached.
+        ``started_ns``: when it started (CLOCK_MONOTONIC), for the time to the first
+        boost; 0: now. ``children``: its present and future descendants are attached as
+        well, and again when they run another program. ``profile``: of a process that
+        has the same code at the same addresses. Raises ``UbError`` if it cannot be
+        attached.
         """
         return self._attach(
-            process, started_ns, parent=0 if children else None, knowledge=knowledge
+            process, started_ns, parent=0 if children else None, profile=profile
         )
 
     def detach(self, target: Target) -> None:
-        """Let an attached process go on natively, though it runs on."""
+        """Detach a running process, which goes on natively."""
         if self._targets.get(target.proc) is target:
             self._parents.pop(target.proc, None)
             self._finish(target)
 
     def forget_finished(self) -> None:
-        """Do without the figures of processes that are not attached any more.
+        """Drop the figures of processes that are not attached any more.
 
-        Whoever runs for months would collect them without end.
+        In a daemon that runs for months they would accumulate.
         """
         self._finished.clear()
 
@@ -133,15 +145,21 @@ class Engine:
         started_ns: int = 0,
         *,
         parent: int | None,
-        knowledge: Knowledge | None = None,
-        kin: Target | None = None,
+        profile: Profile | None = None,
+        relative: Target | None = None,
     ) -> Target:
-        """``parent``: attachment that it comes from, 0: none, None: not followed;
-        ``kin``: another one with the same code.
+        """Attach; ``parent``: the attachment it is a child of, 0: of none.
+
+        None: its children are not followed. ``relative``: a target with the same code.
         """
+        build, trusted = self._build, False
+        if self._build_trusted is not None and self._trust(process.pid):
+            build, trusted = self._build_trusted, True
         memory = self._open_memory(process.pid)
         try:
-            proc = self._device.attach(process.pid, children=parent is not None)
+            proc = self._device.attach(
+                process.pid, children=parent is not None, trusted=trusted
+            )
         except BaseException:
             memory.close()
             raise
@@ -150,11 +168,12 @@ class Engine:
             proc,
             self._device,
             memory,
-            self._build,
+            build,
+            trusted=trusted,
             open_sampler=self._open_sampler,
             started_ns=started_ns or time.monotonic_ns(),
-            knowledge=kin.knowledge.inherited() if kin else knowledge,
-            experience=kin.experience if kin else None,
+            profile=relative.profile.inherited() if relative else profile,
+            history=relative.history if relative else None,
             policy=self._policy,
             log=self._log,
         )
@@ -162,62 +181,69 @@ class Engine:
         self._targets[proc] = target
         if parent is not None:
             self._parents[proc] = parent
-            # Those born before: from now on there are events.
-            self._family.born(descendants(process.pid), proc, time.monotonic())
+            # Those that it has already; of later ones there will be events.
+            self._children.add(descendants(process.pid), proc, time.monotonic())
         return target
 
-    def _adopt(self, pid: int, parent: int) -> None:
-        """Attach a child of the attachment ``parent``, if it is worth it."""
+    def _attach_child(self, pid: int, parent: int) -> None:
+        """Attach a child of the attachment ``parent``, if it is admitted."""
         if any(target.process.pid == pid for target in self.targets):
             return
         if not self._admit(pid):
             return
         if len(self._targets) >= self._processes:
             self._log(
-                f"process {pid} runs natively: {self._processes} are boosted already"
+                f"process {pid} runs natively: limit of {self._processes} "
+                "processes reached"
             )
             return
         try:
             target = self._attach(
-                identify(pid, patience=0.05), parent=parent, kin=self._kin(parent)
+                identify(pid, patience=0.05),
+                parent=parent,
+                relative=self._relative(parent),
             )
         except UbError:
-            return  # it is gone, or of a kind that cannot be boosted
+            return  # it has ended, or cannot be boosted
         self.watch_end(target)
         self._log(f"attached to its child {pid} ({target.process.name})")
 
-    def _kin(self, parent: int) -> Target | None:
-        """Of a child's parent and its other children, the one that knows the most.
+    def _relative(self, parent: int) -> Target | None:
+        """The parent of a child, or another child of it, with the most branch targets.
 
-        Addresses mean the same in a forked child. After exec they do not, and what
-        is learned of them does no harm: they are no code, or never come up.
+        Addresses are the same in a forked child. After exec they differ, but a profile
+        with them is harmless: they are no code, or are never executed.
         """
-        kin = [
+        relatives = [
             target
             for proc, target in self._targets.items()
             if parent and parent in (proc, self._parents.get(proc))
         ]
-        return max(kin, key=lambda target: len(target.knowledge.targets), default=None)
+        return max(
+            relatives,
+            key=lambda target: len(target.profile.branch_targets),
+            default=None,
+        )
 
     def watch(self, fd: int, callback: Callable[[], None]) -> None:
         """Call ``callback`` from the loop whenever ``fd`` is readable."""
         self._selector.register(fd, selectors.EVENT_READ, callback)
 
     def unwatch(self, fd: int) -> None:
-        """Stop that."""
+        """Undo :meth:`watch`."""
         self._selector.unregister(fd)
 
     def watch_end(self, target: Target) -> None:
-        """Notice the end of a process even if the device is silent about it."""
+        """Notice the end of a process even without an event of the device."""
         try:
             fd = os.pidfd_open(target.process.pid)
         except ProcessLookupError:
-            target.gone = True
+            target.on_end()
             return
 
         def ended() -> None:
             self._unwatch_end(target)
-            target.gone = True
+            target.on_end()
 
         self._pidfds[target.proc] = fd
         self.watch(fd, ended)
@@ -229,24 +255,24 @@ class Engine:
             os.close(fd)
 
     def run(self, until: Callable[[], bool]) -> None:
-        """Run the loop until ``until()`` is true, asked after each round."""
+        """Run the loop until ``until()`` is true, evaluated after each round."""
         while not until():
             self.step(self.timeout)
 
     @property
     def is_over(self) -> bool:
-        """Is nothing attached, and no child about to be?
+        """Whether nothing is attached, and no child waits to be.
 
-        A server that replaces itself ends while what replaces it is waiting.
+        A server that restarts itself may end before its successor is attached.
         """
-        return not self._targets and self._family.due is None
+        return not self._targets and self._children.due is None
 
     def step(self, timeout: float | None) -> None:
         """One round: wait at most ``timeout`` seconds, then do what is due."""
         for key, _ in self._selector.select(timeout):
             key.data()
         now = time.monotonic()
-        self._family.tick(now)
+        self._children.tick(now)
         for target in self.targets:
             self._tick(target, now)
             if target.gone:
@@ -271,33 +297,40 @@ class Engine:
                 self._recover(now)
                 continue
             if event.type in (EventType.FORK, EventType.EXEC):
-                # Also below a process that has ended meanwhile.
-                self._family.born([event.target], self._origin(event), now)
+                # Also children of a process that has ended meanwhile.
+                self._children.add([event.target], self._origin(event), now)
                 continue
             target = self._targets.get(event.proc)
             if target is not None:
-                target.on_event(event, now)
+                with self._left_native(target):
+                    target.on_event(event, now)
 
     def _recover(self, now: float) -> None:
-        """Events were lost: find out what has happened."""
+        """Events were lost: ask for the state of all targets, and for children."""
         for target in self.targets:
-            target.recover(now)
+            with self._left_native(target):
+                target.recover(now)
             if target.proc in self._parents:
                 pids = descendants(target.process.pid)
-                self._family.born(pids, target.proc, now)
+                self._children.add(pids, target.proc, now)
 
     def _origin(self, event: Event) -> int:
-        """A new program has nothing in common with who started it."""
+        """The parent; 0 for a new program, which has other code than the parent."""
         return event.proc if event.type is EventType.FORK else 0
 
     def _tick(self, target: Target, now: float) -> None:
-        try:
+        with self._left_native(target):
             target.tick(now)
+
+    @contextlib.contextmanager
+    def _left_native(self, target: Target) -> Iterator[None]:
+        """An exception within leaves the process native; the engine goes on."""
+        try:
+            yield
         except Exception as error:
-            # Ours to fix, but never the program's problem: it goes on natively.
             if os.environ.get("UBYPASS_DEBUG"):
                 traceback.print_exc()
-            target.stop(f"internal error, left native: {_describe(error)}")
+            target.stop(f"internal error, detached: {_describe(error)}")
 
     def _finish(self, target: Target) -> None:
         self._targets.pop(target.proc, None)
@@ -305,8 +338,8 @@ class Engine:
         followed = self._parents.pop(target.proc, None) is not None
         target.close()
         if followed and is_alive(target.process):
-            # It runs another program now.
-            self._family.born([target.process.pid], 0, time.monotonic())
+            # It runs another program now: attach it anew.
+            self._children.add([target.process.pid], 0, time.monotonic())
         self._finished.append(target.summary())
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ubypass.device.client import Gone
 from ubypass.device.types import Counts, Site
-from ubypass.device.uapi import SiteVerdict
+from ubypass.engine.decision import Native, Probe
 from ubypass.engine.declines import HINTS, REASONS
 from ubypass.engine.group import Group
 from ubypass.engine.target import Target
@@ -22,24 +22,15 @@ from ubypass.translate.registers import NAMES
 
 __all__ = ["decision", "explain", "explain_region"]
 
-_VERDICTS = {
-    SiteVerdict.OPEN: "being timed",
-    SiteVerdict.HOT: "hot, but native: no region has it yet",
-    SiteVerdict.RARE: "native: too few calls",
-    SiteVerdict.LONG: "native: its gap is too long",
-    SiteVerdict.BUSY: "native: something always comes in between",
-    SiteVerdict.ENTRY: "native at present",
-}
-
 
 def explain(target: Target) -> dict[str, Any]:
-    """What is decided about each site of ``target``, and all its regions.
+    """The decision for each site of ``target``, and all its regions.
 
-    ``sites`` have the figures behind each decision: ns that the gap costs natively
-    and boosted, that getting in and out costs, that each gap and each run saves;
-    null where there are none (yet). ``filtered``: calls that were not dispatched since
-    a seccomp filter does not plainly allow them. ``priced_by``: "clock", or the model
-    by which gaps and runs save what they do.
+    ``sites`` have the figures behind each decision: ns of the gap natively and boosted,
+    of entry and exit, saved per gap and per run; null if unknown. ``filtered``: calls
+    that were not dispatched since a seccomp filter does not plainly allow them.
+    ``priced_by``: "clock", or the model of the savings. ``trusted``: it was attached as
+    a trusted program.
     """
     symbols = Symbols(target.memory)
     sites = target.refresh_sites()
@@ -47,8 +38,9 @@ def explain(target: Target) -> dict[str, Any]:
     return {
         "pid": target.process.pid,
         "name": target.process.name,
+        "trusted": target.trusted,
         "priced_by": target.priced_by,
-        **_oddity(target),
+        **_decline(target),
         "filtered": target.refresh_stats().filtered,
         "sites": [
             {
@@ -64,18 +56,18 @@ def explain(target: Target) -> dict[str, Any]:
     }
 
 
-def _oddity(target: Target) -> dict[str, str | None]:
-    """Why nothing of it is boosted at present, and what to do; null if it is not so."""
-    odd = target.odd
+def _decline(target: Target) -> dict[str, str | None]:
+    """Why the process is not boosted at present, and the remedy; null if eligible."""
+    reason = target.declined_for
     return {
-        "declined_for": odd.name.lower() if odd else None,
-        "reason": REASONS[odd] if odd else None,
-        "hint": HINTS[odd] if odd else None,
+        "declined_for": reason.name.lower() if reason else None,
+        "reason": REASONS[reason] if reason else None,
+        "hint": HINTS[reason] if reason else None,
     }
 
 
 def _figures(target: Target, site: Site) -> dict[str, float | None]:
-    judged = target.judgements.get(site.ip)
+    judged = target.decisions.judgements.get(site.ip)
     return {
         "native_ns": site.native_ns if site.native_samples else None,
         "boosted_ns": site.boosted_ns if site.boosted_samples else None,
@@ -87,15 +79,11 @@ def _figures(target: Target, site: Site) -> dict[str, float | None]:
 
 
 def decision(target: Target, site: Site) -> str:
-    """What is decided about ``site``, for people: "boosted", or why it is native."""
-    if target.odd:
-        return f"native: {REASONS[target.odd]}"
-    block = target.blocks.get(site.ip)
-    if block is not None:
-        return f"native: {block.reason}"
-    if any(site.ip in group.live_entries for group in target.groups):
-        return "boosted"
-    return _VERDICTS[site.verdict]
+    """The decision for ``site``, for people: "boosted", or why it is native."""
+    decided = target.decide(site)
+    if isinstance(decided, Native):
+        return f"native: {decided.reason}"
+    return decided.status if isinstance(decided, Probe) else "boosted"
 
 
 def explain_region(
@@ -106,6 +94,7 @@ def explain_region(
     ``lines`` follow the code, ``exits`` are those that were taken, most often
     first, with how often; ``dispatched`` and ``runs`` count since the region was
     loaded. ``nonpointers``: registers that were found to hold no address, and where.
+    ``trusted``: addresses are guarded, not clamped.
     """
     built = group.built
     if built is None:
@@ -136,6 +125,7 @@ def explain_region(
         "pid": target.process.pid,
         "name": target.process.name,
         "region": group.region,
+        "trusted": translation.trusted,
         "instructions": built.instructions,
         "source_bytes": built.source_bytes,
         "code_bytes": len(translation.code),
@@ -174,4 +164,4 @@ def _counts(target: Target, group: Group, nr_exits: int) -> Counts:
     try:
         return target.counts(group)
     except (Gone, UbError):
-        return Counts((0,) * nr_exits, 0, 0)  # it died while we looked
+        return Counts((0,) * nr_exits, 0, 0)  # it died meanwhile

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Hot sites that share a region, and the region.
 
-Sites whose regions reach one another belong together: a chain of calls then stays
-in the kernel. Others get regions of their own, so that growth of one does not mean
-building all. Plain bookkeeping; decides nothing about time or money.
+Sites whose regions reach one another form one group, so that a run can pass all of
+them. Other sites get regions of their own: growth of one does not rebuild the others.
+Plain bookkeeping; independent of time and profitability.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ubypass.abi import ExitReason, Translation
 from ubypass.device.types import Counts
 from ubypass.engine.built import Built
 
-__all__ = ["Group", "absorb", "group_of", "listed"]
+__all__ = ["Group", "absorb", "group_of", "without_entries"]
 
 #: Exits that a better region would not take.
 _MISSES = (
@@ -26,25 +26,25 @@ _MISSES = (
     ExitReason.SYSCALL,
 )
 
-#: Dispatched calls for each miss at which it is not worth to build again: a run that
+#: Dispatched calls for each miss above which a build is not worth its cost: a run that
 #: ends early costs about as much as two dispatches save.
 _SELDOM = 32
 
-#: Dispatched calls and misses that say something.
+#: Dispatched calls and misses, in sum, that make a look significant.
 _TELLING = 200
 
 
 @dataclass(slots=True)
 class Group:
-    """``sites`` are resume addresses; ``region`` is live, or 0.
+    """``sites``: resume addresses; ``region``: number of the live region, or 0.
 
-    ``former`` is the region before it, ``loaded`` the translation that is live,
-    ``built`` what it comes from (its entries may be more: some are not taken).
-    ``missed``: it lacks something that programs came by. ``counted`` are the calls
-    dispatched and the exits for lack of code when they were last looked at.
-    ``rounds`` counts loads and ``refusals`` builds that came to nothing since it got
-    its last site, ``vain`` loads in a row whose regions were entered and have not
-    dispatched anything; ``frozen`` says that it must not grow any more.
+    ``former``: number of the region before it; ``loaded``: the live translation;
+    ``built``: the build that it is from, which may have more entries (disabled ones).
+    ``needs_build``: to be built at the next opportunity; ``incomplete``: something was
+    learned since, and a build is worth it once misses are frequent. ``last_counts``:
+    calls dispatched and misses at the last look. ``rounds``: loads, and ``refusals``:
+    builds that were refused, since the last site was added; ``unproductive``: loads in
+    a row whose regions were entered and dispatched nothing; ``frozen``: no more growth.
     """
 
     sites: set[int]
@@ -52,12 +52,12 @@ class Group:
     former: int = 0
     built: Built | None = None
     loaded: Translation | None = None
-    dirty: bool = True
-    missed: bool = False
-    counted: tuple[int, int] = (0, 0)
+    needs_build: bool = True
+    incomplete: bool = False
+    last_counts: tuple[int, int] = (0, 0)
     rounds: int = 0
     refusals: int = 0
-    vain: int = 0
+    unproductive: int = 0
     frozen: bool = False
 
     @property
@@ -76,10 +76,65 @@ class Group:
             entry.user_ip == site for entry in self.built.translation.entries
         )
 
-    def lacks(self, counts: Counts, stops: Container[int]) -> bool:
-        """Whether what it lacks is met often, going by its counters up to now.
+    # ---- requests -----------------------------------------------------------------
 
-        It is left at ``stops`` on purpose.
+    def add_site(self, site: int) -> None:
+        """A hot site joins the group: it may grow again, and needs a build."""
+        if site not in self.sites:
+            self.sites.add(site)
+            self.rounds = self.refusals = self.unproductive = 0
+            self.frozen = False
+        self.needs_build = True
+
+    def join(self, other: Group) -> None:
+        """Take over the sites of another group."""
+        self.sites |= other.sites
+
+    def request_build(self) -> None:
+        """Build it at the next opportunity."""
+        self.needs_build = True
+
+    def request_growth(self) -> None:
+        """Build it at the next opportunity, unless it must not grow."""
+        self.needs_build = not self.frozen
+
+    def mark_incomplete(self) -> None:
+        """The profile has more than was built: rebuild once misses are frequent.
+
+        Not if the group must not grow.
+        """
+        if self.region:
+            self.incomplete = not self.frozen
+        else:
+            self.needs_build = not self.frozen
+
+    def freeze(self) -> None:
+        """No more growth until a site joins."""
+        self.frozen = True
+
+    # ---- builds -------------------------------------------------------------------
+
+    def begin_build(self) -> None:
+        """A build begins, with the whole present profile."""
+        self.needs_build = self.incomplete = False
+
+    def refused(self, limit: int) -> None:
+        """A build, or its load, was refused; ``limit`` refusals freeze the group.
+
+        The live region has passed the verifier and stays.
+        """
+        self.refusals += 1
+        self.frozen = self.refusals >= limit
+
+    def count_unproductive(self, unproductive: bool) -> int:
+        """Loads in a row that were unproductive, the last one as given."""
+        self.unproductive = self.unproductive + 1 if unproductive else 0
+        return self.unproductive
+
+    def misses_often(self, counts: Counts, barriers: Container[int]) -> bool:
+        """Whether runs miss code often, by the counters since the last look.
+
+        Exits at ``barriers`` are no misses.
         """
         assert self.loaded is not None
         # Other faults are the program's: pages that are not there yet, mostly.
@@ -91,29 +146,29 @@ class Group:
                 leave.reason in _MISSES
                 or (leave.reason is ExitReason.FAULT and leave.user_ip in anchored)
             )
-            and leave.user_ip not in stops
+            and leave.user_ip not in barriers
         )
-        dispatched = counts.dispatched - self.counted[0]
-        new = misses - self.counted[1]
+        dispatched = counts.dispatched - self.last_counts[0]
+        new = misses - self.last_counts[1]
         if dispatched + new >= _TELLING:
-            self.counted = (counts.dispatched, misses)
+            self.last_counts = (counts.dispatched, misses)
         return new * _SELDOM > dispatched
 
-    def live(self, region: int, built: Built, loaded: Translation) -> None:
-        """``region`` has taken the place of the one before."""
+    def set_live(self, region: int, built: Built, loaded: Translation) -> None:
+        """``region`` was loaded in place of the one before."""
         self.former, self.region = self.region, region
         self.built, self.loaded = built, loaded
-        self.missed, self.counted = False, (0, 0)
+        self.incomplete, self.last_counts = False, (0, 0)
         self.rounds += 1
 
-    def dead(self) -> None:
-        """There is no region any more."""
+    def set_dead(self) -> None:
+        """The region was unloaded."""
         self.former, self.region = self.region, 0
         self.built = self.loaded = None
 
 
 def group_of(groups: list[Group], region: int, ip: int) -> Group | None:
-    """Whom an event of ``region`` (0: of no region) at ``ip`` concerns."""
+    """The group of an event at ``ip`` in ``region`` (0: in none); None: of no group."""
     for group in groups:
         if region and region in (group.region, group.former):
             return group
@@ -132,14 +187,14 @@ def absorb(groups: list[Group], group: Group, built: Built) -> list[Group]:
     reached = {entry.user_ip for entry in built.translation.entries}
     taken = [g for g in groups if g is not group and g.sites & reached]
     for other in taken:
-        group.sites |= other.sites
+        group.join(other)
         groups.remove(other)
     return taken
 
 
-def listed(translation: Translation, muted: Container[int]) -> Translation:
-    """``translation`` without the entries at ``muted`` addresses."""
+def without_entries(translation: Translation, disabled: Container[int]) -> Translation:
+    """``translation`` without the entries at ``disabled`` addresses."""
     return replace(
         translation,
-        entries=tuple(e for e in translation.entries if e.user_ip not in muted),
+        entries=tuple(e for e in translation.entries if e.user_ip not in disabled),
     )

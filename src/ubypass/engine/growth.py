@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the instructions between system calls become in a translation, counted.
+"""The number of instructions that the gaps of a program become in a translation.
 
-The ways that a program took are walked along in the code that the engine would make of
-them: nothing runs, so the figures are exact and the same every time.
+Traced paths are followed through the code that the engine would generate for them.
+Nothing runs, so the numbers are exact and reproducible.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ from ubypass.abi import Abi, Translation
 from ubypass.device.types import Path
 from ubypass.engine.build import Builder
 from ubypass.engine.built import NothingToBuild, Refused
-from ubypass.engine.knowledge import HotSite, Knowledge
+from ubypass.engine.profile import Profile
 from ubypass.region.reader import CodeReader
 
-__all__ = ["Walker", "Way", "executed", "knowledge_of"]
+__all__ = ["TracedPath", "Walker", "executed", "profile_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """From the return of call ``nr`` at ``resume`` through ``ips``, the addresses of
-    the instructions, the last that of the next system call. Without any: too long.
+class TracedPath:
+    """The path of one gap, from the return of call ``nr`` at ``resume``.
+
+    ``ips``: addresses of the instructions in order, the last one that of the next
+    system call; empty for a gap that is too long.
     """
 
     resume: int
@@ -34,49 +36,49 @@ class Way:
 
 
 def executed(
-    ways: Sequence[Way], reader: CodeReader, abi: Abi | None = None
+    paths: Sequence[TracedPath], reader: CodeReader, abi: Abi | None = None
 ) -> list[int | None]:
-    """Instructions of the translation on each of ``ways``, which followed one another.
+    """Number of translated instructions on each of ``paths``, which are consecutive.
 
-    None where it leaves before the next call. Where one way's call was dispatched the
-    next one goes on behind it, elsewhere it begins at the entry.
+    None where the translation exits before the next call. A path continues behind the
+    dispatch of the one before it, or else begins at the entry.
     """
     abi = abi or Abi()
     try:
-        built = Builder(abi)(knowledge_of(ways), reader)
+        built = Builder(abi)(profile_of(paths), reader)
     except (NothingToBuild, Refused):
-        return [None] * len(ways)
+        return [None] * len(paths)
     walker = Walker(built.translation, abi)
     found: list[int | None] = []
     start: int | None = None
-    # A way ends at the call that the next one returns from.
-    ends = [*(way.nr for way in ways[1:]), None]
-    for way, nr in zip(ways, ends, strict=True):
+    # A path ends at the call that the next one returns from.
+    ends = [*(path.nr for path in paths[1:]), None]
+    for path, nr in zip(paths, ends, strict=True):
         if start is None:
-            start = walker.entries.get(way.resume)
+            start = walker.entries.get(path.resume)
         walked = None
-        if start is not None and way.ips:
-            walked = walker.walk(start, way.ips, nr)
+        if start is not None and path.ips:
+            walked = walker.walk(start, path.ips, nr)
         found.append(walked[0] if walked is not None else None)
         start = walked[1] if walked is not None else None
     return found
 
 
-def knowledge_of(ways: Sequence[Way]) -> Knowledge:
-    """What the engine would have learned from them."""
-    knowledge = Knowledge()
-    for way in ways:
-        knowledge.number(way.resume, way.nr)
-        if not way.ips:
-            knowledge.stops.add(way.resume)
+def profile_of(paths: Sequence[TracedPath]) -> Profile:
+    """The profile that the engine would have after these paths."""
+    profile = Profile()
+    for path in paths:
+        profile.count_call(path.resume, path.nr)
+        if not path.ips:
+            profile.set_barriers(profile.barriers | {path.resume})
             continue
-        knowledge.entries.setdefault(way.resume, HotSite(way.nr))
-        knowledge.follow(Path(way.resume, way.nr, way.ips))
-    return knowledge
+        profile.add_entry(path.resume, path.nr)
+        profile.add_path(Path(path.resume, path.nr, path.ips))
+    return profile
 
 
 class Walker:
-    """Finds ways through one translation. ``entries``: their offsets by address."""
+    """Finds paths through one translation. ``entries``: their offsets by address."""
 
     def __init__(self, translation: Translation, abi: Abi) -> None:
         self.entries = {e.user_ip: e.code_offset for e in translation.entries}
@@ -94,23 +96,24 @@ class Walker:
     def walk(
         self, start: int, ips: Sequence[int], nr: int | None = None
     ) -> tuple[int, int] | None:
-        """From the code at ``start`` to a dispatch, of call ``nr`` if that is given:
-        instructions up to there, and where the code goes on behind it. None if there is
-        no such way.
+        """Follow ``ips`` from the code at ``start`` to a dispatch of call ``nr``.
+
+        None for ``nr``: of any call. The number of instructions up to the dispatch, and
+        the offset behind it; None if the code has no such path.
         """
-        # What repeats itself shows its address again and again.
-        way = [ip for n, ip in enumerate(ips) if n == 0 or ips[n - 1] != ip]
-        repeats = len(ips) - len(way)
+        # An instruction that repeats itself is in ``ips`` once per repetition.
+        path = [ip for n, ip in enumerate(ips) if n == 0 or ips[n - 1] != ip]
+        repeats = len(ips) - len(path)
         todo = [(start, 0, True, 0)]
         seen: set[tuple[int, int]] = set()
         while todo:
             at, position, jumped, count = todo.pop()
-            for there in self._positions(at, way, position, jumped):
+            for there in self._positions(at, path, position, jumped):
                 if (at, there) in seen:
                     continue
                 seen.add((at, there))
                 if at in self._behind:
-                    if there == len(way) - 1 and nr in (None, self._numbers[at]):
+                    if there == len(path) - 1 and nr in (None, self._numbers[at]):
                         return count + repeats, self._behind[at]
                     continue
                 todo += [
@@ -120,11 +123,11 @@ class Walker:
         return None
 
     def _positions(
-        self, at: int, way: Sequence[int], position: int, jumped: bool
+        self, at: int, path: Sequence[int], position: int, jumped: bool
     ) -> set[int]:
-        """Where on the way the code at ``at`` may be, coming from ``position``.
+        """Where on the path the code at ``at`` may be, coming from ``position``.
 
-        The code's marks must follow the way. A jump may lead behind marks that belong
+        The code's marks must follow the path. A jump may lead behind marks that belong
         to the code before.
         """
         marks = self._marks.get(at, [])
@@ -132,10 +135,10 @@ class Walker:
         for first in range(len(marks) + 1 if jumped else 1):
             there = position
             for mark in marks[first:]:
-                if mark == way[there]:
+                if mark == path[there]:
                     continue
                 there += 1
-                if there == len(way) or mark != way[there]:
+                if there == len(path) or mark != path[there]:
                     break
             else:
                 found.add(there)

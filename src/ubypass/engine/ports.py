@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the engine needs from outside, so that tests can play these parts.
+"""Interfaces of the engine's external dependencies, so that tests can replace them.
 
-``Device`` of ``ubypass.device.client``, ``ProcessMemory`` and ``Sampler`` of
-``ubypass.process`` are the real ones.
+Implemented by ``Device`` of ``ubypass.device.client``, by ``ProcessMemory`` and
+``Sampler`` of ``ubypass.process``, and by ``SharedTranslations`` of ``ubypass.store``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol
 
 from ubypass.abi import Abi, Translation
 from ubypass.device.types import Counts, Event, Lease, Path, Site, Stats, Trial
 from ubypass.process.maps import MemoryMap
 
-__all__ = ["DeviceLike", "MemoryLike", "SamplerLike"]
+if TYPE_CHECKING:
+    from ubypass.region.graph import Region
+    from ubypass.region.reader import CodeReader
+
+__all__ = ["DeviceLike", "MemoryLike", "SamplerLike", "SharedLike"]
 
 
 class DeviceLike(Protocol):
@@ -24,7 +29,9 @@ class DeviceLike(Protocol):
 
     def info(self) -> Abi: ...
 
-    def attach(self, pid: int, *, children: bool = False) -> int: ...
+    def attach(
+        self, pid: int, *, children: bool = False, trusted: bool = False
+    ) -> int: ...
 
     def detach(self, proc: int) -> None: ...
 
@@ -81,8 +88,22 @@ class MemoryLike(Protocol):
 
 
 class SamplerLike(Protocol):
-    """What the engine uses of a ``Sampler``."""
+    """The calls of ``Sampler`` that the engine uses."""
 
     def take(self) -> Mapping[int, int]: ...
 
     def close(self) -> None: ...
+
+
+class SharedLike(Protocol):
+    """The calls of ``SharedTranslations`` that the engine uses."""
+
+    def exclusive(self) -> AbstractContextManager[object]: ...
+
+    def find(
+        self, region: Region, reader: CodeReader
+    ) -> tuple[Translation | None, float]: ...
+
+    def refuse(self, region: Region, reason: str) -> None: ...
+
+    def offer(self, region: Region, *, careful: bool) -> None: ...

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a site's gaps save and what its runs cost: measured, or by a model.
+"""What the gaps of a site save and what its runs cost: measured, or by a cost model.
 
-Measured times are those of this machine's processor, taken by the module. In an
-emulator, or where another processor's model was asked for, they mean nothing: there
-only the calls are counted, and the model says what each is worth. All times are ns.
+The module measures times on the processor of this machine. In an emulator, or where the
+model of another processor was asked for, these times are meaningless: there calls and
+runs are only counted, and the model prices each. All times are ns.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from ubypass.device.types import Site
 
 __all__ = ["Measured", "Modelled", "Prices"]
 
-#: The module times a run's overhead without the way to the clock and the look-ups
-#: before it.
+#: Factor on the measured overhead of a run, which lacks the code before the clock is
+#: read.
 _UNSEEN = 1.25
 
-#: A gap that has never been seen to its end in a translation is given the benefit of
-#: the doubt: it may save this share of its native cost.
+#: Share of its native time that a gap is assumed to save as long as it was never timed
+#: in a translation.
 _DOUBT = 0.5
 
 
@@ -37,7 +37,7 @@ class Prices(Protocol):
         """Whether its native cost is known well enough for a judgement."""
 
     def is_sure(self, site: Site) -> bool:
-        """Whether :meth:`saving` is more than a guess."""
+        """Whether :meth:`saving` is measured, or from a traced path."""
 
     def saving(self, site: Site) -> float:
         """ns that each of its gaps saves; of one that is known."""
@@ -47,10 +47,10 @@ class Prices(Protocol):
 
 
 class Measured:
-    """By the module's clock; ``samples``: gaps timed each way for a judgement.
+    """By the clock of the module; ``samples``: gaps timed, native and boosted each.
 
-    ``boosted_ns`` ends before the dispatch, and contains what that does for filters and
-    against attacks by speculation. What else it takes the model has to tell.
+    ``boosted_ns`` ends before the dispatch, and contains its work for filters and
+    against speculation attacks. The rest of a dispatch is taken from the model.
     """
 
     source = "clock"

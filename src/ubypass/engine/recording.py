@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What an engine builds from, written down, to be built again elsewhere.
+"""Records the inputs of builds, so that they can be repeated elsewhere.
 
-One line of JSON for each build: the module's offer, what was known of the process, and
-all that was read of its memory. Knows nothing of what a build does.
+One line of JSON for each build: the module's ABI, the profile of the process, and all
+memory that was read. Independent of the contents of a build.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 
 from ubypass.abi import Abi
 from ubypass.engine.built import Built
-from ubypass.engine.knowledge import HotSite, Knowledge
 from ubypass.engine.ports import MemoryLike
+from ubypass.engine.profile import HotSite, Profile
 from ubypass.errors import UbError
 from ubypass.files import open_regular
 from ubypass.region.reader import CodeReader, DataReader
@@ -31,29 +31,29 @@ _Reads = dict[tuple[str, int, int], bytes]
 
 
 class Recorder:
-    """A builder that appends what it is given to ``file``; callable as the builder.
+    """A builder that appends its inputs to ``file``; callable as the builder.
 
     Raises UbError if the file cannot be written.
     """
 
     def __init__(
-        self, build: Callable[[Knowledge, CodeReader], Built], abi: Abi, file: Path
+        self, build: Callable[[Profile, CodeReader], Built], abi: Abi, file: Path
     ) -> None:
         self._build = build
         self._abi = abi
         self._file = file
         self._write("")
 
-    def __call__(self, knowledge: Knowledge, memory: MemoryLike) -> Built:
-        """Build, and write down from what, however it ends."""
+    def __call__(self, profile: Profile, memory: MemoryLike) -> Built:
+        """Build, and record the inputs, also if the build fails."""
         noted = _Noting(memory)
-        before = _knowledge_json(knowledge)
+        before = _profile_json(profile)
         try:
-            return self._build(knowledge, noted)
+            return self._build(profile, noted)
         finally:
             build = {
                 "abi": _abi_json(self._abi),
-                "knowledge": before,
+                "profile": before,
                 "reads": [[*key, data.hex()] for key, data in noted.reads.items()],
             }
             self._write(json.dumps(build) + "\n")
@@ -69,15 +69,15 @@ class Recorder:
 def _private(file: Path) -> int:
     """A descriptor for appending to a file that only its owner can read.
 
-    It holds memory of the observed process. Raises ``UbError`` for a file that is not
-    so, and ``OSError``.
+    It holds memory of the observed process. Raises ``UbError`` for any other file, and
+    ``OSError``.
     """
     flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         return os.open(file, flags | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         pass
-    hint = f"remove it, or name another file: 'ls -l {file}' shows it"
+    hint = f"remove it, or choose another file; see: ls -l {file}"
     found = os.lstat(file)
     if not stat.S_ISREG(found.st_mode):
         raise UbError(f"cannot write {file}: it is not a regular file", hint)
@@ -85,16 +85,16 @@ def _private(file: Path) -> int:
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-            raise UbError(f"cannot write {file}: it has other names, too", hint)
-        # Whoever owns the directory can do with it what he likes anyway: seen where
-        # a virtual machine's root writes to a directory of its host's user.
+            raise UbError(f"cannot write {file}: it has other hard links", hint)
+        # The owner of the directory can replace the file anyway, for instance where
+        # root of a virtual machine writes to a directory of a user of the host.
         trusted = (os.geteuid(), os.stat(file.parent).st_uid)
         if found.st_uid not in trusted:
-            raise UbError(f"cannot write {file}: it is somebody else's", hint)
+            raise UbError(f"cannot write {file}: it belongs to another user", hint)
         if found.st_mode & 0o077:
             raise UbError(
-                f"cannot write {file}: others can read it, and it is to hold memory "
-                "of a process",
+                f"cannot write {file}: others can read it, but it will contain "
+                "process memory",
                 f"chmod 600 {file}",
             )
     except BaseException:
@@ -104,7 +104,7 @@ def _private(file: Path) -> int:
 
 
 class _Noting:
-    """Reads for another, and remembers what."""
+    """Forwards reads to ``memory`` and records them."""
 
     def __init__(self, memory: MemoryLike) -> None:
         self._memory = memory
@@ -123,10 +123,10 @@ class _Noting:
 
 @dataclasses.dataclass(frozen=True)
 class Replay:
-    """One recorded build: what it is to be built for, and from."""
+    """The inputs of one recorded build."""
 
     abi: Abi
-    knowledge: Knowledge
+    profile: Profile
     reads: Mapping[tuple[str, int, int], bytes]
 
     @property
@@ -136,7 +136,7 @@ class Replay:
 
 
 class _Recorded(DataReader):
-    """Raises UbError for what was not read."""
+    """Memory from recorded reads; raises UbError for other addresses."""
 
     def __init__(self, reads: Mapping[tuple[str, int, int], bytes]) -> None:
         self._reads = reads
@@ -152,8 +152,8 @@ class _Recorded(DataReader):
             return self._reads[kind, address, size]
         except KeyError as error:
             raise UbError(
-                f"nothing was recorded of {address:#x}",
-                "it was recorded by another version of ub: record it again",
+                f"there is no record of {address:#x}",
+                "the file is from another version of ub: record again",
             ) from error
 
 
@@ -165,7 +165,7 @@ def replays(file: Path) -> Iterator[Replay]:
                 data = json.loads(line)
                 yield Replay(
                     _abi(data["abi"]),
-                    _knowledge(data["knowledge"]),
+                    _profile(data["profile"]),
                     {
                         (str(kind), int(address), int(size)): bytes.fromhex(content)
                         for kind, address, size, content in data["reads"]
@@ -174,7 +174,10 @@ def replays(file: Path) -> Iterator[Replay]:
     except OSError as error:
         raise UbError(f"cannot read {file}: {error.strerror}") from error
     except (ValueError, TypeError, KeyError) as error:
-        raise UbError(f"{file} holds no recorded builds") from error
+        raise UbError(
+            f"{file} contains no recorded builds",
+            "or it is from another version of ub: record again",
+        ) from error
 
 
 def _abi_json(abi: Abi) -> dict[str, Any]:
@@ -196,20 +199,20 @@ def _abi(data: Mapping[str, Any]) -> Abi:
     )
 
 
-def _knowledge_json(known: Knowledge) -> dict[str, Any]:
+def _profile_json(profile: Profile) -> dict[str, Any]:
     return {
-        "entries": [[ip, s.nr, s.stacks] for ip, s in known.entries.items()],
-        "starts": list(known.starts.items()),
-        "targets": _nested(known.targets),
-        "missed": list(known.missed.items()),
-        "samples": list(known.samples.items()),
-        "stops": sorted(known.stops),
-        "numbers": _nested(known.numbers),
-        "trodden": sorted(known.trodden.items()),
-        "jumps": _nested(known.jumps),
-        "traced": sorted(known.traced),
-        "strange": _nested(known.strange),
-        "effort": known.effort,
+        "entries": [[ip, s.nr, s.stacks] for ip, s in profile.entries.items()],
+        "frontiers": list(profile.frontiers.items()),
+        "branch_targets": _nested(profile.branch_targets),
+        "miss_stacks": list(profile.miss_stacks.items()),
+        "samples": list(profile.samples.items()),
+        "barriers": sorted(profile.barriers),
+        "call_numbers": _nested(profile.call_numbers),
+        "execution_counts": sorted(profile.execution_counts.items()),
+        "traced_jumps": _nested(profile.traced_jumps),
+        "traced_entries": sorted(profile.traced_entries),
+        "nonpointer_counts": _nested(profile.nonpointer_counts),
+        "effort": profile.effort,
     }
 
 
@@ -217,23 +220,22 @@ def _nested(table: Mapping[int, Mapping[int, int]]) -> list[tuple[int, list[Any]
     return [(ip, list(targets.items())) for ip, targets in table.items()]
 
 
-def _knowledge(data: Mapping[str, Any]) -> Knowledge:
-    return Knowledge(
+def _profile(data: Mapping[str, Any]) -> Profile:
+    return Profile(
         entries={
             ip: HotSite(nr, [tuple(stack) for stack in stacks])
             for ip, nr, stacks in data["entries"]
         },
-        starts=dict(data["starts"]),
-        targets=_tables(data["targets"]),
-        missed={ip: tuple(stack) for ip, stack in data["missed"]},
+        frontiers=dict(data["frontiers"]),
+        branch_targets=_tables(data["branch_targets"]),
+        miss_stacks={ip: tuple(stack) for ip, stack in data["miss_stacks"]},
         samples=Counter(dict(data["samples"])),
-        stops=set(data["stops"]),
-        numbers=_tables(data["numbers"]),
-        trodden=dict(data["trodden"]),
-        jumps=_tables(data["jumps"]),
-        traced=set(data["traced"]),
-        # Not in what older versions have recorded.
-        strange=_tables(data.get("strange", ())),
+        barriers=set(data["barriers"]),
+        call_numbers=_tables(data["call_numbers"]),
+        execution_counts=dict(data["execution_counts"]),
+        traced_jumps=_tables(data["traced_jumps"]),
+        traced_entries=set(data["traced_entries"]),
+        nonpointer_counts=_tables(data["nonpointer_counts"]),
         effort=int(data["effort"]),
     )
 

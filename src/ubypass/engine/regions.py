@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The regions of one process: build them, merge them, load and unload them.
+"""The regions of one process: builds, merges, loads and unloads them.
 
-Knows no time but how long it may work in one go, and nothing of why a site is
-blocked. What goes wrong here leaves what is live, or native code.
+Independent of time, except for the bound of one round of builds, and of the reasons for
+suppressions. After an error the live region stays, or native code.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from ubypass.abi import ExitReason, Translation
 from ubypass.device.client import Gone, SourceChanged
 from ubypass.device.types import Event
 from ubypass.device.uapi import EventType
-from ubypass.engine.blocks import Blocks
-from ubypass.engine.built import Built, NothingToBuild, Refused
-from ubypass.engine.group import Group, absorb, group_of, listed
-from ubypass.engine.knowledge import Knowledge
+from ubypass.engine.built import Built, NothingToBuild, Postponed, Refused
+from ubypass.engine.group import Group, absorb, group_of, without_entries
 from ubypass.engine.ports import DeviceLike, MemoryLike
+from ubypass.engine.profile import Profile
+from ubypass.engine.suppressions import Suppressions
 from ubypass.engine.trial import Trials
 from ubypass.errors import UbError
 
@@ -32,9 +32,9 @@ class Caps:
     ``regions`` and ``code_bytes`` that live at a time; ``rounds``: loads of a region
     after which it must not grow any more; ``slice``: seconds of building in one go;
     ``rereads``: loads refused in a row because the code changed under us;
-    ``refusals``: builds of a region that the verifier or the module refuses; ``vain``:
-    loads in a row from which nothing is dispatched. With each load the module begins
-    anew to try its entries.
+    ``refusals``: builds of a region that the verifier or the module refuses;
+    ``unproductive``: loads in a row from which nothing is dispatched. With each
+    load the module tries all entries anew.
     """
 
     regions: int = 8
@@ -43,17 +43,19 @@ class Caps:
     slice: float = 0.5
     rereads: int = 3
     refusals: int = 3
-    vain: int = 12
+    unproductive: int = 12
 
 
 @dataclass(slots=True)
 class Grown:
-    """What a round of building came to.
+    """The result of a round of builds.
 
-    ``loads`` done; ``refused``: reasons why something cannot be; ``notes``: reasons
-    why something stays as it is; ``unfinished``: time ran out; ``lost_code``: code
-    does not stand still; ``effort``: it is worth to explore further at once;
-    ``waiting``: trying more would cost the process too much at present.
+    ``loads``: number of loads; ``refused``: why builds or loads were refused;
+    ``notes``: why regions stay as they are; ``unfinished``: the time of the round was
+    used up; ``lost_code``: the code changed during each build; ``explore_further``: a
+    build that explores further is worth it at once; ``waiting``: the budget of trials
+    is used up; ``postponed``: seconds after which to build again, 0: not for this
+    reason.
     """
 
     loads: int = 0
@@ -61,14 +63,15 @@ class Grown:
     notes: list[str] = field(default_factory=list)
     unfinished: bool = False
     lost_code: bool = False
-    effort: bool = False
+    explore_further: bool = False
     waiting: bool = False
+    postponed: float = 0.0
 
 
 class Regions:
-    """``groups`` of sites of the attachment ``proc``, each with its region.
+    """Of the attachment ``proc``: ``groups`` of sites, each with its region.
 
-    ``trials``: new regions are on trial.
+    ``trials``: admits loads; None: regions are not put on trial.
     """
 
     def __init__(
@@ -76,9 +79,9 @@ class Regions:
         proc: int,
         device: DeviceLike,
         memory: MemoryLike,
-        build: Callable[[Knowledge, MemoryLike], Built],
-        knowledge: Knowledge,
-        blocks: Blocks,
+        build: Callable[[Profile, MemoryLike], Built],
+        profile: Profile,
+        suppressions: Suppressions,
         caps: Caps | None = None,
         trials: Trials | None = None,
     ) -> None:
@@ -87,8 +90,8 @@ class Regions:
         self._device = device
         self._memory = memory
         self._build = build
-        self._knowledge = knowledge
-        self._blocks = blocks
+        self._profile = profile
+        self._suppressions = suppressions
         self._caps = caps or Caps()
         self._trials = trials
         self._orphans: dict[int, list[int]] = {}
@@ -99,7 +102,7 @@ class Regions:
         return [group for group in self.groups if group.region]
 
     def is_stale(self, event: Event) -> bool:
-        """Whether it says something that a later build may have mended."""
+        """Whether a miss is of a replaced region, so that a build may have fixed it."""
         return (
             event.type is EventType.MISS
             and event.nr == ExitReason.FRONTIER
@@ -107,67 +110,63 @@ class Regions:
         )
 
     def nonpointers(self, event: Event) -> int:
-        """At a fault that is told of: the registers, one bit each, that hold no address
-        and for which the region leaves there.
+        """Clamped registers that hold no address at a reported fault, one bit each.
+
+        0 if the region has no exit for that.
         """
         for group in self.groups:
             if group.region == event.region and group.loaded is not None:
                 return dict(group.loaded.anchored).get(event.ip, 0) & event.target
         return 0
 
-    def concern(self, event: Event) -> str:
-        """An event taught something: who must be built? Else the reason."""
+    def on_event(self, event: Event) -> str:
+        """Request builds for what was learned; "" or why a site gets none."""
         group = group_of(self.groups, event.region, event.ip)
         if event.type is EventType.HOT:
-            return self.want(event.ip)
+            return self.add_site(event.ip)
         for each in [group] if group is not None else self.groups:
-            self._wish(each)
+            each.mark_incomplete()
         return ""
 
-    def want(self, site: int) -> str:
-        """``site`` is to be boosted; "" or the reason why it cannot be."""
+    def add_site(self, site: int) -> str:
+        """Put ``site`` into a group, to be built; "" or the reason why it cannot be."""
         group = group_of(self.groups, 0, site)
         if group is None:
             if len(self.groups) >= self._caps.regions:
-                return f"more than {self._caps.regions} regions are too many"
+                return f"the limit of {self._caps.regions} regions is reached"
             self.groups.append(Group({site}))
             return ""
-        if site not in group.sites:
-            group.sites.add(site)
-            group.rounds = group.refusals = group.vain = 0
-            group.frozen = False
-        group.dirty = True
+        group.add_site(site)
         return ""
 
-    def touch(self, site: int) -> bool:
-        """Build again what has to do with ``site``; whether there is anything."""
+    def invalidate(self, site: int) -> bool:
+        """Request a build of the group of ``site``; whether there is one."""
         group = group_of(self.groups, 0, site)
         if group is not None:
-            group.dirty = True
+            group.request_build()
         return group is not None
 
-    def hint(self, site: int) -> bool:
-        """There is more to know of what has to do with ``site``; is there anything?"""
+    def mark_incomplete(self, site: int) -> bool:
+        """The profile has more for the group of ``site``; whether there is one."""
         group = group_of(self.groups, 0, site)
         if group is not None:
-            self._wish(group)
+            group.mark_incomplete()
         return group is not None
 
-    def _wish(self, group: Group) -> None:
-        """Build again, but what runs well is left as it is."""
-        if group.region:
-            group.missed = not group.frozen
-        else:
-            group.dirty = not group.frozen
-
-    def reconsider(self) -> bool:
-        """Which of those that lack something are to be built again? Is there any?"""
+    def invalidate_lost(self) -> None:
+        """Request builds of all groups without a region."""
         for group in self.groups:
-            if group.missed and not group.dirty and self._lacks(group):
-                group.dirty = True
-        return any(group.dirty for group in self.groups)
+            if not group.region:
+                group.request_build()
 
-    def _lacks(self, group: Group) -> bool:
+    def schedule_incomplete(self) -> bool:
+        """Request builds of regions that miss often; whether any group needs one."""
+        for group in self.groups:
+            if group.incomplete and not group.needs_build and self._misses_often(group):
+                group.request_build()
+        return any(group.needs_build for group in self.groups)
+
+    def _misses_often(self, group: Group) -> bool:
         assert group.loaded is not None
         try:
             counts = self._device.counts(
@@ -175,53 +174,59 @@ class Regions:
             )
         except Gone:
             return False  # the region at least; there will be an event
-        return group.lacks(counts, self._blocks.stops())
+        return group.misses_often(counts, self._suppressions.barriers())
 
-    def dead(self, region: int) -> bool:
-        """The module has dropped a region; whether it was one that counts."""
+    def on_dead(self, region: int) -> bool:
+        """The module has dropped a region; whether a group has lost it."""
         for group in self.groups:
             if region and group.region == region:
-                # The module keeps its place for it until then.
+                # The module keeps the number of the region until it is unloaded.
                 self._end(region)
-                group.dead()
-                group.dirty = True
+                group.set_dead()
+                group.request_build()
                 return True
         return False
 
-    def lost(self) -> bool:
-        """Ask which regions live, and drop the others; whether there were any.
+    def drop_dead(self) -> bool:
+        """Compare with the module's list of live regions; whether any was lost.
 
-        For when the module may have dropped some without our hearing of it. Raises
-        ``Gone``.
+        For when events may have been lost. Raises ``Gone``.
         """
         live = self._device.regions(self._proc)
         dead = [group.region for group in self.live if group.region not in live]
         for region in dead:
-            self.dead(region)
+            self.on_dead(region)
         return bool(dead)
 
     def grow(self, clock: Callable[[], float]) -> Grown:
-        """Build and load what is dirty. Raises ``Gone``."""
+        """Build and load what needs it. Raises ``Gone``."""
         grown = Grown()
         began = clock()
-        self.reconsider()
+        self.schedule_incomplete()
         for group in list(self.groups):
-            if group not in self.groups or not group.dirty:
-                continue  # taken in by another one meanwhile
+            if group not in self.groups or not group.needs_build:
+                continue  # merged into another one meanwhile
             if clock() - began > self._caps.slice:
                 grown.unfinished = True
                 break
-            group.dirty = group.missed = False
+            group.begin_build()
             self._grow(group, grown)
         reached: set[int] = set()
         for group in self.groups:
             if group.built is not None:
                 reached.update(group.built.region.blocks)
-        if self._knowledge.raise_effort(reached):
-            grown.effort = True
+        if self._profile.raise_effort(reached):
+            grown.explore_further = True
             for group in self.groups:
-                group.dirty = not group.frozen
+                group.request_growth()
         return grown
+
+    def reread(self) -> None:
+        """Read the memory map again. Raises ``Gone``."""
+        try:
+            self._memory.refresh()
+        except UbError as error:
+            raise Gone from error
 
     def drop(self, group: Group) -> None:
         """Unload its region and forget it. Raises ``Gone``."""
@@ -236,15 +241,20 @@ class Regions:
 
     def _grow(self, group: Group, grown: Grown) -> None:
         for _ in range(self._caps.rereads):
-            self._memory.refresh()
-            self._knowledge.forget_unless(self._memory.is_code)
-            self._knowledge.stops = self._blocks.stops()
+            self.reread()
+            self._profile.forget_unless(self._memory.is_code)
+            self._profile.set_barriers(self._suppressions.barriers())
             try:
-                if group.sites <= self._blocks.muted():
+                if group.sites <= self._suppressions.disabled_entries():
                     raise NothingToBuild
                 built = self._merged(group)
+                grown.notes += [built.doubt] if built.doubt else []
             except NothingToBuild:
                 self._empty(group)
+                return
+            except Postponed as error:
+                grown.postponed = max(grown.postponed, error.seconds)
+                group.request_build()
                 return
             except Refused as error:
                 self._refuse(group, str(error), grown)
@@ -260,16 +270,14 @@ class Regions:
         grown.lost_code = True
 
     def _refuse(self, group: Group, reason: str, grown: Grown) -> None:
-        """What is live has passed the verifier and stays; it does not grow for ever."""
         grown.refused.append(reason)
-        group.refusals += 1
-        group.frozen = group.refusals >= self._caps.refusals
+        group.refused(self._caps.refusals)
 
     def _merged(self, group: Group) -> Built:
-        """A build that no other group's sites are part of any more."""
+        """Build a group, merging it with all groups whose sites the build reaches."""
         while True:
-            sites = group.sites - self._knowledge.stops
-            built = self._build(self._knowledge.only(sites), self._memory)
+            sites = group.sites - self._profile.barriers
+            built = self._build(self._profile.restricted_to(sites), self._memory)
             taken = absorb(self.groups, group, built)
             if not taken:
                 return built
@@ -279,8 +287,10 @@ class Regions:
                 orphans += self._orphans.pop(id(other), [])
 
     def _load(self, group: Group, built: Built, grown: Grown) -> bool:
-        """Make it live; False if it is, or must not be. Raises as ``Device.load``."""
-        translation = listed(built.translation, self._blocks.muted())
+        """Load a build; False if it is live or must not be. Raises as ``load``."""
+        translation = without_entries(
+            built.translation, self._suppressions.disabled_entries()
+        )
         if not translation.entries:
             self._unload(group)
             return False
@@ -289,51 +299,54 @@ class Regions:
             return False
         others = sum(g.code_bytes for g in self.groups if g is not group)
         if others + len(translation.code) > self._caps.code_bytes:
-            grown.notes.append(f"over {self._caps.code_bytes >> 10} KiB are too much")
-            group.frozen = True
+            grown.notes.append(
+                f"the limit of {self._caps.code_bytes >> 10} KiB of code is reached"
+            )
+            group.freeze()
             return False
-        group.vain = group.vain + 1 if self._is_vain(group) else 0
-        if group.vain >= self._caps.vain:
-            grown.notes.append("runs never get to a system call that can be dispatched")
-            group.frozen = True
+        in_a_row = group.count_unproductive(self._is_unproductive(group))
+        if in_a_row >= self._caps.unproductive:
+            grown.notes.append("runs end before any dispatch")
+            group.freeze()
             return False
         region = self._try(group, translation)
         if not region:
-            grown.waiting = group.dirty = True
+            grown.waiting = True
+            group.request_build()
             return False
-        group.live(region, built, translation)
+        group.set_live(region, built, translation)
         self._unload_orphans(group)
         if group.rounds >= self._caps.rounds and not group.frozen:
-            group.frozen = True
+            group.freeze()
             grown.notes.append(
-                f"a region did not settle in {group.rounds} rounds: left as it is"
+                f"a region still changed after {group.rounds} rounds: it stays as it is"
             )
         return True
 
     def _try(self, group: Group, translation: Translation) -> int:
-        """The number of its new region, 0: not at present. Raises as ``load``."""
+        """Number of the loaded region; 0: the budget is used up. Raises as ``load``."""
         if self._trials is None:
             return self._device.load(self._proc, translation, group.region)
         entries = [entry.user_ip for entry in translation.entries]
-        admission = self._trials.admit(entries, group.region)
-        if admission is None:
+        permit = self._trials.admit(entries, group.region)
+        if permit is None:
             return 0
-        credit = self._trials.credit(admission)
+        credit = self._trials.credit(permit)
         spent = self._trials.spent(group.region)
         try:
             region = self._device.load(
                 self._proc, translation, group.region, trial_ns=credit
             )
         except BaseException:
-            # What is live goes on, by what it has been lent.
-            self._trials.refund(admission)
+            # The live region goes on, with the loan that it has.
+            self._trials.refund(permit)
             raise
-        self._trials.ending(group.region, spent)
-        self._trials.loaded(region, admission)
+        self._trials.on_unload(group.region, spent)
+        self._trials.loaded(region, permit)
         return region
 
-    def _is_vain(self, group: Group) -> bool:
-        """Whether its region was entered, and has not dispatched anything."""
+    def _is_unproductive(self, group: Group) -> bool:
+        """Whether its region was entered and has dispatched nothing."""
         if group.loaded is None:
             return False
         try:
@@ -345,9 +358,9 @@ class Regions:
         return counts.runs > 0 and not counts.dispatched
 
     def _empty(self, group: Group) -> None:
-        """None of its sites can be built from."""
-        if group.region and not group.sites <= self._blocks.muted():
-            return  # live code has passed the module's own look at the source
+        """None of its sites can be built."""
+        if group.region and not group.sites <= self._suppressions.disabled_entries():
+            return  # the module has compared the source of live code itself
         self._unload(group)
         self.groups.remove(group)
 
@@ -355,7 +368,7 @@ class Regions:
         self._unload_orphans(group)
         if group.region:
             self._end(group.region)
-            group.dead()
+            group.set_dead()
 
     def _unload_orphans(self, group: Group) -> None:
         for region in self._orphans.pop(id(group), []):
@@ -363,5 +376,5 @@ class Regions:
 
     def _end(self, region: int) -> None:
         if self._trials is not None:
-            self._trials.ending(region)
+            self._trials.on_unload(region)
         self._device.unload(self._proc, region)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The figures of one attachment, for people, machines and tests alike."""
+"""The figures of one attachment, for people, machines and tests."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["Summary"]
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What has happened in one process since it was attached.
+    """The figures of one process since it was attached.
 
-    ``loads`` counts translations made live, ``region`` is the first live one and
-    ``regions`` how many there are, ``region_instructions`` user instructions in them,
-    ``source_bytes`` and ``code_bytes`` the user code and its translation,
-    ``build_seconds`` all CPU time spent building.
-    ``started_ns`` is when the program started or was attached
-    (CLOCK_MONOTONIC). ``saving_ns`` per dispatched call and ``run_ns`` per run are what
-    the engine decides by at present, None where nothing is known; ``priced_by``:
-    "clock" if these are times of this machine, else the name of a model. ``notes`` are
-    reasons for people, e.g. why it is native.
+    ``loads``: translations made live; ``region``: the first live one; ``regions``:
+    their number; ``region_instructions``: user instructions in them; ``source_bytes``
+    and ``code_bytes``: the user code and its translation; ``build_seconds``: CPU time
+    of all builds. ``started_ns``: when the program started or was attached
+    (CLOCK_MONOTONIC). ``saving_ns`` per dispatched call and ``run_ns`` per run: the
+    present prices that the engine decides by, None if unknown; ``priced_by``: "clock"
+    if these are times of this machine, else the name of a model. ``notes``: reasons for
+    people, e.g. why it is native. ``trusted``: a trusted program, whose addresses are
+    guarded and not clamped.
     """
 
     pid: int
@@ -44,6 +44,7 @@ class Summary:
     run_ns: float | None = None
     priced_by: str = "clock"
     notes: tuple[str, ...] = ()
+    trusted: bool = False
 
     @property
     def saved_ns(self) -> float | None:
@@ -55,13 +56,14 @@ class Summary:
 
     @property
     def calls(self) -> int:
-        """System calls of the allow-list, both ways."""
+        """Calls of allow-listed system calls, native and dispatched."""
         return self.stats.native + self.stats.dispatched
 
     @property
     def uncounted_seconds(self) -> float:
-        """CPU time at the beginning in which calls were not counted: who is over
-        within it pays nothing for having been attached.
+        """CPU time at the beginning in which calls were not counted, in seconds.
+
+        A process that ends within that time has no cost from the attachment.
         """
         return self.stats.uncounted_ns / 1e9
 
@@ -72,7 +74,7 @@ class Summary:
 
     @property
     def first_boost_seconds(self) -> float | None:
-        """From the program's start (or attaching) to its first dispatch."""
+        """Seconds from the program's start (or attaching) to its first dispatch."""
         first = self.stats.first_run_ns
         return (first - self.started_ns) / 1e9 if first else None
 
@@ -83,6 +85,7 @@ class Summary:
             "pid": self.pid,
             "name": self.name,
             "alive": self.alive,
+            "trusted": self.trusted,
             "calls": self.calls,
             "uncounted_seconds": self.uncounted_seconds,
             "native": stats.native,

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Regions on trial, and confirmed ones: how long each may run before it is looked at.
+"""Trials of new regions, and leases of confirmed ones: how long each may run.
 
-A new region is loaded with a loan of run time from the process' budget. As soon as
-its measurements say that it gains it is confirmed, for as long as a lease lasts; if
-they say that it loses it has to go. A lease is so short that all that may be lost in
-it, should the region begin to lose, is less than what regions have gained in the last
-window and what the budget has left. The module ends trials, and ends or renews leases,
-by itself, so nothing of this depends on the engine being there in time: neither is a
-region that gains left because the engine is late. Decides nothing about sites.
+A new region is loaded with a loan of run time from the budget of the process. As soon
+as measurements show that it gains, it is confirmed and gets a lease; if they show that
+it loses, it is dropped. A lease is so short that the loss within it, should the region
+begin to lose, is less than what regions have gained in the last window plus what the
+budget has left. The module ends trials, and ends or renews leases, by itself: neither
+bound depends on the engine being in time, nor does a region that gains end because the
+engine is late. Decides nothing about sites.
 """
 
 from __future__ import annotations
@@ -23,29 +23,30 @@ from ubypass.device.types import Lease, Site, Trial
 from ubypass.device.uapi import TRIAL_STRIKES, TrialState
 from ubypass.engine.budget import Budget, Loan
 from ubypass.engine.group import Group
-from ubypass.engine.payoff import Judgement, Payoff
 from ubypass.engine.ports import DeviceLike
 from ubypass.engine.prices import Prices
+from ubypass.engine.profitability import Judgement, Profitability
 
-__all__ = ["Admission", "Finding", "Trials", "Trying", "Verdict", "strict"]
+__all__ = ["Finding", "LoadPermit", "TrialPolicy", "Trials", "Verdict", "strict"]
 
-#: Calls of a run that pay for it in any case, where gaps are sure to gain.
+#: Calls that pay for a run in any case where gaps are sure to gain.
 _SURE_RUN = 8
 
-#: Leases and prices that differ by less are the same.
+#: Leases and prices that differ by a smaller share are equal.
 _ALIKE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Trying:
-    """How regions are tried; run time in ns, all else in seconds.
+class TrialPolicy:
+    """Bounds of trials and leases; run time in ns, all other times in seconds.
 
-    ``share`` of the CPU time of each ``window`` may be lent, and ``first`` once.
-    ``loan``: run time of a trial at first, ``least``: less is not worth to begin with;
-    ``look``: until the first look at a trial; ``loans``: after so many it has to go
-    without a verdict. ``loss``: what a confirmed region may come to lose, as a share of
-    the time, unless worse has been seen; ``shortest`` and ``longest`` lease;
-    ``reserve`` ns are kept for the end of the last run.
+    ``share`` of the CPU time of each ``window`` may be lent, and ``first`` ns once.
+    ``loan``: run time of one loan; ``least``: the smallest one worth a trial;
+    ``reserve``: the part of it that is kept for the end of the last run; ``loans``: the
+    number after which a region without a verdict is dropped. ``look``: time until the
+    first poll of a trial; ``rarest``: the longest time between polls. ``loss``: the
+    share of its time that a confirmed region is assumed to lose if it begins to lose,
+    unless more was seen; ``shortest`` and ``longest``: bounds of a lease.
     """
 
     share: float = 2.0**-12
@@ -61,8 +62,8 @@ class Trying:
     longest: float = 0.15
     reserve: float = 20_000.0
 
-    def slower(self, times: float) -> Trying:
-        """The same for an emulator, whose clock counts so many times as much."""
+    def slower(self, times: float) -> TrialPolicy:
+        """The same for an emulator in which everything takes ``times`` as long."""
         return replace(
             self,
             share=self.share * times,
@@ -72,13 +73,13 @@ class Trying:
         )
 
     @classmethod
-    def sharing(cls, bits: int) -> Trying:
-        """One part in 2^``bits`` of the CPU time, 0: as much as need be."""
+    def sharing(cls, bits: int) -> TrialPolicy:
+        """A share of 2^-``bits`` of the CPU time; 0: no limit."""
         return cls(share=2.0**-bits if bits else math.inf)
 
 
 class Verdict(enum.Enum):
-    """What a region was found to do; UNKNOWN: nothing, and it has had its chance."""
+    """Result of a trial; UNKNOWN: all loans are used up without one."""
 
     GAINS = enum.auto()
     LOSES = enum.auto()
@@ -87,7 +88,7 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A verdict on the region of ``group``, and what it comes from."""
+    """A verdict on the region of ``group``, and the judgements it is based on."""
 
     group: Group
     verdict: Verdict
@@ -96,16 +97,16 @@ class Finding:
 
 @dataclass(slots=True)
 class _Watch:
-    """One live region with its ``entries``.
+    """The state of one live region with its ``entries``.
 
-    ``tried``: runs on trial that are known of, ``paid``: their time that is settled;
-    ``lost``: ns in leases that are known of. What it earns is reckoned with
-    ``saving`` ns for each dispatched call, less ``run`` for each run (``sure``: it
-    gains whatever these say); there were ``counted`` of them at ``counted_at``;
-    ``strikes``: bad looks in a row; ``fell``: it was confirmed once, and lost.
+    ``tried``: runs on trial at the last poll; ``paid``: ns of them that are settled;
+    ``lost``: ns lost in leases that are booked. Its gain is ``saving`` ns for each
+    dispatched call less ``run`` ns for each run (``sure``: it gains whatever these
+    say); ``counted``: calls and runs at the time ``counted_at``. ``strikes``: bad looks
+    in a row; ``fell``: it was confirmed once, and lost.
     """
 
-    payoff: Payoff
+    profitability: Profitability
     entries: frozenset[int]
     due: float
     interval: float
@@ -126,9 +127,11 @@ class _Watch:
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
-    """Of a region that may be loaded: with a ``loan``, or in the place of one that is
-    confirmed, with no other ``entries``: ``proven``.
+class LoadPermit:
+    """Permission to load a region with ``entries``.
+
+    With a ``loan`` of run time, or in place of a confirmed region (``proven``) that has
+    the same entries or more.
     """
 
     entries: frozenset[int]
@@ -136,71 +139,71 @@ class Admission:
     proven: _Watch | None = None
 
 
-def strict(prices: Prices) -> Payoff:
-    """Judges trials: few runs have to do, and the first bad look condemns."""
-    return Payoff(prices, runs=2, strikes=1)
+def strict(prices: Prices) -> Profitability:
+    """For trials: two runs make a judgement, and one bad look a verdict."""
+    return Profitability(prices, runs=2, strikes=1)
 
 
 class Trials:
-    """Of the attachment ``proc``, whose gaps and runs are worth what ``prices`` say."""
+    """Of the attachment ``proc``; ``prices`` are those of its sites."""
 
     def __init__(
         self,
         proc: int,
         device: DeviceLike,
         prices: Prices,
-        trying: Trying | None = None,
+        policy: TrialPolicy | None = None,
     ) -> None:
         self._proc = proc
         self._device = device
-        self._trying = trying or Trying()
+        self._policy = policy or TrialPolicy()
         self._prices = prices
         self.budget = Budget(
-            self._trying.share, self._trying.window, self._trying.first
+            self._policy.share, self._policy.window, self._policy.first
         )
         self._watches: dict[int, _Watch] = {}
         self._now = 0.0
-        self._worst = self._trying.loss
+        self._worst = self._policy.loss
         self._earned: deque[tuple[float, float]] = deque()
 
-    # ---- for whoever loads regions ------------------------------------------------
+    # ---- loads ----------------------------------------------------------------------
 
-    def begin(self, now: float) -> None:
-        """It is ``now``. Raises ``Gone``."""
+    def set_time(self, now: float) -> None:
+        """Observe the CPU time of the process at the time ``now``. Raises ``Gone``."""
         self._now = now
         self.budget.observe(now, self._device.cpu_ns(self._proc))
 
-    def admit(self, entries: Iterable[int], replaced: int = 0) -> Admission | None:
-        """May a region with these entries be loaded in that one's place?
+    def admit(self, entries: Iterable[int], replaced: int = 0) -> LoadPermit | None:
+        """Permission to load a region with ``entries`` in place of ``replaced``.
 
-        None: not at present.
+        None: not at present, the budget is used up.
         """
         before = self._watches.get(replaced)
         found = frozenset(entries)
         if before is not None and before.confirmed and found <= before.entries:
-            return Admission(found, proven=before)
+            return LoadPermit(found, proven=before)
         loan = self._borrow(fresh=True)
-        return Admission(found, loan) if loan is not None else None
+        return LoadPermit(found, loan) if loan is not None else None
 
-    def credit(self, admission: Admission) -> int:
-        """What the module may grant, in ns."""
-        return self._granted(admission.loan) if admission.loan is not None else 1
+    def credit(self, permit: LoadPermit) -> int:
+        """Run time that the module is to grant, in ns."""
+        return self._granted(permit.loan) if permit.loan is not None else 1
 
-    def refund(self, admission: Admission) -> None:
-        """It was not loaded after all."""
-        if admission.loan is not None:
-            self.budget.settle(admission.loan, self._now, 0.0)
+    def refund(self, permit: LoadPermit) -> None:
+        """The load has failed: give the loan back."""
+        if permit.loan is not None:
+            self.budget.settle(permit.loan, self._now, 0.0)
 
-    def loaded(self, region: int, admission: Admission) -> None:
-        """It was. Raises ``Gone``."""
+    def loaded(self, region: int, permit: LoadPermit) -> None:
+        """``region`` was loaded. Raises ``Gone``."""
         watch = self._watches[region] = _Watch(
             strict(self._prices),
-            admission.entries,
-            self._now + self._trying.look,
-            self._trying.look,
-            admission.loan,
+            permit.entries,
+            self._now + self._policy.look,
+            self._policy.look,
+            permit.loan,
         )
-        before = admission.proven
+        before = permit.proven
         if before is not None:
             watch.confirmed, watch.sure = True, before.sure
             watch.saving, watch.run = before.saving, before.run
@@ -208,16 +211,16 @@ class Trials:
             self._renew(region, watch)
 
     def _granted(self, loan: Loan) -> int:
-        return max(1, int(loan.ns - self._trying.reserve))
+        return max(1, int(loan.ns - self._policy.reserve))
 
     def _borrow(self, fresh: bool) -> Loan | None:
-        trying = self._trying
-        wanted = trying.loan + trying.reserve
-        least = trying.least + trying.reserve
+        policy = self._policy
+        wanted = policy.loan + policy.reserve
+        least = policy.least + policy.reserve
         return self.budget.lend(self._now, wanted, least, fresh=fresh)
 
     def spent(self, region: int) -> float:
-        """ns of its loan that it has taken; it may be replaced in a moment."""
+        """ns of its loan that the region has used; 0 without a loan."""
         watch = self._watches.get(region)
         if watch is None or watch.loan is None:
             return 0.0
@@ -226,65 +229,68 @@ class Trials:
         except Gone:
             return watch.loan.ns
 
-    def ending(self, region: int, spent: float | None = None) -> None:
-        """It is about to be unloaded, or was replaced when it had ``spent`` so much."""
+    def on_unload(self, region: int, spent: float | None = None) -> None:
+        """The region is about to be unloaded, or was replaced: settle its loan.
+
+        ``spent``: as from :meth:`spent`, before it was replaced.
+        """
         spent = self.spent(region) if spent is None else spent
         watch = self._watches.pop(region, None)
         if watch is not None and watch.loan is not None:
             self.budget.settle(watch.loan, self._now, spent)
 
-    # ---- looks ----------------------------------------------------------------------
+    # ---- polls ----------------------------------------------------------------------
 
     @property
     def due(self) -> float | None:
-        """When :meth:`look` wants to be called next."""
+        """When :meth:`poll` has to be called next."""
         return min((watch.due for watch in self._watches.values()), default=None)
 
     @property
     def ready(self) -> float:
-        """When a region may be loaded, as far as it is known."""
-        least = self._trying.least + self._trying.reserve
+        """When the budget allows a load, as far as that is known; -inf: now."""
+        least = self._policy.least + self._policy.reserve
         if self.budget.left(self._now) >= least:
             return -math.inf
-        return self._now + self._trying.rarest / 2
+        return self._now + self._policy.rarest / 2
 
-    def over(self, region: int, now: float) -> None:
-        """The module says that the credit of a region, or its lease, has ended."""
+    def on_end(self, region: int, now: float) -> None:
+        """The credit of a region, or its lease, has ended: poll it next."""
         watch = self._watches.get(region)
         if watch is not None:
             watch.due = min(watch.due, now)
 
     def postpone(self, region: int, now: float) -> None:
-        """It loses, but is about to be replaced: ask for a verdict again later.
+        """The region loses, but is about to be replaced: poll it again later.
 
-        What is left of its credit may be used up until then, so it is booked.
+        The rest of its credit may be used until then, so it is booked.
         """
         watch = self._watches.get(region)
         if watch is not None:
-            self.budget.charge(now, self._trying.loan)
-            watch.due = now + self._trying.rarest
+            self.budget.charge(now, self._policy.loan)
+            watch.due = now + self._policy.rarest
 
-    def hurry(self, now: float) -> None:
-        """Events were lost."""
+    def check_all(self, now: float) -> None:
+        """Events were lost: poll all regions next."""
         for region in self._watches:
-            self.over(region, now)
+            self.on_end(region, now)
 
-    def look(
+    def poll(
         self,
         now: float,
         groups: Sequence[Group],
         sites: Callable[[], Mapping[int, Site]],
         sure: Callable[[Judgement], bool] = lambda judged: False,
     ) -> list[Finding]:
-        """Look at the regions whose time has come. Raises ``Gone`` with the process.
+        """Verdicts on regions that are due. Raises ``Gone`` with the process.
 
-        ``sites`` asks the module; ``sure`` says who gains whatever is measured. Whoever
-        loses is still there, and has to be dropped.
+        ``sites`` asks the module; ``sure``: whether a site gains whatever was measured.
+        A region that loses is still loaded: the caller has to drop it.
         """
-        self.begin(now)
+        self.set_time(now)
         live = {group.region: group for group in groups if group.region}
         for region in self._watches.keys() - live.keys():
-            self.ending(region)
+            self.on_unload(region)
         found = []
         for region, watch in list(self._watches.items()):
             if watch.due > now:
@@ -295,26 +301,26 @@ class Trials:
                     continue
                 finding = self._try(live[region], watch, sites, sure)
             except Gone:
-                # The region; whether the process is gone as well comes to light soon.
-                self.ending(region)
+                # The region at least; the end of the process shows at the next call.
+                self.on_unload(region)
                 continue
             found += [finding] if finding is not None else []
         return found
 
-    def learn(
+    def on_judged(
         self,
         group: Group,
         judged: Sequence[Judgement],
         sure: Callable[[Judgement], bool] = lambda judged: False,
     ) -> None:
-        """A region was judged anew: earnings, and the lease, go by that now.
+        """The entries of a region were judged: book its gain and renew its lease.
 
         At the second bad look in a row it is back on trial. Raises ``Gone``.
         """
         watch = self._watches.get(group.region)
         if watch is None or not watch.confirmed or not judged:
             return
-        self._model(watch, judged, sure)
+        self._set_prices(watch, judged, sure)
         since = self._now - watch.counted_at
         calls, runs = self._count(group, watch)
         self._book(watch.saving * calls - watch.run * runs, since)
@@ -340,16 +346,18 @@ class Trials:
             return self._lend_more(group, watch, trial)
         judged = [
             each
-            for each in watch.payoff.look(sites(), group.live_entries)
+            for each in watch.profitability.judge(sites(), group.live_entries)
             if self._prices.is_sure(each.site) or sure(each)
         ]
         if not judged:
             if trial.state is TrialState.OVER:
                 return self._lend_more(group, watch, trial)
-            watch.interval = min(self._trying.rarest, watch.interval * 1.5)
+            watch.interval = min(self._policy.rarest, watch.interval * 1.5)
             watch.due = self._now + watch.interval
-            if trial.runs == watch.tried and watch.interval == self._trying.rarest:
-                watch.due = math.inf  # nobody comes; the end of its credit is told of
+            if trial.runs == watch.tried and watch.interval == self._policy.rarest:
+                watch.due = (
+                    math.inf
+                )  # no runs; the module reports the end of the credit
             watch.tried = trial.runs
             return None
         gains = _gains(judged, sure)
@@ -357,37 +365,37 @@ class Trials:
         if not gains:
             watch.due = math.inf
             return Finding(group, Verdict.LOSES, judged)
-        self._model(watch, judged, sure)
+        self._set_prices(watch, judged, sure)
         watch.confirmed = True
         self._count(group, watch)
         self._renew(group.region, watch)
         return Finding(group, Verdict.GAINS, judged)
 
     def _lend_more(self, group: Group, watch: _Watch, trial: Trial) -> Finding | None:
-        """Its credit is used up, or it has none, and too little is known."""
+        """Lend more: the credit is used up or missing, and too little is known."""
         self._settle(watch, trial, ())
-        if watch.loans >= self._trying.loans:
+        if watch.loans >= self._policy.loans:
             watch.due = math.inf
             return Finding(group, Verdict.UNKNOWN, ())
-        # By what the last run went over its credit; that is settled.
+        # Plus the overdraft of the last run, which is settled.
         self._lend(group, watch, max(0, -trial.left_ns))
         return None
 
     def _lend(self, group: Group, watch: _Watch, over: int) -> None:
-        """Let it go on, on trial; if that is too much at present, later."""
+        """Continue the trial with another loan; if there is none at present, later."""
         watch.loan = self._borrow(fresh=not watch.fell)
         if watch.loan is None:
-            watch.due = self._now + self._trying.rarest / 2
+            watch.due = self._now + self._policy.rarest / 2
             return
         self._device.grant(self._proc, group.region, self._granted(watch.loan) + over)
         watch.loans += 1
-        watch.interval = self._trying.look
+        watch.interval = self._policy.look
         watch.due = self._now + watch.interval
 
     def _settle(
         self, watch: _Watch, trial: Trial, gaining: Sequence[Judgement]
     ) -> None:
-        """Book what the trial took. Of one that gains: what its looks did."""
+        """Settle the loan at the cost of the trial; if it gains, of its timing."""
         if watch.loan is None:
             return
         cost = trial.spent_ns - watch.paid
@@ -401,7 +409,7 @@ class Trials:
     # ---- leases ---------------------------------------------------------------------
 
     def _review(self, group: Group, watch: _Watch) -> None:
-        """Has its lease ended? Then it lost of late, and is tried anew."""
+        """If its lease has ended, the region lost of late and is tried anew."""
         trial = self._device.trial(self._proc, group.region)
         watch.due = math.inf
         if trial.state in (TrialState.NONE, TrialState.IDLE):
@@ -420,14 +428,14 @@ class Trials:
         watch.fell = True
         watch.loans = 0
         watch.paid = trial.spent_ns
-        watch.payoff = strict(self._prices)
+        watch.profitability = strict(self._prices)
         self._lend(group, watch, 0)
         if watch.loan is None:
-            # Nothing to lend: it ends all the same, and with it what was known of it.
+            # Nothing to lend: the trial ends at once, and with it the lease.
             self._device.grant(self._proc, group.region, 1)
 
     def _count(self, group: Group, watch: _Watch) -> tuple[int, int]:
-        """Calls dispatched and runs since the last time."""
+        """Calls dispatched and runs since the last count."""
         assert group.loaded is not None
         counts = self._device.counts(self._proc, group.region, len(group.loaded.exits))
         before = watch.counted
@@ -436,25 +444,25 @@ class Trials:
         return watch.counted[0] - before[0], watch.counted[1] - before[1]
 
     def _book(self, gain: float, since: float) -> None:
-        """``gain`` ns in ``since`` seconds; losses come off what may be lent."""
+        """Book ``gain`` ns in ``since`` seconds; a loss is charged to the budget."""
         if gain < 0:
             self.budget.charge(self._now, -gain)
             self._worst = max(self._worst, -gain / max(since * 1e9, 1.0))
         else:
             self._earned.append((self._now, gain))
-        while self._earned and self._earned[0][0] < self._now - self._trying.window:
+        while self._earned and self._earned[0][0] < self._now - self._policy.window:
             self._earned.popleft()
 
     def _renew(self, region: int, watch: _Watch) -> None:
-        """A lease by what is known now, unless it is much the same as the last one."""
-        trying = self._trying
+        """A lease by the present prices, unless it is much the same as the last one."""
+        policy = self._policy
         earned = sum(gain for _, gain in self._earned)
         cover = (earned + self.budget.left(self._now)) / len(self._watches)
         seconds = cover / self._worst / TRIAL_STRIKES / 1e9
-        seconds = min(trying.longest, max(trying.shortest, seconds))
+        seconds = min(policy.longest, max(policy.shortest, seconds))
         saving, timed = watch.saving, self._prices.are_measured
         if watch.sure:
-            # Whatever times say; but that was of long runs.
+            # Overrides the measured times, but for long runs only.
             saving, timed = max(saving, watch.run / _SURE_RUN, 1.0), False
         lease = Lease(seconds * 1e9, saving, watch.run, timed)
         watch.due = math.inf
@@ -462,13 +470,13 @@ class Trials:
             watch.lease = lease
             self._device.confirm(self._proc, region, lease)
 
-    def _model(
+    def _set_prices(
         self,
         watch: _Watch,
         judged: Sequence[Judgement],
         sure: Callable[[Judgement], bool],
     ) -> None:
-        """What calls and runs bring, going by all that were looked at."""
+        """Prices of the region: means of its judgements, weighted by runs."""
         watch.sure = any(sure(each) for each in judged)
         weights = [max(1, each.site.runs) for each in judged]
         total = sum(weights)
@@ -482,13 +490,13 @@ class Trials:
 
 
 def _gains(judged: Sequence[Judgement], sure: Callable[[Judgement], bool]) -> bool:
-    """Do all runs together gain, each entry weighed by how often it was taken?"""
+    """Whether all runs together gain, each entry weighted by its runs."""
     total = sum(max(1, each.site.runs) * each.gain for each in judged)
     return total > 0 or any(sure(each) for each in judged)
 
 
 def _is_alike(lease: Lease, other: Lease) -> bool:
-    """Not worth a change."""
+    """Whether the leases are equal up to ``_ALIKE``."""
     near = (
         math.isclose(lease.ns, other.ns, rel_tol=_ALIKE),
         math.isclose(lease.saving, other.saving, rel_tol=_ALIKE),

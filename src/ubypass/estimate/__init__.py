@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What boosting a running program would save, found out without the kernel module.
+"""Estimates the saving of boosting a running program, without the kernel module.
 
-Short bursts of tracepoints tell which system calls follow one another, a few gaps
-that are single-stepped what runs between them; the rest is worked out offline.
+Short bursts of tracepoints give the order of the system calls, and a few
+single-stepped gaps give the user code between them; the rest is computed offline.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""CPU time of threads, from ``/proc``: which of them are worth a look."""
+"""CPU time of threads, from ``/proc``, for the choice of threads to watch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
 
 
 def cpu_times(pids: Iterable[int]) -> dict[int, dict[int, int]]:
-    """ns of CPU time so far, by process and thread; what has ended is left out."""
+    """ns of CPU time so far, by process and thread; ended ones are left out."""
     return {
         pid: {
             tid: ns for tid in threads(pid) if (ns := _cpu_time(pid, tid)) is not None
@@ -28,9 +28,9 @@ def busiest(
     after: Mapping[int, Mapping[int, int]],
     most: int,
 ) -> dict[tuple[int, int], int]:
-    """CPU time between two looks by (process, thread), of those that had any.
+    """ns of CPU time between two readings, by (process, thread), if above 0.
 
-    The ``most`` busiest, busiest first. Threads that are new count from their start.
+    The ``most`` busiest, busiest first. New threads count from their start.
     """
     spent = {
         (pid, tid): ns - before.get(pid, {}).get(tid, 0)
@@ -42,7 +42,7 @@ def busiest(
 
 
 def is_running(tid: int) -> bool:
-    """Whether it is in user mode, or about to be: not asleep in a system call."""
+    """Whether the thread runs or is runnable: not asleep in a system call."""
     try:
         with open(f"/proc/{tid}/syscall") as file:
             return file.read().startswith("running")
@@ -64,7 +64,7 @@ def _cpu_time(pid: int, tid: int) -> int | None:
         with open(f"{path}/schedstat") as file:
             return int(file.read().split()[0])
     except (OSError, ValueError, IndexError):
-        pass  # a kernel without them, or the thread is gone
+        pass  # a kernel without schedstat, or the thread has ended
     try:
         with open(f"{path}/stat", errors="replace") as file:
             fields = file.read().rpartition(")")[2].split()

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How many calls a thread makes for its CPU time, undisturbed: by counters that the
-kernel keeps anyway.
+"""The number of calls of a thread, undisturbed, from counters of the kernel.
 
-It counts reads and writes of files and pipes for ``/proc/PID/task/TID/io``. What part
-of all calls these are does not change by being looked at, so bursts tell.
+The kernel counts reads and writes of files and pipes for ``/proc/PID/task/TID/io``. The
+share of these calls among all calls does not change under tracing, so bursts give it.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Final
 
 __all__ = ["COUNTED", "reads_and_writes"]
 
-#: How often a call counts: read, write, pread64, pwrite64, readv, writev, sendfile,
+#: Counts for each call: read, write, pread64, pwrite64, readv, writev, sendfile,
 #: preadv, pwritev, copy_file_range, preadv2, pwritev2 (``inc_syscr``, ``inc_syscw``).
 COUNTED: Final[Mapping[int, int]] = {
     **dict.fromkeys((0, 1, 17, 18, 19, 20, 295, 296, 327, 328), 1),
@@ -22,7 +21,7 @@ COUNTED: Final[Mapping[int, int]] = {
 
 
 def reads_and_writes(pid: int, tid: int) -> int | None:
-    """So far; None if the kernel does not say."""
+    """The number of reads and writes so far; None if the kernel does not tell."""
     try:
         with open(f"/proc/{pid}/task/{tid}/io") as file:
             rows = dict(line.split(":") for line in file)

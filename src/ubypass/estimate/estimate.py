@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From a model of costs and some processes to what boosting them would save."""
+"""The estimate: the saving of some processes by a cost model and a survey."""
 
 from __future__ import annotations
 
@@ -26,9 +26,12 @@ _NAMED = 24  # sites whose addresses get names
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """``share`` of the CPU time of all ``processes`` together. ``lost``: part of what
-    they would have got done meanwhile that the looking took. ``names`` of sites.
-    ``poorer``: why tracepoints were not used.
+    """``share``: the share saved of the CPU time of all ``processes`` together.
+
+    ``declined``: pairs of process id and reason against boosting. ``seconds``: duration
+    of the survey. ``lost``: the part of the work of the processes in that time that the
+    survey cost. ``names``: symbols by resume address. ``poorer``: why tracepoints were
+    not used; empty if they were.
     """
 
     processes: tuple[Judged, ...]
@@ -58,7 +61,7 @@ class Estimate:
         }
 
     def reasons(self, judged: Judged) -> tuple[Reason, ...]:
-        """All against boosting that process, what lasts first."""
+        """All reasons against boosting that process, lasting reasons first."""
         pid = judged.process.pid
         return (*(r for p, r in self.declined if p == pid), *judged.reasons)
 
@@ -98,7 +101,7 @@ class Estimate:
             "calls_per_second": site.per_second,
             "part": site.part,
             "gap_ns": site.gap_ns,
-            "instructions": looked.instructions if looked.ways else None,
+            "instructions": looked.instructions if looked.paths else None,
             "growth": looked.growth,
             "verdict": looked.verdict.value,
             "why": looked.why or None,
@@ -108,7 +111,7 @@ class Estimate:
 
 
 def open_source() -> tuple[Source, str]:
-    """What tells of calls here, and why it is not the better one, if so."""
+    """The best available source of events; if not tracepoints, the reason as text."""
     try:
         return Tracepoints(), ""
     except UbError as error:
@@ -122,21 +125,22 @@ def estimate(
     is_over: Callable[[], bool] = lambda: False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Estimate:
-    """Look at the processes ``pids()`` for ``seconds``, and work it out.
+    """Survey the processes ``pids()`` for ``seconds`` and estimate their savings.
 
-    Raises UbError if they cannot be looked at, or ended before enough was seen.
+    ``is_over``: ends the survey early. ``progress``: called with messages for people.
+    Raises UbError if the processes cannot be traced or ended too early.
     """
     first = list(pids())
     source, poorer = open_source()
     if poorer:
-        progress(f"following calls by ptrace, which tells less: {poorer}")
+        progress(f"tracing calls with ptrace, which is less precise: {poorer}")
     found = survey(pids, seconds, source, model, is_over)
     judged = [judge(process, model, found.gap_ns) for process in found.processes]
     judged = [each for each in judged if each.process.seconds > 0]
     if not judged:
         raise UbError(
-            f"process {first[0] if first else ''} ended before it could be looked at",
-            "a program that runs so briefly gains nothing",
+            f"process {(first[0] if first else '')} ended before it could be observed",
+            "boosting cannot help a program that runs so briefly",
         )
     _require_rate(judged, poorer)
     total = sum(each.process.cpu_ns for each in judged)
@@ -166,18 +170,20 @@ def estimate(
 
 
 def _require_rate(judged: Sequence[Judged], poorer: str) -> None:
-    """Without tracepoints only the kernel's counters say how many calls there are."""
+    """Raise UbError if no call rate is known: without tracepoints it comes from the
+    kernel's counters alone.
+    """
     for each in judged:
         seen = any(thread.chains for thread in each.process.threads.values())
         if poorer and seen and math.isclose(each.per_cpu_second, 0.0):
             raise UbError(
-                f"cannot tell how many calls {each.process.pid} makes: {poorer}",
+                f"cannot count the calls of process {each.process.pid}: {poorer}",
                 "run as root, on a kernel with tracefs",
             )
 
 
 def _names(judged: Judged) -> dict[int, str]:
-    """Of the most frequent sites; they are a courtesy."""
+    """Symbols of the most frequent sites; empty on any error, as they are optional."""
     try:
         with ProcessMemory(judged.process.pid) as memory:
             symbols = Symbols(memory)

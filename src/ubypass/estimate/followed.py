@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which system calls follow which, where tracepoints are not to be had: by ptrace.
+"""The order of system calls by ptrace, where tracepoints are not available.
 
-Poorer: one thread at a time, which is held at each call; nothing is known of times,
-nor of calls that wait, and how many calls there are only the kernel's counters tell.
+Less complete: one thread at a time, stopped at each call. There are no times and no
+data on waiting calls, and the call rate comes from the kernel's counters alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ubypass.estimate.trace import Passed, Trace
 
 __all__ = ["Followed"]
 
-_CALLS = 200  # of a thread in a burst; each takes some 50 us
+_CALLS = 200  # of a thread in a burst, at most; each takes some 50 us
 _THREADS = 2
 
 
@@ -36,7 +36,7 @@ class Followed:
         *,
         times: bool = False,
     ) -> tuple[Trace, ...]:
-        """See :class:`~ubypass.estimate.rates.Tracepoints`; CPU time is not known."""
+        """See :class:`~ubypass.estimate.rates.Tracepoints`; ``cpu_ns`` is 0."""
         found = []
         for pid, tid in list(threads)[:_THREADS]:
             bounds = Bounds(seconds, 2 * seconds, calls=min(most, _CALLS))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What boosting a process would save of its CPU time, from what was seen of it.
+"""The share of its CPU time that a process would save when boosted, from a survey.
 
-Share = (ns that the gaps seen save, runs paid) / gaps seen * calls per ns of CPU time,
-thread by thread, weighted by their CPU time. Pure arithmetic.
+Share = (ns that the gaps seen save, less the cost of runs) / gaps seen * calls per ns
+of CPU time, for each thread, weighted by CPU time. Pure arithmetic.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from ubypass.process.calls import call_name
 
 __all__ = ["NOTHING", "Judged", "Site", "judge"]
 
-_COUNTED_LEAST = 0.05  # of all calls, that the kernel's counters have to see
-_IDLE = 0.02  # of one processor
-_FEW = 20_000  # calls for each second of CPU time
-_SOME = 0.1  # of all gaps: worth a word
-_WAITING = 0.2  # of all calls
-_NAMED = 3  # calls that are named
+_COUNTED_LEAST = 0.05  # share of calls that the kernel's counters have to count
+_IDLE = 0.02  # share of one processor, below which a process is idle
+_FEW = 20_000  # calls for each second of CPU time, below which calls are few
+_SOME = 0.1  # share of all gaps from which on a reason is reported
+_WAITING = 0.2  # share of all calls from which on waiting is reported
+_NAMED = 3  # calls named in a reason, at most
 
 NOTHING: Final = Range(0.0, 0.0, 0.0)
 _UNSEEN = Looked(Verdict.UNSEEN, 0, 0)
@@ -40,8 +40,9 @@ _UNSEEN = Looked(Verdict.UNSEEN, 0, 0)
 class Site:
     """Gaps of one kind: from the return of call ``nr`` to call ``call``.
 
-    ``per_second`` of real time; ``part`` of all gaps. ``gap_ns``: the median time in
-    user mode, None if not known. ``share`` of the process' CPU time that is saved.
+    ``per_second``: gaps per second of real time; ``part``: share of all gaps.
+    ``gap_ns``: the median time in user mode, None if not known. ``share``: the share
+    of the process' CPU time that is saved.
     """
 
     kind: Kind
@@ -55,11 +56,12 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """``share`` of its CPU time that boosting would save, and how that is known.
+    """``share``: the share of the process' CPU time that boosting would save.
 
-    ``counted``: whether the kernel's own counters say how many calls there are.
-    ``waited``: part of all calls. ``dispatched``: part of all calls, most likely, in
-    runs of ``per_run`` calls.
+    ``per_second``, ``per_cpu_second``: calls per second of real time and of CPU time.
+    ``counted``: whether the call rate comes from the kernel's own counters.
+    ``waited``: share of all calls that had to wait. ``dispatched``: share of all calls
+    that would be dispatched (likely value), in runs of ``per_run`` calls.
     """
 
     process: Process
@@ -76,7 +78,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class _Thread:
-    """``weight`` of it in its process; ``rate``: calls per ns of its CPU time."""
+    """``weight``: share of the process' CPU time; ``rate``: calls per CPU ns."""
 
     chains: Sequence[Chain]
     gaps: int
@@ -86,9 +88,10 @@ class _Thread:
 
 
 def judge(process: Process, model: Model, floor_ns: float) -> Judged:
-    """By ``model``, its own ranges included.
+    """Estimate the saving of ``process``, with the ranges of ``model``.
 
-    ``floor_ns``: time between calls as the source tells it where nothing lies between.
+    ``floor_ns``: time between two calls with nothing in between, as the source of
+    events shows it; subtracted from all times of gaps.
     """
     threads = _threads(process)
     looked = process.program.looked
@@ -97,7 +100,7 @@ def judge(process: Process, model: Model, floor_ns: float) -> Judged:
     by_kind: dict[Kind, list[float]] = {}
     dispatched = made = 0.0
     run = model.run.ns
-    # Low savings go with dear runs.
+    # The low view of the saving takes the high cost of runs.
     for view, run_ns in enumerate((run.high, run.likely, run.low)):
         savings = {kind: _views(seen.saving)[view] for kind, seen in good.items()}
         for thread in threads:
@@ -109,7 +112,7 @@ def judge(process: Process, model: Model, floor_ns: float) -> Judged:
                 dispatched += found.dispatched * scale
                 made += found.runs * scale
     sites = _sites(process, threads, looked, by_kind, floor_ns)
-    # Where a program does little but calls, the model's range may exceed all it does.
+    # If a program does little but calls, the model's high end may exceed 100 %.
     share = Range(
         *(min(sum(_views(s.share)[view] for s in sites), 1.0) for view in range(3))
     )
@@ -166,7 +169,7 @@ def _sites(
     saved: Mapping[Kind, Sequence[float]],
     floor_ns: float,
 ) -> tuple[Site, ...]:
-    """The most frequent first."""
+    """All sites, the most frequent first."""
     rates: Counter[tuple[Kind, int]] = Counter()
     for thread in threads:
         scale = thread.weight * thread.rate / thread.gaps
@@ -179,14 +182,14 @@ def _sites(
     shown: set[Kind] = set()
     found = []
     for (kind, call), rate in rates.most_common():
-        # One site may make several calls: what is saved is said once.
+        # A kind of gap may lead to several calls: its saving is listed once.
         views = (0.0,) * 3 if kind in shown else sorted(saved.get(kind, (0.0,) * 3))
         shown.add(kind)
-        # A way that led to no call says nothing of where it would have come out.
+        # A path that reached no call stands for any following call.
         seen = looked.get(kind) or looked.get(kind._replace(following=0), _UNSEEN)
         if call not in SYSCALL_ARGS:
             why = f"{call_name(call)} is never dispatched"
-            seen = Looked(Verdict.NATIVE_CALL, seen.ways, seen.instructions, why=why)
+            seen = Looked(Verdict.NATIVE_CALL, seen.paths, seen.instructions, why=why)
         found.append(
             Site(
                 *(kind, call, rate * per_second, rate / total, times.get(kind)),
@@ -224,25 +227,29 @@ def _reasons(judged: Judged) -> list[Reason]:
     found = []
     used = process.cpu_ns / 1e9 / max(process.seconds, 1e-9)
     if used < _IDLE:
-        text = f"it used {used:.1%} of a processor while it was looked at"
-        found.append(Reason("idle", text, "look at it while it has work to do"))
+        text = f"it used {used:.1%} of a processor while it was observed"
+        found.append(Reason("idle", text, "estimate again while it is under load"))
     if judged.per_cpu_second < _FEW:
         number = f"{judged.per_cpu_second:,.0f}"
-        text = f"it makes {number} system calls for each second of its CPU time: few"
+        text = f"it makes few system calls: {number} per second of CPU time"
         found.append(Reason("few_calls", text))
     if judged.waited >= _WAITING:
-        text = f"{judged.waited:.0%} of its calls have to wait, which ends a run"
+        text = f"{judged.waited:.0%} of its calls block, which ends a run"
         found.append(Reason("waits", text))
     parts: dict[Verdict, float] = {}
     for site in judged.sites:
         verdict = site.looked.verdict
         parts[verdict] = parts.get(verdict, 0.0) + site.part
     for verdict, name, what in (
-        (Verdict.LONG, "long_gaps", "are too long to gain anything"),
-        (Verdict.ODD, "odd_code", "hold instructions that are not translated"),
-        (Verdict.LEAVES, "leaves", "lead out of their translation"),
-        (Verdict.REFUSED, "refused", "have code of which no translation was made"),
-        (Verdict.UNSEEN, "unseen", "were not stepped through: nothing is said of them"),
+        (Verdict.LONG, "long_gaps", "are too long for a gain"),
+        (
+            Verdict.UNTRANSLATABLE,
+            "untranslatable",
+            "contain instructions that are not translated",
+        ),
+        (Verdict.LEAVES, "leaves", "leave the translation"),
+        (Verdict.REFUSED, "refused", "have code that could not be translated"),
+        (Verdict.UNSEEN, "unseen", "were not stepped through: their gain is unknown"),
     ):
         if parts.get(verdict, 0.0) >= _SOME:
             found.append(Reason(name, f"{parts[verdict]:.0%} of its gaps {what}"))
@@ -258,7 +265,7 @@ def _reasons(judged: Judged) -> list[Reason]:
         found.append(Reason("slower", text))
     rest = parts.get(Verdict.TRANSLATED, 0.0) - losing
     if rest >= _SOME and judged.dispatched < rest / 2:
-        text = "runs through it end before they have earned what getting in costs"
+        text = "its runs end before they repay the cost of entry"
         found.append(Reason("short_runs", text))
     return found
 

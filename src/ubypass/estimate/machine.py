@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""All processes of the machine, ranked by what boosting each may save.
+"""All processes of the machine, ranked by the CPU time that boosting may save.
 
-A first look, for seconds, and light: bursts of tracepoints on the busiest threads.
-Nothing is stepped and nothing translated, so each short gap is taken for as good as an
-empty one: what an estimate of one process finds is less.
+A cheap first survey of a few seconds: bursts of tracepoints on the busiest threads.
+Nothing is stepped and nothing translated. Each short gap counts as an empty one, so the
+estimate of a single process is lower.
 """
 
 from __future__ import annotations
@@ -27,25 +27,28 @@ from ubypass.estimate.trace import Bursts, Chain, Trace
 
 __all__ = ["RANKING_VERSION", "Machine", "Ranked", "rank"]
 
-#: Of what ``ub estimate --json`` prints without a process.
+#: Version of the output of ``ub estimate --json`` without a process.
 RANKING_VERSION = 1
 
-_FIRST = 0.3  # of the time: to find out who is busy
+_FIRST = 0.3  # share of the duration spent on the choice of busy threads
 _PROCESSES = 20
 _THREADS = 32  # watched at a time, in all
-_OF_ONE = 4  # and of one process
-_CALLS = 1000  # that a burst may slow down, in all threads
-_LEAST_CALLS = 60  # of each
+_OF_ONE = 4  # threads of one process
+_CALLS = 1000  # that a burst may slow down, over all threads
+_LEAST_CALLS = 60  # of each thread
 _BURST = 0.02  # seconds
-_PERIOD = 0.15  # from one to the next
-_TIMED = 1  # the burst that looks at times
-_MOST_THREADS = 100_000  # looked at, however many there are
+_PERIOD = 0.15  # seconds from one burst to the next
+_TIMED = 1  # the number of the burst with times
+_MOST_THREADS = 100_000  # considered in the choice
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """``use`` of one processor; ``share`` of its CPU time that boosting may save at
-    most; ``waited``: part of its calls. ``reasons``: why it would not be boosted.
+    """One process of the ranking.
+
+    ``use``: share of one processor; ``per_second``: calls per second; ``waited``: share
+    of the calls that had to wait; ``share``: upper bound of the share of its CPU time
+    that boosting saves. ``reasons``: why the process would not be boosted.
     """
 
     pid: int
@@ -58,7 +61,7 @@ class Ranked:
 
     @property
     def saved(self) -> float:
-        """CPU seconds each second, at most."""
+        """Upper bound of the CPU seconds saved per second."""
         return self.use * self.share
 
     def as_json(self) -> dict[str, Any]:
@@ -77,7 +80,10 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The best first. ``lost``: seconds that looking took from all of them."""
+    """The processes, best first, after ``seconds``.
+
+    ``lost``: seconds of CPU time that the survey cost all of them together.
+    """
 
     processes: tuple[Ranked, ...]
     seconds: float
@@ -97,7 +103,7 @@ class Machine:
 
 @dataclass(slots=True)
 class _Seen:
-    """Of one process, in all bursts."""
+    """The data of one process from all bursts."""
 
     calls: int = 0
     cpu_ns: float = 0.0
@@ -111,7 +117,7 @@ def rank(
     source: Bursts,
     pids: Callable[[], Sequence[int]] | None = None,
 ) -> Machine:
-    """Look for ``seconds``; ``pids`` gives the processes (default: all but this one).
+    """Survey for ``seconds``; ``pids`` gives the processes (default: all but this one).
 
     Raises UbError if threads may not be traced.
     """
@@ -159,7 +165,7 @@ def _choose(
         threads.setdefault(pid, []).append((pid, tid))
     ranked = [pid for pid in sorted(used, key=lambda pid: -used[pid]) if _is_user(pid)]
     chosen = ranked[:_PROCESSES]
-    # One of each first: a process of many threads leaves room for others.
+    # Round-robin by process, so that one with many threads does not exclude others.
     rounds = [
         threads[pid][turn]
         for turn in range(_OF_ONE)
@@ -170,7 +176,7 @@ def _choose(
 
 
 def _is_user(pid: int) -> bool:
-    """Not a kernel thread, which makes no calls."""
+    """Whether the process is no kernel thread; kernel threads make no calls."""
     try:
         os.readlink(f"/proc/{pid}/exe")
     except OSError:

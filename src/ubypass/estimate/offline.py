@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whether gaps that were stepped would be translated, and what they would save.
+"""Whether stepped gaps would be translated, and how much time they would save.
 
-With the engine's own builder, so within the bounds that it has; nothing is loaded.
+Uses the engine's own builder with its own bounds; nothing is loaded into the kernel.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from typing import NamedTuple, Protocol
 from iced_x86 import FlowControl
 
 from ubypass.abi import Abi
-from ubypass.cost.gap import profile
+from ubypass.cost.gap import profile_gap
 from ubypass.cost.model import Model, Range
 from ubypass.engine import growth
+from ubypass.engine.admission import AdmissionPolicy
 from ubypass.engine.build import Builder
 from ubypass.engine.built import NothingToBuild, Refused
-from ubypass.engine.forecast import Forecast
 from ubypass.errors import UbError
-from ubypass.estimate.steps import End, Way
+from ubypass.estimate.steps import End, SteppedPath
 from ubypass.region.decode import Decoded
 from ubypass.translate.allowlist import group, reason
 
 __all__ = ["Kind", "Looked", "Memory", "Offline", "Verdict"]
 
 
-#: Instructions of a gap that took too long to step, from which on it is a long one.
+#: A gap that took too long to step counts as long from this number of instructions on.
 _LATE_IS_LONG = 1500
 
 
 class Kind(NamedTuple):
-    """Gaps from the return of call ``nr`` at ``resume`` to the call that returns to
-    ``following``; 0: no call was reached.
+    """A kind of gap: from the return of call ``nr`` at ``resume`` to the call that
+    returns to ``following``; 0: no call was reached.
     """
 
     resume: int
@@ -44,13 +44,13 @@ class Kind(NamedTuple):
 
 
 class Verdict(enum.StrEnum):
-    """What would become of the gaps of a kind."""
+    """How the engine would treat the gaps of a kind."""
 
     TRANSLATED = "translated"
     UNSEEN = "not looked at"
     LONG = "too long"
-    ODD = "not translatable"
-    LEAVES = "left half-way"
+    UNTRANSLATABLE = "not translatable"
+    LEAVES = "leaves early"
     REFUSED = "refused"
     NATIVE_CALL = "call not dispatched"
 
@@ -60,13 +60,15 @@ _NOTHING = Range(0.0, 0.0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """``instructions`` of user code in such a gap, the median, and by what factor they
-    grow in the translation, if there is one; ``saving``: ns of each, if dispatched.
-    ``why`` it is not, for people.
+    """The result for one kind of gap, from ``paths`` paths.
+
+    ``instructions``: the median number of user instructions. ``growth``: factor of
+    instructions in the translation, None without one. ``saving``: ns for each gap, if
+    dispatched. ``why`` there is no translation, as text for people.
     """
 
     verdict: Verdict
-    ways: int
+    paths: int
     instructions: int
     growth: float | None = None
     saving: Range = _NOTHING
@@ -74,7 +76,7 @@ class Looked:
 
 
 class Memory(Protocol):
-    """What is needed of a ``ProcessMemory``."""
+    """The part of ``ProcessMemory`` in use."""
 
     def read(self, address: int, size: int) -> bytes: ...
 
@@ -82,27 +84,27 @@ class Memory(Protocol):
 
 
 class Offline:
-    """Looks at ways through the code in ``memory``."""
+    """Translates paths through the code in ``memory`` without running anything."""
 
     def __init__(self, memory: Memory, model: Model, abi: Abi | None = None) -> None:
         self._memory = memory
         self._model = model
         self._abi = abi or Abi()
-        self._longest = Forecast().distinct
+        self._longest = AdmissionPolicy().max_distinct
 
-    def look(self, ways: Sequence[Way]) -> dict[Kind, Looked]:
-        """All kinds of gaps in ``ways``."""
-        kinds: dict[Kind, list[Way]] = {}
-        for way in ways:
-            if way.end is End.LATE and len(way.ips) < _LATE_IS_LONG:
+    def look(self, paths: Sequence[SteppedPath]) -> dict[Kind, Looked]:
+        """The results for all kinds of gaps in ``paths``."""
+        kinds: dict[Kind, list[SteppedPath]] = {}
+        for path in paths:
+            if path.end is End.LATE and len(path.ips) < _LATE_IS_LONG:
                 continue
-            if way.end is not End.SIGNAL:
-                kinds.setdefault(Kind(way.resume, way.nr, way.following), []).append(
-                    way
+            if path.end is not End.SIGNAL:
+                kinds.setdefault(Kind(path.resume, path.nr, path.following), []).append(
+                    path
                 )
         decoded = Decoded(self._memory)
         found: dict[Kind, Looked] = {}
-        short: dict[Kind, list[Way]] = {}
+        short: dict[Kind, list[SteppedPath]] = {}
         for kind, its in kinds.items():
             seen = self._unfit(its, decoded)
             if seen is None:
@@ -112,95 +114,101 @@ class Offline:
         found.update(self._translated(short, decoded))
         return found
 
-    def _unfit(self, ways: Sequence[Way], code: Decoded) -> Looked | None:
-        """What is known without translating; None: it has to be tried."""
-        length = _median(len(way.ips) - 1 for way in ways)
-        if any(way.end in (End.LONG, End.LATE) for way in ways):
-            why = f"{length:,} instructions and more to the next call"
-            return Looked(Verdict.LONG, len(ways), length, why=why)
-        distinct = min(len(set(way.ips)) for way in ways)
+    def _unfit(self, paths: Sequence[SteppedPath], code: Decoded) -> Looked | None:
+        """The verdict without a translation; None: a translation has to be tried."""
+        length = _median(len(path.ips) - 1 for path in paths)
+        if any(path.end in (End.LONG, End.LATE) for path in paths):
+            why = f"at least {length:,} instructions to the next call"
+            return Looked(Verdict.LONG, len(paths), length, why=why)
+        distinct = min(len(set(path.ips)) for path in paths)
         if distinct > self._longest:
             why = f"{distinct:,} different instructions to the next call"
-            return Looked(Verdict.LONG, len(ways), length, why=why)
-        odd = next((way for way in ways if way.end is End.ODD), None)
-        if odd is not None:
-            what = code.at(odd.ips[-1])
+            return Looked(Verdict.LONG, len(paths), length, why=why)
+        unsteppable = next(
+            (path for path in paths if path.end is End.UNSTEPPABLE), None
+        )
+        if unsteppable is not None:
+            what = code.at(unsteppable.ips[-1])
             name = "an instruction" if what is None else f"'{what}'"
-            why = f"{name} shows or changes what only user mode has"
-            return Looked(Verdict.ODD, len(ways), length, why=why)
-        for way in ways:
-            for ip in way.ips[:-1]:
+            why = f"{name} depends on user mode"
+            return Looked(Verdict.UNTRANSLATABLE, len(paths), length, why=why)
+        for path in paths:
+            for ip in path.ips[:-1]:
                 what = code.at(ip)
                 if what is None:
-                    why = f"no code that stays as it is at {ip:#x}"
-                    return Looked(Verdict.ODD, len(ways), length, why=why)
+                    why = f"no unmodifiable code at {ip:#x}"
+                    return Looked(Verdict.UNTRANSLATABLE, len(paths), length, why=why)
                 if what.flow_control == FlowControl.NEXT and group(what.code) is None:
                     why = f"'{what}': {reason(what)}"
-                    return Looked(Verdict.ODD, len(ways), length, why=why)
+                    return Looked(Verdict.UNTRANSLATABLE, len(paths), length, why=why)
         return None
 
     def _translated(
-        self, kinds: dict[Kind, list[Way]], code: Decoded
+        self, kinds: dict[Kind, list[SteppedPath]], code: Decoded
     ) -> dict[Kind, Looked]:
-        """In one region, as far as that goes; what leaves there, in one of its own."""
+        """Try all kinds in one region; kinds that exit early there, in one each."""
         if not kinds:
             return {}
-        walk, refused = self._built([way for ways in kinds.values() for way in ways])
+        walk, refused = self._built(
+            [path for paths in kinds.values() for path in paths]
+        )
         found = {}
-        for kind, ways in kinds.items():
-            inside, why = self._walked(walk, ways), refused
+        for kind, paths in kinds.items():
+            inside, why = self._walked(walk, paths), refused
             if inside is None:
-                alone, why = self._built(ways)
-                inside = self._walked(alone, ways)
-            length = _median(len(way.ips) - 1 for way in ways)
+                alone, why = self._built(paths)
+                inside = self._walked(alone, paths)
+            length = _median(len(path.ips) - 1 for path in paths)
             if inside is None:
                 verdict = Verdict.REFUSED if why else Verdict.LEAVES
-                why = why or "the translation leaves before the next call"
-                found[kind] = Looked(verdict, len(ways), length, why=why)
+                why = why or "the translation exits before the next call"
+                found[kind] = Looked(verdict, len(paths), length, why=why)
                 continue
-            native = sum(len(way.ips) - 1 for way in ways)
-            saving = self._saving(ways, code)
+            native = sum(len(path.ips) - 1 for path in paths)
+            saving = self._saving(paths, code)
             grown = sum(inside) / native if native else None
             verdict = Verdict.TRANSLATED
-            found[kind] = Looked(verdict, len(ways), length, grown, saving)
+            found[kind] = Looked(verdict, len(paths), length, grown, saving)
         return found
 
-    def _saving(self, ways: Sequence[Way], code: Decoded) -> Range:
-        """Of one of them, the mean."""
-        each = (self._model.saving(profile(way.ips, code)) for way in ways)
-        return sum(each, _NOTHING).times(1 / len(ways))
+    def _saving(self, paths: Sequence[SteppedPath], code: Decoded) -> Range:
+        """The mean saving of a gap in ns."""
+        each = (self._model.saving(profile_gap(path.ips, code)) for path in paths)
+        return sum(each, _NOTHING).times(1 / len(paths))
 
-    def _built(self, ways: Sequence[Way]) -> tuple[_Walk | None, str]:
-        """Finds ways in a translation of ``ways``; or None, and why there is none."""
-        known = growth.knowledge_of(
-            [growth.Way(way.resume, way.nr, way.ips) for way in ways]
+    def _built(self, paths: Sequence[SteppedPath]) -> tuple[_Walk | None, str]:
+        """A walker of paths in a translation of ``paths``; or None, and the reason."""
+        known = growth.profile_of(
+            [growth.TracedPath(path.resume, path.nr, path.ips) for path in paths]
         )
         try:
             built = Builder(self._abi)(known, self._memory)
         except NothingToBuild:
-            return None, "there is no code that could be translated"
+            return None, "there is no translatable code"
         except Refused as error:
             return None, str(error)
         except UbError as error:
             return None, error.message
         walker = growth.Walker(built.translation, self._abi)
 
-        def walk(way: Way) -> int | None:
-            start = walker.entries.get(way.resume)
-            walked = None if start is None else walker.walk(start, way.ips)
+        def walk(path: SteppedPath) -> int | None:
+            start = walker.entries.get(path.resume)
+            walked = None if start is None else walker.walk(start, path.ips)
             return None if walked is None else walked[0]
 
         return walk, ""
 
-    def _walked(self, walk: _Walk | None, ways: Sequence[Way]) -> list[int] | None:
-        """Instructions in the translation; None unless most of them come through."""
+    def _walked(
+        self, walk: _Walk | None, paths: Sequence[SteppedPath]
+    ) -> list[int] | None:
+        """Instructions in the translation by path; None unless most paths complete."""
         if walk is None:
             return None
-        inside = [count for way in ways if (count := walk(way)) is not None]
-        return inside if 2 * len(inside) > len(ways) else None
+        inside = [count for path in paths if (count := walk(path)) is not None]
+        return inside if 2 * len(inside) > len(paths) else None
 
 
-_Walk = Callable[[Way], int | None]
+_Walk = Callable[[SteppedPath], int | None]
 
 
 def _median(lengths: Iterable[int]) -> int:

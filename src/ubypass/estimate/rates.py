@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How many system calls threads make, and which follow which: by tracepoints.
+"""Rate and order of the system calls of threads, by tracepoints.
 
-In short bursts, for while system calls are traced every program on the machine makes
-them the slow way. Between bursts nothing is open, and nothing is slower. What a burst
-costs its program is measured beforehand, on a loop of our own, and taken off.
+Tracing is done in short bursts: while system calls are traced, all programs of the
+machine take the slow path of the system call entry. Between bursts no event is open and
+nothing is slower. The cost of tracing is measured with a loop of this process and
+subtracted from the CPU time of a burst.
 
-One tracepoint tells all but the time between calls. To take one away is quick, but
-behind that the kernel waits for some 50 ms, and with two of them calls are slow for so
-long: times are looked at apart, seldom.
+One tracepoint suffices for all data but the time between calls. The removal of one is
+quick, although the kernel waits for some 50 ms afterwards; with two tracepoints calls
+stay slow for that time. Timed bursts are therefore separate and rare.
 """
 
 from __future__ import annotations
@@ -31,27 +32,27 @@ _TASK_CLOCK = 1  # enum perf_sw_ids
 _REGISTER_IP = 8  # enum perf_event_x86_regs
 _SWITCH_OUT, _PREEMPTED = 1 << 13, 1 << 14  # of PERF_RECORD_SWITCH
 _PAGES = 64
-_RECORD = 104  # bytes of a call's start in the ring
+_RECORD = 104  # bytes of the record of a call's start in the ring
 
-#: Calls of a thread in a burst, at most: so many records fit into the ring, with room
-#: for other ones, and for those of the ends of calls.
+#: Calls of a thread in a burst, at most: their records fit into the ring, with room
+#: for other records and for the ends of calls.
 RING_CALLS = 1000
 
 _TIME_SIZE = struct.Struct("<QI")
-_TYPE_ID = struct.Struct("<H6xq")  # of both tracepoints, at the start of what is raw
+_TYPE_ID = struct.Struct("<H6xq")  # start of the raw data of both tracepoints
 _IP = struct.Struct("<QQ")  # abi ip
 
-#: void f(int n): n times getppid, with a gap of two instructions
+#: void f(int n): n times getppid, with a gap of two instructions.
 _LOOP = bytes.fromhex("53 89fb b86e000000 0f05 ffcb 75f5 5b c3")
 _TURNS = 100
 _ROUNDS = 8
-_LOOK = 0.0005  # seconds between looks whether all is there
+_LOOK = 0.0005  # seconds between checks whether all watches are over
 
 
 class Tracepoints:
     """Traces threads by the tracepoints ``raw_syscalls``.
 
-    Raises UbError where the kernel does not allow that.
+    Raises UbError if the kernel does not allow this.
     """
 
     def __init__(self) -> None:
@@ -69,28 +70,28 @@ class Tracepoints:
             raise
 
     def close(self) -> None:
-        """Give back what is ours."""
+        """Release the code of the loop."""
         self._code.close()
 
     @property
     def name(self) -> str:
-        """For people and machines."""
+        """The name of the source in output for people and programs."""
         return "tracepoints"
 
     @property
     def has_times(self) -> bool:
-        """Whether a burst can look at times."""
+        """Whether a burst can record times."""
         return True
 
     @property
     def call_ns(self) -> float:
-        """ns that each call of a burst takes longer."""
+        """ns that tracing adds to each call of a burst."""
         return statistics.median(self._costs)
 
     @property
     def gap_ns(self) -> float:
-        """ns between two calls where times are looked at and nothing lies between
-        them: the records themselves, and the transition.
+        """ns between two calls with nothing in between in a timed burst: the cost of
+        the records and of the transition.
         """
         return statistics.median(self._gaps)
 
@@ -102,10 +103,11 @@ class Tracepoints:
         *,
         times: bool = False,
     ) -> tuple[Trace, ...]:
-        """Watch ``threads``, each a process and one of its threads, all at once.
+        """Watch ``threads``, pairs of process and thread id, all at once.
 
-        Until each has made ``most`` calls, or for so long. ``times``: those of gaps as
-        well, which costs the program more. Threads that are gone are left out.
+        Ends when each thread has made ``most`` calls, or after ``seconds``. ``times``:
+        record the times of gaps too, which costs the program more. Threads that have
+        ended are left out. Raises UbError if a thread may not be traced.
         """
         most = min(most, RING_CALLS)
         with contextlib.ExitStack() as stack:
@@ -126,7 +128,7 @@ class Tracepoints:
         return tuple(self._trace(pid, tid, watch) for pid, tid, watch in watched)
 
     def _calibrated(self, times: bool, rounds: int) -> None:
-        """Learn what looking costs: just now, for it depends on what else runs."""
+        """Measure the cost of tracing now: it depends on the load of the machine."""
         native = min(_timed(self._loop) for _ in range(3))
         with self._watch(0, times) as watch:
             traced = []
@@ -136,8 +138,8 @@ class Tracepoints:
                 watch.end()
         if not watch.calls:
             raise UbError(
-                "the kernel traces no system calls, though it allows to",
-                "a container or another security module may filter them",
+                "the kernel delivers no events of system calls",
+                "a container or a security module may filter them",
             )
         if times:
             self._gaps += [
@@ -147,13 +149,13 @@ class Tracepoints:
                 if passed.ns is not None and passed.resume == passed.following
             ]
         else:
-            # The usual, not the best: that is what the program pays.
+            # The median, not the minimum: the cost that the program pays.
             self._costs.append(max(statistics.median(traced) - native, 0.0))
 
     def _trace(self, pid: int, tid: int, watch: _Watch) -> Trace:
         records = watch.records()
         entered = sum(isinstance(record, Enter) for record in records)
-        # A program that does nothing but calls would be left with next to nothing.
+        # The estimated cost may exceed the CPU time of a program that only makes calls.
         spent = watch.calls * self.call_ns
         cpu = max(watch.cpu_ns - spent, 0.05 * watch.cpu_ns)
         missing = max(watch.calls - entered, 0)
@@ -183,7 +185,7 @@ def _timed(loop: Callable[[int], object]) -> float:
 
 
 class _Watch:
-    """The events of one thread. ``leave``: the tracepoint of a call's end, if wanted.
+    """The perf events of one thread. ``leave``: tracepoint of exits; None: no times.
 
     Raises OSError.
     """
@@ -212,28 +214,28 @@ class _Watch:
             raise
 
     def begin(self, most: int) -> None:
-        """From now on, for so many calls at most."""
+        """Start to record at most ``most`` calls."""
         self._most = most
         self._events[0].enable_for(most)
 
     @property
     def is_over(self) -> bool:
-        """Whether there were as many already."""
+        """Whether the records of that many calls are in the ring."""
         return self._ring is None or self._ring.filled >= self._most * _RECORD
 
     def end(self) -> None:
-        """Up to now; ``calls`` and ``cpu_ns`` since this was made."""
+        """Stop and read the records; ``calls`` and ``cpu_ns`` are totals so far."""
         self._events[0].disable()
         self.calls, self.cpu_ns = (event.value() for event in self._events[:2])
         if self._ring is not None:
             self._records += self._parsed(self._ring)
 
     def records(self) -> list[Enter | Exit | Switch | Lost]:
-        """What was recorded, once it has ended."""
+        """All records, after :meth:`end`."""
         return self._records
 
     def close(self) -> None:
-        """Give all back."""
+        """Close the ring and all events."""
         if self._ring is not None:
             self._ring.close()
             self._ring = None

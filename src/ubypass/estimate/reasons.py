@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What would keep the module from boosting a process, as far as ``/proc`` shows it.
+"""Reasons that keep the module from boosting a process, as far as ``/proc`` shows them.
 
-The module asks the kernel itself (``engine/declines.py`` has the words for all that it
-may find); audit rules, breakpoints and ``ITIMER_VIRTUAL`` do not show in ``/proc``.
+The module checks the kernel's own state (``engine/declines.py`` has the texts for all
+reasons). Audit rules, breakpoints and ``ITIMER_VIRTUAL`` do not show in ``/proc``.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _KVM = "anon_inode:kvm-vcpu"
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """``name`` for machines, ``text`` for people, ``hint`` what to do about it.
+    """``name`` for programs, ``text`` for people, ``hint``: the remedy.
 
-    ``lasting``: as long as it holds nothing at all is boosted.
+    ``lasting``: while the reason holds, nothing is boosted.
     """
 
     name: str
@@ -40,10 +40,10 @@ class Reason:
 def declined(
     pid: int, proc: Path = Path("/proc"), btf: Path = _BTF
 ) -> tuple[Reason, ...]:
-    """Why each run of process ``pid`` would be declined; empty if nothing shows.
+    """Why all runs of process ``pid`` would be declined; empty if nothing shows.
 
-    ``btf`` is where the kernel describes its types, if it does: only then the module
-    can ask seccomp filters.
+    ``btf``: the file of the kernel's type information; without the file the module
+    cannot evaluate seccomp filters.
     """
     status = _status(proc / str(pid) / "status")
     found = []
@@ -80,7 +80,7 @@ def _status(path: Path) -> Mapping[str, str]:
 
 
 def _times_user(path: Path) -> bool:
-    """Whether a timer of ``timer_create`` goes by user time."""
+    """Whether a timer of ``timer_create`` measures user time."""
     try:
         clocks = re.findall(r"^ClockID: (-\d+)$", path.read_text(), re.MULTILINE)
     except OSError:

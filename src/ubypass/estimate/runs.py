@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What runs along chains of gaps would save: pure arithmetic.
+"""The saving of runs along chains of gaps: pure arithmetic.
 
-A run begins behind a hooked call, goes on through gaps that are dispatched, and ends
-where one is not or a call had to wait. Getting in and out is paid once. As the engine
-does, a gap that loses is left native, and so is a site whose runs lose on the whole.
+A run begins behind a hooked call, continues through dispatched gaps, and ends at a gap
+that is not dispatched or a call that had to wait. Entry and exit are paid once. As in
+the engine, a gap without a gain stays native, and so does a site whose runs lose time.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ __all__ = ["Runs", "kind_of", "runs"]
 
 @dataclass(slots=True)
 class Runs:
-    """``saved`` ns in all, by kind of gap; ``runs`` and gaps ``dispatched`` in them.
+    """``saved``: ns by kind of gap; ``runs`` and ``dispatched`` gaps: their numbers.
 
-    What the runs themselves take is shared out among their gaps.
+    The cost of a run is divided equally among its gaps.
     """
 
     saved: dict[Kind, float] = field(default_factory=dict)
@@ -31,12 +31,12 @@ class Runs:
 
     @property
     def total(self) -> float:
-        """ns saved by all of them."""
+        """ns saved by all gaps."""
         return sum(self.saved.values())
 
 
 def kind_of(passed: Passed) -> Kind:
-    """What kind of gap that was."""
+    """The kind of a gap."""
     return Kind(passed.resume, passed.nr, passed.following)
 
 
@@ -46,9 +46,10 @@ def runs(
     run_ns: float,
     hooked: Collection[int],
 ) -> Runs:
-    """Of ``chains``, if gaps of each kind save so many ns; others are not dispatched.
+    """The runs of ``chains`` if a gap of each kind saves ``savings`` ns.
 
-    ``hooked``: numbers of calls that can be dispatched.
+    Gaps of other kinds are not dispatched. ``run_ns``: cost of a run. ``hooked``:
+    numbers of calls that can be dispatched.
     """
     good = {kind: ns for kind, ns in savings.items() if ns > 0}
     closed: set[int] = set()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which instructions may be single-stepped without the program seeing that.
+"""Which instructions may be single-stepped without an effect that the program sees.
 
-Not those that show flags (pushf), set them (popf, iret), enter the kernel, trap, delay
-the trap (mov ss), leave 64-bit code, or begin a transaction, which no trap survives: as
-``ub_step_may`` in the module's ``step.c``.
+Excluded are instructions that store the flags (pushf), set them (popf, iret), enter the
+kernel, trap, delay the trap (mov ss), leave 64-bit code, or begin a transaction, which
+a trap aborts. The list is that of ``ub_can_step`` in the module's ``trace_gap.c``.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _FAR = (3, 5)  # /3 and /5 of ff
 
 
 def is_syscall(code: bytes) -> bool:
-    """Whether a system call is what stands there."""
+    """Whether ``code`` begins with a ``syscall`` instruction."""
     return code[:2] == _SYSCALL
 
 
 def may_step(code: bytes) -> bool:
     """Whether the instruction at the start of ``code`` may be stepped.
 
-    False if there is none, or not all of it can be read.
+    False for empty code, and for an instruction that does not fit.
     """
     if not code:
         return False

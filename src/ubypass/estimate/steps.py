@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The ways that a few gaps take, instruction by instruction, by ptrace.
+"""The paths of a few gaps, instruction by instruction, by ptrace.
 
-A child process of ours steps (the *keeper*). It leads a session of its own and obeys
-SIGTERM, which the kernel sends it should we be killed: it then lets go of the thread in
-good order. Were it killed itself while it steps, the trap flag would stay set and end
-the program (see :mod:`ubypass.process.ptrace`). Only threads that run are stopped, so
-that no call that waits is disturbed.
+A child process (the *keeper*) does the stepping. The keeper leads a session of its own
+and handles SIGTERM, which the kernel sends if the parent dies, by an orderly detach. If
+the keeper itself were killed while stepping, the trap flag would stay set and end the
+program (see :mod:`ubypass.process.ptrace`). Only running threads are stopped, so that
+no waiting system call is disturbed.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from ubypass.estimate.steppable import LONGEST, is_syscall, may_step
 from ubypass.process.memory import ProcessMemory
 from ubypass.process.ptrace import Stop, Stopped, Thread
 
-__all__ = ["Bounds", "End", "Session", "Way", "step"]
+__all__ = ["Bounds", "End", "Session", "SteppedPath", "step"]
 
 _CHUNK = 1 << 16
-_TICK = 0.005  # seconds: the keeper looks up so often while it waits
-_GRACE = 2.0  # seconds in which the keeper should have let go
+_TICK = 0.005  # seconds between the keeper's checks of its bounds while it waits
+_GRACE = 2.0  # seconds for the keeper to detach
 _PR_SET_PDEATHSIG = 1
 _NICE = -15
 
@@ -45,19 +45,21 @@ _NOT_RESTARTED = frozenset({65, 128, 208, 220, 232, 281, 333, 441})
 
 
 class End(enum.StrEnum):
-    """How a way ended."""
+    """How a path ended."""
 
     CALL = "call"  # at the next system call
-    LONG = "long"  # after as many steps as were allowed
-    LATE = "late"  # after as much time
-    ODD = "odd"  # before an instruction that cannot be stepped
-    SIGNAL = "signal"  # a signal came, and was delivered
+    LONG = "long"  # at the bound of steps
+    LATE = "late"  # at the bound of time
+    UNSTEPPABLE = "unsteppable"  # before an instruction that cannot be stepped
+    SIGNAL = "signal"  # at a signal, which was delivered
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """From the return of call ``nr`` at ``resume`` through ``ips``, the addresses of
-    the instructions as they ran; the last one, that of the next call, has not.
+class SteppedPath:
+    """A path from the return of call ``nr`` at ``resume``.
+
+    ``ips``: the addresses of the instructions in order of execution. With ``End.CALL``
+    the last one is the next system call, which was not executed.
     """
 
     resume: int
@@ -67,17 +69,19 @@ class Way:
 
     @property
     def following(self) -> int:
-        """Where the next call returns to; 0 if the way does not lead to one."""
+        """The resume address of the next call; 0 if the path ends without a call."""
         return self.ips[-1] + 2 if self.end is End.CALL else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """``seconds`` after which no further gap is begun, ``most`` seconds after which all
-    is over, also half-way through a gap; ``steps`` after which none is begun;
-    ``longest`` gap in steps. ``calls``: so many are to be told of. Seconds in which the
-    thread waits for a processor that others have do not count, up to ``held`` in all,
-    if that is more than ``most``.
+    """Bounds of a session.
+
+    ``seconds``: no further gap is begun after this time. ``most``: seconds after which
+    the session ends, even inside a gap. ``steps``: no further gap is begun after this
+    number of steps. ``longest``: bound of the steps of a gap. ``calls``: the number of
+    calls to report. Time in which the thread waits for a processor does not count, but
+    the session ends after ``max(most, held)`` seconds in any case.
     """
 
     seconds: float = 0.03
@@ -90,15 +94,16 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """``ways`` in order, ``steps`` made, ``seconds`` for which the thread was held.
+    """The result of a session: ``paths`` in order, the number of ``steps``, and the
+    ``seconds`` for which the thread was held.
 
-    ``busy``: whether the thread was met running; else nothing was done. ``calls``:
-    where calls that followed one another return to, and their numbers. ``step_ns``: of
-    a step; None without any. ``delayed``: seconds of ``seconds`` that the thread only
-    waited for a processor, which others had.
+    ``busy``: whether the thread was found running; if not, nothing was done. ``calls``:
+    resume address and number of consecutive calls. ``step_ns``: mean time of a step;
+    None without steps. ``delayed``: the part of ``seconds`` in which the thread waited
+    for a processor.
     """
 
-    ways: tuple[Way, ...] = ()
+    paths: tuple[SteppedPath, ...] = ()
     steps: int = 0
     seconds: float = 0.0
     busy: bool = True
@@ -108,10 +113,10 @@ class Session:
 
 
 def step(tid: int, wanted: Mapping[int, int], bounds: Bounds) -> Session:
-    """Step gaps of thread ``tid`` that begin at ``wanted``: how many of each.
+    """Step gaps of thread ``tid``; ``wanted``: number of gaps by resume address.
 
-    Raises UbError if it may not be traced, or has ended. However it ends, also by an
-    exception (a signal to us), the thread goes on undisturbed.
+    Raises UbError if the thread may not be traced or has ended. The thread continues
+    undisturbed in all cases, including exceptions (a signal to this process).
     """
     ours, theirs = os.pipe()
     us = os.getpid()
@@ -124,14 +129,14 @@ def step(tid: int, wanted: Mapping[int, int], bounds: Bounds) -> Session:
         return _received(ours, tid, time.monotonic() + patience)
     finally:
         os.close(ours)
-        # It has its own bounds; this is for when we end early.
+        # The keeper has its own bounds; the signal is for an early end of this process.
         with contextlib.suppress(ProcessLookupError):
             os.kill(keeper, signal.SIGTERM)
         _reap(keeper)
 
 
 def _reap(keeper: int) -> None:
-    """Without waiting for long: the kernel may hold the thread up."""
+    """Reap the keeper, but wait for a bounded time: the kernel may delay the thread."""
     end = time.monotonic() + _GRACE
     while time.monotonic() < end:
         with contextlib.suppress(ChildProcessError):
@@ -151,16 +156,18 @@ def _received(source: int, tid: int, deadline: float) -> Session:
         if not part:
             break
         data += part
-    ways: list[Way] = []
+    paths: list[SteppedPath] = []
     session = Session()
-    # The last line is whole, or nothing comes of it.
+    # The last line may be incomplete: the text behind the last newline is dropped.
     for line in bytes(data).split(b"\n")[:-1]:
         found = json.loads(line)
         if "failed" in found:
             raise _failure(tid, found["failed"])
         if "ips" in found:
             ips = tuple(found["ips"])
-            ways.append(Way(found["resume"], found["nr"], ips, End(found["end"])))
+            paths.append(
+                SteppedPath(found["resume"], found["nr"], ips, End(found["end"]))
+            )
         else:
             calls = tuple((ip, nr) for ip, nr in found["calls"])
             session = Session(
@@ -168,26 +175,27 @@ def _received(source: int, tid: int, deadline: float) -> Session:
                 found["step_ns"],
                 found["delayed"],
             )
-    return replace(session, ways=tuple(ways))
+    return replace(session, paths=tuple(paths))
 
 
 def _failure(tid: int, what: str) -> UbError:
     if what == "ended":
-        return UbError(f"thread {tid} ended while it was looked at")
+        return UbError(f"thread {tid} ended while it was observed")
     return UbError(
         f"thread {tid} may not be traced: {what}",
-        f"{permission_hint()}; only one tracer can have a thread at a time",
+        f"{permission_hint()}; a thread can have only one tracer",
     )
 
 
 def _keep(
     parent: int, tid: int, wanted: Mapping[int, int], bounds: Bounds, out: int
 ) -> NoReturn:  # pragma: no cover - in the child
-    """The keeper. Nothing of the parent's may run here, at its end neither."""
+    """The keeper's main function. No exit handler of the parent may run here."""
     try:
         os.setsid()
         signal.set_wakeup_fd(-1)
-        # Neither our terminal nor our end of the pipe: who reads may be gone.
+        # No file of the parent stays open but the pipe: neither the terminal nor the
+        # read end, so that a write fails when the reader has ended.
         out = os.dup2(out, 0)
         os.closerange(1, os.sysconf("SC_OPEN_MAX"))
         keeper = _Keeper(tid, dict(wanted), bounds, out)
@@ -199,7 +207,7 @@ def _keep(
         if os.getppid() == parent:
             with contextlib.suppress(OSError):
                 os.nice(_NICE)
-            # Waiting for the thread is interrupted by it.
+            # The timer interrupts the wait for the thread.
             signal.setitimer(signal.ITIMER_REAL, _TICK, _TICK)
             keeper.run()
     finally:
@@ -207,7 +215,7 @@ def _keep(
 
 
 class _Keeper:
-    """Steps one thread and tells of it in lines of JSON."""
+    """Steps one thread and reports paths as lines of JSON."""
 
     def __init__(
         self, tid: int, wanted: dict[int, int], bounds: Bounds, out: int
@@ -217,21 +225,21 @@ class _Keeper:
         self._bounds = bounds
         self._out = out
         self._soft = self._first = self._hard = self._latest = 0.0
-        self._delayed = 0.0  # before we came
+        self._delayed = 0.0  # run delay before the session, in seconds
         self._asked = False
         self._steps = 0
         self._stepping = 0.0  # seconds
         self._may: dict[int, bool | None] = {}
         self._calls: list[tuple[int, int]] = []
-        # Where it stands; None: it runs.
+        # The stop that the thread is in; None: the thread runs.
         self._at: Stop | None = None
 
     def ask(self, number: int, frame: object) -> None:
-        """The signal that says: let go."""
+        """Signal handler: ask the keeper to detach."""
         self._asked = True
 
     def run(self) -> None:
-        """All of it."""
+        """The whole session."""
         if not self._met_running():
             if os.path.exists(f"/proc/{self._tid}"):
                 self._tell(
@@ -250,7 +258,7 @@ class _Keeper:
         self._latest = began + max(self._bounds.most, self._bounds.held)
         self._hard = began + self._bounds.most
         self._soft = min(began + self._bounds.seconds, self._hard)
-        # The first gap that is wanted may be a while coming.
+        # The first wanted gap may come late.
         self._first = min(began + 2 * self._bounds.seconds, self._hard)
         try:
             with ProcessMemory(self._tid) as self._memory:
@@ -278,7 +286,7 @@ class _Keeper:
             )
 
     def _delay(self) -> float:
-        """Seconds that the thread has waited for a processor so far; 0: not known."""
+        """Seconds that the thread has waited for a processor so far; 0 if unknown."""
         try:
             with open(f"/proc/{self._tid}/schedstat") as file:
                 return int(file.read().split()[1]) / 1e9
@@ -286,7 +294,7 @@ class _Keeper:
             return 0.0
 
     def _is_late(self, deadline: float) -> bool:
-        """Whether ``deadline`` has passed, by time in which the thread could run."""
+        """Whether ``deadline`` has passed, without the run delay of the thread."""
         now = time.monotonic()
         if now <= deadline or now > self._latest:
             return now > deadline
@@ -302,12 +310,12 @@ class _Keeper:
 
     def _tell(self, **what: object) -> None:
         data = json.dumps(what).encode() + b"\n"
-        with contextlib.suppress(OSError):  # nobody listens any more
+        with contextlib.suppress(OSError):  # the reader has ended
             while data:
                 data = data[os.write(self._out, data) :]
 
     def _wait(self, deadline: float) -> bool:
-        """Until it stands still; False if that takes too long, or we should end."""
+        """Wait for a stop; False at ``deadline`` or when asked to detach."""
         while True:
             found = self._thread.wait()
             if found is not None:
@@ -329,7 +337,7 @@ class _Keeper:
         return len(self._calls) >= self._bounds.calls
 
     def _follow(self) -> None:
-        """From call to call; gaps that are wanted are stepped."""
+        """Follow the thread from call to call; step wanted gaps."""
         if not self._wait(self._hard):
             return
         self._mend()
@@ -359,9 +367,9 @@ class _Keeper:
 
     @contextlib.contextmanager
     def _preferred(self) -> Iterator[None]:
-        """Where other programs want the processor, each step would wait for its turn.
+        """Raise the thread's priority: on a busy machine each step would wait.
 
-        Only between two calls: so nothing that the thread starts can inherit it.
+        Used only between two calls, so that no child of the thread inherits it.
         """
         usual: int | None
         try:
@@ -377,11 +385,11 @@ class _Keeper:
                     os.setpriority(os.PRIO_PROCESS, self._tid, usual)
 
     def _gap(self) -> None:
-        """Step from behind a call to before the next one, and tell of it."""
+        """Step from the return of a call to the next call, and report the path."""
         registers = self._thread.registers()
         ips: list[int] = []
         began = time.monotonic()
-        end = self._way(registers.ip, ips)
+        end = self._path(registers.ip, ips)
         self._stepping += time.monotonic() - began
         if end is None:
             return
@@ -391,13 +399,13 @@ class _Keeper:
         if self._at is not None and self._at.is_step:
             self._at = Stop()  # the trap is ours, not the program's
 
-    def _way(self, ip: int, ips: list[int]) -> End | None:
-        """Step from ``ip``; None if we should end."""
+    def _path(self, ip: int, ips: list[int]) -> End | None:
+        """Step from ``ip`` and append to ``ips``; None when asked to detach."""
         while True:
             ips.append(ip)
             may = self._look(ip)
             if not may:
-                return End.CALL if may is None else End.ODD
+                return End.CALL if may is None else End.UNSTEPPABLE
             if len(ips) > self._bounds.longest:
                 return End.LONG
             if self._is_late(self._hard):
@@ -414,26 +422,26 @@ class _Keeper:
             ip = self._thread.ip()
 
     def _look(self, ip: int) -> bool | None:
-        """Whether the instruction may be stepped; None: it is a system call."""
+        """Whether the instruction may be stepped; None for a system call."""
         if ip not in self._may:
             code = self._memory.read(ip, LONGEST)
             self._may[ip] = None if is_syscall(code) else may_step(code)
         return self._may[ip]
 
     def _let_go(self) -> None:
-        """However it stands."""
+        """Detach from the thread, in whatever state."""
         interrupted = self._at is None
         if interrupted:
-            # It runs, perhaps in a call that waits.
+            # The thread runs, perhaps in a waiting call.
             self._thread.interrupt()
         while (
             self._at is None or (interrupted and self._at.call) or self._is_trap_due()
         ):
             if self._at is not None:
                 if self._at.call:
-                    # The end of the call that was interrupted: too early to mend that,
-                    # and it stands for the interruption (ptrace_stop(): "any trap
-                    # clears pending STOP trap").
+                    # The exit stop of the interrupted call: too early to mend the
+                    # call, and this stop consumes the interruption (ptrace_stop():
+                    # "any trap clears pending STOP trap").
                     self._thread.interrupt()
                 self._thread.cont(self._at.signal)
             self._at = self._thread.wait()
@@ -441,9 +449,10 @@ class _Keeper:
         self._thread.detach(self._at.signal)
 
     def _is_trap_due(self) -> bool:
-        """Whether a step has been made of which we have not been told yet.
+        """Whether the trap of a step is pending.
 
-        An interruption is told of first. The trap is ours, and would end the program.
+        An interruption is reported before the trap. The trap comes from the step, and
+        would end the program if delivered.
         """
         try:
             with open(f"/proc/{self._tid}/status", errors="replace") as file:
@@ -453,8 +462,9 @@ class _Keeper:
         return bool(int(pending.split()[1], 16) >> (signal.SIGTRAP - 1) & 1)
 
     def _mend(self) -> None:
-        """Our stop must not end a call that waits: it is made again, unless a signal
-        handler runs first, as without us.
+        """Restart a waiting call that the stop has ended with EINTR.
+
+        A signal handler that runs first still ends the call, as without a tracer.
         """
         stop = self._at
         if stop is None or stop.call or stop.signal or stop.group or stop.is_step:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Looks at processes for a while, seldom and briefly: bursts, and a few stepped gaps.
+"""Surveys running processes: short, rare bursts of events and a few stepped gaps.
 
-Of what that costs them an account is kept, and there is a bound to it.
+The cost of the survey to the processes is bounded and accounted for.
 """
 
 from __future__ import annotations
@@ -25,44 +25,44 @@ from ubypass.process.memory import ProcessMemory
 
 __all__ = ["Process", "Program", "Source", "Survey", "Watched", "survey"]
 
-#: Of the time of a survey, for which a thread is held to be stepped: when so much is
-#: spent no further session is begun.
+#: Share of the duration of a survey for which threads may be held for stepping; when
+#: the share is used up, no further session is begun.
 _STEP_SHARE = 0.01
-_SESSION = 0.04  # seconds after which no further gap is begun
+_SESSION = 0.04  # seconds after which a session begins no further gap
 _LEAST_USE = 0.01  # of a processor
 _LEAST_HELD, _MOST_HELD = 0.05, 0.25  # seconds
 
-#: Calls that a burst may slow down, in all threads, and how long it may last.
+#: Bounds of a burst: the calls that it slows down, over all threads, and seconds.
 _BURST_CALLS = 1000
 _BURST = 0.02
-_PERIODS = (0.1, 0.1, 0.2)  # seconds between the first bursts, for who ends soon
+_PERIODS = (0.1, 0.1, 0.2)  # seconds between the first bursts: short programs
 _PERIOD = 0.5
-_TIMED_FOR = 7  # bursts behind the first, until one has met a thread running
-_TIMED_AGAIN = 12  # the number of one more that looks at times
+_TIMED_FOR = 7  # timed bursts behind the first, at most, until one has found times
+_TIMED_AGAIN = 12  # the number of one more timed burst
 
 _THREADS = 32
-_SITES = 16  # whose gaps are stepped
-_COVERED = 0.97  # part of all gaps that these should have
-_FREQUENT = 0.02  # of all gaps: kinds that should be seen
-_WAYS = 3  # of each kind of gap
-_KINDS = 4  # from one site
-_LATE = 4  # gaps from one site that took too long
-_PATIENCE = 4.0  # times as long as steps usually take
-_TRIES = 30  # sessions that may come back with nothing
-_LONGER = 3.0  # times as long as asked for, until one has come back with something
-_ENOUGH = 50  # gaps that say where to step
-_STEP_NS = 40_000.0  # of a step, until some have been made
+_SITES = 16  # sites, at most, whose gaps are stepped
+_COVERED = 0.97  # share of all gaps that these sites should cover
+_FREQUENT = 0.02  # share of all gaps from which on a kind should be stepped
+_WAYS = 3  # paths of each kind of gap
+_KINDS = 4  # kinds from one site, at most
+_LATE = 4  # late gaps from one site, then the site is given up
+_PATIENCE = 4.0  # bound of a session, in multiples of the expected time of its steps
+_TRIES = 30  # sessions without a path, at most
+_LONGER = 3.0  # bound of a survey without any path, in multiples of its duration
+_ENOUGH = 50  # gaps seen before any site is chosen for stepping
+_STEP_NS = 40_000.0  # assumed time of a step until one has been measured
 _LEAST_STEP_NS = 2_000.0
-_INSTRUCTIONS_PER_NS = 6.0  # at most, to tell how many steps a gap may take
-_GAP_NS = 500.0  # of one that has not been timed
+_INSTRUCTIONS_PER_NS = 6.0  # upper bound, for the number of steps of a gap
+_GAP_NS = 500.0  # assumed length of a gap without a timing
 
-#: While tracepoints are taken away that also tell times, calls go the slow way: for so
-#: long, and by so much.
+#: Removal of the tracepoints that also tell times: calls take the slow path for this
+#: long, and are slower by this much.
 _SLOW_SECONDS, _SLOW_NS = 0.06, 150.0
 
 
 class Source(Bursts, Protocol):
-    """What tells which calls follow one another."""
+    """A source of the order of system calls: tracepoints or ptrace."""
 
     @property
     def name(self) -> str: ...
@@ -73,7 +73,7 @@ class Source(Bursts, Protocol):
 
 @dataclass(slots=True)
 class Watched:
-    """One thread: CPU time and counted calls when first and last seen, its bursts."""
+    """One thread: CPU time and counted calls when first and last seen; its bursts."""
 
     tid: int
     first_ns: int
@@ -85,35 +85,35 @@ class Watched:
     chains: list[Chain] = field(default_factory=list)
 
     def gaps(self) -> Iterator[Passed]:
-        """All that were seen."""
+        """All gaps that were seen, in order."""
         for chain in self.chains:
             yield from chain
 
 
 @dataclass(slots=True)
 class Program:
-    """Code that processes share which were forked from one another."""
+    """The code of one image, shared by processes that were forked from one another."""
 
-    ways: list[steps.Way] = field(default_factory=list)
+    paths: list[steps.SteppedPath] = field(default_factory=list)
     looked: dict[Kind, Looked] = field(default_factory=dict)
     _looked_at: int = 0
 
     @property
     def is_new(self) -> bool:
-        """Whether there are ways that have not been looked at."""
-        return len(self.ways) > self._looked_at
+        """Whether there are paths that no translation was tried for yet."""
+        return len(self.paths) > self._looked_at
 
     def look(self, pid: int, model: Model) -> None:
-        """Translate, while process ``pid`` has the code. Raises UbError."""
-        ways = list(self.ways)
+        """Translate all paths with the code of process ``pid``. Raises UbError."""
+        paths = list(self.paths)
         with ProcessMemory(pid) as memory:
-            self.looked = Offline(memory, model).look(ways)
-        self._looked_at = len(ways)
+            self.looked = Offline(memory, model).look(paths)
+        self._looked_at = len(paths)
 
 
 @dataclass(slots=True)
 class Process:
-    """All that was seen of one. ``seconds``: since it was first seen."""
+    """All data of one process. ``seconds``: since the process was first seen."""
 
     pid: int
     name: str
@@ -126,19 +126,22 @@ class Process:
 
     @property
     def cpu_ns(self) -> int:
-        """CPU time of all its threads meanwhile."""
+        """CPU time of all threads in ``seconds``."""
         return self.last_ns - self.first_ns
 
     @property
     def use(self) -> float:
-        """Of a processor, by its threads together; not less than they might."""
+        """Share of one processor that all threads together use: 0.01 to 1."""
         return min(max(self.cpu_ns / 1e9 / max(self.seconds, 0.1), _LEAST_USE), 1.0)
 
 
 @dataclass(slots=True)
 class Survey:
-    """``processes`` and how they were looked at; ``seconds`` in all. ``lost``: seconds
-    of a thread that the looking took, as far as that is known.
+    """The result of a survey.
+
+    ``gap_ns``: time between two calls with nothing in between, as ``source`` shows it.
+    ``seconds``: duration. ``lost``: seconds of thread time that the survey cost the
+    processes, as far as known. ``bursts``, ``steps``: their numbers.
     """
 
     source: str
@@ -157,10 +160,11 @@ def survey(
     model: Model,
     is_over: Callable[[], bool] = lambda: False,
 ) -> Survey:
-    """Look at the processes ``pids()``, which may become others, for ``seconds``.
+    """Survey the processes ``pids()``, called again for each burst, for ``seconds``.
 
-    Ends early once there are none or ``is_over()``; later, but not much, if no gap was
-    stepped by then, as on a machine whose processors are all busy. Raises UbError.
+    The survey ends early if no process is left or ``is_over()``. Without any stepped
+    gap, as on a machine whose processors are all busy, it may take up to three times as
+    long. Raises UbError.
     """
     return _Surveyor(pids, seconds, source, model).run(is_over)
 
@@ -190,7 +194,7 @@ class _Surveyor:
         self._bursts = 0
 
     def run(self, is_over: Callable[[], bool]) -> Survey:
-        """All of it."""
+        """The whole survey."""
         began = time.monotonic()
         end, latest = began + self._seconds, began + _LONGER * self._seconds
         self._meet()
@@ -217,7 +221,7 @@ class _Surveyor:
         )
 
     def _meet(self) -> None:
-        """Who is there, and what has each used so far."""
+        """Update the list of processes and their CPU times."""
         pids = [*dict.fromkeys(self._pids())]
         times = cpu_times(pids)
         now = time.monotonic()
@@ -238,7 +242,7 @@ class _Surveyor:
             self._update(process, times[pid])
 
     def _update(self, process: Process, times: Mapping[int, int]) -> None:
-        """Threads that have ended take their CPU time with them: it is kept."""
+        """Add up CPU time by thread, so that the time of ended threads is kept."""
         for tid, ns in times.items():
             io = reads_and_writes(process.pid, tid)
             seen = process.threads.get(tid)
@@ -250,7 +254,7 @@ class _Surveyor:
 
     @property
     def _lacks_times(self) -> bool:
-        """Whether the times of gaps are still to be looked at."""
+        """Whether a timed burst is still needed."""
         return (
             self._source.has_times
             and self._bursts <= _TIMED_FOR
@@ -259,10 +263,10 @@ class _Surveyor:
 
     @property
     def _lacks_ways(self) -> bool:
-        """Whether there are gaps that should be stepped, and none at all has been."""
+        """Whether there are gaps to step and no path at all has been found yet."""
         return (
             self._tries < _TRIES
-            and not any(program.ways for program in self._programs.values())
+            and not any(program.paths for program in self._programs.values())
             and any(_quotas(process) for process in self._current.values())
         )
 
@@ -295,7 +299,7 @@ class _Surveyor:
             seen.chains += trace.chains
 
     def _step(self) -> None:
-        """A few gaps of the thread that has most that are not known yet."""
+        """Step a few gaps of the thread with the most gaps of unknown paths."""
         if self._lacks_times:
             return  # which gaps are short is not known yet
         best: tuple[int, Process, Watched, _Wanted] | None = None
@@ -311,7 +315,7 @@ class _Surveyor:
             self._step_thread(*best[1:])
 
     def _affordable(self) -> tuple[float, float]:
-        """Steps that threads may still be held for: in all, and in one session."""
+        """The number of steps still allowed: in the whole survey, in one session."""
         left = max(_STEP_SHARE * self._seconds, _LEAST_HELD) - self._held
         return max(left, 0) / self._step_s, _SESSION / self._step_s
 
@@ -322,14 +326,14 @@ class _Surveyor:
             found = steps.step(seen.tid, wanted.gaps, bounds)
         except UbError:
             if not os.path.exists(f"/proc/{seen.tid}"):
-                return  # it has ended, as threads do
+                return  # the thread has ended
             raise
-        process.program.ways += found.ways
-        self._tries += not found.ways
+        process.program.paths += found.paths
+        self._tries += not found.paths
         self._steps += found.steps
         if found.step_ns is not None:
             self._step_s = min(self._step_s, max(found.step_ns, _LEAST_STEP_NS) / 1e9)
-        # While others have the processor it loses nothing by us.
+        # Time in which other threads have the processor is no loss to this one.
         held = found.seconds - found.delayed
         self._held += held
         self._lost += held * process.use
@@ -349,8 +353,8 @@ class _Surveyor:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """How many more ``gaps`` are to be stepped, by the sites that they begin at; so
-    many ``steps`` that may take, at most.
+    """``gaps``: the number of gaps to step, by resume address; ``steps``: an upper
+    bound of the steps for all of them.
     """
 
     gaps: Mapping[int, int]
@@ -360,15 +364,15 @@ class _Wanted:
 def _wanted(
     process: Process, steps_left: float, at_once: float, floor_ns: float
 ) -> _Wanted:
-    """What to step next: one gap of each site first, short ones before long ones.
+    """The gaps to step next: one of each site first, short gaps before long ones.
 
-    As far as steps go, so many ``at_once``, or a single gap that is longer.
+    At most ``at_once`` steps and ``steps_left`` in all; the first gap may take more.
     """
     quotas = _quotas(process)
-    ways = process.program.ways
-    stepped = Counter(w.resume for w in ways if w.end is not steps.End.SIGNAL)
-    late = Counter(w.resume for w in ways if w.end is steps.End.LATE)
-    long = {w.resume for w in ways if w.end is steps.End.LONG}
+    paths = process.program.paths
+    stepped = Counter(w.resume for w in paths if w.end is not steps.End.SIGNAL)
+    late = Counter(w.resume for w in paths if w.end is steps.End.LATE)
+    long = {w.resume for w in paths if w.end is steps.End.LONG}
     lengths = _lengths(process, floor_ns)
     for first in (True, False):
         found: dict[int, int] = {}
@@ -379,7 +383,7 @@ def _wanted(
             if more <= 0 or resume in long or late[resume] >= _LATE:
                 continue
             each = lengths.get(resume, _GAP_NS) * _INSTRUCTIONS_PER_NS
-            # The first one is tried in any case: times say too much on a busy machine.
+            # The first gap is always tried: times are too long on a busy machine.
             if found:
                 more = min(more, int((at_once - total) / each))
                 if more <= 0 or total + more * each > steps_left:
@@ -394,7 +398,7 @@ def _wanted(
 
 
 def _quotas(process: Process) -> dict[int, int]:
-    """How many gaps of each site should be stepped, of sites that are frequent."""
+    """The number of gaps to step of each frequent site, by resume address."""
     kinds: dict[int, Counter[int]] = {}
     for seen in process.threads.values():
         for passed in seen.gaps():
@@ -415,7 +419,7 @@ def _quotas(process: Process) -> dict[int, int]:
 
 
 def _lengths(process: Process, floor_ns: float) -> dict[int, float]:
-    """ns of the gaps from each site, the median of those timed."""
+    """The median length in ns of the timed gaps of each site, by resume address."""
     times: dict[int, list[int]] = {}
     for chain in process.times:
         for passed in chain:
@@ -428,7 +432,7 @@ def _lengths(process: Process, floor_ns: float) -> dict[int, float]:
 
 
 def _image(pid: int) -> bytes:
-    """What a process keeps from its exec to its end, and its children share."""
+    """An identity of the image: constant from exec to exit, shared with children."""
     try:
         with open(f"/proc/{pid}/auxv", "rb") as file:
             return file.read()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which system call follows which: what was seen of one thread in one burst."""
+"""The order of the system calls of one thread in one burst of events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = [
 
 
 class Enter(NamedTuple):
-    """A system call begins; ``ip`` is behind its instruction; ns."""
+    """A system call begins at ``time`` (ns); ``ip`` is the address behind it."""
 
     time: int
     ip: int
@@ -29,7 +29,7 @@ class Enter(NamedTuple):
 
 
 class Exit(NamedTuple):
-    """A system call ends; user mode goes on at ``ip``."""
+    """A system call ends at ``time`` (ns); user mode goes on at ``ip``."""
 
     time: int
     ip: int
@@ -43,16 +43,16 @@ class Switch(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """So many records are missing here."""
+    """``number`` records are missing here."""
 
     number: int
 
 
 class Passed(NamedTuple):
     """One gap: from the return of call ``nr`` at ``resume`` to call ``call``, which
-    returns to ``following``. ``ns`` from the end of the one to the start of the other;
-    None if that was not looked at, or the thread was off the processor meanwhile.
-    ``slept``: call ``nr`` had to wait.
+    returns to ``following``. ``ns``: time from the end of the first call to the start
+    of the second; None without times, or if the thread was off the processor in the
+    gap. ``slept``: call ``nr`` had to wait.
     """
 
     resume: int
@@ -72,8 +72,8 @@ _ELSEWHERE = frozenset({15, 59, 322})
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Of one thread: ``calls`` that it began in ``cpu_ns`` of its own CPU time, what
-    looking at them took left out; ``chains`` of gaps, in order. ``lost`` calls are
+    """One thread in one burst: the number of ``calls``; ``cpu_ns``: CPU time of the
+    thread less the cost of tracing; ``chains`` of gaps, in order. ``lost`` calls are
     in ``calls`` but not in ``chains``.
     """
 
@@ -106,7 +106,7 @@ def chains(records: Iterable[Enter | Exit | Switch | Lost]) -> Iterator[Chain]:
                 left, away = record, False
             case Switch(asleep):
                 away = True
-                # Whoever waits of his own accord does so in a call.
+                # A thread that is switched out asleep waits in a system call.
                 slept = slept or asleep
             case Lost():
                 if found:
@@ -117,10 +117,10 @@ def chains(records: Iterable[Enter | Exit | Switch | Lost]) -> Iterator[Chain]:
 
 
 class Bursts(Protocol):
-    """What looks at threads for moments at a time.
+    """A source of short bursts of events.
 
-    ``call_ns``: that each call of a burst takes longer; ``gap_ns``: between two calls
-    with nothing in between, where times are looked at.
+    ``call_ns``: ns that tracing adds to each call of a burst. ``gap_ns``: ns between
+    two calls with nothing in between, in a burst with times.
     """
 
     @property

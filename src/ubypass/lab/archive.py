@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The package archive of one Debian suite, beside the host's own.
 
-A suite (``trixie``, ``trixie-backports``, ``sid``) has lists of packages of its own in
-the cache, ``apt/SUITE``; of the host's apt only its settings are used (a proxy, say),
-and from where it takes Debian's packages.
-Nothing needs privileges and nothing is installed. This file must not know what packages
-are fetched for.
+A suite (``trixie``, ``trixie-backports``, ``sid``) has package lists of its own in the
+cache, ``apt/SUITE``. Only the settings of the host's apt (such as a proxy) and its
+Debian mirror are used. Nothing needs privileges and nothing is installed. Must not
+depend on the purpose of the packages.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from ubypass.places import cache_dir
 
 __all__ = ["Archive", "of_suite"]
 
-#: A source of the host in what ``apt-cache policy`` prints: URI, and label of Debian.
+#: A source of the host in the output of ``apt-cache policy``: URI, and Debian's label.
 _SOURCE = re.compile(
     r"^ *-?\d+ (\S+) \S+/main \S+ Packages\n"
     r" +release .*\bo=Debian,.*\bl=(Debian|Debian-Security),",
@@ -33,29 +32,29 @@ _SOURCE = re.compile(
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _SUITE = re.compile(r"[a-z]+(-backports)?")
 _ROLLING = ("sid", "unstable", "testing", "experimental")
-_FRESH = 24 * 3600.0  # seconds that lists are used before apt is asked for newer ones
+_FRESH = 24 * 3600.0  # seconds until package lists are fetched again
 
 
 @dataclass(frozen=True)
 class Archive:
-    """Packages of ``suite``; those that the host's own apt knows if it is None."""
+    """Packages of ``suite``; None: the packages of the host's own apt."""
 
     suite: str | None = None
 
     @property
     def home(self) -> Path:
-        """Where a suite's lists are."""
+        """The directory of the suite's lists."""
         return cache_dir() / "apt" / str(self.suite)
 
     def environment(self) -> dict[str, str]:
-        """Variables with which apt's programs look at this archive."""
+        """Environment variables that make apt's programs use this archive."""
         env = {**os.environ, "LC_ALL": "C.UTF-8"}
         if self.suite is not None:
             env["APT_CONFIG"] = str(self.home / "apt.conf")
         return env
 
     def cache(self, *arguments: str) -> str:
-        """What apt-cache prints; nothing where there is no apt."""
+        """The output of apt-cache; "" without apt."""
         try:
             done = child.run(
                 ["apt-cache", *arguments],
@@ -65,18 +64,18 @@ class Archive:
             )
         except OSError:
             return ""
-        said: str = done.stdout
-        return said
+        output: str = done.stdout
+        return output
 
     def depends(self, package: str) -> list[str]:
         """Names of the packages ``package`` depends on; empty if apt does not know."""
-        said = self.cache("depends", package)
-        return re.findall(r"^\s*\|?Depends: ([^\s<>]+)$", said, re.MULTILINE)
+        output = self.cache("depends", package)
+        return re.findall(r"^\s*\|?Depends: ([^\s<>]+)$", output, re.MULTILINE)
 
     def refresh(self) -> None:
         """Fetch a suite's lists, if there are none or if they are older than a day.
 
-        Raises UbError if there are none and none can be had.
+        Raises UbError if there are none and the fetch fails.
         """
         if self.suite is None:
             return
@@ -94,18 +93,18 @@ class Archive:
         if done.returncode == 0 and "Failed to fetch" not in done.stderr:
             stamp.touch()
         elif not stamp.exists():
-            said = re.findall(r"^[EW]: (.*)", done.stderr, re.MULTILINE)
-            why = said[0] if said else f"apt-get returned {done.returncode}"
+            output = re.findall(r"^[EW]: (.*)", done.stderr, re.MULTILINE)
+            why = output[0] if output else f"apt-get returned {done.returncode}"
             raise UbError(
                 f"cannot fetch the package lists of {self.suite}: {why}",
-                "see to network and proxy, and that there is such a suite",
+                "check the network, the proxy, and the name of the suite",
             )
 
     def _configure(self) -> None:
         if shutil.which("apt-get") is None:
             raise UbError(
-                f"cannot look at {self.suite}: this system has no apt-get",
-                "suites can be chosen on Debian and its like only",
+                f"cannot read {self.suite}: this system has no apt-get",
+                "suites can be chosen only on Debian and its derivatives",
             )
         home = self.home
         (home / "state" / "lists" / "partial").mkdir(parents=True, exist_ok=True)
@@ -130,15 +129,14 @@ class Archive:
 
 
 def of_suite(suite: str | None) -> Archive:
-    """The archive of ``suite``, with its lists at hand; None for the host's own.
+    """The archive of ``suite``, with lists in the cache; None for the host's own.
 
-    Raises UbError for what cannot be the name of a suite, and if its lists cannot be
-    had.
+    Raises UbError for an invalid name, and if the lists cannot be fetched.
     """
     if suite is not None and not _SUITE.fullmatch(suite):
         raise UbError(
             f"'{suite}' is not a suite of Debian",
-            "a suite is called trixie, trixie-backports or sid, for example",
+            "examples of suites: trixie, trixie-backports, sid",
         )
     archive = Archive(suite)
     archive.refresh()
@@ -146,23 +144,26 @@ def of_suite(suite: str | None) -> Archive:
 
 
 def _preference(suite: str) -> str:
-    """Backports are taken only if asked for; of the others the newest is."""
+    """The default release for backports, which apt does not choose by itself; for other
+    suites "": apt chooses the newest package.
+    """
     backports = suite.endswith("-backports")
     return f'APT::Default-Release "{suite}";\n' if backports else ""
 
 
 def _mirrors() -> tuple[str, str]:
-    """From where the host has Debian's packages, and from where those of security, ""
-    if that cannot be told. Raises UbError where it has none.
+    """URIs of the host's Debian mirror and of its security archive ("" if unknown).
+
+    Raises UbError if the host has no Debian mirror.
     """
     found = {label: uri for uri, label in _SOURCE.findall(Archive().cache("policy"))}
     mirror = found.get("Debian")
     if mirror is None:
         raise UbError(
-            "this system's apt knows no archive of Debian to take suites from",
-            "name one in /etc/apt/sources.list, then apt-get update",
+            "apt of this system has no Debian archive configured",
+            "add one to /etc/apt/sources.list, then: apt-get update",
         )
-    # Mirrors have the one beside the other.
+    # Mirrors have both archives in the same directory.
     beside = re.sub(r"/debian/?$", "/debian-security", mirror)
     return mirror, found.get("Debian-Security", beside if beside != mirror else "")
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""dpkg's database for a directory into which packages were only unpacked.
+"""dpkg's database for a directory with packages that were only unpacked.
 
-Programs that ask dpkg (which package has this library, is that one there?) get the
-answers of a system on which they are installed. Scripts of packages do not run.
+Programs that query dpkg (the package of a library, the state of a package) get the
+answers of a system with these packages installed. Scripts of packages do not run.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _INSTALLED = "Status: install ok installed"
 
 
 def record(root: Path, debs: Sequence[Path]) -> None:
-    """Make dpkg below ``root`` believe that ``debs``, unpacked there, are installed.
+    """Record ``debs``, unpacked in ``root``, as installed in dpkg's database there.
 
-    Raises UbError for what is no package.
+    Raises UbError for a file that is no package.
     """
     home = root / "var" / "lib" / "dpkg"
     info = home / "info"
@@ -35,7 +35,7 @@ def record(root: Path, debs: Sequence[Path]) -> None:
 
 
 def _record(deb: Path, info: Path) -> str:
-    """Write what dpkg keeps of one package; its paragraph for the list of all."""
+    """Write dpkg's files of one package; return its paragraph of the status file."""
     fields = _dpkg_deb("--field", str(deb)).strip()
     name = _field(fields, "Package")
     if _field(fields, "Multi-Arch") == "same":
@@ -45,7 +45,7 @@ def _record(deb: Path, info: Path) -> str:
         for file in Path(work).iterdir():
             if file.name != "control":
                 (info / f"{name}.{file.name}").write_bytes(file.read_bytes())
-    # The path is the sixth word of a line, and may have spaces; links show where to.
+    # The path is the sixth word of a line and may have spaces; links have a target.
     rows = (line.split(None, 5)[5] for line in _contents(deb))
     paths = (row.split(" -> ")[0].rstrip("/").removeprefix(".") for row in rows)
     (info / f"{name}.list").write_text("".join(f"{p or '/.'}\n" for p in paths))
@@ -67,5 +67,5 @@ def _dpkg_deb(*arguments: str) -> str:
     if done.returncode != 0:
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]
         raise UbError(f"cannot read a package: {last[0]}")
-    said: str = done.stdout
-    return said
+    output: str = done.stdout
+    return output

@@ -1,7 +1,7 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0-only
-# Process 1 of the guest. In the initramfs it puts the root file system together and
-# switches to it; there ("stage2") it runs the job and reports how that ended.
+# Process 1 of the guest. In the initramfs it mounts the root file system and switches
+# to it; there ("stage2") it runs the job and reports the result.
 #
 # The host describes the job in the initramfs: /job/env (variables read below),
 # /job/shares and /job/still (directories, one per line: writable, and shown from the
@@ -19,7 +19,7 @@ fail() {
     $BB sleep 600 # the host stops the machine
 }
 
-port() { # name: prints the device; without udev only sysfs knows
+port() { # name: prints the device; without udev the names are in sysfs only
     for p in /sys/class/virtio-ports/*; do
         read -r n < "$p/name" && [ "$n" = "$1" ] && echo "/dev/${p##*/}" && return
     done
@@ -66,7 +66,7 @@ stage1() {
     $BB ln -s /proc/self/fd/1 /newroot/dev/stdout
     $BB ln -s /proc/self/fd/2 /newroot/dev/stderr
 
-    # Shown from below the overlay: the cache may be in /tmp, which is covered.
+    # Mounted from below the overlay: the cache may be in /tmp, which is hidden.
     $BB mkdir -p "/newroot/lib/modules/$RELEASE"
     $BB mount --bind "/lower$MODULE_DIR" "/newroot/lib/modules/$RELEASE" ||
         fail "cannot show the kernel's modules"
@@ -85,7 +85,7 @@ stage1() {
     exec $BB switch_root . /run/ubypass-lab/busybox sh /run/ubypass-lab/init stage2
 }
 
-begin() { # from here on the kernel's log is the command's
+begin() { # the kernel's log of the command starts here
     echo start >&7
     $BB dmesg -n "$COMMAND_LOGLEVEL"
     echo "$LOG_MARK" > /dev/kmsg
@@ -99,8 +99,8 @@ run_command() {
     else
         input=/dev/null
     fi
-    # Programs get pipes, not the ports: a port cannot be opened twice, as
-    # /dev/stdout would, and is slow for small writes.
+    # Programs get pipes, not the ports: a port cannot be opened twice, as by
+    # /dev/stdout, and is slow for small writes.
     $BB cat < out > "$(port ub.out)" 7>&- &
     pumps=$!
     $BB cat < err > "$(port ub.err)" 7>&- &
@@ -109,8 +109,8 @@ run_command() {
     $BB setsid $BB sh command.sh < $input > out 2> err 7>&- &
     wait $!
     status=$?
-    # The pumps end with the command's output, unless something it started in the
-    # background holds the pipes open; that is given a moment.
+    # The pumps end with the command's output, unless a background process holds the
+    # pipes open: wait for up to half a second.
     for i in 1 2 3 4 5 6 7 8 9 10; do
         # shellcheck disable=SC2086
         $BB kill -0 $pumps 2> /dev/null || break

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The guest's initial file system: busybox, a few modules, ``init.sh``.
 
-Built without privileges as an uncompressed cpio archive (decompression costs the
-guest more than reading). The archive of a kernel is the same bytes each time and is
-cached under a hash of its contents; the job of one run is a second, tiny archive that
-follows it in the same file. This file must not know how the machine is started.
+Built without privileges as an uncompressed cpio archive (decompression costs the guest
+more than reading). The archive of a kernel is reproducible and cached under a hash of
+its contents; the job of one run is a second, small archive behind the first one in the
+same file. Must not depend on how the machine is started.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ubypass.places import cache_dir
 
 __all__ = ["MODULES", "archive", "base_image", "find_busybox", "load_order"]
 
-# What the guest needs before it can see the host's files. All else comes from
+# Modules that the guest needs to access the host's files. All others are loaded from
 # /lib/modules/RELEASE with modprobe.
 MODULES = ("virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay")
 
@@ -74,8 +74,8 @@ def base_image(kernel: Kernel) -> tuple[Path, list[str]]:
 def load_order(modules: Path, wanted: Sequence[str]) -> list[Path]:
     """Module files to load for ``wanted``, each after those it depends on.
 
-    ``modules`` is a ``/lib/modules/RELEASE`` directory; what is built into the kernel
-    is left out. Raises UbError for a module the kernel does not have.
+    ``modules`` is a ``/lib/modules/RELEASE`` directory; built-in modules are left out.
+    Raises UbError for a module that the kernel does not have.
     """
     depends: dict[str, tuple[str, list[str]]] = {}
     for line in (modules / "modules.dep").read_text().splitlines():
@@ -113,12 +113,12 @@ def _module(path: Path) -> bytes:
     if path.suffix == ".zst":
         return _zstd(path)
     if path.suffix != ".ko":
-        raise UbError(f"cannot read {path.name}: compression {path.suffix} not known")
+        raise UbError(f"cannot read {path.name}: unknown compression {path.suffix}")
     return data
 
 
 def _zstd(path: Path) -> bytes:
-    # Python can do that itself only since 3.14.
+    # Python has zstd in its library only since 3.14.
     if shutil.which("zstd") is None:
         raise UbError(f"cannot read {path.name}: zstd not found", "apt install zstd")
     done = child.run(["zstd", "-dcq", str(path)], capture_output=True)
@@ -134,7 +134,7 @@ def find_busybox() -> Path:
     if found is None:
         raise UbError("the lab needs busybox", "apt install busybox-static")
     path = Path(found)
-    # A dynamic one names its loader in the first page.
+    # A dynamically linked program has the path of its loader in the first page.
     if b"/ld-linux" in path.read_bytes()[:4096]:
         raise UbError(
             f"the lab needs a static busybox, {path} is not one",

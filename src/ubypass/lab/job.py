@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What one run is told: the files under ``/job`` that ``init.sh`` reads.
+"""The job of one run: the files under ``/job`` that ``init.sh`` reads.
 
-Decides which directories the guest may write to and which of the host's environment
-it gets. This file must not know how the machine is started.
+Decides which directories the guest may write to, and which environment variables of the
+host it gets. Must not depend on how the machine is started.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ __all__ = [
 # Written to the guest's kernel log when the command starts.
 LOG_MARK = "ubypass-lab: the command starts"
 
-# Info and worse go to the console: if the machine hangs or dies, that is all there is.
+# Level info and above go to the console: the only log if the machine hangs or dies.
 _COMMAND_LOGLEVEL = 7
 
-# The guest mounts its own file systems there, or must not be able to change them.
+# The guest mounts its own file systems on these, or must not change them.
 _NEVER_SHARED = ("/", "/tmp", "/run", "/dev", "/proc", "/sys", "/usr", "/etc", "/var")
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -124,8 +124,8 @@ def _still_dirs(shares: Sequence[Path]) -> list[Path]:
     """Directories within ``shares`` that do not change while the guest runs.
 
     Shares are not cached, so that host and guest see each other's changes at once. The
-    interpreter's environment is read much and never changed: it is shown from the
-    host's (cached) root instead, read-only.
+    interpreter's environment is read often and never changed: the guest gets it from
+    the host's (cached) root instead, read-only.
     """
     still = [Path(sys.prefix).resolve()]
     project = places.checkout()

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Debian kernels and their headers, fetched into a cache without privileges.
 
-A release is what ``uname -r`` prints, for example ``6.1.0-56-amd64``. Packages come
-through ``apt-get download`` (which checks their signatures) and are unpacked with
+A release is the output of ``uname -r``, for example ``6.1.0-56-amd64``. Packages are
+fetched by ``apt-get download`` (which checks their signatures) and unpacked with
 ``dpkg-deb -x``; nothing is installed on the host. Layout of the cache::
 
     kernels/RELEASE.lock      held while RELEASE is being fetched
     kernels/RELEASE/image/    linux-image-RELEASE, plus depmod's output
-    kernels/RELEASE/headers/  linux-headers-RELEASE and what it depends on
-    kernels/RELEASE/*.files   how many files that directory had when it was whole
-    kernels/RELEASE/suite     the suite it came from, if not the host's own
+    kernels/RELEASE/headers/  linux-headers-RELEASE and its dependencies
+    kernels/RELEASE/*.files   number of files in the complete directory
+    kernels/RELEASE/suite     the suite of the package, if not the host's own
 
-This file must not know what the kernels are used for.
+Must not depend on the purpose of the kernels.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ __all__ = [
     "suite_of",
 ]
 
-#: Environment variable with the suite of which kernels are taken by default.
+#: Environment variable with the default suite of kernels.
 SUITE_VARIABLE = "UBYPASS_SUITE"
 
 Report = Callable[[str], None]
 
 _RELEASE = re.compile(r"\d+\.\d+[A-Za-z0-9.+~-]*")
 _APT_LISTS = Path("/var/lib/apt/lists")
-_FULL = os.strerror(errno.ENOSPC)  # as programs say it in the C locale
+_FULL = os.strerror(errno.ENOSPC)  # the message of programs in the C locale
 _OFFLINE = re.compile(r"resolv|connect|unreachable|timed out", re.IGNORECASE)
 _APT_HINT = "refresh the package lists: apt-get update (as root)"
 
@@ -70,7 +70,7 @@ class Kernel:
     @property
     def image(self) -> Path:
         """The compressed kernel that a boot loader starts."""
-        # Since 7.0 Debian's packages have it beside the modules.
+        # Since 7.0 Debian's packages have the image beside the modules.
         beside = self.modules / "vmlinuz"
         if beside.exists():
             return beside
@@ -78,7 +78,7 @@ class Kernel:
 
     @property
     def modules(self) -> Path:
-        """The directory that the running system sees as /lib/modules/RELEASE."""
+        """The directory that is /lib/modules/RELEASE on the running system."""
         return self.root / "lib" / "modules" / self.release
 
 
@@ -96,10 +96,10 @@ def cached_headers() -> list[str]:
 
 
 def default_release(suite: str | None = None) -> str:
-    """The release Debian currently recommends, else the newest one in the cache.
+    """The release that Debian currently recommends, else the newest one in the cache.
 
-    With a suite, or one in `SUITE_VARIABLE`, the newest of that; see
-    `ubypass.lab.archive`. Raises UbError if apt does not know and the cache is empty.
+    With ``suite`` or `SUITE_VARIABLE`, the newest release of that suite; see
+    `ubypass.lab.archive`. Raises UbError if apt knows none and the cache is empty.
     """
     suite = suite or os.environ.get(SUITE_VARIABLE)
     if suite is not None:
@@ -111,7 +111,7 @@ def default_release(suite: str | None = None) -> str:
     if cached:
         return cached[-1]
     raise UbError(
-        "no kernel for the lab: apt knows no linux-image-amd64 and the cache is empty",
+        "no kernel for the lab: apt has no linux-image-amd64, and the cache is empty",
         _APT_HINT,
     )
 
@@ -124,9 +124,9 @@ def fetch_kernel(
 ) -> Kernel:
     """The kernel ``release`` (default: see `default_release`), fetched if need be.
 
-    ``report`` is told, in a short phrase, when something slow starts. ``suite``: of
-    which it is, else the one that it was fetched from before, else the host's. Raises
-    UbError if the package cannot be had.
+    ``report`` is called with a short phrase before slow operations. ``suite``: the
+    suite of the release; default: the suite of an earlier fetch, else the host's.
+    Raises UbError if the package cannot be fetched.
     """
     release = _checked(release or default_release(suite))
     kernel = Kernel(release, _home(release) / "image")
@@ -137,7 +137,7 @@ def fetch_kernel(
     with _unpacked([main], kernel.root, report, archive) as tree:
         if tree is not None:
             if not any(tree.rglob("vmlinuz*")):
-                # Since 7.0 that package is empty, and depends on those with files.
+                # Since 7.0 that package is empty and depends on packages with files.
                 parts = rf"linux-(base|binary|modules)-{re.escape(release)}"
                 more = [
                     p for p in _all_depends(archive, main) if re.fullmatch(parts, p)
@@ -146,7 +146,7 @@ def fetch_kernel(
             _join_lib(tree)
             _run(["depmod", "-b", str(tree), release], "index the kernel's modules")
     if not kernel.image.exists():
-        raise UbError(f"linux-image-{release} holds no kernel image")
+        raise UbError(f"linux-image-{release} contains no kernel image")
     return kernel
 
 
@@ -155,9 +155,9 @@ def fetch_headers(
 ) -> Path:
     """The directory for ``make -C`` that builds modules for ``release``.
 
-    Fetches the headers if need be. The packages expect to live under ``/usr``; their
-    references to it are rewritten. ``suite``: see `fetch_kernel`. Raises UbError if
-    they cannot be had.
+    Fetches the headers if need be. The packages have absolute references to ``/usr``,
+    which are rewritten. ``suite``: see `fetch_kernel`. Raises UbError if the headers
+    cannot be fetched.
     """
     release = _checked(release)
     root = _home(release) / "headers"
@@ -175,7 +175,7 @@ def fetch_headers(
         if tree is not None:
             _relocate(tree, root, release)
     if not build.exists():
-        raise UbError(f"{main} holds no {build.name}")
+        raise UbError(f"{main} contains no {build.name}")
     return build
 
 
@@ -185,13 +185,13 @@ def offered_releases(series: str) -> list[str]:
     Debian's ordinary kernels only, no cloud or real-time ones. Empty if apt knows none.
     """
     name = rf"linux-headers-({re.escape(series)}\.[0-9.-]+-amd64)"
-    said = Archive().cache("search", "--names-only", f"^{name}$")
-    found = set(re.findall(rf"^{name} ", said, re.MULTILINE))
+    output = Archive().cache("search", "--names-only", f"^{name}$")
+    found = set(re.findall(rf"^{name} ", output, re.MULTILINE))
     return sorted(found, key=_version_key)
 
 
 def headers_dir(root: Path, release: str) -> Path:
-    """Where the headers package for ``release`` keeps its build directory."""
+    """The build directory of the headers package for ``release``."""
     return root / "usr" / "src" / f"linux-headers-{release}"
 
 
@@ -206,7 +206,7 @@ def has_headers(release: str) -> bool:
 
 
 def suite_of(release: str) -> str | None:
-    """The suite from which ``release`` was fetched; None for the host's own, too."""
+    """The suite from which ``release`` was fetched; None for the host's own or none."""
     try:
         return (_home(release) / "suite").read_text().strip() or None
     except OSError:
@@ -214,14 +214,14 @@ def suite_of(release: str) -> str | None:
 
 
 def is_whole(directory: Path) -> bool:
-    """Whether nothing is missing of what was unpacked there (``image``, ``headers``).
+    """Whether the unpacked directory (``image``, ``headers``) is still complete.
 
-    Caches are cleaned, by people and by programs, and not always to the end.
+    Caches are cleaned by people and programs, sometimes only in part.
     """
     try:
         wanted = int(_count_file(directory).read_text())
     except (OSError, ValueError):
-        return directory.is_dir()  # of a time when files were not counted
+        return directory.is_dir()  # fetched by a version that did not count files
     return _count(directory) >= wanted
 
 
@@ -234,10 +234,10 @@ def _count_file(directory: Path) -> Path:
 
 
 def _recommended() -> str:
-    """What linux-image-amd64 depends on; empty if apt does not know.
+    """The release that linux-image-amd64 depends on; "" if apt does not know.
 
-    Asking apt takes a second, and half a minute in a guest, so the answer is kept until
-    the package lists change.
+    A query of apt takes a second, half a minute in a guest, so the answer is cached
+    until the package lists change.
     """
     try:
         stamp = _APT_LISTS.stat().st_mtime_ns
@@ -267,7 +267,7 @@ def _recommended_by(archive: Archive) -> str:
 
 
 def _newest(suite: str) -> str:
-    """Of a suite, whose lists may not be had; then what was fetched from there."""
+    """The newest release of a suite; if its lists are unavailable, of the cache."""
     try:
         found = _recommended_by(of_suite(suite))
     except UbError:
@@ -277,7 +277,7 @@ def _newest(suite: str) -> str:
     if not found:
         raise UbError(
             f"{suite} has no linux-image-amd64",
-            "a suite is called trixie, trixie-backports or sid, for example",
+            "examples of suites: trixie, trixie-backports, sid",
         )
     return found
 
@@ -287,7 +287,7 @@ def _archive(release: str, suite: str | None) -> Archive:
 
 
 def _all_depends(archive: Archive, package: str) -> list[str]:
-    """Also what those depend on whose names end as the package's does."""
+    """All dependencies with the release in their name, direct and indirect."""
     tail = package.removeprefix("linux-image-")
     found: list[str] = []
     todo = [package]
@@ -300,11 +300,11 @@ def _all_depends(archive: Archive, package: str) -> list[str]:
 
 
 def _checked(release: str) -> str:
-    # The name becomes a path and a package; refuse anything that is neither.
+    # The name is used in paths and package names; refuse invalid ones.
     if not _RELEASE.fullmatch(release):
         raise UbError(
             f"'{release}' is not a kernel release",
-            "a release looks like 6.1.0-56-amd64",
+            "write a release such as 6.1.0-56-amd64",
         )
     return release
 
@@ -335,7 +335,7 @@ def _unpacked(
             return
         prefix = f".fetch-{home.name}-{target.name}-"
         for stale in home.parent.glob(f"{prefix}*"):
-            shutil.rmtree(stale, ignore_errors=True)  # somebody was killed
+            shutil.rmtree(stale, ignore_errors=True)  # left by a killed process
         with tempfile.TemporaryDirectory(dir=home.parent, prefix=prefix) as work:
             tree = Path(work) / "tree"
             tree.mkdir()
@@ -382,19 +382,19 @@ def _download(packages: list[str], directory: Path, archive: Archive) -> list[Pa
         if _FULL in done.stderr:
             why, hint = _full(directory)
         elif _OFFLINE.search(done.stderr):
-            hint = "the package archive cannot be reached: see to network and proxy"
+            hint = "the package archive is unreachable: check the network and the proxy"
         raise UbError(f"cannot fetch {packages[0]}: {why}", hint)
     return sorted(directory.glob("*.deb"))
 
 
 def _join_lib(tree: Path) -> None:
-    # Since Debian 13 modules are packaged under /usr/lib; readers expect /lib.
+    # Since Debian 13 modules are packaged under /usr/lib; users expect /lib.
     if not (tree / "lib").exists() and (tree / "usr" / "lib" / "modules").exists():
         (tree / "lib").symlink_to("usr/lib")
 
 
 def _relocate(tree: Path, final: Path, release: str) -> None:
-    """Point absolute references into /usr at where the tree will be."""
+    """Rewrite absolute references to /usr to the final place of the tree."""
     for path in (tree / "usr" / "src").rglob("*"):
         if path.is_symlink():
             target = os.readlink(path)
@@ -434,9 +434,9 @@ def _run(command: list[str], purpose: str) -> None:
 
 
 def _full(directory: Path) -> tuple[str, str]:
-    """Why, and what to do."""
+    """Message and hint for a full file system."""
     free = shutil.disk_usage(directory).free
     return (
         f"{cache_dir()} has no space left ({free >> 20} MiB free)",
-        "free some space there; UBYPASS_CACHE=DIRECTORY moves the cache",
+        "free some space there, or move the cache with UBYPASS_CACHE=DIRECTORY",
     )

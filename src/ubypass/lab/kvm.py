@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Decides between KVM and QEMU's own emulation (TCG).
 
-/dev/kvm may be there and yet unable to boot a stock kernel (nested virtualization that
-lacks features), so only a boot that worked counts. The answer is kept in the cache for
-as long as the host's kernel and QEMU stay the same.
+/dev/kvm may exist and yet be unable to boot a stock kernel (nested virtualization that
+lacks features), so only a successful boot counts. The answer is cached while the host's
+kernel and QEMU stay the same.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _DEVICE = Path("/dev/kvm")
 def accelerator(boots: Callable[[str], bool], *, icount: bool = False) -> str:
     """``"kvm"`` or ``"tcg"``.
 
-    ``boots("kvm")`` starts a small machine and tells whether it came up; it is called
-    at most once per host kernel and QEMU version. $UBYPASS_ACCEL overrides the answer;
+    ``boots("kvm")`` starts a small machine and returns whether it came up; called at
+    most once per host kernel and QEMU version. $UBYPASS_ACCEL overrides the answer;
     instruction counting exists in TCG only. Raises UbError for an unknown override.
     """
     if icount:
@@ -39,7 +39,7 @@ def accelerator(boots: Callable[[str], bool], *, icount: bool = False) -> str:
         return override
     if override:
         raise UbError(
-            f"UBYPASS_ACCEL is '{override}'", "it must be kvm or tcg, or not be set"
+            f"UBYPASS_ACCEL is '{override}'", "set it to kvm or tcg, or unset it"
         )
     if not os.access(_DEVICE, os.R_OK | os.W_OK):
         return "tcg"
@@ -75,10 +75,10 @@ def _load() -> dict[str, bool]:
 
 def _store(known: dict[str, bool]) -> None:
     path = _path()
-    # What cannot be remembered is found out again.
+    # Without a cache the boot is tried again.
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Replaced in one step: another run may be reading it.
+        # Replaced atomically: another run may be reading the file.
         partial = path.with_suffix(f".{os.getpid()}")
         partial.write_text(json.dumps(known, indent=1))
         partial.replace(path)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Finds a kernel's complaints in its log. Knows nothing of machines."""
+"""Finds a kernel's complaints in its log. Independent of virtual machines."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import re
 
 __all__ = ["log_problems"]
 
-# What a kernel prints when something is wrong with it, as opposed to with a program:
-# "traps: prog[12] general protection fault ip:" is a program's and does not match.
+# Messages of a kernel about its own errors, not about errors of programs:
+# "traps: prog[12] general protection fault ip:" is about a program and does not match.
 _COMPLAINTS = re.compile(
     r"BUG:|kernel BUG at|WARNING:|\bOops\b|general protection fault,|stack segment:"
     r"|soft lockup|hard LOCKUP|INFO: rcu|rcu: INFO|INFO: task .* blocked|lockdep"
@@ -17,7 +17,7 @@ _COMPLAINTS = re.compile(
     r"|refcount_t:|list_(?:add|del) corruption|detected stall|bad unlock balance"
     r"|sleeping function called|UBSAN:|KASAN:|double fault:"
 )
-# User faults share their words with the kernel's own; the kernel says whose it was.
+# Messages about user faults have the same words as those about the kernel's own faults.
 _USERS = re.compile(r"^traps: |\bsegfault at\b")
 _PREFIX = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")
 

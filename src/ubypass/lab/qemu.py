@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Starts QEMU with the lab's devices and makes sure that it ends.
+"""Starts QEMU with the lab's devices and ensures that it ends.
 
-Streams between host and guest are socket pairs whose far ends QEMU inherits, so
-nothing has a name in the host's file system. This file must not know what runs in the
-guest.
+Streams between host and guest are socket pairs whose far ends QEMU inherits, so nothing
+has a name in the host's file system. Must not depend on what runs in the guest.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ from ubypass.errors import UbError
 
 __all__ = ["PORTS", "Machine", "MachineSpec", "arguments", "find_qemu", "started"]
 
-# Streams by name: guest's port, "console" is the kernel's serial line.
+# Streams by the name of the guest's port; "console" is the kernel's serial line.
 PORTS = ("ub.ctl", "ub.out", "ub.err", "ub.in")
 
-# Each is here for speed of boot or to end at once on a panic. No parameter changes
-# what is measured: mitigations and address randomization stay at their defaults.
+# For a fast boot, and for an end at once on a panic. No parameter influences
+# measurements: mitigations and address randomization stay at their defaults.
 _KERNEL_PARAMETERS = (
     *("console=ttyS0", "loglevel=7", "panic=-1", "log_buf_len=4M"),
     *("random.trust_cpu=on", "tsc=reliable", "no_timer_check"),
@@ -56,7 +55,7 @@ class MachineSpec:
 class Machine:
     """A running QEMU: its process and the host's ends of the guest's streams.
 
-    ``errors`` is a descriptor of the file that QEMU's own messages go to.
+    ``errors``: descriptor of the file with QEMU's own messages.
     """
 
     process: subprocess.Popen[bytes]
@@ -64,7 +63,7 @@ class Machine:
     errors: int
 
     def error_text(self) -> str:
-        """What QEMU itself said, for when it ended by itself."""
+        """QEMU's own messages, for an unexpected end of QEMU."""
         # Read without moving the file's position: QEMU writes at the same one.
         return os.pread(self.errors, 1 << 16, 0).decode(errors="replace").strip()
 
@@ -85,10 +84,10 @@ def arguments(spec: MachineSpec, descriptors: dict[str, int]) -> list[str]:
     result = ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
     result += ["-machine", "q35,hpet=off,smbus=off,sata=off,i8042=off"]
     result += ["-cpu", spec.cpu, "-smp", str(spec.cpus), "-m", spec.memory]
-    # All virtual CPUs of the emulator in one thread: with a thread each, QEMU 7.2 can
-    # keep an int3 that another CPU has patched away, and a CPU that runs into it
-    # never gets out. Seen on a stock kernel as soon as ftrace is switched on and off
-    # under a loop of getppid.
+    # All virtual CPUs of the emulator in one thread: with a thread for each, QEMU 7.2
+    # can keep an int3 that another CPU has patched away, and a CPU that executes the
+    # int3 hangs. Seen on a stock kernel when ftrace is switched on and off during a
+    # loop of getppid.
     emulated = spec.icount or spec.accel == "tcg"
     result += ["-accel", "tcg,thread=single" if emulated else spec.accel]
     if spec.icount:

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A directory with packages of a suite: a compiler, a libc and a shell, or others.
+"""A root directory with packages of a suite: a compiler, a libc and a shell, or others.
 
-What a kernel's headers bring (objtool, modpost) was linked against the libc of their
-suite, and its compiler options are those of the suite's compiler, so modules for a
+The tools in a kernel's headers (objtool, modpost) are linked against the libc of their
+suite, and the compiler options are those of the suite's compiler, so modules for a
 newer suite than the host's cannot be built with the host's tools. Packages are
 unpacked, not installed, and commands run there in a mount namespace of their own with
-`chroot`: that takes no privileges where users may have namespaces. Layout of the
-cache::
+`chroot`, without privileges if users may create namespaces. Layout of the cache::
 
-    roots/SUITE-NAME/      the root directory; NAME: a compiler, or what it is for
+    roots/SUITE-NAME/      the root directory; NAME: a compiler, or its purpose
     roots/SUITE-NAME.lock  held while it is being made
 """
 
@@ -34,29 +33,29 @@ __all__ = ["fetch_packages", "fetch_root", "inside"]
 
 Report = Callable[[str], None]
 
-# What kernel makefiles call, besides the compiler.
+# Programs that kernel makefiles call, besides the compiler.
 _TOOLS = (
     *("bash", "coreutils", "dash", "diffutils", "findutils", "grep", "gzip", "kmod"),
     *("libc-bin", "make", "mawk", "perl-base", "sed", "tar", "xz-utils"),
 )
 _MERGED = ("bin", "lib", "lib64", "sbin")
-# Older packages have files in /bin and /lib: they go where the links say.
+# Older packages have files in /bin and /lib, which are links in the root.
 _UNPACK = (
     'dpkg-deb --fsys-tarfile "$1" | '
     'tar -x --keep-directory-symlink --no-same-owner -C "$2"'
 )
-# Made by scripts of packages, which do not run.
+# Links usually made by scripts of packages, which do not run.
 _LINKS = {"usr/bin/awk": "mawk", "usr/bin/sh": "dash"}
 
 
 def fetch_root(
     suite: str, compiler: str, kbuild: str, report: Report | None = None
 ) -> Path:
-    """A root directory of ``suite`` with a compiler (``gcc-14``) and what make calls.
+    """A root directory of ``suite`` with a compiler (``gcc-14``) and tools for make.
 
-    ``kbuild``: the package with the kernel's own tools, whose libraries are there, too.
-    ``report`` is told in a short phrase when something slow starts. Raises UbError if
-    it cannot be had.
+    ``kbuild``: the package with the kernel's own tools, whose libraries are included.
+    ``report`` is called with a short phrase before slow operations. Raises UbError if
+    packages cannot be fetched.
     """
 
     def packages(archive: Archive) -> list[str]:
@@ -69,11 +68,10 @@ def fetch_root(
 def fetch_packages(
     suite: str, name: str, packages: Sequence[str], report: Report | None = None
 ) -> Path:
-    """A root directory of ``suite`` with ``packages`` and all that they depend on.
+    """A root directory of ``suite`` with ``packages`` and all their dependencies.
 
-    ``name``: what it is for; other packages make another directory. Programs of dpkg
-    find there what is unpacked, as if it were installed. ``report`` and errors are as
-    those of `fetch_root`.
+    ``name``: its purpose; other packages make another directory. dpkg's database there
+    lists the packages as installed. ``report`` and errors: see `fetch_root`.
     """
     digest = hashlib.sha256(" ".join(sorted(packages)).encode()).hexdigest()[:8]
     return _fetch(
@@ -100,7 +98,7 @@ def _fetch(
         archive = of_suite(suite)
         wanted = packages(archive)
         if report is not None:
-            report(f"fetching {wanted[0]} of {suite}")
+            report(f"downloading {wanted[0]} from {suite}")
         with tempfile.TemporaryDirectory(dir=root.parent, prefix=".fetch-") as work:
             tree = Path(work) / "tree"
             debs = _download(archive, wanted, Path(work))
@@ -114,8 +112,8 @@ def _fetch(
 def inside(root: Path, command: Sequence[str], shared: Sequence[Path]) -> list[str]:
     """The command that runs ``command`` with ``root`` as root directory.
 
-    Each directory of ``shared`` is there under the same path as here, and can be
-    written to. Raises UbError if this system has no unshare.
+    Each directory of ``shared`` is available and writable there under the same path.
+    Raises UbError if this system has no unshare.
     """
     if shutil.which("unshare") is None:
         raise UbError(
@@ -132,7 +130,7 @@ def inside(root: Path, command: Sequence[str], shared: Sequence[Path]) -> list[s
 
 
 def _download(archive: Archive, packages: Sequence[str], work: Path) -> list[Path]:
-    """With an empty status of dpkg apt takes all that is needed for missing."""
+    """Download with an empty dpkg status, so that apt includes all dependencies."""
     debs = work / "debs"
     (debs / "partial").mkdir(parents=True)
     done = child.run(
@@ -146,11 +144,11 @@ def _download(archive: Archive, packages: Sequence[str], work: Path) -> list[Pat
         env=archive.environment(),
     )
     if done.returncode != 0:
-        said = re.findall(r"^E: (.*)", done.stderr, re.MULTILINE)
-        why = said[0] if said else f"apt-get returned {done.returncode}"
+        output = re.findall(r"^E: (.*)", done.stderr, re.MULTILINE)
+        why = output[0] if output else f"apt-get returned {done.returncode}"
         raise UbError(
-            f"cannot fetch {packages[0]} of {archive.suite}: {why}",
-            "see to network and proxy",
+            f"cannot fetch {packages[0]} from {archive.suite}: {why}",
+            "check the network and the proxy",
         )
     return sorted(debs.glob("*.deb"))
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs one command, or a shell, in a fresh guest and reports how it went.
+"""Runs one command, or a shell, in a fresh guest and returns the result.
 
-The lab's front: puts kernel, initial file system, job and machine together. Callers
-need only this and `ubypass.lab.options`.
+The lab's interface: combines kernel, initial file system, job and machine. Callers need
+only this file and `ubypass.lab.options`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ubypass import places
 from ubypass.errors import UbError
-from ubypass.lab import initramfs, job, kernels, kvm, streams
+from ubypass.lab import cpu, initramfs, job, kernels, kvm, streams
 from ubypass.lab.logcheck import log_problems
 from ubypass.lab.options import (
     STATUS_LOG_PROBLEM,
@@ -47,13 +47,13 @@ def run(
     report: Report | None = None,
     stdin: int | None = None,
 ) -> LabResult:
-    """Run ``command`` as root in a guest, in this directory, passing its output on.
+    """Run ``command`` as root in a guest, in this directory, and pass on its output.
 
-    ``stdin``: a file descriptor to pass on, None for empty input. ``report`` is told in
-    a short phrase what is going on until the command starts, and then "". The
+    ``stdin``: a file descriptor to pass on, None for empty input. ``report`` is called
+    with short phrases on the progress until the command starts, and then with "". The
     kernel's log is saved to ``build/lab/last-dmesg.txt`` of the project (or to the
-    cache). Raises UbError if the machine does not come up or time runs out, and
-    BrokenPipeError if nobody reads the output any more.
+    cache). Raises UbError if the machine does not come up or a time limit expires, and
+    BrokenPipeError if the reader of the output has ended.
     """
     ends = _Ends(report or _ignore, stdin, _writer(1), _writer(2))
     return _run(command, options or LabOptions(), ends)
@@ -87,7 +87,7 @@ def shell(options: LabOptions | None = None, *, report: Report | None = None) ->
     ends = _Ends(report or _ignore, None, _ignore, _ignore, (size.columns, size.lines))
     saved = termios.tcgetattr(0)
     try:
-        # A complaint of the kernel is no reason for a shell to fail.
+        # A shell does not fail because of a complaint of the kernel.
         endless = replace(
             options,
             timeout=float("inf"),
@@ -119,22 +119,24 @@ def _run(command: Sequence[str], options: LabOptions, ends: _Ends) -> LabResult:
     if not command:
         raise UbError("no command to run in the lab", "ub lab run -- COMMAND [ARG]...")
     _require_disk(options.disk)
+    if options.cpu is not None:
+        cpu.require(options.cpu)
     kernel = kernels.fetch_kernel(options.kernel, ends.report, suite=options.suite)
     base, modules = initramfs.base_image(kernel)
 
     def boots(accel: str) -> bool:
-        ends.report("checking once whether KVM works here")
+        ends.report("testing once whether KVM works here")
         probe = LabOptions(
             cpus=1, boot_timeout=_PROBE_TIMEOUT, timeout=_PROBE_TIMEOUT, log_check=False
         )
         quiet = _Ends(_ignore, None, _ignore, _ignore)
-        heard = _boot(kernel, base, modules, accel, ["true"], probe, quiet)
-        return heard.status == 0
+        transcript = _boot(kernel, base, modules, accel, ["true"], probe, quiet)
+        return transcript.status == 0
 
     accel = kvm.accelerator(boots, icount=options.icount)
     ends.report(f"booting {kernel.release} ({'icount' if options.icount else accel})")
-    heard = _boot(kernel, base, modules, accel, command, options, ends)
-    return _judge(heard, options)
+    transcript = _boot(kernel, base, modules, accel, command, options, ends)
+    return _judge(transcript, options)
 
 
 def _boot(
@@ -146,7 +148,7 @@ def _boot(
     options: LabOptions,
     ends: _Ends,
 ) -> streams.Transcript:
-    """One machine's life. What it said is passed on and returned."""
+    """Run one machine to its end; pass on its output, and return the transcript."""
     cwd = _cwd()
     writable = job.writable_dirs(cwd, options.share)
     files = job.job_files(
@@ -162,7 +164,7 @@ def _boot(
     )
     with tempfile.TemporaryDirectory(prefix="ubypass-lab-") as work:
         image = Path(work) / "initramfs"
-        # The kernel unpacks archives that follow each other one over the other.
+        # The kernel unpacks consecutive archives into the same file system.
         image.write_bytes(base.read_bytes() + initramfs.archive(files))
         shares = [("ub_root", Path("/"), True)]
         shares += [(f"ub_share{n}", path, False) for n, path in enumerate(writable)]
@@ -173,15 +175,15 @@ def _boot(
             cpus=options.cpu_count,
             memory=options.memory,
             shares=tuple(shares),
-            append=options.append,
+            append=options.parameters,
             icount=options.icount,
             disk=_disk(options.disk, Path(work)),
             terminal=ends.shell_size is not None,
-            cpu=options.cpu,
+            cpu=options.cpu_model,
         )
         with started(spec) as machine:
             begun = time.monotonic()
-            heard = streams.follow(
+            transcript = streams.follow(
                 machine,
                 stdin=ends.stdin,
                 stdout=ends.stdout,
@@ -190,47 +192,47 @@ def _boot(
                 boot_timeout=options.boot_timeout,
                 timeout=options.timeout,
             )
-            heard.machine_error = machine.error_text()
-            heard.boot_seconds = (heard.started_at or begun) - begun
-            return heard
+            transcript.machine_error = machine.error_text()
+            transcript.boot_seconds = (transcript.started_at or begun) - begun
+            return transcript
 
 
-def _judge(heard: streams.Transcript, options: LabOptions) -> LabResult:
-    """Turn what was heard into a result. Raises UbError if there is none."""
-    console, log = _text(heard.console), _text(heard.log)
-    saved = _save_log(log if heard.complete else console)
+def _judge(transcript: streams.Transcript, options: LabOptions) -> LabResult:
+    """The result by the transcript. Raises UbError if there is none."""
+    console, log = _text(transcript.console), _text(transcript.log)
+    saved = _save_log(log if transcript.complete else console)
     end = _last_words(console)
-    if heard.started_at is None:
-        if heard.failure:
-            raise UbError(f"the guest could not start: {heard.failure}{end}")
-        if heard.expired:
+    if transcript.started_at is None:
+        if transcript.failure:
+            raise UbError(f"the guest could not start: {transcript.failure}{end}")
+        if transcript.expired:
             raise UbError(
                 f"the guest did not start within {options.boot_timeout:g} s{end}",
-                "a busy machine may need a larger --boot-timeout",
+                "on a busy machine increase --boot-timeout",
             )
-        why = f": {heard.machine_error}" if heard.machine_error else end
+        why = f": {transcript.machine_error}" if transcript.machine_error else end
         raise UbError(f"the machine ended before it started the command{why}")
-    text = log if heard.complete else console
+    text = log if transcript.complete else console
     problems = log_problems(text, job.LOG_MARK) if options.log_check else ()
-    if heard.status is None:
-        if heard.expired and not problems:
+    if transcript.status is None:
+        if transcript.expired and not problems:
             raise UbError(
                 f"the command did not end within {options.timeout:g} s",
-                f"--timeout gives it more; the kernel's log is in {saved}",
+                f"increase --timeout; the kernel log is in {saved}",
                 STATUS_TIMEOUT,
             )
-        what = "time ran out" if heard.expired else "the machine died"
+        what = "the time limit expired" if transcript.expired else "the machine crashed"
         problems = (*problems, f"{what} before the command ended{end}")
-    status = STATUS_LOG_PROBLEM if heard.status is None else heard.status
-    return LabResult(status, b"", b"", problems, text, heard.boot_seconds)
+    status = STATUS_LOG_PROBLEM if transcript.status is None else transcript.status
+    return LabResult(status, b"", b"", problems, text, transcript.boot_seconds)
 
 
 def _last_words(console: str) -> str:
-    """The end of the console's output, after what went wrong, if it shows."""
+    """The kernel's first complaints, and the end of the console's output."""
     lines = [*log_problems(console, job.LOG_MARK)[:_SHOWN_PROBLEMS]]
     lines += console.splitlines()[-_CONSOLE_TAIL:]
     text = "\n".join(f"  {line}" for line in lines)
-    return f"; the guest's last words:\n{text}" if text.strip() else ""
+    return f"; the last lines of the guest:\n{text}" if text.strip() else ""
 
 
 def _text(data: bytes | bytearray) -> str:
@@ -238,7 +240,7 @@ def _text(data: bytes | bytearray) -> str:
 
 
 def _save_log(text: str) -> Path:
-    """Keep the log where people look first and can write; return the place."""
+    """Save the log in the project, or else in the cache; return its path."""
     cwd, project = _cwd(), places.checkout()
     logs = [] if project is None else [project / "build" / "lab"]
     if (cwd / "pyproject.toml").is_file():
@@ -256,13 +258,13 @@ def _save_log(text: str) -> Path:
 
 
 def _require_disk(wanted: str | None) -> None:
-    """Before anything slow: raise UbError for what can be no disk."""
+    """Raise UbError for an invalid disk, before slow operations."""
     if wanted is None:
         return
     path = Path(wanted)
     if path.exists():
         if not (path.is_file() or path.is_block_device()):
-            raise UbError(f"{wanted} is no disk: it is not a regular file")
+            raise UbError(f"{wanted} is not a disk image: not a regular file")
     elif _SIZE.fullmatch(wanted) is None:
         raise UbError(
             f"no disk '{wanted}': neither a file nor a size",
@@ -271,7 +273,7 @@ def _require_disk(wanted: str | None) -> None:
 
 
 def _disk(wanted: str | None, work: Path) -> Path | None:
-    """The disk's file: an existing one, or an empty one of the size asked for."""
+    """The disk's file: an existing one, or an empty one of the requested size."""
     if wanted is None:
         return None
     if Path(wanted).exists():
@@ -289,7 +291,9 @@ def _cwd() -> Path:
     try:
         return Path.cwd()
     except FileNotFoundError:
-        raise UbError("this directory no longer exists", "cd to another one") from None
+        raise UbError(
+            "this directory no longer exists", "change to another one"
+        ) from None
 
 
 def _writer(descriptor: int) -> streams.Sink:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Moves bytes between a running machine and the caller, and follows its progress.
 
-Knows the lines of the control port (see ``init.sh``), not how they come about.
+Parses the lines of the control port (see ``init.sh``).
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ _CHUNK = 1 << 16
 
 @dataclass
 class Transcript:
-    """All that was heard from a machine.
+    """All output of a machine.
 
-    ``started_at``: time.monotonic() when the command started, None before.
-    ``failure``: why the guest could not start the command. ``log`` is complete only
-    if ``complete``. ``expired``: "boot" or "command" when a time limit ended it.
-    ``machine_error``: what QEMU itself said. ``boot_seconds``: from start to command.
+    ``started_at``: time.monotonic() at the start of the command, None before.
+    ``failure``: why the guest could not start the command. ``log`` is complete only if
+    ``complete``. ``expired``: "boot" or "command" after a time limit.
+    ``machine_error``: QEMU's own messages. ``boot_seconds``: from the start of the
+    machine to the start of the command.
     """
 
     console: bytearray = field(default_factory=bytearray)
@@ -44,8 +45,8 @@ class Transcript:
     boot_seconds: float = 0.0
     _in_log: bool = False
 
-    def hear(self, data: bytes) -> None:
-        """Take in bytes from the control port."""
+    def feed_control(self, data: bytes) -> None:
+        """Process bytes from the control port."""
         self.control += data
         while not self._in_log:
             line, newline, rest = self.control.partition(b"\n")
@@ -62,7 +63,7 @@ class Transcript:
             elif word == "log":
                 self._in_log = True
         self.log, self.control = self.log + self.control, bytearray()
-        # dmesg's lines begin with "<level>", so this cannot be one of them.
+        # Lines of dmesg begin with "<level>": "end" cannot be one of them.
         if self.log.endswith(b"\nend\n") or self.log == b"end\n":
             del self.log[-4:]
             self.complete = True
@@ -78,28 +79,28 @@ def follow(
     boot_timeout: float,
     timeout: float,
 ) -> Transcript:
-    """Serve the machine's streams until it is done, dead, or out of time (seconds).
+    """Serve the machine's streams until its end or a time limit (seconds).
 
-    ``stdin`` is a file descriptor to pass on, or None. ``started`` is called when the
+    ``stdin``: a file descriptor to pass on, or None. ``started`` is called when the
     guest starts the command.
     """
-    heard = Transcript()
+    transcript = Transcript()
     streams = machine.streams
     deadline = time.monotonic() + boot_timeout
     running = False
     sinks: dict[str, Sink] = {
-        "console": heard.console.extend,
-        "ub.ctl": heard.hear,
+        "console": transcript.console.extend,
+        "ub.ctl": transcript.feed_control,
         "ub.out": stdout,
         "ub.err": stderr,
     }
     with selectors.DefaultSelector() as selector:
         for name, sink in sinks.items():
             selector.register(streams[name], selectors.EVENT_READ, sink)
-        while not (heard.complete or heard.failure):
+        while not (transcript.complete or transcript.failure):
             left = deadline - time.monotonic()
             if left <= 0:
-                heard.expired = "command" if running else "boot"
+                transcript.expired = "command" if running else "boot"
                 break
             gone = False
             for key, events in selector.select(min(left, 3600.0)):
@@ -112,16 +113,16 @@ def follow(
                     key.data(data)
                 else:
                     gone = True
-            if heard.started_at is not None and not running:
+            if transcript.started_at is not None and not running:
                 running = True
-                deadline = heard.started_at + timeout
-                # Not before: a machine that never starts must not eat the input.
+                deadline = transcript.started_at + timeout
+                # Not earlier: a machine that never starts must not consume the input.
                 _Feeder(selector, stdin, streams["ub.in"])
                 started()
             if gone and machine.process.poll() is not None:
                 break
         _drain(sinks, streams)
-    return heard
+    return transcript
 
 
 def _receive(stream: socket.socket) -> bytes:
@@ -132,7 +133,7 @@ def _receive(stream: socket.socket) -> bytes:
 
 
 def _drain(sinks: dict[str, Sink], streams: dict[str, socket.socket]) -> None:
-    """Pass on what already arrived: the loop ends on the first sign of the end."""
+    """Pass on data that has already arrived when the loop ends."""
     for name, sink in sinks.items():
         streams[name].setblocking(False)
         while True:
@@ -146,10 +147,10 @@ def _drain(sinks: dict[str, Sink], streams: dict[str, socket.socket]) -> None:
 
 
 class _Feeder:
-    """Carries a file descriptor's bytes to the guest without ever blocking.
+    """Copies the bytes of a file descriptor to the guest without blocking.
 
-    One chunk is held at a time: more is read only once it is gone, so a slow guest
-    slows the source down as a pipe would.
+    One chunk is buffered: more is read only after it has been sent, so a slow guest
+    throttles the source as a pipe does.
     """
 
     def __init__(
@@ -167,12 +168,12 @@ class _Feeder:
         try:
             selector.register(source, selectors.EVENT_READ, self)
         except PermissionError:
-            # epoll refuses regular files, which are always ready anyway.
+            # epoll refuses regular files, which are always readable.
             self._pollable = False
             self._read()
 
     def serve(self, events: int) -> None:
-        """Called by the loop when the source or the guest's end is ready."""
+        """Called by the loop when the source or the guest's stream is ready."""
         if events & selectors.EVENT_WRITE:
             self._write()
         else:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Compile a Kbuild directory against a kernel release, outside its source tree.
 
-Sources are mirrored into the output directory first, so the source tree stays clean
-and several releases can be built from it side by side. This file knows nothing of
-any particular module.
+Sources are mirrored into the output directory first, so that the source tree stays
+clean and several releases can be built side by side. Independent of any particular
+module.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ def build_module(
     """Build the module of ``source_dir`` for ``release``; return the ``.ko`` file.
 
     All of ``source_dir`` is mirrored into ``out_dir``; ``subdir`` names the directory
-    below it whose ``Kbuild`` (or ``Makefile``) is built, for modules that share files
-    with their parent directory. It must produce exactly one ``.ko``. Only what
-    changed is compiled again. Headers come from ``/lib/modules/RELEASE/build`` if
-    installed, else from the cache (see `ubypass.lab.kernels`). ``suite``: of Debian, to
-    which the release belongs; its compiler and libc are used then (see
-    `ubypass.lab.roots`), as they are if the kernel was fetched from one. ``verbose``
-    shows the compiler's output on stderr. Raises UbError with the first errors when
-    the build fails; the full output is in ``out_dir/build.log``.
+    with the ``Kbuild`` (or ``Makefile``) to build, for modules that share files with
+    their parent directory. The build must produce exactly one ``.ko``. Only changed
+    files are compiled again. Headers come from ``/lib/modules/RELEASE/build`` if
+    installed, else from the cache (see `ubypass.lab.kernels`). ``suite``: the Debian
+    suite of the release, whose compiler and libc are used (see `ubypass.lab.roots`);
+    default: the suite that the kernel was fetched from, if any. ``verbose``: show the
+    compiler's output on stderr. Raises UbError with the first errors if the build
+    fails; the full output is in ``out_dir/build.log``.
     """
     source_dir, out_dir = source_dir.resolve(), out_dir.resolve()
     build_dir = out_dir / subdir
@@ -74,7 +74,7 @@ def build_module(
     suite = suite or kernels.suite_of(release)
     tools = _Tools()
     if suite is not None:
-        headers = headers.resolve()  # links lead nowhere inside
+        headers = headers.resolve()  # symbolic links are broken inside the root
         tools = _tools_of(suite, headers, report)
     out_dir.mkdir(parents=True, exist_ok=True)
     with (out_dir / ".lock").open("w") as lock:
@@ -86,7 +86,10 @@ def build_module(
 
 @dataclass(frozen=True)
 class _Tools:
-    """What builds. ``root``: a root directory with the tools; None for the host's."""
+    """The build tools. ``root``: a root directory with tools; None for the host's.
+
+    ``shared``: directories of the host that the build needs inside of ``root``.
+    """
 
     root: Path | None = None
     shared: tuple[Path, ...] = ()
@@ -98,7 +101,7 @@ def _tools_of(
     home = headers.parents[2]  # of usr/src/linux-headers-RELEASE
     kbuild = next((home / "usr" / "lib").glob("linux-kbuild-*"), None)
     if kbuild is None:
-        raise UbError(f"the headers in {headers} lack the kernel's tools")
+        raise UbError(f"the headers in {headers} lack the build tools of the kernel")
     compiler = _kernel_compiler(headers)
     return _Tools(roots.fetch_root(suite, compiler, kbuild.name, report), (home,))
 
@@ -115,13 +118,13 @@ def _headers(
 def _sources(directory: Path) -> Iterator[Path]:
     for path in sorted(directory.rglob("*")):
         name = path.name
-        # Products that someone left by building in the source tree by hand.
+        # Products of a manual build in the source tree are left out.
         if not name.endswith(_PRODUCTS) and path.is_file():
             yield path.relative_to(directory)
 
 
 def _mirror(source_dir: Path, out_dir: Path) -> None:
-    """Make ``out_dir`` hold the current sources, touching only what differs."""
+    """Copy the sources to ``out_dir``; unchanged files are not touched."""
     manifest = out_dir / _MANIFEST
     before = set(manifest.read_text().splitlines()) if manifest.exists() else set()
     now = set()
@@ -134,13 +137,13 @@ def _mirror(source_dir: Path, out_dir: Path) -> None:
         if copy.is_file() and copy.read_bytes() == data:
             continue
         copy.parent.mkdir(parents=True, exist_ok=True)
-        # A new time stamp on purpose: make must see an older file come back too.
+        # A new time stamp on purpose: make must notice a return to an older file too.
         copy.write_bytes(data)
     for gone in before - now:
         (out_dir / gone).unlink(missing_ok=True)
     if before - now:
-        # The kernel's makefiles take a header that vanished for one that did not
-        # change; only compiling again shows who still needs it.
+        # The kernel's makefiles treat a removed header as unchanged; only a full
+        # compilation shows the files that still include it.
         for product in out_dir.rglob("*.o"):
             product.unlink()
     manifest.write_text("".join(f"{name}\n" for name in sorted(now)))
@@ -174,14 +177,14 @@ def _make(
     tools: _Tools,
 ) -> None:
     command = ["make", "-C", str(headers), f"M={build_dir}", f"-j{os.cpu_count()}"]
-    # Headers since 6.12 come with the kernel's types, and then want pahole for those of
-    # modules.  Nobody looks at ours.
+    # Headers since 6.12 contain the kernel's BTF, and then need pahole for the BTF of
+    # modules. This module's BTF is not used.
     command += ["CONFIG_DEBUG_INFO_BTF_MODULES=", "modules"]
     if tools.root is None:
         command += _compiler(headers)
     else:
         command = roots.inside(tools.root, command, [*tools.shared, out_dir])
-    # Settings of a make that called us would change the kernel's build.
+    # Settings of a calling make would change the kernel's build.
     unwanted = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ARCH", "CROSS_COMPILE", "KBUILD")
     env = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}
     done = child.run(
@@ -209,7 +212,7 @@ def _make(
 
 
 def _product(build_dir: Path) -> Path:
-    # modules.order lists what this build made; older .ko files may lie around.
+    # modules.order lists the products of this build; older .ko files may exist.
     order = build_dir / "modules.order"
     names = order.read_text().split() if order.is_file() else []
     # Up to 6.1 full paths of .ko files, later .o files, later still relative ones.

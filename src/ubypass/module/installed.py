@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The module as a package or an administrator has installed it, and what is in it.
+"""The module as installed by a package or an administrator: its file and contents.
 
-DKMS puts it below ``/lib/modules/RELEASE``, compressed where the kernel's own modules
-are. This file does not load it.
+DKMS installs modules below ``/lib/modules/RELEASE``, compressed if the kernel's own
+modules are. This file does not load the module.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ubypass.files import open_regular
 
 __all__ = ["contents", "find_module", "installed_module", "signer"]
 
-#: In the order in which depmod prefers them; the kernel's own directory has no ub.
+#: Directories in depmod's order of preference; the kernel's own one has no ub.
 _PLACES = ("updates/dkms", "updates", "extra")
 _SIGNED = b"~Module signature appended~\n"
 _ENDINGS = (".ko", ".ko.xz", ".ko.zst", ".ko.gz")
@@ -35,10 +35,10 @@ def installed_module(release: str, root: Path = Path("/")) -> Path | None:
 
 
 def find_module(release: str, built: Path, *, own: bool) -> Path:
-    """Which of both to load: the installed one, or ``built``, where that may be.
+    """The module to load: the installed one or ``built``, the path of a local build.
 
-    ``own``: what was built here comes first, as for a checkout. ``built`` if there is
-    neither.
+    ``own``: a local build is preferred, as for a checkout. If neither exists, the
+    result is ``built``.
     """
     if own and built.is_file():
         return built
@@ -46,9 +46,9 @@ def find_module(release: str, built: Path, *, own: bool) -> Path:
 
 
 def contents(file: Path) -> bytes | None:
-    """A compressed module, decompressed; None for one that is not compressed.
+    """The decompressed contents of a compressed module; None if it is not compressed.
 
-    Raises UbError if it cannot be.
+    Raises UbError if the decompression fails.
     """
     unpack = _UNPACK.get(file.suffix)
     if unpack is None:
@@ -64,9 +64,9 @@ def contents(file: Path) -> bytes | None:
 
 
 def signer(file: Path) -> str | None:
-    """The name in the certificate with which ``file`` is signed.
+    """The signer's name in the signature of ``file``.
 
-    "" if it has no signature; None if that cannot be told.
+    "" without a signature; None if unknown.
     """
     try:
         data = contents(file)
@@ -87,10 +87,10 @@ def signer(file: Path) -> str | None:
 
 
 def _zstd(data: bytes) -> bytes:
-    """By the program: this Python has no such library."""
+    """Decompress with the zstd program: Python has a library only since 3.14."""
     if shutil.which("zstd") is None:
         raise UbError(
-            "the module is compressed, and there is no zstd to read it",
+            "the module is compressed, and zstd is not installed",
             "apt install zstd",
         )
     with child.start(
@@ -105,7 +105,7 @@ def _zstd(data: bytes) -> bytes:
             child.end(process)
             raise
     if process.returncode != 0:
-        raise OSError(err.decode(errors="replace").strip() or "zstd fails")
+        raise OSError(err.decode(errors="replace").strip() or "zstd has failed")
     made: bytes = out
     return made
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Builds C programs that run code, once for each version of their sources."""
+"""Builds the C library and other C programs, once for each version of their sources."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ubypass.places import cache_dir
 
 __all__ = ["compile_once", "library", "run_compiler"]
 
-# No vector registers, because those hold the state of the code under test; no stack
-# protector, because it reads through fs, which is the user's while code runs.
+# No vector registers: they hold the state of the code under test. No stack protector:
+# it reads through fs, which is the user's while code runs.
 _FLAGS = (
     *("-O2", "-shared", "-fPIC", "-fvisibility=hidden", "-mgeneral-regs-only"),
     *("-fno-stack-protector", "-fcf-protection=none", "-Wall", "-Wextra", "-Werror"),
@@ -30,7 +30,7 @@ _SUFFIXES = (".c", ".h", ".S")
 
 @lru_cache(maxsize=1)
 def library() -> Path:
-    """The library's file. Raises UbError or OSError when it cannot be built here."""
+    """The library's file. Raises UbError or OSError if it cannot be built here."""
     sources = {
         source.name: source.read_bytes()
         for source in files("ubypass.native").iterdir()
@@ -47,10 +47,11 @@ def compile_once(
     flags: Sequence[str],
     prepare: Callable[[Path], None] | None = None,
 ) -> Path:
-    """The file ``name``, compiled from ``units`` among ``sources`` unless it is there.
+    """The file ``name``, compiled from ``units`` among ``sources`` unless it exists.
 
-    It lies in the user's cache, in a folder for these sources and flags. ``prepare``
-    may add files to that folder before. Raises UbError or OSError.
+    The file is in the user's cache, in a folder for these sources and flags.
+    ``prepare`` is called with the folder before compiling and may add files. Raises
+    UbError or OSError.
     """
     digest = hashlib.sha256(" ".join(flags).encode())
     for source, content in sorted(sources.items()):
@@ -83,7 +84,7 @@ def compile_once(
 
 
 def run_compiler(what: str, arguments: Sequence[str]) -> None:
-    """Run gcc. Raises UbError with what it says if ``what`` does not build."""
+    """Run gcc. Raises UbError with gcc's messages if ``what`` does not build."""
     done = child.run(
         [_compiler(), *arguments],
         capture_output=True,
@@ -97,6 +98,6 @@ def _compiler() -> str:
     compiler = shutil.which("gcc")
     if compiler is None:
         raise UbError(
-            "cannot compile what runs code here: gcc not found", "apt install gcc"
+            "cannot compile the native runner: gcc not found", "apt install gcc"
         )
     return compiler

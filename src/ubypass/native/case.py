@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the runner is given: a translation, its original, and a user's memory.
+"""The input of the runner: a translation, its original, and a user's memory.
 
-Knows regions and translations; how they are run is :mod:`ubypass.native.runner`'s
-business.
+Depends on regions and translations; independent of how
+:mod:`ubypass.native.runner` runs them.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ PAGE = 4096
 #: The runner fills dispatches of this size.
 ABI = Abi(dispatch_size=24, dispatch_vector_size=24)
 
-# The last page of user space: what lies just below the limit is mapped.
+# The last page of user space is mapped, to test addresses just below the limit.
 _TOP = (1 << 47) - 2 * PAGE
-# A planted end: jmp [rip] and the address.
+# Bytes of a planted end: jmp [rip] and the address.
 _END = 14
 _FACTORY = InstructionInfoFactory()
 
 
 class Kind(enum.IntEnum):
-    """How a register is filled at the start (``enum ub_register``)."""
+    """The kind of a register's initial value (``enum ub_register``)."""
 
     ANY = 0
     POINTER = 1
@@ -65,10 +65,10 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Addresses of what every user has.
+    """Addresses of the memory of every user.
 
-    Two pages of data, followed by one that cannot be written; two pages of stack,
-    one that ``fs`` points into.
+    Two pages of data, followed by a read-only page; two pages of stack; and one page
+    that ``fs`` points into.
     """
 
     data: int
@@ -82,12 +82,12 @@ class Layout:
 
     @property
     def rsp(self) -> int:
-        """About where the user's rsp is."""
+        """The approximate initial value of the user's rsp."""
         return self.stack + PAGE
 
     @property
     def areas(self) -> tuple[Area, ...]:
-        """The memory."""
+        """All areas of the layout."""
         return (
             Area(self.data, 2 * PAGE, write=True),
             Area(self.data + 2 * PAGE, PAGE),
@@ -106,13 +106,13 @@ def arrange(text: int) -> Layout:
 class Case:
     """A translation and its original.
 
-    ``entries`` are the resume addresses to enter at; ``ends`` addresses in the text
-    where the original has left the region, ``sites`` those of its system calls.
-    ``live`` are the eflags bits that must be right at each exit: those that somebody
-    reads, or all where the translation says that they are; ``bases`` a bit for
-    each register that the instruction there has an address in. ``registers`` says
-    how to fill each, and with which bias below it; ``ignore`` names registers whose
-    value cannot be the same twice.
+    ``entries``: the resume addresses to enter at; ``ends``: addresses in the text at
+    which the original has left the region; ``sites``: addresses of its system calls.
+    ``live``: the eflags bits that must be right at each exit: the live ones, or all if
+    the translation claims exact flags; ``bases``: for each exit a mask of the registers
+    with an address for the instruction there. ``registers``: the kind of each initial
+    value and a bias to subtract; ``ignore``: registers whose value may differ.
+    ``budget``: of each run; 0: random. ``plain``: no unusual vector control words.
     """
 
     translation: Translation
@@ -141,7 +141,7 @@ def make_case(
 ) -> Case:
     """A case for ``region``; ``code`` is the user's text by address.
 
-    Pages of ``code`` are filled up with ``int3``.
+    Pages of ``code`` are padded with ``int3``.
     """
     live = live_flags(region)
     bases = {i.ip: _bases(i) for b in region.blocks.values() for i in b.instructions}
@@ -187,7 +187,7 @@ def make_case(
 
 
 def _bases(instruction: Instruction) -> int:
-    """A bit for each register that the instruction has an address in."""
+    """A mask of the base registers of the instruction's memory operands."""
     found = 0
     for used in _FACTORY.info(instruction).used_memory():
         full = RegisterExt.full_register(used.base)
@@ -197,7 +197,7 @@ def _bases(instruction: Instruction) -> int:
 
 
 def _pages(code: Mapping[int, bytes]) -> dict[int, bytes]:
-    """The text as runs of whole pages."""
+    """The text as runs of whole pages, by start address."""
     pages: dict[int, bytearray] = {}
     for start, content in code.items():
         for base in range(start & -PAGE, start + len(content), PAGE):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A function of this process, called in a loop, as a region: learned, translated.
+"""A function of this process, called in a loop, as a region: discovered, translated.
 
-What is called and with what is the caller's business.
+Independent of the function and its arguments, which the caller chooses.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
 from iced_x86 import BlockEncoder, Code, Instruction, MemoryOperand, Register
 
@@ -21,6 +20,7 @@ from ubypass.native.timing import Call, Timed
 from ubypass.process.memory import ProcessMemory
 from ubypass.region.discover import HotEntry, Limits, RegionSpec, discover
 from ubypass.region.graph import Region
+from ubypass.region.paths import jumps
 from ubypass.translate.translate import translate
 
 __all__ = ["SUM", "Function", "Learned"]
@@ -29,20 +29,18 @@ _ARGUMENTS = (
     *(Register.RDI, Register.RSI, Register.RDX),
     *(Register.RCX, Register.R8, Register.R9),
 )
-#: Where the caller keeps the first of them meanwhile. As constants in its code they
-#: would be known to be addresses, which those of a real caller seldom are.
+#: Registers in which the calling code keeps the first arguments. Constants in the code
+#: would be recognized as addresses, unlike the arguments of most real callers.
 _KEPT = (Register.RBP, Register.R13, Register.R14, Register.R15)
 _KEPT_NUMBERS = (5, 13, 14, 15)
 _RBX, _RSP = 3, 4
-#: Number of the register in which the results add up.
+#: Number of the register with the sum of the results.
 SUM = 12
 _NR = 39
 _ROUNDS = 60
-# What may be around the path that is known.
+# Limits of a region around the known path.
 _LIMITS = Limits(region=6_000, reach=24, candidates=24, detour=24)
-# Bytes of the longest instruction.
-_LONGEST = 15
-# Where to try to put the code that calls: near enough for a direct call.
+# Distances at which to place the calling code: near enough for a direct call.
 _STEP = 0x400_0000
 _TRIES = 24
 
@@ -56,7 +54,7 @@ class Function:
 
 
 class _Reader:
-    """This process's code, and the code that calls."""
+    """Reads this process's code, and the calling code."""
 
     def __init__(self, text: int, code: bytes) -> None:
         self._text, self._code = text, code
@@ -76,8 +74,8 @@ class _Reader:
 class Learned:
     """A function with its translation, ready to be called.
 
-    ``left`` says where and why the translation left early the last time; None: it
-    does not. ``rounds`` is how often it was translated to find all the code in use.
+    ``left``: address and reason of the last early exit; None: there is none.
+    ``rounds``: the number of translations until all code in use was found.
     """
 
     case: Case
@@ -92,11 +90,13 @@ class Learned:
         self.layout = self.case.layout
 
     @classmethod
-    def learn(cls, function: Function) -> Learned:
-        """Translate what a call of ``function`` runs, as far as that is possible.
+    def learn(cls, function: Function, *, trusted: bool = False) -> Learned:
+        """Translate the code that a call of ``function`` runs, as far as possible.
 
-        The path that it takes is traced first, as the engine has it done with hot gaps.
+        The path of the call is traced first, as the module does for hot gaps.
+        ``trusted``: as the code of a trusted program.
         """
+        abi = replace(ABI, trusted=trusted)
         text = _place(function)
         code, site = _caller(text, function)
         reader = _Reader(text, code)
@@ -115,7 +115,7 @@ class Learned:
             )
             region = discover(spec, reader, _LIMITS)
             case = make_case(
-                region, translate(region, ABI), {text: _padded(code)}, layout
+                region, translate(region, abi), {text: _padded(code)}, layout
             )
             areas = (case.areas[0], Area(layout.stack, 16 * PAGE, write=True))
             case = replace(case, areas=areas, ends=(site,), sites=())
@@ -139,7 +139,7 @@ class Learned:
         )
 
     def registers(self, turns: int) -> list[int]:
-        """What the caller's code starts with to call it ``turns`` times."""
+        """Initial registers of the calling code for ``turns`` calls."""
         registers = [0] * 16
         registers[_RBX] = turns
         registers[_RSP] = self.layout.stack + 15 * PAGE
@@ -154,11 +154,10 @@ def _words(call: Call) -> str:
 
 
 def _jumps(path: Sequence[int]) -> dict[int, tuple[int, ...]]:
-    """Where the instructions of a path did not go straight on, most often first."""
+    """Targets of the branches of a path by address, the most frequent first."""
     found: dict[int, Counter[int]] = {}
-    for before, after in pairwise(path):
-        if not 0 < after - before <= _LONGEST:
-            found.setdefault(before, Counter())[after] += 1
+    for before, after in jumps(path):
+        found.setdefault(before, Counter())[after] += 1
     return {
         at: tuple(target for target, _ in counts.most_common())
         for at, counts in found.items()
@@ -168,7 +167,7 @@ def _jumps(path: Sequence[int]) -> dict[int, tuple[int, ...]]:
 def _learn(
     call: Call, blocks: list[int], targets: dict[int, tuple[int, ...]]
 ) -> str | None:
-    """Note where control went; None when nothing new can be learned from it."""
+    """Record the target of an early exit; None if there is nothing new."""
     leave = call.exit
     if leave is None or not call.early:
         return None
@@ -190,14 +189,14 @@ def _learn(
 
 
 def _place(function: Function) -> int:
-    """An address with room around it, near the function."""
+    """An address near the function with free address space behind it."""
     taken = _mappings()
     base = function.address & -_STEP
     for number in range(1, _TRIES):
         for at in (base - number * _STEP, base + number * _STEP):
             if all(stop <= at or start >= at + 64 * PAGE for start, stop in taken):
                 return at
-    raise UbError("there is no room near the function")
+    raise UbError("no free memory near the function")
 
 
 def _mappings() -> list[tuple[int, int]]:
@@ -210,7 +209,7 @@ def _mappings() -> list[tuple[int, int]]:
 
 
 def _caller(text: int, function: Function) -> tuple[bytes, int]:
-    """Code at ``text`` that calls the function rbx times; address of its end."""
+    """Code at ``text`` that calls the function rbx times; the address of its end."""
     create = Instruction.create_reg_i32
     loop = [
         Instruction.create_reg_reg(Code.MOV_R64_RM64, register, kept)
@@ -226,7 +225,7 @@ def _caller(text: int, function: Function) -> tuple[bytes, int]:
         )
     ]
     loop += [
-        # No vector registers hold arguments.
+        # al = 0: no arguments in vector registers.
         create(Code.MOV_R32_IMM32, Register.EAX, 0),
         Instruction.create_branch(Code.CALL_REL32_64, function.address),
         Instruction.create_reg_mem(
@@ -238,7 +237,7 @@ def _caller(text: int, function: Function) -> tuple[bytes, int]:
         Instruction.create_branch(Code.JNE_REL32_64, text),
         create(Code.MOV_R32_IMM32, Register.EAX, _NR),
     ]
-    # The start of the loop must have an address that the branch can name.
+    # The branch back needs the address of the start of the loop.
     loop[0].ip = text
     encoder = BlockEncoder(64, True)
     encoder.add_many(loop)

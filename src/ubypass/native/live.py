@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which flags have to be right where a translation leaves: a second opinion.
+"""Live flags at the exits of a translation, independent of the translator.
 
-The translator's own liveness must not decide which flags it may omit. Instruction
-by instruction, over all that a region may run; what runs elsewhere may read anything.
+The translator's own liveness analysis must not decide which flags a test compares. The
+analysis is by instruction over the whole region; code outside may read all flags.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _BITS = {
     RflagsBits.SF: 0x080,
     RflagsBits.OF: 0x800,
 }
-# AF is called undefined after these, but no CPU keeps the old one.
+# AF is documented as undefined after these, but no CPU keeps the old value.
 _LOGIC = {Mnemonic.AND, Mnemonic.OR, Mnemonic.XOR, Mnemonic.TEST}
-# What depends on a count may have none and change nothing.
+# With a count of 0 these change no flags.
 _BY_COUNT = {
     *(Mnemonic.ROL, Mnemonic.ROR, Mnemonic.RCL, Mnemonic.RCR, Mnemonic.SAL),
     *(Mnemonic.SHL, Mnemonic.SHR, Mnemonic.SAR, Mnemonic.SHLD, Mnemonic.SHRD),
@@ -38,7 +38,7 @@ def _eflags(bits: int) -> int:
 
 
 def _needed_before(made: Instruction, after: int) -> int:
-    """Flags that matter before an instruction, given those that do behind it."""
+    """Flags live before an instruction, from the flags live behind it."""
     if made.code == Code.SYSCALL:
         return ARITHMETIC
     new = _eflags(made.rflags_written | made.rflags_cleared | made.rflags_set)
@@ -54,7 +54,7 @@ def _needed_before(made: Instruction, after: int) -> int:
 
 
 def live_flags(region: Region) -> dict[int, int]:
-    """User address → eflags bits that must be right there."""
+    """Live eflags bits by user address."""
     code = {i.ip: i for block in region.blocks.values() for i in block.instructions}
     following = {
         block.last.ip: block.targets

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The user's memory: pages at fixed addresses with nothing around them, filled anew
- * for each run, compared after it. And where the translation lives.
+ * The user's memory: pages at fixed addresses with unmapped space around them, filled
+ * before each run and compared after it. Also the memory of the translation.
  */
 #define _GNU_SOURCE
 #include <string.h>
@@ -12,7 +12,7 @@
 
 #define AREAS 24
 #define POOL_SIZE (256UL << 10)
-/* Pages that one run may fill: so much is kept behind the pool's random part. */
+/* Memory that one run may fill; the same amount follows the pool's random part. */
 #define MOST (64 * PAGE)
 
 struct area {
@@ -29,7 +29,7 @@ static pid_t owner;
 
 u8 *ub_arena, *ub_frame;
 
-/* Inline, so that no libc function with vector registers does it. */
+/* Not memcpy(), which may use vector registers. */
 void ub_copy(void *to, const void *from, u64 size)
 {
 	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
@@ -151,7 +151,7 @@ failed:
 	return -1;
 }
 
-/* Map what the job asks for and fill in what does not change from run to run. */
+/* Map the job's areas and fill those that are the same in all runs. */
 int ub_map_areas(const struct ub_job *job)
 {
 	/* A child would share its text with its parent. */
@@ -179,15 +179,15 @@ int ub_map_areas(const struct ub_job *job)
 }
 
 /*
- * Where to write to change size bytes of text at a user address; NULL: there is no such
- * text.  Any address may be asked for: rip is where the code under test went.
+ * The writable alias of size bytes of text at a user address; NULL if there is no text.
+ * Any address is allowed: rip may be anywhere after a run of the code under test.
  */
 PUBLIC u8 *ub_text(u64 address, u64 size)
 {
 	for (u32 i = 0; i < area_count; i++) {
 		struct area *area = &areas[i];
 
-		/* No sum of the two: that may overflow. */
+		/* Not address + size, which may overflow. */
 		if (area->alias && address >= area->what.address &&
 		    size <= area->what.size &&
 		    address - area->what.address <= area->what.size - size)
@@ -197,8 +197,8 @@ PUBLIC u8 *ub_text(u64 address, u64 size)
 }
 
 /*
- * A stock of plausible words: numbers small and large, pointers, floats of both
- * sizes, text, masks. Copying from it is cheaper than making it up each time.
+ * A pool of plausible words: small and large numbers, pointers, floats of both sizes,
+ * text, masks. Copies from the pool are cheaper than new random values for each run.
  */
 void ub_fill_pool(const struct ub_job *job)
 {
@@ -258,7 +258,7 @@ void ub_fill_pool(const struct ub_job *job)
 	}
 }
 
-/* Somewhere in the pool, 8-aligned, with MOST bytes after it. */
+/* A random place in the pool, 8-aligned, with MOST bytes behind it. */
 const u8 *ub_pool(u64 random)
 {
 	return pool + (random % POOL_SIZE & ~7UL);
@@ -287,7 +287,7 @@ void ub_reset_memory(u64 seed)
 	}
 }
 
-/* Put the memory as it is now aside, to be compared. */
+/* Save the present memory for ub_compare_memory(). */
 void ub_keep_memory(void)
 {
 	for (u32 i = 0; i < area_count; i++)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Runs the original and looks for the moment at which the translation left: the same
- * instruction, the same number of system calls, and everything else the same.
+ * Runs the original and searches for the state at which the translation exited: the same
+ * instruction, the same number of system calls, and the same registers and memory.
  */
 #include <string.h>
 
@@ -13,13 +13,13 @@
 struct search {
 	const struct ub_job *job;
 	const struct ub_outcome *outcome;
-	const u8 *fpu; /* as the translation left it */
+	const u8 *fpu; /* after the translation */
 	u8 start_fpu[FPU_SIZE] __attribute__((aligned(64)));
 	struct ub_failure *failure;
 	u64 want, done;
-	u64 flags; /* of the original there */
+	u64 flags; /* of the original at the match */
 	u32 live;
-	u8 *planted; /* where the int3 is */
+	u8 *planted; /* address of the int3 */
 	u8 original;
 	u32 best;
 	int closest;
@@ -31,7 +31,7 @@ static int same_fpu(const struct search *s, u32 *at)
 	return *at == FPU_SIZE;
 }
 
-/* Whether the original, stopped here, is what the translation left. */
+/* Whether the state of the original equals the state that the translation left. */
 static int matches(struct search *s)
 {
 	const struct ub_cpu *left = &s->outcome->cpu;
@@ -87,12 +87,12 @@ static void step(u8 first)
 	run();
 	ub_stepping = 0;
 	ub_cpu.flags &= ~FLAG_TF;
-	/* pushfq shows that somebody looks. */
+	/* pushfq has stored TF: remove it. */
 	if (ub_kind == KIND_STEP && first == 0x9c && ub_cpu.rip == from + 1)
 		*(u64 *)ub_cpu.gpr[RSP] &= ~FLAG_TF;
 }
 
-/* One instruction on from the planted int3. */
+/* Execute the instruction under the planted int3. */
 static void step_over(struct search *s)
 {
 	*s->planted = s->original;
@@ -171,8 +171,8 @@ static int search(struct search *s, u64 target)
 }
 
 /*
- * The same without an int3, step by step: the original may read its own text, and then
- * what is planted there makes the difference.
+ * The same search by single steps, without an int3: if the original reads its own text,
+ * the int3 itself causes a difference.
  */
 static int crawl(struct search *s, u64 target)
 {
@@ -205,7 +205,7 @@ static int faults_here(struct search *s)
 		return 1;
 	if (!s->planted)
 		return 0;
-	/* A string instruction may fault in a later turn. */
+	/* A string instruction may fault in a later repetition. */
 	for (u32 turn = 0; turn < VISITS; turn++) {
 		u64 ip = ub_cpu.rip;
 
@@ -217,8 +217,8 @@ static int faults_here(struct search *s)
 }
 
 /*
- * Whether it is all right to leave for a fault although the original does not fault: a
- * base that is no user address is one of nowhere before its displacement is added.
+ * Whether an exit for a fault is acceptable although the original does not fault: a base
+ * that is no user address is rejected before its displacement is added.
  */
 static int excused(const struct ub_outcome *outcome, const struct ub_exit *leave)
 {
@@ -229,8 +229,8 @@ static int excused(const struct ub_outcome *outcome, const struct ub_exit *leave
 }
 
 /*
- * Whether the original, at the exit for a branch whose target is not known, goes where
- * the translation says that it wants to go. If it faults instead nothing can be said.
+ * Whether the original, at an exit for an unknown branch target, goes to the target that
+ * the translation has reported. True also if the original faults instead.
  */
 static int goes_there(struct search *s)
 {
@@ -242,8 +242,8 @@ static int goes_there(struct search *s)
 }
 
 /*
- * From ub_cpu and ub_fpu (the user at the entry). Returns what is wrong, and counts
- * in result what needs counting.
+ * Run the original from ub_cpu and ub_fpu (the user at the entry) and compare it with
+ * the outcome. Returns WRONG_* bits, and updates the counts in result.
  */
 u32 ub_run_native(const struct ub_job *job, const struct ub_outcome *outcome,
 		  const u8 *fpu, u64 memory, struct ub_result *result)

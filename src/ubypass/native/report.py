@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the runner found, in Python's terms and in words."""
+"""The runner's findings as Python values and as text."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _CRASH, _FRAME, _TARGET, _NEEDLESS = (1 << n for n in range(5, 9))
 class Failure:
     """The first state that showed a difference.
 
-    ``index`` is its number (see :func:`ubypass.native.runner.run`), ``differences``
-    sentences for people.
+    ``index``: number of the state (see :func:`ubypass.native.runner.run`);
+    ``differences``: sentences for people.
     """
 
     index: int
@@ -44,14 +44,13 @@ class Failure:
 class Report:
     """Counts of one run.
 
-    ``undecided``: the original did not come to the place in question within a fixed
-    number of visits. ``faults``: exits because of a fault the CPU reported, of which
-    ``needless`` where the original would not have faulted, which counts as a
-    mismatch; ``careful`` exits because an address could not be a user's; ``careless``
-    those of either kind that the original does not need, because the displacement
-    makes a user address of a base that is none. ``inexact``: exits of each reason
-    with flags that nobody reads and that the original has set otherwise. ``exits``: how
-    often each was taken, for the first 64.
+    ``undecided``: the original did not reach the address of the exit within a fixed
+    number of visits. ``faults``: exits because of a fault that the CPU reported;
+    ``needless``: those at which the original does not fault, which are mismatches.
+    ``careful``: exits because an address could not be a user's. ``careless``: exits of
+    either kind that the original does not need, because the displacement makes a user
+    address of a base that is none. ``inexact``: by reason, exits at which dead flags
+    differ from the original's. ``exits``: how often each was taken, for the first 64.
     """
 
     executions: int

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The loop over states, and what Python calls. */
+/* The loop over states, and the functions for Python. */
 #define _GNU_SOURCE
 #include <asm/prctl.h>
 #include <string.h>
@@ -16,7 +16,7 @@ static long segment_base(int what, void *value)
 {
 	long result;
 
-	/* By hand: the C library's way needs the base that this changes. */
+	/* Not by the C library, which needs the base that this call changes. */
 	__asm__ volatile("syscall"
 			 : "=a"(result)
 			 : "a"(SYS_arch_prctl), "D"(what), "S"(value)
@@ -24,7 +24,7 @@ static long segment_base(int what, void *value)
 	return result;
 }
 
-/* Get (0) or set (1) where fs points. */
+/* Get (set = 0) or set (set = 1) the fs base. */
 long ub_fs_base(int set, u64 *base)
 {
 	return set ? segment_base(ARCH_SET_FS, (void *)*base) :
@@ -46,7 +46,7 @@ int ub_plant(const struct ub_job *job)
 		ub_copy(at, code, sizeof(code));
 	}
 	for (u32 i = 0; i < job->site_count; i++) {
-		/* ud2 is as long as syscall. */
+		/* ud2 has the same length as syscall. */
 		u8 *at = ub_text(job->sites[i], 2);
 
 		if (!at)
@@ -68,7 +68,7 @@ static void make_plan(const struct ub_job *job, u64 *rng, struct ub_plan *plan)
 	plan->junk = ub_random(rng);
 }
 
-/* One state: run both; what is wrong. */
+/* Run one state translated and natively. Returns WRONG_* bits. */
 static u32 one(const struct ub_job *job, u64 index, struct ub_result *result)
 {
 	u64 rng = job->seed ^ (index * 0xd1342543de82ef95UL), memory;
@@ -146,8 +146,8 @@ static void run_all(const struct ub_job *job, struct ub_result *result)
 }
 
 /*
- * Run job->executions states from number job->first on. Negative: the memory the job
- * asks for is taken (-1), the job makes no sense (-2), signals cannot be had (-3), the
+ * Run job->executions states from number job->first on. Returns 0, or: the job's memory
+ * is already in use (-1), the job is invalid (-2), signals are not available (-3), the
  * processor has no XSAVE (-4).
  */
 PUBLIC int ub_run(const struct ub_job *job, struct ub_result *result);
@@ -170,7 +170,10 @@ PUBLIC int ub_run(const struct ub_job *job, struct ub_result *result)
 			 : "memory");
 	ub_fs_base(0, &base);
 	ub_fs_base(1, &theirs);
-	/* Hardly anybody uses it; so that it shows if it is taken for plain memory. */
+	/*
+	 * gs is rarely used: a base that differs from 0 shows whether a translation treats
+	 * it as plain memory.
+	 */
 	segment_base(ARCH_GET_GS, &gs_base);
 	segment_base(ARCH_SET_GS, (void *)theirs);
 	run_all(job, result);
@@ -181,7 +184,7 @@ PUBLIC int ub_run(const struct ub_job *job, struct ub_result *result)
 	return 0;
 }
 
-/* Does this CPU keep the addresses of the last x87 instruction?  Negative: no XSAVE. */
+/* Whether this CPU keeps the addresses of the last x87 instruction; -1: no XSAVE. */
 PUBLIC int ub_keeps_x87_pointers(void);
 PUBLIC int ub_keeps_x87_pointers(void)
 {

@@ -2,9 +2,9 @@
 /*
  * Runs user code and its translation on this CPU from the same state.
  *
- * Structures that Python fills in are mirrored by types.py. Everything in here is
- * compiled without vector instructions: between the stubs in stubs.S the vector
- * registers belong to the code under test.
+ * types.py mirrors the structures that Python fills. All of this library is compiled
+ * without vector instructions: between the stubs in stubs.S the vector registers belong
+ * to the code under test.
  */
 #ifndef UB_RUNNER_H
 #define UB_RUNNER_H
@@ -50,7 +50,7 @@ typedef int64_t s64;
 
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
 
-/* Known to stubs.S. */
+/* stubs.S depends on the layout. */
 struct ub_cpu {
 	u64 gpr[16];
 	u64 rip;
@@ -61,21 +61,21 @@ struct ub_cpu {
 #define FPU_LEGACY 512
 #define FPU_HEADER 64
 
-/* Why ub_enter() came back; some are known to stubs.S. */
+/* Why ub_enter() returned; stubs.S has some of the values. */
 enum ub_kind {
 	KIND_LEFT = 1,	  /* translation: by its exit path */
 	KIND_END = 2,	  /* original: ran into a planted end */
 	KIND_BREAK = 3,	  /* original: at the planted int3 */
 	KIND_STEP = 4,	  /* original: one instruction done */
 	KIND_SYSCALL = 5, /* original: at a syscall */
-	KIND_FAULT = 6,	  /* original: it faults */
+	KIND_FAULT = 6,	  /* original: at a fault */
 	KIND_CRASH = 7,	  /* translation: a fault without a fixup */
 	KIND_TIMEOUT = 8,
 };
 
 enum ub_phase { PHASE_NONE, PHASE_NATIVE, PHASE_TRANSLATED };
 
-/* How a register is filled, see state.c. */
+/* The kind of a register's initial value, see state.c. */
 enum ub_register { REG_ANY, REG_POINTER, REG_INDEX, REG_SMALL, REG_STACK, REG_NATURAL };
 
 struct ub_register_kind {
@@ -101,7 +101,7 @@ struct ub_exit {
 	u32 reason;
 	u32 flags;
 	u32 live; /* eflags bits that must be right */
-	u32 bases; /* general registers with addresses for the instruction there */
+	u32 bases; /* mask of the base registers of the instruction there */
 };
 
 struct ub_fault {
@@ -140,11 +140,11 @@ struct ub_job {
 	u32 max_dispatches;
 	u64 seed;
 	u64 first, executions;
-	u64 data, data_size; /* where pointers point to */
-	u64 stack;	     /* rsp, about */
+	u64 data, data_size; /* the target of pointers */
+	u64 stack;	     /* approximate rsp */
 	u64 fsbase;
-	u64 ignore; /* general registers that need not agree, a bit each */
-	u32 budget; /* 0: any */
+	u64 ignore; /* mask of general registers that may differ */
+	u32 budget; /* 0: random */
 	u32 vectors_plain; /* 1: no unusual control words */
 	struct ub_register_kind registers[16];
 };
@@ -169,7 +169,7 @@ struct ub_failure {
 	u64 memory_native, memory_translated;
 	u64 target_native, target_translated;
 	u64 entry;
-	u64 stopped;   /* where the original was last, or the crash */
+	u64 stopped;   /* last address of the original, or offset of the crash */
 	u64 dispatched;
 	struct ub_cpu start, native, translated;
 };
@@ -177,10 +177,10 @@ struct ub_failure {
 struct ub_result {
 	u64 executions;
 	u64 mismatches;
-	u64 undecided; /* original did not come to an end in time */
+	u64 undecided; /* the search did not end in time */
 	u64 faults;    /* exits through the fault table */
 	u64 needless;  /* ... where the original does not fault, without an excuse */
-	u64 careful;   /* exits for a fault that was not tried */
+	u64 careful;   /* exits for a fault without an access */
 	u64 careless;  /* ... of either kind where the original does not fault */
 	u64 reasons[REASONS];
 	u64 inexact[REASONS]; /* of those, with other flags than the original */
@@ -230,10 +230,10 @@ int ub_load(const struct ub_job *job) HIDDEN;
 
 struct ub_outcome {
 	u32 number; /* of the exit */
-	u32 hardware; /* faults that hardware reported */
+	u32 hardware; /* number of faults that the CPU reported */
 	u64 dispatched;
 	u64 wrong;
-	u64 target; /* what an indirect branch that missed wanted */
+	u64 target; /* target of an indirect branch that missed */
 	struct ub_cpu cpu;
 };
 struct ub_plan {

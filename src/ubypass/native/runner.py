@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Hands cases to the C library, thousands of states at a time."""
+"""Runs cases with the C library, thousands of states at a time."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["WHY", "describe", "keeps_x87_pointers", "load", "run"]
 
 _WRITE, _CODE = 1, 2
 _NO_SYSCALL = 0xFF
-#: Why the library gave up, by what it returns.
+#: Reasons for failures of the library, by return value.
 WHY = {
-    -1: "memory at the addresses it needs is taken",
-    -2: "a case that makes no sense",
-    -3: "no signals",
+    -1: "the memory at the required addresses is in use",
+    -2: "an invalid case",
+    -3: "signals are unavailable",
     -4: "this processor has no XSAVE, or the kernel does not use it",
 }
 
@@ -36,8 +36,8 @@ def load() -> ctypes.CDLL:
 
 def keeps_x87_pointers() -> bool:
     """Whether this processor keeps the addresses and the opcode of the last x87
-    instruction (FIP, FDP, FOP) while no exception is pending. AMD's do not; they are
-    not compared then. Raises UbError where the runner cannot work.
+    instruction (FIP, FDP, FOP) while no exception is pending. AMD's processors do not;
+    the fields are then not compared. Raises UbError if the runner cannot work here.
     """
     kept: int = load().ub_keeps_x87_pointers()
     if kept < 0:
@@ -46,10 +46,10 @@ def keeps_x87_pointers() -> bool:
 
 
 def run(case: Case, executions: int, seed: int = 0, first: int = 0) -> Report:
-    """Run ``executions`` states, from number ``first`` of those that ``seed`` gives.
+    """Run ``executions`` random states of ``seed``, from number ``first`` on.
 
-    Each is run natively and translated, and compared. Raises UbError when the runner
-    itself cannot work here; what differs is in the report.
+    Each state is run natively and translated, and the results are compared. Differences
+    are in the report. Raises UbError if the runner itself cannot work here.
     """
     keep: list[Any] = []
     job = describe(case, keep)
@@ -68,7 +68,7 @@ def _array(kind: Any, values: Sequence[Any], keep: list[Any]) -> Any:
 
 
 def describe(case: Case, keep: list[Any]) -> types.Job:
-    """The job for the library; ``keep`` has to live as long as the job is used."""
+    """The job for the library; ``keep`` gets objects that must outlive the job."""
     translation = case.translation
     size = (
         case.abi.dispatch_vector_size if translation.vector else case.abi.dispatch_size

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Faults, traps and time limits of the code under test. A handler only notes what
- * happened and has the code go on at ub_stop(), where its state is stored.
+ * Faults, traps and time limits of the code under test. A handler only records the event
+ * and continues the code at ub_stop(), which stores its state.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -13,7 +13,7 @@
 #include "runner.h"
 
 #define ALTERNATE (64UL << 10)
-/* Longer than any run takes that comes to an end. */
+/* Longer than any terminating run. */
 #define LATE_US 400000
 #define LATE_PERIODS 6
 
@@ -46,7 +46,7 @@ static int ours(u64 ip)
 	return ip >= (u64)ub_text_start && ip < (u64)ub_text_stop;
 }
 
-/* Counting: each trap is one instruction done; those of the stubs do not count. */
+/* Counting: each trap is one executed instruction; instructions of stubs do not count. */
 static void count(greg_t *regs)
 {
 	u64 ip = (u64)regs[REG_RIP];
@@ -98,19 +98,19 @@ static void on_signal(int number, siginfo_t *info, void *context)
 	ub_signal = (u32)number;
 	if (ub_phase == PHASE_NONE) {
 		if (number != SIGVTALRM)
-			/* Not ours: let it happen again without us. */
+			/* Not from the code under test: repeat it with the default action. */
 			signal(number, SIG_DFL);
 		return;
 	}
 	if (number == SIGVTALRM) {
 		/*
-		 * The timer runs through: the first time may be as soon as a run begins.
-		 * And a lock across cache lines takes most of a second where a hypervisor
-		 * slows those down.
+		 * The timer is periodic: the first signal may come at the start of a run.
+		 * A locked access across cache lines takes most of a second if a hypervisor
+		 * throttles split locks.
 		 */
 		if (++ub_late < LATE_PERIODS)
 			return;
-		/* Anywhere else it is not the code under test that takes so long. */
+		/* Elsewhere the delay is not caused by the code under test. */
 		if (!ours(ip) && (ub_phase == PHASE_NATIVE ||
 				  (ip >= (u64)ub_arena && ip < (u64)ub_arena + ARENA_SIZE)))
 			stop(regs, KIND_TIMEOUT);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Runs instructions one at a time, each from the same state: does the processor have
- * them, and do they touch the vector state? Addresses in registers point into two
- * pages of memory with nothing around them, and so do rsp and fs.
+ * Runs instructions one at a time, each from the same state, to find whether the
+ * processor has them and whether they change the vector state. All registers, rsp and
+ * fs point into two pages with unmapped memory around them.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -13,7 +13,7 @@
 
 #define LONGEST 15
 /*
- * Far from everything: whatever displacement or index is added, nothing else is there.
+ * Far from all other mappings: no displacement or index leads to one of them.
  */
 #define MEMORY ((void *)0x1a2b3c4d0000UL)
 /* FOP, FIP and FDP, which some processors keep only while an exception is pending. */
@@ -23,8 +23,8 @@
 struct ub_single {
 	u8 code[16];
 	u32 length;
-	u32 signal; /* out: what it raises; 0: nothing */
-	u32 vector; /* out: first byte of the XSAVE area that it changes, or its size */
+	u32 signal; /* out: the signal that the instruction raises; 0: none */
+	u32 vector; /* out: first changed byte of the XSAVE area, or the area's size */
 	u32 reserved;
 };
 
@@ -34,7 +34,7 @@ static u8 host_fpu[FPU_SIZE] __attribute__((aligned(64)));
 static u8 *memory;
 static u64 host_fs;
 
-/* As a double and as two floats nothing that an integer can be. */
+/* Neither as a double nor as two floats an integer. */
 static const u64 pattern = 0x3ff8000000000001UL;
 
 static void fill(void *to, u64 size)
@@ -70,7 +70,7 @@ static int set_up(void)
 	return 0;
 }
 
-/* The state afterwards is in ub_fpu, the kind of stop in ub_kind. */
+/* Stores the state afterwards in ub_fpu, the kind of the stop in ub_kind. */
 static void execute(const u8 *code, u32 length)
 {
 	u8 *text = ub_arena + ARENA_CODE + PAGE;
@@ -100,7 +100,7 @@ static u32 changed(void)
 	return FPU_SIZE;
 }
 
-/* Fills in what is "out". Negative: no memory (-1), a bad length (-2), no signals (-3). */
+/* Sets the "out" fields. Returns 0, or: no memory (-1), bad length (-2), no signals (-3). */
 PUBLIC int ub_singles(struct ub_single *list, u32 count);
 PUBLIC int ub_singles(struct ub_single *list, u32 count)
 {

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Does this processor have an instruction, and does it touch the vector state?
+"""Tests whether this processor has an instruction and whether it changes vector state.
 
-Asks the processor itself. Knows nothing of what may appear in generated code.
+The instruction is executed on the processor. Independent of the rules for generated
+code.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ _XSAVE = 4096
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """``signal`` is what the instruction raised: 0 if it ran to its end, SIGILL if the
-    processor does not have it. ``vector``: it changed x87, SSE or AVX state.
+    """``signal``: the signal that the instruction raised; 0 if it completed, SIGILL if
+    the processor does not have it. ``vector``: it changed x87, SSE or AVX state.
     """
 
     signal: int
@@ -30,15 +31,16 @@ class Executed:
 
     @property
     def exists(self) -> bool:
-        """Whether the processor has it."""
+        """Whether the processor has the instruction."""
         return self.signal != signal.SIGILL
 
 
 def execute(instructions: Sequence[bytes]) -> list[Executed]:
-    """Run each on its own, all registers pointing into the same two pages, rsp too.
+    """Run each instruction alone, with all registers, rsp included, pointing into the
+    same two pages.
 
-    They must not jump away, make system calls or stop the processor. Raises UbError
-    when they cannot be run here.
+    The instructions must not branch, make system calls or halt the processor. Raises
+    UbError if instructions cannot be run here.
     """
     singles = (types.Single * max(len(instructions), 1))()
     for one, code in zip(singles, instructions, strict=False):

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Random machine states. Everything follows from the seed. */
+/* Random machine states, reproducible from the seed. */
 #include <string.h>
 
 #include "runner.h"
@@ -27,13 +27,13 @@ u64 ub_random(u64 *state)
 	return z ^ (z >> 31);
 }
 
-/* The CPU keeps FIP, FDP and FOP of the last x87 instruction in any case. */
+/* Whether the CPU keeps FIP, FDP and FOP of the last x87 instruction in any case. */
 u32 ub_x87_pointers;
 
 /*
- * Intel's CPUs do.  AMD's keep them only while an exception that is not masked is
- * pending (APM volume 2, FXSAVE and XSAVE; X86_FEATURE_XSAVEERPTR in Linux): they save
- * zeros or, older ones, nothing.  So run an instruction and see.
+ * Intel's CPUs do.  AMD's keep them only while an unmasked exception is pending (APM
+ * volume 2, FXSAVE and XSAVE; X86_FEATURE_XSAVEERPTR in Linux): they save zeros or,
+ * older ones, nothing.  Found by execution of an x87 instruction.
  */
 static void find_x87_pointers(void)
 {
@@ -55,8 +55,8 @@ static void find_x87_pointers(void)
 
 /*
  * Offset of the first 8-byte word of two XSAVE areas that differs, FPU_SIZE if there is
- * none.  Without pointers FOP, FIP and FDP are not looked at.  The header (which parts
- * are in their initial state) says nothing that user code can see.
+ * none.  Without pointers FOP, FIP and FDP are not compared.  The header (which parts are
+ * in their initial state) is not visible to user code.
  */
 PUBLIC u64 ub_fpu_differ(const u8 *a, const u8 *b, u32 pointers)
 {
@@ -76,7 +76,7 @@ PUBLIC u64 ub_fpu_differ(const u8 *a, const u8 *b, u32 pointers)
 	return ub_differ(a + rest, b + rest, FPU_SIZE - rest) + rest;
 }
 
-/* Once: what this CPU saves, as far as user code changes it.  Negative: no XSAVE. */
+/* Find the state components of this CPU that user code changes; -1: no XSAVE. */
 int ub_fpu_init(void)
 {
 	u32 eax, ebx, ecx, edx;
@@ -116,7 +116,7 @@ static void random_x87(u64 *rng, int plain)
 	u64 r = ub_random(rng), control = 0x37f, status = 0;
 
 	if (!plain && r % 8 == 0) {
-		/* All masked: else the module would not enter x87 code. */
+		/* All masked: otherwise the module does not enter x87 code. */
 		control = 0x40 | (ub_random(rng) & 0xf3f) | 0x3f;
 		status = ub_random(rng) & 0x4700;
 	}
@@ -166,7 +166,7 @@ static void random_fpu(const struct ub_job *job, u64 *rng)
 			fpu_used - FPU_LEGACY - FPU_HEADER);
 }
 
-/* Where things change: nothing, everything, signs, the last one that fits. */
+/* Boundary values: zero, all ones, sign bits, limits of the operand sizes. */
 static const u64 corners[] = {
 	0, 0, 0, 1, ~0UL, ~1UL, 0x7f, 0x80, 0x7fff, 0x8000, 0xffff,
 	0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, ~0x7fffffffUL,
@@ -225,7 +225,7 @@ static u64 pointer(const struct ub_job *job, u64 *rng)
 	}
 	if (r & 0xff00000)
 		address &= ~7UL;
-	/* Vectors want to be aligned. */
+	/* Vector instructions may need an alignment. */
 	if (r & 0x300000000)
 		address &= ~63UL;
 	return address;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Ways into the code under test and out of it. Nothing here changes a register or
- * flag of that code before it has been stored.
+ * Entry to the code under test and exit from it. No register or flag of that code
+ * changes before it is stored.
  */
 	.intel_syntax noprefix
 	.section .note.GNU-stack, "", @progbits
@@ -86,7 +86,7 @@ resume:
 	load_registers
 	mov rsp, GPR(4)
 	jmp RIP
-1:	/* iretq sets TF and jumps at once: the first trap comes after one instruction. */
+1:	/* iretq sets TF and jumps at the same time: the first trap follows one instruction. */
 	mov eax, ss
 	push rax
 	push GPR(4)
@@ -102,7 +102,7 @@ resume:
 	.hidden ub_leave
 ub_leave:
 	mov dword ptr [rip + ub_kind], 1
-/* Everything that stops comes here; from signals, too. */
+/* The common end of all runs, also for signal handlers. */
 	.globl ub_stop
 	.hidden ub_stop
 ub_stop:
@@ -123,7 +123,7 @@ ub_stop:
 	pop rbx
 	ret
 
-/* The original's planted ends jump here, each to a place of its own. */
+/* The original's planted ends jump here, each to a stub of its own. */
 	.balign 16
 	.globl ub_ends
 	.hidden ub_ends
@@ -139,7 +139,7 @@ at_end:
 	mov dword ptr [rip + ub_kind], 2
 	jmp ub_stop
 
-/* What stands in a translation's place for a dispatch jumps here. */
+/* The code in the places of dispatches of a translation jumps here. */
 	.globl ub_dispatch_stub
 	.hidden ub_dispatch_stub
 ub_dispatch_stub:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Runs one state natively or translated, for its time or its instructions. The code
- * is that of this process and really runs here: after a side exit it is run to its
- * end natively, so that nothing is left half done.
+ * Runs one state natively or translated, to time it or to count its instructions. The
+ * code belongs to this process, with real effects: after a side exit it continues
+ * natively to its end.
  */
 #define _GNU_SOURCE
 #include <string.h>
@@ -15,17 +15,17 @@ struct ub_call {
 	struct ub_cpu cpu; /* in: at the entry; out: at the end */
 	u64 cycles;	   /* of the time stamp counter */
 	u64 instructions;  /* if counted */
-	u64 target;	   /* what an indirect branch that missed wanted */
+	u64 target;	   /* target of an indirect branch that missed */
 	u64 at;		   /* user address of the exit */
 	u32 number;	   /* of the exit */
 	u32 dispatched;
-	u32 kind; /* how the original stopped */
+	u32 kind; /* why the original stopped */
 	u32 count;	/* in: count instructions */
-	u32 translated; /* in: which of them */
+	u32 translated; /* in: run the translation, not the original */
 	u32 budget;	/* in */
-	u32 *histogram; /* in: how often each byte of the translation was executed */
-	u64 *path;	/* in: the instructions that are counted natively, in order */
-	u32 path_room;	/* in: how many go there; out: how many more would have */
+	u32 *histogram; /* in: for execution counts by offset in the translation */
+	u64 *path;	/* in: for addresses of instructions counted natively, in order */
+	u32 path_room;	/* in: size of path in entries; out: unused entries */
 };
 
 static u64 now(void)
@@ -42,7 +42,7 @@ static void native(const struct ub_job *job, struct ub_call *call)
 
 	ub_counting = call->count && !call->translated;
 	if (ub_counting) {
-		/* The first trap comes before anything ran: nothing is at 0. */
+		/* The first trap precedes the code, with last_ip 0: exclude it. */
 		ub_count_from = 1;
 		ub_count_to = ~0UL;
 		ub_path = call->path;
@@ -95,7 +95,7 @@ static int translated(const struct ub_job *job, struct ub_call *call)
 		return -4;
 	outcome.cpu.flags |= FLAGS_USER;
 	ub_cpu = outcome.cpu;
-	/* An exit at the end of the original needs no more of it. */
+	/* After an exit at an end of the original nothing is left to run. */
 	call->kind = KIND_END;
 	call->cpu = ub_cpu;
 	for (u32 i = 0; i < job->end_count; i++)
@@ -105,7 +105,7 @@ static int translated(const struct ub_job *job, struct ub_call *call)
 	return 0;
 }
 
-/* Once per job, before ub_call(): as ub_run(), but other memory stays as it is. */
+/* Once per job, before ub_call(): as ub_run(), but other memory is unchanged. */
 PUBLIC int ub_prepare(const struct ub_job *job);
 PUBLIC int ub_prepare(const struct ub_job *job)
 {
@@ -123,7 +123,7 @@ PUBLIC int ub_prepare(const struct ub_job *job)
 	return 0;
 }
 
-/* The fs base stays that of this thread; job->fsbase must be it. */
+/* The fs base is the one of this thread; job->fsbase must have the same value. */
 PUBLIC int ub_call(const struct ub_job *job, struct ub_call *call);
 PUBLIC int ub_call(const struct ub_job *job, struct ub_call *call)
 {

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Time, or count the instructions of, code of this process and its translation.
+"""Times code of this process and its translation, or counts their instructions.
 
-The code really runs here, with this process's memory and thread: what it does is
-done, and it must not make system calls.
+The code runs with this process's memory and thread: its effects are real, and it must
+not make system calls.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Call", "Timed"]
 
 _END = 2
 _FLAGS = 0x202
-# Instructions of a path that is noted.
+# Instructions of a recorded path, at most.
 _PATH = 1 << 17
 
 
@@ -31,8 +31,8 @@ class Call:
     """One run from the entry to the end.
 
     ``cycles`` of the time stamp counter; ``instructions`` if they were counted.
-    ``exit`` is where a translation left and ``target`` what an indirect branch that
-    missed wanted; ``early`` tells that it left before the end.
+    ``exit``: the exit of a translation; ``target``: the target of an indirect branch
+    that missed; ``early``: the translation exited before the end.
     """
 
     registers: tuple[int, ...]
@@ -41,19 +41,19 @@ class Call:
     exit: Exit | None
     target: int
     early: bool
-    #: How often each instruction of the translation was executed, by offset, if
-    #: they were counted.
+    #: Pairs of offset and execution count of the translation's instructions, if
+    #: counted.
     histogram: tuple[tuple[int, int], ...] = ()
-    #: The addresses of the original's instructions as they ran, if they were counted;
+    #: The addresses of the original's instructions in order of execution, if counted;
     #: of a very long run only the first ones.
     path: tuple[int, ...] = ()
 
 
 class Timed:
-    """A case whose code can be called; making another one ends this one's use."""
+    """A case whose code can be called; a later instance makes this one unusable."""
 
     def __init__(self, case: Case) -> None:
-        """Raises UbError when the memory that the case asks for is taken."""
+        """Raises UbError if the memory of the case is already in use."""
         self._case = case
         self._keep: list[Any] = []
         self._library = load()
@@ -67,7 +67,11 @@ class Timed:
     def call(
         self, registers: Sequence[int], *, translated: bool, count: bool = False
     ) -> Call:
-        """Run from the first entry with these sixteen registers."""
+        """Run from the first entry with these sixteen registers.
+
+        ``count``: count instructions. Raises UbError if the code does not come to its
+        end.
+        """
         call = types.Call()
         for number, value in enumerate(registers):
             call.cpu.gpr[number] = value
@@ -87,8 +91,8 @@ class Timed:
         code = self._library.ub_call(ctypes.byref(self._job), ctypes.byref(call))
         if code or call.kind != _END or call.cpu.rip not in self._case.ends:
             raise UbError(
-                f"code did not come to its end, but to {call.cpu.rip:#x}",
-                "it has to be code that neither faults nor makes system calls",
+                f"the code did not reach its end, but {call.cpu.rip:#x}",
+                "the code must neither fault nor make system calls",
             )
         leave = self._case.translation.exits[call.number] if translated else None
         path = []

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The module's part, as docs/abi.md has it: entries, dispatches, exits. */
+/* The part of the module by docs/abi.md: entries, dispatches, exits. */
 #include <string.h>
 
 #include "runner.h"
@@ -38,7 +38,7 @@ static int place(u32 at, const void *what, u64 size)
 	return 0;
 }
 
-/* Copy the translation to the arena and fill what the module fills. */
+/* Copy the translation to the arena and fill in dispatches and jumps as the module. */
 int ub_load(const struct ub_job *job)
 {
 	ub_job = job;
@@ -66,7 +66,7 @@ int ub_load(const struct ub_job *job)
 	return 0;
 }
 
-/* Depends on all that the kernel is given; small, an error, or large. */
+/* The result of a call by its number and arguments: small, an error, or large. */
 u64 ub_answer(u64 nr, const u64 *args, u32 count, u64 number)
 {
 	u64 value = nr * 0x9e3779b97f4a7c15UL + number;
@@ -95,7 +95,7 @@ static void check_frame(void)
 		frame_wrong = 1;
 }
 
-/* Called by ub_dispatch_stub: what a system call leaves to the translation. */
+/* Called by ub_dispatch_stub: the effect of a system call on the translation's state. */
 HIDDEN void ub_dispatched(void);
 HIDDEN void ub_dispatched(void)
 {
@@ -125,7 +125,7 @@ HIDDEN void ub_dispatched(void)
 		ub_cpu.rip = (u64)(base + dispatch->next);
 }
 
-/* From ub_cpu and ub_fpu (a user at an entry) to out->cpu and ub_fpu. */
+/* Run from ub_cpu and ub_fpu (the user at an entry) to out->cpu and ub_fpu. */
 void ub_run_translated(const struct ub_job *job, const struct ub_entry *entry,
 		       const struct ub_plan *what, struct ub_outcome *out)
 {
@@ -137,7 +137,7 @@ void ub_run_translated(const struct ub_job *job, const struct ub_entry *entry,
 	r11_copy = ub_cpu.flags;
 	for (u32 i = 0; i < 16; i++)
 		*user((int)i) = ub_cpu.gpr[i];
-	/* Neither is stored at an entry. */
+	/* The module stores neither at an entry. */
 	*user(RCX) = ub_random(&junk);
 	*user(R11) = ub_random(&junk);
 	*slot(FRAME_LIMIT) = LIMIT;
@@ -188,7 +188,7 @@ void ub_run_translated(const struct ub_job *job, const struct ub_entry *entry,
 	if (leave->flags & EXITF_R11_SYS)
 		out->cpu.gpr[R11] = (r11_copy & ARITHMETIC) | FLAGS_USER;
 	out->cpu.rip = leave->ip;
-	/* Where the user's last x87 instruction was, as the module puts it back. */
+	/* The address of the user's last x87 instruction, as the module restores it. */
 	if (*slot(FRAME_FIP))
 		ub_copy(ub_fpu + 8, slot(FRAME_FIP), 8);
 }

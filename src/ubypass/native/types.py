@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The structures of ``runner.h`` for ctypes; a test holds them to it.
+"""The structures of ``runner.h`` for ctypes; a test compares both.
 
-Nothing but layout: what the fields mean is said in the header.
+Layout only: the header documents the fields.
 """
 
 from __future__ import annotations

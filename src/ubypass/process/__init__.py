@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a live program looks like from outside: mappings, memory, symbols.
+"""Live programs from outside: mappings, memory, symbols, threads and events.
 
-Reads ``/proc`` and ELF files and nothing else. Knows nothing of regions,
-translations or the kernel module.
+Depends on ``/proc``, ELF files and the kernel's tracing interfaces only; independent of
+regions, translations and the kernel module.
 """

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Does work on input that somebody else chose, within bounds of memory and time.
+"""Runs work on untrusted input within bounds of memory and time.
 
-In a child process without any of our files: what is too large fails there, and what
-does not end (a file on a file system whose server does not answer) is left behind.
-Knows nothing of what the work is.
+The work runs in a child process without any open file of the parent. Work that needs
+too much memory fails there; work that does not end (a read from a file system whose
+server does not answer) is abandoned. Independent of the kind of work.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from collections.abc import Callable
 __all__ = ["bounded"]
 
 _CHUNK = 1 << 20
-_LENGTH = 8  # bytes in front of the answer that say how long it is
+_LENGTH = 8  # bytes of the length in front of the answer
 
 
 def bounded(
     work: Callable[[], bytes], *, seconds: float, memory: int, result: int
 ) -> bytes | None:
-    """What ``work`` returns; None if it fails or exceeds a bound.
+    """The result of ``work``; None if the work fails or exceeds a bound.
 
-    ``seconds`` of real time, ``memory``: bytes beyond what we have now, ``result``: the
-    most bytes that are taken of what it returns.
+    ``seconds``: real time. ``memory``: bytes of address space beyond the present ones
+    of this process. ``result``: the largest accepted result in bytes.
     """
     _reap()
     ours, theirs = os.pipe()
@@ -47,7 +47,7 @@ def bounded(
         _reap()
 
 
-#: Killed, and not known to have ended: the kernel may have to wait for a file system.
+#: Killed children not yet reaped: the kernel may have to wait for a file system.
 _children: set[int] = set()
 
 
@@ -64,12 +64,12 @@ def _reap() -> None:
 def _work(
     work: Callable[[], bytes], out: int, memory: int, seconds: float
 ) -> None:  # pragma: no cover - in the child
-    """Never returns: nothing of the parent's may run here, at its end neither."""
+    """Run in the child; never returns, so that no exit handler of the parent runs."""
     try:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
-        # A child that is left behind must not keep a device of ours open.
+        # An abandoned child must not keep a device of the parent open.
         out = os.dup2(out, 0)
         os.closerange(1, os.sysconf("SC_OPEN_MAX"))
         gc.disable()

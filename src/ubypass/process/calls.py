@@ -10,7 +10,7 @@ __all__ = ["call_name"]
 
 
 def call_name(nr: int) -> str:
-    """As the kernel's table has it; "call 1000" for one that it has not."""
+    """The name in the kernel's table; for unknown numbers such as 1000: "call 1000"."""
     return _names().get(nr, f"call {nr}")
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""ELF files: what they are, what they load where, and their symbols.
+"""ELF files: their kind, loadable segments and function symbols.
 
-Memory-frugal on purpose: of a file's symbols only functions are kept, packed,
-with names left in the string table. Knows nothing of processes.
+Saves memory: only function symbols are kept, in packed arrays, with names left in the
+string table. Independent of processes.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ _STT_FUNC = 2
 _STT_GNU_IFUNC = 10
 _SYMBOL = struct.Struct("<IBBHQQ")  # Elf64_Sym: name info other shndx value size
 
-#: Bytes of a section or of a segment that are read at most. The largest programs that
-#: distributions ship stay below; a sparse file may claim anything.
+#: Upper bounds in bytes of a section and of a segment. The largest programs of Linux
+#: distributions stay below; a sparse file may claim any size.
 _SECTION_MAX = 64 << 20
 _SEGMENT_MAX = 1 << 30
 _NAME_MAX = 1024  # bytes of a name
-_ALIASES_MAX = 64  # names of one address that are compared
+_ALIASES_MAX = 64  # names of one address to compare
 
 
 class ElfKind(enum.Enum):
-    """What kind of program the first bytes of a file announce."""
+    """The kind of program by the first bytes of a file."""
 
     X86_64 = "a 64-bit x86 program"
     X32 = "an x32 program"
@@ -57,7 +57,7 @@ class ElfKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A loadable piece of the file (PT_LOAD); bytes, virtual addresses."""
+    """A loadable segment (PT_LOAD); sizes in bytes, virtual addresses."""
 
     address: int
     offset: int
@@ -79,9 +79,9 @@ def elf_kind(head: bytes) -> ElfKind:
 
 
 class ElfFile:
-    """Segments and function symbols of one ELF file, all that is kept of it.
+    """Segments and function symbols of one ELF file; nothing else is kept in memory.
 
-    ``relocatable``: it is not linked yet, as object files and kernel modules are.
+    ``relocatable``: the file is not linked yet: an object file or a kernel module.
     """
 
     def __init__(self, name: str, path: str = "") -> None:
@@ -96,8 +96,8 @@ class ElfFile:
 
     @classmethod
     def read(cls, stream: IO[bytes], name: str, path: str = "") -> ElfFile:
-        """Of an open file. Raises whatever pyelftools does if it is damaged."""
-        # Only now: it is not needed to run a program, and imports are slow.
+        """Read an open file. A damaged file may raise any exception of pyelftools."""
+        # Imported here: not needed to run a program, and the import is slow.
         from elftools.elf.elffile import ELFFile
 
         self = cls(name, path)
@@ -130,7 +130,7 @@ class ElfFile:
 
     @classmethod
     def unpack(cls, data: bytes, name: str) -> ElfFile:
-        """The file that was packed, without its contents."""
+        """Restore a file from :meth:`pack`, without its contents."""
         self = cls(name)
         numbers = array("Q", data[:16])
         of_segments, of_symbols = numbers
@@ -174,11 +174,14 @@ class ElfFile:
         end = self._strings.find(b"\0", start, start + _NAME_MAX)
         raw = self._strings[start : start + _NAME_MAX if end < 0 else end]
         name = raw.decode(errors="replace")
-        # It may be printed on a terminal, which would obey control characters.
+        # Names are printed on terminals, which would interpret control characters.
         return name if name.isprintable() else re.sub(r"[^ -~]", "?", name)
 
     def executable_bytes(self) -> dict[int, bytes]:
-        """Contents of the executable segments by virtual address, read afresh."""
+        """Contents of the executable segments by virtual address, read from the file.
+
+        Raises UbError for a segment that is too large or incomplete.
+        """
         contents = {}
         with open_regular(self._path) as file:
             for segment in self.segments:
@@ -187,7 +190,7 @@ class ElfFile:
                 if segment.file_size > _SEGMENT_MAX:
                     raise UbError(
                         f"{self.name} has too much code: {segment.file_size:,} bytes",
-                        f"up to {_SEGMENT_MAX:,} are looked at",
+                        f"the limit is {_SEGMENT_MAX:,} bytes",
                     )
                 file.seek(segment.offset)
                 data = file.read(segment.file_size)
@@ -196,16 +199,31 @@ class ElfFile:
                 contents[segment.address] = data
         return contents
 
-    def section(self, name: str) -> tuple[int, bytes] | None:
-        """Virtual address and contents of a section, read afresh; None: missing."""
+    def _section(self, name: str) -> tuple[int, bytes] | None:
+        """Virtual address and contents of a section in the file; None: missing."""
         from elftools.elf.elffile import ELFFile
 
         with open_regular(self._path) as file:
             found = ELFFile(file).get_section_by_name(name)
             return None if found is None else (int(found["sh_addr"]), _content(found))
 
+    def function_ranges(self) -> list[tuple[int, int]]:
+        """(start, size) in bytes of each function, from ``.eh_frame``.
+
+        Compilers write an entry for every function for exception unwinding, and strip
+        does not remove the entries; tables and padding have none. Raises UbError.
+        """
+        try:
+            section = self._section(".eh_frame")
+            return [] if section is None else _unwound(*section)
+        except UbError:
+            raise
+        except Exception as error:
+            # A damaged file may raise any exception.
+            raise UbError(f"{self.name} is a damaged ELF file: {error}") from error
+
     def address_of_offset(self, offset: int) -> int | None:
-        """Virtual address of a place in the file; None if it is not loaded."""
+        """Virtual address of a file offset; None if the offset is not loaded."""
         for segment in self.segments:
             if 0 <= offset - segment.offset < segment.file_size:
                 return segment.address + offset - segment.offset
@@ -243,6 +261,23 @@ class ElfFile:
         return next((a for name, a, _ in self.functions() if name == symbol), None)
 
 
+def _unwound(address: int, frames: bytes) -> list[tuple[int, int]]:
+    """Ranges in the section ``frames`` at ``address``, sorted."""
+    from elftools.dwarf.callframe import FDE, CallFrameInfo
+    from elftools.dwarf.structs import DWARFStructs
+
+    structs = DWARFStructs(little_endian=True, dwarf_format=32, address_size=8)
+    entries = CallFrameInfo(
+        BytesIO(frames), len(frames), address, structs, for_eh_frame=True
+    ).get_entries()
+    found = {
+        (int(each["initial_location"]), int(each["address_range"]))
+        for each in entries
+        if isinstance(each, FDE)
+    }
+    return sorted((start, size) for start, size in found if size and start > 0)
+
+
 def open_elf(path: str, name: str = "") -> ElfFile:
     """Read the ELF file at ``path``.
 
@@ -252,7 +287,7 @@ def open_elf(path: str, name: str = "") -> ElfFile:
 
 
 def read_elf(file: IO[bytes], name: str, path: str = "") -> ElfFile:
-    """The same for an open file, which is closed."""
+    """:func:`open_elf` for an open file, which is closed."""
     path = path or name
     try:
         with file:
@@ -264,7 +299,7 @@ def read_elf(file: IO[bytes], name: str, path: str = "") -> ElfFile:
 
 
 def parse_elf(image: bytes, name: str) -> ElfFile:
-    """The same for an ELF file held in memory (the vDSO)."""
+    """:func:`open_elf` for an ELF image in memory (the vDSO)."""
     _require_kind(image[:20], name)
     return _parse(BytesIO(image), name, name)
 
@@ -275,7 +310,7 @@ def _parse(stream: IO[bytes], name: str, path: str) -> ElfFile:
     except UbError:
         raise
     except Exception as error:
-        # pyelftools raises many kinds for damaged files; none is our bug.
+        # For damaged files pyelftools may raise any exception.
         raise UbError(f"{path} is a damaged ELF file: {error}") from error
 
 
@@ -284,7 +319,7 @@ def _content(section: Any) -> bytes:
     if size > _SECTION_MAX:
         raise UbError(
             f"section {section.name} is too large: {size:,} bytes",
-            f"up to {_SECTION_MAX:,} are read",
+            f"the limit is {_SECTION_MAX:,} bytes",
         )
     data: bytes = section.data()
     return data
@@ -293,7 +328,7 @@ def _content(section: Any) -> bytes:
 def _require_kind(head: bytes, path: str) -> None:
     kind = elf_kind(head)
     if kind is not ElfKind.X86_64:
-        raise UbError(f"{path} is {kind.value}", "a 64-bit x86 ELF file is needed")
+        raise UbError(f"{path} is {kind.value}", "give a 64-bit x86 ELF file")
 
 
 def _plainness(name: str) -> tuple[bool, int, str]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The memory map of a process, from ``/proc/PID/maps``.
 
-Says which addresses are *code* in our sense: text that nobody can change
-without the kernel noticing. Does not read the memory itself.
+Defines which addresses are *code*: text whose changes the kernel can notice. Does not
+read the memory itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["MemoryMap", "VmArea", "parse_maps", "read_maps"]
 class VmArea:
     """One line of ``/proc/PID/maps``; addresses and ``offset`` in bytes.
 
-    ``path`` is what the kernel prints: a file, ``[heap]`` and the like, or "".
+    ``path``: as the kernel prints it: a file, a name such as ``[heap]``, or "".
     """
 
     start: int
@@ -33,13 +33,13 @@ class VmArea:
     offset: int
     inode: int
     path: str
-    device: int = 0  # of the file, as in ``st_dev``
+    device: int = 0  # the device of the file, as in ``st_dev``
 
     @property
     def is_code(self) -> bool:
         """Whether the module accepts code from here: r-xp, nothing else.
 
-        Shared text can change under our feet, writable text without a fault,
+        Shared text can change through another mapping, writable text without a fault,
         and execute-only text (``[vsyscall]``) cannot be compared.
         """
         return (
@@ -85,7 +85,7 @@ class MemoryMap:
         return end
 
     def readable_end(self, address: int) -> int:
-        """The same for memory that can be read."""
+        """End of the unbroken run of readable memory from ``address``."""
         end = address
         while (area := self.find(end)) is not None and area.readable:
             end = area.end
@@ -101,9 +101,9 @@ def parse_maps(lines: Iterable[str]) -> MemoryMap:
 
 
 def read_maps(pid: int) -> MemoryMap:
-    """The memory map of process ``pid`` now; ``UbError`` if it cannot be read."""
+    """The present memory map of process ``pid``; ``UbError`` if it cannot be read."""
     try:
-        # File names are bytes to the kernel; never fail on odd ones.
+        # File names are bytes, not necessarily UTF-8.
         with open(f"/proc/{pid}/maps", errors="surrogateescape") as maps:
             return parse_maps(maps)
     except PermissionError as error:
@@ -112,7 +112,7 @@ def read_maps(pid: int) -> MemoryMap:
             permission_hint(),
         ) from error
     except (FileNotFoundError, ProcessLookupError) as error:
-        raise UbError(f"process {pid} does not exist any more") from error
+        raise UbError(f"process {pid} no longer exists") from error
 
 
 def _parse_line(line: str) -> VmArea:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Read the memory of a live process through ``/proc/PID/mem``.
 
-Code is read page by page and remembered until :meth:`ProcessMemory.refresh`,
-so that one look at the program sees one state of it and costs few system
-calls. What the bytes mean is not known here.
+Code is read page by page and cached until :meth:`ProcessMemory.refresh`, so that an
+analysis sees one state of the program and needs few system calls. Independent of the
+meaning of the bytes.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _PAGE = 4096
 class ProcessMemory:
     """Reads from process ``pid``; a context manager that owns one file.
 
-    Reads never raise for addresses that are not there: they return what could
-    be read, so the result may be shorter than asked for, or empty.
+    Reads never raise for unmapped addresses: the result is shorter than asked for, or
+    empty. The constructor raises UbError if the process has ended or may not be read.
     """
 
     def __init__(self, pid: int) -> None:
@@ -37,7 +37,7 @@ class ProcessMemory:
                 permission_hint(),
             ) from error
         except OSError as error:
-            raise UbError(f"process {pid} does not exist any more") from error
+            raise UbError(f"process {pid} no longer exists") from error
 
     def __enter__(self) -> ProcessMemory:
         return self
@@ -46,13 +46,13 @@ class ProcessMemory:
         self.close()
 
     def close(self) -> None:
-        """Give the file back; no reads afterwards."""
+        """Close the file; no reads afterwards."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
     def refresh(self) -> None:
-        """Forget what was read and look at the memory map anew."""
+        """Drop the cached pages and read the memory map again."""
         self._pages.clear()
         self.maps = read_maps(self.pid)
 
@@ -66,7 +66,7 @@ class ProcessMemory:
         return self._read(address, min(size, self.maps.code_end(address) - address))
 
     def read_data(self, address: int, size: int) -> bytes:
-        """Up to ``size`` bytes of any readable memory, as it was when first read."""
+        """Up to ``size`` bytes of any readable memory, as of the first read."""
         return self._read(address, min(size, self.maps.readable_end(address) - address))
 
     def _read(self, address: int, size: int) -> bytes:
@@ -91,6 +91,6 @@ class ProcessMemory:
             try:
                 page = os.pread(self._fd, _PAGE, base)
             except (OSError, OverflowError):
-                page = b""  # unmapped since we looked, or the process is gone
+                page = b""  # unmapped since, or the process has ended
             self._pages[base] = page
         return page

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""PID namespaces: one process has a number in each that it can be seen from.
+"""PID namespaces: a process has a PID in its own namespace and in each ancestor.
 
-An engine and whoever asks it may live in different ones and share files all the same.
+An engine and its clients may live in different namespaces but share files.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NS_GET_PARENT = 0xB702  # linux/nsfs.h
 
 
 def own_namespace() -> int:
-    """What names this process' PID namespace; 0 if that cannot be told."""
+    """The inode number of this process' PID namespace; 0 if unknown."""
     try:
         return os.stat("/proc/self/ns/pid").st_ino
     except OSError:
@@ -26,9 +26,9 @@ def own_namespace() -> int:
 
 
 def require_own_proc() -> None:
-    """See to it that /proc shows the numbers that we and the module speak of.
+    """Check that /proc shows the PID namespace of this process.
 
-    Raises ``UbError`` if it is that of another PID namespace.
+    Raises ``UbError`` if /proc belongs to another PID namespace or is not mounted.
     """
     try:
         shown = os.readlink("/proc/self")
@@ -37,14 +37,14 @@ def require_own_proc() -> None:
     if shown != str(os.getpid()):
         raise UbError(
             "/proc is not mounted, or shows another PID namespace than this one",
-            "mount -t proc proc /proc; unshare does so with --mount-proc",
+            "mount -t proc proc /proc, or use unshare --mount-proc",
         )
 
 
 def numbers_of(pid: int) -> dict[int, int]:
-    """The numbers of process ``pid`` by the namespaces in which it has them.
+    """The PIDs of process ``pid`` by inode number of the namespace.
 
-    Those at and below ours. Empty if it is gone.
+    Covers the namespace of this process and those below. Empty if ``pid`` has ended.
     """
     try:
         with open(f"/proc/{pid}/status") as file:
@@ -58,7 +58,7 @@ def numbers_of(pid: int) -> dict[int, int]:
         return {}
     found = {}
     try:
-        # The innermost comes last, and is the process' own.
+        # The innermost namespace, the process' own, comes last.
         while True:
             found[os.fstat(namespace).st_ino] = numbers.pop()
             if not numbers:
@@ -67,13 +67,13 @@ def numbers_of(pid: int) -> dict[int, int]:
             os.close(namespace)
             namespace = parent
     except OSError:
-        return found  # what is above is none of our business
+        return found  # ancestors of this process' namespace are not accessible
     finally:
         os.close(namespace)
 
 
 def numbers_here(namespace: int) -> Mapping[int, int]:
-    """Our numbers of all processes that have one in ``namespace``, by that."""
+    """The PIDs here of all processes in ``namespace``, by their PID there."""
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
     inside = ((numbers_of(pid).get(namespace), pid) for pid in pids)
     return {number: pid for number, pid in inside if number is not None}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Events of one thread, from ``perf_event_open``: counters, and records in a ring.
 
-The thread is not stopped and nothing in it changes. What the records mean is not known
-here. Layouts: ``include/uapi/linux/perf_event.h``.
+The thread is neither stopped nor changed. Independent of the meaning of the records.
+Layouts: ``include/uapi/linux/perf_event.h``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ENABLE, _DISABLE, _REFRESH, _SET_OUTPUT = 0x2400, 0x2401, 0x2402, 0x2405
 # config1 config2 branches regs_user stack_user clock regs_intr aux stack reserved
 _ATTR = struct.Struct("<IIQQQQQIIQQQQIiQIHH")
 _HEADER = struct.Struct("<IHH")  # type misc size
-_HEAD_OFFSET = 1024  # of data_head in struct perf_event_mmap_page; data_tail follows
+_HEAD_OFFSET = 1024  # data_head in struct perf_event_mmap_page; data_tail follows
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -39,7 +39,7 @@ class Kind(enum.IntEnum):
 
 
 class Sample(enum.IntFlag):
-    """What a sample holds, in this order (``enum perf_event_sample_format``)."""
+    """The fields of a sample, in this order (``enum perf_event_sample_format``)."""
 
     NONE = 0
     TIME = 1 << 2
@@ -57,7 +57,7 @@ class Flag(enum.IntFlag):
 
 
 class Record(enum.IntEnum):
-    """``enum perf_event_type``, what is used of it."""
+    """The members of ``enum perf_event_type`` in use."""
 
     LOST = 2
     SAMPLE = 9
@@ -66,8 +66,10 @@ class Record(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attr:
-    """What to count or sample: ``config`` of ``kind``, each ``period``-th (0: only
-    counted). ``registers``: a mask of user registers in each sample.
+    """The event to count or sample: ``config`` of ``kind``.
+
+    ``period``: every ``period``-th event is sampled; 0: events are only counted.
+    ``registers``: mask of the user registers in each sample.
     """
 
     kind: Kind
@@ -78,14 +80,14 @@ class Attr:
     registers: int = 0
 
     def pack(self) -> bytes:
-        """As the kernel wants it."""
+        """As a ``struct perf_event_attr``."""
         head = (self.kind, _ATTR.size, self.config, self.period, self.sample, 0)
         rest = (self.flags, 0, 0, 0, 0, 0, self.registers, 0, 0, 0, 0, 0, 0)
         return _ATTR.pack(*head, *rest)
 
 
 class Event:
-    """One event of thread ``tid`` (0: our own); in the group of ``leader``, if any.
+    """One event of thread ``tid`` (0: the caller); in the group of ``leader``, if any.
 
     Raises OSError if the kernel refuses.
     """
@@ -100,41 +102,41 @@ class Event:
             raise OSError(number, os.strerror(number))
 
     def enable(self) -> None:
-        """Begin, with all of its group."""
+        """Start the whole group."""
         fcntl.ioctl(self.fd, _ENABLE, 0)
 
     def enable_for(self, samples: int) -> None:
-        """Begin, with all of its group, and stop by itself after so many samples."""
+        """Start the whole group, which stops after ``samples`` samples."""
         fcntl.ioctl(self.fd, _REFRESH, samples)
 
     def disable(self) -> None:
-        """Stop, with all of its group."""
+        """Stop the whole group."""
         fcntl.ioctl(self.fd, _DISABLE, 0)
 
     def output_to(self, other: Event) -> None:
-        """Records go to the ring of ``other``."""
+        """Write records to the ring of ``other``."""
         fcntl.ioctl(self.fd, _SET_OUTPUT, other.fd)
 
     def value(self) -> int:
-        """What was counted so far."""
+        """The count so far."""
         return int.from_bytes(os.read(self.fd, 8), "little")
 
     def close(self) -> None:
-        """End it."""
+        """Close the event."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
 
 
 class Ring:
-    """The buffer of ``event``, of ``pages`` (a power of two). Raises OSError."""
+    """The ring buffer of ``event``: ``pages`` pages, a power of two. Raises OSError."""
 
     def __init__(self, event: Event, pages: int) -> None:
         self._size = pages * mmap.PAGESIZE
         self._map = mmap.mmap(event.fd, mmap.PAGESIZE + self._size)
 
     def take(self) -> Iterator[tuple[int, int, bytes]]:
-        """Records since the last call: type, misc, what follows the header."""
+        """Records since the last call: type, misc, bytes behind the header."""
         head, tail = struct.unpack_from("<QQ", self._map, _HEAD_OFFSET)
         data = self._bytes(tail, head - tail)
         struct.pack_into("<Q", self._map, _HEAD_OFFSET + 8, head)
@@ -153,7 +155,7 @@ class Ring:
         return int(head - tail)
 
     def close(self) -> None:
-        """Unmap it."""
+        """Unmap the buffer."""
         self._map.close()
 
     def _bytes(self, position: int, length: int) -> bytes:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Hold a thread and let it run, by ptrace, without a compiler.
+"""Stops, steps and resumes a thread by ptrace, without a compiled extension.
 
-Only calls and constants; what they are used for is not known here. A thread that is
-seized runs on, unnoticed, when its tracer lets go or ends, but for one case: if the
-tracer is killed while it single-steps, the trap flag stays set and the trap ends the
-program (Linux 6.18, ``exit_ptrace``). Who steps does so in a process that nobody kills.
+Only requests and constants, independent of their use. A seized thread continues
+undisturbed when the tracer detaches or ends, with one exception: if the tracer is
+killed while single-stepping, the trap flag stays set and the trap ends the program
+(Linux 6.18, ``exit_ptrace``). Stepping therefore belongs into a process of its own that
+is never killed.
 Numbers: ``include/uapi/linux/ptrace.h``, ``arch/x86/include/asm/user_64.h``.
 """
 
@@ -45,9 +46,11 @@ _libc.waitpid.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why a thread stands still. ``signal``: what it is about to get, or 0;
-    ``group``: the whole process is being stopped; ``call``: before or behind a system
-    call (see :class:`Call`); ``is_step``: an instruction has been stepped.
+    """Why a thread is stopped.
+
+    ``signal``: the signal about to be delivered, or 0. ``group``: a group-stop of the
+    whole process. ``call``: before or behind a system call (see :class:`Call`).
+    ``is_step``: an instruction has been stepped.
     """
 
     signal: int = 0
@@ -62,13 +65,13 @@ class Stopped(Exception):
 
 @dataclass(slots=True)
 class Registers:
-    """Those of a thread that stands still, in the kernel's order."""
+    """Registers of a stopped thread, in the order of ``struct user_regs_struct``."""
 
     words: list[int]
 
     @property
     def ip(self) -> int:
-        """Where it goes on."""
+        """The instruction pointer."""
         return self.words[_RIP]
 
     @property
@@ -83,16 +86,16 @@ class Registers:
 
     @property
     def nr(self) -> int:
-        """The number of the system call that it is in or behind; -1: none."""
+        """The number of the system call entered or just left; -1: none."""
         value = self.words[_ORIG_RAX]
         return value - (value >> 63 << 64)
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A stop at a system call: before it (``entry``) or behind. ``ip``: behind it.
+    """A stop before (``entry``) or behind a system call.
 
-    ``nr``: its number, -1 behind it.
+    ``ip``: the address behind the instruction. ``nr``: the number; -1 behind the call.
     """
 
     entry: bool
@@ -101,10 +104,10 @@ class Call:
 
 
 class Thread:
-    """A thread that we have seized; it runs until :meth:`interrupt` was asked for.
+    """A seized thread, which runs until :meth:`interrupt`.
 
-    Raises OSError if that is not allowed. Each method raises :class:`Stopped` if the
-    thread has ended. All calls must come from the thread that made this.
+    Raises OSError if tracing is not allowed. Each method raises :class:`Stopped` if the
+    thread has ended. All calls must come from the thread that created the object.
     """
 
     def __init__(self, tid: int) -> None:
@@ -113,31 +116,31 @@ class Thread:
         self._ask(_SEIZE, _O_TRACESYSGOOD)
 
     def interrupt(self) -> None:
-        """Ask it to stop; :meth:`wait` tells when it has."""
+        """Request a stop; :meth:`wait` returns when the thread has stopped."""
         self._ask(_INTERRUPT)
 
     def step(self, number: int = 0) -> None:
-        """One instruction; ``number``: a signal that it gets first."""
+        """Step one instruction; ``number``: a signal to deliver first."""
         self._ask(_SINGLESTEP, number)
 
     def to_call(self, number: int = 0) -> None:
-        """Until before or behind the next system call."""
+        """Resume until the next entry or exit of a system call."""
         self._ask(_SYSCALL, number)
 
     def cont(self, number: int = 0) -> None:
-        """Until something happens."""
+        """Resume until the next event."""
         self._ask(_CONT, number)
 
     def listen(self) -> None:
-        """It has been stopped with its process: leave it so, until it is continued."""
+        """Leave the thread in its group-stop, until the process is continued."""
         self._ask(_LISTEN)
 
     def detach(self, number: int = 0) -> None:
-        """Let go of it; it must stand still. The trap flag is taken back."""
+        """Detach from the thread, which must be stopped. Clears the trap flag."""
         self._ask(_DETACH, number)
 
     def wait(self) -> Stop | None:
-        """Until it stands still; None if a signal came to ourselves."""
+        """Wait for a stop; None if a signal interrupted the caller."""
         got = _libc.waitpid(self.tid, ctypes.byref(self._status), _ALL)
         if got < 0:
             if ctypes.get_errno() == errno.EINTR:
@@ -146,22 +149,22 @@ class Thread:
         return self._stop(self._status.value)
 
     def ip(self) -> int:
-        """Where it goes on: quicker than :meth:`registers`."""
+        """The instruction pointer: faster than :meth:`registers`."""
         return self._peek(_RIP)
 
     def registers(self) -> Registers:
-        """Of the thread, which stands still."""
+        """The registers of the thread, which must be stopped."""
         room = ctypes.create_string_buffer(_REGS.size)
         self._ask(_GETREGS, ctypes.addressof(room))
         return Registers(list(_REGS.unpack(room.raw)))
 
     def set_registers(self, registers: Registers) -> None:
-        """Set all of them."""
+        """Set all registers of the thread, which must be stopped."""
         room = ctypes.create_string_buffer(_REGS.pack(*registers.words))
         self._ask(_SETREGS, ctypes.addressof(room))
 
     def call(self) -> Call | None:
-        """Which end of a system call it stands at; None: at none."""
+        """The entry or exit stop that the thread is in; None: neither."""
         room = ctypes.create_string_buffer(_INFO_SIZE)
         self._ask(_GET_SYSCALL_INFO, ctypes.addressof(room), _INFO_SIZE)
         op, ip = room.raw[0], int.from_bytes(room.raw[8:16], "little")
@@ -187,8 +190,8 @@ class Thread:
         return int.from_bytes(room.raw[8:12], "little", signed=True)
 
     def _peek(self, word: int) -> int:
-        # The system call itself stores the word where "data" points to; the function of
-        # the C library returns it, and passes a place of its own.
+        # The system call stores the word at "data"; the C library's wrapper passes an
+        # address of its own and returns the word.
         value: int = _libc.ptrace(_PEEKUSER, self.tid, 8 * word, None)
         return value % (1 << 64)
 

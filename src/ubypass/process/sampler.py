@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where a process spends its time in user mode, by the kernel's CPU-clock samples.
+"""Samples of the user addresses of a process, by the kernel's CPU clock.
 
-Uses ``perf_event_open``: the process is not stopped and nothing in it changes. The
-clock is a timer, so this works in virtual machines too. Addresses only; what they
-mean is not known here. Layouts: ``include/uapi/linux/perf_event.h``.
+Uses ``perf_event_open``: the process is neither stopped nor changed. The clock is a
+timer, so sampling works in virtual machines too. Independent of the meaning of the
+addresses. Layouts: ``include/uapi/linux/perf_event.h``.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ _RECORD_SAMPLE = 9
 _ATTR = struct.Struct("<IIQQQQQ")  # type size config freq sample_type read_format flags
 _ATTR_SIZE = 64  # PERF_ATTR_SIZE_VER0
 _HEADER = struct.Struct("<IHH")  # type misc size
-_HEAD_OFFSET = 1024  # of data_head in struct perf_event_mmap_page; data_tail follows
+_HEAD_OFFSET = 1024  # data_head in struct perf_event_mmap_page; data_tail follows
 _PAGES = 16
 _THREADS = 16
 
 
 class Sampler:
-    """Samples of every thread that ``pid`` has now (at most 16).
+    """Samples the present threads of ``pid`` (at most 16).
 
-    ``frequency`` is in samples per second of CPU time. Where sampling is not possible
-    there are simply no samples.
+    ``frequency``: samples per second of CPU time. Threads that cannot be sampled give
+    no samples; there is no error.
     """
 
     def __init__(self, pid: int, frequency: int = 1000) -> None:
@@ -51,7 +51,7 @@ class Sampler:
                 self._rings.append(_Ring(tid, frequency))
 
     def take(self) -> Counter[int]:
-        """User addresses sampled since the last call, with how often."""
+        """User addresses sampled since the last call, with their counts."""
         found: Counter[int] = Counter()
         for ring in self._rings:
             found.update(ring.take())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who a process is, whether it lives, and whether it can be boosted at all.
+"""The identity of a process, whether it lives, and whether it can be boosted at all.
 
 Every refusal is one clear :class:`~ubypass.errors.UbError`.
 """
@@ -28,16 +28,16 @@ _AT_PHENT = 4  # include/uapi/linux/auxvec.h: size of a program header
 _AT_SYSINFO = 32
 _PHDR_SIZES = {ElfKind.X86_64: 56, ElfKind.I386: 32}
 _AUXV_MAX = 4096
-_LOOK = 0.002  # seconds between looks
+_LOOK = 0.002  # seconds between reads of the auxiliary vector
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h; field "flags" of /proc/PID/stat
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessId:
-    """A process that cannot be mistaken for a later one with the same number.
+    """The identity of a process, distinct from a later one with the same number.
 
-    ``start`` is in clock ticks since boot (field 22 of ``/proc/PID/stat``),
-    ``name`` is the command's name.
+    ``start``: clock ticks since boot (field 22 of ``/proc/PID/stat``). ``name``: the
+    command name.
     """
 
     pid: int
@@ -54,20 +54,20 @@ class _Stat:
 
 
 def identify(pid: int, patience: float = 0.5) -> ProcessId:
-    """Check that ``pid`` can be boosted and say who it is.
+    """Check that ``pid`` can be boosted and return its identity.
 
-    One that is just starting a program is waited for, up to ``patience`` seconds.
+    Waits for a process in the middle of an exec, up to ``patience`` seconds.
 
     Raises ``UbError`` for a process that does not exist, has exited, is a kernel
-    thread, a thread of another process, a 32-bit program, or ourselves.
+    thread, a thread of another process, a 32-bit program, or the caller.
     """
     if pid <= 0:
-        raise UbError(f"{pid} is not a process id: they are positive")
+        raise UbError(f"{pid} is not a process id: process ids are positive")
     if pid == os.getpid():
-        raise UbError(f"process {pid} is ub itself", "name another process")
+        raise UbError(f"process {pid} is ub itself", "choose another process")
     stat = _read_stat(pid)
     if stat is None:
-        raise UbError(f"there is no process {pid}", "see 'ps -e' for those there are")
+        raise UbError(f"there is no process {pid}", "'ps -e' lists all processes")
     if stat.state in "ZXx":
         raise UbError(f"process {pid} ({stat.name}) has already exited")
     if stat.flags & _PF_KTHREAD:
@@ -79,26 +79,26 @@ def identify(pid: int, patience: float = 0.5) -> ProcessId:
     if leader is not None and leader != pid:
         raise UbError(
             f"{pid} is a thread of process {leader} ({stat.name})",
-            f"name the process: {leader}",
+            f"give the process: {leader}",
         )
     _require_64_bit(pid, stat.name, patience)
     return ProcessId(pid, stat.start, stat.name)
 
 
 def start_time(pid: int) -> int | None:
-    """When the process started, in clock ticks since boot; None if it is gone."""
+    """Start of the process in clock ticks since boot; None if it has ended."""
     stat = _read_stat(pid)
     return None if stat is None else stat.start
 
 
 def is_alive(process: ProcessId) -> bool:
-    """Whether this very process still runs (not a zombie, not a later one)."""
+    """Whether this process still runs (not a zombie, not a later process)."""
     stat = _read_stat(process.pid)
     return stat is not None and stat.start == process.start and stat.state not in "ZXx"
 
 
 def threads(pid: int) -> tuple[int, ...]:
-    """Thread ids of the process, ascending; empty if it is gone."""
+    """Thread ids of the process, ascending; empty if the process has ended."""
     try:
         return tuple(sorted(int(name) for name in os.listdir(f"/proc/{pid}/task")))
     except OSError:
@@ -106,9 +106,9 @@ def threads(pid: int) -> tuple[int, ...]:
 
 
 def descendants(pid: int) -> tuple[int, ...]:
-    """Children of the process, their children and so on, parents first.
+    """All descendants of the process, parents before children.
 
-    Those of now: who forks meanwhile may be missing, who ends may be in it.
+    Not atomic: children forked meanwhile may be missing, ended ones may be included.
     """
     found: dict[int, None] = {}
     todo = [pid]
@@ -137,7 +137,7 @@ def _read_stat(pid: int) -> _Stat | None:
             text = file.read()
     except OSError:
         return None
-    # The name may hold spaces and parentheses: it ends at the last one.
+    # The name may contain spaces and parentheses: the last parenthesis ends the name.
     head, _, tail = text.rpartition(")")
     fields = tail.split()
     return _Stat(
@@ -149,7 +149,7 @@ def _read_stat(pid: int) -> _Stat | None:
 
 
 def _printable(name: str) -> str:
-    """The process chooses it, and a terminal would obey control characters."""
+    """The process chooses its name, and terminals interpret control characters."""
     return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
@@ -168,21 +168,21 @@ def _require_64_bit(pid: int, name: str, patience: float) -> None:
     deadline = time.monotonic() + patience
     try:
         while True:
-            # Not its file, which may be on a file system whose server never answers.
+            # Not the executable, which may be on a file system without an answer.
             with open(f"/proc/{pid}/auxv", "rb") as file:
                 auxv = file.read(_AUXV_MAX)
-            # In the middle of an exec there is none yet, only zeros.
+            # In the middle of an exec the vector is all zeros.
             if not auxv or any(auxv[:8]):
                 break
             if time.monotonic() > deadline:
                 raise UbError(
-                    f"process {pid} ({name}) is just starting a program", "try again"
+                    f"process {pid} ({name}) is starting a program", "try again"
                 )
             time.sleep(_LOOK)
         kind = program_kind(auxv)
     except PermissionError as error:
         raise UbError(
-            f"cannot look at process {pid} ({name}): permission denied",
+            f"cannot inspect process {pid} ({name}): permission denied",
             permission_hint(),
         ) from error
     except OSError as error:
@@ -198,9 +198,9 @@ def _require_64_bit(pid: int, name: str, patience: float) -> None:
 
 
 def program_kind(auxv: bytes) -> ElfKind | None:
-    """What kind of program has this auxiliary vector; None if it is empty.
+    """The kind of program by its auxiliary vector; None if the vector is empty.
 
-    The kernel makes it, with words of the program's size, when the program starts.
+    The kernel writes the vector at exec, in words of the program's size.
     """
     if not auxv:
         return None
@@ -208,7 +208,7 @@ def program_kind(auxv: bytes) -> ElfKind | None:
         numbers = array(word, auxv[: len(auxv) & -8])
         entries = dict(zip(numbers[::2], numbers[1::2], strict=False))
         if entries.get(_AT_PHENT) == _PHDR_SIZES[kind]:
-            # Only real 32-bit programs get the address of a way into the kernel.
+            # Only genuine 32-bit programs have AT_SYSINFO, a kernel entry point.
             old = kind is ElfKind.X86_64 or _AT_SYSINFO in entries
             return kind if old else ElfKind.X32
     return ElfKind.OTHER

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Names for the addresses of a live process: ``libc.so.6:pread64+0x12``.
 
-Opens a file only when an address in it is asked for, and keeps few of them. The
-process has chosen these files, and whoever looks is root: only what it really has
-mapped is opened, and it is read in a process of its own, within bounds.
+A file is opened only for an address in the file, and few files are kept. The process
+has chosen these files and the reader is root: only files that are really mapped are
+opened, and they are parsed in a child process within bounds.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ __all__ = ["Readable", "Symbols"]
 
 _FILES_KEPT = 4
 
-# Of one file; the largest libraries take a tenth. Under emulation too.
+# Bounds for one file; the largest libraries take a tenth, under emulation too.
 _SECONDS = 10.0
 _MEMORY = 256 << 20
 _SYMBOLS = 32 << 20
-#: Seconds for all files: who maps many that take long has the rest shown without names.
+#: Seconds for all files of a process; addresses in further files have no names.
 _PATIENCE = 20.0
 
 
 class Readable(Protocol):
-    """What is needed of a ``ProcessMemory``."""
+    """The part of ``ProcessMemory`` in use."""
 
     @property
     def pid(self) -> int: ...
@@ -44,7 +44,7 @@ class Readable(Protocol):
 
 
 class Symbols:
-    """Turns addresses of the process behind ``memory`` into names."""
+    """Names of the addresses of the process of ``memory``."""
 
     def __init__(self, memory: Readable) -> None:
         self._memory = memory
@@ -52,7 +52,7 @@ class Symbols:
         self._patience = _PATIENCE
 
     def name(self, address: int) -> str:
-        """``file:function+0x12``, ``file+0x1234`` without one, else ``0x7f…``."""
+        """``file:function+0x12``, ``file+0x1234`` without a symbol, or ``0x7f…``."""
         area = self._memory.maps.find(address)
         if area is None or not area.path:
             return f"{address:#x}"
@@ -78,7 +78,7 @@ class Symbols:
         return self._files[key]
 
     def _open(self, area: VmArea) -> ElfFile | None:
-        """None if it has no names to give: they are a courtesy."""
+        """The symbols of the file at ``area``; None on errors: names are optional."""
         name = os.path.basename(area.path)
         if area.path == "[vdso]":
             image = self._memory.read_data(area.start, area.end - area.start)
@@ -102,9 +102,9 @@ class Symbols:
 
 
 def _mapped_file(pid: int, area: VmArea, name: str) -> ElfFile:
-    """What is mapped there, which its path need not lead to. Raises UbError."""
+    """The file mapped at ``area``, not another one at its path. Raises UbError."""
     try:
-        # Reaches files that are deleted or in another namespace; needs privilege.
+        # The link reaches deleted files and other namespaces, but needs privilege.
         link = f"/proc/{pid}/map_files/{area.start:x}-{area.end:x}"
         return read_elf(open_regular(link), name)
     except UbError:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The numbers of the kernel's tracepoints, for ``perf_event_open``.
 
-They are files of tracefs. Where that is not mounted, a child process mounts it in a
-mount namespace of its own, and ends: nobody else sees it, and nothing is left.
+The numbers are read from tracefs. If tracefs is not mounted, a child process mounts it
+in a mount namespace of its own; the mount is visible there only and ends with the
+child.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ubypass.errors import UbError
 
 __all__ = ["PLACES", "tracepoint_numbers"]
 
-#: Where tracefs is mounted, usually.
+#: The usual mount points of tracefs.
 PLACES = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"))
 
 _CLONE_NEWNS = 0x20000
@@ -27,7 +28,7 @@ _ROOM = 64  # bytes of a number in the pipe, at most
 def tracepoint_numbers(
     names: Sequence[str], places: Sequence[Path] = PLACES
 ) -> tuple[int, ...]:
-    """Of ``names``, each ``group/event``, in order. Raises UbError."""
+    """The numbers of ``names``, each ``group/event``, in order. Raises UbError."""
     for place in places:
         found = _read(place, names)
         if found:
@@ -37,8 +38,7 @@ def tracepoint_numbers(
         return found
     hint = "mount -t tracefs tracefs /sys/kernel/tracing"
     raise UbError(
-        "the kernel's tracepoints cannot be looked up: tracefs is not mounted, or may "
-        "not be read",
+        "tracepoints are unavailable: tracefs is not mounted, or not readable",
         hint if os.geteuid() == 0 else "run as root",
     )
 
@@ -66,11 +66,11 @@ def _read_apart(place: Path, names: Sequence[str]) -> tuple[int, ...]:
 def _mount_and_read(
     libc: ctypes.CDLL, place: Path, names: Sequence[str], out: int
 ) -> None:  # pragma: no cover - in the child
-    """Never returns."""
+    """Mount tracefs, write the numbers to ``out``, and exit; never returns."""
     try:
         where = os.fsencode(place)
         if libc.unshare(_CLONE_NEWNS) == 0:
-            # Else what is mounted here would show up where it comes from.
+            # A shared mount would propagate to the parent's namespace.
             private = ctypes.c_ulong(_MS_REC | _MS_PRIVATE)
             done = libc.mount(b"none", b"/", None, private, None) == 0
             none = ctypes.c_ulong(0)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What user code runs between two system calls: discovery and analysis.
+"""Discovery and analysis of the user code between system calls.
 
-Works on bytes and addresses. Knows nothing of processes, devices or of how code
-is translated.
+Works on bytes and addresses. Must not depend on processes, devices or the translator.
 """

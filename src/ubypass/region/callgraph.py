@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which calls inside a region a ``ret`` may answer.
+"""The calls inside a region to which a ``ret`` may return.
 
-A ``ret`` that can be reached from a function's start without leaving the function
-answers every call of that function. Only candidates: translated code compares.
+A ``ret`` that can be reached from the start of a function without leaving the function
+may return to every call of that function. These are only candidates: translated code
+compares the return address.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ubypass.region.decode import Step
 
 __all__ = ["internal_returns"]
 
-# Plain numbers, for they are compared all the time.
+# Plain integers, because they are compared often.
 _NEXT: Final[int] = FlowControl.NEXT
 _CALL: Final[int] = FlowControl.CALL
 _JUMP: Final[int] = FlowControl.UNCONDITIONAL_BRANCH
@@ -31,7 +32,7 @@ def internal_returns(
     learned: Mapping[int, Sequence[int]],
     calls: Collection[int],
 ) -> dict[int, list[int]]:
-    """Address of each ``ret`` → return points of the calls it may answer.
+    """Address of each ``ret`` → return points of the calls to which it may return.
 
     ``found`` are the region's instructions by address, ``learned`` the targets of
     its indirect branches and calls, ``calls`` the addresses of all calls. Return
@@ -45,7 +46,7 @@ def internal_returns(
         for target in _callees(step, learned):
             points.setdefault(target, []).append(step.next_ip)
     answered: dict[int, list[int]] = {}
-    # Memo: shared parts of functions are walked once.
+    # Memo, so that shared parts of functions are walked once.
     paths: dict[int, _Path] = {}
     for function, returns in sorted(points.items()):
         for site in _rets(function, found, learned, paths):
@@ -63,8 +64,8 @@ def _callees(step: Step, learned: Mapping[int, Sequence[int]]) -> Sequence[int]:
     return ()
 
 
-#: Where straight code ends, whether in a ret, and where it goes from there without
-#: leaving the function.
+#: The end address of straight-line code, whether it is a ret, and the successors
+#: inside the function.
 _Path = tuple[int, bool, Sequence[int]]
 
 
@@ -74,7 +75,7 @@ def _rets(
     learned: Mapping[int, Sequence[int]],
     paths: dict[int, _Path],
 ) -> list[int]:
-    """Rets that the function reaches; calls are stepped over. ``paths`` is a memo."""
+    """Rets reachable in the function; calls are stepped over. ``paths``: a memo."""
     seen: set[int] = set()
     todo = [function]
     rets: list[int] = []
@@ -99,7 +100,7 @@ def _rets(
 def _path(
     address: int, found: dict[int, Step], learned: Mapping[int, Sequence[int]]
 ) -> _Path:
-    """The straight code from ``address``, which is in ``found``."""
+    """The straight-line code from ``address``, which is in ``found``."""
     step = found[address]
     while step.flow == _NEXT:
         if step.next_ip not in found:

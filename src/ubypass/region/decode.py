@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One decoded user instruction at a time, remembered.
+"""Decodes user instructions one at a time and caches them.
 
-Reads code in small windows so that a live process is rarely read.
-Knows where code is, not where it leads.
+Reads code in small windows, to keep the number of reads from a live process small.
+Must not depend on control flow between blocks.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from ubypass.region.reader import CodeReader
 
 __all__ = ["Decoded", "Step"]
 
-#: Bytes per read; an x86 instruction has 15 at most.
+#: Bytes per read; an x86 instruction has at most 15.
 _WINDOW: Final = 256
 _LONGEST: Final = 15
-# Bytes to decode at once at most.
+# Largest number of bytes to decode at once.
 _AHEAD: Final = 128
 # Lengths of call instructions, usual ones first.
 _CALL_LENGTHS: Final = (5, 2, 3, 6, 7, 4, 8)
 _CALLS: Final = (FlowControl.CALL, FlowControl.INDIRECT_CALL)
 _NEXT: Final[int] = FlowControl.NEXT
-# Also of bytes that are no instruction.
+# Also for bytes that are not an instruction.
 _EXCEPTION: Final[int] = FlowControl.EXCEPTION
 _OPERAND_SIZE: Final = 0x66
 
@@ -42,11 +42,11 @@ class Step:
 
 
 def _is_unambiguous(instruction: Instruction, code: bytes) -> bool:
-    """Whether processors of all vendors take ``code`` for this branch.
+    """Whether processors of all vendors decode ``code`` as this branch.
 
-    With an operand-size prefix they do not: Intel's ignore it, AMD's branch to 16 bits
-    of the address (SDM 2, 2.2.1.7 "Instructions whose operand size is 64 bits"; APM 3,
-    "Near branches in 64-bit mode").
+    With an operand-size prefix they differ: Intel's ignore the prefix, AMD's truncate
+    the target to 16 bits (SDM 2, 2.2.1.7 "Instructions whose operand size is 64 bits";
+    APM 3, "Near branches in 64-bit mode").
     """
     if _OPERAND_SIZE not in code[:-1]:
         return True
@@ -55,21 +55,21 @@ def _is_unambiguous(instruction: Instruction, code: bytes) -> bool:
 
 
 class Decoded:
-    """User instructions by address, with the bytes they came from."""
+    """User instructions by address, with their bytes."""
 
     def __init__(self, reader: CodeReader) -> None:
         self._reader = reader
-        # Window → offset of its first byte of code, and the bytes from there on.
+        # Window → offset of its first byte of code, and the bytes from that offset on.
         self._windows: dict[int, tuple[int, bytes]] = {}
         self._known: dict[int, Step | None] = {}
 
     def at(self, address: int) -> Instruction | None:
-        """The instruction at ``address``; None where there is no valid one."""
+        """The instruction at ``address``; None if there is no valid one."""
         found = self.step(address)
         return None if found is None else found.instruction
 
     def step(self, address: int) -> Step | None:
-        """The step at ``address``; None where there is no valid instruction."""
+        """The step at ``address``; None if there is no valid instruction."""
         found = self._known.get(address)
         if found is None and address not in self._known:
             self._ahead(address)
@@ -77,10 +77,10 @@ class Decoded:
         return found
 
     def _ahead(self, address: int) -> None:
-        """Decode from ``address`` on as long as control runs straight."""
+        """Decode straight-line code from ``address`` on."""
         known = self._known
         data = self.bytes_at(address, _AHEAD)
-        # Where the bytes end early, an instruction may look cut off.
+        # If the bytes end early, the last instruction may be truncated.
         whole = len(data) - _LONGEST if len(data) == _AHEAD else len(data)
         whole += address
         known[address] = None

@@ -2,7 +2,7 @@
 """Find the region: user code that runs between hot system calls.
 
 Follows direct branches and calls, and returns and indirect branches as far as
-their targets have been learned. Knows nothing of what can be translated.
+their targets have been learned. Must not depend on what can be translated.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from iced_x86 import Code, FlowControl, Instruction, Mnemonic, OpKind, Register
 
 from ubypass.abi import Source
 from ubypass.errors import UbError
+from ubypass.region.block_end import block_end
 from ubypass.region.callgraph import internal_returns
 from ubypass.region.decode import Decoded, Step
 from ubypass.region.graph import Block, End, Region, predecessors, reachable
@@ -24,7 +25,7 @@ from ubypass.region.stackwalk import learn_returns
 
 __all__ = ["HotEntry", "Limits", "RegionSpec", "discover"]
 
-# Plain numbers, for they are compared all the time. A system call is a call.
+# Plain integers, because they are compared often. A system call is a call.
 _NEXT: Final[int] = FlowControl.NEXT
 _CALL: Final[int] = FlowControl.CALL
 _JUMP: Final[int] = FlowControl.UNCONDITIONAL_BRANCH
@@ -32,7 +33,7 @@ _BRANCH: Final[int] = FlowControl.CONDITIONAL_BRANCH
 _JUMP_INDIRECT: Final[int] = FlowControl.INDIRECT_BRANCH
 _CALL_INDIRECT: Final[int] = FlowControl.INDIRECT_CALL
 _RETURN: Final[int] = FlowControl.RETURN
-# Bytes of the longest instruction.
+# Length of the longest instruction, in bytes.
 _LONGEST: Final = 15
 
 
@@ -47,17 +48,17 @@ class HotEntry:
 
 @dataclass(frozen=True)
 class RegionSpec:
-    """What is known of a region before its exploration.
+    """The input of the exploration of a region.
 
     ``seeds`` are further addresses to explore from (frontiers that turned out
     hot). ``targets`` maps the address of a ``ret`` or of an indirect jump or call
-    to the targets seen, hottest first. ``stops`` are resume addresses at which the
-    region ends although a system call was dispatched: what follows is too long.
-    ``numbers`` are call numbers by resume address, most frequent first; those of the
-    entries come behind them.
+    to the targets seen, hottest first. ``stops`` are resume addresses (barriers) at
+    which the region ends after a dispatch: the gap that follows is too long.
+    ``numbers`` are call numbers by resume address, most frequent first; numbers of the
+    entries are appended.
     ``traced`` are addresses of instructions that are known to run between the entries
-    and the next system calls; if there are any, what else is explored is no more than
-    paths around them. ``execution_counts``: how often each was seen to run.
+    and the next system calls; if there are any, only short paths around them are
+    explored besides. ``execution_counts``: executions of each in the traces.
     ``nonpointers``: see :class:`~ubypass.region.graph.Region`.
     """
 
@@ -75,14 +76,15 @@ class RegionSpec:
 class Limits:
     """Bounds of the exploration, in user instructions unless said otherwise.
 
-    ``region`` in all, and ``explored`` before useless code is left out (0: the same);
-    ``reach`` from the nearest entry, dispatch or learned
-    address; ``candidates`` is the number of targets of one ret or indirect branch.
-    ``fringe``: so far around ``RegionSpec.seeds`` code is kept although no system
-    call has been found from there yet, so that its exits show where paths go on.
-    ``detour``: how much longer than the shortest path to a system call, from an entry
-    or from one of ``RegionSpec.seeds``, a path may be to be kept; None: any explored
-    path is kept. Where there are traced paths, it is the length of a path around them.
+    ``region``: total size. ``explored``: size before useless code is removed (0: the
+    same as ``region``). ``reach``: distance from the nearest entry, dispatch or learned
+    address. ``candidates``: number of targets of one ret or indirect branch.
+    ``fringe``: distance from ``RegionSpec.seeds`` within which code is kept although
+    no system call is known to be reachable, so that its exits report how paths
+    continue.
+    ``detour``: excess over the shortest path to a system call, from an entry or from
+    one of ``RegionSpec.seeds``, up to which a path is kept; None: any explored path is
+    kept. With traced paths, it is the length of a path around them.
     """
 
     region: int = 4000
@@ -105,8 +107,8 @@ def discover(
     entries = [entry for entry in spec.entries if code.at(entry.resume) is not None]
     if not entries:
         raise UbError(
-            "no entry of the region is code that may be translated",
-            "only private, executable, non-writable mappings can be",
+            "no entry of the region has translatable code",
+            "code must be in private, executable, non-writable mappings",
         )
     finder = _Finder(spec, reader, code, limits)
     blocks = finder.run()
@@ -138,9 +140,9 @@ def discover(
 
 
 def _never_taken(blocks: dict[int, Block], spec: RegionSpec) -> frozenset[int]:
-    """The branches on traced paths that did not jump.
+    """The branches on traced paths that were not taken.
 
-    Of jumps as short as an instruction nobody has told.
+    A trace cannot tell for jumps over less than the length of an instruction.
     """
     found = set()
     for block in blocks.values():
@@ -169,8 +171,8 @@ class _Finder:
         self._learned_starts = spec.traced.union(spec.seeds)
         hot = [entry.resume for entry in spec.entries]
         self._roots = dict.fromkeys([*hot, *spec.seeds])
-        #: Addresses to look at by distance: first come, first served. How many of them
-        #: were, and the least distance at which any may be left.
+        #: Addresses to visit by distance, in FIFO order; how many of them are visited;
+        #: and the least distance at which any may be left.
         self._queue: list[list[int]] = []
         self._served: list[int] = []
         self._least = 0
@@ -252,7 +254,7 @@ class _Finder:
             address = step.next_ip
 
     def _follow(self, step: Step, distance: int) -> None:
-        """Queue where control may go from the end of straight code."""
+        """Queue the successors of the end of straight-line code."""
         instruction, flow, following = step.instruction, step.flow, step.next_ip
         if flow == _CALL and instruction.code == Code.SYSCALL:
             if following not in self._spec.stops:
@@ -282,7 +284,7 @@ class _Finder:
             self._push(target, 0 if target in seen else distance)
 
     def _learn_slot(self, instruction: Instruction) -> None:
-        """Learn the present target of a jump through a constant slot (PLT)."""
+        """Learn the current target of a jump through a constant slot (PLT)."""
         if self._data is None or not instruction.is_ip_rel_memory_operand:
             return
         try:
@@ -308,31 +310,19 @@ class _Finder:
             address = step.next_ip
 
     def _ended(self, start: int, run: list[Instruction], step: Step) -> Block:
-        last, flow = step.instruction, step.flow
-        end = End.STOP
-        targets: tuple[int, ...] = ()
+        last = step.instruction
+        end, targets = block_end(last, step.flow, step.next_ip)
         numbers: tuple[int, ...] = ()
         known = False
-        if flow == _CALL and last.code == Code.SYSCALL:
-            end, targets = End.SYSCALL, (step.next_ip,)
+        if end is End.SYSCALL:
             constant = _constant_rax(run)
             known = constant is not None
             if constant is not None:
                 numbers = (constant,)
             else:
                 numbers = tuple(self._numbers.get(last.ip, ()))
-        elif flow == _JUMP:
-            end, targets = End.JUMP, (last.near_branch_target,)
-        elif flow == _BRANCH:
-            end, targets = End.BRANCH, (last.near_branch_target, step.next_ip)
-        elif flow == _CALL and _is_direct(last):
-            end, targets = End.CALL, (last.near_branch_target,)
-        elif flow == _RETURN:
-            end, targets = End.RET, self._present(last.ip)
-        elif flow == _JUMP_INDIRECT:
-            end, targets = End.JUMP_INDIRECT, self._present(last.ip)
-        elif flow == _CALL_INDIRECT:
-            end, targets = End.CALL_INDIRECT, self._present(last.ip)
+        elif end in (End.RET, End.JUMP_INDIRECT, End.CALL_INDIRECT):
+            targets = self._present(last.ip)
         return Block(start, tuple(run), step.next_ip, end, targets, numbers, known)
 
     def _present(self, site: int) -> tuple[int, ...]:
@@ -343,7 +333,7 @@ class _Finder:
 def _fitting_paths(
     blocks: dict[int, Block], roots: tuple[int, ...], limits: Limits
 ) -> set[int]:
-    """Short paths, with detours as long as there is room for them."""
+    """Short paths, with the longest detours that fit the limits."""
     detour = limits.detour or 0
     while True:
         kept = short_paths(blocks, roots, limits.fringe, detour)
@@ -356,7 +346,7 @@ def _fitting_paths(
 def _pruned(
     blocks: dict[int, Block], kept: set[int], hot: tuple[int, ...]
 ) -> dict[int, Block]:
-    """The ``kept`` blocks that can be reached, not looking at the others any more."""
+    """The ``kept`` blocks that can be reached without the other blocks."""
     found = {start: blocks[start] for start in sorted(kept)}
     for start, block in found.items():
         if block.open:
@@ -371,7 +361,7 @@ def _is_direct(instruction: Instruction) -> bool:
 
 
 def _constant_rax(run: list[Instruction]) -> int | None:
-    """The constant that the block itself leaves in eax, if it does."""
+    """The constant in eax at the end of the block, if the block itself sets it."""
     for position in range(len(run) - 2, -1, -1):
         instruction = run[position]
         if instruction.op_count == 0:
@@ -401,7 +391,7 @@ def _constant_rax(run: list[Instruction]) -> int | None:
     return None
 
 
-# Two-operand instructions that write nothing but their first operand.
+# Two-operand instructions that write only their first operand.
 _LEAVES_RAX: Final = frozenset(
     {
         Mnemonic.MOV,
@@ -449,6 +439,8 @@ def _bytes(code: Decoded, start: int, stop: int) -> bytes:
     while len(out) < stop - start:
         part = code.bytes_at(start + len(out), min(256, stop - start - len(out)))
         if not part:
-            raise UbError(f"code at {start + len(out):#x} went away while being read")
+            raise UbError(
+                f"code at {start + len(out):#x} was unmapped while being read"
+            )
         out += part
     return out

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The shape of a region: basic blocks of user code and how they end.
+"""The control-flow graph of a region: basic blocks of user code and their ends.
 
 Plain data; :mod:`ubypass.region.discover` finds the blocks.
 """
@@ -7,14 +7,23 @@ Plain data; :mod:`ubypass.region.discover` finds the blocks.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from iced_x86 import Instruction
 
 from ubypass.abi import Source
+from ubypass.region.worklist import reached
 
-__all__ = ["Block", "BlockId", "End", "Region", "predecessors", "reachable"]
+__all__ = [
+    "Block",
+    "BlockId",
+    "End",
+    "Region",
+    "loop_heads",
+    "predecessors",
+    "reachable",
+]
 
 
 class End(enum.Enum):
@@ -28,23 +37,22 @@ class End(enum.Enum):
     JUMP_INDIRECT = "jump*"
     CALL_INDIRECT = "call*"
     SYSCALL = "syscall"  # targets: resume address
-    STOP = "stop"  # at an instruction that control cannot be followed through
+    STOP = "stop"  # at an instruction past which control cannot be followed
 
 
-#: Names a block: the user address of its start and, above that, the clone that it is in
+#: Identifies a block: the user address of its start and, in the bits above, its clone
 #: (:mod:`ubypass.translate.clone`); the user address alone in a discovered region.
 BlockId = int
 
 
 @dataclass(init=False)
 class Block:
-    """Straight-line user code; not to be changed.
+    """Straight-line user code; immutable.
 
-    ``targets`` are all addresses that control may reach next, as far as known,
-    in or out of the region. ``next_ip`` is the address after the last instruction
-    (what a call pushes). ``numbers`` are the expected call numbers of a ``SYSCALL``,
-    most frequent first; ``nr_known`` tells whether the block itself puts the only one
-    into rax.
+    ``targets`` are all known addresses that control may reach next, in or out of the
+    region. ``next_ip`` is the address after the last instruction (which a call
+    pushes). ``numbers`` are the expected call numbers of a ``SYSCALL``, most frequent
+    first; ``nr_known``: the block itself loads the only one into rax.
     """
 
     start: BlockId
@@ -65,7 +73,7 @@ class Block:
         numbers: tuple[int, ...] = (),
         nr_known: bool = False,
     ) -> None:
-        # Written out, it is compiled: there are many.
+        # Explicit, so that mypyc compiles it: there are many blocks.
         self.start, self.instructions, self.next_ip = start, instructions, next_ip
         self.end, self.targets = end, targets
         self.numbers, self.nr_known = numbers, nr_known
@@ -77,7 +85,7 @@ class Block:
 
     @property
     def open(self) -> bool:
-        """Whether control may also go to targets that were not seen yet."""
+        """Whether control may also go to targets not seen yet."""
         return self.end in (
             End.RET,
             End.JUMP_INDIRECT,
@@ -88,16 +96,15 @@ class Block:
 
 @dataclass(frozen=True)
 class Region:
-    """Blocks by start address, the resume addresses that enter it, its bytes.
+    """Blocks by start address, the resume addresses of the entries, and the bytes.
 
     ``entries`` are resume addresses of dispatches, likeliest first; each is the
     start of a block. ``sources`` covers every byte of every block. ``seeds`` are
-    the starts of blocks that control was seen to go to, ``traced`` those of blocks on
-    paths that were seen from their beginning to the end. ``never_taken`` are the
-    addresses of branches at the end of traced blocks that never jumped on those paths.
-    ``execution_counts``: how often a block was seen to run, where that is known.
-    ``nonpointers``: by the address of an instruction the registers that were seen to
-    hold no user address there, one bit each.
+    the starts of blocks in which control was observed, ``traced`` the starts of blocks
+    on traced paths. ``never_taken`` are the addresses of branches at the end of traced
+    blocks that were not taken on those paths. ``execution_counts``: observed executions
+    of a block, if known. ``nonpointers``: by instruction address, the registers that
+    were seen to hold no user address there, one bit each.
     """
 
     blocks: dict[BlockId, Block]
@@ -117,7 +124,7 @@ class Region:
 
 
 def predecessors(blocks: dict[int, Block]) -> dict[int, tuple[int, ...]]:
-    """Start addresses of the blocks that lead to each block."""
+    """Start addresses of the predecessors of each block."""
     found: dict[int, list[int]] = {start: [] for start in blocks}
     for block in blocks.values():
         for target in block.targets:
@@ -126,14 +133,40 @@ def predecessors(blocks: dict[int, Block]) -> dict[int, tuple[int, ...]]:
     return {start: tuple(sources) for start, sources in found.items()}
 
 
+def loop_heads(
+    roots: Iterable[int], successors: Mapping[int, Sequence[int]]
+) -> list[int]:
+    """Targets of the back edges of a depth-first walk along ``successors``, in the
+    order in which the edges are found.
+
+    Roots without successors are skipped.
+    """
+    found: dict[int, None] = {}
+    done: set[int] = set()
+    for root in roots:
+        if root in done or root not in successors:
+            continue
+        path: dict[int, None] = {root: None}
+        stack = [(root, iter(successors[root]))]
+        while stack:
+            at, ahead = stack[-1]
+            following = next(ahead, None)
+            if following is None:
+                stack.pop()
+                del path[at]
+                done.add(at)
+            elif following in path:
+                found[following] = None
+            elif following not in done:
+                path[following] = None
+                stack.append((following, iter(successors[following])))
+    return list(found)
+
+
 def reachable(blocks: dict[int, Block], roots: tuple[int, ...]) -> set[int]:
     """Start addresses of the blocks that can be reached from ``roots``."""
-    seen: set[int] = set()
-    todo = [root for root in roots if root in blocks]
-    while todo:
-        start = todo.pop()
-        if start in seen:
-            continue
-        seen.add(start)
-        todo.extend(t for t in blocks[start].targets if t in blocks)
-    return seen
+
+    def successors(start: int) -> list[int]:
+        return [target for target in blocks[start].targets if target in blocks]
+
+    return reached([root for root in roots if root in blocks], successors)

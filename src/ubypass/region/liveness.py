@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which arithmetic flags some later user instruction may still read.
+"""Liveness of the arithmetic flags of user code.
 
-One bit per flag, in iced's numbering (``RflagsBits``). Code outside the region counts
-as reading all flags.
+One bit per flag, in iced's numbering (``RflagsBits``). Code outside the region is
+assumed to read all flags.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 from iced_x86 import Code, Instruction, Mnemonic, OpKind, RflagsBits
 
 from ubypass.region.graph import Region
+from ubypass.region.worklist import Worklist
 
 __all__ = ["ARITHMETIC", "FlagUse", "flag_use", "flags_live"]
 
@@ -41,39 +42,39 @@ _SHIFTS: Final = frozenset(
         Mnemonic.SHRD,
     }
 )
-# These clear AF on every CPU although manuals call it undefined; so what AF was
-# before them cannot come through.
+# These clear AF on every CPU, although manuals call it undefined: the value of AF
+# before them does not survive.
 _LOGIC: Final = frozenset({Mnemonic.AND, Mnemonic.OR, Mnemonic.XOR, Mnemonic.TEST})
 
 
 @dataclass(init=False)
 class FlagUse:
-    """Flags that an instruction reads, may change and surely overwrites."""
+    """Flags that an instruction reads, may change, and always overwrites."""
 
     reads: int
     changes: int
     kills: int
 
     def __init__(self, reads: int, changes: int, kills: int) -> None:
-        # Written out, it is compiled.
+        # Explicit, so that mypyc compiles it.
         self.reads, self.changes, self.kills = reads, changes, kills
 
 
 def flag_use(instruction: Instruction) -> FlagUse:
-    """What ``instruction`` does to the arithmetic flags."""
+    """The effect of ``instruction`` on the arithmetic flags."""
     if instruction.code == Code.SYSCALL:
-        # r11 receives them all, and they stay as they are.
+        # r11 receives all flags, and they stay unchanged.
         return FlagUse(ARITHMETIC, 0, 0)
     reads = int(instruction.rflags_read) & ARITHMETIC
     changes = int(instruction.rflags_modified) & ARITHMETIC
     kills: int = changes
     if instruction.mnemonic not in _LOGIC:
-        # "Undefined" may mean "as before" on some CPU.
+        # "Undefined" may mean "unchanged" on some CPU.
         kills &= ~int(instruction.rflags_undefined)
     if instruction.mnemonic in _SHIFTS and not _constant_count(instruction):
         kills = 0
     if instruction.has_rep_prefix or instruction.has_repne_prefix:
-        # Of string compares: with a count of 0 nothing happens.
+        # A string compare with a count of 0 changes nothing.
         kills = 0
     return FlagUse(reads, changes, kills)
 
@@ -87,10 +88,10 @@ def _constant_count(instruction: Instruction) -> bool:
 def flags_live(
     region: Region, known: Mapping[int, Sequence[FlagUse]] | None = None
 ) -> dict[int, tuple[int, ...]]:
-    """For each block the flags that are live before each instruction, and at its end:
+    """For each block the flags that are live before each instruction, then at its end:
     one number more than the block has instructions.
 
-    ``known`` may have what the first instructions of blocks do.
+    ``known`` may give the flag use of the first instructions of blocks.
     """
     uses: dict[int, list[FlagUse]] = {}
     for start, block in region.blocks.items():
@@ -98,20 +99,16 @@ def flags_live(
         found += [flag_use(i) for i in block.instructions[len(found) :]]
         uses[start] = found
     live_in = dict.fromkeys(region.blocks, 0)
-    todo = list(region.blocks)
-    waiting = set(todo)
+    todo = Worklist(region.blocks)
     while todo:
         start = todo.pop()
-        waiting.discard(start)
         live = _live_out(region, live_in, start)
         for use in reversed(uses[start]):
             live = (live & ~use.kills) | use.reads
         if live != live_in[start]:
             live_in[start] = live
             for source in region.predecessors.get(start, ()):
-                if source not in waiting:
-                    waiting.add(source)
-                    todo.append(source)
+                todo.add(source)
     result: dict[int, tuple[int, ...]] = {}
     for start in region.blocks:
         live = _live_out(region, live_in, start)

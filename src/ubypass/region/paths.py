@@ -1,24 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which blocks lie on a path to a system call, and on one that is short.
+"""Selects the blocks on short paths to a system call.
 
-Code from which no call can be reached only delays an exit, and code on long detours is
-hardly ever run: both are left out. Lengths are in user instructions.
+Code from which no system call can be reached only delays an exit, and code on long
+detours rarely runs: both are left out. Lengths are in user instructions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
+from itertools import pairwise
 from typing import Final
 
 from ubypass.region.graph import Block, End, predecessors
+from ubypass.region.worklist import reached
 
-__all__ = ["distances", "paths_to_calls", "short_paths", "side_paths"]
+__all__ = ["distances", "jumps", "paths_to_calls", "short_paths", "side_paths"]
 
 #: Ends of blocks whose targets have to be learned, and the assumed distance to a call
-#: behind one without a known target.
+#: from an end without a known target.
 _UNKNOWN: Final = (End.RET, End.JUMP_INDIRECT, End.CALL_INDIRECT)
 _DOUBT: Final = 32
+
+#: Length of the longest instruction, in bytes.
+_LONGEST: Final = 15
 
 _Edges = Mapping[int, Sequence[int]]
 
@@ -28,11 +33,23 @@ def distances(
 ) -> dict[int, int]:
     """Instructions from the nearest of ``roots`` to the start of each block.
 
-    Only of those blocks that begin within ``limit``.
+    Only blocks that begin within ``limit`` are included.
     """
     edges = {start: block.targets for start, block in blocks.items()}
     found = _shortest(blocks, edges, {r: 0 for r in roots if r in blocks}, limit)
     return found
+
+
+def jumps(path: Sequence[int]) -> list[tuple[int, int]]:
+    """The (from, to) pairs at which a path, a sequence of instruction addresses, is not
+    sequential. A jump over less than an instruction looks sequential; discovery finds
+    its target by itself.
+    """
+    return [
+        (before, after)
+        for before, after in pairwise(path)
+        if not 0 < after - before <= _LONGEST
+    ]
 
 
 def paths_to_calls(
@@ -40,19 +57,12 @@ def paths_to_calls(
 ) -> set[int]:
     """Starts of all blocks on a path to a system call, or to the ``fringe``.
 
-    Those at ``hot`` addresses are ends of paths as well.
+    Blocks at ``hot`` addresses are ends of paths, too.
     """
     sources = predecessors(blocks)
-    ends: set[int] = set()
-    todo = [start for start in sorted(blocks) if blocks[start].numbers]
-    todo += [start for start in hot if start in blocks]
-    todo += sorted(fringe)
-    while todo:
-        start = todo.pop()
-        if start not in ends:
-            ends.add(start)
-            todo.extend(sources[start])
-    return ends
+    ends = [start for start in sorted(blocks) if blocks[start].numbers]
+    ends += [start for start in hot if start in blocks]
+    return reached([*ends, *fringe], lambda start: sources[start])
 
 
 def short_paths(
@@ -61,10 +71,10 @@ def short_paths(
     fringe: int,
     detour: int,
 ) -> set[int]:
-    """Starts of the blocks on paths from ``roots`` to a system call, if short.
+    """Starts of the blocks on short paths from ``roots`` to a system call.
 
-    A path from a root may be ``detour`` longer than the shortest one from there. Of
-    roots without any path, what begins within ``fringe`` is kept.
+    A path from a root may be ``detour`` longer than the shortest one from this root.
+    For a root without a path, blocks that begin within ``fringe`` are kept.
     """
     to_call = _to_calls(blocks)
     edges = {start: block.targets for start, block in blocks.items()}
@@ -83,10 +93,10 @@ def short_paths(
 
 
 def side_paths(blocks: dict[int, Block], known: Iterable[int], detour: int) -> set[int]:
-    """Starts of the ``known`` blocks, and of those on paths around them.
+    """Starts of the ``known`` blocks, and of the blocks on paths around them.
 
-    Such a path leaves a known block and comes back to one, or ends at a system call,
-    within ``detour`` instructions.
+    A path around them leaves a known block and returns to one, or ends at a system
+    call, within ``detour`` instructions.
     """
     roots = {start for start in known if start in blocks}
     edges = {start: block.targets for start, block in blocks.items()}
@@ -113,8 +123,8 @@ def side_paths(blocks: dict[int, Block], known: Iterable[int], detour: int) -> s
 def _to_calls(blocks: dict[int, Block]) -> dict[int, int]:
     """Instructions from the start of each block to the nearest system call.
 
-    A branch without a known target may lead to one, too: its miss will report the
-    target.
+    A branch without a known target may lead to a system call, too: its miss will report
+    the target.
     """
     found: dict[int, int] = {}
     queue = []
@@ -141,9 +151,9 @@ def _to_calls(blocks: dict[int, Block]) -> dict[int, int]:
 def _shortest(
     blocks: Mapping[int, Block], edges: _Edges, begin: Mapping[int, int], limit: int
 ) -> dict[int, int]:
-    """Dijkstra's: lengths up to the starts of blocks, no longer than ``limit``.
+    """Dijkstra's algorithm: path lengths to the starts of blocks, up to ``limit``.
 
-    A path ends at a system call: the next begins at its resume address.
+    A path ends at a system call: the next one begins at its resume address.
     """
     found: dict[int, int] = {}
     queue = [(length, start) for start, length in begin.items()]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where user code comes from: the protocol, and one made of bytes.
+"""Sources of user code: the reader protocol, and a reader of bytes in memory.
 
 Only private, executable, non-writable memory counts as code. The reader of a live
-process lives elsewhere; this module knows nothing of processes.
+process is elsewhere; this module must not depend on processes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class CodeReader(Protocol):
 
 @runtime_checkable
 class DataReader(Protocol):
-    """Optionally, a :class:`CodeReader` reads data as well (jump slots)."""
+    """Optional: a :class:`CodeReader` that also reads data (jump slots)."""
 
     def read_data(self, address: int, size: int) -> bytes:
         """Up to ``size`` bytes of memory; same errors as ``CodeReader.read``."""
@@ -48,7 +48,7 @@ class BytesReader:
         return _read(self._code, address, size)
 
     def read_data(self, address: int, size: int) -> bytes:
-        """See :class:`DataReader`; code can be read as data too."""
+        """See :class:`DataReader`; code can be read as data, too."""
         try:
             return _read(self._data, address, size)
         except UbError:

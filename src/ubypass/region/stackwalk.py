@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where returns go, told from the stack of a hot event.
+"""Targets of returns, inferred from the stack of a hot event.
 
-Walks from a resume address, keeping track of how far rsp has moved. A ``ret`` that pops
-a word of the recorded stack, if that word follows a call, is known to return there; the
-walk goes on in the caller. Only a hint: translated code compares each return address.
+Walks from a resume address and tracks the offset of rsp. A ``ret`` that pops a word of
+the recorded stack returns to that address if the address follows a call; the walk
+continues in the caller. Only a hint: translated code compares each return address.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import Final
 from iced_x86 import FlowControl, Instruction, Mnemonic, OpKind, Register
 
 from ubypass.region.decode import Decoded
+from ubypass.words import signed64
 
 __all__ = ["learn_returns", "moved"]
 
-#: Instructions looked at per event: enough for a chain of small wrappers.
+#: Instructions examined per event: enough for a chain of small wrappers.
 _STEPS: Final = 768
 
 
@@ -80,11 +81,11 @@ def _ret_pops(instruction: Instruction) -> int:
 def moved(
     instruction: Instruction, depth: int | None, frame: int | None
 ) -> tuple[int | None, int | None]:
-    """Offsets of rsp and rbp from some address after ``instruction``, None where that
-    cannot be told; given those before it. Calls are stepped over.
+    """Offsets of rsp and rbp from a fixed address after ``instruction``, None if
+    unknown; given the offsets before it. Calls are stepped over.
     """
     mnemonic = instruction.mnemonic
-    # Calls are stepped over: what they push, their return pops.
+    # Calls are stepped over: the return pops what the call pushed.
     if instruction.flow_control in (FlowControl.CALL, FlowControl.INDIRECT_CALL):
         return depth, frame
     if mnemonic == Mnemonic.LEAVE:
@@ -112,21 +113,16 @@ def _constant_change(instruction: Instruction) -> int | None:
             instruction.memory_base == Register.RSP
             and instruction.memory_index == Register.NONE
         ):
-            return _signed(instruction.memory_displacement)
+            return signed64(instruction.memory_displacement)
         return None
     if instruction.op_count != 2 or instruction.op1_kind not in (
         OpKind.IMMEDIATE8TO64,
         OpKind.IMMEDIATE32TO64,
     ):
         return None
-    value = _signed(instruction.immediate(1))
+    value = signed64(instruction.immediate(1))
     if instruction.mnemonic == Mnemonic.ADD:
         return value
     if instruction.mnemonic == Mnemonic.SUB:
         return -value
     return None
-
-
-def _signed(value: int) -> int:
-    value &= (1 << 64) - 1
-    return value - (1 << 64) if value >> 63 else value

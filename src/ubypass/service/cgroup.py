@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the path of a control group says: units of systemd, containers, pods.
+"""Units of systemd, containers and pods by the path of a control group.
 
-Text only; nothing is read from the machine.
+Works on text only; nothing is read from the machine.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ _UNIT = re.compile(r".\.(service|scope|slice|socket|mount|swap)$")
 _ID = r"([0-9a-f]{12,64})"
 _SHORT = 12  # digits of an id that container tools print
 
-#: Names of groups, by who makes them.
+#: Patterns of control group names, one for each kind of runtime.
 _CONTAINERS = (
     # Docker, Podman, containerd and CRI-O with the systemd driver.
     re.compile(rf"(?:docker|libpod|cri-containerd|crio|nerdctl)-{_ID}\.scope"),
-    # The same with the cgroupfs driver: a directory of the id alone.
+    # The same runtimes with the cgroupfs driver: a directory named by the id.
     re.compile(rf"(?:crio-|libpod-)?{_ID}"),
     re.compile(r"lxc\.payload\.(.+)"),
     # systemd-nspawn and machinectl.
@@ -28,10 +28,10 @@ _POD = re.compile(r"(?:.*-)?pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12
 
 
 def own_path(text: str) -> str:
-    """The group's path in ``/proc/PID/cgroup``; "" if there is none.
+    """The path of the control group in the text of ``/proc/PID/cgroup``; "" if none.
 
-    Of the hierarchy of version 2; where processes are in none but its root, of
-    systemd's own one of version 1.
+    Prefers the hierarchy of version 2; if the process is in its root, the version 1
+    hierarchy of systemd.
     """
     found = {}
     for line in text.splitlines():
@@ -43,15 +43,15 @@ def own_path(text: str) -> str:
 
 
 def units(path: str) -> tuple[str, ...]:
-    """The units of systemd that the group is in, from the outermost."""
+    """The systemd units that contain the group, from the outermost."""
     return tuple(_plain(part) for part in path.split("/") if _UNIT.search(part))
 
 
 def containers(path: str) -> tuple[str, ...]:
-    """Names of the container and of the pod that the group belongs to.
+    """Names of the container and the pod that the group belongs to.
 
     Ids in full and with twelve digits, names of LXC and nspawn containers, ids of pods
-    with hyphens. Labels are known to container runtimes only, and are not in it.
+    with hyphens. Labels are not included: only container runtimes have them.
     """
     found: dict[str, None] = {}
     for part in path.split("/"):
@@ -68,5 +68,5 @@ def containers(path: str) -> tuple[str, ...]:
 
 
 def _plain(name: str) -> str:
-    """systemd puts an underscore before names that the kernel could mean, too."""
+    """Undo systemd's escape of names that clash with the kernel's: an underscore."""
     return name.removeprefix("_")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The service's configuration: what may stand in the file, and what it means.
+"""The service's configuration: the format of the file and its meaning.
 
-A file that is not right in every respect is refused as a whole, with its name, the
-line and the reason.
+A file with any error is refused as a whole; the message has the file name, the line and
+the reason.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ __all__ = [
     "Config",
     "Limits",
     "Metrics",
+    "Store",
     "address",
     "load",
     "parse",
@@ -37,10 +38,10 @@ __all__ = [
 
 CONFIG_FILE = Path("/etc/ubypass/config.toml")
 
-#: Of the file's format; a file of another one is refused.
+#: Version of the file format; a file of another version is refused.
 VERSION = 1
 
-#: Exit status for a file that is refused: EX_CONFIG of sysexits.h.
+#: Exit status for a refused file: EX_CONFIG of sysexits.h.
 EX_CONFIG = 78
 
 _NODE_EXPORTER = (
@@ -56,11 +57,11 @@ _UNIT = re.compile(r"\.(service|scope|slice|socket|mount|swap)$")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the service may take.
+    """Upper bounds of the service's resources.
 
     ``cpu_percent`` of one CPU, averaged over a minute; ``memory_mib``: resident memory
     of the daemon above which nothing more is attached; ``processes`` attached at a
-    time; ``regions`` and ``code_kib`` that each of them may have.
+    time; ``regions`` and ``code_kib`` of each process.
     """
 
     cpu_percent: float = 10.0
@@ -72,9 +73,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Where figures go: ``textfile`` None for none, ``listen``: host and port.
+    """Where figures are published; ``interval``: seconds between two reads of counters.
 
-    ``interval``: seconds from one look at the counters to the next.
+    ``textfile``: a file for node_exporter, or None. ``listen``: host and port, or None.
     """
 
     textfile: Path | None = None
@@ -83,10 +84,30 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
-    """A whole file. ``scan_seconds``: from one look for new processes to the next.
+class Store:
+    """The store of translations that a fleet shares (``docs/store.md``).
 
-    ``warnings`` are for people: what makes sense, but will have no effect here.
+    ``place``: a directory, or a URL; ``public_key``: file of the keys whose signatures
+    count; ``private_key``: file of the key to sign with, None: nothing is published.
+    ``timeout``: seconds to wait for an answer; ``wait``: seconds to wait, in all, for a
+    translation that another machine makes. ``region``: of S3.
+    """
+
+    place: str
+    public_key: Path
+    private_key: Path | None = None
+    timeout: float = 0.2
+    wait: float = 2.0
+    region: str = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole file. ``scan_seconds``: seconds between two scans for new processes.
+
+    ``store``: None: nothing is shared.
+
+    ``warnings``: texts for people about valid settings with a doubtful effect.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -95,6 +116,7 @@ class Config:
     tune: Mapping[Tunable, int] = field(default_factory=dict)
     paused: bool = False
     scan_seconds: float = 2.0
+    store: Store | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -104,7 +126,7 @@ def load(path: Path) -> Config:
         text = read_text(path)
     except UbError as error:
         raise UbError(
-            error.message, "docs/service.md has an example", EX_CONFIG
+            error.message, "see the example in docs/service.md", EX_CONFIG
         ) from None
     except ValueError as error:
         raise UbError(f"{path} is not text in UTF-8", "", EX_CONFIG) from error
@@ -112,7 +134,7 @@ def load(path: Path) -> Config:
 
 
 def parse(text: str, name: str = "configuration") -> Config:
-    """What ``text`` says; ``name`` is for messages. Raises ``UbError``."""
+    """Parse ``text``; ``name`` is used in messages. Raises ``UbError``."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -121,7 +143,7 @@ def parse(text: str, name: str = "configuration") -> Config:
 
 
 def _syntax_error(name: str, message: str) -> UbError:
-    """tomllib ends its messages with the place."""
+    """A UbError with the line number that ends the messages of tomllib."""
     match = re.fullmatch(r"(.*) \(at line (\d+), column \d+\)", message)
     where, why = (f"{name}:{match[2]}", match[1]) if match else (name, message)
     return UbError(f"{where}: not TOML: {why[:1].lower()}{why[1:]}", "", EX_CONFIG)
@@ -130,15 +152,15 @@ def _syntax_error(name: str, message: str) -> UbError:
 _T = TypeVar("_T")
 _KINDS: Final = {
     bool: "true or false",
-    int: "a whole number",
-    str: "a text",
+    int: "an integer",
+    str: "a string",
     dict: "a table",
     list: "a list",
 }
 
 
 class _Reader:
-    """Checks each value and knows where it stands."""
+    """Checks each value; reports errors with the line number."""
 
     def __init__(self, name: str, lines: Mapping[Place, int]) -> None:
         self._name = name
@@ -146,18 +168,19 @@ class _Reader:
         self._warnings: list[str] = []
 
     def config(self, data: Mapping[str, Any]) -> Config:
-        parts = {"version", "service", "limits", "metrics", "tune", "rule"}
+        parts = {"version", "service", "limits", "metrics", "store", "tune", "rule"}
         self._only("", 0, data, parts)
         version = self._number("", 0, data, "version", VERSION, 1, 1000)
         if version != VERSION:
             raise self._error(
-                "", 0, "version", f"this program reads version {VERSION} of the file"
+                "", 0, "version", f"this ub reads version {VERSION} of the file"
             )
         service = self._table(data, "service", {"paused", "scan_seconds"})
         return Config(
             rules=self._rules(data),
             limits=self._limits(data),
             metrics=self._metrics(data),
+            store=self._store(data),
             tune=self._tune(data),
             paused=self._get("service", 0, service, "paused", bool, False),
             scan_seconds=self._number(
@@ -192,9 +215,7 @@ class _Reader:
         table = self._table(data, "metrics", {"textfile", "listen", "interval_seconds"})
         if "textfile" in table:
             word = self._get("metrics", 0, table, "textfile", str, "")
-            textfile = Path(word) if word else None
-            if textfile is not None and not textfile.is_absolute():
-                raise self._error("metrics", 0, "textfile", "the path begins with /")
+            textfile = self._path("metrics", "textfile", word)
         else:
             textfile = usual_textfile()
         return Metrics(
@@ -215,10 +236,56 @@ class _Reader:
             raise self._error("metrics", 0, "listen", str(error)) from error
         if found[0] not in _LOOPBACK:
             self._warnings.append(
-                f"metrics are for everybody who reaches {found[0]}: there is neither "
-                "encryption nor a password"
+                f"anyone who can reach {found[0]} can read the metrics: no "
+                "encryption, no password"
             )
         return found
+
+    def _path(self, table: str, key: str, word: str) -> Path | None:
+        """The absolute path ``word``; None if it is empty."""
+        if not word:
+            return None
+        path = Path(word)
+        if not path.is_absolute():
+            raise self._error(table, 0, key, "the path must begin with /")
+        return path
+
+    def _store(self, data: Mapping[str, Any]) -> Store | None:
+        if "store" not in data:
+            return None
+        # Only now, since most machines have no store.
+        from ubypass.store.opening import check_place
+
+        keys = ("place", "public_key", "private_key", "region")
+        numbers = {"timeout_seconds", "wait_seconds"}
+        table = self._table(data, "store", {*keys, *numbers})
+        words = {key: self._get("store", 0, table, key, str, "") for key in keys}
+        for key in ("place", "public_key"):
+            if not words[key]:
+                raise self._error("store", 0, key, f"[store] needs {key!r}")
+        try:
+            check_place(words["place"])
+        except ValueError as error:
+            raise self._error("store", 0, "place", str(error)) from error
+        public_key = self._path("store", "public_key", words["public_key"])
+        private_key = self._path("store", "private_key", words["private_key"])
+        assert public_key is not None  # required above
+        if words["place"].startswith(("http://", "s3+http://")):
+            self._warnings.append(
+                "the store is asked without encryption: who can read the network sees "
+                "which programs run here"
+            )
+        usual = Store("", Path())
+        return Store(
+            place=words["place"],
+            public_key=public_key,
+            private_key=private_key,
+            timeout=self._number(
+                "store", 0, table, "timeout_seconds", usual.timeout, 0.01, 2
+            ),
+            wait=self._number("store", 0, table, "wait_seconds", usual.wait, 0, 60),
+            region=words["region"] or usual.region,
+        )
 
     def _tune(self, data: Mapping[str, Any]) -> Mapping[Tunable, int]:
         names = {each.name.lower(): each for each in Tunable}
@@ -254,21 +321,22 @@ class _Reader:
 
     def _rule(self, index: int, row: Mapping[str, Any]) -> Rule:
         criteria = ("unit", "cgroup", "exe", "user", "container")
-        self._only("rule", index, row, {*criteria, "name", "boost", "children"})
+        others = ("name", "boost", "children", "trust")
+        self._only("rule", index, row, {*criteria, *others})
         name = self._get("rule", index, row, "name", str, f"rule-{index + 1}")
         if not _NAME.fullmatch(name):
             raise self._error(
                 "rule",
                 index,
                 "name",
-                f"{name!r} is no name: up to 64 letters, digits and . _ @ : -",
+                f"{name!r} is not a valid name: up to 64 letters, digits and . _ @ : -",
             )
         if not any(key in row for key in criteria):
             raise self._error(
                 "rule",
                 index,
                 "",
-                f"rule {name!r} would be for every process: give at least one of "
+                f"rule {name!r} would match every process: give at least one of "
                 f"{', '.join(criteria)}",
             )
         found = {key: self._words(index, row, key) for key in criteria}
@@ -276,8 +344,14 @@ class _Reader:
             for word in found[key]:
                 if word[0] not in "/*":
                     raise self._error(
-                        "rule", index, key, f"{word!r} does not begin with / or *"
+                        "rule", index, key, f"{word!r} must begin with / or *"
                     )
+        trust = self._get("rule", index, row, "trust", bool, False)
+        if trust and not any(row.keys() & set(criteria) - {"exe"}):
+            self._warnings.append(
+                f"rule {name!r} trusts every program at that path, in any container: "
+                "add unit, user or cgroup"
+            )
         return Rule(
             name=name,
             unit=tuple(map(_unit, found["unit"])),
@@ -287,6 +361,7 @@ class _Reader:
             uids=self._uids(name, found["user"]) if "user" in row else None,
             boost=self._get("rule", index, row, "boost", bool, True),
             children=self._get("rule", index, row, "children", bool, False),
+            trust=trust,
         )
 
     def _uids(self, rule: str, users: Sequence[str]) -> frozenset[int]:
@@ -317,7 +392,10 @@ class _Reader:
             ]
         if not words or not all(isinstance(w, str) and w for w in words):
             raise self._error(
-                "rule", index, key, f"{key!r} is a text, or a list of such, not empty"
+                "rule",
+                index,
+                key,
+                f"{key!r} must be a string, or a list of strings, not empty",
             )
         return tuple(words)
 
@@ -338,7 +416,8 @@ class _Reader:
                     table,
                     index,
                     key,
-                    f"{where} has no key {key!r}; there are {', '.join(sorted(keys))}",
+                    f"{where} has no key {key!r}; valid keys: "
+                    f"{', '.join(sorted(keys))}",
                 )
 
     def _get(
@@ -351,10 +430,10 @@ class _Reader:
         usual: _T,
     ) -> _T:
         value = found.get(key, usual)
-        # In Python truth is a number, in the file it is none.
+        # In Python bool is a subclass of int, in TOML a boolean is no integer.
         if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
             return value
-        raise self._error(table, index, key, f"{key!r} is {_KINDS[kind]}")
+        raise self._error(table, index, key, f"{key!r} must be {_KINDS[kind]}")
 
     def _number(
         self,
@@ -368,10 +447,10 @@ class _Reader:
     ) -> float:
         value = found.get(key, usual)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise self._error(table, index, key, f"{key!r} is a number")
+            raise self._error(table, index, key, f"{key!r} must be a number")
         if not least <= value <= most:
             raise self._error(
-                table, index, key, f"{key!r} is between {least:,g} and {most:,g}"
+                table, index, key, f"{key!r} must be between {least:,g} and {most:,g}"
             )
         return value
 
@@ -387,18 +466,18 @@ class _Reader:
 
 
 def usual_textfile() -> Path | None:
-    """In node_exporter's directory for such files, if this machine has one."""
+    """The file in node_exporter's textfile directory; None if there is no directory."""
     return next((d / _TEXTFILE for d in _NODE_EXPORTER if d.is_dir()), None)
 
 
 def address(word: str) -> tuple[str, int]:
-    """Host and port of ``HOST:PORT``; raises ``ValueError`` for people."""
+    """Host and port of ``HOST:PORT``; raises ``ValueError`` with a text for people."""
     host, colon, port = word.rpartition(":")
     if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
-        raise ValueError(f"{word!r} is not HOST:PORT, 127.0.0.1:9464 for instance")
+        raise ValueError(f"{word!r} is not HOST:PORT, for example 127.0.0.1:9464")
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def _unit(word: str) -> str:
-    """As systemctl has it: without a suffix a service is meant."""
+    """The full unit name: as in systemctl, a name without a suffix is a service."""
     return word if _UNIT.search(word) or word.endswith("*") else f"{word}.service"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the service counts: by rule, never by process, so that it stays bounded."""
+"""The service's counters: by rule, never by process, so their number is bounded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["RuleFigures", "Snapshot", "Totals"]
 
 @dataclass(slots=True)
 class Totals:
-    """Sums over processes since the service began; names as in ``Summary``."""
+    """Sums over processes since the start of the service; names as in ``Summary``."""
 
     native: int = 0
     dispatched: int = 0
@@ -28,7 +28,7 @@ class Totals:
     declines: Counter[str] = field(default_factory=Counter)
 
     def add(self, summary: Summary) -> None:
-        """Count a process in."""
+        """Add the counters of a process."""
         stats = summary.stats
         self.native += stats.native
         self.dispatched += stats.dispatched
@@ -43,7 +43,7 @@ class Totals:
             self.declines[decline.name.lower()] += number
 
     def copy(self) -> Totals:
-        """One that does not change with this one."""
+        """An independent copy."""
         return Totals(
             self.native,
             self.dispatched,
@@ -59,11 +59,12 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class RuleFigures:
-    """Of one rule: ``processes`` attached now; of these ``boosted`` have a region and
-    ``declined`` are native for a lasting reason (its name, and how many).
+    """The figures of one rule.
 
-    ``attached`` and ``ended`` (by reason) count since the service began, and so does
-    ``totals``. ``regions`` and ``code_bytes`` are those that live now.
+    ``processes``: attached now; ``boosted``: the number with a live region;
+    ``declined``: the number that is native for a lasting reason, by name of the reason.
+    ``regions`` and ``code_bytes`` are live now. ``attached``, ``ended`` (by reason) and
+    ``totals`` count since the start of the service.
     """
 
     name: str
@@ -85,7 +86,7 @@ class RuleFigures:
         attached: int,
         ended: Mapping[str, int],
     ) -> RuleFigures:
-        """``before``: those of processes that are not attached any more."""
+        """Sum up ``live`` processes and ``before``, the totals of detached ones."""
         totals = before.copy()
         declined: Counter[str] = Counter()
         processes = boosted = regions = code = 0
@@ -132,12 +133,13 @@ class RuleFigures:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All figures at one time; what is shown, and nothing that changes.
+    """All figures at one time, immutable.
 
-    Times are seconds since the epoch, ``cpu_seconds`` those of the daemon;
-    ``waiting``: processes that match while a limit keeps them from being attached;
-    ``refused``: attachments that failed, by rule; ``totals``: of all processes, those
-    of rules that are not there any more included.
+    Times are seconds since the epoch; ``cpu_seconds``: CPU time of the daemon;
+    ``waiting``: matching processes that are not attached because of a limit;
+    ``refused``: failed attachments by rule; ``totals``: sums over all processes,
+    including processes of removed rules; ``looks``: the number of scans; ``store``:
+    counters of the store (``ubypass.store.figures``), None: there is none.
     """
 
     time: float
@@ -154,3 +156,4 @@ class Snapshot:
     memory_bytes: int
     throttled_seconds: float
     looks: int
+    store: Mapping[str, int] | None = None

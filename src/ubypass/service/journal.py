@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Lines for the journal: one for each event, made for grep, or as JSON.
+"""Lines for the journal: one for each event, as key=value words or as JSON.
 
     event=attached pid=812 name=redis-server rule=redis
 
-Many of one kind in a short time are counted instead of told. What a process chooses,
-its name for instance, cannot make up lines or keys.
+Frequent events of one kind are counted instead of written. Values that a process
+chooses, such as its name, are quoted, so that they cannot forge lines or keys.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from typing import TextIO
 __all__ = ["Journal", "Level"]
 
 _PLAIN = re.compile(r"[\w./:@%+,-]+", re.ASCII)
-_MOST = 20  # lines of one kind
-_SECONDS = 10.0  # in which they are counted
+_MOST = 20  # lines of one kind in a window
+_SECONDS = 10.0  # length of the window
 
 Value = str | int | float | bool | None
 
 
 class Level(enum.IntEnum):
-    """Of syslog; journald understands them in front of a line."""
+    """Levels of syslog, which journald reads at the start of a line."""
 
     ERROR = 3
     WARNING = 4
@@ -52,7 +52,7 @@ class Journal:
         self._told: dict[str, tuple[float, int]] = {}
 
     def say(self, event: str, level: Level = Level.INFO, **facts: Value) -> None:
-        """Tell of an event; ``facts`` are its keys. Never fails."""
+        """Write an event with the keys ``facts``. Never fails."""
         suppressed = self._suppressed(event)
         if suppressed is None:
             return
@@ -70,7 +70,7 @@ class Journal:
             print(line, file=self._out, flush=True)
 
     def _suppressed(self, event: str) -> int | None:
-        """None: not now; else how many were left out before this one."""
+        """None: suppress this event; else the number suppressed before this one."""
         now = self._clock()
         began, count = self._told.get(event, (now, 0))
         left_out = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where in a TOML text a key is defined: tomllib reads values, but not their places.
+"""Line numbers of the keys in a TOML text, which tomllib does not provide.
 
 For messages only. Keys in inline tables and dotted keys have no line of their own.
 """
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 __all__ = ["Place", "find_lines"]
 
-#: A table's name, its number among those of that name, and a key; "" for the table.
+#: A table's name, its index among tables of that name, and a key; "" for the table.
 Place = tuple[str, int, str]
 
 _HEADER = re.compile(r"\s*\[(\[)?\s*([\w-]+)\s*\]")
@@ -20,11 +20,11 @@ _STRING = re.compile(r'"""|' r"'''")
 
 
 def find_lines(text: str) -> Mapping[Place, int]:
-    """Numbers of lines, from 1. Keys at the top are in the table ""."""
+    """Line numbers, from 1. Keys at the top are in the table ""."""
     found: dict[Place, int] = {}
     count: dict[str, int] = {}
     table, index = "", 0
-    quote = ""  # of a string that goes over lines
+    quote = ""  # quotes of an open multi-line string
     for number, line in enumerate(text.splitlines(), 1):
         inside = bool(quote)
         for mark in _STRING.findall(line):

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The service's figures for Prometheus: in a file for node_exporter, or by HTTP.
 
-Series are by rule or by reason, never by process. Whoever scrapes gets the figures of
-the last look, as a file has them, and never waits for the engine or makes it work.
+Series are by rule or by reason, never by process. A scrape returns the last published
+figures, as in the file; it neither waits for the engine nor causes work there.
 """
 
 from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from threading import Thread
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
@@ -30,14 +30,14 @@ _Labels = tuple[str, ...]
 
 
 def families(now: Snapshot, *, up: bool = True) -> Iterator[Metric]:
-    """All metrics. Names have base units, and ``_total`` where they only grow."""
-    yield _gauge("build_info", "Which version this is.", [((VERSION,), 1)])
-    yield _gauge("up", "Whether the service runs.", [((), up)])
+    """All metrics. Names have base units; counters end with ``_total``."""
+    yield _gauge("build_info", "The version.", [((VERSION,), 1)])
+    yield _gauge("up", "Whether the service is running.", [((), up)])
     yield _gauge(
-        "updated_timestamp_seconds", "When these figures were taken.", [((), now.time)]
+        "updated_timestamp_seconds", "Time of these figures.", [((), now.time)]
     )
     yield _gauge(
-        "start_time_seconds", "When the service was started.", [((), now.started)]
+        "start_time_seconds", "Start time of the service.", [((), now.started)]
     )
     yield _gauge(
         "paused",
@@ -48,6 +48,8 @@ def families(now: Snapshot, *, up: bool = True) -> Iterator[Metric]:
     yield from _processes(now)
     yield from _benefit(now)
     yield from _costs(now)
+    if now.store is not None:
+        yield from _store(now.store)
 
 
 def _configuration(now: Snapshot) -> Iterator[Metric]:
@@ -58,7 +60,7 @@ def _configuration(now: Snapshot) -> Iterator[Metric]:
     )
     yield _gauge(
         "config_last_reload_success_timestamp_seconds",
-        "Since when the configuration is in force.",
+        "Time when the configuration came into force.",
         [((), now.reloaded)],
     )
     yield _counter(
@@ -89,7 +91,7 @@ def _processes(now: Snapshot) -> Iterator[Metric]:
     )
     yield _gauge(
         "waiting_processes",
-        "Processes that match a rule while a limit keeps them from being attached.",
+        "Processes that match a rule but are not attached because of a limit.",
         [((), now.waiting)],
     )
     yield _counter(
@@ -113,8 +115,8 @@ def _benefit(now: Snapshot) -> Iterator[Metric]:
     rules = now.rules
     yield _counter(
         "system_calls",
-        "System calls of attached processes that could be dispatched in the kernel, "
-        "by the way that they took.",
+        "System calls of attached processes that can be dispatched in the kernel, by "
+        "path taken.",
         [
             ((r.name, path), n)
             for r in rules
@@ -131,12 +133,12 @@ def _benefit(now: Snapshot) -> Iterator[Metric]:
     )
     yield _gauge(
         "saved_seconds",
-        "CPU time saved so far less what runs have cost, estimated; it may fall.",
+        "Estimated CPU time saved so far minus the cost of runs; may decrease.",
         [((r.name,), r.totals.saved_ns / 1e9) for r in rules],
     )
     yield _counter(
         "exits",
-        "Runs that have left the kernel.",
+        "Exits of runs from the kernel.",
         [((reason,), n) for reason, n in now.totals.exits.items()],
     )
     yield _counter(
@@ -146,7 +148,8 @@ def _benefit(now: Snapshot) -> Iterator[Metric]:
     )
     yield _counter(
         "filtered_system_calls",
-        "System calls made natively since a seccomp filter objects, or is to act.",
+        "System calls made natively because a seccomp filter did not simply "
+        "allow them.",
         [((r.name,), r.totals.filtered) for r in rules],
     )
 
@@ -161,7 +164,7 @@ def _costs(now: Snapshot) -> Iterator[Metric]:
     )
     yield _counter(
         "loads",
-        "Translations made live.",
+        "Translations loaded.",
         [((r.name,), r.totals.loads) for r in rules],
     )
     yield _counter(
@@ -172,16 +175,32 @@ def _costs(now: Snapshot) -> Iterator[Metric]:
     yield _counter("cpu_seconds", "CPU time of the service.", [((), now.cpu_seconds)])
     yield _counter(
         "throttled_seconds",
-        "Time in which the service did nothing, to keep within its share of CPU time.",
+        "Time in which the service paused to stay within its share of CPU time.",
         [((), now.throttled_seconds)],
     )
     yield _gauge(
         "resident_memory_bytes", "Memory of the service.", [((), now.memory_bytes)]
     )
-    yield _counter("looks", "Looks for new processes.", [((), now.looks)])
+    yield _counter("looks", "Scans for new processes.", [((), now.looks)])
 
 
-#: Names of labels, for those that have any.
+def _store(store: Mapping[str, int]) -> Iterator[Metric]:
+    def rows(*results: str) -> list[tuple[_Labels, float]]:
+        return [((result,), store[result]) for result in results]
+
+    yield _counter(
+        "store_translations",
+        "Translations of the store that machines share, by what became of them.",
+        rows("hits", "misses", "waits", "refused", "unshareable", "published"),
+    )
+    yield _counter(
+        "store_requests",
+        "Requests to the store, those of them that failed, and those not made.",
+        rows("requests", "failures", "skipped"),
+    )
+
+
+#: Label names of the metrics with labels.
 _LABELS: dict[str, tuple[str, ...]] = {
     "build_info": ("version",),
     "config_reloads": ("result",),
@@ -190,6 +209,8 @@ _LABELS: dict[str, tuple[str, ...]] = {
     "system_calls": ("rule", "path"),
     "exits": ("reason",),
     "declined_runs": ("reason",),
+    "store_translations": ("result",),
+    "store_requests": ("result",),
     **dict.fromkeys(
         (
             *("processes", "boosted_processes", "attachments", "refused_attachments"),
@@ -221,7 +242,7 @@ def _filled(
 
 
 class _Last(Collector):
-    """The figures of the last look."""
+    """The last published metrics."""
 
     def __init__(self) -> None:
         self.metrics: list[Metric] = []
@@ -231,10 +252,10 @@ class _Last(Collector):
 
 
 class Exporter:
-    """Makes figures known as ``where`` says; :meth:`close` says that it is over."""
+    """Publishes figures at ``where``; :meth:`close` reports the end of the service."""
 
     def __init__(self, where: Metrics) -> None:
-        """Raises ``UbError`` if the address cannot be listened at."""
+        """Raises ``UbError`` if the server cannot listen at the address."""
         self._registry = CollectorRegistry()
         self._last = _Last()
         self._registry.register(self._last)
@@ -245,21 +266,21 @@ class Exporter:
 
     @property
     def port(self) -> int:
-        """At which it listens; 0: at none."""
+        """The port of the server; 0: no server."""
         return self._server.server_port if self._server is not None else 0
 
     def change(self, where: Metrics) -> None:
-        """From now on elsewhere. Raises ``UbError``, and then nothing has changed."""
+        """Publish at ``where`` from now on. After ``UbError`` nothing has changed."""
         if where != self._where:
             self._change(where)
 
     def publish(self, snapshot: Snapshot) -> None:
-        """These are the figures now. Raises ``UbError`` if a file cannot be written."""
+        """Publish ``snapshot``. Raises ``UbError`` if the file cannot be written."""
         self._snapshot = snapshot
         self._tell(up=True)
 
     def close(self) -> None:
-        """Say that the service is not up any more, and listen no longer."""
+        """Stop the server, and publish that the service is not up any more."""
         self._stop()
         if self._snapshot is not None:
             self._tell(up=False)
@@ -275,7 +296,7 @@ class Exporter:
         except OSError as error:
             raise UbError(
                 f"cannot write {textfile}: {error.strerror}",
-                "textfile of [metrics] in the configuration names another file",
+                "choose another file with textfile of [metrics] in the configuration",
             ) from error
 
     def _change(self, where: Metrics) -> None:
@@ -285,7 +306,7 @@ class Exporter:
             self._stop()
         self._server = server
         if self._where.textfile != where.textfile and self._where.textfile is not None:
-            # node_exporter would show it for ever.
+            # node_exporter would export a stale file forever.
             with contextlib.suppress(OSError):
                 self._where.textfile.unlink()
         self._where = where
@@ -300,8 +321,8 @@ class Exporter:
         except (OSError, OverflowError) as error:
             why = error.strerror if isinstance(error, OSError) else str(error)
             raise UbError(
-                f"cannot listen at {host}:{port}: {why}",
-                "listen of [metrics] in the configuration names another address",
+                f"cannot listen on {host}:{port}: {why}",
+                "choose another address with listen of [metrics] in the configuration",
             ) from error
         Thread(target=server.serve_forever, name="metrics", daemon=True).start()
         return server
@@ -314,7 +335,7 @@ class Exporter:
 
 
 class _Server(ThreadingWSGIServer):
-    """Connections are threads, and the end does not wait for them."""
+    """A server with a thread for each connection; closing does not wait for them."""
 
     daemon_threads = True
     block_on_close = False
@@ -325,7 +346,7 @@ class _Server6(_Server):
 
 
 class _Handler(WSGIRequestHandler):
-    """Does not tell of each scrape, and does not wait for ever for who dawdles."""
+    """Does not log scrapes, and closes connections that are idle for too long."""
 
     timeout = 10
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Tells systemd how the service is, as ``sd_notify(3)`` does."""
+"""Reports the state of the service to systemd, as ``sd_notify(3)`` does."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["notify"]
 
 
 def notify(**facts: str) -> None:
-    """Send ``READY="1"``, ``STATUS="..."`` and the like; without systemd, nothing."""
+    """Send assignments such as ``READY="1"``; does nothing without systemd."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if address[:1] not in ("/", "@"):
         return
     if address[0] == "@":
-        address = f"\0{address[1:]}"  # of the abstract name space
+        address = f"\0{address[1:]}"  # abstract socket address
     text = "\n".join(f"{key}={' '.join(value.split())}" for key, value in facts.items())
     with (
         contextlib.suppress(OSError),

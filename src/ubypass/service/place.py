@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where the one service of a machine is found: a link to its control socket.
+"""The address of the machine's service: a link to its control socket.
 
-In the directory of the engines' sockets, which is for root only. A lock, which ends
-with the daemon however that ends, sees to it that there is one.
+The link is in the directory of the engines' sockets, which only root can access. A file
+lock, released by the kernel at any end of the daemon, ensures that there is only one.
 """
 
 from __future__ import annotations
@@ -28,31 +28,32 @@ _LINK = "service"
 _LOCK = "service.lock"
 _PAUSED = "service.paused"
 
-#: Exit status if no service runs: that of init scripts (LSB).
+#: Exit status if no service runs: the status of LSB init scripts.
 EX_NOT_RUNNING = 3
 
 
 class NotRunning(UbError):
-    """There is no service that could be asked."""
+    """No service runs on this machine."""
 
     def __init__(self) -> None:
         super().__init__(
-            "the service does not run",
-            "systemctl start ubypass, or in the foreground: ub service run",
+            "the service is not running",
+            "to start it: systemctl start ubypass, or 'ub service run' in the "
+            "foreground",
             EX_NOT_RUNNING,
         )
 
 
 def pause_file(directory: Path = CONTROL_DIRECTORY) -> Path:
-    """Is there while an operator has paused the service; gone after a boot."""
+    """The file that exists during an operator's pause; gone after a boot."""
     return directory / _PAUSED
 
 
 @contextlib.contextmanager
 def only_one(directory: Path = CONTROL_DIRECTORY) -> Iterator[None]:
-    """Be the service of this machine; raises ``UbError`` if there is one already.
+    """Become the service of this machine; raises ``UbError`` if there is one already.
 
-    This process has to listen at its control socket by then.
+    The process must already listen at its control socket.
     """
     require_private(directory)
     lock = os.open(
@@ -62,7 +63,9 @@ def only_one(directory: Path = CONTROL_DIRECTORY) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise UbError("the service runs already", "ub service status") from error
+            raise UbError(
+                "the service is already running", "see: ub service status"
+            ) from error
         link = directory / _LINK
         fresh = directory / f".{_LINK}.{os.getpid()}"
         fresh.unlink(missing_ok=True)
@@ -79,10 +82,10 @@ def only_one(directory: Path = CONTROL_DIRECTORY) -> Iterator[None]:
 def ask_service(
     question: Mapping[str, Any], directory: Path = CONTROL_DIRECTORY
 ) -> Mapping[str, Any]:
-    """Put a question to the service.
+    """Send a request to the service and return the answer.
 
-    Raises :class:`NotRunning`, or ``UbError`` for an error in the answer, without
-    permission, and if there is no answer.
+    Raises :class:`NotRunning`; or ``UbError`` for an error in the answer, for missing
+    permission, or without an answer.
     """
     link = directory / _LINK
     try:
@@ -90,11 +93,13 @@ def ask_service(
         answer: Mapping[str, Any] = ask(link, question)
     except PermissionError as error:
         raise UbError(
-            f"no permission to look into {directory}", permission_hint()
+            f"no permission to read {directory}", permission_hint()
         ) from error
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise NotRunning from error
     except OSError as error:
         why = "it is busy or stopped" if isinstance(error, TimeoutError) else error
-        raise UbError(f"the service does not answer: {why}", "ask again") from error
+        raise UbError(
+            f"the service does not answer: {why}", "try again in a moment"
+        ) from error
     return answer

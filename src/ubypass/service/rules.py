@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which rule a process is under, by what is known of it. Reads nothing."""
+"""The rule that applies to a process, by its facts. Pure: reads nothing."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["Facts", "Rule", "first_match"]
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What rules ask about a process; ``start`` in clock ticks since boot.
+    """The properties of a process in rules; ``start`` in clock ticks since boot.
 
     ``exe``: path of its program, "" for kernel threads; ``uid``: effective user, -1 if
-    unknown; ``cgroup``: path of its control group; ``units`` and ``containers``: what
-    that path tells.
+    unknown; ``cgroup``: path of its control group; ``units`` and ``containers``: names
+    from that path.
     """
 
     pid: int
@@ -30,11 +30,12 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """All criteria that are given must hold; of each, one of its patterns.
+    """A rule matches if all given criteria hold; a criterion holds if one pattern does.
 
-    Patterns are those of shells (``*``, ``?``, ``[abc]``), and ``*`` matches slashes as
-    well. ``uids`` is None if users do not matter. ``boost``: False leaves native what
-    matches. ``children``: descendants are boosted as well, whatever they run.
+    Patterns are shell patterns (``*``, ``?``, ``[abc]``); ``*`` also matches slashes.
+    ``uids``: None matches all users. ``boost``: False keeps matching processes native.
+    ``children``: descendants are boosted too, whatever they run. ``trust``: what
+    matches itself is a trusted program (docs/security.md).
     """
 
     name: str
@@ -45,6 +46,7 @@ class Rule:
     uids: frozenset[int] | None = None
     boost: bool = True
     children: bool = False
+    trust: bool = False
 
     def matches(self, facts: Facts) -> bool:
         """Whether ``facts`` meet all criteria."""
@@ -58,7 +60,7 @@ class Rule:
 
 
 def first_match(rules: Sequence[Rule], facts: Facts) -> Rule | None:
-    """The first rule that the process meets; None for kernel threads and others."""
+    """The first rule that matches; None for kernel threads, and if no rule matches."""
     if not facts.exe:
         return None
     return next((rule for rule in rules if rule.matches(facts)), None)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Looks for new processes in /proc, at a price that can be paid all day.
+"""Scans /proc for new processes, at a low cost.
 
-A look costs one read if no process has been born since the last one. Else the numbers
-of all processes are listed, and only new ones are looked at: for some looks, since who
-is born runs its program a moment later, and now and then after that, since a process
-may run another program or be moved to another group at any time.
+A scan costs one read if no process was created since the last one. Otherwise the PIDs
+of all processes are listed, and only new processes are examined: in several scans,
+since exec follows some time after fork, and at long intervals afterwards, since a
+process may exec another program or be moved to another control group at any time.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from ubypass.service.rules import Facts
 
 __all__ = ["Changes", "Scanner", "parent_of", "read_facts"]
 
-_YOUNG = 3  # looks at a new process, one after the other
-_TURN = 30  # looks in which each process has been looked at again
-_LISTED = 8  # looks after which processes are listed whatever the kernel says
+_YOUNG = 3  # consecutive scans that examine a new process
+_TURN = 30  # scans in which each process is examined again once
+_LISTED = 8  # scans after which processes are listed even without a new PID
 
 
 @dataclass(slots=True)
 class Changes:
-    """``seen``: who is new, or not as before; ``gone``: numbers of who has ended."""
+    """``seen``: new and changed processes; ``gone``: PIDs of ended processes."""
 
     seen: list[Facts] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
@@ -35,12 +35,12 @@ class Changes:
 @dataclass(slots=True)
 class _Known:
     inode: int
-    facts: Facts | None  # None: not to be looked into
+    facts: Facts | None  # None: a kernel thread, or ended
     looks: int = 1
 
 
 class Scanner:
-    """Remembers what it has seen; ``proc`` is where /proc is mounted."""
+    """Scans processes and keeps their facts; ``proc``: the mount point of /proc."""
 
     def __init__(self, proc: Path = Path("/proc")) -> None:
         self._proc = str(proc)
@@ -52,11 +52,11 @@ class Scanner:
 
     @property
     def facts(self) -> list[Facts]:
-        """What is known of each process, as of the last look."""
+        """The facts of all processes, as of the last scan."""
         return [each.facts for each in self._known.values() if each.facts is not None]
 
     def look(self) -> Changes:
-        """What has changed since the last look."""
+        """Scan; return the changes since the last scan."""
         changes = Changes()
         born = self._newest()
         self._since_list += 1
@@ -69,7 +69,7 @@ class Scanner:
         return changes
 
     def _list(self, changes: Changes) -> set[int]:
-        """Notice who has come and gone; the numbers of who has come."""
+        """List all processes, record changes, and return the PIDs of new processes."""
         with os.scandir(self._proc) as entries:
             now = {int(e.name): e.inode() for e in entries if e.name.isdigit()}
         for pid in self._known.keys() - now.keys():
@@ -77,8 +77,8 @@ class Scanner:
         fresh = set()
         for pid, inode in now.items():
             known = self._known.get(pid)
-            # /proc makes another inode for another process with that number; and now
-            # and then for the same, when it was short of memory.
+            # A new process with a reused PID has a new inode in /proc. The same process
+            # may also get a new inode, after memory pressure.
             if known is None or known.inode != inode:
                 fresh.add(pid)
                 facts = read_facts(pid, self._proc)
@@ -101,7 +101,7 @@ class Scanner:
         if facts == known.facts:
             return
         if facts is None:
-            # It has ended, or is about to; who is born under its number is listed.
+            # The process has ended or is ending; a new process with its PID is listed.
             known.facts = None
             changes.gone.append(pid)
         else:
@@ -114,7 +114,7 @@ class Scanner:
         self._young.discard(pid)
 
     def _some(self) -> list[int]:
-        """A share of all processes, by turns."""
+        """The next share of all processes, round-robin."""
         if not self._turn:
             self._turn = list(self._known)
         share = -(-len(self._known) // _TURN)
@@ -122,7 +122,7 @@ class Scanner:
         return some
 
     def _newest(self) -> str:
-        """The number that was last given to a process; "" if it cannot be told."""
+        """The PID of the newest process, as text; "" if unknown."""
         try:
             with open(f"{self._proc}/loadavg") as file:
                 return file.read().split()[4]
@@ -131,7 +131,7 @@ class Scanner:
 
 
 def read_facts(pid: int, proc: str = "/proc") -> Facts | None:
-    """What rules ask about; None for kernel threads and for who has ended."""
+    """The facts of a process; None for kernel threads and ended processes."""
     place = f"{proc}/{pid}"
     try:
         exe = os.readlink(f"{place}/exe")
@@ -146,7 +146,7 @@ def read_facts(pid: int, proc: str = "/proc") -> Facts | None:
     return Facts(
         pid=pid,
         start=start,
-        # Whose package was upgraded runs a file that was deleted.
+        # After a package upgrade the file of a running program is deleted.
         exe=exe.removesuffix(" (deleted)"),
         uid=uid,
         cgroup=cgroup,
@@ -156,7 +156,7 @@ def read_facts(pid: int, proc: str = "/proc") -> Facts | None:
 
 
 def parent_of(pid: int) -> int:
-    """The process that has started it, or has adopted it since; 0 if there is none."""
+    """The PID of the present parent, which may be a reaper; 0 if there is none."""
     try:
         with open(f"/proc/{pid}/status", errors="replace") as file:
             for line in file:
@@ -168,7 +168,7 @@ def parent_of(pid: int) -> int:
 
 
 def _uid(place: str) -> int:
-    """The effective user. Not the owner of the directory: root for some programs."""
+    """The effective user. The owner of the directory may be root instead."""
     with open(f"{place}/status", errors="replace") as file:
         for line in file:
             if line.startswith("Uid:"):

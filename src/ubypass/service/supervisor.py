@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which processes are attached: those that a rule names, within the limits.
+"""Attaches the processes that match a rule, within the limits.
 
-Drives an engine. Looks for processes at intervals, and is asked by the engine about
-each child of an attached one. Whatever goes wrong leaves programs native.
+Drives an engine. Scans for processes at intervals, and decides for the engine about
+each child of an attached process. On any error programs stay native.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,17 +30,17 @@ from ubypass.service.throttle import Throttle
 
 __all__ = ["Supervisor", "resident_bytes"]
 
-_RETRY = 2.0  # seconds, after an attachment was refused; then four times as long
+_RETRY = 2.0  # seconds after a refused attachment; four times as long after the next
 _RETRY_MOST = 600.0
-_TOLD = 2  # refusals: the first may be that of a program that is just starting
-_ANCESTORS = 32  # levels; there are loops in no family, but nobody is to wait
-_REST = 0.2  # seconds, of doing nothing in one go
+_TOLD = 2  # refusals before a journal entry: the first may come from a starting program
+_ANCESTORS = 32  # levels; bounds the search
+_REST = 0.2  # seconds of sleep at a time, at most
 _REST_MOST = 10.0
 
 
 @dataclass(slots=True)
 class _Wish:
-    """A process that is to be boosted, whether it is attached or not."""
+    """A process that should be boosted, attached or not."""
 
     facts: Facts
     rule: Rule
@@ -49,7 +50,7 @@ class _Wish:
 
 @dataclass(slots=True)
 class _Attachment:
-    """``inherited``: it is under the rule only as a descendant of one that is."""
+    """An attached process. ``inherited``: it is only a descendant of a matching one."""
 
     target: Target
     rule: Rule
@@ -57,11 +58,13 @@ class _Attachment:
 
 
 class Supervisor:
-    """Keeps ``engine`` at what ``config`` says, as long as :meth:`run` runs.
+    """Keeps ``engine`` in agreement with ``config`` while :meth:`run` runs.
 
-    ``read_config`` reads the configuration anew, or raises ``UbError``; ``apply`` is
-    told of each one that comes into force. ``publish`` gets the figures at intervals.
-    ``pause_file`` remembers a pause for the next daemon; None: nothing does.
+    ``read_config`` reads the configuration again, or raises ``UbError``; ``apply`` is
+    called with a new configuration before it comes into force. ``publish`` gets the
+    figures at intervals. ``pause_file`` stores a pause for the next daemon; None: a
+    pause is not stored. ``memory`` returns the resident memory of the daemon in bytes,
+    ``store_figures`` the counters of the store, or None without one.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Supervisor:
         pause_file: Path | None = None,
         scanner: Scanner | None = None,
         memory: Callable[[], int] | None = None,
+        store_figures: Callable[[], Mapping[str, int] | None] = lambda: None,
     ) -> None:
         self._engine = engine
         self._config = config
@@ -87,11 +91,12 @@ class Supervisor:
         self._held = pause_file is not None and pause_file.exists()
         self._scanner = scanner or Scanner()
         self._memory = memory or resident_bytes
+        self._store_figures = store_figures
         self._wanted: dict[int, _Wish] = {}
         self._attached: dict[int, _Attachment] = {}
         self._admitted: dict[int, tuple[Rule, bool]] = {}
         self._waiting = 0
-        self._limit = ""  # what keeps processes waiting
+        self._limit = ""  # the limit that keeps processes waiting
         self._totals: dict[str, Totals] = {}
         self._past = Totals()
         self._attachments: Counter[str] = Counter()
@@ -107,13 +112,14 @@ class Supervisor:
         share = config.limits.cpu_percent / 100
         self._throttle = Throttle(share, now, time.process_time())
         engine.admit_if(self._admit)
+        engine.trust_if(self._trusts)
         self._take_effect()
 
-    # ---- what operators ask for -------------------------------------------------
+    # ---- operators' requests ----------------------------------------------------
 
     @property
     def paused(self) -> str:
-        """Who has paused the service: "operator" or "configuration"; "" if it runs."""
+        """The cause of a pause: "operator" or "configuration"; "" without a pause."""
         if self._held:
             return "operator"
         return "configuration" if self._config.paused else ""
@@ -121,7 +127,7 @@ class Supervisor:
     def pause(self) -> None:
         """Detach everything, and attach nothing before :meth:`resume`.
 
-        Raises ``UbError`` if it is done, but the next daemon will not know of it.
+        Raises ``UbError`` if the pause is in effect but could not be stored.
         """
         self._held = True
         self._let_go("paused")
@@ -131,25 +137,28 @@ class Supervisor:
                 self._pause_file.touch()
             except OSError as error:
                 raise UbError(
-                    f"paused, but until the next start only: cannot write "
+                    "paused only until the next start: cannot write "
                     f"{self._pause_file}: {error.strerror}"
                 ) from error
 
     def resume(self) -> None:
-        """Begin again at once. Raises ``UbError`` if the configuration forbids it."""
+        """End an operator's pause; the next scan is due at once.
+
+        Raises ``UbError`` if the configuration has paused the service too.
+        """
         self._held = False
         if self._pause_file is not None:
             self._pause_file.unlink(missing_ok=True)
         if self._config.paused:
             raise UbError(
-                "the configuration has paused = true",
+                "the configuration sets paused = true",
                 "change it, then: ub service reload",
             )
         self._next_look = time.monotonic()
         self._journal.say("resumed", by="operator")
 
     def reload(self) -> None:
-        """Read the configuration anew; one that is wrong changes nothing.
+        """Read the configuration again; a wrong one is not applied.
 
         Raises ``UbError`` with file, line and reason.
         """
@@ -179,10 +188,24 @@ class Supervisor:
         self._journal.say("reloaded", rules=len(config.rules), paused=config.paused)
         self._warn()
 
+    def release(self, pid: int) -> None:
+        """Keep a process native until it ends or runs another program.
+
+        Raises ``UbError`` if the process is not attached.
+        """
+        self._account()
+        for each in list(self._attached.values()):
+            if each.target.process.pid == pid:
+                if (wish := self._wanted.get(pid)) is not None:
+                    wish.retry = math.inf
+                self._detach(each, "released")
+                return
+        raise UbError(f"process {pid} is not attached")
+
     # ---- the loop ---------------------------------------------------------------
 
     def run(self, stopped: Callable[[], bool]) -> None:
-        """Go on until ``stopped()`` is true, which is asked after each event."""
+        """Run until ``stopped()``, which is called after each event."""
         self._warn()
         while not stopped():
             due = self._throttle.wait(time.monotonic(), time.process_time())
@@ -192,7 +215,7 @@ class Supervisor:
                 self.step()
 
     def step(self) -> None:
-        """Wait for the next event, or until something is due, and do it."""
+        """Wait for the next event or deadline, and handle it."""
         self._engine.step(self._timeout())
         self._account()
         now = time.monotonic()
@@ -200,14 +223,14 @@ class Supervisor:
             try:
                 self.look(now)
             except OSError as error:
-                # Too many open files, for instance: what is attached stays so.
+                # For example too many open files: attached processes stay attached.
                 self._journal.say("look-failed", Level.ERROR, reason=str(error))
         if now >= self._next_figures:
             self._next_figures = now + self._config.metrics.interval
             self._publish(self.snapshot())
 
     def look(self, now: float) -> None:
-        """Look for processes, attach those that match, detach others."""
+        """Scan; attach processes that match a rule, and detach others."""
         self._next_look = now + self._config.scan_seconds
         self._account()
         self._admitted.clear()
@@ -231,13 +254,13 @@ class Supervisor:
         return max(0.0, min(times))
 
     def _rest(self, seconds: float, stopped: Callable[[], bool]) -> None:
-        """Do nothing: too much CPU time was used."""
+        """Sleep, after too much CPU time was used."""
         began = time.monotonic()
         while not stopped() and time.monotonic() - began < seconds:
             time.sleep(min(_REST, seconds))
         self._throttled += time.monotonic() - began
 
-    # ---- who is to be attached --------------------------------------------------
+    # ---- wanted processes -------------------------------------------------------
 
     def _judge(self, facts: Facts) -> None:
         if facts.pid == os.getpid():
@@ -254,7 +277,7 @@ class Supervisor:
             self._wanted[facts.pid] = _Wish(facts, rule)
 
     def _rejudge(self) -> None:
-        """The rules are other ones."""
+        """Apply new rules to all processes."""
         for facts in self._scanner.facts:
             self._judge(facts)
         rules = {rule.name: rule for rule in self._config.rules}
@@ -266,7 +289,7 @@ class Supervisor:
                 else:
                     each.rule = rule
         self._settle(time.monotonic(), "reload")
-        # What rules counted that are not there any more is let go with them.
+        # Drop the counters of removed rules without attached processes.
         used = {each.rule.name for each in self._attached.values()} | rules.keys()
         for counts in (
             self._totals,
@@ -278,13 +301,17 @@ class Supervisor:
                 del counts[name]
 
     def _settle(self, now: float, why: str) -> None:
-        """Make what is attached agree with what is wanted."""
+        """Attach wanted processes, and detach others with the reason ``why``."""
         self._account()
         attached = set()
         for each in list(self._attached.values()):
             process = each.target.process
             wish = self._wanted.get(process.pid)
             if wish is not None and wish.facts.start == process.start:
+                if wish.rule.trust != each.target.trusted:
+                    # That cannot change while it is attached.
+                    self._detach(each, why)
+                    continue
                 each.rule, each.inherited = wish.rule, False
             elif not each.inherited:
                 self._detach(each, why)
@@ -308,7 +335,7 @@ class Supervisor:
         self._limit = limit
 
     def _exceeded(self) -> str:
-        """The limit that keeps anything more from being attached; "" if none does."""
+        """The name of the limit that prevents further attachments; "" if none does."""
         limits = self._config.limits
         if len(self._engine.targets) >= limits.processes:
             return "processes"
@@ -321,11 +348,11 @@ class Supervisor:
         try:
             process = identify(facts.pid, patience=0.05)
             if process.start != facts.start:
-                return  # another one by now, which the next look finds
+                return  # a later process with this PID, for the next scan
             target = self._engine.attach(process, children=True)
         except UbError as error:
             if read_facts(facts.pid) is None:
-                self._wanted.pop(facts.pid, None)  # it has just ended
+                self._wanted.pop(facts.pid, None)  # the process has just ended
                 return
             wish.refusals += 1
             wish.retry = now + min(_RETRY * 4 ** (wish.refusals - 1), _RETRY_MOST)
@@ -340,10 +367,13 @@ class Supervisor:
                 )
             return
         self._engine.watch_end(target)
+        if target.trusted and not self._still_trusts(facts.pid):
+            self._engine.detach(target)
+            return
         self._enter(target, wish.rule, inherited=False)
 
     def _admit(self, pid: int) -> bool:
-        """The engine asks: is this child of an attached process to be attached?"""
+        """Called by the engine: whether to attach a child of an attached process."""
         if self.paused or self._exceeded():
             return False
         facts = read_facts(pid)
@@ -360,8 +390,27 @@ class Supervisor:
         self._admitted[pid] = (rule, inherited)
         return True
 
+    def _trusts(self, pid: int) -> bool:
+        """Called by the engine: whether a process about to be attached is trusted.
+
+        Only if it matches a trusting rule itself, not as a child.
+        """
+        if pid in self._admitted:
+            rule, inherited = self._admitted[pid]
+            return rule.trust and not inherited
+        wish = self._wanted.get(pid)
+        return wish is not None and wish.rule.trust
+
+    def _still_trusts(self, pid: int) -> bool:
+        """Whether a process that has just been attached is still trusted: before, it
+        may have executed another program since its facts were read.
+        """
+        facts = read_facts(pid)
+        rule = None if facts is None else first_match(self._config.rules, facts)
+        return rule is not None and rule.boost and rule.trust
+
     def _inherited(self, pid: int) -> Rule | None:
-        """The rule of the nearest ancestor that is attached, if it is for children."""
+        """The rule of the nearest attached ancestor, if the rule covers children."""
         rules = {a.target.process.pid: a.rule for a in self._attached.values()}
         for _ in range(_ANCESTORS):
             pid = parent_of(pid)
@@ -371,17 +420,18 @@ class Supervisor:
                 break
         return None
 
-    # ---- what is attached -------------------------------------------------------
+    # ---- attached processes -----------------------------------------------------
 
     def _account(self) -> None:
-        """Take notice of what the engine has attached and finished."""
+        """Process the attachments and ends that the engine has made."""
         live = {target.proc: target for target in self._engine.targets}
         for proc in self._attached.keys() - live.keys():
             self._leave(self._attached[proc], "ended")
         for proc in live.keys() - self._attached.keys():
             target = live[proc]
             rule, inherited = self._admitted.pop(target.process.pid, (None, False))
-            if rule is None:
+            pid = target.process.pid
+            if rule is None or (target.trusted and not self._still_trusts(pid)):
                 self._engine.detach(target)
             else:
                 self._enter(target, rule, inherited=inherited)
@@ -392,7 +442,11 @@ class Supervisor:
         self._attachments[rule.name] += 1
         process = target.process
         self._journal.say(
-            "attached", pid=process.pid, name=process.name, rule=rule.name
+            "attached",
+            pid=process.pid,
+            name=process.name,
+            rule=rule.name,
+            trusted=target.trusted or None,
         )
 
     def _leave(self, each: _Attachment, why: str) -> None:
@@ -417,7 +471,7 @@ class Supervisor:
         self._leave(each, why)
 
     def _let_go(self, why: str) -> None:
-        """Detach everything; it goes on natively."""
+        """Detach all processes, which continue natively."""
         self._account()
         for each in list(self._attached.values()):
             self._detach(each, why)
@@ -436,7 +490,7 @@ class Supervisor:
     # ---- figures ----------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
-        """All figures now, with fresh counters of what is attached."""
+        """All figures now, with fresh counters of the attached processes."""
         self._account()
         live: dict[str, list[Target]] = {}
         for each in self._attached.values():
@@ -471,11 +525,12 @@ class Supervisor:
             memory_bytes=self._memory(),
             throttled_seconds=self._throttled,
             looks=self._looks,
+            store=self._store_figures(),
         )
 
 
 def resident_bytes() -> int:
-    """Memory of this process that is resident; 0 if it cannot be told."""
+    """Resident memory of this process in bytes; 0 if unknown."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         with open("/proc/self/statm") as file:
             pages = int(file.read().split()[1])

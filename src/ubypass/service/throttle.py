@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Keeps the daemon's CPU time within a share of one CPU.
 
-What is boosted goes on meanwhile: the module needs nobody for that. New translations
-have to wait. Times come in as arguments, in seconds.
+Boosted programs are not affected: the module runs translations without the daemon. New
+translations have to wait. Times are arguments, in seconds.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class Throttle:
         self._credit = share * window
 
     def change(self, share: float) -> None:
-        """From now on another share; what is owed stays."""
+        """Set another share; a debt of CPU time is kept."""
         self._share = share
         self._credit = min(self._credit, share * self._window)
 
     def wait(self, now: float, cpu: float) -> float:
-        """Seconds of doing nothing that are due; ``cpu``: CPU time used so far."""
+        """Seconds of idle time that are due; ``cpu``: CPU time used so far."""
         self._credit += (now - self._now) * self._share - (cpu - self._cpu)
         self._credit = min(self._credit, self._share * self._window)
         self._now, self._cpu = now, cpu
-        # A debt of no more than rounding is none.
+        # A debt within rounding errors is ignored.
         return -self._credit / self._share if self._credit < -_LEAST else 0.0

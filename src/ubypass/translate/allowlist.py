@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which instructions may be translated: the data is in ``allowlist.toml``."""
+"""The instructions that may be translated, listed in ``allowlist.toml``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["group", "names", "reason", "refused"]
 
 
 def group(code: int) -> str | None:
-    """The group of the list that an iced ``Code`` value is in; None: refused."""
+    """The group of an iced ``Code`` value in the list; None: refused."""
     return _codes().get(code)
 
 

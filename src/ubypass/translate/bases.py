@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Liveness of registers as address bases and indexes.
 
-Only a register that an access uses as its base before its next write is worth a hoisted
-clamp. Of an index it is worth knowing that it is small.
+A hoisted clamp pays only for a register that an access uses as its base before the next
+write. For an index the useful fact is a small value.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import Final
 from iced_x86 import Mnemonic
 
 from ubypass.region.graph import End, Region
-from ubypass.translate.insn_info import Effect, InsnInfo, Memory, alignment
+from ubypass.region.worklist import Worklist
+from ubypass.translate.insn_info import InsnInfo, Memory, alignment
+from ubypass.translate.memo import remember
 from ubypass.translate.registers import RBP, RSP
 
 __all__ = ["live_bases", "loop_bases", "sure_copies"]
@@ -23,8 +25,25 @@ _INDEX: Final = 16
 # Instructions to look ahead for the use of a copy.
 _WINDOW: Final = 16
 _STRAIGHT: Final = (End.FALL, End.JUMP, End.CALL)
-# First operands that keep being an address near the one before.
+# Instructions whose first operand stays an address near the previous one.
 _MOVES_ON: Final = frozenset({Mnemonic.ADD, Mnemonic.SUB, Mnemonic.INC, Mnemonic.DEC})
+
+
+class _Effect:
+    """The effect on bases and indexes, as bits: the destination; the registers that are
+    kept; the source, if the destination is an address near it; base and index of an
+    access; and the base that cannot be the index.
+    """
+
+    def __init__(
+        self, destination: int, stays: int, source: int, used: int, sure: int
+    ) -> None:
+        self.destination, self.stays, self.source = destination, stays, source
+        self.used, self.sure = used, sure
+
+
+#: By the form of the instruction.
+_known: dict[int, _Effect] = {}
 
 
 def live_bases(
@@ -89,19 +108,21 @@ def _surely_used(
 
 
 def _solve(
-    region: Region, infos: Mapping[int, Sequence[InsnInfo]], todo: list[int], sure: bool
+    region: Region,
+    infos: Mapping[int, Sequence[InsnInfo]],
+    starts: list[int],
+    sure: bool,
 ) -> dict[int, int]:
-    """What is live at the start of each block in ``todo``: one bit per register for
+    """The live registers at the start of each block in ``starts``: one bit each for
     bases, above those one for indexes. ``sure``: only registers that cannot be the
     index.
     """
-    live = dict.fromkeys(todo, 0)
-    waiting = set(todo)
+    live = dict.fromkeys(starts, 0)
+    todo = Worklist(starts)
     # Last ones first.
-    known: dict[int, list[Effect]] = {}
+    known: dict[int, list[_Effect]] = {}
     while todo:
         start = todo.pop()
-        waiting.discard(start)
         effects = known.get(start)
         if effects is None:
             effects = known[start] = _effects(infos[start])
@@ -119,26 +140,25 @@ def _solve(
         if now != live[start]:
             live[start] = now
             for at in region.predecessors.get(start, ()):
-                if at in live and at not in waiting:
-                    waiting.add(at)
-                    todo.append(at)
+                if at in live:
+                    todo.add(at)
     return live
 
 
-def _effects(infos: Sequence[InsnInfo]) -> list[Effect]:
-    """Of a block, the last one first."""
-    found: list[Effect] = []
+def _effects(infos: Sequence[InsnInfo]) -> list[_Effect]:
+    """The effects of the instructions of a block, the last one first."""
+    found: list[_Effect] = []
     for info in infos:
-        effect = info.effect
+        effect = _known.get(info.form)
         if effect is None:
-            effect = info.effect = _effect(info)
+            effect = remember(_known, info.form, _effect(info))
         found.append(effect)
     found.reverse()
     return found
 
 
 def _sure(memory: Memory | None) -> int:
-    """The bit of a base that cannot be an offset to add to the real one."""
+    """The bit of a base that cannot be an offset from the real base."""
     if memory is None or not memory.access or memory.fs or memory.narrow:
         return 0
     if memory.base is None or (memory.index is not None and memory.scale == 1):
@@ -150,7 +170,7 @@ def _registers(bits: int) -> frozenset[int]:
     return frozenset(user for user in range(16) if bits >> user & 1)
 
 
-def _effect(info: InsnInfo) -> Effect:
+def _effect(info: InsnInfo) -> _Effect:
     mnemonic, memory, operands = info.mnemonic, info.memory, info.operands
     destination = gone = source = used = 0
     if mnemonic not in _MOVES_ON and not alignment(info.instruction):
@@ -175,4 +195,4 @@ def _effect(info: InsnInfo) -> Effect:
         if memory.index is not None:
             used |= 1 << memory.index + _INDEX
     stays = ~(gone | gone << _INDEX)
-    return Effect(destination, stays, source, used, _sure(memory))
+    return _Effect(destination, stays, source, used, _sure(memory))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Final
 
 from ubypass.abi import Abi, ExitReason
@@ -12,101 +11,118 @@ from ubypass.translate.clone import user_address
 from ubypass.translate.context import Context, Fragment
 from ubypass.translate.control import lower_end
 from ubypass.translate.emit import CC_S
+from ubypass.translate.exit_keys import ExitKeys
 from ubypass.translate.flags import clobber
 from ubypass.translate.hoist_clamps import hoist_clamps, hoist_source_clamp
 from ubypass.translate.insn_info import InsnInfo, Unsupported
 from ubypass.translate.lower import lower
 from ubypass.translate.node import Node
-from ubypass.translate.registers import RegisterAssignment
 from ubypass.translate.remat import COMPARES
-from ubypass.translate.returns import stored_by
 from ubypass.translate.stack import STACK, lower_stack
 from ubypass.translate.state import Flags, State
+from ubypass.translate.state_merge import Loop
 from ubypass.translate.string import is_string, lower_string
 
-__all__ = ["Prepared", "lower_block"]
+__all__ = ["AddressUse", "Prepared", "lower_block"]
 
 _NONE: Final[frozenset[int]] = frozenset()
 
 
-@dataclass(init=False)
+class AddressUse:
+    """The registers of a block that hold addresses.
+
+    ``bases`` are user registers that some access uses as an address before their next
+    write, ``indexes`` likewise. ``copies`` are the positions of moves of an address
+    that is used soon. ``nonpointers`` are the registers, one bit each, that hold no
+    user address before each instruction and at the end; empty if there are none.
+    """
+
+    def __init__(
+        self,
+        bases: frozenset[int] = _NONE,
+        indexes: frozenset[int] = _NONE,
+        copies: frozenset[int] = _NONE,
+        nonpointers: tuple[int, ...] = (),
+    ) -> None:
+        self.bases: Final = bases
+        self.indexes: Final = indexes
+        self.copies: Final = copies
+        self.nonpointers: Final = nonpointers
+
+
 class Prepared:
     """A block with everything that does not depend on its start state.
 
-    ``infos`` stop short before the first instruction that is not translated;
-    ``refused`` says why, ``reason`` is the exit reason there. ``live`` are the flags
-    live before each instruction and at the end. ``charge`` is the number of
-    instructions that the block charges to the budget, or 0. ``bases`` are user
-    registers that some access uses as an address before they get a new value,
-    ``indexes`` likewise. ``turns``: how often the loop that the block is in is written
-    out. For a block that charges the budget, ``inside`` are the registers that its loop
-    reads, ``hoisted`` those worth a clamp ahead of the loop. ``copies`` are the
-    positions of moves of an address that is used soon. ``nonpointers`` are the
-    registers, one bit each, that hold no user address before each instruction and at
-    the end; empty: none does.
+    ``infos`` end before the first instruction that is not translated; ``refused`` says
+    why, ``reason`` is the exit reason there. ``live`` are the flags live before each
+    instruction and at the end. ``charge`` is the number of instructions that the block
+    charges to the budget, or 0; if not 0, ``loop`` describes the loop that pays here.
+    ``turns``: number of copies of the body of the block's loop.
     """
-
-    block: Block
-    infos: tuple[InsnInfo, ...]
-    refused: str
-    live: tuple[int, ...]
-    charge: int
-    bases: frozenset[int]
-    indexes: frozenset[int]
-    reason: ExitReason
-    turns: int
-    inside: frozenset[int]
-    hoisted: frozenset[int]
-    copies: frozenset[int]
-    nonpointers: tuple[int, ...]
 
     def __init__(
         self,
         block: Block,
         infos: tuple[InsnInfo, ...],
-        refused: str,
         live: tuple[int, ...],
-        charge: int,
-        bases: frozenset[int],
-        indexes: frozenset[int],
+        addresses: AddressUse,
+        refused: str = "",
         reason: ExitReason = ExitReason.UNSUPPORTED,
-        turns: int = 1,
-        inside: frozenset[int] = _NONE,
-        hoisted: frozenset[int] = _NONE,
-        copies: frozenset[int] = _NONE,
-        nonpointers: tuple[int, ...] = (),
     ) -> None:
-        # Written out, it is compiled.
-        self.block, self.infos, self.refused = block, infos, refused
-        self.live, self.charge, self.reason = live, charge, reason
-        self.bases, self.indexes, self.turns = bases, indexes, turns
-        self.inside, self.hoisted, self.copies = inside, hoisted, copies
-        self.nonpointers = nonpointers
-        #: Addresses of the instructions, computed when first needed.
-        self.ips: list[int] = []
+        self.block: Final = block
+        self.infos: Final = infos
+        self.live: Final = live
+        self.addresses: Final = addresses
+        self.refused: Final = refused
+        self.reason: Final = reason
+        self.charge = 0
+        self.turns = 1
+        self.loop = Loop(_NONE, _NONE)
+        self._ips: list[int] = []
+
+    def pay(self, charge: int) -> None:
+        """Let the block charge ``charge`` instructions to the budget."""
+        self.charge = charge
+
+    def head(self, loop: Loop) -> None:
+        """The block is the head of ``loop``."""
+        self.loop = loop
+
+    def unroll(self, turns: int) -> None:
+        """Unroll the block's loop to ``turns`` copies of its body."""
+        self.turns = turns
+
+    def cut(self, position: int, refused: str, reason: ExitReason) -> Prepared:
+        """The block up to ``position`` only."""
+        infos = self.infos[:position]
+        new = Prepared(self.block, infos, self.live, self.addresses, refused, reason)
+        new.charge, new.turns, new.loop = self.charge, self.turns, self.loop
+        return new
+
+    def ips(self) -> list[int]:
+        """User addresses of the instructions; computed when first needed."""
+        if not self._ips:
+            self._ips = [instruction.ip for instruction in self.block.instructions]
+        return self._ips
 
 
 def lower_block(
     prepared: Prepared,
     node: Node,
     entry: State,
-    assignment: RegisterAssignment,
+    exits: ExitKeys,
     abi: Abi,
 ) -> Fragment:
-    """Code for the block when control comes in with ``entry``."""
+    """Code for the block with the start state ``entry``."""
     while True:
         fragment = Fragment(node)
         try:
-            _lower_all(prepared, fragment, entry.copy(), assignment, abi)
+            _lower_all(prepared, fragment, entry.copy(), exits, abi)
         except _Stuck as stuck:
-            # Lower again up to there: rare, and cheaper than to save the state before
-            # each instruction.
-            prepared = replace(
-                prepared,
-                infos=prepared.infos[: stuck.position],
-                refused=str(stuck.reason),
-                reason=ExitReason.UNSUPPORTED,
-            )
+            # Lower again up to this position: rare, and cheaper than saving the state
+            # before each instruction.
+            why = str(stuck.reason)
+            prepared = prepared.cut(stuck.position, why, ExitReason.UNSUPPORTED)
         else:
             return fragment
 
@@ -124,20 +140,19 @@ def _lower_all(
     prepared: Prepared,
     fragment: Fragment,
     state: State,
-    assignment: RegisterAssignment,
+    exits: ExitKeys,
     abi: Abi,
 ) -> None:
     block = prepared.block
     code = fragment.hot
     start = user_address(block.start)
-    context = Context(assignment, abi, state, code, start, prepared.live[0])
+    context = Context(exits, abi, state, code, start, prepared.live[0])
     code.mark(start)
     ends = block.end != End.FALL and not prepared.refused
     plain = prepared.infos[:-1] if ends else prepared.infos
     position = 0
-    ips, strange = prepared.ips, prepared.nonpointers
-    if not ips and plain:
-        ips = prepared.ips = [instruction.ip for instruction in block.instructions]
+    ips, strange = prepared.ips(), prepared.addresses.nonpointers
+    copies = prepared.addresses.copies
     charged_at = -1
     if prepared.charge and not fragment.node.turn:
         charged_at = _where_to_charge(prepared, state, len(plain))
@@ -145,34 +160,30 @@ def _lower_all(
             _charge(prepared, context)
     try:
         for position, info in enumerate(plain):
-            context.ip = ips[position]
-            context.live = prepared.live[position]
-            if strange:
-                context.nonpointers = strange[position]
-            code.mark(context.ip)
+            context.begin(
+                ips[position],
+                prepared.live[position],
+                strange[position] if strange else 0,
+            )
             if position == charged_at and position:
                 _charge(prepared, context)
             if info.flags.changes and prepared.live[position + 1]:
-                context.compared = info.mnemonic in COMPARES
+                context.note_compare(info.mnemonic in COMPARES)
                 hoist_clamps(context, prepared.infos, prepared.live, position)
-            elif position in prepared.copies:
+            elif position in copies:
                 hoist_source_clamp(context, info)
             _lower_one(context, info, prepared.live[position + 1])
         position = len(plain)
         if prepared.refused:
-            context.ip = block.instructions[position].ip
-            context.live = prepared.live[position]
-            code.mark(context.ip)
+            context.begin(block.instructions[position].ip, prepared.live[position])
             code.jmp(context.exit(prepared.reason))
-            fragment.stopped = (position, prepared.refused)
+            fragment.stop(position, prepared.refused)
             return
         last = prepared.infos[-1] if ends else None
         if last is not None:
-            context.ip = block.last.ip
-            context.live = prepared.live[-2]
-            if strange:
-                context.nonpointers = strange[-2]
-            code.mark(context.ip)
+            context.begin(
+                block.last.ip, prepared.live[-2], strange[-2] if strange else 0
+            )
         lower_end(context, fragment, block, last)
     except (Unsupported, ValueError) as reason:
         raise _Stuck(position, reason) from reason
@@ -194,7 +205,7 @@ def _charge(prepared: Prepared, context: Context) -> None:
     clobber(context, context.s1)
     context.code.charge(charge)
     context.code.jcc(CC_S, context.exit(ExitReason.BUDGET))
-    context.state.charged(charge)
+    context.state.charge(charge)
 
 
 def _lower_one(context: Context, info: InsnInfo, live_after: int) -> None:
@@ -204,4 +215,6 @@ def _lower_one(context: Context, info: InsnInfo, live_after: int) -> None:
         lower_string(context, info, live_after)
     else:
         lower(context, info, live_after)
-    stored_by(context.state, info)
+    state = context.state
+    if state.returns:
+        state.forget_overwritten(info)

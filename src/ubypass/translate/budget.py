@@ -11,11 +11,11 @@ from collections.abc import Collection, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Final
 
-from ubypass.region.graph import Region
+from ubypass.region.graph import Region, loop_heads
 
 __all__ = ["charges"]
 
-# Blocks to look at for the shortest cycle, and for another block that pays.
+# Blocks to search for the shortest cycle, and for another block that pays.
 _FUNCTION: Final = 400
 _NEAR: Final = 100
 
@@ -27,25 +27,7 @@ def charges(
 
     ``successors`` leaves out edges that go through a dispatch.
     """
-    found: dict[int, int] = {}
-    done: set[int] = set()
-    for root in roots:
-        if root in done:
-            continue
-        path: dict[int, None] = {root: None}
-        stack = [(root, iter(successors[root]))]
-        while stack:
-            at, ahead = stack[-1]
-            following = next(ahead, None)
-            if following is None:
-                stack.pop()
-                del path[at]
-                done.add(at)
-            elif following in path:
-                found.setdefault(following, 0)
-            elif following not in done:
-                path[following] = None
-                stack.append((following, iter(successors[following])))
+    found = dict.fromkeys(loop_heads(roots, successors), 0)
     for start in sorted(found):
         if _needless(start, found, successors):
             del found[start]

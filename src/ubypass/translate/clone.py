@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Clone the callee for each call on a traced path.
 
-A function that is called from several places returns to several, and what is known of
-addresses and flags at one of them does not hold at all of them. A clone returns to one
-place. Only blocks on traced paths are cloned, as long as there is room.
+A function with several callers has several return points, and facts about addresses and
+flags at one caller do not hold at the others. A clone has one return point. Only blocks
+on traced paths are cloned, as long as there is room.
 
 Control that leaves the traced paths continues in *cold* code, a clone of its own, so
-that merges with it lose nothing on the traced paths. Cold code comes back where a
-system call returns or where traced paths close a loop: little is known there anyway.
+that merges lose no facts on the traced paths. Cold code rejoins the traced paths at
+resume addresses and at heads of traced loops, where few facts are known anyway.
 
-Cloning never decides whether code is correct: a clone compares the address that it
-returns to like any other block, and exits on another one.
+Cloning does not affect correctness: a clone compares its return address like any other
+block, and exits on a mismatch.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from ubypass.region.graph import Block, BlockId, End, Region, predecessors
+from ubypass.region.graph import Block, BlockId, End, Region, loop_heads, predecessors
 
 __all__ = ["CLONE_STRIDE", "in_same_clone", "is_cold", "user_address", "with_clones"]
 
@@ -29,13 +29,13 @@ __all__ = ["CLONE_STRIDE", "in_same_clone", "is_cold", "user_address", "with_clo
 CLONE_STRIDE: Final = 1 << 48
 
 _COLD: Final = 1
-# Nested calls that are cloned at most: deeper chains are hardly ever hot.
+# Largest depth of nested calls to clone: deeper chains are rarely hot.
 _DEEP: Final = 12
 _CALLS: Final = (End.CALL, End.CALL_INDIRECT)
 
 
 def user_address(start: BlockId) -> int:
-    """The user address at which the block begins, in a clone or not."""
+    """The user address of the start of the block, in a clone or not."""
     return start % CLONE_STRIDE
 
 
@@ -45,7 +45,7 @@ def is_cold(start: BlockId) -> bool:
 
 
 def in_same_clone(start: BlockId, other: int) -> BlockId:
-    """The block at the user address ``other`` in the clone that ``start`` is in."""
+    """The block at the user address ``other`` in the clone of ``start``."""
     return start - start % CLONE_STRIDE + other
 
 
@@ -62,7 +62,7 @@ class _Cloner:
     def __init__(self, region: Region, room: int) -> None:
         self._region = region
         self._room = room
-        #: By number: where calls return to, the innermost last; and the caller's.
+        #: By number: the return points of calls, innermost last; and the caller's.
         self._returns: list[tuple[int, ...]] = [(), ()]
         self._outer = [0, _COLD]
         self._numbers: dict[tuple[int, ...], int] = {(): 0}
@@ -70,8 +70,8 @@ class _Cloner:
         self._seen: set[BlockId] = set()
         self._todo: deque[BlockId] = deque()
         self._cold: list[BlockId] = []
-        #: Where cold code comes back to traced paths; empty None until those
-        #: are known.
+        #: The blocks at which cold code rejoins traced paths; None until the traced
+        #: paths are known.
         self._doors: set[BlockId] | None = None
 
     def region(self) -> Region:
@@ -143,7 +143,7 @@ class _Cloner:
         return replace(block, start=start, targets=made)
 
     def _called(self, caller: int, block: Block) -> int:
-        """The number for what ``block`` calls."""
+        """The number of the clone for the callee of ``block``."""
         back = block.next_ip
         if caller == _COLD:
             return _COLD
@@ -168,24 +168,9 @@ def _loop_heads(
     traced: frozenset[BlockId],
 ) -> set[BlockId]:
     """The blocks without a known caller at which traced paths close a loop."""
-    found: set[int] = set()
-    done: set[int] = set()
-    for root in roots:
-        if root not in traced or root in done:
-            continue
-        path: dict[int, None] = {root: None}
-        stack = [(root, iter(blocks[root].targets))]
-        while stack:
-            at, ahead = stack[-1]
-            following = next(ahead, None)
-            if following is None:
-                stack.pop()
-                del path[at]
-                done.add(at)
-            elif following in path:
-                if following < CLONE_STRIDE:
-                    found.add(following)
-            elif following in traced and following not in done:
-                path[following] = None
-                stack.append((following, iter(blocks[following].targets)))
-    return found
+    within = {
+        at: [target for target in blocks[at].targets if target in traced]
+        for at in traced
+        if at in blocks
+    }
+    return {at for at in loop_heads(roots, within) if at < CLONE_STRIDE}

@@ -3,19 +3,16 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Final
-
-from ubypass.abi import Abi, ExitFlag, ExitReason
+from ubypass.abi import Abi, ExitReason
 from ubypass.region.liveness import ARITHMETIC
+from ubypass.translate.cached_address import CachedAddress
 from ubypass.translate.emit import Buffer
-from ubypass.translate.labels import ExitKey, Tail
+from ubypass.translate.exit_keys import ExitKeys
+from ubypass.translate.labels import ExitKey
 from ubypass.translate.node import Node
-from ubypass.translate.registers import R11, RAX, RCX, RSP, SLOT, RegisterAssignment
-from ubypass.translate.shown import Places, code_for
-from ubypass.translate.state import CachedAddress, Flags, Loc, State
+from ubypass.translate.state import State
 
-__all__ = ["Context", "Fragment", "exit_key"]
+__all__ = ["Context", "Fragment"]
 
 
 class Fragment:
@@ -23,9 +20,9 @@ class Fragment:
 
     ``hot`` runs first and ends with the conditional ``branch`` (condition, edge), else
     with edge ``fall``; None: control does not reach its end. ``edges`` are (user
-    address, state) pairs; ``to`` says where each of them goes, None: out of the region.
-    ``cold`` is code off the hot path, placed elsewhere; None for most. ``stopped``:
-    position and reason of the first instruction that is not translated.
+    address, state) pairs; ``to`` has the target node of each edge, None: out of the
+    region. ``cold`` is code off the hot path, placed elsewhere; None for most.
+    ``stopped``: position and reason of the first instruction that is not translated.
     """
 
     def __init__(self, node: Node) -> None:
@@ -43,6 +40,24 @@ class Fragment:
         self.edges.append((target, state))
         return len(self.edges) - 1
 
+    def lead(self, target: Node | None) -> None:
+        """The next edge goes to ``target``."""
+        self.to.append(target)
+
+    def fall_through(self, edge: int) -> None:
+        """Control reaches the end and continues along ``edge``."""
+        self.fall = edge
+
+    def stop(self, position: int, why: str) -> None:
+        """The instruction at ``position`` is not translated."""
+        self.stopped = position, why
+
+    def open_cold(self) -> Buffer:
+        """The code off the hot path."""
+        if self.cold is None:
+            self.cold = Buffer()
+        return self.cold
+
 
 class Context:
     """A point in generated code: ``state`` holds here, ``code`` grows here.
@@ -52,14 +67,15 @@ class Context:
 
     def __init__(
         self,
-        assignment: RegisterAssignment,
+        exits: ExitKeys,
         abi: Abi,
         state: State,
         code: Buffer,
         ip: int,
         live: int = ARITHMETIC,
     ) -> None:
-        self.assignment = assignment
+        self.exits = exits
+        self.assignment = exits.assignment
         self.abi = abi
         self.state = state
         self.code = code
@@ -67,31 +83,74 @@ class Context:
         self.live = live
         #: Whether a set ZF determines all flags.
         self.compared = False
-        #: Upper half of what FRAME_FIP holds, if this block has stored it.
+        #: Upper half of the value in FRAME_FIP, if this block has stored it.
         self.fip = -1
         #: User registers, one bit each, that must not be clamped themselves here.
         self.nonpointers = 0
         #: Scratch host registers.
-        self.s0, self.s1 = assignment.s0, assignment.s1
+        self.s0, self.s1 = exits.assignment.s0, exits.assignment.s1
         self._cached_value = -1
         self._cached_value_in: Buffer = code
 
+    def begin(self, ip: int, live: int, nonpointers: int = 0) -> None:
+        """The user instruction at ``ip`` is next; the other arguments hold before."""
+        self.ip, self.live, self.nonpointers = ip, live, nonpointers
+        self.code.mark(ip)
+
+    def resume_at(self, ip: int) -> None:
+        """A system call returns to ``ip``: later exits have this address."""
+        self.ip = ip
+
+    def note_compare(self, compares: bool) -> None:
+        """The next instruction sets flags; ``compares``: ZF then determines them."""
+        self.compared = compares
+
+    def note_fip(self, high: int) -> None:
+        """FRAME_FIP has ``high`` in its upper half."""
+        self.fip = high
+
+    def fork(self) -> State:
+        """Continue in a copy of the state; returns the state so far."""
+        before = self.state
+        self.state = before.copy()
+        return before
+
+    def switch(self, code: Buffer, state: State) -> None:
+        """Continue at the end of ``code``, in ``state``."""
+        self.code, self.state = code, state
+
+    def branch(
+        self, fragment: Fragment, condition: int, taken: int, following: int
+    ) -> State:
+        """End the block: go to ``taken`` if ``condition`` holds, else to ``following``.
+
+        Returns the state at ``taken``; the context is at the other edge afterwards.
+        """
+        edge = self.edge(fragment, taken)
+        before = self.fork()
+        fragment.branch = condition, edge
+        fragment.fall = self.edge(fragment, following)
+        return before
+
+    def fall(self, fragment: Fragment, target: int) -> None:
+        """End the block: go to ``target``."""
+        fragment.fall = self.edge(fragment, target)
+
     def cached_address(self) -> CachedAddress | None:
         """The address or constant that the first scratch register still caches."""
-        bit = 1 << self.s0
-        if self.code.written & bit:
-            self.code.written &= ~bit
-            self.state.cached_address = None
+        if self.code.written >> self.s0 & 1:
+            self.code.forget_write(self.s0)
+            self.state.cache_address(None)
         return self.state.cached_address
 
     def cache_address(self, cached: CachedAddress) -> None:
         """Note that the first scratch register now contains ``cached``."""
-        self.code.written &= ~(1 << self.s0)
-        self.state.cached_address = cached
+        self.code.forget_write(self.s0)
+        self.state.cache_address(cached)
 
     def cached_value(self) -> int:
-        """The spilled user register of which the second scratch register caches the
-        value; -1: none. This cache ends with the block.
+        """The spilled user register whose value the second scratch register caches;
+        -1: none. This cache ends with the block.
         """
         if self._cached_value >= 0 and (
             self._cached_value_in is not self.code or self.code.written >> self.s1 & 1
@@ -103,16 +162,15 @@ class Context:
         """Note that the second scratch register now contains the value of ``user``;
         -1: of none.
         """
-        self.code.written &= ~(1 << self.s1)
+        self.code.forget_write(self.s1)
         self._cached_value, self._cached_value_in = user, self.code
 
     def note_guard(self, user: int) -> None:
         """Note that the code at ``ip`` exits here if ``user`` holds no user address."""
-        known = self.assignment.guarded
-        known[self.ip] = known.get(self.ip, 0) | 1 << user
+        self.exits.note_guard(self.ip, user)
 
     def is_nonpointer(self, user: int) -> bool:
-        """Whether ``user`` is known to hold no user address: a guard on it would always
+        """Whether ``user`` is known to hold no user address: its guard would always
         exit, so only sums with it are clamped.
         """
         return bool(self.nonpointers >> user & 1)
@@ -128,103 +186,5 @@ class Context:
         flags: int = 0,
         target: int = -1,
     ) -> ExitKey:
-        """An exit at ``ip`` in the present state."""
-        return exit_key(self.assignment, self.state, self.ip, reason, flags, target)
-
-
-def exit_key(
-    assignment: RegisterAssignment,
-    state: State,
-    user_ip: int,
-    reason: ExitReason,
-    flags: int = 0,
-    target: int = -1,
-) -> ExitKey:
-    """The exit at ``user_ip`` from ``state``."""
-    exact = state.exact
-    before = b"" if exact or state.shown is None else _show(assignment, state)
-    if before:
-        exact = True
-    elif state.flags == Flags.SLOT:
-        before = _load_flags(assignment.s0 if state.in_host(RAX) else -1)
-    elif state.flags == Flags.SYS:
-        flags |= _SLOT_SYSFLAGS
-    elif state.flags == Flags.REMAT:
-        assert state.remat is not None
-        before = state.remat.code(assignment.s0)
-    offset = state.offset
-    cx = 0
-    if state.loc[RCX] == Loc.S:
-        flags |= _CX_SYS
-        cx = state.cx
-    if state.loc[R11] == Loc.S:
-        flags |= _R11_SYS
-    if target >= 0:
-        flags |= _TARGET
-    tail = _tail(assignment, state.loc, not offset)
-    # Few exits have the same address: to compare them is faster than to make keys.
-    known = assignment.exits.get(user_ip)
-    if known is None:
-        known = assignment.exits[user_ip] = []
-    for key in known:
-        if (
-            key.tail is tail
-            and key.reason is reason
-            and key.flags == flags
-            and key.cx == cx
-            and key.target == target
-            and key.offset == offset
-            and key.before == before
-            and key.exact == exact
-        ):
-            return key
-    stack = (assignment.host_rsp, offset) if offset else None
-    found = ExitKey(user_ip, reason, flags, cx, tail, target, before, stack, exact)
-    known.append(found)
-    return found
-
-
-_SLOT_SYSFLAGS: Final = int(ExitFlag.SLOT_SYSFLAGS)
-_CX_SYS: Final = int(ExitFlag.CX_SYS)
-_R11_SYS: Final = int(ExitFlag.R11_SYS)
-_TARGET: Final = int(ExitFlag.TARGET)
-
-
-def _show(assignment: RegisterAssignment, state: State) -> bytes:
-    """Code that rematerializes all of the flags; empty if that cannot be done."""
-    shown = state.shown
-    assert shown is not None
-    # The code may need rax for itself.
-    places = [state.loc[user] for user in (RAX, *sorted(shown.registers))]
-    key = shown, tuple(places), state.cx if Loc.S in places else 0
-    code = assignment.shown.get(key)
-    if code is None:
-        scratch = assignment.s0, assignment.s1
-        code = code_for(shown, Places(assignment.host, state.loc, state.cx, scratch))
-        assignment.shown[key] = code
-    return code
-
-
-@functools.cache
-def _load_flags(scratch: int) -> bytes:
-    out = Buffer()
-    out.load_flags(scratch)
-    return bytes(out.code)
-
-
-def _tail(assignment: RegisterAssignment, loc: list[int], stack: bool) -> Tail:
-    """The tail that stores the stale slots; the slot of rsp only if ``stack``."""
-    key = int(stack)
-    for user in assignment.kept:
-        if loc[user] == Loc.H:
-            key |= 2 << user
-    found = assignment.tails.get(key)
-    if found is None:
-        stores = tuple(
-            (SLOT[user], assignment.host[user])
-            for user in assignment.kept
-            if loc[user] == Loc.H and (stack or user != RSP)
-        )
-        found = assignment.distinct.setdefault(stores, Tail(stores))
-        assignment.tails[key] = found
-    return found
+        """An exit at ``ip`` in the current state."""
+        return self.exits.key(self.state, self.ip, reason, flags, target)

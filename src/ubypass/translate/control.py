@@ -11,6 +11,7 @@ from iced_x86 import OpKind
 
 from ubypass.abi import ExitReason
 from ubypass.region.graph import Block, End
+from ubypass.translate.cached_address import CONSTANT
 from ubypass.translate.clone import user_address
 from ubypass.translate.context import Context, Fragment
 from ubypass.translate.dispatch import lower_syscall
@@ -22,12 +23,11 @@ from ubypass.translate.labels import Edge, Label
 from ubypass.translate.rcx_branches import RCX_BRANCHES, lower_rcx_branch
 from ubypass.translate.registers import RSP
 from ubypass.translate.remat import equal
-from ubypass.translate.returns import left, pushed, top
+from ubypass.translate.returns import top
 from ubypass.translate.sandbox import load_word
-from ubypass.translate.shown import known_equal
 from ubypass.translate.spill import load, materialize_rsp, read_spilled
 from ubypass.translate.stack import move_stack, push_constant, stack_access
-from ubypass.translate.state import CONSTANT, Flags
+from ubypass.translate.state import Flags
 
 __all__ = ["lower_end"]
 
@@ -44,16 +44,16 @@ def lower_end(
     Raises :class:`Unsupported`.
     """
     if block.end == End.FALL:
-        fragment.fall = context.edge(fragment, block.targets[0])
+        context.fall(fragment, block.targets[0])
         return
     assert info is not None
     if block.end == End.JUMP:
-        fragment.fall = context.edge(fragment, block.targets[0])
+        context.fall(fragment, block.targets[0])
     elif block.end == End.BRANCH:
         _branch(context, fragment, block, info)
     elif block.end == End.CALL:
         _push_return(context, block.next_ip)
-        fragment.fall = context.edge(fragment, block.targets[0])
+        context.fall(fragment, block.targets[0])
     elif block.end == End.SYSCALL:
         lower_syscall(context, fragment, block)
     elif block.end == End.RET:
@@ -73,33 +73,28 @@ def _branch(context: Context, fragment: Fragment, block: Block, info: InsnInfo) 
     to_host(context)
     condition = info.instruction.condition_code - _FIRST_CONDITION
     taken, following = block.targets
-    edge = context.edge(fragment, taken)
-    jumps = context.state
-    falls = context.state = context.state.copy()
-    fragment.branch = (condition, edge)
-    fragment.fall = context.edge(fragment, following)
+    jumps = context.branch(fragment, condition, taken, following)
     if context.compared and condition in (CC_E, CC_NE):
-        # Two values are equal there, which determines all flags.
-        same = jumps if condition == CC_E else falls
-        same.remat = equal(context.assignment.host_rsp)
-        same.shown = known_equal(same.shown)
+        # Two values are equal on that edge, which determines all flags.
+        same = jumps if condition == CC_E else context.state
+        same.assume_equal(equal(context.assignment.host_rsp))
 
 
 def _push_return(context: Context, to: int) -> None:
     push_constant(context, to, context.s0)
-    pushed(context.state, to)
+    context.state.push_return(to)
 
 
 def _ret(context: Context, fragment: Fragment, block: Block, info: InsnInfo) -> None:
     pops = 8
     if info.instruction.op_count:
         pops += info.instruction.immediate(0)
-    known = top(context.state)
+    known = top(context.state.returns, context.state.offset)
     for target in block.targets:
         if user_address(target) == known:
             move_stack(context, pops)
-            left(context.state)
-            fragment.fall = context.edge(fragment, target)
+            context.state.forget_returns_below()
+            context.fall(fragment, target)
             return
     host_rsp, at = stack_access(context, 0)
     match = _Match(context.s0, ExitReason.RET_MISS, lambda hit: move_stack(hit, pops))
@@ -110,8 +105,7 @@ def _ret(context: Context, fragment: Fragment, block: Block, info: InsnInfo) -> 
     elif block.targets:
         wanted = user_address(block.targets[0])
         if context.cached_address() != (CONSTANT, wanted):
-            # The call's constant is no longer cached. The next addresses are near this
-            # one.
+            # The call's constant is no longer cached. The next addresses are near it.
             context.code.move_imm(context.s0, wanted)
             context.cache_address((CONSTANT, wanted))
         clobber(context, context.s1)
@@ -120,11 +114,10 @@ def _ret(context: Context, fragment: Fragment, block: Block, info: InsnInfo) -> 
         other = Label()
         context.code.jcc(CC_NE, other)
         before = context.state.copy()
-        before.cached_address = None
+        before.cache_address(None)
         match.hit(context)
-        fragment.fall = context.edge(fragment, block.targets[0])
-        fragment.cold = context.code = Buffer()
-        context.state = before
+        context.fall(fragment, block.targets[0])
+        context.switch(fragment.open_cold(), before)
         context.code.bind(other)
         _load_target(context, context.s0, host_rsp, at)
         _match(context, fragment, block.targets[1:], match)
@@ -148,7 +141,7 @@ def _indirect(
         # register.
         stack_access(context, -8)
     if info.memory is not None:
-        # Not into s0: its cached address may be of use behind a jump through a table.
+        # Not into s0: its cached address may be used behind a jump through a table.
         load_word(context, info.memory, context.s1)
         target = context.s1
     elif info.instruction.op0_kind == OpKind.REGISTER:
@@ -182,7 +175,7 @@ def _indirect(
 
 @dataclass(frozen=True)
 class _Match:
-    """Host register with the target, exit if unknown, what to do on a hit."""
+    """Host register with the target, exit if unknown, action on a hit."""
 
     target: int
     reason: ExitReason
@@ -197,7 +190,7 @@ def _match(
     """
     if not targets:
         context.code.jmp(context.exit(match.reason, target=match.target))
-        context.code = fragment.hot
+        context.switch(fragment.hot, context.state)
         return
     if match.target != context.s0 and worthwhile(context):
         _match_flagless(context, fragment, targets, match)
@@ -212,16 +205,13 @@ def _match(
         following = Label()
         code.cmp_constant(match.target, user_address(known))
         code.jcc(CC_NE, miss if last else following)
-        context.state = before.copy()
-        context.code = code
+        context.switch(code, before.copy())
         _hit(context, fragment, known, match)
-        before.cached_address = None
+        before.cache_address(None)
         if not last:
-            if fragment.cold is None:
-                fragment.cold = Buffer()
-            code = fragment.cold
+            code = fragment.open_cold()
             code.bind(following)
-    context.code = fragment.hot
+    context.switch(fragment.hot, context.state)
 
 
 def _hit(context: Context, fragment: Fragment, known: int, match: _Match) -> None:
@@ -229,7 +219,7 @@ def _hit(context: Context, fragment: Fragment, known: int, match: _Match) -> Non
     match.hit(context)
     edge = context.edge(fragment, known)
     if fragment.fall is None:
-        fragment.fall = edge
+        fragment.fall_through(edge)
     else:
         context.code.jmp(Edge(fragment.node, edge))
 
@@ -241,11 +231,9 @@ def _match_flagless(
     other = Label()
     first = branch_unless(context, match.target, user_address(targets[0]), other)
     before = context.state.copy()
-    before.cached_address = None
+    before.cache_address(None)
     _hit(context, fragment, targets[0], match)
-    if fragment.cold is None:
-        fragment.cold = Buffer()
-    context.state, context.code = before, fragment.cold
+    context.switch(fragment.open_cold(), before)
     context.code.bind(other)
     context.code.append(first)
     _match(context, fragment, targets[1:], match)

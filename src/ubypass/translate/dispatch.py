@@ -9,26 +9,23 @@ from typing import Final
 from ubypass.abi import ExitFlag, ExitReason
 from ubypass.region.graph import Block
 from ubypass.translate.context import Context, Fragment
-from ubypass.translate.emit import CC_E, CC_NE, Buffer
+from ubypass.translate.emit import CC_E, CC_NE
 from ubypass.translate.flags import to_sysflags
 from ubypass.translate.invariant import require
-from ubypass.translate.labels import Edge, ExitKey, Label
+from ubypass.translate.labels import Edge, Label
 from ubypass.translate.registers import (
     ARGUMENTS,
     CALLER_SAVED,
-    R11,
     RAX,
     RCX,
     SLOT,
 )
-from ubypass.translate.shown import SYSTEM
 from ubypass.translate.spill import load
-from ubypass.translate.state import Flags, Loc, State
+from ubypass.translate.state import Loc
 
-__all__ = ["after_state", "dispatches", "lower_syscall"]
+__all__ = ["dispatches", "lower_syscall"]
 
-_INT3: Final = 0xCC
-#: Call numbers of one site at most: each takes a dispatch and a compare.
+#: Largest number of call numbers of one site: each takes a dispatch and a compare.
 _MOST: Final = 8
 
 
@@ -56,28 +53,29 @@ def lower_syscall(context: Context, fragment: Fragment, block: Block) -> None:
     for user in sorted(CALLER_SAVED - {RAX, RCX}):
         if not context.assignment.spilled(user) and state.loc[user] == Loc.H:
             code.frame_store(SLOT[user], context.assignment.host[user])
-            state.loc[user] = Loc.B
+            state.store(user)
     require(
         all(state.loc[u] in (Loc.M, Loc.B) for u in ARGUMENTS),
         "an argument of a system call is not in pt_regs",
     )
     others = Label()
     if len(numbers) > 1:
-        # All registers are where any of the handlers looks for them.
+        # All registers are in the slots that any of the handlers reads.
         miss = context.exit(ExitReason.SYSCALL)
         code.cmp_imm32(RAX, numbers[0])
         code.jcc(CC_NE, others)
     before = context.exit(ExitReason.WORK)
-    after_state(state, block.next_ip)
-    context.ip = block.next_ip
+    state.dispatch(block.next_ip)
+    context.resume_at(block.next_ip)
     after = context.exit(ExitReason.DISPATCHED, int(ExitFlag.DISPATCHED))
     room = context.abi.dispatch_size
-    _dispatch(code, numbers[0], before, after, room)
-    fragment.fall = fragment.edge(block.targets[0], state)
+    code.dispatch(numbers[0], before, after, room)
+    fall = fragment.edge(block.targets[0], state)
+    fragment.fall_through(fall)
     if len(numbers) == 1:
         return
     require(fragment.cold is None, "a dispatch in a block with cold code")
-    cold = fragment.cold = Buffer()
+    cold = fragment.open_cold()
     cold.bind(others)
     places = {nr: Label() for nr in numbers[1:-1]}
     for nr, place in places.items():
@@ -85,35 +83,10 @@ def lower_syscall(context: Context, fragment: Fragment, block: Block) -> None:
         cold.jcc(CC_E, place)
     cold.cmp_imm32(RAX, numbers[-1])
     cold.jcc(CC_NE, miss)
-    resume = Edge(fragment.node, fragment.fall)
-    _dispatch(cold, numbers[-1], before, after, room)
+    resume = Edge(fragment.node, fall)
+    cold.dispatch(numbers[-1], before, after, room)
     cold.jmp(resume)
     for nr, place in places.items():
         cold.bind(place)
-        _dispatch(cold, nr, before, after, room)
+        cold.dispatch(nr, before, after, room)
         cold.jmp(resume)
-
-
-def _dispatch(
-    code: Buffer, nr: int, before: ExitKey, after: ExitKey, room: int
-) -> None:
-    """Reserve ``room`` bytes for the dispatch of call ``nr``."""
-    code.dispatches.append((len(code.code), nr, before, after))
-    code.code += bytes((_INT3,)) * room
-
-
-def after_state(state: State, resume: int) -> None:
-    """Change ``state`` to what holds right after a dispatch."""
-    state.new_segment()
-    for user in CALLER_SAVED:
-        state.loc[user] = Loc.M
-        state.intervals[user] = None
-    state.loc[RAX] = Loc.H
-    state.loc[RCX] = state.loc[R11] = Loc.S
-    state.cx = resume
-    state.flags = Flags.SYS
-    state.remat = None
-    state.shown = SYSTEM
-    state.stale = 0
-    state.cached_address = None
-    state.returns = ()

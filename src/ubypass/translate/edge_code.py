@@ -3,53 +3,39 @@
 
 from __future__ import annotations
 
+from ubypass.translate.cached_address import CONSTANT
 from ubypass.translate.context import Context
 from ubypass.translate.flags import to_host, to_slot
+from ubypass.translate.interval import within
 from ubypass.translate.invariant import require
 from ubypass.translate.registers import R11, RCX, RSP, SLOT
 from ubypass.translate.sandbox import guard_and_clamp
 from ubypass.translate.spill import load, materialize_r11, rebase_stack
-from ubypass.translate.state import CONSTANT, Flags, Loc, State, within
+from ubypass.translate.state import Flags, Loc, State
 
-__all__ = ["emit_edge_code", "fits"]
-
-
-def fits(state: State, wanted: State) -> bool:
-    """Whether an edge from ``state`` to ``wanted`` needs no code."""
-    return (
-        state.loc == wanted.loc
-        and state.offset == wanted.offset
-        and state.intervals == wanted.intervals
-        and (
-            state.flags == wanted.flags
-            or wanted.flags == Flags.DEAD
-            or (state.flags == Flags.HOST and wanted.flags == Flags.REMAT)
-        )
-        and (
-            wanted.cached_address is None
-            or state.cached_address == wanted.cached_address
-        )
-    )
+__all__ = ["emit_edge_code"]
 
 
 def emit_edge_code(context: Context, wanted: State) -> None:
     """Emit code that turns ``context.state`` into ``wanted``.
 
-    ``context.ip`` is the address of the block that control goes to and
-    ``context.live`` the flags live there; exits of edge code are at that address.
+    ``context.ip`` is the address of the target block and ``context.live`` the flags
+    live there; exits of edge code have this address.
     """
     state = context.state
     if wanted.loc[R11] != Loc.S:
         materialize_r11(context)
     if state.offset != wanted.offset:
         _move_stack_base(context, wanted.offset)
-    if state.loc != wanted.loc:
+    have, want = state.loc, wanted.loc
+    if have != want:
         for user, host in enumerate(context.assignment.host):
-            if host >= 0 and state.loc[user] != wanted.loc[user]:
-                _place(context, user, host, wanted.loc[user])
-    if state.intervals != wanted.intervals:
-        for user, interval in enumerate(wanted.intervals):
-            if interval is not None and not within(state.intervals[user], interval):
+            if host >= 0 and have[user] != want[user]:
+                _place(context, user, host, want[user])
+    known, needed = state.intervals, wanted.intervals
+    if known != needed:
+        for user, interval in enumerate(needed):
+            if interval is not None and not within(known[user], interval):
                 guard_and_clamp(context, user)
     _flags(context, wanted)
     if (
@@ -72,7 +58,6 @@ def _move_stack_base(context: Context, offset: int) -> None:
     amount = context.state.offset - offset
     rebase_stack(context, amount)
     context.code.lea(host_rsp, host_rsp, amount)
-    context.state.offset = offset
 
 
 def _place(context: Context, user: int, host: int, wanted: int) -> None:
@@ -84,7 +69,7 @@ def _place(context: Context, user: int, host: int, wanted: int) -> None:
         if wanted == Loc.M:
             context.code.move_imm(context.s0, state.cx)
             context.code.frame_store(SLOT[user], context.s0)
-            state.loc[user] = Loc.M
+            state.spill(user)
             return
         load(context, user)
         have = Loc.H
@@ -92,7 +77,7 @@ def _place(context: Context, user: int, host: int, wanted: int) -> None:
         load(context, user)
     elif have == Loc.H and wanted != Loc.H:
         context.code.frame_store(SLOT[user], host)
-        state.loc[user] = Loc.B
+        state.store(user)
 
 
 def _flags(context: Context, wanted: State) -> None:
@@ -109,6 +94,6 @@ def _flags(context: Context, wanted: State) -> None:
             state.flags in (Flags.HOST, Flags.REMAT),
             "flags that cannot be rematerialized",
         )
-        state.flags = Flags.REMAT
+        state.move_flags(Flags.REMAT)
     else:
         require(state.flags == Flags.SYS, "an edge cannot make flags of a dispatch")

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A buffer of generated code, with its fixups.
 
-One method per shape of instruction that generated code adds of its own; user
-instructions come in through :meth:`Buffer.user`. Knows encodings and nothing about
-why something is emitted.
+One method for each form of instruction that the translator adds; user instructions are
+added by :meth:`Buffer.user`. Depends on encodings only, not on why code is emitted.
 """
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 from iced_x86 import Encoder, Instruction
@@ -40,7 +40,7 @@ def encoded(instruction: Instruction) -> bytes:
     try:
         _encoder.encode(instruction, 0)
     except ValueError as error:
-        # Bytes that were written before the error must not stay.
+        # Discard bytes that were written before the error.
         _encoder.take_buffer()
         if "AH, CH, DH" in str(error):
             raise ValueError("a high byte beside a register that needs REX") from error
@@ -49,6 +49,8 @@ def encoded(instruction: Instruction) -> bytes:
     return code
 
 
+_INT3: Final = b"\xcc"
+_REL32: Final = struct.Struct("<i")
 # mov dword [rsp], imm32
 _EXIT_NUMBER: Final = b"\xc7\x04\x24"
 require(FRAME_EXIT == 0, "the slot EXIT has a displacement")
@@ -57,10 +59,10 @@ require(FRAME_EXIT == 0, "the slot EXIT has a displacement")
 class Buffer:
     """Code under construction.
 
-    ``fixups`` are (offset of a rel32 field, where it leads); each field is the last
-    of its instruction. ``faults`` are (offset of an instruction, its exit).
-    ``labels`` are places in this buffer, ``marks`` offsets and user addresses in turn,
-    and ``dispatches`` (offset, nr, exit before, exit after). ``written`` has a bit for
+    ``fixups`` are (offset of a rel32 field, its target); each field is the last of its
+    instruction. ``faults`` are (offset of an instruction, its exit). ``labels`` are
+    places in this buffer, ``marks`` alternate offsets and user addresses, and
+    ``dispatches`` are (offset, nr, exit before, exit after). ``written`` has a bit for
     each host register that this code has written since the bit was cleared.
     """
 
@@ -93,11 +95,11 @@ class Buffer:
             self.dispatches += [(base + d[0], *d[1:]) for d in other.dispatches]
 
     def bind(self, label: Label) -> None:
-        """``label`` is here."""
+        """Bind ``label`` to the current offset."""
         self.labels.append((len(self.code), label))
 
     def mark(self, user_ip: int) -> None:
-        """What follows comes from the user instruction at ``user_ip``."""
+        """The following code belongs to the user instruction at ``user_ip``."""
         self.marks.append(len(self.code))
         self.marks.append(user_ip)
 
@@ -105,8 +107,43 @@ class Buffer:
         """The next instruction may fault; then it continues at the exit ``key``."""
         self.faults.append((len(self.code), key))
 
+    def raw(self, code: bytes) -> None:
+        """Append assembled instructions unchanged."""
+        self.code += code
+
+    def note_write(self, reg: int) -> None:
+        """Code that was or will be appended by :meth:`raw` writes ``reg``."""
+        self.written |= 1 << reg
+
+    def forget_write(self, reg: int) -> None:
+        """From here on only later writes of ``reg`` count."""
+        self.written &= ~(1 << reg)
+
+    def dispatch(self, nr: int, before: ExitKey, after: ExitKey, room: int) -> None:
+        """Reserve ``room`` bytes for the dispatch of call ``nr``."""
+        self.dispatches.append((len(self.code), nr, before, after))
+        self.code += _INT3 * room
+
+    def retarget(self, number: int, place: Place) -> None:
+        """The fixup ``number`` leads to ``place``."""
+        self.fixups[number] = self.fixups[number][0], place
+
+    def link(self, at: int, goal: int) -> None:
+        """Let the rel32 field at offset ``at`` lead to offset ``goal``."""
+        _REL32.pack_into(self.code, at, goal - at - 4)
+
+    def align(self, size: int) -> None:
+        """Pad to a multiple of ``size`` bytes."""
+        self.code += _INT3 * (-len(self.code) % size)
+
+    def constant(self, value: int) -> int:
+        """Eight bytes of data; returns their offset."""
+        at = len(self.code)
+        self.code += value.to_bytes(8, "little")
+        return at
+
     def user(self, instruction: Instruction) -> None:
-        """An edited user instruction. Raises ValueError if it has no encoding."""
+        """Append an edited user instruction; ValueError if it has no encoding."""
         self.code += encoded(instruction)
         register = number(instruction.op0_register)
         if register is not None:
@@ -231,7 +268,7 @@ class Buffer:
         if scratch >= 0:
             self.move(scratch, _RAX)
         self.frame_load(_RAX, FRAME_TMP0)
-        # The addition overflows if there is a 1; sahf leaves OF alone.
+        # The addition overflows if al is 1; sahf does not change OF.
         self.code += b"\x04\x7f\x9e"
         if scratch >= 0:
             self.move(_RAX, scratch)
@@ -284,7 +321,7 @@ class Buffer:
         self._with_imm32(0xC8, reg, value)
 
     def arithmetic_flags(self, image: int, scratch: int) -> None:
-        """Set the arithmetic flags as in the low bits of rax, which it changes.
+        """Set the arithmetic flags from the low bits of rax; changes rax.
 
         ``image`` and ``scratch`` are host registers; ``image`` must be rax.
         """
@@ -358,7 +395,7 @@ class Buffer:
 
 
 def _with_limit(opcode: bytes) -> list[bytes]:
-    """By register: the instruction with that and [rsp + LIMIT]."""
+    """By register: the instruction with the register and [rsp + LIMIT]."""
     found = []
     for reg in range(16):
         out = Buffer()
@@ -367,8 +404,8 @@ def _with_limit(opcode: bytes) -> list[bytes]:
     return found
 
 
-# The most frequent instructions, assembled once: to assemble takes longer than to
-# append.
+# The most frequent instructions, assembled once: assembling takes longer than
+# appending.
 _CMP_LIMIT: Final = _with_limit(b"\x3b")
 _CMOVAE_LIMIT: Final = _with_limit(b"\x0f\x43")
 _MOVES: Final = [

@@ -12,14 +12,14 @@ from ubypass.translate.registers import RSP, SLOT
 
 __all__ = ["Exits"]
 
-# To make these each time takes long.
+# Made once: constructing these takes long.
 _FLAGS: Final = [ExitFlag(flags) for flags in range(2 * max(ExitFlag))]
 
 
 class Exits:
     """Collects the exits that code refers to and emits their stubs.
 
-    ``scratch`` is a host register that no user register lives in.
+    ``scratch`` is a host register without a user register.
     """
 
     def __init__(self, scratch: int) -> None:
@@ -53,7 +53,7 @@ class Exits:
             # First, because the other code may use the same scratch register.
             if key.target >= 0:
                 out.frame_store(FRAME_TARGET, key.target)
-            out.code += key.before
+            out.raw(key.before)
             if key.stack is not None:
                 out.lea(self._scratch, key.stack[0], key.stack[1])
             record = (key.user_ip, int(key.reason), key.flags, key.cx)
@@ -63,7 +63,7 @@ class Exits:
                 flags = _FLAGS[key.flags]
                 self._exits.append(Exit(key.user_ip, key.reason, flags, key.cx))
                 self._exact.append(True)
-            # One of them is enough to make a number's flags doubtful.
+            # One inexact key makes the flags of the whole exit number inexact.
             if not key.exact:
                 self._exact[number] = False
             out.exit_number(number)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Processor features that an instruction needs, by the kernel's names.
 
-Programs have variants of hot code for several processors side by side. Variants for
-another processor must not be translated: in kernel mode their invalid opcode would not
-be a user's fault.
+Programs contain variants of hot code for several processors. Variants for another
+processor must not be translated: in kernel mode an invalid opcode would not be a fault
+of the user's.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _EVERYWHERE = frozenset(
         *("PAUSE", "SSE", "SSE2", "SYSCALL", "TSC", "CET_IBT", "CPUID"),
     }
 )
-#: Where the kernel spells it differently (arch/x86/include/asm/cpufeatures.h).
+#: Features that the kernel spells differently (arch/x86/include/asm/cpufeatures.h).
 _NAMES = {
     "SSE3": "pni",
     "LZCNT": "abm",
@@ -37,7 +37,7 @@ _NAMES = {
     "AVX512_VBMI": "avx512vbmi",
     "SSE4A": "sse4a",
 }
-#: Not there in 64-bit mode on the first processors; iced has no name for it.
+#: Missing in 64-bit mode on the first processors; iced has no name for it.
 _LAHF = (Code.LAHF, Code.SAHF)
 
 

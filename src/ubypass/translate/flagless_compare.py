@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Compare a register with a constant without changing the flags.
 
-Behind an indirect branch the user's flags are hardly ever read, but after a miss they
-must still be right. ``lea``-like arithmetic and ``jrcxz`` neither read nor change
-flags, and cost less than to save them.
+Code behind an indirect branch rarely reads the user's flags, but after a miss they must
+still be correct. ``lea``-like arithmetic and ``jrcxz`` neither read nor change flags,
+and cost less than saving the flags.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def worthwhile(context: Context) -> bool:
 
 
 def branch_unless(context: Context, target: int, value: int, other: Label) -> Buffer:
-    """Emit what goes to ``other`` unless host register ``target`` holds ``value``.
+    """Emit a branch to ``other`` unless host register ``target`` holds ``value``.
 
-    ``target`` is not the first scratch register, which is overwritten. Returns what
-    has to be done first at ``other``.
+    ``target`` is not the first scratch register, which is overwritten. Returns the code
+    that has to run first at ``other``.
     """
     code, state, s0 = context.code, context.state, context.s0
     require(target != s0, "the target is in the register that is overwritten")
@@ -45,6 +45,6 @@ def branch_unless(context: Context, target: int, value: int, other: Label) -> Bu
     code.jmp_if_rcx(other)
     code.move(RCX, s0)
     first.exchange(RCX, s0)
-    # The verifier does not follow it there and back.
-    state.intervals[RCX] = None
+    # The verifier does not follow the value through this code.
+    state.forget_interval(RCX)
     return first

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Save and restore the user's arithmetic flags around code that changes them.
 
-They are packed into a word of the frame by ``lahf`` and ``seto``: ``pushfq`` takes
-thrice as long, and ``popfq`` twenty times.
+``lahf`` and ``seto`` pack the flags into a word of the frame: ``pushfq`` takes three
+times as long, and ``popfq`` twenty times.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from ubypass.abi import FRAME_SYSFLAGS, FRAME_TMP1
 from ubypass.translate.context import Context
 from ubypass.translate.insn_info import Unsupported
 from ubypass.translate.registers import RAX
-from ubypass.translate.shown import SYSTEM
 from ubypass.translate.state import Flags
 
 __all__ = ["clobber", "materialize_flags", "to_host", "to_slot", "to_sysflags"]
 
-# Stands for the context's first scratch register.
+# Means the context's first scratch register.
 _S0: Final = -1
 
 
@@ -32,12 +31,12 @@ def clobber(context: Context, scratch: int | None = None) -> None:
     if state.flags != Flags.HOST:
         return
     if not context.live:
-        state.flags = Flags.DEAD
+        state.move_flags(Flags.DEAD)
     elif state.remat is not None:
-        state.flags = Flags.REMAT
+        state.move_flags(Flags.REMAT)
     else:
         _save(context, scratch)
-        state.flags = Flags.SLOT
+        state.move_flags(Flags.SLOT)
 
 
 def _save(context: Context, scratch: int | None) -> None:
@@ -54,8 +53,8 @@ def _save(context: Context, scratch: int | None) -> None:
         code.frame_store(FRAME_TMP1, RAX)
         code.store_flags()
         code.frame_load(RAX, FRAME_TMP1)
-        # The value was reloaded from memory: its interval is not proven any more.
-        state.intervals[RAX] = None
+        # The value was reloaded from memory: its interval is no longer proven.
+        state.forget_interval(RAX)
 
 
 def materialize_flags(
@@ -65,14 +64,15 @@ def materialize_flags(
     rematerialization depends on. ``scratch`` as for :func:`to_host`.
     """
     state = context.state
-    if state.remat is None or state.remat.registers.isdisjoint(writes):
+    remat = state.remat
+    if remat is None or remat.registers.isdisjoint(writes):
         return
     if state.flags == Flags.REMAT:
         if context.live:
             to_host(context, scratch)
         else:
-            state.flags = Flags.DEAD
-    state.remat = None
+            state.move_flags(Flags.DEAD)
+    state.set_remat(None)
 
 
 def to_host(context: Context, scratch: int | None = _S0) -> None:
@@ -82,19 +82,21 @@ def to_host(context: Context, scratch: int | None = _S0) -> None:
     :class:`Unsupported`.
     """
     state = context.state
-    if state.flags == Flags.SLOT:
+    place = state.flags
+    if place == Flags.SLOT:
         _restore(context, context.s1 if scratch == _S0 else scratch)
-    elif state.flags == Flags.SYS:
+    elif place == Flags.SYS:
         context.code.restore_flags(FRAME_SYSFLAGS)
-    elif state.flags == Flags.REMAT:
-        assert state.remat is not None
+    elif place == Flags.REMAT:
+        if state.remat is None:
+            raise AssertionError("flags that cannot be rematerialized")
         if scratch is None and state.remat.scratch:
             raise Unsupported("no scratch register to get flags back with")
         register = context.s0 if scratch is None or scratch == _S0 else scratch
-        context.code.code += state.remat.code(register)
+        context.code.raw(state.remat.code(register))
         if state.remat.scratch:
-            context.code.written |= 1 << register
-    state.flags = Flags.HOST
+            context.code.note_write(register)
+    state.move_flags(Flags.HOST)
 
 
 def _restore(context: Context, scratch: int | None) -> None:
@@ -105,7 +107,7 @@ def _restore(context: Context, scratch: int | None) -> None:
     kept = state.in_host(RAX)
     if kept:
         code.frame_store(FRAME_TMP1, RAX)
-        state.intervals[RAX] = None
+        state.forget_interval(RAX)
     code.load_flags(-1)
     if kept:
         code.frame_load(RAX, FRAME_TMP1)
@@ -117,7 +119,7 @@ def to_slot(context: Context) -> None:
         return
     to_host(context)
     _save(context, context.s1)
-    context.state.flags = Flags.SLOT
+    context.state.move_flags(Flags.SLOT)
 
 
 def to_sysflags(context: Context) -> None:
@@ -126,6 +128,4 @@ def to_sysflags(context: Context) -> None:
         return
     to_host(context)
     context.code.save_flags(FRAME_SYSFLAGS)
-    context.state.flags = Flags.SYS
-    # The previous image in that slot may have been part of it.
-    context.state.shown = SYSTEM
+    context.state.save_sysflags()

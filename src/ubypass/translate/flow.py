@@ -18,12 +18,14 @@ from iced_x86 import Mnemonic
 from ubypass.abi import Abi, ExitReason
 from ubypass.region.graph import Block, End, Region
 from ubypass.region.liveness import ARITHMETIC, flags_live
+from ubypass.region.worklist import reached
 from ubypass.translate.bases import live_bases, loop_bases, sure_copies
-from ubypass.translate.block import Prepared, lower_block
+from ubypass.translate.block import AddressUse, Prepared, lower_block
 from ubypass.translate.budget import charges
 from ubypass.translate.clone import user_address
 from ubypass.translate.context import Fragment
 from ubypass.translate.dispatch import dispatches
+from ubypass.translate.exit_keys import ExitKeys
 from ubypass.translate.insn_info import InsnInfo, Unsupported, insn_info
 from ubypass.translate.loops import loop_body, looping, ranks
 from ubypass.translate.node import Node
@@ -46,19 +48,18 @@ from ubypass.translate.registers import (
     RegisterAssignment,
     assign_registers,
 )
-from ubypass.translate.shown import SYSTEM
 from ubypass.translate.stack_height import stack_heights
-from ubypass.translate.state import CLAMPED, Flags, Loc, State
-from ubypass.translate.state_merge import Incoming, Loop, merge_states
+from ubypass.translate.state import Loc, State
+from ubypass.translate.state_merge import Incoming, Loop, Needs, merge_states
 
 __all__ = ["Flow", "entry_state", "live_at", "solve"]
 
-# Instructions up to which a loop is unrolled, on the hot path and elsewhere.
+# Largest unrolled loop in instructions, on the hot path and elsewhere.
 _UNROLLED: Final = 128
 _UNROLLED_COLD: Final = 32
-# Instructions up to which a loop is analysed as one.
+# Largest loop, in instructions, that is analysed as a whole.
 _LOOP: Final = 256
-# Copies of the body at most: more gain little, except for a loop of a single block.
+# Most copies of a body: more gain little, except for a loop of a single block.
 _TURNS: Final = 16
 _UNROLLED_ALONE: Final = 256
 _STACK: Final = frozenset({RSP})
@@ -74,14 +75,15 @@ _ADDRESS: Final = 2
 class Flow:
     """A region with the code of its blocks.
 
-    ``starts`` holds the state each node begins with, ``live`` the flags live at
-    each block's start, ``order`` the nodes in the order of the layout. ``abi`` is what
-    dispatches were laid out for; ``vector``: vector registers are used; ``x87``: there
-    are x87 instructions that leave their address behind.
+    ``starts`` holds the start state of each node, ``live`` the flags live at each
+    block's start, ``order`` the nodes in the order of the layout. ``abi`` determines
+    the size of dispatches; ``vector``: vector registers are used; ``x87``: there are
+    x87 instructions that set FIP.
     """
 
     region: Region
     assignment: RegisterAssignment
+    exits: ExitKeys
     order: tuple[Node, ...]
     fragments: dict[Node, Fragment]
     starts: dict[Node, State]
@@ -116,6 +118,7 @@ class _Solver:
                 self.prepared = integer
                 self._guess_control()
         self.assignment = self._assign()
+        self.exits = ExitKeys(self.assignment)
         layout = order(
             [*region.entries, *sorted(region.blocks)],
             lambda start: _inside(region, self.guess[start]),
@@ -123,18 +126,19 @@ class _Solver:
         )
         self.position = {start: number for number, start in enumerate(layout)}
         self.rank = ranks(region, layout)
-        #: The head of the loop with which a block is unrolled.
+        #: By block: the head of the loop with which it is unrolled.
         self.heads: dict[int, int] = {}
         self._charge(layout)
         self.entries = _entries(region, self.dispatching)
         self.stack_heights = stack_heights(region) if region.traced else {}
         self.starts: dict[Node, State] = {}
         self.fragments: dict[Node, Fragment] = {}
-        #: Edges into each node, sorted by where they come from.
+        #: Edges into each node, sorted by their sources.
         self.incoming: dict[Node, list[Incoming]] = {}
         self.nodes: dict[int, list[Node]] = {}
         self.first: dict[int, Node] = {}
         self.rounds: dict[Node, int] = {}
+        self.needs: dict[Node, Needs] = {}
 
     def _guess_control(self) -> None:
         """Compute the static profile: likely targets and the hot path."""
@@ -154,7 +158,7 @@ class _Solver:
         self.path = set(region.traced) or hot_path(region, self.guess)
 
     def _assign(self) -> RegisterAssignment:
-        """The assignment, by how often each register is used on paths that matter."""
+        """The assignment, by the weighted use counts of each register."""
         counts = [0] * 16
         fixed: set[int] = set()
         execution_counts, loops = self._execution_counts(), looping(self.region)
@@ -171,14 +175,14 @@ class _Solver:
                     counts[user] += weight
                 memory = info.memory
                 if memory is not None and memory.access:
-                    # A spilled one is clamped at each access.
+                    # A spilled base is clamped at each access.
                     for part in (memory.base, memory.index):
                         if part is not None:
                             counts[part] += _ADDRESS * weight
                 for user in info.writes:
                     counts[user] += weight
                     if user == R10 and self.dispatching:
-                        # An argument of the next call: it is stored to its slot anyway.
+                        # An argument of the next call is stored to its slot anyway.
                         counts[user] -= weight
                 if info.implicit:
                     fixed |= info.implicit
@@ -207,7 +211,7 @@ class _Solver:
             for start, block in region.blocks.items()
         }
         for start, charge in charges(region, layout, successors).items():
-            self.prepared[start].charge = charge
+            self.prepared[start].pay(charge)
         heads = {s for s, prepared in self.prepared.items() if prepared.charge}
         for start in sorted(heads):
             self._look_inside(start, successors)
@@ -224,7 +228,7 @@ class _Solver:
             turns = min(self.turns, most, room // size)
             if turns > 1:
                 for at in body:
-                    self.prepared[at].turns = turns
+                    self.prepared[at].unroll(turns)
                     self.heads[at] = start
 
     def _look_inside(self, head: int, successors: Mapping[int, list[int]]) -> None:
@@ -235,15 +239,17 @@ class _Solver:
         if not body:
             return
         known = {start: self.prepared[start].infos for start in body}
-        self.prepared[head].inside = frozenset(
+        inside = frozenset(
             user for part in known.values() for info in part for user in info.reads
         )
+        hoisted = _NONE
         if not self.careful:
             hoisted = loop_bases(self.region, known, head, body)
-            self.prepared[head].hoisted = hoisted & self.prepared[head].bases
+            hoisted &= self.prepared[head].addresses.bases
+        self.prepared[head].head(Loop(inside, hoisted))
 
     def node(self, start: int, state: State) -> Node:
-        """Which version of the block at ``start`` takes ``state``."""
+        """The version of the block at ``start`` for ``state``."""
         if self.region.traced and start not in self.path:
             # Cold code has one version.
             return self._node(start, 0, False, 0)
@@ -255,7 +261,7 @@ class _Solver:
             first = self.first[start] = self._node(start, cx, derived, 0)
         if first.cx == cx and first.derived == derived:
             return first
-        # The hot path comes first; what differs from it shares one version.
+        # The hot path comes first; all other states share one version.
         return self._node(start, 0, derived, 0)
 
     def _node(self, start: int, cx: int, derived: bool, turn: int) -> Node:
@@ -284,8 +290,8 @@ class _Solver:
     def _iterate(
         self, todo: list[Node], roots: set[Node], part: Collection[int]
     ) -> list[Node]:
-        """Visit ``todo`` and what follows until nothing changes in ``part``; the
-        nodes outside that still have to be visited.
+        """Visit ``todo`` and successors until nothing changes in ``part``; returns the
+        nodes outside ``part`` that still have to be visited.
 
         In the order of control, so that most nodes need one visit only.
         """
@@ -293,25 +299,26 @@ class _Solver:
         # Numbers are compared faster than nodes.
         heap: list[int] = []
         at_place: dict[int, Node] = {}
+        waiting: set[Node] = set()
         while True:
             for node in todo:
                 if node.start not in part:
                     rest[node] = None
-                elif not node.waiting:
-                    node.waiting = True
+                elif node not in waiting:
+                    waiting.add(node)
                     at_place[node.place] = node
                     heappush(heap, node.place)
             if not heap:
                 return list(rest)
             node = at_place[heappop(heap)]
-            node.waiting = False
+            waiting.discard(node)
             edges = self.incoming[node]
             if node in roots:
                 edges = [*edges, Incoming(COLD, entry_state(node.start))]
             todo = self._visit(node, edges) if edges else []
 
     def _came(self, node: Node, source: Node, number: int, state: State) -> None:
-        """Edge ``number`` of ``source`` comes to ``node`` with ``state``."""
+        """Edge ``number`` of ``source`` leads to ``node`` with ``state``."""
         edges = self.incoming[node]
         at = len(edges)
         while at:
@@ -320,7 +327,7 @@ class _Solver:
             assert other is not None
             if other is source:
                 if edge.number == number:
-                    edge.state = state
+                    edge.update(state)
                     return
                 if edge.number < number:
                     break
@@ -331,7 +338,7 @@ class _Solver:
         edges.insert(at, Incoming(weight, state, back, source, number))
 
     def _gone(self, node: Node, source: Node, number: int) -> None:
-        """Edge ``number`` of ``source`` does not come to ``node`` any more."""
+        """Edge ``number`` of ``source`` does not lead to ``node`` any more."""
         edges = self.incoming[node]
         for at, edge in enumerate(edges):
             if edge.source is source and edge.number == number:
@@ -359,36 +366,25 @@ class _Solver:
         return (HOT if same and not first.turn else LIKELY) + back
 
     def _visit(self, node: Node, edges: list[Incoming]) -> list[Node]:
-        """Lower ``node`` again if its state changed; nodes to look at then."""
+        """Lower ``node`` again if its state changed; the nodes to visit then."""
         prepared, rounds = self.prepared[node.start], self.rounds[node]
         previous = self.starts.get(node)
         state = merge_states(
-            edges,
-            self.assignment,
-            prepared.live[0],
-            previous,
-            rounds,
-            _STACK if self.careful else prepared.bases,
-            _NONE if self.careful else prepared.indexes,
-            node.start in self.path,
-            Loop(prepared.inside, prepared.hoisted)
-            if prepared.charge and not node.turn
-            else None,
-            self.stack_heights.get(node.start),
+            edges, self.assignment, self._needs_of(node), previous, rounds
         )
         if previous is not None and state.same(previous):
             return []
         if previous is None or not state.like(previous):
             self.rounds[node] = rounds + 1
         self.starts[node] = state
-        fragment = lower_block(prepared, node, state, self.assignment, self.abi)
+        fragment = lower_block(prepared, node, state, self.exits, self.abi)
         before = self.fragments.get(node)
         self.fragments[node] = fragment
         blocks = self.region.blocks
         changed: list[Node] = []
         for index, (start, after) in enumerate(fragment.edges):
             target = self._target(node, start, after) if start in blocks else None
-            fragment.to.append(target)
+            fragment.lead(target)
             if before is not None and index < len(before.to):
                 old = before.to[index]
                 if old is not None:
@@ -408,16 +404,32 @@ class _Solver:
                     changed.append(old)
         return changed
 
+    def _needs_of(self, node: Node) -> Needs:
+        """The needs of ``node`` for its start state, computed once."""
+        found = self.needs.get(node)
+        if found is None:
+            prepared = self.prepared[node.start]
+            pays = prepared.charge and not node.turn
+            found = self.needs[node] = Needs(
+                prepared.live[0],
+                _STACK if self.careful else prepared.addresses.bases,
+                _NONE if self.careful else prepared.addresses.indexes,
+                hot=node.start in self.path,
+                loop=prepared.loop if pays else None,
+                stack_height=self.stack_heights.get(node.start),
+            )
+        return found
+
     def _target(self, node: Node, start: int, state: State) -> Node:
-        """Where an edge from ``node`` to the block at ``start`` goes."""
+        """The target node of an edge from ``node`` to the block at ``start``."""
         target = self.node(start, state)
         head = self.heads.get(start)
         if head is None:
             return target
         turn = node.turn
         if head != self.heads.get(node.start):
-            # An edge into the middle of a loop goes to the last turn: else a cycle
-            # around the loop could avoid the turn that charges.
+            # An edge into the middle of a loop leads to the last turn: otherwise a
+            # cycle could avoid the turn that charges.
             turn = 0 if start == head else self.prepared[start].turns - 1
         elif start == head:
             turn = (turn + 1) % self.prepared[start].turns
@@ -425,8 +437,12 @@ class _Solver:
             return target
         return self._node(start, target.cx, target.derived, turn)
 
+    def next_nodes(self, node: Node) -> list[Node]:
+        """The successors of ``node``."""
+        return [target for target in self.fragments[node].to if target is not None]
+
     def next_of(self, node: Node) -> Node | None:
-        """Where control probably goes after ``node``."""
+        """The likely successor of ``node``."""
         fragment = self.fragments[node]
         if fragment.fall is None:
             return None
@@ -444,7 +460,7 @@ def solve(region: Region, abi: Abi, turns: int = 64, careful: bool = False) -> F
     """Lower all blocks of ``region`` that control can reach."""
     solver = _Solver(region, abi, turns, careful)
     entries = solver.run()
-    used = _reached(solver, list(entries.values()))
+    used = reached(entries.values(), solver.next_nodes)
     rest = sorted(
         used,
         key=lambda n: (
@@ -463,6 +479,7 @@ def solve(region: Region, abi: Abi, turns: int = 64, careful: bool = False) -> F
     return Flow(
         region=region,
         assignment=solver.assignment,
+        exits=solver.exits,
         order=tuple(layout),
         fragments=solver.fragments,
         starts=solver.starts,
@@ -479,30 +496,10 @@ def _inside(region: Region, start: int | None) -> int | None:
     return start if start in region.blocks else None
 
 
-def _reached(solver: _Solver, roots: list[Node]) -> set[Node]:
-    seen: set[Node] = set()
-    todo = list(roots)
-    while todo:
-        node = todo.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        for target in solver.fragments[node].to:
-            if target is not None:
-                todo.append(target)
-    return seen
-
-
 def entry_state(resume: int) -> State:
     """The state at an entry, once the user's rsp is loaded (docs/abi.md, 3)."""
     state = State()
-    state.loc[RSP] = Loc.B
-    state.loc[RCX] = state.loc[R11] = Loc.S
-    state.cx = resume
-    state.flags = Flags.SYS
-    state.shown = SYSTEM
-    state.stale = 0
-    state.intervals[RSP] = CLAMPED
+    state.enter(resume)
     return state
 
 
@@ -513,24 +510,17 @@ def _prepare(region: Region, abi: Abi) -> dict[int, Prepared]:
     live = flags_live(region, uses)
     bases = live_bases(region, known)
     strange = nonpointers(region, known)
-    prepared = {
-        start: Prepared(
-            block,
-            known[start],
-            found[start][1],
-            live[start],
-            0,
-            *bases[start],
-            copies=sure_copies(region, known, start),
-            nonpointers=strange.get(start, ()),
-        )
-        for start, block in region.blocks.items()
-    }
-    for start, masks in strange.items():
-        # They must not be clamped at the start of the block either.
-        prepared[start].bases = frozenset(
-            user for user in bases[start][0] if not masks[0] >> user & 1
-        )
+    prepared: dict[int, Prepared] = {}
+    for start, block in region.blocks.items():
+        infos, refused = found[start]
+        clamped, indexes = bases[start]
+        masks = strange.get(start, ())
+        if masks:
+            # They must not be clamped at the start of the block, either.
+            clamped = frozenset(user for user in clamped if not masks[0] >> user & 1)
+        copies = sure_copies(region, known, start)
+        addresses = AddressUse(clamped, indexes, copies, masks)
+        prepared[start] = Prepared(block, infos, live[start], addresses, refused)
     return prepared
 
 
@@ -542,12 +532,8 @@ def _integer(prepared: Prepared) -> Prepared:
     """
     for number, info in enumerate(prepared.infos):
         if info.vector:
-            return replace(
-                prepared,
-                infos=prepared.infos[:number],
-                refused="vector instruction on a path that looks cold",
-                reason=ExitReason.FRONTIER,
-            )
+            why = "vector instruction on a path that looks cold"
+            return prepared.cut(number, why, ExitReason.FRONTIER)
     return prepared
 
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Hoist clamps of addresses above the instruction that sets flags.
 
-A clamp compares. Between an instruction that sets flags and the one that reads them the
-flags would have to be saved and restored, which costs much more than the clamp. Above
-the first of the two a clamp costs nothing extra. An early exit there leaves all user
-state unchanged.
+A clamp contains a compare. Between an instruction that sets flags and one that reads
+them the flags would have to be saved and restored, which costs much more than the
+clamp. Above the first of the two a clamp has no extra cost. An early exit there leaves
+all user state unchanged.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from collections.abc import Sequence
 
 from ubypass.translate.context import Context
 from ubypass.translate.insn_info import InsnInfo
+from ubypass.translate.interval import CLAMPED, serves
 from ubypass.translate.registers import RSP, gpr64
 from ubypass.translate.sandbox import guard_and_clamp
 from ubypass.translate.spill import load
-from ubypass.translate.state import CLAMPED, Flags, Loc, serves
+from ubypass.translate.state import Flags, Loc
 
 __all__ = ["hoist_clamps", "hoist_source_clamp"]
 

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Instruction info: what the translator needs to know about one user instruction.
+"""Instruction info: the properties of one user instruction for the translator.
 
-Gathered from iced, in user register numbers, once for all instructions that differ only
-in a displacement. Refuses instructions that no rule covers. Knows nothing of host
+Computed from iced, in user register numbers, once for all instructions that differ only
+in a displacement. Refuses instructions that no rule covers. Must not depend on host
 registers or states.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from iced_x86 import (
     Code,
@@ -31,13 +32,14 @@ from ubypass.translate.allowlist import group, reason
 from ubypass.translate.features import needs
 from ubypass.translate.iced import IcedRegister
 from ubypass.translate.registers import RSP, number, width
+from ubypass.words import signed64
 
 __all__ = [
     "SILENT",
-    "Effect",
     "InsnInfo",
     "Memory",
     "RegisterOperand",
+    "RegisterUse",
     "Stores",
     "Unsupported",
     "alignment",
@@ -67,7 +69,7 @@ _WRITES: Final = frozenset(
 )
 _BIT_STRINGS: Final = frozenset({Mnemonic.BT, Mnemonic.BTS, Mnemonic.BTR, Mnemonic.BTC})
 
-#: Instructions without an effect that a user program could notice. DF is clear anyway.
+#: Instructions without an effect visible to a user program. DF is clear anyway.
 SILENT: Final = frozenset(
     {
         Mnemonic.NOP,
@@ -82,7 +84,7 @@ SILENT: Final = frozenset(
         Mnemonic.PREFETCHW,
     }
 )
-# Registers that nothing is done about.
+# Registers that need no treatment.
 _OTHERS: Final = frozenset(
     register
     for register in vars(Register).values()
@@ -96,14 +98,14 @@ _OTHERS: Final = frozenset(
 )
 
 
-#: Instructions that drain the processor's store buffer, or might.
+#: Instructions that drain, or may drain, the processor's store buffer.
 _FENCES: Final = frozenset({Mnemonic.MFENCE, Mnemonic.SFENCE, Mnemonic.LFENCE})
 _PUSHES: Final = frozenset({Mnemonic.PUSH, Mnemonic.PUSHFQ})
 
 
 class Stores:
-    """Where an instruction stores: nowhere, to the pushed word, to its memory operand,
-    or anywhere (also if it drains the store buffer).
+    """The target of an instruction's stores: none, the pushed word, the memory operand,
+    or any (also if the instruction drains the store buffer).
     """
 
     NOTHING: Final = 0
@@ -122,8 +124,8 @@ class Memory:
 
     ``base`` and ``index`` are user register numbers or None; with neither,
     ``displacement`` is the (fs-relative, if ``fs``) address itself. ``size`` in
-    bytes, 0 for ``lea``. ``access`` is false when only the address counts. ``narrow``:
-    the address is cut off to 32 bits (before the fs base is added).
+    bytes, 0 for ``lea``. ``access`` is false when only the address matters. ``narrow``:
+    the address is truncated to 32 bits (before the fs base is added).
     """
 
     base: int | None
@@ -137,6 +139,7 @@ class Memory:
 
     def __init__(
         self,
+        *,
         base: int | None,
         index: int | None,
         scale: int,
@@ -154,35 +157,22 @@ class Memory:
     def at(self, displacement: int) -> Memory:
         """The same with another displacement."""
         return Memory(
-            self.base,
-            self.index,
-            self.scale,
-            displacement,
-            self.size,
-            self.fs,
-            self.access,
-            self.narrow,
+            base=self.base,
+            index=self.index,
+            scale=self.scale,
+            displacement=displacement,
+            size=self.size,
+            fs=self.fs,
+            access=self.access,
+            narrow=self.narrow,
         )
-
-
-class Effect:
-    """The effect on bases and indexes, as bits: the destination; the registers that are
-    kept; the source, if the destination is an address near it; base and index of an
-    access; and the base that cannot be the index.
-    """
-
-    def __init__(
-        self, destination: int, stays: int, source: int, used: int, sure: int
-    ) -> None:
-        self.destination, self.stays, self.source = destination, stays, source
-        self.used, self.sure = used, sure
 
 
 @dataclass(init=False)
 class RegisterOperand:
-    """Operand number, iced register, user register, and how it is used.
+    """Operand number, iced register, user register, and the kind of use.
 
-    ``zero_extends``: surely written as 32 bits, so the upper half becomes zero.
+    ``zero_extends``: always written as 32 bits, so the upper half becomes zero.
     """
 
     operand: int
@@ -194,6 +184,7 @@ class RegisterOperand:
 
     def __init__(
         self,
+        *,
         operand: int,
         register: IcedRegister,
         user: int,
@@ -206,88 +197,98 @@ class RegisterOperand:
         self.reads, self.writes, self.zero_extends = reads, writes, zero_extends
 
 
-@dataclass(init=False)
-class InsnInfo:
-    """One user instruction; not to be changed.
+class RegisterUse:
+    """The user registers of an instruction.
 
-    ``reads`` are the user registers whose value is needed, for data or an address,
-    ``writes`` those that change. ``faults``: may fault although it has no memory
-    operand (division, vector exceptions). ``vector``: uses vector registers.
+    ``reads``: registers whose value is needed, for data or an address; ``writes``:
+    registers that change; ``registers``: registers of ``operands``; ``extended``:
+    written registers whose upper half always becomes zero; ``implicit``: registers read
+    or written without being an operand or part of an address. ``stack``: rsp is an
+    operand or changed.
     """
 
-    #: One such instruction; others may be elsewhere (``ip``).
-    instruction: Instruction
-    mnemonic: int
-    flags: FlagUse
-    reads: tuple[int, ...]
-    writes: tuple[int, ...]
-    memory: Memory | None
-    operands: tuple[RegisterOperand, ...]
-    faults: bool
-    vector: bool
-    #: An x87 instruction that leaves its address behind.
-    pointer: bool
-    #: The register operands' user registers.
-    registers: frozenset[int]
-    #: Written registers whose upper half surely becomes zero.
-    extended: frozenset[int]
-    #: Registers read or written without being an operand or part of an address.
-    implicit: frozenset[int]
-    #: rsp as an operand or changed.
-    stack: bool
-    #: Processor features that it needs, by the kernel's names.
-    features: frozenset[str]
-    #: One of :class:`Stores`.
-    stores: int
-    #: Its encodings, if all registers keep their names, by address (host register,
-    #: displacement, index).
-    codes: dict[tuple[int, int, int], bytes]
-    #: The one without an address.
-    plain: bytes
-    #: The bits of ``registers`` and of ``implicit``.
-    named: int
-    implied: int
-    #: The effect that :mod:`ubypass.translate.bases` has computed.
-    effect: Effect | None
-    #: How to rematerialize its flags then, once that is known.
-    remat: list[Any]
-    #: The same for exits (:mod:`ubypass.translate.shown`).
-    step: list[Any]
+    def __init__(
+        self,
+        reads: tuple[int, ...],
+        writes: tuple[int, ...],
+        operands: tuple[RegisterOperand, ...],
+        memory: Memory | None,
+    ) -> None:
+        named = {operand.user for operand in operands}
+        self.reads: Final = reads
+        self.writes: Final = writes
+        self.operands: Final = operands
+        self.registers: Final = frozenset(named)
+        if memory is not None:
+            for part in (memory.base, memory.index):
+                if part is not None:
+                    named.add(part)
+        self.extended: Final = frozenset(
+            operand.user
+            for operand in operands
+            if operand.writes and operand.zero_extends
+        )
+        self.implicit: Final = frozenset(
+            user for user in (*reads, *writes) if user not in named
+        )
+        self.stack: Final = RSP in writes or any(
+            o.user == RSP and o.reads for o in operands
+        )
+
+
+class InsnInfo:
+    """One user instruction; immutable.
+
+    ``instruction`` is one instruction of this form; others may have another ``ip``.
+    ``faults``: may fault although it has no memory operand (division, vector
+    exceptions). ``vector``: uses vector registers. ``pointer``: an x87 instruction that
+    sets FIP. ``features`` are the required processor features, by the kernel's names,
+    ``stores`` is one of :class:`Stores`. ``use`` is the source of the fields ``reads``
+    to ``stack``; ``named`` and ``implied`` are the bits of ``registers`` and
+    ``implicit``.
+
+    ``serial`` is unique to an info, ``form`` the same for all infos that differ only in
+    a displacement: keys for results that other modules compute from an info.
+    """
 
     def __init__(
         self,
         instruction: Instruction,
-        mnemonic: int,
-        flags: FlagUse,
-        reads: tuple[int, ...],
-        writes: tuple[int, ...],
         memory: Memory | None,
-        operands: tuple[RegisterOperand, ...],
+        use: RegisterUse,
+        *,
+        flags: FlagUse,
         faults: bool,
         vector: bool,
         pointer: bool,
-        registers: frozenset[int],
-        extended: frozenset[int],
-        implicit: frozenset[int],
-        stack: bool,
         features: frozenset[str],
         stores: int,
-        effect: Effect | None = None,
+        form: int = -1,
     ) -> None:
-        # Written out, it is compiled.
-        self.instruction, self.mnemonic, self.flags = instruction, mnemonic, flags
-        self.reads, self.writes, self.memory = reads, writes, memory
-        self.operands, self.faults, self.vector = operands, faults, vector
-        self.pointer, self.registers, self.extended = pointer, registers, extended
-        self.implicit, self.stack, self.features = implicit, stack, features
-        self.stores = stores
-        self.codes, self.effect, self.remat, self.step = {}, effect, [], []
-        self.plain = b""
-        self.named = _bits(registers)
-        self.implied = _bits(implicit)
+        self.instruction: Final = instruction
+        self.mnemonic: Final[int] = instruction.mnemonic
+        self.memory: Final = memory
+        self.use: Final = use
+        self.reads: Final = use.reads
+        self.writes: Final = use.writes
+        self.operands: Final = use.operands
+        self.registers: Final = use.registers
+        self.extended: Final = use.extended
+        self.implicit: Final = use.implicit
+        self.stack: Final = use.stack
+        self.named: Final = _bits(use.registers)
+        self.implied: Final = _bits(use.implicit)
+        self.flags: Final = flags
+        self.faults: Final = faults
+        self.vector: Final = vector
+        self.pointer: Final = pointer
+        self.features: Final = features
+        self.stores: Final = stores
+        self.serial: Final = next(_serials)
+        self.form: Final = form if form >= 0 else self.serial
 
     def of(self, instruction: Instruction) -> InsnInfo:
-        """The same about ``instruction``, which has the same form."""
+        """The same info for ``instruction``, which has the same form."""
         memory = self.memory
         if memory is not None:
             if instruction.is_ip_rel_memory_operand:
@@ -297,28 +298,24 @@ class InsnInfo:
             memory = memory.at(displacement)
         return InsnInfo(
             instruction,
-            self.mnemonic,
-            self.flags,
-            self.reads,
-            self.writes,
             memory,
-            self.operands,
-            self.faults,
-            self.vector,
-            self.pointer,
-            self.registers,
-            self.extended,
-            self.implicit,
-            self.stack,
-            self.features,
-            self.stores,
-            self.effect,
+            self.use,
+            flags=self.flags,
+            faults=self.faults,
+            vector=self.vector,
+            pointer=self.pointer,
+            features=self.features,
+            stores=self.stores,
+            form=self.form,
         )
 
 
+_serials = itertools.count()
+
+
 def alignment(instruction: Instruction) -> int:
-    """The power of two to a multiple of which a 64-bit ``and`` with a constant rounds
-    down; 0 for other instructions.
+    """The power of two by which a 64-bit ``and`` with a constant aligns down; 0 for
+    other instructions.
     """
     if instruction.code not in _ALIGNING:
         return 0
@@ -338,7 +335,7 @@ def _bits(users: frozenset[int]) -> int:
     return bits
 
 
-# Memo: the info, or why there is none, by instruction and by form.
+# Memo: the info, or the reason why there is none, by instruction and by form.
 # Programs use some thousands of forms; the bounds only keep a long-lived process small.
 _MOST: Final = 1 << 14
 _seen: dict[Instruction, InsnInfo | str] = {}
@@ -346,8 +343,8 @@ _forms: dict[Instruction, InsnInfo | str] = {}
 
 
 def insn_info(instruction: Instruction) -> InsnInfo:
-    """What the translator needs of ``instruction``; raises :class:`Unsupported`."""
-    # Equal instructions are equal wherever they are.
+    """The info of ``instruction``; raises :class:`Unsupported`."""
+    # The address does not matter to equality.
     found = _seen.get(instruction)
     if found is None:
         found = _by_form(instruction)
@@ -376,19 +373,19 @@ def _by_form(instruction: Instruction) -> InsnInfo | str:
 
 
 def _form(instruction: Instruction) -> Instruction:
-    """Equal for instructions that differ in nothing that their info depends on: in ip,
-    displacement, branch target, most of a long constant.
+    """A normalized copy, equal for instructions with the same info: without ip,
+    displacement, branch target, and most of a long constant.
     """
     form = instruction.copy()
-    # All of those are here.
+    # The displacement field holds all of these.
     form.memory_displacement = 0
-    # Addresses of 32 bits show in nothing but this.
+    # Only this field shows an address size of 32 bits.
     if form.memory_displ_size in _NEAR_SIZES:
         form.memory_displ_size = 8
     return form
 
 
-# Sizes of displacements that mean the same.
+# Equivalent sizes of displacements.
 _NEAR_SIZES: Final = (0, 1)
 
 
@@ -428,34 +425,17 @@ def _gather(instruction: Instruction) -> InsnInfo:
     for operand in operands:
         if operand.reads:
             reads[operand.user] = None
-    named = {operand.user for operand in operands}
-    registers = frozenset(named)
-    if memory is not None:
-        for part in (memory.base, memory.index):
-            if part is not None:
-                named.add(part)
     mnemonic = instruction.mnemonic
     return InsnInfo(
-        instruction=instruction,
-        mnemonic=mnemonic,
+        instruction,
+        memory,
+        RegisterUse(tuple(reads), tuple(writes), operands, memory),
         flags=flag_use(instruction),
-        reads=tuple(reads),
-        writes=tuple(writes),
-        memory=memory,
-        operands=operands,
         faults=kind.endswith("_fp")
         or kind in ("x87", "x87_waiting")
         or mnemonic in (Mnemonic.DIV, Mnemonic.IDIV),
         vector=kind.startswith(("vector", "x87")),
         pointer=kind == "x87",
-        registers=registers,
-        extended=frozenset(
-            operand.user
-            for operand in operands
-            if operand.writes and operand.zero_extends
-        ),
-        implicit=frozenset(user for user in (*reads, *writes) if user not in named),
-        stack=RSP in writes or any(o.user == RSP and o.reads for o in operands),
         features=needs(instruction.code),
         stores=_stores(instruction, info, memory),
     )
@@ -493,7 +473,7 @@ def _operands(instruction: Instruction, info: object) -> tuple[RegisterOperand, 
             continue
         access = info.op_access(operand)  # type: ignore[attr-defined]
         narrow = width(register) < 4
-        # bsf and bsr with a zero source leave the destination alone.
+        # bsf and bsr with a zero source leave the destination unchanged.
         keeps = instruction.mnemonic in (Mnemonic.BSF, Mnemonic.BSR)
         writes = access in _WRITES
         found.append(
@@ -514,8 +494,8 @@ def _operands(instruction: Instruction, info: object) -> tuple[RegisterOperand, 
 
 
 # With a destination of 32 bits these may keep all 64, or have two destinations of
-# which one wins; all others extend what they write with zeroes, conditional moves
-# and shifts by nothing too.
+# which one wins; all others zero-extend, including conditional moves and shifts by
+# zero.
 _MAY_KEEP: Final = frozenset(
     {
         Mnemonic.BSF,
@@ -547,7 +527,15 @@ def _memory(instruction: Instruction) -> Memory | None:
         if fs:
             raise Unsupported("thread-local and relative to the instruction")
         address = instruction.ip_rel_memory_address
-        return Memory(None, None, 1, address, size, False, access)
+        return Memory(
+            base=None,
+            index=None,
+            scale=1,
+            displacement=address,
+            size=size,
+            fs=False,
+            access=access,
+        )
     base, index = instruction.memory_base, instruction.memory_index
     for register in (base, index):
         if register != Register.NONE and number(register) is None:
@@ -575,9 +563,9 @@ def _displacement(instruction: Instruction) -> int:
     displacement: int = instruction.memory_displacement
     if width(instruction.memory_base) == 4 or width(instruction.memory_index) == 4:
         return displacement - (1 << 32) if displacement >> 31 else displacement
-    return displacement - (1 << 64) if displacement >> 63 else displacement
+    return signed64(displacement)
 
 
 def is_syscall(instruction: Instruction) -> bool:
-    """Whether it is the ``syscall`` instruction."""
+    """Whether ``instruction`` is a ``syscall``."""
     return bool(instruction.code == Code.SYSCALL)

@@ -2,7 +2,7 @@
 """Checks of the translator's own bookkeeping, which ``python -O`` does not remove.
 
 A contradiction means a bug in the translator. The region is then refused, since code
-that was made from wrong bookkeeping may compute something else.
+made from wrong bookkeeping may be incorrect.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Places that generated code refers to: labels, exits, edges, constants.
+"""Targets of references in generated code: labels, exits, edges, constants.
 
-Plain objects; :mod:`ubypass.translate.emit` and :mod:`ubypass.translate.layout` give
-them addresses.
+Plain objects; :mod:`ubypass.translate.emit` and :mod:`ubypass.translate.layout` assign
+their addresses.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Label:
 
 
 class Tail(Label):
-    """The common end of several exit stubs: ``stores`` are (offset from rsp, host
-    register) pairs. One object for each within one register assignment.
+    """The common tail of several exit stubs: ``stores`` are (offset from rsp, host
+    register) pairs. Equal tails are one object within one register assignment.
     """
 
     def __init__(self, stores: tuple[tuple[int, int], ...]) -> None:
@@ -31,12 +31,12 @@ class Tail(Label):
 
 
 class ExitKey(Label):
-    """An exit stub: what it reports and what its tail has to store.
+    """An exit stub: the data that it reports and the stores of its tail.
 
     ``target`` is the host register with the missed target, or -1. ``before`` is code to
-    run first. ``stack`` is what the user's rsp is, as (host register, offset), if it is
-    not among the stores. ``exact``: all flags are the user's, dead ones as well. One
-    object for each, like tails.
+    run first. ``stack`` is the user's rsp as (host register, offset), if rsp is not
+    among the stores. ``exact``: all flags are the user's, dead ones included. Equal
+    keys are one object, like tails.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class ExitKey(Label):
         flags: int,
         cx: int,
         tail: Tail,
+        *,
         target: int = -1,
         before: bytes = b"",
         stack: tuple[int, int] | None = None,

@@ -8,7 +8,6 @@ exits, and the constants.
 from __future__ import annotations
 
 import operator
-import struct
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,8 +22,8 @@ from ubypass.abi import (
 )
 from ubypass.errors import UbError
 from ubypass.translate.clone import user_address
-from ubypass.translate.context import Context, exit_key
-from ubypass.translate.edge_code import emit_edge_code, fits
+from ubypass.translate.context import Context
+from ubypass.translate.edge_code import emit_edge_code
 from ubypass.translate.emit import Buffer
 from ubypass.translate.exits import Exits
 from ubypass.translate.flow import Flow, entry_state, live_at
@@ -37,11 +36,10 @@ from ubypass.translate.state import Loc, State
 __all__ = ["TooLarge", "assemble"]
 
 _FIRST: Final = operator.itemgetter(0)
-_REL32: Final = struct.Struct("<i")
 
 
 class TooLarge(UbError):
-    """More code than the module takes for one region."""
+    """More code than the module accepts for one region."""
 
 
 @dataclass
@@ -56,7 +54,7 @@ class _Layout:
 
 
 def assemble(flow: Flow) -> Translation:
-    """The translation made of lowered blocks. Raises :class:`TooLarge` if it is
+    """The translation of the lowered blocks. Raises :class:`TooLarge` if it is
     larger than a region may be.
     """
     layout = _Layout(flow, flow.abi)
@@ -96,21 +94,21 @@ def _block(layout: _Layout, node: Node, following: Node | None) -> None:
     if target is None:
         out.jmp(_place(layout, node, fall))
         return
-    if not fits(fragment.edges[fall][1], flow.starts[target]):
+    if not fragment.edges[fall][1].fits(flow.starts[target]):
         out.append(_edge_code(layout, target, fragment.edges[fall][1]))
     if target != following:
         out.jmp(layout.blocks[target])
 
 
 def _place(layout: _Layout, node: Node, number: int) -> Place:
-    """Where a jump along the edge ``number`` of ``node`` has to go."""
+    """The target of a jump along the edge ``number`` of ``node``."""
     flow = layout.flow
     fragment = flow.fragments[node]
     start, state = fragment.edges[number]
     target = fragment.to[number]
     if target is None:
-        return exit_key(flow.assignment, state, start, ExitReason.FRONTIER)
-    if fits(state, flow.starts[target]):
+        return flow.exits.key(state, start, ExitReason.FRONTIER)
+    if state.fits(flow.starts[target]):
         return layout.blocks[target]
     edge = node, number
     if edge in layout.edges:
@@ -128,11 +126,11 @@ def _place(layout: _Layout, node: Node, number: int) -> Place:
 def _edge_code(layout: _Layout, target: Node, state: State) -> Buffer:
     """Edge code from ``state`` to the start state of ``target``."""
     flow, body = layout.flow, Buffer()
-    if fits(state, flow.starts[target]):
+    if state.fits(flow.starts[target]):
         return body
     live = live_at(flow, target.start)
     context = Context(
-        flow.assignment,
+        flow.exits,
         layout.abi,
         state.copy(),
         body,
@@ -151,8 +149,8 @@ def _entry(layout: _Layout, node: Node) -> Label:
     require(state.loc[RSP] == Loc.B, "rsp is not loaded at an entry")
     body.frame_load(layout.flow.assignment.host_rsp, SLOT[RSP])
     if live_at(layout.flow, start):
-        # The image there is that of user mode, where AC is clear; popfq must not
-        # bring that here. One made here has it set.
+        # This image is from user mode, with AC clear, which popfq must not restore
+        # here. An image made by generated code has AC set.
         body.frame_load(RAX, FRAME_SYSFLAGS)
         body.arithmetic_flags(RAX, layout.flow.assignment.s0)
         body.save_flags(FRAME_SYSFLAGS)
@@ -164,13 +162,11 @@ def _entry(layout: _Layout, node: Node) -> Label:
 
 
 def _edges(layout: _Layout) -> None:
-    """Emit edge code; jumps in cold code may ask for more of it."""
-    resolved: list[tuple[int, Place]] = []
-    for at, place in layout.out.fixups:
+    """Emit edge code; jumps in cold code may require more of it."""
+    for number, (_, place) in enumerate(layout.out.fixups):
         if isinstance(place, Edge):
-            place = _place(layout, place.source, place.number)
-        resolved.append((at, place))
-    layout.out.fixups = resolved
+            final = _place(layout, place.source, place.number)
+            layout.out.retarget(number, final)
     for label, body in layout.bodies:
         layout.out.bind(label)
         layout.out.append(body)
@@ -189,19 +185,18 @@ def _finish(layout: _Layout, entries: list[tuple[int, Label]]) -> Translation:
     jumps = exits.emit(out)
     at_label = {label: at for at, label in out.labels}
     constants = _constants(out)
-    write = _REL32.pack_into
     for at, place in out.fixups:
         if isinstance(place, Label):
             goal = at_label[place]
         else:
             assert isinstance(place, Constant)
             goal = constants[place]
-        write(out.code, at, goal - at - 4)
+        out.link(at, goal)
     if len(out.code) > layout.abi.max_code:
         raise TooLarge(
-            f"the translation has {len(out.code)} bytes, "
-            f"the module takes {layout.abi.max_code}",
-            "ask for a smaller region",
+            f"the translation has {len(out.code)} bytes, the module accepts "
+            f"{layout.abi.max_code}",
+            "translate a smaller region",
         )
     return Translation(
         code=bytes(out.code),
@@ -220,8 +215,9 @@ def _finish(layout: _Layout, entries: list[tuple[int, Label]]) -> Translation:
         user_ips=tuple(zip(out.marks[::2], out.marks[1::2], strict=True)),
         vector=layout.flow.vector,
         x87=layout.flow.x87,
+        trusted=layout.abi.trusted,
         exact=exits.exact,
-        anchored=tuple(sorted(layout.flow.assignment.guarded.items())),
+        anchored=tuple(sorted(layout.flow.exits.guarded.items())),
     )
 
 
@@ -229,9 +225,5 @@ def _constants(out: Buffer) -> dict[Constant, int]:
     """Append the constants in use; their offsets."""
     used = dict.fromkeys(p for _, p in out.fixups if isinstance(p, Constant))
     if used:
-        out.code += b"\xcc" * (-len(out.code) % 8)
-    found: dict[Constant, int] = {}
-    for constant in used:
-        found[constant] = len(out.code)
-        out.code += constant.value.to_bytes(8, "little")
-    return found
+        out.align(8)
+    return {constant: out.constant(constant.value) for constant in used}

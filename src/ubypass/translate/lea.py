@@ -14,10 +14,10 @@ from iced_x86 import Code, Instruction, Register
 from ubypass.translate.context import Context
 from ubypass.translate.flags import materialize_flags
 from ubypass.translate.insn_info import InsnInfo, Memory
+from ubypass.translate.interval import SMALL, Interval, constant, shifted
 from ubypass.translate.registers import resized, width
 from ubypass.translate.sandbox import address_of, rebased
 from ubypass.translate.spill import load, read_spilled, write_spilled
-from ubypass.translate.state import SMALL, Interval, constant, shifted
 
 __all__ = ["lower_lea"]
 
@@ -44,11 +44,11 @@ def lower_lea(context: Context, info: InsnInfo) -> None:
     _address(context, memory, to)
     if to != host:
         context.code.move(host, context.s0)
-    context.state.written(operand.user, interval)
+    context.state.write(operand.user, interval)
 
 
 def _overwrites(context: Context, memory: Memory, host: int) -> bool:
-    """Whether a spilled base that passes through ``host`` would hit the index."""
+    """Whether loading a spilled base into ``host`` would overwrite the index."""
     return (
         memory.base is not None
         and memory.index is not None
@@ -77,7 +77,7 @@ def _interval(context: Context, memory: Memory) -> Interval | None:
 
 
 def _narrow(context: Context, user: int, memory: Memory) -> None:
-    """16 bits: the rest of the register stays."""
+    """A 16-bit ``lea``: the upper bits of the register are preserved."""
     _address(context, replace(memory, narrow=True), context.s0)
     host = context.assignment.host[user]
     to = host if host >= 0 else context.s1
@@ -93,4 +93,4 @@ def _narrow(context: Context, user: int, memory: Memory) -> None:
     if host < 0:
         write_spilled(context, user, context.s1)
     else:
-        context.state.written(user)
+        context.state.write(user)

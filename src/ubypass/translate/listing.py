@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A translation for people: each user instruction next to what became of it."""
+"""A listing of a translation: each user instruction next to its generated code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ubypass.abi import (
 from ubypass.region.graph import Region
 from ubypass.translate.invariant import require
 
-__all__ = ["ListingLine", "listing", "render"]
+__all__ = ["ListingLine", "listing"]
 
 _SLOTS = {
     FRAME_EXIT: "exit",
@@ -41,7 +41,7 @@ _SLOTS = {
 
 @dataclass(frozen=True)
 class ListingLine:
-    """One line: what user code says, and what runs instead.
+    """One line: a user instruction, and the code that replaces it.
 
     ``user_ip`` and ``user`` are given on the first line of a user instruction,
     else None and empty. ``offset`` is the place in the translation, or -1 when
@@ -89,18 +89,6 @@ def listing(region: Region, translation: Translation) -> list[ListingLine]:
         )
         require(size > 0, "an instruction without bytes")
     return lines
-
-
-def render(lines: list[ListingLine]) -> str:
-    """The listing as text in columns."""
-    rows = []
-    for line in lines:
-        where = f"{line.user_ip:#x}" if line.user_ip is not None else ""
-        offset = f"{line.offset:5x}" if line.offset >= 0 else ""
-        note = f"  ; {line.note}" if line.note else ""
-        row = f"{where:>16}  {line.user:<36} | {offset:>5}  {line.code}{note}"
-        rows.append(row.rstrip())
-    return "\n".join(rows) + "\n"
 
 
 def _formatter() -> Formatter:
@@ -179,14 +167,14 @@ def _run_of_int3(code: bytes, at: int, stop: int, starts: list[int]) -> int:
 
 
 def _exit_number(instruction: Instruction, code: bytes, at: int) -> int | None:
-    # mov dword [rsp], imm32: nothing else writes that slot.
+    # mov dword [rsp], imm32: nothing else writes this slot.
     if code[at : at + 3] != b"\xc7\x04\x24":
         return None
     return int(instruction.immediate(1))
 
 
 def _named(instruction: Instruction, formatter: Formatter) -> str:
-    """The text with the name of the frame slot that it is about."""
+    """The text with the name of the frame slot that it accesses."""
     text = str(formatter.format(instruction))
     if instruction.memory_base != Register.RSP:
         return text

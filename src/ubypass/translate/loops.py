@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The loops of a region: which blocks are in one, their bodies, the order of control.
+"""The loops of a region: the blocks in loops, loop bodies, and reverse postorder.
 
-Only guesses about speed; nothing here decides whether code is right.
+Heuristics for speed only; nothing here affects correctness.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ubypass.translate.clone import in_same_clone
 
 __all__ = ["closes_loop", "loop_body", "looping", "ranks"]
 
-# Blocks to look at when a loop is searched for.
+# Largest number of blocks to visit in the search for a loop.
 _FUNCTION: Final = 400
 
 
@@ -80,7 +80,7 @@ def looping(region: Region) -> set[int]:
 
 
 def _within(region: Region, start: int) -> list[int]:
-    """The blocks of the same function that may follow."""
+    """The successors of a block in the same function."""
     block = region.blocks[start]
     targets: tuple[int, ...] = block.targets
     if block.end in (End.CALL, End.CALL_INDIRECT, End.SYSCALL):
@@ -95,7 +95,7 @@ def loop_body(
 ) -> set[int]:
     """The blocks on paths from ``head`` back to it without a call, return or dispatch.
 
-    Looks ``room`` instructions ahead; empty if the loop is not inside of that.
+    Searches ``room`` instructions ahead; empty if the loop is larger.
     """
     ahead: dict[int, list[int]] = {}
     size = 0

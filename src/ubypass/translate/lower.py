@@ -12,8 +12,10 @@ from ubypass.translate.context import Context
 from ubypass.translate.emit import encoded
 from ubypass.translate.flags import materialize_flags, to_host
 from ubypass.translate.insn_info import SILENT, InsnInfo, Unsupported, alignment
+from ubypass.translate.interval import SMALL, Interval, constant, rounded_down, shifted
 from ubypass.translate.invariant import require
 from ubypass.translate.lea import lower_lea
+from ubypass.translate.memo import remember
 from ubypass.translate.registers import (
     R11,
     RAX,
@@ -23,7 +25,7 @@ from ubypass.translate.registers import (
     resized,
     width,
 )
-from ubypass.translate.remat import remat_of
+from ubypass.translate.remat import Remat, remat_of
 from ubypass.translate.sandbox import (
     Address,
     displacement_size,
@@ -39,16 +41,9 @@ from ubypass.translate.spill import (
     slot_written,
     write_spilled,
 )
-from ubypass.translate.state import (
-    SMALL,
-    Flags,
-    Interval,
-    Loc,
-    constant,
-    rounded_down,
-    shifted,
-)
+from ubypass.translate.state import Flags, Loc
 from ubypass.translate.x87 import note_pointer
+from ubypass.words import signed64
 
 __all__ = ["lower"]
 
@@ -66,56 +61,95 @@ _MOVSX: Final[int] = Mnemonic.MOVSX
 _DERIVES: Final = frozenset({_MOV, _ADD, _SUB, _INC, _DEC, _AND, _SHR, _MOVZX, _MOVSX})
 
 
+#: By info and address (host register, displacement, index).
+_encodings: dict[tuple[int, int, int, int], bytes] = {}
+#: How to rematerialize the flags of an instruction all of whose registers keep their
+#: names, by its info.
+_remats: dict[int, tuple[Remat | None]] = {}
+
+
 def lower(context: Context, info: InsnInfo, live_after: int) -> None:
     """Emit the instruction of ``info``; ``live_after`` are the flags live behind it.
 
-    Raises :class:`Unsupported` or ValueError; what was emitted by then has to be
-    forgotten.
+    Raises :class:`Unsupported` or ValueError; the code emitted before has to be
+    discarded.
     """
-    if info.mnemonic in SILENT:
+    mnemonic = info.mnemonic
+    if mnemonic in SILENT:
         return
-    state = context.state
     if R11 in info.reads:
         materialize_r11(context)
-    if info.stack:
-        if _move_stack(context, info, live_after):
-            return
-        materialize_rsp(context)
-    if info.mnemonic == _MOV and _move(context, info):
+    if (info.stack or mnemonic == _MOV) and _without_operands(
+        context, info, live_after
+    ):
         return
     if info.implied & context.assignment.away:
         raise Unsupported("implicit operand whose register is taken")
     address = None
-    memory = info.memory
+    memory, host = info.memory, context.assignment.host
     if memory is not None and memory.access:
         address = indexed(context, memory) or resolve(context, memory)
     for user in info.reads:
-        if context.assignment.host[user] >= 0:
+        if host[user] >= 0:
             load(context, user)
-    if memory is not None and not memory.access:
+    if address is None and memory is not None:
         lower_lea(context, info)
         return
     if address is None:
-        at, free = (-1, 0, -1), [context.s0, context.s1]
+        free = [context.s0, context.s1]
     else:
-        at = address.base, address.displacement, address.index
         free = [context.s1] if address.scratch else [context.s0, context.s1]
     stored: dict[int, int] = {}
     unmoved = not info.named & context.assignment.away
-    if unmoved and address is None:
-        code = info.plain
-        if not code:
-            code = info.plain = encoded(info.instruction)
-    elif unmoved:
-        code = info.codes.get(at, b"")
-        if not code:
-            code = encoded(_placed(info, address))
-            info.codes[at] = code
+    if unmoved:
+        code = _encoded_in_place(info, address)
     else:
         instruction = _placed(info, address).copy()
         stored = _operands(context, info, instruction, free)
         code = encoded(instruction)
-    scratch = free[-1] if free else None
+    use = info.flags
+    if context.state.remat is not None or use.reads or use.changes:
+        _flags_before(context, info, live_after, free[-1] if free else None)
+    if address is not None or info.faults:
+        context.code.fault(context.exit(ExitReason.FAULT))
+    context.code.raw(code)
+    if info.pointer:
+        note_pointer(context)
+    for user, register in stored.items():
+        write_spilled(context, user, register)
+    _intervals(context, info)
+    if use.changes:
+        _flags_after(context, info, code, unmoved)
+
+
+def _without_operands(context: Context, info: InsnInfo, live_after: int) -> bool:
+    """Emit an instruction that needs no operands in host registers (a move of the
+    user's rsp, or from or to ``pt_regs``); whether it is one.
+    """
+    if info.stack:
+        if _move_stack(context, info, live_after):
+            return True
+        materialize_rsp(context)
+    return info.mnemonic == _MOV and _move(context, info)
+
+
+def _encoded_in_place(info: InsnInfo, address: Address | None) -> bytes:
+    """The encoding with each register in the host register of its name; cached."""
+    if address is None:
+        at = info.serial, -1, 0, -1
+    else:
+        at = info.serial, address.base, address.displacement, address.index
+    code = _encodings.get(at)
+    if code is None:
+        code = remember(_encodings, at, encoded(_placed(info, address)))
+    return code
+
+
+def _flags_before(
+    context: Context, info: InsnInfo, live_after: int, scratch: int | None
+) -> None:
+    """Move the user's flags to the place that the instruction needs."""
+    state = context.state
     if state.remat is not None:
         materialize_flags(context, info.writes, scratch)
     use = info.flags
@@ -123,23 +157,21 @@ def lower(context: Context, info: InsnInfo, live_after: int) -> None:
     if use.reads or (use.changes and live_after & ~use.kills):
         require(state.flags != Flags.DEAD, "dead flags are read")
         to_host(context, scratch)
-    if address is not None or info.faults:
-        context.code.fault(context.exit(ExitReason.FAULT))
-    context.code.code += code
-    if info.pointer:
-        note_pointer(context)
-    for user, register in stored.items():
-        write_spilled(context, user, register)
-    _intervals(context, info)
-    if use.changes:
-        shown = shown_after(info, state.shown, state.offset)
-        state.flags_from(shown, use.kills)
-        if not unmoved:
-            state.remat = remat_of(info, context.assignment, code)
-        else:
-            if not info.remat:
-                info.remat.append(remat_of(info, context.assignment, code))
-            state.remat = info.remat[0]
+
+
+def _flags_after(context: Context, info: InsnInfo, code: bytes, unmoved: bool) -> None:
+    """The instruction, emitted as ``code``, has set flags."""
+    state, use = context.state, info.flags
+    shown = shown_after(info, state.shown, state.offset)
+    state.set_flags(shown, use.kills)
+    if not unmoved:
+        state.set_remat(remat_of(info, context.assignment, code))
+    else:
+        found = _remats.get(info.serial)
+        if found is None:
+            made = remat_of(info, context.assignment, code)
+            found = remember(_remats, info.serial, (made,))
+        state.set_remat(found[0])
 
 
 def _placed(info: InsnInfo, address: Address | None) -> Instruction:
@@ -190,7 +222,7 @@ def _operands(
                 if not free:
                     raise Unsupported("more spilled registers than scratch registers")
                 given[operand.user] = free.pop()
-                context.code.written |= 1 << given[operand.user]
+                context.code.note_write(given[operand.user])
                 if any(o.reads for o in info.operands if o.user == operand.user):
                     read_spilled(context, operand.user, given[operand.user])
             host = given[operand.user]
@@ -203,7 +235,7 @@ def _operands(
 
 
 def _move(context: Context, info: InsnInfo) -> bool:
-    """Moves from ``pt_regs``, or of 64 bits to it, need no scratch register."""
+    """Moves from ``pt_regs``, or 64-bit moves to it, need no scratch register."""
     if info.memory is not None or len(info.operands) != 2:
         return False
     to, source = (operand.user for operand in info.operands)
@@ -217,7 +249,7 @@ def _move(context: Context, info: InsnInfo) -> bool:
     materialize_flags(context, (to,))
     if not spilled(to):
         read_spilled(context, source, context.assignment.host[to])
-        context.state.written(to)
+        context.state.write(to)
     elif spilled(source):
         read_spilled(context, source, context.s1)
         write_spilled(context, to, context.s1)
@@ -227,7 +259,7 @@ def _move(context: Context, info: InsnInfo) -> bool:
 
 
 def _move_half(context: Context, info: InsnInfo, to: int, source: int) -> bool:
-    """Only from the slot, and to a host register: that extends it with zeroes."""
+    """A 32-bit move, only from the slot to a host register: zero-extends."""
     if (
         info.operands[0].register not in _HALVES
         or context.assignment.spilled(to)
@@ -237,7 +269,7 @@ def _move_half(context: Context, info: InsnInfo, to: int, source: int) -> bool:
         return False
     materialize_flags(context, (to,))
     context.code.frame_load32(context.assignment.host[to], SLOT[source])
-    context.state.written(to, SMALL)
+    context.state.write(to, SMALL)
     return True
 
 
@@ -267,21 +299,18 @@ def _move_stack(context: Context, info: InsnInfo, live_after: int) -> bool:
     state = context.state
     if abs(state.offset + amount) > _FAR:
         return False
-    # Relative to the host register, which stays where it is.
+    # Relative to the host register, which is unchanged.
     remat = remat.moved(-(state.offset + amount))
     if remat is None:
         return False
-    state.offset += amount
-    state.loc[RSP] = Loc.H
-    state.remat = remat
-    state.flags = Flags.REMAT if live_after else Flags.DEAD
-    state.shown = shown_after(info, None, state.offset)
-    state.stale = 0
+    state.move_stack(state.offset + amount)
+    shown = shown_after(info, None, state.offset)
+    state.set_flags_later(remat, shown, bool(live_after))
     return True
 
 
 def _copy_stack(context: Context, info: InsnInfo) -> bool:
-    """A copy of rsp: its host register stays where it is."""
+    """A copy of rsp: its host register is unchanged."""
     instruction, state = info.instruction, context.state
     if (
         len(info.operands) != 2
@@ -301,7 +330,7 @@ def _copy_stack(context: Context, info: InsnInfo) -> bool:
         write_spilled(context, user, context.s1)
     else:
         context.code.lea(host, host_rsp, state.offset)
-        state.written(user, shifted(state.intervals[RSP], state.offset))
+        state.write(user, shifted(state.intervals[RSP], state.offset))
     return True
 
 
@@ -314,8 +343,7 @@ def _lea_stack(context: Context, info: InsnInfo) -> bool:
     if memory.index is not None or memory.narrow or abs(amount) > _FAR:
         return False
     load(context, RSP)
-    context.state.offset = amount
-    context.state.loc[RSP] = Loc.H
+    context.state.move_stack(amount)
     return True
 
 
@@ -331,18 +359,18 @@ def _intervals(context: Context, info: InsnInfo) -> None:
     if not info.writes:
         return
     state, host = context.state, context.assignment.host
-    # Before the first change: it may be derived from what is overwritten.
+    # Before the first change: it may depend on an overwritten register.
     derived = _derived(context, info)
     for user in info.writes:
         if host[user] < 0:
             slot_written(context, user)
         else:
-            state.written(user, SMALL if user in info.extended else None)
+            state.write(user, SMALL if user in info.extended else None)
     if info.mnemonic in _SPREAD:
         # The verifier's decoder reports a write of rax, which is only read.
-        state.intervals[RAX] = None
+        state.forget_interval(RAX)
     if derived is not None:
-        state.intervals[info.operands[0].user] = derived
+        state.narrow(info.operands[0].user, derived)
     elif info.mnemonic == _MOV and len(info.operands) == 2:
         to, source = info.operands
         if (
@@ -352,11 +380,11 @@ def _intervals(context: Context, info: InsnInfo) -> None:
             and host[source.user] == source.user
             and to.user != source.user
         ):
-            state.copied(to.user, source.user)
+            state.copy_register(to.user, source.user)
 
 
 def _derived(context: Context, info: InsnInfo) -> Interval | None:
-    """The interval of the first operand, derived from those of the sources."""
+    """The interval of the first operand, derived from the sources' intervals."""
     mnemonic = info.mnemonic
     if mnemonic not in _DERIVES or not info.operands:
         return None
@@ -383,7 +411,7 @@ def _derived(context: Context, info: InsnInfo) -> Interval | None:
     if instruction.op1_kind not in _IMMEDIATES:
         return None
     value: int = instruction.immediate(1)
-    value = value - (1 << 64) if value >> 63 else value
+    value = signed64(value)
     if mnemonic == _MOV:
         return constant(value)
     if mnemonic in (_ADD, _SUB):

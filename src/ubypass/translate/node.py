@@ -9,16 +9,16 @@ __all__ = ["Node"]
 
 
 class Node:
-    """A block as entered in one kind of state; one object for each in a region.
+    """A version of a block for one kind of start state; unique in a region.
 
     The values that a system call leaves in rcx and r11 cost nothing while they are the
-    only ones possible there. So that a rare path into a block does not end that for the
-    others, the block may be lowered more than once: ``cx`` is the value of a rcx in
-    state ``S`` or 0, ``derived`` tells whether r11 is. A loop is unrolled, its copies
-    are numbered by ``turn``, and turn 0 charges the budget.
+    only possible ones. So that a rare path into a block does not end this for the other
+    paths, the block may be lowered more than once: ``cx`` is the value of rcx if it is
+    in state ``S``, else 0; ``derived``: r11 is in state ``S``. A loop is unrolled, its
+    copies are numbered by ``turn``, and turn 0 charges the budget.
 
-    ``rank`` is the block's place in the order of control, ``place`` the node's: one
-    number that is less for what comes first. ``waiting``: the node is in the work list.
+    ``rank`` is the block's number in reverse postorder, ``place`` the node's: smaller
+    numbers come first.
     """
 
     def __init__(
@@ -30,10 +30,9 @@ class Node:
         self.turn: Final = turn
         self.rank: Final = rank
         self.place: Final = ((rank << 64 | cx) << 1 | derived) << 16 | turn
-        self.waiting = False
 
     def before(self, other: Node) -> bool:
-        """Whether this one comes first where nodes are sorted."""
+        """Whether this node sorts before ``other``."""
         if self.start != other.start:
             return self.start < other.start
         if self.cx != other.cx:

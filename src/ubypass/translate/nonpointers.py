@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Dataflow of registers that were seen to hold no user address.
 
-A guard on such a register would exit each time, although the sum that the program
-forms with it may be a valid address: only that sum is clamped then. A mistake here
-costs time, never safety.
+A guard on such a register would always exit, although the sum that the program computes
+from it may be a valid address: then only the sum is clamped. A mistake here affects
+speed only, not safety.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import Final
 from iced_x86 import Mnemonic
 
 from ubypass.region.graph import Block, Region
+from ubypass.region.worklist import Worklist
 from ubypass.translate.insn_info import InsnInfo
 from ubypass.translate.registers import RSP, gpr64
 
 __all__ = ["nonpointers"]
 
 _MOV: Final[int] = Mnemonic.MOV
-# First operands that stay what they are when a constant is added.
+# Instructions that add a constant: the first operand keeps its kind.
 _MOVES_ON: Final = frozenset({Mnemonic.ADD, Mnemonic.SUB, Mnemonic.INC, Mnemonic.DEC})
 
 
@@ -30,27 +31,23 @@ def nonpointers(
     """For each block the registers, one bit each, that hold no user address before
     each of its instructions in ``infos`` and behind the last one, on some path there.
 
-    An observation (:attr:`Region.nonpointers`) holds until the register is written; a
-    copy is no address either. Empty without observations.
+    An observation (:attr:`Region.nonpointers`) holds until the register is written, and
+    for copies, too. Empty without observations.
     """
     if not region.nonpointers:
         return {}
     found: dict[int, tuple[int, ...]] = {}
     starts = dict.fromkeys(region.blocks, 0)
-    todo = list(region.blocks)
-    waiting = set(todo)
+    todo = Worklist(region.blocks)
     while todo:
         start = todo.pop()
-        waiting.discard(start)
         block = region.blocks[start]
         masks = _through(block, infos[start], starts[start], region.nonpointers)
         found[start] = masks
         for target in block.targets:
             if target in starts and masks[-1] & ~starts[target]:
                 starts[target] |= masks[-1]
-                if target not in waiting:
-                    waiting.add(target)
-                    todo.append(target)
+                todo.add(target)
     return found
 
 

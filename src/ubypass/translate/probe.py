@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which instructions of a function would not be translated, and why.
+"""The instructions of a function that would not be translated, and the reasons.
 
 Lowers every block from an ordinary start state and discards the code: an instruction
 counts as translated if no rule of the translator refuses it.
@@ -16,11 +16,12 @@ from iced_x86 import Instruction
 from ubypass.abi import Abi
 from ubypass.region.graph import Block, Region, predecessors
 from ubypass.region.liveness import flags_live
-from ubypass.translate.block import Prepared, lower_block
+from ubypass.translate.block import AddressUse, Prepared, lower_block
+from ubypass.translate.exit_keys import ExitKeys
 from ubypass.translate.insn_info import InsnInfo, Unsupported, insn_info
 from ubypass.translate.node import Node
-from ubypass.translate.registers import RSP, RegisterAssignment, assign_registers
-from ubypass.translate.state import CLAMPED, Flags, Loc, State
+from ubypass.translate.registers import RSP, assign_registers
+from ubypass.translate.state import Flags, State
 
 __all__ = ["Refusal", "refusals"]
 
@@ -34,7 +35,7 @@ class Refusal:
 
 
 def refusals(blocks: Sequence[Block], abi: Abi) -> list[Refusal]:
-    """The instructions of ``blocks``, a function, that stay outside.
+    """The instructions of ``blocks``, a function, that are not translated.
 
     The rest of the block behind each is lowered separately, as if control entered
     there. Branches count as translated wherever they lead.
@@ -49,14 +50,15 @@ def refusals(blocks: Sequence[Block], abi: Abi) -> list[Refusal]:
         [used[user] for user in range(16)],
         frozenset[int]().union(*(info.implicit for info in usable)),
     )
+    exits = ExitKeys(assignment)
     found: list[Refusal] = []
     for start, block in by_start.items():
-        found += _in_block(block, known[start], live[start], assignment, abi)
+        found += _in_block(block, known[start], live[start], exits, abi)
     return found
 
 
 def _with_target(block: Block) -> Block:
-    """Returns and indirect branches need a target, or there is nothing to lower."""
+    """The block with a target for a return or indirect branch, which needs one."""
     if block.targets or not block.open:
         return block
     return replace(block, targets=(block.start,))
@@ -76,7 +78,7 @@ def _in_block(
     block: Block,
     known: list[InsnInfo | str],
     live: tuple[int, ...],
-    assignment: RegisterAssignment,
+    exits: ExitKeys,
     abi: Abi,
 ) -> list[Refusal]:
     found: list[Refusal] = []
@@ -93,14 +95,12 @@ def _in_block(
         prepared = Prepared(
             replace(block, start=int(rest[0].ip), instructions=rest),
             tuple(usable),
-            refused,
             live[position:],
-            0,
-            frozenset(),
-            frozenset(),
+            AddressUse(),
+            refused,
         )
         node = Node(prepared.block.start, 0, False)
-        fragment = lower_block(prepared, node, _state(live[position]), assignment, abi)
+        fragment = lower_block(prepared, node, _state(live[position]), exits, abi)
         if fragment.stopped is None:
             break
         at, reason = fragment.stopped
@@ -111,7 +111,7 @@ def _in_block(
 
 def _state(live: int) -> State:
     state = State()
-    state.loc[RSP] = Loc.B
-    state.intervals[RSP] = CLAMPED
-    state.flags = Flags.SLOT if live else Flags.DEAD
+    state.load(RSP)
+    state.clamp(RSP)
+    state.move_flags(Flags.SLOT if live else Flags.DEAD)
     return state

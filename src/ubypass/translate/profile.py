@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A static profile: where control usually goes, and how hot each edge is.
+"""A static profile: likely branch targets and edge weights.
 
-Only guesses about speed; nothing here decides whether code is right.
+Heuristics for speed only; nothing here affects correctness.
 """
 
 from __future__ import annotations
@@ -70,12 +70,12 @@ def likely(region: Region, block: Block, distance: dict[int, int]) -> int | None
         return following
     if (taken in distance) != (following in distance):
         return taken if taken in distance else following
-    # Loops jump back; errors jump ahead, or to cold code, which may lie anywhere.
+    # Loops branch backward; error paths branch forward, or to cold code anywhere.
     return taken if closes_loop(region, block.start, taken) else following
 
 
 def hot_path(region: Region, guess: dict[int, int | None]) -> set[int]:
-    """The blocks that control probably runs through from the entries on."""
+    """The blocks on the likely paths from the entries."""
     found: set[int] = set()
     for entry in region.entries:
         at: int | None = entry
@@ -92,7 +92,7 @@ def order(
 ) -> list[_T]:
     """All of ``starts``, each followed by its likely successor where possible.
 
-    ``is_branch`` tells what ends in a conditional branch.
+    ``is_branch``: whether an element ends in a conditional branch.
     """
     placed: dict[_T, None] = {}
     for start in starts:

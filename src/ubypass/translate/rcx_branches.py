@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Translate branches on rcx: ``jrcxz``, ``loop``, ``loope``, ``loopne``.
 
-They reach 127 bytes only and change no flags. A test of rcx and a conditional jump
-replace them; the user's flags are saved around the test.
+They have a range of 127 bytes only and change no flags. A test of rcx and a conditional
+jump replace them; the user's flags are saved around the test.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from ubypass.translate.spill import load
 
 __all__ = ["RCX_BRANCHES", "lower_rcx_branch"]
 
-#: cmovcc that keeps the count if the flag says so.
+#: cmovcc that keeps the count if the flag has the wanted value.
 _KEEPS: Final[dict[int, tuple[IcedCode, IcedCode]]] = {
     Mnemonic.LOOPE: (Code.CMOVE_R32_RM32, Code.CMOVE_R64_RM64),
     Mnemonic.LOOPNE: (Code.CMOVNE_R32_RM32, Code.CMOVNE_R64_RM64),
 }
-#: With an address size prefix it is ecx that counts.
+#: Forms with an address size prefix, which count in ecx.
 _NARROW: Final = frozenset(
     {
         Code.JECXZ_REL8_64,
@@ -56,9 +56,9 @@ def lower_rcx_branch(
         if mnemonic in _KEEPS:
             to_host(context)
         _decrement(context, file)
-        context.state.written(RCX)
+        context.state.write(RCX)
         if mnemonic in _KEEPS:
-            # The count if the flag is as wanted, else 0.
+            # The count if the flag has the wanted value, else 0.
             context.code.move_imm(context.s0, 0)
             keeps = _KEEPS[mnemonic][0 if narrow else 1]
             to, source = resized(file, context.s0), resized(file, RCX)
@@ -68,14 +68,11 @@ def lower_rcx_branch(
     register = resized(file, tested)
     test = Code.TEST_RM32_R32 if narrow else Code.TEST_RM64_R64
     context.code.user(Instruction.create_reg_reg(test, register, register))
-    edge = context.edge(fragment, taken)
-    context.state = context.state.copy()
-    fragment.branch = (condition, edge)
-    fragment.fall = context.edge(fragment, following)
+    context.branch(fragment, condition, taken, following)
 
 
 def _decrement(context: Context, file: IcedRegister) -> None:
-    """Without touching flags; 32 bits extend with zeroes."""
+    """Decrement without changing flags; 32 bits are zero-extended."""
     if file == Register.RAX:
         context.code.lea(RCX, RCX, -1)
     else:

@@ -1,22 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which host register holds which user register.
+"""The assignment of user registers to host registers.
 
-Registers are numbered as the hardware does: rax 0, rcx 1, rdx 2, rbx 3, rsp 4,
-rbp 5, rsi 6, rdi 7, r8 to r15. Knows nothing of where a value is at some point
-of the code; that is :mod:`ubypass.translate.state`.
+Registers have hardware numbers: rax 0, rcx 1, rdx 2, rbx 3, rsp 4, rbp 5, rsi 6, rdi 7,
+r8 to r15. The place of a value at one point of the code is the subject of
+:mod:`ubypass.translate.state`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from dataclasses import dataclass
+from typing import Final, cast
 
 from iced_x86 import Register, RegisterExt
 
 from ubypass.abi import FRAME_REGS, REGS_OFFSET
 from ubypass.translate.iced import IcedRegister
-from ubypass.translate.labels import ExitKey, Tail
 
 __all__ = [
     "ARGUMENTS",
@@ -73,17 +72,17 @@ NAMES = (
 #: Host registers that a C function may change.
 CALLER_SAVED: Final = frozenset({RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11})
 
-#: Registers that system calls take arguments in, in order.
+#: Argument registers of system calls, in order.
 ARGUMENTS: Final = (RDI, RSI, RDX, R10, R8, R9)
 
 #: Offset from host rsp of each user register in ``pt_regs``.
 SLOT: Final = tuple(FRAME_REGS + REGS_OFFSET[name] for name in NAMES)
 
 # Candidates for the host register of the user's rsp: callee-saved, so that a dispatch
-# keeps it; rarely used ones first, which wins a tie.
+# preserves it; rarely used ones first, to win a tie.
 _CANDIDATES: Final = (R15, R14, R13, R12, RBX, RBP)
 # Candidates for scratch registers: no instruction has them as implicit operands.
-# Caller-saved ones first, which wins a tie.
+# Caller-saved ones first, to win a tie.
 _SCRATCH: Final = (R11, R10, R9, R8, R15, R14, R13, R12, RBP, RBX)
 
 _GPR64: Final = (
@@ -100,7 +99,7 @@ _HIGH: Final = frozenset({Register.AH, Register.CH, Register.DH, Register.BH})
 
 
 def number(register: IcedRegister) -> int | None:
-    """The number of the general register that ``register`` (iced) is part of."""
+    """The number of the general register that contains ``register`` (iced)."""
     return _NUMBER.get(register)
 
 
@@ -151,14 +150,7 @@ def gpr64(host: int) -> IcedRegister:
 
 @dataclass(frozen=True)
 class RegisterAssignment:
-    """Host register of each user register, -1 for a spilled one.
-
-    The other fields are memo tables for this assignment: ``tails`` of exits by which
-    registers they store, the ``distinct`` ones by what that means, ``exits`` by user
-    address, and code that rematerializes flags (``shown``) by where things are; and, by
-    the user address, for which registers code leaves if they hold no address
-    (``guarded``), one bit each.
-    """
+    """Host register of each user register, -1 for a spilled one."""
 
     host: tuple[int, ...]
     #: Scratch host registers.
@@ -167,17 +159,8 @@ class RegisterAssignment:
     #: User registers that are not in the host register of the same name.
     moved: frozenset[int]
     #: User registers that have a host register, and the bits of ``moved``.
-    kept: list[int]
+    kept: tuple[int, ...]
     away: int
-    tails: dict[int, Tail] = field(default_factory=dict, compare=False, repr=False)
-    distinct: dict[tuple[tuple[int, int], ...], Tail] = field(
-        default_factory=dict, compare=False, repr=False
-    )
-    exits: dict[int, list[ExitKey]] = field(
-        default_factory=dict, compare=False, repr=False
-    )
-    shown: dict[Any, bytes] = field(default_factory=dict, compare=False, repr=False)
-    guarded: dict[int, int] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def host_rsp(self) -> int:
@@ -186,11 +169,11 @@ class RegisterAssignment:
 
     @property
     def owner(self) -> int:
-        """User register that gave its host register up for the user's rsp."""
+        """The user register whose host register holds the user's rsp."""
         return self.host[RSP]
 
     def spilled(self, user: int) -> bool:
-        """Whether the user register lives in ``pt_regs`` only."""
+        """Whether the user register is in ``pt_regs`` only."""
         return self.host[user] < 0
 
 
@@ -210,6 +193,6 @@ def assign_registers(
     host[s0] = host[s1] = host[owner] = -1
     host[RSP] = owner
     moved = frozenset(user for user in range(16) if host[user] != user)
-    kept = [user for user in range(16) if host[user] >= 0]
+    kept = tuple(user for user in range(16) if host[user] >= 0)
     away = sum(1 << user for user in moved)
     return RegisterAssignment(tuple(host), s0, s1, moved, kept, away)

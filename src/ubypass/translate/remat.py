@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Rematerialize the user's arithmetic flags instead of saving them.
 
-A compare of registers can run once more while its registers are unchanged. An
-addition or subtraction of a constant, or of an unchanged register, is undone and done
-again on a scratch register. Where a compare found two values equal, that alone tells
-all flags. Flags that only rare paths need then cost nothing on the others.
+A compare of registers can be repeated while its registers are unchanged. An addition or
+subtraction of a constant, or of an unchanged register, is undone and repeated on a
+scratch register. If a compare found two values equal, all flags are known. So flags
+that only rare paths need have no cost on the other paths.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ubypass.translate.emit import Buffer, encoded
 from ubypass.translate.iced import IcedCode
 from ubypass.translate.insn_info import InsnInfo, RegisterOperand
 from ubypass.translate.registers import RegisterAssignment, resized, width
+from ubypass.words import signed64
 
 __all__ = ["COMPARES", "Remat", "equal", "remat_of"]
 
@@ -25,7 +26,7 @@ __all__ = ["COMPARES", "Remat", "equal", "remat_of"]
 class Remat(NamedTuple):
     """Code that rematerializes the flags.
 
-    ``registers`` are the user registers it depends on. With ``scratch`` needed,
+    ``registers`` are the user registers on which it depends. With ``scratch`` needed,
     the code is ``lea scratch, [host + displacement]`` and then ``operation`` (an
     iced code) on the scratch register with ``immediate``; or, if there are any, the
     operations ``undone`` on a copy in the scratch register, with ``other``, a host
@@ -54,7 +55,7 @@ class Remat(NamedTuple):
         if self.undone:
             out.move(scratch, self.host)
             for operation in self.undone:
-                out.code += _operation(operation, scratch, self.other)
+                out.raw(_operation(operation, scratch, self.other))
             return bytes(out.code)
         out.lea(scratch, self.host, self.displacement)
         wide = self.operation in (Code.ADD_RM64_IMM32, Code.SUB_RM64_IMM32)
@@ -63,14 +64,14 @@ class Remat(NamedTuple):
         return bytes(out.code)
 
     def moved(self, amount: int) -> Remat | None:
-        """This, after ``amount`` was added to its register; None if out of range."""
+        """The same after ``amount`` was added to its register; None if out of range."""
         displacement = self.displacement - amount
         if self.compare or self.undone or not -(1 << 31) <= displacement < 1 << 31:
             return None
         return self._replace(displacement=displacement)
 
 
-#: What leaves the same flags whenever it sets ZF.
+#: Instructions whose flags are all determined if ZF is set.
 COMPARES: Final = frozenset(
     {
         *(Mnemonic.CMP, Mnemonic.SUB, Mnemonic.NEG, Mnemonic.CMPXCHG),
@@ -81,8 +82,8 @@ COMPARES: Final = frozenset(
 
 @functools.cache
 def equal(host: int) -> Remat:
-    """The flags that a compare of equal values leaves; ``host`` is any host register
-    that the user's program has put something into.
+    """The flags after a compare of equal values; ``host`` is any host register
+    with a value of the user's.
     """
     register = resized(Register.EAX, host)
     code = encoded(Instruction.create_reg_reg(Code.CMP_R32_RM32, register, register))
@@ -103,7 +104,7 @@ def remat_of(
     if mnemonic in _LOGIC and first is not None and first.operand == 0:
         return _logic(first, assignment)
     if info.memory is not None:
-        # It may be another by then.
+        # The register may have changed by then.
         return None
     if mnemonic in (Mnemonic.CMP, Mnemonic.TEST):
         return Remat(frozenset(o.user for o in info.operands), compare=code)
@@ -115,8 +116,7 @@ def remat_of(
     kind = _OPERATIONS.get(instruction.code)
     if kind is None or instruction.op1_kind not in _IMMEDIATES:
         return None
-    value = instruction.immediate(1)
-    value = value - (1 << 64) if value >> 63 else value
+    value = signed64(instruction.immediate(1))
     if value >> 31 == 1:
         # A 32-bit immediate with its top bit set.
         value -= 1 << 32
@@ -158,7 +158,7 @@ def _operation(code: IcedCode, to: int, other: int) -> bytes:
 
 
 def _logic(result: RegisterOperand, assignment: RegisterAssignment) -> Remat | None:
-    """The result alone tells the flags."""
+    """A logic operation: the result determines the flags."""
     size, host = width(result.register), assignment.host[result.user]
     if size not in _TESTS:
         return None
@@ -178,7 +178,7 @@ _ADDED: Final = Code.SUB_R32_RM32, Code.ADD_R32_RM32
 _SUBTRACTED: Final = Code.ADD_R32_RM32, Code.SUB_R32_RM32
 _ADDED_WIDE: Final = Code.SUB_R64_RM64, Code.ADD_R64_RM64
 _SUBTRACTED_WIDE: Final = Code.ADD_R64_RM64, Code.SUB_R64_RM64
-#: What undoes an operation, and the operation.
+#: By operation: the inverse operation, and the operation itself.
 _UNDONE: Final[dict[IcedCode, tuple[IcedCode, ...]]] = {
     Code.ADD_R32_RM32: _ADDED,
     Code.ADD_RM32_R32: _ADDED,

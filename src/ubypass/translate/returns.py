@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Pushed return addresses that a ``ret`` need not load and compare.
 
-While all stores since the call went to other words of this stack, a ``ret`` would be
-served from the processor's store buffer, so the load is omitted. Any other store, a
-system call, and an instruction that drains the store buffer end that; docs/limits.md
-says what another thread would have to do to notice. Emits nothing.
+If all stores since the call went to other words of this stack, the load of a ``ret``
+could be forwarded from the processor's store buffer, so the load is omitted. Any other
+store, a system call, and an instruction that drains the store buffer end this;
+docs/limits.md describes how another thread could observe the difference. Emits nothing.
+
+Functions on the known return addresses, which
+:class:`ubypass.translate.state.State` holds.
 """
 
 from __future__ import annotations
@@ -14,77 +17,86 @@ from typing import Final
 
 from ubypass.translate.insn_info import InsnInfo, Stores
 from ubypass.translate.registers import RSP
-from ubypass.translate.state import State
 
-__all__ = ["common", "left", "pushed", "stored", "stored_by", "top"]
+__all__ = [
+    "Returns",
+    "above",
+    "common",
+    "moved",
+    "pushed",
+    "stored",
+    "stored_by",
+    "top",
+]
+
+#: Offsets from the host register of rsp, and the addresses there.
+Returns = tuple[tuple[int, int], ...]
 
 _WORD: Final = 8
 #: Two addresses less than a page apart are never aliases of the same memory.
 _PAGE: Final = 4096
 
 
-def pushed(state: State, value: int) -> None:
-    """Note that a call pushed ``value``, its return address."""
-    stored(state, state.offset, _WORD)
-    state.returns = (*state.returns, (state.offset, value))
+def pushed(returns: Returns, offset: int, value: int) -> Returns:
+    """After a call pushed ``value``, its return address, at ``offset``."""
+    return (*stored(returns, offset, _WORD), (offset, value))
 
 
-def top(state: State) -> int | None:
-    """The return address at the user's rsp, if it is known."""
-    for at, value in state.returns:
-        if at == state.offset:
+def top(returns: Returns, offset: int) -> int | None:
+    """The return address at the user's rsp, which is at ``offset``; None if unknown."""
+    for at, value in returns:
+        if at == offset:
             return value
     return None
 
 
-def left(state: State) -> None:
-    """Forget the words below the user's rsp."""
-    if state.returns:
-        state.returns = tuple(r for r in state.returns if r[0] >= state.offset)
+def above(returns: Returns, offset: int) -> Returns:
+    """The return addresses that are not below the user's rsp at ``offset``."""
+    return tuple(r for r in returns if r[0] >= offset)
 
 
-def stored(state: State, at: int, size: int) -> None:
-    """``size`` bytes were stored at the host register of rsp plus ``at``."""
-    if state.returns:
-        state.returns = tuple(
-            r
-            for r in state.returns
-            if at + size <= r[0] <= at + _PAGE - _WORD
-            or r[0] + _WORD <= at <= r[0] + _PAGE - size
-        )
+def moved(returns: Returns, amount: int) -> Returns:
+    """After ``amount`` was added to the host register of rsp."""
+    return tuple((at - amount, value) for at, value in returns)
 
 
-def stored_by(state: State, info: InsnInfo) -> None:
-    """Forget the words that the lowered instruction may have changed."""
-    if not state.returns or info.stores == Stores.NOTHING:
-        return
+def stored(returns: Returns, at: int, size: int) -> Returns:
+    """After ``size`` bytes were stored at the host register of rsp plus ``at``."""
+    if not returns:
+        return ()
+    return tuple(
+        r
+        for r in returns
+        if at + size <= r[0] <= at + _PAGE - _WORD
+        or r[0] + _WORD <= at <= r[0] + _PAGE - size
+    )
+
+
+def stored_by(returns: Returns, offset: int, info: InsnInfo) -> Returns:
+    """After an instruction was lowered, with the user's rsp at ``offset`` then."""
+    if info.stores == Stores.NOTHING:
+        return returns
     memory = info.memory
     if info.stores == Stores.PUSHED:
-        stored(state, state.offset, _WORD)
-    elif (
+        return stored(returns, offset, _WORD)
+    if (
         info.stores == Stores.OPERAND
         and memory is not None
         and memory.base == RSP
         and memory.index is None
         and not (memory.fs or memory.narrow)
     ):
-        stored(state, memory.displacement + state.offset, memory.size)
-    else:
-        state.returns = ()
+        return stored(returns, memory.displacement + offset, memory.size)
+    return ()
 
 
-def common(
-    states: Sequence[State], offset: int, previous: State | None
-) -> tuple[tuple[int, int], ...]:
-    """The words known on all edges into a block, where rsp is its host register plus
-    ``offset``, and in the last round.
+def common(known: Sequence[tuple[Returns, int]], offset: int) -> Returns:
+    """The return addresses common to all of ``known`` (with the offset of the user's
+    rsp in each), for the user's rsp at ``offset``.
     """
-    if not states[0].returns:
+    if not known[0][0]:
         return ()
-    known = states if previous is None else (*states, previous)
-    found = [
-        {(at - state.offset, value) for at, value in state.returns} for state in known
-    ]
+    found = [{(at - base, value) for at, value in returns} for returns, base in known]
     return tuple(
         (at + offset, value) for at, value in sorted(found[0].intersection(*found[1:]))
     )

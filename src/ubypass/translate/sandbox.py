@@ -6,22 +6,20 @@ from __future__ import annotations
 from iced_x86 import Code, Instruction, MemoryOperand, Register
 
 from ubypass.abi import FRAME_FSBASE, TASK_SIZE_MIN, ExitReason
-from ubypass.translate.context import Context
-from ubypass.translate.flags import clobber
-from ubypass.translate.insn_info import Memory, Unsupported
-from ubypass.translate.registers import R11, RSP, gpr64, resized
-from ubypass.translate.spill import load, materialize_r11, read_spilled
-from ubypass.translate.state import (
-    CLAMPED,
+from ubypass.translate.cached_address import (
     CONSTANT,
     THREAD,
     CachedAddress,
-    Interval,
     address_sum,
     distance_behind,
-    serves,
-    serves_indexed,
 )
+from ubypass.translate.context import Context
+from ubypass.translate.emit import CC_A
+from ubypass.translate.flags import clobber
+from ubypass.translate.insn_info import Memory, Unsupported
+from ubypass.translate.interval import CLAMPED, Interval, serves, serves_indexed
+from ubypass.translate.registers import R11, RSP, gpr64, resized
+from ubypass.translate.spill import load, materialize_r11, read_spilled
 
 __all__ = [
     "Address",
@@ -38,8 +36,8 @@ __all__ = [
 
 class Address:
     """A safe address: ``[base + displacement]``, or ``fs:[displacement]`` when
-    ``base`` is negative. ``scratch`` says whether base is a scratch register. With
-    ``index``, a host register, that times the operand's own scale is added.
+    ``base`` is negative. ``scratch``: base is a scratch register. With ``index``, a
+    host register, ``index`` times the operand's own scale is added.
     """
 
     def __init__(
@@ -54,7 +52,7 @@ class Address:
 def resolve(context: Context, memory: Memory, size: int | None = None) -> Address:
     """Emit code that makes ``memory`` safe to access; uses both scratch registers.
 
-    After it, s1 is free and s0 too unless the address says otherwise.
+    Afterwards s1 is free, and s0 unless the address uses it.
     """
     size = memory.size if size is None else size
     memory = rebased(context, memory)
@@ -77,7 +75,7 @@ def resolve(context: Context, memory: Memory, size: int | None = None) -> Addres
     if wanted is not None:
         cached = context.cached_address()
         further = -1 if cached is None else distance_behind(cached, wanted)
-        # Below a cached address that was clamped there may be user memory.
+        # There may be user memory below a clamped cached address.
         if further >= 0 and serves(CLAMPED, further, size):
             return Address(context.s0, further, True)
     address_of(context, memory, context.s0)
@@ -87,8 +85,7 @@ def resolve(context: Context, memory: Memory, size: int | None = None) -> Addres
     clobber(context, context.s1)
     if memory.fs:
         context.code.frame_add(context.s0, FRAME_FSBASE)
-    context.code.cmp_limit(context.s0)
-    context.code.cmovae_limit(context.s0)
+    _clamp_scratch(context)
     if wanted is not None:
         context.cache_address(wanted)
     return Address(context.s0, 0, True)
@@ -100,8 +97,8 @@ def _sum(context: Context, memory: Memory) -> CachedAddress | None:
     if memory.fs or memory.narrow or base is None or base == RSP:
         return None
     if index is None:
-        # Else its host register is clamped, or, if it is spilled, its value without
-        # the displacement.
+        # Otherwise its host register is clamped, or, if spilled, its value without the
+        # displacement.
         if not context.is_nonpointer(base):
             return None
         index = -1
@@ -109,8 +106,8 @@ def _sum(context: Context, memory: Memory) -> CachedAddress | None:
 
 
 def indexed(context: Context, memory: Memory) -> Address | None:
-    """The operand as it is, with base and index in their host registers, if the index
-    is known to be small; the base is clamped if it was not.
+    """The unchanged operand, with base and index in their host registers, if the index
+    is known to be small; the base is clamped if necessary.
     """
     assignment, intervals = context.assignment, context.state.intervals
     memory = rebased(context, memory)
@@ -158,7 +155,7 @@ def rebased(context: Context, memory: Memory) -> Memory:
 
 
 def load_word(context: Context, memory: Memory, to: int) -> None:
-    """Load what ``memory`` refers to into the scratch register ``to``."""
+    """Load the word at ``memory`` into the scratch register ``to``."""
     if R11 in (memory.base, memory.index):
         materialize_r11(context)
     address = resolve(context, memory)
@@ -208,8 +205,7 @@ def _thread(context: Context, user: int, memory: Memory, size: int) -> Address |
         clobber(context, context.s1)
         context.code.move(context.s0, context.assignment.host[user])
         context.code.frame_add(context.s0, FRAME_FSBASE)
-        context.code.cmp_limit(context.s0)
-        context.code.cmovae_limit(context.s0)
+        _clamp_scratch(context)
         context.cache_address(wanted)
     return Address(context.s0, displacement, True)
 
@@ -228,8 +224,7 @@ def _in_place(
         if context.cached_address() != wanted:
             read_spilled(context, user, context.s0)
             clobber(context, context.s1)
-            context.code.cmp_limit(context.s0)
-            context.code.cmovae_limit(context.s0)
+            _clamp_scratch(context)
             context.cache_address(wanted)
         context.note_guard(user)
         return Address(context.s0, displacement, True)
@@ -243,15 +238,15 @@ def _in_place(
 
 def guard_and_clamp(context: Context, user: int) -> None:
     """Exit unless the host register of ``user`` is a user address, and clamp it: a
-    mispredicted guard must not let another address through. The second scratch
-    register must be free.
+    mispredicted guard must not let another address through, unless the program is
+    trusted. The second scratch register must be free.
     """
     copy = context.state.clamped_copy(user)
     if copy >= 0:
         # The registers have the same value, so the program sees no difference.
         hosts = context.assignment.host
         context.code.move(hosts[user], hosts[copy])
-        context.state.intervals[user] = CLAMPED
+        context.state.clamp(user)
         return
     clobber(context, context.s1)
     context.note_guard(user)
@@ -260,19 +255,33 @@ def guard_and_clamp(context: Context, user: int) -> None:
         context.assignment.host[user],
         ExitReason.STACK if user == RSP else ExitReason.FAULT,
     )
-    context.state.intervals[user] = CLAMPED
+    context.state.clamp(user)
 
 
 def guard_and_clamp_host(context: Context, host: int, reason: ExitReason) -> None:
-    """Guard and clamp a host register; the user's flags must have been saved."""
+    """Guard and clamp a host register; the user's flags must have been saved. The
+    address of a trusted program is only guarded.
+    """
     context.code.cmp_limit(host)
-    context.code.jcc(7, context.exit(reason))
-    # The branch alone could be mispredicted.
-    context.code.cmovae_limit(host)
+    context.code.jcc(CC_A, context.exit(reason))
+    if not context.abi.trusted:
+        # The branch alone could be mispredicted.
+        context.code.cmovae_limit(host)
+
+
+def _clamp_scratch(context: Context) -> None:
+    """Clamp the first scratch register, an address that the user's registers do not
+    hold: another one faults. For a trusted program it is guarded instead.
+    """
+    if context.abi.trusted:
+        guard_and_clamp_host(context, context.s0, ExitReason.FAULT)
+        return
+    context.code.cmp_limit(context.s0)
+    context.code.cmovae_limit(context.s0)
 
 
 def address_of(context: Context, memory: Memory, to: int) -> None:
-    """lea to, [memory], without fs; uses s1 when the index is spilled. Of 32 bits,
+    """lea to, [memory], without fs; uses s1 when the index is spilled. 32 bits,
     zero-extended, if the address is narrow.
 
     ``memory`` must have gone through :func:`rebased`.

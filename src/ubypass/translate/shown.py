@@ -20,6 +20,7 @@ from ubypass.region.liveness import ARITHMETIC
 from ubypass.translate.emit import Buffer, encoded
 from ubypass.translate.iced import IcedCode, IcedRegister
 from ubypass.translate.insn_info import InsnInfo, RegisterOperand
+from ubypass.translate.memo import remember
 from ubypass.translate.registers import (
     RAX,
     RCX,
@@ -43,16 +44,16 @@ __all__ = [
     "shown_after",
 ]
 
-#: How a step gets its flags.
-_EQUAL: Final = 0  # those of a compare of equal values
+#: How a step obtains its flags.
+_EQUAL: Final = 0  # the flags of a compare of equal values
 _REDO: Final = 1  # the instruction, which changes no register
 _RESULT: Final = 2  # from the result alone
-_UNDO: Final = 3  # undone and done again, on a copy of the result
-_FRESH: Final = 4  # done again, with another destination
+_UNDO: Final = 3  # undone and repeated, on a copy of the result
+_FRESH: Final = 4  # repeated, with another destination
 _BORROW: Final = 5  # sbb of a register with itself, from the result
-_SYSTEM: Final = 6  # what the last system call left, from SYSFLAGS
+_SYSTEM: Final = 6  # the flags at the last system call, from SYSFLAGS
 
-# A chain of instructions that each change some of the flags.
+# Largest chain of instructions that each change some of the flags.
 _LONGEST: Final = 4
 _NOWHERE: Final = 3  # Loc.S: this module is below state.py
 _MEMORY: Final = 0  # Loc.M
@@ -72,7 +73,7 @@ class Step(NamedTuple):
 
 class Shown(NamedTuple):
     """How to rematerialize all flags: ``steps`` in order. ``registers`` are the user
-    registers that must not change. ``equal``: the flags are also those of a compare of
+    registers that must not change. ``equal``: the flags equal those of a compare of
     equal values.
     """
 
@@ -81,13 +82,13 @@ class Shown(NamedTuple):
     equal: bool = False
 
     def without(self, user: int) -> Shown | None:
-        """What is left of this after a change of the user register; None if nothing."""
+        """The rest after a change of the user register; None if nothing is left."""
         if user not in self.registers:
             return self
         return EQUAL if self.equal else None
 
     def moved(self, amount: int) -> Shown:
-        """This, after ``amount`` was added to the host register of rsp."""
+        """The same after ``amount`` was added to the host register of rsp."""
         if RSP not in self.registers:
             return self
         return self._replace(
@@ -99,7 +100,7 @@ class Shown(NamedTuple):
 
 
 EQUAL: Final = Shown((Step(_EQUAL),), frozenset())
-#: Until the next system call is about to be dispatched.
+#: Valid until just before the next dispatch.
 SYSTEM: Final = Shown((Step(_SYSTEM),), frozenset())
 
 
@@ -109,7 +110,7 @@ def known_equal(shown: Shown | None) -> Shown:
 
 
 def common(found: Sequence[Shown | None]) -> Shown | None:
-    """What all of ``found`` have in common; None if nothing."""
+    """The common part of all of ``found``; None if there is none."""
     first = found[0]
     if first is None:
         return None
@@ -121,16 +122,22 @@ def common(found: Sequence[Shown | None]) -> Shown | None:
     return first if first.equal == equal else first._replace(equal=equal)
 
 
+#: The step of each instruction, by its info; None: none.
+_known: dict[int, tuple[Step | None]] = {}
+
+
 def shown_after(info: InsnInfo, before: Shown | None, stack: int) -> Shown | None:
     """How to rematerialize the flags after the instruction of ``info``; None if
     impossible.
 
-    ``before`` is how to rematerialize those before it, if its registers are unchanged
-    after it; ``stack`` is the offset of rsp from its host register then.
+    ``before`` is how to rematerialize the flags before the instruction, if its
+    registers are unchanged after it; ``stack`` is the offset of rsp from its host
+    register then.
     """
-    if not info.step:
-        info.step.append(_step(info))
-    step = info.step[0]
+    found = _known.get(info.serial)
+    if found is None:
+        found = remember(_known, info.serial, (_step(info),))
+    step = found[0]
     if step is None:
         return None
     steps: tuple[Step, ...] = ()
@@ -170,7 +177,7 @@ def _step(info: InsnInfo) -> Step | None:
     if first is not None and mnemonic in _LOGIC:
         return _alone(_RESULT, first)
     if info.memory is not None:
-        # It may be another by then.
+        # The register may have changed by then.
         return None
     code = _GENERAL.get(instruction.code, instruction.code)
     if mnemonic in _READ_ONLY:
@@ -182,7 +189,7 @@ def _step(info: InsnInfo) -> Step | None:
     if mnemonic in _ELSEWHERE and width(first.register) >= 4:
         if instruction.op_count == 2 and mnemonic == Mnemonic.IMUL:
             return None
-        # What was overwritten does not matter.
+        # The overwritten operand does not matter.
         sources = tuple(user for user in users if user != first.user)
         return Step(_FRESH, _with(instruction, code), users=sources)
     return None
@@ -202,9 +209,10 @@ def _with(instruction: Instruction, code: IcedCode) -> Instruction:
 
 
 class Places(NamedTuple):
-    """Where things are at the exit: ``hosts`` by user register, -1 for those without a
-    host register, which are in ``pt_regs``; ``loc`` as in :class:`.state.State`, ``cx``
-    what rcx is if it is nowhere. ``scratch`` are two host registers that are free.
+    """The places of values at the exit: ``hosts`` by user register, -1 for registers
+    without a host register, which are in ``pt_regs``; ``loc`` as in
+    :class:`.state.State`, ``cx`` the value of rcx in state ``S``. ``scratch`` are two
+    free host registers.
     """
 
     hosts: tuple[int, ...]
@@ -214,13 +222,13 @@ class Places(NamedTuple):
 
 
 def code_for(shown: Shown, places: Places) -> bytes:
-    """The instructions; none if it cannot be done."""
+    """The instructions; empty if impossible."""
     out = Buffer()
     try:
         for step in shown.steps:
             _emit(out, step, places)
     except ValueError:
-        # An operand that is nowhere, or no encoding with these registers.
+        # An operand without a place, or no encoding with these registers.
         return b""
     return bytes(out.code)
 
@@ -229,7 +237,7 @@ def _emit(out: Buffer, step: Step, places: Places) -> None:
     copy, other = places.scratch
     instruction = step.instruction
     if step.how == _SYSTEM:
-        # The image there may be that of user mode, which popfq must not bring here.
+        # The image may be from user mode, which popfq must not restore here.
         kept = places.loc[RAX] not in (_MEMORY, _NOWHERE)
         if kept:
             out.move(copy, RAX)
@@ -239,9 +247,9 @@ def _emit(out: Buffer, step: Step, places: Places) -> None:
             out.move(RAX, copy)
         return
     if instruction is None:
-        # The verifier wants to know that nobody sees what was in it.
+        # The verifier requires a defined value in the register.
         out.move_imm(copy, 0)
-        out.code += equal(copy).compare
+        out.raw(equal(copy).compare)
         return
     made = instruction.copy()
     if step.how in (_REDO, _RESULT):
@@ -255,7 +263,7 @@ def _emit(out: Buffer, step: Step, places: Places) -> None:
                 free = other if copy in given.values() else copy
                 given[user] = _where(out, user, step, places, free)
             made.set_op_register(operand, resized(register, given[user]))
-        out.code += encoded(made)
+        out.raw(encoded(made))
         return
     first = made.op0_register
     result = resized(first, copy)
@@ -266,17 +274,17 @@ def _emit(out: Buffer, step: Step, places: Places) -> None:
             made.set_op_register(operand, resized(register, host))
     if step.how == _FRESH:
         made.op0_register = result
-        out.code += encoded(made)
+        out.raw(encoded(made))
         return
     host = _where(out, _NUMBER[first], step, places, copy)
     if host != copy:
         out.move(copy, host)
     if step.how == _BORROW:
         negate = Instruction.create_reg(_NEGATE[width(first)], result)
-        out.code += encoded(negate) + encoded(negate)
+        out.raw(encoded(negate) + encoded(negate))
         return
     made.op0_register = result
-    out.code += encoded(_with(made, step.undo)) + encoded(made)
+    out.raw(encoded(_with(made, step.undo)) + encoded(made))
 
 
 def _where(out: Buffer, user: int, step: Step, places: Places, free: int) -> int:
@@ -322,7 +330,7 @@ _READ_ONLY: Final = frozenset(
         *(Mnemonic.CLC, Mnemonic.STC, Mnemonic.CMC),
     }
 )
-#: What computes its destination from other operands only.
+#: Instructions that compute their destination from other operands only.
 _ELSEWHERE: Final = frozenset(
     {Mnemonic.IMUL, Mnemonic.POPCNT, Mnemonic.LZCNT, Mnemonic.TZCNT}
 )
@@ -351,7 +359,7 @@ _BINARY: Final = (
     *("RM16_IMM8", "RM32_IMM8", "RM64_IMM8"),
 )
 _UNARY: Final = ("RM8", "RM16", "RM32", "RM64")
-#: What undoes each.
+#: The inverse of each operation.
 _UNDONE: Final[dict[IcedCode, IcedCode]] = {
     **{_named(f"ADD_{shape}"): _named(f"SUB_{shape}") for shape in _BINARY},
     **{_named(f"SUB_{shape}"): _named(f"ADD_{shape}") for shape in _BINARY},

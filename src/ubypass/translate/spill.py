@@ -10,7 +10,7 @@ from ubypass.translate.context import Context
 from ubypass.translate.flags import clobber, materialize_flags
 from ubypass.translate.invariant import require
 from ubypass.translate.registers import R11, RCX, RSP, SLOT
-from ubypass.translate.state import Loc, shifted
+from ubypass.translate.state import Loc
 
 __all__ = [
     "ARITHMETIC_FLAGS",
@@ -24,9 +24,9 @@ __all__ = [
     "write_spilled",
 ]
 
-#: The user's flags as r11 after a system call has them, or a pushf: the arithmetic
-#: ones, and the two bits that are always set (1 and IF); the others were checked to be
-#: clear at the entry.
+#: The user's flags in r11 after a system call, or after a pushf: the arithmetic flags,
+#: and the two bits that are always set (1 and IF); the entry checks that the others are
+#: clear.
 ARITHMETIC_FLAGS: Final = 0x8D5
 SET_FLAGS: Final = 0x202
 
@@ -38,15 +38,14 @@ def load(context: Context, user: int) -> int:
     require(host >= 0, "a spilled register has no host register")
     if user == R11:
         materialize_r11(context)
-    if state.loc[user] == Loc.M:
+    loc = state.loc[user]
+    if loc == Loc.M:
         context.code.frame_load(host, SLOT[user])
-        state.loc[user] = Loc.B
-        state.intervals[user] = None
-    elif state.loc[user] == Loc.S:
+        state.load(user)
+    elif loc == Loc.S:
         require(user == RCX, "only rcx has a known value after a dispatch")
         context.code.move_imm(host, state.cx)
-        state.loc[user] = Loc.H
-        state.intervals[user] = None
+        state.materialize(user)
     return host
 
 
@@ -58,26 +57,16 @@ def materialize_rsp(context: Context) -> None:
         return
     rebase_stack(context, offset)
     context.code.lea(host_rsp, host_rsp, offset)
-    state.offset = 0
 
 
 def rebase_stack(context: Context, amount: int) -> None:
     """Note that ``amount`` is going to be added to the host register of the user's
-    rsp.
+    rsp, while the user's rsp is unchanged.
     """
-    state = context.state
-    remat = state.remat
-    if remat is not None and RSP in remat.registers:
-        moved = remat.moved(amount)
-        if moved is None:
-            materialize_flags(context, (RSP,))
-        else:
-            state.remat = moved
-    if state.shown is not None:
-        state.shown = state.shown.moved(amount)
-    state.intervals[RSP] = shifted(state.intervals[RSP], amount)
-    state.loc[RSP] = Loc.H
-    state.returns = tuple((at - amount, value) for at, value in state.returns)
+    remat = context.state.remat
+    if remat is not None and RSP in remat.registers and remat.moved(amount) is None:
+        materialize_flags(context, (RSP,))
+    context.state.rebase_stack(amount)
 
 
 def read_spilled(context: Context, user: int, scratch: int) -> None:
@@ -105,12 +94,11 @@ def write_spilled(context: Context, user: int, scratch: int) -> None:
 
 def slot_written(context: Context, user: int) -> None:
     """The ``pt_regs`` slot of a spilled user register has its new value."""
-    context.state.loc[user] = Loc.M
-    context.state.touched(user)
+    context.state.write_slot(user)
 
 
 def materialize_r11(context: Context) -> None:
-    """Store what the last system call left in r11, if it is not stored yet."""
+    """Store the value of r11 after the last system call, if not stored yet."""
     if context.state.loc[R11] != Loc.S:
         return
     clobber(context, context.s0)
@@ -118,4 +106,4 @@ def materialize_r11(context: Context) -> None:
     context.code.and_imm32(context.s0, ARITHMETIC_FLAGS)
     context.code.or_imm32(context.s0, SET_FLAGS)
     context.code.frame_store(SLOT[R11], context.s0)
-    context.state.loc[R11] = Loc.M
+    context.state.spill(R11)

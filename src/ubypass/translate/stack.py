@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Translate instructions that push and pop.
 
-The access comes first and may fault; only then does the user's rsp move, so that
-an exit finds it as it was.
+The access comes first and may fault; the user's rsp changes only afterwards, so that an
+exit finds it unchanged.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import Final
 from iced_x86 import Mnemonic, OpKind
 
 from ubypass.abi import FRAME_FLAGS, FRAME_SYSFLAGS, ExitReason
+from ubypass.translate.cached_address import CONSTANT
 from ubypass.translate.context import Context
 from ubypass.translate.flags import clobber, materialize_flags, to_host
 from ubypass.translate.insn_info import InsnInfo, Memory, Unsupported
+from ubypass.translate.interval import CLAMPED, serves, shifted
 from ubypass.translate.invariant import require
 from ubypass.translate.registers import R11, RBP, RSP
 from ubypass.translate.sandbox import (
@@ -32,7 +34,8 @@ from ubypass.translate.spill import (
     read_spilled,
     write_spilled,
 )
-from ubypass.translate.state import CLAMPED, CONSTANT, Flags, Loc, serves, shifted
+from ubypass.translate.state import Flags, Loc
+from ubypass.words import signed64
 
 __all__ = ["STACK", "lower_stack", "move_stack", "push_constant", "stack_access"]
 
@@ -56,7 +59,7 @@ def lower_stack(context: Context, info: InsnInfo) -> None:
 
 
 def stack_access(context: Context, displacement: int, size: int = 8) -> tuple[int, int]:
-    """Make ``[rsp + displacement]`` of the user accessible; returns the host
+    """Make the user's ``[rsp + displacement]`` safe to access; returns the host
     register and the displacement to use.
     """
     host = load(context, RSP)
@@ -69,16 +72,15 @@ def stack_access(context: Context, displacement: int, size: int = 8) -> tuple[in
 def move_stack(context: Context, amount: int) -> None:
     """Add to the user's rsp; emits nothing."""
     state = context.state
-    state.offset += amount
-    state.loc[RSP] = Loc.H
+    state.move_stack(state.offset + amount)
     if abs(state.offset) > _FAR:
         materialize_rsp(context)
 
 
 def push_constant(context: Context, value: int, scratch: int) -> None:
-    """Push a 64-bit constant, through ``scratch`` if it is a long one."""
+    """Push a 64-bit constant, through ``scratch`` if it is long."""
     host_rsp, at = stack_access(context, -8)
-    signed = value - (1 << 64) if value >> 63 else value
+    signed = signed64(value)
     short = -(1 << 31) <= signed < 1 << 31
     if not short and not (
         scratch == context.s0 and context.cached_address() == (CONSTANT, value)
@@ -121,8 +123,8 @@ def _push(context: Context, info: InsnInfo) -> None:
 
 
 def _push_flags(context: Context) -> None:
-    """Push what ``pushf`` shows a user program: the arithmetic flags, and the two bits
-    that are always set. The others were checked to be clear at the entry.
+    """Push the flags that ``pushf`` shows a user program: the arithmetic flags, and the
+    two bits that are always set. The entry checks that the others are clear.
     """
     code, state = context.code, context.state
     host_rsp, at = stack_access(context, -8)
@@ -156,7 +158,7 @@ def _pop(context: Context, info: InsnInfo) -> None:
     context.code.fault(context.exit(ExitReason.FAULT))
     context.code.load(host if host >= 0 else context.s1, host_rsp, at)
     if host >= 0:
-        context.state.written(user)
+        context.state.write(user)
     else:
         write_spilled(context, user, context.s1)
     move_stack(context, 8)
@@ -164,7 +166,7 @@ def _pop(context: Context, info: InsnInfo) -> None:
 
 def _pop_memory(context: Context, memory: Memory) -> None:
     if memory.base == RSP:
-        # The address is that after the pop.
+        # The address uses rsp after the pop.
         memory = memory.at(memory.displacement + 8)
     if R11 in (memory.base, memory.index):
         materialize_r11(context)
@@ -180,12 +182,11 @@ def _pop_memory(context: Context, memory: Memory) -> None:
 
 
 def _pop_stack(context: Context, host_rsp: int, at: int) -> None:
-    """rsp becomes what it points to."""
+    """pop rsp: rsp becomes the word to which it points."""
     materialize_flags(context, (RSP,))
     context.code.fault(context.exit(ExitReason.FAULT))
     context.code.load(host_rsp, host_rsp, at)
-    context.state.offset = 0
-    context.state.written(RSP)
+    context.state.write_stack()
 
 
 def _leave(context: Context) -> None:
@@ -206,11 +207,10 @@ def _leave(context: Context) -> None:
     code.fault(context.exit(ExitReason.FAULT))
     code.load(context.s0, frame, 0)
     code.lea(assignment.host_rsp, frame, 8)
-    state.offset = 0
-    state.written(RSP, interval)
+    state.write_stack(interval)
     if assignment.spilled(RBP):
         write_spilled(context, RBP, context.s0)
     else:
         code.move(frame, context.s0)
-        state.written(RBP)
+        state.write(RBP)
     require(state.loc[RSP] == Loc.H, "rsp was not written")

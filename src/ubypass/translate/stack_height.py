@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Stack height at each block: bytes from one fixed point to the user's rsp.
 
-With the heights known beforehand, all edges into a block agree on the value of the
-host register of rsp, so that nothing moves it where paths meet. A wrong height costs
-speed only: edge code then moves the host register.
+With the heights computed in advance, all edges into a block agree on the value of the
+host register of rsp, so that merges do not move it. A wrong height affects speed only:
+edge code then moves the host register.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _CALLS: Final = (End.CALL, End.CALL_INDIRECT)
 
 
 def stack_heights(region: Region) -> dict[int, int]:
-    """Stack height at the start of blocks, where the instructions on one path there
-    tell it.
+    """Stack height at the start of blocks for which the instructions on one path
+    determine it.
     """
     found: dict[int, int] = {}
     for root in (*region.entries, *region.blocks):
@@ -63,7 +63,7 @@ def _walk(
         else:
             following = [(target, after, frame) for target in block.targets]
         for step in following:
-            # Cold code is left from many places, with as many stack heights.
+            # Cold code is entered from many places, with different stack heights.
             (later if is_cold(step[0]) else todo).append(step)
     return new, shift or 0
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Translate string instructions: movs, stos, lods, scas, cmps, with rep or without.
 
-They keep their opcode. Their registers are in their own host registers in every region
-and the direction flag is known to be clear; what has to be added is a clamp for each
-pointer and, for a repeated one, the payment of its count (docs/abi.md, section 6).
+They keep their opcode. Their registers are in the host registers of the same names in
+every region and the direction flag is known to be clear; the translator adds a clamp
+for each pointer and, with rep, a charge of the count (docs/abi.md, section 6).
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from ubypass.translate.context import Context
 from ubypass.translate.emit import CC_A, CC_S
 from ubypass.translate.flags import clobber, materialize_flags, to_host
 from ubypass.translate.insn_info import InsnInfo, Unsupported
+from ubypass.translate.interval import serves, shifted
 from ubypass.translate.invariant import require
 from ubypass.translate.registers import RAX, RCX, RDI, RSI
 from ubypass.translate.sandbox import guard_and_clamp
 from ubypass.translate.spill import load
-from ubypass.translate.state import Flags, Loc, serves, shifted
+from ubypass.translate.state import Flags
 
 __all__ = ["is_string", "lower_string"]
 
@@ -51,8 +52,8 @@ _OPERANDS: Final = frozenset({OpKind.MEMORY_ESRDI, OpKind.MEMORY_SEG_RSI})
 
 
 def is_string(info: InsnInfo) -> bool:
-    """Whether this module has the rule for the instruction."""
-    # movsd and cmpsd are vector instructions as well.
+    """Whether this module translates the instruction."""
+    # movsd and cmpsd are also names of vector instructions.
     return info.mnemonic in _FORMS and not info.vector
 
 
@@ -83,19 +84,18 @@ def lower_string(context: Context, info: InsnInfo, live_after: int) -> None:
         require(state.flags != Flags.DEAD, "dead flags are read")
         to_host(context)
     if repeats:
-        # At a fault they are as far as they got.
+        # At a fault they show the progress so far.
         for user in info.writes:
-            state.loc[user] = Loc.H
-            state.changing(user)
+            state.write_partly(user)
     code.fault(context.exit(ExitReason.FAULT))
     code.user(instruction)
     for user in info.writes:
         moved = user in form.pointers and not repeats
         interval = shifted(state.intervals[user], size) if moved else None
-        state.written(user, interval)
+        state.write(user, interval)
     if use.changes:
-        state.flags_from(None, use.kills)
-        state.remat = None
+        state.set_flags(None, use.kills)
+        state.set_remat(None)
 
 
 def _pay(context: Context) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The translator's front door: a region in, a translation out.
+"""The translator's interface: translates a region.
 
-The same region and the same offer of the module always give the same bytes.
+Deterministic: the same region and the same ABI of the module give the same bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ubypass.translate.layout import TooLarge, assemble
 
 __all__ = ["translate"]
 
-# User instructions in clones at most.
+# Largest number of user instructions in clones.
 _ROOM = 1024
 
 
@@ -28,22 +28,22 @@ def translate(
     turns: int = 64,
     careful: bool = False,
 ) -> Translation:
-    """Translate ``region`` for a module that offers ``abi``.
+    """Translate ``region`` for a module with ``abi``.
 
-    A hot loop of one block is written out up to ``turns`` times, so that the charge of
-    the budget costs next to nothing in each; loops are not unrolled where there is no
+    A hot loop of one block is unrolled up to ``turns`` times, so that charging the
+    budget costs almost nothing in each turn; loops are not unrolled if there is no
     room.
 
-    With ``careful``, no block relies on what another one knows of addresses in host
-    registers (except the stack's): slower code, for when the verifier cannot follow the
-    reasoning.
+    With ``careful``, no block relies on facts of another block about addresses in host
+    registers (except the stack's): slower code, for regions that the verifier could not
+    prove otherwise.
 
-    Raises :class:`UbError` when the result would be too large. What cannot be
-    translated becomes an exit, never an error.
+    Raises :class:`UbError` when the result would be too large. Instructions that cannot
+    be translated become exits, never an error.
     """
     abi = abi or Abi()
     paths = [(with_clones(region, _ROOM), turns)] if region.traced else []
-    # The whole region without unrolled loops is better than a part of it.
+    # The whole region without unrolled loops is better than a part with them.
     paths += [(region, turns), (region, 1)] if turns > 1 else [(region, 1)]
     try:
         for shape, most in paths[:-1]:
@@ -54,5 +54,5 @@ def translate(
     except AssertionError as error:
         raise UbError(
             f"the translator contradicts itself at entry {region.entries[0]:#x}",
-            "this is a mistake in ubypass, please report it",
+            "please report this bug of ubypass",
         ) from error

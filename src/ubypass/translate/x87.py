@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The x87 instruction pointer (FIP), which the FPU shows to user mode.
 
-The FPU records the address of each x87 instruction. So behind each one its user address
-is stored in the frame, and the module loads it into the FPU at exits (docs/abi.md,
-section 9). Behind, because an instruction that faults does not set it.
+The FPU records the address of each x87 instruction. So code behind each one stores its
+user address in the frame, and the module loads this address into the FPU at exits
+(docs/abi.md, section 9). Behind, because an instruction that faults does not set FIP.
 """
 
 from __future__ import annotations
@@ -20,4 +20,4 @@ def note_pointer(context: Context) -> None:
     context.code.store_half(FRAME_FIP, low)
     if context.fip != high:
         context.code.store_half(FRAME_FIP + 4, high)
-        context.fip = high
+        context.note_fip(high)

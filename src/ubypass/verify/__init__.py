@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A second opinion on generated code before the kernel runs it.
+"""Independent verification of generated code before the kernel runs it.
 
-Shares no code with the translator and decodes with another library. Start at
-:func:`ubypass.verify.check.check`. Knows the contract (``docs/abi.md``) and
-nothing of how code is made, of processes or of the device.
+Shares no code with the translator and decodes with another library. The entry point
+is :func:`ubypass.verify.check.check`. Depends on the contract (``docs/abi.md``) only,
+and must not depend on the translator, on processes or on the device.
 """

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reads ``allowlist.txt``: which encodings may appear and what they do.
+"""Reads ``allowlist.txt``: the allowed encodings and their effects.
 
-The list is the verifier's own knowledge of the instruction set: encodings and
+The list is the verifier's own description of the instruction set: encodings and
 immediates (used by :mod:`.encoding`), operand effects (used by :mod:`.decode`).
-Knows nothing of capstone or of the rules about memory and control flow.
+Must not depend on capstone or on the rules about memory and control flow.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from importlib import resources
 
 __all__ = ["GPR", "Form", "Key", "allowed", "every_feature"]
 
-#: Host register numbers as the instruction set counts them.
+#: Host register numbers as in the instruction set.
 GPR = (
     "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
     "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
@@ -39,14 +39,14 @@ _ATTRIBUTE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One encoding of one instruction, as a line of the list says.
+    """One encoding of one instruction, from a line of the list.
 
     ``size`` is ``v``, ``y``, ``q`` or ``.``; ``mem`` the bytes of a memory
-    operand: "" for the operand size, ``x`` for the vector length, ``x2`` for half of
-    it and so on, or a number. ``features`` are needed, ``long_features`` in the longest
-    vector length. ``lengths``: the vector lengths that exist, all if empty.
-    ``broadcast``: bytes of an element that EVEX.b broadcasts, or 0. ``rm``: the rm
-    field that it must have, or -1. ``x87``: sets FIP.
+    operand: "" for the operand size, ``x`` for the vector length, ``x2`` for half the
+    vector length and so on, or a number. ``features``: required features,
+    ``long_features`` those of the longest vector length. ``lengths``: the vector
+    lengths that exist, all if empty. ``broadcast``: bytes of an element that EVEX.b
+    broadcasts, or 0. ``rm``: the required rm field, or -1. ``x87``: sets FIP.
     ``implied`` has (access, register number) with access ``=``, ``~`` or ``*``.
     """
 
@@ -73,8 +73,8 @@ class Form:
 def allowed() -> dict[Key, tuple[Form, ...]]:
     """All forms by opcode.
 
-    Raises ValueError when the list itself is wrong: a package that cannot read
-    its own policy must not verify anything.
+    Raises ValueError when the list itself is malformed: without a valid policy nothing
+    may be verified.
     """
     text = resources.files(__package__).joinpath("allowlist.txt").read_text("ascii")
     table: dict[Key, list[Form]] = {}
@@ -90,7 +90,7 @@ def allowed() -> dict[Key, tuple[Form, ...]]:
 
 
 def every_feature() -> frozenset[str]:
-    """The features of a processor that has all that the list has."""
+    """All processor features that forms of the list need."""
     forms = [form for forms in allowed().values() for form in forms]
     return frozenset[str]().union(
         *(form.features | form.long_features for form in forms)
@@ -140,7 +140,7 @@ def _line(words: list[str]) -> list[tuple[Key, Form]]:
             features=_features(short),
             long_features=_features(long or short),
             fp="!fp" in rest,
-            # An exception of theirs is masked, or noted, in the vector state.
+            # Their exceptions are masked, or recorded, in the vector state.
             vector=bool({"!vec", "!x87", "!fp"} & set(rest)),
             x87="!x87" in rest,
             lengths=frozenset(n for n in range(3) if f"l{n}" in attributes),
@@ -158,5 +158,5 @@ def _features(text: str) -> frozenset[str]:
     return frozenset(text.split("+")) if text else frozenset()
 
 
-# "+" opcodes that are listed one by one: xchg, whose first is nop.
+# "+" opcodes that are listed one by one: xchg, because the first one is nop.
 _SINGLE = frozenset(f"{0x90 + low:02X}" for low in range(8))

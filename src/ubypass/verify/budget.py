@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Rule *budget*: no cycle runs for free.
+"""Rule *budget*: each cycle charges the budget or dispatches.
 
-Takes the edges out of the graph that leave a block behind a charge or a dispatch; what
-is left must have no cycle. A block is entered at its start only, so the charge stands
-on every path that takes such an edge. Exit stubs that a fault or a
-dispatch leads to need no edges: rule *path* lets nothing but stores and jumps
-follow an exit number, and those jumps are edges. Knows nothing of values.
+Removes from the graph the edges that leave a block behind a charge or a dispatch; the
+rest must be acyclic. A block is entered at its start only, so the charge is on every
+path along a removed edge. Edges to the exit stubs of faults and dispatches are not
+needed: by rule *path* only stores and jumps follow an exit number, and those jumps are
+edges. Must not depend on values.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def check_cycles(program: Program, blocks: Blocks) -> None:
     succs = blocks.succs.copy()
     for at in [*program.charges, *program.dispatch]:
         block = bisect_right(blocks.starts, at) - 1
-        # Branches before the charge are not paid.
+        # Branches before the charge do not pay.
         early = bisect_left(blocks.branches[block], at)
         if early < len(succs[block]):
             succs[block] = blocks.succs[block][:early]
     free = [True] * count
-    # The end of the code is one block more, which nothing follows.
+    # The end of the code is one more block, without successors.
     waiting = [0] * (count + 1)
     for block in range(count):
         for successor in succs[block]:
@@ -51,7 +51,7 @@ def check_cycles(program: Program, blocks: Blocks) -> None:
 
 
 def _on_a_cycle(succs: list[list[int]], left: list[bool]) -> int:
-    """A block on a cycle, where each block that is left follows another one."""
+    """A block on a cycle; each remaining block must have a remaining predecessor."""
     before = {
         successor: block
         for block, following in enumerate(succs)

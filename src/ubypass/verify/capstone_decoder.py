@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What capstone says of one instruction.
+"""Decodes one instruction with capstone.
 
-Its Python objects take longer to make than all else that is done with an instruction
-that has not been seen before, so its structures are read where it writes them. Knows
-their layout from capstone's own declarations, and nothing of what is in them.
+Making capstone's Python objects takes longer than all other work on a new instruction,
+so capstone's structures are read in place. Their layout is taken from capstone's own
+declarations; this module must not depend on the meaning of their contents.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from capstone import x86_const
 __all__ = ["CapstoneDecoder", "Decoded", "Operand"]
 
 _IS_IMMEDIATE: Final[int] = x86_const.X86_OP_IMM
-_REGISTERS = 64  # what cs_regs_access has room for, of each kind
+_REGISTERS = 64  # capacity of cs_regs_access, for each kind
 _HEADER: Final = struct.Struct("<I4xQH")
 _IMMEDIATE: Final = struct.Struct("<q")
 _FLAGS: Final = struct.Struct("<Q")
 _POINTER: Final = struct.Struct("<Q")
-# Where the code is, how much of it there is, its address.
+# Pointer to the code, its size, its address.
 _WHERE: Final = struct.Struct("<QQQ")
 _INSN: Final[Any] = capstone._cs_insn
 _X86: Final[Any] = declared.CsX86
@@ -40,11 +40,11 @@ _MNEMONIC_SIZE: Final[int] = _INSN.mnemonic.size
 _DETAIL_AT: Final[int] = _INSN.detail.offset
 _X86_AT: Final[int] = capstone._cs_detail.arch.offset
 _OPERAND: Final = struct.Struct(f"<I4xIIIiqB{_ZEROING_AT - 33}x?")
-_LONGEST: Final = 15  # bytes of an instruction
+_LONGEST: Final = 15  # bytes of the longest instruction
 
 
 def _as_declared() -> bool:
-    """Whether what is unpacked here is where capstone's declarations say it is."""
+    """Whether the offsets used here match capstone's declarations."""
     memory: Any = declared.X86OpMem
     parts = [getattr(memory, n).offset for n in ("segment", "base", "index", "scale")]
     return (
@@ -55,7 +55,7 @@ def _as_declared() -> bool:
 
 
 class Operand:
-    """An operand; ``reg``, ``imm``, or the rest as ``mem``, as ``type`` says."""
+    """An operand; ``type`` selects ``reg``, ``imm``, or the other fields (``mem``)."""
 
     __slots__ = (
         *("avx_zero_opmask", "base", "disp", "imm", "index", "reg"),
@@ -86,8 +86,8 @@ class Operand:
 
 
 class Decoded:
-    """One instruction. ``mnemonic`` may have a predicate in it, ``name`` has none;
-    where the mnemonic has one, the name may be that of something else.
+    """One instruction. ``mnemonic`` may contain a predicate, ``name`` does not; if the
+    mnemonic has one, the name may be another instruction's.
     """
 
     def __init__(
@@ -110,12 +110,12 @@ class Decoded:
 
     @property
     def mnemonic(self) -> str:
-        """As capstone prints it; seldom asked for."""
+        """The mnemonic as printed by capstone; rarely needed."""
         return self._spelled[: self._spelled.index(0)].decode()
 
 
 class CapstoneDecoder:
-    """Capstone, set up to tell all it knows; ``plain`` is its own interface."""
+    """Capstone with details enabled; ``plain`` is its standard interface."""
 
     def __init__(self) -> None:
         if struct.calcsize("P") != 8 or not _as_declared():
@@ -123,10 +123,10 @@ class CapstoneDecoder:
         self.plain: Any = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
         self.plain.detail = True
         self._handle: Any = self.plain.csh
-        # Of our own: what is set up here must not change what others call.
+        # A private function object: its setup must not affect other callers.
         self._disassemble: Any = capstone._cs["cs_disasm_iter"]
         self._access: Any = capstone._cs["cs_regs_access"]
-        # All that it reads and writes stays at one place, and so do the arguments.
+        # All buffers and arguments have fixed addresses.
         self._code, at = _memory(_LONGEST)
         self._code_at = at
         self._where, at = _memory(_WHERE.size)
@@ -146,7 +146,7 @@ class CapstoneDecoder:
         self._names: dict[int, str] = {}
 
     def decode(self, raw: bytes) -> Decoded | None:
-        """The instruction that ``raw`` begins with."""
+        """The instruction at the start of ``raw``; None if there is no valid one."""
         raw = raw[:_LONGEST]
         self._code[: len(raw)] = raw
         _WHERE.pack_into(self._where, 0, self._code_at, len(raw), 0)
@@ -186,9 +186,7 @@ class CapstoneDecoder:
 
 
 def _memory(size: int) -> tuple[Any, int]:
-    """Bytes for capstone to use, which live as long as the view of them, and their
-    address.
-    """
-    # With room for what another version might put behind what is declared.
+    """A buffer for capstone and its address; it lives as long as the returned view."""
+    # With room for fields that another version might append to the declared ones.
     memory = ctypes.create_string_buffer(2 * size + 64)
     return memoryview(memory).cast("B"), ctypes.addressof(memory)

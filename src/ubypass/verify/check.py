@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Verifies a translation: the one thing to call before loading it.
+"""Verifies a translation; must be called before each load.
 
-Generated code runs in the kernel, so it is read again by code that shares
-nothing with what made it. Verified is what cannot reach memory outside user
-space and its own frame, leaves only by an exit, comes back in bounded time and
-shows no kernel data. Whether it also does what the user's code would have done
-is not the subject here.
+Generated code runs in the kernel, so it is checked by code that is independent of
+the translator. Verified code accesses no memory outside user space and its own frame,
+leaves only by an exit, returns in bounded time and leaks no kernel data. Equivalence
+with the user's code is not checked here.
 """
 
 from __future__ import annotations
@@ -32,14 +31,13 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was verified.
+    """Figures of a verified translation.
 
-    ``instructions`` without padding; ``accesses`` to user memory that can be reached;
-    ``proven``:
-    how many memory operands by which argument (frame, constant, thread, clamped,
-    literal); ``blocks`` that can be reached of ``blocks_total``; ``cycles`` in
-    the graph; ``features`` of the processor that the code needs; ``vector``:
-    whether it uses vector registers.
+    ``instructions``: without padding; ``accesses``: reachable accesses to user memory;
+    ``proven``: number of memory operands by kind of proof (frame, constant, thread,
+    clamped, literal); ``blocks``: reachable ones of ``blocks_total``; ``cycles`` in
+    the graph; ``features``: processor features that the code needs; ``vector``:
+    whether the code uses vector registers.
     """
 
     instructions: int
@@ -57,10 +55,15 @@ def check(
 ) -> Report:
     """Proves that ``translation`` is safe to load into a module with this ABI.
 
-    ``features`` are processor features by the kernel's names; by default those
-    of this machine: an instruction that the processor does not have would fault
-    in the kernel. Raises VerifyError naming the first broken rule.
+    ``features`` are processor features by the kernel's names; the default is those of
+    this machine: an instruction that the processor lacks would fault in the kernel.
+    A trusted translation, whose addresses are guarded by branches alone, is accepted
+    only for a trusted program (``abi.trusted``). Raises VerifyError naming the first
+    broken rule.
     """
+    if translation.trusted and not abi.trusted:
+        reason = "guards without clamps, and the program is not trusted"
+        raise VerifyError(Rule.SPECULATION, reason)
     loaded = load(translation, abi)
     needed = frozenset[str]().union(*(form.features for form in loaded.forms))
     present = processor_features() if features is None else features
@@ -76,7 +79,7 @@ def check(
         for number, record in enumerate(translation.exits)
         if int(record.flags) & _TARGET
     }
-    analysis = flow.Flow(loaded, blocks, place, targeted)
+    analysis = flow.Flow(loaded, blocks, place, targeted, translation.trusted)
     reached = analysis.run()
     check_numbers(loaded, translation)
     insns = loaded.insns
@@ -104,9 +107,9 @@ def check(
 
 @functools.cache
 def processor_features() -> frozenset[str]:
-    """What the kernel says this machine's processor can do.
+    """The features of this machine's processor, as listed by the kernel.
 
-    Empty where the kernel does not tell: then only the baseline is allowed.
+    Empty if the kernel does not list them: then only the baseline is allowed.
     """
     try:
         text = _CPUINFO.read_text("ascii", "replace")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Classify the bytes of one instruction as an :class:`.insn.Insn`.
 
-Two decoders agree on it: :mod:`.encoding` with the allow-list, and capstone. Length,
-mnemonic, number and size of operands, addresses and written registers must agree, else
-the instruction is refused. Knows nothing of positions, and does not remember anything.
+Two decoders must agree: :mod:`.encoding` with the allow-list, and capstone. If length,
+mnemonic, number and size of operands, addresses or written registers differ, the
+instruction is refused. Independent of positions, and without state.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["classify", "text"]
 
 
 def _tests() -> int:
-    """Capstone's flag bits that say "only read"."""
+    """Capstone's bits for flags that are only read."""
     mask = 0
     for name, value in vars(cs).items():
         if name.startswith("X86_EFLAGS_TEST_"):
@@ -41,7 +41,7 @@ _RCX: Final = 1
 
 
 def text(code: bytes, at: int) -> str:
-    """What capstone reads at ``at``, for people; ``(bad)`` if nothing."""
+    """Capstone's disassembly at ``at``, for messages; ``(bad)`` if there is none."""
     plain = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
     for _, _, name, operands in plain.disasm_lite(code[at : at + 15], at, 1):
         return f"{name} {operands}".strip()
@@ -51,10 +51,11 @@ def text(code: bytes, at: int) -> str:
 def classify(
     capstone_decoder: CapstoneDecoder, raw: bytes, encoding: Encoding
 ) -> tuple[Insn, int]:
-    """All checks of one instruction that need nothing but its bytes.
+    """All checks of one instruction that depend only on its bytes.
 
-    Returns the record and how many bytes at the start of ``raw`` decide about it: the
-    rest are numbers, and any others would give the same record. Raises Refusal.
+    Returns the record and the number of bytes at the start of ``raw`` that determine
+    it: the other bytes are numbers, and any numbers give the same record. Raises
+    Refusal.
     """
     insn = capstone_decoder.decode(raw)
     if insn is None or insn.size != encoding.length:
@@ -63,12 +64,12 @@ def classify(
     name = insn.name
     predicate = "cc" in form.attributes
     if predicate:
-        # Capstone's numbers for cmpltps and the like are those of other names,
-        # whose flags it then shows.
+        # Capstone numbers cmpltps and similar as other instructions, and reports
+        # their flags.
         name = _without_predicate(insn.mnemonic, form.names[0])
     if name not in form.names:
         raise Refusal(Rule.ENCODING, f"the two decoders disagree: {form.names[0]}")
-    # Of x87 instructions it shows the FPU's flags in the same place.
+    # For x87 instructions the same field holds the FPU's flags.
     shown = 0 if predicate or name[0] == "f" or name == "wait" else insn.eflags
     if form.keeps_flags and shown & ~_TESTS:
         raise Refusal(Rule.ENCODING, "the two decoders disagree about flags")
@@ -84,7 +85,7 @@ def classify(
     if "str" in form.attributes:
         effects.string(operands)
         operands = []
-    # Of string instructions those are none any more.
+    # String instructions have no such operands left.
     for number, operand in enumerate(operands):
         effect = form.ops[number]
         if operand.type == cs.X86_OP_REG:
@@ -152,10 +153,10 @@ def _record(
 
 
 def _decisive(name: str, encoding: Encoding, effects: OperandEffects) -> int:
-    """How many bytes decide: nothing after them does more than :mod:`.patterns` says.
+    """The number of bytes that determine the record (see :mod:`.patterns`).
 
     Frame slots differ by their displacement, a mask by whether it aligns, and a shift
-    by whether what is left is small.
+    by whether the result is small.
     """
     length = encoding.length
     if name in ("and", "shr") or "is4" in encoding.form.attributes:
@@ -171,7 +172,7 @@ _PREDICATE: Final = re.compile(
 
 
 def _without_predicate(mnemonic: str, name: str) -> str:
-    """``name`` if ``mnemonic`` is it with a predicate in it, like vcmpeq_uqps."""
+    """``name`` if ``mnemonic`` is ``name`` with a predicate, like vcmpeq_uqps."""
     stem, cmp, kind = name.partition("cmp")
     stem += cmp
     middle = mnemonic[len(stem) : len(mnemonic) - len(kind)]
@@ -180,13 +181,13 @@ def _without_predicate(mnemonic: str, name: str) -> str:
 
 
 def _compare_registers(insn: Decoded, name: str, effects: OperandEffects) -> None:
-    """Capstone must not know of a register that the allow-list does not."""
+    """Refuses registers that capstone reports and the allow-list lacks."""
     read, written = insn.read, insn.written
     if name == "test":
-        # Capstone 5 says that "test eax, imm32" (A9h) writes eax.
+        # Capstone 5 reports a write of eax for "test eax, imm32" (A9h).
         written = []
     elif name == "stosq" and not effects.repeated:
-        # And that this one counts in rcx even without rep.
+        # And a count in rcx for this instruction even without rep.
         written = [number for number in written if gpr_of(number) != _RCX]
         read = [number for number in read if gpr_of(number) != _RCX]
     pairs = name in ("push", "pop", "pushfq", "popfq")

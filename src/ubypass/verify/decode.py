@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Decode code to records of instructions; each form is classified once.
 
-Remembers what :mod:`.classify` said of the bytes that decide about an instruction. No
-instruction's decisive bytes are the beginning of another's, so what is found is
-what a new classification gives. Knows nothing of control flow.
+Caches the results of :mod:`.classify` by the decisive bytes of an instruction. The
+decisive bytes of one instruction are never a prefix of another's, so a cache hit equals
+a new classification. Must not depend on control flow.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from ubypass.verify.insn import Insn, Kind
 
 __all__ = ["Decoder", "Listing", "shared_decoder"]
 
-_MEMORY = 16384  # forms to remember: about 8 MiB
+_MEMORY = 16384  # forms to cache: about 8 MiB
 _INT3: Final = 0xCC
 _EIGHT: Final = struct.Struct("<q")
-# Numbers of bytes that decide about an instruction, each with what they decide.
+# Pairs: a number of decisive bytes, and the records by these bytes.
 _Tables = list[tuple[int, dict[bytes, Insn]]]
-#: Instructions, their offsets and the numbers beside them, of equal length.
+#: Instructions, their offsets and their values; lists of equal length.
 Listing = tuple[list[Insn], list[int], list[int]]
 
 
@@ -36,22 +36,22 @@ Listing = tuple[list[Insn], list[int], list[int]]
 def shared_decoder() -> Decoder:
     """The decoder that all verifications share.
 
-    On purpose, unlike everything else: what it keeps depends on nothing but the
+    Shared on purpose, unlike everything else: a cached record depends only on the
     bytes of one instruction, and regions are verified again whenever they grow.
     """
     return Decoder()
 
 
 class Decoder:
-    """Decodes instructions; those that differ in numbers only are classified once."""
+    """Decodes instructions; classifies those that differ only in numbers once."""
 
     def __init__(self) -> None:
         self._capstone = CapstoneDecoder()
         self._forget()
 
     def _forget(self) -> None:
-        # By the first two bytes of an instruction, or by the only one that decides,
-        # the numbers of bytes that decide, each with what they decide.
+        # By the first two bytes of an instruction, or by the only decisive one: the
+        # tables for each number of decisive bytes.
         self._pairs: list[_Tables | None] = [None] * (1 << 16)
         self._singles: list[_Tables | None] = [None] * (1 << 8)
         trap = bytes([_INT3])
@@ -59,8 +59,8 @@ class Decoder:
         self._count = 0
 
     def decode(self, code: bytes, at: int, end: int) -> tuple[Insn, int]:
-        """The instruction at ``at``, which must end at or before ``end``, and the
-        number beside it.
+        """The instruction at ``at``, which must end at or before ``end``, and its
+        value.
 
         Raises Refusal when a rule is broken that does not depend on position.
         """
@@ -74,7 +74,7 @@ class Decoder:
     def sweep(self, code: bytes, at: int, end: int, out: Listing) -> int:
         """Appends the instructions from ``at`` to ``end`` to ``out``, without gaps.
 
-        Returns ``end``, or where the first one is that is refused.
+        Returns ``end``, or the offset of the first refused instruction.
         """
         insns, offsets, values = out
         pairs, singles, last = self._pairs, self._singles, len(code) - 1
@@ -86,7 +86,7 @@ class Decoder:
             found = None
             if tables is not None:
                 for length, table in tables:
-                    # Bytes that are a whole instruction are one wherever they stand.
+                    # A whole instruction is the same at any position.
                     found = table.get(code[at : at + length])
                     if found is not None:
                         break
@@ -144,7 +144,7 @@ class Decoder:
         return insn
 
     def refused(self, code: bytes, at: int) -> Rule:
-        """Which rule the bytes at ``at``, not on the list, are best named after."""
+        """The rule to report for the bytes at ``at``, which are not on the list."""
         groups = (
             capstone.CS_GRP_JUMP,
             capstone.CS_GRP_CALL,

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Parse an instruction: where it ends, and whether its encoding is the expected one.
+"""Parse an instruction: its length, and whether its encoding is an allowed one.
 
-Reads opcode, ModRM, SIB, displacement and immediate itself, so that the length of
-every instruction and the address of every operand are known twice: here and from
-capstone (:mod:`.classify` compares). Knows nothing of what instructions do.
+Decodes opcode, ModRM, SIB, displacement and immediate without capstone, so that the
+length of every instruction and the address of every operand are determined twice
+(:mod:`.classify` compares). Must not depend on the effects of instructions.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ _W: Final = 8
 _R: Final = 4
 _X: Final = 2
 _B: Final = 1
-# The only instructions that lock may precede, by first name in the list, if it is
-# memory that they change (SDM vol. 2, LOCK: all else is #UD).
+# The only instructions that lock may precede, by first name in the list, if their
+# destination is memory (SDM vol. 2, LOCK: all else is #UD).
 # fmt: off
 _LOCKABLE: Final = frozenset((
     "add", "or", "adc", "sbb", "and", "sub", "xor", "inc", "dec", "neg", "not",
     "xchg", "xadd", "cmpxchg", "cmpxchg8b", "cmpxchg16b", "bts", "btr", "btc",
 ))
 # fmt: on
-# add, or, adc, sbb, and, sub, xor and cmp have the opcodes below.
+# add, or, adc, sbb, and, sub, xor and cmp have the opcodes below this one.
 _NEXT_AFTER_ALU: Final = 0x40
 
 
 @dataclass(init=False)
 class Encoding:
-    """One instruction taken apart; sizes in bytes.
+    """One parsed instruction; sizes in bytes.
 
     ``base`` and ``index`` are register numbers, ``NONE`` or ``RIP``; all address
     fields are meaningful only with ``memory``. ``size`` is the operand size,
-    ``memory_size`` that of a memory operand, 0 if nothing is accessed. ``disp_at`` is
-    where the ``disp_size`` bytes of a displacement are, which counts in units of
-    ``unit``; an immediate of ``immediate`` bytes ends the instruction. ``prefix`` is
-    the mandatory prefix that the form was found with, or 0. ``longest``: the form is
-    used in its longest vector length. ``mask`` and ``zeroing``: EVEX.
+    ``memory_size`` the size of a memory operand, 0 if nothing is accessed. ``disp_at``
+    is the offset of the ``disp_size`` bytes of a displacement, in units of ``unit``; an
+    immediate of ``immediate`` bytes ends the instruction. ``prefix`` is the mandatory
+    prefix of the form, or 0. ``longest``: the form is used in its longest vector
+    length. ``mask`` and ``zeroing``: EVEX.
     """
 
     form: Form
@@ -97,7 +97,7 @@ class Encoding:
         mask: int = 0,
         zeroing: bool = False,
     ) -> None:
-        # Written out, it is compiled.
+        # Explicit, so that mypyc compiles it.
         self.form = form
         self.family = family
         self.prefix = prefix
@@ -121,10 +121,10 @@ class Encoding:
 
 
 def parse(code: bytes, at: int, end: int) -> Encoding:
-    """Takes the instruction at ``code[at:end]`` apart.
+    """Parses the instruction at ``code[at:end]``.
 
-    Raises Refusal when it is not on the list, truncated by ``end``, or has a
-    prefix that it does not need.
+    Raises Refusal when the instruction is not on the list, is truncated by ``end``, or
+    has a prefix without an effect.
     """
     try:
         return _parse(code[at : min(end, at + _MAX_LENGTH)])
@@ -140,8 +140,8 @@ def _parse(code: bytes) -> Encoding:
     forms = _TABLE.get((family, prefix, head.opmap, opcode), ())
     mandatory = forms
     if prefix == 0x66 and family == LEGACY:
-        # 66h selects another instruction (SSE) or 16-bit operands: first the
-        # forms that ask for it, then those with a choice of size.
+        # 66h selects another instruction (SSE) or 16-bit operands: first the forms
+        # that require it, then those with a choice of size.
         plain = _TABLE.get((family, 0, head.opmap, opcode), ())
         forms += tuple(form for form in plain if form.size == "v")
     if not forms:
@@ -178,7 +178,7 @@ def _parse(code: bytes) -> Encoding:
     if parts.memory:
         parts.memory_size = _memory_size(form, head, size, length)
         if family == EVEX and parts.disp_size == 1:
-            # disp8*N: the unit is what is accessed (SDM vol. 2, 2.7.5).
+            # disp8*N: the unit is the size of the access (SDM vol. 2, 2.7.5).
             parts.unit = max(parts.memory_size, 1)
             parts.disp *= parts.unit
     elif parts.fs:
@@ -198,7 +198,7 @@ def _parse(code: bytes) -> Encoding:
 def _address(
     code: bytes, pos: int, modrm: int, rex: int, parts: Encoding
 ) -> tuple[int, int]:
-    """Reads the memory operand; where it ends, and the bits of REX that it uses."""
+    """Parses the memory operand; returns its end and the bits of REX in use."""
     mod, rm = modrm >> 6, modrm & 7
     width = (0, 1, 4)[mod]
     used = 0
@@ -234,7 +234,7 @@ def _address(
 
 def _may_lock(form: Form, opmap: int, opcode: int) -> bool:
     """Whether a lock is allowed before the form if it has a memory operand."""
-    # Bit 1 of these opcodes says that the register is the destination.
+    # Bit 1 of these opcodes is set if the register is the destination.
     to_register = opmap == 0 and opcode < _NEXT_AFTER_ALU and bool(opcode & 2)
     return form.names[0] in _LOCKABLE and not to_register
 
@@ -276,7 +276,7 @@ def _vector_length(form: Form, head: Prefixes, memory: bool) -> int:
 
 
 def _check_vector_bits(form: Form, head: Prefixes, parts: Encoding) -> None:
-    """Bits of VEX and EVEX that must have an effect, or must not be there."""
+    """Refuses bits of VEX and EVEX without an effect."""
     has, memory = form.attributes, parts.memory
     if head.vvvv != 0 and "va" not in has:
         # vvvv is stored inverted: 1111b, "no operand", reads as 0 here.
@@ -302,7 +302,7 @@ def _check_vector_bits(form: Form, head: Prefixes, parts: Encoding) -> None:
 
 
 def _check_register_bits(form: Form, head: Prefixes, used: int) -> None:
-    """REX, VEX and EVEX bits that say nothing."""
+    """Refuses register bits of REX, VEX and EVEX without an effect."""
     if head.family == LEGACY:
         plain = head.rex & ~used & 15
         byte_operand = "b" in form.attributes or "srcb" in form.attributes
@@ -313,7 +313,7 @@ def _check_register_bits(form: Form, head: Prefixes, used: int) -> None:
 
 
 def _check_size_prefixes(form: Form, data16: bool, head: Prefixes) -> None:
-    """66h and REX.W only where they choose the operand size."""
+    """Allows 66h and REX.W only if they select the operand size."""
     wide = head.rex & _W
     if data16:
         if form.size != "v" or "b" in form.attributes or "no66" in form.attributes:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Why code is refused: the rules by name, and the one exception.
+"""Reasons for refusing code: the rules by name, and the exceptions.
 
-Knows nothing of how a rule is checked.
+Must not depend on how a rule is checked.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["Refusal", "Rule", "VerifyError"]
 
 
 class Rule(enum.Enum):
-    """What generated code must obey (``docs/abi.md``; ``README.md`` here)."""
+    """The rules for generated code (``docs/abi.md``; ``README.md`` here)."""
 
     ENCODING = "encoding"
     """Bytes decode, without gaps, to instructions of the allow-list."""
@@ -43,9 +43,9 @@ class Rule(enum.Enum):
 class VerifyError(UbError):
     """Code that must not be loaded.
 
-    ``rule`` is the broken rule, ``offset`` where in the code (bytes; -1 if
-    nowhere in particular), ``text`` the instruction there as assembly ("" if
-    there is none).
+    ``rule`` is the broken rule, ``offset`` the offset in the code (bytes; -1 if there
+    is no particular place), ``text`` the instruction there as assembly ("" if there is
+    none).
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class VerifyError(UbError):
 
 
 class Refusal(Exception):
-    """A broken rule found where the offset is not known; made a VerifyError."""
+    """A broken rule at an unknown offset; callers turn it into a VerifyError."""
 
     def __init__(self, rule: Rule, reason: str) -> None:
         super().__init__(reason)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The slot of FIP: no address of the kernel stays in the FPU (docs/abi.md, section 9).
+"""The FIP slot: no kernel address stays in the FPU (docs/abi.md, section 9).
 
-Knows which instructions set FIP and nothing of what else they do.
+Depends only on which instructions set FIP, not on their other effects.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _USER_HIGH_BITS = 15  # of the upper half of an address below TASK_SIZE_MIN
 
 
 def check_fip(program: Program) -> None:
-    """What sets FIP in the FPU sets the slot, which is not 0 from then on.
+    """Code that sets FIP in the FPU also sets the slot, which is not 0 from then on.
 
-    Else the module would leave an address of the kernel in the FPU. So stores to the
-    slot stand directly behind such an instruction and nowhere else, one half of what
-    they leave is not 0, and the slot stays an address of the user.
+    Otherwise the module would leave a kernel address in the FPU. So stores to the slot
+    are directly behind such an instruction and nowhere else, one half of the stored
+    value is not 0, and the slot always holds a user address.
     """
     insns, values = program.insns, program.values
     stores: set[int] = set()

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is known where: the fixpoint over the control-flow graph.
+"""The dataflow analysis: a fixpoint over the control-flow graph.
 
-Finds a state for the start of each block that all paths to it imply, and checks the
-precondition of every instruction each time it walks a block: less and less is
-known from walk to walk, so what holds at the last one is what counts. At the end
-every edge is held against the state that it leads to: that check does not trust the
-search. Rules *leak* and *path*; addresses are checked by :mod:`.pointer`. Knows
-nothing of bytes.
+Computes a state for the start of each block that all paths to the block imply, and
+checks the precondition of every instruction in each walk of a block: states only get
+weaker from walk to walk, so the checks of the last walk are decisive. Finally every
+edge is compared with the state of its target, independently of the iteration. Rules
+*leak* and *path*; addresses are checked by :mod:`.pointer`. Must not depend on bytes.
 """
 
 from __future__ import annotations
@@ -32,12 +31,11 @@ from ubypass.verify.state import (
     at_stub,
     values_after_dispatch,
 )
-from ubypass.verify.transfer import charge, transfer
+from ubypass.verify.transfer import charge, not_above, transfer
 
 __all__ = ["Flow"]
 
-# Where control goes and what is known then: position it comes from, block, predicates,
-# values.
+# An edge: the position of its source, the target block, predicates and values there.
 _Edge = tuple[int, int, int, list[Value]]
 _USER: Final = Access.USER
 _BRANCH: Final = Kind.BRANCH
@@ -50,23 +48,30 @@ _TARGET: Final = predicates.slot_defined(abi.FRAME_TARGET)
 
 
 class Flow:
-    """The fixpoint of one program, and the checks that rest on it.
+    """The fixpoint of one program, and the checks that depend on it.
 
     ``literal``: user accesses whose address is a constant.
     """
 
     def __init__(
-        self, program: Program, blocks: Blocks, place: list[int], targeted: set[int]
+        self,
+        program: Program,
+        blocks: Blocks,
+        place: list[int],
+        targeted: set[int],
+        trusted: bool = False,
     ) -> None:
         """``place``: the order of blocks (:func:`.graph.survey`); ``targeted``:
-        numbers of the exits that report FRAME_TARGET.
+        numbers of the exits that report FRAME_TARGET; ``trusted``: a branch may prove
+        an address.
         """
+        self._trusted = trusted
         self._program = program
         self._blocks = blocks
         self._targeted = targeted
         count = len(blocks.starts)
-        # Exit stubs need no walk if all that they read is defined: an edge to one is
-        # an edge to what it jumps to. But those that report TARGET are walked.
+        # Exit stubs need no walk if everything they read is defined: an edge to a stub
+        # is an edge to the target of its jump. Stubs that report TARGET are walked.
         self._stubs: list[Stub | None] = blocks.stubs.copy()
         for block, stub in enumerate(blocks.stubs):
             if stub is not None:
@@ -79,7 +84,7 @@ class Flow:
         for block, number in enumerate(place):
             self._at_place[number] = block
         self._states: list[State | None] = [None] * count
-        # What each block was walked with, and where that led.
+        # The input of the last walk of each block, and the edges that it found.
         self._walked: list[tuple[int, list[Value]]] = [(0, NO_VALUES)] * count
         self._edges: list[list[_Edge]] = [[] for _ in range(count)]
         self._queue: list[int] = []
@@ -87,7 +92,7 @@ class Flow:
         self.literal: set[int] = set()
 
     def run(self) -> list[int]:
-        """Finds the fixpoint, checks it; the blocks that can be reached.
+        """Computes and checks the fixpoint; returns the reachable blocks.
 
         Raises VerifyError.
         """
@@ -104,7 +109,7 @@ class Flow:
         return self._recheck()
 
     def _merge(self, source: int, block: int, known: int, values: list[Value]) -> None:
-        """Takes what is known on an edge into the state that it leads to."""
+        """Merges the state of an edge into the state of its target."""
         if block == len(self._states):
             raise self._program.error(source, Rule.PATH, "code runs off its end")
         state = self._states[block]
@@ -125,7 +130,7 @@ class Flow:
             heappush(self._queue, self._place[block])
 
     def _recheck(self) -> list[int]:
-        """Every edge implies the state it leads to, and starts from the final one."""
+        """Checks that every edge implies the final state of its target."""
         reached = [block for block, passed in enumerate(list(self._passed)) if passed]
         error = self._program.error
         states = self._states
@@ -142,13 +147,13 @@ class Flow:
                 raise error(self._blocks.starts[block], Rule.PATH, "no fixpoint")
             for source, following, known, values in self._edges[block]:
                 after = states[following]
-                # Never seen: it would be a mistake in State.join.
+                # Unreachable unless State.join is wrong.
                 if after is None or not after.implied_by(known, values):
                     raise error(source, Rule.PATH, "no fixpoint")
         return reached
 
     def _walk(self, block: int) -> None:
-        """Checks a block with what is known at its start; fills its edges."""
+        """Checks a block from the state at its start; fills its edges."""
         state = self._states[block]
         assert state is not None
         known = state.known
@@ -173,9 +178,12 @@ class Flow:
                     if insn.op:
                         small = known & predicates.RCX_COMPARED
                         known = transfer(insn, 0, known, values)
-                        if small and insn.op is _ABOVE:
-                            # Not above: known only where it falls through.
-                            known |= predicates.RCX_SMALL
+                        if insn.op is _ABOVE:
+                            # Not above: holds only on the fall-through edge.
+                            if small:
+                                known |= predicates.RCX_SMALL
+                            if self._trusted:
+                                not_above(known, values)
                     continue
                 if kind is _JMP:
                     if at in program.leave:
@@ -212,7 +220,7 @@ class Flow:
         self._follow(edges, end - 1, self._blocks.succs[block][-1], known, values)
 
     def _special(self, at: int, insn: Insn, known: int, values: list[Value]) -> None:
-        """Preconditions of the rarer kinds."""
+        """Checks the preconditions of the rarer kinds."""
         program, kind = self._program, insn.kind
         if kind is Kind.CHARGE:
             charge(program.values[at], values)
@@ -230,7 +238,7 @@ class Flow:
         target = self._blocks.number[self._program.targets[at]]
         insn = self._program.insns[at]
         if insn.op:
-            # loop changes rcx on both edges; ja only says what was compared.
+            # loop changes rcx on both edges; ja depends only on the compare.
             values = values.copy()
             known = transfer(insn, 0, known, values)
         self._follow(self._edges[block], at, target, known, values.copy())
@@ -250,7 +258,7 @@ class Flow:
             edges.append((at, successor, known, values))
 
     def _stub(self, edges: list[_Edge], at: int, block: int, known: int) -> None:
-        """An edge from ``at`` to the exit stub ``block``, or right through it."""
+        """An edge from ``at`` to the exit stub ``block``, or through it to its tail."""
         stub = self._stubs[block]
         if stub is None or stub.needs & ~known:
             edges.append((at, block, known, NO_VALUES))
@@ -259,15 +267,15 @@ class Flow:
         tail = self._blocks.succs[block]
         if tail:
             known |= stub.sets & predicates.DEFINED | predicates.LEAVING
-            # Several accesses in a row often share a tail and what is known there.
+            # Consecutive accesses often have the same tail and predicates.
             if not (edges and edges[-1][1] == tail[0] and edges[-1][2] == known):
                 edges.append((at, tail[0], known, NO_VALUES))
 
     def _leave(self, block: int, start: int, known: int) -> None:
         """From position ``start`` of a block on, after the exit number.
 
-        No address is used any more: forgetting what is known of them keeps shared
-        tails from being walked once for each stub.
+        No address is used any more: dropping values keeps shared tails from being
+        walked once for each stub.
         """
         insns = self._program.insns
         at = start
@@ -283,7 +291,7 @@ class Flow:
             self._edges[block].append((at, successor, known, NO_VALUES))
 
     def _exit_number(self, at: int, known: int) -> None:
-        """An exit that reports TARGET finds it set."""
+        """Checks that TARGET is set at an exit that reports it."""
         program = self._program
         if program.values[at] in self._targeted and not known & _TARGET:
             following = program.insns[at + 1 : at + 2]
@@ -292,12 +300,12 @@ class Flow:
                 raise program.error(at, Rule.LEAK, reason)
 
     def _pop(self, at: int, slot: int, known: int) -> int:
-        """The second half of a pair, into host flags (0) or a slot; predicates after
-        it.
+        """The second half of a pair, into host flags (0) or a slot; returns the
+        predicates after it.
         """
         program = self._program
         source = program.values[at - 1]
-        # Flags saved by code like this have AC set.
+        # Flags saved by generated code have AC set.
         restorable = source == 0 or known & IMAGES[source]
         if slot:
             return known | IMAGES[slot] if restorable else known & ~IMAGES[slot]
@@ -325,7 +333,7 @@ class Flow:
 
 
 def _names(mask: int) -> str:
-    """Registers and slots of a mask of predicates, for people."""
+    """Registers and slots of a mask of predicates, for messages."""
     names = [name for n, name in enumerate(GPR) if mask & predicates.defined(n)]
     slot = ("TMP0", "TMP1", "TMP2", "TARGET")
     for number, name in enumerate(slot, 16 + predicates.DEFINED_SHIFT):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The control-flow graph of a program, and the order to walk it in.
+"""The control-flow graph of a program, and the order in which to walk it.
 
-Knows where instructions lead, which of them are exit stubs, and nothing of what
-they compute.
+Depends on branch targets and on which blocks are exit stubs, not on what instructions
+compute.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ _JMP: Final = Kind.JMP
 _BRANCH: Final = Kind.BRANCH
 _TRAP: Final = Kind.TRAP
 _EXIT_NUMBER: Final = Kind.EXIT_NUMBER
-#: Where a stub without a tail jumps to: the exit path.
+#: The jump target of a stub without a tail: the exit path.
 LEAVES: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Stub:
-    """An exit stub: nothing but a prelude, the exit number, stores, a jump.
+    """An exit stub: only a prelude, the exit number, stores, a jump.
 
-    ``needs``: predicates that must hold where it begins, so that none of its
-    instructions reads what is not defined; ``sets``: predicates that hold afterwards
-    besides those; ``number``: where in the block the exit number is.
+    ``needs``: predicates that must hold at its start, so that none of its instructions
+    reads an undefined register or slot; ``sets``: further predicates that hold
+    afterwards; ``number``: index of the exit number in the block.
     """
 
     needs: int
@@ -39,15 +39,15 @@ class Stub:
 
 @dataclass(slots=True)
 class Blocks:
-    """Pieces of a program that are entered at their start only.
+    """Basic blocks: parts of a program that are entered at their start only.
 
-    Block ``n`` is positions ``starts[n]`` up to ``ends[n]``. Branches may leave it on
-    the way: ``branches`` has their positions and ``succs`` where they lead, in the same
-    order; at last what follows, if the end can be reached (``len(starts)`` is the end
-    of the code). ``number`` is the block that begins at a position. Ways out by a
-    fault or a dispatch are not in ``succs``: they lead to exit stubs, from where
-    nothing comes back. ``aside`` are those blocks. ``stubs`` has a summary of each
-    block that is an exit stub; ``succs`` of one of those has its tail or is empty.
+    Block ``n`` is positions ``starts[n]`` up to ``ends[n]``. Branches may leave a block
+    before its end: ``branches`` has their positions and ``succs`` their targets, in the
+    same order, followed by the next block if the end can be reached (``len(starts)`` is
+    the end of the code). ``number`` is the block that begins at a position. Exits by a
+    fault or a dispatch are not in ``succs``: they lead to exit stubs, which do not
+    return. ``aside`` are those blocks. ``stubs`` has a summary of each block that is an
+    exit stub; ``succs`` of a stub has its tail or is empty.
     """
 
     starts: list[int]
@@ -60,7 +60,7 @@ class Blocks:
 
 
 def split(program: Program) -> Blocks:
-    """The control-flow graph."""
+    """Builds the control-flow graph."""
     insns, targets = program.insns, program.targets
     away = set(program.fixups.values())
     for pair in program.dispatch.values():
@@ -84,7 +84,7 @@ def split(program: Program) -> Blocks:
                     block += 1
                 branches[block].append(at)
                 succs[block].append(number[targets[at]])
-    # Most stubs consist of the same records; what those do is summed up once.
+    # Most stubs consist of the same records, which are summarized once.
     known: dict[tuple[Insn, ...], Stub | None] = {}
     stubs: list[Stub | None] = []
     for block, end in enumerate(ends):
@@ -112,7 +112,7 @@ def _stub(insns: tuple[Insn, ...]) -> Stub | None:
         if insn.kind is _EXIT_NUMBER and number < 0:
             number = at
             continue
-        # No instruction makes a register or slot undefined: only dispatches do.
+        # Only dispatches make registers or slots undefined.
         fine = insn.tail if number >= 0 else not insn.kind and insn.prelude
         if not fine:
             return None
@@ -122,16 +122,15 @@ def _stub(insns: tuple[Insn, ...]) -> Stub | None:
 
 
 def survey(blocks: Blocks, entries: list[int]) -> tuple[list[int], int]:
-    """The place of each block in an order where, loops aside, what leads to a block
-    comes before it; and how many edges close a cycle.
+    """The place of each block in reverse postorder, and the number of back edges.
 
-    ``entries`` are blocks. The order is the reverse of that in which a depth-first
-    walk leaves the blocks; stubs are walked first and so come last.
+    ``entries`` are blocks. Loops aside, predecessors precede a block in this order;
+    stubs are walked first and so come last.
     """
     count = len(blocks.starts)
     succs = blocks.succs
     place = [0] * count
-    state = bytearray(count + 1)  # 0 new, 1 on the path, 2 done
+    state = bytearray(count + 1)  # 0 new, 1 on the current path, 2 done
     state[count] = 2
     left = count
     cycles = 0

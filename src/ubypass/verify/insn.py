@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One verified form of instruction: what the flow analysis needs, nothing else.
+"""The record of one form of instruction, for the flow analysis.
 
-Made by :mod:`.classify` from bytes alone. Instructions that differ only in numbers
-that no rule depends on share a record; a number that matters is not in the record:
-it stands beside it, for each position (``value`` in :class:`.program.Program`).
-Knows nothing of where an instruction is.
+Made by :mod:`.classify` from bytes alone. Instructions that differ only in numbers that
+no rule depends on share a record. A number that matters is not in the record but
+stored for each position (``values`` in :class:`.program.Program`). Independent of the
+position of an instruction.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NONE: Final = -1
 
 
 class Kind(enum.IntEnum):
-    """How an instruction takes part in control flow and in patterns."""
+    """The role of an instruction in control flow and in patterns."""
 
     PLAIN = 0
     JMP = 1
@@ -37,7 +37,7 @@ class Kind(enum.IntEnum):
 
 
 class Op(enum.IntEnum):
-    """Effects that carry knowledge about values; operands in a and b."""
+    """Effects on the abstract values of registers; operands in a and b."""
 
     NOTHING = 0  # no general register changes, and none is compared
     GENERIC = 1
@@ -49,7 +49,7 @@ class Op(enum.IntEnum):
     CLAMP = 7  # cmovae a, [LIMIT]
     RELOAD = 8  # a = 64 bits of a slot
     USER_RSP = 9  # a = 64 bits of the user rsp's slot
-    ABOVE = 10  # ja: who only branches has not clamped
+    ABOVE = 10  # ja: a branch alone does not clamp
     COUNT = 11  # cmp rcx, value
     STRING = 12  # rdi and rsi (if a has their bits) move up by size; b: repeated
     SMALL = 13  # a = a value of 32 bits - b
@@ -57,11 +57,11 @@ class Op(enum.IntEnum):
 
 
 class Access(enum.IntEnum):
-    """What a memory operand is."""
+    """The kind of a memory operand."""
 
     NONE = 0
     FRAME = 1
-    CONSTANT = 2  # [rip + value]: where is known only with the position
+    CONSTANT = 2  # [rip + value]: the address depends on the position
     THREAD = 3  # fs:[disp32]
     USER = 4  # [register + value], or with a small index
     STRING = 5  # [rdi], [rsi] or both, as Op.STRING says
@@ -70,20 +70,20 @@ class Access(enum.IntEnum):
 class Insn:
     """Masks of predicates have the bits of :mod:`.predicates`.
 
-    ``reads``: what must not be kernel garbage; ``keeps``: predicates that still hold
-    afterwards, ``sets``: predicates that hold then in any case. ``writes``:
+    ``reads``: registers and slots that must not hold kernel data; ``keeps``: predicates
+    that still hold afterwards, ``sets``: predicates that always hold then. ``writes``:
     (register, zero-extended 32-bit value?) pairs. ``must_fault``/``may_fault``:
     a fault entry is needed/allowed. ``size``: bytes of a user access.
     ``target_store``: writes the TARGET slot. ``tail``: allowed after the exit
-    number. ``on_sign``: it is js; ``equal``: 1 if it is je, -1 if it is jne.
-    ``slot``: the frame slot that it accesses; ``stores``: it writes that, with 64 bits
-    of register ``source`` unless that is NONE. ``noted``: something of it is checked
-    where it is (kind, fault entry, constant). ``prelude``: may stand in an exit stub
-    before the exit number: touches neither user memory nor the module's slots.
-    ``features``: needed CPU features, as the kernel names them. ``vector``: uses
-    the vector state; ``x87``: sets FIP.
+    number. ``on_sign``: a js; ``equal``: 1 for je, -1 for jne.
+    ``slot``: the frame slot accessed; ``stores``: writes the slot, with 64 bits of
+    register ``source`` unless ``source`` is NONE. ``noted``: needs a check that depends
+    on its position (kind, fault entry, constant). ``prelude``: allowed in an exit stub
+    before the exit number: accesses neither user memory nor the module's slots.
+    ``features``: needed CPU features, by the kernel's names. ``vector``: uses the
+    vector state; ``x87``: sets FIP.
 
-    The value is ``value``, or, with ``field_size``, the signed number of that many
+    The value is ``value``, or, with ``field_size``, the signed number of ``field_size``
     bytes at ``field_at`` from the start of the instruction, times ``factor``.
     """
 
@@ -122,7 +122,7 @@ class Insn:
         stores: bool = False,
         source: int = NONE,
     ) -> None:
-        # Written out, it is compiled: there are many, and they are asked all the time.
+        # Explicit, so that mypyc compiles it: there are many, in frequent use.
         self.length: Final = length
         self.kind: Final = kind
         self.op: Final = op

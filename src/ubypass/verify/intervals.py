@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The abstract value of one host register: an interval, and how it is known.
+"""The abstract value of one host register: an interval, and its derivation.
 
 A value is
 
-* ``None``: anything that user code could have computed;
-* ``RELOADED``/``BRANCHED``: the same, remembering why a proof is missing;
+* ``None``: any value that user code could have computed;
+* ``RELOADED``/``BRANCHED``: the same, with the reason why a proof is missing;
 * an ``int``: this constant;
 * ``(lo, hi, paid, small)``: ``c + d`` with ``0 <= c <= LIMIT``, ``lo <= d <= hi``
-  and ``d <= paid + GROWTH * t``, where ``t`` is what this segment has taken from the
-  budget so far. An address that moves up around a loop has no useful ``hi``, but
-  if the loop pays enough its ``paid`` stays where it is, and ``t`` is bounded.
+  and ``d <= paid + GROWTH * t``, where ``t`` is the amount charged to the budget so far
+  in this segment. An address that increases in a loop has no useful ``hi``, but if the
+  loop charges enough its ``paid`` is constant, and ``t`` is bounded.
   ``small``: even ``c < 2**32``, so that it can be an index.
 
-A value below 2**32 is ``(0, 0, 0, True)``: LIMIT is always larger. Knows nothing of
+A value below 2**32 is ``(0, 0, 0, True)``: LIMIT is always larger. Must not depend on
 instructions.
 """
 
@@ -44,13 +44,13 @@ __all__ = [
 _MASK64: Final = (1 << 64) - 1
 # Beyond this a displacement of 32 bits cannot bring an access back in range.
 _BOUND: Final = 1 << 33
-# Changes of one register at one join before it is given up: more than nested
-# loops need, little enough to end soon.
+# Changes of one register at one join before its value becomes unknown: more than nested
+# loops need, few enough to converge soon.
 _PATIENCE: Final = 16
 
 
 class _Why:
-    """An unknown value that remembers how it came about."""
+    """An unknown value with its cause."""
 
     __slots__ = ("text",)
 
@@ -66,13 +66,13 @@ Value = None | int | Interval | _Why
 
 #: A value of 32 bits.
 NATURAL: Final[Interval] = (0, 0, 0, True)
-#: One that was clamped just now.
+#: A value that was just clamped.
 CLAMPED: Final[Interval] = (0, 0, 0, False)
-#: What a value of 32 bits stays below.
+#: Exclusive upper bound of a value of 32 bits.
 SMALL_END: Final = 1 << 32
 # No bound.
 _ANY: Final = 1 << 62
-# How far the budget of one segment can take an address.
+# The largest increase of an address within the budget of one segment.
 _SEGMENT: Final = abi.GROWTH * abi.BUDGET_MAX
 
 
@@ -89,7 +89,7 @@ def interval(value: Value) -> Interval | None:
 
 
 def implies(stronger: Value, weaker: Value) -> bool:
-    """Whether all that ``weaker`` says follows from ``stronger``."""
+    """Whether ``stronger`` implies ``weaker``."""
     if weaker is None or stronger == weaker:
         return True
     wide, narrow = interval(weaker), interval(stronger)
@@ -104,7 +104,7 @@ def implies(stronger: Value, weaker: Value) -> bool:
 
 
 def union(one: Value, other: Value) -> Value:
-    """The strongest value that both imply, as far as the domain goes."""
+    """The join: the strongest value of the domain that both imply."""
     if one == other:
         return one
     left, right = interval(one), interval(other)
@@ -138,7 +138,7 @@ def shift(value: Value, by: int) -> Value:
 
 
 def align(value: Value, step: int) -> Value:
-    """``value & -step``, step a power of two: takes 0 … step - 1 away."""
+    """``value & -step``, step a power of two: subtracts 0 … step - 1."""
     if isinstance(value, int):
         return value & -step & _MASK64
     if isinstance(value, tuple) and value[0] - step >= -_BOUND:
@@ -147,7 +147,7 @@ def align(value: Value, step: int) -> Value:
 
 
 def settled(value: Value, changes: int) -> Value:
-    """Less and less of ``value`` the more often it has changed."""
+    """The widening of ``value`` after ``changes`` changes."""
     if changes > _PATIENCE:
         return None
     if changes > _PATIENCE // 2 and isinstance(value, tuple):
@@ -156,7 +156,7 @@ def settled(value: Value, changes: int) -> Value:
 
 
 def next_segment(value: Value) -> Value:
-    """The budget begins anew: what it has bounded so far becomes a plain bound."""
+    """The budget is reset: bounds that depend on it become plain bounds."""
     if isinstance(value, tuple):
         top = highest(value)
         return (value[0], top, top, value[3])
@@ -164,7 +164,7 @@ def next_segment(value: Value) -> Value:
 
 
 def charged(value: Interval, amount: int) -> Interval:
-    """``amount`` more is taken from the budget, so less is owed to it."""
+    """``amount`` more is charged to the budget, so ``paid`` decreases."""
     if value[2] <= 0:
         return value
     return (value[0], value[1], max(value[2] - abi.GROWTH * amount, 0), value[3])

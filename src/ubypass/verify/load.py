@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A translation to a program, and metadata held against it.
+"""Decodes a translation to a program, and checks its metadata.
 
-Decodes linearly from the first byte to the constants, without gaps, and checks
-every rule about places: branch targets, pairs, constants here, the rest in
+Decodes linearly from the first byte to the constants, without gaps, and checks every
+rule about positions: branch targets, pairs and constants here, the others in
 :mod:`.tables`, :mod:`.stubs`, :mod:`.fip` (rules *encoding*, *branch*, *stack*,
-*path*). Knows nothing of values.
+*path*). Must not depend on values.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _REL32: Final = 4  # bytes
 
 
 def load(translation: Translation, abi: Abi) -> Program:
-    """Decodes a translation and checks everything about places.
+    """Decodes a translation and checks all rules about positions.
 
     Raises VerifyError.
     """
@@ -48,7 +48,7 @@ def load(translation: Translation, abi: Abi) -> Program:
 
 
 def _sweep(program: Program, translation: Translation, abi: Abi) -> None:
-    """Every instruction with its offset; dispatch areas count as one."""
+    """Decodes every instruction with its offset; a dispatch area counts as one."""
     code, end = translation.code, translation.constants
     size = abi.dispatch_vector_size if translation.vector else abi.dispatch_size
     areas = sorted(dispatch.code_offset for dispatch in translation.dispatches)
@@ -87,7 +87,7 @@ def _sweep(program: Program, translation: Translation, abi: Abi) -> None:
 
 
 def _check_flags(program: Program, translation: Translation) -> None:
-    """The module knows which state the code uses."""
+    """Checks that the flags declare the state that the code uses."""
     forms = program.forms
     if not translation.vector and any(insn.vector for insn in forms):
         raise VerifyError(Rule.PATH, "vector registers without the flag that says so")
@@ -100,7 +100,7 @@ def _check_flags(program: Program, translation: Translation) -> None:
 
 
 def _refused(decoder: Decoder, code: bytes, at: int, end: int) -> VerifyError:
-    """Why the decoder went no further than ``at``."""
+    """The error for which the decoder stopped at ``at``."""
     try:
         decoder.decode(code, at, end)
     except Refusal as refusal:
@@ -112,7 +112,7 @@ def _refused(decoder: Decoder, code: bytes, at: int, end: int) -> VerifyError:
 
 
 def _branches(program: Program, translation: Translation) -> None:
-    """Targets of all branches; jumps to the exit path; entries."""
+    """Checks the targets of branches, the jumps to the exit path, and the entries."""
     code, jumps = translation.code, set(translation.jumps)
     insns, offsets = program.insns, program.offsets
     if len(jumps) != len(translation.jumps):
@@ -146,7 +146,7 @@ def _branches(program: Program, translation: Translation) -> None:
 
 
 def _pairs(program: Program) -> None:
-    """pushfq or push slot, then popfq or pop slot, and nothing in between."""
+    """Checks pairs: pushfq or push slot, directly followed by popfq or pop slot."""
     insns = program.insns
     seconds = set()
     for at in program.kinds[Kind.PUSH]:
@@ -167,7 +167,7 @@ def _pairs(program: Program) -> None:
 
 
 def _constants(program: Program, translation: Translation) -> None:
-    """rip-relative reads stay in the constants."""
+    """Checks that rip-relative reads stay within the constants."""
     start, end = translation.constants, len(translation.code)
     for at in program.reads:
         place = program.offsets[at] + program.insns[at].length + program.values[at]

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""At each dispatch eax holds the number of the call that it makes (rule *number*).
+"""At each dispatch eax holds the number of the call (rule *number*).
 
-Looks at the code backwards from each dispatch. On every path there must be an
-instruction that makes the low half of rax that number: a constant, or ``cmp eax,
+Searches the code backwards from each dispatch. On every path there must be an
+instruction that sets the low half of rax to this number: a constant, or ``cmp eax,
 number`` directly before a ``je`` or ``jne`` that only an equal number passes. Copies
 are followed back to their source, also through slots of the frame. Anything else, an
-entry, or another dispatch ends a path without a proof. Knows nothing of what the
-fixpoint knows.
+entry, or another dispatch ends a path without a proof. Independent of the fixpoint.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ __all__ = ["check_numbers"]
 _MASK32: Final = (1 << 32) - 1
 _RAX: Final = 0
 _REGISTERS: Final = 16
-# Behind these control does not run on.
+# Control does not fall through these.
 _ENDS: Final = (Kind.JMP, Kind.TRAP)
-# Where a path back ends without a number.
+# Results of the search at the end of a path.
 _PROVED: Final = -1
 _UNKNOWN: Final = -2
 
 
 def check_numbers(program: Program, translation: Translation) -> None:
-    """Raises VerifyError where a dispatch may make a call that nobody asked for."""
+    """Raises VerifyError if a dispatch may make another call than the user's."""
     if not translation.dispatches:
         return
     search = _Search(program)
@@ -43,24 +42,24 @@ def check_numbers(program: Program, translation: Translation) -> None:
 
 
 class _Search:
-    """Paths back through one program.
+    """A backward search in one program.
 
     A place is a host register, or 16 and more: an offset in the frame plus 16.
     """
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        #: Branches by where they lead.
+        #: Branches by their targets.
         self._sources: dict[int, list[int]] = {}
         for source, target in program.targets.items():
             self._sources.setdefault(target, []).append(source)
-        #: Where control comes from outside, or from a fault or a dispatch that leaves.
+        #: Positions that control enters from outside, or from a fault or a dispatch.
         self._outside = {*program.entries, *program.fixups.values()}
         for pair in program.dispatch.values():
             self._outside.update(pair)
 
     def holds(self, at: int, number: int) -> bool:
-        """Whether the low half of rax is ``number`` whenever control is at ``at``."""
+        """Whether the low half of rax is always ``number`` at ``at``."""
         todo = [(at, _RAX)]
         seen = {(at, _RAX)}
         while todo:
@@ -77,14 +76,14 @@ class _Search:
         return True
 
     def _before(self, at: int) -> list[tuple[int, bool]]:
-        """The positions that control comes from to ``at``; whether by a jump."""
+        """The predecessors of ``at``, each with whether it jumps."""
         found = [(source, True) for source in self._sources.get(at, ())]
         if at and self._program.insns[at - 1].kind not in _ENDS:
             found.append((at - 1, False))
         return found
 
     def _through(self, at: int, jumped: bool, place: int, number: int) -> int:
-        """Where what is in ``place`` behind ``at`` was before, or _PROVED, _UNKNOWN."""
+        """The source of ``place`` before ``at``, or _PROVED, _UNKNOWN."""
         insn = self._program.insns[at]
         kind = insn.kind
         if kind is Kind.BRANCH:
@@ -108,7 +107,7 @@ class _Search:
         return _UNKNOWN
 
     def _is_compared(self, at: int, place: int, number: int) -> bool:
-        """Whether the branch at ``at`` asks if 32 bits of ``place`` are ``number``."""
+        """Whether the branch at ``at`` tests 32 bits of ``place`` for ``number``."""
         if not at or at in self._sources or at in self._outside:
             return False
         compare = self._program.insns[at - 1]
@@ -120,7 +119,7 @@ class _Search:
 
 
 def _stored(insn: Insn, place: int) -> int:
-    """Where what a slot has behind ``insn`` was before."""
+    """The source of a slot's value behind ``insn``."""
     if insn.access is not Access.FRAME or insn.slot + _REGISTERS != place:
         return place
     if not insn.stores:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the operands of one instruction read, write and access.
+"""The registers and memory that the operands of one instruction read and write.
 
-Operands come from capstone, what happens to them from the allow-list, addresses from
-:mod:`.encoding`; where two of them know the same thing, they must agree. Knows
-nothing of instructions with a role in the contract (:mod:`.patterns`).
+Operands come from capstone, their effects from the allow-list, addresses from
+:mod:`.encoding`; redundant information must agree. Independent of instructions with a
+role in the contract (:mod:`.patterns`).
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ __all__ = ["OperandEffects"]
 
 _RCX, _RSI, _RDI = 1, 6, 7
 _MAX_ACCESS = 64  # bytes; docs/abi.md §6
-# Capstone 5 takes their memory operand for 16 bytes; believe the larger size.
+# Capstone 5 reports 16 bytes for their memory operand; use the larger size.
 _READS_MORE = ("comisd", "comiss")
-# The destination keeps all its bits when the source is zero (AMD) or is
-# undefined (Intel): nothing is known afterwards, not even zero extension.
+# With a zero source the destination keeps all its bits (AMD) or is undefined (Intel):
+# nothing is known afterwards, not even zero extension.
 _MAYBE_UNWRITTEN = ("bsf", "bsr", "cmpxchg")
-# Both operands are destinations; 90h is xchg eax, eax that does not extend.
+# Both operands are destinations; 90h is xchg eax, eax without zero extension.
 _OPAQUE = (*_MAYBE_UNWRITTEN, "xchg")
 
 
 class OperandEffects:
-    """Collects what the operands do.
+    """Collects the effects of the operands.
 
     ``reads`` and ``sets`` are predicates (:mod:`.predicates`), ``writes`` maps a
     general register to whether it is zero-extended. ``slot`` is the frame slot
@@ -65,7 +65,7 @@ class OperandEffects:
     def string(self, operands: Any) -> None:
         """The operands of a string instruction: [rdi], [rsi] and rax.
 
-        ``pointers`` gets the bits of the registers, ``repeated`` whether it counts.
+        ``pointers`` gets the bits of the registers, ``repeated`` whether it has rep.
         """
         encoding = self._encoding
         self.size = encoding.size
@@ -74,7 +74,7 @@ class OperandEffects:
             if operand.size != self.size:
                 raise Refusal(Rule.ENCODING, "the two decoders disagree about a size")
             if operand.type == cs.X86_OP_REG:
-                # With rcx = 0 nothing is read, and what would be written stays.
+                # With rcx = 0 nothing is read, and the destination is unchanged.
                 once = effect == "r" or not self.repeated
                 self.register(effect if once else "m", operand.reg)
                 continue
@@ -99,7 +99,7 @@ class OperandEffects:
         self._touch("m")
 
     def mask(self, operand: Any) -> None:
-        """The mask register, which capstone counts as an operand."""
+        """The mask register, which capstone reports as an operand."""
         encoding = self._encoding
         wanted = cs.X86_REG_K0 + encoding.mask
         if operand.type != cs.X86_OP_REG or operand.reg != wanted:
@@ -143,7 +143,7 @@ class OperandEffects:
         self.has_memory = True
         size = encoding.memory_size
         if size:
-            # Capstone gives lea and nop a size although they access nothing.
+            # Capstone reports a size for lea and nop, which access nothing.
             if operand.size != size and self._name not in _READS_MORE:
                 raise Refusal(Rule.ENCODING, "the two decoders disagree about a size")
         elif effect not in "w-":
@@ -155,7 +155,7 @@ class OperandEffects:
         self._classify(effect)
 
     def _address_only(self) -> None:
-        """lea computes, nop does nothing: no access, but nothing may leak."""
+        """lea and nop: no access, but the address must not leak kernel data."""
         encoding = self._encoding
         if self._name == "nop":
             return
@@ -170,7 +170,7 @@ class OperandEffects:
                 self.reads |= defined(part)
 
     def _classify(self, effect: str) -> None:
-        """Says what kind of access it is and refuses the kinds without proof."""
+        """Determines the kind of the access and refuses kinds without a proof."""
         encoding = self._encoding
         read, write = effect in "rm", effect in "wm"
         if self._form.x87 and encoding.base in (RSP, RIP) and not encoding.fs:
@@ -236,7 +236,7 @@ class OperandEffects:
                 self.sets |= fact
 
     def implied(self) -> None:
-        """Registers that the instruction uses without naming them."""
+        """Implicit register operands."""
         whole = self._encoding.size >= 4
         for access, gpr in self._form.implied:
             if access in "~*":

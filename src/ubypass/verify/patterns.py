@@ -2,8 +2,8 @@
 """Instruction patterns with a role in the contract.
 
 Bookkeeping, pairs, branches, clamps, and register forms whose result is known or
-bounded. Everything else is what :mod:`.operands` says. Functions here give the fields
-of :class:`.insn.Insn` that differ from that. Knows nothing of positions.
+bounded. For everything else :mod:`.operands` is enough. Functions here return the
+fields of :class:`.insn.Insn` that differ. Must not depend on positions.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from ubypass.verify.predicates import (
     defined,
 )
 from ubypass.verify.registers import REGISTERS, gpr64
+from ubypass.words import signed64
 
 __all__ = ["IMAGES", "Fields", "match_pattern"]
 
-#: The predicate that goes with each slot of flags.
+#: The predicate for each slot of flags.
 IMAGES = {abi.FRAME_FLAGS: FLAGS_SAVED, abi.FRAME_SYSFLAGS: SYSFLAGS_SAVED}
 _EQUAL = {"je": 1, "jne": -1}
 _EXTENDING = ("movzx", "movsx")
@@ -38,7 +39,7 @@ _MASK64 = (1 << 64) - 1
 
 
 class Fields(TypedDict, total=False):
-    """Those fields of an instruction's record that may differ."""
+    """The fields of an instruction's record that may differ."""
 
     kind: Kind
     op: Op
@@ -60,7 +61,7 @@ class Fields(TypedDict, total=False):
 def match_pattern(
     name: str, encoding: Encoding, effects: OperandEffects, operands: Any
 ) -> Fields:
-    """The special fields of an instruction that capstone calls ``name``.
+    """The special fields of an instruction with capstone's name ``name``.
 
     Raises Refusal when the contract allows it only in another form.
     """
@@ -123,7 +124,7 @@ def _displacement(encoding: Encoding) -> Fields:
 def _bookkeeping(
     name: str, encoding: Encoding, effects: OperandEffects, operands: Any
 ) -> Fields:
-    """EXIT and BUDGET, which exist in one form each."""
+    """Accesses to EXIT and BUDGET, with one allowed form each."""
     immediate = operands[1].type == cs.X86_OP_IMM
     count = operands[1].type == cs.X86_OP_REG and operands[1].reg == cs.X86_REG_ECX
     if count and name == "sub" and encoding.disp == abi.FRAME_BUDGET:
@@ -138,7 +139,7 @@ def _bookkeeping(
 
 
 def _fip(encoding: Encoding, effects: OperandEffects, operands: Any) -> Fields:
-    """The slot of FIP, which takes halves that are immediates."""
+    """Stores to the FIP slot: only halves, only immediates."""
     immediate = operands[1].type == cs.X86_OP_IMM
     if operands[0].type != cs.X86_OP_MEM or not immediate or effects.size != 4:
         raise Refusal(Rule.MEMORY, "FIP takes immediates of 32 bits only")
@@ -149,7 +150,7 @@ def _fip(encoding: Encoding, effects: OperandEffects, operands: Any) -> Fields:
 
 
 def _frame(name: str, effects: OperandEffects, operands: Any) -> Fields:
-    """Loads, compares and stores of slots that mean something."""
+    """Loads, compares and stores of slots with a meaning."""
     whole = effects.size == 8
     if effects.stores:
         fields: Fields = {"keeps": ~USER_RSP if effects.slot == slots.RSP_SLOT else ~0}
@@ -219,7 +220,7 @@ def _values(
     if name == "cmp" and a == _RCX:
         return {"op": Op.COUNT, **_immediate(encoding)}
     if name == "and":
-        step = -_signed(last.imm)
+        step = -signed64(last.imm)
         if step > 0 and step & (step - 1) == 0:
             return {"op": Op.ALIGN, "a": a, "value": step}
         return {"op": Op.SMALL, "a": a} if step <= 0 else {}
@@ -229,14 +230,9 @@ def _values(
 
 
 def _extended(name: str, operands: Any) -> Fields:
-    """What has 8 or 16 bits became 64; signed, it counts from the lowest number."""
+    """Extensions from 8 or 16 to 64 bits; signed ones start at the lowest number."""
     a, source = gpr64(operands[0]), operands[1]
     if a == NONE or source.size not in (1, 2):
         return {}
     below = 1 << 8 * source.size - 1 if name == "movsx" else 0
     return {"op": Op.SMALL, "a": a, "b": below}
-
-
-def _signed(value: int) -> int:
-    value &= _MASK64
-    return value - (1 << 64) if value >> 63 else value

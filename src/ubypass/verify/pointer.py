@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Addresses of user accesses: docs/abi.md, section 6 (rules *pointer*, *speculation*).
 
-Knows what values say and nothing of how they came about.
+Depends on abstract values, not on how they were derived.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ def check_bounds(
     size: int,
     end: int = abi.GUARD_HIGH,
 ) -> None:
-    """``size`` bytes at ``[register + disp]`` are user or guard space up to ``end``.
+    """Check that ``size`` bytes at ``[register + disp]`` are user or guard space
+    up to ``end``.
 
-    ``value`` is what is known of the register. Raises VerifyError.
+    ``value`` is the register's abstract value. Raises VerifyError.
     """
     if isinstance(value, int) and 0 <= value + disp <= abi.TASK_SIZE_MIN - size:
         # A constant is known exactly, however far the displacement is.
@@ -63,7 +64,7 @@ def check_bounds(
 def check_string(
     program: Program, at: int, insn: Insn, known: int, values: list[Value]
 ) -> None:
-    """What a string instruction needs; ``known`` are the predicates. Raises
+    """Check the operands of a string instruction; ``known`` are the predicates. Raises
     VerifyError.
     """
     size = insn.size
@@ -78,7 +79,7 @@ def check_string(
 
 
 def check_indexed(program: Program, at: int, insn: Insn, values: list[Value]) -> None:
-    """A clamped base and a small index; either may be which without a scale.
+    """Check for a clamped base and a small index, in either order without a scale.
 
     Raises VerifyError.
     """

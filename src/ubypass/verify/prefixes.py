@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What stands before the opcode: legacy prefixes, REX, VEX, EVEX.
+"""Parses the prefixes before the opcode: legacy prefixes, REX, VEX, EVEX.
 
 Any prefix without an effect is refused, because decoders and processors disagree
-about those. Whether a bit of VEX or EVEX has an effect depends on the form and is
-decided in :mod:`.encoding`. Knows nothing of instructions.
+about such prefixes. Whether a bit of VEX or EVEX has an effect depends on the form and
+is decided in :mod:`.encoding`. Must not depend on instructions.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _PREFIXES = frozenset(_REFUSED) | {0x64, 0x66, 0xF0, 0xF2, 0xF3}
 
 @dataclass(init=False)
 class Prefixes:
-    """All that is known before the opcode, which is at ``pos``.
+    """The prefixes of an instruction with its opcode at ``pos``.
 
-    ``prefix``: the mandatory prefix, also where VEX and EVEX only name it; ``rex``:
+    ``prefix``: the mandatory prefix, also if encoded in VEX or EVEX; ``rex``:
     bits W R X B as in REX, 0 if there is none; ``high_reg``: EVEX.R', set for registers
     from 16 on; ``vvvv``: register number, with EVEX.V' up to 31; ``length``: L, 2 for
     512 bits, 3 only as a rounding mode; ``mask``: EVEX.aaa; ``zeroing`` and ``extra``:
@@ -77,7 +77,7 @@ class Prefixes:
         zeroing: bool = False,
         extra: bool = False,
     ) -> None:
-        # Written out, it is compiled.
+        # Explicit, so that mypyc compiles it.
         self.family = family
         self.pos = pos
         self.opmap = opmap
@@ -95,7 +95,7 @@ class Prefixes:
 
 
 def read(code: bytes) -> Prefixes:
-    """Reads up to the opcode.
+    """Parses the prefixes up to the opcode.
 
     Raises Refusal, and IndexError when ``code`` ends before.
     """
@@ -160,7 +160,7 @@ def _vex(code: bytes, pos: int) -> Prefixes:
 
 
 def _evex(code: bytes, pos: int) -> Prefixes:
-    """SDM vol. 2, 2.7.1: register bits are stored inverted, V' as well."""
+    """SDM vol. 2, 2.7.1: register bits are stored inverted, V' too."""
     first, second, third = code[pos + 1], code[pos + 2], code[pos + 3]
     if first & 8 or not second & 4:
         raise Refusal(Rule.ENCODING, "reserved bits of EVEX")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The whole code as instructions, with what leads where.
+"""A decoded translation: its instructions and the control flow between them.
 
-Only holds what :mod:`.load` found. Knows nothing of rules.
+Plain data, filled by :mod:`.load`. Must not depend on rules.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ NOWHERE: Final = -1
 class Program:
     """Decoded code. Positions are indexes into ``insns`` unless called offsets.
 
-    ``values`` has the number beside each instruction, ``places`` the position at
-    each offset or NOWHERE. ``leave`` has the instructions that jump to the exit path,
-    ``targets`` the position that each direct branch goes to, ``fixups`` the exit stub
+    ``values`` has the value of each instruction, ``places`` the position at each offset
+    or NOWHERE. ``leave`` has the instructions that jump to the exit path,
+    ``targets`` the target position of each direct branch, ``fixups`` the exit stub
     of each instruction in the fault table, ``dispatch`` the (pre, post) stubs of each
     dispatch, ``charges`` the budget charges that are followed by their branch.
     ``kinds`` has the positions of each kind of instruction, plain ones excepted,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Capstone's numbers of registers, as the verifier counts registers.
+"""Maps capstone's register numbers to the verifier's.
 
-Knows capstone's names and nothing of instructions.
+Depends on capstone's names only, not on instructions.
 """
 
 from __future__ import annotations
@@ -61,5 +61,5 @@ def gpr64(operand: Any) -> int:
 
 
 def gpr_of(number: int) -> int:
-    """The general register that capstone's register is a part of, else NONE."""
+    """The general register that contains capstone's register, else NONE."""
     return REGISTERS.get(number, (NONE, 0, False))[0]

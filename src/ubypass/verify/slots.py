@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What generated code may do with each slot of its frame (rule *memory*).
+"""The accesses that are allowed to each slot of the frame (rule *memory*).
 
-Frame slots are ``[rsp + disp]``; ``docs/abi.md`` §1 says who may write them.
-Knows only the layout in :mod:`ubypass.abi`.
+Frame slots are ``[rsp + disp]``; ``docs/abi.md`` §1 defines the allowed writers.
+Depends only on the layout in :mod:`ubypass.abi`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _READABLE = _WRITABLE | {
     abi.FRAME_FLAGS,
     abi.FRAME_SYSFLAGS,
 }
-#: Slots that hold kernel stack garbage until code writes them.
+#: Slots that hold stale kernel stack data until generated code writes them.
 UNDEFINED = (*_TMPS, abi.FRAME_TARGET)
 #: The slot of the user's rsp, which the module checks at an entry.
 RSP_SLOT = abi.FRAME_REGS + abi.REGS_OFFSET["rsp"]
@@ -31,8 +31,8 @@ _SLOT_SIZE = 8
 def slot(disp: int, size: int, read: bool, write: bool) -> int:
     """The slot's offset for an access of ``size`` bytes at ``[rsp + disp]``.
 
-    Raises Refusal when the access does not stay inside one slot, or the slot
-    is not for that kind of access.
+    Raises Refusal when the access is not within one slot, or the slot does not allow
+    this kind of access.
     """
     start = disp & -_SLOT_SIZE
     if size <= 0 or disp + size > start + _SLOT_SIZE:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The abstract state: predicates and the values of registers at one point.
 
-Knows how paths meet, what a dispatch leaves, and nothing of instructions
-(:mod:`.transfer`) or control flow (:mod:`.flow`).
+Defines the join of states and the effect of a dispatch. Must not depend on
+instructions (:mod:`.transfer`) or control flow (:mod:`.flow`).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ __all__ = [
     "values_after_dispatch",
 ]
 
-#: Host registers that a C function leaves alone (System V ABI): rbx rbp r12 to r15.
+#: Host registers that a C function preserves (System V ABI): rbx rbp r12 to r15.
 CALLEE_SAVED: Final = (3, 5, 12, 13, 14, 15)
-#: Values where no value is known. Never changed: states share it.
+#: All values unknown. Immutable: states share it.
 NO_VALUES: Final[list[Value]] = [None] * 16
 _RAX: Final = 0
 _RSP: Final = 4
 _R11: Final = 11
-# What a dispatch leaves: slots and callee-saved registers are as they were.
+# Predicates that survive a dispatch: of slots and callee-saved registers.
 _KEPT: Final = (
     predicates.USER_RSP
     | predicates.FLAGS_SAVED
@@ -40,12 +40,11 @@ _KEPT: Final = (
 
 
 class State:
-    """What is known at the start of a block.
+    """The abstract state at the start of a block.
 
-    ``values`` belong to whoever made the state and are not changed after that:
-    blocks and edges share them. ``changes`` counts how often each register's value
-    changed here; one that changes too often becomes unknown, so that intervals that
-    grow around a loop come to an end.
+    ``values`` are never changed in place: blocks and edges share them. ``changes``
+    counts the changes of each register's value here; a register that changes too often
+    becomes unknown (widening), so that intervals that grow in a loop converge.
     """
 
     __slots__ = ("changes", "known", "values")
@@ -56,7 +55,7 @@ class State:
         self.changes: list[int] | None = None
 
     def implied_by(self, known: int, values: list[Value]) -> bool:
-        """Whether code that is safe from here is safe with that knowledge."""
+        """Whether the given predicates and values imply this state."""
         if self.known & ~known or (self.known ^ known) & predicates.LEAVING:
             return False
         if values is self.values or values == self.values:
@@ -64,9 +63,9 @@ class State:
         return all(map(implies, values, self.values))
 
     def join(self, known: int, values: list[Value]) -> bool:
-        """Weakens this state until that knowledge implies it; whether it changed.
+        """Weakens this state until the given one implies it; whether it changed.
 
-        LEAVING must be the same, which the caller checks.
+        LEAVING must be equal, which the caller checks.
         """
         both = self.known & known
         changed = both != self.known
@@ -92,26 +91,24 @@ class State:
 
 
 def at_stub(known: int) -> int:
-    """Predicates at an exit stub that a fault leads to: addresses do not matter
-    there.
-    """
+    """Predicates at the exit stub of a fault, where addresses do not matter."""
     return known & predicates.DEFINED
 
 
 def at_pre(known: int) -> int:
-    """Predicates at ``pre_offset``: r11 was the module's scratch."""
+    """Predicates at ``pre_offset``: the module has used r11 as scratch."""
     return known & predicates.DEFINED & ~predicates.defined(_R11)
 
 
 def after_dispatch(known: int) -> int:
-    """Predicates after a handler ran: rax is the result, the other caller-saved
+    """Predicates after a handler: rax is the result, the other caller-saved
     registers hold kernel data.
     """
     return known & _KEPT | predicates.defined(_RAX)
 
 
 def values_after_dispatch(values: list[Value]) -> list[Value]:
-    """Only callee-saved registers are what they were."""
+    """Values after a dispatch: only callee-saved registers keep theirs."""
     if values is NO_VALUES:
         return values
     kept: list[Value] = [None] * 16

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Ways out that are not branches of the user: faults, budget, dispatches.
+"""Exits that are not branches of the user: faults, budget, dispatches.
 
-All of them lead to exit stubs, and only a dispatch to one that keeps ``orig_ax`` (rules
-*fault*, *budget*, *path*). Knows nothing of values.
+All of them lead to exit stubs, and only a dispatch leads to one that keeps ``orig_ax``
+(rules *fault*, *budget*, *path*). Must not depend on values.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ubypass.verify.program import NOWHERE, Program
 
 __all__ = ["check_faults", "check_stubs"]
 
-# Instructions of an exit stub up to the exit number: it may have to make flags again.
+# Instructions of an exit stub up to the exit number: it may rematerialize flags.
 _PRELUDE: Final = 40
 _DISPATCHED: Final = int(ExitFlag.DISPATCHED)
 _TRAP: Final = Insn(1, Kind.TRAP)
@@ -25,8 +25,8 @@ _TRAP: Final = Insn(1, Kind.TRAP)
 def _stub(program: Program, at: int) -> int:
     """Position of the exit number in the exit stub that begins at ``at``, or NOWHERE.
 
-    Before it there may be a few instructions that bring the user's state to where
-    the exit wants it: flags made again, rsp put back, the target stored.
+    A few instructions that complete the user's state may precede it: flags
+    rematerialized, rsp restored, the target stored.
     """
     if at == NOWHERE:
         return NOWHERE
@@ -41,12 +41,12 @@ def _stub(program: Program, at: int) -> int:
 
 
 def _in_stub(insn: Insn) -> bool:
-    """Whether an exit stub may have this before the exit number."""
+    """Whether the instruction is allowed in an exit stub before the exit number."""
     return insn.kind is Kind.PLAIN and insn.prelude
 
 
 def check_stubs(program: Program, translation: Translation) -> None:
-    """Exit numbers, budget branches, and where dispatches leave.
+    """Check exit numbers, budget branches, and the exit stubs of dispatches.
 
     Fills ``charges`` and ``dispatch`` of the program. Raises VerifyError.
     """
@@ -64,7 +64,7 @@ def check_stubs(program: Program, translation: Translation) -> None:
         _check_charge(program, at)
         program.charges.add(at)
     for at in program.kinds[Kind.CHARGE_COUNT]:
-        # What rcx takes may be nothing: it does not count as a charge.
+        # rcx may be 0: charging rcx does not count as a charge.
         _check_charge(program, at)
     for dispatch in translation.dispatches:
         area = program.place(dispatch.code_offset)
@@ -86,7 +86,7 @@ def check_stubs(program: Program, translation: Translation) -> None:
 
 
 def _check_charge(program: Program, at: int) -> None:
-    """The branch behind a charge."""
+    """Check the branch behind a charge."""
     insns = program.insns
     following = insns[at + 1] if at + 1 < len(insns) else _TRAP
     if not following.on_sign:
@@ -96,7 +96,7 @@ def _check_charge(program: Program, at: int) -> None:
 
 
 def _check_dispatched(program: Program, after: set[int]) -> None:
-    """Only a dispatch leads to an exit that keeps orig_ax."""
+    """Check that only dispatches lead to exits that keep orig_ax."""
     if not after:
         return
     insns = program.insns
@@ -120,7 +120,7 @@ def _check_dispatched(program: Program, after: set[int]) -> None:
 
 
 def check_faults(program: Program, translation: Translation) -> None:
-    """One entry for each instruction that can fault, sorted, none elsewhere.
+    """Check for one entry for each instruction that can fault, sorted, none elsewhere.
 
     Fills ``fixups`` of the program. Raises VerifyError.
     """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What can be said of a translation's metadata without its code (rule *path*).
+"""Checks of a translation's metadata that do not need its code (rule *path*).
 
-Knows nothing of instructions.
+Must not depend on instructions.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ubypass.verify.errors import Rule, VerifyError
 
 __all__ = ["ALIGN", "check_tables"]
 
-#: Bytes of a constant, and what they are aligned to.
+#: Size and alignment of a constant, in bytes.
 ALIGN = 8
 _ALL_FLAGS = int(sum(ExitFlag))
 _SLOTS = int(ExitFlag.SLOT_FLAGS | ExitFlag.SLOT_SYSFLAGS)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The transfer function: what one instruction does to the abstract state.
+"""The transfer function: the effect of one instruction on the abstract state.
 
-Preconditions are checked by the caller (:mod:`.flow`). Everything resets by default: a
-written register is unknown and a predicate is dropped unless something here keeps it.
+Preconditions are checked by the caller (:mod:`.flow`). The default is to forget: a
+written register is unknown and a predicate is dropped unless it is kept explicitly.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ubypass.verify.intervals import (
 )
 from ubypass.verify.predicates import COMPARED, RCX_COMPARED, USER_RSP
 
-__all__ = ["charge", "transfer"]
+__all__ = ["charge", "not_above", "transfer"]
 
 _GENERIC: Final = Op.GENERIC
 _CONST: Final = Op.CONST
@@ -42,10 +42,9 @@ _RDI: Final = 7
 
 
 def transfer(insn: Insn, value: int, known: int, values: list[Value]) -> int:
-    """Changes ``values`` to what they are after ``insn``; the predicates that hold
-    then.
+    """Updates ``values`` for ``insn``; returns the predicates that hold afterwards.
 
-    ``value`` is the number beside the instruction. Not for dispatches and exit stubs.
+    ``value`` is the instruction's value. Not for dispatches and exit stubs.
     """
     after = known & insn.keeps | insn.sets
     op = insn.op
@@ -81,7 +80,7 @@ def transfer(insn: Insn, value: int, known: int, values: list[Value]) -> int:
 
 
 def _above(known: int, values: list[Value]) -> None:
-    """Remembers which registers were only compared, for the error message."""
+    """Marks registers that were only compared, for the error message."""
     compared = known & COMPARED
     number = 0
     while compared:
@@ -91,8 +90,18 @@ def _above(known: int, values: list[Value]) -> None:
         number += 1
 
 
+def not_above(known: int, values: list[Value]) -> None:
+    """A branch found the last compare with LIMIT not above: the registers that still
+    hold the compared value are user addresses. Not in speculation, so only for the
+    translations of trusted programs.
+    """
+    for number in range(16):
+        if known >> number & 1:
+            values[number] = CLAMPED
+
+
 def _string(insn: Insn, values: list[Value]) -> None:
-    """Pointers move up by one element; how far they get with rep is unknown."""
+    """Pointers increase by one element; with rep they become unknown."""
     before = values.copy()
     for number, extended in insn.writes:
         values[number] = NATURAL if extended else None
@@ -102,7 +111,7 @@ def _string(insn: Insn, values: list[Value]) -> None:
 
 
 def charge(amount: int, values: list[Value]) -> None:
-    """``amount`` is taken from the budget."""
+    """Charges ``amount`` to the budget."""
     for number in range(16):
         value = values[number]
         if isinstance(value, tuple):

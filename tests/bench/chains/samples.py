@@ -15,7 +15,7 @@ from ubypass.bench.chains.replay import Replayed, Ticks
 from ubypass.bench.chains.snapshot import Answer, Area, Call, Capture, Origin
 from ubypass.bench.chains.translation import Made
 from ubypass.bench.workloads import build_program
-from ubypass.engine.growth import Way
+from ubypass.engine.growth import TracedPath
 from ubypass.places import build_dir
 from ubypass.processor import describe, features
 
@@ -61,7 +61,10 @@ def made_up(
         flags=0x202,
         fsbase=0,
         parts=(),
-        ways=(Way(0x1002, 0, (0x1002, 0x1003)), Way(0x1012, 1, (0x1012, 0x1013))),
+        paths=(
+            TracedPath(0x1002, 0, (0x1002, 0x1003)),
+            TracedPath(0x1012, 1, (0x1012, 0x1013)),
+        ),
         calls=(Call(0x1003, 1, 5, "s", ()), Call(0x1013, 0, 3, "s", ((0x2000, 7),))),
         answers=answers,
     )

@@ -20,10 +20,10 @@ def test_captures_a_chain(tmp_path: Path) -> None:
         [102, 110] * (CALLS // 2),
     )
     assert {call.result for call in found.calls} == {os.getuid(), os.getpid()}
-    for way, call in zip(found.ways, found.calls, strict=True):
-        assert way.ips[0] == way.resume
-        assert way.ips[-1] == call.site
-    assert found.rip == found.ways[0].resume
+    for path, call in zip(found.paths, found.calls, strict=True):
+        assert path.ips[0] == path.resume
+        assert path.ips[-1] == call.site
+    assert found.rip == found.paths[0].resume
     assert found.vdso is not None
 
 
@@ -72,7 +72,7 @@ def test_a_program_that_makes_no_calls(tmp_path: Path) -> None:
 def test_a_program_that_takes_signals(tmp_path: Path) -> None:
     with (
         running("signal") as pid,
-        pytest.raises(UbError, match="a signal came to it"),
+        pytest.raises(UbError, match="got a signal"),
     ):
         capture(pid, "it", Wish(calls=100, seconds=30), tmp_path)
 
@@ -97,6 +97,6 @@ def test_a_program_that_somebody_traces(tmp_path: Path) -> None:
 def test_a_program_that_is_large(tmp_path: Path) -> None:
     with (
         running("plain") as pid,
-        pytest.raises(UbError, match="more than 0 MiB of memory"),
+        pytest.raises(UbError, match="more than 0 MiB of writable memory"),
     ):
         capture(pid, "it", Wish(room=0), tmp_path)

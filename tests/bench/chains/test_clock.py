@@ -37,7 +37,7 @@ def test_gives_the_answers_one_after_the_other(
         for i in range(0, len(clock.times), 8)
     ]
     assert words == [0, 10, 11, 0, 20, 21]
-    first, *rest = clock.ways[entry]
+    first, *rest = clock.paths[entry]
     assert first == entry
     jump = next(iter(Decoder(64, clock.patches[entry], ip=entry)))
     assert jump.near_branch_target == rest[0]
@@ -62,7 +62,7 @@ def test_each_function_in_its_way(
     clock = clock_of(made_up(tmp_path, (area,), answers))
     ends = []
     for answer in answers:
-        at = clock.ways[answer.entry][1]
+        at = clock.paths[answer.entry][1]
         ends.append([str(i) for i in Decoder(64, clock.patches[at], ip=at)][-3:])
     assert ends[0] == ["mov [rdi],rdx", "mov [rdi+8],r9", "ret"]
     assert ends[1][-1] == "ret"

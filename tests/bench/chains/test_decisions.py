@@ -4,7 +4,13 @@ from __future__ import annotations
 import pytest
 
 from tests.bench.chains.samples import made_up, replayed
-from ubypass.bench.chains.decisions import Decision, Decisions, as_json, decide
+from ubypass.bench.chains.decisions import (
+    Decision,
+    Decisions,
+    as_json,
+    decide,
+    decisions_of,
+)
 from ubypass.bench.chains.figures import figures
 from ubypass.bench.chains.job import Mode
 from ubypass.cost.model import Range, model_of
@@ -47,6 +53,15 @@ def test_regret() -> None:
     assert decided.possible_ns == 140
     assert decided.chosen_ns == 80
     assert decided.regret == pytest.approx(60 / 140)
+
+
+def test_there_and_back() -> None:
+    found = figures(replayed(), "")
+    decided = Decisions("zen4", (_gap(10.5, 60, count=2), _gap(-10, 20)))
+    assert decisions_of(as_json(found, decided)["decisions"]) == decided
+    assert decisions_of(None) is None
+    with pytest.raises(KeyError):
+        decisions_of({"model": "zen4"})
 
 
 def test_where_nothing_can_be_gained_there_is_no_regret() -> None:

@@ -35,7 +35,7 @@ def test_holes_do_not_overlap() -> None:
 
 
 def test_no_room() -> None:
-    with pytest.raises(UbError, match="no room beside the system call at 0x400800"):
+    with pytest.raises(UbError, match="no room next to the system call at 0x400800"):
         plant([_SITE], list(range(_CODE.start, _CODE.end)), [_CODE])
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.bench.chains.samples import replayed
-from ubypass.bench.chains.figures import figures, mode_name
+from ubypass.bench.chains.figures import Figures, figures, mode_name
 from ubypass.bench.chains.job import Mode, Plan
 
 
@@ -23,6 +23,26 @@ def test_medians_in_ns() -> None:
     assert whole.saved == 105
     assert whole.low <= whole.saved <= whole.high
     assert whole.chain == 0.9
+
+
+def test_there_and_back() -> None:
+    """Up to what is rounded."""
+    found = figures(replayed(), "a processor")
+    again = Figures.from_json(found.as_json())
+    assert again.as_json() == found.as_json()
+    assert (again.name, again.region, again.modes) == (
+        found.name,
+        found.region,
+        found.modes,
+    )
+
+
+@pytest.mark.parametrize("missing", ["modes", "region_instructions", "cpu"])
+def test_data_of_another_shape(missing: str) -> None:
+    data = figures(replayed(), "").as_json()
+    del data[missing]
+    with pytest.raises((KeyError, TypeError)):
+        Figures.from_json(data)
 
 
 def test_share_of_a_request() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.bench.chains.samples import CALLS, captured
 from ubypass.abi import ExitReason, Translation
+from ubypass.bench.chains.figures import figures
 from ubypass.bench.chains.job import Mode, Plan
 from ubypass.bench.chains.replay import Replayed, replay, usable_processor
 from ubypass.bench.chains.translation import Bounds
@@ -31,7 +32,7 @@ def test_all_modes(tmp_path: Path) -> None:
     assert found.changed > 16
     # One run: entered behind the first call, left by none.
     assert found.runs == 1
-    assert found.asleep == 0
+    assert found.parked == 0
     assert found.dispatched == CALLS
     assert not found.exits
     assert 0.1 < found.ticks_per_ns < 10
@@ -78,6 +79,21 @@ def test_the_chain_teaches_where_registers_hold_no_address(tmp_path: Path) -> No
     assert not found.nonpointers
 
 
+@pytest.mark.parametrize("what", ["plain", "leave", "biased"])
+def test_a_trusted_program_computes_the_same(what: str, tmp_path: Path) -> None:
+    """And leaves its translation in the same places."""
+    capture, plan = captured(what, tmp_path), _plan(Mode.WORK | Mode.TRANSITION)
+    found, plain = (
+        replay(capture, plan, Bounds(trusted=t), lambda _: None) for t in (True, False)
+    )
+    assert found.made.translation.trusted
+    assert found.wrong == 0
+    assert (found.runs, found.dispatched) == (plain.runs, plain.dispatched)
+    assert [e[:2] for e in found.exits] == [e[:2] for e in plain.exits]
+    assert found.learned == plain.learned
+    assert figures(found, "a cpu").name == f"{capture.origin.name}, trusted"
+
+
 def test_a_wrong_translation_is_found(tmp_path: Path) -> None:
     """Which computes with another constant."""
     capture = captured("plain", tmp_path)
@@ -93,7 +109,7 @@ def test_a_wrong_translation_is_found(tmp_path: Path) -> None:
 
 def test_too_long_gaps_stay_native(tmp_path: Path) -> None:
     capture = captured("plain", tmp_path)
-    longer = max(len(way.ips) for way in capture.ways)
+    longer = max(len(path.ips) for path in capture.paths)
     found = replay(capture, _plan(), Bounds(longest=longer - 1), lambda _: None)
     assert found.wrong == 0
     assert 0 < found.dispatched < CALLS
@@ -102,13 +118,13 @@ def test_too_long_gaps_stay_native(tmp_path: Path) -> None:
 def test_the_module_looks_away_from_what_stays_native(tmp_path: Path) -> None:
     """What it does there is next to nothing."""
     capture = captured("twice", tmp_path)
-    long = {way.nr for way in capture.ways if len(way.ips) > 100}
+    long = {path.nr for path in capture.paths if len(path.ips) > 100}
     assert len(long) == 2
     found = replay(capture, _plan(), Bounds(longest=100), lambda _: None)
     assert found.wrong == 0
     assert found.dispatched > 0
     # One of the two is called from a translation, the other one natively.
-    assert abs(found.asleep - CALLS // 3) <= 1
+    assert abs(found.parked - CALLS // 3) <= 1
 
 
 def test_no_gap_is_short_enough(tmp_path: Path) -> None:
@@ -121,14 +137,14 @@ def test_a_chain_that_goes_another_way(tmp_path: Path) -> None:
     capture = captured("plain", tmp_path)
     calls = list(capture.calls)
     calls[3] = replace(calls[3], nr=calls[3].nr + 1)
-    with pytest.raises(UbError, match="natively the chain goes another way"):
+    with pytest.raises(UbError, match="the native chain takes another path"):
         replay(replace(capture, calls=tuple(calls)), _plan(), Bounds(), lambda _: None)
 
 
 def test_memory_where_the_replay_is(tmp_path: Path) -> None:
     capture = captured("plain", tmp_path)
     taken = replace(capture.areas[0], start=0x7000_0000, end=0x7000_1000)
-    with pytest.raises(UbError, match="cannot be put at 0x70000000"):
+    with pytest.raises(UbError, match="cannot be mapped at 0x70000000"):
         replay(
             replace(capture, areas=(taken, *capture.areas)),
             _plan(),

@@ -34,7 +34,7 @@ def test_shows_gaps_and_what_they_come_to() -> None:
 def test_shows_that_a_translation_is_wrong() -> None:
     text = _shown(wrong=3)
     assert "3 words of memory DIFFER" in text
-    assert "saved" not in text.split("ns of a gap")[0]
+    assert "saved" not in text.split("ns per gap")[0]
 
 
 def test_fits_a_terminal() -> None:

@@ -12,7 +12,7 @@ from ubypass.errors import UbError
 
 
 def test_nothing_there(tmp_path: Path) -> None:
-    with pytest.raises(UbError, match="holds no capture"):
+    with pytest.raises(UbError, match="contains no capture"):
         load(tmp_path)
 
 
@@ -28,7 +28,7 @@ def test_loads_what_was_captured(tmp_path: Path) -> None:
 def test_damaged(tmp_path: Path, name: str) -> None:
     captured("plain", tmp_path)
     (tmp_path / name).write_text("x\n")
-    with pytest.raises(UbError, match="holds no capture that can be read"):
+    with pytest.raises(UbError, match="is unreadable"):
         load(tmp_path)
 
 
@@ -36,7 +36,7 @@ def test_not_complete(tmp_path: Path) -> None:
     captured("plain", tmp_path)
     with (tmp_path / "memory").open("r+b") as file:
         file.truncate(4096)
-    with pytest.raises(UbError, match="not complete"):
+    with pytest.raises(UbError, match="is incomplete"):
         load(tmp_path)
 
 

@@ -10,7 +10,7 @@ from tests.bench.chains.samples import running
 from ubypass.bench.chains import subjects
 from ubypass.bench.chains.capture import Wish
 from ubypass.bench.chains.snapshot import Call
-from ubypass.cli import bench_chains
+from ubypass.cli.bench import chains as bench_chains
 from ubypass.errors import UbError
 
 

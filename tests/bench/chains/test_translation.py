@@ -9,9 +9,9 @@ from tests.bench.chains.samples import made_up
 from ubypass.abi import Abi
 from ubypass.bench.chains.clock import Clock
 from ubypass.bench.chains.snapshot import Area
-from ubypass.bench.chains.translation import Bounds, Image, full_ways, make
+from ubypass.bench.chains.translation import Bounds, Image, full_paths, make
 from ubypass.cost.model import model_of
-from ubypass.engine.growth import Way
+from ubypass.engine.growth import TracedPath
 from ubypass.errors import UbError
 
 
@@ -30,9 +30,9 @@ def test_reads_code_with_patches(tmp_path: Path) -> None:
     assert not image.is_code(0x1000)
 
 
-def test_ways_lead_through_other_code_for_the_vdso() -> None:
+def test_paths_lead_through_other_code_for_the_vdso() -> None:
     clock = Clock({}, {0x1002: (0x1002, 0x8000, 0x8003)}, b"")
-    first, second = full_ways(made_up(), clock)
+    first, second = full_paths(made_up(), clock)
     assert first.ips == (0x1002, 0x8000, 0x8003, 0x1003)
     assert second.ips == (0x1012, 0x1013)
 
@@ -47,18 +47,24 @@ def _image(folder: Path) -> Image:
     return Image(made_up(folder, (Area(0x2000, 0x3000, False, True, 0, "code"),)), {})
 
 
-def _way(turns: int) -> Way:
+def _path(turns: int) -> TracedPath:
     loop = (_START, _START + 3, _START + 5)
-    return Way(_START, 110, (*(loop * turns), _START + 7, _SYSCALL))
+    return TracedPath(_START, 110, (*(loop * turns), _START + 7, _SYSCALL))
 
 
 def test_what_is_likely_to_lose_stays_native(tmp_path: Path) -> None:
     image = _image(tmp_path)
     bounds = Bounds(model=model_of("zen4"))
-    short, long = _way(2), _way(4000)
+    short, long = _path(2), _path(4000)
     assert make([short], image, Abi(), bounds).translation.dispatches
-    with pytest.raises(UbError, match="likely to gain"):
+    with pytest.raises(UbError, match="profitable by the model"):
         make([long], image, Abi(), bounds)
     # A long gap now and then does not make a site one that loses.
     assert make([short] * 99 + [long], image, Abi(), bounds).translation.dispatches
     assert make([long], image, Abi(), Bounds()).translation.dispatches
+
+
+def test_as_of_a_trusted_program(tmp_path: Path) -> None:
+    image = _image(tmp_path)
+    made = [make([_path(2)], image, Abi(), Bounds(trusted=t)) for t in (False, True)]
+    assert [each.translation.trusted for each in made] == [False, True]

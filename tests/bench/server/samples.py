@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.bench.samples import ICOUNT
+from ubypass.bench.server.beside import Beside
 from ubypass.bench.server.record import Run, ServerRecord
 
 
@@ -39,3 +40,19 @@ def server_record(**changes: Any) -> ServerRecord:
         "machine": ICOUNT,
     }
     return ServerRecord(**(values | changes))
+
+
+def beside(**changes: Any) -> Beside:
+    values: dict[str, Any] = {
+        "rival": "F-Stack",
+        "server": "redis",
+        "case": "GET 64",
+        "runs": runs(20_000),
+        "checked": 100,
+        "wrong": 0,
+        "not_run": "",
+        "command": "ub bench server redis --beside fstack",
+        "date": "2026-01-01",
+        "machine": ICOUNT,
+    }
+    return Beside(**(values | changes))

@@ -11,7 +11,7 @@ from ubypass.errors import UbError
 
 
 def test_says_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(UbError, match="does not say how") as error:
+    with pytest.raises(UbError, match="has no tracepoints") as error:
         CallCounter([os.getpid()], tmp_path / "id")
     assert "tracefs" in error.value.hint
     (tmp_path / "id").write_text("1000000\n")

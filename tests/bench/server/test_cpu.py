@@ -32,7 +32,7 @@ def test_a_thread_that_ends_meanwhile(tmp_path: Path) -> None:
 
 
 def test_a_process_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UbError, match="process 10 has ended"):
+    with pytest.raises(UbError, match="process 10 ended"):
         cpu_ns([10], tmp_path)
 
 

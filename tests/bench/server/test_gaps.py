@@ -3,16 +3,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+from ubypass.bench.documents.gaps import GAPS
+from ubypass.bench.documents.read import batch
 from ubypass.bench.loop import Workload
 from ubypass.bench.results import results
 from ubypass.bench.server.gaps import (
+    Gap,
     call_names,
+    paths,
     read_gaps,
     summarize,
     trace_loop,
-    ways,
     write_gaps,
 )
 from ubypass.process.maps import parse_maps
@@ -23,6 +27,10 @@ _MAPS = parse_maps(
         "30000-31000 rw-p 00000000 00:00 0\n",
     ]
 )
+
+
+def document(gaps: Sequence[Gap]) -> str:
+    return results([batch(Path("gaps.json"), GAPS, gaps, "")])
 
 
 def test_names_of_calls() -> None:
@@ -56,7 +64,7 @@ def test_round_trip_and_document(tmp_path: Path) -> None:
         "| nginx 4 KiB | libc.so.6+0x1010 | read | write | 100.0% | 376 | 376 | 376 "
         "| | |"
     )
-    assert line in results([gaps])
+    assert line in document(gaps)
 
 
 def test_what_becomes_of_them_in_a_translation(tmp_path: Path) -> None:
@@ -66,12 +74,12 @@ def test_what_becomes_of_them_in_a_translation(tmp_path: Path) -> None:
         (140, 1.44),
         (None, None),
     ]
-    assert "| 200 | 140 | 1.44 |" in results([gaps])
+    assert "| 200 | 140 | 1.44 |" in document(gaps)
 
 
 def test_reads_ways() -> None:
-    found = ways("10010 0 2 1 10010 10013 10015\n10020 1 5000 0\n")
-    assert [(way.resume, way.nr, way.ips) for way in found] == [
+    found = paths("10010 0 2 1 10010 10013 10015\n10020 1 5000 0\n")
+    assert [(path.resume, path.nr, path.ips) for path in found] == [
         (0x10010, 0, (0x10010, 0x10013, 0x10015)),
         (0x10020, 1, ()),
     ]
@@ -91,6 +99,6 @@ def test_a_loop() -> None:
 def test_loops_are_summed_up() -> None:
     first = summarize("loop", "getppid", "10010 0 100 0\n", _MAPS, [120])
     second = summarize("loop", "pread 64", "10010 0 200 0\n", _MAPS, [300])
-    text = results([[*first, *second]])
-    assert "Turns of all loops, together: 300 instructions natively, 420" in text
-    assert "together" not in results([summarize("redis", "x", "10 0 9 0\n", _MAPS)])
+    text = document([*first, *second])
+    assert "Iterations of all loops, together: 300 instructions natively, 420" in text
+    assert "together" not in document(summarize("redis", "x", "10 0 9 0\n", _MAPS))

@@ -205,6 +205,6 @@ def test_an_engine_that_waits_for_the_host_is_waited_for(
 
     monkeypatch.setattr(subject.time, "monotonic", lambda: now)
     monkeypatch.setattr(subject.time, "sleep", sleep)
-    found = subject._settle(cast(Any, Server()), cast(Any, Boost()), Plan())
+    found = subject.settle(cast(Any, Server()), cast(Any, Boost()), Plan())
     assert found is not None
-    assert found > 100.0
+    assert found.since > 100.0

@@ -65,7 +65,7 @@ def test_a_load_without_end() -> None:
         pass
     assert time.monotonic() - begun < 30
     with (
-        pytest.raises(UbError, match="has ended"),
+        pytest.raises(UbError, match="ended unexpectedly"),
         process.running(["false"]),
     ):
         time.sleep(0.5)

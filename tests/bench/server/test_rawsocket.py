@@ -19,7 +19,7 @@ def test_all_that_is_asked_for() -> None:
         rawsocket.select((65,))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="raw sockets are for root")
+@pytest.mark.skipif(os.geteuid() != 0, reason="raw sockets need root")
 @pytest.mark.parametrize("case", [RawCase(64), RawCase(1024, sum=True)])
 def test_a_load_and_checks_natively(case: RawCase) -> None:
     with rawsocket.raw_receiver(case, 2000) as server:

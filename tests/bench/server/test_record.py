@@ -75,5 +75,5 @@ def test_reading_something_else(tmp_path: Path, text: str) -> None:
     if text == "{}":
         assert read_server_records(file) == []
         return
-    with pytest.raises(UbError, match="holds no records"):
+    with pytest.raises(UbError, match="contains no records"):
         read_server_records(file)

@@ -31,7 +31,7 @@ def test_the_rate_that_it_says() -> None:
     text = '"test","rps","avg"\n"GET","52631.58","0.5"\n'
     assert redis._rate(text) == 52631.58
     for bad in ("", "x", '"a","0"\n'):
-        with pytest.raises(UbError, match="gave no result"):
+        with pytest.raises(UbError, match="printed no result"):
             redis._rate(bad)
 
 

@@ -5,7 +5,7 @@ import io
 
 from rich.console import Console
 
-from tests.bench.server.samples import runs, server_record
+from tests.bench.server.samples import beside, runs, server_record
 from ubypass.bench.server.record import ServerRecord
 from ubypass.bench.server.report import show
 
@@ -33,7 +33,7 @@ def test_fits_a_terminal_and_says_what_it_shows() -> None:
         *("native", "boosted", "bypassed", "gained", "steady"),
     ):
         assert word in text, text
-    assert "All 200 replies" in text
+    assert "All 200 compared replies" in text
     assert "WRONG" not in text
 
 
@@ -51,5 +51,27 @@ def test_rates_are_not_rounded_up() -> None:
     assert "99.9%" in shown(server_record(dispatched=0.99999))
 
 
+def test_a_server_that_stayed_native_comes_with_the_reason() -> None:
+    text = shown(server_record(dispatched=0.0, notes=("its gap is too long",)))
+    assert "GET 64 stayed native: its gap is too long" in " ".join(text.split())
+    assert "stayed native" not in shown(server_record())
+    assert "no reason" in shown(server_record(dispatched=0.0, notes=()))
+
+
 def test_nothing_measured() -> None:
     assert "Nothing" in shown()
+
+
+def test_a_rival_beside_it() -> None:
+    out = io.StringIO()
+    rivals = (
+        *(beside(case=case, runs=(), not_run="no F-Stack: x") for case in ("a", "b")),
+        beside(case="c", wrong=2),
+    )
+    show([server_record()], Console(file=out), rivals)
+    text = out.getvalue()
+    assert "a, F-Stack" in text
+    assert text.count("not run\n") + text.count("not run ") == 2
+    assert text.count("redis on F-Stack: not run: no F-Stack: x") == 1
+    assert "redis c, F-Stack: 25,000 requests/s natively" in text
+    assert "2 of 100 replies WRONG" in " ".join(text.split())

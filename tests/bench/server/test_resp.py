@@ -51,7 +51,12 @@ def test_all_kinds_of_replies() -> None:
 
 @pytest.mark.parametrize(
     ("text", "why"),
-    [(b"", "closed"), (b"+O", "closed"), (b"$9\r\nabc", "closed"), (b"x\r\n", "none")],
+    [
+        (b"", "closed"),
+        (b"+O", "closed"),
+        (b"$9\r\nabc", "closed"),
+        (b"x\r\n", "invalid reply"),
+    ],
 )
 def test_what_is_no_reply(text: bytes, why: str) -> None:
     with answering(text) as (client, _), pytest.raises(UbError, match=why):

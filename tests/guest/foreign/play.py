@@ -34,9 +34,9 @@ from tests.guest.stubborn import POLICY, TUNE, engines
 from tests.places import ROOT
 from ubypass.cli.session import Session
 from ubypass.device.uapi import Tunable
+from ubypass.engine.admission import AdmissionPolicy
 from ubypass.engine.engine import Engine
-from ubypass.engine.forecast import Forecast
-from ubypass.engine.knowledge import Knowledge
+from ubypass.engine.profile import Profile
 from ubypass.process.status import identify
 
 __all__ = ["ENOUGH", "PACKAGE_LIST", "main", "play"]
@@ -68,13 +68,13 @@ _TIMEOUT = 300.0
 #: program does not get far meanwhile, so what is boosted does not depend on time.
 _NICE = -15
 
-#: Does not wait longer for the ways of sites than it takes to trace some.
+#: Does not wait longer for the paths of sites than it takes to trace some.
 _POLICY = replace(
     POLICY,
-    trace=0.1,
-    look=0.1,
+    trace_timeout=0.1,
+    look_interval=0.1,
     caps=replace(POLICY.caps, rounds=10),
-    forecast=Forecast(),
+    admission=AdmissionPolicy(),
 )
 
 #: Some calls in a row are heat enough, and it need not last.
@@ -108,16 +108,16 @@ def _prepare(scale: int) -> None:
 
 def _forced(program: Foreign, argv: list[str]) -> Iterator[dict[str, Any]]:
     """Boosts whatever comes up more than once, and never gives up."""
-    knowledge = None
+    profile = None
     with engines(_POLICY, _TUNE) as boosting:
         for _ in range(_TRIES):
             with boosting.engine() as engine:
-                attached = _Attached(engine, knowledge)
+                attached = _Attached(engine, profile)
                 run = _run(program, argv, attached)
             yield run
             if program.native or run["dispatched"] >= ENOUGH:
                 break
-            knowledge = attached.knowledge
+            profile = attached.profile
 
 
 def _default(program: Foreign, argv: list[str]) -> dict[str, Any]:
@@ -129,22 +129,20 @@ def _default(program: Foreign, argv: list[str]) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class _Attached:
-    """Who boosts a program: ``knowledge`` is what there is of it, before and after."""
+    """Who boosts a program: ``profile`` is what there is of it, before and after."""
 
     engine: Engine
-    knowledge: Knowledge | None = None
+    profile: Profile | None = None
 
     def attach(self, pid: int) -> None:
-        target = self.engine.attach(
-            identify(pid), children=True, knowledge=self.knowledge
-        )
+        target = self.engine.attach(identify(pid), children=True, profile=self.profile)
         self.engine.watch_end(target)
-        self.knowledge = target.knowledge
+        self.profile = target.profile
 
     def figures(self) -> dict[str, Any]:
         self.engine.step(0)
-        if self.knowledge is not None:
-            self.knowledge = self.knowledge.inherited()
+        if self.profile is not None:
+            self.profile = self.profile.inherited()
         return figures(self.engine.summaries())
 
 

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * capture PID DIRECTORY CALLS SKIP NR LEAST SECONDS MIB: write down a chain of system
- * calls of a running thread, so that it can be replayed without that program.
+ * capture PID DIRECTORY CALLS SKIP NR LEAST SECONDS MIB: record a chain of system calls
+ * of a running thread, so that the chain can be replayed without the program.
  *
- * After SKIP calls, from the return of a call NR (-1: any) with a result of LEAST or
- * more: all readable memory (up to MIB of what can be written), the registers and the
- * vector state; then CALLS gaps, instruction by instruction, and what each call changed
- * in memory. The program is stopped by ptrace and stepped; nothing of it is changed, and
- * it goes on afterwards. Files in DIRECTORY:
+ * After SKIP calls, from the return of a call NR (-1: any) with a result of at least
+ * LEAST: all readable memory (at most MIB of writable memory), the registers and the
+ * vector state; then CALLS gaps, instruction by instruction, and the memory that each
+ * call changed. The thread is stopped and single-stepped by ptrace; its state is not
+ * changed, and it continues afterwards. Files in DIRECTORY:
  *
- *   memory     contents of the areas, one after the other, zero pages as holes
+ *   memory     contents of the areas in order, zero pages as holes
  *   areas      a line for each: start end permissions offset-in-memory path
  *   registers  struct user_regs_struct
  *   parts      a line for each part of the XSAVE state: number offset size
  *   state      the XSAVE area
- *   ways       as of gaptrace: resume nr instructions next addresses...
- *   calls      call IP NR RESULT KIND; w ADDRESS VALUE for each word that it changed;
- *              time IP RAX WORD WORD for each answer of the vDSO, in the gap before
+ *   ways       as from gaptrace: resume nr instructions next addresses...
+ *   calls      call IP NR RESULT KIND; w ADDRESS VALUE for each word that the call
+ *              changed; time IP RAX RDI WORD WORD RSI WORD WORD for each answer of
+ *              the vDSO in the gap before the call
  */
 #define _GNU_SOURCE
 #include <cpuid.h>
@@ -42,10 +43,10 @@
 
 #define PAGE 4096UL
 #define AREAS 4096
-#define WAY (1UL << 17) /* instructions in one gap at most */
+#define WAY (1UL << 17) /* most instructions in one gap */
 #define PAGES 1024
 #define ENDED 3 /* exit status: the program ended */
-#define LATE 4	/* it took too long */
+#define LATE 4	/* exceeded SECONDS */
 #define SIGNALLED 5
 #define LARGE 6
 #define DENIED 7
@@ -109,7 +110,7 @@ static void in_time(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (interrupted || now.tv_sec > deadline.tv_sec) {
-		/* It must be stopped to be let go. */
+		/* Only a stopped thread can be detached. */
 		int status;
 
 		if (traced && !stopped && !ptrace(PTRACE_INTERRUPT, thread, 0, 0))
@@ -118,7 +119,7 @@ static void in_time(void)
 	}
 }
 
-/* Until it stops at an instruction or a system call; false: it has a signal to take. */
+/* Wait for a stop; its signal, or 0 for a group stop or PTRACE_INTERRUPT. */
 static int wait_stop(void)
 {
 	int status;
@@ -134,11 +135,11 @@ static int wait_stop(void)
 		traced = false;
 		leave(ENDED, "it ended");
 	}
-	/* The alarm may have come while nothing was waited for. */
+	/* SIGALRM may have arrived outside of waitpid(). */
 	if (interrupted)
 		in_time();
 	if (status >> 16)
-		return 0; /* a group stop, or ours */
+		return 0; /* a group stop, or that of PTRACE_INTERRUPT */
 	return WSTOPSIG(status);
 }
 
@@ -153,7 +154,7 @@ static void resume(enum __ptrace_request how)
 		if (number == SIGTRAP || number == (SIGTRAP | 0x80))
 			return;
 		if (how == PTRACE_SINGLESTEP && number) {
-			/* It is delivered; but then the chain is not one. */
+			/* Deliver the signal; a chain interrupted by a handler is unusable. */
 			ptrace(PTRACE_DETACH, thread, 0, (void *)(long)number);
 			traced = false;
 			leave(SIGNALLED, "a signal came");
@@ -204,7 +205,7 @@ static void read_areas(uint64_t room)
 		leave(LARGE, "too much memory");
 }
 
-/* What cannot be read is zero. */
+/* Unreadable pages are read as zero. */
 static void read_memory(uint8_t *to, uint64_t from, uint64_t size)
 {
 	struct iovec here = { to, size }, there = { (void *)from, size };
@@ -304,7 +305,7 @@ static bool in_vdso(uint64_t ip)
 	return ip >= vdso_start && ip < vdso_end;
 }
 
-/* From the first instruction of a function of the vDSO to where it returns. */
+/* Step through a function of the vDSO to its return, and record its answer. */
 static void answer(FILE *calls)
 {
 	uint64_t entry = regs.rip, words[4] = { 0 };
@@ -357,7 +358,7 @@ static void write_changes(FILE *calls)
 	}
 }
 
-/* By a copy of the descriptor, which is closed at once. */
+/* The type of a socket, from a duplicate of its descriptor. */
 static char socket_kind(int fd)
 {
 	int process = (int)syscall(SYS_pidfd_open, thread, 0), type = SOCK_STREAM;
@@ -373,7 +374,7 @@ static char socket_kind(int fd)
 	return type == SOCK_STREAM ? 's' : 'd';
 }
 
-/* What the first argument is, if a descriptor: s(ocket) d(atagram) f(ile) o(ther) -. */
+/* The kind of a descriptor: s(tream) and d(atagram) sockets, f(ile), o(ther), - none. */
 static char kind_of(uint64_t fd)
 {
 	char path[64], text[256];
@@ -443,7 +444,7 @@ static void record(uint64_t calls, uint64_t nr)
 	fclose(list);
 }
 
-/* At full speed to the return of the call that the chain begins after. */
+/* Run to the return of the call after which the chain begins. */
 static void find_start(uint64_t skip, long wanted, long least)
 {
 	bool inside = false;

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Capture a chain of system calls of a process that is busy.
+"""Capture a chain of system calls of a busy process.
 
-Needs leave to trace it: root, or the same user where the system lets users trace
-(kernel.yama.ptrace_scope is 0, or it is a child).
+Needs permission to trace the process: root, or the same user where
+kernel.yama.ptrace_scope is 0 or the process is a child.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ _ENDED, _LATE, _SIGNALLED, _LARGE, _DENIED = 3, 4, 5, 6, 7
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What to capture: ``calls`` system calls, after ``skip`` others and the return of
-    call ``after`` (-1: any) with a result of ``least`` or more; in ``seconds`` at most.
-    ``room``: writable memory of the program, in MiB, that is still copied.
+    call ``after`` (-1: any) with a result of at least ``least``.
+
+    ``seconds``: time limit. ``room``: most MiB of writable memory that are copied.
     """
 
     calls: int = 110
@@ -36,10 +37,10 @@ class Wish:
 
 
 def capture(pid: int, name: str, wish: Wish, folder: Path) -> Capture:
-    """Capture process (or thread) ``pid`` into ``folder``, which is there and empty.
+    """Capture process (or thread) ``pid`` into the empty directory ``folder``.
 
-    It is stopped and stepped meanwhile, thousands of times slower than usual, and then
-    goes on. Raises UbError.
+    The process is stopped and single-stepped meanwhile, thousands of times slower than
+    usual; it continues afterwards. Raises UbError.
     """
     numbers = (wish.calls, wish.skip, wish.after, wish.least, wish.seconds, wish.room)
     done = child.run(
@@ -54,29 +55,28 @@ def capture(pid: int, name: str, wish: Wish, folder: Path) -> Capture:
     return load(folder)
 
 
-def _failure(status: int, pid: int, name: str, wish: Wish, said: str) -> UbError:
+def _failure(status: int, pid: int, name: str, wish: Wish, output: str) -> UbError:
     if status == _ENDED:
         return UbError(f"{name} (process {pid}) ended while it was captured")
     if status == _LATE:
         return UbError(
             f"{name} (process {pid}) made fewer than {wish.skip + wish.calls} system "
-            f"calls in {wish.seconds} s while it was captured ({said})",
-            "give it load, or capture fewer calls with --calls",
+            f"calls in {wish.seconds} s while it was captured ({output})",
+            "increase its load, or capture fewer calls with --calls",
         )
     if status == _SIGNALLED:
         return UbError(
-            f"a signal came to {name} (process {pid}) while it was captured",
-            "try again, with fewer calls if that goes on (--calls)",
+            f"{name} (process {pid}) got a signal while it was captured",
+            "try again; if it happens again, with fewer calls (--calls)",
         )
     if status == _LARGE:
         return UbError(
-            f"{name} (process {pid}) has more than {wish.room} MiB of memory that can "
-            "be written",
-            "capture it while it is small",
+            f"{name} (process {pid}) has more than {wish.room} MiB of writable memory",
+            "capture it while it uses less memory",
         )
     if status == _DENIED:
         return UbError(
-            f"process {pid} may not be traced: {said}",
-            "run as root; only one tracer can have a process at a time",
+            f"process {pid} may not be traced: {output}",
+            "run as root; a process can have only one tracer",
         )
-    return UbError(f"cannot capture {name} (process {pid}): {said}")
+    return UbError(f"cannot capture {name} (process {pid}): {output}")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* One way along the chain, natively or with the module's code in the kernel's place. */
+/* One run of the chain, natively or with the module's code in place of the kernel. */
 #include "replay.h"
 
 struct counts counts;
@@ -7,7 +7,7 @@ u64 *gap_ticks, chain_ticks, null_native, null_dispatch;
 int checking;
 u64 mode;
 
-/* Where in struct pt_regs each register is, in hardware order. */
+/* The index in struct pt_regs of each register, in hardware order. */
 #define WORD(member) (offsetof(struct pt_regs, member) / 8)
 static const u8 slots[16] = {
 	WORD(ax), WORD(cx), WORD(dx), WORD(bx), WORD(sp), WORD(bp), WORD(si), WORD(di),
@@ -16,8 +16,8 @@ static const u8 slots[16] = {
 #define ARITHMETIC 0x8d5UL
 #define FLAGS_USER 0x202UL
 
-static u64 at;		/* the call that comes next */
-static u64 spent;	/* ticks of this gap so far, before it went on natively */
+static u64 at;		/* number of the next call */
+static u64 spent;	/* ticks of this gap before it continued natively */
 static bool starting, natively, with_module;
 static u64 seen_args[6 * 4096];
 static u8 state[16384] __attribute__((aligned(64)));
@@ -37,7 +37,7 @@ static void wrong(void)
 	ub_finish();
 }
 
-/* A call must have the same arguments each time. */
+/* The arguments of a call must be the same in each run. */
 static void check_args(const struct pt_regs *regs, const struct call *call)
 {
 	const unsigned long args[6] = { regs->di, regs->si, regs->dx,
@@ -83,7 +83,7 @@ long chain_work(struct pt_regs *regs)
 	if (mode & MODE_THRASH)
 		work_thrash();
 	if (++at == job->nr_calls) {
-		/* Nothing else counts the last run and the last dispatch. */
+		/* The module does not count the last run and its last dispatch. */
 		counts.runs += with_module && !was_native;
 		ub_finish();
 	}
@@ -98,7 +98,7 @@ static void to_user(const struct pt_regs *regs)
 	ub_user_flags = (regs->flags & ARITHMETIC) | FLAGS_USER;
 }
 
-/* As the kernel's entry code leaves it. */
+/* The registers as after the kernel's entry code. */
 static void from_user(struct pt_regs *regs)
 {
 	for (u32 i = 0; i < 16; i++)
@@ -128,7 +128,7 @@ void chain_loop(void)
 	}
 }
 
-/* From the snapshot's registers to the end of the chain. */
+/* Run from the snapshot's registers to the end of the chain. */
 void chain_run(bool translated)
 {
 	struct pt_regs *regs = module_regs();
@@ -142,7 +142,7 @@ void chain_run(bool translated)
 	at = spent = 0;
 	starting = true;
 	natively = false;
-	/* The last chain ended in the middle of the module's code. */
+	/* The previous chain ended inside the module's code. */
 	__preempt_count = 0;
 	ub_inside = 0;
 	region.cpu->tasks = 0;
@@ -160,7 +160,7 @@ static void cpuid(u32 leaf, u32 sub, u32 *out)
 			 : "a"(leaf), "c"(sub));
 }
 
-/* The vector state, each part where this processor wants it. */
+/* Prepare the vector state, with the offsets of this processor. */
 void chain_setup(void)
 {
 	const struct part *parts = JOB_TABLE(struct part, parts);

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Functions of the vDSO that give the same times again.
+"""Replacements for vDSO functions that return the captured times again.
 
-Its functions read the clock, which has gone on. In a replay their place takes code that
-reads the time stamp counter as they do, for its cost, and then gives the answers of the
-captured program, one after the other.
+The vDSO functions read the clock, which has advanced since the capture. The replay
+replaces them with code that reads the time stamp counter as they do, for the same cost,
+and returns the captured answers in order.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from ubypass.process.elf import parse_elf
 
 __all__ = ["TIMES_AT", "Clock", "clock_of"]
 
-#: Where the answers are in the replay: an offset, then three words for each.
+#: Address of the answers in the replay: an offset, then three words per answer.
 TIMES_AT = 0x1006_0000_0000
 
 _SIZE = 24
 
-# From the offset of the next answer to its words in rax, rdx and r9.
+# Loads the words of the next answer into rax, rdx and r9.
 _HEAD = (
     b"\x0f\xae\xe8"  # lfence
     b"\x0f\x31"  # rdtsc
@@ -43,18 +43,23 @@ _RET = b"\xc3"
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """``patches``: new bytes by address; ``ways``: the addresses of the instructions
-    from a function's entry to its return; ``times``: the answers, as the code wants
-    them.
+    """The replacement code of a capture.
+
+    ``patches``: new bytes by address; ``paths``: by the address of a function, the
+    addresses of the instructions from its entry to its return; ``times``: the captured
+    answers in the layout that the code reads.
     """
 
     patches: Mapping[int, bytes]
-    ways: Mapping[int, tuple[int, ...]]
+    paths: Mapping[int, tuple[int, ...]]
     times: bytes
 
 
 def clock_of(capture: Capture) -> Clock:
-    """What the chain's calls of the vDSO come to. Raises UbError if it is not known."""
+    """The replacement code for the vDSO calls of a chain.
+
+    Raises UbError for a call that the replay does not support.
+    """
     area = capture.vdso
     if not capture.answers or area is None:
         return Clock({}, {}, b"")
@@ -62,7 +67,7 @@ def clock_of(capture: Capture) -> Clock:
     names = {a + area.start: n for n, a, _ in parse_elf(image, "vDSO").functions()}
     free = area.start + (len(image.rstrip(b"\0")) + 15) // 16 * 16
     patches: dict[int, bytes] = {}
-    ways: dict[int, tuple[int, ...]] = {}
+    paths: dict[int, tuple[int, ...]] = {}
     times = b""
     for answer in capture.answers:
         name = names.get(answer.entry, "").removeprefix("__vdso_")
@@ -72,28 +77,28 @@ def clock_of(capture: Capture) -> Clock:
         )
         pieces = (*stores, _RET)
         code = _HEAD + b"".join(pieces)
-        if answer.entry in ways:
-            if patches[ways[answer.entry][1]] != code:
+        if answer.entry in paths:
+            if patches[paths[answer.entry][1]] != code:
                 raise UbError(f"{capture.origin.name} calls {name} in several ways")
             continue
         if free + len(code) > area.end:
-            raise UbError("the vDSO has no room for other code")
+            raise UbError("the vDSO has no room for replacement code")
         patches[answer.entry] = b"\xe9" + (free - answer.entry - 5).to_bytes(
             4, "little", signed=True
         )
         patches[free] = code
-        way = [answer.entry]
+        path = [answer.entry]
         at = free
         for length in (*_HEAD_LENGTHS, *map(len, pieces)):
-            way.append(at)
+            path.append(at)
             at += length
-        ways[answer.entry] = tuple(way)
+        paths[answer.entry] = tuple(path)
         free = (at + 15) // 16 * 16
-    return Clock(patches, ways, times)
+    return Clock(patches, paths, times)
 
 
 def _stores(name: str, answer: Answer) -> tuple[tuple[bytes, ...], tuple[int, int]]:
-    """Instructions that put an answer where the caller wants it, and its words."""
+    """The store instructions for an answer, and the two words that they store."""
     if name == "clock_gettime" and answer.rsi:
         return _TO_RSI, answer.at_rsi
     if name == "clock_getres" and answer.rsi:
@@ -104,5 +109,5 @@ def _stores(name: str, answer: Answer) -> tuple[tuple[bytes, ...], tuple[int, in
         return (_TO_RDI[:1] if answer.rdi else ()), answer.at_rdi
     raise UbError(
         f"the program calls {name or 'something unknown'} of the vDSO in a way that "
-        "the replay does not know"
+        "the replay does not support"
     )

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where in the original's code a jump to the replay can take a system call's place.
+"""Jumps to the replay in place of the system calls of the original code.
 
-A ``syscall`` has two bytes: room for a short jump, to a place nearby that the chain
-does not execute and that has room for a long one, to a page within reach, from where
-an indirect one leads anywhere.
+A ``syscall`` has two bytes, enough for a short jump. The short jump leads to five bytes
+nearby that the chain does not execute; the near jump there leads to a page within ±2
+GiB, from which an indirect jump reaches any address.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from ubypass.errors import UbError
 
 __all__ = ["plant"]
 
-_LONG = 5  # bytes of a long jump
-_LONGEST = 15  # bytes of an instruction
+_LONG = 5  # bytes of a near jump
+_LONGEST = 15  # bytes of the longest instruction
 _NEAR = range(-126 + 1, 127 - _LONG)
 _REACH = (1 << 31) - (1 << 20)
 _PAGE = 4096
@@ -29,10 +29,10 @@ _LOW = range(0x7000_0000, 0x8000_0000)
 def plant(
     sites: Iterable[int], executed: Sequence[int], areas: Sequence[Area]
 ) -> tuple[dict[int, bytes], tuple[int, ...]]:
-    """Bytes by address, and the pages whose start leads to the replay.
+    """The patches, as bytes by address, and the pages that lead to the replay.
 
     ``executed``: addresses of all instructions that the chain executes, ascending.
-    Raises UbError if there is no place.
+    Raises UbError if there is no room.
     """
     patches: dict[int, bytes] = {}
     pages: list[int] = []
@@ -61,18 +61,18 @@ def _hole(
             continue
         if at + _LONG > site and at < site + 2:
             continue
-        # Nothing executed begins there, or before and reaches into it.
+        # No executed instruction begins in the five bytes or reaches into them.
         first = bisect_left(executed, at - _LONGEST + 1)
         if first < len(executed) and executed[first] < at + _LONG:
             continue
         if any(at < other.stop and other.start < at + _LONG for other in taken):
             continue
         return at
-    raise UbError(f"there is no room beside the system call at {site:#x}")
+    raise UbError(f"there is no room next to the system call at {site:#x}")
 
 
 def _free_page(site: int, areas: Sequence[Area], pages: Sequence[int]) -> int:
-    """A page that nothing is at, as near as can be."""
+    """The free page nearest to ``site``."""
     edges = [area.end for area in areas] + [area.start - _PAGE for area in areas]
     for at in sorted(edges, key=lambda edge: abs(edge - site)):
         if abs(at - site) >= _REACH or at < 0x10000 or at in _OURS or at in _LOW:

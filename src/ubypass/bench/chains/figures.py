@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a replay comes to: ticks per gap made into ns, gains and shares.
+"""The figures of a replay: ns per gap, gains and shares.
 
-Of each gap the median over the repetitions is taken, for there are interruptions; of
-gaps of one kind the mean. A gain's spread is that of the sums of all gaps: the
-quartiles of (native - translated) over the repetitions, by turns.
+The time of one gap is the median over the repetitions, because of interrupts; the time
+of a kind of gap is the mean of its gaps. The spread of a gain is that of the sum of all
+gaps: the quartiles of (native - translated) over the interleaved repetitions.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,18 +29,21 @@ _NAMES = {
 }
 
 
-#: Share of gaps below which they do not count for a request.
+#: Kinds of gaps with a smaller share of all gaps do not count for a request.
 _RARE = 0.015
 
 
 def mode_name(mode: Mode) -> str:
-    """As reports call it."""
+    """The name of a mode in reports."""
     return _NAMES.get(mode, str(mode.value))
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """All gaps between two calls, in one mode: ns each; ``count`` in a chain."""
+    """All gaps between two calls in one mode; times are mean ns per gap.
+
+    ``count``: gaps in a chain; ``instructions``: mean number of user instructions.
+    """
 
     call: str
     following: str
@@ -51,9 +55,11 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class ModeFigures:
-    """``native`` and ``translated``: ns of all gaps of a chain. ``low`` and ``high``:
-    quartiles of the ns saved. ``chain``: share of its time, the system calls that were
-    made in between included, that the whole chain takes translated.
+    """The times of one chain in one mode.
+
+    ``native`` and ``translated``: ns of all gaps. ``low`` and ``high``: quartiles of
+    the ns saved. ``chain``: translated to native time of the whole chain, system calls
+    included.
     """
 
     mode: str
@@ -66,20 +72,20 @@ class ModeFigures:
 
     @property
     def saved(self) -> float:
-        """ns that a chain's gaps take less."""
+        """ns that the gaps of a chain save."""
         return self.native - self.translated
 
     @property
     def usual_gaps(self) -> tuple[Gap, ...]:
-        """Those that are not rare."""
+        """The gaps that are not rare."""
         total = sum(gap.count for gap in self.gaps)
         return tuple(gap for gap in self.gaps if gap.count / total >= _RARE)
 
     @property
     def usual(self) -> tuple[float, float]:
-        """``native`` and ``translated`` without gaps that are rare.
+        """``native`` and ``translated`` without rare gaps.
 
-        In a program that is stepped through timers come up far too often.
+        In a single-stepped program timers expire far too often.
         """
         usual = self.usual_gaps
         return (
@@ -90,7 +96,13 @@ class ModeFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """``request_ns``: CPU time of a request; ``requests`` in the chain; if known."""
+    """The figures of one replayed chain.
+
+    ``name``: of the chain, with "trusted" if it was replayed as that of a trusted
+    program. ``request_ns``: CPU time of a request; ``requests``: requests in the chain;
+    None: unknown. ``command`` repeats the measurement; ``date`` is its date; "" in
+    records without these fields.
+    """
 
     name: str
     cpu: str
@@ -106,14 +118,16 @@ class Figures:
     request_ns: float | None
     requests: float | None
     modes: tuple[ModeFigures, ...]
+    command: str = ""
+    date: str = ""
 
     def mode(self, name: str) -> ModeFigures | None:
-        """The one that is called so."""
+        """The mode with that name; None if it was not replayed."""
         return next((mode for mode in self.modes if mode.mode == name), None)
 
     @property
     def saved(self) -> float | None:
-        """ns that a request's gaps take less, everything in it."""
+        """ns that the gaps of a request save, entries and exits included."""
         whole = self.mode("whole")
         if whole is None or not self.requests:
             return None
@@ -122,19 +136,21 @@ class Figures:
 
     @property
     def least_saved(self) -> float | None:
-        """The same if returns were predicted as well as without system calls: from hot
-        gaps, and the transitions that are saved after real work.
+        """ns that the gaps of a request save if returns are predicted well.
+
+        As well as without system calls: the sum of the savings of hot gaps and of the
+        transitions saved after real work.
         """
         modes = [self.mode(name) for name in ("hot", "work", "whole")]
         if None in modes or not self.requests:
             return None
         hot, work, whole = (mode.usual for mode in modes if mode is not None)
-        # Where a translation leaves, what follows pays a transition as well.
+        # Behind an exit the gap in user mode pays a transition, too.
         transitions = (whole[0] - work[0]) - (whole[1] - work[1])
         return (hot[0] - hot[1] + transitions) / self.requests
 
     def share(self, saved: float | None) -> float | None:
-        """Of the CPU time of a request."""
+        """``saved`` as a share of the CPU time of a request; None if unknown."""
         return (
             saved / self.request_ns if saved is not None and self.request_ns else None
         )
@@ -182,17 +198,30 @@ class Figures:
                 }
                 for m in self.modes
             ],
+            "command": self.command,
+            "date": self.date,
         }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Figures:
+        """The inverse of :meth:`as_json` up to rounding; recomputes derived values.
+
+        Raises KeyError, TypeError or ValueError for other data.
+        """
+        own = {f.name: data[f.name] for f in dataclasses.fields(cls) if f.name in data}
+        modes = tuple(_mode_of(mode) for mode in data["modes"])
+        region = data["region_instructions"]
+        return cls(**{**own, "region": region, "modes": modes})
 
 
 def figures(replayed: Replayed, cpu: str) -> Figures:
-    """Of a replay on the processor that is called ``cpu``."""
+    """The figures of a replay on the processor named ``cpu``."""
     capture = replayed.capture
     exits: dict[str, int] = {}
     for reason, _, count in replayed.exits:
         exits[reason.name.lower()] = exits.get(reason.name.lower(), 0) + count
     return Figures(
-        name=capture.origin.name,
+        name=_name(replayed),
         cpu=cpu,
         captured_on=capture.origin.cpu,
         calls=len(capture.calls),
@@ -209,16 +238,43 @@ def figures(replayed: Replayed, cpu: str) -> Figures:
     )
 
 
+def _name(replayed: Replayed) -> str:
+    trusted = ", trusted" if replayed.made.translation.trusted else ""
+    return replayed.capture.origin.name + trusted
+
+
+def _mode_of(data: Mapping[str, Any]) -> ModeFigures:
+    return ModeFigures(
+        mode=data["mode"],
+        gaps=tuple(
+            Gap(
+                call=gap["call"],
+                following=gap["following"],
+                count=gap["count"],
+                instructions=gap["instructions"],
+                native=gap["native_ns"],
+                translated=gap["translated_ns"],
+            )
+            for gap in data["gaps"]
+        ),
+        native=data["native_ns"],
+        translated=data["translated_ns"],
+        low=data["saved_low_ns"],
+        high=data["saved_high_ns"],
+        chain=data["chain_ratio"],
+    )
+
+
 def _mode(replayed: Replayed, ticks: Ticks) -> ModeFigures:
     scale = replayed.ticks_per_ns
     names = call_names()
     native = _medians(ticks.native, scale)
     inside = _medians(ticks.translated, scale)
     kinds: dict[tuple[str, str], list[int]] = {}
-    for number, (way, call) in enumerate(
-        zip(replayed.capture.ways, replayed.capture.calls, strict=True)
+    for number, (path, call) in enumerate(
+        zip(replayed.capture.paths, replayed.capture.calls, strict=True)
     ):
-        key = (_named(names, way.nr), _named(names, call.nr))
+        key = (_named(names, path.nr), _named(names, call.nr))
         kinds.setdefault(key, []).append(number)
     gaps = [
         Gap(
@@ -226,7 +282,7 @@ def _mode(replayed: Replayed, ticks: Ticks) -> ModeFigures:
             following=following,
             count=len(numbers),
             instructions=_mean(
-                [len(replayed.capture.ways[n].ips) - 1 for n in numbers]
+                [len(replayed.capture.paths[n].ips) - 1 for n in numbers]
             ),
             native=_mean([native[n] for n in numbers]),
             translated=_mean([inside[n] for n in numbers]),
@@ -251,7 +307,7 @@ def _mode(replayed: Replayed, ticks: Ticks) -> ModeFigures:
 
 
 def _medians(rows: Sequence[Sequence[int]], scale: float) -> list[float]:
-    """Of each gap, in ns."""
+    """The median of each gap, in ns."""
     return [statistics.median(column) / scale for column in zip(*rows, strict=True)]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the replay program reads: ``struct job`` of ``replay.h``, in words."""
+"""The input of the replay program: ``struct job`` of ``replay.h``, as 64-bit words."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ _MODES = 8
 _PATCH = 24  # bytes
 _WRITABLE = 1
 _SPECTRE = Path("/sys/devices/system/cpu/vulnerabilities/spectre_v2")
-# Of what verw clears for user mode; others (mmio_stale_data) come with one of these.
+# Vulnerabilities for which verw clears buffers on the return to user mode; others
+# (mmio_stale_data) never occur without one of these.
 _BUFFERS = ("mds", "tsx_async_abort", "reg_file_data_sampling", "tsa")
 
 
 class Mode(enum.IntFlag):
     """What happens between gaps, and what a gap in user mode pays.
 
-    ``WORK``: a real system call of the same kind, not timed itself. ``TRANSITION``: an
-    empty system call, timed. ``THRASH``: other data and code go through the caches.
+    ``WORK``: a real system call of the same kind, not timed. ``TRANSITION``: an empty
+    system call, timed. ``THRASH``: other data and code pass through the caches.
     """
 
     HOT = 0
@@ -42,7 +43,7 @@ class Mode(enum.IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How often each chain runs in each mode, and on which processor."""
+    """Number of replays of the chain in each mode, and the processor to use."""
 
     repetitions: int = 100
     modes: tuple[Mode, ...] = (
@@ -56,8 +57,9 @@ class Plan:
 
 
 def clears_history() -> bool:
-    """Whether this machine's kernel clears the branch history at each system call, as
-    dispatches then have to as well.
+    """Whether the running kernel clears the branch history at each system call.
+
+    Then dispatches have to clear it, too.
     """
     try:
         return "BHI: SW loop" in _SPECTRE.read_text()
@@ -66,16 +68,17 @@ def clears_history() -> bool:
 
 
 def clears_buffers() -> bool:
-    """Whether this machine's kernel clears the processor's buffers on each return to
-    user mode, as dispatches then have to as well.
+    """Whether the running kernel clears CPU buffers on each return to user mode.
+
+    Then dispatches have to clear them, too.
     """
     for name in _BUFFERS:
         try:
-            said = (_SPECTRE.parent / name).read_text()
-        except OSError:  # a kernel that does not know it
+            status = (_SPECTRE.parent / name).read_text()
+        except OSError:  # the kernel does not report this vulnerability
             continue
-        # For virtual machines alone, it says so.
-        if ": Clear " in said and not said.rstrip().endswith(": VM"):
+        # A mitigation for virtual machines only has ": VM" at its end.
+        if ": Clear " in status and not status.rstrip().endswith(": VM"):
             return True
     return False
 
@@ -87,7 +90,7 @@ def job(
     made: Translation,
     plan: Plan,
 ) -> bytes:
-    """The file for one replay."""
+    """The contents of the job file for one replay."""
     tables = _Tables()
     args = Abi().args
     words: list[tuple[int, int]] = []
@@ -140,13 +143,13 @@ def job(
 
 
 class _Tables:
-    """What follows the header."""
+    """The data behind the header."""
 
     def __init__(self) -> None:
         self.content = bytearray()
 
     def add(self, rows: Iterable[Iterable[int]]) -> tuple[int, int]:
-        """How many rows, and their offset in the file."""
+        """Append a table; the number of rows and their offset in the file."""
         offset = _HEADER * 8 + len(self.content)
         count = 0
         for row in rows:
@@ -155,7 +158,7 @@ class _Tables:
         return count, offset
 
     def add_bytes(self, data: bytes) -> int:
-        """Their offset in the file."""
+        """Append bytes; their offset in the file."""
         offset = _HEADER * 8 + len(self.content)
         self.content += data + bytes(-len(data) % 8)
         return offset
@@ -176,6 +179,6 @@ def _pieces(at: int, new: bytes) -> Iterable[tuple[int, ...]]:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a job where only its owner reads it: it holds memory of a program."""
+    """Write a job, readable by its owner only: it contains memory of a program."""
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
         out.write(content)

@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What ub.ko has while a process is attached and one region is loaded, so that its own
- * code finds it: the process by its mm, the entry by its address, the region's code
- * with dispatches as ub_dispatch_emit() writes them.
+ * The data of ub.ko while a process is attached and one region is loaded, as expected by
+ * the module's own code: the process by its mm, the entry by its address, the region's
+ * code with dispatches by ub_dispatch_emit().
  */
 #include "replay.h"
 
-#define NUMBER 1 /* of the process, in ub_filter */
+#define NUMBER 1 /* number of the process in ub_filter */
 #define ENTRIES 4096
 #define CODE_ROOM (4UL << 20)
 #define BUDGET 262144
-#define OLD 4096 /* hits, for an entry that is looked at closely once in 2^30 */
+#define OLD 4096 /* hits of an entry that is sampled once in 2^30 */
 
 struct ub_tunable_range ub_tunables[UB_TUNABLES] = {
 	[UB_TUNE_BUDGET] = { .value = BUDGET },
-	/* Never is a run looked at more closely, and hardly a miss is reported. */
+	/* No run is sampled, and almost no miss is reported. */
 	[UB_TUNE_SAMPLE_BITS] = { .value = 32 },
 	[UB_TUNE_IDLE_RUNS] = { .value = 1000000000 },
 };
 u8 ub_arena[CODE_ROOM] __attribute__((aligned(4096)));
 u16 ub_filter[UB_FILTER_SIZE];
 unsigned long ub_bodies[UB_CALLS];
-u64 ub_cold[UB_COLD_SIZE];
-u64 ub_cold_calls[UB_FILTER_BUSY + 1];
-struct ub_last ub_last;
-long ub_inside;
+u64 ub_parked[UB_PARKED_SIZE];
+u64 ub_passed_calls[UB_FILTER_BUSY + 1];
+struct ub_gap ub_gap;
 u8 ub_dead[UB_MAX_REGIONS];
+u64 ub_dispatched[UB_MAX_REGIONS];
 struct hlist_head ub_procs[1 << UB_PROC_BITS];
 struct ub_region region;
 int __preempt_count;
@@ -48,7 +48,7 @@ static u64 exit_counts[UB_MAX_EXITS];
 u64 exit_nonpointers[UB_MAX_EXITS];
 static struct ub_exit exits[UB_MAX_EXITS];
 static struct ub_entry entry_list[UB_MAX_ENTRIES];
-static struct ub_idle idle[UB_MAX_ENTRIES];
+static struct ub_backoff backoffs[UB_MAX_ENTRIES];
 struct task_struct *current_task = &task;
 
 struct pt_regs *module_regs(void)
@@ -56,7 +56,7 @@ struct pt_regs *module_regs(void)
 	return task_pt_regs(current);
 }
 
-/* ---- parts of the module that a run in the usual way does not come to --------- */
+/* ---- parts of the module that an ordinary run does not reach ------------------- */
 
 void ub_shim_bh_enable(void)
 {
@@ -72,7 +72,7 @@ void ub_load_fpu(void)
 {
 }
 
-unsigned long ub_hook_body(u32 nr)
+unsigned long ub_handler_body(u32 nr)
 {
 	return (unsigned long)ub_call_body;
 }
@@ -85,10 +85,10 @@ void ub_detect_after(struct ub_proc *of, struct pt_regs *regs, u64 ax)
 {
 }
 
-/* As in detect.c, but no entry is left alone. */
-void ub_detect_run(struct ub_region *in, u32 entry, bool dispatched)
+/* As in backoff.c, without holding any entry back. */
+void ub_backoff_run(struct ub_region *in, u32 entry, bool dispatched)
 {
-	struct ub_idle *at = &in->idle[entry];
+	struct ub_backoff *at = &in->backoff[entry];
 	u32 runs = READ_ONCE(at->runs);
 
 	if (likely(dispatched)) {
@@ -101,42 +101,42 @@ void ub_detect_run(struct ub_region *in, u32 entry, bool dispatched)
 	WRITE_ONCE(at->runs, runs + 1);
 }
 
-/* As there: it has never been left alone. */
-bool ub_detect_is_left(const struct ub_idle *at)
+/* As in backoff.c; no entry has ever been held back. */
+bool ub_backoff_holds(const struct ub_backoff *at)
 {
-	return READ_ONCE(at->naps) && READ_ONCE(at->until);
+	return READ_ONCE(at->times) && READ_ONCE(at->until);
 }
 
-void ub_detect_leave(struct ub_region *in, u32 entry)
-{
-}
-
-void ub_control_native(struct ub_proc *of, const struct pt_regs *regs)
+void ub_backoff_park(struct ub_region *in, u32 entry)
 {
 }
 
-void ub_control_boosted(struct ub_proc *of, u64 ip, u64 cycles)
+void ub_sample_native(struct ub_proc *of, const struct pt_regs *regs)
 {
 }
 
-void ub_control_run(struct ub_proc *of, u64 ip, u64 dispatched, u64 overhead)
+void ub_sample_boosted(struct ub_proc *of, u64 ip, u64 cycles)
 {
 }
 
-bool ub_step_begin(struct ub_proc *of, struct pt_regs *regs, bool urgent, u32 steps)
+void ub_sample_run(struct ub_proc *of, u64 ip, u64 dispatched, u64 overhead)
+{
+}
+
+bool ub_trace_gap_begin(struct ub_proc *of, struct pt_regs *regs, bool urgent, u32 steps)
 {
 	return false;
 }
 
-/* Of misses only what the engine learns from faults is kept. */
-bool ub_event_with_stack(struct ub_proc *of, struct ub_event *event)
+/* Of misses only the nonpointers of faults are kept. */
+bool ub_proc_send_with_stack(struct ub_proc *of, struct ub_event *event)
 {
 	if (event->nr == UB_EXIT_FAULT)
 		exit_nonpointers[event->exit] |= event->target;
 	return true;
 }
 
-/* The program is not under a filter, nor is anything else asked at its calls. */
+/* The program has neither a seccomp filter nor other work at its calls. */
 bool ub_seccomp_usable(void)
 {
 	return false;
@@ -147,18 +147,13 @@ bool ub_seccomp_serves(const struct task_struct *task, unsigned long work)
 	return false;
 }
 
-bool ub_seccomp_allows(const struct pt_regs *regs, u64 user_ip, u32 nr)
-{
-	ub_shim_fail("a filter is asked");
-}
-
 void ub_seccomp_rehearse(const struct pt_regs *regs)
 {
 	ub_shim_fail("a filter is asked");
 }
 
-/* The region is confirmed. */
-enum ub_look ub_trial_begin(struct ub_region *in, u32 entry, bool *running)
+/* Not reached: the region is confirmed. */
+enum ub_sample ub_trial_begin(struct ub_region *in, u32 entry, bool *running)
 {
 	ub_shim_fail("the region is on trial");
 }
@@ -222,7 +217,7 @@ static void add_entry(u32 number, u64 ip, u32 offset)
 static void set_up_region(void)
 {
 	const struct exitrec *from = JOB_TABLE(struct exitrec, exits);
-	const struct entryrec *ways = JOB_TABLE(struct entryrec, entries);
+	const struct entryrec *list = JOB_TABLE(struct entryrec, entries);
 
 	if (job->nr_exits > UB_MAX_EXITS || job->nr_entries > UB_MAX_ENTRIES)
 		fail("too many exits:", job->nr_exits);
@@ -242,18 +237,18 @@ static void set_up_region(void)
 	region.exits = exits;
 	region.cpu = &region_cpu;
 	region.counts = exit_counts;
-	region.idle = idle;
+	region.backoff = backoffs;
 	region.vector = job->vector;
 	region.x87 = job->x87;
 	entries.table.mask = ENTRIES - 1;
 	for (u64 i = 0; i < job->nr_entries; i++)
-		add_entry((u32)i, ways[i].ip, (u32)ways[i].offset);
+		add_entry((u32)i, list[i].ip, (u32)list[i].offset);
 }
 
-/* Calls that the trampoline has counted and let pass. */
-u64 module_asleep(void)
+/* Calls at parked sites, counted by the trampoline. */
+u64 module_parked(void)
 {
-	return ub_cold_calls[NUMBER];
+	return ub_passed_calls[NUMBER];
 }
 
 static bool is_entry(u64 ip)
@@ -264,16 +259,16 @@ static bool is_entry(u64 ip)
 	return false;
 }
 
-/* Sites that are no entries have nothing to gain: the module looks away from them. */
-static void put_to_sleep(u64 ip)
+/* Park a site without an entry, as the module does after a while. */
+static void park_site(u64 ip)
 {
 	u64 key = (u64)&mm >> 6 ^ ip;
-	u64 *place = &ub_cold[key & (UB_COLD_SIZE - 1)];
+	u64 *place = &ub_parked[key & (UB_PARKED_SIZE - 1)];
 
 	if (is_entry(ip))
 		return;
 	if (*place && *place != key)
-		place = &ub_cold[(key & (UB_COLD_SIZE - 1)) ^ 1];
+		place = &ub_parked[(key & (UB_PARKED_SIZE - 1)) ^ 1];
 	*place = key;
 }
 
@@ -298,11 +293,11 @@ void module_setup(void)
 	head->first = &proc.hash;
 	ub_filter[hash] = NUMBER;
 	for (u32 nr = 0; nr < UB_CALLS; nr++)
-		ub_bodies[nr] = ub_hook_body(nr);
+		ub_bodies[nr] = ub_handler_body(nr);
 	frame = (u8 *)module_regs() - UB_FRAME_REGS;
 	load_code();
 	set_up_region();
-	put_to_sleep(job->rip);
+	park_site(job->rip);
 	for (u64 i = 0; i < job->nr_calls; i++)
-		put_to_sleep(JOB_TABLE(struct call, calls)[i].resume);
+		park_site(JOB_TABLE(struct call, calls)[i].resume);
 }

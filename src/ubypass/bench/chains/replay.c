@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * replay JOB MEMORY: run the chain in JOB, whose memory is in the file MEMORY, natively
- * and translated by turns; write what it took to the standard output, in words:
+ * replay JOB MEMORY: run the chain of the file JOB on the memory in the file MEMORY,
+ * natively and translated by turns; the results go to standard output as 64-bit words:
  *
- *   magic; ticks in a time, and that time in ns; words of memory that the chain changes,
- *   of these wrong ones, other wrong ones, chains that went another way; of one
- *   translated chain the runs, dispatches, calls at sites asleep, exits by reason (16) and by number; for each
- *   round, mode and repetition the ticks of each gap and of all, natively and then
- *   translated; at last the number of translated chains, and of all chains: runs, dispatches, wrong words, chains that went another way.
+ *   magic; ticks of an interval, and its ns; words of memory that the chain changes, wrong
+ *   ones among these, other wrong ones, chains on another path; of one translated chain:
+ *   runs, dispatches, calls at parked sites, exits by reason (16) and by number,
+ *   nonpointers by exit; for each round, mode and repetition the ticks of each gap and of
+ *   the whole chain, natively and then translated; the number of translated chains; over
+ *   all chains: runs, dispatches, wrong words, chains on another path.
  *
- * replay sizes: print the bytes of a dispatch, without and with vector registers.
+ * replay sizes: print the size of a dispatch in bytes, without and with vector registers.
  */
 #include "replay.h"
 
@@ -34,11 +35,11 @@
 #define OURS_START 0x100000000000UL
 #define OURS_END 0x100500000000UL
 #define USER_START 0x10000UL
-#define NIVCSW 17 /* in struct rusage, in words */
+#define NIVCSW 17 /* index of ru_nivcsw in struct rusage, in words */
 #define NICE (-10)
 #define TRIES 4
-#define ROUND 10 /* repetitions of one mode in a row, as replay.py has it */
-#define SETTLE 31 /* empty gaps that are timed, before each repetition */
+#define ROUND 10 /* consecutive repetitions of one mode, as in replay.py */
+#define SETTLE 31 /* empty gaps timed before each repetition */
 #define GUARDED_END 0x7ffffffff000UL
 
 const struct job *job;
@@ -98,7 +99,7 @@ static void open_job(const char *path)
 		fail("not a job:", 0);
 }
 
-/* Nothing but this program and its tables stays. */
+/* Unmap everything but this program and its tables. */
 static void clear_the_way(void)
 {
 	u64 start = (u64)__ehdr_start & -4096UL;
@@ -120,7 +121,7 @@ static void map_memory(void)
 
 		if (sys6(SYS_mmap, (long)areas[i].start, (long)size, 7, 0x100002,
 			 memory_file, (long)areas[i].offset) != (long)areas[i].start)
-			fail("the program's memory cannot be put at", areas[i].start);
+			fail("the memory of the program cannot be mapped at", areas[i].start);
 	}
 	for (u64 i = 0; i < job->nr_hops; i++) {
 		static const u8 jump[6] = { 0xff, 0x25 };
@@ -137,7 +138,7 @@ static void map_memory(void)
 		memcpy((void *)patches[i].at, patches[i].bytes, patches[i].length);
 }
 
-/* Which vDSO answer comes next is part of the chain's state. */
+/* Reset the chain's state: memory, and the number of the next vDSO answer. */
 static void restore(void)
 {
 	if (job->nr_times)
@@ -146,7 +147,7 @@ static void restore(void)
 		*undo[i].at = undo[i].before;
 }
 
-/* All words that differ from the snapshot, as undo or as mistakes. */
+/* Find the words that differ from the snapshot: as undo list, or as errors. */
 static void scan(bool first)
 {
 	const struct area *areas = JOB_TABLE(struct area, areas);
@@ -189,15 +190,15 @@ static void verify(void)
 	checking = 1;
 	chain_run(false);
 	if (counts.wrong)
-		fail("natively the chain goes another way", counts.wrong);
+		fail("the native chain takes another path", counts.wrong);
 	scan(true);
 	restore();
 	checking = 2;
-	/* Once more natively: what does not repeat itself cannot be compared. */
+	/* A second native run: only a chain that repeats itself can be compared. */
 	chain_run(false);
 	compare();
 	if (counts.wrong || wrong_words)
-		fail("the chain does not repeat itself: words that differ", wrong_words);
+		fail("the chain is not repeatable: words that differ", wrong_words);
 	restore();
 	chain_run(true);
 	translated_chains++;
@@ -218,7 +219,7 @@ static void sort(u64 *values, u32 n)
 		}
 }
 
-/* What remains of a gap without user code: registers loaded and stored, two stamps. */
+/* The ticks of an empty gap: registers loaded and stored, two time stamps. */
 static void calibrate(void)
 {
 	static u64 native[SETTLE], dispatched[SETTLE];
@@ -246,7 +247,7 @@ static void calibrate(void)
 	null_dispatch = dispatched[SETTLE / 2];
 }
 
-/* How often another program has taken the processor. */
+/* The number of involuntary context switches so far. */
 static u64 interruptions(void)
 {
 	u64 usage[18];
@@ -255,14 +256,14 @@ static u64 interruptions(void)
 	return usage[NIVCSW];
 }
 
-/* One chain, once more if another program ran meanwhile: it leaves other caches. */
+/* Run one chain, again if another program ran meanwhile and changed the caches. */
 static void one(bool translated)
 {
 	u64 before;
 
 	for (u32 tries = 0; tries < TRIES; tries++) {
 		restore();
-		/* Each time, for the processor changes its clock. */
+		/* Each time, since the processor changes its frequency. */
 		calibrate();
 		before = interruptions();
 		chain_run(translated);
@@ -279,13 +280,13 @@ static void out_ticks(void)
 	out_word(chain_ticks);
 }
 
-/* Modes take turns, too, so that they see the same state of the machine. */
+/* Modes are interleaved, too, so that all see the same state of the machine. */
 static void timed(void)
 {
 	for (u64 r = 0; r < job->repetitions; r += ROUND)
 		for (u64 m = 0; m < job->nr_modes; m++) {
 			mode = job->modes[m];
-			/* What the other modes left of caches is not looked at. */
+			/* Not recorded: the caches are those of another mode. */
 			one(false);
 			one(true);
 			for (u64 k = r; k < r + ROUND && k < job->repetitions; k++) {
@@ -297,7 +298,7 @@ static void timed(void)
 		}
 }
 
-/* Ticks of the time stamp counter in so many nanoseconds. */
+/* Report the ticks of the time stamp counter in an interval, and its ns. */
 static void report_clock(void)
 {
 	s64 from[2], to[2], ns;
@@ -323,7 +324,7 @@ static void report_checks(void)
 	out_word(counts.wrong);
 	out_word(region.cpu->runs + counts.runs);
 	out_word(ub_dispatched[0] + counts.runs);
-	out_word(module_asleep());
+	out_word(module_parked());
 	for (u32 i = 0; i < 16; i++)
 		out_word(i < UB_EXIT_REASONS ? region.proc->cpu->exits[i] : 0);
 	out(region.counts, 8 * job->nr_exits);
@@ -362,7 +363,7 @@ void replay_main(u64 *stack)
 	open_job(words[1]);
 	set = 1UL << job->processor;
 	sys3(SYS_sched_setaffinity, 0, 8, &set);
-	/* It may be refused: then there are more interruptions. */
+	/* May fail without privilege; then there are more context switches. */
 	sys3(SYS_setpriority, 0, 0, NICE);
 	clear_the_way();
 	undo = memory_at(UNDO_AT, UNDO_ROOM);

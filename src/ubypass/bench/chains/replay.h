@@ -1,19 +1,37 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Replays a chain of system calls: what the files of the program share.
+ * Declarations of the replay program.
  *
- * The program has no C library and lies in the lowest 2 GiB, so that the rest of the
- * address space belongs to the memory of the captured program. While its code runs
- * the vector registers and the fs base are that program's too; nothing here uses them.
+ * The program has no C library and is linked into the lowest 2 GiB, so that the rest of
+ * the address space is for the memory of the captured program. The vector registers and
+ * the fs base belong to the captured program, too; no code here uses them.
  */
 #ifndef UB_REPLAY_H
 #define UB_REPLAY_H
 
 #include "shim.h"
 
-#include "internal.h"
+#include "arena_text.h"
+#include "backoff.h"
+#include "detect.h"
+#include "dispatch.h"
+#include "enter.h"
+#include "entry.h"
+#include "gap.h"
+#include "handler.h"
+#include "lookup.h"
+#include "proc.h"
+#include "region.h"
+#include "run.h"
+#include "sample.h"
+#include "seccomp.h"
+#include "site_table.h"
+#include "trace_gap.h"
+#include "trial.h"
+#include "tunables.h"
+#include "ub.h"
 
-/* The job file, as job.py writes it: words, in this order. */
+/* The job file as written by job.py: 64-bit words in this order. */
 #define JOB_MAGIC	0x336e696168636275ULL
 struct area {
 	u64 start, end, offset, flags;
@@ -22,29 +40,29 @@ struct area {
 #define AREA_VDSO	2
 
 struct call {
-	u64 nr;		/* of the call, and what came of it */
+	u64 nr;		/* number of the call, and its result */
 	u64 result;
-	u64 resume;	/* where user code goes on */
-	u64 words;	/* memory that it changed: first of these, and how many */
+	u64 resume;	/* where user code continues */
+	u64 words;	/* changed memory: number of the first word, and count */
 	u64 nr_words;
-	u64 args;	/* how many argument registers count */
-	u64 work;	/* enum work: what is done in its place */
-	u64 size;	/* bytes, for that */
+	u64 args;	/* number of argument registers in use */
+	u64 work;	/* enum work: the call in its place */
+	u64 size;	/* bytes of that call */
 };
 
 enum work {
 	WORK_NOTHING,	/* getppid */
-	WORK_RECEIVE,	/* from a TCP socket, after its other end has sent */
-	WORK_NOTHING_THERE, /* the same, before it has */
-	WORK_SEND,	/* to a TCP socket; then its other end receives */
-	WORK_DATAGRAM,	/* receive from a UDP socket, after the other has sent */
+	WORK_RECEIVE,	/* from a TCP socket, after the peer has sent */
+	WORK_NOTHING_THERE, /* from a TCP socket without data */
+	WORK_SEND,	/* to a TCP socket; the peer receives */
+	WORK_DATAGRAM,	/* from a UDP socket, after the peer has sent */
 	WORK_READ,	/* from a file */
 	WORK_WRITE,
 	WORK_SENDFILE,
 	WORK_OPEN,
 	WORK_STAT,
 	WORK_CLOSE,
-	WORK_WAIT,	/* epoll_wait, with an event there */
+	WORK_WAIT,	/* epoll_wait with a pending event */
 };
 
 struct word {
@@ -84,26 +102,26 @@ struct job {
 	u64 nr_words, words;
 	u64 nr_patches, patches;
 	u64 nr_parts, parts;
-	u64 nr_times, times, times_at;	/* what the vDSO answers, and where it goes */
+	u64 nr_times, times, times_at;	/* answers of the vDSO, and their address */
 	u64 code, code_size, vector, x87;
 	u64 nr_entries, entries;
 	u64 nr_exits, exits;
 	u64 nr_faults, faults;
 	u64 nr_dispatches, dispatches;
 	u64 nr_jumps, jumps;
-	u64 clear_history;	/* as this machine's kernel does at each system call */
-	u64 clear_buffers;	/* as it does on each return to user mode */
+	u64 clear_history;	/* if this machine's kernel does at each system call */
+	u64 clear_buffers;	/* if the kernel does on each return to user mode */
 	u64 repetitions;
 	u64 nr_modes, modes[8];
 	u64 nr_hops, hops;	/* pages of jumps to this program */
-	u64 processor;		/* to run on */
+	u64 processor;		/* number of the one to run on */
 };
-#define JOB_WORDS	62	/* as job.py has it */
+#define JOB_WORDS	62	/* as in job.py */
 _Static_assert(sizeof(struct job) == 8 * JOB_WORDS, "job.py writes another header");
 
-#define MODE_WORK	1	/* real system calls in the place of those of the chain */
+#define MODE_WORK	1	/* real system calls in place of those of the chain */
 #define MODE_TRANSITION	2	/* each gap in user mode pays an empty system call */
-#define MODE_THRASH	4	/* caches and branch predictors are filled in between */
+#define MODE_THRASH	4	/* other data and code fill caches and predictors between gaps */
 
 #define OUT_MAGIC	0x74756f6e69616863ULL
 
@@ -113,12 +131,12 @@ extern const struct job *job;
 extern int checking;
 extern u64 mode;
 
-/* stubs.S; times are of the time stamp counter */
+/* stubs.S; times are ticks of the time stamp counter */
 extern u64 ub_user[16], ub_user_ip, ub_user_flags;
 extern u64 ub_began, ub_ended, ub_came, ub_pay;
 void ub_native(void);		/* run user code up to the next system call */
 void ub_native_end(void);
-long ub_call(struct pt_regs *regs);	/* a handler that ftrace has patched */
+long ub_call(struct pt_regs *regs);	/* a handler as patched by ftrace */
 long ub_call_body(struct pt_regs *regs);
 u64 ub_stamp_cost(void);
 void ub_start_chain(void);	/* on the stack below pt_regs, until ub_finish() */
@@ -126,8 +144,8 @@ void ub_finish(void) __attribute__((noreturn));
 
 /* chain.c */
 struct counts {
-	u64 runs; /* that the end of the chain cut off, in a dispatch */
-	u64 wrong; /* chains that went another way */
+	u64 runs; /* cut off by the end of the chain, in a dispatch */
+	u64 wrong; /* chains on another path */
 };
 extern struct counts counts;
 extern u64 *gap_ticks, chain_ticks, null_native, null_dispatch;
@@ -135,12 +153,12 @@ void chain_setup(void);
 void chain_run(bool translated);
 long chain_work(struct pt_regs *regs);
 
-/* module.c: what the module has when a process is attached */
+/* module.c: the module's data of an attached process */
 extern u8 *frame;
 extern struct ub_region region;
-extern u64 exit_nonpointers[]; /* registers that held no address, by exit */
+extern u64 exit_nonpointers[]; /* registers without an address, by exit */
 void module_setup(void);
-u64 module_asleep(void);
+u64 module_parked(void);
 struct pt_regs *module_regs(void);
 
 /* work.c */

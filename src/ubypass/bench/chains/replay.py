@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Replay a captured chain on this processor: natively and translated, by turns."""
+"""Replay a captured chain on this processor, native and translated by turns."""
 
 from __future__ import annotations
 
@@ -19,22 +19,24 @@ from ubypass.bench.chains.ends import plant
 from ubypass.bench.chains.job import Mode, Plan
 from ubypass.bench.chains.programs import replay_program
 from ubypass.bench.chains.snapshot import Capture
-from ubypass.bench.chains.translation import Bounds, Image, Made, full_ways, make
+from ubypass.bench.chains.translation import Bounds, Image, Made, full_paths, make
 from ubypass.errors import UbError
 from ubypass.processor import features
+from ubypass.words import signed64
 
 __all__ = ["Replayed", "Ticks", "replay", "usable_processor"]
 
 _MAGIC = 0x74756F6E69616863
 _REASONS = 16
-_ROUND = 10  # as replay.c has it
+_ROUND = 10  # as in replay.c
 _SECONDS = 600
-_LESSONS = 8  # translations at most to learn from
-_FILE = "/dev/shm/ub-chains-{:08x}"  # as work.c names it
+_LESSONS = 8  # most translations to learn from
+_FILE = "/dev/shm/ub-chains-{:08x}"  # as in work.c
 _WHY = {
-    "the program's memory cannot be put at": "it has memory where the replay must be",
-    "the chain does not repeat itself": "it depends on more than its memory",
-    "natively the chain goes another way": "it depends on more than its memory",
+    "the memory of the program cannot be mapped at": "its addresses are those of the "
+    "replay program",
+    "the chain is not repeatable": "it depends on state outside its memory",
+    "the native chain takes another path": "it depends on state outside its memory",
 }
 
 
@@ -51,12 +53,15 @@ class Ticks:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """``changed``: words of memory that the chain changes; of these and of all others
-    ``wrong`` ones after some translated chain, none unless the translation is at fault.
-    ``asleep``: calls at sites from which the module looks away. ``exits``: how often
-    the translation was left in a chain, by place. ``nonpointers``: by the address of an
-    instruction the registers, one bit each, that held no address there, for which the
-    translation left; ``learned``: those that it was made around.
+    """The results of a replay.
+
+    ``changed``: number of memory words that the chain changes. ``wrong``: number of
+    words that differ from the native result after a translated chain, plus that of
+    chains on another path; 0 unless the translation is wrong. ``parked``: calls at
+    sites that the trampoline lets pass. ``exits``: reason, user address and number of
+    exits in a chain. ``nonpointers``: by the address of an instruction, the registers
+    (one bit each) whose value was no address and caused an exit there; ``learned``: the
+    nonpointers that the final translation was made for.
     """
 
     capture: Capture
@@ -66,7 +71,7 @@ class Replayed:
     wrong: int
     runs: int
     dispatched: int
-    asleep: int
+    parked: int
     exits: tuple[tuple[ExitReason, int, int], ...]
     modes: tuple[Ticks, ...]
     nonpointers: Mapping[int, int] = field(default_factory=dict)
@@ -80,18 +85,18 @@ def replay(
     progress: Callable[[str], None],
     translation: Callable[[Translation], Translation] = lambda made: made,
 ) -> Replayed:
-    """Translate and replay. Raises UbError.
+    """Translate and replay a capture. Raises UbError.
 
-    As the engine does, first translates again as long as the chain teaches where
-    registers hold no address.
+    As in the engine, the chain is translated again as long as a replay finds new
+    nonpointers.
 
-    ``translation`` may change what is replayed, which tests do.
+    ``translation``: changes the translation to be replayed, for tests.
     """
     capture.require_here()
     program = replay_program()
     clock = clock_of(capture)
-    ways = full_ways(capture, clock)
-    executed = sorted({ip for way in ways for ip in way.ips})
+    paths = full_paths(capture, clock)
+    executed = sorted({ip for path in paths for ip in path.ips})
     ends = plant((call.site for call in capture.calls), executed, capture.areas)
     image, abi = Image(capture, clock.patches), _abi(program)
 
@@ -105,7 +110,7 @@ def replay(
 
     progress(f"{capture.origin.name}: translating")
     learned: dict[int, int] = {}
-    made = make(ways, image, abi, bounds)
+    made = make(paths, image, abi, bounds)
     for _ in range(_LESSONS):
         news = play(replace(plan, repetitions=0), made).nonpointers
         if all(
@@ -114,18 +119,18 @@ def replay(
             break
         for ip, mask in news.items():
             learned[ip] = learned.get(ip, 0) | mask
-        made = make(ways, image, abi, bounds, learned)
+        made = make(paths, image, abi, bounds, learned)
     progress(f"{capture.origin.name}: replaying {len(capture.calls)} system calls")
     return replace(play(plan, made), learned=learned)
 
 
 def usable_processor() -> int:
-    """The one to replay on: the last that this process may use."""
+    """The processor to replay on: the last one in the affinity of this process."""
     return max(os.sched_getaffinity(0))
 
 
 def _abi(program: Path) -> Abi:
-    """As this processor's module would offer it, without stac and clac."""
+    """The ABI of the module on this processor, without stac and clac."""
     out = child.run([str(program), "sizes"], capture_output=True, text=True)
     plain, vector = (int(word) for word in out.stdout.split())
     return Abi(
@@ -144,19 +149,21 @@ def _run(capture: Capture, command: list[str]) -> bytes:
             out, err = process.communicate(timeout=_SECONDS)
         except subprocess.TimeoutExpired as error:
             raise UbError(
-                f"the replay of {capture.origin.name} does not end in {_SECONDS} s",
+                f"the replay of {capture.origin.name} does not end within {_SECONDS} s",
                 "capture fewer calls with --calls",
             ) from error
         finally:
             child.end(process)
-            # Its file for reads and writes; however it ended.
+            # The replay's file for reads and writes, also after a crash.
             Path(_FILE.format(process.pid)).unlink(missing_ok=True)
     if process.returncode:
-        said = err.decode(errors="replace").strip()
-        why = next((text for start, text in _WHY.items() if said.startswith(start)), "")
+        output = err.decode(errors="replace").strip()
+        why = next(
+            (text for start, text in _WHY.items() if output.startswith(start)), ""
+        )
         raise UbError(
             f"the chain of {capture.origin.name} cannot be replayed: "
-            f"{said or f'it ended with status {process.returncode}'}",
+            f"{output or f'it ended with status {process.returncode}'}",
             why,
         )
     return bytes(out)
@@ -165,7 +172,7 @@ def _run(capture: Capture, command: list[str]) -> bytes:
 def _read(capture: Capture, made: Made, plan: Plan, data: bytes) -> Replayed:
     values = struct.unpack(f"<{len(data) // 8}Q", data)
     magic, ticks, ns, changed, wrong, other, astray, runs, dispatched = values[:9]
-    asleep = values[9]
+    parked = values[9]
     if magic != _MAGIC:
         raise UbError("the replay program gave no result")
     at = 10 + _REASONS
@@ -183,8 +190,8 @@ def _read(capture: Capture, made: Made, plan: Plan, data: bytes) -> Replayed:
         chains, *totals = values[at : at + 3]
         if totals != [runs * chains, dispatched * chains]:
             raise UbError(
-                f"the chains of {capture.origin.name} did not run alike",
-                "this is a mistake in ubypass, please report it",
+                f"the chains of {capture.origin.name} did not make the same calls",
+                "please report this bug of ubypass",
             )
         wrong += sum(values[at + 3 : at + 5])
     return Replayed(
@@ -195,7 +202,7 @@ def _read(capture: Capture, made: Made, plan: Plan, data: bytes) -> Replayed:
         wrong,
         runs,
         dispatched,
-        asleep,
+        parked,
         tuple(
             (exit.reason, exit.user_ip, count)
             for exit, count in zip(exits, taken, strict=True)
@@ -207,7 +214,7 @@ def _read(capture: Capture, made: Made, plan: Plan, data: bytes) -> Replayed:
 
 
 def _nonpointers(made: Translation, masks: Sequence[int]) -> dict[int, int]:
-    """By address, of all that held none at an exit, those that it was for."""
+    """Registers without an address at exits that their clamps caused, by address."""
     anchored, found = dict(made.anchored), dict[int, int]()
     for leave, mask in zip(made.exits, masks, strict=True):
         if mask & anchored.get(leave.user_ip, 0):
@@ -217,7 +224,7 @@ def _nonpointers(made: Translation, masks: Sequence[int]) -> dict[int, int]:
 
 
 def _ticks(values: Sequence[int], calls: int, plan: Plan) -> Iterator[Ticks]:
-    """Of each mode, from what comes round by round."""
+    """The ticks of each mode, from rows in the order of the rounds."""
     rows: dict[Mode, tuple[list[tuple[int, ...]], list[tuple[int, ...]]]] = {
         mode: ([], []) for mode in plan.modes
     }
@@ -227,7 +234,7 @@ def _ticks(values: Sequence[int], calls: int, plan: Plan) -> Iterator[Ticks]:
             for _ in range(first, min(first + _ROUND, plan.repetitions)):
                 for column in rows[mode]:
                     row = values[at : at + calls + 1]
-                    column.append(tuple(_signed(value) for value in row))
+                    column.append(tuple(signed64(value) for value in row))
                     at += calls + 1
     for mode, (native, translated) in rows.items():
         yield Ticks(
@@ -237,7 +244,3 @@ def _ticks(values: Sequence[int], calls: int, plan: Plan) -> Iterator[Ticks]:
             tuple(row[-1] for row in native),
             tuple(row[-1] for row in translated),
         )
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >> 63 else value

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The figures of replayed chains for people; knows only them."""
+"""The figures of replayed chains as tables on a terminal; depends only on figures."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from ubypass.bench.console import wide_enough
 __all__ = ["render", "show"]
 
 _NOTE = (
-    "ns of a gap: of each the median of runs by turns, of a kind the mean. work: "
-    "native and translated after a real system call of the same kind, which is not "
-    "timed; the translated gaps hold the module's dispatch, entry and exit, but not "
+    "ns per gap: median of alternating runs, and the mean over gaps of a kind. work: "
+    "native and translated, after a real system call of the same kind, which is not "
+    "timed; translated gaps include the module's dispatch, entry and exit, but not "
     "stac and clac. whole: the same, and each gap in user mode pays an empty system "
-    "call. saved: native - translated of whole. hot: nothing in between. thrash: other "
-    "data and code go through the caches."
+    "call. saved: native - translated of whole. hot: with warm caches. thrash: with "
+    "other data and code in the caches."
 )
 
 
 def show(
     found: Sequence[tuple[Figures, Decisions | None]], console: Console | None = None
 ) -> None:
-    """Print all of them."""
+    """Print the figures of all chains."""
     out = wide_enough(console)
     for figures, decisions in found:
         out.print(render(figures, decisions))
@@ -37,13 +37,13 @@ def show(
 
 
 def render(figures: Figures, decisions: Decisions | None = None) -> RenderableType:
-    """A table with a line for each kind of gap, and what it comes to."""
+    """A table with a line for each kind of gap, and a summary."""
     parts: list[RenderableType] = []
     if figures.wrong_words:
         parts.append(
             Text(
                 f"{figures.name}: {figures.wrong_words} words of memory DIFFER: the "
-                "translation is wrong, nothing was timed",
+                "translation is wrong and was not timed",
                 style="bold red",
             )
         )
@@ -85,9 +85,9 @@ def render(figures: Figures, decisions: Decisions | None = None) -> RenderableTy
 def _summary(figures: Figures) -> str:
     exits = ", ".join(f"{count} {reason}" for reason, count in figures.exits.items())
     text = (
-        f"{figures.calls} calls, {figures.dispatched} dispatched in {figures.runs} runs"
-        f"{f' (left by {exits})' if exits else ''}; {figures.changed_words} words of "
-        "memory change, all as natively."
+        f"{figures.calls} calls, {figures.dispatched} dispatched in {figures.runs} "
+        f"runs{(f' (left by {exits})' if exits else '')}; {figures.changed_words} "
+        "words of memory change, all as in the native run."
     )
     saved, least = figures.saved, figures.least_saved
     share, least_share = figures.share(saved), figures.share(least)
@@ -97,7 +97,7 @@ def _summary(figures: Figures) -> str:
             f"are saved: {share:.1%}"
         )
         if least is not None:
-            text += f"; {least:,.0f} ns, {least_share:.1%}, were returns predicted"
+            text += f"; {least:,.0f} ns, {least_share:.1%}, with predicted returns"
         text += "."
     return text
 
@@ -105,8 +105,7 @@ def _summary(figures: Figures) -> str:
 def _decided(decisions: Decisions) -> str:
     text = (
         f"model {decisions.model}: its choice saves {decisions.chosen_ns:,.0f} of "
-        f"{decisions.possible_ns:,.0f} ns that are possible, regret "
-        f"{decisions.regret:.1%}"
+        f"{decisions.possible_ns:,.0f} possible ns, regret {decisions.regret:.1%}"
     )
     wrong = [
         f"{gap.call}→{gap.following} ({gap.predicted.likely:+,.0f} predicted, "

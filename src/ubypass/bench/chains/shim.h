@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the kernel's headers give to the module's files, for user mode.
+ * The kernel's headers for the module's files in user mode.
  *
- * run.c, dispatch.c, enter.S, trampoline.S and x87.c of the module are compiled as they
- * are against this file, so that what they cost can be timed without a kernel of
- * ours.  Each name means what it means in the kernel, as far as user mode can do it.
- * Left out: stac and clac, which fault there; the gs prefix in C code; alternatives,
- * which stand for what a processor with enhanced IBRS gets (plain indirect jumps and
- * returns).
+ * run.c, eligible.c, dispatch.c, enter.S, trampoline.S and x87.c of the module are compiled
+ * unchanged against this file, so that their cost can be timed without the module.  Each
+ * name has the kernel's meaning as far as possible in user mode.  Left out: stac and clac,
+ * which fault there; the gs prefix in C code; alternatives, in whose place is the code for
+ * a processor with enhanced IBRS (plain indirect jumps and returns).
  */
 #ifndef UB_SHIM_H
 #define UB_SHIM_H
@@ -20,11 +19,14 @@
 #define X86_EFLAGS_OF	0x800
 
 #define X86_FEATURE_CLEAR_CPU_BUF	6
+/* verw clears with any selector ("Intel Analysis of MDS"). */
+#define __KERNEL_DS		0x2b
 
 #ifdef __ASSEMBLER__
 
 #define SYM_FUNC_START(name)	.globl name; .balign 16; name:
 #define SYM_FUNC_END(name)
+#define SYM_DATA(name, data)	.globl name; name: data
 #define SYM_CODE_START(name)	SYM_FUNC_START(name)
 #define SYM_CODE_END(name)
 #define UNWIND_HINT_FUNC
@@ -35,7 +37,7 @@
 #define ASM_CLAC
 #define RET			ret
 #define PER_CPU_VAR(name)	%gs:name
-/* Chosen at run time, since there is nobody to patch it. */
+/* A choice at run time, since alternatives are not patched here. */
 .macro ALTERNATIVE without, with, feature
 	cmpb $0, ub_shim_has + \feature(%rip)
 	jne 7771f
@@ -75,6 +77,8 @@ typedef long ssize_t;
 #define READ_ONCE(x)		(*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, value)	(*(volatile __typeof__(x) *)&(x) = (value))
 #define BUILD_BUG_ON(wrong)	_Static_assert(!(wrong), #wrong)
+#define min(a, b)		((a) < (b) ? (a) : (b))
+#define min_t(type, a, b)	min((type)(a), (type)(b))
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 #define PTR_ALIGN(p, a) \
 	((__typeof__(p))(((uintptr_t)(p) + (a) - 1) & -(uintptr_t)(a)))
@@ -95,7 +99,7 @@ static inline int atomic_read(const atomic_t *v)
 	return READ_ONCE(v->counter);
 }
 
-/* Structures of which the module's own only hold one, or a pointer. */
+/* Structures that are only members or pointer targets in the module's own. */
 struct list_head {
 	struct list_head *next, *prev;
 };
@@ -146,7 +150,7 @@ struct thread_struct {
 	void *ptrace_bps[4];
 };
 
-/* As Debian's kernel is configured. */
+/* The configuration of Debian's kernel. */
 #define CONFIG_MEMBARRIER	1
 #define CONFIG_POSIX_TIMERS	1
 #define MEMBARRIER_STATE_PRIVATE_EXPEDITED_RSEQ	(1U << 6)
@@ -162,7 +166,7 @@ struct signal_struct {
 	struct posix_cputimers posix_cputimers;
 };
 
-/* In the kernel's order, and far apart as there. */
+/* In the kernel's order, and as far apart. */
 struct task_struct {
 	struct thread_info thread_info;
 	void *stack;
@@ -179,13 +183,14 @@ struct task_struct {
 
 #define HBP_NUM	4
 
-/* Per processor: there is one. gs is 0 while this runs. */
+/* Per-CPU data of the only CPU; the gs base is 0. */
 #define DECLARE_PER_CPU(type, name)	extern __typeof__(type) name
 #define DEFINE_PER_CPU(type, name)	__typeof__(type) name
 #define this_cpu_inc(x)		((void)(*(volatile __typeof__(x) *)&(x))++)
 #define this_cpu_dec(x)		((void)(*(volatile __typeof__(x) *)&(x))--)
 #define this_cpu_read(x)	READ_ONCE(x)
 #define __this_cpu_read(x)	READ_ONCE(x)
+#define __this_cpu_write(x, value)	WRITE_ONCE(x, value)
 
 extern struct task_struct *current_task;
 extern int __preempt_count;
@@ -212,7 +217,7 @@ register unsigned long current_stack_pointer __asm__("rsp");
 	((struct pt_regs *)((u8 *)(task)->stack + THREAD_SIZE) - 1)
 extern u8 ub_shim_stack[];
 
-/* thread_info.flags of a kernel of x86: work to do on the way to user mode. */
+/* thread_info.flags on x86: work on the return to user mode. */
 #define EXIT_TO_USER_MODE_WORK	0x0002300eU
 #define SYSCALL_WORK_SECCOMP		(1U << 0)
 #define SYSCALL_WORK_SYSCALL_TRACEPOINT	(1U << 1)
@@ -243,8 +248,6 @@ extern u8 ub_shim_stack[];
 #define X86_EFLAGS_VIP		0x00100000
 #define X86_EFLAGS_ID		0x00200000
 #define __USER_CS		0x33
-/* verw takes any, and clears just so ("Intel Analysis of MDS"). */
-#define __KERNEL_DS		0x2b
 #define TASK_SIZE_MAX		0x7ffffffff000UL
 #define ERESTARTSYS		512
 #define ERESTART_RESTARTBLOCK	516
@@ -252,7 +255,7 @@ extern u8 ub_shim_stack[];
 #define force_sig(sig)		ub_shim_fail("the module kills the program")
 void ub_shim_fail(const char *why) __attribute__((noreturn));
 
-/* stac and clac cannot run in user mode: as on a processor without SMAP. */
+/* As on a processor without SMAP: stac and clac fault in user mode. */
 #define X86_FEATURE_SMAP		0
 #define X86_FEATURE_FSGSBASE		1
 #define X86_FEATURE_CLEAR_BHB_LOOP	2
@@ -261,7 +264,7 @@ void ub_shim_fail(const char *why) __attribute__((noreturn));
 extern u8 ub_shim_has[7];
 #define boot_cpu_has(feature)		(ub_shim_has[feature])
 #define boot_cpu_has_bug(bug)		(ub_shim_has[bug])
-/* Patched in the kernel: no test at run time. */
+/* Patched code in the kernel: no test at run time. */
 #define cpu_feature_enabled(feature)	((feature) == X86_FEATURE_FSGSBASE)
 static const struct {
 	int x86_vendor;
@@ -278,7 +281,7 @@ static inline u64 rdfsbase(void)
 
 #define MSR_FS_BASE		0xc0000100
 
-/* compat.h, as of a kernel up to 6.1 */
+/* compat.h, as for a kernel up to 6.1 */
 #define UB_CURRENT_TASK		current_task
 #define UB_PREEMPT_COUNT	__preempt_count
 #define ub_read_fs_base()	rdfsbase()
@@ -316,7 +319,7 @@ void *memcpy(void *to, const void *from, size_t size);
 void *memset(void *to, int value, size_t size);
 int memcmp(const void *a, const void *b, size_t size);
 
-/* What offsets.c is made of. */
+/* The macros of offsets.c. */
 #define DEFINE(name, value) \
 	__asm__ volatile("\n.ascii \"->" #name " %0\"" : : "i"(value))
 #define OFFSET(name, type, member)	DEFINE(name, offsetof(struct type, member))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A captured chain: where it is kept, what it holds, on which processors it runs.
+"""A captured chain: its files, its contents, and the processors that can replay it.
 
 A capture is a directory: the files that ``capture.c`` describes, and ``capture.json``
-with where they come from. It can be copied to another machine as it is.
+with the origin. The directory can be copied to another machine.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ubypass import processor
-from ubypass.bench.server.gaps import ways as read_ways
-from ubypass.engine.growth import Way
+from ubypass.bench.server.gaps import paths as read_paths
+from ubypass.engine.growth import TracedPath
 from ubypass.errors import UbError
 from ubypass.process.maps import MemoryMap, VmArea
 
@@ -39,8 +39,10 @@ _ORDER = (
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Of what program, where. ``request_ns``: CPU time of the program for each request,
-    measured apart from the capture, and ``requests`` in the chain; None: not known.
+    """The program and the processor of a capture.
+
+    ``request_ns``: CPU time per request, measured apart from the capture; ``requests``:
+    requests in the chain; None: unknown.
     """
 
     name: str
@@ -52,7 +54,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """Readable memory; ``offset`` in the file ``memory``."""
+    """An area of readable memory; ``offset``: its position in the file ``memory``."""
 
     start: int
     end: int
@@ -64,10 +66,11 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One system call: its instruction's address, number and result.
+    """One system call: address of its instruction, number and result.
 
-    ``kind`` of its first argument: s(ocket), f(ile), o(ther), - no descriptor.
-    ``changes``: addresses and values of the words of memory that it changed.
+    ``kind`` of its first argument: s(tream socket), d(atagram socket), f(ile), o(ther),
+    - no descriptor. ``changes``: addresses and new values of the memory words that the
+    call changed.
     """
 
     site: int
@@ -79,8 +82,8 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a function of the vDSO at ``entry`` returned, and the two words that were
-    then at the addresses in rdi and rsi.
+    """The result of the vDSO function at ``entry``, and the two words at the addresses
+    in rdi and rsi then.
     """
 
     entry: int
@@ -93,7 +96,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """All of it; also reads code, as :class:`ubypass.region.reader.CodeReader`."""
+    """A capture with its code, as :class:`ubypass.region.reader.CodeReader`."""
 
     folder: Path
     origin: Origin
@@ -103,7 +106,7 @@ class Capture:
     flags: int
     fsbase: int
     parts: tuple[tuple[int, bytes], ...]
-    ways: tuple[Way, ...]
+    paths: tuple[TracedPath, ...]
     calls: tuple[Call, ...]
     answers: tuple[Answer, ...]
 
@@ -130,25 +133,25 @@ class Capture:
         return next((area for area in self.areas if area.path == "[vdso]"), None)
 
     def content(self, area: Area) -> bytes:
-        """All of one area."""
+        """The contents of one area."""
         with self.memory.open("rb") as file:
             file.seek(area.offset)
             return file.read(area.end - area.start)
 
     def require_here(self) -> None:
-        """Raises UbError unless this processor can do what that one could."""
+        """Raise UbError unless this processor has the features of the original one."""
         missing = self.origin.features - processor.features()
-        # What only says how it is virtualised or what the kernel does.
+        # Flags of virtualization and of the kernel do not matter.
         missing &= _code_features(self.origin.features)
         if missing:
             raise UbError(
                 f"the capture of {self.origin.name} is of another processor, "
                 f"{self.origin.cpu}, which has {', '.join(sorted(missing)[:6])}",
-                "replay it where these are, or capture the program here",
+                "replay it on such a processor, or capture the program here",
             )
 
 
-#: Flags in /proc/cpuinfo that user code can tell by running instructions.
+#: Flags in /proc/cpuinfo that user code can detect by running instructions.
 _VISIBLE = (
     *("sse", "ssse", "avx", "bmi", "aes", "vaes", "sha", "adx", "fma", "movbe"),
     *("popcnt", "pclmul", "vpclmul", "gfni", "lzcnt", "abm", "f16c", "erms", "fsrm"),
@@ -164,7 +167,7 @@ def _code_features(names: frozenset[str]) -> frozenset[str]:
 
 
 def save_origin(folder: Path, origin: Origin) -> None:
-    """Write where the capture in ``folder`` comes from. Raises UbError."""
+    """Write the origin of the capture in ``folder``. Raises UbError."""
     data = dataclasses.asdict(origin)
     data["features"] = sorted(origin.features)
     data["format"] = FORMAT
@@ -195,23 +198,25 @@ def load(folder: Path) -> Capture:
             flags=registers["eflags"],
             fsbase=registers["fs_base"],
             parts=_read_parts(folder),
-            ways=tuple(read_ways((folder / "ways").read_text())),
+            paths=tuple(read_paths((folder / "ways").read_text())),
             calls=calls,
             answers=answers,
         )
         size = found.memory.stat().st_size
     except OSError as error:
         raise UbError(
-            f"{folder} holds no capture: {error.strerror}",
-            "'ub bench chains SUBJECT --save DIRECTORY' makes one",
+            f"{folder} contains no capture: {error.strerror}",
+            "to make one: ub bench chains SUBJECT --save DIRECTORY",
         ) from error
     except (ValueError, KeyError, TypeError, struct.error) as error:
-        raise UbError(f"{folder} holds no capture that can be read: {error}") from error
+        raise UbError(f"the capture in {folder} is unreadable: {error}") from error
     whole = sum(area.end - area.start for area in found.areas)
-    if size != whole or len(found.calls) != len(found.ways) or not found.calls:
-        raise UbError(f"the capture in {folder} is not complete")
+    if size != whole or len(found.calls) != len(found.paths) or not found.calls:
+        raise UbError(f"the capture in {folder} is incomplete")
     if registers["gs_base"]:
-        raise UbError(f"{origin.name} uses the gs segment, which the replay cannot")
+        raise UbError(
+            f"{origin.name} uses the gs segment, which the replay does not support"
+        )
     return found
 
 
@@ -272,6 +277,6 @@ def _read_calls(lines: list[str]) -> tuple[tuple[Call, ...], tuple[Answer, ...]]
             v = [int(text, 16) for text in rest]
             answers.append(Answer(v[0], v[1], v[2], (v[3], v[4]), v[5], (v[6], v[7])))
         else:
-            raise ValueError(f"what is {word!r}?")
+            raise ValueError(f"unexpected word {word!r}")
     finish()
     return tuple(calls), tuple(answers)

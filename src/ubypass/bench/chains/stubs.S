@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Ways into user code and out of it, and the stack that stands for a task's kernel
- * stack. The time stamps are taken here, as close to user code as can be.
+ * Entry to user code and exit from it, and the stack in place of a task's kernel stack.
+ * The time stamps are taken here, as close to user code as possible.
  */
 	.intel_syntax noprefix
 	.section .note.GNU-stack, "", @progbits
@@ -67,7 +67,7 @@ ub_native:
 	mov dword ptr [ub_began + 4], edx
 	cmp qword ptr [ub_pay], 0
 	je 1f
-	mov eax, 1000			/* no such call: the transition and nothing else */
+	mov eax, 1000			/* no such call: the transition only */
 	syscall
 1:	push qword ptr [ub_user_flags]
 	popfq
@@ -88,7 +88,7 @@ ub_native:
 	mov r14, USER(14)
 	mov r15, USER(15)
 	jmp [ub_user_ip]
-/* What stands in a system call's place jumps here. */
+/* The jumps in place of system calls lead here. */
 ub_native_end:
 	mov USER(0), rax
 	mov USER(2), rdx
@@ -118,11 +118,11 @@ ub_native_end:
 	pop_saved
 	ret
 
-/* A handler of a system call, its start patched by ftrace; timed from its end to the next. */
+/* A handler as patched by ftrace; a gap is timed from its end to the next handler. */
 	.balign 16
 	.globl ub_call, ub_call_body
 ub_call:
-	.byte 0xe8			/* call ub_trampoline, of five bytes */
+	.byte 0xe8			/* call ub_trampoline, five bytes */
 	.long ub_trampoline - ub_call_body
 ub_call_body:
 	lfence
@@ -138,7 +138,7 @@ ub_call_body:
 	mov rax, rcx
 	ret
 
-/* Two stamps with nothing in between. */
+/* The ticks between two adjacent stamps. */
 	.globl ub_stamp_cost
 ub_stamp_cost:
 	lfence
@@ -153,7 +153,7 @@ ub_stamp_cost:
 	sub rax, rsi
 	ret
 
-/* chain_loop() with its stack right below the registers of the task. */
+/* Call chain_loop() with its stack directly below the task's registers. */
 	.globl ub_start_chain, ub_finish
 ub_start_chain:
 	push_saved

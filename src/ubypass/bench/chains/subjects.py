@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is captured: loops and servers that are started for it, or any process."""
+"""The subjects of a capture: loops and servers started for it, or any process."""
 
 from __future__ import annotations
 
@@ -26,19 +26,20 @@ __all__ = ["NAMES", "Subject", "captured", "process", "scratch", "subject"]
 
 _EPOLL_WAIT, _PREAD = 232, 17
 _STARTED = 0.3  # seconds until a loop runs
-_CONNECTED = 1.0  # and until all connections of a load are there
+_CONNECTED = 1.0  # seconds until all connections of a load are open
 _ROUND = 200_000
 _READS = frozenset({0, 45, 47})
-# Stepped through, every command is slow, which is no reason to write it down.
+# Single-stepped commands are slow; none of them belongs in the slow log.
 _QUIET = "slowlog-log-slower-than -1\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """``start`` yields the process while it is busy; ``wish``: what to capture of it.
+    """A program to capture.
 
-    ``request_ns`` asks for the CPU time of a request, before; ``counts`` says whether a
-    call of the chain is one.
+    ``start`` yields its process while it is busy; ``wish``: what to capture.
+    ``request_ns`` measures the CPU time of a request before the capture; ``counts``:
+    whether a call of the chain counts as a request.
     """
 
     name: str
@@ -53,7 +54,7 @@ def _is_request(call: Call) -> bool:
 
 
 def captured(wanted: Subject, folder: Path, progress: Callable[[str], None]) -> Capture:
-    """Capture it into ``folder``. Raises UbError."""
+    """Capture ``wanted`` into ``folder``. Raises UbError."""
     progress(f"{wanted.name}: measuring its CPU time")
     request_ns = wanted.request_ns()
     progress(f"{wanted.name}: starting it")
@@ -69,7 +70,7 @@ def captured(wanted: Subject, folder: Path, progress: Callable[[str], None]) -> 
 
 
 def process(pid: int, wish: Wish) -> Subject:
-    """Any process, as it runs now; how long a request of it takes is not known."""
+    """A running process; its CPU time per request is unknown. Raises UbError."""
     try:
         name = Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError as error:
@@ -110,7 +111,7 @@ def _running_loop(workload: Workload) -> Iterator[int]:
 
 
 def _loop_ns(workload: Workload) -> float:
-    """ns of one turn, natively: of the fastest round, for others run meanwhile."""
+    """Native ns per turn, of the fastest round: other programs disturb the rest."""
     with data_file(max(1, workload.size) * 64, Place().directory) as file:
         arguments = [
             *workload.arguments(file),
@@ -143,7 +144,7 @@ def _loaded(start: Callable[[], AbstractContextManager[Server]]) -> Iterator[int
 
 
 def _request_ns(start: Callable[[], AbstractContextManager[Server]]) -> float:
-    """CPU time of the server for a request, under full load."""
+    """CPU time of the server per request, in ns, under full load."""
     with start() as server:
         server.load()
         before = cpu_ns(server.serving())
@@ -196,12 +197,12 @@ NAMES = tuple(_SUBJECTS)
 
 
 def subject(name: str) -> Subject:
-    """The one of :data:`NAMES`."""
+    """The subject ``name``, one of :data:`NAMES`."""
     return _SUBJECTS[name]()
 
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
-    """A directory for captures that are not kept: readable by their owner only."""
+    """A temporary directory for captures, readable by its owner only."""
     with tempfile.TemporaryDirectory(prefix="ub-chains-") as folder:
         yield Path(folder)

@@ -7,8 +7,8 @@
 #define SYS_rt_sigaction 13
 #define SYS_sigaltstack 131
 #define SYS_exit_group 231
-#define MAP_FLAGS 0x104022 /* private, anonymous, no reserve, fixed, not over others */
-#define CONTEXT_IP 168 /* of struct ucontext: rip in its sigcontext */
+#define MAP_FLAGS 0x104022 /* private, anonymous, noreserve, fixed_noreplace */
+#define CONTEXT_IP 168 /* offset in struct ucontext of rip in its sigcontext */
 
 long sys6(long nr, long a, long b, long c, long d, long e, long f)
 {
@@ -56,7 +56,7 @@ void program_exit(int status)
 	__builtin_unreachable();
 }
 
-/* "WHAT NUMBER" on stderr, for Python to read. */
+/* Print "WHAT NUMBER" to stderr, which replay.py reads, and exit. */
 void fail(const char *what, u64 value)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -86,7 +86,7 @@ void ub_shim_fail(const char *why)
 	fail(why, 0);
 }
 
-/* Zeroed memory, executable too, where nothing is yet. */
+/* Map zeroed, executable memory at an unused address. */
 void *memory_at(u64 at, u64 size)
 {
 	long got = sys6(SYS_mmap, (long)at, (long)size, 7, MAP_FLAGS, -1, 0);
@@ -105,7 +105,7 @@ struct sigaction_kernel {
 #define FLAGS (4UL | 0x08000000UL | 0x40000000UL | 0x04000000UL)
 void ub_restore_signal(void);
 
-/* A fault of translated code goes on at its fixup, as with the module. */
+/* A fault in translated code continues at its fixup, as in the module. */
 static void on_signal(int number, void *info, void *context)
 {
 	u64 *ip = (u64 *)((u8 *)context + CONTEXT_IP);

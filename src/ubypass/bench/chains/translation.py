@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the project's translator makes of a chain's ways, verified as always."""
+"""The project's translation of a chain's paths, verified as always."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from ubypass.abi import Abi, Translation
 from ubypass.bench.chains.clock import Clock
 from ubypass.bench.chains.snapshot import Area, Capture
-from ubypass.cost.gap import profile
+from ubypass.cost.gap import profile_gap
 from ubypass.cost.model import Model
 from ubypass.engine.build import CANDIDATES, make_spec, uncollected
-from ubypass.engine.growth import Way, knowledge_of
+from ubypass.engine.growth import TracedPath, profile_of
 from ubypass.errors import UbError
 from ubypass.region.decode import Decoded
 from ubypass.region.discover import Limits, discover
@@ -24,7 +24,7 @@ from ubypass.translate.layout import TooLarge, assemble
 from ubypass.translate.translate import translate
 from ubypass.verify.check import VerifyError, check
 
-__all__ = ["Bounds", "Image", "Made", "full_ways", "make"]
+__all__ = ["Bounds", "Image", "Made", "full_paths", "make"]
 
 _MAX_CODE = 1 << 22
 _TURNS = 64
@@ -32,10 +32,13 @@ _TURNS = 64
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What the translator may take on: user ``instructions`` in the region and in
-    copies of called code, ``aside`` of traced ways, ``candidates`` of an indirect
-    branch, and the ``longest`` gap; what is longer stays native. ``model``: so does
-    what that one finds likely to lose.
+    """Bounds of the translator.
+
+    ``instructions``: most user instructions in the region and in clones; ``aside``:
+    most instructions beside traced paths; ``candidates``: most targets of an indirect
+    branch; ``longest``: most instructions of a translated gap, longer ones stay native.
+    ``model``: a cost model; gaps that it predicts to lose stay native, None: no gap.
+    ``trusted``: translate as for a trusted program.
     """
 
     instructions: int = 12_000
@@ -43,18 +46,19 @@ class Bounds:
     candidates: int = CANDIDATES
     longest: int = 1 << 20
     model: Model | None = None
+    trusted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """``instructions`` of user code were translated; ``translation`` is verified."""
+    """A verified translation of ``instructions`` user instructions."""
 
     translation: Translation
     instructions: int
 
 
 class Image:
-    """Memory of a capture with bytes of its code replaced, to read code from."""
+    """A reader of the memory of a capture, with patched code."""
 
     def __init__(self, capture: Capture, patches: Mapping[int, bytes]) -> None:
         self._capture = capture
@@ -62,7 +66,7 @@ class Image:
         self._contents: dict[int, bytes] = {}
 
     def is_code(self, address: int) -> bool:
-        """Whether the address is in executable memory that cannot be written."""
+        """Whether the address is in executable memory that is not writable."""
         area = self._area(address)
         return area is not None and area.executable and not area.writable
 
@@ -95,41 +99,41 @@ class Image:
         return bytes(content)
 
 
-def full_ways(capture: Capture, clock: Clock) -> tuple[Way, ...]:
-    """The ways with what is executed in the vDSO's place."""
+def full_paths(capture: Capture, clock: Clock) -> tuple[TracedPath, ...]:
+    """The paths, with the instructions of the vDSO's replacements."""
     return tuple(
         replace(
-            way, ips=tuple(at for ip in way.ips for at in clock.ways.get(ip, (ip,)))
+            path, ips=tuple(at for ip in path.ips for at in clock.paths.get(ip, (ip,)))
         )
-        for way in capture.ways
+        for path in capture.paths
     )
 
 
 def make(
-    ways: Sequence[Way],
+    paths: Sequence[TracedPath],
     image: Image,
     abi: Abi,
     bounds: Bounds,
     nonpointers: Mapping[int, int] | None = None,
 ) -> Made:
-    """One region for all ways. Raises UbError if none of it can be translated.
+    """Translate one region with all paths. Raises UbError if there is nothing to build.
 
     ``nonpointers``: see :class:`ubypass.region.graph.Region`.
     """
-    abi = replace(abi, max_code=_MAX_CODE)
-    knowledge = knowledge_of(_taken(ways, Decoded(image), bounds))
-    for resume in knowledge.stops:
-        knowledge.entries.pop(resume, None)
+    abi = replace(abi, max_code=_MAX_CODE, trusted=bounds.trusted)
+    profile = profile_of(_taken(paths, Decoded(image), bounds))
+    for resume in profile.barriers:
+        profile.remove_entry(resume)
     spec = replace(
-        make_spec(knowledge),
-        traced=frozenset(knowledge.trodden),
-        execution_counts=dict(knowledge.trodden),
+        make_spec(profile),
+        traced=frozenset(profile.execution_counts),
+        execution_counts=dict(profile.execution_counts),
         nonpointers=dict(sorted((nonpointers or {}).items())),
     )
     if not spec.entries:
         raise UbError(
-            "no gap is short enough, or likely to gain",
-            "allow longer ones with --longest, others without --model",
+            "no gap is short enough, or profitable by the model",
+            "allow longer gaps with --longest, unprofitable ones without --chosen",
         )
     limits = Limits(
         bounds.instructions,
@@ -149,23 +153,25 @@ def make(
     return Made(made, region.instruction_count)
 
 
-def _taken(ways: Sequence[Way], code: Decoded, bounds: Bounds) -> list[Way]:
-    """The ways; those that are to stay native without their instructions."""
-    losing = _losing(ways, code, bounds.model) if bounds.model else frozenset()
+def _taken(
+    paths: Sequence[TracedPath], code: Decoded, bounds: Bounds
+) -> list[TracedPath]:
+    """The paths; those of gaps that stay native are empty."""
+    losing = _losing(paths, code, bounds.model) if bounds.model else frozenset()
     return [
-        replace(way, ips=())
-        if len(way.ips) > bounds.longest or way.resume in losing
-        else way
-        for way in ways
+        replace(path, ips=())
+        if len(path.ips) > bounds.longest or path.resume in losing
+        else path
+        for path in paths
     ]
 
 
-def _losing(ways: Sequence[Way], code: Decoded, model: Model) -> frozenset[int]:
+def _losing(paths: Sequence[TracedPath], code: Decoded, model: Model) -> frozenset[int]:
     """Sites whose gaps are likely to lose, on average."""
     savings: dict[int, list[float]] = {}
-    for way in ways:
-        saving = model.saving(profile(way.ips, code)).likely
-        savings.setdefault(way.resume, []).append(saving)
+    for path in paths:
+        saving = model.saving(profile_gap(path.ips, code)).likely
+        savings.setdefault(path.resume, []).append(saving)
     return frozenset(resume for resume, all_ in savings.items() if sum(all_) < 0)
 
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the kernel does between two gaps: a real system call of the same kind as that of
- * the chain, on sockets and files of our own. Or: what other programs leave of caches.
+ * The work between two gaps: a real system call of the same kind as that of the chain, on
+ * sockets and files of this program; or the eviction of caches, as by other programs.
  */
 #include "replay.h"
 
@@ -14,7 +14,7 @@ enum {
 	SYS_getpid = 39, SYS_newfstatat = 262, SYS_epoll_create1 = 291, SYS_eventfd2 = 290,
 };
 
-#define ROOM (64UL << 10) /* bytes of one call at most */
+#define ROOM (64UL << 10) /* most bytes of one call */
 #define THRASH_AT 0x100100000000UL
 #define THRASH_DATA (40UL << 10)
 #define THRASH_CODE (128UL << 10)
@@ -93,7 +93,7 @@ void work_setup(void)
 	code = data + THRASH_DATA;
 	memset(data, 1, THRASH_DATA);
 	memset(code, 0x90, THRASH_CODE);
-	/* A jump in each 32 bytes fills the caches of code and of targets. */
+	/* A jump in each 32 bytes fills the instruction cache and branch target buffer. */
 	for (u64 i = 0; i < THRASH_CODE - JUMP_EVERY; i += JUMP_EVERY) {
 		code[i] = 0xeb;
 		code[i + 1] = JUMP_EVERY - 2;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which real system call stands for one of the chain while it is replayed."""
+"""The real system call that stands for a call of the chain during a replay."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ubypass.bench.chains.snapshot import Call
 
 __all__ = ["Work", "work_for"]
 
-_ROOM = 1 << 16  # bytes that one call moves at most
+_ROOM = 1 << 16  # most bytes that one call moves
 _SOCKETS = "sd"
 
 
@@ -45,7 +45,7 @@ _SIZED = (Work.READ, Work.WRITE, Work.SENDFILE)
 
 
 def work_for(call: Call) -> tuple[Work, int]:
-    """What is done in its place, and with how many bytes."""
+    """The work in place of ``call``, and its number of bytes."""
     failed = call.result >> 63
     size = 1 if failed else max(1, min(call.result, _ROOM))
     if call.nr in _READS or call.nr in _WRITES:

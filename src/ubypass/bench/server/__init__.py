@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Measuring real servers: native, boosted and native again, in one boot.
+"""Measurements of real servers: native, boosted and native again, in one boot.
 
-Boosting is done by ``ub attach``, as a user does it, and looked at through what
-``ub stats --json`` says; nothing here knows how the engine works.
+Servers are boosted by ``ub attach``, as by a user, and observed through ``ub stats
+--json``; independent of the engine's internals.
 """

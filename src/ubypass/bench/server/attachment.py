@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``ub attach`` as a process of its own, and the figures it gives for processes.
+"""``ub attach`` as a process of its own, and its figures for processes.
 
-What is read here is the JSON of ``ub stats``. It may say more than this knows, and
-leave out what is not known yet.
+The input is the JSON of ``ub stats``. Unknown keys are ignored, and keys may be
+missing.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import subprocess
@@ -26,20 +25,20 @@ from ubypass.engine.control import ask, socket_path
 from ubypass.errors import UbError
 from ubypass.places import own_environment
 
-__all__ = ["Attachment", "Figures", "follows_children"]
+__all__ = ["Attachment", "Figures"]
 
-_LOOK = 0.25  # seconds between looks whether it has attached
-_ASK = 6  # times before it is given up
+_LOOK = 0.25  # seconds between polls until the processes are attached
+_ASK = 6  # most attempts of one request
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Sums over processes: ``calls`` in all, those ``dispatched``, ``exits`` by reason.
+    """Sums over processes: ``calls`` made, calls ``dispatched``, ``exits`` by reason.
 
-    ``regions`` live and ``loads`` so far; ``build_s`` spent translating;
-    ``first_boost_s``: from attaching to the first dispatch of any of them;
-    ``saved_ns``: what all dispatches have saved, by what the engine decides by
-    (``priced_by``), as far as that is known.
+    ``regions`` live and ``loads`` so far; ``build_s``: seconds of CPU time of builds;
+    ``first_boost_s``: seconds from attaching to the first dispatch in any of them;
+    ``saved_ns``: ns saved by all dispatches, as far as known, by the prices that the
+    engine decides by (``priced_by``).
     """
 
     calls: int = 0
@@ -55,7 +54,7 @@ class Figures:
 
     @classmethod
     def of(cls, processes: Iterable[Mapping[str, Any]]) -> Figures:
-        """Add up what ``ub stats --json`` says of each process."""
+        """The sums of what ``ub stats --json`` prints for each process."""
         all_of = list(processes)
         exits: dict[str, int] = {}
         for process in all_of:
@@ -79,7 +78,7 @@ class Figures:
 
 
 def _regions(process: Mapping[str, Any]) -> int:
-    """How many are live; one number names the only one, a list all of them."""
+    """The number of live regions; a number is the count, a list names each region."""
     regions = process.get("regions")
     if isinstance(regions, int):
         return regions
@@ -88,20 +87,11 @@ def _regions(process: Mapping[str, Any]) -> int:
     return 1 if process.get("region") else 0
 
 
-def follows_children() -> bool:
-    """Whether ``ub attach`` can be told to boost children as well."""
-    from ubypass.cli import attach
-
-    parser = argparse.ArgumentParser()
-    attach.configure(parser)
-    return "--children" in parser.format_help()
-
-
 class Attachment:
     """A running ``ub attach``; a context manager that detaches at its end.
 
-    ``options`` are further options of it, ``program`` the module that is ub. Entered
-    once the processes are attached.
+    ``options``: further options of ``ub attach``; ``program``: the module of ub.
+    Entering waits until the processes are attached.
     """
 
     def __init__(
@@ -111,7 +101,7 @@ class Attachment:
         program: str = "ubypass.cli.main",
     ) -> None:
         self._pids = tuple(pids)
-        # What it says goes to a file: nobody would empty a pipe meanwhile.
+        # To a file: nothing would drain a pipe meanwhile.
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed at the end
         self._process = child.start(
             [
@@ -143,23 +133,23 @@ class Attachment:
         status = child.end(
             self._process, signal.SIGINT if kind is None else signal.SIGKILL
         )
-        said = self.output()
+        message = self.output()
         self._output.close()
         if kind is None and status != 0:
-            raise UbError(f"ub attach ended with status {status}: {said}")
+            raise UbError(f"ub attach ended with status {status}: {message}")
 
     def output(self) -> str:
-        """What it has said so far."""
+        """The output so far."""
         data = os.pread(self._output.fileno(), 1 << 16, 0)
         return data.decode(errors="replace").strip()
 
     def figures(self, pids: Iterable[int]) -> Figures:
-        """Of those processes, as of now. Raises UbError if the engine is gone."""
+        """The present figures of ``pids``. Raises UbError if the engine is gone."""
         wanted = set(pids)
         return Figures.of(p for p in self._processes() if p["pid"] in wanted)
 
     def cpu_ns(self) -> int:
-        """CPU time of the engine so far."""
+        """CPU time of the engine so far, in ns."""
         return cpu_ns([self._process.pid])
 
     def _has_attached(self) -> bool:
@@ -176,7 +166,7 @@ class Attachment:
                 answer = ask(self._socket(), {"ask": "stats"})
                 break
             except OSError as error:
-                # Beside a busy server on one emulated processor a build takes long.
+                # A build takes long beside a busy server on one emulated processor.
                 if isinstance(error, TimeoutError) and asked < _ASK:
                     continue
                 raise UbError(f"ub attach does not answer: {self.output()}") from error

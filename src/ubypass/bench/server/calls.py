@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How many system calls processes make, counted by the kernel and not by ub.
+"""The number of system calls of processes, counted by the kernel independently of ub.
 
-By perf's counter of the tracepoint that all of them pass: while it counts, every
+Uses a perf counter of the tracepoint that every call passes: while it counts, every
 call is slower, and nothing is boosted. Layouts: ``include/uapi/linux/perf_event.h``.
 """
 
@@ -27,9 +27,9 @@ _ATTR_SIZE = 64  # PERF_ATTR_SIZE_VER0
 
 
 class CallCounter:
-    """Counts calls of all threads that ``pids`` have now; a context manager.
+    """Counts the calls of all present threads of ``pids``; a context manager.
 
-    Raises UbError where the kernel does not count.
+    Raises UbError if the kernel cannot count them.
     """
 
     def __init__(self, pids: Iterable[int], tracepoint: Path = _TRACEPOINT) -> None:
@@ -38,7 +38,7 @@ class CallCounter:
             number = int(tracepoint.read_text())
         except (OSError, ValueError) as error:
             raise UbError(
-                "the kernel does not say how to count system calls",
+                "the kernel has no tracepoints to count system calls",
                 "mount -t tracefs tracefs /sys/kernel/tracing",
             ) from error
         for pid in pids:
@@ -53,7 +53,7 @@ class CallCounter:
             os.close(self._counters.pop())
 
     def total(self) -> int:
-        """Calls so far."""
+        """The number of calls so far."""
         data = (os.read(counter, 8) for counter in self._counters)
         return sum(int.from_bytes(each, "little") for each in data)
 
@@ -66,5 +66,7 @@ def _opened(tracepoint: int, tid: int) -> int:
     )
     if fd < 0:
         why = os.strerror(ctypes.get_errno())
-        raise UbError(f"cannot count system calls of thread {tid}: {why}", "be root")
+        raise UbError(
+            f"cannot count system calls of thread {tid}: {why}", "run as root"
+        )
     return fd

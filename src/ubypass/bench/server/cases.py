@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which of a server's cases are to be measured. Knows nothing of any server."""
+"""The choice of a server's cases; independent of the servers."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def choose(
     wanted: Mapping[str, Collection[object]],
     known: str,
 ) -> tuple[_Case, ...]:
-    """Those of ``cases`` whose attributes are among the ``wanted`` values.
+    """The ``cases`` whose attributes are among the ``wanted`` values.
 
-    An attribute of which none is wanted may have any. ``known`` says to people what
-    there is. Raises UbError if no case is left.
+    An attribute without wanted values may have any value. ``known``: the possible
+    values, for people. Raises UbError if no case is left.
     """
     chosen = tuple(
         case

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""CPU time of processes, as the kernel's scheduler has counted it.
+"""CPU time of processes, as counted by the kernel's scheduler.
 
-Where the machine's clock counts instructions, so does this.
+In instructions where the machine's clock counts instructions.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ __all__ = ["children", "cpu_ns"]
 
 
 def cpu_ns(pids: Iterable[int], proc: Path = Path("/proc")) -> int:
-    """Nanoseconds that all threads of ``pids`` have run so far, kernel included.
+    """ns that all threads of ``pids`` have run so far, kernel time included.
 
-    A thread's own schedstat, because a process's is that of its first thread only.
-    Threads that ended are lost, so differences are meant for stable servers. Raises
-    UbError for a process that is not there.
+    Sums the schedstat of each thread, because that of a process covers its first thread
+    only. Ended threads are lost, so only differences for servers with stable threads
+    are exact. Raises UbError for a process that does not exist.
     """
     total = 0
     for pid in pids:
         tasks = list((proc / str(pid) / "task").glob("*/schedstat"))
         if not tasks:
-            raise UbError(f"process {pid} has ended while it was being measured")
+            raise UbError(f"process {pid} ended while it was being measured")
         for file in tasks:
             try:
                 total += int(file.read_text().split()[0])
             except (OSError, IndexError, ValueError):
-                continue  # a thread that has just ended
+                continue  # the thread has just ended
     return total
 
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What programs do between two system calls, counted in user instructions: the loops
-of ``ub bench io``, and real servers.
+"""The user instructions between two system calls: of loops and of real servers.
 
-By stepping through them, natively: neither the module nor a lab is needed. A gap that
-is long leaves little to gain, since a dispatched call saves one transition however
-long it is. Of short ones the instructions that run in a translation are counted, too.
+The programs (the loops of ``ub bench io`` and servers) are single-stepped natively;
+needs neither the module nor the lab. A long gap leaves little to gain, since a
+dispatched call saves one transition whatever the gap. For short gaps the instructions
+executed in a translation are counted, too.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ubypass.bench.records import write_json
 from ubypass.bench.server import nginx, redis
 from ubypass.bench.server.measure import Server
 from ubypass.bench.workloads import build_workload
-from ubypass.engine.growth import Way, executed
+from ubypass.engine.growth import TracedPath, executed
 from ubypass.errors import UbError, permission_hint
 from ubypass.places import kernel_sources
 from ubypass.process.maps import MemoryMap, read_maps
@@ -42,11 +42,11 @@ __all__ = [
     "Gap",
     "call_names",
     "measure_gaps",
+    "paths",
     "read_gaps",
     "summarize",
     "trace",
     "trace_loop",
-    "ways",
     "write_gaps",
 ]
 
@@ -56,7 +56,7 @@ _LISTED = kernel_sources() / "include" / "uapi" / "ub_syscalls.h"
 def _redis(
     command: str, pipeline: int = 1
 ) -> Callable[[], contextlib.AbstractContextManager[Server]]:
-    # Stepped through, every command is slow, which is no reason to write it down.
+    # Single-stepped commands are slow; none of them belongs in the slow log.
     case = redis.RedisCase(command, 64, pipeline)
     return partial(redis.redis_server, case, 1000, "slowlog-log-slower-than -1\n")
 
@@ -67,7 +67,7 @@ def _nginx(
     return partial(nginx.nginx_server, nginx.NginxCase(4, log=log), 0.5)
 
 
-#: What is traced, and for how many calls: a step takes some microseconds.
+#: The servers to trace, with the number of calls: a step takes some microseconds.
 CASES = (
     (_redis("GET"), 300),
     (_redis("SET"), 300),
@@ -76,35 +76,35 @@ CASES = (
     (_nginx(log=True), 300),
 )
 
-#: What loops are called where servers have their name.
+#: The name of loops in the place of a server's name.
 LOOP = "loop"
 
-#: Turns of a loop, which are all the same, and of a round: what happens between rounds
-#: is hardly ever met.
+#: Turns of a loop to trace, which are all the same, and turns of a round: few of the
+#: traced gaps lie between rounds.
 _TURNS = 50
 _ROUND = 200_000
 
-#: User instructions in the longest gap of which it is counted what becomes of it: of
+#: User instructions in the longest gap whose translated instructions are counted: of
 #: servers, and of loops.
 _LONGEST = 1024
 _LONGEST_LOOP = 1 << 14
 
-#: Seconds until a loop runs, and until the load's connections are all there.
+#: Seconds until a loop runs, and until all connections of the load are open.
 _STARTED = 0.3
 _CONNECTED = 1.0
 
-#: What happens once in a while says nothing about a request.
+#: Gaps with a smaller share are not typical of a request.
 _RARE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """From the return of ``call`` at ``site`` to ``following``, the next call.
+    """The gaps from the return of ``call`` at ``site`` to the call ``following``.
 
     ``share`` of all gaps; ``least``, ``median`` and ``most`` user instructions.
-    ``translated``: the median of the instructions in a translation, None if it is too
-    long to be translated or leaves before the next call; ``growth``: that by the
-    instructions of the same gaps natively.
+    ``translated``: median of the instructions in a translation, None if the gap is too
+    long or the translation exits before the next call; ``growth``: ratio of the
+    instructions in translations to those of the same gaps natively.
     """
 
     server: str
@@ -121,7 +121,7 @@ class Gap:
 
 
 def measure_gaps(progress: Callable[[str], None]) -> Iterator[Gap]:
-    """The gaps of every case. Needs leave to trace. Raises UbError."""
+    """The gaps of all loops and servers. Needs permission to trace. Raises UbError."""
     for workload in WORKLOADS:
         progress(f"{LOOP} {workload}: stepping through {_TURNS} turns")
         yield from trace_loop(workload)
@@ -136,7 +136,7 @@ def measure_gaps(progress: Callable[[str], None]) -> Iterator[Gap]:
 
 
 def trace_loop(workload: Workload) -> list[Gap]:
-    """Those of one loop, which is started for it. Raises UbError."""
+    """The gaps of one loop, which is started for this. Raises UbError."""
     with data_file(workload.size * _TURNS, Place().directory) as file:
         rounds = ["--rounds", "1", "--count", str(_ROUND)]
         arguments = [*workload.arguments(file), *rounds]
@@ -152,9 +152,9 @@ def trace_loop(workload: Workload) -> list[Gap]:
 def trace(
     name: str, case: str, pid: int, calls: int, longest: int = _LONGEST
 ) -> list[Gap]:
-    """The gaps of process ``pid``, which is busy already: ``calls`` of them.
+    """``calls`` gaps of the busy process ``pid``. Raises UbError.
 
-    What becomes of them is counted up to ``longest`` instructions.
+    Translated instructions are counted for gaps of at most ``longest`` instructions.
     """
     done = child.run(
         [str(build_workload("gaptrace")), str(pid), str(calls), str(longest)],
@@ -167,16 +167,18 @@ def trace(
         hint = permission_hint() if denied else ""
         raise UbError(f"cannot count gaps: {done.stderr.strip()}", hint)
     with ProcessMemory(pid) as memory:
-        inside = executed(ways(done.stdout), memory)
+        inside = executed(paths(done.stdout), memory)
     return summarize(name, case, done.stdout, read_maps(pid), inside)
 
 
-def ways(lines: str) -> list[Way]:
-    """The ways in the output of gaptrace, in order."""
+def paths(lines: str) -> list[TracedPath]:
+    """The paths in the output of gaptrace, in order."""
     found = []
     for line in lines.splitlines():
         site, call, _, _, *ips = line.split()
-        found.append(Way(int(site, 16), int(call), tuple(int(ip, 16) for ip in ips)))
+        found.append(
+            TracedPath(int(site, 16), int(call), tuple(int(ip, 16) for ip in ips))
+        )
     return found
 
 
@@ -187,9 +189,9 @@ def summarize(
     maps: MemoryMap,
     inside: Sequence[int | None] = (),
 ) -> list[Gap]:
-    """Gaps from the output of gaptrace, the most frequent first.
+    """The kinds of gaps in the output of gaptrace, the most frequent first.
 
-    ``inside``: for each line the instructions in a translation, if they are known.
+    ``inside``: for each line the instructions in a translation, None if unknown.
     """
     names = call_names()
     found: dict[tuple[int, int, int], list[int]] = {}
@@ -223,7 +225,7 @@ def summarize(
 
 
 def _grown(pairs: Sequence[tuple[int, int]]) -> dict[str, Any]:
-    """From instructions natively and in a translation."""
+    """The fields for pairs of native and translated instructions."""
     if not pairs:
         return {}
     native, inside = (sum(column) for column in zip(*pairs, strict=True))
@@ -241,13 +243,15 @@ def call_names(path: Path = _LISTED) -> dict[int, str]:
 
 
 def write_gaps(path: Path, gaps: Sequence[Gap]) -> None:
-    """Write them as an array. Raises UbError."""
+    """Write the gaps as an array. Raises UbError."""
     write_json(path, [dataclasses.asdict(gap) for gap in gaps])
 
 
 def read_gaps(data: Sequence[dict[str, Any]]) -> list[Gap]:
-    """The inverse, from what is in the file."""
-    return [Gap(**item) for item in data]
+    """Parse the array of :func:`write_gaps`."""
+    names = {field.name for field in dataclasses.fields(Gap)}
+    # Newer versions add keys.
+    return [Gap(**{k: v for k, v in item.items() if k in names}) for item in data]
 
 
 def _place(address: int, maps: MemoryMap) -> str:

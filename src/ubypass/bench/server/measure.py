@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One server, one load: native, boosted, native again, and what is known of each.
+"""Measures one server under one load: native, boosted, native again.
 
-Knows servers only as :class:`Server`. While the runs last the measuring process
-sleeps, so nothing but server, load and engine uses the processor.
+Depends on servers only through :class:`Server`. The measuring process sleeps during the
+runs, so that only server, load and engine use the processor.
 """
 
 from __future__ import annotations
 
-import datetime
 import re
 import time
 from collections.abc import Callable
@@ -16,20 +15,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ubypass.bench.records import Machine
-from ubypass.bench.server.attachment import Attachment, Figures, follows_children
+from ubypass.bench.records import Machine, today
+from ubypass.bench.server.attachment import Attachment, Figures
 from ubypass.bench.server.calls import CallCounter
 from ubypass.bench.server.cpu import cpu_ns
 from ubypass.bench.server.record import Run, ServerRecord
-from ubypass.bench.server.steady import Steady
+from ubypass.bench.server.steady import Settled, Steady
 from ubypass.errors import UbError
 
-__all__ = ["Checked", "Load", "Plan", "Server", "Setting", "measure"]
+__all__ = [
+    "Checked",
+    "Load",
+    "Loaded",
+    "Plan",
+    "Server",
+    "Setting",
+    "measure",
+    "one_run",
+    "settle",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Replies compared with what they should have been, and how many differed."""
+    """The number of replies compared with the expected ones, and of wrong ones."""
 
     checked: int = 0
     wrong: int = 0
@@ -40,18 +49,28 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How a run of the load went: requests answered, in which time, how well."""
+    """The result of one run of the load: requests answered, time in ns, and checks."""
 
     requests: int
     elapsed_ns: int
     checked: Checked = Checked()
 
 
-class Server(Protocol):
-    """A server that runs, in one configuration, with its load.
+class Loaded(Protocol):
+    """A program under an endless load."""
 
-    ``name`` and ``case`` are its names; ``by_time``: see ServerRecord; ``main`` is
-    the process that a person would name to boost it.
+    def serving(self) -> tuple[int, ...]:
+        """The pids of the processes that serve the load."""
+
+    def background(self) -> AbstractContextManager[None]:
+        """An endless load, for the time of the block."""
+
+
+class Server(Protocol):
+    """A running server in one configuration, with its load.
+
+    ``name`` and ``case`` are its names; ``by_time``: see ServerRecord; ``main``: pid of
+    the process that a user would name to boost it.
     """
 
     @property
@@ -64,25 +83,25 @@ class Server(Protocol):
     def main(self) -> int: ...
 
     def serving(self) -> tuple[int, ...]:
-        """The processes that do the work."""
+        """The pids of the processes that serve the load."""
 
     def load(self) -> Load:
-        """Run the load once, to its end."""
+        """Run the load once."""
 
     def background(self) -> AbstractContextManager[None]:
-        """The same load, without end, while the block lasts."""
+        """The same load, endless, for the time of the block."""
 
     def check(self) -> Checked:
-        """Have some requests answered and compare each reply."""
+        """Send some requests and compare each reply."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to measure: ``runs`` of each way at least, in ``cycles`` of boosting.
+    """How to measure: at least ``runs`` each way, in ``cycles`` of boosting.
 
-    ``looks`` at its figures after which a server that does not settle is measured as
-    it is, ``look`` seconds or more apart: looks and not seconds, as for loops
-    (:class:`ubypass.bench.io.Plan`).
+    ``looks``: number of looks at the figures after which a server that does not settle
+    is measured anyway; ``look``: seconds between two looks. The limit is not in
+    seconds, as for loops (:class:`ubypass.bench.io.Plan`).
     """
 
     runs: int = 5
@@ -90,16 +109,16 @@ class Plan:
     looks: int = 120
     look: float = 0.25
 
-    #: From detaching until the kernel has taken its hooks away.
+    #: Seconds from detaching until the kernel has removed its hooks.
     unhook: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Where and how something is measured, for the record.
+    """The setting of a measurement, for its record.
 
-    ``options`` are further ones of ``ub attach``; ``builds``: a directory for what it
-    builds from, see ``ub attach --record``.
+    ``options``: further options of ``ub attach``; ``builds``: a directory for
+    recordings of builds, see ``ub attach --record``.
     """
 
     machine: Machine
@@ -110,20 +129,20 @@ class Setting:
 
 
 class _Sums:
-    """Of all boosted runs; ``figures`` and ``steady_s`` are the latest."""
+    """Sums over all boosted runs; ``figures`` and ``steady_s`` are the latest."""
 
     def __init__(self) -> None:
         self.dispatched = 0
         self.requests = 0
         self.saved_ns = 0.0
-        self.engine_ns = 0
-        self.elapsed_ns = 0
+        self.engine_s = 0.0
+        self.elapsed_s = 0.0
         self.exits: dict[str, int] = {}
         self.steady_s: float | None = None
         self.figures = Figures()
 
     def add(self, before: Figures, after: Figures) -> None:
-        """Take in what happened between two looks."""
+        """Add the differences of two figures."""
         self.dispatched += after.dispatched - before.dispatched
         self.saved_ns += after.saved_ns - before.saved_ns
         for reason, count in after.exits.items():
@@ -138,14 +157,14 @@ def measure(
     setting: Setting,
     progress: Callable[[str], None] = lambda step: None,
 ) -> ServerRecord:
-    """Measure ``server``, which runs natively now and does so again afterwards."""
+    """Measure ``server``, which is native before and afterwards. Raises UbError."""
     before: list[Run] = []
     boosted: list[Run] = []
     after: list[Run] = []
     sums = _Sums()
     progress(f"{server.name} {server.case}: warming up")
-    # Page faults, lazy binding and reading programs from a disk are not the subject.
-    # Nor is counting calls, which must not go on while anything is measured.
+    # Page faults, lazy binding and reads of programs from a disk are not measured.
+    # Calls are counted here only, since counting slows them down.
     with CallCounter(server.serving()) as counter:
         first = server.load()
         calls = counter.total() / first.requests
@@ -156,7 +175,7 @@ def measure(
         nonlocal checked
         for _ in range(count):
             progress(f"{server.name} {server.case}: {what} {len(into) + 1}")
-            run, good = _run(server)
+            run, good = one_run(server)
             into.append(run)
             checked += good
 
@@ -164,16 +183,20 @@ def measure(
     runs(before, -(-each // 2), "native")
     for _ in range(plan.cycles):
         with _attached(server, setting) as boost:
-            # What checking does is not what the load does: first, so that the engine
-            # has forgotten it when it counts.
+            # Checks make other calls than the load: they come first, so that the engine
+            # no longer considers them when the runs are measured.
             checked += server.check()
             progress(f"{server.name} {server.case}: settling")
-            sums.steady_s = _settle(server, boost, plan)
-            earlier, engine = boost.figures(server.serving()), boost.cpu_ns()
-            begun, done = time.monotonic_ns(), len(boosted)
+            begun = time.monotonic()
+            settled = settle(server, boost, plan)
+            sums.steady_s = settled.since - begun if settled else None
+            # Runs may be short: the engine's CPU time is taken from the steady state
+            # on.
+            settled = settled or Settled(time.monotonic(), boost.cpu_ns() / 1e9)
+            earlier, done = boost.figures(server.serving()), len(boosted)
             runs(boosted, each, "boosted")
-            sums.engine_ns += boost.cpu_ns() - engine
-            sums.elapsed_ns += time.monotonic_ns() - begun
+            sums.engine_s += boost.cpu_ns() / 1e9 - settled.engine_s
+            sums.elapsed_s += time.monotonic() - settled.since
             sums.requests += sum(run.requests for run in boosted[done:])
             sums.add(earlier, boost.figures(server.serving()))
             checked += server.check()
@@ -188,13 +211,13 @@ def measure(
         boosted=tuple(boosted),
         after=tuple(after),
         calls=calls,
-        # Natively and boosted a request may come to slightly different calls.
+        # Natively and boosted a request may take a slightly different number of calls.
         dispatched=min(1.0, sums.dispatched / sums.requests / calls),
         exits={k: n / sums.requests for k, n in sorted(sums.exits.items()) if n},
         regions=figures.regions,
         loads=figures.loads,
         build_s=figures.build_s,
-        engine_share=sums.engine_ns / sums.elapsed_ns,
+        engine_share=sums.engine_s / sums.elapsed_s,
         steady_s=sums.steady_s,
         first_boost_s=figures.first_boost_s,
         saved_ns=sums.saved_ns / sums.requests,
@@ -204,13 +227,14 @@ def measure(
         wrong=checked.wrong,
         notes=figures.notes,
         command=setting.command,
-        date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        date=today(),
         machine=setting.machine,
         by_time=server.by_time,
     )
 
 
-def _run(server: Server) -> tuple[Run, Checked]:
+def one_run(server: Server) -> tuple[Run, Checked]:
+    """One run of the load, and its checks. Raises UbError if a process has ended."""
     pids = server.serving()
     before = cpu_ns(pids)
     load = server.load()
@@ -227,21 +251,18 @@ def _attached(server: Server, setting: Setting) -> Attachment:
         options = (*options, f"--record={setting.builds / name}.builds")
     if server.serving() == (server.main,):
         return Attachment([server.main], options)
-    if follows_children():
-        return Attachment([server.main], (*options, "--children"))
-    return Attachment(server.serving(), options)
+    return Attachment([server.main], (*options, "--children"))
 
 
-def _settle(server: Server, boost: Attachment, plan: Plan) -> float | None:
-    """Put load on it until it has settled; seconds until it had, None: it has not."""
+def settle(server: Loaded, boost: Attachment, plan: Plan) -> Settled | None:
+    """Load ``server`` until it has settled; since when, None: it has not."""
     steady = Steady()
     with server.background():
-        began = time.monotonic()
         for _ in range(plan.looks):
             time.sleep(plan.look)
             figures = boost.figures(server.serving())
             now = time.monotonic()
-            since = steady.look(now, figures, boost.cpu_ns() / 1e9)
-            if since is not None:
-                return since - began
+            settled = steady.look(now, figures, boost.cpu_ns() / 1e9)
+            if settled is not None:
+                return settled
     return None

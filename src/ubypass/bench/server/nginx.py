@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Debian's nginx under wrk: static files over connections that are kept."""
+"""Debian's nginx under wrk: static files over persistent connections."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ __all__ = [
     "write_conf",
 ]
 
-#: Workers stay root, as the directory and its parents need no rights for others.
+#: Workers run as root: the directory and its parents need no permissions for others.
 _CONF = """
 daemon {daemon};
 user root;
@@ -63,7 +63,7 @@ http {{
 """
 
 _CLIENTS = 8
-_LOOK = 0.02  # seconds between looks whether all workers are there
+_LOOK = 0.02  # seconds between polls until all workers run
 _CHECKS = 20
 _ENDLESS = 1_000_000  # seconds
 _SCRIPT = workload_sources() / "checked.lua"
@@ -95,7 +95,7 @@ QUICK: tuple[NginxCase, ...] = (NginxCase(4),)
 def select(
     sizes: tuple[int, ...], logs: tuple[bool, ...], workers: tuple[int, ...]
 ) -> tuple[NginxCase, ...]:
-    """The cases of those sizes (KiB) and so on; all of what is empty.
+    """The cases of those sizes (KiB), logs and workers; if empty, of all values.
 
     Raises UbError if there is none.
     """
@@ -105,7 +105,7 @@ def select(
 
 
 def write_conf(directory: Path, port: int, case: NginxCase, daemon: bool) -> Path:
-    """Configuration and contents in ``directory``; the configuration's path."""
+    """Write configuration and contents to ``directory``; the configuration's path."""
     (directory / "www").mkdir()
     (directory / "www" / "file").write_bytes(content(case))
     conf = directory / "nginx.conf"
@@ -122,13 +122,13 @@ def write_conf(directory: Path, port: int, case: NginxCase, daemon: bool) -> Pat
 
 
 def content(case: NginxCase) -> bytes:
-    """What the file holds."""
+    """The contents of the file."""
     return random.Random(case.kib).randbytes(case.kib * 1024)
 
 
 @contextlib.contextmanager
 def nginx_server(case: NginxCase, seconds: float) -> Iterator[Nginx]:
-    """A running nginx with a load of ``seconds`` for each run of it."""
+    """A running nginx, with a load of ``seconds`` per run."""
     needs("wrk", "wrk")
     with home("nginx") as directory:
         port = free_port()
@@ -136,16 +136,16 @@ def nginx_server(case: NginxCase, seconds: float) -> Iterator[Nginx]:
         program = needs("nginx", "nginx")
         command = [program, "-p", str(directory), "-c", str(conf)]
         with started(command, port, directory) as pid:
-            # It listens before it has workers.
+            # nginx listens before its workers run.
             while len(children(pid)) < case.workers:
                 time.sleep(_LOOK)
             yield Nginx(case, seconds, pid, port, directory)
 
 
 def read_load(out: str) -> tuple[Load, int]:
-    """What wrk says of replies, and how many times a connection or reply failed.
+    """The result of wrk, and the number of failed connections or replies.
 
-    Raises UbError if it says nothing.
+    Raises UbError if the output has none.
     """
     try:
         data = json.loads(out.splitlines()[-1])
@@ -153,7 +153,7 @@ def read_load(out: str) -> tuple[Load, int]:
         load = Load(data["requests"], data["microseconds"] * 1000, checked)
         return load, int(data["errors"])
     except (ValueError, LookupError, TypeError) as error:
-        raise UbError(f"wrk gave no result but {out!r}") from error
+        raise UbError(f"wrk printed no result but {out!r}") from error
 
 
 class Nginx:
@@ -179,22 +179,22 @@ class Nginx:
         self._content = content(case)
 
     def serving(self) -> tuple[int, ...]:
-        """The workers."""
+        """The pids of the workers."""
         return children(self.main)
 
     def load(self) -> Load:
-        """wrk, which compares each body it is sent."""
+        """Run wrk, which compares the body of each reply."""
         self._forget_log()
         load, errors = read_load(output_until(self.load_command(), self._seconds))
         return replace(load, checked=load.checked + Checked(errors, errors))
 
     def background(self) -> AbstractContextManager[None]:
-        """wrk without end."""
+        """An endless load by wrk."""
         self._forget_log()
         return running(self.load_command())
 
     def check(self) -> Checked:
-        """Fetch the file a few times and one that is not there; compare all of it."""
+        """Fetch the file several times and a missing one; compare status and body."""
         wrong = 0
         connection = http.client.HTTPConnection("127.0.0.1", self.port)
         with contextlib.closing(connection):
@@ -207,7 +207,7 @@ class Nginx:
         return Checked(_CHECKS, wrong)
 
     def load_command(self) -> list[str]:
-        """wrk without end; interrupted, it says what :func:`read_load` reads."""
+        """wrk with an endless load; its output is for :func:`read_load`."""
         return [
             *(needs("wrk", "wrk"), "-t", "1", "-c", str(_CLIENTS)),
             *("-d", f"{_ENDLESS}s", "-s", str(_SCRIPT), "--timeout", "8s"),
@@ -216,6 +216,6 @@ class Nginx:
         ]
 
     def _forget_log(self) -> None:
-        """Make the access log empty again: it lies in memory."""
+        """Truncate the access log, which is in memory."""
         with contextlib.suppress(FileNotFoundError):
             os.truncate(self.home / "access", 0)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Starting and ending servers and loads; none is left behind.
+"""Starts and ends servers and loads; leaves no process behind.
 
-A directory of its own for each server, in memory and readable by everybody, since
-servers give up root for other users. Server and load run as if each had a processor of
-its own, see :func:`beside`.
+Each server has its own directory, in memory and readable by all users, since servers
+drop root. Server and load run as if each had its own processor, see :func:`beside`.
 """
 
 from __future__ import annotations
@@ -30,11 +29,12 @@ __all__ = [
     "needs",
     "output_of",
     "output_until",
+    "ready",
     "running",
     "started",
 ]
 
-_LOOK = 0.05  # seconds between looks whether a server listens
+_LOOK = 0.05  # seconds between polls until a server listens
 _AGAIN = 0.5  # seconds between signals
 
 
@@ -47,19 +47,19 @@ def needs(program: str, package: str) -> str:
 
 
 def beside(command: Sequence[str]) -> list[str]:
-    """The command for a program that, once woken, does not preempt who runs.
+    """The command for a program that does not preempt the running one when woken.
 
-    Where there is one processor, as under icount, each request would else end the
-    load's turn and each reply the server's: natively that is a thread switch that a
-    busy server with a processor of its own does not see, boosted it is the end of each
-    run (a pending switch is work that waits at the way to user mode). SCHED_BATCH, see
-    sched(7); a server's workers inherit it.
+    On one processor, as under icount, each request would otherwise end the load's time
+    slice and each reply the server's: natively a thread switch that a busy server with
+    its own processor does not see, boosted the end of each run (a pending switch is
+    work on the return to user mode). SCHED_BATCH, see sched(7); a server's workers
+    inherit it.
     """
     return [needs("chrt", "util-linux"), "--batch", "0", *command]
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on."""
+    """A free TCP port of the loopback interface."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
@@ -68,15 +68,17 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def home(name: str) -> Iterator[Path]:
-    """A directory that is gone afterwards."""
+    """A temporary directory in memory, readable by all users."""
     with tempfile.TemporaryDirectory(dir="/dev/shm", prefix=f"ub-{name}-") as path:
         Path(path).chmod(0o755)
         yield Path(path)
 
 
 @contextlib.contextmanager
-def started(command: Sequence[str], port: int, directory: Path) -> Iterator[int]:
-    """A server's pid, once it listens on ``port``; it is ended by SIGTERM."""
+def started(
+    command: Sequence[str], port: int, directory: Path, host: str = "127.0.0.1"
+) -> Iterator[int]:
+    """The pid of a server that listens on ``port``; the server is ended by SIGTERM."""
     log = directory / "output"
     with log.open("wb") as output:
         process = child.start(
@@ -87,32 +89,58 @@ def started(command: Sequence[str], port: int, directory: Path) -> Iterator[int]
             stderr=subprocess.STDOUT,
         )
     try:
-        # No time limit: an idle clock that counts instructions jumps ahead.
-        while not _listens(port):
+        # No time limit: a clock that counts instructions jumps ahead when idle.
+        while not _listens(port, host):
             if process.poll() is not None:
-                said = log.read_text(errors="replace").strip()
-                raise UbError(f"{Path(command[0]).name} does not start: {said}")
+                error = log.read_text(errors="replace").strip()
+                raise UbError(f"{Path(command[0]).name} does not start: {error}")
             time.sleep(_LOOK)
         yield process.pid
     finally:
         child.end(process, signal.SIGTERM)
 
 
+@contextlib.contextmanager
+def ready(command: Sequence[str], pass_fds: Sequence[int] = ()) -> Iterator[int]:
+    """The pid of a program that has printed ``ready``; it is killed at the end.
+
+    The program inherits ``pass_fds``. Raises UbError with its output if it does not
+    start.
+    """
+    process = child.start(
+        beside(command),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        pass_fds=tuple(pass_fds),
+    )
+    try:
+        assert process.stdout is not None
+        if process.stdout.readline() != "ready\n":
+            error = process.communicate()[1].strip()
+            raise UbError(f"the receiver does not start: {error}")
+        yield process.pid
+    finally:
+        child.end(process)
+        process.communicate()
+
+
 def output_of(command: Sequence[str]) -> str:
-    """What a load says; it runs to its end. Raises UbError if it fails."""
+    """The output of a load that ends by itself. Raises UbError if it fails."""
     done = child.run(
         beside(command), stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip()
-        raise UbError(f"{Path(command[0]).name} has failed: {said}")
+        error = (done.stderr or done.stdout).strip()
+        raise UbError(f"{Path(command[0]).name} has failed: {error}")
     out: str = done.stdout
     return out
 
 
 @contextlib.contextmanager
 def running(command: Sequence[str]) -> Iterator[None]:
-    """A load without an end, for as long as the block lasts."""
+    """An endless load, for the time of the block. Raises UbError if the load ends."""
     process = child.start(
         beside(command),
         stdin=subprocess.DEVNULL,
@@ -125,14 +153,14 @@ def running(command: Sequence[str]) -> Iterator[None]:
     finally:
         child.end(process)
     if ended:
-        raise UbError(f"{Path(command[0]).name} has ended while it should run on")
+        raise UbError(f"{Path(command[0]).name} ended unexpectedly")
 
 
 def output_until(command: Sequence[str], seconds: float) -> str:
-    """What a load says that ends well when it is interrupted.
+    """The output of a load that is interrupted after ``seconds``.
 
-    As it is after ``seconds`` from when it is ready for that. Whoever runs in the
-    background of a shell ignores interrupts, and so would the load.
+    The time starts when the load handles interrupts. A background process of a shell
+    ignores them, and the load would inherit that. Raises UbError if the load fails.
     """
     with child.start(
         [needs("env", "coreutils"), "--default-signal=INT", *beside(command)],
@@ -156,8 +184,8 @@ def output_until(command: Sequence[str], seconds: float) -> str:
 
 
 def interrupt(process: subprocess.Popen[str]) -> None:
-    """Interrupt a load that ends well then, and wait for its end."""
-    # Once more if the first came between its looking and its waiting.
+    """Interrupt a load until it ends."""
+    # A signal may arrive between the load's check and its wait: send another one.
     while process.poll() is None:
         process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -165,10 +193,10 @@ def interrupt(process: subprocess.Popen[str]) -> None:
 
 
 def _minds_interrupts(pid: int) -> bool:
-    """Whether it has a handler for them.
+    """Whether the process has a handler for SIGINT.
 
-    That it ignores them says nothing: what we are about to start may have inherited
-    that, and a moment later be ended by the first one.
+    An ignored SIGINT proves nothing: it may be inherited, and a moment later the first
+    interrupt would end the process.
     """
     try:
         status = Path(f"/proc/{pid}/status").read_text()
@@ -178,6 +206,6 @@ def _minds_interrupts(pid: int) -> bool:
     return found is not None and bool(int(found[1], 16) >> (signal.SIGINT - 1) & 1)
 
 
-def _listens(port: int) -> bool:
+def _listens(port: int, host: str) -> bool:
     with socket.socket() as sock:
-        return sock.connect_ex(("127.0.0.1", port)) == 0
+        return sock.connect_ex((host, port)) == 0

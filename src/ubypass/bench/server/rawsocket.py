@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A receiver of UDP packets on a raw socket, and a sender beside it.
 
-The load of the receiver's processor is nothing to judge by: the kernel does much of
-the work of receiving in the sender's name. What counts is the time per packet. Packets
-wait for the receiver, and not the other way round: it runs as fast as it can.
+CPU time of the receiver is no measure: the kernel does much of the receiving on behalf
+of the sender. The measure is the time per packet. The receiver is the bottleneck:
+packets wait for it.
 """
 
 from __future__ import annotations
@@ -11,16 +11,14 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ubypass import child
 from ubypass.bench.server.cases import choose
 from ubypass.bench.server.measure import Checked, Load
-from ubypass.bench.server.process import beside, home, output_of, running
+from ubypass.bench.server.process import home, output_of, ready, running
 from ubypass.bench.workloads import build_workload
 from ubypass.errors import UbError
 
@@ -47,13 +45,13 @@ QUICK: tuple[RawCase, ...] = (RawCase(64, sum=True),)
 
 
 def select(sizes: tuple[int, ...]) -> tuple[RawCase, ...]:
-    """The cases of those sizes, all without any. Raises UbError if there is none."""
+    """The cases of those sizes; all if empty. Raises UbError if there is none."""
     return choose("rawsocket", CASES, {"size": sizes}, "sizes are 64 and 1024")
 
 
 @contextlib.contextmanager
 def raw_receiver(case: RawCase, packets: int) -> Iterator[RawReceiver]:
-    """A running receiver, with a load of ``packets`` for each run of it."""
+    """A running receiver, with a load of ``packets`` per run."""
     program = str(build_workload("rawudp"))
     with home("rawudp") as directory, socket.socket(type=socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
@@ -61,22 +59,9 @@ def raw_receiver(case: RawCase, packets: int) -> Iterator[RawReceiver]:
         sock.close()
         counters = directory / "counters"
         options = ["--sum"] if case.sum else []
-        receiver = child.start(
-            beside([program, "receive", str(counters), str(port), *options]),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert receiver.stdout is not None
-            if receiver.stdout.readline() != "ready\n":
-                said = receiver.communicate()[1].strip()
-                raise UbError(f"the receiver does not start: {said}")
-            yield RawReceiver(case, packets, receiver.pid, program, counters, port)
-        finally:
-            child.end(receiver)
-            receiver.communicate()
+        receiver = [program, "receive", str(counters), str(port), *options]
+        with ready(receiver) as pid:
+            yield RawReceiver(case, packets, pid, program, counters, port)
 
 
 class RawReceiver:
@@ -100,19 +85,19 @@ class RawReceiver:
         self._send = [program, "send", str(counters), str(port), str(case.size)]
 
     def serving(self) -> tuple[int, ...]:
-        """The receiver."""
+        """The pid of the receiver."""
         return (self.main,)
 
     def load(self) -> Load:
-        """The sender, until all has been received."""
+        """Run the sender until all packets have been received."""
         return self._sent(self._packets)
 
     def background(self) -> AbstractContextManager[None]:
-        """The sender without end."""
+        """An endless load by the sender."""
         return running([*self._send, "0"])
 
     def check(self) -> Checked:
-        """A short load: each says whether all was received as it was sent."""
+        """A short load; each load checks that all was received as it was sent."""
         return self._sent(_CHECKS).checked
 
     def _sent(self, packets: int) -> Load:
@@ -121,5 +106,5 @@ class RawReceiver:
             data = json.loads(out)
             right, elapsed = data["right"], data["ns"]
         except (ValueError, LookupError, TypeError) as error:
-            raise UbError(f"the sender gave no result but {out!r}") from error
+            raise UbError(f"the sender printed no result but {out!r}") from error
         return Load(packets, elapsed, Checked(packets, 0 if right else packets))

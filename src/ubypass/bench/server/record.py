@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What was measured of a server in one configuration, and its form as JSON."""
+"""The measurement of a server in one configuration, and its form as JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ubypass.files import read_text
 
 __all__ = ["Run", "ServerRecord", "read_server_records", "write_server_records"]
 
-#: Share of calls dispatched below which costs differ by chance.
+#: Share of calls dispatched below which costs differ only by chance.
 _CHANCE = 0.01
 
 
@@ -25,8 +25,8 @@ _CHANCE = 0.01
 class Run:
     """One run of the load against a server that has settled.
 
-    ``requests`` answered, ``cpu_ns`` that the server's processes ran meanwhile, and
-    ``elapsed_ns`` of the machine's clock.
+    ``requests`` answered; ``cpu_ns``: CPU time of the server's processes;
+    ``elapsed_ns``: of the machine's clock.
     """
 
     requests: int
@@ -53,19 +53,22 @@ class Run:
 class ServerRecord:
     """One server in one configuration on one machine.
 
-    ``server`` and ``case`` name it. ``before``, ``boosted`` and ``after`` are the
-    runs, in this order. ``by_time``: what counts is time on the machine's clock and
-    not CPU time of the server. ``calls``: system calls per request, counted
-    natively by the kernel. Of the boosted runs: the ``dispatched`` share of calls,
-    ``exits`` per request by reason, live ``regions``, ``loads`` of them so far,
-    ``build_s`` spent translating, ``engine_share`` of one CPU that the engine took.
-    ``steady_s``: from the load's start to the steady state, None if it was not
-    reached; ``first_boost_s``: to the first dispatch. ``saved_ns``: of each request, by
-    what the engine decides by, which ``priced_by`` names: the model of a processor, or
-    the clock. That is no measurement of the request itself. ``transition``: what a call
-    into the kernel and back costs, in ``unit``. ``checked`` replies were compared with
-    what they should be, ``wrong`` of them differed. ``command`` repeats all this;
-    ``date`` is that of the measurement.
+    ``server`` and ``case``: its names. ``before``, ``boosted`` and ``after``: the runs,
+    in this order. ``by_time``: the cost is time of the machine's clock instead of CPU
+    time of the server. ``calls``: system calls per request, counted natively by the
+    kernel.
+
+    Of the boosted runs: ``dispatched`` share of calls, ``exits`` per request by reason,
+    live ``regions``, ``loads`` so far, ``build_s``: CPU time of builds in seconds,
+    ``engine_share``: share of one CPU that the engine used. ``steady_s``: seconds from
+    the load's start to the steady state, None if it was not reached; ``first_boost_s``:
+    seconds to the first dispatch. ``saved_ns``: per request, by the prices that the
+    engine decides by: the model ``priced_by``, or the clock; not a measurement of the
+    request.
+
+    ``transition``: cost of a call into the kernel and back, in ``unit``. ``checked``:
+    number of replies compared with the expected ones; ``wrong``: those that differed.
+    ``command`` repeats the measurement; ``date`` is its date.
     """
 
     server: str
@@ -95,13 +98,23 @@ class ServerRecord:
 
     @property
     def native_cost(self) -> float:
-        """Median of all native runs: CPU time, or time, per request in ns."""
-        return self._median((*self.before, *self.after))
+        """Median cost of all native runs: CPU time, or time, per request in ns."""
+        return statistics.median(self.native_costs)
 
     @property
     def boosted_cost(self) -> float:
-        """The same of the boosted runs."""
-        return self._median(self.boosted)
+        """Median cost of the boosted runs, in the same unit."""
+        return statistics.median(self.boosted_costs)
+
+    @property
+    def native_costs(self) -> tuple[float, ...]:
+        """Cost of each native run, in ns."""
+        return tuple(map(self._cost, (*self.before, *self.after)))
+
+    @property
+    def boosted_costs(self) -> tuple[float, ...]:
+        """Cost of each boosted run, in ns."""
+        return tuple(map(self._cost, self.boosted))
 
     @property
     def ratio(self) -> float:
@@ -110,16 +123,16 @@ class ServerRecord:
 
     @property
     def spread(self) -> float:
-        """How far native runs lie apart, as a share of their median."""
-        costs = [self._cost(run) for run in (*self.before, *self.after)]
+        """The range of native runs as a share of their median."""
+        costs = self.native_costs
         return (max(costs) - min(costs)) / statistics.median(costs)
 
     @property
     def capture(self) -> float | None:
-        """Gain as a share of all transitions' cost.
+        """The gain as a share of the cost of all transitions.
 
-        None without calls, and where next to none is dispatched: there runs differ by
-        chance, and the ``ratio`` says by how much.
+        None without calls, and where almost none is dispatched: there runs differ by
+        chance, and ``ratio`` shows how much.
         """
         possible = self.calls * self.transition
         gain = self.native_cost - self.boosted_cost
@@ -156,29 +169,34 @@ class ServerRecord:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> ServerRecord:
-        """The inverse of :meth:`as_json`; derived values are computed anew."""
-        where = {f.name: data[f.name] for f in dataclasses.fields(Machine)}
+        """The inverse of :meth:`as_json`; derived values are recomputed."""
         own = {f.name: data[f.name] for f in dataclasses.fields(cls) if f.name in data}
         for name in ("before", "boosted", "after"):
             own[name] = tuple(Run(**run) for run in data[name])
         own["notes"] = tuple(data["notes"])
-        return cls(**{**own, "machine": Machine(**where)})
-
-    def _median(self, runs: Sequence[Run]) -> float:
-        return statistics.median(self._cost(run) for run in runs)
+        return cls(**{**own, "machine": Machine.from_json(data)})
 
     def _cost(self, run: Run) -> float:
         return run.time if self.by_time else run.cost
 
 
-def write_server_records(path: Path, records: Sequence[ServerRecord]) -> None:
-    """Write an array of records. Raises UbError."""
-    write_json(path, [record.as_json() for record in records])
+def write_server_records(
+    path: Path, records: Sequence[ServerRecord], beside: Sequence[dict[str, Any]] = ()
+) -> None:
+    """Write an array of ``records``, then of ``beside``. Raises UbError."""
+    write_json(path, [*(record.as_json() for record in records), *beside])
 
 
 def read_server_records(path: Path) -> list[ServerRecord]:
-    """What :func:`write_server_records` wrote. Raises UbError if it is not that."""
+    """Read the records of :func:`write_server_records`, without those of rivals.
+
+    Raises UbError for other contents.
+    """
     try:
-        return [ServerRecord.from_json(item) for item in json.loads(read_text(path))]
+        return [
+            ServerRecord.from_json(item)
+            for item in json.loads(read_text(path))
+            if "rival" not in item
+        ]
     except (ValueError, TypeError, KeyError) as error:
-        raise UbError(f"{path} holds no records of 'ub bench server'") from error
+        raise UbError(f"{path} contains no records of 'ub bench server'") from error

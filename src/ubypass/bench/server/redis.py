@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,17 +25,19 @@ from ubypass.errors import UbError
 
 __all__ = ["CASES", "CONF", "QUICK", "Redis", "RedisCase", "redis_server", "select"]
 
-#: Nothing is saved, nothing listens but loopback, nothing is read from the system.
+#: No persistence, one address, no configuration from the system.
 CONF = """
-bind 127.0.0.1
+bind {host}
 port {port}
 save ""
 appendonly no
 daemonize no
 dir {home}
 logfile {home}/log
-enable-debug-command yes
 """
+
+#: For tests; supported since redis 7.
+_DEBUG = "enable-debug-command yes\n"
 
 _CLIENTS = 50
 _SMALL = 1024  # bytes
@@ -46,7 +48,7 @@ _CHECKS = 100
 
 @dataclass(frozen=True, slots=True)
 class RedisCase:
-    """``command`` is GET or SET; ``size`` of the value in bytes; ``pipeline`` depth."""
+    """``command``: GET or SET; ``size``: bytes of the value; ``pipeline``: depth."""
 
     command: str
     size: int
@@ -54,10 +56,10 @@ class RedisCase:
 
     @property
     def turns(self) -> int:
-        """How many times as many requests as usual a run takes.
+        """The factor on the usual number of requests of a run.
 
-        Small ones in a pipeline cost a quarter, and a run should outlast what an
-        engine does now and then.
+        Small requests in a pipeline cost a quarter, and a run should be long compared
+        with the periodic work of the engine.
         """
         return 4 if self.pipeline > 1 and self.size <= _SMALL else 1
 
@@ -78,7 +80,7 @@ QUICK: tuple[RedisCase, ...] = (RedisCase("GET", 64),)
 def select(
     commands: tuple[str, ...], sizes: tuple[int, ...], pipelines: tuple[int, ...]
 ) -> tuple[RedisCase, ...]:
-    """The cases of those commands, sizes and depths; all of what is empty.
+    """The cases of those commands, sizes and depths; if empty, of all values.
 
     Raises UbError if there is none.
     """
@@ -89,23 +91,29 @@ def select(
 
 @contextlib.contextmanager
 def redis_server(
-    case: RedisCase, requests: int, more_conf: str = ""
+    case: RedisCase,
+    requests: int,
+    more_conf: str = "",
+    command: Sequence[str] = (),
+    host: str = "127.0.0.1",
 ) -> Iterator[Redis]:
-    """A running redis with a load of ``requests`` for each run of it.
+    """A running redis, with a load of ``requests`` per run.
 
-    ``more_conf``: further lines of its configuration.
+    ``more_conf``: further lines of its configuration. ``command``: starts a redis other
+    than the system's; ``host``: its address.
     """
     needs("redis-benchmark", "redis-tools")
     with home("redis") as directory:
         port = free_port()
         conf = directory / "redis.conf"
-        conf.write_text(CONF.format(port=port, home=directory) + more_conf)
-        program = needs("redis-server", "redis-server")
+        more = more_conf if command else _DEBUG + more_conf
+        conf.write_text(CONF.format(port=port, home=directory, host=host) + more)
+        command = command or [needs("redis-server", "redis-server")]
         with (
-            started([program, str(conf)], port, directory) as pid,
-            Client(port) as client,
+            started([*command, str(conf)], port, directory, host) as pid,
+            Client(port, host) as client,
         ):
-            yield Redis(case, requests, pid, port, client, directory)
+            yield Redis(case, requests, pid, port, client, directory, host)
 
 
 class Redis:
@@ -122,23 +130,25 @@ class Redis:
         port: int,
         client: Client,
         directory: Path,
+        host: str = "127.0.0.1",
     ) -> None:
         self.case = str(case)
         self.main = pid
         self.port = port
         self.home = directory
+        self._host = host
         self._case = case
         self._requests = requests * case.turns
         self._client = client
         self._chance = random.Random(case.size)
-        self._written: bytes | None = None  # what redis-benchmark sets
+        self._written: bytes | None = None  # the value that redis-benchmark sets
 
     def serving(self) -> tuple[int, ...]:
-        """The only process."""
+        """The pid of the only process."""
         return (self.main,)
 
     def load(self) -> Load:
-        """redis-benchmark; what it got or set is read back and compared."""
+        """Run redis-benchmark; its value is read back and compared."""
         value = self._chance.randbytes(self._case.size)
         if self._case.command == "GET":
             self._client.call("SET", _KEY, value)
@@ -154,12 +164,12 @@ class Redis:
         )
 
     def background(self) -> AbstractContextManager[None]:
-        """redis-benchmark without end."""
+        """An endless load by redis-benchmark."""
         self._client.call("SET", _KEY, self._chance.randbytes(self._case.size))
         return running(self._command(_ENDLESS))
 
     def check(self) -> Checked:
-        """Set and get values of our own, one by one and in pipelines."""
+        """Set and get other values, one by one and in pipelines."""
         wrong = 0
         for depth in (1, 16):
             for first in range(0, _CHECKS, depth):
@@ -176,7 +186,7 @@ class Redis:
     def _is_right(self, left: object, value: bytes) -> bool:
         if self._case.command == "GET":
             return left == value
-        # Made up by redis-benchmark, the same in every run.
+        # The value of redis-benchmark, the same in every run.
         if not isinstance(left, bytes) or len(left) != self._case.size:
             return False
         if self._written is None:
@@ -186,7 +196,7 @@ class Redis:
     def _command(self, requests: int) -> list[str]:
         return [
             needs("redis-benchmark", "redis-tools"),
-            *("-h", "127.0.0.1", "-p", str(self.port)),
+            *("-h", self._host, "-p", str(self.port)),
             *("-t", self._case.command.lower(), "-d", str(self._case.size)),
             *("-c", str(_CLIENTS), "-P", str(self._case.pipeline)),
             *("-n", str(requests)),
@@ -201,4 +211,4 @@ def _rate(csv: str) -> float:
             return rate
     except (IndexError, ValueError):
         pass
-    raise UbError(f"redis-benchmark gave no result but {csv!r}")
+    raise UbError(f"redis-benchmark printed no result but {csv!r}")

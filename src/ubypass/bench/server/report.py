@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Records of servers as a table on a terminal; knows only records."""
+"""Records of servers as a table on a terminal; depends only on records."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ubypass.bench.console import wide_enough
+from ubypass.bench.documents.wording import floor_percent, unit
+from ubypass.bench.server.beside import Beside
 from ubypass.bench.server.record import ServerRecord
 
 __all__ = ["render", "show"]
@@ -19,20 +21,25 @@ _COLUMNS = (
 )
 
 
-def show(records: Sequence[ServerRecord], console: Console | None = None) -> None:
-    """Print the table and what it means."""
-    wide_enough(console).print(render(records))
+def show(
+    records: Sequence[ServerRecord],
+    console: Console | None = None,
+    beside: Sequence[Beside] = (),
+) -> None:
+    """Print the table and its summary."""
+    wide_enough(console).print(render(records, beside))
 
 
-def render(records: Sequence[ServerRecord]) -> RenderableType:
-    """The table, what its columns are, and what was measured where."""
+def render(
+    records: Sequence[ServerRecord], beside: Sequence[Beside] = ()
+) -> RenderableType:
+    """The table, the meaning of its columns, and the machine."""
     if not records:
         return Text("Nothing was measured.")
     machine = records[0].machine
-    unit = "instructions" if machine.unit == "instructions" else "nanoseconds"
     what = "time" if records[0].by_time else "CPU time of the server"
     table = Table(
-        title=f"One request: {what}, in {unit}",
+        title=f"One request: {what}, in {unit(machine)}",
         title_style="bold",
         box=None,
         pad_edge=False,
@@ -48,24 +55,46 @@ def render(records: Sequence[ServerRecord]) -> RenderableType:
             f"{record.boosted_cost:,.0f}",
             f"{record.ratio:.4f}",
             f"{record.calls:.2f}",
-            f"{int(record.dispatched * 1000) / 10:.1f}%",
+            floor_percent(record.dispatched),
             "-" if record.capture is None else f"{record.capture:.0%}",
             f"{record.saved_ns:,.0f} ns",
             "-" if record.steady_s is None else f"{record.steady_s:.1f} s",
         )
+    for rival in beside:
+        cost = rival.cost
+        table.add_row(rival.name, "not run" if cost is None else f"{cost:,.0f}")
     legend = Text(
-        "calls: system calls for each request; bypassed: those that never left the "
-        "kernel; gained: share of what all transitions cost; saved: time per request "
-        f"{_by(records[0])}; steady: from the load's start until nothing changes any "
-        "more.",
+        "calls: system calls per request; bypassed: share of calls made without "
+        "leaving the kernel; gained: share of the cost of all transitions; saved: "
+        f"time per request {_by(records[0])}; steady: from the start of the load to "
+        "the last change.",
         style="dim",
     )
     where = Text(
-        f"{machine.kernel}, {machine.cpu}, accelerator {machine.accelerator}; a "
-        f"transition costs {records[0].transition:.0f}.",
+        f"{machine.where}; a transition costs {records[0].transition:.0f}.",
         style="dim",
     )
-    return Group(table, Text(), _replies(records), legend, where)
+    rivals = [Text(line) for line in dict.fromkeys(map(_beside, beside))]
+    natives = [Text(line) for record in records for line in _why_native(record)]
+    return Group(table, Text(), *rivals, _replies(records), *natives, legend, where)
+
+
+def _why_native(record: ServerRecord) -> list[str]:
+    """The engine's reasons, if next to nothing was dispatched."""
+    if record.capture is not None:
+        return []
+    reasons = "; ".join(record.notes) or "the engine gives no reason"
+    return [f"{record.server} {record.case} stayed native: {reasons}"]
+
+
+def _beside(rival: Beside) -> str:
+    if rival.not_run:
+        return f"{rival.server} on {rival.rival}: not run: {rival.not_run}"
+    wrong = f", {rival.wrong} of {rival.checked} replies WRONG" if rival.wrong else ""
+    return (
+        f"{rival.server} {rival.name}: {rival.rate or 0:,.0f} requests/s natively; "
+        f"it polls, so it uses all CPU time of its processor{wrong}"
+    )
 
 
 def _by(record: ServerRecord) -> str:
@@ -79,4 +108,4 @@ def _replies(records: Sequence[ServerRecord]) -> Text:
     checked = sum(record.checked for record in records)
     if wrong:
         return Text(f"{wrong:,} of {checked:,} replies were WRONG.", style="bold red")
-    return Text(f"All {checked:,} replies that were compared were right.")
+    return Text(f"All {checked:,} compared replies were right.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A client of Redis, just enough to check what it answers."""
+"""A client of Redis with what is needed to check its replies."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ubypass.errors import UbError
 
 __all__ = ["Client", "Reply"]
 
-#: Error replies are text as well, with "-" in front.
+#: Error replies are bytes, too, with "-" in front.
 Reply = bytes | int | None | list["Reply"]
 
 
 class Client:
-    """A connection; commands may be sent together and their replies read later."""
+    """A connection; several commands may be sent before their replies are read."""
 
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port))
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+        self._socket = socket.create_connection((host, port))
         self._stream = self._socket.makefile("rb")
 
     def __enter__(self) -> Client:
@@ -29,11 +29,11 @@ class Client:
         self._socket.close()
 
     def send(self, *commands: Sequence[str | bytes]) -> None:
-        """Send commands, without waiting."""
+        """Send commands without waiting for replies."""
         self._socket.sendall(b"".join(_encoded(words) for words in commands))
 
     def receive(self) -> Reply:
-        """The next reply. Raises UbError if the connection ends or makes no sense."""
+        """The next reply. Raises UbError if it is invalid or the connection ends."""
         line = self._stream.readline()
         kind, rest = line[:1], line[1:-2]
         if not line.endswith(b"\r\n"):
@@ -48,10 +48,10 @@ class Client:
             return None if rest == b"-1" else self._exactly(int(rest) + 2)[:-2]
         if kind == b"*":
             return [self.receive() for _ in range(int(rest))]
-        raise UbError(f"redis gave a reply that is none: {line!r}")
+        raise UbError(f"invalid reply from redis: {line!r}")
 
     def call(self, *words: str | bytes) -> Reply:
-        """One command and its reply."""
+        """Send one command; its reply."""
         self.send(words)
         return self.receive()
 

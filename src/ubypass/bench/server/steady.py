@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""When a boosted server has settled.
+"""Detection of a boosted server's steady state.
 
-Nothing new is loaded, shares stand still, and the engine has nothing left to do.
+Nothing is loaded, shares are constant, and the engine is idle.
 """
 
 from __future__ import annotations
@@ -10,41 +10,58 @@ from dataclasses import dataclass
 
 from ubypass.bench.server.attachment import Figures
 
-__all__ = ["Steady"]
+__all__ = ["Settled", "Steady"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """When the steady state began: ``since`` in seconds, as in :meth:`Steady.look`.
+
+    ``engine_s``: seconds of CPU time that the engine had used by then.
+    """
+
+    since: float
+    engine_s: float
 
 
 @dataclass(slots=True)
 class Steady:
-    """Looks at figures, one every now and then.
+    """Detects the steady state from periodic looks at figures.
 
-    Settled once the share of dispatched calls has moved by less than ``tolerance``
-    from look to look, nothing was loaded, and the engine was not ``busy`` for more
-    than that share of the time, for ``settle`` seconds: long enough for the module to
-    let a process rest that has nothing to gain (kernel/rest.c). A look with fewer than
-    ``calls`` new calls says nothing.
+    Reached after ``settle`` seconds in which the share of dispatched calls changed by
+    less than ``tolerance`` from look to look, nothing was loaded, and the engine used
+    at most the share ``busy`` of the time: long enough for the module to find a process
+    idle that has nothing to gain (kernel/idle.c). As long as nothing was ever loaded it
+    takes ``undecided`` seconds: the trace of a long gap may have to wait until the CPU
+    time of the process pays for it, and nothing is sampled before. That time is part of
+    the window of the sample budget (kernel/sample_budget.c). A look with fewer than
+    ``calls`` new calls is ignored.
     """
 
     tolerance: float = 0.03
     settle: float = 3.0
+    undecided: float = 10.0
     busy: float = 0.1
     calls: int = 50
     _last: Figures | None = None
     _share: float = -1.0
-    _since: float = 0.0
+    _since: Settled = Settled(0.0, 0.0)
     _looked: float = 0.0
     _engine_s: float = 0.0
 
-    def look(self, now: float, figures: Figures, engine_s: float) -> float | None:
-        """Since when (seconds, as ``now``) all is steady; None: it is not yet.
+    def look(self, now: float, figures: Figures, engine_s: float) -> Settled | None:
+        """The begin of the steady state; None: not yet reached.
 
-        ``engine_s``: seconds of CPU time that the engine has used so far.
+        ``now`` in seconds; ``engine_s``: seconds of CPU time that the engine has used
+        so far.
         """
+        here = Settled(now, engine_s)
         if self._last is None:
-            self._last, self._since = figures, now
+            self._last, self._since = figures, here
             self._looked, self._engine_s = now, engine_s
             return None
         if engine_s - self._engine_s > self.busy * (now - self._looked):
-            self._since = now
+            self._since = here
         self._looked, self._engine_s = now, engine_s
         calls = figures.calls - self._last.calls
         if calls < self.calls:
@@ -52,6 +69,7 @@ class Steady:
         share = (figures.dispatched - self._last.dispatched) / calls
         moved = abs(share - self._share) >= self.tolerance
         if moved or figures.loads != self._last.loads:
-            self._since = now
+            self._since = here
         self._last, self._share = figures, share
-        return self._since if now - self._since >= self.settle else None
+        still = self.settle if figures.loads else self.undecided
+        return self._since if now - self._since.since >= still else None

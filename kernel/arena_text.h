@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The arena itself: pages of the module's own text in which the code of all regions lies. */
+#ifndef _UB_ARENA_TEXT_H
+#define _UB_ARENA_TEXT_H
+
+#include <linux/types.h>
+
+#define UB_ARENA_SIZE		(1UL << 20)
+
+extern u8 ub_arena[];
+
+#endif /* _UB_ARENA_TEXT_H */

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Functions of the kernel that modules cannot link to, found by name. */
+#ifndef _UB_LOOKUP_H
+#define _UB_LOOKUP_H
+
+#include <linux/types.h>
+
+extern unsigned long ub_switch_fpu_return;
+
+unsigned long ub_lookup(const char *name);
+void ub_load_fpu(void);
+int ub_lookup_init(void);
+
+#endif /* _UB_LOOKUP_H */

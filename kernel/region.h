@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Loaded translations: the region as an object, its state, the tasks inside, and its
+ * counters.  load.h creates regions, invalidate.h kills them.
+ */
+#ifndef _UB_REGION_H
+#define _UB_REGION_H
+
+#include <linux/compiler.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/types.h>
+#include <linux/workqueue.h>
+
+#include "trial_ledger.h"
+#include "ub.h"
+
+#define UB_MAX_CODE		(1U << 18)
+#define UB_MAX_REGIONS		256
+#define UB_MAX_FAULTS		16384
+#define UB_MAX_ENTRIES		1024
+#define UB_MAX_EXITS		65536
+#define UB_MAX_DISPATCHES	1024
+#define UB_MAX_SOURCES		4096
+#define UB_MAX_SOURCE_BYTES	(1U << 20)
+
+struct ub_backoff;
+struct ub_proc;
+
+struct ub_region_cpu {
+	u64 runs;
+	long tasks;			/* entered minus left, on this CPU */
+};
+
+struct ub_region {
+	struct list_head node;		/* in ub_proc.regions */
+	struct list_head live;		/* in the list of all, by address */
+	struct ub_proc *proc;		/* holds a reference */
+	u32 slot;			/* in ub_dead[] and ub_dispatched[] */
+	u32 number;			/* for user space */
+	u32 trial;			/* enum ub_trial_state, under ledger.lock */
+	bool dropped;			/* in no table: freed once its last task is out */
+	u8 *code;
+	u32 code_length;
+	u32 room;			/* bytes in the arena, including the code behind
+					 * .code that runs filters for dispatches
+					 */
+	u32 nr_entries, nr_exits, nr_faults, nr_sources;
+	u64 start, end;			/* bounds of all sources */
+	struct ub_entry *entries;
+	struct ub_exit *exits;
+	struct ub_fault *faults;
+	struct ub_source *sources;
+	struct ub_region_cpu __percpu *cpu;
+	u64 *counts;			/* by exit; racy, one may be lost */
+	struct ub_backoff *backoff;		/* by entry: see ub_backoff_run() */
+	u32 owed;			/* misses whose events were lost; racy */
+	bool vector;			/* segments hold the FPU registers */
+	bool x87;			/* and run x87 instructions */
+	bool trusted;			/* its addresses are guarded, not clamped */
+	bool listed;			/* entries may be taken */
+	unsigned long dead_grace;	/* RCU state when it was marked dead */
+	struct work_struct free_work;
+	struct ub_trial_ledger ledger;
+};
+
+/* Values in ub_dead[].  A dispatch exits from any region that is not live. */
+enum ub_region_state {
+	UB_LIVE,
+	UB_DEAD,		/* for good */
+	UB_SUSPENDED,		/* must not be entered at present */
+	UB_CLOSED,		/* the same, because of a trial: see trial.c */
+};
+
+extern u8 ub_dead[UB_MAX_REGIONS];
+DECLARE_PER_CPU(u64 [UB_MAX_REGIONS], ub_dispatched);
+extern struct list_head ub_live_regions;
+extern struct mutex ub_region_mutex;	/* arena, fault table, list of all */
+
+int ub_region_init(void);
+void ub_region_exit(void);
+struct ub_region *ub_region_next_live(struct ub_region *region);
+struct ub_region *ub_region_find(struct ub_proc *proc, u32 number);
+void ub_region_kill(struct ub_region *region);
+void ub_region_last(struct ub_region *region);
+u64 ub_region_dispatched(const struct ub_region *region);
+u64 ub_region_runs(const struct ub_region *region);
+long ub_region_tasks(const struct ub_region *region);
+int ub_region_counts(struct ub_proc *proc, struct ub_counts *counts);
+int ub_region_list(struct ub_proc *proc, struct ub_regions *regions);
+
+static inline bool ub_region_is_dead(const struct ub_region *region)
+{
+	return READ_ONCE(ub_dead[region->slot]) == UB_DEAD;
+}
+
+/*
+ * A task enters, and leaves, maybe on another CPU.  Both with preemption off, and counted
+ * without a locked instruction: see ub_region_free().
+ */
+static inline void ub_region_get(struct ub_region *region)
+{
+	this_cpu_inc(region->cpu->tasks);
+}
+
+static inline void ub_region_put(struct ub_region *region)
+{
+	this_cpu_dec(region->cpu->tasks);
+	if (unlikely(READ_ONCE(region->dropped)))
+		ub_region_last(region);
+}
+
+#endif /* _UB_REGION_H */

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kinds of records: detection, parsing and description."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ubypass.page.content import Section, Standard, Words
+
+__all__ = ["Kind", "Origin", "grouped", "known"]
+
+_T = TypeVar("_T")
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The origin of records.
+
+    ``command`` repeats the measurement; ``machine``: names and values, for people;
+    ``date``: of the measurement, or "".
+    """
+
+    command: str
+    standard: Standard
+    machine: tuple[tuple[str, str], ...]
+    date: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The records that one command writes.
+
+    ``keys``: keys of each record that no other kind has all of. ``whole``: a file is
+    one object instead of an array of records. ``read`` parses records; for data of
+    another shape it may raise any exception that Python raises. ``findings``: sentences
+    about the workloads, for all possible figures. ``section``: the full description,
+    with plots. ``origins``: one for each machine and command.
+    """
+
+    command: str
+    keys: frozenset[str]
+    read: Callable[[Any], Sequence[Any]]
+    findings: Callable[[Sequence[Any]], list[Words]]
+    section: Callable[[Sequence[Any]], Section]
+    origins: Callable[[Sequence[Any]], list[Origin]]
+    whole: bool = False
+
+
+def grouped(items: Iterable[_T], key: Callable[[_T], _Key]) -> dict[_Key, list[_T]]:
+    """The items by their keys, both in the order in which they first come."""
+    found: dict[_Key, list[_T]] = {}
+    for item in items:
+        found.setdefault(key(item), []).append(item)
+    return found
+
+
+def known(cls: Any, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The items of ``data`` that are fields of the dataclass ``cls``.
+
+    Newer versions add keys.
+    """
+    names = {field.name for field in dataclasses.fields(cls)}
+    return {key: value for key, value in data.items() if key in names}

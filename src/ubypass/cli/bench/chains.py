@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``ub bench chains``: the time that boosting saves on this processor, by replays."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ubypass.cli.bench.options import command_line
+from ubypass.cli.options import (
+    TRANSLATE_TRUSTED,
+    add_json_file,
+    add_model,
+    add_trust,
+    whole,
+)
+from ubypass.cli.progress import progress
+from ubypass.cli.verbs import Verb
+from ubypass.errors import UbError, UsageError
+
+if TYPE_CHECKING:
+    from ubypass.bench.chains.capture import Wish
+    from ubypass.bench.chains.decisions import Decisions
+    from ubypass.bench.chains.figures import Figures
+    from ubypass.bench.chains.snapshot import Capture
+
+__all__ = ["VERB", "configure", "run"]
+
+_SUBJECTS = (
+    *("getppid", "loop", "redis-get", "redis-get-1k", "redis-set", "redis-set-1k"),
+    *("nginx", "nginx-log", "rawsocket"),
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.description = (
+        "Captures a chain of system calls of a busy program with ptrace, translates "
+        "the code between the calls, and replays the chain on this CPU with real "
+        "system calls, alternating native and translated runs. Compares all memory. "
+        "Needs neither the module nor the lab; needs root if users may not trace. "
+        "Subjects are started and ended; the process of --pid continues to run."
+    )
+    parser.add_argument(
+        "subjects", nargs="*", metavar="SUBJECT", help=", ".join(_SUBJECTS)
+    )
+    parser.add_argument(
+        "--pid", type=whole(1), metavar="PID", help="capture this busy process"
+    )
+    parser.add_argument(
+        "--replay",
+        type=Path,
+        action="append",
+        metavar="DIRECTORY",
+        help="replay a capture made with --save, here or on another machine",
+    )
+    parser.add_argument(
+        "--save",
+        type=Path,
+        metavar="DIRECTORY",
+        help="keep the captures there; they contain all memory of the programs",
+    )
+    add_json_file(parser)
+    parser.add_argument(
+        "--calls",
+        type=whole(1, 4096),
+        metavar="N",
+        help="system calls in a chain (default: 110)",
+    )
+    parser.add_argument(
+        "--repetitions",
+        type=whole(1, 1 << 20),
+        default=100,
+        metavar="N",
+        help="repetitions of each chain in each mode (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--longest",
+        type=whole(1, 1 << 20),
+        default=1 << 20,
+        metavar="N",
+        help="leave gaps of more than N instructions native",
+    )
+    add_model(
+        parser,
+        "compare the decisions of this model with the replay (default: that of this "
+        "processor)",
+    )
+    parser.add_argument(
+        "--chosen",
+        action="store_true",
+        help="leave gaps native that lose according to the model",
+    )
+    add_trust(parser, TRANSLATE_TRUSTED)
+    parser.add_argument(
+        "--candidates",
+        type=whole(1, 64),
+        metavar="N",
+        help="translate up to N targets of an indirect branch (default: as in the "
+        "engine)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and show; 1 if a translation changed what a program computes."""
+    with progress("bench") as log:
+        return _measure(args, log)
+
+
+def _measure(args: argparse.Namespace, log: Callable[[str], None]) -> int:
+    from ubypass import processor
+    from ubypass.bench.chains import report
+    from ubypass.bench.chains.decisions import as_json, decide
+    from ubypass.bench.chains.figures import figures
+    from ubypass.bench.chains.job import Plan
+    from ubypass.bench.chains.replay import replay, usable_processor
+    from ubypass.bench.chains.translation import Bounds
+    from ubypass.bench.records import today, write_json
+    from ubypass.cost.model import model_of
+    from ubypass.engine.build import CANDIDATES
+
+    _check(args)
+    plan = Plan(repetitions=args.repetitions, processor=usable_processor())
+    model = model_of(args.model)
+    bounds = Bounds(
+        longest=args.longest,
+        candidates=args.candidates or CANDIDATES,
+        model=model if args.chosen else None,
+        trusted=args.trust,
+    )
+    found: list[tuple[Figures, Decisions | None]] = []
+    for capture in _captures(args, log):
+        one = figures(replay(capture, plan, bounds, log), processor.describe())
+        one = replace(one, command=command_line(), date=today())
+        found.append((one, decide(capture, one, model)))
+        if args.json is not None:
+            write_json(args.json, [as_json(*each) for each in found])
+    report.show(found)
+    return 1 if any(one.wrong_words for one, _ in found) else 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    unknown = [name for name in args.subjects if name not in _SUBJECTS]
+    if unknown:
+        raise UsageError(
+            f"there is no subject {unknown[0]!r}", f"choose from {', '.join(_SUBJECTS)}"
+        )
+    if not (args.subjects or args.pid is not None or args.replay):
+        raise UsageError(
+            "nothing to capture or replay",
+            f"name a subject ({', '.join(_SUBJECTS)}), or use --pid or --replay",
+        )
+
+
+def _captures(
+    args: argparse.Namespace, log: Callable[[str], None]
+) -> Iterator[Capture]:
+    """One capture after another; captures that are not kept are deleted one by one."""
+    from ubypass.bench.chains import subjects
+    from ubypass.bench.chains.capture import Wish
+    from ubypass.bench.chains.snapshot import load
+
+    for folder in args.replay or ():
+        yield load(folder)
+    wanted = [(name, subjects.subject(name)) for name in args.subjects]
+    if args.pid is not None:
+        wanted.append((f"pid-{args.pid}", subjects.process(args.pid, Wish())))
+    for name, one in wanted:
+        with _place(args.save, name) as folder:
+            wish = _wished(one.wish, args.calls)
+            yield subjects.captured(replace(one, wish=wish), folder, log)
+
+
+def _wished(wish: Wish, calls: int | None) -> Wish:
+    return wish if calls is None else replace(wish, calls=calls)
+
+
+@contextlib.contextmanager
+def _place(save: Path | None, name: str) -> Iterator[Path]:
+    from ubypass.bench.chains.subjects import scratch
+
+    if save is None:
+        with scratch() as folder:
+            yield folder
+        return
+    folder = save / name
+    try:
+        folder.mkdir(parents=True, mode=0o700)
+    except OSError as error:
+        raise UbError(
+            f"cannot save to {folder}: {error.strerror}", "use a new directory"
+        ) from error
+    yield folder
+
+
+VERB = Verb(
+    "chains",
+    "replay chains of system calls of real programs on this CPU",
+    configure,
+    run,
+)

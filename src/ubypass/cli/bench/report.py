@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``ub bench report``: all measurements on one page, in one file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ubypass.cli.options import out_file
+from ubypass.cli.verbs import Verb
+from ubypass.errors import UbError
+
+__all__ = ["VERB", "configure", "run"]
+
+_MEASURE = "measure something: ub bench io --json FILE, ub bench chains --json FILE"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.description = (
+        "Writes the records that the other verbs wrote with --json to one HTML file: "
+        "machines, findings, plots, tables, and the records themselves. The page needs "
+        "no network and no script. Files without records are reported and skipped; the "
+        "exit status is 1 if one of them was given by name. Needs matplotlib, but "
+        "neither root nor the module nor the lab."
+    )
+    parser.add_argument(
+        "places",
+        type=Path,
+        nargs="+",
+        metavar="DIR|FILE",
+        help="files with records, and directories of *.json files",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=out_file,
+        default=Path("report.html"),
+        metavar="FILE",
+        help="write the page to FILE (default: %(default)s)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the page. Raises UbError without matplotlib, or without records."""
+    from ubypass.bench.documents.read import read_all
+    from ubypass.bench.documents.report import report
+    from ubypass.files import write_text
+    from ubypass.page.svg import require
+
+    require()
+    found = read_all(args.places)
+    for error in found.errors:
+        print(f"ub: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"    {error.hint}", file=sys.stderr)
+    if not found.batches:
+        raise UbError("there are no records to report", _MEASURE)
+    write_text(args.output, report(found.batches, found.errors))
+    return 1 if found.named else 0
+
+
+VERB = Verb("report", "write an HTML page with plots of all records", configure, run)

@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The execution profile of one process: hot sites, branch targets, traced paths.
+
+Filled from the module's events and traces; the input of a build. All tables are
+bounded, so a hostile or merely huge program cannot exhaust the engine's memory: a full
+table takes no more keys. Rebuilds converge, because only a change of the profile asks
+for one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, field, replace
+
+from ubypass.abi import ExitReason
+from ubypass.device.types import Event, Path
+from ubypass.device.uapi import EventType
+from ubypass.region.paths import jumps
+
+__all__ = ["HotSite", "Limits", "Profile"]
+
+#: Bytes of a system call's instruction.
+_SYSCALL = 2
+_REGISTERS = 16
+
+_TARGET_MISSES = (ExitReason.RET_MISS, ExitReason.CALL_MISS, ExitReason.JUMP_MISS)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes of the tables of a profile, and thresholds of its counters."""
+
+    entries: int = 64
+    frontiers: int = 1024
+    effort: int = 2
+    raises: int = 32  # of effort, in all
+    warm: int = 3  # misses at one place that are worth a build
+    stubborn: int = 8  # misses at one place that are worth more effort
+    branches: int = 1024
+    targets: int = 16  # of one indirect branch
+    stacks: int = 4  # of one hot site
+    misses: int = 256  # addresses whose stacks are kept
+    samples: int = 4096  # different addresses
+    traced: int = 16384  # instructions on traced paths
+    nonpointers: int = 256  # instructions at which registers hold no addresses
+    sites: int = 256  # whose call numbers are kept
+    numbers: int = 64  # of one site
+
+
+@dataclass(slots=True)
+class HotSite:
+    """A hot resume address: number of the call that was hot, and stacks seen there.
+
+    A stack is the words from rsp upwards, in order.
+    """
+
+    nr: int
+    stacks: list[tuple[int, ...]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Profile:
+    """The profile of one process; all addresses are user addresses.
+
+    ``entries``: hot sites by resume address. ``frontiers``: addresses where code was
+    missing, with the number of misses. ``branch_targets``: by the address of an
+    indirect branch that missed, its targets and how often each was taken.
+    ``miss_stacks``: by the address of a missed branch, the stack at the first miss.
+    ``samples``: how often user mode was sampled at an address. ``barriers``: resume
+    addresses behind which code stays native. ``call_numbers``: by resume address, the
+    numbers of the calls made there, and how often each was reported.
+    ``execution_counts``: instructions on traced paths, and how often they were executed
+    there. ``traced_jumps``: by the address of an instruction on a traced path after
+    which control did not go straight on, its targets with counts. ``traced_entries``:
+    the entries that were traced. ``nonpointer_counts``: by the address of an
+    instruction at which runs exit because a register holds no user address, these
+    registers, with counts. ``effort``: how far to explore, see :meth:`raise_effort`.
+
+    The tables are changed by methods only.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    entries: dict[int, HotSite] = field(default_factory=dict)
+    frontiers: dict[int, int] = field(default_factory=dict)
+    branch_targets: dict[int, dict[int, int]] = field(default_factory=dict)
+    miss_stacks: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    samples: Counter[int] = field(default_factory=Counter)
+    barriers: set[int] = field(default_factory=set)
+    call_numbers: dict[int, dict[int, int]] = field(default_factory=dict)
+    execution_counts: dict[int, int] = field(default_factory=dict)
+    traced_jumps: dict[int, dict[int, int]] = field(default_factory=dict)
+    traced_entries: set[int] = field(default_factory=set)
+    nonpointer_counts: dict[int, dict[int, int]] = field(default_factory=dict)
+    effort: int = 0
+    _raises: int = 0
+    _exhausted: set[int] = field(default_factory=set)
+
+    # ---- what is learned ----------------------------------------------------------
+
+    def add_event(self, event: Event) -> bool:
+        """Take in an event; whether it is worth a build."""
+        if event.type is EventType.HOT:
+            return self._add_hot(event)
+        if event.type is not EventType.MISS:
+            return False
+        if event.nr == ExitReason.FAULT:
+            return self._add_nonpointers(event.ip, event.target)
+        if event.stack and len(self.miss_stacks) < self.limits.misses:
+            self.miss_stacks.setdefault(event.ip, event.stack)
+        if event.nr in _TARGET_MISSES and event.target:
+            return self._add_target(event.ip, event.target)
+        if event.nr == ExitReason.FRONTIER and event.ip not in self.barriers:
+            return self._add_frontier(event.ip)
+        if event.nr == ExitReason.SYSCALL:
+            times = self.count_call(self.site_of(event), event.target, 1)
+            return times in (self.limits.warm, self.limits.stubborn)
+        return False
+
+    def add_path(self, path: Path) -> bool:
+        """Take in the traced path of a gap; whether it is worth a build."""
+        self.traced_entries.add(path.ip)
+        news = self._add_call(path.ip, path.nr)
+        new = set(path.ips) - self.execution_counts.keys()
+        if len(self.execution_counts) + len(new) > self.limits.traced:
+            return news
+        for ip in path.ips:
+            self.execution_counts[ip] = self.execution_counts.get(ip, 0) + 1
+        news |= bool(new)
+        for before, after in jumps(path.ips):
+            targets = self.traced_jumps.setdefault(before, {})
+            if after not in targets and len(targets) >= self.limits.targets:
+                continue
+            news |= after not in targets
+            targets[after] = targets.get(after, 0) + 1
+        return news
+
+    def mark_traced(self, ip: int) -> None:
+        """The entry was traced, but its path is not to be translated."""
+        self.traced_entries.add(ip)
+
+    def add_samples(self, samples: Mapping[int, int]) -> None:
+        """Take in samples of user mode: by address, how often."""
+        for address, count in samples.items():
+            if address in self.samples or len(self.samples) < self.limits.samples:
+                self.samples[address] += count
+
+    def count_call(self, ip: int, nr: int, times: int = 0) -> int:
+        """The site at ``ip`` makes call ``nr``, seen ``times`` more; the sum of these.
+
+        -1 if the table is full.
+        """
+        numbers = self.call_numbers.get(ip)
+        if numbers is None:
+            if len(self.call_numbers) >= self.limits.sites:
+                return -1
+            numbers = self.call_numbers[ip] = {}
+        if nr not in numbers and len(numbers) >= self.limits.numbers:
+            return -1
+        numbers[nr] = numbers.get(nr, 0) + times
+        return numbers[nr]
+
+    def add_entry(self, ip: int, nr: int) -> None:
+        """The site at ``ip`` is hot with call ``nr``, as far as that is not known."""
+        self.entries.setdefault(ip, HotSite(nr))
+
+    def remove_entry(self, ip: int) -> None:
+        """The site is no longer hot, until the next event about it."""
+        self.entries.pop(ip, None)
+
+    def set_barriers(self, barriers: set[int]) -> None:
+        """From now on code behind these resume addresses stays native."""
+        self.barriers = barriers
+
+    def raise_effort(self, reached: Container[int]) -> bool:
+        """After a build that reached these block starts: explore further next time?
+
+        Exploration leaves out code from which no system call is within reach. Where
+        runs keep missing there, exploring further may find one. What the greatest
+        effort does not find is not searched for again. Traced paths need no search.
+        """
+        if self.is_traced:
+            return False
+        skipped = self._exhausted | self.barriers
+        stubborn = [
+            ip
+            for ip in self._missed_often(self.limits.stubborn)
+            if ip not in reached and ip not in skipped
+        ]
+        if not stubborn or self._raises >= self.limits.raises:
+            return False
+        if self.effort >= self.limits.effort:
+            self._exhausted.update(stubborn)
+            return False
+        self._raises += 1
+        self.effort += 1
+        return True
+
+    def forget_unless(self, keep: Callable[[int], bool]) -> None:
+        """Drop every address for which ``keep`` is false (no longer code)."""
+        self.entries = {ip: site for ip, site in self.entries.items() if keep(ip)}
+        self.frontiers = {ip: n for ip, n in self.frontiers.items() if keep(ip)}
+        self.miss_stacks = {ip: s for ip, s in self.miss_stacks.items() if keep(ip)}
+        self.barriers = {ip for ip in self.barriers if keep(ip)}
+        self.call_numbers = {ip: n for ip, n in self.call_numbers.items() if keep(ip)}
+        self.nonpointer_counts = {
+            ip: seen for ip, seen in self.nonpointer_counts.items() if keep(ip)
+        }
+        self.samples = Counter({ip: n for ip, n in self.samples.items() if keep(ip)})
+        pages = {ip >> 12 for ip in self.execution_counts}
+        pages = {page for page in pages if keep(page << 12)}
+        self.execution_counts = {
+            ip: n for ip, n in self.execution_counts.items() if ip >> 12 in pages
+        }
+        self.traced_jumps = {
+            ip: targets for ip, targets in self.traced_jumps.items() if keep(ip)
+        }
+        self.branch_targets = {
+            ip: {target: n for target, n in targets.items() if keep(target)}
+            for ip, targets in self.branch_targets.items()
+            if keep(ip)
+        }
+
+    # ---- what a build asks for ----------------------------------------------------
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether each entry that is not a barrier was traced."""
+        entries = self.entries.keys() - self.barriers
+        return bool(self.entries) and self.traced_entries.issuperset(entries)
+
+    def restricted_to(self, sites: Container[int]) -> Profile:
+        """The same with no entries but ``sites``; all tables are shared."""
+        entries = {ip: site for ip, site in self.entries.items() if ip in sites}
+        return replace(self, entries=entries)
+
+    def inherited(self) -> Profile:
+        """A copy for a child that has the same code, with no entries."""
+        return Profile(
+            self.limits,
+            frontiers=dict(self.frontiers),
+            branch_targets=_copy(self.branch_targets),
+            miss_stacks=dict(self.miss_stacks),
+            call_numbers=_copy(self.call_numbers),
+            execution_counts=dict(self.execution_counts),
+            traced_jumps=_copy(self.traced_jumps),
+            traced_entries=set(self.traced_entries),
+            nonpointer_counts=_copy(self.nonpointer_counts),
+        )
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Addresses that misses led to often enough to be explored from."""
+        return self._missed_often(self.limits.warm)
+
+    @property
+    def nonpointers(self) -> dict[int, int]:
+        """Registers that often hold no user address, by address of the instruction.
+
+        One bit for each register.
+        """
+        found = {
+            ip: sum(1 << user for user, n in seen.items() if n >= self.limits.warm)
+            for ip, seen in self.nonpointer_counts.items()
+        }
+        return {ip: mask for ip, mask in sorted(found.items()) if mask}
+
+    def makes_several_calls(self, ip: int) -> bool:
+        """Whether the site at ``ip`` makes calls of different numbers.
+
+        A path from there has only one of them at its start.
+        """
+        return len(self.call_numbers.get(ip, ())) > 1
+
+    @staticmethod
+    def site_of(event: Event) -> int:
+        """The site whose call number the event reports, or 0."""
+        if event.type is EventType.HOT:
+            return event.ip
+        miss = event.type is EventType.MISS and event.nr == ExitReason.SYSCALL
+        return event.ip + _SYSCALL if miss else 0
+
+    def _missed_often(self, often: int) -> tuple[int, ...]:
+        found = dict.fromkeys(ip for ip, n in self.frontiers.items() if n >= often)
+        for targets in self.branch_targets.values():
+            found |= dict.fromkeys(ip for ip, n in targets.items() if n >= often)
+        return tuple(found)
+
+    # ---- events ---------------------------------------------------------------------
+
+    def _add_call(self, ip: int, nr: int) -> bool:
+        """The site at ``ip`` has made call ``nr``; whether that is new."""
+        known = nr in self.call_numbers.get(ip, ())
+        return self.count_call(ip, nr, 1) > 0 and not known
+
+    def _add_hot(self, event: Event) -> bool:
+        another = self._add_call(event.ip, event.nr)
+        site = self.entries.get(event.ip)
+        if site is None:
+            if len(self.entries) >= self.limits.entries:
+                return False
+            site = self.entries[event.ip] = HotSite(event.nr)
+            news = True
+        else:
+            news = another
+        # Another stack alone is not worth a build: most differ in data only. It is
+        # there when the region is built for another reason.
+        if event.stack not in site.stacks and len(site.stacks) < self.limits.stacks:
+            site.stacks.append(event.stack)
+        return news
+
+    def _add_target(self, ip: int, target: int) -> bool:
+        targets = self.branch_targets.get(ip)
+        if targets is None:
+            if len(self.branch_targets) >= self.limits.branches:
+                return False
+            targets = self.branch_targets[ip] = {}
+        if target not in targets and len(targets) >= self.limits.targets:
+            return False
+        targets[target] = targets.get(target, 0) + 1
+        return targets[target] in (self.limits.warm, self.limits.stubborn)
+
+    def _add_nonpointers(self, ip: int, registers: int) -> bool:
+        table, limit = self.nonpointer_counts, self.limits.nonpointers
+        if ip not in table and len(table) >= limit:
+            return False
+        users = [user for user in range(_REGISTERS) if registers >> user & 1]
+        if not users:
+            return False
+        seen = table.setdefault(ip, {})
+        for user in users:
+            seen[user] = seen.get(user, 0) + 1
+        # Once for each register: exits that continue have another cause.
+        return any(seen[user] == self.limits.warm for user in users)
+
+    def _add_frontier(self, ip: int) -> bool:
+        if ip not in self.frontiers and len(self.frontiers) >= self.limits.frontiers:
+            return False
+        self.frontiers[ip] = self.frontiers.get(ip, 0) + 1
+        return self.frontiers[ip] in (self.limits.warm, self.limits.stubborn)
+
+
+def _copy(table: Mapping[int, Mapping[int, int]]) -> dict[int, dict[int, int]]:
+    return {ip: dict(counts) for ip, counts in table.items()}

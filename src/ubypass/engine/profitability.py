@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whether runs from a site gain more than they cost, by the counters of the module.
+
+:mod:`.prices` tells what a gap saves, and what a run costs once. Times are ns. Pure
+arithmetic, no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from statistics import mean
+
+from ubypass.device.types import Site
+from ubypass.engine.prices import Prices
+
+__all__ = ["Judgement", "Profitability"]
+
+#: The multiple of ``strikes`` after which no growth of the region is waited for.
+_PATIENCE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The profitability of one entry.
+
+    ``saving``: ns that each of its gaps saves; ``run``: ns that each run from the entry
+    costs; ``calls``: mean number of calls dispatched in a run; ``gain``: mean ns that a
+    run saves, its cost deducted. ``loses``: ``gain`` was negative at enough looks in a
+    row; ``keeps_losing``: for longer than a region takes to grow; ``slow``: the gap
+    itself was slower in the translation at as many looks in a row.
+    """
+
+    site: Site
+    saving: float
+    gain: float
+    calls: float
+    loses: bool
+    keeps_losing: bool
+    slow: bool
+    run: float = 0.0
+
+
+@dataclass(slots=True)
+class _Record:
+    runs: int = 0
+    dispatched: int = 0
+    calls: float | None = None
+    losses: int = 0
+    slow: int = 0
+
+
+@dataclass(slots=True)
+class Profitability:
+    """Judges the entries of one process, at each look at the counters.
+
+    ``runs``: new runs that a judgement needs; ``strikes``: number of bad looks in a row
+    after which an entry counts as losing; ``slack``: share of the native time by which
+    a gap may be slower before it counts as slow.
+    """
+
+    prices: Prices
+    runs: int = 4
+    strikes: int = 2
+    slack: float = 0.02
+    _records: dict[int, _Record] = field(default_factory=dict)
+
+    def reset(self, sites: Iterable[int]) -> None:
+        """Forget the bad looks at ``sites``: their behaviour has changed."""
+        for ip in sites:
+            record = self._records.get(ip)
+            if record is not None:
+                record.losses = record.slow = 0
+
+    @staticmethod
+    def mean_prices(
+        judgements: Mapping[int, Judgement], entries: Iterable[int]
+    ) -> tuple[float | None, float | None]:
+        """Mean ns that a gap of ``entries`` saves, and that a run costs.
+
+        None if none of them was judged.
+        """
+        known = [judgements[ip] for ip in entries if ip in judgements]
+        if not known:
+            return None, None
+        return mean(each.saving for each in known), mean(each.run for each in known)
+
+    def judge(
+        self, sites: Mapping[int, Site], entries: Collection[int]
+    ) -> list[Judgement]:
+        """Judge those of ``entries`` (of one region) that have enough measurements."""
+        known = [sites[ip] for ip in entries if ip in sites]
+        prices = self.prices
+        savings = [prices.saving(site) for site in known if prices.is_sure(site)]
+        usual = mean(savings) if savings else None
+        found = (self._judge_site(site, usual) for site in known)
+        return [judgement for judgement in found if judgement is not None]
+
+    def _judge_site(self, site: Site, usual: float | None) -> Judgement | None:
+        record = self._records.setdefault(site.ip, _Record())
+        runs = site.runs - record.runs
+        if runs < 0:  # the module has begun anew with it
+            record.runs = record.dispatched = 0
+            runs = site.runs
+        enough = runs >= self.runs
+        if enough:
+            record.calls = (site.dispatched - record.dispatched) / runs
+            record.runs, record.dispatched = site.runs, site.dispatched
+        if record.calls is None or not self.prices.is_known(site):
+            return None
+        saving = self.prices.saving(site)
+        rest = saving if usual is None else usual
+        calls = record.calls
+        gain = min(calls, 1.0) * saving + max(calls - 1.0, 0.0) * rest
+        run = self.prices.run(site)
+        gain -= run
+        if enough:
+            record.losses = record.losses + 1 if gain < 0 else 0
+            slow = self._is_slow(site, saving)
+            record.slow = record.slow + 1 if slow else 0
+        return Judgement(
+            site,
+            saving,
+            gain,
+            calls,
+            loses=record.losses >= self.strikes,
+            keeps_losing=record.losses >= _PATIENCE * self.strikes,
+            slow=record.slow >= self.strikes,
+            run=run,
+        )
+
+    def _is_slow(self, site: Site, saving: float) -> bool:
+        return self.prices.is_sure(site) and saving < -self.slack * site.native_ns

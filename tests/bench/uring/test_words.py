@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+from tests.bench.uring.samples import comparison, row
+from ubypass.bench.uring.record import BOOSTED, FIO, NATIVE, PLAIN, REGISTERED, SQPOLL
+from ubypass.bench.uring.words import lines, notes, sentence
+
+
+def test_each_size_and_depth_is_a_line_with_all_ways() -> None:
+    first, second = lines(comparison())
+    assert (first.size, first.depth) == (64, 1)
+    assert first.costs == {
+        **{PLAIN: 2400.0, REGISTERED: 2000.0},
+        **{NATIVE: 1400.0, BOOSTED: 1000.0},
+    }
+    assert second.depth == 32
+    assert second.costs[BOOSTED] == 1000.0
+
+
+def test_places_do_not_mix() -> None:
+    rows = [*comparison(place="cached"), *comparison()]
+    assert [line.place for line in lines(rows)] == ["memory"] * 2 + ["cached"] * 2
+
+
+def test_who_is_ahead() -> None:
+    first, second = lines(comparison())
+    assert first.ahead == "boosted, 50%"
+    assert second.ahead == "registered, 10%"
+    rows = [*comparison()[:-1], row(BOOSTED, 64, 1, 903.0)]
+    assert lines(rows)[1].ahead == "even"
+
+
+def test_without_boosted_nobody_is_ahead() -> None:
+    rows = comparison()[:-1]
+    assert [line.ahead for line in lines(rows)] == ["-", "-"]
+    assert sentence(rows) == ""
+
+
+def test_without_io_uring_pread_still_shows() -> None:
+    rows = [row(NATIVE, 64, 1, 3.0), row(BOOSTED, 64, 1, 2.0)]
+    (line,) = lines(rows)
+    assert line.costs == {NATIVE: 3.0, BOOSTED: 2.0}
+    assert line.ahead == "-"
+    assert sentence(rows) == ""
+
+
+def test_the_sentence_is_honest() -> None:
+    said = sentence(comparison())
+    assert "fewer instructions than io_uring's best in 1 of 2 lines, by 50%" in said
+    assert "io_uring needs fewer, by up to 10%, for 64 bytes at depth 32" in said
+    good = [each for each in comparison() if each.depth != 32]
+    assert "in none does io_uring need fewer" in sentence(good)
+
+
+def test_what_costs_do_not_tell() -> None:
+    rows = [
+        *comparison(),
+        *comparison(place="cached"),
+        row(PLAIN, 256, 8, 5.0, workers=3, place="cached"),
+        row(SQPOLL, 256, 8, 5.0, poller=120.0),
+        row(BOOSTED, 256, 1, None, why_not="gaps are too long", program=FIO),
+        row(BOOSTED, 64, 1, 5.0, same_results=False),
+        row(BOOSTED, 64, 1, 5.0, same_results=None),
+    ]
+    assert notes(rows) == [
+        "io_uring SQPOLL: not a measurement: one processor",
+        "io_uring, 256 bytes, depth 8, cached: 3 threads of the kernel (iou-wrk) made "
+        "the reads",
+        "io_uring SQPOLL, 256 bytes, depth 8: the polling thread took 120 ns of CPU "
+        "time per read",
+        "fio, boosted pread, 256 bytes: gaps are too long",
+        "boosted pread, 64 bytes: READ OTHER DATA",
+    ]

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.engine.samples import ENTRY
+from ubypass.cost.model import model_of
+from ubypass.device.types import Site
+from ubypass.engine.prices import Measured
+from ubypass.engine.profitability import Judgement, Profitability
+
+_PRICES = Measured(model_of("zen4"))  # whose dispatches take 16 ns at most
+
+
+def _looks(
+    profitability: Profitability, site: Site, calls: float, looks: int
+) -> list[Judgement]:
+    """Judge after each of that many seconds with 100 runs that were looked at."""
+    found = []
+    for look in range(1, looks + 1):
+        now = replace(site, runs=100 * look, dispatched=round(100 * calls * look))
+        found += profitability.judge({now.ip: now}, [now.ip])
+    return found
+
+
+def test_the_gain_of_a_run() -> None:
+    (judged,) = _looks(Profitability(_PRICES), ENTRY, 3, 1)
+    assert judged.saving == 244
+    assert judged.calls == 3
+    assert judged.gain == pytest.approx(3 * 244 - 1.25 * 120)
+
+
+def test_runs_that_dispatch_nothing_lose_what_getting_in_costs() -> None:
+    judged = _looks(Profitability(_PRICES), ENTRY, 0, 2)
+    assert [each.loses for each in judged] == [False, True]
+    assert judged[-1].gain == pytest.approx(-150)
+    assert not judged[-1].slow
+
+
+def test_a_gap_that_never_was_seen_to_its_end_is_no_proof() -> None:
+    site = replace(ENTRY, boosted_ns=0, boosted_samples=0)
+    judged = _looks(Profitability(_PRICES), site, 5, 5)[-1]
+    assert not judged.loses
+    assert not judged.slow
+
+
+def test_a_good_look_makes_up_for_a_bad_one() -> None:
+    profitability = Profitability(_PRICES)
+    site = ENTRY
+    for look in range(1, 20):
+        good = look % 2 == 0
+        site = replace(
+            site, runs=site.runs + 100, dispatched=site.dispatched + 200 * good
+        )
+        for judged in profitability.judge({site.ip: site}, [site.ip]):
+            assert not judged.loses
+
+
+def test_few_runs_are_no_evidence() -> None:
+    profitability = Profitability(_PRICES, runs=4)
+    site = replace(ENTRY, runs=3)
+    for _ in range(10):
+        assert profitability.judge({site.ip: site}, [site.ip]) == []
+
+
+def test_few_samples_are_none_either() -> None:
+    site = replace(ENTRY, native_samples=1)
+    assert _looks(Profitability(_PRICES), site, 0, 5) == []
+
+
+def test_a_slow_gap_is_told_from_a_costly_run() -> None:
+    site = replace(ENTRY, boosted_ns=400)
+    judged = _looks(Profitability(_PRICES), site, 50, 3)[-1]
+    assert judged.slow
+    assert judged.loses
+
+
+def test_later_gaps_of_a_run_count_as_the_average_of_the_region() -> None:
+    first = replace(ENTRY, runs=100, dispatched=200)
+    other = replace(ENTRY, ip=0x2002, boosted_ns=140, runs=100, dispatched=100)
+    sites = {first.ip: first, other.ip: other}
+    judged = {j.site.ip: j for j in Profitability(_PRICES).judge(sites, list(sites))}
+    assert judged[first.ip].gain == pytest.approx(244 + 194 - 150)
+    assert judged[other.ip].gain == pytest.approx(144 - 150)
+
+
+def test_a_module_that_began_anew_is_believed() -> None:
+    profitability = Profitability(_PRICES)
+    _looks(profitability, ENTRY, 2, 3)
+    again = replace(ENTRY, runs=50, dispatched=100)
+    (judged,) = profitability.judge({again.ip: again}, [again.ip])
+    assert judged.calls == 2
+
+
+def test_what_was_bad_can_be_forgotten() -> None:
+    profitability = Profitability(_PRICES)
+    _looks(profitability, ENTRY, 0, 1)
+    profitability.reset([ENTRY.ip, 0x9999])
+    site = replace(ENTRY, runs=200)
+    (judged,) = profitability.judge({site.ip: site}, [site.ip])
+    assert not judged.loses
