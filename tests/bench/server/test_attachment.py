@@ -87,3 +87,20 @@ def test_an_engine_that_is_busy_is_asked_again(
     monkeypatch.setattr(attachment, "ask", silent)
     with pytest.raises(UbError, match="does not answer"):
         boost.figures([7])
+
+
+def test_native_sites_come_with_their_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
+    def site(nr: int, symbol: str, decision: str) -> dict[str, object]:
+        return {"address": 64, "nr": nr, "symbol": symbol, "decision": decision}
+
+    sites = [
+        site(0, "read+16", "native: its gap is too long"),
+        site(1, "write+16", "boosted"),
+        site(232, "", "on trial"),
+    ]
+    answers = {7: {"sites": sites}, 8: {"sites": sites[:2]}}
+    monkeypatch.setattr(attachment, "ask", lambda path, request: answers[request["id"]])
+    assert Attachment([2**22 + 1]).native_sites([7, 8]) == (
+        "read at read+16: its gap is too long",
+        "epoll_wait at 0x40: on trial",
+    )

@@ -33,6 +33,7 @@ class FakeServer:
         self.workers: tuple[int, ...] = (1,)
         self.log: list[str] = []
         self.wrong = 0
+        self.gains = True
 
     def serving(self) -> tuple[int, ...]:
         return self.workers
@@ -45,7 +46,7 @@ class FakeServer:
     def work(self, requests: int) -> None:
         self.cpu += requests * (900 if self.boosted else 1000)
         self.calls += 2 * requests
-        self.dispatched += requests if self.boosted else 0
+        self.dispatched += requests if self.boosted and self.gains else 0
 
     @contextlib.contextmanager
     def _running(self) -> Iterator[None]:
@@ -80,6 +81,9 @@ class FakeAttachment:
             loads=3,
             exits={"frontier": self._server.calls // 10},
         )
+
+    def native_sites(self, pids: object) -> tuple[str, ...]:
+        return ("read at f: its gap is too long",)
 
     def cpu_ns(self) -> int:
         return 0
@@ -140,6 +144,15 @@ def test_boosted_again_and_again(server: FakeServer) -> None:
     assert len(record.before) + len(record.after) == 6
     order = [word for word in server.log if word != "settling"]
     assert order == ["native", "native"] + ["boosted", "native"] * 5
+
+
+def test_only_a_server_that_stayed_native_has_its_sites_noted(
+    server: FakeServer,
+) -> None:
+    assert measure(server, Plan(runs=1), _SETTING).notes == ()
+    server.gains = False
+    notes = measure(server, Plan(runs=1), _SETTING).notes
+    assert notes == ("read at f: its gap is too long",)
 
 
 def test_wrong_replies_are_counted(server: FakeServer) -> None:

@@ -24,6 +24,7 @@ from ubypass.bench.server.cpu import cpu_ns
 from ubypass.engine.control import ask, socket_path
 from ubypass.errors import UbError
 from ubypass.places import own_environment
+from ubypass.process.calls import call_name
 
 __all__ = ["Attachment", "Figures"]
 
@@ -148,6 +149,18 @@ class Attachment:
         wanted = set(pids)
         return Figures.of(p for p in self._processes() if p["pid"] in wanted)
 
+    def native_sites(self, pids: Iterable[int]) -> tuple[str, ...]:
+        """For each site of ``pids`` that is native: its call, place and reason."""
+        answers = [self._ask({"ask": "explain", "id": pid}) for pid in pids]
+        sites = [site for answer in answers for site in answer["sites"]]
+        lines = (
+            f"{call_name(site['nr'])} at {site['symbol'] or hex(site['address'])}: "
+            + site["decision"].removeprefix("native: ")
+            for site in sites
+            if site["decision"] != "boosted"
+        )
+        return tuple(dict.fromkeys(lines))
+
     def cpu_ns(self) -> int:
         """CPU time of the engine so far, in ns."""
         return cpu_ns([self._process.pid])
@@ -161,17 +174,20 @@ class Attachment:
             return False
 
     def _processes(self) -> list[dict[str, Any]]:
+        processes: list[dict[str, Any]] = self._ask({"ask": "stats"})["processes"]
+        return processes
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         for asked in range(1, _ASK + 1):
             try:
-                answer = ask(self._socket(), {"ask": "stats"})
-                break
+                answer: dict[str, Any] = ask(self._socket(), request)
+                return answer
             except OSError as error:
                 # A build takes long beside a busy server on one emulated processor.
                 if isinstance(error, TimeoutError) and asked < _ASK:
                     continue
                 raise UbError(f"ub attach does not answer: {self.output()}") from error
-        processes: list[dict[str, Any]] = answer["processes"]
-        return processes
+        raise AssertionError("the last attempt raises")
 
     def _socket(self) -> Path:
         return socket_path(self._process.pid)

@@ -19,7 +19,7 @@ from ubypass.bench.records import Machine, today
 from ubypass.bench.server.attachment import Attachment, Figures
 from ubypass.bench.server.calls import CallCounter
 from ubypass.bench.server.cpu import cpu_ns
-from ubypass.bench.server.record import Run, ServerRecord
+from ubypass.bench.server.record import CHANCE, Run, ServerRecord
 from ubypass.bench.server.steady import Settled, Steady
 from ubypass.errors import UbError
 
@@ -129,7 +129,10 @@ class Setting:
 
 
 class _Sums:
-    """Sums over all boosted runs; ``figures`` and ``steady_s`` are the latest."""
+    """Sums over all boosted runs; ``figures`` and ``steady_s`` are the latest.
+
+    ``native_sites``: see Attachment, if next to nothing was dispatched.
+    """
 
     def __init__(self) -> None:
         self.dispatched = 0
@@ -139,6 +142,7 @@ class _Sums:
         self.elapsed_s = 0.0
         self.exits: dict[str, int] = {}
         self.steady_s: float | None = None
+        self.native_sites: tuple[str, ...] = ()
         self.figures = Figures()
 
     def add(self, before: Figures, after: Figures) -> None:
@@ -199,6 +203,8 @@ def measure(
             sums.elapsed_s += time.monotonic() - settled.since
             sums.requests += sum(run.requests for run in boosted[done:])
             sums.add(earlier, boost.figures(server.serving()))
+            if sums.dispatched < CHANCE * calls * sums.requests:
+                sums.native_sites = boost.native_sites(server.serving())
             checked += server.check()
         time.sleep(plan.unhook)
         runs(after, -(-each // 2), "native again")
@@ -225,7 +231,7 @@ def measure(
         transition=setting.transition,
         checked=checked.checked,
         wrong=checked.wrong,
-        notes=figures.notes,
+        notes=(*figures.notes, *sums.native_sites),
         command=setting.command,
         date=today(),
         machine=setting.machine,

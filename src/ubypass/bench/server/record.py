@@ -15,10 +15,16 @@ from ubypass.bench.records import Machine, write_json
 from ubypass.errors import UbError
 from ubypass.files import read_text
 
-__all__ = ["Run", "ServerRecord", "read_server_records", "write_server_records"]
+__all__ = [
+    "CHANCE",
+    "Run",
+    "ServerRecord",
+    "read_server_records",
+    "write_server_records",
+]
 
 #: Share of calls dispatched below which costs differ only by chance.
-_CHANCE = 0.01
+CHANCE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,8 @@ class ServerRecord:
 
     ``transition``: cost of a call into the kernel and back, in ``unit``. ``checked``:
     number of replies compared with the expected ones; ``wrong``: those that differed.
+    ``notes``: of the engine; where next to nothing was dispatched, one for each native
+    site as well.
     ``command`` repeats the measurement; ``date`` is its date.
     """
 
@@ -136,7 +144,7 @@ class ServerRecord:
         """
         possible = self.calls * self.transition
         gain = self.native_cost - self.boosted_cost
-        if possible <= 0 or self.dispatched < _CHANCE:
+        if possible <= 0 or self.dispatched < CHANCE:
             return None
         return gain / possible
 

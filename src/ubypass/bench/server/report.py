@@ -83,8 +83,12 @@ def _why_native(record: ServerRecord) -> list[str]:
     """The engine's reasons, if next to nothing was dispatched."""
     if record.capture is not None:
         return []
-    reasons = "; ".join(record.notes) or "the engine gives no reason"
-    return [f"{record.server} {record.case} stayed native: {reasons}"]
+    if not record.notes:
+        return [f"{record.server} {record.case} stayed native: no call was sampled"]
+    return [
+        f"{record.server} {record.case} stayed native:",
+        *(f"  {note}" for note in record.notes),
+    ]
 
 
 def _beside(rival: Beside) -> str:
