@@ -52,7 +52,9 @@ def test_what_only_the_module_knows_of(
 
 @pytest.mark.parametrize("verdict", SiteVerdict)
 def test_a_site_at_which_a_region_is_entered_is_boosted(verdict: SiteVerdict) -> None:
-    assert decide(Evidence(verdict, is_entry=True)) == Boost()
+    entered = Evidence(verdict, is_entry=True)
+    assert decide(entered) == Boost()
+    assert decide(replace(entered, on_trial=True)) == Probe("its region is on trial")
 
 
 @pytest.mark.parametrize(

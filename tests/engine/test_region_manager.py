@@ -10,9 +10,9 @@ import pytest
 
 from tests.engine.fakes import FakeDevice, FakeMemory
 from tests.engine.samples import ENTRY
-from ubypass.abi import Entry, ExitReason, Source, Translation
+from ubypass.abi import Entry, Exit, ExitReason, Source, Translation
 from ubypass.device.types import Event, Path, Stats
-from ubypass.device.uapi import EventType
+from ubypass.device.uapi import EventType, TrialState
 from ubypass.engine.built import Built, NothingToBuild, Postponed
 from ubypass.engine.module_state import ModuleState
 from ubypass.engine.policy import Policy
@@ -23,6 +23,7 @@ from ubypass.engine.regions import Regions
 from ubypass.engine.sampling import Sampling
 from ubypass.engine.shared_history import SharedHistory
 from ubypass.engine.site_decisions import SiteDecisions
+from ubypass.engine.trial import TrialPolicy, Trials
 from ubypass.region.graph import Region
 
 _A, _B = 0x1002, 0x1012
@@ -56,6 +57,11 @@ class _World:
         self.decisions = SiteDecisions(
             self.policy.admission, self.profile, self.module, SharedHistory()
         )
+        trials = (
+            Trials(proc, self.device, self.decisions.prices, self.policy.trial)
+            if self.policy.trial
+            else None
+        )
         self.regions = Regions(
             proc,
             self.device,
@@ -63,6 +69,7 @@ class _World:
             self._built,
             self.profile,
             self.decisions.suppressions,
+            trials=trials,
         )
         self.sampling = Sampling(
             _Sampler, self.module.refresh_stats, longest=2.0, rest=30.0
@@ -73,7 +80,7 @@ class _World:
             self.decisions,
             self.module,
             self.regions,
-            None,
+            trials,
             self.sampling,
             self._note,
         )
@@ -90,7 +97,7 @@ class _World:
         translation = Translation(
             code=repr((sorted(profile.entries), sorted(profile.frontiers))).encode(),
             entries=tuple(Entry(ip, 0) for ip in sorted(profile.entries)),
-            exits=(),
+            exits=(Exit(0x1001, ExitReason.FRONTIER),),
             faults=(),
             dispatches=(),
             jumps=(),
@@ -114,6 +121,25 @@ class _World:
         if self.manager.begin_look(self.now):
             self.manager.judge_sites(self.now)
         self.manager.end_look(self.now)
+
+    def tick(self, seconds: float) -> None:
+        """As the engine does; the process uses the credit of each region at once."""
+        self.now += seconds
+        self.device.cpu += int(seconds * 1e9)
+        for region, trial in list(self.device.trials.items()):
+            if trial.state is TrialState.ON:
+                self.device.trials[region] = replace(
+                    trial,
+                    state=TrialState.OVER,
+                    left_ns=0,
+                    spent_ns=trial.spent_ns + trial.left_ns,
+                    runs=trial.runs + 50,
+                )
+                self.manager.on_trial_end(region, self.now)
+        self.manager.poll_trials(self.now)
+        due = self.manager.build_due
+        if due is not None and due <= self.now and self.manager.may_load(self.now):
+            self.build()
 
     def entries(self) -> list[int]:
         return [ip for group in self.regions.live for ip in group.live_entries]
@@ -178,6 +204,29 @@ def test_entries_that_lose_are_dropped_and_those_that_gain_stay(
     world.manager.judge_sites(world.now)
     world.build()
     assert world.entries() == [_A]
+
+
+def test_a_region_to_be_replaced_leaves_the_budget_to_its_successor() -> None:
+    """Its traced path was a rare one, so that nearly all of its runs end early."""
+    # Enough for one loan: the rest comes with the CPU time of the process.
+    trial = TrialPolicy(first=320_000.0)
+    world = _World(Policy(trace_timeout=0.25, trial=trial))
+    world.manager.may_load(world.now)
+    world.hot(_A)
+    world.device.known_sites = [
+        replace(ENTRY, ip=_A, native_ns=900, boosted_ns=300, runs=50, dispatched=1)
+    ]
+    world.device.misses, world.device.dispatched = 1000, 10
+    world.build()
+    (group,) = world.regions.live
+    early = Event(
+        EventType.MISS, 1, region=group.region, ip=0x1001, nr=ExitReason.FRONTIER
+    )
+    for _ in range(world.profile.limits.warm):
+        world.manager.add_event(early, world.now)
+    for _ in range(6):
+        world.tick(0.5)
+    assert world.manager.loads == 2
 
 
 def test_code_that_keeps_changing_stays_native() -> None:

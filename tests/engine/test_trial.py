@@ -214,10 +214,10 @@ class _Bench:
             )
         ]
 
-    def look(self, after: float = 0.0) -> list[Finding]:
+    def look(self, after: float = 0.0, *, lends: bool = True) -> list[Finding]:
         self.now += after
         sites = {site.ip: site for site in self.device.known_sites}
-        return self.trials.poll(self.now, [self.group], lambda: sites)
+        return self.trials.poll(self.now, [self.group], lambda: sites, lends=lends)
 
     @property
     def state(self) -> TrialState:
@@ -301,6 +301,34 @@ def test_nothing_is_lent_that_is_not_there(bench: _Bench) -> None:
     bench.device.cpu = 5_000_000_000
     bench.look(2.0)
     assert bench.state is TrialState.ON
+
+
+def test_while_a_build_is_due_nothing_more_is_lent(bench: _Bench) -> None:
+    bench.load()
+    bench.spend(300_000)
+    left = bench.trials.budget.left(bench.now)
+    assert not bench.look(lends=False)
+    assert bench.state is TrialState.OVER
+    assert bench.trials.is_on_trial(bench.group.region)
+    assert bench.trials.budget.left(bench.now) == left + 20_000
+    assert not bench.look(0.5)
+    assert bench.state is TrialState.ON
+
+
+@pytest.mark.parametrize("spent", [100_000, 300_000])
+def test_one_that_is_to_be_replaced_books_the_rest_of_its_credit(
+    bench: _Bench, spent: int
+) -> None:
+    before = bench.trials.budget.left(bench.now)
+    bench.load()
+    bench.spend(spent)
+    bench.measured(1200)
+    (found,) = bench.look(0.02)
+    assert found.verdict is Verdict.LOSES
+    for _ in range(3):
+        bench.trials.postpone(bench.group.region, bench.now)
+        assert bench.trials.budget.left(bench.now) == before - 300_000
+        assert not bench.look(1.0, lends=False)
 
 
 def test_a_trial_that_tells_nothing_ends() -> None:

@@ -74,13 +74,14 @@ class Evidence:
 
     ``verdict``: of the module; ``declined_for``: why all threads of the process are
     declined; ``suppression``: the active one; ``is_entry``: a live region has an entry
-    there.
+    there; ``on_trial``: the worth of that region is still being measured.
     """
 
     verdict: SiteVerdict
     declined_for: Decline = Decline.NONE
     suppression: Suppression | None = None
     is_entry: bool = False
+    on_trial: bool = False
 
 
 def decide(evidence: Evidence) -> Decision:
@@ -91,7 +92,7 @@ def decide(evidence: Evidence) -> Decision:
     if suppression is not None:
         return Native(suppression.reason, suppression.until, suppression.barrier)
     if evidence.is_entry:
-        return Boost()
+        return Probe("its region is on trial") if evidence.on_trial else Boost()
     return _BY_VERDICT[evidence.verdict]
 
 

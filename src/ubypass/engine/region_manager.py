@@ -235,6 +235,10 @@ class RegionManager:
         if self._trials is not None:
             self._trials.check_all(now)
 
+    def is_on_trial(self, group: Group) -> bool:
+        """Whether the worth of the group's region is still being measured."""
+        return self._trials is not None and self._trials.is_on_trial(group.region)
+
     def poll_trials(self, now: float) -> None:
         """Poll the trials that are due; drop the regions that lose."""
         if self._trials is None or self._trials.due is None or self._trials.due > now:
@@ -244,6 +248,7 @@ class RegionManager:
             self._regions.live,
             self._module.refresh_sites,
             self._decisions.is_sure,
+            lends=self._backoff.due is None,
         ):
             self._decisions.add_judgements(finding.judged)
             if finding.verdict is Verdict.GAINS:

@@ -80,15 +80,19 @@ class SiteDecisions:
         site: Site,
         *,
         is_entry: bool = False,
+        on_trial: bool = False,
         declined_for: Decline = Decline.NONE,
     ) -> Decision:
         """The present decision for ``site``.
 
-        ``is_entry``: a live region has an entry there; ``declined_for``: why the module
-        declines all threads of the process.
+        ``is_entry``: a live region has an entry there; ``on_trial``: that region's
+        worth is still being measured; ``declined_for``: why the module declines all
+        threads of the process.
         """
         suppression = self.suppressions.get(site.ip)
-        return decide(Evidence(site.verdict, declined_for, suppression, is_entry))
+        return decide(
+            Evidence(site.verdict, declined_for, suppression, is_entry, on_trial)
+        )
 
     def is_suppressed(self, ip: int) -> bool:
         """Whether findings about the site leave it native."""

@@ -142,8 +142,12 @@ class Target:
 
     def decide(self, site: Site) -> Decision:
         """The present decision for one of its sites."""
+        entered = [group for group in self.groups if site.ip in group.live_entries]
         return self.decisions.decide(
-            site, is_entry=site.ip in self._entries, declined_for=self.declined_for
+            site,
+            is_entry=bool(entered),
+            on_trial=any(map(self._manager.is_on_trial, entered)),
+            declined_for=self.declined_for,
         )
 
     def refresh_stats(self) -> Stats:

@@ -100,10 +100,11 @@ class _Watch:
     """The state of one live region with its ``entries``.
 
     ``tried``: runs on trial at the last poll; ``paid``: ns of them that are settled;
-    ``lost``: ns lost in leases that are booked. Its gain is ``saving`` ns for each
-    dispatched call less ``run`` ns for each run (``sure``: it gains whatever these
-    say); ``counted``: calls and runs at the time ``counted_at``. ``strikes``: bad looks
-    in a row; ``fell``: it was confirmed once, and lost.
+    ``lost``: ns lost in leases that are booked; ``rest``: ns of credit that were left
+    when it was found to lose. Its gain is ``saving`` ns for each dispatched call less
+    ``run`` ns for each run (``sure``: it gains whatever these say); ``counted``: calls
+    and runs at the time ``counted_at``. ``strikes``: bad looks in a row; ``fell``: it
+    was confirmed once, and lost.
     """
 
     profitability: Profitability
@@ -115,6 +116,7 @@ class _Watch:
     paid: float = 0.0
     tried: int = 0
     lost: int = 0
+    rest: float = 0.0
     confirmed: bool = False
     sure: bool = False
     fell: bool = False
@@ -239,6 +241,11 @@ class Trials:
         if watch is not None and watch.loan is not None:
             self.budget.settle(watch.loan, self._now, spent)
 
+    def is_on_trial(self, region: int) -> bool:
+        """Whether the region is not confirmed: it runs for the time of its loan."""
+        watch = self._watches.get(region)
+        return watch is not None and not watch.confirmed
+
     # ---- polls ----------------------------------------------------------------------
 
     @property
@@ -267,7 +274,10 @@ class Trials:
         """
         watch = self._watches.get(region)
         if watch is not None:
-            self.budget.charge(now, self._policy.loan)
+            loan = self.budget.lend(now, watch.rest, fresh=not watch.fell)
+            if loan is not None:
+                self.budget.settle(loan, now, watch.rest)
+            watch.rest = 0.0
             watch.due = now + self._policy.rarest
 
     def check_all(self, now: float) -> None:
@@ -281,11 +291,15 @@ class Trials:
         groups: Sequence[Group],
         sites: Callable[[], Mapping[int, Site]],
         sure: Callable[[Judgement], bool] = lambda judged: False,
+        *,
+        lends: bool = True,
     ) -> list[Finding]:
         """Verdicts on regions that are due. Raises ``Gone`` with the process.
 
         ``sites`` asks the module; ``sure``: whether a site gains whatever was measured.
-        A region that loses is still loaded: the caller has to drop it.
+        ``lends``: regions that have used up their credit get more; False while a build
+        is due, whose regions need the budget. A region that loses is still loaded: the
+        caller has to drop it.
         """
         self.set_time(now)
         live = {group.region: group for group in groups if group.region}
@@ -299,7 +313,7 @@ class Trials:
                 if watch.confirmed:
                     self._review(live[region], watch)
                     continue
-                finding = self._try(live[region], watch, sites, sure)
+                finding = self._try(live[region], watch, sites, sure, lends)
             except Gone:
                 # The region at least; the end of the process shows at the next call.
                 self.on_unload(region)
@@ -340,10 +354,11 @@ class Trials:
         watch: _Watch,
         sites: Callable[[], Mapping[int, Site]],
         sure: Callable[[Judgement], bool],
+        lends: bool,
     ) -> Finding | None:
         trial = self._device.trial(self._proc, group.region)
         if watch.loan is None:
-            return self._lend_more(group, watch, trial)
+            return self._lend_more(group, watch, trial, lends)
         judged = [
             each
             for each in watch.profitability.judge(sites(), group.live_entries)
@@ -351,7 +366,7 @@ class Trials:
         ]
         if not judged:
             if trial.state is TrialState.OVER:
-                return self._lend_more(group, watch, trial)
+                return self._lend_more(group, watch, trial, lends)
             watch.interval = min(self._policy.rarest, watch.interval * 1.5)
             watch.due = self._now + watch.interval
             if trial.runs == watch.tried and watch.interval == self._policy.rarest:
@@ -363,6 +378,7 @@ class Trials:
         gains = _gains(judged, sure)
         self._settle(watch, trial, judged if gains else ())
         if not gains:
+            watch.rest = max(0.0, trial.left_ns)
             watch.due = math.inf
             return Finding(group, Verdict.LOSES, judged)
         self._set_prices(watch, judged, sure)
@@ -371,9 +387,14 @@ class Trials:
         self._renew(group.region, watch)
         return Finding(group, Verdict.GAINS, judged)
 
-    def _lend_more(self, group: Group, watch: _Watch, trial: Trial) -> Finding | None:
+    def _lend_more(
+        self, group: Group, watch: _Watch, trial: Trial, lends: bool
+    ) -> Finding | None:
         """Lend more: the credit is used up or missing, and too little is known."""
         self._settle(watch, trial, ())
+        if not lends:
+            watch.due = self._now + self._policy.rarest / 2
+            return None
         if watch.loans >= self._policy.loans:
             watch.due = math.inf
             return Finding(group, Verdict.UNKNOWN, ())
