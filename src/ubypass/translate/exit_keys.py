@@ -8,13 +8,13 @@ is cached by user address and by the state on which it depends.
 from __future__ import annotations
 
 import functools
-from typing import Any, Final
+from typing import Final
 
 from ubypass.abi import ExitFlag, ExitReason
 from ubypass.translate.emit import Buffer
 from ubypass.translate.labels import ExitKey, Tail
 from ubypass.translate.registers import R11, RAX, RCX, RSP, SLOT, RegisterAssignment
-from ubypass.translate.shown import Places, code_for
+from ubypass.translate.shown import Places, Shown, code_for
 from ubypass.translate.state import Flags, Loc, State
 
 __all__ = ["ExitKeys"]
@@ -23,6 +23,7 @@ _SLOT_SYSFLAGS: Final = int(ExitFlag.SLOT_SYSFLAGS)
 _CX_SYS: Final = int(ExitFlag.CX_SYS)
 _R11_SYS: Final = int(ExitFlag.R11_SYS)
 _TARGET: Final = int(ExitFlag.TARGET)
+_PLACE_BITS: Final = 2  # of a Loc
 
 
 class ExitKeys:
@@ -40,8 +41,9 @@ class ExitKeys:
         #: Tails by a bit set of the stored registers, and by their stores.
         self._tails: dict[int, Tail] = {}
         self._distinct: dict[tuple[tuple[int, int], ...], Tail] = {}
-        #: Code that rematerializes flags, by the places of its operands.
-        self._shown: dict[Any, bytes] = {}
+        #: By the number of the object, which costs less to look up than its contents.
+        self._shown: dict[int, _ShownCode] = {}
+        self._distinct_shown: dict[Shown, _ShownCode] = {}
 
     def note_guard(self, user_ip: int, user: int) -> None:
         """The code at ``user_ip`` exits there if ``user`` holds no user address."""
@@ -112,19 +114,30 @@ class ExitKeys:
 
     def _show(self, state: State) -> bytes:
         """Code that rematerializes all of the flags; empty if that cannot be done."""
-        assignment, shown = self.assignment, state.shown
+        shown = state.shown
         assert shown is not None
-        # The code may need rax for itself.
+        known = self._shown.get(id(shown))
+        if known is None:
+            known = self._distinct_shown.get(shown)
+            if known is None:
+                known = self._distinct_shown[shown] = _ShownCode(shown)
+            known.equal.append(shown)
+            self._shown[id(shown)] = known
         loc = state.loc
-        places = [loc[user] for user in (RAX, *sorted(shown.registers))]
-        key = shown, tuple(places), state.cx if Loc.S in places else 0
-        code = self._shown.get(key)
+        places = cx = 0
+        for user in known.users:
+            place = loc[user]
+            places = places << _PLACE_BITS | place
+            if place == Loc.S:
+                cx = state.cx
+        if cx:
+            places |= cx << _PLACE_BITS * len(known.users)
+        code = known.code.get(places)
         if code is None:
+            assignment = self.assignment
             scratch = assignment.s0, assignment.s1
-            code = code_for(
-                shown, Places(assignment.host, state.loc, state.cx, scratch)
-            )
-            self._shown[key] = code
+            code = code_for(shown, Places(assignment.host, loc, state.cx, scratch))
+            known.code[places] = code
         return code
 
     def _tail(self, loc: list[int], stack: bool) -> Tail:
@@ -144,6 +157,20 @@ class ExitKeys:
             found = self._distinct.setdefault(stores, Tail(stores))
             self._tails[key] = found
         return found
+
+
+class _ShownCode:
+    """Code that rematerializes the flags of equal ``Shown`` objects.
+
+    ``equal``: these objects, which have to live as long as their numbers are used;
+    ``users``: the user registers on whose places the code depends, rax first, which the
+    code may need for itself; ``code``: by these places.
+    """
+
+    def __init__(self, shown: Shown) -> None:
+        self.equal: Final[list[Shown]] = []
+        self.users: Final = [RAX, *sorted(shown.registers)]
+        self.code: Final[dict[int, bytes]] = {}
 
 
 @functools.cache
