@@ -187,6 +187,24 @@ def test_a_shorter_path_of_a_rejected_gap_is_translated(world: _World) -> None:
     assert world.profile.barriers == set()
 
 
+def test_a_path_that_is_traced_again_is_not_judged_again(world: _World) -> None:
+    world.hot(_A)
+    path = Path(_A, 1, (_A, _A + 1))
+    for _ in range(3):
+        world.manager.add_path(path, world.memory, world.now)
+    assert world.memory.refreshed == 1
+    assert world.profile.execution_counts == {_A: 3, _A + 1: 3}
+    world.manager.add_path(Path(_A, 1, (_A,)), world.memory, world.now)
+    assert world.memory.refreshed == 2
+
+
+def test_a_path_that_lost_is_judged_again(world: _World) -> None:
+    long = tuple(range(0x1000, 0x1000 + world.policy.admission.max_distinct + 1))
+    for refreshed in (1, 2):
+        world.manager.add_path(Path(_A, 1, long), world.memory, world.now)
+        assert world.memory.refreshed == refreshed
+
+
 def test_entries_that_lose_are_dropped_and_those_that_gain_stay(
     world: _World,
 ) -> None:

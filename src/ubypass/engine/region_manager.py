@@ -30,6 +30,9 @@ from ubypass.region.decode import Decoded
 
 __all__ = ["RegionManager"]
 
+#: Most admitted paths that are recognized when they are traced again.
+_PATHS = 256
+
 
 class RegionManager:
     """Of one process; ``note`` takes reasons for people.
@@ -70,6 +73,8 @@ class RegionManager:
             quiet=policy.growth_end,
         )
         self._backoff = Backoff()
+        # Young entries are traced again and again, mostly along the same paths.
+        self._admitted: set[int] = set()
         self._last_hot = float("-inf")
 
     # ---- when something is due ------------------------------------------------------
@@ -136,14 +141,18 @@ class RegionManager:
 
     def add_path(self, path: Path, memory: MemoryLike, now: float) -> None:
         """Learn from a gap that was traced."""
-        # The libraries of a program that has just started are not in the map yet.
-        self._regions.reread()
-        self._module.refresh_sites()
-        gap = profile_gap(path.ips, Decoded(memory))
-        if not self._decisions.admit(path, gap, memory):
-            self._profile.mark_traced(path.ip)
-            self._apply_at_once(self._decisions.reject(path.ip, gap), now)
-            return
+        number = hash(path)
+        if number not in self._admitted:
+            # The libraries of a program that has just started are not in the map yet.
+            self._regions.reread()
+            self._module.refresh_sites()
+            gap = profile_gap(path.ips, Decoded(memory))
+            if not self._decisions.admit(path, gap, memory):
+                self._profile.mark_traced(path.ip)
+                self._apply_at_once(self._decisions.reject(path.ip, gap), now)
+                return
+            if len(self._admitted) < _PATHS:
+                self._admitted.add(number)
         if self._profile.add_path(path) and self._regions.mark_incomplete(path.ip):
             self.request_build(now)
         self._apply_at_once(self._decisions.readmit(path.ip), now)
