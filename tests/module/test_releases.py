@@ -74,10 +74,19 @@ _REFUSED = {
     "CONFIG_X86_KERNEL_IBT": b"runs with indirect branch tracking",
     "CONFIG_X86_FRED": b"runs with FRED",
     "CONFIG_XEN_PV": b"a paravirtual guest of Xen",
-    "CONFIG_PREEMPT_RT": b"a kernel for real time",
+    "CONFIG_PREEMPT_RT": b"a real-time kernel",
     "CONFIG_CFI_CLANG": b"kCFI",
     "CONFIG_CFI": b"kCFI",
 }
+
+
+_LACKS_COUNT = b"this kernel has no preemption count"
+
+
+def test_the_reasons_are_those_of_the_module() -> None:
+    source = (_ROOT / "kernel" / "check.c").read_bytes()
+    for reason in (*_REFUSED.values(), _LACKS_COUNT, b"this kernel lacks"):
+        assert reason in source, reason
 
 
 def test_what_is_refused_fits_the_kernel(
@@ -93,7 +102,7 @@ def test_what_is_refused_fits_the_kernel(
             assert reason not in module, option
     assert b"kCFI" not in module or "CONFIG_CFI" in config
     assert b"this kernel lacks" not in module
-    assert b"does not count who forbids preemption" not in module
+    assert _LACKS_COUNT not in module
 
 
 def test_symbols_are_those_of_which_the_layers_know(
