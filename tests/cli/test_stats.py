@@ -115,7 +115,7 @@ def test_a_process_is_explained_with_the_figures_of_its_sites(
     assert [region["region"] for region in data["regions"]] == [1]
     first, second = data["sites"]
     assert (first["native_ns"], first["boosted_ns"]) == (310, 95)
-    assert first["decision"] == "boosted"
+    assert first["decision"] == "its region is on trial"
     assert second["boosted_ns"] is None
     assert "too long" in second["decision"]
     assert ub("explain", "--sites", "4242") == 0
