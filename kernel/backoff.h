@@ -14,6 +14,7 @@ struct ub_backoff {
 	u32 until;		/* first epoch in which the entry may be taken again */
 	u8 times;		/* consecutive backoffs without enough good runs in between */
 	u8 samples;		/* samples while on trial, modulo the cycle length */
+	u8 traced;		/* gaps traced while on trial */
 };
 
 bool ub_backoff_holds(const struct ub_backoff *backoff);

@@ -162,6 +162,8 @@ ub_report_miss(struct ub_region *region, const struct pt_regs *regs, u32 number,
 #define UB_YOUNG	2048
 /* Usual bound on the steps of an entry's gap: gaps of entries are short. */
 #define UB_STEPS_USUAL	512
+/* Gaps of an entry that are traced while its region is on trial. */
+#define UB_TRIAL_TRACES	2
 
 static u64 ub_dispatched_here(const struct ub_region *region)
 {
@@ -299,6 +301,37 @@ static __always_inline enum ub_sample ub_sample_due(u32 hits)
 	return turns[(hits >> bits) & 3];
 }
 
+/*
+ * An entry is not taken this time: trace its gap, for paths that are missing in the region,
+ * if .trace and the budgets allow it, or else time it natively.  True if it is traced.
+ */
+static bool ub_pass_entry(struct ub_proc *proc, struct pt_regs *regs, long ret, bool trace,
+			  bool urgent)
+{
+	if (trace && ub_is_eligible(regs, ret) &&
+	    ub_trace_gap_begin(proc, regs, urgent, UB_STEPS_USUAL))
+		return true;
+	ub_sample_native(proc, regs);
+	return false;
+}
+
+/*
+ * The same on trial.  The region was built from one traced path: if that was a rare one, most
+ * runs end early, and would for long if the region grew by its misses alone.
+ */
+static void ub_pass_entry_on_trial(struct ub_region *region, u32 entry,
+				   struct pt_regs *regs, long ret)
+{
+	struct ub_backoff *backoff = &region->backoff[entry];
+	u8 traced = READ_ONCE(backoff->traced);
+
+	if (ub_pass_entry(region->proc, regs, ret, traced < UB_TRIAL_TRACES, false)) {
+		WRITE_ONCE(backoff->traced, traced + 1);
+		/* The next entry is timed natively instead of this one. */
+		WRITE_ONCE(backoff->samples, READ_ONCE(backoff->samples) - 1);
+	}
+}
+
 /* The call of an attached task has returned: run a translation, or sample the gap. */
 static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 {
@@ -334,7 +367,7 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 		/* The time of ub_trial_begin() is charged, but not part of the run's overhead. */
 		since = rdtsc();
 		if (sample == UB_SAMPLE_NATIVE)
-			ub_sample_native(proc, regs);
+			ub_pass_entry_on_trial(region, slot->entry, regs, ret);
 		if (sample == UB_SAMPLE_NATIVE || sample == UB_SAMPLE_PASS)
 			goto out;
 	} else {
@@ -342,12 +375,9 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 	}
 	if (unlikely(sample != UB_SAMPLE_NONE) && !trial) {
 		if (sample == UB_SAMPLE_NATIVE) {
-			/* Trace gaps of young entries, for paths missing in the region. */
-			if (slot->hits >= UB_YOUNG || slot->hits & (16 | 64) ||
-			    !ub_is_eligible(regs, ret) ||
-			    !ub_trace_gap_begin(proc, regs, slot->hits < 64,
-						UB_STEPS_USUAL))
-				ub_sample_native(proc, regs);
+			bool young = slot->hits < UB_YOUNG && !(slot->hits & (16 | 64));
+
+			ub_pass_entry(proc, regs, ret, young, slot->hits < 64);
 			goto out;
 		}
 		since = rdtsc();

@@ -62,6 +62,8 @@ def _check(said: dict[str, Any]) -> None:
     assert loaded.pop("state") == 1
     assert loaded.pop("left_ns") == _CREDIT
     assert not any(loaded.values())
+    # A gap that was not taken was traced, for paths that the region lacks.
+    assert said["path"][0] == said["resume"]
     # It was tried, then its credit was used up, and it is native.
     assert said["spent"]
     assert said["after"]["state"] == 2

@@ -126,12 +126,14 @@ def _until(watch: Watch, region: int, state: TrialState) -> bool:
 
 def _play(device: Device, program: str, threads: int) -> dict[str, object]:
     watch = Watch(device, program, threads)
-    said: dict[str, object] = {"threads": threads}
+    said: dict[str, object] = {"threads": threads, "resume": watch.resume}
     region = watch.load(_CREDIT)
     said["loaded"] = watch.now(region)
     watch.start()
 
     said["spent"] = watch.wait(region)
+    path = device.path(watch.proc)
+    said["path"] = list(path.ips) if path is not None else []
     said["after"] = watch.now(region)
     said["then"] = watch.moved()
     said["site"] = [
@@ -191,6 +193,8 @@ def _play(device: Device, program: str, threads: int) -> dict[str, object]:
 def main(program: str, *threads: str) -> int:
     with Device() as device:
         device.tune(Tunable.REARM_MS, 50)
+        # The budget of samples of a program that has just begun is too small.
+        device.tune(Tunable.SHARE_BITS, 0)
         for number in threads:
             print(json.dumps(_play(device, program, int(number))), flush=True)
     return 0
