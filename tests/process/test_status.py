@@ -10,6 +10,7 @@ import struct
 import subprocess
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,17 @@ def test_a_name_cannot_command_the_terminal(tmp_path: Path) -> None:
         who = status.identify(child.pid)
         child.kill()
     assert who.name == "?]0;mine?"
+
+
+def test_a_name_that_an_exec_changes_meanwhile_is_the_new_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        before = status._read_stat(child.pid)
+        assert before is not None
+        names = iter(["forked", "program"])
+        monkeypatch.setattr(
+            status, "_read_stat", lambda pid: replace(before, name=next(names))
+        )
+        assert status.identify(child.pid).name == "program"
+        child.kill()

@@ -82,7 +82,8 @@ def identify(pid: int, patience: float = 0.5) -> ProcessId:
             f"give the process: {leader}",
         )
     _require_64_bit(pid, stat.name, patience)
-    return ProcessId(pid, stat.start, stat.name)
+    # An exec that was waited for has changed the name.
+    return ProcessId(pid, stat.start, (_read_stat(pid) or stat).name)
 
 
 def start_time(pid: int) -> int | None:
