@@ -6,17 +6,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from ubypass.bench.documents.kind import Kind, Origin, grouped
+from ubypass.bench.documents.kind import Kind, grouped
+from ubypass.bench.documents.origins import origins
 from ubypass.bench.documents.wording import (
     change,
     floor_percent,
-    isolation,
     signed_percent,
     standard,
     unit,
     where,
 )
-from ubypass.bench.records import Machine, Record
+from ubypass.bench.records import Record
 from ubypass.page.charts import Bar, Row, Shape, rows
 from ubypass.page.content import (
     Code,
@@ -31,7 +31,7 @@ from ubypass.page.content import (
 )
 from ubypass.page.svg import Colour
 
-__all__ = ["LOOPS", "costs", "machine_rows", "name"]
+__all__ = ["LOOPS", "costs", "name"]
 
 _FINE = 10  # smaller deviations are printed with one more digit
 _COLUMNS = ("native", "boosted", "limit", "cost", "gained", "bypassed")
@@ -53,21 +53,6 @@ def costs(record: Record) -> list[str]:
         f"{cost:,.0f}±{deviation:,.{0 if deviation >= _FINE else 1}f}"
         for cost, deviation in zip(both, record.deviations, strict=True)
     ]
-
-
-def machine_rows(machine: Machine) -> tuple[tuple[str, str], ...]:
-    """Names and values of the properties on which figures depend."""
-    found = [
-        ("kernel", f"Linux {machine.kernel}"),
-        ("processor", machine.cpu),
-        ("isolation", isolation(machine)),
-        ("accelerator", machine.accelerator),
-    ]
-    if machine.erms is not None:
-        found.append(("fast strings (ERMS)", "yes" if machine.erms else "no"))
-    if machine.mitigations:
-        found.append(("mitigations", "; ".join(machine.mitigations)))
-    return tuple(found)
 
 
 def _findings(records: Sequence[Record]) -> list[Words]:
@@ -221,19 +206,11 @@ def _command(records: Sequence[Record]) -> str:
     return records[0].command or default
 
 
-def _origins(records: Sequence[Record]) -> list[Origin]:
-    groups = grouped(records, lambda r: (r.machine, r.command))
-    return [
-        Origin(_command(own), standard(machine), machine_rows(machine), own[0].date)
-        for (machine, _), own in groups.items()
-    ]
-
-
 LOOPS = Kind(
     command="ub bench io",
     keys=frozenset({"workload", "bypass_rate"}),
     read=lambda data: [Record.from_json(item) for item in data],
     findings=_findings,
     section=_section,
-    origins=_origins,
+    origins=partial(origins, command=_command),
 )

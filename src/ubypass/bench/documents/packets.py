@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from ubypass.bench.documents.kind import Kind, Origin, grouped
-from ubypass.bench.documents.loops import machine_rows
+from ubypass.bench.documents.kind import Kind
+from ubypass.bench.documents.origins import origins
 from ubypass.bench.documents.wording import signed, standard, unit, where
 from ubypass.bench.packets.record import PacketRecord, added, read_packet_records
 from ubypass.bench.packets.words import (
@@ -147,19 +147,11 @@ def _draw(drawn: Sequence[tuple[PacketRecord, float]], caption: str, key: str) -
     return rows(key, caption, content, axis, legend, reference=0.0)
 
 
-def _origins(records: Sequence[PacketRecord]) -> list[Origin]:
-    groups = grouped(records, lambda r: (r.machine, r.command))
-    return [
-        Origin(command, standard(machine), machine_rows(machine), own[0].date)
-        for (machine, command), own in groups.items()
-    ]
-
-
 PACKETS = Kind(
     command="ub bench packets",
     keys=frozenset({"receiver", "packets"}),
     read=read_packet_records,
     findings=_findings,
     section=_section,
-    origins=_origins,
+    origins=origins,
 )

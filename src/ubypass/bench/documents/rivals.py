@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from ubypass.bench.documents.kind import Kind, Origin, grouped
-from ubypass.bench.documents.loops import machine_rows
+from ubypass.bench.documents.origins import origin
 from ubypass.bench.documents.wording import standard, unit, where
 from ubypass.bench.uring.record import FIO, NATIVE, Row
 from ubypass.bench.uring.report import COLUMNS, COUNTED, LEGEND
@@ -150,11 +150,8 @@ def _draw(own: Sequence[Line], caption: str, what: str, key: str) -> str:
 
 
 def _origins(records: Sequence[Row]) -> list[Origin]:
-    machine = records[0].machine
-    return [
-        Origin(_command(own), standard(machine), machine_rows(machine), own[0].date)
-        for own in (_of(records, program) for program in programs(records))
-    ]
+    each = (_of(records, program) for program in programs(records))
+    return [origin(own, _command(own)) for own in each]
 
 
 RIVALS = Kind(

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from ubypass.bench.documents.kind import Kind, Origin, grouped
-from ubypass.bench.documents.loops import machine_rows
+from ubypass.bench.documents.kind import Kind, grouped
+from ubypass.bench.documents.origins import origins
 from ubypass.bench.documents.wording import (
     change,
     floor_percent,
@@ -333,15 +333,6 @@ def _times(record: ServerRecord) -> tuple[Shape, ...]:
     return tuple(shapes)
 
 
-def _origins(records: Sequence[ServerRecord]) -> list[Origin]:
-    groups = grouped(records, lambda r: (r.machine, r.command))
-    # The cases of one command are measured in sequence: the date of the first one.
-    return [
-        Origin(command, standard(machine), machine_rows(machine), own[0].date)
-        for (machine, command), own in groups.items()
-    ]
-
-
 SERVERS = Kind(
     command="ub bench server",
     keys=frozenset({"server", "dispatched"}),
@@ -351,5 +342,5 @@ SERVERS = Kind(
     ],
     findings=_findings,
     section=_section,
-    origins=_origins,
+    origins=origins,
 )
