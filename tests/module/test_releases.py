@@ -133,18 +133,3 @@ def test_warnings_are_noticed(offered: list[str], tmp_path: Path) -> None:
     build_module(offered[-1], source, tmp_path / "out")
     log = (tmp_path / "out" / "build.log").read_text()
     assert any("objtool" in line for line in _WARNING.findall(log)), log
-
-
-def test_branch_tracking_is_refused_where_kernels_have_it(
-    build: Callable[[str, str], Path],
-    offered: list[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Debian's 6.1 is built without: there processors that have it do not matter."""
-    reason = b"this kernel runs with indirect branch tracking"
-    assert reason not in build(offered[-1], "").read_bytes()
-    flags = "-DCONFIG_X86_KERNEL_IBT=1 -fcf-protection=branch -fno-jump-tables"
-    monkeypatch.setenv("KCFLAGS", flags)
-    tracking = build_module(offered[-1], _ROOT / "kernel", tmp_path)
-    assert reason in tracking.read_bytes()
