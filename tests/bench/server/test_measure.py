@@ -34,12 +34,17 @@ class FakeServer:
         self.log: list[str] = []
         self.wrong = 0
         self.gains = True
+        self.build_s = 0.0
+        self.builds = 0  # boosted runs during which something is built
 
     def serving(self) -> tuple[int, ...]:
         return self.workers
 
     def load(self) -> Load:
         self.log.append("boosted" if self.boosted else "native")
+        if self.boosted and self.builds:
+            self.builds -= 1
+            self.build_s += 0.5
         self.work(100)
         return Load(100, 200_000, Checked(100, self.wrong))
 
@@ -79,6 +84,7 @@ class FakeAttachment:
             dispatched=self._server.dispatched,
             regions=2,
             loads=3,
+            build_s=self._server.build_s,
             exits={"frontier": self._server.calls // 10},
         )
 
@@ -135,6 +141,23 @@ def test_native_boosted_and_native_again(server: FakeServer) -> None:
     assert record.steady_s is not None
     assert record.wrong == 0
     assert record.checked >= 12 * 100
+
+
+@pytest.mark.parametrize(("builds", "attempts"), [(1, 2), (2, 2), (3, 3), (99, 3)])
+def test_runs_during_which_something_was_built_are_repeated(
+    server: FakeServer, builds: int, attempts: int
+) -> None:
+    calm = measure(server, Plan(runs=2), _SETTING)
+    server.log.clear()
+    server.builds = builds
+    record = measure(server, Plan(runs=2), _SETTING)
+    assert server.log.count("settling") == attempts
+    assert server.log.count("boosted") == 2 * attempts
+    assert len(record.boosted) == 2
+    assert calm.steady_s is not None
+    assert record.steady_s is not None
+    assert record.steady_s > calm.steady_s
+    assert record.wrong == 0
 
 
 def test_boosted_again_and_again(server: FakeServer) -> None:
