@@ -47,9 +47,10 @@ static void ub_mm_release(struct mmu_notifier *notifier, struct mm_struct *mm)
 	struct ub_event event = { .type = UB_EVENT_GONE };
 
 	ub_proc_unhash(proc);
+	/* First: no list of regions may be empty because the process ends. */
+	WRITE_ONCE(proc->gone, true);
 	ub_region_end(proc);
 	ub_sample_budget_end(proc);
-	WRITE_ONCE(proc->gone, true);
 	ub_proc_send(proc, &event);
 }
 

@@ -62,7 +62,7 @@ struct ub_proc {
 	u64 passed_base;	/* the counter's value when it was assigned */
 	u64 old_passed;		/* calls counted by numbers released since */
 	bool hashed;
-	bool gone;		/* its mm was released */
+	bool gone;		/* its mm is released, or is being released */
 	bool children;		/* the client follows its children */
 	bool trusted;		/* may have regions without clamps */
 	u8 inactive;		/* epochs in a row, see idle.c */

@@ -131,8 +131,11 @@ int ub_region_list(struct ub_proc *proc, struct ub_regions *regions)
 		if (region->listed && !ub_region_is_dead(region) &&
 		    regions->count < UB_MAX_REGIONS)
 			copy[regions->count++] = region->number;
+	if (READ_ONCE(proc->gone))
+		err = -ENOENT;
 	spin_unlock(&proc->lock);
-	if (copy_to_user(u64_to_user_ptr(regions->regions), copy,
+	if (!err &&
+	    copy_to_user(u64_to_user_ptr(regions->regions), copy,
 			 array_size(regions->count, sizeof(*copy))))
 		err = -EFAULT;
 	kfree(copy);

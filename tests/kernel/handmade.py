@@ -27,7 +27,7 @@ from ubypass.abi import (
     Source,
     Translation,
 )
-from ubypass.device.client import Device
+from ubypass.device.client import Device, Gone
 from ubypass.errors import UbError
 
 _KERNEL = 0xFFFF_8000_0000_0000
@@ -120,6 +120,15 @@ def _is_refused(device: Device, proc: int, what: Translation) -> bool:
     return False
 
 
+def _is_gone(device: Device, proc: int) -> bool:
+    """Whether the module lists no regions, since the process has ended."""
+    try:
+        device.regions(proc)
+    except Gone:
+        return True
+    return False
+
+
 def main(program: str, count: str) -> int:
     with Device() as device:
         child = subprocess.Popen(
@@ -136,6 +145,7 @@ def main(program: str, count: str) -> int:
         made = translation(resume, code, device.info())
         refused = sum(_is_refused(device, proc, bad) for bad in _bad(made))
         region = device.load(proc, made)
+        listed = device.regions(proc) == {region}
         start = time.monotonic()
         child.stdin.write("\n")
         child.stdin.flush()
@@ -145,7 +155,8 @@ def main(program: str, count: str) -> int:
         print(
             f"status {status}; {said}; dispatched {stats.dispatched} "
             f"native {stats.native} runs {stats.runs} declined {stats.declined} "
-            f"refused {refused} region {region} seconds {time.monotonic() - start:.6f}"
+            f"refused {refused} region {region} listed {listed} "
+            f"gone {_is_gone(device, proc)} seconds {time.monotonic() - start:.6f}"
         )
     return status
 

@@ -300,7 +300,7 @@ struct ub_stats {
 	__u32 reserved;		/* 0 */
 };
 
-/* UB_IOC_REGIONS: numbers of the regions that are live at present. */
+/* UB_IOC_REGIONS: numbers of the live regions; ENOENT if the process has ended. */
 struct ub_regions {
 	__u64 proc;		/* in */
 	__u64 regions;		/* in: pointer to __u32[max] */

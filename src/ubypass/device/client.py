@@ -252,7 +252,10 @@ class Device:
         )
 
     def regions(self, proc: int) -> set[int]:
-        """Numbers of the live regions of an attachment."""
+        """Numbers of the live regions of an attachment.
+
+        Raises ``Gone`` if the process has ended.
+        """
         most = self._info.max_regions
         found = (ctypes.c_uint32 * most)()
         request = uapi.UbRegions(proc=proc, regions=ctypes.addressof(found), max=most)
