@@ -37,8 +37,10 @@ def _bytes(text: str) -> bytes:
     return code.bytes_at(TEXT, instruction.len)
 
 
-def _places(loc: int, cx: int = 0) -> Places:
-    return Places(_ASSIGNMENT.host, [loc] * 16, cx, (_ASSIGNMENT.s0, _ASSIGNMENT.s1))
+def _places(loc: int, cx: int = 0, rcx: int | None = None) -> Places:
+    places = [loc] * 16
+    places[RCX] = loc if rcx is None else rcx
+    return Places(_ASSIGNMENT.host, places, cx, (_ASSIGNMENT.s0, _ASSIGNMENT.s1))
 
 
 def _check(made: bytes, remat: bytes, seed: str) -> None:
@@ -131,15 +133,10 @@ def test_a_chain_comes_to_an_end() -> None:
 def test_where_rcx_is_what_the_call_left() -> None:
     shown = _after("cmp rcx, rbx")
     assert shown is not None
-    remat = code_for(shown, _places(Loc.H)._replace(loc=_with_rcx(Loc.S), cx=0x401002))
+    places = _places(Loc.H, cx=0x401002, rcx=Loc.S)
+    remat = code_for(shown, places)
     made = b"\xb9\x02\x10\x40\x00" + _bytes("cmp rcx, rbx")
     _check(made, remat, "rcx")
-
-
-def _with_rcx(loc: int) -> list[int]:
-    places = [Loc.H] * 16
-    places[RCX] = loc
-    return places
 
 
 def test_nothing_is_known_of_r11_after_a_call() -> None:

@@ -114,7 +114,7 @@ def test_what_an_exit_shows_holds_on_all_paths() -> None:
     assert (merged.shown, merged.stale) == (shown, 1)
     # Once it was not known it stays so.
     assert _merge(*edges, previous=_state(Flags.HOST)).shown is None
-    put(two, shown=shown._replace(equal=False))
+    put(two, shown=shown.with_equal(False))
     assert _merge(*edges).shown == two.shown
     put(two, shown=SYSTEM)
     assert _merge(*edges).shown is None

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 from iced_x86 import OpKind
@@ -90,16 +89,17 @@ def _ret(context: Context, fragment: Fragment, block: Block, info: InsnInfo) -> 
     if info.instruction.op_count:
         pops += info.instruction.immediate(0)
     known = top(context.state.returns, context.state.offset)
-    for target in block.targets:
-        if user_address(target) == known:
+    for start in block.targets:
+        if user_address(start) == known:
             move_stack(context, pops)
             context.state.forget_returns_below()
-            context.fall(fragment, target)
+            context.fall(fragment, start)
             return
     host_rsp, at = stack_access(context, 0)
-    match = _Match(context.s0, ExitReason.RET_MISS, lambda hit: move_stack(hit, pops))
-    if block.targets and worthwhile(context):
-        match = replace(match, target=context.s1)
+    flagless = bool(block.targets) and worthwhile(context)
+    target = context.s1 if flagless else context.s0
+    match = _Match(target, ExitReason.RET_MISS, lambda hit: move_stack(hit, pops))
+    if flagless:
         _load_target(context, context.s1, host_rsp, at)
         _match(context, fragment, block.targets, match)
     elif block.targets:
@@ -173,13 +173,16 @@ def _indirect(
         )
 
 
-@dataclass(frozen=True)
 class _Match:
     """Host register with the target, exit if unknown, action on a hit."""
 
-    target: int
-    reason: ExitReason
-    hit: Callable[[Context], None]
+    # Written out, unlike a dataclass, it is compiled.
+    def __init__(
+        self, target: int, reason: ExitReason, hit: Callable[[Context], None]
+    ) -> None:
+        self.target: Final = target
+        self.reason: Final = reason
+        self.hit: Final = hit
 
 
 def _match(

@@ -156,6 +156,13 @@ class Memory:
 
     def at(self, displacement: int) -> Memory:
         """The same with another displacement."""
+        return self._with(displacement, self.narrow)
+
+    def narrowed(self) -> Memory:
+        """The same, truncated to 32 bits."""
+        return self._with(self.displacement, True)
+
+    def _with(self, displacement: int, narrow: bool) -> Memory:
         return Memory(
             base=self.base,
             index=self.index,
@@ -164,7 +171,7 @@ class Memory:
             size=self.size,
             fs=self.fs,
             access=self.access,
-            narrow=self.narrow,
+            narrow=narrow,
         )
 
 

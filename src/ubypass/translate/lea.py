@@ -7,8 +7,6 @@ anew; results narrower than 64 bits are truncated as in the original.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from iced_x86 import Code, Instruction, Register
 
 from ubypass.translate.context import Context
@@ -33,7 +31,7 @@ def lower_lea(context: Context, info: InsnInfo) -> None:
         _narrow(context, operand.user, memory)
         return
     if size == 4 and not memory.narrow:
-        memory = replace(memory, narrow=True)
+        memory = memory.narrowed()
     interval = SMALL if memory.narrow else _interval(context, memory)
     host = context.assignment.host[operand.user]
     if host < 0:
@@ -78,7 +76,7 @@ def _interval(context: Context, memory: Memory) -> Interval | None:
 
 def _narrow(context: Context, user: int, memory: Memory) -> None:
     """A 16-bit ``lea``: the upper bits of the register are preserved."""
-    _address(context, replace(memory, narrow=True), context.s0)
+    _address(context, memory.narrowed(), context.s0)
     host = context.assignment.host[user]
     to = host if host >= 0 else context.s1
     if host < 0:

@@ -10,7 +10,7 @@ that only rare paths need have no cost on the other paths.
 from __future__ import annotations
 
 import functools
-from typing import Final, NamedTuple
+from typing import Final
 
 from iced_x86 import Code, Instruction, Mnemonic, OpKind, Register
 
@@ -23,8 +23,8 @@ from ubypass.words import signed64
 __all__ = ["COMPARES", "Remat", "equal", "remat_of"]
 
 
-class Remat(NamedTuple):
-    """Code that rematerializes the flags.
+class Remat:
+    """Code that rematerializes the flags. Immutable, compared by value.
 
     ``registers`` are the user registers on which it depends. With ``scratch`` needed,
     the code is ``lea scratch, [host + displacement]`` and then ``operation`` (an
@@ -33,14 +33,43 @@ class Remat(NamedTuple):
     register.
     """
 
-    registers: frozenset[int]
-    compare: bytes = b""
-    host: int = -1
-    displacement: int = 0
-    operation: IcedCode = Code.INVALID
-    immediate: int = 0
-    undone: tuple[IcedCode, ...] = ()
-    other: int = -1
+    # Written out, unlike a named tuple, it is compiled.
+    def __init__(
+        self,
+        registers: frozenset[int],
+        compare: bytes = b"",
+        *,
+        host: int = -1,
+        displacement: int = 0,
+        operation: IcedCode = Code.INVALID,
+        immediate: int = 0,
+        undone: tuple[IcedCode, ...] = (),
+        other: int = -1,
+    ) -> None:
+        self.registers: Final = registers
+        self.compare: Final = compare
+        self.host: Final = host
+        self.displacement: Final = displacement
+        self.operation: Final = operation
+        self.immediate: Final = immediate
+        self.undone: Final = undone
+        self.other: Final = other
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, Remat)
+            and self.compare == other.compare
+            and self.host == other.host
+            and self.displacement == other.displacement
+            and self.operation == other.operation
+            and self.immediate == other.immediate
+            and self.undone == other.undone
+            and self.other == other.other
+            and self.registers == other.registers
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.registers, self.compare, self.host, self.displacement))
 
     @property
     def scratch(self) -> bool:
@@ -68,7 +97,14 @@ class Remat(NamedTuple):
         displacement = self.displacement - amount
         if self.compare or self.undone or not -(1 << 31) <= displacement < 1 << 31:
             return None
-        return self._replace(displacement=displacement)
+        return Remat(
+            self.registers,
+            host=self.host,
+            displacement=displacement,
+            operation=self.operation,
+            immediate=self.immediate,
+            other=self.other,
+        )
 
 
 #: Instructions whose flags are all determined if ZF is set.

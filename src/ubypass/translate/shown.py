@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from iced_x86 import Code, Instruction, Mnemonic, Register
 
@@ -59,27 +59,73 @@ _NOWHERE: Final = 3  # Loc.S: this module is below state.py
 _MEMORY: Final = 0  # Loc.M
 
 
-class Step(NamedTuple):
+class Step:
     """One instruction that set flags; ``undo`` is an iced code. ``stack``: rsp as an
-    operand, relative to its host register.
+    operand, relative to its host register. Immutable, compared by value.
     """
 
-    how: int
-    instruction: Instruction | None = None
-    undo: IcedCode = Code.INVALID
-    users: tuple[int, ...] = ()
-    stack: int = 0
+    # Written out, unlike a named tuple, it is compiled.
+    def __init__(
+        self,
+        how: int,
+        instruction: Instruction | None = None,
+        undo: IcedCode = Code.INVALID,
+        users: tuple[int, ...] = (),
+        stack: int = 0,
+    ) -> None:
+        self.how: Final = how
+        self.instruction: Final = instruction
+        self.undo: Final = undo
+        self.users: Final = users
+        self.stack: Final = stack
+
+    def at(self, stack: int) -> Step:
+        """The same with another ``stack``."""
+        return Step(self.how, self.instruction, self.undo, self.users, stack)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, Step)
+            and self.how == other.how
+            and self.stack == other.stack
+            and self.undo == other.undo
+            and self.users == other.users
+            and self.instruction == other.instruction
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.how, self.instruction, self.users, self.stack))
 
 
-class Shown(NamedTuple):
+class Shown:
     """How to rematerialize all flags: ``steps`` in order. ``registers`` are the user
     registers that must not change. ``equal``: the flags equal those of a compare of
-    equal values.
+    equal values. Immutable, compared by value.
     """
 
-    steps: tuple[Step, ...]
-    registers: frozenset[int]
-    equal: bool = False
+    def __init__(
+        self, steps: tuple[Step, ...], registers: frozenset[int], equal: bool = False
+    ) -> None:
+        self.steps: Final = steps
+        self.registers: Final = registers
+        self.equal: Final = equal
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, Shown)
+            and self.equal == other.equal
+            and self.registers == other.registers
+            and self.steps == other.steps
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.steps, self.registers, self.equal))
+
+    def with_equal(self, equal: bool) -> Shown:
+        """The same with another ``equal``."""
+        if self.equal == equal:
+            return self
+        return Shown(self.steps, self.registers, equal)
 
     def without(self, user: int) -> Shown | None:
         """The rest after a change of the user register; None if nothing is left."""
@@ -91,12 +137,11 @@ class Shown(NamedTuple):
         """The same after ``amount`` was added to the host register of rsp."""
         if RSP not in self.registers:
             return self
-        return self._replace(
-            steps=tuple(
-                step._replace(stack=step.stack - amount) if RSP in step.users else step
-                for step in self.steps
-            )
-        )
+        steps = [
+            step.at(step.stack - amount) if RSP in step.users else step
+            for step in self.steps
+        ]
+        return Shown(tuple(steps), self.registers, self.equal)
 
 
 EQUAL: Final = Shown((Step(_EQUAL),), frozenset())
@@ -106,7 +151,7 @@ SYSTEM: Final = Shown((Step(_SYSTEM),), frozenset())
 
 def known_equal(shown: Shown | None) -> Shown:
     """``shown`` where a compare found two values equal."""
-    return EQUAL if shown is None else shown._replace(equal=True)
+    return EQUAL if shown is None else shown.with_equal(True)
 
 
 def common(found: Sequence[Shown | None]) -> Shown | None:
@@ -119,7 +164,7 @@ def common(found: Sequence[Shown | None]) -> Shown | None:
         if other is None or other.steps != first.steps:
             return None
         equal = equal and other.equal
-    return first if first.equal == equal else first._replace(equal=equal)
+    return first.with_equal(equal)
 
 
 #: The step of each instruction, by its info; None: none.
@@ -143,7 +188,7 @@ def shown_after(info: InsnInfo, before: Shown | None, stack: int) -> Shown | Non
     steps: tuple[Step, ...] = ()
     registers = frozenset(step.users)
     if RSP in registers:
-        step = step._replace(stack=stack)
+        step = step.at(stack)
     alone = info.flags.kills == ARITHMETIC and (
         not info.flags.reads or step.how == _BORROW
     )
@@ -208,17 +253,20 @@ def _with(instruction: Instruction, code: IcedCode) -> Instruction:
     return made
 
 
-class Places(NamedTuple):
+class Places:
     """The places of values at the exit: ``hosts`` by user register, -1 for registers
     without a host register, which are in ``pt_regs``; ``loc`` as in
     :class:`.state.State`, ``cx`` the value of rcx in state ``S``. ``scratch`` are two
     free host registers.
     """
 
-    hosts: tuple[int, ...]
-    loc: list[int]
-    cx: int
-    scratch: tuple[int, int]
+    def __init__(
+        self, hosts: tuple[int, ...], loc: list[int], cx: int, scratch: tuple[int, int]
+    ) -> None:
+        self.hosts: Final = hosts
+        self.loc: Final = loc
+        self.cx: Final = cx
+        self.scratch: Final = scratch
 
 
 def code_for(shown: Shown, places: Places) -> bytes:
