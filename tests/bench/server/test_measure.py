@@ -197,7 +197,7 @@ def test_a_worker_that_is_replaced_is_no_measurement(
         measure(server, Plan(runs=1), _SETTING)
 
 
-def test_what_is_built_for_a_case_is_recorded_under_its_name(
+def test_options_of_an_attachment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked: list[tuple[object, ...]] = []
@@ -205,11 +205,19 @@ def test_what_is_built_for_a_case_is_recorded_under_its_name(
     fake = FakeServer()
     subject._attached(fake, replace(_SETTING, builds=tmp_path, options=("--quiet",)))
     subject._attached(fake, _SETTING)
+    subject._attached(fake, replace(_SETTING, trusted=True))
     name = "-".join(f"{fake.name} {fake.case}".replace(",", "").split())
     assert asked == [
         ([fake.main], ("--quiet", f"--record={tmp_path / name}.builds")),
         ([fake.main], ()),
+        ([fake.main], ("--trust",)),
     ]
+
+
+def test_a_trusted_server_is_named_in_its_case(server: FakeServer) -> None:
+    trusted = replace(_SETTING, trusted=True)
+    assert measure(server, Plan(runs=1), trusted).case == "case, trusted"
+    assert measure(server, Plan(runs=1), _SETTING).case == "case"
 
 
 def test_an_engine_that_waits_for_the_host_is_waited_for(

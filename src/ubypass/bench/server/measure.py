@@ -120,7 +120,8 @@ class Setting:
     """The setting of a measurement, for its record.
 
     ``options``: further options of ``ub attach``; ``builds``: a directory for
-    recordings of builds, see ``ub attach --record``.
+    recordings of builds, see ``ub attach --record``; ``trusted``: servers are attached
+    as trusted, which the case of a record says.
     """
 
     machine: Machine
@@ -128,6 +129,7 @@ class Setting:
     command: str
     options: tuple[str, ...] = ()
     builds: Path | None = None
+    trusted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +251,7 @@ def measure(
     figures = sums.figures
     return ServerRecord(
         server=server.name,
-        case=server.case,
+        case=server.case + (", trusted" if setting.trusted else ""),
         before=tuple(before),
         boosted=tuple(boosted),
         after=tuple(after),
@@ -288,7 +290,7 @@ def one_run(server: Server) -> tuple[Run, Checked]:
 
 
 def _attached(server: Server, setting: Setting) -> Attachment:
-    options = setting.options
+    options = (*setting.options, "--trust") if setting.trusted else setting.options
     if setting.builds is not None:
         name = "-".join(re.findall(r"\w+", f"{server.name} {server.case}"))
         options = (*options, f"--record={setting.builds / name}.builds")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ubypass.cli.bench.options import add_quick, add_runs, add_size, command_line
-from ubypass.cli.options import add_json_file, seconds, whole
+from ubypass.cli.options import add_json_file, add_trust, seconds, whole
 from ubypass.cli.progress import progress
 from ubypass.cli.verbs import Verb
 from ubypass.errors import UbError
@@ -146,6 +146,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
             metavar="NAME=VALUE",
             help="a tunable, passed to 'ub attach'",
         )
+        add_trust(each, "attach the server with --trust, see 'ub attach --help'")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -170,6 +171,7 @@ def _measure(args: argparse.Namespace, report: _Report) -> int:
         command_line(),
         tuple(f"--tune={word}" for word in args.tune),
         _emptied(args.builds),
+        args.trust,
     )
     plan = _plan(args)
     records: list[ServerRecord] = []
