@@ -8,19 +8,22 @@ import errno
 import json
 import lzma
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from ubypass.cli.module import build, files, load
+from ubypass.cli.module import build, files, load, unload
 from ubypass.device import client
 from ubypass.device.uapi import Tunable
+from ubypass.engine import control
+from ubypass.errors import UbError
 from ubypass.lab.kernels import default_release
 from ubypass.lab.options import LabOptions
 from ubypass.lab.run import capture
-from ubypass.module import loading
+from ubypass.module import loading, users
 from ubypass.module.build import build_module
+from ubypass.module.users import User
 
 Ub = Callable[..., int]
 _ROOT = Path(__file__).parents[2]
@@ -191,12 +194,86 @@ def test_a_processor_that_will_not_do_is_named() -> None:
 
 
 def test_a_busy_module_is_not_unloaded(
-    ub: Ub, kernel: _Kernel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ub: Ub,
+    kernel: _Kernel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "sys" / "ub").mkdir(parents=True)
     kernel.error = errno.EWOULDBLOCK
-    assert ub("module", "unload") == 1
-    assert "in use" in capsys.readouterr().err
+    inside = [User(n, "cat", "is in read") for n in range(7, 12)]
+    monkeypatch.setattr(users, "openers", lambda: iter(()))
+    monkeypatch.setattr(users, "threads_inside", lambda: iter(inside))
+    monkeypatch.setattr(control, "ask_all", lambda question: ([], []))
+    assert ub("module", "unload", "--seconds", "0") == 1
+    err = capsys.readouterr().err
+    assert (
+        "cannot unload the module: in use: 7 (cat) is in read, 8 (cat) is in read, "
+        "9 (cat) is in read, and 2 more" in err
+    )
+    inside.clear()
+    assert ub("module", "unload", "--seconds", "0") == 1
+    assert "cannot unload the module: it is in use" in capsys.readouterr().err
+
+
+def test_engines_that_are_not_to_be_disturbed(
+    ub: Ub,
+    kernel: _Kernel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "sys" / "ub").mkdir(parents=True)
+    kernel.error = errno.EWOULDBLOCK
+    engines = [User(5, "ub", "has /dev/ub open")]
+    monkeypatch.setattr(users, "openers", lambda: iter(engines))
+    monkeypatch.delattr(control, "ask_all")
+    assert ub("module", "unload", "--if-unused") == 1
+    err = capsys.readouterr().err
+    assert "cannot unload the module: in use: 5 (ub) has /dev/ub open" in err
+    # A handler is unhooked a moment after the last engine has ended.
+    engines.clear()
+    monkeypatch.setattr(unload.time, "sleep", lambda _: setattr(kernel, "error", 0))
+    assert ub("module", "unload", "--if-unused") == 0
+
+
+def test_engines_are_asked_to_leave(
+    ub: Ub,
+    kernel: _Kernel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "sys" / "ub").mkdir(parents=True)
+    kernel.error = errno.EWOULDBLOCK
+    looks: list[object] = []
+
+    def ask_all(question: object) -> tuple[list[object], list[UbError]]:
+        assert question == {"ask": "leave"}
+        silent = UbError("engine 6 does not answer: it is busy")
+        return [{"engine_pid": 5, "processes": [70, 80]}], [silent]
+
+    def looked() -> Iterator[User]:
+        looks.append(None)
+        if len(looks) == 2:
+            kernel.error = 0
+        yield User(80, "cat", "is in read")
+
+    monkeypatch.setattr(control, "ask_all", ask_all)
+    monkeypatch.setattr(users, "openers", lambda: iter(()))
+    monkeypatch.setattr(users, "threads_inside", looked)
+    monkeypatch.setattr(unload, "_LOOK", 0.0)
+    monkeypatch.setattr(unload, "_PAUSE", 0.0)
+    assert ub("module", "unload") == 0
+    said = capsys.readouterr()
+    assert said.out == "unloaded\n"
+    # Who is inside is named once, as long as nothing changes.
+    assert said.err.splitlines() == [
+        "module: engine 5 detaches its processes: 70, 80",
+        "module: engine 6 does not answer: it is busy",
+        "module: in use: 80 (cat) is in read",
+    ]
 
 
 def test_only_root_may(

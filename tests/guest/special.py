@@ -46,22 +46,16 @@ def daemon_killed() -> dict[str, Any]:
 
 
 def rmmod() -> dict[str, Any]:
-    """Removal is refused while a program is boosted, and works afterwards."""
+    """Unloading detaches a boosted program, and names who sleeps in a call."""
     with start([_SPIN]) as (program,):
-        with _daemon(program) as daemon:
-            refused = run_ub("module", "unload")
-            before = dispatched()
-            went_on = wait(lambda: dispatched() > before)
-            daemon.send_signal(signal.SIGTERM)
-            daemon.wait(HANG)
-        # At once: the program may still be on its way out of a region.
-        worked: dict[str, Any] = {}
-
-        def unloaded() -> bool:
-            worked.update(run_ub("module", "unload"))
-            return worked["status"] == 0
-
-        wait(unloaded)
+        with _cat() as cat:
+            with _daemon(program, cat.pid) as daemon:
+                # It sleeps in a call that it enters now that it is attached.
+                echoed = _echo(cat)
+                refused = run_ub("module", "unload", "--seconds", "3")
+                left = daemon.wait(HANG)
+            went_on = not program.ended and _echo(cat)
+        worked = run_ub("module", "unload")
         loaded = Path("/sys/module/ub").exists()
         missing = run_ub("attach", str(program.pid))
         outcome = _finish(program)
@@ -69,7 +63,10 @@ def rmmod() -> dict[str, Any]:
     with booster() as boost, start([_SPIN]) as (program,):
         boost.wait_boosted(boost.attach(program.pid))
     return {
+        "cat": cat.pid,
+        "echoed": echoed,
         "refused": refused,
+        "left_with": left,
         "went_on": went_on,
         "worked": worked,
         "loaded_after": loaded,
@@ -169,10 +166,34 @@ def family() -> dict[str, Any]:
 
 
 @contextmanager
-def _daemon(program: Program) -> Iterator[subprocess.Popen[bytes]]:
-    """``ub attach`` at work: the program is being dispatched."""
+def _cat() -> Iterator[subprocess.Popen[bytes]]:
+    """A program that sleeps in ``read``, until the end."""
+    with subprocess.Popen(
+        ["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as cat:
+        yield cat
+        cat.communicate()
+
+
+def _echo(cat: subprocess.Popen[bytes]) -> bool:
+    assert cat.stdin
+    assert cat.stdout
+    cat.stdin.write(b"line\n")
+    cat.stdin.flush()
+    return cat.stdout.readline() == b"line\n"
+
+
+@contextmanager
+def _daemon(program: Program, *others: int) -> Iterator[subprocess.Popen[bytes]]:
+    """``ub attach`` at work: the program is being dispatched.
+
+    ``others``: numbers of processes that are attached as well.
+    """
+    # Otherwise the module ignores a process that has hardly run yet.
+    options = ("--quiet", "--tune=grace_ms=0", "--tune=share_bits=0")
     daemon = subprocess.Popen(
-        [*UB, "attach", "--quiet", str(program.pid)], stderr=subprocess.DEVNULL
+        [*UB, "attach", *options, *map(str, (*others, program.pid))],
+        stderr=subprocess.DEVNULL,
     )
     try:
         if not wait(lambda: dispatched() > 1000):

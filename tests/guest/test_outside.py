@@ -29,10 +29,17 @@ def test_killing_the_daemon_leaves_a_native_program(guest: Guest) -> None:
 
 
 @pytest.mark.guest("rmmod")
-def test_the_module_leaves_only_when_nobody_is_boosted(guest: Guest) -> None:
+def test_the_module_leaves_when_nobody_is_inside(guest: Guest) -> None:
     result = guest.result("rmmod")
+    assert result["echoed"]
     assert result["refused"]["status"] == 1
-    assert "in use" in result["refused"]["stderr"][0]
+    said = result["refused"]["stderr"]
+    assert any("detaches its processes: " in line for line in said)
+    inside = f"in use: {result['cat']} (cat) is in read"
+    assert said[-2].endswith(f"cannot unload the module: {inside}")
+    # Also while it still waited.
+    assert f"module: {inside}" in said
+    assert result["left_with"] == 0
     assert result["went_on"]
     assert result["worked"]["status"] == 0
     assert not result["loaded_after"]

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
             engine.watch_end(engine.attach(process, children=args.children))
         names = ", ".join(f"{p.pid} ({p.name})" for p in processes)
         session.log(f"attached to {names}; Ctrl-C detaches")
-        engine.run(lambda: stop.asked or engine.is_over)
+        engine.run(lambda: stop.asked or session.leaving or engine.is_over)
     session.report(as_json=args.json, file=args.summary_file, extra={})
     return 0
 

@@ -69,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
                 session.close()
             finally:
                 launch.go()
+            if session.leaving:
+                session.close()
             status = child.wait()
             if args.children:
                 _stay(session, child.pid, command[0])
@@ -101,7 +103,7 @@ def _boost(session: Session, launch: Launch, began: int, *, children: bool) -> N
 
     engine.watch(pidfd, end)
     try:
-        while not ended:
+        while not ended and not session.leaving:
             # At the start, and again after each exec.
             try:
                 process = identify(child.pid)
@@ -114,9 +116,9 @@ def _boost(session: Session, launch: Launch, began: int, *, children: bool) -> N
                 launch.go()
             if children:
                 # The engine handles execs itself, and may have no targets for a while.
-                engine.run(lambda: ended)
+                engine.run(lambda: ended or session.leaving)
             else:
-                engine.run(lambda: ended or engine.is_over)
+                engine.run(lambda: ended or session.leaving or engine.is_over)
     finally:
         engine.unwatch(pidfd)
         os.close(pidfd)
@@ -131,17 +133,21 @@ def _stay(session: Session, pid: int, name: str) -> None:
     if engine is None:
         return
     with Stop(session) as stop:
+
+        def over() -> bool:
+            return stop.asked or session.leaving or engine.is_over
+
         for target in engine.targets:
             target.gone = target.gone or target.process.pid == pid
         engine.step(0)
         # New children are attached after a delay; most end with the program.
-        engine.run(lambda: stop.asked or engine.is_over or bool(engine.targets))
+        engine.run(lambda: over() or bool(engine.targets))
         if left := len(engine.targets):
             session.log(
                 f"{name} has ended; {left} of its processes still run, boosted; "
                 "Ctrl-C detaches them"
             )
-        engine.run(lambda: stop.asked or engine.is_over)
+        engine.run(over)
 
 
 VERB = Verb("run", "start a program and boost it until it ends", configure, run)

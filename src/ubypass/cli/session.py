@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -78,6 +79,8 @@ class Session:
         self.engine: Engine | None = None
         self._control: Control | None = None
         self._summaries: tuple[Summary, ...] = ()
+        #: ``ub module unload`` asks for an end: programs are to continue natively.
+        self.leaving = False
         try:
             here = model_of()
             longest = longest_ns(here)
@@ -155,6 +158,12 @@ class Session:
             for summary in self._summaries:
                 print(_text(summary, data["engine_peak_bytes"]), file=sys.stderr)
 
+    def _leave(self, engine: Engine, request: Mapping[str, Any]) -> dict[str, Any]:
+        self.log("the module is to be unloaded: all processes continue natively")
+        self.leaving = True
+        pids = sorted(target.process.pid for target in engine.targets)
+        return {"engine_pid": os.getpid(), "processes": pids}
+
     def _listen(
         self, engine: Engine, more: Mapping[str, Handler] | None
     ) -> Control | None:
@@ -165,6 +174,7 @@ class Session:
                     "stats": partial(serve_stats, engine),
                     "explain": partial(serve_explain, engine),
                     "detach": partial(serve_detach, engine),
+                    "leave": partial(self._leave, engine),
                     **(more or {}),
                 },
             )

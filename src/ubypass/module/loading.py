@@ -23,17 +23,22 @@ _SYS_DELETE_MODULE = 176
 
 def finit_module(fd: int) -> None:
     """Load the module in the open file ``fd``. Raises UbError."""
-    _system_call("load", _SYS_FINIT_MODULE, fd, b"", 0)
+    if code := _error_of(_SYS_FINIT_MODULE, fd, b"", 0):
+        raise _failure("load", code)
 
 
 def init_module(data: bytes) -> None:
     """Load the module ``data``. Raises UbError."""
-    _system_call("load", _SYS_INIT_MODULE, data, len(data), b"")
+    if code := _error_of(_SYS_INIT_MODULE, data, len(data), b""):
+        raise _failure("load", code)
 
 
-def remove_module(name: bytes) -> None:
-    """Unload the module ``name``, if unused. Raises UbError."""
-    _system_call("unload", _SYS_DELETE_MODULE, name, os.O_NONBLOCK)
+def remove_module(name: bytes) -> bool:
+    """Unload the module ``name``; False: it is in use. Raises UbError."""
+    code = _error_of(_SYS_DELETE_MODULE, name, os.O_NONBLOCK)
+    if code and code != errno.EWOULDBLOCK:
+        raise _failure("unload", code)
+    return not code
 
 
 def require_root(what: str) -> None:
@@ -42,15 +47,17 @@ def require_root(what: str) -> None:
         raise UbError(f"no permission to {what} the module", "run as root")
 
 
-def _system_call(what: str, number: int, *arguments: int | bytes) -> None:
+def _error_of(number: int, *arguments: int | bytes) -> int:
+    """Make the system call; its errno, 0: none."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.syscall(number, *arguments) == 0:
-        return
-    code = ctypes.get_errno()
+    return ctypes.get_errno() if libc.syscall(number, *arguments) else 0
+
+
+def _failure(what: str, code: int) -> UbError:
     reason, hint = _REASONS.get(
         code, (os.strerror(code), "the kernel log (dmesg) may have the reason")
     )
-    raise UbError(f"cannot {what} the module: {reason}", hint)
+    return UbError(f"cannot {what} the module: {reason}", hint)
 
 
 _REASONS = {
@@ -74,12 +81,5 @@ _REASONS = {
         "this kernel cannot hook system calls as ub requires",
         "use a kernel with ftrace direct calls; see 'ub doctor'",
     ),
-    errno.EWOULDBLOCK: (
-        "it is in use",
-        "stop 'ub run', 'ub attach' and the service first; see 'ub stats'",
-    ),
-    errno.EBUSY: (
-        "it is in use",
-        "stop 'ub run', 'ub attach' and the service first; see 'ub stats'",
-    ),
+    errno.EBUSY: ("it is being loaded or unloaded", "try again in a moment"),
 }

@@ -1,15 +1,54 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``ub module unload``: remove the module from the running kernel."""
+"""``ub module unload``: remove the module from the running kernel.
+
+Engines are asked to detach their processes, which continue natively, and to close the
+device. Threads that sleep in a system call since then keep the module: they are named
+while ``ub`` waits for them.
+"""
 
 from __future__ import annotations
 
 import argparse
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ubypass.cli.module.files import is_loaded
-from ubypass.cli.verbs import Verb, no_options
+from ubypass.cli.options import seconds
+from ubypass.cli.progress import progress
+from ubypass.cli.verbs import Verb
+from ubypass.errors import UbError
 from ubypass.module.loading import remove_module, require_root
 
-__all__ = ["VERB", "run"]
+if TYPE_CHECKING:
+    from ubypass.module.users import User
+
+__all__ = ["VERB", "configure", "run"]
+
+_PAUSE = 0.1  # seconds between attempts
+_LOOK = 1.0  # seconds between looks at who is inside
+_NAMED = 3  # users that are named, at most
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.description = (
+        "Unloads the module. Boosted programs are detached first and continue "
+        "natively. Waits for programs that sleep in a system call inside the module, "
+        "and names them; Ctrl-C ends the wait, and the module stays loaded."
+    )
+    parser.add_argument(
+        "--seconds",
+        type=seconds(0, 86_400),
+        default=60.0,
+        metavar="S",
+        help="wait S seconds at most (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--if-unused",
+        action="store_true",
+        help="detach nothing: fail at once if an engine runs",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -18,9 +57,72 @@ def run(args: argparse.Namespace) -> int:
         print("the module is not loaded")
         return 0
     require_root("unload")
-    remove_module(b"ub")
+    if not remove_module(b"ub"):
+        with progress("module") as report:
+            if args.if_unused:
+                _require_unused()
+            else:
+                _detach(report)
+            _wait(args.seconds, report)
     print("unloaded")
     return 0
 
 
-VERB = Verb("unload", "remove the module from the running kernel", no_options, run)
+def _require_unused() -> None:
+    from ubypass.module.users import openers
+
+    if found := list(openers()):
+        raise UbError(
+            f"cannot unload the module: {_text(found)}",
+            "without --if-unused, their processes are detached",
+        )
+
+
+def _detach(report: Callable[[str], None]) -> None:
+    """Ask all engines to detach their processes and to close the device."""
+    from ubypass.engine.control import ask_all
+
+    answers, silent = ask_all({"ask": "leave"})
+    for answer in answers:
+        pids = ", ".join(map(str, answer["processes"])) or "none"
+        report(f"engine {answer['engine_pid']} detaches its processes: {pids}")
+    for error in silent:
+        report(error.message)
+
+
+def _wait(limit: float, report: Callable[[str], None]) -> None:
+    """Try until the module is unloaded. Raises UbError after ``limit`` seconds."""
+    end = time.monotonic() + limit
+    said, look = "", time.monotonic() + _LOOK
+    while not remove_module(b"ub"):
+        now = time.monotonic()
+        if now >= end:
+            raise UbError(
+                f"cannot unload the module: {_who()}",
+                "run it again once they have ended, or their calls have returned",
+            )
+        if now >= look:
+            look = now + _LOOK
+            who = _who()
+            if who != said:
+                report(who)
+            said = who
+        time.sleep(_PAUSE)
+
+
+def _who() -> str:
+    """Who keeps the module, for people."""
+    from ubypass.module.users import openers, threads_inside
+
+    return _text([*openers(), *threads_inside()])
+
+
+def _text(users: Sequence[User]) -> str:
+    if not users:
+        return "it is in use"
+    more = len(users) - _NAMED
+    named = ", ".join(map(str, users[:_NAMED]))
+    return f"in use: {named}" + (f", and {more} more" if more > 0 else "")
+
+
+VERB = Verb("unload", "remove the module from the running kernel", configure, run)

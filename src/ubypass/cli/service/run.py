@@ -169,7 +169,7 @@ def _serve(
                 hung_up.pop()
                 with contextlib.suppress(UbError):  # the journal has the error
                     supervisor().reload()
-            return stop.asked
+            return stop.asked or session.leaving
 
         journal.say(
             "started",

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Processes that keep the loaded module from being unloaded.
+
+The kernel refuses to unload the module while ``/dev/ub`` is open, and while a thread
+sleeps in a system call that it entered when its process was attached: the module's code
+is on the thread's kernel stack until the call returns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ubypass.process.calls import call_name
+
+__all__ = ["User", "openers", "threads_inside"]
+
+_PROC = Path("/proc")
+_DEVICE = "/dev/ub"
+_OURS = "[ub]"  # behind each symbol of the module in a kernel stack
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A process or thread with its number, its name, and what it does: ``doing``."""
+
+    number: int
+    name: str
+    doing: str
+
+    def __str__(self) -> str:
+        return f"{self.number} ({self.name}) {self.doing}"
+
+
+def openers(proc: Path = _PROC) -> Iterator[User]:
+    """Processes, other than this one, that have ``/dev/ub`` open.
+
+    Needs root. ``proc``: where procfs is mounted. Processes may end meanwhile.
+    """
+    for process in sorted(_numbers(proc)):
+        directory = proc / str(process)
+        with contextlib.suppress(OSError):
+            if process != os.getpid() and _has_opened(directory / "fd"):
+                yield User(process, _name(directory), f"has {_DEVICE} open")
+
+
+def threads_inside(proc: Path = _PROC) -> Iterator[User]:
+    """Threads with the module's code on their kernel stacks; as :func:`openers`."""
+    for process in sorted(_numbers(proc)):
+        with contextlib.suppress(OSError):
+            for thread in sorted(_numbers(proc / str(process) / "task")):
+                yield from _inside(proc / str(process) / "task" / str(thread), thread)
+
+
+def _numbers(directory: Path) -> list[int]:
+    return [int(name) for name in os.listdir(directory) if name.isdecimal()]
+
+
+def _has_opened(descriptors: Path) -> bool:
+    for name in os.listdir(descriptors):
+        with contextlib.suppress(OSError):
+            if os.readlink(descriptors / name) == _DEVICE:
+                return True
+    return False
+
+
+def _inside(thread: Path, number: int) -> Iterator[User]:
+    """The thread, if the module's code is on its kernel stack."""
+    with contextlib.suppress(OSError, ValueError):
+        if _OURS in (thread / "stack").read_text(errors="replace"):
+            # "running" for a thread that has just been woken.
+            call = (thread / "syscall").read_text().split()[0]
+            doing = f"is in {call_name(int(call))}" if call != "running" else "runs"
+            yield User(number, _name(thread), doing)
+
+
+def _name(directory: Path) -> str:
+    name = (directory / "comm").read_text(errors="replace").rstrip("\n")
+    return "".join(c if c.isprintable() else "?" for c in name)
