@@ -99,6 +99,8 @@ def _renewing(watch: Watch, region: int) -> dict[str, object]:
     device, pid = watch.device, watch.child.pid
     device.confirm(watch.proc, region, Lease(_SHORT, saving=100.0, run=100.0))
     time.sleep(10 * _SHORT / 1e9)
+    # It is idle for a moment if the host does not run the loop for a whole lease.
+    _until(watch, region, TrialState.NONE)
     said["gains"] = watch.now(region) | watch.moved()
 
     os.kill(pid, signal.SIGSTOP)
