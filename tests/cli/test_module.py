@@ -217,6 +217,42 @@ def test_a_busy_module_is_not_unloaded(
     assert "cannot unload the module: it is in use" in capsys.readouterr().err
 
 
+def test_engines_that_begin_meanwhile_or_are_older(
+    ub: Ub,
+    kernel: _Kernel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "sys" / "ub").mkdir(parents=True)
+    kernel.error = errno.EBUSY
+    asked: list[object] = []
+
+    def ask_all(question: object) -> tuple[list[object], list[UbError]]:
+        asked.append(question)
+        if len(asked) == 3:
+            raise UbError("unknown request")
+        return [{"processes": 1}] if len(asked) == 2 else [], []
+
+    def looked() -> Iterator[User]:
+        if len(asked) == 3:
+            kernel.error = errno.ENOENT  # somebody else has unloaded it
+        yield from ()
+
+    monkeypatch.setattr(control, "ask_all", ask_all)
+    monkeypatch.setattr(users, "openers", looked)
+    monkeypatch.setattr(users, "threads_inside", lambda: iter(()))
+    monkeypatch.setattr(unload, "_LOOK", 0.0)
+    monkeypatch.setattr(unload, "_PAUSE", 0.0)
+    assert ub("module", "unload") == 0
+    assert len(asked) == 3
+    assert capsys.readouterr().err.splitlines() == [
+        "module: engines that detach their processes: 1 (1)",
+        "module: it is in use",
+        "module: engines do not detach their processes: unknown request",
+    ]
+
+
 def test_engines_that_are_not_to_be_disturbed(
     ub: Ub,
     kernel: _Kernel,
@@ -252,7 +288,7 @@ def test_engines_are_asked_to_leave(
     def ask_all(question: object) -> tuple[list[object], list[UbError]]:
         assert question == {"ask": "leave"}
         silent = UbError("engine 6 does not answer: it is busy")
-        return [{"engine_pid": 5, "processes": [70, 80]}], [silent]
+        return [{"processes": 2}, {"processes": 1}], [silent]
 
     def looked() -> Iterator[User]:
         looks.append(None)
@@ -270,7 +306,7 @@ def test_engines_are_asked_to_leave(
     assert said.out == "unloaded\n"
     # Who is inside is named once, as long as nothing changes.
     assert said.err.splitlines() == [
-        "module: engine 5 detaches its processes: 70, 80",
+        "module: engines that detach their processes: 2 (3)",
         "module: engine 6 does not answer: it is busy",
         "module: in use: 80 (cat) is in read",
     ]

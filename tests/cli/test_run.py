@@ -18,6 +18,7 @@ from tests.cli.gate import Gate, when
 from ubypass.abi import ExitReason
 from ubypass.device.types import Event, Stats
 from ubypass.device.uapi import EventType, Tunable
+from ubypass.engine import control
 from ubypass.errors import UbError
 from ubypass.process import status
 
@@ -352,3 +353,54 @@ def test_a_trusted_program_stays_so_when_it_execs_another(
     assert device.trusted == set(device.attached.values())
     data = json.loads(file.read_text())
     assert [process["trusted"] for process in data["processes"]] == [True, True]
+
+
+def _leave(directory: Path) -> None:
+    """Ask the engine, as ``ub module unload`` does."""
+    answers, silent = control.ask_all({"ask": "leave"}, directory=directory)
+    assert (len(answers), silent) == (1, [])
+
+
+@pytest.mark.parametrize("options", [(), ("--children",)])
+def test_when_the_module_is_unloaded_the_program_goes_on(
+    device: TunableDevice,
+    control_directory: Path,
+    ub: Ub,
+    gate: Gate,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+) -> None:
+    closed = threading.Event()
+    monkeypatch.setattr(device, "close", closed.set)
+    when(lambda: device.attached, lambda: _leave(control_directory))
+    # The program runs until the device is closed.
+    gate.open_when(closed.is_set)
+    assert ub("run", *options, "--", "sh", "-c", f"{gate.shell}; exit 5") == 5
+    assert device.detached == list(device.attached)
+    said = capfd.readouterr().err
+    assert "the module is to be unloaded: all processes continue natively" in said
+    assert "system calls" in said
+
+
+@pytest.mark.parametrize("options", [(), ("--children",)])
+def test_a_program_that_runs_natively_does_not_keep_the_module(
+    device: TunableDevice,
+    control_directory: Path,
+    ub: Ub,
+    gate: Gate,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+) -> None:
+    refused, closed = threading.Event(), threading.Event()
+
+    def refuse(pid: int, *, children: bool = False, trusted: bool = False) -> int:
+        refused.set()
+        raise UbError("process is attached already")
+
+    monkeypatch.setattr(device, "attach", refuse)
+    monkeypatch.setattr(device, "close", closed.set)
+    if options:
+        when(refused.is_set, lambda: _leave(control_directory))
+    gate.open_when(closed.is_set)
+    assert ub("run", "-q", *options, "--", "sh", "-c", f"{gate.shell}; exit 6") == 6

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import TunableDevice
+from tests.cli.gate import when
 from tests.service.played import program, running
 from ubypass.cli import session
 from ubypass.device.client import Device
@@ -133,6 +134,25 @@ def test_it_attaches_pauses_resumes_and_leaves_programs_native(
     assert daemon.log.splitlines()[-1].startswith("event=stopped")
     assert list(control.CONTROL_DIRECTORY.glob("service")) == []
     assert list(control.CONTROL_DIRECTORY.glob("*.sock")) == []
+
+
+def test_it_ends_when_the_module_is_unloaded(
+    daemon: _Daemon, device: TunableDevice, tmp_path: Path
+) -> None:
+    one = program(tmp_path, "one")
+    _write(daemon, one)
+
+    asked: list[object] = []
+    when(
+        lambda: device.attached,
+        lambda: asked.append(control.ask_all({"ask": "leave"})),
+    )
+    with running(one) as (child,):
+        assert daemon.ub("service", "run", "--config", daemon.config) == 0
+        assert child.poll() is None
+    assert asked == [([{"processes": 1}], [])]
+    assert device.detached == [1]
+    assert daemon.log.splitlines()[-1].startswith("event=stopped")
 
 
 def test_reloads_by_word_and_by_signal(

@@ -52,7 +52,7 @@ def rmmod() -> dict[str, Any]:
             with _daemon(program, cat.pid) as daemon:
                 # It sleeps in a call that it enters now that it is attached.
                 echoed = _echo(cat)
-                refused = run_ub("module", "unload", "--seconds", "3")
+                refused = run_ub("module", "unload", "--seconds", "15")
                 left = daemon.wait(HANG)
             went_on = not program.ended and _echo(cat)
         worked = run_ub("module", "unload")

@@ -9,6 +9,8 @@ import pytest
 from ubypass.module.users import User, openers, threads_inside
 
 _STACK = "[<0>] do_wait+0x10/0x20\n[<0>] ub_trampoline+0x5a/0x100 [ub]\n"
+_DISPATCHED = "[<0>] do_wait+0x10/0x20\n{}[<0>] ub_arena+0x5a/0x100 [ub]\n"
+_HANDLER = "[<0>] __x64_sys_epoll_wait+0x1/0x2\n"
 
 
 def _thread(directory: Path, *, stack: str, syscall: str, name: str) -> None:
@@ -29,6 +31,11 @@ def proc(tmp_path: Path) -> Path:
     _thread(task / "8", stack="[<0>] do_wait+0x10/0x20\n", syscall="0 1", name="main")
     _thread(task / "9", stack=_STACK, syscall="0 0x3 0x7ff", name="reader\x1b")
     _thread(task / "10", stack=_STACK, syscall="running", name="woken")
+    _thread(task / "11", stack=_STACK, syscall="-1 0x7ff", name="woken")
+    # The number is that of an earlier call.
+    stack = _DISPATCHED.format(_HANDLER)
+    _thread(task / "12", stack=stack, syscall="0 0x3", name="server")
+    _thread(task / "13", stack=_DISPATCHED.format(""), syscall="0 0x3", name="server")
     return tmp_path
 
 
@@ -36,7 +43,10 @@ def test_open_devices_and_threads_inside_calls(proc: Path) -> None:
     assert list(openers(proc)) == [User(7, "name\\x7", "has /dev/ub open")]
     assert list(threads_inside(proc)) == [
         User(9, "reader?", "is in read"),
-        User(10, "woken", "runs"),
+        User(10, "woken", "is being woken"),
+        User(11, "woken", "is being woken"),
+        User(12, "server", "is in epoll_wait"),
+        User(13, "server", "is in a dispatched call"),
     ]
     assert str(User(9, "a", "is in read")) == "9 (a) is in read"
 
@@ -47,7 +57,7 @@ def test_processes_that_end_meanwhile(proc: Path) -> None:
         (proc / "8" / "task" / "9" / name).unlink()
     (proc / "11").mkdir()
     assert not list(openers(proc))
-    assert [user.number for user in threads_inside(proc)] == [10]
+    assert [user.number for user in threads_inside(proc)] == [10, 11, 12, 13]
 
 
 def test_the_processes_of_this_machine() -> None:

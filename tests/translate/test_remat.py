@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 import unicorn
@@ -139,3 +140,22 @@ def test_a_zero_tells_all_flags(text: str) -> None:
 def test_all_compares_are_tried() -> None:
     tried = {decoded(text)[0].at(TEXT) for text in _EQUAL}
     assert {found.mnemonic for found in tried if found is not None} == COMPARES
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"registers": frozenset({1})}, {"compare": b"2"}, {"host": 2}),
+        *({"displacement": 2}, {"operation": 2}, {"immediate": 2}),
+        *({"undone": (2,)}, {"other": 2}),
+    ],
+)
+def test_those_that_differ_are_not_equal(change: dict[str, Any]) -> None:
+    given: dict[str, Any] = {
+        **{"registers": frozenset({3}), "compare": b"1", "host": 1},
+        **{"displacement": 1, "operation": 1, "immediate": 1},
+        **{"undone": (1,), "other": 1},
+    }
+    assert Remat(**given) == Remat(**given)
+    assert hash(Remat(**given)) == hash(Remat(**given))
+    assert Remat(**given) != Remat(**{**given, **change})

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 import unicorn
+from iced_x86 import Code, Instruction, Register
 from unicorn import x86_const as ux
 
 from tests.region.asm import TEXT, decoded
@@ -14,7 +16,15 @@ from tests.translate.pair import DATA, both
 from ubypass.abi import ExitReason
 from ubypass.translate.insn_info import insn_info
 from ubypass.translate.registers import RAX, RBX, RCX, RSP, SLOT, assign_registers
-from ubypass.translate.shown import EQUAL, Places, Shown, code_for, shown_after
+from ubypass.translate.shown import (
+    EQUAL,
+    SYSTEM,
+    Places,
+    Shown,
+    Step,
+    code_for,
+    shown_after,
+)
 from ubypass.translate.state import Loc
 
 _FLAGS = 0x8D5
@@ -192,3 +202,32 @@ def test_gaps_that_fault(code: str, flags: int) -> None:
     values = {"rax": 5, "rbx": _BAD + 3, "r10": 1 << 31, "r12": (1 << 64) - 2}
     for rax in (0, 5, _BAD + 3, (1 << 63) - 1):
         _at_a_fault(code, flags, **{**values, "rax": rax, "r13": 7, "r15": 1})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"how": 5}, {"instruction": None}, {"undo": Code.ADD_RM64_R64}),
+        *({"users": (RBX,)}, {"stack": 8}),
+    ],
+)
+def test_steps_that_differ_are_not_equal(change: dict[str, Any]) -> None:
+    compare = Instruction.create_reg_reg(Code.CMP_R64_RM64, Register.RAX, Register.RBX)
+    given = {
+        **{"how": 1, "instruction": compare, "undo": Code.SUB_RM64_R64},
+        **{"users": (RAX, RBX), "stack": 16},
+    }
+    same = Step(**{**given, "instruction": compare.copy()})
+    assert Step(**given) == same
+    assert hash(Step(**given)) == hash(same)
+    assert Step(**given) != Step(**{**given, **change})
+
+
+def test_ways_to_show_flags_that_differ_are_not_equal() -> None:
+    one = Shown(EQUAL.steps, frozenset({RBX}))
+    same = Shown(EQUAL.steps, frozenset({RBX}))
+    assert (one, hash(one)) == (same, hash(same))
+    assert one != Shown(SYSTEM.steps, frozenset({RBX}))
+    assert one != Shown(EQUAL.steps, frozenset({RAX}))
+    assert one != Shown(EQUAL.steps, frozenset({RBX}), equal=True)
+    assert one != EQUAL.steps

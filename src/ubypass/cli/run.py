@@ -69,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
                 session.close()
             finally:
                 launch.go()
-            if session.leaving:
+            # Whoever wants to unload the module does not wait for a native program.
+            if session.leaving or not args.children:
                 session.close()
             status = child.wait()
             if args.children:
@@ -111,6 +112,10 @@ def _boost(session: Session, launch: Launch, began: int, *, children: bool) -> N
             except UbError as error:
                 if launch.is_held or child.poll() is None:
                     session.log(f"{error.message}; the program runs natively")
+                launch.go()
+                if children:
+                    # Those that it had before an exec; and requests are served.
+                    engine.run(lambda: ended or session.leaving)
                 return
             finally:
                 launch.go()

@@ -34,11 +34,16 @@ def init_module(data: bytes) -> None:
 
 
 def remove_module(name: bytes) -> bool:
-    """Unload the module ``name``; False: it is in use. Raises UbError."""
+    """Unload the module ``name``; False: it is in use. Raises UbError.
+
+    True also if it is not loaded, perhaps since somebody else was faster.
+    """
     code = _error_of(_SYS_DELETE_MODULE, name, os.O_NONBLOCK)
-    if code and code != errno.EWOULDBLOCK:
+    if code in (errno.EWOULDBLOCK, errno.EBUSY):
+        return False
+    if code and code != errno.ENOENT:
         raise _failure("unload", code)
-    return not code
+    return True
 
 
 def require_root(what: str) -> None:

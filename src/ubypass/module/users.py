@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ __all__ = ["User", "openers", "threads_inside"]
 _PROC = Path("/proc")
 _DEVICE = "/dev/ub"
 _OURS = "[ub]"  # behind each symbol of the module in a kernel stack
+_TRANSLATED = " ub_arena+"  # code that dispatches calls
+_HANDLER = re.compile(r" __x64_sys_(\w+)\+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +72,20 @@ def _has_opened(descriptors: Path) -> bool:
 
 def _inside(thread: Path, number: int) -> Iterator[User]:
     """The thread, if the module's code is on its kernel stack."""
-    with contextlib.suppress(OSError, ValueError):
-        if _OURS in (thread / "stack").read_text(errors="replace"):
-            # "running" for a thread that has just been woken.
+    with contextlib.suppress(OSError):
+        stack = (thread / "stack").read_text(errors="replace")
+        if _OURS in stack:
             call = (thread / "syscall").read_text().split()[0]
-            doing = f"is in {call_name(int(call))}" if call != "running" else "runs"
-            yield User(number, _name(thread), doing)
+            yield User(number, _name(thread), _doing(stack, call))
+
+
+def _doing(stack: str, call: str) -> str:
+    """``call``: the first word of the thread's file ``syscall``, a number as a rule."""
+    if _TRANSLATED in stack:
+        # The number is that of the last native call.
+        handler = _HANDLER.search(stack)
+        return f"is in {handler[1] if handler else 'a dispatched call'}"
+    return f"is in {call_name(int(call))}" if call.isdecimal() else "is being woken"
 
 
 def _name(directory: Path) -> str:

@@ -158,6 +158,7 @@ def test_runs_during_which_something_was_built_are_repeated(
     assert record.steady_s is not None
     assert record.steady_s > calm.steady_s
     assert record.wrong == 0
+    assert bool(record.notes) is (builds == 99)
 
 
 def test_boosted_again_and_again(server: FakeServer) -> None:

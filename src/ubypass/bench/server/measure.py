@@ -102,7 +102,8 @@ class Plan:
     ``looks``: number of looks at the figures after which a server that does not settle
     is measured anyway; ``look``: seconds between two looks. The limit is not in
     seconds, as for loops (:class:`ubypass.bench.io.Plan`). ``repeats``: how often
-    boosted runs are repeated at most because the engine built a region during them.
+    boosted runs are repeated at most because the engine built a region during them. The
+    time to the steady state then includes the discarded runs.
     """
 
     runs: int = 5
@@ -132,6 +133,9 @@ class Setting:
     trusted: bool = False
 
 
+_DISTURBED = "a region was built during the measured runs"
+
+
 @dataclass(frozen=True, slots=True)
 class _Attempt:
     """Boosted runs, from the steady state on.
@@ -157,7 +161,8 @@ class _Attempt:
 class _Sums:
     """Sums over all boosted runs; ``figures`` and ``steady_s`` are the latest.
 
-    ``native_sites``: see Attachment, if next to nothing was dispatched.
+    ``native_sites``: see Attachment, if next to nothing was dispatched. ``disturbed``:
+    a note, if a region was built during runs that count.
     """
 
     def __init__(self) -> None:
@@ -169,6 +174,7 @@ class _Sums:
         self.exits: dict[str, int] = {}
         self.steady_s: float | None = None
         self.native_sites: tuple[str, ...] = ()
+        self.disturbed: tuple[str, ...] = ()
         self.figures = Figures()
 
     def add(self, attempt: _Attempt) -> None:
@@ -242,6 +248,8 @@ def measure(
                 attempt = settle_and_run(boost, begun)
             boosted += attempt.runs
             sums.add(attempt)
+            if not attempt.was_steady:
+                sums.disturbed = (_DISTURBED,)
             if sums.dispatched < CHANCE * calls * sums.requests:
                 sums.native_sites = boost.native_sites(server.serving())
             checked += server.check()
@@ -270,7 +278,7 @@ def measure(
         transition=setting.transition,
         checked=checked.checked,
         wrong=checked.wrong,
-        notes=(*figures.notes, *sums.native_sites),
+        notes=(*figures.notes, *sums.native_sites, *sums.disturbed),
         command=setting.command,
         date=today(),
         machine=setting.machine,

@@ -61,9 +61,7 @@ def run(args: argparse.Namespace) -> int:
         with progress("module") as report:
             if args.if_unused:
                 _require_unused()
-            else:
-                _detach(report)
-            _wait(args.seconds, report)
+            _wait(args.seconds, report, asks=not args.if_unused)
     print("unloaded")
     return 0
 
@@ -78,21 +76,34 @@ def _require_unused() -> None:
         )
 
 
-def _detach(report: Callable[[str], None]) -> None:
-    """Ask all engines to detach their processes and to close the device."""
+def _detach(report: Callable[[str], None]) -> bool:
+    """Ask all engines to detach their processes and to close the device.
+
+    Whether it is worth asking again: all have answered.
+    """
     from ubypass.engine.control import ask_all
 
-    answers, silent = ask_all({"ask": "leave"})
-    for answer in answers:
-        pids = ", ".join(map(str, answer["processes"])) or "none"
-        report(f"engine {answer['engine_pid']} detaches its processes: {pids}")
-    for error in silent:
-        report(error.message)
+    try:
+        answers, silent = ask_all({"ask": "leave"})
+    except UbError as error:
+        # Engines of an older version do not know the request.
+        report(f"engines do not detach their processes: {error.message}")
+        return False
+    if answers:
+        count = sum(answer["processes"] for answer in answers)
+        report(f"engines that detach their processes: {len(answers)} ({count})")
+    for each in silent:
+        report(each.message)
+    return not silent
 
 
-def _wait(limit: float, report: Callable[[str], None]) -> None:
-    """Try until the module is unloaded. Raises UbError after ``limit`` seconds."""
+def _wait(limit: float, report: Callable[[str], None], *, asks: bool) -> None:
+    """Try until the module is unloaded. Raises UbError after ``limit`` seconds.
+
+    ``asks``: engines are asked to leave, also those that begin meanwhile.
+    """
     end = time.monotonic() + limit
+    asks = asks and _detach(report)
     said, look = "", time.monotonic() + _LOOK
     while not remove_module(b"ub"):
         now = time.monotonic()
@@ -103,6 +114,7 @@ def _wait(limit: float, report: Callable[[str], None]) -> None:
             )
         if now >= look:
             look = now + _LOOK
+            asks = asks and _detach(report)
             who = _who()
             if who != said:
                 report(who)
