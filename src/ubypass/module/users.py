@@ -75,7 +75,7 @@ def _inside(thread: Path, number: int) -> Iterator[User]:
     with contextlib.suppress(OSError):
         stack = (thread / "stack").read_text(errors="replace")
         if _OURS in stack:
-            call = (thread / "syscall").read_text().split()[0]
+            call = (thread / "syscall").read_text().partition(" ")[0].strip()
             yield User(number, _name(thread), _doing(stack, call))
 
 
