@@ -143,12 +143,13 @@ def test_it_ends_when_the_module_is_unloaded(
     _write(daemon, one)
 
     asked: list[object] = []
-    when(
+    thread = when(
         lambda: device.attached,
         lambda: asked.append(control.ask_all({"ask": "leave"})),
     )
     with running(one) as (child,):
         assert daemon.ub("service", "run", "--config", daemon.config) == 0
+        thread.join()
         assert child.poll() is None
     assert asked == [([{"processes": 1}], [])]
     assert device.detached == [1]

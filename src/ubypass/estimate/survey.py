@@ -432,12 +432,17 @@ def _lengths(process: Process, floor_ns: float) -> dict[int, float]:
 
 
 def _image(pid: int) -> bytes:
-    """An identity of the image: constant from exec to exit, shared with children."""
+    """An identity of the image: constant from exec to exit, shared with children.
+
+    Empty if there is none at present.
+    """
     try:
         with open(f"/proc/{pid}/auxv", "rb") as file:
-            return file.read()
+            found = file.read()
     except OSError:
         return b""
+    # Zeros during an exec: the memory is new, the name may still be the old one.
+    return found if any(found) else b""
 
 
 def _name(pid: int) -> str:
