@@ -193,15 +193,20 @@ def test_a_processor_that_will_not_do_is_named() -> None:
     )
 
 
+@pytest.fixture
+def busy(kernel: _Kernel, tmp_path: Path) -> _Kernel:
+    """The module is loaded, and in use."""
+    (tmp_path / "sys" / "ub").mkdir(parents=True)
+    kernel.error = errno.EWOULDBLOCK
+    return kernel
+
+
 def test_a_busy_module_is_not_unloaded(
     ub: Ub,
-    kernel: _Kernel,
-    tmp_path: Path,
+    busy: _Kernel,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (tmp_path / "sys" / "ub").mkdir(parents=True)
-    kernel.error = errno.EWOULDBLOCK
     inside = [User(n, "cat", "is in read") for n in range(7, 12)]
     monkeypatch.setattr(users, "openers", lambda: iter(()))
     monkeypatch.setattr(users, "threads_inside", lambda: iter(inside))
@@ -219,13 +224,11 @@ def test_a_busy_module_is_not_unloaded(
 
 def test_engines_that_begin_meanwhile_or_are_older(
     ub: Ub,
-    kernel: _Kernel,
-    tmp_path: Path,
+    busy: _Kernel,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (tmp_path / "sys" / "ub").mkdir(parents=True)
-    kernel.error = errno.EBUSY
+    busy.error = errno.EBUSY
     asked: list[object] = []
 
     def ask_all(question: object) -> tuple[list[object], list[UbError]]:
@@ -236,7 +239,7 @@ def test_engines_that_begin_meanwhile_or_are_older(
 
     def looked() -> Iterator[User]:
         if len(asked) == 3:
-            kernel.error = errno.ENOENT  # somebody else has unloaded it
+            busy.error = errno.ENOENT  # somebody else has unloaded it
         yield from ()
 
     monkeypatch.setattr(control, "ask_all", ask_all)
@@ -255,13 +258,10 @@ def test_engines_that_begin_meanwhile_or_are_older(
 
 def test_engines_that_are_not_to_be_disturbed(
     ub: Ub,
-    kernel: _Kernel,
-    tmp_path: Path,
+    busy: _Kernel,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (tmp_path / "sys" / "ub").mkdir(parents=True)
-    kernel.error = errno.EWOULDBLOCK
     engines = [User(5, "ub", "has /dev/ub open")]
     monkeypatch.setattr(users, "openers", lambda: iter(engines))
     monkeypatch.delattr(control, "ask_all")
@@ -270,19 +270,16 @@ def test_engines_that_are_not_to_be_disturbed(
     assert "cannot unload the module: in use: 5 (ub) has /dev/ub open" in err
     # A handler is unhooked a moment after the last engine has ended.
     engines.clear()
-    monkeypatch.setattr(unload.time, "sleep", lambda _: setattr(kernel, "error", 0))
+    monkeypatch.setattr(unload.time, "sleep", lambda _: setattr(busy, "error", 0))
     assert ub("module", "unload", "--if-unused") == 0
 
 
 def test_engines_are_asked_to_leave(
     ub: Ub,
-    kernel: _Kernel,
-    tmp_path: Path,
+    busy: _Kernel,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (tmp_path / "sys" / "ub").mkdir(parents=True)
-    kernel.error = errno.EWOULDBLOCK
     looks: list[object] = []
 
     def ask_all(question: object) -> tuple[list[object], list[UbError]]:
@@ -293,7 +290,7 @@ def test_engines_are_asked_to_leave(
     def looked() -> Iterator[User]:
         looks.append(None)
         if len(looks) == 2:
-            kernel.error = 0
+            busy.error = 0
         yield User(80, "cat", "is in read")
 
     monkeypatch.setattr(control, "ask_all", ask_all)

@@ -203,3 +203,10 @@ def test_a_name_that_an_exec_changes_meanwhile_is_the_new_one(
         )
         assert status.identify(child.pid).name == "program"
         child.kill()
+
+
+def test_names_have_no_control_characters(tmp_path: Path) -> None:
+    (tmp_path / "comm").write_text("a\x1b[31mb\n")
+    assert status.read_name(tmp_path) == "a?[31mb"
+    assert status.name_of(os.getpid()) == status.read_name(Path("/proc/self"))
+    assert status.name_of(2**22 + 1) == "?"

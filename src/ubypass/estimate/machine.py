@@ -24,6 +24,7 @@ from ubypass.estimate.offline import Kind
 from ubypass.estimate.reasons import Reason, declined
 from ubypass.estimate.runs import kind_of, runs
 from ubypass.estimate.trace import Bursts, Chain, Trace
+from ubypass.process.status import name_of
 
 __all__ = ["RANKING_VERSION", "Machine", "Ranked", "rank"]
 
@@ -212,13 +213,6 @@ def _ranked(pid: int, seen: _Seen, use: float, model: Model, source: Bursts) -> 
         run_ns = model.run.ns.likely
         saved = runs(seen.chains, savings, run_ns, SYSCALL_ARGS.keys()).total
         share = min(saved / len(gaps) * rate, 1.0)
-    return Ranked(pid, _name(pid), use, rate * 1e9 * use, waited, share, declined(pid))
-
-
-def _name(pid: int) -> str:
-    try:
-        with open(f"/proc/{pid}/comm", errors="replace") as file:
-            name = file.read().rstrip("\n")
-    except OSError:
-        return "?"
-    return "".join(c if c.isprintable() else "?" for c in name)
+    return Ranked(
+        pid, name_of(pid), use, rate * 1e9 * use, waited, share, declined(pid)
+    )

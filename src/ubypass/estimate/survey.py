@@ -22,6 +22,7 @@ from ubypass.estimate.counters import reads_and_writes
 from ubypass.estimate.offline import Kind, Looked, Offline
 from ubypass.estimate.trace import Bursts, Chain, Passed
 from ubypass.process.memory import ProcessMemory
+from ubypass.process.status import name_of
 
 __all__ = ["Process", "Program", "Source", "Survey", "Watched", "survey"]
 
@@ -233,7 +234,7 @@ class _Surveyor:
             process = self._processes.get(key)
             if process is None:
                 program = self._programs.setdefault(key[1], Program())
-                process = Process(pid, _name(pid), program)
+                process = Process(pid, name_of(pid), program)
                 process.first_ns = process.last_ns = sum(times[pid].values())
                 self._processes[key] = process
                 self._born[key] = now
@@ -443,12 +444,3 @@ def _image(pid: int) -> bytes:
         return b""
     # Zeros during an exec: the memory is new, the name may still be the old one.
     return found if any(found) else b""
-
-
-def _name(pid: int) -> str:
-    try:
-        with open(f"/proc/{pid}/comm", errors="replace") as file:
-            name = file.read().rstrip("\n")
-    except OSError:
-        return "?"
-    return "".join(c if c.isprintable() else "?" for c in name)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ubypass.process.calls import call_name
+from ubypass.process.status import read_name
 
 __all__ = ["User", "openers", "threads_inside"]
 
@@ -47,7 +48,7 @@ def openers(proc: Path = _PROC) -> Iterator[User]:
         directory = proc / str(process)
         with contextlib.suppress(OSError):
             if process != os.getpid() and _has_opened(directory / "fd"):
-                yield User(process, _name(directory), f"has {_DEVICE} open")
+                yield User(process, read_name(directory), f"has {_DEVICE} open")
 
 
 def threads_inside(proc: Path = _PROC) -> Iterator[User]:
@@ -76,7 +77,7 @@ def _inside(thread: Path, number: int) -> Iterator[User]:
         stack = (thread / "stack").read_text(errors="replace")
         if _OURS in stack:
             call = (thread / "syscall").read_text().partition(" ")[0].strip()
-            yield User(number, _name(thread), _doing(stack, call))
+            yield User(number, read_name(thread), _doing(stack, call))
 
 
 def _doing(stack: str, call: str) -> str:
@@ -86,8 +87,3 @@ def _doing(stack: str, call: str) -> str:
         handler = _HANDLER.search(stack)
         return f"is in {handler[1] if handler else 'a dispatched call'}"
     return f"is in {call_name(int(call))}" if call.isdecimal() else "is being woken"
-
-
-def _name(directory: Path) -> str:
-    name = (directory / "comm").read_text(errors="replace").rstrip("\n")
-    return "".join(c if c.isprintable() else "?" for c in name)

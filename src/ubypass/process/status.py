@@ -10,6 +10,7 @@ import os
 import time
 from array import array
 from dataclasses import dataclass
+from pathlib import Path
 
 from ubypass.errors import UbError, permission_hint
 from ubypass.process.elf import ElfKind
@@ -19,7 +20,9 @@ __all__ = [
     "descendants",
     "identify",
     "is_alive",
+    "name_of",
     "program_kind",
+    "read_name",
     "start_time",
     "threads",
 ]
@@ -147,6 +150,22 @@ def _read_stat(pid: int) -> _Stat | None:
         flags=int(fields[6]),
         start=int(fields[19]),
     )
+
+
+def name_of(pid: int) -> str:
+    """The name of a process; "?" if it has ended."""
+    try:
+        return read_name(Path(f"/proc/{pid}"))
+    except OSError:
+        return "?"
+
+
+def read_name(directory: Path) -> str:
+    """The name of the process or thread with that directory in procfs.
+
+    Raises OSError if it has ended.
+    """
+    return _printable((directory / "comm").read_text(errors="replace").rstrip("\n"))
 
 
 def _printable(name: str) -> str:
