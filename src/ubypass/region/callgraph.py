@@ -81,12 +81,14 @@ def _rets(
     rets: list[int] = []
     while todo:
         address = todo.pop()
-        if address in seen or address not in found:
+        if address in seen:
             continue
-        seen.add(address)
         path = paths.get(address)
         if path is None:
+            if address not in found:
+                continue
             path = paths[address] = _path(address, found, learned)
+        seen.add(address)
         last, is_ret, following = path
         if address != last and last in seen:
             continue
@@ -103,10 +105,13 @@ def _path(
     """The straight-line code from ``address``, which is in ``found``."""
     step = found[address]
     while step.flow == _NEXT:
-        if step.next_ip not in found:
-            return address, False, ()
+        following = step.following
+        if following is None or not following.found:
+            following = found.get(step.next_ip)
+            if following is None:
+                return address, False, ()
         address = step.next_ip
-        step = found[address]
+        step = following
     flow, instruction = step.flow, step.instruction
     if flow == _RETURN:
         return address, True, ()

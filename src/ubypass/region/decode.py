@@ -31,14 +31,22 @@ _OPERAND_SIZE: Final = 0x66
 
 
 class Step:
-    """An instruction, its end, and its kind of control flow."""
+    """An instruction, its end, its kind of control flow, and its part in an
+    exploration.
 
-    __slots__ = ("flow", "instruction", "next_ip")
+    ``following``: the step at ``next_ip``, if it is known; ``found``: the exploration
+    has reached the step; ``leader``: a block starts here.
+    """
+
+    __slots__ = ("flow", "following", "found", "instruction", "leader", "next_ip")
 
     def __init__(self, instruction: Instruction, next_ip: int, flow: int) -> None:
         self.instruction = instruction
         self.next_ip = next_ip
         self.flow = flow
+        self.following: Step | None = None
+        self.found = False
+        self.leader = False
 
 
 def _is_unambiguous(instruction: Instruction, code: bytes) -> bool:
@@ -85,6 +93,7 @@ class Decoded:
         whole += address
         known[address] = None
         start = address
+        before: Step | None = None
         for instruction in Decoder(64, data, DecoderOptions.NONE, address):
             flow: int = instruction.flow_control
             if flow == _EXCEPTION and not instruction:
@@ -96,7 +105,10 @@ class Decoded:
             ):
                 known[address] = None
                 return
-            known[address] = Step(instruction, following, flow)
+            step = known[address] = Step(instruction, following, flow)
+            if before is not None:
+                before.following = step
+            before = step
             if flow != _NEXT or following in known or following > whole:
                 return
             address = following

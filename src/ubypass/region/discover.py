@@ -201,7 +201,10 @@ class _Finder:
         ).items():
             known = self._targets.setdefault(site, [])
             known.extend(p for p in points if p not in known)
-            self._leaders.update(p for p in points if p in self._found)
+            for point in points:
+                step = self._found.get(point)
+                if step is not None:
+                    self._lead(step, point)
         return {start: self._block(start) for start in self._leaders}
 
     def _push(self, address: int, distance: int) -> None:
@@ -224,34 +227,47 @@ class _Finder:
                 continue
             served[distance] = number + 1
             address = queue[distance][number]
-            if address in self._found:
-                self._leaders.add(address)
-            elif self._room(distance) and self._code.step(address) is not None:
-                self._leaders.add(address)
-                self._straight(address, distance)
+            step = self._found.get(address)
+            if step is not None:
+                self._lead(step, address)
+            elif self._room(distance):
+                step = self._code.step(address)
+                if step is not None:
+                    self._lead(step, address)
+                    self._straight(step, address, distance)
+
+    def _lead(self, step: Step, address: int) -> None:
+        """A block starts at ``step``, which is at ``address``."""
+        step.leader = True
+        self._leaders.add(address)
 
     def _room(self, distance: int) -> bool:
         return distance < self._limits.reach and len(self._found) < self._most
 
-    def _straight(self, address: int, distance: int) -> None:
-        found, code, starts = self._found, self._code, self._learned_starts
+    def _straight(self, step: Step, address: int, distance: int) -> None:
+        """Explore straight-line code from ``step``, which is at ``address``."""
+        found, starts = self._found, self._learned_starts
         while True:
             if address in starts:
                 distance = 0
             if not self._room(distance):
                 return
-            if address in found:
-                self._leaders.add(address)
+            if step.found:
+                self._lead(step, address)
                 return
-            step = code.step(address)
-            if step is None:
-                return
+            step.found = True
             found[address] = step
             distance += 1
             if step.flow != _NEXT:
                 self._follow(step, distance)
                 return
             address = step.next_ip
+            following = step.following
+            if following is None:
+                following = step.following = self._code.step(address)
+                if following is None:
+                    return
+            step = following
 
     def _follow(self, step: Step, distance: int) -> None:
         """Queue the successors of the end of straight-line code."""
@@ -299,15 +315,15 @@ class _Finder:
     def _block(self, start: int) -> Block:
         run: list[Instruction] = []
         address = start
-        found, leaders = self._found, self._leaders
-        while True:
-            step = found.get(address)
-            if step is None or (run and address in leaders):
-                return Block(start, tuple(run), address, End.FALL, (address,))
+        step = self._found.get(start)
+        # Steps that follow without a link were not found, or are leaders.
+        while step is not None and step.found and not (run and step.leader):
             run.append(step.instruction)
             if step.flow != _NEXT:
                 return self._ended(start, run, step)
             address = step.next_ip
+            step = step.following
+        return Block(start, tuple(run), address, End.FALL, (address,))
 
     def _ended(self, start: int, run: list[Instruction], step: Step) -> Block:
         last = step.instruction
