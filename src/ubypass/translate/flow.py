@@ -214,8 +214,10 @@ class _Solver:
             self.prepared[start].pay(charge)
         heads = {s for s, prepared in self.prepared.items() if prepared.charge}
         for start in sorted(heads):
-            self._look_inside(start, successors)
-            body = loop_body(region, start, successors, _UNROLLED // 2)
+            body = self._look_inside(start, successors)
+            if body:
+                # Which is the same loop, or none if it is too large.
+                body = loop_body(region, start, successors, _UNROLLED // 2)
             if len(body & heads) != 1:
                 continue
             # Code that was seen to run counts like the predicted path.
@@ -231,13 +233,13 @@ class _Solver:
                     self.prepared[at].unroll(turns)
                     self.heads[at] = start
 
-    def _look_inside(self, head: int, successors: Mapping[int, list[int]]) -> None:
+    def _look_inside(self, head: int, successors: Mapping[int, list[int]]) -> set[int]:
         """Find the registers that the loop at ``head`` reads, and those worth a hoisted
-        clamp.
+        clamp. Returns the blocks of the loop.
         """
         body = loop_body(self.region, head, successors, _LOOP)
         if not body:
-            return
+            return body
         known = {start: self.prepared[start].infos for start in body}
         inside = frozenset(
             user for part in known.values() for info in part for user in info.reads
@@ -247,6 +249,7 @@ class _Solver:
             hoisted = loop_bases(self.region, known, head, body)
             hoisted &= self.prepared[head].addresses.bases
         self.prepared[head].head(Loop(inside, hoisted))
+        return body
 
     def node(self, start: int, state: State) -> Node:
         """The version of the block at ``start`` for ``state``."""

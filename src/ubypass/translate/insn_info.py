@@ -98,9 +98,23 @@ _OTHERS: Final = frozenset(
 )
 
 
+# Plain integers, because they are compared often.
+_REGISTER: Final[int] = OpKind.REGISTER
+_MEMORY: Final[int] = OpKind.MEMORY
+_NO_REGISTER: Final[int] = Register.NONE
+_FS: Final[int] = Register.FS
+_GS: Final[int] = Register.GS
+_LEA: Final[int] = Mnemonic.LEA
+_POP: Final[int] = Mnemonic.POP
+_XCHG: Final[int] = Mnemonic.XCHG
+_NO_ROUNDING: Final[int] = RoundingControl.NONE
+
 #: Instructions that drain, or may drain, the processor's store buffer.
 _FENCES: Final = frozenset({Mnemonic.MFENCE, Mnemonic.SFENCE, Mnemonic.LFENCE})
 _PUSHES: Final = frozenset({Mnemonic.PUSH, Mnemonic.PUSHFQ})
+_DIVISIONS: Final = frozenset({Mnemonic.DIV, Mnemonic.IDIV})
+# With a zero source these leave the destination unchanged.
+_BIT_SCANS: Final = frozenset({Mnemonic.BSF, Mnemonic.BSR})
 
 
 class Stores:
@@ -402,21 +416,21 @@ def _gather(instruction: Instruction) -> InsnInfo:
         raise Unsupported(reason(instruction))
     if instruction.has_xacquire_prefix or instruction.has_xrelease_prefix:
         raise Unsupported("transactional prefix")
-    if instruction.rounding_control != RoundingControl.NONE and (
+    if instruction.rounding_control != _NO_ROUNDING and (
         OpCodeInfo(instruction.code).ignores_rounding_control
     ):
         raise Unsupported("rounding where nothing is rounded")
     info = _factory.info(instruction)
-    memory = _memory(instruction)
-    if (
-        memory is not None
-        and instruction.mnemonic in _BIT_STRINGS
-        and instruction.op1_kind == OpKind.REGISTER
-    ):
+    mnemonic: int = instruction.mnemonic
+    kinds: list[int] = [
+        instruction.op_kind(operand) for operand in range(instruction.op_count)
+    ]
+    memory = _memory(instruction, mnemonic) if _MEMORY in kinds else None
+    if memory is not None and mnemonic in _BIT_STRINGS and kinds[1] == _REGISTER:
         raise Unsupported("bit string in memory: reaches past its operand")
     if kind == "x87" and memory is not None and memory.fs and not _constant(memory):
         raise Unsupported("the FPU would remember another address")
-    operands = _operands(instruction, info)
+    operands = _operands(instruction, info, mnemonic, kinds)
     reads: dict[int, None] = {}
     writes: dict[int, None] = {}
     for used in info.used_registers():
@@ -432,7 +446,6 @@ def _gather(instruction: Instruction) -> InsnInfo:
     for operand in operands:
         if operand.reads:
             reads[operand.user] = None
-    mnemonic = instruction.mnemonic
     return InsnInfo(
         instruction,
         memory,
@@ -440,21 +453,21 @@ def _gather(instruction: Instruction) -> InsnInfo:
         flags=flag_use(instruction),
         faults=kind.endswith("_fp")
         or kind in ("x87", "x87_waiting")
-        or mnemonic in (Mnemonic.DIV, Mnemonic.IDIV),
+        or mnemonic in _DIVISIONS,
         vector=kind.startswith(("vector", "x87")),
         pointer=kind == "x87",
         features=needs(instruction.code),
-        stores=_stores(instruction, info, memory),
+        stores=_stores(instruction, info, mnemonic, memory),
     )
 
 
 def _stores(
-    instruction: Instruction, info: InstructionInfo, memory: Memory | None
+    instruction: Instruction,
+    info: InstructionInfo,
+    mnemonic: int,
+    memory: Memory | None,
 ) -> int:
-    mnemonic = instruction.mnemonic
-    locked = instruction.has_lock_prefix or (
-        mnemonic == Mnemonic.XCHG and memory is not None
-    )
+    locked = instruction.has_lock_prefix or (mnemonic == _XCHG and memory is not None)
     if locked or mnemonic in _FENCES:
         return Stores.ANYTHING
     stored = [used for used in info.used_memory() if used.access in _WRITES]
@@ -462,15 +475,17 @@ def _stores(
         return Stores.NOTHING
     if mnemonic in _PUSHES:
         return Stores.PUSHED
-    if memory is None or not memory.size or mnemonic == Mnemonic.POP:
+    if memory is None or not memory.size or mnemonic == _POP:
         return Stores.ANYTHING
     return Stores.OPERAND
 
 
-def _operands(instruction: Instruction, info: object) -> tuple[RegisterOperand, ...]:
+def _operands(
+    instruction: Instruction, info: InstructionInfo, mnemonic: int, kinds: list[int]
+) -> tuple[RegisterOperand, ...]:
     found = []
-    for operand in range(instruction.op_count):
-        if instruction.op_kind(operand) != OpKind.REGISTER:
+    for operand, kind in enumerate(kinds):
+        if kind != _REGISTER:
             continue
         register = instruction.op_register(operand)
         user = number(register)
@@ -478,23 +493,19 @@ def _operands(instruction: Instruction, info: object) -> tuple[RegisterOperand, 
             if register not in _OTHERS:
                 raise Unsupported("segment, control or debug register")
             continue
-        access = info.op_access(operand)  # type: ignore[attr-defined]
-        narrow = width(register) < 4
-        # bsf and bsr with a zero source leave the destination unchanged.
-        keeps = instruction.mnemonic in (Mnemonic.BSF, Mnemonic.BSR)
+        access = info.op_access(operand)
+        size = width(register)
         writes = access in _WRITES
+        # Part of the old value may remain.
+        merges = writes and (size < 4 or mnemonic in _BIT_SCANS)
         found.append(
             RegisterOperand(
                 operand=operand,
                 register=register,
                 user=user,
-                reads=access in _READS or (writes and (narrow or keeps)),
+                reads=access in _READS or merges,
                 writes=writes,
-                zero_extends=(
-                    writes
-                    and width(register) == 4
-                    and instruction.mnemonic not in _MAY_KEEP
-                ),
+                zero_extends=writes and size == 4 and mnemonic not in _MAY_KEEP,
             )
         )
     return tuple(found)
@@ -515,18 +526,12 @@ _MAY_KEEP: Final = frozenset(
 )
 
 
-def _memory(instruction: Instruction) -> Memory | None:
-    if not any(
-        instruction.op_kind(operand) == OpKind.MEMORY
-        for operand in range(instruction.op_count)
-    ):
-        return None
-    segment = instruction.memory_segment
-    lea = instruction.mnemonic == Mnemonic.LEA
-    if segment == Register.GS:
+def _memory(instruction: Instruction, mnemonic: int) -> Memory:
+    segment: int = instruction.memory_segment
+    if segment == _GS:
         raise Unsupported("gs: is the kernel's own in kernel mode")
-    access = not lea and instruction.mnemonic not in SILENT
-    fs = segment == Register.FS and access
+    access = mnemonic != _LEA and mnemonic not in SILENT
+    fs = segment == _FS and access
     size = MemorySizeExt.size(instruction.memory_size) if access else 0
     if access and not 0 < size <= 64:
         raise Unsupported("memory operand of unknown size")
@@ -544,21 +549,24 @@ def _memory(instruction: Instruction) -> Memory | None:
             access=access,
         )
     base, index = instruction.memory_base, instruction.memory_index
+    users: list[int | None] = []
+    narrow = False
     for register in (base, index):
-        if register != Register.NONE and number(register) is None:
+        user = number(register)
+        users.append(user)
+        if user is not None:
+            narrow = narrow or width(register) == 4
+        elif register != _NO_REGISTER:
             raise Unsupported("vector of addresses")
     return Memory(
-        base=number(base),
-        index=number(index),
+        base=users[0],
+        index=users[1],
         scale=instruction.memory_index_scale,
         displacement=_displacement(instruction),
         size=size,
         fs=fs,
         access=access,
-        narrow=any(
-            register != Register.NONE and width(register) == 4
-            for register in (base, index)
-        ),
+        narrow=narrow,
     )
 
 

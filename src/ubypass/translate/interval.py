@@ -35,8 +35,8 @@ __all__ = [
 #: highest excludes the growth paid for by charges of the segment (docs/abi.md, 6).
 #: Last, whether the clamped value even fits in 32 bits: small enough for an index.
 Interval = tuple[int, int, bool, bool]
-CLAMPED: Interval = (0, 0, False, False)
-SMALL: Interval = (0, 0, False, True)
+CLAMPED: Final[Interval] = (0, 0, False, False)
+SMALL: Final[Interval] = (0, 0, False, True)
 
 # Beyond this an interval is useless and only delays convergence.
 _FAR: Final = 1 << 20

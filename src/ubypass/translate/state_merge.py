@@ -478,13 +478,16 @@ def _interval(
         return None if found is None else union(interval, found)
     known: set[Interval] = set()
     unknown = False
+    last: Interval | None = None
     for number, found in enumerate(column):
         if found is None:
             # On a heavy edge without an interval a clamp is not worth its cost.
             if edges[number].weight == heaviest:
                 return None
             unknown = True
-        elif found not in known:
+        elif found is not last and found not in known:
+            # Edges often share the very object.
+            last = found
             known.add(found)
             interval = union(interval, found)
     if user == RSP:
