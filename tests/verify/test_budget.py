@@ -27,7 +27,7 @@ def _graph(edges: set[tuple[int, int]], paying: set[int]) -> tuple[Program, Bloc
         [place + 1 for place in places],
         succs,
         [[] for _ in places],
-        {place: place for place in places},
+        places,
     )
     program = Program(
         b"\x90" * _SIZE,

@@ -7,7 +7,13 @@ from capstone import x86_const as cs
 
 from tests.verify.encoder import encodings
 from ubypass.verify.allowlist import allowed
-from ubypass.verify.capstone_decoder import CapstoneDecoder, Decoded
+from ubypass.verify.capstone_decoder import (
+    IMMEDIATE,
+    MEMORY,
+    REGISTER,
+    CapstoneDecoder,
+    Decoded,
+)
 
 
 def _decoded(code: str) -> Decoded:
@@ -20,15 +26,18 @@ def test_operands_flags_and_implicit_registers() -> None:
     found = _decoded("48 03 44 8b 10")  # add rax, [rbx + 4 * rcx + 16]
     assert (found.name, found.size) == ("add", 5)
     register, memory = found.operands
-    assert (register.type, register.reg) == (cs.X86_OP_REG, cs.X86_REG_RAX)
-    assert (memory.type, memory.size) == (cs.X86_OP_MEM, 8)
-    assert (memory.mem.base, memory.mem.index) == (cs.X86_REG_RBX, cs.X86_REG_RCX)
-    assert (memory.mem.scale, memory.mem.disp) == (4, 16)
+    assert (register.kind, register.register) == (REGISTER, cs.X86_REG_RAX)
+    assert (register.read, register.written) == (True, True)
+    assert (memory.kind, memory.size) == (MEMORY, 8)
+    assert (memory.base, memory.index) == (cs.X86_REG_RBX, cs.X86_REG_RCX)
+    assert (memory.scale, memory.disp) == (4, 16)
     assert found.eflags & cs.X86_EFLAGS_MODIFY_CF
     assert {cs.X86_REG_RBX, cs.X86_REG_RCX} <= set(found.read)
     assert cs.X86_REG_EFLAGS in found.written
     found = _decoded("48 f7 e1")  # mul rcx
     assert {cs.X86_REG_RAX, cs.X86_REG_RDX} <= set(found.written)
+    _, number = _decoded("48 83 e0 f0").operands  # and rax, -16
+    assert (number.kind, number.immediate) == (IMMEDIATE, -16)
 
 
 def test_a_mnemonic_may_have_a_predicate() -> None:
@@ -44,8 +53,18 @@ def test_nearly_every_form_on_the_list_is_known() -> None:
             for _, raw in encodings(key, form):
                 found = capstone_decoder.decode(raw)
                 known.append(found is not None and found.size <= len(raw))
+                if found is not None:
+                    _same_registers(capstone_decoder, raw, found)
     assert sum(known) > 1000
     assert sum(known) > 0.9 * len(known)
+
+
+def _same_registers(decoder: CapstoneDecoder, raw: bytes, found: Decoded) -> None:
+    """The registers are those that capstone itself lists."""
+    insn = next(decoder.plain.disasm(raw[:15], 0, 1))
+    read, written = insn.regs_access()
+    assert set(found.read) == set(read), insn
+    assert set(found.written) == set(written), insn
 
 
 def test_what_is_no_instruction() -> None:

@@ -88,7 +88,7 @@ def test_what_leads_to_a_block_comes_first(edges: set[tuple[int, int]]) -> None:
     places = list(range(_SIZE))
     succs = [sorted(to for at, to in edges if at == block) for block in places]
     blocks = Blocks(
-        places, [place + 1 for place in places], succs, [[] for _ in places], {}
+        places, [place + 1 for place in places], succs, [[] for _ in places], []
     )
     place, cycles = survey(blocks, [0])
     assert sorted(place) == places

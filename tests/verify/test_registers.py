@@ -3,19 +3,18 @@
 
 from __future__ import annotations
 
-import capstone
 from capstone import x86_const as cs
 
 from ubypass.verify.allowlist import GPR
+from ubypass.verify.capstone_decoder import CapstoneDecoder, Operand
 from ubypass.verify.insn import NONE
 from ubypass.verify.registers import ADDRESS, REGISTERS, VECTOR, gpr64, gpr_of
 
-_ENGINE = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
-_ENGINE.detail = True
 
-
-def _operands(text: str) -> list[capstone.x86.X86Op]:
-    return list(next(_ENGINE.disasm(bytes.fromhex(text), 0, 1)).operands)
+def _operands(text: str) -> list[Operand]:
+    found = CapstoneDecoder().decode(bytes.fromhex(text))
+    assert found is not None
+    return found.operands
 
 
 def test_parts() -> None:

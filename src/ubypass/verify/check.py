@@ -10,6 +10,7 @@ with the user's code is not checked here.
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Final
 from ubypass.abi import Abi, ExitFlag, Translation
 from ubypass.verify import budget, flow, graph
 from ubypass.verify.errors import Rule, VerifyError
-from ubypass.verify.insn import Access, Kind
+from ubypass.verify.insn import Access, Insn, Kind
 from ubypass.verify.load import load
 from ubypass.verify.number import check_numbers
 
@@ -83,12 +84,11 @@ def check(
     reached = analysis.run()
     check_numbers(loaded, translation)
     insns = loaded.insns
-    walked = dict.fromkeys(loaded.forms, 0)
+    walked: list[Insn] = []
     for block in reached:
-        for at in range(blocks.starts[block], blocks.ends[block]):
-            walked[insns[at]] += 1
+        walked += insns[blocks.starts[block] : blocks.ends[block]]
     counts = [0] * len(Access)
-    for insn, count in walked.items():
+    for insn, count in Counter(walked).items():
         counts[insn.access] += count
     proven = {access.name.lower(): counts[access] for access in Access if access}
     literal = len(analysis.literal)

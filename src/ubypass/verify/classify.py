@@ -15,7 +15,7 @@ import capstone
 from capstone import x86_const as cs
 
 from ubypass.verify.allowlist import GPR
-from ubypass.verify.capstone_decoder import CapstoneDecoder, Decoded
+from ubypass.verify.capstone_decoder import MEMORY, REGISTER, CapstoneDecoder, Decoded
 from ubypass.verify.encoding import Encoding
 from ubypass.verify.errors import Refusal, Rule
 from ubypass.verify.insn import NONE, Access, Insn, Kind, Op
@@ -88,9 +88,9 @@ def classify(
     # String instructions have no such operands left.
     for number, operand in enumerate(operands):
         effect = form.ops[number]
-        if operand.type == cs.X86_OP_REG:
-            effects.register(effect, operand.reg)
-        elif operand.type == cs.X86_OP_MEM:
+        if operand.kind == REGISTER:
+            effects.register(effect, operand.register)
+        elif operand.kind == MEMORY:
             effects.memory(effect, operand)
         elif effect != "r":
             raise Refusal(Rule.ENCODING, "an immediate as destination")

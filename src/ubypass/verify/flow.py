@@ -211,8 +211,10 @@ class Flow:
                     known = self._pop(at, numbers[at], known)
             elif insn.access is _USER:
                 self._pointer(at, insn, values)
-            if insn.may_fault and at in fixups:
-                self._stub(edges, at, number[fixups[at]], at_stub(known))
+            if insn.may_fault:
+                fixup = fixups.get(at)
+                if fixup is not None:
+                    self._stub(edges, at, number[fixup], at_stub(known))
             if insn.op:
                 known = transfer(insn, numbers[at], known, values)
             else:

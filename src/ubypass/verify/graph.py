@@ -44,19 +44,24 @@ class Blocks:
     Block ``n`` is positions ``starts[n]`` up to ``ends[n]``. Branches may leave a block
     before its end: ``branches`` has their positions and ``succs`` their targets, in the
     same order, followed by the next block if the end can be reached (``len(starts)`` is
-    the end of the code). ``number`` is the block that begins at a position. Exits by a
-    fault or a dispatch are not in ``succs``: they lead to exit stubs, which do not
-    return. ``aside`` are those blocks. ``stubs`` has a summary of each block that is an
-    exit stub; ``succs`` of a stub has its tail or is empty.
+    the end of the code). ``number`` has for each position the block that begins there,
+    or ``len(starts)``. Exits by a fault or a dispatch are not in ``succs``: they lead
+    to exit stubs, which do not return. ``aside`` are those blocks. ``stubs`` has a
+    summary of each block that is an exit stub; ``succs`` of a stub has its tail or is
+    empty.
     """
 
     starts: list[int]
     ends: list[int]
     succs: list[list[int]]
     branches: list[list[int]]
-    number: dict[int, int]
+    number: list[int]
     aside: list[int] = field(default_factory=list)
     stubs: list[Stub | None] = field(default_factory=list)
+
+
+# The summary of a block that was not looked at yet.
+_NEW: Final = Stub(0, 0, -1)
 
 
 def split(program: Program) -> Blocks:
@@ -71,19 +76,22 @@ def split(program: Program) -> Blocks:
     leaders.discard(len(insns))
     starts = sorted(leaders)
     ends = [*starts[1:], len(insns)]
-    number = dict(zip(starts, range(len(starts)), strict=True))
     count = len(starts)
+    number = [count] * len(insns)
+    for block, at in enumerate(starts):
+        number[at] = block
     succs: list[list[int]] = [[] for _ in range(count)]
     branches: list[list[int]] = [[] for _ in range(count)]
     # A jmp ends its block, so it comes after all other branches there.
     for kind in (_BRANCH, _JMP):
         block = 0
         for at in program.kinds[kind]:
-            if at in targets:
+            target = targets.get(at)
+            if target is not None:
                 while at >= ends[block]:
                     block += 1
                 branches[block].append(at)
-                succs[block].append(number[targets[at]])
+                succs[block].append(number[target])
     # Most stubs consist of the same records, which are summarized once.
     known: dict[tuple[Insn, ...], Stub | None] = {}
     stubs: list[Stub | None] = []
@@ -92,9 +100,8 @@ def split(program: Program) -> Blocks:
         stub = None
         if kind is _JMP:
             key = tuple(insns[starts[block] : end])
-            if key in known:
-                stub = known[key]
-            else:
+            stub = known.get(key, _NEW)
+            if stub is _NEW:
                 stub = known[key] = _stub(key)
         elif kind is not _TRAP:
             succs[block].append(block + 1)

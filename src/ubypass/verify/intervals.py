@@ -18,7 +18,7 @@ instructions.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from ubypass import abi
 
@@ -78,8 +78,9 @@ _SEGMENT: Final = abi.GROWTH * abi.BUDGET_MAX
 
 def interval(value: Value) -> Interval | None:
     """``value`` as an interval; None if it is not bounded."""
-    if isinstance(value, tuple):
-        return value
+    same: Any = value  # which mypyc neither unpacks nor packs
+    if isinstance(same, tuple):
+        return same
     if isinstance(value, int):
         if value < abi.TASK_SIZE_MIN:
             return NATURAL if value < SMALL_END else CLAMPED

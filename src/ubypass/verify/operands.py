@@ -8,12 +8,13 @@ role in the contract (:mod:`.patterns`).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Final
 
 from capstone import x86_const as cs
 
 from ubypass import abi
 from ubypass.verify import slots
+from ubypass.verify.capstone_decoder import MEMORY, REGISTER, Operand
 from ubypass.verify.encoding import RIP, Encoding
 from ubypass.verify.errors import Refusal, Rule
 from ubypass.verify.insn import NONE, Access
@@ -32,6 +33,10 @@ _READS_MORE = ("comisd", "comiss")
 _MAYBE_UNWRITTEN = ("bsf", "bsr", "cmpxchg")
 # Both operands are destinations; 90h is xchg eax, eax without zero extension.
 _OPAQUE = (*_MAYBE_UNWRITTEN, "xchg")
+_INVALID: Final[int] = cs.X86_REG_INVALID
+_ES: Final[int] = cs.X86_REG_ES
+_FS: Final[int] = cs.X86_REG_FS
+_K0: Final[int] = cs.X86_REG_K0
 
 
 class OperandEffects:
@@ -62,7 +67,7 @@ class OperandEffects:
         self.pointers = 0
         self.repeated = False
 
-    def string(self, operands: Any) -> None:
+    def string(self, operands: list[Operand]) -> None:
         """The operands of a string instruction: [rdi], [rsi] and rax.
 
         ``pointers`` gets the bits of the registers, ``repeated`` whether it has rep.
@@ -73,20 +78,19 @@ class OperandEffects:
         for effect, operand in zip(self._form.ops, operands, strict=True):
             if operand.size != self.size:
                 raise Refusal(Rule.ENCODING, "the two decoders disagree about a size")
-            if operand.type == cs.X86_OP_REG:
+            if operand.kind == REGISTER:
                 # With rcx = 0 nothing is read, and the destination is unchanged.
                 once = effect == "r" or not self.repeated
-                self.register(effect if once else "m", operand.reg)
+                self.register(effect if once else "m", operand.register)
                 continue
-            mem = operand.mem
-            base = ADDRESS.get(mem.base, -9)
+            base = ADDRESS.get(operand.base, -9)
             if (
-                operand.type != cs.X86_OP_MEM
+                operand.kind != MEMORY
                 or base not in (_RSI, _RDI)
                 or self.pointers >> base & 1
-                or mem.index != cs.X86_REG_INVALID
-                or mem.segment not in (cs.X86_REG_INVALID, cs.X86_REG_ES)
-                or mem.disp
+                or operand.index != _INVALID
+                or operand.segment not in (_INVALID, _ES)
+                or operand.disp
             ):
                 raise Refusal(Rule.ENCODING, "an unknown kind of string instruction")
             self.pointers |= 1 << base
@@ -98,13 +102,12 @@ class OperandEffects:
         self.access = Access.STRING
         self._touch("m")
 
-    def mask(self, operand: Any) -> None:
+    def mask(self, operand: Operand) -> None:
         """The mask register, which capstone reports as an operand."""
         encoding = self._encoding
-        wanted = cs.X86_REG_K0 + encoding.mask
-        if operand.type != cs.X86_OP_REG or operand.reg != wanted:
+        if operand.kind != REGISTER or operand.register != _K0 + encoding.mask:
             raise Refusal(Rule.ENCODING, "the two decoders disagree about a mask")
-        if bool(operand.avx_zero_opmask) != encoding.zeroing:
+        if operand.zeroing != encoding.zeroing:
             raise Refusal(Rule.ENCODING, "the two decoders disagree about zeroing")
         self.vector = True
 
@@ -126,18 +129,18 @@ class OperandEffects:
             if size >= 4 and effect == "w":
                 self.sets |= defined(gpr)
 
-    def memory(self, effect: str, operand: Any) -> None:
+    def memory(self, effect: str, operand: Operand) -> None:
         """The explicit memory operand."""
-        mem, encoding = operand.mem, self._encoding
-        segment = cs.X86_REG_FS if encoding.fs else cs.X86_REG_INVALID
+        encoding = self._encoding
+        segment = _FS if encoding.fs else _INVALID
         if (
             self.has_memory
             or not encoding.memory
-            or ADDRESS.get(mem.base, -9) != encoding.base
-            or ADDRESS.get(mem.index, -9) != encoding.index
-            or (encoding.index != NONE and mem.scale != encoding.scale)
-            or mem.disp != encoding.disp
-            or mem.segment != segment
+            or ADDRESS.get(operand.base, -9) != encoding.base
+            or ADDRESS.get(operand.index, -9) != encoding.index
+            or (encoding.index != NONE and operand.scale != encoding.scale)
+            or operand.disp != encoding.disp
+            or operand.segment != segment
         ):
             raise Refusal(Rule.ENCODING, "the two decoders disagree about an address")
         self.has_memory = True

@@ -8,12 +8,13 @@ fields of :class:`.insn.Insn` that differ. Must not depend on positions.
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Final, TypedDict
 
 from capstone import x86_const as cs
 
 from ubypass import abi
 from ubypass.verify import slots
+from ubypass.verify.capstone_decoder import IMMEDIATE, MEMORY, REGISTER, Operand
 from ubypass.verify.encoding import Encoding
 from ubypass.verify.errors import Refusal, Rule
 from ubypass.verify.insn import NONE, Access, Kind, Op
@@ -36,6 +37,7 @@ _EQUAL = {"je": 1, "jne": -1}
 _EXTENDING = ("movzx", "movsx")
 _RCX = 1
 _MASK64 = (1 << 64) - 1
+_ECX: Final[int] = cs.X86_REG_ECX
 
 
 class Fields(TypedDict, total=False):
@@ -59,7 +61,7 @@ class Fields(TypedDict, total=False):
 
 
 def match_pattern(
-    name: str, encoding: Encoding, effects: OperandEffects, operands: Any
+    name: str, encoding: Encoding, effects: OperandEffects, operands: list[Operand]
 ) -> Fields:
     """The special fields of an instruction with capstone's name ``name``.
 
@@ -122,14 +124,14 @@ def _displacement(encoding: Encoding) -> Fields:
 
 
 def _bookkeeping(
-    name: str, encoding: Encoding, effects: OperandEffects, operands: Any
+    name: str, encoding: Encoding, effects: OperandEffects, operands: list[Operand]
 ) -> Fields:
     """Accesses to EXIT and BUDGET, with one allowed form each."""
-    immediate = operands[1].type == cs.X86_OP_IMM
-    count = operands[1].type == cs.X86_OP_REG and operands[1].reg == cs.X86_REG_ECX
+    immediate = operands[1].kind == IMMEDIATE
+    count = operands[1].register == _ECX
     if count and name == "sub" and encoding.disp == abi.FRAME_BUDGET:
         return {"kind": Kind.CHARGE_COUNT, "sets": RCX_PAID}
-    if operands[0].type != cs.X86_OP_MEM or not immediate or effects.size != 4:
+    if operands[0].kind != MEMORY or not immediate or effects.size != 4:
         raise Refusal(Rule.MEMORY, "EXIT and BUDGET take immediates only")
     if name == "mov" and encoding.disp == abi.FRAME_EXIT:
         return {"kind": Kind.EXIT_NUMBER, **_immediate(encoding)}
@@ -138,10 +140,12 @@ def _bookkeeping(
     raise Refusal(Rule.MEMORY, f"{name} on EXIT or BUDGET")
 
 
-def _fip(encoding: Encoding, effects: OperandEffects, operands: Any) -> Fields:
+def _fip(
+    encoding: Encoding, effects: OperandEffects, operands: list[Operand]
+) -> Fields:
     """Stores to the FIP slot: only halves, only immediates."""
-    immediate = operands[1].type == cs.X86_OP_IMM
-    if operands[0].type != cs.X86_OP_MEM or not immediate or effects.size != 4:
+    immediate = operands[1].kind == IMMEDIATE
+    if operands[0].kind != MEMORY or not immediate or effects.size != 4:
         raise Refusal(Rule.MEMORY, "FIP takes immediates of 32 bits only")
     half, rest = divmod(encoding.disp - abi.FRAME_FIP, 4)
     if rest:
@@ -149,12 +153,12 @@ def _fip(encoding: Encoding, effects: OperandEffects, operands: Any) -> Fields:
     return {"kind": Kind.FIP, "a": half, **_immediate(encoding)}
 
 
-def _frame(name: str, effects: OperandEffects, operands: Any) -> Fields:
+def _frame(name: str, effects: OperandEffects, operands: list[Operand]) -> Fields:
     """Loads, compares and stores of slots with a meaning."""
     whole = effects.size == 8
     if effects.stores:
         fields: Fields = {"keeps": ~USER_RSP if effects.slot == slots.RSP_SLOT else ~0}
-        if name == "mov" and whole and operands[1].type == cs.X86_OP_REG:
+        if name == "mov" and whole and operands[1].kind == REGISTER:
             target = effects.slot == abi.FRAME_TARGET
             fields["source"] = gpr64(operands[1])
             fields["target_store"] = target
@@ -174,19 +178,19 @@ def _frame(name: str, effects: OperandEffects, operands: Any) -> Fields:
 
 
 def _values(
-    name: str, encoding: Encoding, effects: OperandEffects, operands: Any
+    name: str, encoding: Encoding, effects: OperandEffects, operands: list[Operand]
 ) -> Fields:
     """Register forms whose result is known or bounded."""
-    if not operands or operands[0].type != cs.X86_OP_REG:
+    if not operands or operands[0].kind != REGISTER:
         return {}
     a = gpr64(operands[0])
     last = operands[-1]
-    number, size, _ = REGISTERS.get(operands[0].reg, (NONE, 0, False))
-    immediate = last.type == cs.X86_OP_IMM
+    number, size, _ = REGISTERS.get(operands[0].register, (NONE, 0, False))
+    immediate = last.kind == IMMEDIATE
     if name in ("mov", "movabs") and immediate and size >= 4:
         mask = (1 << 8 * size) - 1
         return {"op": Op.CONST, "a": number, "b": mask, **_immediate(encoding)}
-    same = last.type == cs.X86_OP_REG and operands[0].reg == last.reg
+    same = operands[0].register == last.register
     if name in ("xor", "sub") and same and size >= 4:
         # A zeroing idiom reads nothing.
         fact = defined(number)
@@ -220,16 +224,16 @@ def _values(
     if name == "cmp" and a == _RCX:
         return {"op": Op.COUNT, **_immediate(encoding)}
     if name == "and":
-        step = -signed64(last.imm)
+        step = -signed64(last.immediate)
         if step > 0 and step & (step - 1) == 0:
             return {"op": Op.ALIGN, "a": a, "value": step}
         return {"op": Op.SMALL, "a": a} if step <= 0 else {}
-    if name == "shr" and last.imm & 63 >= 32:
+    if name == "shr" and last.immediate & 63 >= 32:
         return {"op": Op.SMALL, "a": a}
     return {}
 
 
-def _extended(name: str, operands: Any) -> Fields:
+def _extended(name: str, operands: list[Operand]) -> Fields:
     """Extensions from 8 or 16 to 64 bits; signed ones start at the lowest number."""
     a, source = gpr64(operands[0]), operands[1]
     if a == NONE or source.size not in (1, 2):

@@ -6,11 +6,12 @@ Depends on capstone's names only, not on instructions.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from capstone import x86_const as cs
 
 from ubypass.verify.allowlist import GPR
+from ubypass.verify.capstone_decoder import REGISTER, Operand
 from ubypass.verify.encoding import RIP
 from ubypass.verify.insn import NONE
 
@@ -52,11 +53,11 @@ def _fill_tables() -> None:
 _fill_tables()
 
 
-def gpr64(operand: Any) -> int:
+def gpr64(operand: Operand) -> int:
     """Number of a 64-bit general register operand, else NONE."""
-    if operand.type != cs.X86_OP_REG:
+    if operand.kind != REGISTER:
         return NONE
-    number, size, _ = REGISTERS.get(operand.reg, (NONE, 0, False))
+    number, size, _ = REGISTERS.get(operand.register, (NONE, 0, False))
     return number if size == 8 else NONE
 
 
