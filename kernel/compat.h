@@ -45,6 +45,44 @@ static inline void ub_rseq_interrupted(void) { }
 #endif
 
 /*
+ * The function that updates a task's rseq area when TIF_NOTIFY_RESUME is set; without
+ * registers since "KVM: rseq: Update rseq when processing NOTIFY_RESUME on xfer to KVM
+ * guest" (5.15).  Not defined since the rework of rseq (6.19).
+ */
+#if defined(CONFIG_RSEQ) && defined(UB_HAVE_RSEQ_EVENT_MASK)
+#define UB_RSEQ_UPDATE		"__rseq_handle_notify_resume"
+#endif
+
+/*
+ * Whether TIF_NOTIFY_RESUME may stand for work other than task work and the update of the
+ * rseq area: resume_user_mode_work() in kernels with UB_RSEQ_UPDATE.  The throttled queue of
+ * a task became a disk in "blk-cgroup: pass a gendisk to blkcg_schedule_throttle" (6.3).
+ */
+static inline bool ub_has_resume_work(void)
+{
+#ifdef CONFIG_KEYS_REQUEST_CACHE
+	if (current->cached_requested_key)
+		return true;
+#endif
+#ifdef CONFIG_MEMCG
+	if (current->memcg_nr_pages_over_high)
+		return true;
+#endif
+#ifdef CONFIG_BLK_CGROUP
+#if defined(UB_HAVE_THROTTLE_DISK)
+	if (current->throttle_disk)
+		return true;
+#elif defined(UB_HAVE_THROTTLE_QUEUE)
+	if (current->throttle_queue)
+		return true;
+#else
+	return true;
+#endif
+#endif
+	return false;
+}
+
+/*
  * Under mmap_lock for writing.  Also excludes changes of pages under the VMA lock alone
  * ("mm: add per-VMA lock and helper functions to control it", 6.4; madvise() drops pages
  * this way since "mm: use per_vma lock for MADV_DONTNEED", 6.17).

@@ -29,6 +29,7 @@
 #include "lookup.h"
 #include "region.h"
 #include "seccomp.h"
+#include "task_work.h"
 #include "tunables.h"
 #include "ub.h"
 
@@ -45,13 +46,31 @@ static void emit_current(struct ub_emit *e)
 	emit32(e, PERCPU_OFFSET(UB_CURRENT_TASK));
 }
 
-static void emit_test_work(struct ub_emit *e, const u8 *to)
+static void emit_test_work(struct ub_emit *e)
 {
 	EMIT(e, 0x41, 0xf7, 0x43);		/* test dword [r11 + flags], WORK */
 	*e->at++ = offsetof(struct task_struct, thread_info.flags);
 	emit32(e, UB_THREAD_WORK);
-	EMIT(e, 0x0f, 0x85);			/* jnz to */
-	emit_rel(e, (unsigned long)to, 0);
+}
+
+/* Work after the call: task work alone is run here, with the result in pt_regs. */
+static void emit_work(struct ub_emit *e, const struct ub_dispatch_site *site)
+{
+	unsigned int ax = UB_FRAME_REGS + offsetof(struct pt_regs, ax);
+
+	emit_test_work(e);
+	EMIT(e, 0x74, 0x22);			/* jz over all of this */
+	EMIT(e, 0x48, 0x89, 0x84, 0x24);	/* mov [rsp + AX], rax */
+	emit32(e, ax);
+	EMIT(e, 0xbf);				/* mov edi, vector */
+	emit32(e, site->vector);
+	EMIT(e, 0xe8);				/* call ub_task_work_dispatched */
+	emit_rel(e, (unsigned long)ub_task_work_dispatched, 0);
+	EMIT(e, 0x84, 0xc0);			/* test al, al */
+	EMIT(e, 0x48, 0x8b, 0x84, 0x24);	/* mov rax, [rsp + AX] */
+	emit32(e, ax);
+	EMIT(e, 0x0f, 0x84);			/* jz post */
+	emit_rel(e, (unsigned long)site->post, 0);
 }
 
 /*
@@ -150,7 +169,9 @@ static u8 *emit_all(struct ub_emit *e, const struct ub_dispatch_site *site,
 	BUILD_BUG_ON(ERESTARTSYS != 512 || ERESTART_RESTARTBLOCK != 516);
 
 	emit_current(e);
-	emit_test_work(e, site->pre);
+	emit_test_work(e);
+	EMIT(e, 0x0f, 0x85);			/* jnz pre */
+	emit_rel(e, (unsigned long)site->pre, 0);
 	EMIT(e, 0x49, 0x83, 0x7b);		/* cmp qword [r11 + syscall_work], 0 */
 	*e->at++ = offsetof(struct task_struct, thread_info.syscall_work);
 	*e->at++ = 0;
@@ -186,7 +207,7 @@ static u8 *emit_all(struct ub_emit *e, const struct ub_dispatch_site *site,
 	EMIT(e, 0x65, 0x48, 0xff, 0x04, 0x25);	/* inc qword gs:[dispatched] */
 	emit32(e, PERCPU_OFFSET(ub_dispatched) + site->slot * sizeof(u64));
 	emit_current(e);
-	emit_test_work(e, site->post);
+	emit_work(e, site);
 	emit_test_breakpoints(e, site->post);
 	EMIT(e, 0x80, 0x3d);			/* cmp byte [rip + dead], 0 */
 	emit_rel(e, (unsigned long)&ub_dead[site->slot], 1);
@@ -214,7 +235,7 @@ static u8 *emit_all(struct ub_emit *e, const struct ub_dispatch_site *site,
 /* Bytes of code at each dispatch; the same for all dispatches on one machine. */
 u32 ub_dispatch_size(bool vector)
 {
-	u8 image[256];
+	u8 image[384];
 	struct ub_dispatch_site site = {
 		.image = image,
 		.code = ub_arena,
@@ -223,6 +244,7 @@ u32 ub_dispatch_size(bool vector)
 	struct ub_emit e = { .at = image };
 
 	emit_all(&e, &site, 0);
+	WARN_ON_ONCE(e.at > image + sizeof(image));
 	return e.at - image;
 }
 

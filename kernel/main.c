@@ -16,6 +16,7 @@
 #include "seccomp.h"
 #include "stats.h"
 #include "suspend.h"
+#include "task_work.h"
 #include "trace_gap.h"
 #include "watch.h"
 
@@ -36,6 +37,7 @@ static int __init ub_init(void)
 	if (err)
 		return err;
 	ub_seccomp_init();
+	ub_task_work_init();
 	err = ub_arena_init();
 	if (err)
 		goto hook;

@@ -26,6 +26,7 @@
 #include "region.h"
 #include "run.h"
 #include "sample.h"
+#include "task_work.h"
 #include "trace.h"
 #include "trace_gap.h"
 #include "trial.h"
@@ -347,6 +348,13 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 	/* Also an RCU read-side critical section for the lookups. */
 	preempt_disable();
 	proc = ub_proc_of_mm(current->mm);
+	if (proc && unlikely(ub_task_work_pending())) {
+		preempt_enable();
+		regs->ax = ret;
+		ub_task_work_run();
+		preempt_disable();
+		proc = ub_proc_of_mm(current->mm);
+	}
 	if (!proc)
 		goto out;
 	this_cpu_inc(proc->cpu->native);

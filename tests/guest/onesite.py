@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Cases of programs that are dispatched as a whole once their regions have grown: one
-instruction makes several system calls in turn, or registers hold no addresses.
+instruction makes several system calls in turn, registers hold no addresses, or calls
+leave task work.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ SHARE = 0.9
 _CALLS = 20_000
 
 
-def _grown(name: str) -> dict[str, Any]:
+def _grown(name: str, *arguments: str) -> dict[str, Any]:
     """The same program natively and boosted, and what share of its calls came to be
     dispatched; it is asked for until it is large enough, or nothing moves any more.
     """
-    with Program(name, DATA_FILE) as program:
+    with Program(name, DATA_FILE, *arguments) as program:
         wait(lambda: program.is_warm)
         native = _end(program, None)
-    with booster() as boost, Program(name, DATA_FILE) as program:
+    with booster() as boost, Program(name, DATA_FILE, *arguments) as program:
         target = boost.attach(program.pid)
         boost.wait_boosted(target)
         share = Share(target)
@@ -92,4 +93,6 @@ CASES = {
     "one-site": partial(_grown, "onesite"),
     "one-site-musl": partial(_grown, "onesite-musl"),
     "biased": partial(_grown, "biased"),
+    "closes": partial(_grown, "closes"),
+    "closes-vector": partial(_grown, "closes", "vector"),
 }

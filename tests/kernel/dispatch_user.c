@@ -44,6 +44,11 @@ void ub_seccomp_rehearse(const struct pt_regs *regs)
 {
 }
 
+bool ub_task_work_dispatched(bool vector)
+{
+	return false;
+}
+
 unsigned long ub_handler_body(u32 nr)
 {
 	return (unsigned long)ub_user_handler;

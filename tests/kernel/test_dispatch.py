@@ -76,3 +76,30 @@ def test_history_is_cleared_right_before_the_handler(
     calls = _calls(_dispatch(program, symbols, "h", vector))
     assert calls[calls.index(handler) - 1] == history
     assert history not in _calls(_dispatch(program, symbols, "", vector))
+
+
+@pytest.mark.parametrize("vector", [0, 1])
+def test_task_work_is_run_after_the_handler(
+    program: Path, symbols: dict[str, int], vector: int
+) -> None:
+    found = _dispatch(program, symbols, "", vector)
+    handler, work = symbols["ub_user_handler"], symbols["ub_task_work_dispatched"]
+    calls = _calls(found)
+    assert calls.index(work) == calls.index(handler) + 1
+    # Without work all of this is skipped.
+    at = next(
+        n
+        for n, i in enumerate(found)
+        if i.mnemonic == Mnemonic.CALL and i.near_branch_target == work
+    )
+    skip = next(i for i in reversed(found[:at]) if i.mnemonic == Mnemonic.JE)
+    leave = next(n for n in range(at, len(found)) if found[n].mnemonic == Mnemonic.JE)
+    assert found[leave].near_branch_target == symbols["ub_arena"] + 3072
+    assert skip.near_branch_target == found[leave + 1].ip
+    # The argument says whether softirqs are off; the result is kept.
+    argument = found[at - 1]
+    assert (argument.op0_register, argument.immediate(1)) == (Register.EDI, vector)
+    store, load = found[at - 2], found[leave - 1]
+    assert store.op1_register == load.op0_register == Register.RAX
+    assert store.memory_base == load.memory_base == Register.RSP
+    assert store.memory_displacement == load.memory_displacement

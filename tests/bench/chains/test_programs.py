@@ -76,7 +76,7 @@ def test_tells_sizes_of_dispatches() -> None:
         check=True,
     ).stdout
     plain, vector = (int(word) for word in out.split())
-    assert 100 < plain < vector < 256
+    assert 100 < plain < vector < 384
 
 
 def test_capture_explains_itself() -> None:

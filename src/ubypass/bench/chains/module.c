@@ -152,6 +152,17 @@ void ub_seccomp_rehearse(const struct pt_regs *regs)
 	ub_shim_fail("a filter is asked");
 }
 
+/* Not reached: no thread flag is ever set. */
+void ub_task_work_run(void)
+{
+	ub_shim_fail("there is task work");
+}
+
+bool ub_task_work_dispatched(bool vector)
+{
+	ub_shim_fail("there is task work");
+}
+
 /* Not reached: the region is confirmed. */
 enum ub_sample ub_trial_begin(struct ub_region *in, u32 entry, bool *running)
 {

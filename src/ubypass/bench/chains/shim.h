@@ -76,6 +76,7 @@ typedef long ssize_t;
 #define barrier()		__asm__ volatile("" ::: "memory")
 #define READ_ONCE(x)		(*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, value)	(*(volatile __typeof__(x) *)&(x) = (value))
+#define WARN_ON_ONCE(x)	((void)(x))
 #define BUILD_BUG_ON(wrong)	_Static_assert(!(wrong), #wrong)
 #define min(a, b)		((a) < (b) ? (a) : (b))
 #define min_t(type, a, b)	min((type)(a), (type)(b))
@@ -177,6 +178,7 @@ struct task_struct {
 	struct signal_struct *signal;
 	u8 rest[1024];
 	struct posix_cputimers posix_cputimers;
+	void *task_works;
 	u8 more[512];
 	struct thread_struct thread;
 };
@@ -231,6 +233,8 @@ extern u8 ub_shim_stack[];
 #define _TIF_NOTSC		(1U << 16)
 #define _TIF_BLOCKSTEP		(1U << 25)
 #define TIF_NOTIFY_RESUME	1
+/* As in compat.h for a kernel on which task work may be run. */
+#define UB_RSEQ_UPDATE		"__rseq_handle_notify_resume"
 #define TIF_NEED_FPU_LOAD	14
 #define test_thread_flag(flag)	(READ_ONCE(current_thread_info()->flags) >> (flag) & 1)
 #define set_thread_flag(flag) \
