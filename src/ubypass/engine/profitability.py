@@ -25,10 +25,10 @@ class Judgement:
     """The profitability of one entry.
 
     ``saving``: ns that each of its gaps saves; ``run``: ns that each run from the entry
-    costs; ``calls``: mean number of calls dispatched in a run; ``gain``: mean ns that a
-    run saves, its cost deducted. ``loses``: ``gain`` was negative at enough looks in a
-    row; ``keeps_losing``: for longer than a region takes to grow; ``slow``: the gap
-    itself was slower in the translation at as many looks in a row.
+    costs; ``calls``: mean number of calls dispatched in a recent run; ``gain``: mean ns
+    that a run saves, its cost deducted. ``loses``: ``gain`` was negative at enough
+    looks in a row; ``keeps_losing``: for longer than a region takes to grow; ``slow``:
+    the gap itself was slower in the translation at as many looks in a row.
     """
 
     site: Site
@@ -43,8 +43,14 @@ class Judgement:
 
 @dataclass(slots=True)
 class _Record:
+    """``recent_runs`` and ``recent_calls``: sums over the looks, each with half the
+    weight of the next one.
+    """
+
     runs: int = 0
     dispatched: int = 0
+    recent_runs: float = 0.0
+    recent_calls: float = 0.0
     calls: float | None = None
     losses: int = 0
     slow: int = 0
@@ -101,10 +107,15 @@ class Profitability:
         runs = site.runs - record.runs
         if runs < 0:  # the module has begun anew with it
             record.runs = record.dispatched = 0
+            record.recent_runs = record.recent_calls = 0.0
             runs = site.runs
         enough = runs >= self.runs
         if enough:
-            record.calls = (site.dispatched - record.dispatched) / runs
+            # A few unusual runs, for example while connections end, must not decide.
+            dispatched = site.dispatched - record.dispatched
+            record.recent_runs = record.recent_runs / 2 + runs
+            record.recent_calls = record.recent_calls / 2 + dispatched
+            record.calls = record.recent_calls / record.recent_runs
             record.runs, record.dispatched = site.runs, site.dispatched
         if record.calls is None or not self.prices.is_known(site):
             return None
