@@ -58,6 +58,23 @@ def test_a_good_look_makes_up_for_a_bad_one() -> None:
             assert not judged.loses
 
 
+def test_a_few_unusual_runs_do_not_decide() -> None:
+    profitability = Profitability(_PRICES)
+    site = replace(ENTRY, runs=100, dispatched=300)
+    assert profitability.judge({site.ip: site}, [site.ip])[0].gain > 0
+    # Connections end, at two looks with nothing else.
+    for _ in range(2):
+        site = replace(site, runs=site.runs + 8)
+        (judged,) = profitability.judge({site.ip: site}, [site.ip])
+        assert judged.gain > 0
+        assert not judged.loses
+    # As many runs as before decide at once.
+    for _ in range(3):
+        site = replace(site, runs=site.runs + 100)
+        (judged,) = profitability.judge({site.ip: site}, [site.ip])
+    assert judged.loses
+
+
 def test_few_runs_are_no_evidence() -> None:
     profitability = Profitability(_PRICES, runs=4)
     site = replace(ENTRY, runs=3)
