@@ -73,6 +73,11 @@ class Guest:
         return result
 
 
+def case(name: str) -> Any:
+    """A parameter for tests that look at the result of one case."""
+    return pytest.param(name, marks=pytest.mark.guest(name))
+
+
 @pytest.fixture(scope="session")
 def guest(request: pytest.FixtureRequest) -> Guest:
     """All cases that the selected tests ask for, run in the lab.

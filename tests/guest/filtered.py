@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from tests.guest.boost import booster, wait
-from tests.guest.onesite import Share
+from tests.guest.grown import Share
 from tests.guest.program import ACT, END, Program
 from ubypass.device.uapi import Decline
 

@@ -25,7 +25,7 @@ from tests.guest import (
     asleep,
     badinput,
     filtered,
-    onesite,
+    grown,
     processes,
     redissuite,
     servers,
@@ -49,7 +49,7 @@ _DATA_SIZE = 1 << 20
 #: In the order in which they run: removing the module comes late.
 CASES: dict[str, Callable[[], dict[str, Any]]] = {
     **{name: partial(run_twin, twin) for name, twin in TWIN_CASES.items()},
-    **onesite.CASES,
+    **grown.CASES,
     **filtered.CASES,
     **sharing.CASES,
     "strace": special.strace,

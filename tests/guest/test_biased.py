@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from tests.guest.conftest import Guest
-from tests.guest.onesite import SHARE
+from tests.guest.grown import SHARE
 
 
 @pytest.mark.guest("biased")

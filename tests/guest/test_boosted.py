@@ -3,21 +3,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from tests.guest.cases import TWIN_CASES
-from tests.guest.conftest import Guest
+from tests.guest.conftest import Guest, case
 
 pytestmark = pytest.mark.guest
 
 
-def twin(name: str) -> Any:
-    return pytest.param(name, marks=pytest.mark.guest(name))
-
-
-@pytest.mark.parametrize("case", [twin(name) for name in TWIN_CASES])
+@pytest.mark.parametrize("case", [case(name) for name in TWIN_CASES])
 def test_as_natively(guest: Guest, case: str) -> None:
     result = guest.result(case)
     native, boosted = result["native"], result["boosted"]
@@ -40,7 +34,7 @@ def test_the_fault_is_where_it_was_made(guest: Guest) -> None:
     assert "address 0x10000000130 error 0x4 trap 14" in output
 
 
-@pytest.mark.parametrize("case", [twin(name) for name in TWIN_CASES])
+@pytest.mark.parametrize("case", [case(name) for name in TWIN_CASES])
 def test_who_is_trusted(guest: Guest, case: str) -> None:
     """By the engine, and by what the module has recorded."""
     result = guest.result(case)
@@ -75,7 +69,7 @@ def test_no_call_escapes_a_filter(guest: Guest, case: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", [twin(name) for name in TWIN_CASES if name.startswith("remap-")]
+    "case", [case(name) for name in TWIN_CASES if name.startswith("remap-")]
 )
 def test_changed_code_never_runs_as_it_was(guest: Guest, case: str) -> None:
     last = guest.result(case)["boosted"]["programs"][0]["output"][-1]

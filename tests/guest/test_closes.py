@@ -3,19 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from tests.guest.conftest import Guest
-from tests.guest.onesite import SHARE
+from tests.guest.conftest import Guest, case
+from tests.guest.grown import SHARE
 
 # open, flock, close
 _CALLS = {257, 73, 3}
-
-
-def case(name: str) -> Any:
-    return pytest.param(name, marks=pytest.mark.guest(name))
 
 
 @pytest.mark.guest

@@ -10,7 +10,7 @@ import pytest
 
 from tests.guest.conftest import Guest
 from tests.guest.filtered import ACTIONS, DEADLY
-from tests.guest.onesite import SHARE
+from tests.guest.grown import SHARE
 
 _QUIET = ["traps 0 wrong 0 same 1", "asked 0 wrong 0", "third allowed 0 refused 0"]
 _REFUSED = "allowed 0 refused 1 with %d given 0 odd 0"

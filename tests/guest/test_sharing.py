@@ -3,15 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from tests.guest.conftest import Guest
-
-
-def case(name: str) -> Any:
-    return pytest.param(name, marks=pytest.mark.guest(name))
+from tests.guest.conftest import Guest, case
 
 
 @pytest.mark.guest
