@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
+from ubypass.cli.failure import print_error
 from ubypass.cli.forwarding import Forwarding
 from ubypass.cli.launch import Launch
 from ubypass.cli.options import PROCESS, add_json, add_model, seconds
@@ -156,20 +157,13 @@ def _run_command(args: argparse.Namespace, model: Model) -> int:
                 with _ignoring_a_closed_stderr():
                     _print(found, args, sys.stderr)
             except UbError as error:
-                _print_error(error)
+                print_error(error)
                 code = error.exit_code
         finally:
             launch.go()
             # In any case the program continues.
             child.wait()
     return code
-
-
-def _print_error(error: UbError) -> None:
-    """Print at once: the program may run for a long time."""
-    lines = [f"ub: {error.message}", *([f"    {error.hint}"] if error.hint else [])]
-    with _ignoring_a_closed_stderr():
-        print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

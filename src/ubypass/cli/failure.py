@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Errors of the system for people: the file, the reason, and the next step."""
+"""Errors for people: what happened, the reason, and the next step."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import pwd
+import sys
 from pathlib import Path
 
 from ubypass.errors import UbError, permission_hint
 
-__all__ = ["explained"]
+__all__ = ["explained", "print_error"]
 
 _DENIED = (errno.EACCES, errno.EPERM)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -32,6 +34,13 @@ def explained(error: OSError) -> UbError:
     if error.errno == errno.EROFS:
         return UbError(f"cannot write {name}: {why}", "run ub in another directory")
     return UbError(f"cannot use {name}: {why}", f"check it: ls -ld {name}")
+
+
+def print_error(error: UbError) -> None:
+    """Print ``error`` and its hint to stderr; if stderr is closed, they are lost."""
+    lines = [f"ub: {error.message}", *([f"    {error.hint}"] if error.hint else [])]
+    with contextlib.suppress(OSError, ValueError):
+        print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 def _nameless(error: OSError, why: str) -> UbError:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
 import os
 import sys
@@ -13,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ubypass.cli import streams
-from ubypass.cli.failure import explained
+from ubypass.cli.failure import explained, print_error
 from ubypass.cli.signals import orderly_end
 from ubypass.cli.verbs import Verb, add_verbs
 from ubypass.errors import UbError
@@ -76,7 +75,7 @@ def _run(words: list[str]) -> int:
     except SystemExit as leave:
         return _code(leave)
     except UbError as error:
-        _report(error)
+        print_error(error)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
@@ -88,9 +87,9 @@ def _run(words: list[str]) -> int:
         if os.environ.get("UBYPASS_DEBUG"):
             raise
         if isinstance(error, OSError):
-            _report(explained(error))
+            print_error(explained(error))
             return 1
-        _report(
+        print_error(
             UbError(
                 f"internal error: {type(error).__name__}: {error}",
                 "please report this bug, with the output of UBYPASS_DEBUG=1",
@@ -113,7 +112,7 @@ def _flushed() -> int:
         return 141
     except OSError as error:
         streams.discard(sys.stdout)
-        _report(explained(error))
+        print_error(explained(error))
         return 1
     return 0
 
@@ -168,13 +167,6 @@ class _Version(argparse.Action):
     def __call__(self, *args: object, **kwargs: object) -> None:
         print(f"ub {VERSION}")
         sys.exit(0)
-
-
-def _report(error: UbError) -> None:
-    lines = [f"ub: {error.message}", *([f"    {error.hint}"] if error.hint else [])]
-    # If the terminal is gone, too, the error is lost.
-    with contextlib.suppress(OSError, ValueError):
-        print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

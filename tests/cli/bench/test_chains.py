@@ -70,6 +70,22 @@ def test_captures_saves_and_replays(
     assert again["dispatched"] == found["dispatched"]
 
 
+def test_a_chain_that_fails_leaves_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "figures.json"
+    nowhere = ("--replay", str(tmp_path / "nowhere"))
+    few = ("--calls", "4", "--repetitions", "2", "--json", str(out))
+    with running("plain") as pid:
+        assert _run("--pid", str(pid), *nowhere, *few) == 1
+    assert "nowhere" in capsys.readouterr().err
+    (found,) = json.loads(out.read_text())
+    assert found["calls"] == 4
+    with pytest.raises(UbError, match="elsewhere"):
+        _run(*nowhere, "--replay", str(tmp_path / "elsewhere"))
+    assert "nowhere" in capsys.readouterr().err
+
+
 def test_a_capture_of_another_processor(tmp_path: Path) -> None:
     saved = tmp_path / "saved"
     with running("plain") as pid:

@@ -6,11 +6,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ubypass.cli.bench.options import command_line
+from ubypass.cli.failure import print_error
 from ubypass.cli.options import (
     TRANSLATE_TRUSTED,
     add_json_file,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from ubypass.bench.chains.decisions import Decisions
     from ubypass.bench.chains.figures import Figures
     from ubypass.bench.chains.snapshot import Capture
+    from ubypass.bench.chains.subjects import Subject
 
 __all__ = ["VERB", "configure", "run"]
 
@@ -106,7 +109,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure and show; 1 if a translation changed what a program computes."""
+    """Measure and show.
+
+    1 if a translation changed what a program computes, or if a chain of several could
+    not be captured or replayed. Raises UbError if that holds for all of them.
+    """
     with progress("bench") as log:
         return _measure(args, log)
 
@@ -133,14 +140,24 @@ def _measure(args: argparse.Namespace, log: Callable[[str], None]) -> int:
         trusted=args.trust,
     )
     found: list[tuple[Figures, Decisions | None]] = []
-    for capture in _captures(args, log):
-        one = figures(replay(capture, plan, bounds, log), processor.describe())
-        one = replace(one, command=command_line(), date=today())
-        found.append((one, decide(capture, one, model)))
+    failed: list[UbError] = []
+    for captured in _captures(args, log):
+        try:
+            with captured as capture:
+                one = figures(replay(capture, plan, bounds, log), processor.describe())
+                one = replace(one, command=command_line(), date=today())
+                found.append((one, decide(capture, one, model)))
+        except UbError as error:
+            failed.append(error)
+            continue
         if args.json is not None:
             write_json(args.json, [as_json(*each) for each in found])
+    for each in failed if found else failed[:-1]:
+        print_error(each)
+    if failed and not found:
+        raise failed[-1]
     report.show(found)
-    return 1 if any(one.wrong_words for one, _ in found) else 0
+    return 1 if failed or any(one.wrong_words for one, _ in found) else 0
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -158,21 +175,36 @@ def _check(args: argparse.Namespace) -> None:
 
 def _captures(
     args: argparse.Namespace, log: Callable[[str], None]
-) -> Iterator[Capture]:
-    """One capture after another; captures that are not kept are deleted one by one."""
+) -> Iterator[AbstractContextManager[Capture]]:
+    """One capture after another, made when it is entered, and deleted unless kept."""
     from ubypass.bench.chains import subjects
     from ubypass.bench.chains.capture import Wish
-    from ubypass.bench.chains.snapshot import load
 
     for folder in args.replay or ():
-        yield load(folder)
+        yield _loaded(folder)
     wanted = [(name, subjects.subject(name)) for name in args.subjects]
     if args.pid is not None:
         wanted.append((f"pid-{args.pid}", subjects.process(args.pid, Wish())))
     for name, one in wanted:
-        with _place(args.save, name) as folder:
-            wish = _wished(one.wish, args.calls)
-            yield subjects.captured(replace(one, wish=wish), folder, log)
+        subject = replace(one, wish=_wished(one.wish, args.calls))
+        yield _captured(subject, args.save, name, log)
+
+
+@contextlib.contextmanager
+def _loaded(folder: Path) -> Iterator[Capture]:
+    from ubypass.bench.chains.snapshot import load
+
+    yield load(folder)
+
+
+@contextlib.contextmanager
+def _captured(
+    subject: Subject, save: Path | None, name: str, log: Callable[[str], None]
+) -> Iterator[Capture]:
+    from ubypass.bench.chains.subjects import captured
+
+    with _place(save, name) as folder:
+        yield captured(subject, folder, log)
 
 
 def _wished(wish: Wish, calls: int | None) -> Wish:
