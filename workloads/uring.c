@@ -359,13 +359,15 @@ static int open_file(const struct options *o)
 	return fd;
 }
 
-static void report(const struct options *o, const double *ns, uint64_t check,
-		   unsigned long workers, double poller)
+/* cpu: CPU time of all threads, those of the kernel included, ns per read. */
+static void report(const struct options *o, const double *ns, const double *cpu,
+		   uint64_t check, unsigned long workers, double poller)
 {
 	printf("{\"way\": \"%s\", \"size\": %zu, \"depth\": %u, \"count\": %lu, "
 	       "\"checksum\": \"%016" PRIx64 "\", \"workers\": %lu, "
-	       "\"poller\": %.4f, ",
-	       way_names[o->way], o->size, o->depth, o->count, check, workers, poller);
+	       "\"poller\": %.4f, \"cpu\": %.4f, ",
+	       way_names[o->way], o->size, o->depth, o->count, check, workers, poller,
+	       median(cpu, o->rounds));
 	print_rounds(ns, o->rounds);
 }
 
@@ -373,7 +375,7 @@ int main(int argc, char **argv)
 {
 	struct options o = parse(argc, argv);
 	int fd = open_file(&o);
-	static double ns[MAX_ROUNDS];
+	static double ns[MAX_ROUNDS], cpu[MAX_ROUNDS];
 	uint64_t polled = 0, polled_after = 0, check = 0;
 	unsigned long workers;
 
@@ -382,10 +384,13 @@ int main(int argc, char **argv)
 	workers = threads("iou-wrk-", NULL);
 	threads("iou-sqp-", &polled);
 	for (unsigned long i = 0; i < o.rounds; i++) {
+		uint64_t spent = now_ns(CLOCK_PROCESS_CPUTIME_ID);
 		uint64_t begin = now_ns(CLOCK_MONOTONIC), sum = run_round(&o, fd);
 		unsigned long now;
 
 		ns[i] = (double)(now_ns(CLOCK_MONOTONIC) - begin) / (double)o.count;
+		spent = now_ns(CLOCK_PROCESS_CPUTIME_ID) - spent;
+		cpu[i] = (double)spent / (double)o.count;
 		if (i && sum != check)
 			bad("checksum", "differs between rounds");
 		check = sum;
@@ -393,7 +398,7 @@ int main(int argc, char **argv)
 		workers = now > workers ? now : workers;
 	}
 	threads("iou-sqp-", &polled_after);
-	report(&o, ns, check, workers,
+	report(&o, ns, cpu, check, workers,
 	       (double)(polled_after - polled) / (double)(o.count * o.rounds));
 	io_uring_queue_exit(&ring);
 	return 0;

@@ -47,6 +47,7 @@ __all__ = [
     "decisions",
     "measure",
     "measure_all",
+    "measure_native",
     "of_sizes",
     "read_of",
     "share",
@@ -186,15 +187,9 @@ def measure(
     place: Place | None = None,
 ) -> Record:
     """Measure one loop in every way, on a file in ``place`` (default: in memory)."""
-    count = calls_per_round(workload, plan)
     place = place or Place()
-    # Large enough that no measured round reaches the end of the file.
-    with data_file(workload.size * count, place.directory) as file:
-        arguments = [
-            *workload.arguments(file),
-            *("--count", str(count), "--rounds", str(plan.rounds)),
-        ]
-        program = build_workload("ioloop")
+    with _prepared(workload, plan, place) as (program, arguments, file):
+        count = calls_per_round(workload, plan)
         progress(f"{workload}: native")
         native = _run_native(program, arguments)
         progress(f"{workload}: limit")
@@ -223,6 +218,29 @@ def measure(
         why_not=() if run.share >= BOOSTED else run.decisions,
         deviations=(native.deviation, boosted.deviation) if means else None,
     )
+
+
+def measure_native(workload: Workload, plan: Plan, place: Place) -> float:
+    """The cost of a turn, natively; needs neither root nor a module.
+
+    In ns of the machine's clock. Raises UbError.
+    """
+    with _prepared(workload, plan, place) as (program, arguments, _):
+        return _run_native(program, arguments).median
+
+
+@contextlib.contextmanager
+def _prepared(
+    workload: Workload, plan: Plan, place: Place
+) -> Iterator[tuple[Path, list[str], Path | None]]:
+    """The program, its arguments, and the file, which no round reads to the end."""
+    count = calls_per_round(workload, plan)
+    with data_file(workload.size * count, place.directory) as file:
+        arguments = [
+            *workload.arguments(file),
+            *("--count", str(count), "--rounds", str(plan.rounds)),
+        ]
+        yield build_workload("ioloop"), arguments, file
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         batches = -(-reads.count // reads.depth)
         assert file.stat().st_size >= batches * reads.depth * reads.size
         done.append(f"{way} {reads.size} {reads.depth} {file.parent}")
-        return program.Result(reads.size / reads.depth, 0, 0.0)
+        return program.Result(reads.size / reads.depth, 9.0, 0, 0.0)
 
     def loops(workloads: Sequence[Workload], *more: Any) -> Iterator[Record]:
         disk = more[-1]
@@ -72,6 +73,20 @@ def test_every_way_size_and_depth(played: list[str]) -> None:
     assert rows[0].why_not == "no"
     assert rows[-1].why_not == "x"
     assert played
+
+
+def test_natively_cpu_time_counts_and_nothing_is_boosted(
+    played: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(io, "measure_native", lambda *_: 250.0)
+    timed = replace(ICOUNT, unit="ns")
+    plan = measure.Plan((LOOP,), (64,), (1,), loops=_PLAN, boosted=False)
+    rows = list(measure.compare(plan, timed, lambda _: None))
+    assert [(row.way, row.cost, row.elapsed) for row in rows if row.cost] == [
+        *((way, 9.0, 64.0) for way in ("plain", "registered")),
+        ("pread", 250.0, 0.0),
+    ]
+    assert len(played) == 2
 
 
 @pytest.mark.usefixtures("played")

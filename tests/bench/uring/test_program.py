@@ -9,7 +9,7 @@ from ubypass.bench.uring import program
 from ubypass.bench.uring.record import PLAIN, SQPOLL
 from ubypass.errors import UbError
 
-_RESULT = '{"median": 12.5, "workers": 2, "poller": 3.5, "rounds": [12.5]}'
+_RESULT = '{"median": 12.5, "cpu": 14.0, "workers": 2, "poller": 3.5, "rounds": []}'
 _READS = program.Reads(64, 8, 16, 3)
 
 
@@ -26,7 +26,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_result(play: Path) -> None:
     play.write_text(f"#!/bin/sh\necho \"$@\" > {play}.said\necho '{_RESULT}'\n")
-    assert program.read(PLAIN, Path("/f"), _READS) == program.Result(12.5, 2, 3.5)
+    assert program.read(PLAIN, Path("/f"), _READS) == program.Result(12.5, 14.0, 2, 3.5)
     words = Path(f"{play}.said").read_text().split()
     assert words == [
         *("--way", "plain", "--file", "/f", "--size", "64", "--depth", "8"),

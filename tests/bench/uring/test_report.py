@@ -29,7 +29,7 @@ def test_fits_a_terminal_and_says_what_it_shows() -> None:
     assert max(map(len, text.splitlines())) <= 80
     words = " ".join(text.split())
     for word in (
-        *("Instructions for one read, in memory", "for one read, on ext4, cached"),
+        *("Instructions for one read, in memory", "for one read, on a disk, cached"),
         *("for one read by fio", "boosted, 50%", "registered, 10%", "1,234", "1,024"),
         *("not a measurement", "6.1.0-56-amd64", "ahead: the best"),
         "all instructions of the machine",

@@ -75,6 +75,27 @@ def test_rows_are_written_as_they_come(tmp_path: Path) -> None:
     assert _shown(file) == 0
 
 
+def test_natively_nothing_is_boosted(asked: list[measure.Plan]) -> None:
+    _run("--with", "uring", "--native")
+    (plan,) = asked
+    assert not plan.boosted
+    assert plan.loops.rounds > io.Plan().rounds
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--native",),
+        ("--native", "--with", "fio"),
+        ("--native", "--with", "uring", "--with", "fio"),
+        ("--native", "--with", "uring", "--disk"),
+    ],
+)
+def test_what_native_excludes(words: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match="--native"):
+        _run(*words)
+
+
 def test_depths_of_nothing() -> None:
     with pytest.raises(UsageError, match="--depth needs --with"):
         _run("--depth", "3")

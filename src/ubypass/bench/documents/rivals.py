@@ -10,7 +10,7 @@ from ubypass.bench.documents.kind import Kind, Origin, grouped
 from ubypass.bench.documents.origins import origin
 from ubypass.bench.documents.wording import standard, unit, where
 from ubypass.bench.uring.record import FIO, NATIVE, Row
-from ubypass.bench.uring.report import COLUMNS, COUNTED, LEGEND
+from ubypass.bench.uring.report import COLUMNS, COUNTED, LEGEND, TIMED
 from ubypass.bench.uring.words import Line, lines, notes, programs, sentence
 from ubypass.page.charts import Dot, Range, Shape, rows
 from ubypass.page.charts import Row as Drawn
@@ -68,11 +68,11 @@ def _of(records: Sequence[Row], program: str) -> list[Row]:
 
 def _measured(own: Sequence[Row]) -> Paragraph:
     machine = own[0].machine
-    counted = f" {COUNTED}" if standard(machine) is Standard.COUNTED else ""
+    counted = COUNTED if standard(machine) is Standard.COUNTED else TIMED
     return Paragraph(
         (
             Code(_command(own)),
-            f"; {where(machine)}. One read, in {unit(machine)}. {LEGEND}{counted}",
+            f"; {where(machine)}. One read, in {unit(machine)}. {LEGEND} {counted}",
         )
     )
 
@@ -92,8 +92,7 @@ def _table(records: Sequence[Row]) -> Table:
     ways = _ways(own)
     found: list[tuple[Inline, ...]] = []
     for line in own:
-        costs = (line.costs.get(way) for way in ways)
-        shown = ("-" if cost is None else f"{cost:,.0f}" for cost in costs)
+        shown = map(line.cell, ways)
         found.append(
             (line.place, f"{line.size:,}", f"{line.depth:,}", *shown, line.ahead)
         )

@@ -30,7 +30,8 @@ class Plan:
     """What to compare: ``programs`` of `record`, each at all ``sizes`` and ``depths``.
 
     ``fio_depths``: the depths for fio, which takes longer. ``loops``: how long to
-    measure.
+    measure. ``boosted``: whether pread is boosted, too; natively neither root nor a
+    module is needed.
     """
 
     programs: tuple[str, ...]
@@ -38,6 +39,7 @@ class Plan:
     depths: tuple[int, ...] = DEPTHS
     fio_depths: tuple[int, ...] = fio.DEPTHS
     loops: io.Plan = field(default_factory=io.Plan)
+    boosted: bool = True
 
 
 def compare(
@@ -91,11 +93,13 @@ def _rivals(
                 for way in ways:
                     progress(f"io_uring {way}, {size} bytes, depth {depth}")
                     found = program.read(way, file, reads)
+                    counted = machine.unit == "instructions"
+                    cost = found.median if counted else found.cpu
                     yield Row(
-                        *(LOOP, way, size, depth, place.name(workload), found.median),
-                        machine,
+                        *(LOOP, way, size, depth, place.name(workload), cost, machine),
                         workers=found.workers,
                         poller=found.poller,
+                        elapsed=0.0 if counted else found.median,
                     )
 
 
@@ -104,6 +108,12 @@ def _loops(
 ) -> Iterator[Row]:
     """The rows of pread, native and boosted."""
     workloads = [io.read_of(size) for size in plan.sizes]
+    if not plan.boosted:
+        for each in workloads:
+            progress(f"{each}: native")
+            cost = io.measure_native(each, plan.loops, place)
+            yield Row(LOOP, NATIVE, each.size, 1, place.name(each), cost, machine)
+        return
     disk = None if place == io.Place() else place.directory
     for record in io.measure_all(workloads, machine, plan.loops, progress, disk):
         yield Row(*(LOOP, NATIVE, record.size, 1, record.place, record.native, machine))

@@ -33,9 +33,13 @@ class Reads:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """``median`` of the rounds in ns per read; other fields as in `record.Row`."""
+    """``median``: of the rounds, elapsed ns per read; ``cpu``: CPU time of all threads.
+
+    Other fields as in `record.Row`.
+    """
 
     median: float
+    cpu: float
     workers: int
     poller: float
 
@@ -92,8 +96,8 @@ def _run(way: str, file: Path, reads: Reads) -> Result:
         raise UbError(message or f"uring ended with status {done.returncode}")
     try:
         data = json.loads(done.stdout)
-        median, poller = float(data["median"]), float(data["poller"])
-        return Result(median, int(data["workers"]), poller)
+        median, cpu = float(data["median"]), float(data["cpu"])
+        return Result(median, cpu, int(data["workers"]), float(data["poller"]))
     except (ValueError, KeyError, TypeError) as error:
         raise UbError(f"uring printed no result but '{done.stdout.strip()}'") from error
 

@@ -44,7 +44,9 @@ class Row:
     """The cost of one read of ``size`` bytes.
 
     ``cost``: in the machine's unit; where the clock counts instructions, those of the
-    whole machine count, kernel threads included. None without a measurement:
+    whole machine count, kernel threads included. In ns the CPU time of all threads of
+    the program counts, on all processors, those of io_uring included; ``elapsed``: the
+    time itself, 0 if that is the cost. None without a measurement:
     ``why_not`` is the reason, and ``size`` and ``depth`` are 0 if it holds for all of
     them. ``program``: the loops of ``workloads/``, or fio. ``way``: pread native or
     boosted, or one of io_uring's. ``depth``: reads per entry into the kernel, 1 for
@@ -66,6 +68,7 @@ class Row:
     why_not: str = ""
     workers: int = 0
     poller: float = 0.0
+    elapsed: float = 0.0
     bypass_rate: float | None = None
     same_results: bool | None = True
     command: str = ""
@@ -80,6 +83,7 @@ class Row:
         }
         if self.cost is not None:
             own["cost"] = round(self.cost, 2)
+            own["elapsed"] = round(self.elapsed, 2)
         return {**own, **dataclasses.asdict(self.machine)}
 
     @classmethod

@@ -22,7 +22,7 @@ from ubypass.bench.uring.record import (
 )
 from ubypass.bench.uring.words import Line, lines, notes, programs, sentence
 
-__all__ = ["COLUMNS", "COUNTED", "LEGEND", "show"]
+__all__ = ["COLUMNS", "COUNTED", "LEGEND", "TIMED", "show"]
 
 #: Column headings of the ways, in order.
 COLUMNS = {
@@ -32,7 +32,7 @@ COLUMNS = {
     REGISTERED: "registered",
     SQPOLL: "SQPOLL",
 }
-_WHERE = {"memory": "in memory", "cached": "on ext4, cached"}
+_WHERE = {"memory": "in memory", "cached": "on a disk, cached"}
 
 #: The meaning of the columns.
 LEGEND = (
@@ -47,6 +47,14 @@ COUNTED = (
     "hundred instructions, but more time than two hundred others: io_uring pays one "
     "per batch, boosted pread almost none. In time, deep queues are ahead of native "
     "pread (docs/performance.md)."
+)
+
+
+#: The meaning of costs in ns.
+TIMED = (
+    "A cost is the CPU time of all threads, those of the kernel that poll or read for "
+    "the program included, in brackets the time from start to end where it differs by "
+    "more than 5%."
 )
 
 
@@ -68,8 +76,8 @@ def _render(rows: Sequence[Row]) -> RenderableType:
         parts.append(Text())
     parts.append(Text(LEGEND, style="dim"))
     machine = rows[0].machine
-    if machine.unit == "instructions":
-        parts.append(Text(COUNTED, style="dim"))
+    counted = machine.unit == "instructions"
+    parts.append(Text(COUNTED if counted else TIMED, style="dim"))
     parts.append(Text(f"{machine.where}.", style="dim"))
     return Group(*parts)
 
@@ -102,6 +110,4 @@ def _tables(rows: Sequence[Row]) -> list[RenderableType]:
 
 
 def _cells(line: Line, ways: Sequence[str]) -> list[str]:
-    costs = (line.costs.get(way) for way in ways)
-    shown = ("-" if cost is None else f"{cost:,.0f}" for cost in costs)
-    return [f"{line.size:,}", f"{line.depth:,}", *shown]
+    return [f"{line.size:,}", f"{line.depth:,}", *map(line.cell, ways)]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ubypass.bench.uring.record import (
     BOOSTED,
@@ -17,10 +17,13 @@ from ubypass.bench.uring.record import (
     Row,
 )
 
-__all__ = ["Line", "costs", "lines", "notes", "programs", "sentence"]
+__all__ = ["Line", "lines", "notes", "programs", "sentence"]
 
 #: Costs with a smaller relative difference count as even: runs differ by as much.
 _EVEN = 0.005
+
+#: A larger relative difference of CPU time and elapsed time is shown.
+_SIDE_BY_SIDE = 0.05
 
 _NAMES = {
     NATIVE: "pread",
@@ -33,24 +36,45 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The costs of all measured ways at one size and depth."""
+    """The costs of all measured ways at one size and depth.
+
+    ``elapsed``: time in ns by way, where costs are CPU time.
+    """
 
     place: str
     size: int
     depth: int
     costs: dict[str, float]
+    elapsed: dict[str, float] = field(default_factory=dict)
+
+    def cell(self, way: str) -> str:
+        """The cost of ``way``, "-" if it is unknown.
+
+        In brackets the elapsed time if it differs: threads ran side by side, or slept.
+        """
+        if way not in self.costs:
+            return "-"
+        cost = self.costs[way]
+        elapsed = self.elapsed.get(way) or cost
+        differs = abs(elapsed - cost) > _SIDE_BY_SIDE * cost
+        return f"{cost:,.0f} ({elapsed:,.0f})" if differs else f"{cost:,.0f}"
+
+    @property
+    def own(self) -> str:
+        """The way that is compared with io_uring: boosted pread if it was measured."""
+        return BOOSTED if BOOSTED in self.costs else NATIVE
 
     @property
     def lead(self) -> float | None:
-        """The share of the best io_uring's cost that boosted pread saves.
+        """The share of the best io_uring's cost that ``own`` saves.
 
         Negative if it costs more; None if one of them is missing.
         """
         rivals = [cost for way, cost in self.costs.items() if way in RIVALS]
-        boosted = self.costs.get(BOOSTED)
-        if boosted is None or not rivals:
+        own = self.costs.get(self.own)
+        if own is None or not rivals:
             return None
-        return 1 - boosted / min(rivals)
+        return 1 - own / min(rivals)
 
     @property
     def ahead(self) -> str:
@@ -61,9 +85,9 @@ class Line:
         if abs(lead) < _EVEN:
             return "even"
         if lead > 0:
-            return f"boosted, {lead:.0%}"
+            return f"{self.own}, {lead:.0%}"
         _, best = min((self.costs[way], way) for way in RIVALS if way in self.costs)
-        # As a share of the cost of boosted pread, the other way round.
+        # As a share of the cost of pread, the other way round.
         return f"{best}, {1 - 1 / (1 - lead):.0%}"
 
 
@@ -83,17 +107,11 @@ def lines(rows: Sequence[Row]) -> list[Line]:
     found = []
     for (_, place), size, depth in keys:
         here = [row for row in measured if (row.place, row.size) == (place, size)]
-        found.append(Line(place, size, depth, costs(here, depth)))
+        chosen = [row for row in here if row.way not in RIVALS or row.depth == depth]
+        costs = {row.way: row.cost for row in chosen if row.cost is not None}
+        elapsed = {row.way: row.elapsed for row in chosen if row.elapsed}
+        found.append(Line(place, size, depth, costs, elapsed))
     return found
-
-
-def costs(rows: Sequence[Row], depth: int) -> dict[str, float]:
-    """Cost by way at ``depth``; pread has no depth."""
-    return {
-        row.way: row.cost
-        for row in rows
-        if row.cost is not None and (row.way not in RIVALS or row.depth == depth)
-    }
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
@@ -109,11 +127,6 @@ def notes(rows: Sequence[Row]) -> list[str]:
             found.append(
                 f"{name}: {row.workers} threads of the kernel (iou-wrk) made the reads"
             )
-        if row.poller:
-            found.append(
-                f"{name}: the polling thread took {row.poller:,.0f} ns of CPU time "
-                "per read"
-            )
         if row.same_results is False:
             found.append(f"{name}: READ OTHER DATA")
     return list(dict.fromkeys(found))
@@ -127,18 +140,25 @@ def sentence(rows: Sequence[Row]) -> str:
         return ""
     less = [lead for _, lead in leads if lead >= _EVEN]
     more = [(line, lead) for line, lead in leads if lead <= -_EVEN]
-    unit = rows[0].machine.short_unit
-    text = f"Boosted pread needs fewer {unit} than io_uring's best in {len(less)} of "
-    text += f"{len(leads)} lines"
+    own = _NAMES[leads[0][0].own]
+    machine = rows[0].machine
+    counted = machine.unit == "instructions"
+    amount = f"fewer {machine.short_unit}" if counted else "less CPU time"
+    text = f"{own[0].upper()}{own[1:]} needs {amount} than io_uring's best in "
+    text += f"{len(less)} of {len(leads)} lines"
     if less:
         text += f", by {min(less):.0%} to {max(less):.0%}"
     if not more:
-        text += "; in none does io_uring need fewer."
-    else:
-        where = ", ".join(_where(line) for line, _ in more)
-        most = max(1 - 1 / (1 - lead) for _, lead in more)
-        text += f"; io_uring needs fewer, by up to {most:.0%}, for {where}."
-    return text
+        return text + f"; in none does io_uring need {amount.split()[0]}."
+    # By place and size: depths are many.
+    depths: dict[str, list[int]] = {}
+    for line, _ in more:
+        depths.setdefault(_size_of(line), []).append(line.depth)
+    where = ", ".join(f"{size} ({_range(those)})" for size, those in depths.items())
+    most = max(1 - 1 / (1 - lead) for _, lead in more)
+    return (
+        f"{text}; io_uring needs {amount.split()[0]}, by up to {most:.0%}, for {where}."
+    )
 
 
 def _named(row: Row) -> str:
@@ -153,9 +173,15 @@ def _named(row: Row) -> str:
     return f"{name}, {row.place}" if row.size and row.place != "memory" else name
 
 
-def _where(line: Line) -> str:
-    place = "" if line.place == "memory" else f" ({line.place})"
-    return f"{line.size} bytes at depth {line.depth}{place}"
+def _size_of(line: Line) -> str:
+    place = "" if line.place == "memory" else f", {line.place}"
+    return f"{line.size} bytes{place}"
+
+
+def _range(depths: Sequence[int]) -> str:
+    if len(depths) == 1:
+        return f"depth {depths[0]:,}"
+    return f"{len(depths)} depths from {min(depths):,} to {max(depths):,}"
 
 
 def _order(place: str) -> tuple[int, str]:

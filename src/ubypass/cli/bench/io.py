@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ubypass.cli.bench import rivals
@@ -61,8 +62,13 @@ def run(args: argparse.Namespace) -> int:
         # Before everything else: missing modules are the most frequent failure.
         wanted = "--icount --disk 256M" if args.disk else "--icount"
         command = command_line()
-        modules.ensure_loaded(report, f"ub lab run {wanted} -- {command}")
-        directory = stack.enter_context(disk.mounted()) if args.disk else None
+        directory = None
+        if args.native:
+            directory = Path.cwd()
+        else:
+            modules.ensure_loaded(report, f"ub lab run {wanted} -- {command}")
+        if args.disk:
+            directory = stack.enter_context(disk.mounted())
         report("starting")
         from ubypass.bench import io, machine
         from ubypass.bench.records import today, write_records

@@ -27,6 +27,9 @@ __all__ = ["configure", "require", "run", "show"]
 _URING = "uring"
 _FIO = "fio"
 
+#: By time, rounds differ much more than by count.
+_NATIVE_ROUNDS = 31
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options to those of ``ub bench io``."""
@@ -48,11 +51,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="queue depth of io_uring; may be repeated (default: 1 to 1024)",
     )
 
+    parser.add_argument(
+        "--native",
+        action="store_true",
+        help="with --with uring: boost nothing; needs neither root nor module nor lab, "
+        "and shows CPU time on this machine, in memory and in this directory",
+    )
+
 
 def require(args: argparse.Namespace) -> None:
     """Raise UsageError for options that contradict each other."""
     if args.depth and not args.rivals:
         raise UsageError("--depth needs --with uring or --with fio", "add one of them")
+    if args.native and args.rivals != [_URING]:
+        raise UsageError("--native needs --with uring alone", "add --with uring")
+    if args.native and args.disk:
+        raise UsageError("--native reads in memory and here", "leave out --disk")
     if args.as_paper and args.rivals:
         raise UsageError(
             "--as-paper and --with exclude each other", "use only one of them"
@@ -103,7 +117,9 @@ def _plan(args: argparse.Namespace, loops: LoopPlan) -> Plan:
     from ubypass.bench.uring.record import FIO, LOOP
 
     programs = tuple({_URING: LOOP, _FIO: FIO}[each] for each in args.rivals)
-    plan = measure.Plan(programs, loops=loops)
+    if args.native:
+        loops = replace(loops, rounds=_NATIVE_ROUNDS)
+    plan = measure.Plan(programs, loops=loops, boosted=not args.native)
     if args.quick:
         few = measure.QUICK_DEPTHS
         plan = replace(plan, sizes=(64,), depths=few, fio_depths=few)
