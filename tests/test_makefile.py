@@ -62,3 +62,44 @@ def test_both_are_in_the_list(checkout: Path) -> None:
     out = _make(checkout, "help")
     assert "\nclean " in out
     assert "\ndistclean " in out
+
+
+@pytest.fixture
+def played(checkout: Path) -> Path:
+    """A ``ub`` that only writes down how it is called, and fails for nginx."""
+    for name in ("tools/prepare.sh", ".venv/bin/ub"):
+        (checkout / name).write_text(
+            "#!/bin/sh\n"
+            '[ "${0##*/}" = ub ] && echo "$*" >> said\n'
+            'case "$*" in *"server nginx"*) exit 1;; esac\n'
+            "exit 0\n"
+        )
+        (checkout / name).chmod(0o755)
+    return checkout
+
+
+def test_what_fails_costs_itself_only(played: Path) -> None:
+    done = subprocess.run(
+        ["make", "-C", played, "bench"], capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "some of it failed" in done.stderr
+    assert "measured for 0 minutes: docs/results.md, docs/report.html" in done.stdout
+    said = (played / "said").read_text().splitlines()
+    for words in (
+        *("bench chains getppid", "bench io --with uring --native", "bench gaps"),
+        *("--pti on -- ub bench io", "EPYC-Milan,-erms,-fsrm -- ub bench server redis"),
+        *("bench replay", "bench report build/bench -o docs/report.html"),
+    ):
+        assert sum(words in line for line in said) == 1, said
+    (results,) = (line for line in said if "bench results" in line)
+    written = {
+        word.split("build/bench/")[1]
+        for line in said
+        for word in line.split()
+        if word.startswith("build/bench/") and word.endswith(".json")
+    }
+    assert written == {word.split("build/bench/")[1] for word in results.split()[3:]}
+    # Times are not measured beside other work.
+    first = [line for line in said if "lab run" in line or "chains" in line]
+    assert "chains" in first[0]
