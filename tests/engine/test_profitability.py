@@ -118,3 +118,17 @@ def test_what_was_bad_can_be_forgotten() -> None:
     site = replace(ENTRY, runs=200)
     (judged,) = profitability.judge({site.ip: site}, [site.ip])
     assert not judged.loses
+
+
+def test_mean_prices_are_weighted_by_runs() -> None:
+    often = replace(ENTRY, ip=1, runs=900)
+    rarely = replace(ENTRY, ip=2, runs=100)
+    judgements = {
+        1: Judgement(often, 100.0, 0.0, 2.0, False, False, False, run=40.0),
+        2: Judgement(rarely, 20.0, 0.0, 1.0, False, False, False, run=80.0),
+    }
+    saving, run = Profitability.mean_prices(judgements, [1, 2, 3])
+    assert saving == pytest.approx((1800 * 100 + 100 * 20) / 1900)
+    assert run == pytest.approx(44.0)
+    assert Profitability.mean_prices(judgements, [2]) == (20.0, 80.0)
+    assert Profitability.mean_prices(judgements, [3]) == (None, None)

@@ -28,6 +28,7 @@ def _summary(regions: int = 0, always: Decline = Decline.NONE) -> Summary:
         build_seconds=0.5,
         saving_ns=100.0,
         run_ns=40.0,
+        saved_ns=2800.0,
     )
 
 
@@ -37,7 +38,7 @@ def test_sums() -> None:
     before = totals.copy()
     totals.add(_summary())
     assert (totals.native, totals.dispatched, totals.runs) == (20, 60, 10)
-    assert totals.saved_ns == 2 * (30 * 100 - 5 * 40)
+    assert totals.saved_ns == 2 * 2800
     assert totals.exits == {"budget": 4}
     assert totals.declines == {"work": 2}
     assert before.exits == {"budget": 2}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from statistics import mean
+from statistics import fmean, mean
 
 from ubypass.device.types import Site
 from ubypass.engine.prices import Prices
@@ -82,14 +82,17 @@ class Profitability:
     def mean_prices(
         judgements: Mapping[int, Judgement], entries: Iterable[int]
     ) -> tuple[float | None, float | None]:
-        """Mean ns that a gap of ``entries`` saves, and that a run costs.
+        """Mean ns that a dispatched call of ``entries`` saves, and that a run costs.
 
-        None if none of them was judged.
+        Entries count by their runs. None if none of them was judged.
         """
         known = [judgements[ip] for ip in entries if ip in judgements]
         if not known:
             return None, None
-        return mean(each.saving for each in known), mean(each.run for each in known)
+        runs = [max(1, each.site.runs) for each in known]
+        calls = [n * each.calls for n, each in zip(runs, known, strict=True)]
+        saving = fmean((each.saving for each in known), calls if any(calls) else None)
+        return saving, fmean((each.run for each in known), runs)
 
     def judge(
         self, sites: Mapping[int, Site], entries: Collection[int]

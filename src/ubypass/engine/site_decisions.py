@@ -107,7 +107,7 @@ class SiteDecisions:
         return self._predictor.is_open(self._profile.entries, self._module.sites)
 
     def mean_prices(self, entries: Iterable[int]) -> tuple[float | None, float | None]:
-        """Mean ns that a gap of ``entries`` saves, and that a run costs."""
+        """Mean ns that a dispatched call of ``entries`` saves, and that a run costs."""
         return self._profitability.mean_prices(self.judgements, entries)
 
     # ---- before there is a region -------------------------------------------------

@@ -21,10 +21,11 @@ class Summary:
     and ``code_bytes``: the user code and its translation; ``build_seconds``: CPU time
     of all builds. ``started_ns``: when the program started or was attached
     (CLOCK_MONOTONIC). ``saving_ns`` per dispatched call and ``run_ns`` per run: the
-    present prices that the engine decides by, None if unknown; ``priced_by``: "clock"
-    if these are times of this machine, else the name of a model. ``notes``: reasons for
-    people, e.g. why it is native. ``trusted``: a trusted program, whose addresses are
-    guarded and not clamped.
+    present prices that the engine decides by; ``saved_ns``: what all calls have saved,
+    less the cost of runs, at the prices of their time; None if unknown. ``priced_by``:
+    "clock" if these are times of this machine, else the name of a model. ``notes``:
+    reasons for people, e.g. why it is native. ``trusted``: a trusted program, whose
+    addresses are guarded and not clamped.
     """
 
     pid: int
@@ -42,17 +43,10 @@ class Summary:
     started_ns: int = 0
     saving_ns: float | None = None
     run_ns: float | None = None
+    saved_ns: float | None = None
     priced_by: str = "clock"
     notes: tuple[str, ...] = ()
     trusted: bool = False
-
-    @property
-    def saved_ns(self) -> float | None:
-        """ns that all dispatched calls have saved, less what the runs have cost."""
-        if self.saving_ns is None or self.run_ns is None:
-            return None
-        stats = self.stats
-        return stats.dispatched * self.saving_ns - stats.runs * self.run_ns
 
     @property
     def calls(self) -> int:

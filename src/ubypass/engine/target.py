@@ -29,6 +29,7 @@ from ubypass.engine.profile import Profile
 from ubypass.engine.region_manager import RegionManager
 from ubypass.engine.regions import Regions
 from ubypass.engine.sampling import Sampling
+from ubypass.engine.savings import Savings
 from ubypass.engine.shared_history import SharedHistory
 from ubypass.engine.site_decisions import SiteDecisions
 from ubypass.engine.summary import Summary
@@ -74,6 +75,7 @@ class Target:
         self._started_ns = started_ns
         self._log = log
         self._notes: list[str] = []
+        self._savings = Savings()
         self._module = ModuleState(proc, device)
         self._eligibility = Eligibility(
             policy.eligibility_delay, policy.max_look_interval
@@ -165,7 +167,7 @@ class Target:
     def summary(self) -> Summary:
         """The figures so far (as of the last :meth:`refresh_stats`)."""
         built = [group.built for group in self.groups if group.built is not None]
-        saving, run = self.decisions.mean_prices(self._entries)
+        saving, run = self._book_savings()
         return Summary(
             pid=self.process.pid,
             name=self.process.name,
@@ -183,9 +185,16 @@ class Target:
             started_ns=self._started_ns,
             saving_ns=saving,
             run_ns=run,
+            saved_ns=self._savings.ns,
             priced_by=self.priced_by,
             notes=tuple(self._notes),
         )
+
+    def _book_savings(self) -> tuple[float | None, float | None]:
+        """Book what was dispatched since the last time; the present prices."""
+        saving, run = self.decisions.mean_prices(self._entries)
+        self._savings.book(self._module.stats, saving, run)
+        return saving, run
 
     @property
     def _entries(self) -> list[int]:
@@ -290,6 +299,7 @@ class Target:
             if self._module.stats.always != self.declined_for:
                 self._check_eligibility(now)
             self._manager.judge_sites(now)
+            self._book_savings()
         self._manager.end_look(now)
 
     def stop(self, reason: str) -> None:
