@@ -13,7 +13,14 @@ import pytest
 from tests.bench.samples import ICOUNT
 from ubypass.bench.server import measure as subject
 from ubypass.bench.server.attachment import Figures
-from ubypass.bench.server.measure import Checked, Load, Plan, Setting, measure
+from ubypass.bench.server.measure import (
+    AS_PAPER,
+    Checked,
+    Load,
+    Plan,
+    Setting,
+    measure,
+)
 from ubypass.errors import UbError
 
 
@@ -23,6 +30,7 @@ class FakeServer:
     name = "fake"
     case = "case"
     by_time = False
+    version = "fake 1.2"
     main = 1
 
     def __init__(self) -> None:
@@ -159,6 +167,15 @@ def test_runs_during_which_something_was_built_are_repeated(
     assert record.steady_s > calm.steady_s
     assert record.wrong == 0
     assert bool(record.notes) is (builds == 99)
+
+
+def test_as_in_the_paper(server: FakeServer) -> None:
+    record = measure(server, AS_PAPER, _SETTING)
+    assert server.log[0] == "native"  # to warm up
+    assert len(record.boosted) == len(record.before) + len(record.after) == 10
+    assert record.means
+    assert record.version == "fake 1.2"
+    assert not measure(server, Plan(runs=1), _SETTING).means
 
 
 def test_boosted_again_and_again(server: FakeServer) -> None:

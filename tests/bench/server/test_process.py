@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -76,6 +77,23 @@ def test_a_home_that_others_may_read_and_that_vanishes() -> None:
         assert directory.stat().st_mode & 0o777 == 0o755
         (directory / "file").write_text("x")
     assert not directory.exists()
+
+
+def test_the_version_that_a_program_prints() -> None:
+    said = ["sh", "-c", "echo 'program: x/1.22.1 (6.1)' >&2"]
+    assert process.version_of("x", said) == "x 1.22.1"
+    assert process.version_of("x", ["echo", "7 of these"]) == ""
+    assert process.version_of("x", ["sh", "-c", "echo 1.2; exit 1"]) == ""
+
+
+def test_a_port_that_is_taken() -> None:
+    port = process.free_port()
+    process.must_be_free(port)
+    with socket.create_server(("127.0.0.1", port)):
+        with pytest.raises(UbError, match=f"port {port} is taken") as error:
+            process.must_be_free(port)
+        assert f":{port}" in error.value.hint
+    process.must_be_free(port)
 
 
 def test_a_program_that_is_not_installed() -> None:

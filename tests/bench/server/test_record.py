@@ -8,6 +8,7 @@ import pytest
 from tests.bench.server.samples import runs, server_record
 from ubypass.bench.server.record import (
     Run,
+    ServerRecord,
     read_server_records,
     write_server_records,
 )
@@ -31,6 +32,23 @@ def test_medians_of_all_native_runs_against_the_boosted() -> None:
     assert record.capture == pytest.approx(0.375)
 
 
+def test_means_and_deviations_of_the_same_runs() -> None:
+    record = server_record(before=runs(10, 20), after=runs(30), boosted=runs(7))
+    assert (record.native_cost, record.native_mean) == (20.0, 20.0)
+    assert record.native_deviation == pytest.approx(10.0)
+    assert (record.boosted_mean, record.boosted_deviation) == (7.0, 0.0)
+    data = record.as_json()
+    assert (data["native_mean"], data["native_deviation"]) == (20.0, 10.0)
+    assert (data["boosted_mean"], data["boosted_deviation"]) == (7.0, 0.0)
+
+
+def test_a_record_from_before_versions_and_means() -> None:
+    data = server_record().as_json()
+    for name in ("version", "means", "native_mean", "boosted_deviation"):
+        del data[name]
+    assert ServerRecord.from_json(data) == server_record(version="", means=False)
+
+
 def test_time_instead_of_cpu_time() -> None:
     record = server_record(by_time=True, boosted=runs(9_000))
     assert record.native_cost == 20_000.0
@@ -52,6 +70,7 @@ def test_round_trip(tmp_path: Path) -> None:
     records = [
         server_record(),
         server_record(steady_s=None, notes=("why",), by_time=True, exits={}),
+        server_record(version="redis 7.0.15", means=True),
     ]
     write_server_records(tmp_path / "f", records)
     assert read_server_records(tmp_path / "f") == records
@@ -63,7 +82,7 @@ def test_names_that_others_rely_on() -> None:
         *("server", "case", "unit", "native_cost", "boosted_cost", "ratio", "capture"),
         *("native_rate", "boosted_rate", "calls", "dispatched", "regions", "exits"),
         *("steady_s", "checked", "wrong", "before", "boosted", "after", "kernel"),
-        *("command", "date", "cpu"),
+        *("command", "date", "cpu", "version", "means"),
     ):
         assert name in data
 

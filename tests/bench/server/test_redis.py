@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,24 @@ def test_all_that_is_asked_for() -> None:
         1,
     )
     assert redis.select(("GET",), (64,), (1,)) == (RedisCase("GET", 64),)
-    with pytest.raises(UbError, match="no such case"):
-        redis.select((), (65,), ())
+    for power in range(15):
+        assert len(redis.select((), (1 << power,), ())) == 4
+    for bad in (0, 65, 1 << 15):
+        with pytest.raises(UbError, match="no such case"):
+            redis.select((), (bad,), ())
+
+
+def test_the_cases_of_the_paper() -> None:
+    cases = redis.select((), (), (), as_paper=True)
+    sizes = [1 << power for power in range(15)]
+    for command in "GET", "SET":
+        assert [case.size for case in cases if case.command == command] == sizes
+    assert len(cases) == 30
+    assert {case.pipeline for case in cases} == {1}
+    assert redis.select(("SET",), (2,), (), as_paper=True) == (RedisCase("SET", 2),)
+    with pytest.raises(UbError, match="--as-paper") as error:
+        redis.select((), (), (16,), as_paper=True)
+    assert "no pipelines" in error.value.hint
 
 
 def test_the_rate_that_it_says() -> None:
@@ -39,6 +56,7 @@ def test_the_rate_that_it_says() -> None:
 def test_a_load_and_checks_natively(case: RedisCase) -> None:
     with redis.redis_server(case, 500) as server:
         assert server.serving() == (server.main,)
+        assert re.fullmatch(r"redis \d+\.\d+\.\d+", server.version)
         load = server.load()
         assert load.requests == 500 * case.turns
         assert load.elapsed_ns > 0

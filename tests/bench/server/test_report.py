@@ -37,6 +37,24 @@ def test_fits_a_terminal_and_says_what_it_shows() -> None:
     assert "WRONG" not in text
 
 
+def test_means_beside_medians() -> None:
+    long = server_record(
+        means=True,
+        case="256 KiB, as paper",
+        before=runs(220_000, 224_000),
+        after=(),
+        boosted=runs(211_111, 212_345),
+        version="nginx 1.22.1",
+    )
+    text = shown(long, server_record(means=True))
+    assert max(map(len, text.splitlines())) <= 80
+    for word in ("222,000 ± 2,828", "10,000 ± 8", "9,850 ± 50", "standard deviation"):
+        assert word in " ".join(text.split()), text
+    assert "nginx 1.22.1; " in text
+    assert "gained" not in text
+    assert "±" not in shown(server_record())
+
+
 def test_a_wrong_reply_stands_out() -> None:
     assert "WRONG" in shown(server_record(wrong=1))
 

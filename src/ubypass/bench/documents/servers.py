@@ -144,7 +144,7 @@ def _section(records: Sequence[ServerRecord]) -> Section:
                     Code(first.command),
                     f", {first.date}; {where(first.machine)}. One request: "
                     f"{_what(first)} in {unit(first.machine)}; a transition costs "
-                    f"{first.transition:.0f}.{_model(first)}",
+                    f"{first.transition:.0f}.{_version(first)}{_model(first)}",
                 )
             ),
             *_plots(records),
@@ -159,6 +159,10 @@ def _section(records: Sequence[ServerRecord]) -> Section:
 
 def _what(record: ServerRecord) -> str:
     return "time" if record.by_time else "CPU time of the server"
+
+
+def _version(record: ServerRecord) -> str:
+    return f" The server is {record.version}." if record.version else ""
 
 
 def _model(record: ServerRecord) -> str:

@@ -24,6 +24,7 @@ from ubypass.bench.server.steady import Settled, Steady
 from ubypass.errors import UbError
 
 __all__ = [
+    "AS_PAPER",
     "Checked",
     "Load",
     "Loaded",
@@ -69,8 +70,8 @@ class Loaded(Protocol):
 class Server(Protocol):
     """A running server in one configuration, with its load.
 
-    ``name`` and ``case`` are its names; ``by_time``: see ServerRecord; ``main``: pid of
-    the process that a user would name to boost it.
+    ``name`` and ``case`` are its names; ``by_time``, ``version``: see ServerRecord;
+    ``main``: pid of the process that a user would name to boost it.
     """
 
     @property
@@ -79,6 +80,8 @@ class Server(Protocol):
     def case(self) -> str: ...
     @property
     def by_time(self) -> bool: ...
+    @property
+    def version(self) -> str: ...
     @property
     def main(self) -> int: ...
 
@@ -103,7 +106,8 @@ class Plan:
     is measured anyway; ``look``: seconds between two looks. The limit is not in
     seconds, as for loops (:class:`ubypass.bench.io.Plan`). ``repeats``: how often
     boosted runs are repeated at most because the engine built a region during them. The
-    time to the steady state then includes the discarded runs.
+    time to the steady state then includes the discarded runs. ``means``: reports show
+    means and standard deviations, too.
     """
 
     runs: int = 5
@@ -114,6 +118,12 @@ class Plan:
 
     #: Seconds from detaching until the kernel has removed its hooks.
     unhook: float = 1.0
+    means: bool = False
+
+
+#: As in the paper on Userspace Bypass: one run to warm up, boosted a load until the
+#: server has settled; then ten measured runs each way. There the mean counts.
+AS_PAPER = Plan(runs=10, means=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +293,8 @@ def measure(
         date=today(),
         machine=setting.machine,
         by_time=server.by_time,
+        version=server.version,
+        means=plan.means,
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Debian's nginx under wrk: static files over persistent connections."""
+"""nginx under wrk: static files over persistent connections."""
 
 from __future__ import annotations
 
@@ -14,21 +14,25 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ubypass.bench.server import artifact
 from ubypass.bench.server.cases import choose
 from ubypass.bench.server.cpu import children
 from ubypass.bench.server.measure import Checked, Load
 from ubypass.bench.server.process import (
     free_port,
     home,
+    must_be_free,
     needs,
     output_until,
     running,
     started,
+    version_of,
 )
 from ubypass.errors import UbError
 from ubypass.places import workload_sources
 
 __all__ = [
+    "AS_PAPER",
     "CASES",
     "QUICK",
     "Nginx",
@@ -71,16 +75,32 @@ _SCRIPT = workload_sources() / "checked.lua"
 
 @dataclass(frozen=True, slots=True)
 class NginxCase:
-    """``kib``: size of the file; ``log``: whether each request is logged."""
+    """``kib``: size of the file; ``log``: whether each request is logged.
+
+    ``as_paper``: configured as in the artifact of the paper, see
+    :mod:`ubypass.bench.server.artifact`; with one worker only.
+    """
 
     kib: int
     log: bool = False
     workers: int = 1
+    as_paper: bool = False
 
     def __str__(self) -> str:
+        paper = ", as paper" if self.as_paper else ""
         log = ", log" if self.log else ""
         workers = f", {self.workers} workers" if self.workers > 1 else ""
-        return f"{self.kib} KiB{log}{workers}"
+        return f"{self.kib} KiB{paper}{log}{workers}"
+
+    @property
+    def file(self) -> str:
+        """The name of the file."""
+        return f"{self.kib}k.html" if self.as_paper else "file"
+
+    @property
+    def clients(self) -> int:
+        """The number of connections of the load."""
+        return artifact.CLIENTS if self.as_paper else _CLIENTS
 
 
 CASES: tuple[NginxCase, ...] = tuple(
@@ -89,31 +109,44 @@ CASES: tuple[NginxCase, ...] = tuple(
     for log in (False, True)
     for kib in (1, 4, 16, 64, 256)
 )
+#: The cases of the paper on Userspace Bypass, and the same with a log.
+AS_PAPER: tuple[NginxCase, ...] = tuple(
+    replace(case, as_paper=True) for case in CASES if case.workers == 1
+)
 QUICK: tuple[NginxCase, ...] = (NginxCase(4),)
 
 
 def select(
-    sizes: tuple[int, ...], logs: tuple[bool, ...], workers: tuple[int, ...]
+    sizes: tuple[int, ...],
+    logs: tuple[bool, ...],
+    workers: tuple[int, ...],
+    as_paper: bool = False,
 ) -> tuple[NginxCase, ...]:
     """The cases of those sizes (KiB), logs and workers; if empty, of all values.
 
-    Raises UbError if there is none.
+    With ``as_paper`` without a log unless ``logs`` has it. Raises UbError if there is
+    none.
     """
     wanted = {"kib": sizes, "log": logs, "workers": workers}
-    known = "sizes are 1, 4, 16, 64, 256 KiB; workers 1 and 2"
-    return choose("nginx", CASES, wanted, known)
+    known = "sizes are 1, 4, 16, 64, 256 KiB; workers"
+    if as_paper:
+        wanted["log"] = logs or (False,)
+        return choose("nginx --as-paper", AS_PAPER, wanted, f"{known} 1")
+    return choose("nginx", CASES, wanted, f"{known} 1 and 2")
 
 
 def write_conf(directory: Path, port: int, case: NginxCase, daemon: bool) -> Path:
     """Write configuration and contents to ``directory``; the configuration's path."""
     (directory / "www").mkdir()
-    (directory / "www" / "file").write_bytes(content(case))
+    (directory / "www" / case.file).write_bytes(content(case))
     conf = directory / "nginx.conf"
+    text = artifact.CONF if case.as_paper else _CONF
     conf.write_text(
-        _CONF.format(
+        text.format(
             home=directory,
             port=port,
             workers=case.workers,
+            affinity=artifact.affinity(artifact.pinned_to()),
             daemon="on" if daemon else "off",
             log=f"{directory}/access" if case.log else "off",
         )
@@ -128,10 +161,12 @@ def content(case: NginxCase) -> bytes:
 
 @contextlib.contextmanager
 def nginx_server(case: NginxCase, seconds: float) -> Iterator[Nginx]:
-    """A running nginx, with a load of ``seconds`` per run."""
+    """A running nginx, with a load of ``seconds`` per run. Raises UbError."""
     needs("wrk", "wrk")
+    if case.as_paper:
+        must_be_free(artifact.PORT)
     with home("nginx") as directory:
-        port = free_port()
+        port = artifact.PORT if case.as_paper else free_port()
         conf = write_conf(directory, port, case, daemon=False)
         program = needs("nginx", "nginx")
         command = [program, "-p", str(directory), "-c", str(conf)]
@@ -139,7 +174,8 @@ def nginx_server(case: NginxCase, seconds: float) -> Iterator[Nginx]:
             # nginx listens before its workers run.
             while len(children(pid)) < case.workers:
                 time.sleep(_LOOK)
-            yield Nginx(case, seconds, pid, port, directory)
+            version = version_of("nginx", [program, "-v"])
+            yield Nginx(case, seconds, pid, port, directory, version)
 
 
 def read_load(out: str) -> tuple[Load, int]:
@@ -169,8 +205,10 @@ class Nginx:
         pid: int,
         port: int,
         directory: Path,
+        version: str = "",
     ) -> None:
         self.case = str(case)
+        self.version = version
         self.main = pid
         self.port = port
         self.home = directory
@@ -196,10 +234,11 @@ class Nginx:
     def check(self) -> Checked:
         """Fetch the file several times and a missing one; compare status and body."""
         wrong = 0
+        path = f"/{self._case.file}"
         connection = http.client.HTTPConnection("127.0.0.1", self.port)
         with contextlib.closing(connection):
             for number in range(_CHECKS):
-                connection.request("GET", "/file" if number else "/nothing")
+                connection.request("GET", path if number else "/nothing")
                 answer = connection.getresponse()
                 body = answer.read()
                 right = (200, self._content) if number else (404, body)
@@ -209,10 +248,10 @@ class Nginx:
     def load_command(self) -> list[str]:
         """wrk with an endless load; its output is for :func:`read_load`."""
         return [
-            *(needs("wrk", "wrk"), "-t", "1", "-c", str(_CLIENTS)),
+            *(needs("wrk", "wrk"), "-t", "1", "-c", str(self._case.clients)),
             *("-d", f"{_ENDLESS}s", "-s", str(_SCRIPT), "--timeout", "8s"),
-            f"http://127.0.0.1:{self.port}/file",
-            *("--", str(self.home / "www" / "file")),
+            f"http://127.0.0.1:{self.port}/{self._case.file}",
+            *("--", str(self.home / "www" / self._case.file)),
         ]
 
     def _forget_log(self) -> None:

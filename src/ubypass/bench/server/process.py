@@ -26,12 +26,14 @@ __all__ = [
     "free_port",
     "home",
     "interrupt",
+    "must_be_free",
     "needs",
     "output_of",
     "output_until",
     "ready",
     "running",
     "started",
+    "version_of",
 ]
 
 _LOOK = 0.05  # seconds between polls until a server listens
@@ -44,6 +46,16 @@ def needs(program: str, package: str) -> str:
     if found is None:
         raise UbError(f"{program} is not installed", f"apt install {package}")
     return found
+
+
+def version_of(name: str, command: Sequence[str]) -> str:
+    """``name`` and the first version number that ``command`` prints; else "".
+
+    As "redis 7.0.15"; "" also if the command fails.
+    """
+    done = child.run(command, capture_output=True, text=True)
+    found = re.search(r"\d+(?:\.\d+)+", done.stdout + done.stderr)
+    return f"{name} {found[0]}" if found and done.returncode == 0 else ""
 
 
 def beside(command: Sequence[str]) -> list[str]:
@@ -64,6 +76,20 @@ def free_port() -> int:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
     return port
+
+
+def must_be_free(port: int) -> None:
+    """Raise UbError if a program already listens on ``port`` of the loopback."""
+    with socket.socket() as sock:
+        # As servers do: connections of an earlier one may still be ending.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise UbError(
+                f"port {port} is taken: {error.strerror}",
+                f"stop the program that 'ss -ltnp sport = :{port}' shows",
+            ) from error
 
 
 @contextlib.contextmanager

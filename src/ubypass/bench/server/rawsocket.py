@@ -69,6 +69,7 @@ class RawReceiver:
 
     name = "rawsocket"
     by_time = True
+    version = ""  # a program of this project
 
     def __init__(
         self,

@@ -76,7 +76,9 @@ class ServerRecord:
     number of replies compared with the expected ones; ``wrong``: those that differed.
     ``notes``: of the engine; where next to nothing was dispatched, one for each native
     site as well.
-    ``command`` repeats the measurement; ``date`` is its date.
+    ``command`` repeats the measurement; ``date`` is its date. ``version``: the program
+    that was run, by its own words ("redis 7.0.15"), "" if it has none. ``means``:
+    reports show means and standard deviations beside the medians.
     """
 
     server: str
@@ -103,6 +105,8 @@ class ServerRecord:
     by_time: bool = False
     saved_ns: float = 0.0
     priced_by: str = ""
+    version: str = ""
+    means: bool = False
 
     @property
     def native_cost(self) -> float:
@@ -123,6 +127,26 @@ class ServerRecord:
     def boosted_costs(self) -> tuple[float, ...]:
         """Cost of each boosted run, in ns."""
         return tuple(map(self._cost, self.boosted))
+
+    @property
+    def native_mean(self) -> float:
+        """Mean cost of all native runs, in ns."""
+        return statistics.fmean(self.native_costs)
+
+    @property
+    def boosted_mean(self) -> float:
+        """Mean cost of the boosted runs, in ns."""
+        return statistics.fmean(self.boosted_costs)
+
+    @property
+    def native_deviation(self) -> float:
+        """Standard deviation of the native runs, in ns; 0 for a single run."""
+        return _deviation(self.native_costs)
+
+    @property
+    def boosted_deviation(self) -> float:
+        """Standard deviation of the boosted runs, in ns; 0 for a single run."""
+        return _deviation(self.boosted_costs)
 
     @property
     def ratio(self) -> float:
@@ -158,6 +182,10 @@ class ServerRecord:
             "unit": self.machine.unit,
             "native_cost": round(self.native_cost, 1),
             "boosted_cost": round(self.boosted_cost, 1),
+            "native_mean": round(self.native_mean, 1),
+            "native_deviation": round(self.native_deviation, 1),
+            "boosted_mean": round(self.boosted_mean, 1),
+            "boosted_deviation": round(self.boosted_deviation, 1),
             "ratio": round(self.ratio, 5),
             "spread": round(self.spread, 5),
             "capture": None if capture is None else round(capture, 4),
@@ -186,6 +214,10 @@ class ServerRecord:
 
     def _cost(self, run: Run) -> float:
         return run.time if self.by_time else run.cost
+
+
+def _deviation(costs: Sequence[float]) -> float:
+    return statistics.stdev(costs) if len(costs) > 1 else 0.0
 
 
 def write_server_records(

@@ -1,5 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Debian's redis-server under redis-benchmark: GET and SET of values of one size."""
+"""redis-server under redis-benchmark: GET and SET of values of one size.
+
+As in the artifact of the paper on Userspace Bypass (its README): values of 2^0 to 2^14
+bytes; each test of GET starts with a SET of the same size; 50 clients, which is
+redis-benchmark's default; no pipeline. Otherwise than there: no persistence, because
+the artifact's configuration is not known; ``-n`` by the options instead of 1,000,000;
+one thread of the load instead of two, because with one processor a second one only adds
+switches.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +27,22 @@ from ubypass.bench.server.process import (
     output_of,
     running,
     started,
+    version_of,
 )
 from ubypass.bench.server.resp import Client
 from ubypass.errors import UbError
 
-__all__ = ["CASES", "CONF", "QUICK", "Redis", "RedisCase", "redis_server", "select"]
+__all__ = [
+    "AS_PAPER",
+    "CASES",
+    "CONF",
+    "EVERY",
+    "QUICK",
+    "Redis",
+    "RedisCase",
+    "redis_server",
+    "select",
+]
 
 #: No persistence, one address, no configuration from the system.
 CONF = """
@@ -68,25 +87,40 @@ class RedisCase:
         return f"{self.command} {self.size}{depth}"
 
 
-CASES: tuple[RedisCase, ...] = tuple(
-    RedisCase(command, size, pipeline)
+#: All cases that can be chosen.
+EVERY: tuple[RedisCase, ...] = tuple(
+    RedisCase(command, 1 << power, pipeline)
     for pipeline in (1, 16)
     for command in ("GET", "SET")
-    for size in (1, 16, 64, 256, 1024, 4096, 16384)
+    for power in range(15)
 )
+#: The cases of the usual sizes.
+CASES: tuple[RedisCase, ...] = tuple(
+    case for case in EVERY if case.size in (1, 16, 64, 256, 1024, 4096, 16384)
+)
+#: The cases of the paper on Userspace Bypass.
+AS_PAPER: tuple[RedisCase, ...] = tuple(case for case in EVERY if case.pipeline == 1)
 QUICK: tuple[RedisCase, ...] = (RedisCase("GET", 64),)
 
 
 def select(
-    commands: tuple[str, ...], sizes: tuple[int, ...], pipelines: tuple[int, ...]
+    commands: tuple[str, ...],
+    sizes: tuple[int, ...],
+    pipelines: tuple[int, ...],
+    as_paper: bool = False,
 ) -> tuple[RedisCase, ...]:
     """The cases of those commands, sizes and depths; if empty, of all values.
 
-    Raises UbError if there is none.
+    Without ``sizes``, cases of the usual sizes; with ``as_paper``, of all sizes, but
+    without pipelining. Raises UbError if there is none.
     """
     wanted = {"command": commands, "size": sizes, "pipeline": pipelines}
-    known = "sizes are 1, 16, 64, 256, 1024, 4096, 16384; pipelines 1 and 16"
-    return choose("redis", CASES, wanted, known)
+    known = "sizes are the powers of two from 1 to 16384"
+    if as_paper:
+        known += "; the paper has no pipelines"
+        return choose("redis --as-paper", AS_PAPER, wanted, known)
+    known += "; pipelines 1 and 16"
+    return choose("redis", EVERY if sizes else CASES, wanted, known)
 
 
 @contextlib.contextmanager
@@ -96,11 +130,13 @@ def redis_server(
     more_conf: str = "",
     command: Sequence[str] = (),
     host: str = "127.0.0.1",
+    version: str | None = None,
 ) -> Iterator[Redis]:
     """A running redis, with a load of ``requests`` per run.
 
     ``more_conf``: further lines of its configuration. ``command``: starts a redis other
-    than the system's; ``host``: its address.
+    than the system's; ``host``: its address; ``version``: see ServerRecord, None to ask
+    the program.
     """
     needs("redis-benchmark", "redis-tools")
     with home("redis") as directory:
@@ -109,11 +145,13 @@ def redis_server(
         more = more_conf if command else _DEBUG + more_conf
         conf.write_text(CONF.format(port=port, home=directory, host=host) + more)
         command = command or [needs("redis-server", "redis-server")]
+        if version is None:
+            version = version_of("redis", [*command, "--version"])
         with (
             started([*command, str(conf)], port, directory, host) as pid,
             Client(port, host) as client,
         ):
-            yield Redis(case, requests, pid, port, client, directory, host)
+            yield Redis(case, requests, pid, port, client, directory, host, version)
 
 
 class Redis:
@@ -131,8 +169,10 @@ class Redis:
         client: Client,
         directory: Path,
         host: str = "127.0.0.1",
+        version: str = "",
     ) -> None:
         self.case = str(case)
+        self.version = version
         self.main = pid
         self.port = port
         self.home = directory

@@ -16,9 +16,10 @@ from ubypass.bench.server.record import ServerRecord
 
 __all__ = ["render", "show"]
 
-_COLUMNS = (
-    *("native", "boosted", "ratio", "calls", "bypassed", "gained", "saved", "steady"),
-)
+_MEDIANS = ("native", "boosted", "ratio")
+_FIGURES = ("calls", "bypassed", "gained", "saved", "steady")
+#: With means there is no room for the other figures.
+_MEANS = ("native mean", "boosted mean", "bypassed")
 
 
 def show(
@@ -46,7 +47,8 @@ def render(
         padding=(0, 1, 0, 0),
     )
     table.add_column(records[0].server, no_wrap=True)
-    for name in _COLUMNS:
+    means = records[0].means
+    for name in (*_MEDIANS, *(_MEANS if means else _FIGURES)):
         table.add_column(name, justify="right")
     for record in records:
         table.add_row(
@@ -54,29 +56,52 @@ def render(
             f"{record.native_cost:,.0f}",
             f"{record.boosted_cost:,.0f}",
             f"{record.ratio:.4f}",
-            f"{record.calls:.2f}",
-            floor_percent(record.dispatched),
-            "-" if record.capture is None else f"{record.capture:.0%}",
-            f"{record.saved_ns:,.0f} ns",
-            "-" if record.steady_s is None else f"{record.steady_s:.1f} s",
+            *(_means(record) if means else _figures(record)),
         )
     for rival in beside:
         cost = rival.cost
         table.add_row(rival.name, "not run" if cost is None else f"{cost:,.0f}")
-    legend = Text(
-        "calls: system calls per request; bypassed: share of calls made without "
-        "leaving the kernel; gained: share of the cost of all transitions; saved: "
-        f"time per request {_by(records[0])}; steady: from the start of the load to "
-        "the last change.",
-        style="dim",
-    )
+    legend = Text(_legend(records[0]), style="dim")
+    version = f"{records[0].version}; " if records[0].version else ""
     where = Text(
-        f"{machine.where}; a transition costs {records[0].transition:.0f}.",
+        f"{version}{machine.where}; a transition costs {records[0].transition:.0f}.",
         style="dim",
     )
     rivals = [Text(line) for line in dict.fromkeys(map(_beside, beside))]
     natives = [Text(line) for record in records for line in _why_native(record)]
     return Group(table, Text(), *rivals, _replies(records), *natives, legend, where)
+
+
+def _figures(record: ServerRecord) -> tuple[str, ...]:
+    return (
+        f"{record.calls:.2f}",
+        floor_percent(record.dispatched),
+        "-" if record.capture is None else f"{record.capture:.0%}",
+        f"{record.saved_ns:,.0f} ns",
+        "-" if record.steady_s is None else f"{record.steady_s:.1f} s",
+    )
+
+
+def _means(record: ServerRecord) -> tuple[str, ...]:
+    return (
+        f"{record.native_mean:,.0f} ± {record.native_deviation:,.0f}",
+        f"{record.boosted_mean:,.0f} ± {record.boosted_deviation:,.0f}",
+        floor_percent(record.dispatched),
+    )
+
+
+def _legend(record: ServerRecord) -> str:
+    bypassed = "bypassed: share of calls made without leaving the kernel"
+    if record.means:
+        return (
+            "native, boosted: medians of runs; ratio: of these; mean: of the same "
+            f"runs, ± their standard deviation; {bypassed}."
+        )
+    return (
+        f"calls: system calls per request; {bypassed}; gained: share of the cost of "
+        f"all transitions; saved: time per request {_by(record)}; steady: from the "
+        "start of the load to the last change."
+    )
 
 
 def _why_native(record: ServerRecord) -> list[str]:
