@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.bench.samples import ICOUNT
-from ubypass.bench.server.measure import Plan, Setting
+from ubypass.bench.server.measure import AS_PAPER, Plan, Setting
 from ubypass.bench.server.steady import Steady
 from ubypass.cli.bench import server as bench_server
 from ubypass.errors import UbError
@@ -25,10 +26,15 @@ def parsed(*words: str) -> argparse.Namespace:
         (("redis",), 28),
         (("redis", "--command", "GET", "--size", "64"), 2),
         (("redis", "--pipeline", "1", "--size", "1", "--size", "16"), 4),
+        (("redis", "--size", "2", "--size", "8192"), 8),
+        (("redis", "--as-paper"), 30),
+        (("redis", "--as-paper", "--command", "GET", "--size", "4"), 1),
         (("redis", "--quick"), 1),
         (("redis", "--quick", "--pipeline", "16", "--size", "16384"), 2),
         (("nginx",), 20),
         (("nginx", "--log", "off", "--workers", "2"), 5),
+        (("nginx", "--as-paper"), 5),
+        (("nginx", "--as-paper", "--log", "on", "--size", "4"), 1),
         (("nginx", "--quick"), 1),
         (("nginx", "--quick", "--log", "on", "--workers", "2", "--size", "4"), 1),
         (("rawsocket",), 4),
@@ -57,6 +63,31 @@ def test_waits_long_enough_to_see_that_a_server_has_settled(
 def test_a_quick_look_has_a_median() -> None:
     # One look of the engine falls into one run at most.
     assert bench_server._plan(parsed("rawsocket", "--quick")).runs % 2 == 1
+
+
+def test_as_in_the_paper() -> None:
+    for server in "redis", "nginx":
+        plan = bench_server._plan(parsed(server, "--as-paper", "--cycles", "2"))
+        assert plan == replace(AS_PAPER, cycles=2)
+    assert bench_server._plan(parsed("redis")).runs == 5
+    assert bench_server._plan(parsed("redis", "--runs", "7")).runs == 7
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("redis", "--as-paper", "--quick"),
+        ("redis", "--as-paper", "--runs", "5"),
+        ("nginx", "--runs", "5", "--as-paper"),
+        ("nginx", "--quick", "--runs", "9"),
+    ],
+)
+def test_only_one_way_to_say_how_much(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parsed(*words)
+    assert "not allowed with" in capsys.readouterr().err
 
 
 def test_a_rival_that_is_missing_has_a_line_for_each_case(tmp_path: Path) -> None:

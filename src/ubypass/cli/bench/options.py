@@ -17,12 +17,13 @@ def add_quick(parser: argparse._ActionsContainer, what: str) -> None:
     parser.add_argument("--quick", action="store_true", help=f"measure less: {what}")
 
 
-def add_runs(parser: argparse.ArgumentParser) -> None:
+def add_runs(parser: argparse._ActionsContainer) -> None:
     """Declare ``--runs N``: how often each case is measured in each mode."""
     parser.add_argument(
         "--runs",
         type=whole(1),
-        default=5,
+        # A text, because an exclusive group takes an equal number for no option.
+        default="5",
         metavar="N",
         help="runs of each case in each mode (default: %(default)s)",
     )

@@ -7,6 +7,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,8 +51,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     redis = servers.add_parser(
         "redis",
         help="redis-server under redis-benchmark",
-        description="GET and SET with values of 1 to 16384 bytes, 50 clients, without "
-        "pipelining and with pipelines of 16. Options select some of these cases.",
+        description="GET and SET with values of 1, 16, 64, 256, 1024, 4096 and 16384 "
+        "bytes, 50 clients, without pipelining and with pipelines of 16. Options "
+        "select some of these cases; --size takes every power of two up to 16384.",
     )
     redis.add_argument(
         "--command",
@@ -117,6 +119,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
             metavar="N",
             help="requests in a run (default: %(default)s)",
         )
+    papers = {
+        redis: "GET and SET of 1, 2, 4 ... 16384 bytes without pipelining, one run to "
+        "warm up and ten that are measured",
+        nginx: "a configuration like that of its artifact: one pinned worker, port "
+        "8088, no log unless --log on; one run to warm up and ten that are measured",
+    }
     for each, sized in (
         (redis, "values of N bytes"),
         (nginx, "files of N KiB"),
@@ -130,8 +138,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
             metavar="DIRECTORY",
             help="record the builds there, for 'ub bench replay'",
         )
-        add_quick(each, "few runs, and one case unless options select cases")
-        add_runs(each)
+        how = each.add_mutually_exclusive_group()
+        add_quick(how, "few runs, and one case unless options select cases")
+        add_runs(how)
+        if each in papers:
+            how.add_argument(
+                "--as-paper",
+                action="store_true",
+                help=f"as in the paper on Userspace Bypass: {papers[each]}; means and "
+                "standard deviations, too",
+            )
         each.add_argument(
             "--cycles",
             type=whole(1),
@@ -216,10 +232,12 @@ def _beside(
 
 
 def _plan(args: argparse.Namespace) -> Plan:
-    from ubypass.bench.server.measure import Plan
+    from ubypass.bench.server.measure import AS_PAPER, Plan
 
     if args.quick:
         return Plan(runs=_QUICK_RUNS)
+    if _as_paper(args):
+        return replace(AS_PAPER, cycles=args.cycles)
     return Plan(runs=args.runs, cycles=args.cycles)
 
 
@@ -259,7 +277,8 @@ def _starts(args: argparse.Namespace) -> Sequence[_Start]:
 def _redis_cases(args: argparse.Namespace) -> tuple[RedisCase, ...]:
     from ubypass.bench.server import redis
 
-    chosen = redis.select(tuple(args.command), tuple(args.size), tuple(args.pipeline))
+    wanted = tuple(args.command), tuple(args.size), tuple(args.pipeline)
+    chosen = redis.select(*wanted, args.as_paper)
     return redis.QUICK if _is_glance(args, "command", "size", "pipeline") else chosen
 
 
@@ -281,7 +300,8 @@ def _nginx(args: argparse.Namespace) -> list[_Start]:
     from ubypass.bench.server import nginx
 
     logs = () if args.log is None else (args.log == "on",)
-    chosen = nginx.select(tuple(args.size), logs, tuple(args.workers))
+    wanted = tuple(args.size), logs, tuple(args.workers)
+    chosen = nginx.select(*wanted, args.as_paper)
     cases = nginx.QUICK if _is_glance(args, "size", "log", "workers") else chosen
     return [partial(nginx.nginx_server, case, args.seconds) for case in cases]
 
@@ -292,6 +312,11 @@ def _raw(args: argparse.Namespace) -> list[_Start]:
     chosen = rawsocket.select(tuple(args.size))
     cases = rawsocket.QUICK if _is_glance(args, "size") else chosen
     return [partial(rawsocket.raw_receiver, case, args.requests) for case in cases]
+
+
+def _as_paper(args: argparse.Namespace) -> bool:
+    """Whether ``--as-paper`` is given; not every server has it."""
+    return bool(getattr(args, "as_paper", False))
 
 
 def _is_glance(args: argparse.Namespace, *options: str) -> bool:
