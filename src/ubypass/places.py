@@ -37,7 +37,7 @@ _SOURCES = _PACKAGE / "sources"
 _PACKAGED = Path("/usr/lib/ubypass/ubypass")
 
 # The directories of a checkout's build/ for users of build_dir().
-_BUILT = ("kernel", "kernel-bench", "workloads")
+_BUILT = ("kernel", "kernel-bench", "workloads", "redis")
 
 
 def checkout() -> Path | None:

@@ -19,22 +19,27 @@ from ubypass.module.build import build_module
 from ubypass.module.loading import finit_module
 from ubypass.places import build_dir, kernel_sources, module_file
 
-__all__ = ["build_bench_module", "ensure_loaded", "require_lab_or_modules"]
+__all__ = ["build_bench_module", "ensure_loaded", "in_lab", "require_lab_or_modules"]
 
 _LAB_NAME = "ubypass-lab"  # the guest's host name, set by the lab
 
 
-def require_lab_or_modules(in_lab: str) -> None:
+def in_lab() -> bool:
+    """Whether this runs in the lab's guest."""
+    return os.uname().nodename == _LAB_NAME
+
+
+def require_lab_or_modules(elsewhere: str) -> None:
     """Raise UbError, with a remedy, where measurements are impossible.
 
-    ``in_lab``: the command that does the same in the lab.
+    ``elsewhere``: the command that does the same in the lab.
     """
     missing = [p for p in (DEVICE_PATH, handler.DEVICE_PATH) if not Path(p).exists()]
-    if missing and os.uname().nodename != _LAB_NAME:
+    if missing and not in_lab():
         raise UbError(
             f"cannot measure here: {' and '.join(missing)} missing, and modules are "
             "loaded automatically in the lab only",
-            in_lab,
+            elsewhere,
         )
     if os.geteuid() != 0:
         raise UbError("measuring needs root", "run as root")
@@ -52,13 +57,14 @@ def build_bench_module(
 
 def ensure_loaded(
     report: Callable[[str], None] | None = None,
-    in_lab: str = "ub lab run --icount -- ub bench io",
+    elsewhere: str = "ub lab run --icount -- ub bench io",
 ) -> None:
     """Load the modules that are missing.
 
-    Raises UbError if that fails, or outside the lab, with the advice to run ``in_lab``.
+    Raises UbError if that fails, or outside the lab, with the advice to run
+    ``elsewhere``.
     """
-    require_lab_or_modules(in_lab)
+    require_lab_or_modules(elsewhere)
     release = os.uname().release
     if not Path(DEVICE_PATH).exists():
         file = module_file(release)

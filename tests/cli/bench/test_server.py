@@ -4,10 +4,13 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from tests.bench.samples import ICOUNT
+from ubypass.bench import modules
+from ubypass.bench.server import tarball
 from ubypass.bench.server.measure import AS_PAPER, Plan, Setting
 from ubypass.bench.server.steady import Steady
 from ubypass.cli.bench import server as bench_server
@@ -101,6 +104,23 @@ def test_a_rival_that_is_missing_has_a_line_for_each_case(tmp_path: Path) -> Non
     assert {each.not_run for each in found} == {
         f"no F-Stack: {tmp_path}/app/redis-*/src/redis-server is missing"
     }
+
+
+def test_redis_from_a_tarball(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "redis-6.2.6.tar.gz"
+    file.write_bytes(b"x")
+    args = parsed("redis", "--quick", "--tarball", str(file))
+    server = tmp_path / "redis-server"
+    monkeypatch.setattr(tarball, "build_redis", lambda *_: server)
+    monkeypatch.setattr(modules, "in_lab", lambda: False)
+    (start,) = bench_server._starts(args)
+    assert cast(Any, start).keywords == {"command": (str(server),)}
+    monkeypatch.setattr(modules, "in_lab", lambda: True)
+    with pytest.raises(UbError, match="has not been built yet") as error:
+        bench_server._starts(parsed("redis", "--tarball", str(file)))
+    assert error.value.hint == f"on the host: ub bench prepare --redis {file}"
+    monkeypatch.setattr(tarball, "built_redis", lambda file: server)
+    assert len(bench_server._starts(parsed("redis", "--tarball", str(file)))) == 28
 
 
 def test_recordings_of_an_earlier_time_are_gone(tmp_path: Path) -> None:

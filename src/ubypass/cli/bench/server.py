@@ -71,6 +71,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="only pipelines of N requests; may be repeated",
     )
     redis.add_argument(
+        "--tarball",
+        type=Path,
+        metavar="TARBALL",
+        help="a redis-server built from the tarball of a release, such as "
+        "redis-6.2.6.tar.gz, instead of the system's; built once (make, gcc, no "
+        "network). In the lab it has to be built before, on the host: ub bench prepare "
+        "--redis TARBALL",
+    )
+    redis.add_argument(
         "--beside",
         choices=("fstack",),
         help="also measure redis on F-Stack, which must be installed",
@@ -179,7 +188,7 @@ def _measure(args: argparse.Namespace, report: _Report) -> int:
     from ubypass.bench.transition import measure_transition
 
     modules.ensure_loaded(report, f"ub lab run --icount -- {command_line()}")
-    starts = _starts(args)
+    starts = _starts(args, report)
     here = machine.describe()
     setting = Setting(
         here,
@@ -265,10 +274,12 @@ def _times(spent: float, number: int, count: int) -> str:
     return f"{spent:.0f} s of about {each * count:.0f} s"
 
 
-def _starts(args: argparse.Namespace) -> Sequence[_Start]:
+def _starts(
+    args: argparse.Namespace, report: _Report = lambda step: None
+) -> Sequence[_Start]:
     """Functions that start the server of each chosen case."""
     if args.server == "redis":
-        return _redis(args)
+        return _redis(args, report)
     if args.server == "nginx":
         return _nginx(args)
     return _raw(args)
@@ -282,18 +293,42 @@ def _redis_cases(args: argparse.Namespace) -> tuple[RedisCase, ...]:
     return redis.QUICK if _is_glance(args, "command", "size", "pipeline") else chosen
 
 
-def _redis(args: argparse.Namespace) -> list[_Start]:
+def _redis(args: argparse.Namespace, report: _Report) -> list[_Start]:
     from ubypass.bench.server import redis
 
     cases = _redis_cases(args)
+    command = _from_tarball(args.tarball, report)
     if args.quick:
         args.requests //= _QUICK_PART
     # More requests in a pipeline, where each is much cheaper.
     deep = 2 * args.requests
     return [
-        partial(redis.redis_server, case, deep if case.pipeline > 1 else args.requests)
+        partial(
+            redis.redis_server,
+            case,
+            deep if case.pipeline > 1 else args.requests,
+            command=command,
+        )
         for case in cases
     ]
+
+
+def _from_tarball(tarball: Path | None, report: _Report) -> tuple[str, ...]:
+    """The command of the redis built from ``tarball``; empty without one.
+
+    Raises UbError if it cannot be built, or in the lab, if it was not.
+    """
+    if tarball is None:
+        return ()
+    from ubypass.bench.modules import in_lab
+    from ubypass.bench.server.tarball import build_redis, built_redis
+
+    if in_lab() and built_redis(tarball) is None:
+        raise UbError(
+            f"{tarball} has not been built yet, and that takes an hour in the lab",
+            f"on the host: ub bench prepare --redis {tarball}",
+        )
+    return (str(build_redis(tarball, report)),)
 
 
 def _nginx(args: argparse.Namespace) -> list[_Start]:
