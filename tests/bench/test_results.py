@@ -3,20 +3,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
+from tests.bench.documents.samples import RECORDS
 from tests.bench.packets.samples import table_of_records
 from tests.bench.samples import record
 from tests.bench.server.samples import runs, server_record
 from tests.bench.uring.samples import comparison
 from ubypass.bench.documents.loops import LOOPS
+from ubypass.bench.documents.packets import PACKETS
 from ubypass.bench.documents.read import Batch, batch
+from ubypass.bench.documents.rivals import RIVALS
 from ubypass.bench.documents.servers import SERVERS
-from ubypass.bench.packets.record import write_packet_records
-from ubypass.bench.records import Record, write_records
-from ubypass.bench.results import results, write_results
-from ubypass.bench.server.record import ServerRecord, write_server_records
-from ubypass.bench.uring.record import write_rows
+from ubypass.bench.records import Record
+from ubypass.bench.results import results
+from ubypass.bench.server.record import ServerRecord
 from ubypass.errors import UbError
 
 
@@ -73,41 +72,31 @@ def test_every_row_has_all_columns() -> None:
             assert line.count("|") in (9, 16)
 
 
-def test_from_files_to_a_file(tmp_path: Path) -> None:
-    write_records(tmp_path / "io", [record()])
-    write_server_records(tmp_path / "redis", [server_record()])
-    out = tmp_path / "docs" / "results.md"
-    write_results([tmp_path / "redis", tmp_path / "io"], out)
-    text = out.read_text()
+def test_sections_are_in_the_order_of_files() -> None:
+    given = [servers(server_record()), loops(record())]
+    text = results(given)
     assert text.index("## redis") < text.index("## Loops")
-    write_results([tmp_path / "redis", tmp_path / "io"], tmp_path / "again")
-    assert (tmp_path / "again").read_text() == text
+    assert results(given) == text
 
 
-def test_io_uring_beside_it(tmp_path: Path) -> None:
-    write_records(tmp_path / "io", [record()])
-    write_rows(tmp_path / "uring", comparison())
-    write_results([tmp_path / "io", tmp_path / "uring"], tmp_path / "out")
-    text = (tmp_path / "out").read_text()
+def test_io_uring_beside_it() -> None:
+    uring = batch(Path("uring.json"), RIVALS, comparison(), "[]")
+    text = results([loops(record()), uring])
     assert text.index("## Loops") < text.index("## io_uring")
     assert "registered, 10%" in text
 
 
-def test_packets(tmp_path: Path) -> None:
-    write_packet_records(tmp_path / "packets", table_of_records())
-    write_results([tmp_path / "packets"], tmp_path / "out")
-    assert "| raw socket, boosted |" in (tmp_path / "out").read_text()
+def test_packets() -> None:
+    packets = batch(Path("packets.json"), PACKETS, table_of_records(), "[]")
+    assert "| raw socket, boosted |" in results([packets])
 
 
-@pytest.mark.parametrize(
-    "content", ["", "{", "[1]", '[{"server": 1}]', "3", '[{"way": 1}]']
-)
-def test_a_file_that_is_none(tmp_path: Path, content: str) -> None:
-    (tmp_path / "f").write_text(content)
-    with pytest.raises(UbError, match=r"is not JSON|contains no records"):
-        write_results([tmp_path / "f"], tmp_path / "out")
-
-
-def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(UbError, match="cannot read"):
-        write_results([tmp_path / "none"], tmp_path / "out")
+def test_what_is_not_in_it_is_named() -> None:
+    text = results([loops(record())], [UbError("x.json is not JSON (empty)")])
+    (line,) = [line for line in text.splitlines() if "Not measured" in line]
+    assert "`ub bench packets`" in line
+    assert "`ub bench io`," not in line
+    assert "Left out: x.json is not JSON (empty)." in text.splitlines()
+    everything = [batch(Path("x"), kind, RECORDS[kind], "") for kind in RECORDS]
+    assert "Not measured" not in results(everything)
+    assert "Left out" not in results(everything)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from ubypass.bench.documents.read import Batch, read_batch
-from ubypass.files import write_text
+from ubypass.bench.documents.read import Batch
+from ubypass.bench.documents.table import KINDS
+from ubypass.errors import UbError
 from ubypass.page import markdown
 from ubypass.page.content import Bullets, Section
 
-__all__ = ["results", "write_results"]
+__all__ = ["results"]
 
 _HEAD = """\
 # Results
@@ -33,14 +33,29 @@ save on the processor of the model that decides, which is named above each table
 """
 
 
-def write_results(files: Sequence[Path], out: Path) -> None:
-    """Write ``out`` from ``files``, in this order. Raises UbError."""
-    write_text(out, results([read_batch(file) for file in files]))
+def results(batches: Sequence[Batch], errors: Sequence[UbError] = ()) -> str:
+    """The document; a section for the records of each command.
+
+    ``errors``: of files that are not in the document.
+    """
+    head = [
+        _HEAD,
+        *(f"{line}\n" for line in (_missing(batches), _left(errors)) if line),
+    ]
+    return "\n".join([*head, *(markdown.section(_section(one)) for one in batches)])
 
 
-def results(batches: Sequence[Batch]) -> str:
-    """The document; a section for the records of each command."""
-    return "\n".join([_HEAD, *(markdown.section(_section(one)) for one in batches)])
+def _missing(batches: Sequence[Batch]) -> str:
+    """The measurements of which there are no records."""
+    given = {batch.kind.command for batch in batches}
+    names = [f"`{kind.command}`" for kind in KINDS if kind.command not in given]
+    return f"Not measured: {', '.join(names)}." if names else ""
+
+
+def _left(errors: Sequence[UbError]) -> str:
+    return (
+        f"Left out: {'; '.join(error.message for error in errors)}." if errors else ""
+    )
 
 
 def _section(batch: Batch) -> Section:

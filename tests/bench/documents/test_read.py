@@ -119,6 +119,7 @@ def test_a_file_that_was_named_counts(tmp_path: Path) -> None:
     found = read_all([tmp_path / "io.json", tmp_path / "none.json"])
     assert len(found.batches) == 1
     assert "cannot read" in found.errors[0].message
+    assert "ub bench --help" in found.errors[0].hint
     assert found.named
 
 

@@ -25,6 +25,9 @@ _WRONG = (
     RecursionError,
 )
 
+#: How to get a file that was asked for.
+_AGAIN = "write it with --json of the verb that measures it: ub bench --help"
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -103,7 +106,8 @@ def read_all(places: Sequence[Path]) -> Found:
         try:
             batches[path] = read_batch(path)
         except UbError as error:
-            errors.append(error)
+            wanted = is_named and not error.hint
+            errors.append(UbError(error.message, _AGAIN) if wanted else error)
             named = named or is_named
     return Found(tuple(batches.values()), tuple(errors), named)
 

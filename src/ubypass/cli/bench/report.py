@@ -4,16 +4,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
+from ubypass.cli.bench.records import add_places, read_places
 from ubypass.cli.options import out_file
 from ubypass.cli.verbs import Verb
-from ubypass.errors import UbError
 
 __all__ = ["VERB", "configure", "run"]
-
-_MEASURE = "measure something: ub bench io --json FILE, ub bench chains --json FILE"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,13 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "exit status is 1 if one of them was given by name. Needs matplotlib, but "
         "neither root nor the module nor the lab."
     )
-    parser.add_argument(
-        "places",
-        type=Path,
-        nargs="+",
-        metavar="DIR|FILE",
-        help="files with records, and directories of *.json files",
-    )
+    add_places(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -44,19 +35,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the page. Raises UbError without matplotlib, or without records."""
-    from ubypass.bench.documents.read import read_all
     from ubypass.bench.documents.report import report
     from ubypass.files import write_text
     from ubypass.page.svg import require
 
     require()
-    found = read_all(args.places)
-    for error in found.errors:
-        print(f"ub: {error.message}", file=sys.stderr)
-        if error.hint:
-            print(f"    {error.hint}", file=sys.stderr)
-    if not found.batches:
-        raise UbError("there are no records to report", _MEASURE)
+    found = read_places(args)
     write_text(args.output, report(found.batches, found.errors))
     return 1 if found.named else 0
 

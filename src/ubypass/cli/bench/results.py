@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from ubypass.cli.bench.records import add_places, read_places
 from ubypass.cli.options import out_file
 from ubypass.cli.verbs import Verb
 
@@ -14,20 +14,27 @@ __all__ = ["VERB", "configure", "run"]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    parser.description = (
+        "Writes the tables and sentences of records that the other verbs wrote with "
+        "--json to a Markdown document, in the order given. Files without records are "
+        "reported and skipped; the exit status is 1 if one of them was given by name."
+    )
     parser.add_argument(
         "out", type=out_file, metavar="DOCUMENT", help="the file to write"
     )
-    parser.add_argument(
-        "files", type=Path, nargs="+", metavar="FILE", help="files with records"
-    )
+    add_places(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the document; 0."""
-    from ubypass.bench.results import write_results
+    """Write the document; 1 if a named file was skipped. Raises UbError without
+    records.
+    """
+    from ubypass.bench.results import results
+    from ubypass.files import write_text
 
-    write_results(args.files, args.out)
-    return 0
+    found = read_places(args)
+    write_text(args.out, results(found.batches, found.errors))
+    return 1 if found.named else 0
 
 
 VERB = Verb("results", "write a Markdown document of records", configure, run)
