@@ -36,11 +36,12 @@ def test_cpu_model() -> None:
 
 
 @pytest.mark.parametrize(
-    ("meltdown", "expected"),
-    [("Mitigation: PTI\n", True), ("Not affected\n", False), ("Vulnerable\n", False)],
+    ("flags", "expected"),
+    [("fpu pti pse", True), ("fpu ptidy", False), ("", False)],
 )
-def test_page_table_isolation(meltdown: str, expected: bool) -> None:
-    assert machine.page_table_isolation(meltdown) is expected
+def test_page_table_isolation(flags: str, expected: bool) -> None:
+    cpuinfo = f"model name\t: A Processor\nflags\t\t: {flags}\nbugs\t\t: pti\n"
+    assert machine.page_table_isolation(cpuinfo) is expected
 
 
 def test_mitigations_in_the_kernel_s_words(tmp_path: Path) -> None:

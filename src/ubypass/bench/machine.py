@@ -36,7 +36,7 @@ def describe() -> Machine:
     return Machine(
         kernel=os.uname().release,
         cpu=cpu_model(_read(_CPUINFO)),
-        page_table_isolation=page_table_isolation(_read(_VULNERABILITIES / "meltdown")),
+        page_table_isolation=page_table_isolation(_read(_CPUINFO)),
         accelerator=accelerator(
             _read(_CPUINFO),
             _read(_CLOCK_SOURCE).strip(),
@@ -54,9 +54,13 @@ def cpu_model(cpuinfo: str) -> str:
     return _field(cpuinfo, "model name") or "unknown"
 
 
-def page_table_isolation(meltdown: str) -> bool:
-    """Whether the kernel switches page tables, from sysfs's text about Meltdown."""
-    return "PTI" in meltdown
+def page_table_isolation(cpuinfo: str) -> bool:
+    """Whether the kernel switches page tables, from the text of /proc/cpuinfo.
+
+    With ``pti=on`` it does so on processors, too, of which sysfs's file about Meltdown
+    only says that they are not affected.
+    """
+    return "pti" in _field(cpuinfo, "flags").split()
 
 
 def mitigations(directory: Path) -> tuple[str, ...]:
