@@ -44,3 +44,11 @@ def test_where() -> None:
         "Linux 6.1.0-56-amd64, QEMU TCG CPU version 2.5+, without page-table "
         "isolation, accelerator tcg"
     )
+
+
+def test_mitigations_are_told_in_short() -> None:
+    texts = ("spectre_v2: Retpolines; STIBP: disabled", "meltdown: PTI")
+    machine = dataclasses.replace(ICOUNT, page_table_isolation=True, mitigations=texts)
+    assert wording.where(machine).endswith(
+        "with page-table isolation, accelerator tcg, mitigations: PTI, retpolines"
+    )

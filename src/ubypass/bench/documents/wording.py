@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ubypass.bench.documents.mitigations import mitigations
 from ubypass.bench.records import Machine
 from ubypass.page.content import Standard
 
@@ -38,7 +39,8 @@ def isolation(machine: Machine) -> str:
 
 def where(machine: Machine) -> str:
     """The machine in one line."""
-    return f"Linux {machine.where}"
+    active = ", ".join(mitigations(machine))
+    return f"Linux {machine.where}{f', mitigations: {active}' if active else ''}"
 
 
 def floor_percent(share: float) -> str:
