@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.bench.documents.samples import RECORDS
+from tests.bench.documents.samples import RECORDS, SKYLAKE
 from tests.bench.packets.samples import table_of_records
 from tests.bench.samples import record
 from tests.bench.server.samples import runs, server_record
@@ -89,6 +89,18 @@ def test_io_uring_beside_it() -> None:
 def test_packets() -> None:
     packets = batch(Path("packets.json"), PACKETS, table_of_records(), "[]")
     assert "| raw socket, boosted |" in results([packets])
+
+
+def test_machines_have_headings_of_their_own_and_are_compared() -> None:
+    given = [loops(record(machine=SKYLAKE)), servers(server_record()), loops(record())]
+    text = results(given)
+    heads = [line for line in text.splitlines() if line.startswith("## ")]
+    assert heads == [
+        "## Loops, QEMU TCG CPU without page-table isolation",
+        "## Loops, Skylake-Server with page-table isolation",
+        "## redis",
+        "## What isolation and mitigations change",
+    ]
 
 
 def test_what_is_not_in_it_is_named() -> None:

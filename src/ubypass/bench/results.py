@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ubypass.bench.documents import machines
+from ubypass.bench.documents.names import ordered, titles
 from ubypass.bench.documents.read import Batch
 from ubypass.bench.documents.table import KINDS
 from ubypass.errors import UbError
@@ -38,11 +40,16 @@ def results(batches: Sequence[Batch], errors: Sequence[UbError] = ()) -> str:
 
     ``errors``: of files that are not in the document.
     """
+    batches = ordered(batches)
     head = [
         _HEAD,
         *(f"{line}\n" for line in (_missing(batches), _left(errors)) if line),
     ]
-    return "\n".join([*head, *(markdown.section(_section(one)) for one in batches)])
+    sections = [
+        *map(_section, batches, titles(batches)),
+        *machines.sections(batches),
+    ]
+    return "\n".join([*head, *map(markdown.section, sections)])
 
 
 def _missing(batches: Sequence[Batch]) -> str:
@@ -58,8 +65,8 @@ def _left(errors: Sequence[UbError]) -> str:
     )
 
 
-def _section(batch: Batch) -> Section:
+def _section(batch: Batch, title: str) -> Section:
     """With its sentences below what was measured."""
     first, *rest = batch.section.blocks
     bullets = (Bullets(batch.findings),) if batch.findings else ()
-    return replace(batch.section, blocks=(first, *bullets, *rest))
+    return replace(batch.section, title=title, blocks=(first, *bullets, *rest))

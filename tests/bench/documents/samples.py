@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tests.bench.chains.samples import made_up, replayed
@@ -28,9 +29,36 @@ from ubypass.bench.server.gaps import Gap
 from ubypass.cost.model import Range
 from ubypass.page.content import Words
 
+ISOLATED = replace(ICOUNT, page_table_isolation=True)
+SKYLAKE = replace(
+    ISOLATED,
+    cpu="Intel Xeon Processor (Skylake)",
+    mitigations=(
+        "mds: Vulnerable: Clear CPU buffers attempted, no microcode",
+        "meltdown: PTI",
+        "spectre_v2: Retpolines; STIBP: disabled; RSB filling",
+    ),
+)
+MILAN = replace(
+    ICOUNT,
+    cpu="AMD EPYC-Milan Processor",
+    mitigations=("spec_rstack_overflow: Safe RET",),
+)
 XEON = "Intel(R) Xeon(R) Processor (GenuineIntel, family 6, model 207)"
 
-__all__ = ["ICOUNT", "RECORDS", "XEON", "chain", "gap", "made_up", "said", "sentences"]
+__all__ = [
+    "ICOUNT",
+    "ISOLATED",
+    "MILAN",
+    "RECORDS",
+    "SKYLAKE",
+    "XEON",
+    "chain",
+    "gap",
+    "made_up",
+    "said",
+    "sentences",
+]
 
 
 def chain(wrong: int = 0, model: str = "zen4") -> Chain:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.bench.documents.samples import RECORDS
+from tests.bench.documents.samples import RECORDS, SKYLAKE
 from tests.bench.samples import ICOUNT, record
 from tests.bench.server.samples import server_record
 from tests.page.wellformed import problems, text_of
@@ -113,6 +113,18 @@ def test_files_of_one_kind_are_told_apart() -> None:
     same = report([one, one])
     assert 'download="1-a.json"' in same
     assert 'download="2-a.json"' in same
+
+
+def test_machines_are_compared() -> None:
+    given = [
+        _batch(LOOPS, [record(machine=SKYLAKE)], "io-skylake.json"),
+        _batch(LOOPS, [record()], "io.json"),
+    ]
+    text = report(given)
+    assert problems(text) == []
+    assert text.index("Loops, QEMU TCG CPU") < text.index("Loops, Skylake-Server with")
+    assert "What isolation and mitigations change" in text_of(text)
+    assert "What isolation and" not in report(given[:1])
 
 
 def test_without_sentences() -> None:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from ubypass.bench.records import Machine
 from ubypass.page.content import Section, Standard, Words
 
-__all__ = ["Kind", "Origin", "grouped", "known"]
+__all__ = ["Kind", "Origin", "Pair", "grouped", "known"]
 
 _T = TypeVar("_T")
 _Key = TypeVar("_Key", bound=Hashable)
@@ -21,13 +22,33 @@ class Origin:
     """The origin of records.
 
     ``command`` repeats the measurement; ``machine``: names and values, for people;
-    ``date``: of the measurement, or "".
+    ``date``: of the measurement, or ""; ``on``: the machine, if records name it.
     """
 
     command: str
     standard: Standard
     machine: tuple[tuple[str, str], ...]
     date: str = ""
+    on: Machine | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The costs of one loop or server, natively and boosted, on one machine.
+
+    ``case`` is the same on all machines. ``gained``: the gain as a share of what is
+    possible; None if that is unknown.
+    """
+
+    case: str
+    machine: Machine
+    native: float
+    boosted: float
+    gained: float | None
+
+
+def _none(records: Sequence[Any]) -> list[Pair]:
+    return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +59,8 @@ class Kind:
     one object instead of an array of records. ``read`` parses records; for data of
     another shape it may raise any exception that Python raises. ``findings``: sentences
     about the workloads, for all possible figures. ``section``: the full description,
-    with plots. ``origins``: one for each machine and command.
+    with plots. ``origins``: one for each machine and command. ``pairs``: the costs that
+    are comparable with those of the same kind on other machines.
     """
 
     command: str
@@ -48,6 +70,7 @@ class Kind:
     section: Callable[[Sequence[Any]], Section]
     origins: Callable[[Sequence[Any]], list[Origin]]
     whole: bool = False
+    pairs: Callable[[Sequence[Any]], list[Pair]] = _none
 
 
 def grouped(items: Iterable[_T], key: Callable[[_T], _Key]) -> dict[_Key, list[_T]]:

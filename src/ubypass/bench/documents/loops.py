@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from ubypass.bench.documents.kind import Kind, grouped
+from ubypass.bench.documents.kind import Kind, Pair, grouped
 from ubypass.bench.documents.origins import origins
 from ubypass.bench.documents.wording import (
     change,
@@ -206,6 +206,17 @@ def _command(records: Sequence[Record]) -> str:
     return records[0].command or default
 
 
+def _pairs(records: Sequence[Record]) -> list[Pair]:
+    return [
+        # Means are compared with means.
+        Pair(
+            name(r) + ("" if r.deviations is None else ", means"),
+            *(r.machine, r.native, r.boosted, r.capture),
+        )
+        for r in records
+    ]
+
+
 LOOPS = Kind(
     command="ub bench io",
     keys=frozenset({"workload", "bypass_rate"}),
@@ -213,4 +224,5 @@ LOOPS = Kind(
     findings=_findings,
     section=_section,
     origins=partial(origins, command=_command),
+    pairs=_pairs,
 )

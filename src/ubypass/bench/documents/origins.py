@@ -40,7 +40,7 @@ def origins(
 def origin(own: Sequence[_Recorded], command: str) -> Origin:
     """The origin of records of one machine and ``command``."""
     machine = own[0].machine
-    return Origin(command, standard(machine), _rows(machine), own[0].date)
+    return Origin(command, standard(machine), _rows(machine), own[0].date, machine)
 
 
 def _rows(machine: Machine) -> tuple[tuple[str, str], ...]:

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ubypass.bench.documents import transition
+from ubypass.bench.documents import machines, transition
+from ubypass.bench.documents.names import ordered, titles
 from ubypass.bench.documents.read import Batch
 from ubypass.bench.documents.table import KINDS
 from ubypass.errors import UbError
@@ -48,14 +49,16 @@ def report(batches: Sequence[Batch], errors: Sequence[UbError] = ()) -> str:
     only. Raises UbError without matplotlib.
     """
     order = [kind.command for kind in KINDS]
-    batches = sorted(batches, key=lambda batch: order.index(batch.kind.command))
+    by_kind = sorted(batches, key=lambda batch: order.index(batch.kind.command))
+    batches = ordered(by_kind)
     sections = [
         _found(batches),
         _measured(batches),
         *(
             replace(batch.section, title=title)
-            for batch, title in zip(batches, _titles(batches), strict=True)
+            for batch, title in zip(batches, titles(batches), strict=True)
         ),
+        *machines.sections(batches),
         transition.section(),
     ]
     if errors:
@@ -64,24 +67,13 @@ def report(batches: Sequence[Batch], errors: Sequence[UbError] = ()) -> str:
     return document(_TITLE, _LEAD, sections, _attached(batches))
 
 
-def _titles(batches: Sequence[Batch]) -> list[str]:
-    """Titles of the sections; those of the same kind differ by the file's name."""
-    count = Counter(batch.section.title for batch in batches)
-    return [
-        batch.section.title
-        if count[batch.section.title] == 1
-        else f"{batch.section.title}: {batch.path.stem}"
-        for batch in batches
-    ]
-
-
 def _found(batches: Sequence[Batch]) -> Section:
     """The findings, grouped by standard."""
     blocks: list[Block] = []
     several = len(batches) > 1
     for standard, means in _MEANS.items():
         paragraphs: list[Block] = []
-        for batch, title in zip(batches, _titles(batches), strict=True):
+        for batch, title in zip(batches, titles(batches), strict=True):
             if _standard(batch) is not standard or not batch.findings:
                 continue
             paragraphs += [Paragraph((f"{title}:",))] if several else []
@@ -110,7 +102,7 @@ def _measured(batches: Sequence[Batch]) -> Section:
         *(Column(title, False) for title in ("date", "command")),
     )
     lines: list[tuple[Inline, ...]] = []
-    for batch, title in zip(batches, _titles(batches), strict=True):
+    for batch, title in zip(batches, titles(batches), strict=True):
         for origin in batch.origins:
             values = dict(origin.machine)
             lines.append(

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from ubypass.bench.documents.kind import Kind, grouped
+from ubypass.bench.documents.kind import Kind, Pair, grouped
 from ubypass.bench.documents.origins import origins
 from ubypass.bench.documents.wording import (
     change,
@@ -68,7 +68,6 @@ def _findings(records: Sequence[ServerRecord]) -> list[Words]:
 
 
 def _finding(record: ServerRecord) -> Words:
-    title = f"{record.server} {record.case}"
     costs = f"{record.native_cost:,.0f} → {record.boosted_cost:,.0f}"
     rate = floor_percent(record.dispatched)
     share = record.ratio - 1
@@ -89,7 +88,11 @@ def _finding(record: ServerRecord) -> Words:
             f"({costs}{_apart(record)}), "
             f"{rate} of calls dispatched"
         )
-    return (f"{title}: {text}{_saved(record)}.",)
+    return (f"{_title(record)}: {text}{_saved(record)}.",)
+
+
+def _title(record: ServerRecord) -> str:
+    return f"{record.server} {record.case}"
 
 
 def _apart(record: ServerRecord) -> str:
@@ -337,6 +340,20 @@ def _times(record: ServerRecord) -> tuple[Shape, ...]:
     return tuple(shapes)
 
 
+def _pairs(records: Sequence[ServerRecord]) -> list[Pair]:
+    return [
+        Pair(_versioned(r), r.machine, r.native_cost, r.boosted_cost, r.capture)
+        for r in records
+    ]
+
+
+def _versioned(record: ServerRecord) -> str:
+    """The title; versions of a server are no comparison of machines."""
+    version = getattr(record, "version", "")
+    time = ", time" if record.by_time else ""
+    return " ".join(filter(None, (record.server, version, record.case))) + time
+
+
 SERVERS = Kind(
     command="ub bench server",
     keys=frozenset({"server", "dispatched"}),
@@ -347,4 +364,5 @@ SERVERS = Kind(
     findings=_findings,
     section=_section,
     origins=origins,
+    pairs=_pairs,
 )

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The same loops and servers on several machines: what isolation costs and boosting
+saves of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ubypass.bench.documents.kind import Pair, grouped
+from ubypass.bench.documents.mitigations import mitigations
+from ubypass.bench.documents.names import machine_names, rank
+from ubypass.bench.documents.read import Batch
+from ubypass.bench.documents.wording import signed, signed_percent, standard, unit
+from ubypass.bench.records import Machine
+from ubypass.page.content import (
+    Bullets,
+    Column,
+    Inline,
+    Paragraph,
+    Section,
+    Standard,
+    Table,
+    Words,
+)
+
+__all__ = ["TITLE", "sections"]
+
+TITLE = "What isolation and mitigations change"
+
+_COLUMNS = ("native", "boosted", "ratio", "saved", "gained")
+_COUNTED = (
+    " Counts show which code the kernel executes, not its time: a write to CR3, which "
+    "switches page tables, and a verw, which clears buffers, are one instruction each."
+)
+
+
+def sections(batches: Sequence[Batch]) -> list[Section]:
+    """A section for each standard with cases that were measured on several machines."""
+    pairs = [pair for batch in batches for pair in batch.kind.pairs(batch.records)]
+    found = []
+    for label, own in grouped(pairs, lambda pair: standard(pair.machine)).items():
+        cases = _cases(own)
+        if cases:
+            found.append(_section(label, cases))
+    return found
+
+
+def _cases(pairs: Sequence[Pair]) -> list[dict[Machine, Pair]]:
+    """For each case on at least two machines: its last measurement on each."""
+    groups = grouped(pairs, lambda pair: pair.case).values()
+    found = [{pair.machine: pair for pair in group} for group in groups]
+    return [case for case in found if len(case) > 1]
+
+
+def _section(label: Standard, cases: Sequence[dict[Machine, Pair]]) -> Section:
+    machines = sorted({one for case in cases for one in case}, key=_order)
+    names = machine_names(machines)
+    what = unit(machines[0])
+    text = (
+        f"One iteration of a loop, or one request to a server, in {what}; saved: "
+        "native less boosted; gained: share of the cost of all transitions."
+    )
+    if label is Standard.COUNTED:
+        text += _COUNTED
+    sentences = [_sentence(one, machines[0], names, cases) for one in machines]
+    return Section(
+        TITLE,
+        (Paragraph((text,)), Bullets(tuple(sentences)), _table(machines, names, cases)),
+        label.value,
+    )
+
+
+def _order(machine: Machine) -> tuple[bool, int, str]:
+    return (*rank(machine), repr(machine))
+
+
+def _sentence(
+    machine: Machine,
+    base: Machine,
+    names: dict[Machine, str],
+    cases: Sequence[dict[Machine, Pair]],
+) -> Words:
+    """What its kernel switches on, and how costs differ from those of ``base``."""
+    active = ", ".join(mitigations(machine)) or "nothing"
+    text = f"{names[machine]}: the kernel switches on {active}"
+    both = [(c[machine], c[base]) for c in cases if machine in c and base in c]
+    if machine == base or not both:
+        return (f"{text}.",)
+    native = [own.native / other.native - 1 for own, other in both]
+    boosted = [own.boosted / other.boosted - 1 for own, other in both]
+    return (
+        f"{text}; compared with {names[base]}, native costs change by {_span(native)}, "
+        f"boosted costs by {_span(boosted)}.",
+    )
+
+
+def _span(shares: Sequence[float]) -> str:
+    low, high = signed_percent(min(shares)), signed_percent(max(shares))
+    return low if low == high else f"{low} to {high}"
+
+
+def _table(
+    machines: Sequence[Machine],
+    names: dict[Machine, str],
+    cases: Sequence[dict[Machine, Pair]],
+) -> Table:
+    return Table(
+        TITLE,
+        (Column("case", False), Column("machine", False), *map(Column, _COLUMNS)),
+        tuple(
+            _line(case[machine], names[machine])
+            for case in cases
+            for machine in machines
+            if machine in case
+        ),
+    )
+
+
+def _line(pair: Pair, name: str) -> tuple[Inline, ...]:
+    return (
+        pair.case,
+        name,
+        f"{pair.native:,.0f}",
+        f"{pair.boosted:,.0f}",
+        f"{pair.boosted / pair.native:.4f}",
+        signed(pair.native - pair.boosted),
+        "-" if pair.gained is None else f"{pair.gained:.1%}",
+    )
