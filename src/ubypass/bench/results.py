@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ubypass.bench.documents import machines
+from ubypass.bench.documents import by_size, machines
 from ubypass.bench.documents.names import ordered, titles
 from ubypass.bench.documents.read import Batch
 from ubypass.bench.documents.table import KINDS
@@ -47,6 +47,7 @@ def results(batches: Sequence[Batch], errors: Sequence[UbError] = ()) -> str:
     ]
     sections = [
         *map(_section, batches, titles(batches)),
+        *by_size.sections(batches),
         *machines.sections(batches),
     ]
     return "\n".join([*head, *map(markdown.section, sections)])

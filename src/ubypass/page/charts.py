@@ -13,9 +13,21 @@ from typing import TYPE_CHECKING
 from ubypass.page.svg import FONT, Colour, drawing, figure, svg
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-__all__ = ["Bar", "Curve", "Dot", "Range", "Row", "Shape", "curves", "rows"]
+__all__ = [
+    "Bar",
+    "Curve",
+    "Dot",
+    "Range",
+    "Row",
+    "Shape",
+    "above",
+    "curves",
+    "legend_size",
+    "rows",
+]
 
 _ROW = 29.0  # points
 _AXIS = 40.0
@@ -88,26 +100,14 @@ def rows(
     the label of the axis; ``reference``: a value for comparison. Raises UbError.
     """
     with drawing():
-        # The legend fills columns: four entries in three columns would leave gaps.
-        columns = 2 if len(legend) == 4 else 3
-        legend_rows = -(-len(legend) // columns)
-        drawn = figure(_AXIS + _ROW * len(content) + _LEGEND * legend_rows)
+        columns, height = legend_size(len(legend))
+        drawn = figure(_AXIS + _ROW * len(content) + height)
         axes = drawn.add_subplot()
         _draw_rows(axes, content, axis)
         if reference is not None:
             axes.axvline(reference, color=Colour.MUTED.value, linewidth=1, zorder=1)
         if legend:
-            axes.legend(
-                handles=[_handle(*entry) for entry in legend],
-                # Above the axes, flush left.
-                loc="lower left",
-                bbox_to_anchor=(0.0, 1.0),
-                borderaxespad=0.2,
-                ncols=columns,
-                handlelength=1.1,
-                columnspacing=1.4,
-                borderpad=0,
-            )
+            above(axes, [_handle(*entry) for entry in legend], columns)
         return svg(drawn, key, _alt(title, content))
 
 
@@ -151,6 +151,27 @@ def curves(
             f"{c.label}: {c.points[0][1]:.3g} to {c.points[-1][1]:.3g}" for c in content
         ]
         return svg(drawn, key, f"{_alt(title, marks)} {'; '.join(parts)}.")
+
+
+def legend_size(entries: int) -> tuple[int, float]:
+    """The number of columns of a legend, and its height in points."""
+    # The legend fills columns: four entries in three columns would leave gaps.
+    columns = 2 if entries == 4 else 3
+    return columns, _LEGEND * -(-entries // columns)
+
+
+def above(axes: Axes, handles: Sequence[Artist], columns: int) -> None:
+    """Put a legend above the axes, flush left."""
+    axes.legend(
+        handles=list(handles),
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        borderaxespad=0.2,
+        ncols=columns,
+        handlelength=1.1,
+        columnspacing=1.4,
+        borderpad=0,
+    )
 
 
 def _draw_rows(axes: Axes, content: Sequence[Row], axis: str) -> None:
@@ -214,7 +235,7 @@ def _draw(axes: Axes, shape: Shape, number: int) -> None:
         )
 
 
-def _handle(label: str, kind: type[Shape], colour: Colour) -> object:
+def _handle(label: str, kind: type[Shape], colour: Colour) -> Artist:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

@@ -105,14 +105,14 @@ class Plot:
     """A picture with figures of one ``standard``.
 
     ``draw`` makes an SVG element with an alternative text from a key that is unique in
-    the page; may raise UbError. ``command`` reproduces the figures; "" if there is
-    none.
+    the page; may raise UbError. ``command`` reproduces the figures; "" in records
+    that do not name it.
     """
 
     draw: Callable[[str], str]
     caption: Words
     standard: Standard
-    command: str = ""
+    command: str
 
 
 @dataclass(frozen=True, slots=True)

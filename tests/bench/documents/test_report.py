@@ -127,6 +127,15 @@ def test_machines_are_compared() -> None:
     assert "What isolation and" not in report(given[:1])
 
 
+def test_every_plot_has_its_command(page: str) -> None:
+    assert page.count("<figure>") > 8
+    assert page.count("<figure>") == page.count('<div class="command">')
+
+
+def test_io_uring_is_compared_by_size(page: str) -> None:
+    assert "Reads by size" in text_of(page)
+
+
 def test_without_sentences() -> None:
     kind = replace(LOOPS, findings=lambda records: [])
     assert "There are no measurements of gains" in report([_batch(kind, [record()])])

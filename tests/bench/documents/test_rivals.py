@@ -8,7 +8,7 @@ from tests.bench.samples import ICOUNT
 from tests.bench.uring.samples import comparison
 from tests.page.wellformed import text_of
 from ubypass.bench.documents.rivals import RIVALS
-from ubypass.bench.uring.record import FIO
+from ubypass.bench.uring.record import BOOSTED, FIO
 from ubypass.page import markdown
 from ubypass.page.content import Standard, plots
 
@@ -34,15 +34,25 @@ def test_a_sentence_for_each_program() -> None:
     assert second.startswith("fio: Boosted pread")
 
 
-def test_all_ways_in_one_plot_and_other_units_in_another_file() -> None:
-    (plot,) = plots([RIVALS.section(comparison())])
-    picture = text_of(plot.draw("k"))
+def test_the_gain_by_depth_and_all_ways_in_one_plot() -> None:
+    gain, costs = plots([RIVALS.section(comparison())])
+    assert "64 bytes: 50% at 1" in gain.draw("k")
+    picture = text_of(costs.draw("k"))
     for word in ("pread", "boosted", "io_uring", "registered", "64 bytes, depth 32"):
         assert word in picture
     assert "SQPOLL" not in picture
+
+
+def test_without_boosted_reads_there_is_no_gain() -> None:
+    native = [row for row in comparison(program=FIO) if row.way != BOOSTED]
+    (plot,) = plots([RIVALS.section(native)])
+    assert plot.command == "ub bench io --with fio"
+
+
+def test_other_units_in_another_file() -> None:
     metal = dataclasses.replace(ICOUNT, unit="ns", accelerator="none")
-    (plot,) = plots([RIVALS.section(comparison(machine=metal))])
-    assert plot.standard is Standard.TIMED
+    found = plots([RIVALS.section(comparison(machine=metal))])
+    assert {plot.standard for plot in found} == {Standard.TIMED}
 
 
 def test_nothing_that_could_be_measured() -> None:

@@ -90,7 +90,7 @@ def _sentence(
     native = [own.native / other.native - 1 for own, other in both]
     boosted = [own.boosted / other.boosted - 1 for own, other in both]
     return (
-        f"{text}; compared with {names[base]}, native costs change by {_span(native)}, "
+        f"{text}; compared with the first, native costs change by {_span(native)}, "
         f"boosted costs by {_span(boosted)}.",
     )
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ubypass.bench.documents import machines, transition
+from ubypass.bench.documents import by_size, machines, transition
 from ubypass.bench.documents.names import ordered, titles
 from ubypass.bench.documents.read import Batch
 from ubypass.bench.documents.table import KINDS
@@ -58,6 +58,7 @@ def report(batches: Sequence[Batch], errors: Sequence[UbError] = ()) -> str:
             replace(batch.section, title=title)
             for batch, title in zip(batches, titles(batches), strict=True)
         ),
+        *by_size.sections(batches),
         *machines.sections(batches),
         transition.section(),
     ]

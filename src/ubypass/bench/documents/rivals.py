@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from ubypass.bench.documents.depths import gains
 from ubypass.bench.documents.kind import Kind, Origin, grouped
 from ubypass.bench.documents.origins import origin
 from ubypass.bench.documents.wording import standard, unit, where
@@ -19,6 +20,7 @@ from ubypass.page.content import (
     Bullets,
     Code,
     Column,
+    Folded,
     Inline,
     Paragraph,
     Plot,
@@ -30,7 +32,7 @@ from ubypass.page.content import (
 )
 from ubypass.page.svg import Colour
 
-__all__ = ["RIVALS"]
+__all__ = ["RIVALS", "command"]
 
 _TITLES = {FIO: "fio, io_uring and psync"}
 _COLOURS = (Colour.C1, Colour.C2, Colour.C4, Colour.C6, Colour.C5)
@@ -71,13 +73,14 @@ def _measured(own: Sequence[Row]) -> Paragraph:
     counted = COUNTED if standard(machine) is Standard.COUNTED else TIMED
     return Paragraph(
         (
-            Code(_command(own)),
+            Code(command(own)),
             f"; {where(machine)}. One read, in {unit(machine)}. {LEGEND} {counted}",
         )
     )
 
 
-def _command(own: Sequence[Row]) -> str:
+def command(own: Sequence[Row]) -> str:
+    """The command that repeats the measurement of rows of one program."""
     name = "fio" if own[0].program == FIO else "uring"
     disk = " --disk" if any(record.place != "memory" for record in own) else ""
     return own[0].command or f"ub bench io --with {name}{disk}"
@@ -107,12 +110,12 @@ def _table(records: Sequence[Row]) -> Table:
     )
 
 
-def _plots(records: Sequence[Row]) -> list[Plot]:
-    """The costs of all ways for each place, by size and depth."""
-    found = []
-    label, command = standard(records[0].machine), _command(records)
+def _plots(records: Sequence[Row]) -> list[Block]:
+    """The gain by depth, and on request the costs of all ways, for each place."""
+    label, made_by = standard(records[0].machine), command(records)
     by_place = grouped(lines(records), lambda line: line.place)
     what = unit(records[0].machine)
+    costs = []
     for place, own in by_place.items():
         for at in range(0, len(own), _ROWS):
             caption = (
@@ -120,8 +123,11 @@ def _plots(records: Sequence[Row]) -> list[Plot]:
                 "on the right."
             )
             drawn = partial(_draw, own[at : at + _ROWS], caption, what)
-            found.append(Plot(drawn, (caption,), label, command))
-    return found
+            costs.append(Plot(drawn, (caption,), label, made_by))
+    over_depth = gains(lines(records), what, label, made_by)
+    if not over_depth:
+        return [*costs]
+    return [*over_depth, Folded("Plots of all costs", tuple(costs))]
 
 
 def _draw(own: Sequence[Line], caption: str, what: str, key: str) -> str:
@@ -150,7 +156,7 @@ def _draw(own: Sequence[Line], caption: str, what: str, key: str) -> str:
 
 def _origins(records: Sequence[Row]) -> list[Origin]:
     each = (_of(records, program) for program in programs(records))
-    return [origin(own, _command(own)) for own in each]
+    return [origin(own, command(own)) for own in each]
 
 
 RIVALS = Kind(

@@ -33,6 +33,8 @@ _FROM, _TO, _STEP = 0.0, 400.0, 10.0
 
 _GENERIC = "generic"
 _COLOURS = (Colour.C4, Colour.C2, Colour.C5, Colour.C3, Colour.C6, Colour.C7)
+#: The page draws it from the cost table, whatever was measured.
+_COMMAND = "ub bench report DIR"
 _AXIS = "cost of a transition, ns"
 
 
@@ -56,7 +58,7 @@ def section() -> Section:
                     f"dispatch (here {dispatch:g} ns) there is no gain.",
                 )
             ),
-            Plot(partial(_gains, caption), (caption,), Standard.MODELLED),
+            Plot(partial(_gains, caption), (caption,), Standard.MODELLED, _COMMAND),
             Table(
                 "Processors",
                 (
