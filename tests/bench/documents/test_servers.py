@@ -7,7 +7,7 @@ import pytest
 
 from tests.bench.documents.samples import sentences
 from tests.bench.samples import ICOUNT
-from tests.bench.server.samples import runs, server_record
+from tests.bench.server.samples import beside, runs, server_record
 from tests.page.wellformed import problems, text_of
 from ubypass.bench.documents.servers import SERVERS
 from ubypass.bench.server.record import ServerRecord
@@ -95,3 +95,20 @@ def test_one_origin_for_all_cases_of_a_command() -> None:
         "ub bench server redis",
         "2026-01-01 00:00",
     )
+
+
+def test_rivals_are_rows_beside() -> None:
+    records = [server_record(), beside()]
+    read = SERVERS.read([record.as_json() for record in records])
+    assert list(read) == records
+    text = html.section(SERVERS.section(read), "s")
+    assert "GET 64, F-Stack" in text_of(text)
+    assert "TAP device" in text_of(text)
+    assert "redis GET 64 on F-Stack, native" in sentences(SERVERS, *read)
+    assert [pair.case for pair in SERVERS.pairs(read)] == ["redis GET 64"]
+    assert len(SERVERS.origins(read)) == 2
+
+
+def test_times_are_cases_of_their_own() -> None:
+    (pair,) = SERVERS.pairs([server_record(by_time=True)])
+    assert pair.case == "redis GET 64, time"

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from tests.bench.samples import ICOUNT
 from tests.bench.server.samples import beside, runs, server_record
+from ubypass.bench.server.beside import Beside
 from ubypass.bench.server.record import read_server_records, write_server_records
 
 
@@ -26,3 +28,8 @@ def test_as_json_beside_records(tmp_path: Path) -> None:
     write_server_records(tmp_path / "r", [server_record()], [data])
     assert '"rival": "F-Stack"' in (tmp_path / "r").read_text()
     assert read_server_records(tmp_path / "r") == [server_record()]
+
+
+def test_json_and_back() -> None:
+    for rival in (beside(), beside(runs=(), not_run="why")):
+        assert Beside.from_json(json.loads(json.dumps(rival.as_json()))) == rival

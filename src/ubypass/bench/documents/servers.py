@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
+from ubypass.bench.documents import stacks
 from ubypass.bench.documents.kind import Kind, Pair, grouped
 from ubypass.bench.documents.origins import origins
 from ubypass.bench.documents.wording import (
@@ -17,6 +19,7 @@ from ubypass.bench.documents.wording import (
     unit,
     where,
 )
+from ubypass.bench.server.beside import Beside
 from ubypass.bench.server.goals import goals
 from ubypass.bench.server.record import ServerRecord
 from ubypass.page.charts import Dot, Range, Row, Shape, rows
@@ -38,9 +41,10 @@ from ubypass.page.svg import Colour
 
 __all__ = ["SERVERS"]
 
+_RATES = "requests/s"
 _COLUMNS = (
     *("native", "boosted", "ratio", "spread", "calls", "bypassed", "gained"),
-    *("saved ns", "requests/s", "regions", "steady s", "translating s", "engine"),
+    *("saved ns", _RATES, "regions", "steady s", "translating s", "engine"),
 )
 
 #: Most sentences for one server, and most rows in one plot.
@@ -49,6 +53,22 @@ _ROWS = 14
 
 #: Share of calls dispatched below which a server counts as not boosted.
 _LITTLE = 0.01
+
+
+def _read(data: Sequence[Any]) -> list[ServerRecord | Beside]:
+    """Records, and those of rivals after them."""
+    return [
+        Beside.from_json(item) if "rival" in item else ServerRecord.from_json(item)
+        for item in data
+    ]
+
+
+def _boosted(records: Sequence[ServerRecord | Beside]) -> list[ServerRecord]:
+    return [record for record in records if isinstance(record, ServerRecord)]
+
+
+def _rivals(records: Sequence[ServerRecord | Beside]) -> list[Beside]:
+    return [record for record in records if isinstance(record, Beside)]
 
 
 def _findings(records: Sequence[ServerRecord]) -> list[Words]:
@@ -137,7 +157,7 @@ def _groups(records: Sequence[ServerRecord]) -> list[list[ServerRecord]]:
     return list(grouped(records, lambda record: record.server).values())
 
 
-def _section(records: Sequence[ServerRecord]) -> Section:
+def _section(records: Sequence[ServerRecord], rivals: Sequence[Beside]) -> Section:
     first = records[0]
     return Section(
         first.server,
@@ -151,7 +171,8 @@ def _section(records: Sequence[ServerRecord]) -> Section:
                 )
             ),
             *_plots(records),
-            _table(records),
+            _table(records, rivals),
+            *stacks.blocks(rivals),
             Paragraph(("Exits per request, by reason:",)),
             Bullets(tuple((_exits(record),) for record in records)),
             *_missed(records),
@@ -174,12 +195,11 @@ def _model(record: ServerRecord) -> str:
     return f" Decided by the model {record.priced_by}."
 
 
-def _table(records: Sequence[ServerRecord]) -> Table:
-    return Table(
-        records[0].server,
-        (Column("case", False), *map(Column, _COLUMNS), Column("replies", False)),
-        tuple(map(_line, records)),
-    )
+def _table(records: Sequence[ServerRecord], rivals: Sequence[Beside]) -> Table:
+    columns = (Column("case", False), *map(Column, _COLUMNS), Column("replies", False))
+    rates = [column.title for column in columns].index(_RATES)
+    beside = stacks.lines(rivals, rates, len(columns))
+    return Table(records[0].server, columns, (*map(_line, records), *beside))
 
 
 def _line(record: ServerRecord) -> tuple[Inline, ...]:
@@ -357,12 +377,12 @@ def _versioned(record: ServerRecord) -> str:
 SERVERS = Kind(
     command="ub bench server",
     keys=frozenset({"server", "dispatched"}),
-    # Records of rivals (server/beside.py) may follow; they are no boosted servers.
-    read=lambda data: [
-        ServerRecord.from_json(item) for item in data if "rival" not in item
+    read=_read,
+    findings=lambda records: [
+        *_findings(_boosted(records)),
+        *stacks.findings(_rivals(records)),
     ],
-    findings=_findings,
-    section=_section,
+    section=lambda records: _section(_boosted(records), _rivals(records)),
     origins=origins,
-    pairs=_pairs,
+    pairs=lambda records: _pairs(_boosted(records)),
 )

@@ -60,3 +60,10 @@ class Beside:
             "rate": self.rate,
             **dataclasses.asdict(self.machine),
         }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Beside:
+        """The inverse of :meth:`as_json`; derived values are recomputed."""
+        own = {f.name: data[f.name] for f in dataclasses.fields(cls) if f.name in data}
+        own["runs"] = tuple(Run(**run) for run in data["runs"])
+        return cls(**{**own, "machine": Machine.from_json(data)})
