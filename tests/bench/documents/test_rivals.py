@@ -8,7 +8,7 @@ from tests.bench.samples import ICOUNT
 from tests.bench.uring.samples import comparison
 from tests.page.wellformed import text_of
 from ubypass.bench.documents.rivals import RIVALS
-from ubypass.bench.uring.record import BOOSTED, FIO
+from ubypass.bench.uring.record import BOOSTED, FIO, NATIVE
 from ubypass.page import markdown
 from ubypass.page.content import Standard, plots
 
@@ -43,9 +43,9 @@ def test_the_gain_by_depth_and_all_ways_in_one_plot() -> None:
     assert "SQPOLL" not in picture
 
 
-def test_without_boosted_reads_there_is_no_gain() -> None:
-    native = [row for row in comparison(program=FIO) if row.way != BOOSTED]
-    (plot,) = plots([RIVALS.section(native)])
+def test_without_pread_there_is_no_gain() -> None:
+    uring = [r for r in comparison(program=FIO) if r.way not in (BOOSTED, NATIVE)]
+    (plot,) = plots([RIVALS.section(uring)])
     assert plot.command == "ub bench io --with fio"
 
 
