@@ -10,7 +10,7 @@ MAKEFLAGS += --no-print-directory
 .PHONY: help demo test test-fast test-report test-fresh test-redis test-kernels fuzz lint module bench clean
 .PHONY: prepare prepare-run prepare-bench prepare-report deb test-packages test-deploy
 .PHONY: distclean
-.PHONY: bench-ready bench-chains bench-native bench-io bench-paper bench-disk bench-uring
+.PHONY: bench-ready bench-chains bench-native bench-io bench-disk bench-uring
 .PHONY: bench-rawsocket bench-redis bench-nginx bench-packets bench-gaps
 
 help: ## this list
@@ -56,14 +56,16 @@ module: prepare-run ## the kernel module, for the lab's kernel
 	@$(UB) module build --lab
 
 # Each in a boot of its own; what fails costs itself only. make -j2 bench runs two of them
-# at a time. A part of the servers, or all: make bench REDIS="--size 64" NGINX=
+# at a time. A part of the servers, or all cases: make bench REDIS="--size 64" NGINX=
 # Runs of redis differ by up to two percent, and the workers of nginx take turns, so that
 # one may only become hot in a later run: it takes more of them.
-REDIS := --runs 9 --size 1 --size 64 --size 1024 --size 16384
-NGINX := --runs 9 --size 4 --size 64
+REDIS := --runs 9 --size 1 --size 64 --size 1024 --size 16384 --beside fstack
+NGINX := --runs 9 --size 4 --size 64 --workers 1
 CHAINS := getppid loop rawsocket redis-get redis-set nginx nginx-log
 BENCH := build/bench
-COUNTED := io paper disk uring rawsocket packets redis nginx gaps
+COUNTED := io disk uring rawsocket packets redis nginx gaps
+# The protocol of the paper on Userspace Bypass.
+PAPER := io redis nginx
 MEASURE := $(UB) lab run --icount --timeout 7200
 
 # Machines whose kernel does more at each system call; without fast strings, as usual.
@@ -72,14 +74,15 @@ ON-pti := --pti on
 ON-skylake := --cpu Skylake-Server,-erms,-fsrm
 ON-milan := --cpu EPYC-Milan,-erms,-fsrm
 ELSEWHERE := $(foreach machine,$(MACHINES),io-$(machine) redis-$(machine) nginx-$(machine))
-RECORDS := chains native $(COUNTED) $(ELSEWHERE) replay
+RECORDS := chains native $(COUNTED) $(ELSEWHERE) $(PAPER:%=paper-%) replay
 
 # Times first and alone; then the counts, which other work does not change.
 bench: bench-ready ## all measurements, into docs/results.md and docs/report.html (hours)
 	@begun=$$(date +%s); failed=; \
 	$(MAKE) bench-chains || failed=1; \
 	$(MAKE) bench-native || failed=1; \
-	$(MAKE) -k $(COUNTED:%=bench-%) $(ELSEWHERE:%=bench-%) || failed=1; \
+	$(MAKE) -k $(COUNTED:%=bench-%) $(ELSEWHERE:%=bench-%) $(PAPER:%=bench-paper-%) || \
+		failed=1; \
 	$(UB) bench replay $(BENCH)/builds/*/*.builds --json $(BENCH)/replay.json || failed=1; \
 	$(UB) bench results docs/results.md $(RECORDS:%=$(BENCH)/%.json) || failed=1; \
 	$(UB) bench report $(BENCH) -o docs/report.html || failed=1; \
@@ -100,8 +103,11 @@ bench-native: bench-ready
 bench-io: bench-ready
 	@$(MEASURE) -- ub bench io --json $(BENCH)/io.json
 
-bench-paper: bench-ready
-	@$(MEASURE) -- ub bench io --as-paper --json $(BENCH)/paper.json
+bench-paper-io: bench-ready
+	@$(MEASURE) -- ub bench io --as-paper --json $(BENCH)/paper-io.json
+
+bench-paper-redis bench-paper-nginx: bench-paper-%: bench-ready
+	@$(MEASURE) -- ub bench server $* --as-paper --json $(BENCH)/paper-$*.json
 
 bench-disk: bench-ready
 	@$(MEASURE) --disk 256M -- ub bench io --disk --json $(BENCH)/disk.json
