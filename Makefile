@@ -65,7 +65,7 @@ CHAINS := getppid loop rawsocket redis-get redis-set nginx nginx-log
 BENCH := build/bench
 COUNTED := io disk uring rawsocket packets redis nginx gaps
 # The protocol of the paper on Userspace Bypass.
-PAPER := io redis nginx
+PAPER := io nginx redis
 MEASURE := $(UB) lab run --icount --timeout 7200
 
 # Machines whose kernel does more at each system call; without fast strings, as usual.
