@@ -10,6 +10,7 @@ import pytest
 
 from ubypass.cli import lab, main
 from ubypass.cli.lab import run as lab_run
+from ubypass.cli.options import LAB_COMMAND
 from ubypass.errors import UbError
 from ubypass.lab import kernels
 from ubypass.lab.options import LabOptions, LabResult
@@ -80,7 +81,21 @@ def test_every_option_arrives(guest: _Guest, tmp_path: Path) -> None:
         boot_timeout=7.0,
         log_check=False,
         share=(tmp_path,),
+        environment={LAB_COMMAND: "ub lab run"},
     )
+
+
+@pytest.mark.parametrize("separator", [("--",), ()])
+def test_the_guest_knows_by_which_command_it_runs(
+    guest: _Guest, monkeypatch: pytest.MonkeyPatch, separator: tuple[str, ...]
+) -> None:
+    words = ["run", "--icount", "--cpu", "max,-erms", *separator, "ls", "-l"]
+    if not separator:
+        words.pop()
+    monkeypatch.setattr("sys.argv", ["/somewhere/ub", "lab", *words])
+    _run(*words)
+    known = guest.options.environment[LAB_COMMAND]
+    assert known == "ub lab run --icount --cpu max,-erms"
 
 
 def test_the_command_s_status_is_returned(guest: _Guest) -> None:

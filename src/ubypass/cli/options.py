@@ -11,6 +11,7 @@ from ubypass.errors import UsageError
 from ubypass.files import must_be_writable
 
 __all__ = [
+    "LAB_COMMAND",
     "PROCESS",
     "TRANSLATE_TRUSTED",
     "add_html",
@@ -26,6 +27,9 @@ __all__ = [
     "seconds",
     "whole",
 ]
+
+#: The variable that holds, in the lab's guest, the command line of ``ub lab run``.
+LAB_COMMAND = "UBYPASS_LAB_COMMAND"
 
 #: The forms of an argument that names processes.
 PROCESS = "PID, name, path of the program, UNIT.service or cgroup:PATH"

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 
-from ubypass.cli.options import whole
+from ubypass.cli.options import LAB_COMMAND, whole
 
 __all__ = ["add_quick", "add_runs", "add_size", "command_line"]
 
@@ -44,5 +45,7 @@ def add_size(
 
 
 def command_line() -> str:
-    """The command that is running, as a user types it."""
-    return shlex.join(["ub", *sys.argv[1:]])
+    """The command that is running, as a user types it: with ``ub lab run`` there."""
+    here = shlex.join(["ub", *sys.argv[1:]])
+    lab = os.environ.get(LAB_COMMAND)
+    return f"{lab} -- {here}" if lab else here

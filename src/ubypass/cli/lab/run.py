@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
+from dataclasses import replace
 
 from ubypass.cli.lab.machine_options import add_machine_options, machine_options
-from ubypass.cli.options import seconds
+from ubypass.cli.options import LAB_COMMAND, seconds
 from ubypass.cli.progress import progress
 from ubypass.cli.verbs import Verb
 from ubypass.lab.options import LabOptions
@@ -37,12 +39,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Boot and run; the command's status. Raises UbError."""
     options = machine_options(args)
+    options = replace(options, environment={LAB_COMMAND: _words(args.command)})
     with progress("lab") as report:
         stdin = None if sys.stdin is None or sys.stdin.isatty() else 0
         result = run_in_guest(args.command, options, report=report, stdin=stdin)
     for line in result.log_problems:
         print(f"kernel: {line}", file=sys.stderr)
     return result.exit_status
+
+
+def _words(command: list[str]) -> str:
+    """The command line before ``command``, as a user types it."""
+    words = sys.argv[: len(sys.argv) - len(command)]
+    if [*words, *command] != sys.argv:
+        words = ["ub", "lab", "run"]  # called by another program
+    return shlex.join(["ub", *words[1 : -1 if words[-1] == "--" else None]])
 
 
 VERB = Verb("run", "run a command in a fresh guest", configure, run)
