@@ -12,77 +12,16 @@ from typing import Any
 
 import pytest
 
+from tests.cli.live_samples import explained, process, region, site
 from tests.page.wellformed import problems, text_of
-from ubypass.abi import ExitReason
 from ubypass.cli.listing import site_cells
 from ubypass.cli.process_figures import NOTHING, process_rows
-from ubypass.device.types import Stats
 from ubypass.engine import control
-from ubypass.engine.summary import Summary
 from ubypass.errors import UbError
 from ubypass.page import svg
 from ubypass.process.namespace import own_namespace
 
 Ub = Callable[..., int]
-
-_NASTY = "<b>looper</b> & x"
-
-
-def _process(**changes: Any) -> dict[str, Any]:
-    counters = Stats(
-        native=10,
-        dispatched=990,
-        runs=3,
-        exits={ExitReason.RET_MISS: 2, ExitReason.FAULT: 1},
-    )
-    summary = Summary(4242, _NASTY, True, counters, regions=1, code_bytes=600)
-    return {**summary.as_json(), **changes}
-
-
-def _site(**changes: Any) -> dict[str, Any]:
-    site = {
-        "address": 0x1002,
-        "symbol": _NASTY,
-        "nr": 0,
-        "decision": "boosted",
-        "native_ns": 376,
-        "boosted_ns": 504,
-        "overhead_ns": 210,
-        "calls_per_run": 17.0,
-        "saved_per_gap_ns": 149.0,
-        "saved_per_run_ns": 2443.0,
-    }
-    return {**site, **changes}
-
-
-def _region() -> dict[str, Any]:
-    exits = [
-        {"number": 0, "address": 1, "symbol": _NASTY, "reason": "fault", "count": 9},
-        {"number": 1, "address": 2, "symbol": "g", "reason": "ret_miss", "count": 4},
-    ]
-    line = {"address": 0x1002, "symbol": "f", "user": "mov eax,39", "offset": 4}
-    return {
-        **{"region": 3, "pid": 4242, "name": _NASTY, "instructions": 5},
-        **{"source_bytes": 9, "code_bytes": 99, "dispatched": 1, "runs": 1},
-        "exits": exits,
-        "nonpointers": [{"address": 1, "symbol": "h+0x2", "registers": ["rbx"]}],
-        "lines": [{**line, "code": "mov eax,39 <x>", "note": "why"}],
-    }
-
-
-def _explained(**changes: Any) -> dict[str, Any]:
-    return {
-        "pid": 4242,
-        "name": _NASTY,
-        "priced_by": "zen4",
-        "reason": None,
-        "hint": None,
-        "filtered": 0,
-        "trusted": True,
-        "sites": [_site(), _site(native_ns=None, boosted_ns=None, symbol="")],
-        "regions": [_region()],
-        **changes,
-    }
 
 
 def _answers(monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any]) -> None:
@@ -108,12 +47,12 @@ def test_all_figures_of_a_process_are_on_its_page(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    _answers(monkeypatch, _stats(_process()))
+    _answers(monkeypatch, _stats(process()))
     assert ub("stats", "--html", tmp_path / "page.html") == 0
     assert capsys.readouterr() == ("", "")
     page = (tmp_path / "page.html").read_text()
     assert problems(page) == []
-    for name, value in process_rows(_process()):
+    for name, value in process_rows(process()):
         assert f"{name} {value}" in text_of(page)
     assert "1,000 calls, 99.0%" in text_of(page)
     assert "ret miss" in text_of(page)
@@ -124,7 +63,7 @@ def test_all_figures_of_a_process_are_on_its_page(
 def test_a_process_that_has_done_nothing_yet(
     ub: Ub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    idle = _process(calls=0, dispatched=0, exits={})
+    idle = process(calls=0, dispatched=0, exits={})
     _answers(monkeypatch, _stats(idle))
     assert ub("stats", "--html", tmp_path / "page.html") == 0
     page = (tmp_path / "page.html").read_text()
@@ -135,8 +74,8 @@ def test_a_process_that_has_done_nothing_yet(
 def test_why_one_of_many_is_not_boosted_and_plots_have_an_end(
     ub: Ub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    many = [_process(pid=1000 + n, calls=1000 + n, name="x") for n in range(30)]
-    traced = _process(pid=7, calls=1, declined_for="ptrace")
+    many = [process(pid=1000 + n, calls=1000 + n, name="x") for n in range(30)]
+    traced = process(pid=7, calls=1, declined_for="ptrace")
     _answers(monkeypatch, _stats(traced, *many))
     assert ub("stats", "--html", tmp_path / "page.html") == 0
     page = (tmp_path / "page.html").read_text()
@@ -164,27 +103,27 @@ def test_what_is_decided_and_what_runs(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    _answers(monkeypatch, _explained())
+    _answers(monkeypatch, explained())
     monkeypatch.setattr("ubypass.cli.named.one_process", lambda word: 4242)
     assert ub("explain", "4242", "--html", tmp_path / "page.html") == 0
     assert capsys.readouterr() == ("", "")
     page = (tmp_path / "page.html").read_text()
     text = text_of(page)
     assert problems(page) == []
-    assert " ".join(site_cells(_site())) in text
+    assert " ".join(site_cells(site())) in text
     for word in (
         *("gain per run, from the model zen4", "376 → 504", "9 fault", "rbx h+0x2"),
         *("1002 mov eax,39", "mov eax,39 <x> ; why", "13 exits", "5 instructions"),
     ):
         assert word in text
-    assert _attached(page) == _explained()
+    assert _attached(page) == explained()
 
 
 def test_why_nothing_is_boosted(
     ub: Ub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     odd = {"reason": "it is being traced", "hint": "end strace", "filtered": 1234}
-    _answers(monkeypatch, _explained(**odd, sites=[], regions=[]))
+    _answers(monkeypatch, explained(**odd, sites=[], regions=[]))
     monkeypatch.setattr("ubypass.cli.named.one_process", lambda word: 4242)
     assert ub("explain", "4242", "--html", tmp_path / "page.html") == 0
     text = text_of((tmp_path / "page.html").read_text())
@@ -197,7 +136,7 @@ def test_why_nothing_is_boosted(
 def test_a_region_by_its_number(
     ub: Ub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quiet = {**_region(), "exits": [], "nonpointers": [], "lines": []}
+    quiet = {**region(), "exits": [], "nonpointers": [], "lines": []}
     _answers(monkeypatch, quiet)
     monkeypatch.setattr("ubypass.cli.named.one_process", lambda word: 3)
     assert ub("explain", "3", "--html", tmp_path / "page.html") == 0
