@@ -4,7 +4,7 @@ from __future__ import annotations
 import re
 
 from tests.page.wellformed import problems, text_of
-from ubypass.page.charts import Bar, Curve, Dot, Range, Row, curves, rows
+from ubypass.page.charts import Bar, Curve, Dot, Range, Row, curves, legend_size, rows
 from ubypass.page.svg import Colour
 
 _ROW = Row(
@@ -63,3 +63,10 @@ def test_curves_above_rows_of_marks() -> None:
     for word in ("slow", "cpu", "10 ns", "cost", "gain"):
         assert word in text_of(text)
     assert "slow: 0 to 8" in _alt(text)
+
+
+def test_long_labels_of_a_legend_get_more_room() -> None:
+    assert [legend_size(["a" * n] * 6)[0] for n in (5, 20, 40)] == [3, 2, 1]
+    assert legend_size(["a"] * 4)[0] == 2
+    assert legend_size([])[1] == 0
+    assert legend_size(["a" * 40] * 6)[1] == 3 * legend_size(["a"] * 6)[1]

@@ -32,6 +32,8 @@ __all__ = [
 _ROW = 29.0  # points
 _AXIS = 40.0
 _LEGEND = 17.0
+#: Characters of a label that fit a third and a half of the width.
+_NARROW, _WIDE = 17, 28
 _CURVES = 190.0
 _LONGEST = 36  # characters
 _CURVES_IN = (
@@ -100,7 +102,7 @@ def rows(
     the label of the axis; ``reference``: a value for comparison. Raises UbError.
     """
     with drawing():
-        columns, height = legend_size(len(legend))
+        columns, height = legend_size([label for label, _, _ in legend])
         drawn = figure(_AXIS + _ROW * len(content) + height)
         axes = drawn.add_subplot()
         _draw_rows(axes, content, axis)
@@ -153,11 +155,14 @@ def curves(
         return svg(drawn, key, f"{_alt(title, marks)} {'; '.join(parts)}.")
 
 
-def legend_size(entries: int) -> tuple[int, float]:
+def legend_size(labels: Sequence[str]) -> tuple[int, float]:
     """The number of columns of a legend, and its height in points."""
+    longest = max(map(len, labels), default=0)
     # The legend fills columns: four entries in three columns would leave gaps.
-    columns = 2 if entries == 4 else 3
-    return columns, _LEGEND * -(-entries // columns)
+    columns = 2 if len(labels) == 4 else 3
+    if longest > _NARROW:
+        columns = 1 if longest > _WIDE else 2
+    return columns, _LEGEND * -(-len(labels) // columns)
 
 
 def above(axes: Axes, handles: Sequence[Artist], columns: int) -> None:

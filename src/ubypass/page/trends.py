@@ -39,7 +39,7 @@ def trends(
     alternative text, as for :meth:`str.format`. Raises UbError.
     """
     with drawing():
-        columns, height = legend_size(len(content))
+        columns, height = legend_size([curve.label for curve in content])
         drawn = figure(_HEIGHT + height)
         axes = drawn.add_subplot()
         axes.set_xscale("log", base=2)

@@ -8,12 +8,14 @@ from typing import Any
 from tests.bench.documents.samples import ICOUNT, MILAN, SKYLAKE
 from tests.bench.samples import record
 from tests.bench.server.samples import runs, server_record
+from tests.page.wellformed import problems, text_of
 from ubypass.bench.documents.kind import Kind
 from ubypass.bench.documents.loops import LOOPS
 from ubypass.bench.documents.machines import sections
 from ubypass.bench.documents.read import batch
 from ubypass.bench.documents.servers import SERVERS
 from ubypass.page import markdown
+from ubypass.page.content import plots
 
 _MINUS = "\N{MINUS SIGN}"
 
@@ -89,3 +91,23 @@ def test_counted_and_timed_figures_are_apart() -> None:
 def test_means_are_not_compared_with_medians() -> None:
     means = record(machine=SKYLAKE, deviations=(1.0, 2.0))
     assert _written((LOOPS, record()), (LOOPS, means)) == ""
+
+
+def test_a_plot_of_what_is_saved_on_each() -> None:
+    given = [
+        batch(Path("x.json"), LOOPS, [record(machine=machine)], "")
+        for machine in (ICOUNT, SKYLAKE)
+    ]
+    slow = record(machine=SKYLAKE, size=1, boosted=1_540.0, command="ub bench io -x")
+    given.append(batch(Path("y.json"), LOOPS, [record(size=1), slow], ""))
+    (plot,) = plots(sections(given))
+    assert plot.command == "ub bench io; ub bench io -x"
+    picture = plot.draw("k")
+    assert problems(picture) == []
+    for word in (
+        "pread 64",
+        "10.7% to 10.7%",
+        "-10.0% to 10.7%",
+        "Skylake-Server, PTI",
+    ):
+        assert word in text_of(picture)

@@ -37,7 +37,7 @@ class Pair:
     """The costs of one loop or server, natively and boosted, on one machine.
 
     ``case`` is the same on all machines. ``gained``: the gain as a share of what is
-    possible; None if that is unknown.
+    possible; None if that is unknown. ``command`` repeats the measurement.
     """
 
     case: str
@@ -45,6 +45,7 @@ class Pair:
     native: float
     boosted: float
     gained: float | None
+    command: str
 
 
 def _none(records: Sequence[Any]) -> list[Pair]:

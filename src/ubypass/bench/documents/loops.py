@@ -211,7 +211,7 @@ def _pairs(records: Sequence[Record]) -> list[Pair]:
         # Means are compared with means.
         Pair(
             name(r) + ("" if r.deviations is None else ", means"),
-            *(r.machine, r.native, r.boosted, r.capture),
+            *(r.machine, r.native, r.boosted, r.capture, _command([r])),
         )
         for r in records
     ]

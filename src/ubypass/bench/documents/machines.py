@@ -6,6 +6,8 @@ saves of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from itertools import cycle
 
 from ubypass.bench.documents.kind import Pair, grouped
 from ubypass.bench.documents.mitigations import mitigations
@@ -13,18 +15,29 @@ from ubypass.bench.documents.names import machine_names, rank
 from ubypass.bench.documents.read import Batch
 from ubypass.bench.documents.wording import signed, signed_percent, standard, unit
 from ubypass.bench.records import Machine
+from ubypass.page.charts import Dot, Range, Row, Shape, rows
 from ubypass.page.content import (
     Bullets,
     Column,
     Inline,
     Paragraph,
+    Plot,
     Section,
     Standard,
     Table,
     Words,
 )
+from ubypass.page.svg import Colour
 
 __all__ = ["TITLE", "sections"]
+
+#: Most rows in one plot.
+_ROWS = 14
+
+_COLOURS = (
+    *(Colour.C1, Colour.C2, Colour.C4, Colour.C3),
+    *(Colour.C5, Colour.C6, Colour.C7),
+)
 
 TITLE = "What isolation and mitigations change"
 
@@ -66,7 +79,12 @@ def _section(label: Standard, cases: Sequence[dict[Machine, Pair]]) -> Section:
     sentences = [_sentence(one, machines[0], names, cases) for one in machines]
     return Section(
         TITLE,
-        (Paragraph((text,)), Bullets(tuple(sentences)), _table(machines, names, cases)),
+        (
+            Paragraph((text,)),
+            Bullets(tuple(sentences)),
+            *_plots(label, names, cases),
+            _table(machines, names, cases),
+        ),
         label.value,
     )
 
@@ -98,6 +116,46 @@ def _sentence(
 def _span(shares: Sequence[float]) -> str:
     low, high = signed_percent(min(shares)), signed_percent(max(shares))
     return low if low == high else f"{low} to {high}"
+
+
+def _plots(
+    label: Standard, names: dict[Machine, str], cases: Sequence[dict[Machine, Pair]]
+) -> list[Plot]:
+    """What boosting saves on each machine."""
+    caption = "What boosting saves of each case on each machine, in % of native costs."
+    found = []
+    for at in range(0, len(cases), _ROWS):
+        part = cases[at : at + _ROWS]
+        commands = dict.fromkeys(p.command for case in part for p in case.values())
+        drawn = partial(_draw, part, names, caption)
+        found.append(Plot(drawn, (caption,), label, "; ".join(filter(None, commands))))
+    return found
+
+
+def _draw(
+    cases: Sequence[dict[Machine, Pair]],
+    names: dict[Machine, str],
+    caption: str,
+    key: str,
+) -> str:
+    colours = dict(zip(names, cycle(_COLOURS), strict=False))
+    content = []
+    for case in cases:
+        saved = {one: 100 * (1 - p.boosted / p.native) for one, p in case.items()}
+        low, high = min(saved.values()), max(saved.values())
+        dots = [Dot(saved[one], colours[one]) for one in names if one in saved]
+        (label,) = {pair.case for pair in case.values()}
+        note = f"{low:.1f}% to {high:.1f}%"
+        content.append(Row(label, note, (Range(low, high, Colour.RULE), *dots)))
+    legend: list[tuple[str, type[Shape], Colour]] = [
+        (_shorter(name), Dot, colours[one]) for one, name in names.items()
+    ]
+    return rows(key, caption, content, "% saved", legend, reference=0.0)
+
+
+def _shorter(name: str) -> str:
+    name = name.replace(" without page-table isolation", "")
+    return name.replace(" with page-table isolation", ", PTI")
 
 
 def _table(

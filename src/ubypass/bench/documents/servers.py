@@ -362,7 +362,10 @@ def _times(record: ServerRecord) -> tuple[Shape, ...]:
 
 def _pairs(records: Sequence[ServerRecord]) -> list[Pair]:
     return [
-        Pair(_versioned(r), r.machine, r.native_cost, r.boosted_cost, r.capture)
+        Pair(
+            _versioned(r),
+            *(r.machine, r.native_cost, r.boosted_cost, r.capture, r.command),
+        )
         for r in records
     ]
 
