@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.page.samples import section
@@ -12,6 +14,12 @@ def test_a_row_that_does_not_fit_its_columns() -> None:
     assert Table("t", columns, (("1", "2"),)).rows == (("1", "2"),)
     with pytest.raises(ValueError, match="does not fit"):
         Table("t", columns, (("1",),))
+
+
+def test_cells_are_text() -> None:
+    cell: Any = None
+    with pytest.raises(TypeError, match="None is no text"):
+        Table("t", (Column("a"),), ((cell,),))
 
 
 def test_plots_in_all_depths() -> None:

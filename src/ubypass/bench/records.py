@@ -56,14 +56,23 @@ class Machine:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Machine:
-        """The machine in a record's plain data, which may lack newer fields."""
+        """The machine in a record's plain data, which may lack newer fields.
+
+        Raises KeyError or TypeError for other data: a file's machines are compared with
+        those of others, long after it was read.
+        """
         fields = dataclasses.fields(cls)
         known = {each.name: data[each.name] for each in fields[:5]}
-        return cls(
-            **known,
-            erms=data.get("erms"),
-            mitigations=tuple(data.get("mitigations", ())),
-        )
+        erms = data.get("erms")
+        mitigations = tuple(data.get("mitigations", ()))
+        for name, value in known.items():
+            if not isinstance(value, bool if name == "page_table_isolation" else str):
+                raise TypeError(f"{name!r} is {value!r}")
+        if not isinstance(erms, bool | None):
+            raise TypeError(f"'erms' is {erms!r}")
+        if not all(isinstance(text, str) for text in mitigations):
+            raise TypeError("'mitigations' are no texts")
+        return cls(**known, erms=erms, mitigations=mitigations)
 
     @property
     def short_unit(self) -> str:

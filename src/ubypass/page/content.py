@@ -88,7 +88,8 @@ class Column:
 class Table:
     """Rows with one cell for each column. ``title``: for screen readers.
 
-    Raises ValueError for a row with another number of cells.
+    Raises ValueError for a row with another number of cells, TypeError for a cell that
+    is no text.
     """
 
     title: str
@@ -98,6 +99,9 @@ class Table:
     def __post_init__(self) -> None:
         if any(len(row) != len(self.columns) for row in self.rows):
             raise ValueError(f"a row of {self.title!r} does not fit its columns")
+        for cell in (cell for row in self.rows for cell in row):
+            if not isinstance(cell, Inline):
+                raise TypeError(f"{cell!r} is no text")
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,31 @@ def test_values_of_another_type(tmp_path: Path, key: str, value: object) -> None
         read_batch(file)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("kernel", []), ("cpu", None), ("accelerator", 3), ("unit", {})),
+        *(("page_table_isolation", "yes"), ("erms", 1), ("mitigations", [1])),
+    ],
+)
+def test_a_machine_of_another_type(tmp_path: Path, key: str, value: object) -> None:
+    file = tmp_path / "f.json"
+    write_json(file, [{**record().as_json(), key: value}])
+    with pytest.raises(UbError, match=f"cannot read .*{key}") as error:
+        read_batch(file)
+    assert "\n" not in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("case", None), ("first_boost_s", "x"), ("boosted", 3)]
+)
+def test_a_server_of_another_type(tmp_path: Path, key: str, value: object) -> None:
+    file = tmp_path / "f.json"
+    write_json(file, [{**server_record().as_json(), key: value}])
+    with pytest.raises(UbError, match="ub bench server' that this version"):
+        read_batch(file)
+
+
 def test_a_record_of_an_older_version(tmp_path: Path) -> None:
     data = record().as_json()
     del data["handler"]

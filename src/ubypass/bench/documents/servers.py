@@ -270,7 +270,8 @@ def _plots(records: Sequence[ServerRecord]) -> list[Plot]:
             "From the load's start to the first dispatch, and to the steady state, in "
             "seconds of the machine's clock."
         )
-        found.append(Plot(partial(_steady, group, caption), (caption,), label, command))
+        times = [Row(record.case, _when(record), _times(record)) for record in group]
+        found.append(Plot(partial(_steady, times, caption), (caption,), label, command))
     return found
 
 
@@ -327,11 +328,11 @@ def _reasons(group: Sequence[ServerRecord], caption: str, key: str) -> str:
     return shares(key, caption, wholes, "% of exits")
 
 
-def _steady(group: Sequence[ServerRecord], caption: str, key: str) -> str:
+def _steady(times: Sequence[Row], caption: str, key: str) -> str:
     return rows(
         key,
         caption,
-        [Row(record.case, _when(record), _times(record)) for record in group],
+        times,
         "seconds",
         (("first dispatch", Dot, Colour.C1), ("steady", Dot, Colour.C3)),
         reference=0.0,
@@ -373,8 +374,8 @@ def _pairs(records: Sequence[ServerRecord]) -> list[Pair]:
 def _versioned(record: ServerRecord) -> str:
     """The title; versions of a server are no comparison of machines."""
     version = getattr(record, "version", "")
-    time = ", time" if record.by_time else ""
-    return " ".join(filter(None, (record.server, version, record.case))) + time
+    server = f"{record.server} {version}" if version else record.server
+    return f"{server} {record.case}{', time' if record.by_time else ''}"
 
 
 SERVERS = Kind(
