@@ -112,3 +112,14 @@ def test_rivals_are_rows_beside() -> None:
 def test_times_are_cases_of_their_own() -> None:
     (pair,) = SERVERS.pairs([server_record(by_time=True)])
     assert pair.case == "redis GET 64, time"
+
+
+def test_versions_of_a_server_are_no_comparison_of_machines() -> None:
+    records = [
+        server_record(version=version)
+        for version in ("", "redis 6.2.6", "redis 7.0.15")
+    ]
+    cases = [pair.case for pair in SERVERS.pairs(records)]
+    assert cases == [
+        f"{name} GET 64" for name in ("redis", "redis 6.2.6", "redis 7.0.15")
+    ]

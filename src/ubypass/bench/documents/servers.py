@@ -373,8 +373,7 @@ def _pairs(records: Sequence[ServerRecord]) -> list[Pair]:
 
 def _versioned(record: ServerRecord) -> str:
     """The title; versions of a server are no comparison of machines."""
-    version = getattr(record, "version", "")
-    server = f"{record.server} {version}" if version else record.server
+    server = record.version or record.server
     return f"{server} {record.case}{', time' if record.by_time else ''}"
 
 
