@@ -2,8 +2,8 @@
 """Builds redis-server from a release's tarball, offline, as upstream builds it.
 
 The result is kept below the directory of built files, by a hash of the tarball's
-contents. The lab's guest sees that directory, so that a build by the host serves it;
-compiling there would take an hour. Independent of how redis is run.
+contents. The lab's guest sees that directory, so that a build by the host serves it:
+compiling is slow there. Independent of how redis is run.
 """
 
 from __future__ import annotations

@@ -325,7 +325,7 @@ def _from_tarball(tarball: Path | None, report: _Report) -> tuple[str, ...]:
 
     if in_lab() and built_redis(tarball) is None:
         raise UbError(
-            f"{tarball} has not been built yet, and that takes an hour in the lab",
+            f"{tarball} has not been built yet, and compiling in the lab is slow",
             f"on the host: ub bench prepare --redis {tarball}",
         )
     return (str(build_redis(tarball, report)),)
