@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ubypass import child
+from ubypass.bench.server.ip import ip
 from ubypass.bench.server.process import needs
 from ubypass.errors import UbError
 
@@ -71,9 +71,9 @@ def network() -> Iterator[Network]:
     ends = (made.receiver, made.sender)
     try:
         for name in ends:
-            _ip("netns", "add", name, what="create a network namespace")
+            ip("netns", "add", name, what="create a network namespace")
         queues = ("numtxqueues", "1", "numrxqueues", "1")
-        _ip(
+        ip(
             *("-n", made.receiver, "link", "add", made.device, *queues),
             *("address", _HARDWARE[0], "type", "veth"),
             *("peer", "name", made.device, *queues),
@@ -94,7 +94,7 @@ def network() -> Iterator[Network]:
         for name in ends:
             if (_NAMES / name).exists():
                 with contextlib.suppress(UbError):
-                    _ip("netns", "delete", name, what="remove a network namespace")
+                    ip("netns", "delete", name, what="remove a network namespace")
 
 
 def _inside(name: str, command: Sequence[str]) -> list[str]:
@@ -104,14 +104,7 @@ def _inside(name: str, command: Sequence[str]) -> list[str]:
 
 
 def _ip_in(name: str, words: str) -> None:
-    _ip("-n", name, *words.split(), what="set up the veth pair")
-
-
-def _ip(*words: str, what: str, hint: str = "") -> None:
-    done = child.run([needs("ip", "iproute2"), *words], capture_output=True, text=True)
-    if done.returncode != 0:
-        output = " ".join(done.stderr.split())
-        raise UbError(f"cannot {what}: {output}", hint)
+    ip("-n", name, *words.split(), what="set up the veth pair")
 
 
 def _enter(fd: int) -> None:
