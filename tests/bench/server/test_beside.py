@@ -18,6 +18,7 @@ def test_figures() -> None:
     assert rival.name == "GET 64, F-Stack"
     none = beside(runs=(), not_run="why")
     assert (none.cost, none.rate) == (None, None)
+    assert (none.version, none.note) == ("", "")
 
 
 def test_as_json_beside_records(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ubypass.bench.server.cpu import children, cpu_ns
+from ubypass.bench.server.cpu import children, cpu_ns, vhost_threads
 from ubypass.errors import UbError
 
 
@@ -61,3 +61,12 @@ def test_children() -> None:
         assert child.pid in children(os.getpid())
         child.kill()
     assert children(2**22 + 1) == ()
+
+
+def test_threads_of_the_kernel_for_a_tap(tmp_path: Path) -> None:
+    names = {"10": "redis", "11": "vhost-10", "9": "vhost-10", "12": "vhost-100"}
+    for pid, name in (*names.items(), ("self", "vhost-10")):
+        (tmp_path / pid).mkdir()
+        (tmp_path / pid / "comm").write_text(f"{name}\n")
+    assert vhost_threads(10, tmp_path) == (9, 11)
+    assert vhost_threads(os.getpid()) == ()

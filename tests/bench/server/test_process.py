@@ -28,6 +28,17 @@ def test_starts_when_it_listens_and_ends_with_the_block(tmp_path: Path) -> None:
         os.kill(pid, 0)
 
 
+def test_is_not_asked_before_it_can_be_reached(tmp_path: Path) -> None:
+    port = process.free_port()
+    looks = iter([False, False, True])
+    command = [sys.executable, "-c", _LISTEN, str(port)]
+    with process.started(
+        command, port, tmp_path, reachable=lambda: next(looks, True)
+    ) as pid:
+        assert next(looks, None) is None
+        os.kill(pid, 0)
+
+
 def test_what_a_server_says_that_does_not_start(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import sys; sys.exit('no luck')"]
     with (

@@ -84,7 +84,7 @@ def test_a_rival_beside_it() -> None:
     out = io.StringIO()
     rivals = (
         *(beside(case=case, runs=(), not_run="no F-Stack: x") for case in ("a", "b")),
-        beside(case="c", wrong=2),
+        beside(case="c", wrong=2, note="a virtual device"),
     )
     show([server_record()], Console(file=out), rivals)
     text = out.getvalue()
@@ -92,4 +92,5 @@ def test_a_rival_beside_it() -> None:
     assert text.count("not run\n") + text.count("not run ") == 2
     assert text.count("redis on F-Stack: not run: no F-Stack: x") == 1
     assert "redis c, F-Stack: 25,000 requests/s natively" in text
-    assert "2 of 100 replies WRONG" in " ".join(text.split())
+    words = " ".join(text.split())
+    assert "2 of 100 replies WRONG; a virtual device" in words

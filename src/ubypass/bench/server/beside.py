@@ -20,7 +20,8 @@ class Beside:
 
     ``runs``: as in ServerRecord; empty if it could not be run, for the reason
     ``not_run``. ``checked``: number of replies compared; ``wrong``: those that
-    differed. ``command`` repeats the measurement; ``date`` is its date.
+    differed. ``command`` repeats the measurement; ``date`` is its date. ``version``:
+    see ServerRecord; ``note``: what has to be known to compare it, for people.
     """
 
     rival: str
@@ -33,6 +34,8 @@ class Beside:
     command: str
     date: str
     machine: Machine
+    version: str = ""
+    note: str = ""
 
     @property
     def name(self) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ubypass.errors import UbError
 
-__all__ = ["children", "cpu_ns"]
+__all__ = ["children", "cpu_ns", "vhost_threads"]
 
 
 def cpu_ns(pids: Iterable[int], proc: Path = Path("/proc")) -> int:
@@ -42,4 +42,19 @@ def children(pid: int, proc: Path = Path("/proc")) -> tuple[int, ...]:
             found.update(int(word) for word in file.read_text().split())
         except OSError:
             continue
+    return tuple(sorted(found))
+
+
+def vhost_threads(pid: int, proc: Path = Path("/proc")) -> tuple[int, ...]:
+    """The kernel threads that move packets between ``pid`` and its TAP devices.
+
+    Since Linux 6.4 they are threads of the process itself, and none is returned.
+    """
+    found = []
+    for file in proc.glob("[0-9]*/comm"):
+        try:
+            if file.read_text().strip() == f"vhost-{pid}":
+                found.append(int(file.parent.name))
+        except OSError:
+            continue  # the process has just ended
     return tuple(sorted(found))

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Redis on F-Stack, a network stack in user space, if an operator has installed it.
 
-F-Stack (https://github.com/F-Stack/f-stack) is no package of Debian: it is built in its
-own directory, ``FF_PATH``, and its ``config.ini`` describes the machine's network. The
-operator does all of that. It polls, so its CPU time is all of its processor's, whatever
-the load.
+F-Stack (https://github.com/F-Stack/f-stack) is no package of Debian: an operator builds
+it in its own directory, ``FF_PATH``. Its configuration describes the machine's network:
+the operator's own, or one made here for a virtual device
+(:mod:`ubypass.bench.server.virtual`). It polls, so its CPU time is all of its
+processor's, whatever the load; the CPU time of all its threads counts, and that of the
+kernel's thread between a virtual device and the TAP.
 """
 
 from __future__ import annotations
@@ -12,12 +14,17 @@ from __future__ import annotations
 import configparser
 import contextlib
 import os
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ubypass.bench.records import today
+from ubypass.bench.server import virtual
 from ubypass.bench.server.beside import Beside
+from ubypass.bench.server.cpu import vhost_threads
 from ubypass.bench.server.measure import Checked, Plan, Setting, one_run
+from ubypass.bench.server.process import at_once
 from ubypass.bench.server.record import Run
 from ubypass.bench.server.redis import Redis, RedisCase, redis_server
 from ubypass.errors import UbError
@@ -30,37 +37,46 @@ NAME = "F-Stack"
 #: The directory in F-Stack's installation guide.
 _USUAL = "/data/f-stack"
 
+_SHOWN = 3  # last lines of the output of a server that does not start
+
 
 @dataclass(frozen=True, slots=True)
 class Installed:
     """``server``: path of its redis-server; ``config``: of its configuration.
 
-    ``address``: its IP address.
+    ``address``: its IP address. ``config`` is None for a virtual device.
     """
 
     server: Path
-    config: Path
+    config: Path | None
     address: str
 
-    def command(self) -> list[str]:
+    @property
+    def version(self) -> str:
+        """As in ServerRecord; by the name of the directory ``app/redis-6.2.6``."""
+        return self.server.parts[-3].replace("-", " ", 1)
+
+    def command(self, config: Path) -> list[str]:
         """The command that starts redis on it; append redis' configuration file."""
-        own = ["--conf", str(self.config), "--proc-type=primary", "--proc-id=0"]
+        own = ["--conf", str(config), "--proc-type=primary", "--proc-id=0"]
         return [str(self.server), *own]
 
 
-def find(directory: Path | None = None) -> Installed:
+def find(directory: Path | None = None, config: Path | None = None) -> Installed:
     """The installation in ``directory``, by default in $FF_PATH or /data/f-stack.
 
-    Raises UbError if a file is missing or there is only one processor.
+    ``config``: the operator's configuration; None for a virtual device. Raises UbError
+    if a file or the device is missing, or there is only one processor.
     """
     root = directory or Path(os.environ.get("FF_PATH") or _USUAL)
     servers = sorted(root.glob("app/redis-*/src/redis-server"))
     if not servers:
         raise UbError(f"no F-Stack: {root}/app/redis-*/src/redis-server is missing")
-    config = root / "config.ini"
-    address = _address(config)
+    address = virtual.ADDRESS if config is None else _address(config)
     if len(os.sched_getaffinity(0)) < 2:
         raise UbError("F-Stack polls, and there is only one processor")
+    if config is None:
+        virtual.must_be_possible()
     return Installed(servers[-1], config, address)
 
 
@@ -75,16 +91,17 @@ def measure(
     runs: list[Run] = []
     checked = Checked()
     why = installed if isinstance(installed, str) else ""
+    version = note = ""
     with contextlib.ExitStack() as stack:
         if not isinstance(installed, str):
-            start = redis_server(
-                case, requests, command=installed.command(), host=installed.address
-            )
+            version = installed.version
+            note = virtual.NOTE if installed.config is None else ""
             try:
-                server = stack.enter_context(start)
+                server = stack.enter_context(_started(installed, case, requests))
             except (UbError, OSError) as error:
-                why = " ".join(str(error).split())
+                why = _short(str(error))
             else:
+                server.helpers = vhost_threads(server.main)
                 # The set-up of connections and memory is not measured.
                 checked += server.load().checked + server.check()
                 for _ in range(plan.runs):
@@ -102,7 +119,37 @@ def measure(
         command=to.command,
         date=today(),
         machine=to.machine,
+        version=version,
+        note=note,
     )
+
+
+@contextlib.contextmanager
+def _started(installed: Installed, case: RedisCase, requests: int) -> Iterator[Redis]:
+    """The running redis, with the operator's network or on a virtual device."""
+    with tempfile.TemporaryDirectory(prefix="ub-fstack-") as directory:
+        config, reachable = installed.config, at_once
+        if config is None:
+            config = Path(directory) / "config.ini"
+            # The load runs on the other processors.
+            config.write_text(virtual.config(max(os.sched_getaffinity(0))))
+            reachable = virtual.Tap().reachable
+        with redis_server(
+            case,
+            requests,
+            command=installed.command(config),
+            host=installed.address,
+            version=installed.version,
+            reachable=reachable,
+        ) as server:
+            yield server
+
+
+def _short(error: str) -> str:
+    """The beginning and the last lines: F-Stack prints its configuration first."""
+    what, colon, output = error.partition(": ")
+    last = " ".join(output.splitlines()[-_SHOWN:])
+    return f"{what}{colon}{' '.join(last.split())}"
 
 
 def _address(config: Path) -> str:

@@ -15,13 +15,14 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ubypass import child
 from ubypass.errors import UbError
 
 __all__ = [
+    "at_once",
     "beside",
     "free_port",
     "home",
@@ -38,6 +39,7 @@ __all__ = [
 
 _LOOK = 0.05  # seconds between polls until a server listens
 _AGAIN = 0.5  # seconds between signals
+_PATIENCE = 5  # seconds that a connection may take where packets are lost
 
 
 def needs(program: str, package: str) -> str:
@@ -100,11 +102,23 @@ def home(name: str) -> Iterator[Path]:
         yield Path(path)
 
 
+def at_once() -> bool:
+    """True: a server whose address leads to it before it listens."""
+    return True
+
+
 @contextlib.contextmanager
 def started(
-    command: Sequence[str], port: int, directory: Path, host: str = "127.0.0.1"
+    command: Sequence[str],
+    port: int,
+    directory: Path,
+    host: str = "127.0.0.1",
+    reachable: Callable[[], bool] = at_once,
 ) -> Iterator[int]:
-    """The pid of a server that listens on ``port``; the server is ended by SIGTERM."""
+    """The pid of a server that listens on ``port``; the server is ended by SIGTERM.
+
+    ``reachable``: whether connections to ``host`` may be tried yet.
+    """
     log = directory / "output"
     with log.open("wb") as output:
         process = child.start(
@@ -116,7 +130,7 @@ def started(
         )
     try:
         # No time limit: a clock that counts instructions jumps ahead when idle.
-        while not _listens(port, host):
+        while not (reachable() and _listens(port, host)):
             if process.poll() is not None:
                 error = log.read_text(errors="replace").strip()
                 raise UbError(f"{Path(command[0]).name} does not start: {error}")
@@ -234,4 +248,5 @@ def _minds_interrupts(pid: int) -> bool:
 
 def _listens(port: int, host: str) -> bool:
     with socket.socket() as sock:
+        sock.settimeout(_PATIENCE)
         return sock.connect_ex((host, port)) == 0

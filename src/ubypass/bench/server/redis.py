@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from pathlib import Path
 from ubypass.bench.server.cases import choose
 from ubypass.bench.server.measure import Checked, Load
 from ubypass.bench.server.process import (
+    at_once,
     free_port,
     home,
     needs,
@@ -131,12 +132,13 @@ def redis_server(
     command: Sequence[str] = (),
     host: str = "127.0.0.1",
     version: str | None = None,
+    reachable: Callable[[], bool] = at_once,
 ) -> Iterator[Redis]:
     """A running redis, with a load of ``requests`` per run.
 
     ``more_conf``: further lines of its configuration. ``command``: starts a redis other
     than the system's; ``host``: its address; ``version``: see ServerRecord, None to ask
-    the program.
+    the program; ``reachable``: see :func:`ubypass.bench.server.process.started`.
     """
     needs("redis-benchmark", "redis-tools")
     with home("redis") as directory:
@@ -148,14 +150,17 @@ def redis_server(
         if version is None:
             version = version_of("redis", [*command, "--version"])
         with (
-            started([*command, str(conf)], port, directory, host) as pid,
+            started([*command, str(conf)], port, directory, host, reachable) as pid,
             Client(port, host) as client,
         ):
             yield Redis(case, requests, pid, port, client, directory, host, version)
 
 
 class Redis:
-    """See :class:`ubypass.bench.server.measure.Server`."""
+    """See :class:`ubypass.bench.server.measure.Server`.
+
+    ``helpers``: pids of kernel threads that work for it only.
+    """
 
     name = "redis"
     by_time = False
@@ -176,6 +181,7 @@ class Redis:
         self.main = pid
         self.port = port
         self.home = directory
+        self.helpers: tuple[int, ...] = ()
         self._host = host
         self._case = case
         self._requests = requests * case.turns
@@ -184,8 +190,8 @@ class Redis:
         self._written: bytes | None = None  # the value that redis-benchmark sets
 
     def serving(self) -> tuple[int, ...]:
-        """The pid of the only process."""
-        return (self.main,)
+        """The pid of the only process, and those of its helpers."""
+        return (self.main, *self.helpers)
 
     def load(self) -> Load:
         """Run redis-benchmark; its value is read back and compared."""

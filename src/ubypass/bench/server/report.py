@@ -119,10 +119,11 @@ def _why_native(record: ServerRecord) -> list[str]:
 def _beside(rival: Beside) -> str:
     if rival.not_run:
         return f"{rival.server} on {rival.rival}: not run: {rival.not_run}"
+    note = f"; {rival.note}" if rival.note else ""
     wrong = f", {rival.wrong} of {rival.checked} replies WRONG" if rival.wrong else ""
     return (
         f"{rival.server} {rival.name}: {rival.rate or 0:,.0f} requests/s natively; "
-        f"it polls, so it uses all CPU time of its processor{wrong}"
+        f"it polls, so it uses all CPU time of its processor{wrong}{note}"
     )
 
 

@@ -82,13 +82,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     redis.add_argument(
         "--beside",
         choices=("fstack",),
-        help="also measure redis on F-Stack, which must be installed",
+        help="also measure redis on F-Stack, which must be installed; on a virtual "
+        "device of DPDK, over vhost-net and a TAP, unless --fstack-config is given: a "
+        "virtual device is not kernel bypass: packets still pass the kernel's TAP",
     )
     redis.add_argument(
         "--fstack",
         type=Path,
         metavar="DIRECTORY",
         help="the build tree of F-Stack (default: $FF_PATH, or /data/f-stack)",
+    )
+    redis.add_argument(
+        "--fstack-config",
+        type=Path,
+        metavar="FILE",
+        help="F-Stack's config.ini for a network card that you gave to DPDK",
     )
     nginx = servers.add_parser(
         "nginx",
@@ -230,7 +238,7 @@ def _beside(
 
     installed: fstack.Installed | str
     try:
-        installed = fstack.find(args.fstack)
+        installed = fstack.find(args.fstack, args.fstack_config)
     except UbError as error:
         installed = error.message
     found = []
