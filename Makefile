@@ -7,8 +7,8 @@ PYTEST := .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadscope \
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help demo test test-fast test-report test-fresh test-redis test-kernels fuzz lint module bench clean
-.PHONY: prepare prepare-run prepare-bench prepare-report deb test-packages test-deploy
+.PHONY: help demo test test-fast test-fresh test-redis test-kernels fuzz lint module bench clean
+.PHONY: prepare prepare-run prepare-bench deb test-packages test-deploy
 .PHONY: distclean
 .PHONY: bench-ready bench-chains bench-native bench-io bench-disk bench-uring
 .PHONY: bench-rawsocket bench-redis bench-nginx bench-packets bench-gaps
@@ -20,7 +20,7 @@ prepare: ## packages, virtual environment, for everything
 	@tools/prepare.sh test
 
 # Each target asks for no more than it needs.
-prepare-run prepare-bench prepare-report: prepare-%:
+prepare-run prepare-bench: prepare-%:
 	@tools/prepare.sh $*
 
 demo: module ## boost a file-read loop in the lab, show what it gains
@@ -33,9 +33,6 @@ test: prepare module ## everything, the lab included
 
 test-fast: prepare ## only what needs no virtual machine
 	@$(PYTEST) -q -m "not guest"
-
-test-report: prepare-report ## pages in a real browser, which is installed for it (root)
-	@$(PYTEST) -q tests/page
 
 fuzz: prepare ## random code on this CPU, original against translation, until stopped
 	@.venv/bin/python -m tests.fuzz $(ARGS)

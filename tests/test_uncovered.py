@@ -34,7 +34,7 @@ def test_x87_addresses_that_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_pages_that_no_browser_has_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(browser, "found", lambda: None)
-    assert "make test-report installs" in "\n".join(uncovered.uncovered())
+    assert "make test installs" in "\n".join(uncovered.uncovered())
     monkeypatch.setattr(browser, "found", lambda: "/usr/bin/chromium")
     assert "HTML" not in "\n".join(uncovered.uncovered())
 

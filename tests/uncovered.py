@@ -39,7 +39,7 @@ def uncovered() -> list[str]:
         found.append(f"nothing was executed: {error.message}")
     if browser.found() is None:
         found.append(
-            "not opened: HTML pages, since there is no browser here; make test-report "
+            "not opened: HTML pages, since there is no browser here; make test "
             f"installs {browser.PACKAGE}"
         )
     return found

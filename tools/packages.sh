@@ -4,8 +4,7 @@
 #
 #   run    building the module, the lab, the demo
 #   bench  and the measured servers with their loads
-#   test   and what the tests call
-#   report and a browser, for the tests of HTML pages
+#   test   and what the tests call, a browser for HTML pages among it
 #
 # Root gets them installed, others are told what to do (status 1). Servers are not
 # started, now or at boot: their units are masked before they are installed. A server
@@ -19,7 +18,7 @@ case "${1:-}" in --list | --missing)
 	shift
 	;;
 esac
-purpose="${1:?which purpose: run, bench, test or report}"
+purpose="${1:?which purpose: run, bench or test}"
 PATH="$PATH:/usr/sbin:/sbin"
 missing=""
 servers=""
@@ -63,8 +62,8 @@ has_browser() {
 	command -v chromium-headless-shell || command -v chromium
 }
 
-case "$purpose" in run | bench | test | report) ;; *)
-	echo "tools/packages.sh: no purpose '$purpose': run, bench, test or report" >&2
+case "$purpose" in run | bench | test) ;; *)
+	echo "tools/packages.sh: no purpose '$purpose': run, bench or test" >&2
 	exit 2
 	;;
 esac
@@ -93,15 +92,15 @@ if [ "$purpose" != run ]; then
 	program fio fio
 	program iproute2 ip
 fi
-if [ "$purpose" = test ] || [ "$purpose" = report ]; then
+if [ "$purpose" = test ]; then
 	program strace strace
 	program gdb gdb
 	program cpio cpio
 	# 32-bit programs are refused; a test makes one.
 	want gcc-multilib compiles -m32 || true
+	# A quarter of a gigabyte when it is installed.
+	want chromium-headless-shell has_browser || true
 fi
-# A quarter of a gigabyte when it is installed.
-[ "$purpose" != report ] || want chromium-headless-shell has_browser || true
 [ "$mode" != --list ] || exit 0
 
 update=""

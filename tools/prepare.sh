@@ -6,7 +6,7 @@
 # if one of them fails.
 set -eu
 cd "$(dirname "$0")/.."
-purpose="${1:?which purpose: run, bench, test or report}"
+purpose="${1:?which purpose: run, bench or test}"
 log=build/prepare.log
 
 # One at a time; a lock on the directory needs no file in it.
@@ -55,7 +55,7 @@ ready() { # extra: whether it was installed since it last changed or was moved
 
 case "$purpose" in
 bench) extra=bench ;;
-test | report) extra=test ;;
+test) extra=test ;;
 *) extra=compile ;;
 esac
 ready test || ready "$extra" ||

@@ -22,7 +22,7 @@ from ubypass.cli import live_page
 
 pytestmark = pytest.mark.skipif(
     browser.found() is None,
-    reason=f"no browser: make test-report installs {browser.PACKAGE}",
+    reason=f"no browser: make test installs {browser.PACKAGE}",
 )
 
 _PAGES = ("report", "stats", "explain")

@@ -84,7 +84,7 @@ def test_each_purpose_installs_what_it_needs_once(project: _Project) -> None:
     assert project.prepare("bench", UBYPASS_PURE="1").stdout == ""
     project.prepare("test", UBYPASS_PURE="1")
     assert project.calls() == ["pip install --disable-pip-version-check -e .[test]"]
-    for purpose in ("test", "report", "bench"):
+    for purpose in ("test", "bench"):
         assert project.prepare(purpose, UBYPASS_PURE="1").stdout == ""
     assert project.prepare("run", UBYPASS_PURE="1").stdout == ""
 
