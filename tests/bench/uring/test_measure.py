@@ -113,7 +113,9 @@ def test_fio_s_io_uring_comes_before_anything_is_attached_as_well(
     monkeypatch.setattr(fio, "rivals", play("fio uring"))
     monkeypatch.setattr(fio, "psync", play("fio psync"))
     plan = measure.Plan((LOOP, FIO), (64,), (1,), loops=_PLAN)
-    list(measure.compare(plan, ICOUNT, lambda _: None))
+    rows = list(measure.compare(plan, ICOUNT, lambda _: None))
+    (polled,) = (row for row in rows if (row.program, row.way) == (FIO, SQPOLL))
+    assert (polled.cost, polled.why_not) == (None, "no")
     kinds = [each.split(" /")[0] for each in played]
     assert kinds[-3:] == ["fio uring", "pread 64 None", "fio psync"]
     assert [each.split()[0] for each in kinds[:-3]] == ["plain", "registered"]

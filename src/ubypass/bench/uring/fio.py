@@ -28,9 +28,12 @@ from ubypass.engine.engine import Engine
 from ubypass.errors import UbError
 from ubypass.process.status import identify
 
-__all__ = ["DEPTHS", "command", "cost_of", "psync", "rivals", "why_not"]
+__all__ = ["DEPTHS", "NO_POLLING", "command", "cost_of", "psync", "rivals", "why_not"]
 
 DEPTHS = (1, 32, 256)
+
+#: Why SQPOLL of fio is no measurement where a second processor could poll.
+NO_POLLING = "not measured: fio does not tell the CPU time of the thread that polls"
 
 _FILE = 16 << 20  # bytes; the file is read repeatedly
 _RUN_MS = 250  # of io_uring: fio reports whole milliseconds

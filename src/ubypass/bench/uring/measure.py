@@ -14,7 +14,7 @@ from pathlib import Path
 from ubypass.bench import io
 from ubypass.bench.records import Machine
 from ubypass.bench.uring import fio, program
-from ubypass.bench.uring.record import BOOSTED, FIO, LOOP, NATIVE, RIVALS, Row
+from ubypass.bench.uring.record import BOOSTED, FIO, LOOP, NATIVE, RIVALS, SQPOLL, Row
 
 __all__ = ["DEPTHS", "QUICK_DEPTHS", "SIZES", "Plan", "compare"]
 
@@ -62,6 +62,9 @@ def compare(
         if with_fio:
             sizes, depths = plan.sizes, plan.fio_depths
             yield from fio.rivals(sizes, depths, machine, progress, place)
+    if with_fio:
+        reason = program.why_not(SQPOLL) or fio.NO_POLLING
+        yield Row(FIO, SQPOLL, 0, 0, "memory", None, machine, why_not=reason)
     if LOOP in plan.programs:
         for place in places:
             yield from _loops(plan, machine, progress, place)
