@@ -2,8 +2,8 @@
 """``python -m tests.kernels [SUITE...]``: the module on the newest kernel of each.
 
 Fetches kernel, headers and compiler of a suite, builds the module there, boots the lab
-and runs the checks of `tests.kernels.inside`. What came out is kept in build/kernels
-and written to docs/kernels.md.
+and runs the checks of `tests.kernels.inside`. What came out is kept in
+docs/kernels.json and written to docs/kernels.md; suites that are not tried keep theirs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from tests.kernels.checks import PROGRAMS, SUITES, Check, Result, page
+from tests.kernels.checks import PROGRAMS, SUITES, Check, Result, load, page, save
 from tests.patient import PATIENT
 from ubypass.errors import UbError
 from ubypass.lab import kernels
@@ -26,7 +26,7 @@ from ubypass.module.build import build_module
 from ubypass.places import kernel_sources, module_file
 
 _ROOT = Path(__file__).resolve().parents[2]
-_RESULTS = _ROOT / "build" / "kernels"
+_RESULTS = _ROOT / "docs" / "kernels.json"
 _PAGE = _ROOT / "docs" / "kernels.md"
 _TIMEOUT = 1800.0  # seconds, of one machine: all checks take two or three minutes
 _SOURCES = (
@@ -43,8 +43,7 @@ def main() -> int:
     os.environ["UB_WERROR"] = "1"
     _compile()
     results = [result for suite in suites if (result := _try(suite))]
-    found = [Result.load(file) for file in sorted(_RESULTS.glob("*.json"))]
-    _PAGE.write_text(page(found))
+    _PAGE.write_text(page(load(_RESULTS)))
     print(f"written: {_PAGE.relative_to(_ROOT)}")
     good = len(results) == len(suites) and all(each.passed for each in results)
     return 0 if good else 1
@@ -82,7 +81,7 @@ def _try(suite: str) -> Result | None:
     except UbError as error:
         failed = Check.BOOTED if result.good.get(Check.BUILT.value) else Check.BUILT
         result.note(failed, False, error.message.splitlines()[0])
-    result.save(_RESULTS)
+    save(_RESULTS, result)
     for check, good in result.good.items():
         found = result.found[check]
         report(f"{check}: {'yes' if good else 'NO'}{f' ({found})' if found else ''}")

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-__all__ = ["CHECKS", "PROGRAMS", "SUITES", "Check", "Result", "page"]
+__all__ = ["CHECKS", "PROGRAMS", "SUITES", "Check", "Result", "load", "page", "save"]
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,6 +53,9 @@ _MEANING = {
 }
 
 
+_ELSEWHERE = (Path(__file__).parent / "elsewhere.md").read_text()
+
+
 @dataclass
 class Result:
     """Of one kernel. ``good`` and ``found`` by the name of a check; dates are UTC."""
@@ -75,16 +78,20 @@ class Result:
         """Whether all checks were done, and all are good."""
         return all(self.good.get(check.value, False) for check in CHECKS)
 
-    def save(self, directory: Path) -> None:
-        """Write it into a file of ``directory``, named for the suite."""
-        directory.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(asdict(self), indent=1)
-        (directory / f"{self.suite}.json").write_text(text)
 
-    @classmethod
-    def load(cls, file: Path) -> Result:
-        """Read what `save` has written."""
-        return cls(**json.loads(file.read_text()))
+def load(file: Path) -> list[Result]:
+    """The results that `save` has written; none without the file."""
+    if not file.exists():
+        return []
+    return [Result(**each) for each in json.loads(file.read_text())]
+
+
+def save(file: Path, result: Result) -> None:
+    """Add ``result`` to a file; it replaces the one of its suite, the others stay."""
+    others = [each for each in load(file) if each.suite != result.suite]
+    results = sorted((*others, result), key=lambda each: SUITES.index(each.suite))
+    text = json.dumps([asdict(each) for each in results], indent=1)
+    file.write_text(text + "\n")
 
 
 def page(results: Iterable[Result]) -> str:
@@ -95,8 +102,8 @@ def page(results: Iterable[Result]) -> str:
         "# Kernels",
         "",
         "What was tried on which kernel of Debian, the newest of each suite. Written",
-        "by `make test-kernels`; empty means not tried. Counts are of an emulated",
-        "machine: they show that calls are dispatched, not how fast.",
+        "by `make test-kernels` from `kernels.json`; empty means not tried. Counts are",
+        "of an emulated machine: they show that calls are dispatched, not how fast.",
         "",
         f"| release | suite | compiler | {head} | date |",
         f"|{'---|' * (len(CHECKS) + 4)}",
@@ -117,7 +124,7 @@ def page(results: Iterable[Result]) -> str:
             if found:
                 lines.append(f"- {check.value}: {found}")
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join([*lines, _ELSEWHERE])
 
 
 def _cell(result: Result, check: Check) -> str:

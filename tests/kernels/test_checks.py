@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from pathlib import Path
 
-from tests.kernels.checks import CHECKS, Check, Result, page
+from tests.kernels.checks import CHECKS, Check, Result, load, page, save
 
 
 def _passed(suite: str, release: str) -> Result:
@@ -13,8 +13,25 @@ def _passed(suite: str, release: str) -> Result:
 
 def test_results_come_back_as_they_were_saved(tmp_path: Path) -> None:
     result = _passed("trixie", "6.12.1+deb13-amd64")
-    result.save(tmp_path / "new")
-    assert Result.load(tmp_path / "new" / "trixie.json") == result
+    file = tmp_path / "kernels.json"
+    assert load(file) == []
+    save(file, result)
+    assert load(file) == [result]
+
+
+def test_suites_that_are_not_tried_keep_their_results(tmp_path: Path) -> None:
+    file = tmp_path / "kernels.json"
+    for suite in ("sid", "bookworm", "trixie"):
+        save(file, _passed(suite, "6.1.0-1-amd64"))
+    newer = _passed("bookworm", "6.1.0-2-amd64")
+    save(file, newer)
+    assert [each.suite for each in load(file)] == ["bookworm", "trixie", "sid"]
+    assert load(file)[0] == newer
+
+
+def test_the_page_is_of_the_results() -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    assert (docs / "kernels.md").read_text() == page(load(docs / "kernels.json"))
 
 
 def test_a_kernel_passes_with_all_checks_only() -> None:

@@ -28,7 +28,7 @@ _URING = "uring"
 _FIO = "fio"
 
 #: By time, rounds differ much more than by count.
-_NATIVE_ROUNDS = 31
+_NATIVE_ROUNDS = 11
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
