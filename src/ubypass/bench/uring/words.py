@@ -123,13 +123,22 @@ def notes(rows: Sequence[Row]) -> list[str]:
             found.append(f"{name}: {row.why_not}")
         elif row.cost is None:
             found.append(f"{name}: not boosted in time")
-        if row.workers:
-            found.append(
-                f"{name}: {row.workers} threads of the kernel (iou-wrk) made the reads"
-            )
         if row.same_results is False:
             found.append(f"{name}: READ OTHER DATA")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys([*found, *_workers(rows)]))
+
+
+def _workers(rows: Sequence[Row]) -> list[str]:
+    """A remark for each way and place where threads of the kernel read."""
+    most: dict[str, int] = {}
+    for row in rows:
+        if row.workers:
+            who = f"{_program(row)}, {row.place}"
+            most[who] = max(row.workers, most.get(who, 0))
+    return [
+        f"{who}: threads of the kernel (iou-wrk) made the reads, up to {number}"
+        for who, number in most.items()
+    ]
 
 
 def sentence(rows: Sequence[Row]) -> str:
@@ -161,10 +170,13 @@ def sentence(rows: Sequence[Row]) -> str:
     )
 
 
-def _named(row: Row) -> str:
+def _program(row: Row) -> str:
     name = _NAMES.get(row.way, row.way)
-    if row.program == FIO:
-        name = f"fio, {name}"
+    return f"fio, {name}" if row.program == FIO else name
+
+
+def _named(row: Row) -> str:
+    name = _program(row)
     if row.size:
         name += f", {row.size} bytes"
     if row.depth and row.way in RIVALS:
