@@ -3,7 +3,7 @@
 
     .venv/bin/python -m tests.screenshot REPORT.html OUT.png --part "Reads by size"
 
-Needs the browser that ``make prepare-report`` installs.
+Needs the browser that ``make test`` installs.
 """
 
 from __future__ import annotations
