@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     args = parser.parse_args(arguments)
     if browser.found() is None:
-        parser.error("there is no browser: make prepare-report installs one")
+        parser.error("there is no browser: make test installs one")
     if not args.page.is_file():
         parser.error(f"there is no page {args.page}: ub bench report makes one")
     try:

@@ -66,4 +66,4 @@ def test_what_is_missing(
     monkeypatch.setattr(browser, "found", lambda: None)
     with pytest.raises(SystemExit):
         screenshot.main([str(page), "out.png"])
-    assert "make prepare-report" in capsys.readouterr().err
+    assert "make test" in capsys.readouterr().err
