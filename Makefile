@@ -10,7 +10,7 @@ MAKEFLAGS += --no-print-directory
 .PHONY: help demo test test-fast test-fresh test-redis test-kernels fuzz lint module bench clean
 .PHONY: prepare prepare-run prepare-bench deb test-packages test-deploy
 .PHONY: distclean
-.PHONY: bench-ready bench-chains bench-native bench-io bench-disk bench-uring
+.PHONY: bench-ready bench-chains bench-native bench-functions bench-io bench-disk bench-uring
 .PHONY: bench-rawsocket bench-redis bench-nginx bench-packets bench-gaps
 
 help: ## this list
@@ -71,13 +71,14 @@ ON-pti := --pti on
 ON-skylake := --cpu Skylake-Server,-erms,-fsrm
 ON-milan := --cpu EPYC-Milan,-erms,-fsrm
 ELSEWHERE := $(foreach machine,$(MACHINES),io-$(machine) redis-$(machine) nginx-$(machine))
-RECORDS := chains native $(COUNTED) $(ELSEWHERE) $(PAPER:%=paper-%) replay
+RECORDS := chains native functions $(COUNTED) $(ELSEWHERE) $(PAPER:%=paper-%) replay
 
 # Times first and alone; then the counts, which other work does not change.
 bench: bench-ready ## all measurements, into docs/results.md and docs/report.html (hours)
 	@begun=$$(date +%s); failed=; \
 	$(MAKE) bench-chains || failed=1; \
 	$(MAKE) bench-native || failed=1; \
+	$(MAKE) bench-functions || failed=1; \
 	$(MAKE) -k $(COUNTED:%=bench-%) $(ELSEWHERE:%=bench-%) $(PAPER:%=bench-paper-%) || \
 		failed=1; \
 	$(UB) bench replay $(BENCH)/builds/*/*.builds --json $(BENCH)/replay.json || failed=1; \
@@ -96,6 +97,9 @@ bench-chains: bench-ready
 
 bench-native: bench-ready
 	@$(UB) bench io --with uring --native --json $(BENCH)/native.json
+
+bench-functions: bench-ready
+	@$(UB) bench functions --json $(BENCH)/functions.json
 
 bench-io: bench-ready
 	@$(MEASURE) -- ub bench io --json $(BENCH)/io.json
