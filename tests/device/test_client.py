@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import pathlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -38,6 +39,7 @@ from ubypass.device.uapi import (
     Tunable,
 )
 from ubypass.errors import UbError
+from ubypass.version import VERSION
 
 _Answer = Callable[[ctypes.Structure], None]
 
@@ -425,9 +427,69 @@ def test_a_missing_module_is_said_in_one_line() -> None:
     assert caught.value.hint == "ub module load"
 
 
-def test_another_version_of_the_module_is_refused(module: _Module) -> None:
-    module.abi += 1
-    with pytest.raises(UbError, match=f"version {ABI_VERSION + 1}"):
+_OTHER = "the module that is loaded is of another version than this ub: "
+
+
+@pytest.mark.parametrize(("step", "age"), [(-1, "older"), (1, "newer")])
+def test_another_version_of_the_module_is_refused(
+    module: _Module, step: int, age: str
+) -> None:
+    module.abi += step
+    with pytest.raises(UbError) as caught:
+        Device("/dev/null")
+    assert caught.value.message == (
+        f"{_OTHER}it is {age}, with interface {ABI_VERSION + step}; "
+        f"ub has interface {ABI_VERSION}"
+    )
+    assert "ub module unload && " in caught.value.hint
+    assert "ub module load" in caught.value.hint
+
+
+@pytest.mark.parametrize("number", [errno.ENOTTY, errno.EINVAL])
+@pytest.mark.parametrize(
+    ("release", "what"),
+    [
+        ("0.0.9\n", f"it is older, version 0.0.9; ub is version {VERSION}"),
+        ("0.0.10\n", f"it is older, version 0.0.10; ub is version {VERSION}"),
+        ("1000.0.0\n", f"it is newer, version 1000.0.0; ub is version {VERSION}"),
+        (
+            f"{VERSION}.1\n",
+            f"it is newer, version {VERSION}.1; ub is version {VERSION}",
+        ),
+        (f"{VERSION}\n", f"both are {VERSION}, but with different interfaces"),
+        ("next week's\n", f"its version is unknown; ub is version {VERSION}"),
+        (None, f"its version is unknown; ub is version {VERSION}"),
+    ],
+)
+def test_a_module_that_does_not_know_the_first_request_is_of_another_version(
+    module: _Module,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: pathlib.Path,
+    number: int,
+    release: str | None,
+    what: str,
+) -> None:
+    """The size of its structure is part of the request's number."""
+    file = tmp_path / "version"
+    if release is not None:
+        file.write_text(release)
+    monkeypatch.setattr(client, "_MODULE_VERSION", file)
+    module.answers[uapi.IOC_INFO] = _fail(number)
+    with pytest.raises(UbError) as caught:
+        Device("/dev/null")
+    assert caught.value.message == _OTHER + what
+    assert "ub module unload && " in caught.value.hint
+
+
+def test_other_errors_of_the_first_request_keep_their_reason(module: _Module) -> None:
+    module.answers[uapi.IOC_INFO] = _fail(errno.ENOMEM)
+    with pytest.raises(UbError, match=os.strerror(errno.ENOMEM)):
+        Device("/dev/null")
+
+
+def test_a_device_without_our_requests_is_told_apart() -> None:
+    """The real ioctl, on a device that has none of the module's."""
+    with pytest.raises(UbError, match="another version"):
         Device("/dev/null")
 
 

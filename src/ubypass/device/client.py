@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 import time
 from collections.abc import Sequence
 from fcntl import ioctl
@@ -34,17 +35,22 @@ from ubypass.device.types import Path as GapPath
 from ubypass.errors import UbError, permission_hint
 from ubypass.places import packaged
 from ubypass.processor import features
+from ubypass.version import VERSION
 
 __all__ = ["DEVICE_PATH", "Device", "Gone", "SourceChanged", "parse_events"]
 
 DEVICE_PATH = "/dev/ub"
 #: Hint for a module of another version than this program.
-_NEWER = (
+_RELOAD = (
     "ub module unload && ub module load; if that fails: the packages ubypass and "
     "ubypass-dkms must have the same version"
     if packaged()
     else "ub module unload && ub module build && ub module load"
 )
+#: Errors for an ioctl that a driver does not have.
+_UNKNOWN_REQUEST = (errno.ENOTTY, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
+#: The MODULE_VERSION of the loaded module.
+_MODULE_VERSION = Path("/sys/module/ub/version")
 _EVENT_SIZE = ctypes.sizeof(uapi.UbEvent)
 _TRIAL_MOST = (1 << 32) - 1  # ns, in struct ub_load
 _PRICE_MOST = (1 << 31) - 1  # ns, in struct ub_trial
@@ -67,19 +73,13 @@ class Device:
     """An open ``/dev/ub``; a context manager. Needs root and the module.
 
     Methods raise :class:`Gone` if the process has exited meanwhile, and ``UbError`` for
-    errors that need a person.
+    errors that need a person; the constructor also for a module of another version.
     """
 
     def __init__(self, path: str = DEVICE_PATH) -> None:
         self._fd = _open(path)
         try:
-            self._info = self._call(uapi.IOC_INFO, uapi.UbInfo())
-            if self._info.abi != ABI_VERSION:
-                raise UbError(
-                    f"the loaded module has version {self._info.abi} of the "
-                    f"interface, ub has version {ABI_VERSION}",
-                    _NEWER,
-                )
+            self._info = self._handshake()
         except BaseException:
             self.close()
             raise
@@ -339,6 +339,26 @@ class Device:
         except OSError as error:
             raise _device_error("read events", error) from error
 
+    def _handshake(self) -> uapi.UbInfo:
+        """The module's answer to the first request; UbError for another version.
+
+        The number of an ioctl contains the size of its structure: a module of a version
+        with another size rejects the number, before any version can be compared.
+        """
+        try:
+            info = self._call(uapi.IOC_INFO, uapi.UbInfo())
+        except OSError as error:
+            if error.errno in _UNKNOWN_REQUEST:
+                raise _other_release() from error
+            raise _device_error("describe its interface", error) from error
+        if info.abi != ABI_VERSION:
+            age = "older" if info.abi < ABI_VERSION else "newer"
+            raise _other_version(
+                f"it is {age}, with interface {info.abi}; ub has interface "
+                f"{ABI_VERSION}"
+            )
+        return info
+
     def _call(self, request: int, argument: _S) -> _S:
         ioctl(self._fd, request, argument)
         return argument
@@ -407,6 +427,38 @@ def _open_refused(path: str, number: int | None) -> UbError:
         "run as root, outside of containers; a unit must allow it "
         "(CapabilityBoundingSet=)",
     )
+
+
+def _other_release() -> UbError:
+    """The error for a module that does not know the first request.
+
+    Its interface has no number then; its release is read from sysfs.
+    """
+    try:
+        release = _MODULE_VERSION.read_text().strip()
+    except OSError:
+        release = ""
+    theirs, ours = _numbers(release), _numbers(VERSION)
+    if not theirs:
+        return _other_version(f"its version is unknown; ub is version {VERSION}")
+    if theirs == ours:
+        return _other_version(f"both are {VERSION}, but with different interfaces")
+    age = "older" if theirs < ours else "newer"
+    return _other_version(f"it is {age}, version {release}; ub is version {VERSION}")
+
+
+def _other_version(what: str) -> UbError:
+    return UbError(
+        f"the module that is loaded is of another version than this ub: {what}", _RELOAD
+    )
+
+
+def _numbers(release: str) -> tuple[int, ...]:
+    """The numbers of a release such as "0.1.0"; empty if it is none."""
+    digits = r"[0-9]{1,9}"
+    if not re.fullmatch(rf"{digits}(\.{digits})*", release, re.ASCII):
+        return ()
+    return tuple(map(int, release.split(".")))
 
 
 def _load_request(
