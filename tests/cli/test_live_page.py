@@ -116,7 +116,7 @@ def test_what_is_decided_and_what_runs(
         *("1002 mov eax,39", "mov eax,39 <x> ; why", "13 exits", "5 instructions"),
     ):
         assert word in text
-    assert _attached(page) == explained()
+    assert _attached(page) == {"version": 1, **explained()}
 
 
 def test_why_nothing_is_boosted(

@@ -421,6 +421,28 @@ def test_tunables_are_listed_with_units_and_bounds(
     assert found["rearm_ms"]["present"] is None
 
 
+def test_a_module_that_does_not_answer_is_reported(
+    ub: Ub,
+    kernel: _Kernel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse() -> None:
+        raise UbError("it is of another version", "load it again")
+
+    (tmp_path / "sys" / "ub").mkdir(parents=True)
+    monkeypatch.setattr(client, "Device", refuse)
+    assert ub("module", "status") == 0
+    text = capsys.readouterr().out
+    assert "\nbut        it is of another version\n           load it again\n" in text
+    assert "gap_ns       default 4000 " in text
+    assert ub("module", "status", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["why"] == "it is of another version"
+    assert found["tunables"]["gap_ns"]["present"] is None
+
+
 def test_what_they_are_at_present_is_asked_for(
     ub: Ub,
     kernel: _Kernel,

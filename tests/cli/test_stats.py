@@ -29,7 +29,7 @@ def test_nothing_is_boosted(
     assert ub("stats") == 0
     assert "no process is being boosted" in capsys.readouterr().out
     assert ub("stats", "--json") == 0
-    assert json.loads(capsys.readouterr().out) == {"processes": []}
+    assert json.loads(capsys.readouterr().out) == {"version": 1, "processes": []}
     assert ub("stats", "77") == 1
     assert ub("explain", "77") == 1
 

@@ -242,14 +242,18 @@ def test_the_example_is_right() -> None:
     assert [rule.name for rule in config.parse(text).rules] == ["redis", "web"]
 
 
+#: Of a machine whose ``ub doctor`` gives none.
+_NO_FACTS = {"version": 1, "this_kernel": False, "lab": False, "checks": []}
+
+
 @pytest.mark.parametrize(
     ("says", "fact"),
     [
         # It ends so where programs cannot be boosted.
         ("echo '{\"this_kernel\": false}'; exit 1", {"this_kernel": False}),
         ('echo complaint >&2; echo "{"; echo " }"', {}),
-        ("echo Traceback; exit 1", {"this_kernel": False, "lab": False, "checks": []}),
-        ("exit 70", {"this_kernel": False, "lab": False, "checks": []}),
+        ("echo Traceback; exit 1", _NO_FACTS),
+        ("exit 70", _NO_FACTS),
     ],
 )
 def test_facts_are_json_whatever_happens(

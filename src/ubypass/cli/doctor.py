@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["VERB", "configure", "run"]
 
+#: Version of the output of ``--json``; new keys do not change it.
+_VERSION = 1
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -86,7 +89,8 @@ def _print_json(checks: Sequence[Check], kernel: bool, lab: bool) -> None:
         {**asdict(check), "scope": check.scope.value, "state": check.state.value}
         for check in checks
     ]
-    print(json.dumps({"this_kernel": kernel, "lab": lab, "checks": rows}, indent=1))
+    found = {"version": _VERSION, "this_kernel": kernel, "lab": lab, "checks": rows}
+    print(json.dumps(found, indent=1))
 
 
 def _print(title: str, good: bool, checks: Sequence[Check]) -> None:

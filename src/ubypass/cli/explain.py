@@ -16,6 +16,9 @@ from ubypass.errors import UbError, UsageError
 
 __all__ = ["VERB", "configure", "run"]
 
+#: Version of the output of ``--json``; new keys do not change it.
+_VERSION = 1
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -50,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         if silent:
             raise silent[0]
         raise UbError("no process is being boosted", "start with: ub run -- COMMAND")
-    answer = answers[0]
+    answer = {"version": _VERSION, **answers[0]}
     if args.html is not None:
         live_page.write_explanation(args.html, answer)
         return 0

@@ -30,11 +30,12 @@ def ready() -> None:
     require()
 
 
-def write_stats(file: Path, processes: Sequence[Mapping[str, Any]]) -> None:
-    """Write a page of what ``ub stats --json`` prints. Raises UbError."""
+def write_stats(file: Path, data: Mapping[str, Any]) -> None:
+    """Write a page of what ``ub stats --json`` prints: ``data``. Raises UbError."""
     from ubypass.cli.process_figures import NOTHING
     from ubypass.page.content import Paragraph, Section
 
+    processes = data["processes"]
     sections = [
         _machine(),
         *([_together(processes)] if processes else []),
@@ -42,7 +43,6 @@ def write_stats(file: Path, processes: Sequence[Mapping[str, Any]]) -> None:
     ]
     if not processes:
         sections.append(Section("Processes", (Paragraph((NOTHING,)),)))
-    data = {"processes": list(processes)}
     _write(file, "Boosted processes", sections, "stats.json", data)
 
 

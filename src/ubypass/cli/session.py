@@ -43,6 +43,9 @@ from ubypass.process.namespace import require_own_proc
 
 __all__ = ["Session"]
 
+#: Version of the summary as JSON; new keys do not change it.
+_VERSION = 1
+
 
 class Session:
     """An engine with its device and control socket; a context manager.
@@ -142,6 +145,7 @@ class Session:
     ) -> None:
         """Print the summary to stderr and, as JSON, to ``file`` if given."""
         data = {
+            "version": _VERSION,
             **extra,
             "engine_peak_bytes": peak_rss_bytes(),
             "processes": [summary.as_json() for summary in self._summaries],

@@ -18,6 +18,9 @@ from ubypass.errors import UbError, UsageError
 
 __all__ = ["VERB", "NotBoosted", "answered", "configure", "run", "since"]
 
+#: Version of the output of ``--json``, and of each line with ``--watch``; new keys do
+#: not change it.
+_VERSION = 1
 _HEADING = 20  # lines between two headings
 
 
@@ -56,12 +59,13 @@ def run(args: argparse.Namespace) -> int:
         _watch(pids, args.interval, as_json=args.json)
         return 0
     processes = _ask(pids)
+    data = {"version": _VERSION, "processes": processes}
     if args.html is not None:
-        live_page.write_stats(args.html, processes)
+        live_page.write_stats(args.html, data)
     elif args.json:
         import json
 
-        print(json.dumps({"processes": processes}, indent=1))
+        print(json.dumps(data, indent=1))
     elif not processes:
         print(NOTHING)
     elif pids is None or len(processes) > 1:
@@ -156,7 +160,7 @@ def _watch(pids: Collection[int] | None, seconds: float, *, as_json: bool) -> No
             for process in processes:
                 change = since(before.get(process["pid"]), process)
                 if as_json:
-                    print(json.dumps(change), flush=True)
+                    print(json.dumps({"version": _VERSION, **change}), flush=True)
                     continue
                 if lines % _HEADING == 0:
                     print(

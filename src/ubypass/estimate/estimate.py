@@ -19,7 +19,10 @@ from ubypass.process.calls import call_name
 from ubypass.process.memory import ProcessMemory
 from ubypass.process.symbols import Symbols
 
-__all__ = ["Estimate", "estimate", "open_source"]
+__all__ = ["ESTIMATE_VERSION", "Estimate", "estimate", "open_source"]
+
+#: Version of the output of ``ub estimate --json`` with a process or a command.
+ESTIMATE_VERSION = 1
 
 _NAMED = 24  # sites whose addresses get names
 
@@ -49,6 +52,7 @@ class Estimate:
     def as_json(self) -> dict[str, Any]:
         """Plain data; the names are part of the interface of ``--json``."""
         return {
+            "version": ESTIMATE_VERSION,
             "share": _range(self.share),
             "model": {"name": self.model.name, "about": self.model.describe()},
             "source": self.source,

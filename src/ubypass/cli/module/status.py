@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import platform
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +15,9 @@ from ubypass.errors import UbError
 from ubypass.places import module_file
 
 __all__ = ["VERB", "configure", "run"]
+
+#: Version of the output of ``--json``; new keys do not change it.
+_VERSION = 1
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,18 +32,21 @@ def run(args: argparse.Namespace) -> int:
     built = module_file(release).parent.parent
     others = sorted(path.parent.name for path in built.glob("*/ub.ko"))
     loaded = is_loaded()
+    present, error = _present() if loaded else ({}, None)
     if args.json:
         import json
 
         print(
             json.dumps(
                 {
+                    "version": _VERSION,
                     "release": release,
                     "loaded": loaded,
                     "built": file.is_file(),
                     "file": str(file),
                     "built_for": others,
-                    "tunables": _tunables(),
+                    "tunables": _tunables(present),
+                    "why": error.message if error else "",
                 }
             )
         )
@@ -50,20 +55,30 @@ def run(args: argparse.Namespace) -> int:
     print(f"loaded     {'yes' if loaded else 'no'}")
     print(f"built      {short(file) if file.is_file() else 'not for this kernel'}")
     print(f"built for  {', '.join(others) or 'no kernel yet'}")
+    if error is not None:
+        print(f"but        {error.message}")
+        print(f"           {error.hint}")
     print()
-    _print_tunables(_tunables())
+    _print_tunables(_tunables(present))
     return 0 if loaded else 1
 
 
-def _tunables() -> dict[str, dict[str, Any]]:
-    """The tunables by name. ``present`` is None without the module or without root."""
+def _present() -> tuple[dict[str, int], UbError | None]:
+    """Present values of the loaded module by name; none, and why they are unknown."""
     from ubypass.device.client import Device
     from ubypass.device.tunables import TUNABLES
 
-    present: dict[str, int] = {}
-    if is_loaded():
-        with contextlib.suppress(UbError), Device() as device:
-            present = {each.name.lower(): device.tune(each) for each in TUNABLES}
+    try:
+        with Device() as device:
+            return {each.name.lower(): device.tune(each) for each in TUNABLES}, None
+    except UbError as error:
+        return {}, error
+
+
+def _tunables(present: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+    """The tunables by name; the value ``present`` is None if it is unknown."""
+    from ubypass.device.tunables import TUNABLES
+
     return {
         each.name.lower(): {
             "present": present.get(each.name.lower()),
