@@ -20,20 +20,11 @@ if __name__ == "__main__":
     sys.path.insert(0, str(_ROOT / "src"))
 
 from ubypass.cli.main import parser as ub_parser  # noqa: E402
+from ubypass.cli.statuses import STATUSES  # noqa: E402
+from ubypass.device.tunables import TUNABLES  # noqa: E402
 from ubypass.version import VERSION  # noqa: E402
 
 __all__ = ["pages"]
-
-#: Which exit statuses there are besides those that a verb's description names.
-_STATUSES = (
-    ("0", "Success; of a verb that checks something: all is well."),
-    ("1", "An error, with the reason and a remedy on stderr; or a check has failed."),
-    ("2", "Invalid arguments."),
-    ("70", "An internal error, which should be reported."),
-    ("130", "Interrupted by Ctrl-C."),
-    ("141", "The reader of the output has closed it."),
-    ("others", "Of a verb that runs a command: the status of the command."),
-)
 
 _VARIABLES = (
     (
@@ -96,7 +87,8 @@ def _overview(
     for name, (_, summary) in verbs.items():
         lines += [".TP", rf"\fBub\-{_text(name)}\fR(1)", _text(_sentence(summary))]
     lines += _arguments(parser, "")
-    lines += [".SH EXIT STATUS", *_list(_STATUSES)]
+    lines += _tunables()
+    lines += [".SH EXIT STATUS", *_statuses("")]
     lines += [".SH ENVIRONMENT", *_list(_VARIABLES)]
     lines += [".SH FILES", *_list(_FILES)]
     lines += [".SH SEE ALSO", _references(f"ub-{name}" for name in verbs)]
@@ -115,7 +107,10 @@ def _page(
         lines += [".PP", _text(verb.epilog)]
     lines += _arguments(verb, "")
     lines += _actions(verb)
-    lines += [".SH EXIT STATUS", r"See \fBub\fR(1).", ".SH SEE ALSO"]
+    if _takes(verb, "--tune"):
+        lines += _tunables()
+    lines += [".SH EXIT STATUS", r"See \fBub\fR(1).", *_statuses(name)]
+    lines.append(".SH SEE ALSO")
     others = (f"ub-{other}" for other in verbs if other != name)
     lines.append(_references(["ub", *others]))
     return "\n".join(lines) + "\n"
@@ -130,6 +125,30 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[str]:
         yield _text(_sentence(below.description or summary))
         yield from _arguments(below, "SS")
         yield from _actions(below)
+
+
+def _takes(parser: argparse.ArgumentParser, option: str) -> bool:
+    """Whether a verb, or an action of it, has an option."""
+    return option in parser._option_string_actions or any(
+        _takes(below, option) for _, (below, _) in _verbs(parser)
+    )
+
+
+def _tunables() -> Iterator[str]:
+    """Names of tunables, as for ``--tune``, with defaults, ranges and units."""
+    yield ".SH TUNABLES"
+    yield _text(
+        "Of the module, for all processes; 'ub module status' shows the values."
+    )
+    for each, known in TUNABLES.items():
+        text = f"{_sentence(known.text)} From {known.bounds}; default: {known.usual}."
+        yield from _list([(each.name.lower(), text)])
+
+
+def _statuses(verb: str) -> Iterator[str]:
+    """All exit statuses, or those of one verb only."""
+    rows = [each for each in STATUSES if not verb or each.verb == verb]
+    return _list((each.code, _sentence(each.meaning)) for each in rows)
 
 
 def _arguments(parser: argparse.ArgumentParser, heading: str) -> Iterator[str]:

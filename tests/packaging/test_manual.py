@@ -12,6 +12,7 @@ import pytest
 
 from tests.packaging.programs import program
 from ubypass.cli.main import VERBS, parser
+from ubypass.device.tunables import TUNABLES
 from ubypass.version import VERSION
 
 manual = program("manual")
@@ -56,6 +57,19 @@ def test_every_option_and_every_action_is_explained(pages: dict[str, str]) -> No
                     assert re.search(rf"^.*{option}\b.*\n[^.]", page, re.MULTILINE)
                     seen += 1
     assert seen > 50
+
+
+def test_tunables_have_units_ranges_and_defaults(pages: dict[str, str]) -> None:
+    wanted = {"ub.1", "ub-run.1", "ub-attach.1", "ub-bench.1"}
+    assert {name for name, page in pages.items() if ".SH TUNABLES" in page} == wanted
+    for name in wanted:
+        section = _plain(pages[name]).split(".SH TUNABLES")[1].split(".SH")[0]
+        for each, known in TUNABLES.items():
+            (row,) = re.findall(
+                rf"^\.TP\n{each.name.lower()}\n(.*)$", section, re.MULTILINE
+            )
+            assert f"From {known.least} to {known.most} {known.unit};" in row
+            assert row.endswith(f"default: {known.usual}.")
 
 
 def test_no_placeholder_is_left(pages: dict[str, str]) -> None:

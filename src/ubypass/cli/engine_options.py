@@ -53,7 +53,8 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help=f"set a tunable of the module, for all processes: {_tunable_names()}",
+        help=f"set a tunable of the module, for all processes: {_tunable_names()}; "
+        "'ub module status' shows their units, ranges and defaults",
     )
     parser.add_argument(
         "--cap",

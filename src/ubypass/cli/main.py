@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from ubypass.cli import streams
+from ubypass.cli import statuses, streams
 from ubypass.cli.failure import explained, print_error
 from ubypass.cli.signals import orderly_end
 from ubypass.cli.verbs import Verb, add_verbs
@@ -47,10 +47,7 @@ _DESCRIPTION = (
 
 _EPILOG = (
     "'ub' alone shows the state of this machine and the next steps; 'ub --json' prints "
-    "it as JSON. Exit status: 0 for success, 1 for errors, 2 for wrong usage, 3 if no "
-    "service runs, 69 without the module and 78 for an invalid configuration (both of "
-    "the service), 70 for bugs of ub, 128 + N after signal N; 'run' returns the status "
-    "of its program."
+    f"it as JSON. {statuses.summary()}"
 )
 
 

@@ -25,6 +25,11 @@ class Meaning:
     unit: str
     text: str
 
+    @property
+    def bounds(self) -> str:
+        """The range with its unit, for people."""
+        return f"{self.least} to {self.most} {self.unit}".rstrip()
+
 
 TUNABLES: Final[Mapping[Tunable, Meaning]] = {
     Tunable.GAP_NS: Meaning(

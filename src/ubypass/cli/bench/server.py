@@ -177,7 +177,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
             action="append",
             default=[],
             metavar="NAME=VALUE",
-            help="a tunable, passed to 'ub attach'",
+            help="a tunable, passed to 'ub attach' (see 'ub module status')",
         )
         add_trust(each, "attach the server with --trust, see 'ub attach --help'")
 

@@ -102,4 +102,6 @@ def _print_tunables(tunables: Mapping[str, Mapping[str, Any]]) -> None:
         print(f"{'':<12} {known['meaning']}")
 
 
-VERB = Verb("status", "show whether it is built and loaded", configure, run)
+VERB = Verb(
+    "status", "show whether it is built and loaded, and its tunables", configure, run
+)
