@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -25,6 +26,84 @@ def _settings() -> dict[str, list[str]]:
             name, _, value = line.partition("=")
             found.setdefault(name, []).append(value)
     return found
+
+
+def _service() -> list[str]:
+    """Lines of the section [Service]."""
+    text = _UNIT.read_text()
+    return text[text.index("[Service]") : text.index("[Install]")].splitlines()[1:]
+
+
+#: What ``systemd-analyze security`` looks at.
+_ASSESSED = re.findall(
+    r"\w+",
+    """
+    AmbientCapabilities CapabilityBoundingSet Delegate DeviceAllow DynamicUser
+    IPAddressDeny KeyringMode LockPersonality MemoryDenyWriteExecute NoNewPrivileges
+    NotifyAccess PrivateDevices PrivateMounts PrivateNetwork PrivateTmp PrivateUsers
+    ProcSubset ProtectClock ProtectControlGroups ProtectHome ProtectHostname
+    ProtectKernelLogs ProtectKernelModules ProtectKernelTunables ProtectProc
+    ProtectSystem RemoveIPC RestrictAddressFamilies RestrictNamespaces
+    RestrictRealtime RestrictSUIDSGID RootDirectory RootImage SupplementaryGroups
+    SystemCallArchitectures SystemCallFilter UMask User
+    """,
+)
+
+
+def _impossible() -> dict[str, str]:
+    """Names of what cannot be set, and why."""
+    text = "\n".join(_service())
+    reasons = text[text.index("# ---- What cannot be taken away, and why.") :]
+    found = {}
+    for names, why in re.findall(
+        r"^# ((?:\w+=(?:@[\w-]+)?,? )+) +(.*(?:\n# {6,}.*)*)", reasons, re.MULTILINE
+    ):
+        for word in names.split():
+            found[word.strip(",").partition("=")[0]] = why
+    return found
+
+
+def test_each_line_says_what_it_takes_away() -> None:
+    """By a comment of its own, directly above it."""
+    lines = _service()
+    bare = [
+        line
+        for before, line in zip(["", *lines], lines, strict=False)
+        if line and not line.startswith("#") and not before.startswith("# ")
+    ]
+    assert [line.partition("=")[0] for line in bare] == ["ExecStart", "ExecReload"]
+    comments = [
+        before
+        for before, line in zip(["", *lines], lines, strict=False)
+        if line and not line.startswith("#") and before.startswith("# ")
+    ]
+    assert len(comments) == len(set(comments)) > 40
+    assert not [comment for comment in comments if comment.startswith("# ----")]
+
+
+def test_what_systemd_assesses_is_set_or_said_to_be_impossible() -> None:
+    impossible = _impossible()
+    assert all(len(why) > 10 for why in impossible.values())
+    known = _settings().keys() | impossible.keys()
+    assert [name for name in _ASSESSED if name not in known] == []
+
+
+def test_systemd_assesses_nothing_else() -> None:
+    tool = shutil.which("systemd-analyze")
+    if tool is None:
+        pytest.skip("this machine has no systemd-analyze")
+    command = [tool, "security", "--offline=yes", "--no-pager", "--json=short"]
+    done = subprocess.run([*command, str(_UNIT)], capture_output=True, text=True)
+    if done.returncode and not done.stdout:
+        pytest.skip("this version of systemd cannot assess a file")
+    rows = json.loads(done.stdout)
+    names = {
+        name.partition("_")[0].partition("=")[0]
+        for row in rows
+        for name in (row.get("name") or "").split("/")
+    } - {""}
+    assert names
+    assert sorted(names - set(_ASSESSED)) == []
 
 
 def test_systemd_accepts_it(tmp_path: Path) -> None:
@@ -55,11 +134,8 @@ def test_exit_statuses_are_those_of_the_daemon() -> None:
 
 
 def test_what_is_said_to_be_impossible_is_not_set() -> None:
-    text = _UNIT.read_text()
-    reasons = text[text.index("# What cannot be taken away") :]
-    names = re.findall(r"^# ((?:\w+=,? ?)+)", reasons, re.MULTILINE)
-    impossible = {word.rstrip(",= ") for name in names for word in name.split()}
-    assert "ProtectKernelModules" in impossible
+    impossible = _impossible().keys()
+    assert {"ProtectKernelModules", "ProcSubset", "User"} <= impossible
     allowed = {"SystemCallFilter"}  # of which only one value is meant
     assert not (impossible - allowed) & _settings().keys()
 
