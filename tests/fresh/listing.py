@@ -16,9 +16,12 @@ _OTHERS = re.compile(
     r"(var/(cache|log|lib/apt)|tmp|var/lib/dpkg/(triggers|updates|lock.*|.*-old))(/|$)|"
     # The key that dkms makes for signing when it builds its first module.
     r"var/lib/dkms/mok\.(key|pub)$|"
-    # Mounted for the time of a command.
+    # Mounted for the time of a command, or of a boot.
     r"(proc|sys|dev|run)/"
 )
+#: But what has our name there is ours. The contents of such a directory may change.
+_OURS = re.compile(r"(var/cache|var/log|var/tmp|run|tmp)/[^/]*ubypass[^/]*$")
+_MOUNTED = {"proc", "sys", "dev"}
 
 
 def listing(root: Path) -> dict[str, str]:
@@ -28,9 +31,10 @@ def listing(root: Path) -> dict[str, str]:
         below = os.path.relpath(directory, root)
         for name in [*names, *files]:
             path = os.path.normpath(os.path.join(below, name))
-            if not _OTHERS.match(path):
+            if not _OTHERS.match(path) or _OURS.match(path):
                 found[path] = _kind(os.path.join(directory, name))
-        names[:] = [n for n in names if not _OTHERS.match(f"{below}/{n}/"[2:])]
+        if below == ".":
+            names[:] = [name for name in names if name not in _MOUNTED]
     return found
 
 

@@ -30,6 +30,8 @@ _NEXT = f"{VERSION}.1"
 _ROOT = Path(__file__).resolve().parents[2]
 _NEEDED = ("debootstrap", "unshare", "chroot", "apt-get")
 _HEADERS = "linux-headers-amd64"
+_NODE_EXPORTER = "var/lib/prometheus/node-exporter"
+_CONFIG = "etc/ubypass/config.toml"
 _QUIET = "DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0"
 _COMPLETION = """
 . /usr/share/bash-completion/completions/ub
@@ -53,6 +55,7 @@ def life(
     release = _release(machine)
     # A kernel without modules of its own has no index yet, and keeps the one it gets.
     machine.succeeds(f"depmod {release}")
+    (machine.root / _NODE_EXPORTER).mkdir(parents=True)
     before = listing(machine.root)
 
     done = machine.succeeds(f"{_QUIET} --no-install-recommends install {_words(old)}")
@@ -65,16 +68,34 @@ def life(
     if (machine.root / f"usr/src/ubypass-{VERSION}").exists():
         raise Failed("an upgrade leaves the sources of the version before")
 
+    metrics = _used(machine.root)
     machine.succeeds(f"{_QUIET} remove ubypass ubypass-dkms")
     if (machine.root / "usr/bin/ub").exists():
         raise Failed("removed, and /usr/bin/ub is still there")
     if left := _modules(machine, release):
         raise Failed(f"removed, and {left[0]} is still there")
-    # Without settings of their own they are forgotten by now, and apt knows no others.
+    if metrics.exists():
+        raise Failed("removed, and node_exporter still exports its metrics")
+    if not (machine.root / _CONFIG).exists():
+        raise Failed("removed, and not purged, and the configuration is gone")
+    # apt may have forgotten them by now, and knows no others.
     machine.succeeds("dpkg --purge ubypass ubypass-dkms")
     if changes := difference(before, listing(machine.root)):
         shown = "\n".join(f"    {line}" for line in changes[:20])
         raise Failed(f"{len(changes)} files differ after the purge:\n{shown}")
+
+
+def _used(root: Path) -> Path:
+    """Files of a service that has run, and of its operator; the metrics.
+
+    There is no systemd here to run it.
+    """
+    metrics = root / _NODE_EXPORTER / "ubypass.prom"
+    made = ("var/cache/ubypass/x", "run/ubypass/service.paused", _CONFIG)
+    for file in *(root / name for name in made), metrics:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("# nothing\n")
+    return metrics
 
 
 def _dependencies(machine: Machine, debs: list[Path]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.fresh.listing import difference, listing
 
 
@@ -29,6 +31,22 @@ def test_what_came_went_or_changed_is_seen(tmp_path: Path) -> None:
     assert [line.split(":")[0] for line in changes] == [
         *("etc", "etc/left.conf", "usr/bin/link", "usr/bin/tool")
     ]
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["var/cache/ubypass", "run/ubypass", "var/log/ubypass.log", "tmp/ubypass-1"],
+)
+def test_what_has_our_name_is_seen_everywhere(tmp_path: Path, place: str) -> None:
+    root = _system(tmp_path)
+    (root / place).parent.mkdir(parents=True, exist_ok=True)
+    before = listing(root)
+    (root / place).mkdir()
+    assert [line.split(":")[0] for line in difference(before, listing(root))] == [place]
+    # Caches are written at any time.
+    installed = listing(root)
+    (root / place / "kept").touch()
+    assert not difference(installed, listing(root))
 
 
 def test_what_others_write_is_not(tmp_path: Path) -> None:
