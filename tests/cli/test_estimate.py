@@ -26,7 +26,7 @@ from tests.estimate.subjects import (
 )
 from tests.estimate.test_reasons import SECCOMP
 from tests.places import ROOT
-from ubypass.cli import main
+from ubypass.cli import main, named
 from ubypass.errors import UbError
 from ubypass.estimate import estimate
 
@@ -147,6 +147,30 @@ def test_a_program_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
     assert site["calls_per_second"] == pytest.approx(
         process["calls_per_second"], rel=0.05
     )
+
+
+@NO_TRACEPOINTS
+@NO_PTRACE
+def test_all_that_a_name_matches(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running("idle") as first, running("idle") as second:
+        found = [first.pid, 4194305, second.pid]
+        monkeypatch.setattr(named, "processes", lambda word: found)
+        assert _ub("idle", "--seconds", "0.5") == 0
+        out, err = capsys.readouterr()
+        assert _ub("idle", "--json") == 1
+        refused = capsys.readouterr()
+        for subject in first, second:
+            assert subject.end() == "errors 0 turns some"
+    names = [line for line in out.splitlines() if line.startswith("Process ")]
+    assert [line.split()[1] for line in names] == [str(first.pid), str(second.pid)]
+    assert out.count("Nothing to gain: ") == 2
+    assert "'idle' matches 3 processes: 0.5 s for each" in err
+    assert "no process 4194305" in err
+    assert refused.out == ""
+    assert f"matches 3 processes: {first.pid} (" in refused.err
+    assert "give the PID of one of them" in refused.err
 
 
 @NO_TRACEPOINTS

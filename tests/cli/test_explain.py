@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from ubypass.cli import explain
+from ubypass.cli import explain, named
 from ubypass.engine import control
+from ubypass.errors import UbError
+from ubypass.process import namespace
 
 
 def _shown(
@@ -48,6 +51,72 @@ def _shown(
     )
     assert explain.run(args) == 0
     return capsys.readouterr().out
+
+
+def _ended(pid: int) -> UbError:
+    return UbError(f"no attached process and no region has the number {pid}")
+
+
+@pytest.fixture
+def three(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """Three processes of one name; those that are attached."""
+    boosted = {10, 12}
+
+    def ask_all(question: dict[str, Any]) -> tuple[list[Any], list[UbError]]:
+        if question["ask"] == "stats":
+            processes = [{"pid": pid} for pid in (10, 12)]
+            answer = {"engine_pid": 5, "processes": processes}
+            return [{**answer, "pid_namespace": namespace.own_namespace()}], []
+        pid = question["id"]
+        if pid not in boosted:
+            raise _ended(pid)
+        played = {"name": "nginx", "reason": None, "filtered": 0, "sites": []}
+        return [{**played, "pid": pid, "hint": None, "regions": []}], []
+
+    monkeypatch.setattr(named, "processes", lambda word: [10, 11, 12])
+    monkeypatch.setattr(control, "ask_all", ask_all)
+    return boosted
+
+
+def test_all_that_a_name_matches_are_explained(
+    three: set[int], ub: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ub("explain", "nginx") == 0
+    out, err = capsys.readouterr()
+    nothing = "none of its system calls has been examined yet"
+    assert out.splitlines() == [
+        *("process 10 (nginx):", nothing, "", "process 12 (nginx):", nothing)
+    ]
+    assert err == "ub: 1 of 3 processes are not being boosted\n"
+
+
+def test_of_several_some_may_end_meanwhile(
+    three: set[int], ub: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    three.remove(10)
+    assert ub("explain", "nginx") == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("process 12 (nginx):")
+    assert err.splitlines()[1:] == [f"ub: {_ended(10)}"]
+    three.remove(12)
+    assert ub("explain", "nginx") == 1
+    assert capsys.readouterr().out == ""
+
+
+def test_for_machines_it_is_one_process(
+    three: set[int],
+    ub: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(named, "_command", lambda pid: "nginx")
+    assert ub("explain", "nginx", "--json") == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        "ub: 'nginx' matches 3 processes: 10 (nginx), 11 (nginx), 12 (nginx)\n"
+        "    --json prints one process: give the PID of one of them\n"
+    )
 
 
 def test_times_of_the_clock(

@@ -104,7 +104,7 @@ def test_what_is_decided_and_what_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     _answers(monkeypatch, explained())
-    monkeypatch.setattr("ubypass.cli.named.one_process", lambda word: 4242)
+    monkeypatch.setattr("ubypass.cli.named.one_process", lambda word, why: 4242)
     assert ub("explain", "4242", "--html", tmp_path / "page.html") == 0
     assert capsys.readouterr() == ("", "")
     page = (tmp_path / "page.html").read_text()
@@ -124,7 +124,7 @@ def test_why_nothing_is_boosted(
 ) -> None:
     odd = {"reason": "it is being traced", "hint": "end strace", "filtered": 1234}
     _answers(monkeypatch, explained(**odd, sites=[], regions=[]))
-    monkeypatch.setattr("ubypass.cli.named.one_process", lambda word: 4242)
+    monkeypatch.setattr("ubypass.cli.named.one_process", lambda word, why: 4242)
     assert ub("explain", "4242", "--html", tmp_path / "page.html") == 0
     text = text_of((tmp_path / "page.html").read_text())
     assert "Not boosted : it is being traced. end strace" in text
@@ -138,7 +138,7 @@ def test_a_region_by_its_number(
 ) -> None:
     quiet = {**region(), "exits": [], "nonpointers": [], "lines": []}
     _answers(monkeypatch, quiet)
-    monkeypatch.setattr("ubypass.cli.named.one_process", lambda word: 3)
+    monkeypatch.setattr("ubypass.cli.named.one_process", lambda word, why: 3)
     assert ub("explain", "3", "--html", tmp_path / "page.html") == 0
     page = (tmp_path / "page.html").read_text()
     assert problems(page) == []

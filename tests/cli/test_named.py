@@ -85,8 +85,24 @@ def test_words_without_sense(word: str) -> None:
 @pytest.mark.usefixtures("played")
 def test_only_one_is_wanted() -> None:
     assert one_process("redis-server") == 12
-    with pytest.raises(UbError, match="'nginx' matches 2 processes: 10, 11"):
+    with pytest.raises(UbError) as caught:
         one_process("nginx")
+    assert caught.value.message == "'nginx' matches 2 processes: 10 (?), 11 (?)"
+    assert caught.value.hint == "give the PID of one of them"
+
+
+def test_names_and_numbers_of_all_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [Facts(n, 1, "/usr/sbin/nginx", 0, "/x", ()) for n in range(20, 31)]
+    monkeypatch.setattr(named, "_all", lambda: iter(many))
+    monkeypatch.setattr(named, "_command", lambda pid: "nginx")
+    with pytest.raises(UbError) as caught:
+        one_process("/usr/sbin/nginx", "--json prints one process")
+    assert caught.value.message == (
+        "'/usr/sbin/nginx' matches 11 processes: "
+        + ", ".join(f"{n} (nginx)" for n in range(20, 28))
+        + " and 3 more"
+    )
+    assert caught.value.hint == "--json prints one process: give the PID of one of them"
 
 
 @pytest.fixture

@@ -176,7 +176,7 @@ def test_watching_ends_with_the_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also while others are boosted."""
-    asked = stats._ask
+    asked = stats.attached
 
     def ask(pid: int | None) -> list[dict[str, Any]]:
         if slept:
@@ -184,7 +184,7 @@ def test_watching_ends_with_the_process(
         return asked(pid)
 
     slept: list[float] = []
-    monkeypatch.setattr(stats, "_ask", ask)
+    monkeypatch.setattr(stats, "attached", ask)
     monkeypatch.setattr(stats, "time", SimpleNamespace(sleep=slept.append))
     assert ub("stats", "--watch", "--interval", "2.5", "4242") == 0
     assert slept == [2.5]

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ubypass.cli.failure import print_error
 from ubypass.cli.forwarding import Forwarding
+from ubypass.cli.in_turn import in_turn
 from ubypass.cli.launch import Launch
 from ubypass.cli.options import PROCESS, add_json, add_model, seconds
 from ubypass.cli.verbs import Verb
@@ -23,6 +24,7 @@ from ubypass.errors import UbError, UsageError
 if TYPE_CHECKING:
     from ubypass.cost.model import Model
     from ubypass.estimate.estimate import Estimate
+    from ubypass.process.status import ProcessId
 
 __all__ = ["VERB", "configure", "run"]
 
@@ -96,30 +98,59 @@ def run(args: argparse.Namespace) -> int:
     whole = args.command is None and args.pid is None
     if args.seconds is None:
         args.seconds = _MACHINE_SECONDS if whole else _SECONDS
-    pid = None if args.pid is None else _named(args.pid)
+    pids = None if args.pid is None else _named(args)
     from ubypass.cost.model import model_of
     from ubypass.process.namespace import require_own_proc
 
     require_own_proc()
     if whole:
         return _rank(args, model_of(args.model))
-    if pid is None:
+    if pids is None:
         return _run_command(args, model_of(args.model))
+    if len(pids) == 1:
+        _, found = _one(pids[0], args, model_of(args.model))
+        _print(found, args, sys.stdout)
+    else:
+        _several(pids, args, model_of(args.model))
+    return 0
+
+
+def _named(args: argparse.Namespace) -> list[int]:
+    from ubypass.cli.named import one_process, processes
+
+    if args.json:
+        return [one_process(args.pid, "--json prints one estimate")]
+    return processes(args.pid)
+
+
+def _several(pids: Sequence[int], args: argparse.Namespace, model: Model) -> None:
+    """One estimate after another; UbError if no process can be observed."""
+    print(
+        f"ub: {args.pid!r} matches {len(pids)} processes: {args.seconds:g} s for each",
+        file=sys.stderr,
+        flush=True,
+    )
+    shown: list[str] = []
+
+    def estimate(pid: int) -> None:
+        process, found = _one(pid, args, model)
+        if shown:
+            print()
+        shown.append(process.name)
+        print(f"Process {process.pid} ({process.name}):")
+        _print(found, args, sys.stdout)
+
+    in_turn(pids, estimate)
+
+
+def _one(
+    pid: int, args: argparse.Namespace, model: Model
+) -> tuple[ProcessId, Estimate]:
     from ubypass.process.status import identify, is_alive
 
     process = identify(pid)
     _require_open(process.pid, process.name, anyway=args.anyway)
-    found = _estimate(
-        args, process.pid, model_of(args.model), lambda: not is_alive(process)
-    )
-    _print(found, args, sys.stdout)
-    return 0
-
-
-def _named(word: str) -> int:
-    from ubypass.cli.named import one_process
-
-    return one_process(word)
+    return process, _estimate(args, process.pid, model, lambda: not is_alive(process))
 
 
 def _rank(args: argparse.Namespace, model: Model) -> int:

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from ubypass.cli import live_page
+from ubypass.cli.in_turn import in_turn
 from ubypass.cli.options import PROCESS, add_html, add_json
 from ubypass.cli.process_figures import TRUSTED
 from ubypass.cli.verbs import Verb
@@ -36,8 +38,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Ask the engines and print the answer. Raises UbError."""
     from ubypass.cli.named import one_process
-    from ubypass.engine.control import ask_all
-    from ubypass.process.namespace import numbers_of
 
     if args.html is not None:
         if args.json or args.exits or args.sites:
@@ -45,21 +45,44 @@ def run(args: argparse.Namespace) -> int:
                 "--html excludes --json, --exits and --sites", "use only one of them"
             )
         live_page.ready()
-    wanted = one_process(args.id)
-    answers, silent = ask_all(
-        {"ask": "explain", "id": wanted, "numbers": numbers_of(wanted)}
-    )
-    if not answers:
-        if silent:
-            raise silent[0]
-        raise UbError("no process is being boosted", "start with: ub run -- COMMAND")
-    answer = {"version": _VERSION, **answers[0]}
     if args.html is not None:
-        live_page.write_explanation(args.html, answer)
-        return 0
-    if args.json:
-        print(json.dumps(answer, indent=1))
-        return 0
+        wanted = one_process(args.id, "a page is about one process")
+        live_page.write_explanation(args.html, _ask(wanted))
+    elif args.json:
+        wanted = one_process(args.id, "--json prints one process")
+        print(json.dumps(_ask(wanted), indent=1))
+    else:
+        shown: list[int] = []
+
+        def explain(number: int) -> None:
+            answer = _ask(number)
+            if shown:
+                print()
+            shown.append(number)
+            _explain(answer, args)
+
+        in_turn(_boosted(args.id), explain)
+    return 0
+
+
+def _boosted(word: str) -> list[int]:
+    """The numbers for ``word``; if it matches several processes, the attached ones."""
+    from ubypass.cli.named import processes
+    from ubypass.cli.stats import attached
+
+    found = processes(word)
+    if len(found) == 1:
+        return found
+    boosted = sorted(process["pid"] for process in attached(found))
+    if native := len(found) - len(boosted):
+        print(
+            f"ub: {native} of {len(found)} processes are not being boosted",
+            file=sys.stderr,
+        )
+    return boosted
+
+
+def _explain(answer: Mapping[str, Any], args: argparse.Namespace) -> None:
     if "regions" in answer:
         _print_sites(answer)
         regions = [] if args.sites else answer["regions"]
@@ -68,7 +91,21 @@ def run(args: argparse.Namespace) -> int:
     for region in regions:
         print()
         _print(region, exits_only=args.exits)
-    return 0
+
+
+def _ask(wanted: int) -> dict[str, Any]:
+    """The object for ``--json`` of that process or region. Raises UbError."""
+    from ubypass.engine.control import ask_all
+    from ubypass.process.namespace import numbers_of
+
+    answers, silent = ask_all(
+        {"ask": "explain", "id": wanted, "numbers": numbers_of(wanted)}
+    )
+    if not answers:
+        if silent:
+            raise silent[0]
+        raise UbError("no process is being boosted", "start with: ub run -- COMMAND")
+    return {"version": _VERSION, **answers[0]}
 
 
 def _print_sites(process: Mapping[str, Any]) -> None:

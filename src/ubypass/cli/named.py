@@ -40,15 +40,19 @@ def processes(word: str) -> list[int]:
     return found
 
 
-def one_process(word: str) -> int:
-    """The only pid for ``word``. Raises ``UbError`` if there are more, or none."""
+def one_process(word: str, why: str = "") -> int:
+    """The only pid for ``word``. Raises ``UbError`` if there are more, or none.
+
+    ``why``: the reason for only one, for the error's hint.
+    """
     found = processes(word)
     if len(found) > 1:
-        numbers = ", ".join(map(str, found[:_SHOWN]))
-        more = "" if len(found) <= _SHOWN else ", ..."
+        names = ", ".join(f"{pid} ({_command(pid) or '?'})" for pid in found[:_SHOWN])
+        more = len(found) - _SHOWN
         raise UbError(
-            f"{word!r} matches {len(found)} processes: {numbers}{more}",
-            "give the PID of one of them",
+            f"{word!r} matches {len(found)} processes: {names}"
+            + (f" and {more} more" if more > 0 else ""),
+            (f"{why}: " if why else "") + "give the PID of one of them",
         )
     return found[0]
 

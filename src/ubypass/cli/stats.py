@@ -16,7 +16,15 @@ from ubypass.cli.tables import console, plain_table
 from ubypass.cli.verbs import Verb
 from ubypass.errors import UbError, UsageError
 
-__all__ = ["VERB", "NotBoosted", "answered", "configure", "run", "since"]
+__all__ = [
+    "VERB",
+    "NotBoosted",
+    "answered",
+    "attached",
+    "configure",
+    "run",
+    "since",
+]
 
 #: Version of the output of ``--json``, and of each line with ``--watch``; new keys do
 #: not change it.
@@ -58,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     if args.watch:
         _watch(pids, args.interval, as_json=args.json)
         return 0
-    processes = _ask(pids)
+    processes = attached(pids)
     data = {"version": _VERSION, "processes": processes}
     if args.html is not None:
         live_page.write_stats(args.html, data)
@@ -97,7 +105,12 @@ def answered() -> tuple[list[dict[str, Any]], list[UbError]]:
     return processes, silent
 
 
-def _ask(pids: Collection[int] | None) -> list[dict[str, Any]]:
+def attached(pids: Collection[int] | None) -> list[dict[str, Any]]:
+    """Attached processes, or those of ``pids``; silent engines are named on stderr.
+
+    Raises :class:`NotBoosted` if none of ``pids`` is attached, ``UbError`` if that
+    cannot be told.
+    """
     found, silent = answered()
     for error in silent:
         print(f"ub: {error.message}", file=sys.stderr)
@@ -148,7 +161,7 @@ def _watch(pids: Collection[int] | None, seconds: float, *, as_json: bool) -> No
     try:
         while True:
             try:
-                processes = _ask(pids)
+                processes = attached(pids)
             except NotBoosted:
                 if not before:
                     raise

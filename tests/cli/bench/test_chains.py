@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.chains.samples import running
+from ubypass.cli import named
 from ubypass.cli.bench import chains as bench_chains
 from ubypass.errors import UbError
 
@@ -24,6 +25,9 @@ def _run(*words: str) -> int:
         ((), "nothing to capture or replay"),
         (("apache",), "no subject 'apache'"),
         (("--pid", "4194304"), "there is no process"),
+        (("--pid", "no-such-one"), "no process has the name 'no-such-one'"),
+        (("--pid", "unit:no-such-one"), "is in the unit no-such-one.service"),
+        (("--pid", ""), "names no process"),
     ],
 )
 def test_bad_arguments(words: tuple[str, ...], said: str) -> None:
@@ -37,7 +41,6 @@ def test_bad_arguments(words: tuple[str, ...], said: str) -> None:
         (("--calls", "0"), "0 is less than 1"),
         (("--calls", "5000"), "5000 is more than 4096"),
         (("--repetitions", "0"), "0 is less than 1"),
-        (("--pid", "me"), "'me' is not a whole number"),
     ],
 )
 def test_bad_numbers(
@@ -68,6 +71,22 @@ def test_captures_saves_and_replays(
     (again,) = json.loads(out.read_text())
     assert again["name"] == found["name"]
     assert again["dispatched"] == found["dispatched"]
+
+
+def test_all_that_a_name_matches_are_captured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "figures.json"
+    few = ("--calls", "4", "--repetitions", "2", "--json", str(out))
+    with running("plain") as first, running("plain") as second:
+        found = [first, 4194304, second]  # one has ended meanwhile
+        monkeypatch.setattr(named, "processes", lambda word: found)
+        assert _run("--pid", "plain", *few) == 1
+    assert "there is no process 4194304" in capsys.readouterr().err
+    names = [each["name"] for each in json.loads(out.read_text())]
+    assert len(names) == 2
+    for name, pid in zip(names, (first, second), strict=True):
+        assert f"(process {pid})" in name
 
 
 def test_a_chain_that_fails_leaves_the_others(

@@ -8,12 +8,14 @@ import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ubypass.cli.bench.options import command_line
 from ubypass.cli.failure import print_error
 from ubypass.cli.options import (
+    PROCESS,
     TRANSLATE_TRUSTED,
     add_json_file,
     add_model,
@@ -46,13 +48,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "the code between the calls, and replays the chain on this CPU with real "
         "system calls, alternating native and translated runs. Compares all memory. "
         "Needs neither the module nor the lab; needs root if users may not trace. "
-        "Subjects are started and ended; the process of --pid continues to run."
+        "Subjects are started and ended; processes of --pid continue to run."
     )
     parser.add_argument(
         "subjects", nargs="*", metavar="SUBJECT", help=", ".join(_SUBJECTS)
     )
     parser.add_argument(
-        "--pid", type=whole(1), metavar="PID", help="capture this busy process"
+        "--pid", metavar="PROCESS", help=f"capture busy processes: {PROCESS}"
     )
     parser.add_argument(
         "--replay",
@@ -179,15 +181,19 @@ def _captures(
     """One capture after another, made when it is entered, and deleted unless kept."""
     from ubypass.bench.chains import subjects
     from ubypass.bench.chains.capture import Wish
+    from ubypass.cli.named import processes
 
     for folder in args.replay or ():
         yield _loaded(folder)
-    wanted = [(name, subjects.subject(name)) for name in args.subjects]
-    if args.pid is not None:
-        wanted.append((f"pid-{args.pid}", subjects.process(args.pid, Wish())))
-    for name, one in wanted:
-        subject = replace(one, wish=_wished(one.wish, args.calls))
-        yield _captured(subject, args.save, name, log)
+    wanted: list[tuple[str, Callable[[], Subject]]] = [
+        (name, partial(subjects.subject, name)) for name in args.subjects
+    ]
+    wanted += [
+        (f"pid-{pid}", partial(subjects.process, pid, Wish()))
+        for pid in ([] if args.pid is None else processes(args.pid))
+    ]
+    for name, make in wanted:
+        yield _captured(make, args, name, log)
 
 
 @contextlib.contextmanager
@@ -199,11 +205,16 @@ def _loaded(folder: Path) -> Iterator[Capture]:
 
 @contextlib.contextmanager
 def _captured(
-    subject: Subject, save: Path | None, name: str, log: Callable[[str], None]
+    make: Callable[[], Subject],
+    args: argparse.Namespace,
+    name: str,
+    log: Callable[[str], None],
 ) -> Iterator[Capture]:
     from ubypass.bench.chains.subjects import captured
 
-    with _place(save, name) as folder:
+    subject = make()
+    subject = replace(subject, wish=_wished(subject.wish, args.calls))
+    with _place(args.save, name) as folder:
         yield captured(subject, folder, log)
 
 
