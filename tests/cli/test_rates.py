@@ -4,6 +4,8 @@ from __future__ import annotations
 from typing import Any
 
 from ubypass.cli.rates import Rates, rates
+from ubypass.device.uapi import Decline
+from ubypass.engine.declines import HINTS, REASONS
 
 _PROCESS: dict[str, Any] = {
     "pid": 7,
@@ -46,6 +48,19 @@ def test_nothing_is_said_of_what_is_not_known() -> None:
 
 
 def test_why_nothing_is_boosted() -> None:
-    assert "seccomp" in _later(regions=0, declined_for="seccomp").why
+    declined = _later(regions=0, declined_for="shadow_stack")
+    assert declined.why == REASONS[Decline.SHADOW_STACK]
+    assert declined.hint == HINTS[Decline.SHADOW_STACK]
+    assert declined.reason == "shadow stack"
+    assert _later(regions=0, declined_for="restart").hint == ""
     assert _later(regions=0, notes=["old", "new"]).why == "new"
     assert _later(regions=0).why == "no profitable site found yet"
+    assert _later(regions=0).reason == "no site yet"
+    assert _later().reason == ""
+
+
+def test_words_for_narrow_columns_fit_one_of_80() -> None:
+    for each in Decline:
+        if each:
+            found = _later(regions=0, declined_for=each.name.lower())
+            assert 0 < len(found.reason) <= 19

@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
-from ubypass.cli.rates import Rates
+from dataclasses import replace
+
+import pytest
+
+from ubypass.cli.rates import Rates, rates
 from ubypass.cli.top_screen import View
+from ubypass.device.uapi import Decline
+from ubypass.engine.declines import REASONS
 
 _ROWS = [
     Rates(10, "redis-server", 45_000, 40_500, 2.4e6, 3, {"work": 30, "stack": 10}),
@@ -30,6 +36,71 @@ def test_what_is_shown_fits_80_columns() -> None:
     assert lines[3].endswith("90.0%   2.4 ms   3  work 75%, stack 25%")
     assert "-2.0 us" in lines[4]
     assert lines[5].endswith("-   0  a filter objects")
+
+
+def _declined(reason: Decline) -> Rates:
+    process = {
+        **{"pid": 4711, "name": "redis-server", "calls": 9, "dispatched": 0, "runs": 0},
+        **{"exits": {}, "saving_ns": None, "run_ns": None, "regions": 0, "notes": []},
+        "declined_for": reason.name.lower(),
+    }
+    (found,) = rates([process], [process], 1.0)
+    return found
+
+
+@pytest.mark.parametrize("reason", [each for each in Decline if each])
+def test_why_it_is_native_can_be_read_at_80x24(reason: Decline) -> None:
+    view = View()
+    view.take([_declined(reason)])
+    lines = _text(view)
+    assert len(lines) == 24
+    assert max(map(len, lines)) <= 80
+    # In a word or two in its column, and in full below the list.
+    assert lines[3].endswith(f"  {reason.name.lower().replace('_', ' ')}")
+    said = " ".join(lines[-3:-1])
+    assert said.startswith(f"4711 redis-server: native: {REASONS[reason]}")
+
+
+def test_remedies_are_shown_as_far_as_there_is_room() -> None:
+    view = View()
+    view.take([_declined(Decline.PTRACE)])
+    assert _text(view)[-3:-1] == [
+        "4711 redis-server: native: it is being traced (end strace, or detach the",
+        "debugger)",
+    ]
+    view.take([_declined(Decline.SECCOMP)])
+    assert _text(view)[-2].endswith("…")
+
+
+def test_all_exits_of_the_chosen_one_are_shown() -> None:
+    many = {"ret_miss": 40, "syscall": 30, "frontier": 20, "work": 6, "stack": 4}
+    view = View()
+    view.take([Rates(7, "a", 100.0, 90.0, 1.0, 1, many)])
+    lines = _text(view)
+    # The column is cut, and says so.
+    assert lines[3].endswith("ret_miss 40%, sysc…")
+    assert len(lines[3]) == 80
+    assert lines[-3] == (
+        "7 a: exits: ret_miss 40%, syscall 30%, frontier 20%, work 6%, stack 4%"
+    )
+    view.take([Rates(7, "a", 100.0, 90.0, 1.0, 1, {})])
+    assert _text(view)[-3] == "7 a: exits: none"
+
+
+def test_details_follow_the_choice_and_leave_room_for_the_list() -> None:
+    view = _view()
+    assert _text(view)[-3].startswith("10 redis-server: exits: work 75%")
+    view.move(1)
+    assert _text(view)[-3].startswith("9 nginx: exits: dispatched 100%")
+    view.move(1)
+    assert _text(view)[-3] == "11 a?[2Jb: native: a filter objects"
+    many = [replace(_ROWS[0], pid=pid) for pid in range(100, 140)]
+    view.take(many)
+    view.move(100)
+    lines = _text(view)
+    assert lines[-4].split()[0] == lines[-3].split()[0] == "139"
+    # A small screen is for the list alone.
+    assert not any("exits: " in line for line in _text(view, height=9))
 
 
 def test_names_cannot_take_over_the_terminal() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -28,6 +29,8 @@ _VALUES = {
 _KEYS = "q quit  up/down  enter explain  x detach  sort: c d b s p"
 _KEYS_READING = "escape back  up/down, page up/down"
 _HEAD = 3  # lines above the processes
+_DETAILS = 2  # lines below them about the chosen one, ...
+_HEIGHT = 10  # ... if the screen has so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,10 @@ class View:
             body = [Line(text) for text in shown]
             foot = _KEYS_READING
         else:
-            body = self._list(height)
+            details = self._details(width) if height >= _HEIGHT else []
+            body = self._list(height - len(details))
+            body += [Line("")] * (height - 1 - len(details) - len(body))
+            body += details
             foot = _KEYS
         body += [Line("")] * (height - 1 - len(body))
         last = Line(self.message, "bold") if self.message else Line(foot, "dim")
@@ -114,6 +120,25 @@ class View:
             ),
         ]
 
+    def _details(self, width: int) -> list[Line]:
+        """What the column of the chosen process may have no room for."""
+        for row in self.rows:
+            if row.pid == self.chosen:
+                break
+        else:
+            return []
+        if row.why:
+            text = f"native: {row.why}" + (f" ({row.hint})" if row.hint else "")
+        else:
+            text = f"exits: {_exits(row, len(row.exits)) or 'none'}"
+        found = textwrap.wrap(
+            f"{row.pid} {row.name}: {text}",
+            width,
+            max_lines=_DETAILS,
+            placeholder="…",
+        )
+        return [Line(each) for each in [*found, *[""] * (_DETAILS - len(found))]]
+
     def _summary(self) -> str:
         boosted = sum(not row.why for row in self.rows)
         calls = sum(row.calls for row in self.rows)
@@ -131,15 +156,17 @@ def _row(row: Rates) -> str:
     return (
         f"{row.pid:>7} {row.name[:15]:<15} {_count(row.calls):>7} "
         f"{_count(row.dispatched):>7} {row.share:>6.1%} {saved:>8} {row.regions:>3}  "
-        f"{row.why or _exits(row)}"
+        f"{row.reason or row.why or _exits(row)}"
     )
 
 
-def _exits(row: Rates) -> str:
+def _exits(row: Rates, most_shown: int = 3) -> str:
     """The most frequent reasons, with their shares."""
     total = sum(row.exits.values())
     most = sorted(row.exits.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{reason} {count / total:.0%}" for reason, count in most[:3])
+    return ", ".join(
+        f"{reason} {count / total:.0%}" for reason, count in most[:most_shown]
+    )
 
 
 def _count(value: float) -> str:
@@ -159,4 +186,6 @@ def _time(ns: float) -> str:
 
 def _cut(line: Line, width: int) -> Line:
     text = "".join(letter if letter.isprintable() else "?" for letter in line.text)
-    return Line(text[:width], line.style)
+    if len(text) > width:
+        text = f"{text[: width - 1]}…"
+    return Line(text, line.style)
