@@ -20,8 +20,9 @@ from typing import Any
 from tests.guest.waiting import TUNE, UB, is_alive, wait, wait_for_more
 from ubypass.bench.server.attachment import Attachment
 from ubypass.bench.server.cpu import children
-from ubypass.bench.server.nginx import Nginx, NginxCase, read_load, write_conf
+from ubypass.bench.server.nginx import Nginx, NginxCase, write_conf
 from ubypass.bench.server.process import beside, free_port, home, interrupt, needs
+from ubypass.bench.server.wrk import read_load
 
 __all__ = ["nginx"]
 

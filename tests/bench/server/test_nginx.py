@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ubypass.bench.server import artifact, nginx
-from ubypass.bench.server.measure import Checked, Load
+from ubypass.bench.server.measure import Checked
 from ubypass.bench.server.nginx import NginxCase
 from ubypass.bench.server.process import free_port
 from ubypass.errors import UbError
@@ -86,10 +86,3 @@ def test_a_load_and_checks_natively() -> None:
         assert server.check() == Checked(20, 19)
         directory = server.home
     assert not directory.exists()
-
-
-def test_what_wrk_says() -> None:
-    said = '{"requests": 9, "microseconds": 2, "checked": 8, "wrong": 1, "errors": 3}'
-    assert nginx.read_load(f"Running\n{said}\n") == (Load(9, 2000, Checked(8, 1)), 3)
-    with pytest.raises(UbError, match="no result"):
-        nginx.read_load("unable to connect")

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import json
 import os
 import random
 import time
@@ -14,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ubypass.bench.server import artifact
+from ubypass.bench.server import artifact, wrk
 from ubypass.bench.server.cases import choose
 from ubypass.bench.server.cpu import children
 from ubypass.bench.server.measure import Checked, Load
@@ -23,13 +22,10 @@ from ubypass.bench.server.process import (
     home,
     must_be_free,
     needs,
-    output_until,
     running,
     started,
     version_of,
 )
-from ubypass.errors import UbError
-from ubypass.places import workload_sources
 
 __all__ = [
     "AS_PAPER",
@@ -39,7 +35,6 @@ __all__ = [
     "NginxCase",
     "content",
     "nginx_server",
-    "read_load",
     "select",
     "write_conf",
 ]
@@ -69,8 +64,6 @@ http {{
 _CLIENTS = 8
 _LOOK = 0.02  # seconds between polls until all workers run
 _CHECKS = 20
-_ENDLESS = 1_000_000  # seconds
-_SCRIPT = workload_sources() / "checked.lua"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,20 +171,6 @@ def nginx_server(case: NginxCase, seconds: float) -> Iterator[Nginx]:
             yield Nginx(case, seconds, pid, port, directory, version)
 
 
-def read_load(out: str) -> tuple[Load, int]:
-    """The result of wrk, and the number of failed connections or replies.
-
-    Raises UbError if the output has none.
-    """
-    try:
-        data = json.loads(out.splitlines()[-1])
-        checked = Checked(data["checked"], data["wrong"])
-        load = Load(data["requests"], data["microseconds"] * 1000, checked)
-        return load, int(data["errors"])
-    except (ValueError, LookupError, TypeError) as error:
-        raise UbError(f"wrk printed no result but {out!r}") from error
-
-
 class Nginx:
     """See :class:`ubypass.bench.server.measure.Server`."""
 
@@ -223,8 +202,7 @@ class Nginx:
     def load(self) -> Load:
         """Run wrk, which compares the body of each reply."""
         self._forget_log()
-        load, errors = read_load(output_until(self.load_command(), self._seconds))
-        return replace(load, checked=load.checked + Checked(errors, errors))
+        return wrk.load(self.load_command(), self._seconds)
 
     def background(self) -> AbstractContextManager[None]:
         """An endless load by wrk."""
@@ -246,13 +224,9 @@ class Nginx:
         return Checked(_CHECKS, wrong)
 
     def load_command(self) -> list[str]:
-        """wrk with an endless load; its output is for :func:`read_load`."""
-        return [
-            *(needs("wrk", "wrk"), "-t", "1", "-c", str(self._case.clients)),
-            *("-d", f"{_ENDLESS}s", "-s", str(_SCRIPT), "--timeout", "8s"),
-            f"http://127.0.0.1:{self.port}/{self._case.file}",
-            *("--", str(self.home / "www" / self._case.file)),
-        ]
+        """See :func:`ubypass.bench.server.wrk.load_command`."""
+        file = self.home / "www" / self._case.file
+        return wrk.load_command(self.port, file, self._case.clients)
 
     def _forget_log(self) -> None:
         """Truncate the access log, which is in memory."""
