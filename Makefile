@@ -59,6 +59,7 @@ module: prepare-run ## the kernel module, for the lab's kernel
 REDIS := --runs 9 --size 1 --size 64 --size 1024 --size 16384 --beside fstack
 NGINX := --runs 9 --size 4 --size 64 --workers 1
 CHAINS := getppid loop rawsocket redis-get redis-set nginx nginx-log
+CHAINS += lighttpd memcached dd
 BENCH := build/bench
 COUNTED := io disk uring rawsocket packets redis nginx gaps
 # The protocol of the paper on Userspace Bypass.

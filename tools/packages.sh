@@ -85,6 +85,8 @@ want python3-dev has_header || true
 if [ "$purpose" != run ]; then
 	server redis-server redis-server
 	server nginx nginx
+	server lighttpd lighttpd
+	server memcached memcached
 	program redis-tools redis-benchmark
 	program wrk wrk
 	# For the comparison with io_uring.

@@ -12,7 +12,7 @@ import pytest
 from tests.places import ROOT
 
 _SCRIPT = ROOT / "tools" / "packages.sh"
-_SERVERS = {"nginx", "redis-server"}
+_SERVERS = {"nginx", "redis-server", "lighttpd", "memcached"}
 _RIVALS = {"liburing-dev", "fio"}
 _ONLY_FOR_TESTS = {"strace", "gdb", "gcc-multilib", "cpio", "chromium-headless-shell"}
 
@@ -105,7 +105,7 @@ def test_a_user_is_told_to_mask_servers_first(bare: _Bare) -> None:
     bare.program("nginx", "")
     lines = bare.run("bench").stderr.splitlines()
     mask = next(n for n, line in enumerate(lines) if "systemctl mask" in line)
-    assert lines[mask].split()[2:] == ["redis-server"]
+    assert lines[mask].split()[2:] == ["redis-server", "lighttpd", "memcached"]
     assert "apt-get" in lines[mask + 1]
 
 

@@ -23,7 +23,7 @@ CFLAGS = ("-O2", "-Wall", "-Wextra", "-pthread")
 
 _WORKLOADS = (
     *("ioloop", "gapcount", "gaptrace", "tick"),
-    *("rawudp", "ringudp", "xskudp"),
+    *("rawudp", "ringudp", "xskudp", "getload"),
 )
 
 

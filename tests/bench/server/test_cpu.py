@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ubypass.bench.server.cpu import children, cpu_ns, vhost_threads
+from ubypass.bench.server.cpu import busiest_thread, children, cpu_ns, vhost_threads
 from ubypass.errors import UbError
 
 
@@ -34,6 +34,13 @@ def test_a_thread_that_ends_meanwhile(tmp_path: Path) -> None:
 def test_a_process_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UbError, match="process 10 ended"):
         cpu_ns([10], tmp_path)
+
+
+def test_the_busiest_thread(tmp_path: Path) -> None:
+    fake(tmp_path, 10, "200 7 1\n", "1000 5 3\n", "30 0 1\n")
+    assert busiest_thread(10, tmp_path) == 11
+    with pytest.raises(UbError, match="process 20 ended"):
+        busiest_thread(20, tmp_path)
 
 
 def test_grows_with_work_in_any_thread() -> None:

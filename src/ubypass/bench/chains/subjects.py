@@ -11,20 +11,24 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
+from ubypass.bench.chains import dd
 from ubypass.bench.chains.capture import Wish, capture
+from ubypass.bench.chains.lighttpd import lighttpd_server
+from ubypass.bench.chains.memcached import memcached_server
 from ubypass.bench.chains.snapshot import Call, Capture, load, save_origin
 from ubypass.bench.io import Place, data_file
 from ubypass.bench.loop import Loop, Workload
 from ubypass.bench.server import nginx, rawsocket, redis
-from ubypass.bench.server.cpu import cpu_ns
-from ubypass.bench.server.measure import Server
+from ubypass.bench.server.cpu import busiest_thread, cpu_ns
+from ubypass.bench.server.measure import Load, Loaded
 from ubypass.bench.workloads import build_workload
 from ubypass.errors import UbError
 
-__all__ = ["NAMES", "Subject", "captured", "process", "scratch", "subject"]
+__all__ = ["NAMES", "Loadable", "Subject", "captured", "process", "scratch", "subject"]
 
-_EPOLL_WAIT, _PREAD = 232, 17
+_EPOLL_WAIT, _PREAD, _READ = 232, 17, 0
 _STARTED = 0.3  # seconds until a loop runs
 _CONNECTED = 1.0  # seconds until all connections of a load are open
 _ROUND = 200_000
@@ -37,9 +41,9 @@ _QUIET = "slowlog-log-slower-than -1\n"
 class Subject:
     """A program to capture.
 
-    ``start`` yields its process while it is busy; ``wish``: what to capture.
-    ``request_ns`` measures the CPU time of a request before the capture; ``counts``:
-    whether a call of the chain counts as a request.
+    ``start`` yields its process, or its busy thread, during a load; ``wish``: what to
+    capture. ``request_ns`` measures the CPU time of a request before the capture;
+    ``counts``: whether a call of the chain counts as a request.
     """
 
     name: str
@@ -123,10 +127,20 @@ def _loop_ns(workload: Workload) -> float:
             return min(loop.measure().rounds)
 
 
+class Loadable(Loaded, Protocol):
+    """A running server with its load."""
+
+    def load(self) -> Load:
+        """Run the load once."""
+
+
+_Start = Callable[[], AbstractContextManager[Loadable]]
+
+
 def _server(
     name: str,
-    start: Callable[[], AbstractContextManager[Server]],
-    measured: Callable[[], AbstractContextManager[Server]],
+    start: _Start,
+    measured: _Start,
     wish: Wish,
 ) -> Subject:
     return Subject(
@@ -135,15 +149,15 @@ def _server(
 
 
 @contextlib.contextmanager
-def _loaded(start: Callable[[], AbstractContextManager[Server]]) -> Iterator[int]:
+def _loaded(start: _Start) -> Iterator[int]:
     with start() as server:
         server.load()
         with server.background():
             time.sleep(_CONNECTED)
-            yield server.serving()[0]
+            yield busiest_thread(server.serving()[0])
 
 
-def _request_ns(start: Callable[[], AbstractContextManager[Server]]) -> float:
+def _request_ns(start: _Start) -> float:
     """CPU time of the server per request, in ns, under full load."""
     with start() as server:
         server.load()
@@ -182,6 +196,34 @@ def _raw() -> Subject:
     )
 
 
+def _lighttpd() -> Subject:
+    return _server(
+        "lighttpd 4 KiB",
+        partial(lighttpd_server, 4, 0.5),
+        partial(lighttpd_server, 4, 2.0),
+        Wish(after=_EPOLL_WAIT, least=1),
+    )
+
+
+def _memcached() -> Subject:
+    return _server(
+        "memcached GET 64",
+        partial(memcached_server, 64, 1000),
+        partial(memcached_server, 64, 50_000),
+        Wish(after=_EPOLL_WAIT, least=12),
+    )
+
+
+def _dd() -> Subject:
+    return Subject(
+        f"dd bs={dd.BLOCK}",
+        dd.copying,
+        Wish(calls=60),
+        dd.block_ns,
+        lambda call: call.nr == _READ,
+    )
+
+
 _SUBJECTS: dict[str, Callable[[], Subject]] = {
     "getppid": partial(_loop, 0),
     "loop": partial(_loop, 64),
@@ -191,7 +233,10 @@ _SUBJECTS: dict[str, Callable[[], Subject]] = {
     "redis-set-1k": partial(_redis, "SET", 1024),
     "nginx": partial(_nginx, False),
     "nginx-log": partial(_nginx, True),
+    "lighttpd": _lighttpd,
+    "memcached": _memcached,
     "rawsocket": _raw,
+    "dd": _dd,
 }
 NAMES = tuple(_SUBJECTS)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ubypass.errors import UbError
 
-__all__ = ["children", "cpu_ns", "vhost_threads"]
+__all__ = ["busiest_thread", "children", "cpu_ns", "vhost_threads"]
 
 
 def cpu_ns(pids: Iterable[int], proc: Path = Path("/proc")) -> int:
@@ -32,6 +32,22 @@ def cpu_ns(pids: Iterable[int], proc: Path = Path("/proc")) -> int:
             except (OSError, IndexError, ValueError):
                 continue  # the thread has just ended
     return total
+
+
+def busiest_thread(pid: int, proc: Path = Path("/proc")) -> int:
+    """The thread of ``pid`` that has run for the longest time.
+
+    Raises UbError for a process that does not exist.
+    """
+    spent: dict[int, int] = {}
+    for file in (proc / str(pid) / "task").glob("*/schedstat"):
+        try:
+            spent[int(file.parent.name)] = int(file.read_text().split()[0])
+        except (OSError, IndexError, ValueError):
+            continue  # the thread has just ended
+    if not spent:
+        raise UbError(f"process {pid} ended while it was being measured")
+    return max(spent, key=lambda thread: spent[thread])
 
 
 def children(pid: int, proc: Path = Path("/proc")) -> tuple[int, ...]:

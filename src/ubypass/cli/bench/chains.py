@@ -37,7 +37,7 @@ __all__ = ["VERB", "configure", "run"]
 
 _SUBJECTS = (
     *("getppid", "loop", "redis-get", "redis-get-1k", "redis-set", "redis-set-1k"),
-    *("nginx", "nginx-log", "rawsocket"),
+    *("nginx", "nginx-log", "lighttpd", "memcached", "rawsocket", "dd"),
 )
 
 
