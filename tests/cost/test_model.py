@@ -40,8 +40,9 @@ def test_every_model(name: str) -> None:
     assert 0 < saving.low < saving.likely < saving.high
     assert saving.likely < model.native(GETPPID).likely
     # Each parameter says where it comes from.
-    for key in ("transition", "dispatch", "run", "turn"):
+    for key in ("transition", "dispatch", "run", "turn", "isolation"):
         assert getattr(model, key).source
+    assert model.isolation.ns.low > 0
 
 
 @pytest.mark.parametrize("name", ["zen4", "sapphire-rapids"])

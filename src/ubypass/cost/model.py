@@ -97,6 +97,8 @@ class Model:
     ``branch``: the comparison of the target of a return or an indirect branch;
     ``turn``: the charge of a backward jump to the budget; ``instruction``: one
     instruction of the program; ``run``: the entry into a translation and its exit.
+    ``isolation``: what page-table isolation adds to a transition; ``transition`` has it
+    already on a processor that needs it.
     """
 
     name: str
@@ -109,6 +111,7 @@ class Model:
     turn: Parameter
     instruction: Parameter
     run: Parameter
+    isolation: Parameter
 
     def saving(self, gap: GapProfile) -> Range:
         """ns that a gap saves if the call behind the gap is dispatched.
@@ -203,7 +206,8 @@ def _tables() -> dict[str, dict[str, Any]]:
 
 
 def _parsed(name: str, table: Mapping[str, Any]) -> Model:
-    values = {key: _parameter(f"{name}.{key}", table[key]) for key in _PARAMETERS}
+    keys = (*_PARAMETERS, "isolation")
+    values = {key: _parameter(f"{name}.{key}", table[key]) for key in keys}
     return Model(name=name, processor=table["processor"], **values)
 
 

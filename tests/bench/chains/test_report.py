@@ -2,13 +2,15 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
 from tests.bench.chains.samples import made_up, replayed
 from ubypass.bench.chains import report
 from ubypass.bench.chains.decisions import Decision, Decisions, decide
-from ubypass.bench.chains.figures import figures
+from ubypass.bench.chains.figures import Figures, figures
+from ubypass.bench.chains.isolation import Isolation
 from ubypass.cost.model import Range, model_of
 
 
@@ -35,6 +37,22 @@ def test_shows_that_a_translation_is_wrong() -> None:
     text = _shown(wrong=3)
     assert "3 words of memory DIFFER" in text
     assert "saved" not in text.split("ns per gap")[0]
+
+
+def test_shows_isolation_as_modelled() -> None:
+    found = replace(
+        figures(replayed(), ""), isolation=Isolation(Range(50, 100, 200), "made up")
+    )
+    text = _text(found)
+    assert "25.4% with page-table isolation (modelled: 18.6% to 36.1%" in text
+    on = replace(found, isolation=Isolation(Range(0, 0, 0), "on"))
+    assert "isolation" not in _text(on)
+
+
+def _text(found: Figures) -> str:
+    out = io.StringIO()
+    Console(file=out, width=80).print(report.render(found))
+    return " ".join(out.getvalue().split())
 
 
 def test_fits_a_terminal() -> None:

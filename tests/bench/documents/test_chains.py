@@ -10,8 +10,10 @@ from tests.bench.documents.samples import XEON, chain, sentences
 from tests.page.wellformed import text_of
 from ubypass.bench.chains.decisions import as_json
 from ubypass.bench.chains.figures import figures
+from ubypass.bench.chains.isolation import Isolation
 from ubypass.bench.chains.job import Mode
 from ubypass.bench.documents.chains import CHAINS, Chain
+from ubypass.cost.model import Range
 from ubypass.page import html, markdown
 from ubypass.page.content import Standard, plots
 
@@ -52,6 +54,17 @@ def test_a_wrong_translation_has_no_figures() -> None:
         CHAINS, chain(wrong=7)
     )
     assert list(plots([CHAINS.section([chain(wrong=7)])])) == []
+
+
+def test_the_share_with_isolation_is_called_modelled() -> None:
+    one = chain()
+    added = Isolation(Range(50, 100, 200), "made up")
+    text = markdown.section(
+        CHAINS.section([Chain(replace(one.figures, isolation=added), None)])
+    )
+    assert "| isolated, modelled |" in text
+    assert "| +10.5% | - | +25.4% |" in text
+    assert "| +10.5% | - | - |" in markdown.section(CHAINS.section([one]))
 
 
 def test_without_transitions_no_gain_is_known() -> None:

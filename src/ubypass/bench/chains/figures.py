@@ -14,9 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ubypass.bench.chains.isolation import Isolation
 from ubypass.bench.chains.job import Mode
 from ubypass.bench.chains.replay import Replayed, Ticks
 from ubypass.bench.server.gaps import call_names
+from ubypass.cost.model import Range
 
 __all__ = ["Figures", "Gap", "ModeFigures", "figures", "mode_name"]
 
@@ -101,7 +103,8 @@ class Figures:
     ``name``: of the chain, with "trusted" if it was replayed as that of a trusted
     program. ``request_ns``: CPU time of a request; ``requests``: requests in the chain;
     None: unknown. ``command`` repeats the measurement; ``date`` is its date; "" in
-    records without these fields.
+    records without these fields. ``isolation``: what page-table isolation would add to
+    a transition; None in records without it.
     """
 
     name: str
@@ -120,6 +123,7 @@ class Figures:
     modes: tuple[ModeFigures, ...]
     command: str = ""
     date: str = ""
+    isolation: Isolation | None = None
 
     def mode(self, name: str) -> ModeFigures | None:
         """The mode with that name; None if it was not replayed."""
@@ -155,8 +159,31 @@ class Figures:
             saved / self.request_ns if saved is not None and self.request_ns else None
         )
 
+    @property
+    def isolated_shares(self) -> Range | None:
+        """The share of a request that is saved with page-table isolation; modelled.
+
+        Each transition costs more: those that are saved, and those that the request
+        makes natively. None if unknown.
+        """
+        whole, added = self.mode("whole"), self.isolation
+        saved = self.saved
+        if whole is None or added is None or saved is None:
+            return None
+        if not self.request_ns or not self.requests:
+            return None
+        usual = sum(gap.count for gap in whole.usual_gaps)
+        part = usual / sum(gap.count for gap in whole.gaps) / self.requests
+        shares = [
+            (saved + ns * self.dispatched * part)
+            / (self.request_ns + ns * self.calls * part)
+            for ns in (added.ns.low, added.ns.likely, added.ns.high)
+        ]
+        return Range(min(shares), shares[1], max(shares))
+
     def as_json(self) -> dict[str, Any]:
         """Plain data; the names are part of the interface of ``--json``."""
+        isolated = self.isolated_shares
         return {
             "name": self.name,
             "cpu": self.cpu,
@@ -175,6 +202,10 @@ class Figures:
             "share_of_request": _rounded(self.share(self.saved), 5),
             "least_saved_ns_per_request": _rounded(self.least_saved),
             "least_share_of_request": _rounded(self.share(self.least_saved), 5),
+            "isolation": self.isolation and self.isolation.as_json(),
+            "isolated_share_of_request": isolated and _rounded(isolated.likely, 5),
+            "isolated_share_low": isolated and _rounded(isolated.low, 5),
+            "isolated_share_high": isolated and _rounded(isolated.high, 5),
             "modes": [
                 {
                     "mode": m.mode,
@@ -209,9 +240,12 @@ class Figures:
         Raises KeyError, TypeError or ValueError for other data.
         """
         own = {f.name: data[f.name] for f in dataclasses.fields(cls) if f.name in data}
-        modes = tuple(_mode_of(mode) for mode in data["modes"])
-        region = data["region_instructions"]
-        return cls(**{**own, "region": region, "modes": modes})
+        read = {
+            "modes": tuple(_mode_of(mode) for mode in data["modes"]),
+            "region": data["region_instructions"],
+            "isolation": Isolation.from_json(data.get("isolation")),
+        }
+        return cls(**(own | read))
 
 
 def figures(replayed: Replayed, cpu: str) -> Figures:

@@ -98,8 +98,18 @@ def _summary(figures: Figures) -> str:
         )
         if least is not None:
             text += f"; {least:,.0f} ns, {least_share:.1%}, with predicted returns"
-        text += "."
+        text += f"{_isolated(figures)}."
     return text
+
+
+def _isolated(figures: Figures) -> str:
+    shares, isolation = figures.isolated_shares, figures.isolation
+    if shares is None or isolation is None or not isolation.is_modelled:
+        return ""
+    return (
+        f"; {shares.likely:.1%} with page-table isolation (modelled: {shares.low:.1%} "
+        f"to {shares.high:.1%}, {isolation.ns.likely:.0f} ns more for a transition)"
+    )
 
 
 def _decided(decisions: Decisions) -> str:

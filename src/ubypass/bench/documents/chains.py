@@ -41,7 +41,7 @@ __all__ = ["CHAINS", "Chain"]
 _COMMAND = "ub bench chains"
 _COLUMNS = (
     *("calls", "dispatched", "runs", "native", "translated", "saved", "quartiles"),
-    *("a request", "share", "chain", "regret"),
+    *("a request", "share", "least", "isolated, modelled", "chain", "regret"),
 )
 
 
@@ -107,7 +107,9 @@ def _section(chains: Sequence[Chain]) -> Section:
                 Code(_COMMAND),
                 f", replayed on {chains[0].figures.cpu}. ns per request, with "
                 "entries, dispatches and exits of the module, without stac and clac; "
-                "quartiles: of the saving of a chain with its rare gaps; chain: time "
+                "quartiles: of the saving of a chain with its rare gaps; least: the "
+                "share if returns were predicted as without system calls; isolated: "
+                "the share with page-table isolation, by the cost model; chain: time "
                 "of the whole chain with its system calls, relative to native; "
                 "regret: share of the possible saving that is lost if the model "
                 "decides.",
@@ -137,6 +139,7 @@ def _line(chain: Chain) -> tuple[Inline, ...]:
     native, translated = (each / figures.requests for each in whole.usual)
     low, high = _quartiles(figures, whole)
     share = figures.share(figures.saved)
+    least, isolated = figures.share(figures.least_saved), figures.isolated_shares
     regret = None if chain.decisions is None else chain.decisions.regret
     return (
         *first,
@@ -145,10 +148,16 @@ def _line(chain: Chain) -> tuple[Inline, ...]:
         signed(native - translated),
         f"{signed(low)} … {signed(high)}",
         "-" if figures.request_ns is None else f"{figures.request_ns:,.0f}",
-        "-" if share is None else signed_percent(share),
+        _percent(share),
+        _percent(least),
+        _percent(None if isolated is None else isolated.likely),
         f"{whole.chain:.3f}",
         "-" if regret is None else f"{regret:.1%}",
     )
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else signed_percent(share)
 
 
 def _gaps(figures: Figures) -> Table:

@@ -125,6 +125,7 @@ def _measure(args: argparse.Namespace, log: Callable[[str], None]) -> int:
     from ubypass.bench.chains import report
     from ubypass.bench.chains.decisions import as_json, decide
     from ubypass.bench.chains.figures import figures
+    from ubypass.bench.chains.isolation import isolation_of
     from ubypass.bench.chains.job import Plan
     from ubypass.bench.chains.replay import replay, usable_processor
     from ubypass.bench.chains.translation import Bounds
@@ -147,7 +148,12 @@ def _measure(args: argparse.Namespace, log: Callable[[str], None]) -> int:
         try:
             with captured as capture:
                 one = figures(replay(capture, plan, bounds, log), processor.describe())
-                one = replace(one, command=command_line(), date=today())
+                one = replace(
+                    one,
+                    command=command_line(),
+                    date=today(),
+                    isolation=isolation_of(model),
+                )
                 found.append((one, decide(capture, one, model)))
         except UbError as error:
             failed.append(error)
