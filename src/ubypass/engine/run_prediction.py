@@ -15,11 +15,11 @@ from ubypass.cost.gap import GapProfile
 from ubypass.device.types import Path, Site
 from ubypass.device.uapi import SiteVerdict
 from ubypass.engine.admission import AdmissionPolicy
-from ubypass.engine.ports import MemoryLike
 from ubypass.engine.profitability import Judgement
 from ubypass.engine.site_graph import SiteGraph
 from ubypass.engine.suppressions import Suppressions
 from ubypass.errors import UbError
+from ubypass.region.reader import CodeReader
 
 __all__ = ["RunPredictor"]
 
@@ -59,7 +59,7 @@ class RunPredictor:
         self._traced_ns: dict[int, int] = {}
 
     def add_path(
-        self, path: Path, gap: GapProfile, memory: MemoryLike, native_ns: int = 0
+        self, path: Path, gap: GapProfile, memory: CodeReader, native_ns: int = 0
     ) -> None:
         """Add the edge of a traced gap to the graph, if the gap ends at a system call.
 

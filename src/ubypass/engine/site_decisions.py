@@ -25,7 +25,6 @@ from ubypass.engine.decision import (
     loss,
 )
 from ubypass.engine.module_state import ModuleState
-from ubypass.engine.ports import MemoryLike
 from ubypass.engine.prices import Measured, Modelled, Prices
 from ubypass.engine.profile import Profile
 from ubypass.engine.profitability import Judgement, Profitability
@@ -33,6 +32,7 @@ from ubypass.engine.run_prediction import RunPredictor
 from ubypass.engine.shared_history import SharedHistory
 from ubypass.engine.suppressions import Suppressions
 from ubypass.engine.trial import Finding, Verdict
+from ubypass.region.reader import CodeReader
 
 __all__ = ["Changes", "SiteDecisions"]
 
@@ -112,7 +112,7 @@ class SiteDecisions:
 
     # ---- before there is a region -------------------------------------------------
 
-    def admit(self, path: Path, gap: GapProfile, memory: MemoryLike) -> bool:
+    def admit(self, path: Path, gap: GapProfile, memory: CodeReader) -> bool:
         """Whether a traced gap may be translated.
 
         A site of several calls is admitted although one of its paths would lose: runs

@@ -12,13 +12,16 @@ from ubypass.bench.chains.decisions import Decision, Decisions, decide
 from ubypass.bench.chains.figures import Figures, figures
 from ubypass.bench.chains.isolation import Isolation
 from ubypass.cost.model import Range, model_of
+from ubypass.engine.admission import AdmissionPolicy
+
+_POLICY = AdmissionPolicy(model_of("zen4"))
 
 
 def _shown(wrong: int = 0) -> str:
     out = io.StringIO()
     console = Console(file=out, width=80)
     found = figures(replayed(wrong=wrong), "a processor")
-    report.show([(found, decide(made_up(), found, model_of("zen4")))], console)
+    report.show([(found, decide(made_up(), found, _POLICY))], console)
     return " ".join(out.getvalue().split())
 
 
@@ -29,8 +32,8 @@ def test_shows_gaps_and_what_they_come_to() -> None:
     assert "10.5%" in text
     assert "On a processor." in text
     assert "not stac and clac" in text
-    assert "model zen4" in text
-    assert "regret 0.0%" in text
+    assert "the sign of the model zen4 saves 105, regret 0.0%" in text
+    assert "the engine, by measured times, 105, regret 0.0%" in text
 
 
 def test_shows_that_a_translation_is_wrong() -> None:
@@ -57,8 +60,32 @@ def _text(found: Figures) -> str:
 
 def test_fits_a_terminal() -> None:
     out = io.StringIO()
-    wrong = Decision("newfstatat", "epoll_wait", 9, Range(-300, 100, 120), -1000.0)
-    decided = Decisions("sapphire-rapids", (wrong,))
+    one = Decision("newfstatat", "epoll_wait", 9, Range(-1300, 1000, 1200), -1000.0, 4)
+    decided = Decisions("sapphire-rapids", (one, one), model_decides=True)
     Console(file=out, width=80).print(report.render(figures(replayed(), ""), decided))
-    assert "wrong about newfstatat→epoll_wait" in out.getvalue()
+    assert "4 of 9" in out.getvalue()
     assert max(len(line.rstrip()) for line in out.getvalue().splitlines()) <= 80
+
+
+def test_what_model_and_engine_choose() -> None:
+    gaps = (
+        Decision("read", "write", 9, Range(-300, 100, 120), -50.0, 9),
+        Decision("write", "read", 9, Range(-300, -100, 120), 50.0, 9),
+        Decision("read", "read", 9, Range(-300, 100, 120), 50.0, 0),
+    )
+    measured = _rows(Decisions("zen4", gaps))
+    assert measured == [("boost", "native"), ("native", "boost"), ("boost", "native")]
+    alone = _rows(Decisions("zen4", gaps, model_decides=True))
+    assert alone == [("boost", "boost"), ("native", "boost"), ("boost", "native")]
+    old = _rows(Decisions("zen4", tuple(replace(gap, admitted=None) for gap in gaps)))
+    assert old == [("boost", "unknown"), ("native", "unknown"), ("boost", "unknown")]
+
+
+def _rows(decisions: Decisions) -> list[tuple[str, str]]:
+    """The choices of model and engine, in the last two columns."""
+    out = io.StringIO()
+    found = figures(replayed(), "")
+    Console(file=out, width=80).print(report.render(found, decisions))
+    text = out.getvalue().split("decisions")[1]
+    lines = [line.split("│") for line in text.splitlines() if "→" in line]
+    return [(words[-3].strip(), words[-2].strip()) for words in lines]

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Decisions of the engine's cost model, compared with the replayed measurements.
+"""Decisions about gaps, compared with the replayed measurements.
 
-A gap is chosen if its likely saving is positive. The entry and the exit of a run count
-for the gap that contains them, as in the replay's own figures. Rare gaps are left out,
-for the reason given in :mod:`.figures`.
+Of the cost model alone: a gap is chosen if its likely saving is positive. And of the
+engine: what it admits (:mod:`.admission`), and on a processor then measures. There it
+leaves what loses; what such trials cost is neglected, as the engine bounds it to a
+thousandth of the CPU time. The replay's saving is taken for what it measures.
+
+The entry and the exit of a run count for the gap that contains them, as in the replay's
+own figures. Rare gaps are left out, for the reason given in :mod:`.figures`.
 """
 
 from __future__ import annotations
@@ -12,12 +16,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ubypass.bench.chains.admission import admitted
 from ubypass.bench.chains.figures import Figures, ModeFigures
 from ubypass.bench.chains.snapshot import Capture
 from ubypass.bench.chains.translation import Image
 from ubypass.bench.server.gaps import call_names
 from ubypass.cost.gap import profile_gap
-from ubypass.cost.model import Model, Range, mean
+from ubypass.cost.model import Range, mean
+from ubypass.engine.admission import AdmissionPolicy
 from ubypass.region.decode import Decoded
 
 __all__ = ["Decision", "Decisions", "as_json", "decide", "decisions_of"]
@@ -25,13 +31,18 @@ __all__ = ["Decision", "Decisions", "as_json", "decide", "decisions_of"]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """All gaps between two calls; ``predicted`` and ``measured``: ns saved per gap."""
+    """All gaps between two calls; ``predicted`` and ``measured``: ns saved per gap.
+
+    ``admitted``: those of the ``count`` gaps that the engine admits; None in records
+    without it.
+    """
 
     call: str
     following: str
     count: int
     predicted: Range
     measured: float
+    admitted: int | None = None
 
     @property
     def chosen(self) -> bool:
@@ -46,10 +57,14 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """The decisions for one chain by the cost model named ``model``."""
+    """The decisions for one chain by the cost model named ``model``.
+
+    ``model_decides``: the engine does not measure what it admits, as in an emulator.
+    """
 
     model: str
     gaps: tuple[Decision, ...]
+    model_decides: bool = False
 
     @property
     def possible_ns(self) -> float:
@@ -63,9 +78,34 @@ class Decisions:
 
     @property
     def regret(self) -> float:
-        """Share of the possible saving that is lost to wrong decisions."""
+        """Share of the possible saving that is lost to wrong decisions of the model."""
+        return self._lost(self.chosen_ns)
+
+    def engine_count(self, gap: Decision) -> int | None:
+        """The number of such gaps that the engine boosts in the end; None: unknown."""
+        if gap.admitted is None:
+            return None
+        return gap.admitted if self.model_decides or gap.measured > 0 else 0
+
+    @property
+    def engine_ns(self) -> float | None:
+        """ns saved by the gaps that the engine boosts in the end; None: unknown."""
+        counts = [self.engine_count(gap) for gap in self.gaps]
+        known = [count for count in counts if count is not None]
+        if len(known) < len(counts):
+            return None
+        pairs = zip(known, self.gaps, strict=True)
+        return sum((count * gap.measured for count, gap in pairs), 0.0)
+
+    @property
+    def engine_regret(self) -> float | None:
+        """Share of the possible saving that the engine's decisions lose."""
+        saved = self.engine_ns
+        return None if saved is None else self._lost(saved)
+
+    def _lost(self, saved: float) -> float:
         possible = self.possible_ns
-        return (possible - self.chosen_ns) / possible if possible else 0.0
+        return (possible - saved) / possible if possible else 0.0
 
 
 def as_json(figures: Figures, decisions: Decisions | None) -> dict[str, Any]:
@@ -79,6 +119,9 @@ def as_json(figures: Figures, decisions: Decisions | None) -> dict[str, Any]:
             "possible_ns": round(decisions.possible_ns, 1),
             "chosen_ns": round(decisions.chosen_ns, 1),
             "regret": round(decisions.regret, 5),
+            "model_decides": decisions.model_decides,
+            "engine_ns": _rounded(decisions.engine_ns, 1),
+            "engine_regret": _rounded(decisions.engine_regret, 5),
             "gaps": [
                 {
                     "call": gap.call,
@@ -89,6 +132,8 @@ def as_json(figures: Figures, decisions: Decisions | None) -> dict[str, Any]:
                     "predicted_high_ns": round(gap.predicted.high, 1),
                     "measured_ns": round(gap.measured, 1),
                     "chosen": gap.chosen,
+                    "admitted": gap.admitted,
+                    "engine_count": decisions.engine_count(gap),
                 }
                 for gap in decisions.gaps
             ],
@@ -116,33 +161,45 @@ def decisions_of(data: Mapping[str, Any] | None) -> Decisions | None:
                     gap["predicted_high_ns"],
                 ),
                 gap["measured_ns"],
+                gap.get("admitted"),
             )
             for gap in data["gaps"]
         ),
+        data.get("model_decides", False),
     )
 
 
-def decide(capture: Capture, figures: Figures, model: Model) -> Decisions | None:
-    """The decisions for a replayed capture.
+def decide(
+    capture: Capture, figures: Figures, policy: AdmissionPolicy
+) -> Decisions | None:
+    """The decisions for a replayed capture, with the engine's ``policy``.
 
     None if it was not replayed in the mode ``whole``.
     """
     whole = figures.mode("whole")
     if whole is None:
         return None
-    return Decisions(model.name, tuple(_decisions(capture, whole, model)))
+    gaps = _decisions(capture, whole, policy)
+    return Decisions(policy.model.name, tuple(gaps), policy.model_decides)
 
 
-def _decisions(capture: Capture, whole: ModeFigures, model: Model) -> list[Decision]:
+def _decisions(
+    capture: Capture, whole: ModeFigures, policy: AdmissionPolicy
+) -> list[Decision]:
     names = call_names()
-    code = Decoded(Image(capture, {}))
+    image = Image(capture, {})
+    code = Decoded(image)
     savings: dict[tuple[str, str], list[Range]] = {}
-    for path, call in zip(capture.paths, capture.calls, strict=True):
+    taken: dict[tuple[str, str], int] = {}
+    passed = admitted(capture.paths, image, policy)
+    for path, call, is_passed in zip(capture.paths, capture.calls, passed, strict=True):
         kind = (
             names.get(path.nr, f"call {path.nr}"),
             names.get(call.nr, f"call {call.nr}"),
         )
-        savings.setdefault(kind, []).append(model.saving(profile_gap(path.ips, code)))
+        saving = policy.saving(profile_gap(path.ips, code))
+        savings.setdefault(kind, []).append(saving)
+        taken[kind] = taken.get(kind, 0) + is_passed
     return [
         Decision(
             gap.call,
@@ -150,6 +207,11 @@ def _decisions(capture: Capture, whole: ModeFigures, model: Model) -> list[Decis
             gap.count,
             mean(savings[gap.call, gap.following]),
             gap.native - gap.translated,
+            taken[gap.call, gap.following],
         )
         for gap in whole.usual_gaps
     ]
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

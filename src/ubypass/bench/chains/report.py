@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ubypass.bench.chains.decisions import Decisions
+from ubypass.bench.chains.decisions import Decision, Decisions
 from ubypass.bench.chains.figures import Figures, ModeFigures
 from ubypass.bench.console import wide_enough
 
@@ -21,8 +21,10 @@ _NOTE = (
     "timed; translated gaps include the module's dispatch, entry and exit, but not "
     "stac and clac. whole: the same, and each gap in user mode pays an empty system "
     "call. saved: native - translated of whole. hot: with warm caches. thrash: with "
-    "other data and code in the caches."
+    "other data and code in the caches. engine: it boosts what it admits and then "
+    "measures to gain."
 )
+_WORDS = {True: "boost", False: "native"}
 
 
 def show(
@@ -78,7 +80,7 @@ def render(figures: Figures, decisions: Decisions | None = None) -> RenderableTy
     parts.append(Text(_summary(figures)))
     parts += [Text(_line(mode)) for mode in figures.modes]
     if decisions is not None:
-        parts.append(Text(_decided(decisions)))
+        parts += [_choices(decisions), Text(_decided(decisions))]
     return Group(*parts)
 
 
@@ -112,18 +114,44 @@ def _isolated(figures: Figures) -> str:
     )
 
 
+def _choices(decisions: Decisions) -> Table:
+    """What the model and the engine choose, a line for each kind of gap."""
+    table = Table(title="decisions", pad_edge=False)
+    table.add_column("gap")
+    for name in ("predicted", "low to high", "saved", "model's\nsign", "engine"):
+        table.add_column(name, justify="right")
+    for gap in decisions.gaps:
+        table.add_row(
+            f"{gap.call}→{gap.following}",
+            f"{gap.predicted.likely:+,.0f}",
+            f"{gap.predicted.low:+,.0f} to {gap.predicted.high:+,.0f}",
+            f"{gap.measured:+,.0f}",
+            _WORDS[gap.chosen],
+            _engine(decisions, gap),
+        )
+    return table
+
+
+def _engine(decisions: Decisions, gap: Decision) -> str:
+    count = decisions.engine_count(gap)
+    if count is None:
+        return "unknown"
+    if count in (0, gap.count):
+        return _WORDS[count > 0]
+    return f"{count} of {gap.count}"
+
+
 def _decided(decisions: Decisions) -> str:
     text = (
-        f"model {decisions.model}: its choice saves {decisions.chosen_ns:,.0f} of "
-        f"{decisions.possible_ns:,.0f} possible ns, regret {decisions.regret:.1%}"
+        f"of {decisions.possible_ns:,.0f} possible ns the sign of the model "
+        f"{decisions.model} saves {decisions.chosen_ns:,.0f}, regret "
+        f"{decisions.regret:.1%}"
     )
-    wrong = [
-        f"{gap.call}→{gap.following} ({gap.predicted.likely:+,.0f} predicted, "
-        f"{gap.measured:+,.0f} measured)"
-        for gap in decisions.gaps
-        if not gap.is_right
-    ]
-    return f"{text}; wrong about {', '.join(wrong)}" if wrong else text
+    saved, regret = decisions.engine_ns, decisions.engine_regret
+    if saved is None or regret is None:
+        return text
+    how = "by the model alone" if decisions.model_decides else "by measured times"
+    return f"{text}; the engine, {how}, {saved:,.0f}, regret {regret:.1%}"
 
 
 def _line(mode: ModeFigures) -> str:

@@ -41,7 +41,8 @@ __all__ = ["CHAINS", "Chain"]
 _COMMAND = "ub bench chains"
 _COLUMNS = (
     *("calls", "dispatched", "runs", "native", "translated", "saved", "quartiles"),
-    *("a request", "share", "least", "isolated, modelled", "chain", "regret"),
+    *("a request", "share", "least", "isolated, modelled", "chain"),
+    *("regret, model", "regret, engine"),
 )
 
 
@@ -111,8 +112,9 @@ def _section(chains: Sequence[Chain]) -> Section:
                 "share if returns were predicted as without system calls; isolated: "
                 "the share with page-table isolation, by the cost model; chain: time "
                 "of the whole chain with its system calls, relative to native; "
-                "regret: share of the possible saving that is lost if the model "
-                "decides.",
+                "regret: share of the possible saving that is lost if the sign of the "
+                "model's figure decides, and by the engine, which measures what it "
+                "admits.",
             )
         ),
         *_plots(chains),
@@ -140,7 +142,9 @@ def _line(chain: Chain) -> tuple[Inline, ...]:
     low, high = _quartiles(figures, whole)
     share = figures.share(figures.saved)
     least, isolated = figures.share(figures.least_saved), figures.isolated_shares
-    regret = None if chain.decisions is None else chain.decisions.regret
+    decisions = chain.decisions
+    regret = None if decisions is None else decisions.regret
+    engine = None if decisions is None else decisions.engine_regret
     return (
         *first,
         f"{native:,.0f}",
@@ -153,6 +157,7 @@ def _line(chain: Chain) -> tuple[Inline, ...]:
         _percent(None if isolated is None else isolated.likely),
         f"{whole.chain:.3f}",
         "-" if regret is None else f"{regret:.1%}",
+        "-" if engine is None else f"{engine:.1%}",
     )
 
 

@@ -92,8 +92,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_model(
         parser,
-        "compare the decisions of this model with the replay (default: that of this "
-        "processor)",
+        "compare the decisions of this model, and of an engine that decides by it, "
+        "with the replay (default: the model of this processor, and an engine that "
+        "measures)",
     )
     parser.add_argument(
         "--chosen",
@@ -131,11 +132,15 @@ def _measure(args: argparse.Namespace, log: Callable[[str], None]) -> int:
     from ubypass.bench.chains.translation import Bounds
     from ubypass.bench.records import today, write_json
     from ubypass.cost.model import model_of
+    from ubypass.engine.admission import AdmissionPolicy
     from ubypass.engine.build import CANDIDATES
 
     _check(args)
     plan = Plan(repetitions=args.repetitions, processor=usable_processor())
     model = model_of(args.model)
+    # As in a session of the engine.
+    model_decides = args.model is not None or processor.is_emulated()
+    policy = AdmissionPolicy(model, model_decides=model_decides)
     bounds = Bounds(
         longest=args.longest,
         candidates=args.candidates or CANDIDATES,
@@ -154,7 +159,7 @@ def _measure(args: argparse.Namespace, log: Callable[[str], None]) -> int:
                     date=today(),
                     isolation=isolation_of(model),
                 )
-                found.append((one, decide(capture, one, model)))
+                found.append((one, decide(capture, one, policy)))
         except UbError as error:
             failed.append(error)
             continue
