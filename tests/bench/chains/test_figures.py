@@ -25,6 +25,64 @@ def test_medians_in_ns() -> None:
     assert whole.chain == 0.9
 
 
+def test_spread_and_share_of_a_gap() -> None:
+    found = figures(replayed(), "")
+    first, second = found.modes[0].gaps
+    # Savings of 50, 50 and 395 ns, and thrice 50.
+    assert (first.low, first.high, first.spread) == (50, 395, 172.5)
+    assert (second.low, second.high, second.spread) == (50, 50, 0)
+    assert (first.saved, second.saved) == (55, 50)
+    assert found.gap_share(first) == pytest.approx(0.055)
+    assert found.gap_share(second) == pytest.approx(0.05)
+    assert replace(found, request_ns=None).gap_share(first) is None
+    assert replace(found, requests=None).gap_share(first) is None
+    # A gap of another mode has none.
+    assert found.gap_share(replace(first, native=0)) is None
+
+
+def test_gaps_of_a_kind_have_their_spread_together() -> None:
+    """Two gaps of one kind, of which one is 100 ns slower by turns."""
+    whole = replayed()
+    (ticks,) = whole.modes
+    turns = replace(
+        ticks,
+        native=((400, 600), (600, 400), (400, 600)),
+        translated=((300, 500), (500, 300), (300, 500)),
+    )
+    capture = whole.capture
+    calls = (capture.calls[0], replace(capture.calls[1], nr=capture.calls[0].nr))
+    paths = (capture.paths[0], replace(capture.paths[1], nr=capture.paths[0].nr))
+    alike = replace(capture, calls=calls, paths=paths)
+    (mode,) = figures(replace(whole, capture=alike, modes=(turns,)), "").modes
+    (gap,) = mode.gaps
+    assert (gap.count, gap.saved, gap.low, gap.high) == (2, 50, 50, 50)
+
+
+def test_records_without_the_spread_of_gaps() -> None:
+    data = figures(replayed(), "").as_json()
+    for gap in data["modes"][0]["gaps"]:
+        assert {"saved_low_ns", "saved_high_ns", "share_of_request"} <= gap.keys()
+        del gap["saved_low_ns"], gap["saved_high_ns"], gap["share_of_request"]
+    first, _ = Figures.from_json(data).modes[0].gaps
+    assert (first.low, first.high, first.spread) == (None, None, None)
+    assert first.saved == 55
+
+
+def test_a_single_repetition_has_no_spread() -> None:
+    whole = replayed()
+    (ticks,) = whole.modes
+    one = replace(
+        ticks,
+        native=ticks.native[:1],
+        translated=ticks.translated[:1],
+        native_chain=(1000,),
+        translated_chain=(900,),
+    )
+    (mode,) = figures(replace(whole, modes=(one,)), "").modes
+    assert mode.low == mode.high == mode.saved == 100
+    assert mode.gaps[0].spread == 0
+
+
 def test_there_and_back() -> None:
     """Up to what is rounded."""
     found = figures(replayed(), "a processor")
@@ -101,4 +159,7 @@ def test_as_json() -> None:
     assert data["cpu"] == "here"
     assert data["share_of_request"] == 0.105
     assert data["modes"][0]["saved_ns"] == 105
-    assert data["modes"][0]["gaps"][0]["native_ns"] == 110
+    first = data["modes"][0]["gaps"][0]
+    assert first["native_ns"] == 110
+    assert (first["saved_low_ns"], first["saved_high_ns"]) == (50, 395)
+    assert first["share_of_request"] == 0.055

@@ -28,7 +28,8 @@ def _shown(wrong: int = 0) -> str:
 def test_shows_gaps_and_what_they_come_to() -> None:
     text = _shown()
     assert "read→write" in text
-    assert "+55" in text
+    assert "sample, whole" in text
+    assert "+55 ±172 │ +5.5%" in text
     assert "10.5%" in text
     assert "On a processor." in text
     assert "not stac and clac" in text
@@ -40,6 +41,24 @@ def test_shows_that_a_translation_is_wrong() -> None:
     text = _shown(wrong=3)
     assert "3 words of memory DIFFER" in text
     assert "saved" not in text.split("ns per gap")[0]
+
+
+def test_records_without_spread_have_none() -> None:
+    found = figures(replayed(), "")
+    (mode,) = found.modes
+    old = tuple(replace(gap, low=None, high=None) for gap in mode.gaps)
+    text = _text(replace(found, modes=(replace(mode, gaps=old),)))
+    assert "+55 │ +5.5%" in text
+    assert "±" not in text
+
+
+def test_rare_gaps_have_no_share() -> None:
+    found = figures(replayed(), "")
+    (mode,) = found.modes
+    often = replace(mode.gaps[0], count=199)
+    gaps = (often, mode.gaps[1])
+    text = _text(replace(found, modes=(replace(mode, gaps=gaps),)))
+    assert "+50 ±0 │ │" in text
 
 
 def test_shows_isolation_as_modelled() -> None:
@@ -62,7 +81,23 @@ def test_fits_a_terminal() -> None:
     out = io.StringIO()
     one = Decision("newfstatat", "epoll_wait", 9, Range(-1300, 1000, 1200), -1000.0, 4)
     decided = Decisions("sapphire-rapids", (one, one), model_decides=True)
-    Console(file=out, width=80).print(report.render(figures(replayed(), ""), decided))
+    found = figures(replayed(), "")
+    (mode,) = found.modes
+    gap = replace(
+        mode.gaps[0],
+        call="newfstatat",
+        following="epoll_wait",
+        count=1000,
+        instructions=10_000,
+        native=10_000,
+        translated=11_000,
+        low=-1_500,
+        high=1_000,
+    )
+    found = replace(found, modes=(replace(mode, gaps=(gap,)),))
+    Console(file=out, width=80).print(report.render(found, decided))
+    assert "newfstatat→epoll" in out.getvalue()
+    assert "-1,000 ±1,250" in out.getvalue()
     assert "4 of 9" in out.getvalue()
     assert max(len(line.rstrip()) for line in out.getvalue().splitlines()) <= 80
 

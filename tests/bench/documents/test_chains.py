@@ -95,6 +95,17 @@ def test_times_of_an_emulator_are_called_so() -> None:
 def test_each_gap_can_be_looked_up() -> None:
     text = text_of(html.section(CHAINS.section([chain()]), "s"))
     assert "sample: read → write" in text
+    assert "share of a request" in text
+    assert "+50 … +395" in text
+
+
+def test_old_records_have_no_spread_of_gaps() -> None:
+    one = chain()
+    data = as_json(one.figures, one.decisions)
+    for gap in data["modes"][0]["gaps"]:
+        del gap["saved_low_ns"], gap["saved_high_ns"]
+    text = text_of(html.section(CHAINS.section(CHAINS.read([data])), "s"))
+    assert "+395" not in text
 
 
 def test_each_command_is_an_origin_with_its_date() -> None:

@@ -2,8 +2,9 @@
 """The figures of a replay: ns per gap, gains and shares.
 
 The time of one gap is the median over the repetitions, because of interrupts; the time
-of a kind of gap is the mean of its gaps. The spread of a gain is that of the sum of all
-gaps: the quartiles of (native - translated) over the interleaved repetitions.
+of a kind of gap is the mean of its gaps. The spread of a gain, of a kind of gap or of a
+chain, is that of the sum of its gaps: the quartiles of (native - translated) over the
+interleaved repetitions.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class Gap:
     """All gaps between two calls in one mode; times are mean ns per gap.
 
     ``count``: gaps in a chain; ``instructions``: mean number of user instructions.
+    ``low`` and ``high``: quartiles of the ns saved per gap; None in records without
+    them.
     """
 
     call: str
@@ -53,6 +56,20 @@ class Gap:
     instructions: float
     native: float
     translated: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def saved(self) -> float:
+        """ns that a gap saves."""
+        return self.native - self.translated
+
+    @property
+    def spread(self) -> float | None:
+        """Half the distance between the quartiles of the ns saved; None: unknown."""
+        if self.low is None or self.high is None:
+            return None
+        return (self.high - self.low) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +176,16 @@ class Figures:
             saved / self.request_ns if saved is not None and self.request_ns else None
         )
 
+    def gap_share(self, gap: Gap) -> float | None:
+        """Share of the CPU time of a request that all gaps as ``gap`` save.
+
+        ``gap``: of the mode "whole". None if unknown, and for a rare gap.
+        """
+        whole = self.mode("whole")
+        if whole is None or gap not in whole.usual_gaps or not self.requests:
+            return None
+        return self.share(gap.count * gap.saved / self.requests)
+
     @property
     def isolated_shares(self) -> Range | None:
         """The share of a request that is saved with page-table isolation; modelled.
@@ -223,6 +250,9 @@ class Figures:
                             "instructions": _rounded(g.instructions),
                             "native_ns": _rounded(g.native),
                             "translated_ns": _rounded(g.translated),
+                            "saved_low_ns": _rounded(g.low),
+                            "saved_high_ns": _rounded(g.high),
+                            "share_of_request": _rounded(self.gap_share(g), 5),
                         }
                         for g in m.gaps
                     ],
@@ -288,6 +318,8 @@ def _mode_of(data: Mapping[str, Any]) -> ModeFigures:
                 instructions=gap["instructions"],
                 native=gap["native_ns"],
                 translated=gap["translated_ns"],
+                low=gap.get("saved_low_ns"),
+                high=gap.get("saved_high_ns"),
             )
             for gap in data["gaps"]
         ),
@@ -310,24 +342,24 @@ def _mode(replayed: Replayed, ticks: Ticks) -> ModeFigures:
     ):
         key = (_named(names, path.nr), _named(names, call.nr))
         kinds.setdefault(key, []).append(number)
-    gaps = [
-        Gap(
-            call=call,
-            following=following,
-            count=len(numbers),
-            instructions=_mean(
-                [len(replayed.capture.paths[n].ips) - 1 for n in numbers]
-            ),
-            native=_mean([native[n] for n in numbers]),
-            translated=_mean([inside[n] for n in numbers]),
+    gaps = []
+    for (before, after), numbers in kinds.items():
+        low, high = _quartiles(_saved(ticks, scale, numbers))
+        gaps.append(
+            Gap(
+                call=before,
+                following=after,
+                count=len(numbers),
+                instructions=_mean(
+                    [len(replayed.capture.paths[n].ips) - 1 for n in numbers]
+                ),
+                native=_mean([native[n] for n in numbers]),
+                translated=_mean([inside[n] for n in numbers]),
+                low=low / len(numbers),
+                high=high / len(numbers),
+            )
         )
-        for (call, following), numbers in kinds.items()
-    ]
-    saved = [
-        (sum(one) - sum(other)) / scale
-        for one, other in zip(ticks.native, ticks.translated, strict=True)
-    ]
-    low, _, high = statistics.quantiles(saved, n=4) if len(saved) > 1 else saved * 3
+    low, high = _quartiles(_saved(ticks, scale, range(len(native))))
     return ModeFigures(
         mode=mode_name(ticks.mode),
         gaps=tuple(sorted(gaps, key=lambda gap: -gap.count)),
@@ -338,6 +370,21 @@ def _mode(replayed: Replayed, ticks: Ticks) -> ModeFigures:
         chain=statistics.median(ticks.translated_chain)
         / statistics.median(ticks.native_chain),
     )
+
+
+def _saved(ticks: Ticks, scale: float, numbers: Sequence[int]) -> list[float]:
+    """ns that the gaps with these numbers save together, by repetition."""
+    return [
+        sum(native[n] - translated[n] for n in numbers) / scale
+        for native, translated in zip(ticks.native, ticks.translated, strict=True)
+    ]
+
+
+def _quartiles(values: Sequence[float]) -> tuple[float, float]:
+    if len(values) == 1:
+        return values[0], values[0]
+    low, _, high = statistics.quantiles(values, n=4)
+    return low, high
 
 
 def _medians(rows: Sequence[Sequence[int]], scale: float) -> list[float]:

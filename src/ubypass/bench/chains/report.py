@@ -10,17 +10,18 @@ from rich.table import Table
 from rich.text import Text
 
 from ubypass.bench.chains.decisions import Decision, Decisions
-from ubypass.bench.chains.figures import Figures, ModeFigures
+from ubypass.bench.chains.figures import Figures, Gap, ModeFigures
 from ubypass.bench.console import wide_enough
 
 __all__ = ["render", "show"]
 
 _NOTE = (
-    "ns per gap: median of alternating runs, and the mean over gaps of a kind. work: "
-    "native and translated, after a real system call of the same kind, which is not "
-    "timed; translated gaps include the module's dispatch, entry and exit, but not "
-    "stac and clac. whole: the same, and each gap in user mode pays an empty system "
-    "call. saved: native - translated of whole. hot: with warm caches. thrash: with "
+    "ns per gap: median of alternating runs, and the mean over gaps of a kind. saved: "
+    "native - translated, ± half the distance of the quartiles over the runs; share: "
+    "of the CPU time of a request, for all gaps of a kind. work: after a real system "
+    "call of the same kind, which is not timed; translated gaps include the module's "
+    "dispatch, entry and exit, but not stac and clac. whole: the same, and each gap "
+    "in user mode pays an empty system call. hot: with warm caches. thrash: with "
     "other data and code in the caches. engine: it boosts what it admits and then "
     "measures to gain."
 )
@@ -50,38 +51,40 @@ def render(figures: Figures, decisions: Decisions | None = None) -> RenderableTy
             )
         )
         return Group(*parts)
-    modes = {mode.mode: mode for mode in figures.modes}
-    whole = modes.get("whole")
-    table = Table(title=figures.name, title_style="bold", pad_edge=False)
-    table.add_column("gap")
-    for name in ("times", "instr."):
-        table.add_column(name, justify="right")
-    shown = [name for name in ("work", "whole") if name in modes]
-    for name in shown:
-        table.add_column(f"{name}\nnative", justify="right")
-        table.add_column(f"{name}\ntransl.", justify="right")
-    if whole:
-        table.add_column("saved", justify="right")
-    first = next(iter(figures.modes), None)
-    for number, gap in enumerate(first.gaps if first else ()):
-        row = [
-            f"{gap.call}→{gap.following}",
-            f"{gap.count}",
-            f"{gap.instructions:,.0f}",
-        ]
-        for name in shown:
-            here = modes[name].gaps[number]
-            row += [f"{here.native:,.0f}", f"{here.translated:,.0f}"]
-        if whole:
-            here = whole.gaps[number]
-            row.append(f"{here.native - here.translated:+,.0f}")
-        table.add_row(*row)
-    parts.append(table)
+    shown = figures.mode("whole") or next(iter(figures.modes), None)
+    if shown is not None:
+        parts.append(_gaps(figures, shown))
     parts.append(Text(_summary(figures)))
     parts += [Text(_line(mode)) for mode in figures.modes]
     if decisions is not None:
         parts += [_choices(decisions), Text(_decided(decisions))]
     return Group(*parts)
+
+
+def _gaps(figures: Figures, mode: ModeFigures) -> Table:
+    """A line for each kind of gap, in that mode."""
+    table = Table(title=f"{figures.name}, {mode.mode}", pad_edge=False)
+    table.title_style = "bold"
+    table.add_column("gap", overflow="fold")
+    for name in ("times", "instr.", "native", "transl.", "saved", "share"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for gap in mode.gaps:
+        share = figures.gap_share(gap)
+        table.add_row(
+            f"{gap.call}→{gap.following}",
+            f"{gap.count}",
+            f"{gap.instructions:,.0f}",
+            f"{gap.native:,.0f}",
+            f"{gap.translated:,.0f}",
+            _with_spread(gap),
+            "" if share is None else f"{share:+.1%}",
+        )
+    return table
+
+
+def _with_spread(gap: Gap) -> str:
+    spread = gap.spread
+    return f"{gap.saved:+,.0f}" + ("" if spread is None else f" ±{spread:,.0f}")
 
 
 def _summary(figures: Figures) -> str:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from ubypass.bench.chains.decisions import Decisions, decisions_of
-from ubypass.bench.chains.figures import Figures, ModeFigures
+from ubypass.bench.chains.figures import Figures, Gap, ModeFigures
 from ubypass.bench.documents.kind import Kind, Origin, grouped
 from ubypass.bench.documents.transition import savings
 from ubypass.bench.documents.wording import signed, signed_percent
@@ -43,6 +43,10 @@ _COLUMNS = (
     *("calls", "dispatched", "runs", "native", "translated", "saved", "quartiles"),
     *("a request", "share", "least", "isolated, modelled", "chain"),
     *("regret, model", "regret, engine"),
+)
+_OF_GAPS = (
+    *("times", "instructions", "native ns", "translated ns", "saved ns"),
+    *("quartiles", "share of a request"),
 )
 
 
@@ -161,6 +165,12 @@ def _line(chain: Chain) -> tuple[Inline, ...]:
     )
 
 
+def _between(gap: Gap) -> str:
+    if gap.low is None or gap.high is None:
+        return "-"
+    return f"{signed(gap.low)} … {signed(gap.high)}"
+
+
 def _percent(share: float | None) -> str:
     return "-" if share is None else signed_percent(share)
 
@@ -174,7 +184,9 @@ def _gaps(figures: Figures) -> Table:
             f"{gap.instructions:,.0f}",
             f"{gap.native:,.0f}",
             f"{gap.translated:,.0f}",
-            signed(gap.native - gap.translated),
+            signed(gap.saved),
+            _between(gap),
+            _percent(figures.gap_share(gap)),
         )
         for mode in figures.modes
         if mode.mode in ("work", "whole")
@@ -185,10 +197,7 @@ def _gaps(figures: Figures) -> Table:
         (
             Column("gap", False),
             Column("mode", False),
-            *map(
-                Column,
-                ("times", "instructions", "native ns", "translated ns", "saved ns"),
-            ),
+            *map(Column, _OF_GAPS),
         ),
         tuple(lines),
     )
