@@ -323,3 +323,29 @@ def test_branches_that_did_not_jump() -> None:
     assert branches - region.never_taken == {back, short}
     region, _ = _find(source, traced=walked - {back}, targets={})
     assert back not in region.never_taken
+
+
+def test_a_traced_target_just_behind_an_indirect_jump() -> None:
+    """The first case of a switch: the step to it looks sequential in a trace."""
+    source = """
+        first: mov eax, 39
+        syscall
+        start: mov rax, [rdi + 8 * rbx]
+        switch: jmp rax
+        nop; nop
+        near: inc ebx
+        jmp first
+        .rept 16; nop; .endr
+        far: jmp first
+    """
+    _, at = program(source)
+    walked = {*at.values(), at["first"] + 5, at["near"] + 2}
+    seen = {at["switch"]: (at["far"],)}
+    region, _ = _find(source, traced=frozenset(walked), targets=seen)
+    assert region.blocks[at["start"]].targets == (at["far"], at["near"])
+    assert at["near"] in region.blocks
+    # Not an address in the middle of the case, nor one that no path passed.
+    assert at["near"] + 2 not in region.blocks
+    walked -= {at["near"], at["near"] + 2}
+    region, _ = _find(source, traced=frozenset(walked), targets=seen)
+    assert region.blocks[at["start"]].targets == (at["far"],)

@@ -286,6 +286,8 @@ class _Finder:
             self._push(following, distance + 8)
         elif flow in (_JUMP_INDIRECT, _CALL_INDIRECT):
             self._learn_slot(instruction)
+            if flow == _JUMP_INDIRECT:
+                self._learn_near(instruction.ip, following)
             self._push_learned(instruction.ip, distance)
             if flow == _CALL_INDIRECT:
                 self._calls.append(instruction.ip)
@@ -298,6 +300,23 @@ class _Finder:
         for target in self._targets.get(site, [])[: self._limits.candidates]:
             # Only targets that were seen count as hot.
             self._push(target, 0 if target in seen else distance)
+
+    def _learn_near(self, site: int, following: int) -> None:
+        """Learn a traced target so near behind a jump that the step looked sequential.
+
+        See :func:`ubypass.region.paths.jumps`; compilers often put the first case of a
+        switch there. Control never falls through to the first traced address behind an
+        indirect jump, so it is a target, if perhaps of another one.
+        """
+        traced = self._spec.traced
+        if site not in traced:
+            return
+        for target in range(following, site + _LONGEST + 1):
+            if target in traced:
+                known = self._targets.setdefault(site, [])
+                if target not in known:
+                    known.append(target)
+                return
 
     def _learn_slot(self, instruction: Instruction) -> None:
         """Learn the current target of a jump through a constant slot (PLT)."""

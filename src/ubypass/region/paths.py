@@ -43,7 +43,7 @@ def distances(
 def jumps(path: Sequence[int]) -> list[tuple[int, int]]:
     """The (from, to) pairs at which a path, a sequence of instruction addresses, is not
     sequential. A jump over less than an instruction looks sequential; discovery finds
-    its target by itself.
+    its target by itself, that of an indirect jump among the traced addresses.
     """
     return [
         (before, after)
