@@ -120,15 +120,31 @@ def test_what_was_bad_can_be_forgotten() -> None:
     assert not judged.loses
 
 
-def test_mean_prices_are_weighted_by_runs() -> None:
-    often = replace(ENTRY, ip=1, runs=900)
-    rarely = replace(ENTRY, ip=2, runs=100)
-    judgements = {
-        1: Judgement(often, 100.0, 0.0, 2.0, False, False, False, run=40.0),
-        2: Judgement(rarely, 20.0, 0.0, 1.0, False, False, False, run=80.0),
-    }
+def test_mean_prices_are_those_of_recent_runs() -> None:
+    often = Judgement(
+        replace(ENTRY, ip=1), -50.0, 5000.0, 100.0, *(False,) * 3, 50.0, recent_runs=9
+    )
+    rarely = Judgement(
+        replace(ENTRY, ip=2), 20.0, -60.0, 1.0, *(False,) * 3, 80.0, recent_runs=1
+    )
+    judgements = {1: often, 2: rarely}
     saving, run = Profitability.mean_prices(judgements, [1, 2, 3])
-    assert saving == pytest.approx((1800 * 100 + 100 * 20) / 1900)
-    assert run == pytest.approx(44.0)
+    # Calls behind the first one of a run have other prices than the entry's own gap.
+    assert saving == pytest.approx((9 * 5050 + 20) / (9 * 100 + 1))
+    assert run == pytest.approx(53.0)
     assert Profitability.mean_prices(judgements, [2]) == (20.0, 80.0)
     assert Profitability.mean_prices(judgements, [3]) == (None, None)
+
+
+def test_an_entry_that_does_not_run_any_more_counts_less_and_less() -> None:
+    profitability = Profitability(_PRICES)
+    site = replace(ENTRY, runs=100, dispatched=300)
+    (first,) = profitability.judge({site.ip: site}, [site.ip])
+    for _ in range(2000):
+        (last,) = profitability.judge({site.ip: site}, [site.ip])
+    assert first.recent_runs == 100
+    assert 0 < last.recent_runs < 1
+    assert (last.calls, last.gain) == (first.calls, first.gain)
+    now = replace(site, runs=200, dispatched=500)
+    (again,) = profitability.judge({site.ip: now}, [site.ip])
+    assert again.calls == pytest.approx(2.0)

@@ -19,14 +19,14 @@ def test_calls_keep_the_price_of_their_time() -> None:
     assert savings.ns == 990
 
 
-def test_calls_without_a_price_get_the_next_one() -> None:
+def test_calls_without_a_price_get_the_last_one_or_the_first() -> None:
     savings = Savings()
     savings.book(_stats(10, 2), None, None)
     assert savings.ns is None
     savings.book(_stats(11, 2), 10.0, 5.0)
     assert savings.ns == 11 * 10 - 2 * 5
     savings.book(_stats(20, 4), None, None)
-    assert savings.ns == 100
+    assert savings.ns == 100 + 9 * 10 - 2 * 5
 
 
 def test_losses_count() -> None:

@@ -29,6 +29,7 @@ class Judgement:
     that a run saves, its cost deducted. ``loses``: ``gain`` was negative at enough
     looks in a row; ``keeps_losing``: for longer than a region takes to grow; ``slow``:
     the gap itself was slower in the translation at as many looks in a row.
+    ``recent_runs``: number of runs, of which those of earlier looks count less.
     """
 
     site: Site
@@ -39,6 +40,11 @@ class Judgement:
     keeps_losing: bool
     slow: bool
     run: float = 0.0
+    recent_runs: float = 1.0
+
+
+#: The least number of recent runs, not 0: an entry that never runs again.
+_FEW_RUNS = 1e-6
 
 
 @dataclass(slots=True)
@@ -84,15 +90,16 @@ class Profitability:
     ) -> tuple[float | None, float | None]:
         """Mean ns that a dispatched call of ``entries`` saves, and that a run costs.
 
-        Entries count by their runs. None if none of them was judged.
+        Of recent runs. None if none of the entries was judged.
         """
         known = [judgements[ip] for ip in entries if ip in judgements]
         if not known:
             return None, None
-        runs = [max(1, each.site.runs) for each in known]
-        calls = [n * each.calls for n, each in zip(runs, known, strict=True)]
-        saving = fmean((each.saving for each in known), calls if any(calls) else None)
-        return saving, fmean((each.run for each in known), runs)
+        runs = [each.recent_runs for each in known]
+        cost = fmean((each.run for each in known), runs)
+        saved = fmean((each.gain + each.run for each in known), runs)
+        calls = fmean((each.calls for each in known), runs)
+        return saved / calls if calls else 0.0, cost
 
     def judge(
         self, sites: Mapping[int, Site], entries: Collection[int]
@@ -120,6 +127,10 @@ class Profitability:
             record.recent_calls = record.recent_calls / 2 + dispatched
             record.calls = record.recent_calls / record.recent_runs
             record.runs, record.dispatched = site.runs, site.dispatched
+        elif not runs:
+            # It counts less beside entries that do run.
+            record.recent_runs = max(record.recent_runs / 2, _FEW_RUNS)
+            record.recent_calls = record.recent_runs * (record.calls or 0.0)
         if record.calls is None or not self.prices.is_known(site):
             return None
         saving = self.prices.saving(site)
@@ -141,6 +152,7 @@ class Profitability:
             keeps_losing=record.losses >= _PATIENCE * self.strikes,
             slow=record.slow >= self.strikes,
             run=run,
+            recent_runs=record.recent_runs,
         )
 
     def _is_slow(self, site: Site, saving: float) -> bool:
