@@ -14,7 +14,7 @@
  *
  * With --cold the file is dropped from the page cache before each round.  While it
  * is read again the machine may be idle, so the clock then measures the thread's own
- * CPU time.
+ * CPU time.  --cpu measures that in any case.
  *
  * With --dry an empty function replaces the system call: the rest is the time of the
  * loop itself.
@@ -54,6 +54,7 @@ struct options {
 	bool sum;
 	bool dry;
 	bool cold;
+	bool cpu;
 	bool json;
 	bool sync;
 };
@@ -294,7 +295,8 @@ static void usage(FILE *out)
 {
 	fputs("usage: ioloop [--call getppid|pread|read|pwrite|write] [--size BYTES]\n"
 	      "              [--file PATH] [--count CALLS] [--rounds N] [--sum]\n"
-	      "              [--warmup-seconds S] [--sync] [--dry] [--cold] [--json]\n"
+	      "              [--warmup-seconds S] [--sync] [--dry] [--cold] [--cpu]\n"
+	      "              [--json]\n"
 	      "Runs one system call in a loop, prints nanoseconds per call.\n",
 	      out);
 }
@@ -311,6 +313,7 @@ static struct options parse(int argc, char **argv)
 		{ "sum", no_argument, NULL, 'u' },
 		{ "dry", no_argument, NULL, 'd' },
 		{ "cold", no_argument, NULL, 'o' },
+		{ "cpu", no_argument, NULL, 'p' },
 		{ "sync", no_argument, NULL, 'y' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
@@ -353,6 +356,9 @@ static struct options parse(int argc, char **argv)
 			break;
 		case 'd':
 			o.dry = true;
+			break;
+		case 'p':
+			o.cpu = true;
 			break;
 		case 'o':
 			o.cold = true;
@@ -442,7 +448,7 @@ int main(int argc, char **argv)
 	static double ns[MAX_ROUNDS];
 	unsigned long warm_rounds = 0;
 	uint64_t start = now_ns(CLOCK_MONOTONIC);
-	clockid_t which = o.cold ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
+	clockid_t which = o.cold || o.cpu ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
 	uint64_t check = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);

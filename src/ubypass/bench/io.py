@@ -220,13 +220,16 @@ def measure(
     )
 
 
-def measure_native(workload: Workload, plan: Plan, place: Place) -> float:
+def measure_native(
+    workload: Workload, machine: Machine, plan: Plan, place: Place
+) -> float:
     """The cost of a turn, natively; needs neither root nor a module.
 
-    In ns of the machine's clock. Raises UbError.
+    In the machine's unit; in ns the CPU time counts. Raises UbError.
     """
+    clock = [] if machine.unit == "instructions" else ["--cpu"]
     with _prepared(workload, plan, place) as (program, arguments, _):
-        return _run_native(program, arguments).median
+        return _run_native(program, [*arguments, *clock]).median
 
 
 @contextlib.contextmanager

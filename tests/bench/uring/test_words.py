@@ -39,6 +39,19 @@ def test_without_boosted_native_pread_is_compared() -> None:
     assert sentence(rows).startswith("Pread needs fewer instructions")
 
 
+def test_all_lines_compare_the_same_way() -> None:
+    rows = [
+        *comparison(),
+        row(NATIVE, 256, 1, 1400.0),
+        row(PLAIN, 256, 1, 2400.0),
+        row(BOOSTED, 256, 1, None, why_not="not boosted"),
+    ]
+    assert [line.ahead for line in lines(rows)] == [
+        *("boosted, 50%", "registered, 10%", "-")
+    ]
+    assert "in 1 of 2 lines" in sentence(rows)
+
+
 def test_time_is_that_of_all_threads_and_elapsed_time_is_beside_it() -> None:
     timed = replace(ICOUNT, unit="ns")
     rows = [
@@ -53,9 +66,11 @@ def test_time_is_that_of_all_threads_and_elapsed_time_is_beside_it() -> None:
     assert first.cell(SQPOLL) == "900 (460)"
     assert first.cell(PLAIN) == "-"
     assert sentence(rows) == (
-        "Pread needs less CPU time than io_uring's best in 2 of 2 lines, by 72% to "
+        "Pread needs less time than io_uring's best in 2 of 2 lines, by 72% to "
         "72%; in none does io_uring need less."
     )
+    rows[0] = replace(rows[0], cost=920.0)
+    assert [line.ahead for line in lines(rows)] == ["even", "even"]
     rows[0] = replace(rows[0], cost=1000.0)
     assert sentence(rows).endswith(
         "io_uring needs less, by up to 10%, for 64 bytes (2 depths from 8 to 1,024)."

@@ -114,7 +114,7 @@ def _loops(
     if not plan.boosted:
         for each in workloads:
             progress(f"{each}: native")
-            cost = io.measure_native(each, plan.loops, place)
+            cost = io.measure_native(each, machine, plan.loops, place)
             yield Row(LOOP, NATIVE, each.size, 1, place.name(each), cost, machine)
         return
     disk = None if place == io.Place() else place.directory

@@ -46,7 +46,8 @@ class Row:
     ``cost``: in the machine's unit; where the clock counts instructions, those of the
     whole machine count, kernel threads included. In ns the CPU time of all threads of
     the program counts, on all processors, those of io_uring included; ``elapsed``: the
-    time itself, 0 if that is the cost. None without a measurement:
+    time itself, 0 if there is only one thread. Of fio, and of pread where it is boosted
+    as well, the time itself is the cost. None without a measurement:
     ``why_not`` is the reason, and ``size`` and ``depth`` are 0 if it holds for all of
     them. ``program``: the loops of ``workloads/``, or fio. ``way``: pread native or
     boosted, or one of io_uring's. ``depth``: reads per entry into the kernel, 1 for

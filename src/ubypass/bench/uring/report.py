@@ -54,7 +54,7 @@ COUNTED = (
 TIMED = (
     "A cost is the CPU time of all threads, those of the kernel that poll or read for "
     "the program included, in brackets the time from start to end where it differs by "
-    "more than 5%."
+    "more than 5%; of fio, and of pread where it is boosted as well, that time alone."
 )
 
 

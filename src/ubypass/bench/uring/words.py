@@ -19,8 +19,10 @@ from ubypass.bench.uring.record import (
 
 __all__ = ["Line", "lines", "notes", "programs", "sentence"]
 
-#: Costs with a smaller relative difference count as even: runs differ by as much.
+#: Costs with a smaller relative difference count as even: counts of two runs differ by
+#: as much, and times.
 _EVEN = 0.005
+_EVEN_TIMES = 0.05
 
 #: A larger relative difference of CPU time and elapsed time is shown.
 _SIDE_BY_SIDE = 0.05
@@ -38,6 +40,8 @@ _NAMES = {
 class Line:
     """The costs of all measured ways at one size and depth.
 
+    ``own``: the way that is compared with io_uring, pread or boosted pread, the same in
+    all lines of a table. ``even``: the relative difference below which costs are equal.
     ``elapsed``: time in ns by way, where costs are CPU time.
     """
 
@@ -45,6 +49,8 @@ class Line:
     size: int
     depth: int
     costs: dict[str, float]
+    own: str = BOOSTED
+    even: float = _EVEN
     elapsed: dict[str, float] = field(default_factory=dict)
 
     def cell(self, way: str) -> str:
@@ -58,11 +64,6 @@ class Line:
         elapsed = self.elapsed.get(way) or cost
         differs = abs(elapsed - cost) > _SIDE_BY_SIDE * cost
         return f"{cost:,.0f} ({elapsed:,.0f})" if differs else f"{cost:,.0f}"
-
-    @property
-    def own(self) -> str:
-        """The way that is compared with io_uring: boosted pread if it was measured."""
-        return BOOSTED if BOOSTED in self.costs else NATIVE
 
     @property
     def lead(self) -> float | None:
@@ -82,7 +83,7 @@ class Line:
         lead = self.lead
         if lead is None:
             return "-"
-        if abs(lead) < _EVEN:
+        if abs(lead) < self.even:
             return "even"
         if lead > 0:
             return f"{self.own}, {lead:.0%}"
@@ -103,6 +104,7 @@ def lines(rows: Sequence[Row]) -> list[Line]:
     """
     measured = [row for row in rows if row.cost is not None]
     deep = [row for row in measured if row.way in RIVALS] or measured
+    own = BOOSTED if any(row.way == BOOSTED for row in measured) else NATIVE
     keys = sorted({(_order(row.place), row.size, row.depth) for row in deep})
     found = []
     for (_, place), size, depth in keys:
@@ -110,7 +112,8 @@ def lines(rows: Sequence[Row]) -> list[Line]:
         chosen = [row for row in here if row.way not in RIVALS or row.depth == depth]
         costs = {row.way: row.cost for row in chosen if row.cost is not None}
         elapsed = {row.way: row.elapsed for row in chosen if row.elapsed}
-        found.append(Line(place, size, depth, costs, elapsed))
+        even = _EVEN if here[0].machine.unit == "instructions" else _EVEN_TIMES
+        found.append(Line(place, size, depth, costs, own, even, elapsed))
     return found
 
 
@@ -147,12 +150,12 @@ def sentence(rows: Sequence[Row]) -> str:
     leads = [(line, lead) for line, lead in compared if lead is not None]
     if not leads:
         return ""
-    less = [lead for _, lead in leads if lead >= _EVEN]
-    more = [(line, lead) for line, lead in leads if lead <= -_EVEN]
+    less = [lead for line, lead in leads if lead >= line.even]
+    more = [(line, lead) for line, lead in leads if lead <= -line.even]
     own = _NAMES[leads[0][0].own]
     machine = rows[0].machine
     counted = machine.unit == "instructions"
-    amount = f"fewer {machine.short_unit}" if counted else "less CPU time"
+    amount = f"fewer {machine.short_unit}" if counted else "less time"
     text = f"{own[0].upper()}{own[1:]} needs {amount} than io_uring's best in "
     text += f"{len(less)} of {len(leads)} lines"
     if less:
