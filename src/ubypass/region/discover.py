@@ -286,7 +286,8 @@ class _Finder:
             self._push(following, distance + 8)
         elif flow in (_JUMP_INDIRECT, _CALL_INDIRECT):
             self._learn_slot(instruction)
-            if flow == _JUMP_INDIRECT:
+            # A jump through a slot (PLT) has one target, which is no neighbour.
+            if flow == _JUMP_INDIRECT and not instruction.is_ip_rel_memory_operand:
                 self._learn_near(instruction.ip, following)
             self._push_learned(instruction.ip, distance)
             if flow == _CALL_INDIRECT:
