@@ -26,7 +26,9 @@ def test_without_isolation_the_model_says_what_it_adds(
     name: str, tmp_path: Path
 ) -> None:
     model = model_of(name)
-    found = isolation_of(model, _cpuinfo(tmp_path, "sse2"))
+    found = isolation_of(model, False, _cpuinfo(tmp_path, "sse2"))
+    assert found is not None
+    assert found == isolation_of(model, None, _cpuinfo(tmp_path, "sse2"))
     assert found.is_modelled
     assert found.ns == model.isolation.ns
     assert name in found.source
@@ -34,9 +36,16 @@ def test_without_isolation_the_model_says_what_it_adds(
 
 
 def test_with_isolation_nothing_is_added(tmp_path: Path) -> None:
-    found = isolation_of(model_of("zen4"), _cpuinfo(tmp_path, "pti sse2"))
+    found = isolation_of(model_of("zen4"), True, _cpuinfo(tmp_path, "pti sse2"))
+    assert found is not None
     assert not found.is_modelled
     assert found.ns == Range(0, 0, 0)
+
+
+def test_captures_of_another_kind_of_machine_are_not_compared(tmp_path: Path) -> None:
+    model = model_of("zen4")
+    assert isolation_of(model, True, _cpuinfo(tmp_path, "sse2")) is None
+    assert isolation_of(model, False, _cpuinfo(tmp_path, "pti")) is None
 
 
 def test_share_with_isolation() -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ubypass import child, processor
+from ubypass.bench.chains.isolation import is_isolated
 from ubypass.bench.chains.programs import capture_program
 from ubypass.bench.chains.snapshot import Capture, Origin, load, save_origin
 from ubypass.errors import UbError
@@ -50,7 +51,9 @@ def capture(pid: int, name: str, wish: Wish, folder: Path) -> Capture:
     )
     if done.returncode:
         raise _failure(done.returncode, pid, name, wish, done.stderr.strip())
-    origin = Origin(name, processor.describe(), processor.features())
+    origin = Origin(
+        name, processor.describe(), processor.features(), isolated=is_isolated()
+    )
     save_origin(folder, origin)
     return load(folder)
 

@@ -61,6 +61,8 @@ def block_ns() -> float:
         begin, before = _position(pid), cpu_ns((pid,))
         while (end := _position(pid)) < _DATA:
             time.sleep(_LOOK)
+        if end == begin:
+            raise UbError("dd had read its file before it could be measured")
         return (cpu_ns((pid,)) - before) / (end - begin) * BLOCK
 
 

@@ -191,12 +191,19 @@ def _decisions(
     code = Decoded(image)
     savings: dict[tuple[str, str], list[Range]] = {}
     taken: dict[tuple[str, str], int] = {}
-    passed = admitted(capture.paths, image, policy)
-    for path, call, is_passed in zip(capture.paths, capture.calls, passed, strict=True):
-        kind = (
-            names.get(path.nr, f"call {path.nr}"),
-            names.get(call.nr, f"call {call.nr}"),
-        )
+    usual = {(gap.call, gap.following) for gap in whole.usual_gaps}
+    kinds = [
+        (names.get(p.nr, f"call {p.nr}"), names.get(c.nr, f"call {c.nr}"))
+        for p, c in zip(capture.paths, capture.calls, strict=True)
+    ]
+    # The engine sees rare gaps rarely.
+    chain = [
+        (kind, path)
+        for kind, path in zip(kinds, capture.paths, strict=True)
+        if kind in usual
+    ]
+    passed = admitted([path for _, path in chain], image, policy)
+    for (kind, path), is_passed in zip(chain, passed, strict=True):
         saving = policy.saving(profile_gap(path.ips, code))
         savings.setdefault(kind, []).append(saving)
         taken[kind] = taken.get(kind, 0) + is_passed

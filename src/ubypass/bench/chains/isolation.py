@@ -15,7 +15,7 @@ from typing import Any
 from ubypass.bench.machine import page_table_isolation
 from ubypass.cost.model import Model, Range
 
-__all__ = ["Isolation", "isolation_of"]
+__all__ = ["Isolation", "is_isolated", "isolation_of"]
 
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -56,12 +56,25 @@ class Isolation:
         return cls(ns, data["source"])
 
 
-def isolation_of(model: Model, cpuinfo: Path = _CPUINFO) -> Isolation:
-    """What isolation adds to replays on this machine, by ``model``."""
+def is_isolated(cpuinfo: Path = _CPUINFO) -> bool:
+    """Whether the kernel of this machine switches page tables at system calls."""
     try:
-        is_on = page_table_isolation(cpuinfo.read_text())
+        return page_table_isolation(cpuinfo.read_text())
     except OSError:
-        is_on = False
+        return False
+
+
+def isolation_of(
+    model: Model, captured: bool | None, cpuinfo: Path = _CPUINFO
+) -> Isolation | None:
+    """What isolation adds to replays on this machine, by ``model``.
+
+    ``captured``: whether the machine of the capture was isolated, None if unknown. None
+    if it differs: the time of a request is that machine's.
+    """
+    is_on = is_isolated(cpuinfo)
+    if captured not in (None, is_on):
+        return None
     if is_on:
         return Isolation(Range(0.0, 0.0, 0.0), "the replay was made with isolation")
     added = model.isolation

@@ -53,7 +53,7 @@ def memcached_server(size: int, requests: int) -> Iterator[Memcached]:
         ]
         value = directory / "value"
         value.write_bytes(random.Random(size).randbytes(size))
-        with started(command, port, directory) as pid:
+        with started(command, port, directory, name="memcached") as pid:
             _store(port, value.read_bytes())
             yield Memcached(pid, port, value, requests)
 

@@ -42,7 +42,8 @@ class Origin:
     """The program and the processor of a capture.
 
     ``request_ns``: CPU time per request, measured apart from the capture; ``requests``:
-    requests in the chain; None: unknown.
+    requests in the chain; ``isolated``: whether the kernel switched page tables at
+    system calls; None: unknown.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Origin:
     features: frozenset[str]
     request_ns: float | None = None
     requests: float | None = None
+    isolated: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

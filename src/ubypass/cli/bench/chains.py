@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ubypass.cli.bench.options import command_line
-from ubypass.cli.failure import print_error
+from ubypass.cli.failure import explained, print_error
 from ubypass.cli.options import (
     PROCESS,
     TRANSLATE_TRUSTED,
@@ -157,11 +157,11 @@ def _measure(args: argparse.Namespace, log: Callable[[str], None]) -> int:
                     one,
                     command=command_line(),
                     date=today(),
-                    isolation=isolation_of(model),
+                    isolation=isolation_of(model, capture.origin.isolated),
                 )
                 found.append((one, decide(capture, one, policy)))
-        except UbError as error:
-            failed.append(error)
+        except (UbError, OSError) as error:
+            failed.append(error if isinstance(error, UbError) else explained(error))
             continue
         if args.json is not None:
             write_json(args.json, [as_json(*each) for each in found])
@@ -194,15 +194,13 @@ def _captures(
     from ubypass.bench.chains.capture import Wish
     from ubypass.cli.named import processes
 
+    pids = [] if args.pid is None else processes(args.pid)
     for folder in args.replay or ():
         yield _loaded(folder)
     wanted: list[tuple[str, Callable[[], Subject]]] = [
         (name, partial(subjects.subject, name)) for name in args.subjects
     ]
-    wanted += [
-        (f"pid-{pid}", partial(subjects.process, pid, Wish()))
-        for pid in ([] if args.pid is None else processes(args.pid))
-    ]
+    wanted += [(f"pid-{pid}", partial(subjects.process, pid, Wish())) for pid in pids]
     for name, make in wanted:
         yield _captured(make, args, name, log)
 
