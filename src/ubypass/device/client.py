@@ -47,8 +47,6 @@ _RELOAD = (
     if packaged()
     else "ub module unload && ub module build && ub module load"
 )
-#: Errors for an ioctl that a driver does not have.
-_UNKNOWN_REQUEST = (errno.ENOTTY, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 #: The MODULE_VERSION of the loaded module.
 _MODULE_VERSION = Path("/sys/module/ub/version")
 _EVENT_SIZE = ctypes.sizeof(uapi.UbEvent)
@@ -348,7 +346,7 @@ class Device:
         try:
             info = self._call(uapi.IOC_INFO, uapi.UbInfo())
         except OSError as error:
-            if error.errno in _UNKNOWN_REQUEST:
+            if error.errno == errno.ENOTTY:
                 raise _other_release() from error
             raise _device_error("describe its interface", error) from error
         if info.abi != ABI_VERSION:
