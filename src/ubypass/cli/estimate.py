@@ -110,9 +110,8 @@ def run(args: argparse.Namespace) -> int:
     if len(pids) == 1:
         _, found = _one(pids[0], args, model_of(args.model))
         _print(found, args, sys.stdout)
-    else:
-        _several(pids, args, model_of(args.model))
-    return 0
+        return 0
+    return 0 if _several(pids, args, model_of(args.model)) else 1
 
 
 def _named(args: argparse.Namespace) -> list[int]:
@@ -123,8 +122,8 @@ def _named(args: argparse.Namespace) -> list[int]:
     return processes(args.pid)
 
 
-def _several(pids: Sequence[int], args: argparse.Namespace, model: Model) -> None:
-    """One estimate after another; UbError if no process can be observed."""
+def _several(pids: Sequence[int], args: argparse.Namespace, model: Model) -> bool:
+    """One estimate after another; whether all succeeded. Raises UbError if none did."""
     print(
         f"ub: {args.pid!r} matches {len(pids)} processes: {args.seconds:g} s for each",
         file=sys.stderr,
@@ -140,7 +139,7 @@ def _several(pids: Sequence[int], args: argparse.Namespace, model: Model) -> Non
         print(f"Process {process.pid} ({process.name}):")
         _print(found, args, sys.stdout)
 
-    in_turn(pids, estimate)
+    return in_turn(pids, estimate)
 
 
 def _one(

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
             shown.append(number)
             _explain(answer, args)
 
-        in_turn(_boosted(args.id), explain)
+        return 0 if in_turn(_boosted(args.id), explain) else 1
     return 0
 
 

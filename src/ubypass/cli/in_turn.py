@@ -11,13 +11,13 @@ from ubypass.errors import UbError
 __all__ = ["in_turn"]
 
 
-def in_turn(pids: Iterable[int], act: Callable[[int], None]) -> None:
+def in_turn(pids: Iterable[int], act: Callable[[int], None]) -> bool:
     """Call ``act`` for each of ``pids``; print its errors, in order.
 
-    Raises the last ``UbError`` instead if no call succeeds.
+    True if no call fails. Raises the last ``UbError`` instead if none succeeds.
     """
     failed: UbError | None = None
-    succeeded = False
+    succeeded, good = False, True
     for pid in pids:
         if failed is not None:
             print_error(failed)
@@ -26,9 +26,9 @@ def in_turn(pids: Iterable[int], act: Callable[[int], None]) -> None:
             act(pid)
             succeeded = True
         except UbError as error:
-            failed = error
-    if failed is None:
-        return
-    if not succeeded:
-        raise failed
-    print_error(failed)
+            failed, good = error, False
+    if failed is not None:
+        if not succeeded:
+            raise failed
+        print_error(failed)
+    return good
