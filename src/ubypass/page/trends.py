@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from ubypass.page.charts import Curve, above, legend_size
@@ -44,7 +45,7 @@ def trends(
         axes = drawn.add_subplot()
         axes.set_xscale("log", base=2)
         handles: list[Artist] = []
-        for curve, colour, marker in zip(content, _COLOURS, _MARKERS, strict=False):
+        for curve, colour, marker in zip(content, cycle(_COLOURS), cycle(_MARKERS)):
             across, up = zip(*curve.points, strict=True)
             handles += axes.plot(
                 across,

@@ -72,7 +72,9 @@ def _section(label: Standard, cases: Sequence[dict[Machine, Pair]]) -> Section:
     what = unit(machines[0])
     text = (
         f"One iteration of a loop, or one request to a server, in {what}; saved: "
-        "native less boosted; gained: share of the cost of all transitions."
+        "native less boosted; gained: share of the cost of all transitions. On another "
+        "processor libc and the kernel also choose other code: only machines with the "
+        "same processor differ by isolation and mitigations alone."
     )
     if label is Standard.COUNTED:
         text += _COUNTED

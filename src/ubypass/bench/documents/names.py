@@ -36,7 +36,9 @@ def _processor(machine: Machine) -> str:
 
 
 def _copies(machine: Machine) -> str:
-    return "copies by words" if machine.erms is False else "copies by bytes"
+    if machine.erms is None:
+        return "copies unknown"
+    return "copies by bytes" if machine.erms else "copies by words"
 
 
 #: What is told of a machine, if those before it do not tell it from others.

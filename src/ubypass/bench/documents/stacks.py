@@ -47,15 +47,25 @@ def blocks(rivals: Sequence[Beside]) -> list[Block]:
     for (server, name), own in grouped(rivals, lambda r: (r.server, r.rival)).items():
         text = (
             f"{server} on {name}, a network stack in user space, is native. {name} "
-            "polls, so its CPU time is all of its processor's, whatever the load. On "
-            "a virtual device it does not bypass the kernel: each packet still passes "
-            "the kernel's TAP device."
+            "polls, so its CPU time is all of its processor's, whatever the load. "
+            "Only with a network card of its own does it bypass the kernel; a virtual "
+            "device is no bypass: each packet still passes the kernel's TAP device."
         )
+        for said in dict.fromkeys(map(_about, own)):
+            text += said
         found.append(Paragraph((text,)))
         why = tuple(words for each in _distinct(own) for words in _not_run(each))
         if why:
             found.append(Bullets(why))
     return found
+
+
+def _about(rival: Beside) -> str:
+    """What was run, and what has to be known to compare it."""
+    if not rival.runs:
+        return ""
+    note = f"; {rival.note}" if rival.note else ""
+    return f" Measured: {rival.version or rival.server}{note}."
 
 
 def _distinct(rivals: Sequence[Beside]) -> list[Beside]:
