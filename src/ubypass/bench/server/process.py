@@ -114,10 +114,13 @@ def started(
     directory: Path,
     host: str = "127.0.0.1",
     reachable: Callable[[], bool] = at_once,
+    name: str = "",
 ) -> Iterator[int]:
     """The pid of a server that listens on ``port``; the server is ended by SIGTERM.
 
-    ``reachable``: whether connections to ``host`` may be tried yet.
+    ``reachable``: whether connections to ``host`` may be tried yet; ``name``: for
+    errors, if ``command`` starts the server by another program. Raises UbError if it
+    does not start.
     """
     log = directory / "output"
     with log.open("wb") as output:
@@ -133,7 +136,8 @@ def started(
         while not (reachable() and _listens(port, host)):
             if process.poll() is not None:
                 error = log.read_text(errors="replace").strip()
-                raise UbError(f"{Path(command[0]).name} does not start: {error}")
+                program = name or Path(command[0]).name
+                raise UbError(f"{program} does not start: {error}")
             time.sleep(_LOOK)
         yield process.pid
     finally:

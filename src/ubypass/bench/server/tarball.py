@@ -33,8 +33,12 @@ __all__ = ["build_redis", "built_redis"]
 _SERVER = "redis-server"
 _SHOWN = 8  # last lines of the output of a failed build
 
-#: Settings of a calling make would change the build.
-_UNWANTED = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")
+#: Settings of a calling make, and of a compilation, would change the build.
+_UNWANTED = (
+    *("MAKEFLAGS", "MFLAGS", "MAKELEVEL"),
+    *("CC", "CFLAGS", "LDFLAGS", "LIBS", "OPTIMIZATION", "MALLOC", "BUILD_TLS"),
+    *("REDIS_CFLAGS", "REDIS_LDFLAGS", "PREFIX"),
+)
 
 #: What tarfile raises for damaged files and for others.
 _UNREADABLE = (

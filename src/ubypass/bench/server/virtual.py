@@ -32,6 +32,9 @@ _PREFIX = 30
 _HARDWARE = "02:75:62:66:73:02"
 _OTHER = "02:75:62:66:73:01"
 
+#: Looks for the TAP device while F-Stack runs, 50 ms apart: F-Stack makes it at once.
+_LOOKS = 1200
+
 _VHOST = Path("/dev/vhost-net")
 _DEVICES = Path("/sys/class/net")
 
@@ -118,6 +121,7 @@ class Tap:
 
     def __init__(self) -> None:
         self._is_set_up = False
+        self._looks = 0
 
     def reachable(self) -> bool:
         """Whether F-Stack's address leads there; sets the device up when it is new.
@@ -127,6 +131,12 @@ class Tap:
         if not self._is_set_up:
             name = find_tap()
             if name is None:
+                self._looks += 1
+                if self._looks > _LOOKS:
+                    raise UbError(
+                        "F-Stack runs, but there is no TAP device of its own",
+                        "name a configuration of yours with --fstack-config",
+                    )
                 return False
             for words in _set_up(name):
                 ip(*words.split(), what=f"set up {name}", hint="run as root")
