@@ -12,7 +12,7 @@ from ubypass.page.document import document
 
 needs_browser = pytest.mark.skipif(
     browser.found() is None,
-    reason=f"no browser: make test-report installs {browser.PACKAGE}",
+    reason=f"no browser: make test installs {browser.PACKAGE}",
 )
 
 

@@ -67,7 +67,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     files = {name: folder / f"{name}.html" for name in _PAGES}
     files["report"].write_text(report(_batches()), encoding="utf-8")
     many = [process(pid=n, name=_LONG, calls=1000 + n) for n in range(30)]
-    live_page.write_stats(files["stats"], [*many, process(declined_for="ptrace")])
+    stats = {"version": 1, "processes": [*many, process(declined_for="ptrace")]}
+    live_page.write_stats(files["stats"], stats)
     sites = [site(), site(symbol=f"{_LONG}+0x10", boosted_ns=99_999)]
     whole = explained(sites=sites, regions=[region(), {**region(), "region": 4}])
     live_page.write_explanation(files["explain"], whole)

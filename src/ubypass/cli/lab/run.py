@@ -50,10 +50,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _words(command: list[str]) -> str:
     """The command line before ``command``, as a user types it."""
-    words = sys.argv[: len(sys.argv) - len(command)]
-    if [*words, *command] != sys.argv:
-        words = ["ub", "lab", "run"]  # called by another program
-    return shlex.join(["ub", *words[1 : -1 if words[-1] == "--" else None]])
+    words = sys.argv[1:]
+    if "--" in words:
+        words = words[: words.index("--")]
+    elif words[-len(command) :] == command:
+        words = words[: -len(command)]
+    else:
+        words = ["lab", "run"]  # called by another program
+    return shlex.join(["ub", *words])
 
 
 VERB = Verb("run", "run a command in a fresh guest", configure, run)
