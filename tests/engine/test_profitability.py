@@ -136,6 +136,16 @@ def test_mean_prices_are_those_of_recent_runs() -> None:
     assert Profitability.mean_prices(judgements, [3]) == (None, None)
 
 
+def test_prices_of_a_module_that_began_anew() -> None:
+    profitability = Profitability(_PRICES)
+    old = replace(ENTRY, runs=100, dispatched=300)
+    (before,) = profitability.judge({old.ip: old}, [old.ip])
+    new = replace(ENTRY, runs=1, dispatched=1)
+    (judged,) = profitability.judge({new.ip: new}, [new.ip])
+    prices = Profitability.mean_prices({new.ip: judged}, [new.ip])
+    assert prices == Profitability.mean_prices({old.ip: before}, [old.ip])
+
+
 def test_an_entry_that_does_not_run_any_more_counts_less_and_less() -> None:
     profitability = Profitability(_PRICES)
     site = replace(ENTRY, runs=100, dispatched=300)

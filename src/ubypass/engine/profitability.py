@@ -43,7 +43,8 @@ class Judgement:
     recent_runs: float = 1.0
 
 
-#: The least number of recent runs, not 0: an entry that never runs again.
+#: The least number of recent runs, not 0: of an entry that never runs again, or of one
+#: with which the module has begun anew.
 _FEW_RUNS = 1e-6
 
 
@@ -129,8 +130,8 @@ class Profitability:
             record.runs, record.dispatched = site.runs, site.dispatched
         elif not runs:
             # It counts less beside entries that do run.
-            record.recent_runs = max(record.recent_runs / 2, _FEW_RUNS)
-            record.recent_calls = record.recent_runs * (record.calls or 0.0)
+            record.recent_runs /= 2
+            record.recent_calls /= 2
         if record.calls is None or not self.prices.is_known(site):
             return None
         saving = self.prices.saving(site)
@@ -152,7 +153,7 @@ class Profitability:
             keeps_losing=record.losses >= _PATIENCE * self.strikes,
             slow=record.slow >= self.strikes,
             run=run,
-            recent_runs=record.recent_runs,
+            recent_runs=max(record.recent_runs, _FEW_RUNS),
         )
 
     def _is_slow(self, site: Site, saving: float) -> bool:
