@@ -196,8 +196,7 @@ def _filters(root: Path) -> Check:
 def _branch_tracking(facts: KernelFacts, root: Path) -> Iterator[Check]:
     """Whether the kernel uses indirect branch tracking; many processors have it."""
     name = "branches"
-    flags = re.search(r"^flags\s*:(.*)$", _read(root / "proc/cpuinfo"), re.M)
-    if not flags or "ibt" not in flags[1].split():
+    if "ibt" not in _flags(root):
         return
     if "ibt=off" in _read(root / "proc/cmdline").split():
         return
@@ -212,9 +211,8 @@ def _branch_tracking(facts: KernelFacts, root: Path) -> Iterator[Check]:
 
 def _refused(facts: KernelFacts, root: Path) -> Iterator[Check]:
     """Other features that the module refuses, as listed in kernel/check.c."""
-    flags = re.search(r"^flags\s*:(.*)$", _read(root / "proc/cpuinfo"), re.M)
     # The kernel hides the flag if FRED is not in use.
-    if flags and "fred" in flags[1].split():
+    if "fred" in _flags(root):
         advice = "not supported; boot with fred=off"
         yield _fail("entry", "the kernel runs with FRED", advice)
     if _read(root / "sys/hypervisor/guest_type").strip() == "PV":
@@ -260,8 +258,7 @@ def _privilege(facts: KernelFacts, root: Path) -> Check:
 
 
 def _processor(root: Path) -> Check:
-    match = re.search(r"^flags\s*:(.*)$", _read(root / "proc/cpuinfo"), re.M)
-    flags = set(match[1].split()) if match else set()
+    flags = _flags(root)
     if not flags:
         return _note("processor", "the features cannot be read")
     if "lahf_lm" not in flags:
@@ -277,12 +274,20 @@ def _processor(root: Path) -> Check:
 
 
 def _isolation(root: Path) -> Check:
-    text = _read(root / "sys/devices/system/cpu/vulnerabilities/meltdown").strip()
-    if not text:
+    # Not sysfs's file about Meltdown: with pti=on isolation is on, too, where that says
+    # that the processor is not affected.
+    flags = _flags(root)
+    if not flags:
         return _note("isolation", "page-table isolation: unknown")
-    if "PTI" in text:
+    if "pti" in flags:
         return _ok("isolation", "page-table isolation on: system calls cost more")
     return _ok("isolation", "page-table isolation off")
+
+
+def _flags(root: Path) -> set[str]:
+    """Features of the processor and what the kernel uses; empty if unknown."""
+    match = re.search(r"^flags\s*:(.*)$", _read(root / "proc/cpuinfo"), re.M)
+    return set(match[1].split()) if match else set()
 
 
 def _read(path: Path) -> str:
