@@ -19,6 +19,7 @@ _SHORT = {
     "Clear CPU buffers attempted": "clear buffers",
     "Clear Register File": "clear registers",
     "Safe RET": "Safe RET",
+    "safe RET": "Safe RET",
     "untrained return thunk": "untrained returns",
     "IBPB": "IBPB",
     "IBPB on VMEXIT": "",

@@ -20,7 +20,6 @@ from ubypass.page.content import (
     Bullets,
     Code,
     Column,
-    Folded,
     Inline,
     Paragraph,
     Plot,
@@ -110,24 +109,29 @@ def _table(records: Sequence[Row]) -> Table:
     )
 
 
-def _plots(records: Sequence[Row]) -> list[Block]:
-    """The gain by depth, and on request the costs of all ways, for each place."""
+def _plots(records: Sequence[Row]) -> list[Plot]:
+    """What pread needs less, by depth; without pread the costs of all ways.
+
+    The costs of all depths are in the table, and by size in another section.
+    """
     label, made_by = standard(records[0].machine), command(records)
-    by_place = grouped(lines(records), lambda line: line.place)
     what = unit(records[0].machine)
-    costs = []
-    for place, own in by_place.items():
-        for at in range(0, len(own), _ROWS):
+    own = lines(records)
+    return gains(own, what, label, made_by) or _costs(own, what, label, made_by)
+
+
+def _costs(own: Sequence[Line], what: str, label: Standard, made_by: str) -> list[Plot]:
+    """The costs of all ways for each place, by size and depth."""
+    found = []
+    for place, there in grouped(own, lambda line: line.place).items():
+        for at in range(0, len(there), _ROWS):
             caption = (
                 f"{what.capitalize()} per read, by size and depth, {place}; the best "
                 "on the right."
             )
-            drawn = partial(_draw, own[at : at + _ROWS], caption, what)
-            costs.append(Plot(drawn, (caption,), label, made_by))
-    over_depth = gains(lines(records), what, label, made_by)
-    if not over_depth:
-        return [*costs]
-    return [*over_depth, Folded("Plots of all costs", tuple(costs))]
+            drawn = partial(_draw, there[at : at + _ROWS], caption, what)
+            found.append(Plot(drawn, (caption,), label, made_by))
+    return found
 
 
 def _draw(own: Sequence[Line], caption: str, what: str, key: str) -> str:
