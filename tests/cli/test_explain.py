@@ -94,7 +94,7 @@ def test_of_several_some_may_end_meanwhile(
     three: set[int], ub: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     three.remove(10)
-    assert ub("explain", "nginx") == 0
+    assert ub("explain", "nginx") == 1
     out, err = capsys.readouterr()
     assert out.startswith("process 12 (nginx):")
     assert err.splitlines()[1:] == [f"ub: {_ended(10)}"]
