@@ -92,8 +92,8 @@ def test_a_burst_costs_next_to_nothing(tracepoints: Tracepoints) -> None:
             time.sleep(max(1 - (time.monotonic() - began), 0))
             looked.append(_calls_per_second(subject))
         assert subject.end() == "errors 0 turns some"
-    # It goes on as before once it is over. On a busy machine any window may be slow; what
-    # a burst leaves behind would be in all of them.
+    # It goes on as before once it is over. On a busy machine any window may be slow;
+    # what a burst leaves behind would be in all of them.
     assert max(looked) > 0.85 * statistics.median(plain)
 
 
