@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.live_samples import site
 from ubypass.cli import explain, named
 from ubypass.engine import control
 from ubypass.errors import UbError
@@ -18,18 +19,6 @@ from ubypass.process import namespace
 def _shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **answer: Any
 ) -> str:
-    site = {
-        "address": 0x1002,
-        "symbol": "read",
-        "nr": 0,
-        "decision": "boosted",
-        "native_ns": 376,
-        "boosted_ns": 504,
-        "overhead_ns": 210,
-        "calls_per_run": 17.0,
-        "saved_per_gap_ns": 149.0,
-        "saved_per_run_ns": 2443.0,
-    }
     process = {
         "pid": 7,
         "name": "server",
@@ -37,7 +26,7 @@ def _shown(
         "hint": None,
         "filtered": 0,
         "trusted": False,
-        "sites": [site],
+        "sites": [site(symbol="read")],
         "regions": [],
         **answer,
     }

@@ -6,24 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.samples import record
-from tests.bench.server.samples import server_record
 from tests.page.wellformed import problems, text_of
-from ubypass.bench.records import write_records
-from ubypass.bench.server.record import write_server_records
 from ubypass.errors import UbError
 from ubypass.page import svg
 
 Ub = Callable[..., int]
-
-
-@pytest.fixture
-def measured(tmp_path: Path) -> Path:
-    folder = tmp_path / "bench"
-    folder.mkdir()
-    write_records(folder / "io.json", [record()])
-    write_server_records(folder / "redis.json", [server_record()])
-    return folder
 
 
 def test_a_page_of_a_directory(

@@ -7,20 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.bench.samples import record
-from tests.bench.server.samples import server_record
-from ubypass.bench.records import write_json, write_records
-from ubypass.bench.server.record import write_server_records
+from ubypass.bench.records import write_json
 
 Ub = Callable[..., int]
-
-
-@pytest.fixture
-def measured(tmp_path: Path) -> Path:
-    folder = tmp_path / "bench"
-    folder.mkdir()
-    write_records(folder / "io.json", [record()])
-    write_server_records(folder / "redis.json", [server_record()])
-    return folder
 
 
 def test_from_files_to_a_file(

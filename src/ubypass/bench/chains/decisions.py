@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ubypass.bench.chains.admission import admitted
-from ubypass.bench.chains.figures import Figures, ModeFigures
+from ubypass.bench.chains.figures import Figures, ModeFigures, named, rounded
 from ubypass.bench.chains.snapshot import Capture
 from ubypass.bench.chains.translation import Image
 from ubypass.bench.server.gaps import call_names
@@ -120,8 +120,8 @@ def as_json(figures: Figures, decisions: Decisions | None) -> dict[str, Any]:
             "chosen_ns": round(decisions.chosen_ns, 1),
             "regret": round(decisions.regret, 5),
             "model_decides": decisions.model_decides,
-            "engine_ns": _rounded(decisions.engine_ns, 1),
-            "engine_regret": _rounded(decisions.engine_regret, 5),
+            "engine_ns": rounded(decisions.engine_ns, 1),
+            "engine_regret": rounded(decisions.engine_regret, 5),
             "gaps": [
                 {
                     "call": gap.call,
@@ -193,7 +193,7 @@ def _decisions(
     taken: dict[tuple[str, str], int] = {}
     usual = {(gap.call, gap.following) for gap in whole.usual_gaps}
     kinds = [
-        (names.get(p.nr, f"call {p.nr}"), names.get(c.nr, f"call {c.nr}"))
+        (named(names, p.nr), named(names, c.nr))
         for p, c in zip(capture.paths, capture.calls, strict=True)
     ]
     # The engine sees rare gaps rarely.
@@ -218,7 +218,3 @@ def _decisions(
         )
         for gap in whole.usual_gaps
     ]
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)

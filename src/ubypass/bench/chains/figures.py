@@ -21,7 +21,15 @@ from ubypass.bench.chains.replay import Replayed, Ticks
 from ubypass.bench.server.gaps import call_names
 from ubypass.cost.model import Range
 
-__all__ = ["Figures", "Gap", "ModeFigures", "figures", "mode_name"]
+__all__ = [
+    "Figures",
+    "Gap",
+    "ModeFigures",
+    "figures",
+    "mode_name",
+    "named",
+    "rounded",
+]
 
 _NAMES = {
     Mode.HOT: "hot",
@@ -223,36 +231,36 @@ class Figures:
             "exits": self.exits,
             "region_instructions": self.region,
             "code_bytes": self.code_bytes,
-            "request_ns": _rounded(self.request_ns),
-            "requests": _rounded(self.requests),
-            "saved_ns_per_request": _rounded(self.saved),
-            "share_of_request": _rounded(self.share(self.saved), 5),
-            "least_saved_ns_per_request": _rounded(self.least_saved),
-            "least_share_of_request": _rounded(self.share(self.least_saved), 5),
+            "request_ns": rounded(self.request_ns),
+            "requests": rounded(self.requests),
+            "saved_ns_per_request": rounded(self.saved),
+            "share_of_request": rounded(self.share(self.saved), 5),
+            "least_saved_ns_per_request": rounded(self.least_saved),
+            "least_share_of_request": rounded(self.share(self.least_saved), 5),
             "isolation": self.isolation and self.isolation.as_json(),
-            "isolated_share_of_request": isolated and _rounded(isolated.likely, 5),
-            "isolated_share_low": isolated and _rounded(isolated.low, 5),
-            "isolated_share_high": isolated and _rounded(isolated.high, 5),
+            "isolated_share_of_request": isolated and rounded(isolated.likely, 5),
+            "isolated_share_low": isolated and rounded(isolated.low, 5),
+            "isolated_share_high": isolated and rounded(isolated.high, 5),
             "modes": [
                 {
                     "mode": m.mode,
-                    "native_ns": _rounded(m.native),
-                    "translated_ns": _rounded(m.translated),
-                    "saved_ns": _rounded(m.saved),
-                    "saved_low_ns": _rounded(m.low),
-                    "saved_high_ns": _rounded(m.high),
-                    "chain_ratio": _rounded(m.chain, 5),
+                    "native_ns": rounded(m.native),
+                    "translated_ns": rounded(m.translated),
+                    "saved_ns": rounded(m.saved),
+                    "saved_low_ns": rounded(m.low),
+                    "saved_high_ns": rounded(m.high),
+                    "chain_ratio": rounded(m.chain, 5),
                     "gaps": [
                         {
                             "call": g.call,
                             "following": g.following,
                             "count": g.count,
-                            "instructions": _rounded(g.instructions),
-                            "native_ns": _rounded(g.native),
-                            "translated_ns": _rounded(g.translated),
-                            "saved_low_ns": _rounded(g.low),
-                            "saved_high_ns": _rounded(g.high),
-                            "share_of_request": _rounded(self.gap_share(g), 5),
+                            "instructions": rounded(g.instructions),
+                            "native_ns": rounded(g.native),
+                            "translated_ns": rounded(g.translated),
+                            "saved_low_ns": rounded(g.low),
+                            "saved_high_ns": rounded(g.high),
+                            "share_of_request": rounded(self.gap_share(g), 5),
                         }
                         for g in m.gaps
                     ],
@@ -340,7 +348,7 @@ def _mode(replayed: Replayed, ticks: Ticks) -> ModeFigures:
     for number, (path, call) in enumerate(
         zip(replayed.capture.paths, replayed.capture.calls, strict=True)
     ):
-        key = (_named(names, path.nr), _named(names, call.nr))
+        key = (named(names, path.nr), named(names, call.nr))
         kinds.setdefault(key, []).append(number)
     gaps = []
     for (before, after), numbers in kinds.items():
@@ -396,9 +404,11 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def _named(names: dict[int, str], nr: int) -> str:
+def named(names: dict[int, str], nr: int) -> str:
+    """The name of the system call with number ``nr``."""
     return names.get(nr, f"call {nr}")
 
 
-def _rounded(value: float | None, digits: int = 1) -> float | None:
+def rounded(value: float | None, digits: int = 1) -> float | None:
+    """``value`` for JSON, which may be unknown."""
     return None if value is None else round(value, digits)
