@@ -4,12 +4,15 @@
 ``/run/ubypass/ENGINE_PID.PID_NAMESPACE.sock``, in a directory for its owner only. One
 JSON object per connection and line: ``{"ask": "stats"}`` or ``{"ask": "explain",
 "pid": 1}``; the answer is one JSON object too, ``{"error": …}`` if the request
-failed. A slow client is dropped: the engine never waits for one.
+failed. Some requests keep their connection, on which messages follow, until the client
+closes it. The engine never waits for a client; only root and the engine's own user are
+served.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -21,6 +24,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from ubypass.engine.connection import Connection, peer_of
 from ubypass.errors import UbError, permission_hint
 from ubypass.process.namespace import own_namespace
 
@@ -29,8 +33,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONTROL_DIRECTORY",
+    "UNKNOWN_REQUEST",
     "Control",
     "Handler",
+    "LastingHandler",
     "ask",
     "ask_all",
     "require_private",
@@ -39,14 +45,19 @@ __all__ = [
 
 CONTROL_DIRECTORY = Path("/run/ubypass")
 
-_REQUEST_MAX = 4096
-_SEND_SECONDS = 2.0
+#: The error for a request that the engine, perhaps an older one, does not know.
+UNKNOWN_REQUEST = "unknown request"
+
+_CLIENTS_MOST = 128
 _ASK_SECONDS = 30.0  # an answer may wait for a build
 _ALL_SECONDS = 5.0  # if other engines have answered
 _STOPPED_SECONDS = 0.5
 _LOOK = 0.1
 
 Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+#: Serves a request that keeps its connection; has to call ``Connection.keep``.
+LastingHandler = Callable[[Mapping[str, Any], Connection], None]
 
 
 def socket_path(pid: int, directory: Path = CONTROL_DIRECTORY) -> Path:
@@ -58,71 +69,100 @@ def socket_path(pid: int, directory: Path = CONTROL_DIRECTORY) -> Path:
 
 
 class Control:
-    """Serves requests from an engine's loop; ``handlers`` by name of the request."""
+    """Serves requests from an engine's loop.
+
+    ``handlers`` by name of the request; ``lasting``: those that keep the connection.
+    """
 
     def __init__(
         self,
         engine: Engine,
         handlers: Mapping[str, Handler],
         directory: Path = CONTROL_DIRECTORY,
+        lasting: Mapping[str, LastingHandler] | None = None,
     ) -> None:
         self._engine = engine
         self._handlers = handlers
-        self._clients: dict[int, tuple[socket.socket, bytearray]] = {}
+        self._lasting = lasting or {}
+        self._clients: dict[Connection, None] = {}  # the oldest first
         self._path = socket_path(os.getpid(), directory)
         self._server = _listen(self._path)
+        # Its number is for a client that has to be refused for want of another one.
+        self._reserve = _reserve()
         engine.watch(self._server.fileno(), self._accept)
 
     def close(self) -> None:
         """Stop serving and remove the socket."""
-        for fd in list(self._clients):
-            self._drop(fd)
+        for client in list(self._clients):
+            client.drop()
         self._engine.unwatch(self._server.fileno())
         self._server.close()
+        self._close_reserve()
         self._path.unlink(missing_ok=True)
 
     def _accept(self) -> None:
         try:
             client, _ = self._server.accept()
-        except OSError:
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._turn_away()
             return
-        client.setblocking(False)
-        fd = client.fileno()
-        self._clients[fd] = (client, bytearray())
-        self._engine.watch(fd, lambda: self._receive(fd))
-
-    def _receive(self, fd: int) -> None:
-        client, request = self._clients[fd]
         try:
-            data = client.recv(_REQUEST_MAX)
+            peer, uid = peer_of(client)
         except OSError:
-            data = b""
-        request += data
-        if not data or len(request) > _REQUEST_MAX:
-            self._drop(fd)
-        elif b"\n" in request:
-            with contextlib.suppress(OSError):
-                client.settimeout(_SEND_SECONDS)
-                client.sendall(json.dumps(self._answer(bytes(request))).encode())
-            self._drop(fd)
+            client.close()
+            return
+        # The directory keeps others out; not what inherited a descriptor of it.
+        if uid not in (0, os.geteuid()) or not self._make_room():
+            client.close()
+            return
+        closed = self._clients.pop
+        self._clients[Connection(client, peer, self._engine, self._serve, closed)] = (
+            None
+        )
 
-    def _answer(self, request: bytes) -> Mapping[str, Any]:
+    def _make_room(self) -> bool:
+        """Drop the oldest client with a short request if there are too many."""
+        if len(self._clients) >= _CLIENTS_MOST:
+            for client in self._clients:
+                if not client.is_lasting:
+                    client.drop()
+                    break
+        return len(self._clients) < _CLIENTS_MOST
+
+    def _turn_away(self) -> None:
+        """Close a waiting connection: it would wake the loop for ever."""
+        self._close_reserve()
+        with contextlib.suppress(OSError):
+            self._server.accept()[0].close()
+        self._reserve = _reserve()
+
+    def _close_reserve(self) -> None:
+        if self._reserve >= 0:
+            os.close(self._reserve)
+
+    def _serve(self, request: bytes, client: Connection) -> None:
         try:
             question = json.loads(request)
-            handler = self._handlers[question["ask"]]
-        except (ValueError, KeyError, TypeError):
-            return {"error": "unknown request"}
+            name = question["ask"]
+            lasting = self._lasting.get(name)
+            handler = None if lasting else self._handlers[name]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            client.send({"error": UNKNOWN_REQUEST})
+            client.finish()
+            return
         try:
-            return handler(question)
+            if lasting is not None:
+                lasting(question, client)
+                return
+            assert handler is not None
+            answer = handler(question)
         except UbError as error:
-            return {"error": error.message, "hint": error.hint}
+            answer = {"error": error.message, "hint": error.hint}
         except Exception as error:
-            return {"error": f"internal error: {type(error).__name__}: {error}"}
-
-    def _drop(self, fd: int) -> None:
-        client, _ = self._clients.pop(fd)
-        self._engine.unwatch(fd)
-        client.close()
+            answer = {"error": f"internal error: {type(error).__name__}: {error}"}
+        client.send(answer)
+        client.finish()
 
 
 def ask(path: Path, question: Mapping[str, Any], seconds: float = _ASK_SECONDS) -> Any:
@@ -265,6 +305,13 @@ def require_private(directory: Path) -> None:
         )
 
 
+def _reserve() -> int:
+    """A descriptor of no use but its number; -1 if there is none left."""
+    with contextlib.suppress(OSError):
+        return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    return -1
+
+
 def _listen(path: Path) -> socket.socket:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -277,5 +324,5 @@ def _listen(path: Path) -> socket.socket:
             f"cannot listen on {path}: {error.strerror}", permission_hint()
         ) from error
     server.setblocking(False)
-    server.listen(4)
+    server.listen(16)
     return server

@@ -225,9 +225,20 @@ class Engine:
             default=None,
         )
 
-    def watch(self, fd: int, callback: Callable[[], None]) -> None:
-        """Call ``callback`` from the loop whenever ``fd`` is readable."""
-        self._selector.register(fd, selectors.EVENT_READ, callback)
+    def watch(
+        self,
+        fd: int,
+        callback: Callable[[], None],
+        events: int = selectors.EVENT_READ,
+    ) -> None:
+        """Call ``callback`` from the loop whenever ``fd`` is readable.
+
+        ``events``: of ``selectors``; another call for the same ``fd`` changes them.
+        """
+        if fd in self._selector.get_map():
+            self._selector.modify(fd, events, callback)
+        else:
+            self._selector.register(fd, events, callback)
 
     def unwatch(self, fd: int) -> None:
         """Undo :meth:`watch`."""
