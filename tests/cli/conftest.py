@@ -56,6 +56,7 @@ def ub() -> Callable[..., int]:
 def control_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where engines listen and are asked, in this test."""
     directory = tmp_path / "control"
+    monkeypatch.setattr(control, "CONTROL_DIRECTORY", directory)
     monkeypatch.setattr(
         session, "Control", partial(control.Control, directory=directory)
     )

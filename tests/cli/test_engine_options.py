@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+import argparse
+
 import pytest
 
-from ubypass.cli.engine_options import caps, tunables
+from ubypass.cli.engine_options import (
+    add_engine_options,
+    caps,
+    own_engine_option,
+    tunables,
+)
 from ubypass.device.uapi import Tunable
 from ubypass.engine.regions import Caps
 from ubypass.errors import UbError
@@ -39,3 +46,20 @@ def test_caps_bound_the_engine() -> None:
 def test_senseless_caps_are_refused(word: str) -> None:
     with pytest.raises(UbError):
         caps([word])
+
+
+def test_options_that_only_an_own_engine_can_obey() -> None:
+    parser = argparse.ArgumentParser()
+    add_engine_options(parser)
+    words = {
+        "--cap": ["regions=1"],
+        "--model": ["sapphire-rapids"],
+        "--record": ["file"],
+        "--trust": [],
+        "--tune": ["gap_ns=1"],
+    }
+    for option, values in words.items():
+        args = parser.parse_args([option, *values])
+        assert own_engine_option(args) == option
+    args = parser.parse_args(["--children", "--json", "-q", "--own-engine"])
+    assert own_engine_option(args) == ""

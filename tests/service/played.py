@@ -7,11 +7,13 @@ import contextlib
 import io
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.engine.fakes import FakeDevice, FakeMemory
+from ubypass.engine import control
 from ubypass.engine.built import Built, NothingToBuild
 from ubypass.engine.engine import Engine
 from ubypass.engine.ports import MemoryLike
@@ -19,10 +21,12 @@ from ubypass.engine.profile import Profile
 from ubypass.service.config import Config, parse
 from ubypass.service.figures import Snapshot
 from ubypass.service.journal import Journal
+from ubypass.service.place import only_one
+from ubypass.service.requests import handlers, lasting_handlers
 from ubypass.service.scan import Scanner
 from ubypass.service.supervisor import Supervisor
 
-__all__ = ["House", "program", "running"]
+__all__ = ["House", "program", "running", "serving"]
 
 
 def program(directory: Path, name: str) -> Path:
@@ -107,3 +111,33 @@ class House:
     def close(self) -> None:
         self.engine.close()
         self.device.close()
+
+
+@contextlib.contextmanager
+def serving(house: House, directory: Path) -> Iterator[threading.Event]:
+    """A daemon in a thread, which listens in ``directory``; set the event to end it."""
+    stop = threading.Event()
+    ready = threading.Event()
+
+    def serve() -> None:
+        server = control.Control(
+            house.engine,
+            handlers(lambda: house.supervisor, "/etc/ubypass/config.toml"),
+            directory,
+            lasting_handlers(lambda: house.supervisor),
+        )
+        with contextlib.closing(server), only_one(directory):
+            ready.set()
+            while not stop.is_set():
+                house.engine.step(0.01)
+                house.supervisor._account()
+                house.supervisor.look(time.monotonic())
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    assert ready.wait(60)
+    try:
+        yield stop
+    finally:
+        stop.set()
+        thread.join()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,8 +21,9 @@ from tests.service.played import House, program, running
 from ubypass.device.types import Event, Stats
 from ubypass.device.uapi import Decline, EventType
 from ubypass.errors import UbError
-from ubypass.process.status import descendants
+from ubypass.process.status import descendants, identify
 from ubypass.service import supervisor as supervisor_module
+from ubypass.service.leases import REQUEST_RULE, Lease
 from ubypass.service.rules import Facts
 
 Build = Callable[..., House]
@@ -467,3 +469,256 @@ def test_too_much_cpu_time_is_followed_by_rest(house: Build) -> None:
 
     own.run(stopped)
     assert own.snapshot().throttled_seconds > 0.1
+
+
+def test_a_reload_in_a_pause_attaches_nothing(tmp_path: Path, house: Build) -> None:
+    one = program(tmp_path, "one")
+    here = house(_rule(one))
+    with running(one) as (child,):
+        here.until(lambda: bool(here.pids))
+        here.supervisor.pause()
+        here.supervisor.reload()
+        assert here.pids == []
+        here.supervisor.resume()
+        here.until(lambda: here.pids == [child.pid])
+
+
+# ---- clients' requests -----------------------------------------------------------
+
+
+class _Client:
+    """Asks for processes, and keeps what it is told."""
+
+    def __init__(self, here: House, *pids: int, children: bool = False) -> None:
+        self.told: list[Any] = []
+        self.lease = Lease(
+            [identify(pid) for pid in pids],
+            children=children,
+            started_ns=1,
+            tell=self.told.append,
+        )
+        here.supervisor.grant(self.lease)
+
+    @property
+    def states(self) -> list[str]:
+        return [message["state"] for message in self.told]
+
+    @property
+    def pids(self) -> list[int]:
+        return [each["pid"] for each in self.lease.figures()["processes"]]
+
+
+def test_a_client_has_its_process_boosted_while_it_stays(
+    tmp_path: Path, house: Build
+) -> None:
+    one = program(tmp_path, "one")
+    here = house("")
+    with running(one, 2) as (child, _):
+        client = _Client(here, child.pid)
+        assert client.told == [{"state": "attached", "attached": 1, "requested": 1}]
+        for _ in range(3):
+            here.look()
+            here.supervisor.reload()
+        assert here.pids == [child.pid]
+        (rule,) = here.supervisor.snapshot().rules
+        assert (rule.name, rule.processes) == (REQUEST_RULE, 1)
+        with pytest.raises(UbError, match="already boosted for another"):
+            _Client(here, child.pid)
+        here.device.counters = Stats(native=1, dispatched=9)
+        here.supervisor.withdraw(client.lease)
+        here.supervisor.withdraw(client.lease)
+        assert here.pids == []
+        assert client.pids == [child.pid]
+        here.look()
+        assert here.pids == []
+        assert child.poll() is None
+    assert any("reason=withdrawn dispatched=9" in line for line in here.lines)
+    (rule,) = here.supervisor.snapshot().rules
+    assert (rule.processes, rule.attached, rule.ended) == (0, 1, {"withdrawn": 1})
+    assert len(here.supervisor._leases) == 0
+
+
+def test_the_end_of_the_process_is_told(tmp_path: Path, house: Build) -> None:
+    one = program(tmp_path, "one")
+    here = house("")
+    with running(one) as (child,):
+        client = _Client(here, child.pid)
+    here.until(lambda: client.states == ["attached", "ended"])
+    here.supervisor.withdraw(client.lease)
+    assert client.pids == [child.pid]
+    assert here.pids == []
+
+
+def test_a_pause_is_for_clients_too(tmp_path: Path, house: Build) -> None:
+    one = program(tmp_path, "one")
+    here = house("")
+    with running(one, 2) as (first, second):
+        client = _Client(here, first.pid)
+        here.supervisor.pause()
+        here.look()
+        late = _Client(here, second.pid)
+        assert here.pids == []
+        assert late.told == [{"state": "paused", "by": "operator"}]
+        here.supervisor.resume()
+        here.until(lambda: len(here.pids) == 2)
+        here.look()
+    assert client.states[:3] == ["attached", "paused", "attached"]
+    assert late.states[:2] == ["paused", "attached"]
+    assert len(client.pids) == 1  # what was detached by the pause
+
+
+def test_limits_are_for_clients_too(tmp_path: Path, house: Build) -> None:
+    one = program(tmp_path, "one")
+    here = house("[limits]\nprocesses = 1\n")
+    with running(one, 2) as (first, second):
+        client = _Client(here, first.pid)
+        late = _Client(here, second.pid)
+        assert late.told == [{"state": "waiting", "limit": "processes"}]
+        assert here.pids == [first.pid]
+        here.supervisor.withdraw(client.lease)
+        assert here.pids == [second.pid]
+        here.look()
+    assert late.states[:2] == ["waiting", "attached"]
+
+
+def test_what_a_rule_excludes_stays_native(tmp_path: Path, house: Build) -> None:
+    one = program(tmp_path, "one")
+    excluded = _rule(one, "boost = false", name="never")
+    here = house(excluded)
+    with running(one) as (child,):
+        with pytest.raises(UbError, match="the rule 'never' of the service keeps"):
+            _Client(here, child.pid)
+        here.text = ""
+        here.supervisor.reload()
+        client = _Client(here, child.pid)
+        assert here.pids == [child.pid]
+        here.text = excluded
+        here.supervisor.reload()
+        here.look()
+        assert here.pids == []
+        assert client.states == ["attached", "excluded"]
+
+
+def test_what_a_rule_boosts_stays_boosted(tmp_path: Path, house: Build) -> None:
+    """It is attached once, counts for its rule, and the client has its figures."""
+    one = program(tmp_path, "one")
+    here = house(_rule(one))
+    with running(one) as (child,):
+        here.until(lambda: here.pids == [child.pid])
+        client = _Client(here, child.pid)
+        here.supervisor.withdraw(client.lease)
+        here.look()
+        assert here.pids == [child.pid]
+        assert len(here.device.attached) == 1
+        assert client.pids == [child.pid]
+        (rule,) = here.supervisor.snapshot().rules
+        assert rule.name == "a"
+
+
+def test_what_an_operator_released_can_be_asked_for(
+    tmp_path: Path, house: Build
+) -> None:
+    one = program(tmp_path, "one")
+    here = house(_rule(one))
+    with running(one) as (child,):
+        here.until(lambda: here.pids == [child.pid])
+        here.supervisor.release(child.pid)
+        here.look()
+        client = _Client(here, child.pid)
+        assert here.pids == [child.pid]
+        here.supervisor.release(child.pid)
+        here.look()
+        assert here.pids == []
+        assert client.states == ["attached", "released"]
+
+
+def test_a_process_that_has_ended_or_is_another_now(
+    tmp_path: Path, house: Build
+) -> None:
+    one = program(tmp_path, "one")
+    here = house("")
+    with running(one) as (child,):
+        found = identify(child.pid)
+        with pytest.raises(UbError, match="has already exited"):
+            here.supervisor.grant(Lease([replace(found, start=found.start + 1)]))
+    with pytest.raises(UbError, match="has already exited"):
+        here.supervisor.grant(Lease([found]))
+    assert len(here.supervisor._leases) == 0
+
+
+def test_a_refused_attachment_is_an_error_and_changes_nothing(
+    tmp_path: Path, house: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = program(tmp_path, "one")
+    here = house("")
+    attach = here.device.attach
+    with running(one, 2) as (first, second):
+
+        def refuse(pid: int, *, children: bool = False, trusted: bool = False) -> int:
+            if pid == second.pid:
+                raise UbError(f"process {pid} is already attached")
+            return attach(pid, children=children, trusted=trusted)
+
+        monkeypatch.setattr(here.device, "attach", refuse)
+        with pytest.raises(UbError, match=f"{second.pid} is already attached"):
+            _Client(here, first.pid, second.pid)
+        assert here.pids == []
+        assert len(here.supervisor._leases) == 0
+        here.look()
+        assert here.pids == []
+
+
+@pytest.mark.parametrize("children", [True, False])
+def test_descendants_are_boosted_if_the_client_wants_them(
+    tmp_path: Path, house: Build, children: bool
+) -> None:
+    other = program(tmp_path, "other")
+    here = house("")
+    with _shell(f"{other} 60 & wait; true") as shell:
+        while not any(_runs(pid, other) for pid in descendants(shell.pid)):
+            time.sleep(0.01)
+        client = _Client(here, shell.pid, children=children)
+        here.until(lambda: len(here.pids) == 1 + children)
+        end = time.monotonic() + 0.3
+        while time.monotonic() < end:
+            here.engine.step(0.02)
+            here.look()
+        here.supervisor.reload()
+        assert len(here.pids) == 1 + children
+        here.supervisor.withdraw(client.lease)
+        assert here.pids == []
+        assert len(client.pids) == 1 + children
+
+
+def test_descendants_that_outlive_the_process_keep_the_lease(
+    tmp_path: Path, house: Build
+) -> None:
+    other = program(tmp_path, "other")
+    here = house("")
+    with _shell(f"{other} 60 & wait; true") as shell:
+        while not any(_runs(pid, other) for pid in descendants(shell.pid)):
+            time.sleep(0.01)
+        (orphan,) = descendants(shell.pid)
+        client = _Client(here, shell.pid, children=True)
+        here.until(lambda: len(here.pids) == 2)
+        shell.kill()
+        here.until(lambda: here.pids == [orphan])
+        here.look()
+        here.look()
+        assert client.told[-1] == {"state": "attached", "attached": 1, "requested": 0}
+        os.kill(orphan, signal.SIGKILL)
+        here.until(lambda: client.states[-1] == "ended")
+
+
+def test_a_thousand_requests_keep_nothing(tmp_path: Path, house: Build) -> None:
+    one = program(tmp_path, "one")
+    here = house("")
+    with running(one) as (child,):
+        before = open_files()
+        for _ in range(1000):
+            here.supervisor.withdraw(_Client(here, child.pid).lease)
+        own = here.supervisor
+        here.look()
+        assert [len(own._wanted), len(own._attached), len(own._leases)] == [0, 0, 0]
+        assert not own._leases._by_pid
+        assert not open_files() - before

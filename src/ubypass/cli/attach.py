@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``ub attach PID``: boost running programs until they end, or Ctrl-C."""
+"""``ub attach PID``: boost running programs until they end, or Ctrl-C.
+
+If the service runs, its engine boosts them, else one of this command.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +39,10 @@ def run(args: argparse.Namespace) -> int:
 
     words = dict.fromkeys(args.processes)
     processes = dict.fromkeys(p for word in words for p in _identified(named(word)))
+    from ubypass.cli import served
+
+    if (client := served.service_for(args)) is not None:
+        return served.attach(client, args, list(processes))
     from ubypass.cli.session import Session
 
     with (
@@ -47,10 +54,9 @@ def run(args: argparse.Namespace) -> int:
             model=args.model,
             trust=args.trust,
         ) as session,
-        Stop(session) as stop,
+        Stop(session.loop) as stop,
     ):
-        engine = session.engine
-        assert engine is not None
+        engine = session.loop
         for process in processes:
             engine.watch_end(engine.attach(process, children=args.children))
         names = ", ".join(f"{p.pid} ({p.name})" for p in processes)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ubypass.device.uapi import Tunable
     from ubypass.engine.regions import Caps
 
-__all__ = ["add_engine_options", "caps", "tunables"]
+__all__ = ["add_engine_options", "caps", "own_engine_option", "tunables"]
 
 _CAPS = "regions, code_kib, rounds"
 
@@ -63,6 +63,24 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help=f"a limit for each process; NAME is one of {_CAPS}",
     )
+    parser.add_argument(
+        "--own-engine",
+        action="store_true",
+        help="do not ask the service, if it runs, to boost: its limits and pauses do "
+        "not apply; --cap, --model, --record, --trust and --tune imply it",
+    )
+
+
+def own_engine_option(args: argparse.Namespace) -> str:
+    """An option that only an engine of the command itself can obey; "" if none."""
+    given = {
+        "--cap": args.cap,
+        "--model": args.model,
+        "--record": args.record,
+        "--trust": args.trust,
+        "--tune": args.tune,
+    }
+    return next((option for option, value in given.items() if value), "")
 
 
 def tunables(words: Sequence[str]) -> dict[Tunable, int]:

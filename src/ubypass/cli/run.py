@@ -2,7 +2,8 @@
 """``ub run -- COMMAND``: start a program and boost it until it ends.
 
 The program shares the terminal, the files and the process group of ``ub``, which
-returns its exit code. If the engine fails the program continues natively. With
+returns its exit code. If the engine fails the program continues natively. If the
+service runs, its engine boosts the program, else one of this command. With
 ``--children`` ``ub`` runs as long as any descendant of the program.
 """
 
@@ -43,6 +44,10 @@ def run(args: argparse.Namespace) -> int:
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
     if not command:
         raise UsageError("no command given", "usage: ub run -- COMMAND [ARGUMENT]...")
+    from ubypass.cli import served
+
+    if (client := served.service_for(args)) is not None:
+        return served.run(client, args, command)
     from ubypass.cli.session import Session
 
     with Session(
@@ -137,7 +142,7 @@ def _stay(session: Session, pid: int, name: str) -> None:
     engine = session.engine
     if engine is None:
         return
-    with Stop(session) as stop:
+    with Stop(engine) as stop:
 
         def over() -> bool:
             return stop.asked or session.leaving or engine.is_over

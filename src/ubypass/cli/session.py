@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What ``run`` and ``attach`` share: a prepared engine, and its report.
+"""What ``run`` and ``attach`` share: a prepared engine of their own.
 
 A :class:`Session` imports all modules and opens the device before a program starts, so
 that nothing slow delays the program's first boost.
@@ -7,10 +7,7 @@ that nothing slow delays the program's first boost.
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import json
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -20,14 +17,14 @@ from typing import Any
 
 from ubypass import processor
 from ubypass.abi import Abi
-from ubypass.cli.process_figures import process_rows
+from ubypass.cli.summary_report import print_report, say
 from ubypass.cost.model import model_of
 from ubypass.device.client import Device
 from ubypass.device.uapi import Tunable
 from ubypass.engine.admission import AdmissionPolicy
 from ubypass.engine.build import Builder
 from ubypass.engine.clock import longest_ns, slowness
-from ubypass.engine.control import Control, Handler
+from ubypass.engine.control import Control, Handler, LastingHandler
 from ubypass.engine.engine import Engine
 from ubypass.engine.peak_rss import peak_rss_bytes
 from ubypass.engine.policy import Policy
@@ -38,13 +35,9 @@ from ubypass.engine.requests import serve_detach, serve_explain, serve_stats
 from ubypass.engine.summary import Summary
 from ubypass.engine.trial import TrialPolicy
 from ubypass.errors import UbError
-from ubypass.files import write_text
 from ubypass.process.namespace import require_own_proc
 
 __all__ = ["Session"]
-
-#: Version of the summary as JSON; new keys do not change it.
-_VERSION = 1
 
 
 class Session:
@@ -64,6 +57,7 @@ class Session:
         trust: bool = False,
         log: Callable[[str], None] | None = None,
         handlers: Mapping[str, Handler] | None = None,
+        lasting: Mapping[str, LastingHandler] | None = None,
         shared: Callable[[Abi], SharedLike | None] = lambda abi: None,
     ) -> None:
         """``model``: decide by this model of ``models.toml`` instead of measured times.
@@ -71,6 +65,7 @@ class Session:
 
         ``log``: takes lines instead of the terminal. ``handlers``: of further requests
         on the control socket; with them, the session fails without the socket.
+        ``lasting``: of those that keep their connection.
         ``shared``: opens the translations of other machines, or returns None.
         """
         self._quiet = quiet
@@ -107,7 +102,7 @@ class Session:
                 log=self.log,
             )
             self.engine.trust_if(lambda pid: trust)
-            self._control = self._listen(self.engine, handlers)
+            self._control = self._listen(self.engine, handlers, lasting)
         except BaseException:
             self.close()
             raise
@@ -121,13 +116,18 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def loop(self) -> Engine:
+        """The engine, before :meth:`close`."""
+        assert self.engine is not None
+        return self.engine
+
     def log(self, line: str) -> None:
         """Print a line for people; the terminal may be gone."""
         if self._say is not None:
             self._say(line)
         elif not self._quiet:
-            with contextlib.suppress(OSError):
-                print(f"ub: {line}", file=sys.stderr, flush=True)
+            say(line)
 
     def close(self) -> None:
         """Detach all processes, which continue natively."""
@@ -144,22 +144,15 @@ class Session:
         self, *, as_json: bool, file: str | None, extra: Mapping[str, Any]
     ) -> None:
         """Print the summary to stderr and, as JSON, to ``file`` if given."""
-        data = {
-            "version": _VERSION,
-            **extra,
-            "engine_peak_bytes": peak_rss_bytes(),
-            "processes": [summary.as_json() for summary in self._summaries],
-        }
-        if file is not None:
-            # First: the terminal may be gone.
-            write_text(Path(file), json.dumps(data, indent=1) + "\n")
-        if as_json:
-            print(json.dumps(data), file=sys.stderr)
-        elif not self._quiet:
-            if not self._summaries:
-                self.log("the program ended before it was attached")
-            for summary in self._summaries:
-                print(_text(summary, data["engine_peak_bytes"]), file=sys.stderr)
+        print_report(
+            [summary.as_json() for summary in self._summaries],
+            peak=peak_rss_bytes(),
+            by_service=False,
+            as_json=as_json,
+            file=file,
+            quiet=self._quiet,
+            extra=extra,
+        )
 
     def _leave(self, engine: Engine, request: Mapping[str, Any]) -> dict[str, Any]:
         self.log("the module is to be unloaded: all processes continue natively")
@@ -167,7 +160,10 @@ class Session:
         return {"processes": len(engine.targets)}
 
     def _listen(
-        self, engine: Engine, more: Mapping[str, Handler] | None
+        self,
+        engine: Engine,
+        more: Mapping[str, Handler] | None,
+        lasting: Mapping[str, LastingHandler] | None,
     ) -> Control | None:
         try:
             return Control(
@@ -179,6 +175,7 @@ class Session:
                     "leave": partial(self._leave, engine),
                     **(more or {}),
                 },
+                lasting=lasting,
             )
         except UbError as error:
             if more:
@@ -192,15 +189,3 @@ def _tune(device: Device, tune: Mapping[Tunable, int], gap: int) -> None:
     wanted = {Tunable.GAP_NS: gap, **tune}
     for what, value in wanted.items():
         device.tune(what, value)
-
-
-def _text(summary: Summary, peak: int) -> str:
-    """The report of one process; ``peak``: peak memory of the engine in bytes."""
-    data = summary.as_json()
-    (_, whose), *rows = process_rows({**data, "notes": []})
-    rows.append(("engine", f"{peak / 2**20:.0f} MiB peak memory"))
-    rows += [("note", note) for note in data["notes"]]
-    width = max(len(name) for name, _ in rows)
-    lines = [f"ub: process {whose}"]
-    lines += [f"    {name:<{width}}  {value}" for name, value in rows]
-    return "\n".join(lines)

@@ -1,38 +1,42 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Signals that ask for an end while an engine's loop waits."""
+"""Signals that ask for an end while a loop waits, of an engine or of a client."""
 
 from __future__ import annotations
 
 import signal
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from ubypass.cli.session import Session
+__all__ = ["Loop", "Stop"]
 
-__all__ = ["Stop"]
+
+class Loop(Protocol):
+    """What waits; an ``Engine`` is one."""
+
+    def watch(self, fd: int, callback: Callable[[], None]) -> None:
+        """Call ``callback`` whenever ``fd`` is readable."""
+
+    def unwatch(self, fd: int) -> None:
+        """Undo :meth:`watch`."""
 
 
 class Stop:
-    """SIGINT, SIGTERM and SIGHUP set ``asked`` and wake the engine's loop.
+    """SIGINT, SIGTERM and SIGHUP set ``asked`` and wake ``loop``.
 
     A handler alone is not enough: an interrupted wait is resumed.
     """
 
-    def __init__(
-        self, session: Session, hangup: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, loop: Loop, hangup: Callable[[], None] | None = None) -> None:
         """``hangup``: called for a SIGHUP, which then does not ask for an end."""
         self.asked = False
         self._hangup = hangup
-        self._session = session
+        self._loop = loop
         self._wake, self._woken = socket.socketpair()
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Stop:
-        assert self._session.engine is not None
-        self._session.engine.watch(self._woken.fileno(), self._drain)
+        self._loop.watch(self._woken.fileno(), self._drain)
         for end in (self._wake, self._woken):
             end.setblocking(False)
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
@@ -47,8 +51,7 @@ class Stop:
         for which, handler in self._before.items():
             signal.signal(which, handler)
         signal.set_wakeup_fd(-1)
-        assert self._session.engine is not None
-        self._session.engine.unwatch(self._woken.fileno())
+        self._loop.unwatch(self._woken.fileno())
         self._wake.close()
         self._woken.close()
 

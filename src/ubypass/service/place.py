@@ -22,9 +22,18 @@ from ubypass.engine.control import (
 )
 from ubypass.errors import UbError, permission_hint
 
-__all__ = ["EX_NOT_RUNNING", "NotRunning", "ask_service", "only_one", "pause_file"]
+__all__ = [
+    "EX_NOT_RUNNING",
+    "SERVICE_LINK",
+    "NotRunning",
+    "ask_service",
+    "only_one",
+    "pause_file",
+]
 
-_LINK = "service"
+#: The name of the link in the directory of the sockets.
+SERVICE_LINK = "service"
+
 _LOCK = "service.lock"
 _PAUSED = "service.paused"
 
@@ -66,8 +75,8 @@ def only_one(directory: Path = CONTROL_DIRECTORY) -> Iterator[None]:
             raise UbError(
                 "the service is already running", "see: ub service status"
             ) from error
-        link = directory / _LINK
-        fresh = directory / f".{_LINK}.{os.getpid()}"
+        link = directory / SERVICE_LINK
+        fresh = directory / f".{SERVICE_LINK}.{os.getpid()}"
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(socket_path(os.getpid(), directory).name)
         fresh.replace(link)
@@ -87,7 +96,7 @@ def ask_service(
     Raises :class:`NotRunning`; or ``UbError`` for an error in the answer, for missing
     permission, or without an answer.
     """
-    link = directory / _LINK
+    link = directory / SERVICE_LINK
     try:
         require_private(directory)
         answer: Mapping[str, Any] = ask(link, question)

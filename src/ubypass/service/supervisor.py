@@ -15,15 +15,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ubypass.engine.engine import Engine
 from ubypass.engine.regions import Caps
 from ubypass.engine.target import Target
 from ubypass.errors import UbError
-from ubypass.process.status import identify
+from ubypass.process.status import identify, is_alive
 from ubypass.service.config import Config
 from ubypass.service.figures import RuleFigures, Snapshot, Totals
 from ubypass.service.journal import Journal, Level
+from ubypass.service.leases import REQUEST_RULE, Lease, Leases
 from ubypass.service.rules import Facts, Rule, first_match
 from ubypass.service.scan import Scanner, parent_of, read_facts
 from ubypass.service.throttle import Throttle
@@ -40,12 +42,16 @@ _REST_MOST = 10.0
 
 @dataclass(slots=True)
 class _Wish:
-    """A process that should be boosted, attached or not."""
+    """A process that should be boosted, attached or not.
+
+    ``error``: why the last attempt to attach it failed.
+    """
 
     facts: Facts
     rule: Rule
     retry: float = 0.0
     refusals: int = 0
+    error: UbError | None = None
 
 
 @dataclass(slots=True)
@@ -95,6 +101,8 @@ class Supervisor:
         self._wanted: dict[int, _Wish] = {}
         self._attached: dict[int, _Attachment] = {}
         self._admitted: dict[int, tuple[Rule, bool]] = {}
+        self._leases = Leases()
+        self._leases_due = False  # clients have to be told of a change
         self._waiting = 0
         self._limit = ""  # the limit that keeps processes waiting
         self._totals: dict[str, Totals] = {}
@@ -202,6 +210,111 @@ class Supervisor:
                 return
         raise UbError(f"process {pid} is not attached")
 
+    # ---- clients' requests ------------------------------------------------------
+
+    def grant(self, lease: Lease) -> None:
+        """Boost its processes until :meth:`withdraw`, under all limits and pauses.
+
+        The client is told the state now and whenever it changes, as a message with the
+        key ``state`` (docs/service.md). Raises ``UbError`` if a process has ended, is
+        excluded by a rule, has a lease already, or cannot be attached; then nothing has
+        changed.
+        """
+        facts = [
+            self._requested(process.pid, process.start) for process in lease.processes
+        ]
+        self._leases.add(lease)
+        for each in facts:
+            if (old := self._wanted.get(each.pid)) is not None:
+                old.retry = 0.0  # also if an operator has released it
+            self._judge(each)
+        self._settle(time.monotonic(), "unmatched")
+        wishes = [self._wanted.get(each.pid) for each in facts]
+        for error in (wish.error for wish in wishes if wish is not None):
+            if error is not None:
+                self.withdraw(lease)
+                raise error
+        self._leases_due = True
+        self._tell_clients(looked=False)
+
+    def withdraw(self, lease: Lease) -> None:
+        """End a lease; its figures are complete then.
+
+        Its processes continue natively, unless a rule covers them. Nothing happens if
+        it has ended.
+        """
+        if lease.ended:
+            return
+        lease.ended = True
+        self._account()
+        for process in lease.processes:
+            wish = self._wanted.get(process.pid)
+            if wish is not None and wish.facts.start == process.start:
+                self._judge(wish.facts)
+        covered = [each for each in self._attached.values() if self._is_of(each, lease)]
+        for each in covered:
+            if each.inherited and each.rule is lease.rule:
+                self._detach(each, "withdrawn")
+        self._settle(time.monotonic(), "withdrawn")
+        for each in covered:
+            if self._attached.get(each.target.proc) is each:
+                each.target.refresh_stats()
+                lease.add(each.target.summary())
+        self._leases.remove(lease)
+
+    def _requested(self, pid: int, start: int) -> Facts:
+        """The facts of a process that a client names; raises ``UbError``."""
+        facts = read_facts(pid)
+        if facts is None or facts.start != start:
+            raise UbError(f"process {pid} has already exited")
+        rule = first_match(self._config.rules, facts)
+        if rule is not None and not rule.boost:
+            raise UbError(
+                f"the rule {rule.name!r} of the service keeps process {pid} native",
+                "change the rule, or use --own-engine",
+            )
+        return facts
+
+    def _is_of(self, each: _Attachment, lease: Lease) -> bool:
+        return self._leases.covering(each.target.process, each.rule) is lease
+
+    def _tell_clients(self, *, looked: bool) -> None:
+        """Tell clients of changes; ``looked``: after a scan, when ends are certain."""
+        if not self._leases_due and not looked:
+            return
+        self._leases_due = False
+        for lease in self._leases:
+            lease.tell(self._state(lease, looked=looked))
+
+    def _state(self, lease: Lease, *, looked: bool) -> dict[str, Any]:
+        """The state of a lease, as a message for its client."""
+        mine = [each for each in self._attached.values() if self._is_of(each, lease)]
+        if mine:
+            pids = {process.pid for process in lease.processes}
+            return {
+                "state": "attached",
+                "attached": len(mine),
+                "requested": sum(each.target.process.pid in pids for each in mine),
+            }
+        alive = [process for process in lease.processes if is_alive(process)]
+        wishes = [self._wanted.get(process.pid) for process in alive]
+        known = [wish for wish in wishes if wish is not None]
+        if not alive:
+            # A server that restarts itself may end before its successor is attached.
+            over = not lease.rule.children or (looked and lease.last_state == "native")
+            return {"state": "ended" if over else "native"}
+        if known and all(wish.retry == math.inf for wish in known):
+            return {"state": "released"}
+        if self.paused:
+            return {"state": "paused", "by": self.paused}
+        if not known:
+            return {"state": "excluded"}
+        if error := next((wish.error for wish in known if wish.error), None):
+            return {"state": "native", "why": error.message}
+        if limit := self._exceeded():
+            return {"state": "waiting", "limit": limit}
+        return {"state": "native"}
+
     # ---- the loop ---------------------------------------------------------------
 
     def run(self, stopped: Callable[[], bool]) -> None:
@@ -225,6 +338,7 @@ class Supervisor:
             except OSError as error:
                 # For example too many open files: attached processes stay attached.
                 self._journal.say("look-failed", Level.ERROR, reason=str(error))
+        self._tell_clients(looked=False)
         if now >= self._next_figures:
             self._next_figures = now + self._config.metrics.interval
             self._publish(self.snapshot())
@@ -236,6 +350,7 @@ class Supervisor:
         self._admitted.clear()
         if self.paused:
             self._let_go("paused")
+            self._tell_clients(looked=True)
             return
         self._looks += 1
         changes = self._scanner.look()
@@ -244,6 +359,7 @@ class Supervisor:
         for facts in changes.seen:
             self._judge(facts)
         self._settle(now, "unmatched")
+        self._tell_clients(looked=True)
 
     def _timeout(self) -> float:
         now = time.monotonic()
@@ -265,7 +381,7 @@ class Supervisor:
     def _judge(self, facts: Facts) -> None:
         if facts.pid == os.getpid():
             return
-        rule = first_match(self._config.rules, facts)
+        rule = self._rule(facts)
         if rule is None or not rule.boost:
             self._wanted.pop(facts.pid, None)
             return
@@ -276,13 +392,17 @@ class Supervisor:
         else:
             self._wanted[facts.pid] = _Wish(facts, rule)
 
+    def _rule(self, facts: Facts) -> Rule | None:
+        """The rule for a process; without one, that of its lease."""
+        return first_match(self._config.rules, facts) or self._leases.rule(facts)
+
     def _rejudge(self) -> None:
         """Apply new rules to all processes."""
         for facts in self._scanner.facts:
             self._judge(facts)
         rules = {rule.name: rule for rule in self._config.rules}
         for each in list(self._attached.values()):
-            if each.inherited:
+            if each.inherited and not self._leases.is_live(each.rule):
                 rule = rules.get(each.rule.name)
                 if rule is None or not rule.children:
                     self._detach(each, "reload")
@@ -291,6 +411,7 @@ class Supervisor:
         self._settle(time.monotonic(), "reload")
         # Drop the counters of removed rules without attached processes.
         used = {each.rule.name for each in self._attached.values()} | rules.keys()
+        used.add(REQUEST_RULE)
         for counts in (
             self._totals,
             self._attachments,
@@ -318,6 +439,8 @@ class Supervisor:
                 continue
             attached.add(process.pid)
         todo = [w for pid, w in self._wanted.items() if pid not in attached]
+        if self.paused:
+            todo = []
         self._waiting = 0
         limit = ""
         for wish in todo:
@@ -349,11 +472,14 @@ class Supervisor:
             process = identify(facts.pid, patience=0.05)
             if process.start != facts.start:
                 return  # a later process with this PID, for the next scan
-            target = self._engine.attach(process, children=True)
+            lease = self._leases.of(process.pid, process.start)
+            began = lease.started_ns if lease is not None else 0
+            target = self._engine.attach(process, started_ns=began, children=True)
         except UbError as error:
             if read_facts(facts.pid) is None:
                 self._wanted.pop(facts.pid, None)  # the process has just ended
                 return
+            wish.error = error
             wish.refusals += 1
             wish.retry = now + min(_RETRY * 4 ** (wish.refusals - 1), _RETRY_MOST)
             self._refused[wish.rule.name] += 1
@@ -366,6 +492,7 @@ class Supervisor:
                     reason=error.message,
                 )
             return
+        wish.error = None
         self._engine.watch_end(target)
         if target.trusted and not self._still_trusts(facts.pid):
             self._engine.detach(target)
@@ -379,7 +506,7 @@ class Supervisor:
         facts = read_facts(pid)
         if facts is None:
             return False
-        rule = first_match(self._config.rules, facts)
+        rule = self._rule(facts)
         inherited = rule is None
         if rule is None:
             rule = self._inherited(pid)
@@ -414,6 +541,8 @@ class Supervisor:
         rules = {a.target.process.pid: a.rule for a in self._attached.values()}
         for _ in range(_ANCESTORS):
             pid = parent_of(pid)
+            if pid in rules and (rule := self._leases.inheritable(pid)) is not None:
+                return rule
             if pid in rules:
                 return rules[pid] if rules[pid].children else None
             if pid <= 1:
@@ -439,6 +568,7 @@ class Supervisor:
 
     def _enter(self, target: Target, rule: Rule, *, inherited: bool) -> None:
         self._attached[target.proc] = _Attachment(target, rule, inherited)
+        self._leases_due = True
         self._attachments[rule.name] += 1
         process = target.process
         self._journal.say(
@@ -454,6 +584,10 @@ class Supervisor:
         rule, summary = each.rule.name, each.target.summary()
         self._totals.setdefault(rule, Totals()).add(summary)
         self._past.add(summary)
+        lease = self._leases.covering(each.target.process, each.rule)
+        if lease is not None:
+            lease.add(summary)
+        self._leases_due = True
         self._ended.setdefault(rule, Counter())[why] += 1
         self._journal.say(
             "detached",
@@ -501,6 +635,8 @@ class Supervisor:
             totals.add(each.target.summary())
         names = [rule.name for rule in self._config.rules if rule.boost]
         names += [name for name in live if name not in names]
+        if self._attachments[REQUEST_RULE] and REQUEST_RULE not in names:
+            names.append(REQUEST_RULE)
         return Snapshot(
             time=time.time(),
             started=self._started,

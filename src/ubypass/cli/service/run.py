@@ -122,7 +122,7 @@ def _serve(
     from ubypass.engine import control
     from ubypass.service.notify import notify
     from ubypass.service.place import only_one, pause_file
-    from ubypass.service.requests import handlers
+    from ubypass.service.requests import handlers, lasting_handlers
     from ubypass.service.supervisor import Supervisor
 
     made: list[Supervisor] = []
@@ -142,9 +142,10 @@ def _serve(
             shared=store.open,
             log=lambda line: journal.say("engine", message=line),
             handlers=handlers(supervisor, str(path)),
+            lasting=lasting_handlers(supervisor),
         ) as session,
         only_one(directory),
-        Stop(session, hangup=lambda: hung_up.append(True)) as stop,
+        Stop(session.loop, hangup=lambda: hung_up.append(True)) as stop,
         contextlib.closing(_Publisher(config, journal)) as publisher,
     ):
         engine = session.engine
