@@ -435,7 +435,8 @@ class Supervisor:
                     continue
                 each.rule, each.inherited = wish.rule, False
             elif not each.inherited:
-                self._detach(each, why)
+                # A scan may notice an end before the engine does.
+                self._detach(each, why if is_alive(process) else "ended")
                 continue
             attached.add(process.pid)
         todo = [w for pid, w in self._wanted.items() if pid not in attached]
