@@ -163,6 +163,12 @@ def test_its_rules_are_right_as_well() -> None:
     text = _EXAMPLE.read_text()
     start = text.index("# [[rule]]")
     rules = parse(re.sub(r"^# ?", "", text[start:], flags=re.MULTILINE)).rules
-    assert [rule.name for rule in rules] == ["no-debuggers", "redis", "web", "one-pod"]
+    assert [rule.name for rule in rules] == [
+        "no-debuggers",
+        "redis",
+        "web",
+        "one-pod",
+        "compose",
+    ]
     for line in ("textfile", "listen", "gap_ns"):
         assert f"\n# {line} = " in text

@@ -21,6 +21,7 @@ from ubypass.engine.profile import Profile
 from ubypass.service.config import Config, parse
 from ubypass.service.figures import Snapshot
 from ubypass.service.journal import Journal
+from ubypass.service.labels import Labels
 from ubypass.service.place import only_one
 from ubypass.service.requests import handlers, lasting_handlers
 from ubypass.service.scan import Scanner
@@ -59,7 +60,11 @@ class House:
     """All that a supervisor needs; ``text`` is the configuration in force."""
 
     def __init__(
-        self, text: str, pause_file: Path | None = None, scanner: Scanner | None = None
+        self,
+        text: str,
+        pause_file: Path | None = None,
+        scanner: Scanner | None = None,
+        labels: Labels | None = None,
     ) -> None:
         self.text = text
         self.device = FakeDevice()
@@ -84,6 +89,7 @@ class House:
             pause_file=pause_file,
             scanner=scanner,
             memory=lambda: self.memory,
+            labels=labels,
         )
 
     def look(self) -> None:

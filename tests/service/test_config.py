@@ -52,6 +52,10 @@ children = true
 name = "pods"
 container = "abc*"
 cgroup = "/kubepods*"
+
+[[rule]]
+name = "compose"
+label = ["com.docker.compose.service=redis", "tier=*"]
 """
 
 
@@ -73,6 +77,7 @@ def test_a_whole_file() -> None:
             children=True,
         ),
         Rule("pods", container=("abc*",), cgroup=("/kubepods*",)),
+        Rule("compose", label=("com.docker.compose.service=redis", "tier=*")),
     )
     assert config.warnings == ()
 
@@ -163,6 +168,7 @@ _RULE = '[[rule]]\nname = "a"\nexe = "/a"\n'
         ("[[rule]]\nexe = []", 2, "'exe' must be a string, or a list"),
         ("[[rule]]\nuser = true", 2, "'user' must be a string, or a list"),
         ("[[rule]]\nexe = 'nginx'", 2, "'nginx' must begin with / or *"),
+        ("[[rule]]\nlabel = 'redis'", 2, "'redis': write KEY=VALUE, or KEY=*"),
         ("[[rule]]\nexe = '/a'\nboost = 'no'", 3, "'boost' must be true or false"),
         (_RULE + "[[rule]]\nexe = '/b'\nboost = 1", 6, "'boost' must be true or false"),
         ("[[rule]]\nexe = '/a'\n" * 201, 401, "more than 200 rules"),

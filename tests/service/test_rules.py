@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ubypass.service.rules import Facts, Rule, first_match
@@ -46,6 +48,15 @@ _NO = Rule("x", exe=("/nothing",))
 )
 def test_a_rule(rule: Rule, matches: bool) -> None:
     assert rule.matches(_NGINX) is matches
+
+
+def test_labels_match_as_key_and_value() -> None:
+    facts = replace(_POD, labels=("app=redis", "tier=back"))
+    assert Rule("a", label=("app=redis",)).matches(facts)
+    assert Rule("a", label=("app=*", "x=y")).matches(facts)
+    assert not Rule("a", label=("app=web", "pp=redis")).matches(facts)
+    assert not Rule("a", label=("app=redis",), exe=("/x",)).matches(facts)
+    assert not Rule("a", label=("*",)).matches(_POD)
 
 
 def test_containers_match_by_any_of_their_names() -> None:

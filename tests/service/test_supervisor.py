@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from ubypass.device.types import Event, Stats
 from ubypass.device.uapi import Decline, EventType
 from ubypass.errors import UbError
 from ubypass.process.status import descendants, identify
+from ubypass.service import scan as scan_module
 from ubypass.service import supervisor as supervisor_module
+from ubypass.service.labels import Labels
 from ubypass.service.leases import REQUEST_RULE, Lease
 from ubypass.service.rules import Facts
 
@@ -481,6 +483,44 @@ def test_a_reload_in_a_pause_attaches_nothing(tmp_path: Path, house: Build) -> N
         assert here.pids == []
         here.supervisor.resume()
         here.until(lambda: here.pids == [child.pid])
+
+
+class _Labels(Labels):
+    """Labels of a played runtime; counts how often it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def of(self, containers: Sequence[str]) -> tuple[str, ...]:
+        self.asked += 1
+        return ("app=redis",) if "redis" in containers else ()
+
+
+def test_a_rule_may_name_a_label(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, labels = program(tmp_path, "one"), _Labels()
+    here = House(_rule(one), labels=labels)
+    read = scan_module.read_facts
+    containers: dict[int, tuple[str, ...]] = {}
+
+    def inside(pid: int, proc: str = "/proc") -> Facts | None:
+        facts = read(pid, proc)
+        found = containers.get(pid, ())
+        return None if facts is None else replace(facts, containers=found)
+
+    monkeypatch.setattr(scan_module, "read_facts", inside)
+    with running(one, 3) as (redis, web, _):
+        containers.update({redis.pid: ("redis",), web.pid: ("web",)})
+        here.until(lambda: len(here.pids) == 3)
+        # Nothing is read as long as no rule needs it.
+        assert labels.asked == 0
+        here.text = '[[rule]]\nname = "a"\nlabel = "app=redis"\n'
+        here.supervisor.reload()
+        assert here.pids == [redis.pid]
+        assert labels.asked > 0
+    here.close()
 
 
 # ---- clients' requests -----------------------------------------------------------

@@ -320,7 +320,7 @@ class _Reader:
         return tuple(rules)
 
     def _rule(self, index: int, row: Mapping[str, Any]) -> Rule:
-        criteria = ("unit", "cgroup", "exe", "user", "container")
+        criteria = ("unit", "cgroup", "exe", "user", "container", "label")
         others = ("name", "boost", "children", "trust")
         self._only("rule", index, row, {*criteria, *others})
         name = self._get("rule", index, row, "name", str, f"rule-{index + 1}")
@@ -346,6 +346,11 @@ class _Reader:
                     raise self._error(
                         "rule", index, key, f"{word!r} must begin with / or *"
                     )
+        for word in found["label"]:
+            if not word.partition("=")[1]:
+                raise self._error(
+                    "rule", index, "label", f"{word!r}: write KEY=VALUE, or KEY=*"
+                )
         trust = self._get("rule", index, row, "trust", bool, False)
         if trust and not any(row.keys() & set(criteria) - {"exe"}):
             self._warnings.append(
@@ -358,6 +363,7 @@ class _Reader:
             cgroup=found["cgroup"],
             exe=found["exe"],
             container=found["container"],
+            label=found["label"],
             uids=self._uids(name, found["user"]) if "user" in row else None,
             boost=self._get("rule", index, row, "boost", bool, True),
             children=self._get("rule", index, row, "children", bool, False),

@@ -16,7 +16,7 @@ class Facts:
 
     ``exe``: path of its program, "" for kernel threads; ``uid``: effective user, -1 if
     unknown; ``cgroup``: path of its control group; ``units`` and ``containers``: names
-    from that path.
+    from that path; ``labels``: of its containers, ``key=value``, if a rule needs them.
     """
 
     pid: int
@@ -26,6 +26,7 @@ class Facts:
     cgroup: str = ""
     units: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Rule:
     cgroup: tuple[str, ...] = ()
     exe: tuple[str, ...] = ()
     container: tuple[str, ...] = ()
+    label: tuple[str, ...] = ()
     uids: frozenset[int] | None = None
     boost: bool = True
     children: bool = False
@@ -56,6 +58,7 @@ class Rule:
             and _meets(self.unit, facts.units)
             and _meets(self.cgroup, (facts.cgroup,))
             and _meets(self.container, facts.containers)
+            and _meets(self.label, facts.labels)
         )
 
 

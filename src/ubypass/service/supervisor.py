@@ -13,7 +13,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from ubypass.process.status import identify, is_alive
 from ubypass.service.config import Config
 from ubypass.service.figures import RuleFigures, Snapshot, Totals
 from ubypass.service.journal import Journal, Level
+from ubypass.service.labels import Labels
 from ubypass.service.leases import REQUEST_RULE, Lease, Leases
 from ubypass.service.rules import Facts, Rule, first_match
 from ubypass.service.scan import Scanner, parent_of, read_facts
@@ -70,7 +71,8 @@ class Supervisor:
     called with a new configuration before it comes into force. ``publish`` gets the
     figures at intervals. ``pause_file`` stores a pause for the next daemon; None: a
     pause is not stored. ``memory`` returns the resident memory of the daemon in bytes,
-    ``store_figures`` the counters of the store, or None without one.
+    ``store_figures`` the counters of the store, or None without one. ``labels``: of
+    containers.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Supervisor:
         scanner: Scanner | None = None,
         memory: Callable[[], int] | None = None,
         store_figures: Callable[[], Mapping[str, int] | None] = lambda: None,
+        labels: Labels | None = None,
     ) -> None:
         self._engine = engine
         self._config = config
@@ -98,6 +101,7 @@ class Supervisor:
         self._scanner = scanner or Scanner()
         self._memory = memory or resident_bytes
         self._store_figures = store_figures
+        self._labels = labels or Labels()
         self._wanted: dict[int, _Wish] = {}
         self._attached: dict[int, _Attachment] = {}
         self._admitted: dict[int, tuple[Rule, bool]] = {}
@@ -267,7 +271,7 @@ class Supervisor:
         facts = read_facts(pid)
         if facts is None or facts.start != start:
             raise UbError(f"process {pid} has already exited")
-        rule = first_match(self._config.rules, facts)
+        rule = self._match(facts)
         if rule is not None and not rule.boost:
             raise UbError(
                 f"the rule {rule.name!r} of the service keeps process {pid} native",
@@ -392,9 +396,16 @@ class Supervisor:
         else:
             self._wanted[facts.pid] = _Wish(facts, rule)
 
+    def _match(self, facts: Facts) -> Rule | None:
+        """The first rule that matches; labels are read only if a rule needs them."""
+        rules = self._config.rules
+        if facts.containers and any(rule.label for rule in rules):
+            facts = replace(facts, labels=self._labels.of(facts.containers))
+        return first_match(rules, facts)
+
     def _rule(self, facts: Facts) -> Rule | None:
         """The rule for a process; without one, that of its lease."""
-        return first_match(self._config.rules, facts) or self._leases.rule(facts)
+        return self._match(facts) or self._leases.rule(facts)
 
     def _rejudge(self) -> None:
         """Apply new rules to all processes."""
@@ -534,7 +545,7 @@ class Supervisor:
         may have executed another program since its facts were read.
         """
         facts = read_facts(pid)
-        rule = None if facts is None else first_match(self._config.rules, facts)
+        rule = None if facts is None else self._match(facts)
         return rule is not None and rule.boost and rule.trust
 
     def _inherited(self, pid: int) -> Rule | None:
