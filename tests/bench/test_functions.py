@@ -46,6 +46,7 @@ def test_json(tmp_path: Path) -> None:
     functions.write(tmp_path / "a.json", [timing()])
     data = json.loads((tmp_path / "a.json").read_text())
     assert data["geomean"] == 1.2
+    assert data["record_version"] == 1
     with pytest.raises(UbError, match="cannot write"):
         functions.write(tmp_path / "a.json" / "b.json", [timing()])
 

@@ -48,7 +48,11 @@ def test_round_trip(tmp_path: Path) -> None:
     records.append(record(deviations=(1.5, 0.25)))
     file = tmp_path / "new" / "records.json"
     write_records(file, records)
-    assert isinstance(json.loads(file.read_text()), list)
+    assert [each["record_version"] for each in json.loads(file.read_text())] == [
+        1,
+        1,
+        1,
+    ]
     assert read_records(file) == records
     assert [p.name for p in file.parent.iterdir()] == ["records.json"]
 
@@ -61,6 +65,18 @@ def test_command_and_date_survive_and_may_be_missing(tmp_path: Path) -> None:
     del data[0]["command"], data[0]["date"]
     (tmp_path / "f").write_text(json.dumps(data))
     assert read_records(tmp_path / "f") == [replace(made, command="", date="")]
+
+
+def test_a_file_without_versions_is_read(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text(json.dumps([record().as_json()]))
+    assert read_records(tmp_path / "f") == [record()]
+
+
+def test_records_of_a_later_version_are_refused(tmp_path: Path) -> None:
+    later = {**record().as_json(), "record_version": 2}
+    (tmp_path / "f").write_text(json.dumps([later]))
+    with pytest.raises(UbError, match="records of version 2, not 1"):
+        read_records(tmp_path / "f")
 
 
 def test_today_is_a_date() -> None:

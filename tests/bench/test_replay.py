@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from tests.engine.fakes import FakeMemory
 from ubypass.abi import Abi
 from ubypass.bench.documents.read import read_batch
+from ubypass.bench.records import read_json
 from ubypass.bench.replay import read_replayed, replay_afresh, write_replayed
 from ubypass.bench.results import results
 from ubypass.engine.build import Builder
@@ -36,7 +36,7 @@ def test_a_recording_is_timed_and_shown(tmp_path: Path) -> None:
     assert 0 < found.longest <= found.seconds
     out = tmp_path / "replay.json"
     write_replayed(out, [found])
-    assert read_replayed(json.loads(out.read_text())) == [found]
+    assert read_replayed(read_json(out)) == [found]
     assert "| some-server | 4 | 1 | 12 |" in results([read_batch(out)])
 
 

@@ -25,6 +25,7 @@ def test_real_regions_and_flat_memory(tmp_path: Path) -> None:
     file = tmp_path / "costs.json"
     write(file, costs)
     data = json.loads(file.read_text("utf-8"))
+    assert data["record_version"] == 1
     each = data["us_per_instruction"]
     assert set(each) == {*STAGES, "total"}
     assert each["total"] == pytest.approx(sum(each[s] for s in STAGES), abs=0.05)

@@ -45,7 +45,7 @@ def test_for_machines(
     ub: Ub, library: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ub("coverage", "--json", library, library) == 0
-    first, second = json.loads(capsys.readouterr().out)
+    first, second = json.loads(capsys.readouterr().out)["files"]
     assert first == second
     assert (first["instructions"], first["instructions_translated"]) == (5, 2)
     assert first["blockers"][0]["code"] == "CPUID"
@@ -101,7 +101,7 @@ def test_one_file_without_code_hides_no_other(
     empty = shared(".text\n.zero 64\n", tmp_path)
     assert ub("coverage", "--json", library, empty) == 1
     out, err = capsys.readouterr()
-    assert [data["file"] for data in json.loads(out)] == ["library.so"]
+    assert [data["file"] for data in json.loads(out)["files"]] == ["library.so"]
     assert "no functions found" in err
     assert ub("coverage", empty) == 1
     out, err = capsys.readouterr()

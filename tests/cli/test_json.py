@@ -3,24 +3,35 @@
 
 from __future__ import annotations
 
+import argparse
+import ast
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests.bench.samples import record
+from tests.calibrate.made import calibration
 from tests.cli.conftest import TunableDevice
 from tests.cli.gate import Gate
 from tests.cli.test_estimate_report import _estimate
 from tests.cli.test_first import _process, _state
+from tests.coverage.build import shared
 from tests.engine.fakes import FakeDevice
 from tests.places import ROOT
 from tests.service.played import House
-from ubypass.cli import stats
+from ubypass import calibrate, processor
+from ubypass.bench.records import FILE_VERSION, versioned
+from ubypass.cli import selftest, stats
+from ubypass.cli.main import parser
 from ubypass.cli.module import files
 from ubypass.cost.model import models
+from ubypass.device import client
 from ubypass.device.tunables import TUNABLES
 from ubypass.device.types import Site
 from ubypass.device.uapi import SiteVerdict, Tunable
@@ -28,6 +39,8 @@ from ubypass.estimate.machine import Machine, Ranked
 from ubypass.service.requests import status
 
 Ub = Callable[..., int]
+#: Of all events.
+_ALWAYS = {"event", "level", "suppressed"}
 _DOCUMENT = ROOT / "docs" / "json.md"
 _FIGURES = "Figures of a process"
 #: Of the section's second table.
@@ -82,6 +95,42 @@ def test_every_object_has_a_version() -> None:
     assert len(headings) > 10
     without = [each for each in headings if not each.endswith("(version 1)")]
     assert without == [_FIGURES]
+
+
+def _with_json(above: argparse.ArgumentParser) -> Iterator[tuple[str, bool]]:
+    """Each verb that has ``--json``, and whether it writes that to a file."""
+    for action in above._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from _with_json(below)
+        elif "--json" in action.option_strings:
+            yield above.prog, action.metavar == "FILE"
+
+
+def test_every_verb_with_the_option_is_documented() -> None:
+    verbs = list(_with_json(parser()))
+    assert len(verbs) > 20
+    headings = " ".join(re.findall(r"^## (.*)$", _DOCUMENT.read_text(), re.M))
+    records = _section("Files of `ub bench --json FILE`")
+    for verb, is_file in verbs:
+        if is_file:
+            first, _, last = verb.rpartition(" ")
+            first = first if first != "ub bench" else ""
+            assert f"`{verb}`" in records or (f"`{first} " in records and last), verb
+        else:
+            assert re.search(rf"`{verb}(?: [A-Z]+)? --json`", headings), verb
+    # The other way round.
+    names = {verb for verb, _ in verbs}
+    documented = re.findall(r"`(ub[ a-z]*?)(?: [A-Z]+)? --json`", headings)
+    assert {"ub", *names} >= set(documented)
+
+
+def test_every_section_is_compared_here() -> None:
+    source = Path(__file__).read_text("utf-8")
+    for heading in re.findall(
+        r"^## (.*?)(?: \(version 1\))?$", _DOCUMENT.read_text(), re.M
+    ):
+        assert f'"{heading}"' in source or heading == _FIGURES, heading
 
 
 def test_the_first_screen() -> None:
@@ -186,3 +235,96 @@ def test_the_summary_of_a_run(
     _compare("`ub run --json` and `ub attach --json`", found)
     (process,) = found["processes"]
     _compare(_FIGURES, process, version=False)
+
+
+def test_the_verdict(
+    ub: Ub, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "Device", nullcontext)
+    copied = selftest.Copied(1 << 20, 1 << 20, 0, True)
+    monkeypatch.setattr(selftest, "_copy", lambda directory, size: copied)
+    _compare("`ub selftest --json`", _printed(ub, capsys, "selftest", "--json"))
+
+
+def test_the_store(ub: Ub, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    keys, place = tmp_path / "keys", tmp_path / "store"
+    place.mkdir(mode=0o755)
+    keys.mkdir()
+    assert ub("store", "keygen", keys) == 0
+    config = tmp_path / "config.toml"
+    public = keys / "store.pub"
+    config.write_text(f'[store]\nplace = "{place}"\npublic_key = "{public}"\n')
+    capsys.readouterr()
+    found = _printed(ub, capsys, "store", "status", "--json", "--config", config)
+    _compare("`ub store status --json`", found)
+
+
+def _said(path: Path) -> Iterator[set[str]]:
+    """Keys of each event that a module writes to the journal."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="say"), keywords=keywords):
+                yield {each.arg for each in keywords if each.arg is not None}
+
+
+def test_the_journal() -> None:
+    source = ROOT / "src" / "ubypass"
+    places = [*(source / "service").glob("*.py"), source / "cli" / "service" / "run.py"]
+    events = [keys for path in places for keys in _said(path)]
+    assert len(events) > 10
+    heading = "`ub service run --json`"
+    _compare(heading, dict.fromkeys(set().union(*events) | _ALWAYS) | {"version": 1})
+
+
+def test_code_of_a_file(
+    ub: Ub, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code = "f: mov $39, %eax\nsyscall\ng: dec %rbx\njnz f\nret\n"
+    library = shared(f".text\n.globl f\n.type f, @function\n{code}", tmp_path)
+    found = _printed(ub, capsys, "translate", "--json", library, "f+7")
+    parts = [part for key in ("dispatches", "exits", "lines") for part in found[key]]
+    assert found["dispatches"]
+    _compare("`ub translate --json`", found, *parts)
+
+
+def test_translatable_shares(
+    ub: Ub, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code = "cpuid\nret\n"
+    library = shared(
+        f".text\n.globl f\n.type f, @function\nf: {code}.size f, .-f\n", tmp_path
+    )
+    found = _printed(ub, capsys, "coverage", "--json", library)
+    (file,) = found["files"]
+    _compare("`ub coverage --json`", found, file, *file["blockers"])
+
+
+def test_costs_of_this_cpu(
+    ub: Ub,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    tmp_path.chmod(0o700)
+    monkeypatch.setenv("UBYPASS_CACHE", str(tmp_path))
+    monkeypatch.setattr(calibrate, "measure", lambda: calibration(rounds=1))
+    monkeypatch.setattr(processor, "is_emulated", lambda: False)
+    found = _printed(ub, capsys, "calibrate", "--json")
+    _compare("`ub calibrate --json`", found, *found["transitions"])
+    assert found["cycle"].keys() == {"ns", "spread"}
+    depth = found["transitions"][0]["by_depth"][0]
+    assert depth.keys() == {"returns", "ns", "spread"}
+
+
+def test_records_of_measurements() -> None:
+    section = _section("Files of `ub bench --json FILE`")
+    classes = re.findall(r"`(\w+)`, `(src/[\w/]+\.py)`", section)
+    assert len(classes) == 11
+    for name, path in classes:
+        (found,) = (
+            node
+            for node in ast.parse((ROOT / path).read_text("utf-8")).body
+            if isinstance(node, ast.ClassDef) and node.name == name
+        )
+        assert len(ast.get_docstring(found) or "") > 50
+    assert versioned(record().as_json())["record_version"] == FILE_VERSION == 1

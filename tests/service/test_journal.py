@@ -36,6 +36,7 @@ def test_json() -> None:
     journal, out = _journal(as_json=True)
     journal.say("attached", pid=7, note=None)
     assert json.loads(out.getvalue()) == {
+        "version": 1,
         "event": "attached",
         "level": "info",
         "pid": 7,

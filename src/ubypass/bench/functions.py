@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ubypass import child
+from ubypass.bench.records import versioned
 from ubypass.bench.subjects import VARIANTS, Prepared, prepare
 from ubypass.errors import UbError
 from ubypass.files import write_text
@@ -184,7 +185,7 @@ def summary(timings: Sequence[Timing]) -> dict[str, Any]:
 
 def write(path: Path, timings: Sequence[Timing]) -> None:
     """Write the summary. Raises UbError."""
-    write_text(path, json.dumps(summary(timings), indent=2) + "\n")
+    write_text(path, json.dumps(versioned(summary(timings)), indent=2) + "\n")
 
 
 def _child(variant: str, rounds: int, trusted: bool) -> None:

@@ -19,15 +19,22 @@ from ubypass.files import read_text, write_text
 
 __all__ = [
     "BOOSTED",
+    "FILE_VERSION",
     "Machine",
     "Record",
     "read_json",
     "read_records",
     "today",
+    "unversioned",
+    "versioned",
     "write_json",
     "write_records",
 ]
 
+#: Version of records in files of ``ub bench --json``; new keys do not change it.
+FILE_VERSION = 1
+# The key "version" of some records is that of a server.
+_KEY = "record_version"
 
 #: Share of a loop's calls that must be dispatched for the loop to count as boosted.
 BOOSTED = 0.9
@@ -207,9 +214,30 @@ def write_records(path: Path, records: Sequence[Record]) -> None:
     write_json(path, [record.as_json() for record in records])
 
 
-def write_json(path: Path, data: Sequence[Any]) -> None:
-    """Write an array, atomically. Raises UbError."""
-    write_text(path, json.dumps(data, indent=2) + "\n")
+def write_json(path: Path, data: Sequence[dict[str, Any]]) -> None:
+    """Write an array of records, atomically. Raises UbError."""
+    records = [versioned(record) for record in data]
+    write_text(path, json.dumps(records, indent=2) + "\n")
+
+
+def versioned(record: dict[str, Any]) -> dict[str, Any]:
+    """A record as it stands in a file."""
+    return {_KEY: FILE_VERSION, **record}
+
+
+def unversioned(record: Any) -> Any:
+    """A record of :func:`versioned` as it was; anything else as it is.
+
+    Records of earlier files have no version. Raises ValueError for one of a later
+    version.
+    """
+    if not isinstance(record, dict) or _KEY not in record:
+        return record
+    rest = dict(record)
+    version = rest.pop(_KEY)
+    if version != FILE_VERSION:
+        raise ValueError(f"records of version {version!r}, not {FILE_VERSION}")
+    return rest
 
 
 def read_records(path: Path) -> list[Record]:
@@ -224,8 +252,8 @@ def read_json(path: Path) -> list[Any]:
     """Read the array of :func:`write_json`. Raises UbError for other contents."""
     try:
         data = json.loads(read_text(path))
+        if not isinstance(data, list):
+            raise ValueError("no array")
+        return [unversioned(record) for record in data]
     except ValueError as error:
-        raise UbError(f"{path} contains no records") from error
-    if not isinstance(data, list):
-        raise UbError(f"{path} contains no records")
-    return data
+        raise UbError(f"{path} contains no records ({error})") from error

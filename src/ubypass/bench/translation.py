@@ -23,6 +23,7 @@ from typing import Any
 from ubypass import child
 from ubypass.abi import Abi
 from ubypass.bench.machine import describe
+from ubypass.bench.records import versioned
 from ubypass.engine.build import uncollected
 from ubypass.errors import UbError
 from ubypass.files import write_text
@@ -125,7 +126,7 @@ def measure(report: Callable[[str], None], builds: int = 10_000) -> Costs:
 
 def write(file: Path, costs: Costs) -> None:
     """Write the figures and the machine as JSON. Raises UbError."""
-    data = {"machine": asdict(describe()), **costs.as_json()}
+    data = versioned({"machine": asdict(describe()), **costs.as_json()})
     write_text(file, json.dumps(data, indent=1) + "\n")
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["VERB", "configure", "run"]
 
+#: Version of the output of ``--json``; new keys do not change it.
+_VERSION = 1
 
 _DESCRIPTION = (
     "Measures for a second the time of a transition into the kernel and back, as "
@@ -88,7 +90,8 @@ def run(args: argparse.Namespace) -> int:
             known = measure()
         cache.keep(known)
     if args.json:
-        data = {**known.as_data(), "emulated": emulated, "kept": since}
+        facts = {"emulated": emulated, "kept": since}
+        data = {"version": _VERSION, **known.as_data(), **facts}
         print(json.dumps(data, indent=1))
     else:
         _print(known, emulated, since)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["VERB", "configure", "run"]
 
+#: Version of the output of ``--json``; new keys do not change it.
+_VERSION = 1
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -65,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
     if failed is not None and not found:
         raise failed
     if args.json:
-        print(json.dumps([_data(coverage) for coverage in found], indent=1))
+        files = [_data(coverage) for coverage in found]
+        print(json.dumps({"version": _VERSION, "files": files}, indent=1))
     elif args.markdown:
         print(_markdown(found, args.blockers, args.files), end="")
     else:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["VERB", "configure", "run"]
 
+#: Version of the output of ``--json``; new keys do not change it.
+_VERSION = 1
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -136,6 +139,7 @@ def _data(
     elf: ElfFile, region: Region, translation: Translation, verdict: str | None
 ) -> dict[str, Any]:
     return {
+        "version": _VERSION,
         "file": elf.name,
         "instructions": region.instruction_count,
         "blocks": len(region.blocks),

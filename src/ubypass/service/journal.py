@@ -19,6 +19,8 @@ from typing import TextIO
 
 __all__ = ["Journal", "Level"]
 
+#: Version of the lines as JSON; new keys do not change it.
+_VERSION = 1
 _PLAIN = re.compile(r"[\w./:@%+,-]+", re.ASCII)
 _MOST = 20  # lines of one kind in a window
 _SECONDS = 10.0  # length of the window
@@ -59,7 +61,8 @@ class Journal:
         if suppressed:
             facts["suppressed"] = suppressed
         if self._as_json:
-            line = json.dumps({"event": event, "level": level.name.lower(), **facts})
+            kind = {"event": event, "level": level.name.lower()}
+            line = json.dumps({"version": _VERSION, **kind, **facts})
         else:
             words = [f"event={event}"]
             words += [f"{k}={_word(v)}" for k, v in facts.items() if v is not None]

@@ -117,6 +117,14 @@ def test_a_record_of_an_older_version(tmp_path: Path) -> None:
     assert "measure again" in error.value.hint
 
 
+def test_a_record_of_a_later_version(tmp_path: Path) -> None:
+    file = tmp_path / "f"
+    file.write_text(json.dumps([{**record().as_json(), "record_version": 2}]))
+    with pytest.raises(UbError, match="records of version 2, not 1") as error:
+        read_batch(file)
+    assert "use the version of ub that wrote them" in error.value.hint
+
+
 def test_keys_of_a_newer_version_do_no_harm(tmp_path: Path) -> None:
     _written(tmp_path)
     for file in tmp_path.iterdir():

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,14 @@ from ubypass.bench.packets.record import (
     read_packet_records,
     write_packet_records,
 )
+from ubypass.bench.records import read_json
 from ubypass.errors import UbError
 
 
 def test_survives_a_file(tmp_path: Path) -> None:
     records = table_of_records()
     write_packet_records(tmp_path / "r", records)
-    data = json.loads((tmp_path / "r").read_text())
+    data = read_json(tmp_path / "r")
     assert read_packet_records(data) == records
     assert data[0]["unit"] == "instructions"
     assert data[0]["cost"] == 2_000.0

@@ -2,13 +2,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from ubypass.bench.documents.gaps import GAPS
 from ubypass.bench.documents.read import batch
 from ubypass.bench.loop import Workload
+from ubypass.bench.records import read_json
 from ubypass.bench.results import results
 from ubypass.bench.server.gaps import (
     Gap,
@@ -59,7 +59,7 @@ def test_what_is_rare_is_left_out() -> None:
 def test_round_trip_and_document(tmp_path: Path) -> None:
     gaps = summarize("nginx", "4 KiB", "10010 0 376 1\n", _MAPS)
     write_gaps(tmp_path / "f", gaps)
-    assert read_gaps(json.loads((tmp_path / "f").read_text())) == gaps
+    assert read_gaps(read_json(tmp_path / "f")) == gaps
     line = (
         "| nginx 4 KiB | libc.so.6+0x1010 | read | write | 100.0% | 376 | 376 | 376 "
         "| | |"

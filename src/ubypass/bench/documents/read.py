@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from ubypass.bench.documents.kind import Kind, Origin
 from ubypass.bench.documents.table import KINDS
+from ubypass.bench.records import unversioned
 from ubypass.errors import UbError
 from ubypass.files import read_text
 from ubypass.page.content import Section, Words
@@ -83,7 +84,7 @@ def read_batch(path: Path) -> Batch:
     if kind is None:
         raise UbError(f"{path} contains no records of 'ub bench'")
     try:
-        return batch(path, kind, kind.read(data), text)
+        return batch(path, kind, kind.read(_unversioned(data)), text)
     except (*_WRONG, UbError) as error:
         raise UbError(
             f"{path} contains records of '{kind.command}' that this version of ub "
@@ -136,6 +137,12 @@ def _kind(data: Any) -> Kind | None:
         if isinstance(first, dict) and kind.keys <= first.keys():
             return kind
     return None
+
+
+def _unversioned(data: Any) -> Any:
+    if isinstance(data, list):
+        return [unversioned(record) for record in data]
+    return unversioned(data)
 
 
 def _is_list(data: Any) -> bool:
