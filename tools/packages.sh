@@ -100,6 +100,8 @@ if [ "$purpose" = test ]; then
 	program cpio cpio
 	# 32-bit programs are refused; a test makes one.
 	want gcc-multilib compiles -m32 || true
+	# A hundred megabytes when it is installed: reads the alerts and the dashboard.
+	server prometheus promtool
 	# A quarter of a gigabyte when it is installed.
 	want chromium-headless-shell has_browser || true
 fi

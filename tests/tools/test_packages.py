@@ -14,7 +14,10 @@ from tests.places import ROOT
 _SCRIPT = ROOT / "tools" / "packages.sh"
 _SERVERS = {"nginx", "redis-server", "lighttpd", "memcached"}
 _RIVALS = {"liburing-dev", "fio"}
-_ONLY_FOR_TESTS = {"strace", "gdb", "gcc-multilib", "cpio", "chromium-headless-shell"}
+_ONLY_FOR_TESTS = {
+    *("strace", "gdb", "gcc-multilib", "cpio", "chromium-headless-shell"),
+    "prometheus",
+}
 
 
 def _listed(purpose: str) -> set[str]:
