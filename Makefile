@@ -8,7 +8,7 @@ PYTEST := .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadscope \
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 .PHONY: help demo test test-fast test-fresh test-redis test-kernels fuzz lint module bench clean
-.PHONY: prepare prepare-run prepare-bench deb test-packages test-deploy
+.PHONY: prepare prepare-run prepare-bench deb test-packages test-deploy test-wheels
 .PHONY: distclean
 .PHONY: bench-ready bench-documents bench-chains bench-native bench-functions bench-io bench-disk bench-uring
 .PHONY: bench-rawsocket bench-redis bench-nginx bench-packets bench-gaps
@@ -164,6 +164,10 @@ test-packages: prepare-run ## install, upgrade, purge them on fresh Debians (roo
 # SUITES="trixie" tries the role on that one only.
 test-deploy: prepare ## deploy/: linters and schemas; the role on fresh Debians (root; long)
 	@.venv/bin/python -m tests.deploy $(SUITES)
+
+# PYTHONS="python3.12 python3.13" tries these.
+test-wheels: prepare-run ## compiled wheels, built, installed and used (minutes)
+	@.venv/bin/python -m tests.wheels $(PYTHONS)
 
 # Hours of measuring, which no build brings back.
 MEASUREMENTS := bench redis-suite.json

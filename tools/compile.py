@@ -4,7 +4,7 @@
 
 The same sources run without it, about three times slower. Compiled modules lie in
 ``build/compiled`` and are used only while their sources are what they were made from
-(``ubypass.compiled``).
+(``ubypass.compiled``). A wheel has them beside their sources (``setup.py``).
 """
 
 from __future__ import annotations
@@ -13,10 +13,15 @@ import argparse
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ubypass.compiled import LIST, PARTS, fresh, record
+
+if TYPE_CHECKING:
+    from setuptools import Extension
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SOURCE = _ROOT / "src"
@@ -51,19 +56,43 @@ def _inputs() -> list[Path]:
 
 def stale() -> bool:
     """Whether something has to be compiled."""
-    if not fresh(_SOURCE, _LIBRARY):
+    if ready(_SOURCE, _LIBRARY) is None:
         return True
     made = (_LIBRARY / LIST).stat().st_mtime
     tools = Path(__file__), _settings()
-    return any(tool.stat().st_mtime > made for tool in tools) or not all(
-        (_LIBRARY / path).with_suffix(EXTENSION_SUFFIXES[0]).is_file()
-        for path in sources()
+    return any(tool.stat().st_mtime > made for tool in tools)
+
+
+def ready(source: Path, library: Path) -> list[str] | None:
+    """Names of all that was compiled from ``source``; None if any is stale."""
+    suffix = EXTENSION_SUFFIXES[0]
+    names = [
+        str(file.relative_to(library)).removesuffix(suffix).replace(os.sep, ".")
+        for file in sorted(library.rglob(f"*{suffix}"))
+    ]
+    wanted = {".".join(path.with_suffix("").parts) for path in sources()}
+    return names if fresh(source, library) and wanted <= set(names) else None
+
+
+def extensions(paths: Iterable[Path], work: Path) -> list[Extension]:
+    """What setuptools has to build for modules at ``paths``, from C in ``work``."""
+    from mypyc.build import mypycify
+
+    found: list[Extension] = mypycify(
+        ["--config-file", str(_settings()), *map(str, paths)],
+        opt_level="2",
+        debug_level="0",
+        multi_file=True,
+        target_dir=str(work),
     )
+    for extension in found:
+        # Python finds what it needs by name; all other calls stay inside.
+        extension.extra_compile_args = [*extension.extra_compile_args, *_FLAGS]
+    return found
 
 
 def build() -> None:
     """Compile everything; raises SystemExit when that fails."""
-    from mypyc.build import mypycify
     from setuptools import setup
 
     os.chdir(_SOURCE)
@@ -72,20 +101,10 @@ def build() -> None:
     made_from = record(_SOURCE, _inputs())
     try:
         work.mkdir(parents=True)
-        extensions = mypycify(
-            ["--config-file", str(_settings()), *map(str, sources())],
-            opt_level="2",
-            debug_level="0",
-            multi_file=True,
-            target_dir=str(work / "c"),
-        )
-        for extension in extensions:
-            # Python finds what it needs by name; all other calls stay inside.
-            extension.extra_compile_args = [*extension.extra_compile_args, *_FLAGS]
         setup(
             name="ubypass-compiled",
             packages=[],
-            ext_modules=extensions,
+            ext_modules=extensions(sources(), work / "c"),
             script_args=[
                 "--quiet",
                 "build_ext",
