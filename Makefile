@@ -157,9 +157,11 @@ test-redis: prepare module ## redis' own test suite in the lab, natively and boo
 deb: prepare-run ## the Debian packages, into build/deb, and what lintian says
 	@.venv/bin/python packaging/deb.py
 
-# In root directories of their own; SUITES="trixie" does that one only.
-test-packages: prepare-run ## install, upgrade, purge them on fresh Debians (root; long)
+# In root directories of their own, and on machines of their own that boot;
+# SUITES="trixie" does that one only.
+test-packages: prepare-run ## install, upgrade, use, purge them on fresh Debians (root; long)
 	@.venv/bin/python -m tests.fresh.packages $(SUITES)
+	@.venv/bin/python -m tests.fresh.live $(SUITES)
 
 # SUITES="trixie" tries the role on that one only.
 test-deploy: prepare ## deploy/: linters and schemas; the role on fresh Debians (root; long)

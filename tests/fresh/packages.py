@@ -3,7 +3,8 @@
 
 Installed, used, upgraded, removed and purged, in a root directory of each suite, whose
 files must be the same before and after. The kernel there is that of this machine: the
-module is loaded in the lab, which boots the kernel for which it was built.
+module is loaded in the lab, which boots the kernel for which it was built. Under a
+systemd of their own they run in `tests.fresh.live`.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from pathlib import Path
 
 from tests.fresh.boosted import boosted
 from tests.fresh.listing import difference, listing
-from tests.fresh.machine import Done, Failed, Machine, fresh
+from tests.fresh.machine import Failed, Machine, fresh
+from tests.fresh.works import kernel_release, modules, works
 from tests.packaging.programs import program
 from ubypass.version import VERSION
 
-__all__ = ["life", "main"]
+__all__ = ["SUITES", "dependencies", "life", "main"]
 
 SUITES = ("bookworm", "trixie")
 _NEXT = f"{VERSION}.1"
@@ -33,13 +35,6 @@ _HEADERS = "linux-headers-amd64"
 _NODE_EXPORTER = "var/lib/prometheus/node-exporter"
 _CONFIG = "etc/ubypass/config.toml"
 _QUIET = "DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0"
-_COMPLETION = """
-. /usr/share/bash-completion/completions/ub
-COMP_LINE="ub mod" COMP_POINT=6 COMP_TYPE=9 COMP_WORDS=(ub mod) COMP_CWORD=1
-COMP_WORDBREAKS=" :="
-words=$(complete -p ub); words=${words#*-F }
-${words%% *} ub; echo "${COMPREPLY[@]}"
-"""
 
 
 def life(
@@ -50,9 +45,9 @@ def life(
     ``lab_suite``: from where the lab has its kernel; without, it is not used.
     """
     machine.succeeds(f"{_QUIET} update")
-    dependencies = _dependencies(machine, old)
-    machine.succeeds(f"{_QUIET} --no-install-recommends install {dependencies}")
-    release = _release(machine)
+    needed = dependencies(machine, old)
+    machine.succeeds(f"{_QUIET} --no-install-recommends install {needed}")
+    release = kernel_release(machine)
     # A kernel without modules of its own has no index yet, and keeps the one it gets.
     machine.succeeds(f"depmod {release}")
     (machine.root / _NODE_EXPORTER).mkdir(parents=True)
@@ -60,11 +55,11 @@ def life(
 
     done = machine.succeeds(f"{_QUIET} --no-install-recommends install {_words(old)}")
     print(f"  installed in {done.seconds:.0f} s, {done.cpu:.0f} s of CPU", flush=True)
-    _works(machine, VERSION, release)
+    works(machine, VERSION, release)
     if lab_suite is not None:
         print(f"  {boosted(machine.root, release, lab_suite)}", flush=True)
     machine.succeeds(f"{_QUIET} --no-install-recommends install {_words(new)}")
-    _works(machine, _NEXT, release)
+    works(machine, _NEXT, release)
     if (machine.root / f"usr/src/ubypass-{VERSION}").exists():
         raise Failed("an upgrade leaves the sources of the version before")
 
@@ -72,7 +67,7 @@ def life(
     machine.succeeds(f"{_QUIET} remove ubypass ubypass-dkms")
     if (machine.root / "usr/bin/ub").exists():
         raise Failed("removed, and /usr/bin/ub is still there")
-    if left := _modules(machine, release):
+    if left := modules(machine, release):
         raise Failed(f"removed, and {left[0]} is still there")
     if metrics.exists():
         raise Failed("removed, and node_exporter still exports its metrics")
@@ -98,7 +93,7 @@ def _used(root: Path) -> Path:
     return metrics
 
 
-def _dependencies(machine: Machine, debs: list[Path]) -> str:
+def dependencies(machine: Machine, debs: list[Path]) -> str:
     """What apt would install besides, by name."""
     command = f"{_QUIET} --no-install-recommends -s install {_words(debs)} {_HEADERS}"
     said = machine.succeeds(command).output
@@ -106,77 +101,8 @@ def _dependencies(machine: Machine, debs: list[Path]) -> str:
     return " ".join(name for name in names if not name.startswith("ubypass"))
 
 
-def _release(machine: Machine) -> str:
-    """The kernel for which there are headers: no other is installed."""
-    (found,) = (machine.root / "usr/lib/modules").iterdir()
-    return found.name
-
-
-def _modules(machine: Machine, release: str) -> list[Path]:
-    return list((machine.root / "usr/lib/modules" / release).rglob("ub.ko*"))
-
-
-def _works(machine: Machine, version: str, release: str) -> None:
-    """The tool answers, and the module was built, once and for the right kernel."""
-    said = machine.succeeds("ub --version").output
-    if said != f"ub {version}\n":
-        raise Failed(f"ub --version says {said!r}")
-    _verdict(machine.type("ub doctor"))
-    _verdict(machine.type("ub doctor --json"), "this_kernel")
-    said = machine.succeeds(f"bash -c {_quoted(_COMPLETION)}").output
-    if said.split() != ["module"]:
-        raise Failed(f"'ub mod' is completed as {said!r}")
-    if not (machine.root / "usr/share/man/man1/ub-module.1.gz").is_file():
-        raise Failed("there is no manual page ub-module(1)")
-    status = machine.succeeds("dkms status").output.splitlines()
-    wanted = f"ubypass/{version}, {release}, x86_64: installed"
-    if [line.strip() for line in status] != [wanted]:
-        raise Failed(f"dkms status says {status}")
-    modules = _modules(machine, release)
-    if [path.parent.name for path in modules] != ["dkms"]:
-        raise Failed(f"modules: {modules}")
-    said = machine.succeeds(f"modinfo -k {release} -F version ub").output
-    if said != f"{version}\n":
-        raise Failed(f"the module's version is {said!r}")
-    units = machine.root.glob("usr/lib/systemd/system/*ubypass*")
-    if [path.name for path in units] != ["ubypass.service"]:
-        raise Failed("there is no unit for the service")
-    if any("ubypass" in name for name in machine.units()):
-        raise Failed("something is started at boot")
-    _no_initramfs(machine, release)
-    for place in "etc/modules-load.d", "usr/lib/modules-load.d", "etc/initramfs-tools":
-        for path in (machine.root / place).rglob("*"):
-            if path.is_file() and "ub" in path.read_text(errors="replace").split():
-                raise Failed(f"{path} loads the module")
-
-
-def _no_initramfs(machine: Machine, release: str) -> None:
-    """Where a kernel is installed as well, what starts it does without the module."""
-    if not (machine.root / f"boot/initrd.img-{release}").exists():
-        return
-    made = "/tmp/initrd"
-    command = f"mkinitramfs -o {made} {release} && lsinitramfs {made} && rm {made}"
-    files = machine.succeeds(command).output.splitlines()
-    names = [Path(file).name for file in files]
-    if not any(".ko" in name for name in names):
-        raise Failed("an initramfs without any module shows nothing")
-    if found := [name for name in names if name.startswith("ub.ko")]:
-        raise Failed(f"the initramfs has {found[0]}")
-
-
-def _verdict(done: Done, words: str = "this kernel: ") -> None:
-    if done.status not in (0, 1) or words not in done.output:
-        raise Failed(f"'{done.command}' gives no verdict:\n{done.output}")
-    if "Traceback" in done.output or "internal error" in done.output:
-        raise Failed(f"'{done.command}' fails:\n{done.output}")
-
-
 def _words(debs: list[Path]) -> str:
     return " ".join(map(str, debs))
-
-
-def _quoted(script: str) -> str:
-    return "'" + script.replace("'", "'\\''") + "'"
 
 
 def main() -> int:

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is wrong with a machine that runs, by recorded answers; booting takes root."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.fresh.guest import Guest
+from tests.fresh.machine import Done, Failed
+from tests.fresh.served import commands_typed, purged, refused, served
+
+_STOP = "systemctl stop ubypass.service"
+_LINE = "event=unavailable reason='the module is not loaded' programs=native\n"
+_UNIT = "ActiveState=inactive\nResult=success\nExecMainStatus=69\nInvocationID=4711\n"
+_SIGNATURES = {"name": "signatures", "state": "fail", "advice": "mokutil --import"}
+_STATS = {"processes": [{"pid": 12, "calls": 9000, "dispatched": 8000}]}
+_METRICS = """\
+# TYPE ubypass_system_calls_total counter
+ubypass_system_calls_total{path="dispatched",rule="redis"} 0.0
+ubypass_system_calls_total{path="dispatched",rule="copy"} 123456.0
+"""
+
+#: By the beginning of what is typed; the first that fits.
+_WELL = {
+    "systemctl is-system-running": "running\n",
+    "systemctl show -p ActiveState": _UNIT,
+    "systemctl show -p MainPID": "12\n",
+    "systemctl": "",
+    "journalctl": _LINE,
+    "redis-cli": "OK\nvalue\n",
+    "ub doctor": json.dumps({"this_kernel": True, "checks": [_SIGNATURES]}),
+    "ub module status": json.dumps(
+        {"loaded": True, "tunables": {"grace_ms": {"present": 0}}}
+    ),
+    "ub service status": json.dumps({"processes": 2, "refused": {}}),
+    "(sleep 20; printf q)": " 12 dd   99.9 %\n",
+    "modinfo -n ub": "/lib/modules/6.1.0/updates/dkms/ub.ko\n",
+    "ub stats": json.dumps(_STATS),
+    "ub selftest": json.dumps({"ok": True, "dispatched": 1, "words": "all is well"}),
+    "cat /run/summary.json": json.dumps(_STATS),
+    "cat /var/lib/prometheus": _METRICS,
+    "dmesg": "[    0.0] Linux\n",
+    "": "",
+}
+
+
+class _Played(Guest):
+    """A machine that gives these answers.
+
+    ``ends``: programs are native once the service has stopped.
+    """
+
+    ends = True
+
+    def __init__(self, **answers: str) -> None:
+        others = {each: _WELL[each] for each in _WELL if each not in answers}
+        self._answers = {**answers, **others}
+        self.typed: list[str] = []
+
+    def type(self, command: str, *, timeout: float = 0) -> Done:
+        self.typed.append(command)
+        if command == "ub stats --json" and _STOP in self.typed and self.ends:
+            return Done(command, 0, '{"processes": []}', 1.0, 1.0)
+        begin = next(each for each in self._answers if command.startswith(each))
+        return Done(command, 0, self._answers[begin], 1.0, 1.0)
+
+    def until(
+        self,
+        command: str,
+        holds: Callable[[str], bool],
+        what: str,
+        *,
+        timeout: float = 0,
+    ) -> str:
+        said = self.type(command).output
+        if not holds(said):
+            raise Failed(what)
+        return said
+
+
+def _refused(guest: Guest) -> None:
+    refused(guest, "running\n")
+
+
+def _served(guest: Guest) -> None:
+    served(guest, "running\n")
+
+
+def test_what_is_well_passes(capsys: pytest.CaptureFixture[str]) -> None:
+    _refused(_Played())
+    assert _LINE in capsys.readouterr().out
+    guest = _Played()
+    assert [done.command.split()[:2] for done in commands_typed(guest)] == [
+        *(["ub", "module"], ["ub", "run"])
+    ]
+    purged(guest)
+    assert any("purge ubypass ubypass-dkms" in command for command in guest.typed)
+    guest = _Played()
+    _served(guest)
+    assert _STOP in guest.typed
+    assert "missing" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("function", "asked", "answer", "complaint"),
+    [
+        (_refused, "systemctl is-system-running", "degraded\n", "is degraded"),
+        (_refused, "systemctl show -p ActiveState", "ActiveState=failed\n", "without"),
+        (
+            _refused,
+            "systemctl show -p ActiveState",
+            _UNIT.replace("success", "exit-code"),
+            "exit-code",
+        ),
+        (_refused, "journalctl", _LINE + _LINE, "the journal has"),
+        (_refused, "journalctl", "", "the journal has"),
+        (_refused, "redis-cli", "Connection refused\n", "redis answers"),
+        (
+            _refused,
+            "ub doctor",
+            json.dumps({"checks": [{**_SIGNATURES, "state": "ok"}]}),
+            "of signatures",
+        ),
+        (_refused, "ub doctor", "Traceback", "no JSON"),
+        (_refused, "dmesg", "[    3.1] BUG: unable to handle", "complains"),
+        (
+            commands_typed,
+            "cat /run/summary.json",
+            json.dumps({"processes": [{"pid": 1, "dispatched": 0}]}),
+            "was not boosted",
+        ),
+        (commands_typed, "ub selftest", json.dumps({"ok": False}), "selftest"),
+        (_served, "ub doctor", json.dumps({"this_kernel": False}), "ub doctor"),
+        (_served, "ub module status", '{"loaded": false}', "module status"),
+        (
+            _served,
+            "ub service status",
+            json.dumps({"processes": 1, "refused": {}}),
+            "service status",
+        ),
+        (_served, "(sleep 20; printf q)", "Traceback dd ", "ub top"),
+        (_served, "(sleep 20; printf q)", "no process", "ub top"),
+        (_served, "journalctl", "", "the journal has"),
+        (purged, "cat /var/lib/prometheus", "", "does not boost"),
+        (
+            purged,
+            "cat /var/lib/prometheus",
+            _METRICS.replace("123456.0", "0.0"),
+            "does not boost",
+        ),
+        (purged, "ls -d", "/sys/module/ub\n", "still"),
+        (purged, "systemctl list-units", "ubypass.service loaded\n", "list-units"),
+        (purged, "systemctl list-unit-files", "ubypass.service\n", "unit-files"),
+    ],
+)
+def test_what_is_wrong_is_seen(
+    function: Callable[[Guest], object], asked: str, answer: str, complaint: str
+) -> None:
+    with pytest.raises(Failed, match=complaint):
+        function(_Played(**{asked: answer}))
+
+
+def test_programs_that_stay_boosted_are_seen() -> None:
+    guest = _Played()
+    guest.ends = False
+    with pytest.raises(Failed, match="stopped, and there is still"):
+        _served(guest)
+
+
+def test_a_server_that_was_started_anew_is_seen() -> None:
+    class Restarted(_Played):
+        """Each time another process."""
+
+        def type(self, command: str, *, timeout: float = 0) -> Done:
+            done = super().type(command)
+            if "MainPID" in command:
+                return Done(command, 0, f"{len(self.typed)}\n", 1.0, 1.0)
+            return done
+
+    with pytest.raises(Failed, match="anew"):
+        _refused(Restarted())
