@@ -53,10 +53,11 @@ _DISPATCHED = re.compile(
 )
 _BOOSTED = 1000
 _SUMMARY = "/run/summary.json"
-#: ``ub top`` as over ssh: a terminal of 80 columns, and the key that ends it.
+#: ``ub top`` as over ssh: a terminal of 80 columns, and the key that ends it, pressed
+#: once it shows something.
 _TOP = (
-    "(sleep 20; printf q) | "
-    "TERM=xterm timeout 300 script -qec 'stty cols 80 rows 24; ub top' /dev/null"
+    "timeout 900 sh -c 'until grep -qw dd /run/shown; do sleep 1; done; printf q' | "
+    "TERM=xterm timeout 900 script -qfec 'stty cols 80 rows 24; ub top' /run/shown"
 )
 
 

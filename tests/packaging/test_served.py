@@ -36,7 +36,7 @@ _WELL = {
         {"loaded": True, "tunables": {"grace_ms": {"present": 0}}}
     ),
     "ub service status": json.dumps({"processes": 2, "refused": {}}),
-    "(sleep 20; printf q)": " 12 dd   99.9 %\n",
+    "timeout 900 sh": " 12 dd   99.9 %\n",
     "modinfo -n ub": "/lib/modules/6.1.0/updates/dkms/ub.ko\n",
     "ub stats": json.dumps(_STATS),
     "ub selftest": json.dumps({"ok": True, "dispatched": 1, "words": "all is well"}),
@@ -141,8 +141,8 @@ def test_what_is_well_passes(capsys: pytest.CaptureFixture[str]) -> None:
             json.dumps({"processes": 1, "refused": {}}),
             "service status",
         ),
-        (_served, "(sleep 20; printf q)", "Traceback dd ", "ub top"),
-        (_served, "(sleep 20; printf q)", "no process", "ub top"),
+        (_served, "timeout 900 sh", "Traceback dd ", "ub top"),
+        (_served, "timeout 900 sh", "no process", "ub top"),
         (_served, "journalctl", "", "the journal has"),
         (purged, "cat /var/lib/prometheus", "", "does not boost"),
         (
