@@ -39,6 +39,13 @@ Environment=HOME=/root
 WorkingDirectory=/root
 KillMode=process
 """
+#: On a busy machine what starts in a second takes minutes.
+_PATIENCE = """\
+[Manager]
+DefaultTimeoutStartSec=1h
+DefaultTimeoutStopSec=1h
+DefaultDeviceTimeoutSec=1h
+"""
 _AGENT = Path(__file__).with_name("agent.sh")
 _WANTS = "etc/systemd/system/multi-user.target.wants"
 #: In seconds of real time: they only end what hangs, on the busiest machine.
@@ -56,7 +63,7 @@ class Guest:
     """A machine that runs. ``to``, ``answers``, ``console``: descriptors of its ports.
 
     ``emulator``: the process, for its CPU time. ``log`` gets all that is typed and
-    answered.
+    answered, and the console.
     """
 
     def __init__(
@@ -165,6 +172,8 @@ class Guest:
                 data = b""
             if data:
                 key.data.extend(data)
+                if key.data is self._console:
+                    print(data.decode(errors="replace"), end="", file=self._log)
             else:
                 self._selector.unregister(key.fd)
         if not self._selector.get_map():
@@ -174,12 +183,14 @@ class Guest:
 
     def _failed(self, what: str) -> Failed:
         end = "\n".join(f"    {line}" for line in self.console.splitlines()[-20:])
-        print(self.console, file=self._log, flush=True)
         return Failed(f"{what}; the last lines of its console:\n{end}")
 
 
 def add_agent(root: Path) -> None:
-    """Have the machine whose files are in ``root`` run what is typed."""
+    """Have the machine whose files are in ``root`` run what is typed, patiently."""
+    settings = root / "etc/systemd/system.conf.d"
+    settings.mkdir(parents=True)
+    (settings / "patience.conf").write_text(_PATIENCE)
     shutil.copy(_AGENT, root / "usr/local/lib")
     (root / "etc/systemd/system/agent.service").write_text(AGENT_UNIT)
     (root / _WANTS).mkdir(parents=True, exist_ok=True)
@@ -201,7 +212,8 @@ def booted(
         cpus=_PROCESSORS,
         memory="2G",
         append=(
-            *("root=/dev/vda", "rw", f"modprobe.blacklist={_NOT_LOADED}"),
+            *("root=/dev/vda", "rw", "systemd.service_watchdogs=no"),
+            f"modprobe.blacklist={_NOT_LOADED}",
             *parameters,
         ),
         disk=disk,

@@ -126,3 +126,5 @@ def test_the_machine_starts_the_agent(tmp_path: Path) -> None:
     (started,) = [line for line in unit.splitlines() if line.startswith("ExecStart=")]
     agent = tmp_path / started.split()[1].lstrip("/")
     assert agent.read_bytes() == _AGENT.read_bytes()
+    settings = tmp_path / "etc/systemd/system.conf.d/patience.conf"
+    assert "DefaultTimeoutStartSec=1h\n" in settings.read_text()
