@@ -5,8 +5,9 @@ Prints a line of JSON, instructions per call: ``native``; ``parked``, attached, 
 the site stays native; ``idle``, when that has been so for a while, over several of the
 epochs in which the process is idle or not;
 ``changed``, seconds until the module says that it is hot after all; ``useless``,
-there is a translation for it that leaves at once; ``vain``, how often that is tried in
-some hundred epochs; ``again``, natively when all is over.
+there is a translation for it that leaves at once; ``run``, the same, but it is entered
+every time; ``vain``, how often it is tried in some hundred epochs otherwise; ``again``,
+natively when all is over.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ _ROUNDS = 9
 _EPOCH = 250  # ms; a second of the guest takes ten of an emulator that counts
 _IDLE_ROUNDS = 30  # of 34 ms: twice as long as it is ever active in between
 _SHORT_EPOCH = 10  # ms
+_SAMPLE_BITS = 20  # one sample in 2^20 hits
 _UNTIL_IDLE = 1.0  # seconds until it has been idle for three epochs
 _LIMIT = 12.0  # seconds
+_MANY = 1_000_000_000  # runs
 
 
 def _measure(
@@ -128,12 +131,20 @@ def main(program: str) -> int:
         results["useless"] = _measure(path, load_useless)
         stats = device.stats(procs[-1])
         print(*device.sites(procs[-1]), stats, sep="\n", file=sys.stderr)
+        # Never parked, and after its first hits hardly ever sampled.
+        idle_runs = device.tune(Tunable.IDLE_RUNS, _MANY)
+        bits = device.tune(Tunable.SAMPLE_BITS, _SAMPLE_BITS)
+        results["run"] = _measure(path, load_useless)
+        entered = device.stats(procs[-1]).runs
+        device.tune(Tunable.SAMPLE_BITS, bits)
+        device.tune(Tunable.IDLE_RUNS, idle_runs)
         device.tune(Tunable.REARM_MS, _SHORT_EPOCH)
         _measure(path, load_useless, 4 * _IDLE_ROUNDS)
         results["vain"] = device.stats(procs[-1]).runs
     # Calls that the trampoline lets pass are counted all the same.
     for each in calls, while_idle:
         assert each >= _COUNT * _ROUNDS, f"only {each} calls were counted"
+    assert entered >= 0.999 * _COUNT * _ROUNDS, f"{entered} runs"
     # It was tried, and soon not any more.
     assert 100 <= stats.runs <= 0.01 * _COUNT * _ROUNDS, f"{stats.runs} runs"
     time.sleep(1.0)

@@ -14,21 +14,23 @@ from pathlib import Path
 from ubypass.native.build import compile_once, run_compiler
 from ubypass.places import kernel_sources
 
-__all__ = ["capture_program", "module_sources", "replay_program"]
+__all__ = ["capture_program", "module_program", "module_sources", "replay_program"]
 
 _CAPTURE = ("-O2", "-Wall", "-Wextra", "-Werror")
 
-# No vector registers, no fs and no C library, since all of these belong to the captured
-# program; linked into the lowest 2 GiB, where few programs have memory; other options
-# as for the kernel.
-_REPLAY = (
-    *("-O2", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"),
-    *("-ffreestanding", "-nostdlib", "-static"),
-    *("-fno-pie", "-no-pie", "-mgeneral-regs-only", "-fno-stack-protector"),
+_AS_KERNEL = (
+    *("-O2", "-fno-pie", "-no-pie", "-mgeneral-regs-only", "-fno-stack-protector"),
     *("-fcf-protection=none", "-fno-tree-loop-distribute-patterns", "-mno-red-zone"),
     *("-fno-asynchronous-unwind-tables", "-fno-strict-aliasing"),
-    *("-mpreferred-stack-boundary=3", "-Wl,-Ttext-segment=0x70000000"),
-    *("-Wl,-z,noexecstack", "-Wl,--build-id=none"),
+    *("-mpreferred-stack-boundary=3", "-Wl,-z,noexecstack"),
+)
+# No vector registers, no fs and no C library, since all of these belong to the captured
+# program; linked into the lowest 2 GiB, where few programs have memory.
+_REPLAY = (
+    *_AS_KERNEL,
+    *("-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"),
+    *("-ffreestanding", "-nostdlib", "-static"),
+    *("-Wl,-Ttext-segment=0x70000000", "-Wl,--build-id=none"),
 )
 _OWN = ("replay.c", "chain.c", "work.c", "module.c", "system.c", "stubs.S")
 _MODULE = ("run.c", "eligible.c", "dispatch.c", "x87.c", "enter.S", "trampoline.S")
@@ -58,6 +60,21 @@ def replay_program() -> Path:
     sources = {name: (package / name).read_bytes() for name in (*_OWN, "replay.h")}
     sources |= module_sources()
     return compile_once("replay", sources, (*_OWN, *_MODULE), _REPLAY, _add_offsets)
+
+
+def module_program(name: str, source: bytes) -> Path:
+    """A program of the module's files and ``source`` (C), which may use a C library.
+
+    ``source`` stands for the program that replays: it includes ``replay.h`` and defines
+    what module.c lacks. Raises UbError if the program cannot be built.
+    """
+    package = files("ubypass.bench.chains")
+    sources = {n: (package / n).read_bytes() for n in ("module.c", "replay.h")}
+    sources |= {f"{name}.c": source, **module_sources()}
+    units = (f"{name}.c", "module.c", *_MODULE)
+    # The library's functions are no builtins: shim.h declares some with other types.
+    flags = (*_AS_KERNEL, "-fno-builtin", "-w")
+    return compile_once(name, sources, units, flags, _add_offsets)
 
 
 def module_sources() -> dict[str, bytes]:
