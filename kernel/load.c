@@ -71,7 +71,8 @@ static void ub_region_free(struct work_struct *work)
 	spin_lock(&proc->lock);
 	list_del(&region->node);
 	proc->old_dispatched += ub_region_dispatched(region);
-	proc->old_runs += ub_region_runs(region);
+	proc->old_entered += ub_region_entered(region);
+	ub_region_exits(region, proc->old_exits);
 	spin_unlock(&proc->lock);
 
 	mutex_lock(&ub_region_mutex);

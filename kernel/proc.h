@@ -33,11 +33,10 @@ struct ub_client;
 struct ub_entry_table;
 
 struct ub_proc_cpu {
-	u64 native;
+	u64 native;		/* calls without a run behind them */
 	u64 declined;
 	u64 filtered;
 	u64 declines[UB_DECLINES];
-	u64 exits[UB_EXIT_REASONS];
 };
 
 /* CPU time used and sampling time spent at one time; see sample_budget.c. */
@@ -90,7 +89,8 @@ struct ub_proc {
 	u64 attach_ns;
 	u64 first_run_ns;
 	u64 old_dispatched;		/* by freed regions */
-	u64 old_runs;
+	u64 old_entered;
+	u64 old_exits[UB_EXIT_REASONS];
 	struct ub_site sites[UB_SITES];
 };
 

@@ -50,25 +50,46 @@ u64 ub_region_dispatched(const struct ub_region *region)
 	return sum;
 }
 
-u64 ub_region_runs(const struct ub_region *region)
+u64 ub_region_entered(const struct ub_region *region)
 {
 	u64 sum = 0;
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu_ptr(region->cpu, cpu)->runs);
+		sum += READ_ONCE(per_cpu_ptr(region->cpu, cpu)->entered);
+	return sum;
+}
+
+/* Add the runs that have ended to .exits, by reason. */
+void ub_region_exits(const struct ub_region *region, u64 exits[UB_EXIT_REASONS])
+{
+	int cpu, i;
+
+	for_each_possible_cpu(cpu)
+		for (i = 0; i < UB_EXIT_REASONS; i++)
+			exits[i] += READ_ONCE(per_cpu_ptr(region->cpu, cpu)->exits[i]);
+}
+
+/* Runs that have ended. */
+u64 ub_region_runs(const struct ub_region *region)
+{
+	u64 exits[UB_EXIT_REASONS] = {}, sum = 0;
+	int i;
+
+	ub_region_exits(region, exits);
+	for (i = 0; i < UB_EXIT_REASONS; i++)
+		sum += exits[i];
 	return sum;
 }
 
 /* Upper bound of the tasks inside, if no task can enter any more. */
-long ub_region_tasks(const struct ub_region *region)
+u64 ub_region_tasks(const struct ub_region *region)
 {
-	long sum = 0;
-	int cpu;
+	u64 left = ub_region_runs(region);
 
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu_ptr(region->cpu, cpu)->tasks);
-	return sum;
+	/* Whoever has left is counted as entered: those are read last. */
+	smp_rmb();
+	return ub_region_entered(region) - left;
 }
 
 void ub_region_last(struct ub_region *region)

@@ -28,9 +28,10 @@
 struct ub_backoff;
 struct ub_proc;
 
+/* Runs that began on this CPU, and those that ended there, by reason of the exit. */
 struct ub_region_cpu {
-	u64 runs;
-	long tasks;			/* entered minus left, on this CPU */
+	u64 entered;
+	u64 exits[UB_EXIT_REASONS];
 };
 
 struct ub_region {
@@ -86,7 +87,9 @@ void ub_region_kill(struct ub_region *region);
 void ub_region_last(struct ub_region *region);
 u64 ub_region_dispatched(const struct ub_region *region);
 u64 ub_region_runs(const struct ub_region *region);
-long ub_region_tasks(const struct ub_region *region);
+u64 ub_region_entered(const struct ub_region *region);
+void ub_region_exits(const struct ub_region *region, u64 exits[UB_EXIT_REASONS]);
+u64 ub_region_tasks(const struct ub_region *region);
 int ub_region_counts(struct ub_proc *proc, struct ub_counts *counts);
 int ub_region_list(struct ub_proc *proc, struct ub_regions *regions);
 
@@ -101,12 +104,13 @@ static inline bool ub_region_is_dead(const struct ub_region *region)
  */
 static inline void ub_region_get(struct ub_region *region)
 {
-	this_cpu_inc(region->cpu->tasks);
+	this_cpu_inc(region->cpu->entered);
 }
 
-static inline void ub_region_put(struct ub_region *region)
+/* The region may be used until preemption is on again. */
+static inline void ub_region_put(struct ub_region *region, u32 reason)
 {
-	this_cpu_dec(region->cpu->tasks);
+	this_cpu_inc(region->cpu->exits[reason]);
 	if (unlikely(READ_ONCE(region->dropped)))
 		ub_region_last(region);
 }

@@ -225,6 +225,7 @@ ub_run(struct ub_region *region, u32 entry, u32 offset, struct pt_regs *regs,
 			set_thread_flag(TIF_NOTIFY_RESUME);
 		began = rdtsc();
 	}
+	ub_region_get(region);
 	/* Each dispatch sets orig_ax: -1 afterwards means that there was none. */
 	regs->orig_ax = -1;
 	/* The checks above must hold in speculation, too. */
@@ -250,6 +251,7 @@ ub_run(struct ub_region *region, u32 entry, u32 offset, struct pt_regs *regs,
 		pr_err_once("ub: region %u left through unknown exit %u\n",
 			    region->number, launch.exit);
 		force_sig(SIGKILL);
+		ub_region_put(region, 0);
 		return UB_DECLINE_NONE;
 	}
 	dispatched = regs->orig_ax != -1UL;
@@ -260,8 +262,6 @@ ub_run(struct ub_region *region, u32 entry, u32 offset, struct pt_regs *regs,
 
 	if (!READ_ONCE(proc->first_run_ns))
 		WRITE_ONCE(proc->first_run_ns, ktime_get_ns());
-	this_cpu_inc(region->cpu->runs);
-	this_cpu_inc(proc->cpu->exits[exit->reason]);
 	exits = READ_ONCE(region->counts[launch.exit]) + 1;
 	WRITE_ONCE(region->counts[launch.exit], exits);
 	if ((1U << exit->reason) & UB_MISSES) {
@@ -280,6 +280,7 @@ ub_run(struct ub_region *region, u32 entry, u32 offset, struct pt_regs *regs,
 	else if (sample == UB_SAMPLE_RUN)
 		ub_sample_run(proc, came, count,
 			      rdtsc() - ended + began - since);
+	ub_region_put(region, exit->reason);
 	return UB_DECLINE_NONE;
 }
 
@@ -357,17 +358,15 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 	}
 	if (!proc)
 		goto out;
-	this_cpu_inc(proc->cpu->native);
 	slot = ub_entry_find(proc, regs->ip);
 	if (!slot) {
 		ub_detect_after(proc, regs, ret);
-		goto out;
+		goto native;
 	}
 	if (unlikely(ub_backoff_holds(&slot->region->backoff[slot->entry]))) {
 		ub_backoff_park(slot->region, slot->entry);
-		goto out;
+		goto native;
 	}
-	/* The region has a reference to its process. */
 	region = slot->region;
 	if (unlikely(READ_ONCE(region->trial))) {
 		began = rdtsc();
@@ -377,7 +376,7 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 		if (sample == UB_SAMPLE_NATIVE)
 			ub_pass_entry_on_trial(region, slot->entry, regs, ret);
 		if (sample == UB_SAMPLE_NATIVE || sample == UB_SAMPLE_PASS)
-			goto out;
+			goto native;
 	} else {
 		sample = ub_sample_due(slot->hits++);
 	}
@@ -386,28 +385,29 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 			bool young = slot->hits < UB_YOUNG && !(slot->hits & (16 | 64));
 
 			ub_pass_entry(proc, regs, ret, young, slot->hits < 64);
-			goto out;
+			goto native;
 		}
 		since = rdtsc();
 	}
 
-	ub_region_get(region);
 	entry = slot->entry;
 	saved = regs->ax;
 	regs->ax = ret;
 	declined = ub_run(region, entry, slot->code_offset, regs, sample, since);
-	if (likely(!declined)) {
-		ret = regs->ax;
-	} else {
-		/* Most often the call slept, and there is exit work. */
-		regs->ax = saved;
-		this_cpu_inc(region->proc->cpu->declined);
-		ub_count_decline(region->proc, declined);
-		ub_backoff_run(region, entry, false);
-	}
 	if (unlikely(trial))
 		ub_trial_finish(region, rdtsc() - began);
-	ub_region_put(region);
+	if (likely(!declined)) {
+		/* The way in is counted with the run. */
+		ret = regs->ax;
+		goto out;
+	}
+	/* Most often the call slept, and there is exit work. */
+	regs->ax = saved;
+	this_cpu_inc(proc->cpu->declined);
+	ub_count_decline(proc, declined);
+	ub_backoff_run(region, entry, false);
+native:
+	this_cpu_inc(proc->cpu->native);
 out:
 	preempt_enable();
 	return ret;

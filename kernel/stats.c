@@ -63,9 +63,6 @@ void ub_stats_get(struct ub_proc *proc, struct ub_stats *stats)
 		for (i = 0; i < UB_DECLINES; i++)
 			stats->declines[i] +=
 				READ_ONCE(per_cpu_ptr(proc->cpu, cpu)->declines[i]);
-		for (i = 0; i < UB_EXIT_REASONS; i++)
-			stats->exits[i] +=
-				READ_ONCE(per_cpu_ptr(proc->cpu, cpu)->exits[i]);
 	}
 	stats->attach_ns = proc->attach_ns;
 	stats->first_run_ns = READ_ONCE(proc->first_run_ns);
@@ -73,15 +70,20 @@ void ub_stats_get(struct ub_proc *proc, struct ub_stats *stats)
 
 	spin_lock(&proc->lock);
 	stats->dispatched = proc->old_dispatched;
-	stats->runs = proc->old_runs;
+	stats->native += proc->old_entered;
+	for (i = 0; i < UB_EXIT_REASONS; i++)
+		stats->exits[i] = proc->old_exits[i];
 	list_for_each_entry(region, &proc->regions, node) {
 		stats->dispatched += ub_region_dispatched(region);
-		stats->runs += ub_region_runs(region);
+		stats->native += ub_region_entered(region);
+		ub_region_exits(region, stats->exits);
 		if (region->listed && !ub_region_is_dead(region)) {
 			stats->regions++;
 			stats->code_bytes += region->code_length;
 		}
 	}
+	for (i = 0; i < UB_EXIT_REASONS; i++)
+		stats->runs += stats->exits[i];
 	if (proc->client)
 		stats->events_lost = READ_ONCE(proc->client->lost);
 	spin_unlock(&proc->lock);
@@ -96,7 +98,7 @@ static int ub_stats_show(struct seq_file *m, void *unused)
 	seq_printf(m, "arena_used %zu\narena_size %lu\n", ub_arena_used(),
 		   UB_ARENA_SIZE);
 	while ((region = ub_region_next_live(region)))
-		seq_printf(m, "region %u bytes %u entries %u faults %u tasks %ld dead %u runs %llu dispatched %llu trusted %u\n",
+		seq_printf(m, "region %u bytes %u entries %u faults %u tasks %llu dead %u runs %llu dispatched %llu trusted %u\n",
 			   region->number, region->code_length,
 			   region->nr_entries, region->nr_faults,
 			   ub_region_tasks(region), ub_dead[region->slot],
