@@ -36,9 +36,8 @@ void ub_backoff_park(struct ub_region *region, u32 entry)
  * and finally until its region changes.  Whether runs with a dispatch pay is not decided
  * here.
  */
-void ub_backoff_run(struct ub_region *region, u32 entry, bool dispatched)
+void ub_backoff_run(struct ub_region *region, struct ub_backoff *backoff, bool dispatched)
 {
-	struct ub_backoff *backoff = &region->backoff[entry];
 	u32 runs = READ_ONCE(backoff->runs);
 
 	if (likely(dispatched)) {
@@ -57,7 +56,7 @@ void ub_backoff_run(struct ub_region *region, u32 entry, bool dispatched)
 		WRITE_ONCE(backoff->good, 0);
 		WRITE_ONCE(backoff->until, READ_ONCE(ub_epoch) + (1U << times));
 		WRITE_ONCE(backoff->times, times + 1);
-		ub_backoff_park(region, entry);
+		ub_backoff_park(region, backoff - region->backoff);
 	}
 	WRITE_ONCE(backoff->runs, runs);
 }

@@ -19,6 +19,6 @@ struct ub_backoff {
 
 bool ub_backoff_holds(const struct ub_backoff *backoff);
 void ub_backoff_park(struct ub_region *region, u32 entry);
-void ub_backoff_run(struct ub_region *region, u32 entry, bool dispatched);
+void ub_backoff_run(struct ub_region *region, struct ub_backoff *backoff, bool dispatched);
 
 #endif /* _UB_BACKOFF_H */

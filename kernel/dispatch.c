@@ -20,11 +20,11 @@
 #include <asm/segment.h>
 
 #include "arena_text.h"
+#include "clear.h"
 #include "compat.h"
 #include "dispatch.h"
 #include "eligible.h"
 #include "emit.h"
-#include "enter.h"
 #include "handler.h"
 #include "lookup.h"
 #include "region.h"
@@ -166,7 +166,6 @@ static u8 *emit_all(struct ub_emit *e, const struct ub_dispatch_site *site,
 	BUILD_BUG_ON((u64)(EXIT_TO_USER_MODE_WORK | _TIF_SINGLESTEP |
 			   _TIF_USER_RETURN_NOTIFY | _TIF_NEED_FPU_LOAD) > U32_MAX);
 	BUILD_BUG_ON(sizeof(local_softirq_pending_ref) != sizeof(u16));
-	BUILD_BUG_ON(ERESTARTSYS != 512 || ERESTART_RESTARTBLOCK != 516);
 
 	emit_current(e);
 	emit_test_work(e);
@@ -214,11 +213,9 @@ static u8 *emit_all(struct ub_emit *e, const struct ub_dispatch_site *site,
 	*e->at++ = 0;
 	EMIT(e, 0x0f, 0x85);			/* jne post */
 	emit_rel(e, (unsigned long)site->post, 0);
-	EMIT(e, 0x4c, 0x8d, 0x98);		/* lea r11, [rax + ERESTART_RESTARTBLOCK] */
-	emit32(e, ERESTART_RESTARTBLOCK);
-	EMIT(e, 0x49, 0x83, 0xfb);		/* cmp r11, 4 */
-	*e->at++ = ERESTART_RESTARTBLOCK - ERESTARTSYS;
-	EMIT(e, 0x0f, 0x86);			/* jbe post */
+	EMIT(e, 0x48, 0x3d);			/* cmp rax, -ERESTARTSYS */
+	emit32(e, -ERESTARTSYS);
+	EMIT(e, 0x0f, 0x8e);			/* jle post: see ub_may_restart() */
 	emit_rel(e, (unsigned long)site->post, 0);
 	EMIT(e, 0xc7, 0x44, 0x24);		/* mov dword [rsp + BUDGET], budget */
 	*e->at++ = UB_FRAME_BUDGET;

@@ -6,13 +6,8 @@
  * that follows is always exact.
  */
 #include <linux/entry-common.h>
-#include <linux/posix-timers.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
-#include <linux/sched/mm.h>
-#include <linux/sched/signal.h>
-#include <asm/debugreg.h>
-#include <asm/processor.h>
 
 #include "eligible.h"
 #include "seccomp.h"
@@ -32,53 +27,6 @@ static u32 ub_syscall_decline_reason(unsigned long work)
 		return UB_DECLINE_TRACEPOINT;
 	/* Seccomp alone: strict mode, or a filter that cannot be served. */
 	return work == SYSCALL_WORK_SECCOMP ? UB_DECLINE_SECCOMP : UB_DECLINE_SYSCALL_WORK;
-}
-
-static bool ub_has_breakpoints(const struct thread_struct *thread)
-{
-	BUILD_BUG_ON(HBP_NUM != 4);
-	return (unsigned long)thread->ptrace_bps[0] |
-	       (unsigned long)thread->ptrace_bps[1] |
-	       (unsigned long)thread->ptrace_bps[2] |
-	       (unsigned long)thread->ptrace_bps[3];
-}
-
-/*
- * Membarrier for rseq restarts all running rseq critical sections, but cannot restart one
- * in a segment before the segment ends.
- */
-bool ub_has_rseq_barrier(struct mm_struct *mm)
-{
-#ifdef CONFIG_MEMBARRIER
-	return atomic_read(&mm->membarrier_state) &
-	       MEMBARRIER_STATE_PRIVATE_EXPEDITED_RSEQ;
-#else
-	return false;
-#endif
-}
-
-static bool ub_has_shadow_stack(const struct thread_struct *thread)
-{
-#ifdef CONFIG_X86_USER_SHADOW_STACK
-	return thread->features;
-#else
-	return false;
-#endif
-}
-
-/*
- * A timer that measures user time (ITIMER_VIRTUAL, timers on such clocks) would not
- * advance, since segments count as system time.  The check reads the next expiry of such
- * timers, U64_MAX if there is none; other timers measure the sum with system time.
- */
-bool ub_times_user(const struct task_struct *task)
-{
-#ifdef CONFIG_POSIX_TIMERS
-	return (READ_ONCE(task->signal->posix_cputimers.bases[CPUCLOCK_VIRT].nextevt) &
-		READ_ONCE(task->posix_cputimers.bases[CPUCLOCK_VIRT].nextevt)) != U64_MAX;
-#else
-	return false;
-#endif
 }
 
 /* The lasting reason to decline .task, which has .mm, or 0.  It need not be current. */
@@ -102,34 +50,6 @@ u32 ub_lasting_decline_reason(struct task_struct *task, struct mm_struct *mm)
 	if (ub_has_shadow_stack(&task->thread))
 		return UB_DECLINE_SHADOW_STACK;
 	return ub_times_user(task) ? UB_DECLINE_USER_TIME : UB_DECLINE_NONE;
-}
-
-/*
- * With preemption off: the state checked must not change before the segment begins.  A
- * task that was preempted or migrated in between could run with a stale rseq cpu_id.
- * docs/limits.md lists the states that may change during a run, and how that is detected.
- */
-bool ub_task_is_eligible(void)
-{
-	struct thread_struct *thread = &current->thread;
-	unsigned long work = READ_ONCE(current_thread_info()->syscall_work);
-
-	/* CR4.TSD does not stop RDTSC at CPL 0. */
-	if (READ_ONCE(current_thread_info()->flags) &
-	    (UB_THREAD_WORK | _TIF_BLOCKSTEP | _TIF_NOTSC))
-		return false;
-	/* Each dispatch runs the filters. */
-	if (work && !ub_seccomp_serves(current, work))
-		return false;
-	if (current->ptrace)
-		return false;
-	if (ub_has_breakpoints(thread))
-		return false;
-	/* perf sets breakpoints, too; one that excludes the kernel would not trigger. */
-	if (hw_breakpoint_active())
-		return false;
-	return !ub_has_rseq_barrier(current->mm) && !ub_has_shadow_stack(thread) &&
-	       !ub_times_user(current);
 }
 
 /* The reason why ub_task_is_eligible() has just returned false. */
@@ -161,15 +81,15 @@ u32 ub_regs_decline_reason(const struct pt_regs *regs)
 /* True if current, which returns from a call with .ax, may enter a translation. */
 bool ub_is_eligible(const struct pt_regs *regs, u64 ax)
 {
-	return ub_task_is_eligible() && ub_regs_are_eligible(regs, ax);
+	return ub_task_is_eligible(current) && ub_regs_are_eligible(regs, ax, TASK_SIZE_MAX);
 }
 
 /* The reason if ub_is_eligible() is false; lasting reasons come first. */
 u32 ub_decline_reason(const struct pt_regs *regs, u64 ax)
 {
-	if (!ub_task_is_eligible())
+	if (!ub_task_is_eligible(current))
 		return ub_task_decline_reason();
-	if (!ub_regs_are_eligible(regs, ax))
+	if (!ub_regs_are_eligible(regs, ax, TASK_SIZE_MAX))
 		return ub_regs_decline_reason(regs);
 	return UB_DECLINE_NONE;
 }

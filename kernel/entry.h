@@ -6,35 +6,70 @@
 #ifndef _UB_ENTRY_H
 #define _UB_ENTRY_H
 
-#include <linux/hash.h>
+#include <linux/cache.h>
+#include <linux/compiler.h>
+#include <linux/mm_types.h>
 #include <linux/rcupdate.h>
 #include <linux/types.h>
 
 #include "proc.h"
 #include "region.h"
 
-/* Entries of all live regions of one process, replaced as a whole. */
+struct ub_backoff;
+
+/*
+ * All that a call needs to know of the entry behind it, in one cache line.  In a slot that
+ * is not in use .region is NULL, and .user_ip an address that belongs elsewhere.
+ */
+struct ub_entry_slot {
+	u64 user_ip;
+	u8 *code;
+	struct ub_region *region;
+	struct ub_backoff *backoff;
+	u32 slot;		/* of the region, in ub_dead[] */
+	u32 entry;		/* number in the region */
+	/* Racy: these only determine when to sample. */
+	s32 rest;		/* hits before .hits is looked at again */
+	u32 hits;		/* when .rest is used up */
+} ____cacheline_aligned;
+
+/* Replaced as a whole. */
 struct ub_entry_table {
-	struct rcu_head rcu;
+	struct ub_entry_head head;
 	u32 mask;
-	struct ub_entry_slot {
-		u64 user_ip;
-		struct ub_region *region;
-		u32 code_offset;
-		u32 entry;	/* number in the region */
-		u32 hits;	/* racy: only determines when to sample */
-	} slot[];
+	struct ub_entry_slot slot[];
 };
 
-/* With preemption off, which keeps the region's code from being freed. */
+/*
+ * Where the slot of an address should be: libraries align the functions that make system
+ * calls to 16 bytes.
+ */
+static inline u32 ub_entry_place(const struct ub_entry_table *table, u64 ip)
+{
+	return (u32)(ip >> 4) & table->mask;
+}
+
+/*
+ * The entries of the process with .number in ub_filter: another process' by now unless
+ * .head.mm is the expected one.  With preemption off, which keeps them from being freed.
+ */
+static __always_inline struct ub_entry_table *ub_entry_table_of(unsigned long number)
+{
+	struct ub_entry_head *head = rcu_dereference_sched(ub_entries[number]);
+
+	return container_of(head, struct ub_entry_table, head);
+}
+
+/* With preemption off, which keeps the region's code from being freed, too. */
 static inline struct ub_entry_slot *ub_entry_find(struct ub_proc *proc, u64 ip)
 {
-	struct ub_entry_table *table = rcu_dereference_sched(proc->entries);
+	struct ub_entry_head *head = rcu_dereference_sched(proc->entries);
+	struct ub_entry_table *table = container_of(head, struct ub_entry_table, head);
 	u32 at;
 
-	if (!table)
+	if (!head)
 		return NULL;
-	for (at = hash_64(ip, 32);; at++) {
+	for (at = ub_entry_place(table, ip);; at++) {
 		struct ub_entry_slot *slot = &table->slot[at & table->mask];
 
 		if (!slot->region)

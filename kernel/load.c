@@ -13,6 +13,7 @@
 #include <linux/workqueue.h>
 
 #include "arena.h"
+#include "backoff.h"
 #include "dispatch.h"
 #include "enter.h"
 #include "entry.h"
@@ -30,6 +31,8 @@
 #include "source.h"
 #include "trace.h"
 #include "trial.h"
+
+#define UB_SPARSE	4	/* a table may be that much larger for places of their own */
 
 static DECLARE_BITMAP(ub_slots, UB_MAX_REGIONS);
 static u32 ub_next_number = 1;
@@ -179,26 +182,58 @@ out:
 
 /* ---- entries ------------------------------------------------------------- */
 
-static void ub_table_add(struct ub_entry_table *table, struct ub_region *region)
+/* Returns how many entries are not where they should be. */
+static u32 ub_table_add(struct ub_entry_table *table, struct ub_region *region)
 {
-	u32 i, at;
+	u32 i, at, astray = 0;
 
 	for (i = 0; i < region->nr_entries; i++) {
 		const struct ub_entry *entry = &region->entries[i];
+		u32 place = ub_entry_place(table, entry->user_ip);
 
-		for (at = hash_64(entry->user_ip, 32);; at++) {
-			u32 slot = at & table->mask;
+		for (at = place;; at++) {
+			struct ub_entry_slot *slot = &table->slot[at & table->mask];
 
-			if (table->slot[slot].region &&
-			    table->slot[slot].user_ip != entry->user_ip)
+			if (slot->region && slot->user_ip != entry->user_ip)
 				continue;
-			table->slot[slot].user_ip = entry->user_ip;
-			table->slot[slot].code_offset = entry->code_offset;
-			table->slot[slot].entry = i;
-			table->slot[slot].region = region;
+			slot->user_ip = entry->user_ip;
+			slot->code = region->code + entry->code_offset;
+			slot->region = region;
+			slot->backoff = &region->backoff[i];
+			slot->slot = region->slot;
+			slot->entry = i;
 			break;
 		}
+		astray += at != place;
 	}
+	return astray;
+}
+
+static struct ub_entry_table *ub_table_alloc(struct ub_proc *proc, u32 size)
+{
+	struct ub_entry_table *table = kvzalloc(struct_size(table, slot, size), GFP_KERNEL);
+
+	if (!table)
+		return NULL;
+	table->head.mm = proc->mm;
+	table->mask = size - 1;
+	/* 0 in the other slots belongs here. */
+	table->slot[0].user_ip = U64_MAX;
+	return table;
+}
+
+/* All regions that are live and listed, and .with, but not .without.  Under proc->lock. */
+static u32 ub_table_fill(struct ub_entry_table *table, struct ub_proc *proc,
+			 const struct ub_region *with, const struct ub_region *without)
+{
+	struct ub_region *region;
+	u32 astray = 0;
+
+	list_for_each_entry(region, &proc->regions, node)
+		if ((region->listed || region == with) && region != without &&
+		    !ub_region_is_dead(region))
+			astray += ub_table_add(table, region);
+	return astray;
 }
 
 /*
@@ -208,9 +243,10 @@ static void ub_table_add(struct ub_entry_table *table, struct ub_region *region)
 static int ub_publish(struct ub_proc *proc, struct ub_region *with,
 		      struct ub_region *without)
 {
-	struct ub_entry_table *table, *old;
+	struct ub_entry_table *table;
+	struct ub_entry_head *old;
 	struct ub_region *region;
-	u32 n = 0, size;
+	u32 n = 0, size, most;
 	int err = 0;
 
 	spin_lock(&proc->lock);
@@ -219,12 +255,20 @@ static int ub_publish(struct ub_proc *proc, struct ub_region *with,
 	spin_unlock(&proc->lock);
 	/* Never full, so that a lookup ends at an empty slot. */
 	size = roundup_pow_of_two(2 * n + 2);
-	table = kvzalloc(struct_size(table, slot, size), GFP_KERNEL);
+	most = UB_SPARSE * size;
+again:
+	table = ub_table_alloc(proc, size);
 	if (!table)
 		return -ENOMEM;
-	table->mask = size - 1;
 
 	spin_lock(&proc->lock);
+	if (ub_table_fill(table, proc, with, without) && size < most) {
+		/* A run begins faster at an entry that is where it should be. */
+		spin_unlock(&proc->lock);
+		kvfree(table);
+		size *= 2;
+		goto again;
+	}
 	if (with && ub_region_is_dead(with))
 		err = -EAGAIN;
 	if (!err) {
@@ -232,12 +276,9 @@ static int ub_publish(struct ub_proc *proc, struct ub_region *with,
 			with->listed = true;
 		if (without)
 			without->listed = false;
-		list_for_each_entry(region, &proc->regions, node)
-			if (region->listed && !ub_region_is_dead(region))
-				ub_table_add(table, region);
 		old = rcu_dereference_protected(proc->entries,
 						lockdep_is_held(&proc->lock));
-		rcu_assign_pointer(proc->entries, table);
+		ub_proc_publish(proc, &table->head);
 		if (without)
 			ub_region_kill(without);
 	}
@@ -288,6 +329,7 @@ int ub_region_load(struct ub_proc *proc, struct ub_load *load)
 		ub_region_free_memory(region);
 		goto out;
 	}
+	ub_region_mark_misses(region);
 	ub_region_bound(region);
 
 	refcount_inc(&proc->refs);
@@ -335,15 +377,14 @@ int ub_region_unload(struct ub_proc *proc, u32 number)
 void ub_region_unload_all(struct ub_proc *proc)
 {
 	struct ub_region *region, *next;
-	struct ub_entry_table *old;
-	LIST_HEAD(doomed);
+	struct ub_entry_head *old;
 
 	spin_lock(&proc->lock);
 	list_for_each_entry(region, &proc->regions, node)
 		ub_region_kill(region);
 	old = rcu_dereference_protected(proc->entries,
 					lockdep_is_held(&proc->lock));
-	RCU_INIT_POINTER(proc->entries, NULL);
+	ub_proc_publish(proc, NULL);
 	spin_unlock(&proc->lock);
 	synchronize_rcu();
 	kvfree(old);

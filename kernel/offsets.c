@@ -7,11 +7,11 @@
 
 #include "compat.h"
 #include "arena_text.h"
-#include "enter.h"
 #include "gap.h"
 #include "handler.h"
 #include "proc.h"
 #include "site_table.h"
+#include "tunables.h"
 #include "ub.h"
 
 int main(void);
@@ -25,16 +25,10 @@ int main(void)
 	OFFSET(UB_TASK_MM, task_struct, mm);
 	OFFSET(UB_PT_REGS_IP, pt_regs, ip);
 	OFFSET(UB_PT_REGS_ORIG_AX, pt_regs, orig_ax);
-	OFFSET(UB_LAUNCH_LIMIT, ub_launch, limit);
-	OFFSET(UB_LAUNCH_FSBASE, ub_launch, fsbase);
-	OFFSET(UB_LAUNCH_SYSFLAGS, ub_launch, sysflags);
-	OFFSET(UB_LAUNCH_R11, ub_launch, r11);
-	OFFSET(UB_LAUNCH_FLAGS, ub_launch, flags);
-	OFFSET(UB_LAUNCH_HOST_FLAGS, ub_launch, host_flags);
-	OFFSET(UB_LAUNCH_TARGET, ub_launch, target);
-	OFFSET(UB_LAUNCH_FIP, ub_launch, fip);
-	OFFSET(UB_LAUNCH_EXIT, ub_launch, exit);
-	OFFSET(UB_LAUNCH_BUDGET, ub_launch, budget);
+	OFFSET(UB_PT_REGS_AX, pt_regs, ax);
+	OFFSET(UB_PT_REGS_FLAGS, pt_regs, flags);
+	DEFINE(UB_TUNABLE_BUDGET, UB_TUNE_BUDGET * sizeof(struct ub_tunable_range) +
+				  offsetof(struct ub_tunable_range, value));
 	DEFINE(UB_FRAME_EXIT, UB_FRAME_EXIT);
 	DEFINE(UB_FRAME_BUDGET, UB_FRAME_BUDGET);
 	DEFINE(UB_FRAME_LIMIT, UB_FRAME_LIMIT);
@@ -44,8 +38,9 @@ int main(void)
 	DEFINE(UB_FRAME_FSBASE, UB_FRAME_FSBASE);
 	DEFINE(UB_FRAME_FIP, UB_FRAME_FIP);
 	DEFINE(UB_FRAME_STACK, UB_FRAME_STACK);
-	DEFINE(UB_FRAME_LAUNCH, UB_FRAME_LAUNCH);
+	DEFINE(UB_FRAME_REGION, UB_FRAME_REGION);
 	DEFINE(UB_FRAME_R11, UB_FRAME_R11);
+	DEFINE(UB_FRAME_ACCOUNT, UB_FRAME_ACCOUNT);
 	DEFINE(UB_FRAME_REGS, UB_FRAME_REGS);
 	DEFINE(UB_FILTER_SIZE, UB_FILTER_SIZE);
 	DEFINE(UB_FILTER_BUSY, UB_FILTER_BUSY);

@@ -22,6 +22,11 @@ u16 ub_filter[UB_FILTER_SIZE];
 DEFINE_PER_CPU(u64 [UB_FILTER_BUSY + 1], ub_passed_calls);
 DEFINE_HASHTABLE(ub_procs, UB_PROC_BITS);
 static DEFINE_SPINLOCK(ub_procs_lock);
+static struct ub_entry_head ub_no_entries;		/* of no process */
+/* The entries of each process, by the number in ub_filter; of those without one: none. */
+struct ub_entry_head __rcu *ub_entries[UB_FILTER_NUMBERS] = {
+	[0 ... UB_FILTER_BUSY] = (struct ub_entry_head __rcu *)&ub_no_entries,
+};
 static DECLARE_BITMAP(ub_numbers, UB_FILTER_BUSY);	/* in use; 0 never is */
 atomic_t ub_attached = ATOMIC_INIT(0);
 
@@ -87,8 +92,10 @@ static void ub_proc_take_number(struct ub_proc *proc)
 
 	WRITE_ONCE(proc->old_passed, ub_proc_passed_calls(proc));
 	WRITE_ONCE(proc->number, UB_FILTER_BUSY);
-	if (number != UB_FILTER_BUSY)
+	if (number != UB_FILTER_BUSY) {
+		rcu_assign_pointer(ub_entries[number], &ub_no_entries);
 		clear_bit(number, ub_numbers);
+	}
 }
 
 /* The word for the trampoline: hook the calls, only count them, or 0 for neither. */
@@ -122,6 +129,19 @@ void ub_proc_filter(struct ub_proc *proc)
 	spin_lock(&ub_procs_lock);
 	if (proc->hashed)
 		ub_filter_update(ub_filter_of(proc->mm));
+	spin_unlock(&ub_procs_lock);
+}
+
+/*
+ * Replace the table of entries; NULL: none.  Under proc->lock.  A grace period later nobody
+ * uses the old one.
+ */
+void ub_proc_publish(struct ub_proc *proc, struct ub_entry_head *entries)
+{
+	spin_lock(&ub_procs_lock);
+	rcu_assign_pointer(proc->entries, entries);
+	if (proc->hashed && proc->number != UB_FILTER_BUSY)
+		rcu_assign_pointer(ub_entries[proc->number], entries ?: &ub_no_entries);
 	spin_unlock(&ub_procs_lock);
 }
 

@@ -2,7 +2,7 @@
 /*
  * The table of attached processes, by mm, and the state of each: its regions and their
  * entries, its sites, its counters, and its sample budget.  ub_filter and the counters of
- * passed calls are the part that the trampoline uses.
+ * passed calls are the part that the trampoline uses, ub_entries[] what a run needs first.
  */
 #ifndef _UB_PROC_H
 #define _UB_PROC_H
@@ -25,12 +25,17 @@
 #define UB_FILTER_BUSY		511	/* in ub_filter: several processes, call the hook;
 				 * also the mask of a number there
 				 */
+#define UB_FILTER_NUMBERS	(UB_FILTER_BUSY + 1)
 #define UB_FILTER_IDLE		0x8000	/* in ub_filter: only count */
 #define UB_PROC_BITS		8	/* of the hash of processes */
 
 struct pid;
 struct ub_client;
-struct ub_entry_table;
+
+/* The first member of a table of entries: see entry.h. */
+struct ub_entry_head {
+	struct mm_struct *mm;	/* of the process; only compared */
+};
 
 struct ub_proc_cpu {
 	u64 native;		/* calls without a run behind them */
@@ -84,7 +89,7 @@ struct ub_proc {
 	s64 base_spent;		/* and .spent_ns */
 	spinlock_t lock;		/* regions, entries, client */
 	struct list_head regions;
-	struct ub_entry_table __rcu *entries;
+	struct ub_entry_head __rcu *entries;
 	struct ub_proc_cpu __percpu *cpu;
 	u64 attach_ns;
 	u64 first_run_ns;
@@ -96,12 +101,14 @@ struct ub_proc {
 
 extern u16 ub_filter[UB_FILTER_SIZE];
 DECLARE_PER_CPU(u64 [UB_FILTER_BUSY + 1], ub_passed_calls);
+extern struct ub_entry_head __rcu *ub_entries[UB_FILTER_NUMBERS];
 extern struct hlist_head ub_procs[1 << UB_PROC_BITS];
 extern atomic_t ub_attached;
 
 int ub_proc_hash(struct ub_proc *proc);
 void ub_proc_unhash(struct ub_proc *proc);
 void ub_proc_filter(struct ub_proc *proc);
+void ub_proc_publish(struct ub_proc *proc, struct ub_entry_head *entries);
 void ub_proc_put(struct ub_proc *proc);
 struct ub_proc *ub_proc_find(struct ub_client *client, u64 id);
 u64 ub_proc_passed_calls(const struct ub_proc *proc);

@@ -25,6 +25,14 @@
 #define UB_MAX_SOURCES		4096
 #define UB_MAX_SOURCE_BYTES	(1U << 20)
 
+/*
+ * Exits that a larger or better region may avoid; the module sets this in their .flags.
+ */
+#define UB_EXITF_MISS	(1U << 31)
+#define UB_MISSES	((1U << UB_EXIT_RET_MISS) | (1U << UB_EXIT_CALL_MISS) |	\
+			 (1U << UB_EXIT_JUMP_MISS) | (1U << UB_EXIT_FRONTIER) |	\
+			 (1U << UB_EXIT_SYSCALL) | (1U << UB_EXIT_FAULT))
+
 struct ub_backoff;
 struct ub_proc;
 
@@ -40,7 +48,7 @@ struct ub_region {
 	struct ub_proc *proc;		/* holds a reference */
 	u32 slot;			/* in ub_dead[] and ub_dispatched[] */
 	u32 number;			/* for user space */
-	u32 trial;			/* enum ub_trial_state, under ledger.lock */
+	u8 trial;			/* enum ub_trial_state, under ledger.lock */
 	bool dropped;			/* in no table: freed once its last task is out */
 	u8 *code;
 	u32 code_length;
@@ -93,6 +101,16 @@ u64 ub_region_tasks(const struct ub_region *region);
 int ub_region_counts(struct ub_proc *proc, struct ub_counts *counts);
 int ub_region_list(struct ub_proc *proc, struct ub_regions *regions);
 
+/* The exits have been checked. */
+static inline void ub_region_mark_misses(struct ub_region *region)
+{
+	u32 i;
+
+	for (i = 0; i < region->nr_exits; i++)
+		if ((1U << region->exits[i].reason) & UB_MISSES)
+			region->exits[i].flags |= UB_EXITF_MISS;
+}
+
 static inline bool ub_region_is_dead(const struct ub_region *region)
 {
 	return READ_ONCE(ub_dead[region->slot]) == UB_DEAD;
@@ -107,12 +125,14 @@ static inline void ub_region_get(struct ub_region *region)
 	this_cpu_inc(region->cpu->entered);
 }
 
-/* The region may be used until preemption is on again. */
+/*
+ * Then ub_region_last() must be called if .dropped is set.  The region may be used until
+ * preemption is on again.
+ */
 static inline void ub_region_put(struct ub_region *region, u32 reason)
 {
 	this_cpu_inc(region->cpu->exits[reason]);
-	if (unlikely(READ_ONCE(region->dropped)))
-		ub_region_last(region);
+	barrier();
 }
 
 #endif /* _UB_REGION_H */

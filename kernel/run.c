@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Enters a translation, and completes the user state after its exit. */
+/*
+ * What follows a hooked call: the run of a translation, or a sample of the gap.
+ *
+ * ub_after() is what most runs need: one function without a call, so that it saves no
+ * registers, which ends in a jump to ub_enter().  Whatever is unusual, for example that
+ * the run is to be sampled, or that the task is not eligible, is for ub_after_unusually(),
+ * which looks at everything anew.
+ */
 #include <linux/bottom_half.h>
 #include <linux/nospec.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
-#include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
+#include <linux/thread_info.h>
 #include <linux/timekeeping.h>
 #include <asm/cpufeature.h>
 #include <asm/fpu/api.h>
@@ -20,26 +27,20 @@
 #include "eligible.h"
 #include "enter.h"
 #include "entry.h"
+#include "frame.h"
 #include "gap.h"
+#include "leave.h"
 #include "lookup.h"
 #include "proc.h"
 #include "region.h"
 #include "run.h"
 #include "sample.h"
 #include "task_work.h"
-#include "trace.h"
 #include "trace_gap.h"
 #include "trial.h"
 #include "tunables.h"
 #include "ub.h"
 #include "x87.h"
-
-/* Otherwise the compiler zeroes the variable: ten instructions for each run. */
-#if __has_attribute(__uninitialized__)
-#define UB_UNINITIALIZED	__attribute__((__uninitialized__))
-#else
-#define UB_UNINITIALIZED
-#endif
 
 /* compiler_attributes.h has it only in late releases of 6.1. */
 #if __has_attribute(__no_stack_protector__)
@@ -48,17 +49,23 @@
 #define UB_NO_STACK_PROTECTOR
 #endif
 
-#define UB_ARITH_FLAGS		(X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | \
-				 X86_EFLAGS_ZF | X86_EFLAGS_SF | X86_EFLAGS_OF)
-
-/* Room for the pushes of ub_enter() and for the compiler's spills below them. */
+/* Room for the frame and the pushes of ub_enter(), and for the compiler's spills. */
 #define UB_STACK_SLACK	512
 
-/* Tasks of attached processes that are between the trampoline's two calls. */
+/* Tasks of attached processes that are in a hooked call, or behind one. */
 DEFINE_PER_CPU(long, ub_inside);
 
+/* Largest number of hits of an entry after which its samples are considered anew. */
+#define UB_HITS_AT_ONCE		64
+/* Number of hits up to which an entry is sampled more often. */
+#define UB_YOUNG	2048
+/* Usual bound on the steps of an entry's gap: gaps of entries are short. */
+#define UB_STEPS_USUAL	512
+/* Gaps of an entry that are traced while its region is on trial. */
+#define UB_TRIAL_TRACES	2
+
 /* The reason why a region that is not live is not entered. */
-static noinline u32 ub_region_decline_reason(const struct ub_region *region)
+static u32 ub_region_decline_reason(const struct ub_region *region)
 {
 	return ub_region_is_dead(region) ? UB_DECLINE_DEAD : ub_task_decline_reason();
 }
@@ -68,103 +75,11 @@ static u64 ub_fsbase(void)
 	return cpu_feature_enabled(X86_FEATURE_FSGSBASE) ? rdfsbase() : ub_read_fs_base();
 }
 
-static u64 ub_arith(u64 flags, u64 raw)
+/* The frame must be below the current stack pointer. */
+static __always_inline bool ub_stack_has_room(struct pt_regs *regs)
 {
-	return (flags & ~(u64)UB_ARITH_FLAGS) | (raw & UB_ARITH_FLAGS);
+	return current_stack_pointer >= (unsigned long)ub_frame_of(regs) + UB_STACK_SLACK;
 }
-
-/* Complete the user state in pt_regs for the exit that was taken. */
-static void ub_complete(struct pt_regs *regs, const struct ub_exit *exit,
-			const struct ub_launch *launch)
-{
-	u64 raw = launch->host_flags;
-
-	if (exit->flags & UB_EXITF_SLOT_FLAGS)
-		raw = launch->flags;
-	else if (exit->flags & UB_EXITF_SLOT_SYSFLAGS)
-		raw = launch->sysflags;
-	if (exit->flags & UB_EXITF_R11_SYS)
-		regs->r11 = ub_arith(regs->flags, launch->r11);
-	if (exit->flags & UB_EXITF_CX_SYS)
-		regs->cx = exit->cx;
-	regs->flags = ub_arith(regs->flags, raw);
-	regs->ip = exit->user_ip;
-	/* Otherwise a user rax equal to a restart code would be taken for one. */
-	if (!(exit->flags & UB_EXITF_DISPATCHED))
-		regs->orig_ax = -1;
-}
-
-/*
- * The general registers, one bit each, that hold no user address.  If the code clamped one
- * of them, that caused the exit, whether or not the access itself would have faulted.
- */
-static u64 ub_nonpointers(const struct pt_regs *regs)
-{
-	static const u8 at[] = {
-		offsetof(struct pt_regs, ax), offsetof(struct pt_regs, cx),
-		offsetof(struct pt_regs, dx), offsetof(struct pt_regs, bx),
-		offsetof(struct pt_regs, sp), offsetof(struct pt_regs, bp),
-		offsetof(struct pt_regs, si), offsetof(struct pt_regs, di),
-		offsetof(struct pt_regs, r8), offsetof(struct pt_regs, r9),
-		offsetof(struct pt_regs, r10), offsetof(struct pt_regs, r11),
-		offsetof(struct pt_regs, r12), offsetof(struct pt_regs, r13),
-		offsetof(struct pt_regs, r14), offsetof(struct pt_regs, r15),
-	};
-	u64 found = 0;
-	u32 i;
-
-	for (i = 0; i < ARRAY_SIZE(at); i++)
-		if (at[i] != offsetof(struct pt_regs, sp) &&
-		    *(const unsigned long *)((const u8 *)regs + at[i]) >= TASK_SIZE_MAX)
-			found |= 1ULL << i;
-	return found;
-}
-
-/* Not inlined: the event would take stack that the frame of ub_run() needs. */
-static noinline_for_stack void
-ub_report_miss(struct ub_region *region, const struct pt_regs *regs, u32 number,
-	       u64 target, bool owed)
-{
-	const struct ub_exit *exit = &region->exits[number];
-	struct ub_event event = {
-		.type = UB_EVENT_MISS,
-		.nr = exit->reason,
-		.region = region->number,
-		.exit = number,
-		.ip = exit->user_ip,
-		.sp = regs->sp,
-	};
-
-	if (exit->flags & UB_EXITF_TARGET)
-		event.target = target;
-	else if (exit->reason == UB_EXIT_SYSCALL)
-		event.target = (u32)regs->ax;
-	else if (exit->reason == UB_EXIT_FAULT)
-		event.target = ub_nonpointers(regs);
-	/* An ordinary fault, for example a page not present: nothing to report. */
-	if (exit->reason == UB_EXIT_FAULT && !event.target)
-		return;
-	/* A lost event is owed: a later event of any exit makes up for it. */
-	if (!ub_proc_send_with_stack(region->proc, &event))
-		WRITE_ONCE(region->owed, region->owed + 1);
-	else if (owed && region->owed)
-		WRITE_ONCE(region->owed, region->owed - 1);
-}
-
-/* Exits that a larger or better region may avoid. */
-#define UB_MISSES	((1U << UB_EXIT_RET_MISS) | (1U << UB_EXIT_CALL_MISS) |	\
-			 (1U << UB_EXIT_JUMP_MISS) | (1U << UB_EXIT_FRONTIER) |	\
-			 (1U << UB_EXIT_SYSCALL) | (1U << UB_EXIT_FAULT))
-
-/* Of these only some are avoidable, so they are reported beyond the limit, too. */
-#define UB_MIXED	((1U << UB_EXIT_SYSCALL) | (1U << UB_EXIT_FAULT))
-
-/* Number of hits up to which an entry is sampled more often. */
-#define UB_YOUNG	2048
-/* Usual bound on the steps of an entry's gap: gaps of entries are short. */
-#define UB_STEPS_USUAL	512
-/* Gaps of an entry that are traced while its region is on trial. */
-#define UB_TRIAL_TRACES	2
 
 static u64 ub_dispatched_here(const struct ub_region *region)
 {
@@ -172,44 +87,37 @@ static u64 ub_dispatched_here(const struct ub_region *region)
 }
 
 /*
- * Run the region from .entry.  Called and returns with preemption off.  Returns the reason
+ * Run the entry in .slot.  Called and returns with preemption off.  Returns the reason
  * why the region was not entered (then .regs are unchanged), or 0.  .since: TSC at the end
- * of the call before the run, if .sample is not UB_SAMPLE_NONE.
+ * of the call before the run, if .sample is not UB_SAMPLE_NONE.  Afterwards .slot may
+ * have been freed.
  */
-static __always_inline u32
-ub_run(struct ub_region *region, u32 entry, u32 offset, struct pt_regs *regs,
-       enum ub_sample sample, u64 since)
+static u32 ub_run(const struct ub_entry_slot *slot, struct pt_regs *regs,
+		  enum ub_sample sample, u64 since)
 {
-	struct ub_launch launch UB_UNINITIALIZED; /* ub_enter() sets the other fields */
-	u64 came = regs->ip, began = 0, ended = 0, count = 0, exits;
+	u64 came = regs->ip, fsbase = ub_fsbase(), began = 0, count = 0;
+	struct ub_backoff *backoff = slot->backoff;
+	struct ub_region *region = slot->region;
 	struct ub_proc *proc = region->proc;
-	const struct ub_exit *exit;
+	struct ub_outcome outcome;
+	unsigned long account = (unsigned long)&outcome + UB_ACCOUNT_OUTCOME;
 	int cpu = -1;
-	bool dispatched;
 
-	launch.limit = TASK_SIZE_MAX;
-	launch.fsbase = ub_fsbase();
-	launch.sysflags = regs->flags;
-	launch.budget = ub_tune(UB_TUNE_BUDGET);
-	if (!ub_regs_are_eligible(regs, regs->ax))
+	if (!ub_regs_are_eligible(regs, regs->ax, TASK_SIZE_MAX))
 		return ub_regs_decline_reason(regs);
-	if (launch.fsbase >= TASK_SIZE_MAX)
+	if (fsbase >= TASK_SIZE_MAX)
 		return UB_DECLINE_FSBASE;
-	/* popfq of this image must not clear AC, which would close SMAP. */
-	if (cpu_feature_enabled(X86_FEATURE_SMAP))
-		launch.sysflags |= X86_EFLAGS_AC;
-	/* The frame must be below the current stack pointer. */
-	if (current_stack_pointer < (unsigned long)regs - UB_FRAME_REGS + UB_STACK_SLACK)
+	if (!ub_stack_has_room(regs))
 		return UB_DECLINE_STACK;
-
 	/* Pairs with the grace period after ub_dead[] is set. */
 	if (READ_ONCE(ub_dead[region->slot]))
 		return ub_region_decline_reason(region);
-	if (!ub_task_is_eligible())
+	if (!ub_task_is_eligible(current))
 		return ub_task_decline_reason();
 	if (region->vector) {
 		/* As fpregs_lock(), then load the registers as a return to user mode would. */
 		local_bh_disable();
+		account += UB_ACCOUNT_VECTOR;
 		if (test_thread_flag(TIF_NEED_FPU_LOAD))
 			ub_load_fpu();
 		if (region->x87 && !ub_x87_masked()) {
@@ -217,7 +125,7 @@ ub_run(struct ub_region *region, u32 entry, u32 offset, struct pt_regs *regs,
 			return UB_DECLINE_X87;
 		}
 	}
-	if (unlikely(sample != UB_SAMPLE_NONE)) {
+	if (sample != UB_SAMPLE_NONE) {
 		cpu = smp_processor_id();
 		count = ub_dispatched_here(region);
 		/* Makes the first dispatch exit; the flag has no other effect. */
@@ -226,78 +134,50 @@ ub_run(struct ub_region *region, u32 entry, u32 offset, struct pt_regs *regs,
 		began = rdtsc();
 	}
 	ub_region_get(region);
-	/* Each dispatch sets orig_ax: -1 afterwards means that there was none. */
-	regs->orig_ax = -1;
 	/* The checks above must hold in speculation, too. */
 	barrier_nospec();
-	ub_enter(regs, region->code + offset, &launch);
-	if (unlikely(sample != UB_SAMPLE_NONE)) {
-		ended = rdtsc();
-		if (cpu == smp_processor_id())
-			count = ub_dispatched_here(region) - count;
-		else
-			sample = UB_SAMPLE_NONE;
-	}
-	/* Branch history of user code must not steer indirect branches of the kernel. */
-	if (ub_clears_history())
-		ub_clear_history();
-	if (region->vector) {
-		if (launch.fip)
-			ub_x87_leave(launch.fip);
-		local_bh_enable();
-	}
-
-	if (unlikely(launch.exit >= region->nr_exits)) {
-		pr_err_once("ub: region %u left through unknown exit %u\n",
-			    region->number, launch.exit);
-		force_sig(SIGKILL);
-		ub_region_put(region, 0);
+	ub_enter(regs, slot->code, region, account, fsbase, TASK_SIZE_MAX);
+	/* The region has been left, but is not freed before preemption is on. */
+	if (!outcome.reason)
 		return UB_DECLINE_NONE;
-	}
-	dispatched = regs->orig_ax != -1UL;
-	exit = &region->exits[launch.exit];
-	ub_complete(regs, exit, &launch);
-	if (!(exit->flags & UB_EXITF_DISPATCHED))
-		ub_rseq_interrupted();
-
 	if (!READ_ONCE(proc->first_run_ns))
 		WRITE_ONCE(proc->first_run_ns, ktime_get_ns());
-	exits = READ_ONCE(region->counts[launch.exit]) + 1;
-	WRITE_ONCE(region->counts[launch.exit], exits);
-	if ((1U << exit->reason) & UB_MISSES) {
-		bool owed = exits > ub_tune(UB_TUNE_MISS_EVENTS);
-
-		if (!owed || unlikely(READ_ONCE(region->owed)) ||
-		    ((1U << exit->reason) & UB_MIXED && !(exits & (exits - 1))))
-			ub_report_miss(region, regs, launch.exit, launch.target, owed);
-	}
-	trace_ub_exit(region->number, launch.exit, exit->reason, exit->user_ip);
+	if (sample != UB_SAMPLE_NONE && cpu == smp_processor_id())
+		count = ub_dispatched_here(region) - count;
+	else
+		sample = UB_SAMPLE_NONE;
 	/* Runs without a dispatch report misses; after a few of them the entry is parked. */
 	if (sample == UB_SAMPLE_NONE)
-		ub_backoff_run(region, entry, dispatched);
-	if (sample == UB_SAMPLE_GAP && exit->reason == UB_EXIT_WORK && !count)
-		ub_sample_boosted(proc, came, ended - began + ub_dispatch_duties(regs));
+		ub_backoff_run(region, backoff, outcome.dispatched);
 	else if (sample == UB_SAMPLE_RUN)
-		ub_sample_run(proc, came, count,
-			      rdtsc() - ended + began - since);
-	ub_region_put(region, exit->reason);
+		ub_sample_run(proc, came, count, rdtsc() - outcome.ended + began - since);
+	else if (outcome.reason == UB_EXIT_WORK && !count)
+		ub_sample_boosted(proc, came,
+				  outcome.ended - began + ub_dispatch_duties(regs));
 	return UB_DECLINE_NONE;
 }
 
 /*
- * The sample that is due at an entry after .hits hits.  A young entry is sampled more often.
- * The samples rotate: the gap in the translation, a run, the native gap, a run.
+ * The sample that is due at an entry.  A young entry is sampled more often.  The samples
+ * rotate: the gap in the translation, a run, the native gap, a run.
  */
-static __always_inline enum ub_sample ub_sample_due(u32 hits)
+static enum ub_sample ub_sample_due(struct ub_entry_slot *slot)
 {
 	static const enum ub_sample turns[] = {
 		UB_SAMPLE_GAP, UB_SAMPLE_RUN, UB_SAMPLE_NATIVE, UB_SAMPLE_RUN,
 	};
-	u32 bits;
+	u32 hits = slot->hits, bits, ahead;
+	s32 rest = slot->rest - 1;
 
-	if (likely(hits & 3))
+	if (rest >= 0) {
+		slot->rest = rest;
 		return UB_SAMPLE_NONE;
+	}
 	bits = hits < 64 ? 2 : hits < UB_YOUNG ? 4 : ub_tune(UB_TUNE_SAMPLE_BITS) - 2;
+	ahead = (1U << bits) - (hits & ((1U << bits) - 1));
+	ahead = min(ahead, (u32)UB_HITS_AT_ONCE);
+	slot->rest = ahead - 1;
+	slot->hits = hits + ahead;
 	if (hits & ((1U << bits) - 1))
 		return UB_SAMPLE_NONE;
 	return turns[(hits >> bits) & 3];
@@ -334,20 +214,23 @@ static void ub_pass_entry_on_trial(struct ub_region *region, u32 entry,
 	}
 }
 
-/* The call of an attached task has returned: run a translation, or sample the gap. */
-static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
+/* As ub_after(), for all that it does not do itself.  Called with preemption off. */
+static noinline long ub_after_unusually(struct pt_regs *regs, long ret)
 {
 	struct ub_entry_slot *slot;
 	struct ub_region *region;
+	struct ub_backoff *backoff;
 	struct ub_proc *proc;
 	enum ub_sample sample;
 	u64 since = 0, began = 0;
-	u32 entry, declined;
 	bool trial = false;
+	u32 declined;
 	long saved;
 
-	/* Also an RCU read-side critical section for the lookups. */
-	preempt_disable();
+	/* During an emulated vsyscall a failed user access raises a signal. */
+	if (regs->ip >= TASK_SIZE_MAX)
+		goto out;
+	/* Preemption off is also an RCU read-side critical section for the lookups. */
 	proc = ub_proc_of_mm(current->mm);
 	if (proc && unlikely(ub_task_work_pending())) {
 		preempt_enable();
@@ -363,11 +246,13 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 		ub_detect_after(proc, regs, ret);
 		goto native;
 	}
-	if (unlikely(ub_backoff_holds(&slot->region->backoff[slot->entry]))) {
-		ub_backoff_park(slot->region, slot->entry);
+	region = slot->region;
+	backoff = slot->backoff;
+	if (unlikely(ub_backoff_holds(backoff))) {
+		ub_backoff_park(region, slot->entry);
 		goto native;
 	}
-	region = slot->region;
+	/* The region has a reference to its process. */
 	if (unlikely(READ_ONCE(region->trial))) {
 		began = rdtsc();
 		sample = ub_trial_begin(region, slot->entry, &trial);
@@ -378,22 +263,22 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 		if (sample == UB_SAMPLE_NATIVE || sample == UB_SAMPLE_PASS)
 			goto native;
 	} else {
-		sample = ub_sample_due(slot->hits++);
-	}
-	if (unlikely(sample != UB_SAMPLE_NONE) && !trial) {
-		if (sample == UB_SAMPLE_NATIVE) {
-			bool young = slot->hits < UB_YOUNG && !(slot->hits & (16 | 64));
+		u32 hits = slot->hits + 1;
 
-			ub_pass_entry(proc, regs, ret, young, slot->hits < 64);
+		sample = ub_sample_due(slot);
+		if (sample == UB_SAMPLE_NATIVE) {
+			bool young = hits < UB_YOUNG && !(hits & (16 | 64));
+
+			ub_pass_entry(proc, regs, ret, young, hits < 64);
 			goto native;
 		}
-		since = rdtsc();
+		if (sample != UB_SAMPLE_NONE)
+			since = rdtsc();
 	}
 
-	entry = slot->entry;
 	saved = regs->ax;
 	regs->ax = ret;
-	declined = ub_run(region, entry, slot->code_offset, regs, sample, since);
+	declined = ub_run(slot, regs, sample, since);
 	if (unlikely(trial))
 		ub_trial_finish(region, rdtsc() - began);
 	if (likely(!declined)) {
@@ -405,7 +290,7 @@ static __always_inline long ub_hook_after(struct pt_regs *regs, long ret)
 	regs->ax = saved;
 	this_cpu_inc(proc->cpu->declined);
 	ub_count_decline(proc, declined);
-	ub_backoff_run(region, entry, false);
+	ub_backoff_run(region, backoff, false);
 native:
 	this_cpu_inc(proc->cpu->native);
 out:
@@ -413,28 +298,75 @@ out:
 	return ret;
 }
 
-/*
- * Called for tasks whose mm may be attached, in place of the handler's body.
- * Returns what goes to the user's rax.
- */
-UB_NO_STACK_PROTECTOR
-long ub_hook(struct pt_regs *regs, unsigned long body)
+/* The same, with softirqs off. */
+static noinline long ub_after_without_fpu(struct pt_regs *regs, long ret)
 {
-	long (*handler)(const struct pt_regs *regs) = (void *)body;
-	long ret;
+	local_bh_enable();
+	return ub_after_unusually(regs, ret);
+}
 
-	this_cpu_inc(ub_inside);
-	if (this_cpu_read(ub_gap.task) == current)
-		ub_detect_before(rdtsc());
+/*
+ * The call of an attached task has returned .ret: run a translation, or sample the gap.
+ * .number: of the process in ub_filter when the call began.  Returns what goes to the
+ * user's rax.
+ */
+UB_NO_STACK_PROTECTOR notrace
+long ub_after(struct pt_regs *regs, long ret, unsigned long number)
+{
+	struct task_struct *task = current;
+	struct ub_entry_table *table;
+	struct ub_entry_slot *slot;
+	struct ub_region *region;
+	u64 limit = TASK_SIZE_MAX, fsbase;
+	unsigned long account;
 
-	ret = handler(regs);
+	/* Ignore a handler that was called from inside another one. */
+	if (unlikely(regs != task_pt_regs(task)))
+		return ret;
+	preempt_disable();
+	table = ub_entry_table_of(number);
+	if (unlikely(table->head.mm != task->mm))
+		return ub_after_unusually(regs, ret);
+	/* An entry that is not where it should be is found there, too. */
+	slot = &table->slot[ub_entry_place(table, regs->ip)];
+	if (unlikely(slot->user_ip != regs->ip))
+		return ub_after_unusually(regs, ret);
+	region = slot->region;
+	/* .ub_dead pairs with the grace period after it is set. */
+	if (unlikely(data_race(ub_dead[slot->slot]) || data_race(region->trial) ||
+		     data_race(slot->backoff->times)))
+		return ub_after_unusually(regs, ret);
+	if (unlikely(!ub_task_is_eligible(task)))
+		return ub_after_unusually(regs, ret);
+	if (unlikely(!cpu_feature_enabled(X86_FEATURE_FSGSBASE)))
+		return ub_after_unusually(regs, ret);
+	fsbase = rdfsbase();
+	/* In a register, for all comparisons and for the frame. */
+	OPTIMIZER_HIDE_VAR(limit);
+	if (unlikely(fsbase >= limit || !ub_regs_are_eligible(regs, ret, limit) ||
+		     !ub_stack_has_room(regs)))
+		return ub_after_unusually(regs, ret);
+	/* Is a sample due? */
+	if (unlikely(--slot->rest < 0))
+		return ub_after_unusually(regs, ret);
+	/* Read again: a register less than if it were kept. */
+	account = (unsigned long)READ_ONCE(slot->backoff);
+	if (region->vector) {
+		/* As fpregs_lock(). */
+		local_bh_disable();
+		account += UB_ACCOUNT_VECTOR;
+		if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD) || region->x87))
+			return ub_after_without_fpu(regs, ret);
+	}
+	regs->ax = ret;
+	ub_region_get(region);
+	/* The checks above must hold in speculation, too. */
+	barrier_nospec();
+	return ub_enter(regs, slot->code, region, account, fsbase, limit);
+}
 
-	/*
-	 * Ignore a handler that was called from inside another one, and an emulated
-	 * vsyscall, during which a failed user access raises a signal.
-	 */
-	if (regs == task_pt_regs(current) && regs->ip < TASK_SIZE_MAX)
-		ret = ub_hook_after(regs, ret);
-	this_cpu_dec(ub_inside);
-	return ret;
+/* A call begins whose gap may be timed. */
+void ub_before(void)
+{
+	ub_detect_before(rdtsc());
 }

@@ -8,9 +8,11 @@
 
 struct pt_regs;
 
-/* Tasks of attached processes that are between the trampoline's two calls. */
+/* Tasks of attached processes that are in a hooked call, or behind one. */
 DECLARE_PER_CPU(long, ub_inside);
 
-long ub_hook(struct pt_regs *regs, unsigned long body);
+/* Called by the trampoline only. */
+void ub_before(void);
+long ub_after(struct pt_regs *regs, long ret, unsigned long number);
 
 #endif /* _UB_RUN_H */

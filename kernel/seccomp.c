@@ -32,18 +32,17 @@
 #include <asm/nospec-branch.h>
 
 #include "compat.h"
-#include "enter.h"
+#include "clear.h"
 #include "handler.h"
 #include "lookup.h"
 #include "proc.h"
 #include "seccomp.h"
 
 struct ub_seccomp_layout ub_seccomp_layout;
+bool ub_seccomp_known;
 
 #if IS_ENABLED(CONFIG_SECCOMP_FILTER) && IS_ENABLED(CONFIG_DEBUG_INFO_BTF) && \
 	IS_ENABLED(CONFIG_BPF_SYSCALL)
-
-static bool ub_layout_known;
 
 /* ---- the layout, from BTF --------------------------------------------------- */
 
@@ -154,27 +153,12 @@ void ub_seccomp_init(void)
 	if (get && btf.find && btf.name)
 		btf.vmlinux = get();
 	if (!IS_ERR_OR_NULL(btf.vmlinux))
-		ub_layout_known = ub_find_layout(&btf);
-	if (!ub_layout_known)
+		ub_seccomp_known = ub_find_layout(&btf);
+	if (!ub_seccomp_known)
 		pr_info("ub: no type information about seccomp filters: programs with one stay native\n");
 }
 
 /* ---- at each dispatch ------------------------------------------------------ */
-
-bool ub_seccomp_usable(void)
-{
-	return ub_layout_known;
-}
-
-/*
- * True if dispatches can do all of the task's .work, which is not 0.  A task in strict mode,
- * or one that its filter is about to kill, stays native.
- */
-bool ub_seccomp_serves(const struct task_struct *task, unsigned long work)
-{
-	return work == SYSCALL_WORK_SECCOMP && ub_layout_known &&
-	       READ_ONCE(task->seccomp.mode) == SECCOMP_MODE_FILTER;
-}
 
 /* User-chosen branches ran at CPL 0; filters are called by indirect branches. */
 static __always_inline void ub_clear_foreign(void)
@@ -252,16 +236,6 @@ void ub_seccomp_rehearse(const struct pt_regs *regs)
 
 void ub_seccomp_init(void)
 {
-}
-
-bool ub_seccomp_usable(void)
-{
-	return false;
-}
-
-bool ub_seccomp_serves(const struct task_struct *task, unsigned long work)
-{
-	return false;
 }
 
 bool ub_seccomp_allows(const struct pt_regs *regs, u64 user_ip, u32 nr)

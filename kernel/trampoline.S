@@ -9,8 +9,8 @@
  * If the handler has other users, ftrace calls all of them and this code last; they may
  * have replaced the address of the body: by the handler's new version (a livepatch), or by
  * a return (a probe that ends the call), for which rax, or any other return value, is live,
- * too.  So only rcx, r10 and r11 are used, and a call that is not hooked continues at the
- * address on the stack.
+ * too.  So only rcx, r10 and r11 are used before the call is hooked; one that is not
+ * continues at the address on the stack.
  */
 #include <linux/linkage.h>
 #include <linux/objtool.h>
@@ -20,6 +20,20 @@
 #include <asm/unwind_hints.h>
 
 #include "ub_offsets.h"
+
+/*
+ * Hook only if the body is the handler's own and has no other users: then its address is
+ * taken off the stack, into r11, and the handler's caller is next.
+ */
+.macro UB_CHECK_BODY
+	movl	UB_PT_REGS_ORIG_AX(%rdi), %ecx
+	andl	$(UB_CALLS - 1), %ecx
+	movq	(%rsp), %r11
+	cmpq	%r11, ub_bodies(,%rcx,8)
+	jne	.Lelsewhere
+	addq	$8, %rsp
+	UNWIND_HINT_FUNC
+.endm
 
 /*
  * A task that is not attached pays eight instructions, including the call from the
@@ -46,7 +60,7 @@ SYM_FUNC_START(ub_trampoline)
 	/* The word may have changed to idle: the mask always leaves a number. */
 	andl	$UB_FILTER_BUSY, %r10d
 	cmpq	%rcx, PER_CPU_VAR(ub_gap)	/* is a gap of this task timed? */
-	je	.Lhook
+	je	.Ltimed
 	movq	UB_TASK_MM(%rcx), %r11
 	shrq	$6, %r11
 	xorq	UB_PT_REGS_IP(%rdi), %r11
@@ -67,18 +81,29 @@ SYM_FUNC_START(ub_trampoline)
 	xorl	$1, %ecx
 	cmpq	%r11, ub_parked(,%rcx,8)
 	je	.Lparked
-.Lhook:
-	/* Hook only if the body is the handler's own and has no other users. */
-	movl	UB_PT_REGS_ORIG_AX(%rdi), %ecx
-	andl	$(UB_CALLS - 1), %ecx
-	movq	(%rsp), %r11
-	cmpq	%r11, ub_bodies(,%rcx,8)
-	jne	.Lelsewhere
-	movq	%r11, %rsi
-	call	ub_hook
-	addq	$8, %rsp			/* ub_hook has run the body */
-	UNWIND_HINT_FUNC
+	UB_CHECK_BODY
+	pushq	%rdi
+	pushq	%r10				/* number of the process in ub_filter */
+	incq	PER_CPU_VAR(ub_inside)
+.Lbody:
+	CALL_NOSPEC r11
+	popq	%rdx
+	popq	%rdi
+	movq	%rax, %rsi
+	call	ub_after
+	decq	PER_CPU_VAR(ub_inside)
 	RET
+
+.Ltimed:
+	UB_CHECK_BODY
+	pushq	%rdi
+	pushq	%r10
+	incq	PER_CPU_VAR(ub_inside)
+	pushq	%r11
+	call	ub_before
+	popq	%r11
+	movq	8(%rsp), %rdi
+	jmp	.Lbody
 
 .Lelsewhere:
 	movq	$0, PER_CPU_VAR(ub_gap)	/* a call in a gap: no sample */

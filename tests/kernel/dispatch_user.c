@@ -6,7 +6,7 @@
  */
 #include "arena_text.h"
 #include "dispatch.h"
-#include "enter.h"
+#include "clear.h"
 #include "handler.h"
 #include "lookup.h"
 #include "region.h"
@@ -35,10 +35,7 @@ void ub_shim_bh_enable(void) { }
 void ub_clear_history(void) { }
 void ub_user_handler(void) { }
 
-bool ub_seccomp_serves(const struct task_struct *of, unsigned long work)
-{
-	return false;
-}
+bool ub_seccomp_known;
 
 void ub_seccomp_rehearse(const struct pt_regs *regs)
 {

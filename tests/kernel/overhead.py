@@ -5,9 +5,9 @@ Prints a line of JSON, instructions per call: ``native``; ``parked``, attached, 
 the site stays native; ``idle``, when that has been so for a while, over several of the
 epochs in which the process is idle or not;
 ``changed``, seconds until the module says that it is hot after all; ``useless``,
-there is a translation for it that leaves at once; ``run``, the same, but it is entered
-every time; ``vain``, how often it is tried in some hundred epochs otherwise; ``again``,
-natively when all is over.
+there is a translation for it that leaves at once; ``one`` and ``two``, there is one
+that makes that many more calls and leaves; ``vain``, how often the useless one is
+tried in some hundred epochs; ``again``, natively when all is over.
 """
 
 from __future__ import annotations
@@ -16,10 +16,21 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from tests.kernel.handmade import assemble
-from ubypass.abi import Entry, Exit, ExitFlag, ExitReason, Source, Translation
+from tests.kernel.handmade import assemble, slot
+from ubypass.abi import (
+    FRAME_SYSFLAGS,
+    Abi,
+    Dispatch,
+    Entry,
+    Exit,
+    ExitFlag,
+    ExitReason,
+    Source,
+    Translation,
+)
 from ubypass.bench.loop import Loop
 from ubypass.device.client import Device
 from ubypass.device.uapi import EventType, Tunable
@@ -33,7 +44,6 @@ _SHORT_EPOCH = 10  # ms
 _SAMPLE_BITS = 20  # one sample in 2^20 hits
 _UNTIL_IDLE = 1.0  # seconds until it has been idle for three epochs
 _LIMIT = 12.0  # seconds
-_MANY = 1_000_000_000  # runs
 
 
 def _measure(
@@ -61,6 +71,46 @@ def _leave_at_once(resume: int, code: bytes) -> Translation:
         exits=(Exit(resume, ExitReason.UNSUPPORTED, flags, resume),),
         faults=(),
         dispatches=(),
+        jumps=(at["leave"],),
+        sources=(Source(resume, code),),
+        constants=len(binary),
+    )
+
+
+def _leave_behind(calls: int, resume: int, code: bytes, abi: Abi) -> Translation:
+    """A translation that makes ``calls`` calls more and leaves where it came from."""
+    site = f"""
+        mov eax, {_GETPPID}
+        pushfq
+        pop [rsp+{FRAME_SYSFLAGS}]
+"""
+    sites = "".join(
+        f"{site}site{n}: .fill {abi.dispatch_size}, 1, 0xcc\n" for n in range(calls)
+    )
+    binary, at = assemble(f"""
+        mov rax, [rsp+{slot("rax")}]
+{sites}
+post:   mov dword ptr [rsp], 1
+        jmp tail
+pre:    mov dword ptr [rsp], 0
+tail:   mov [rsp+{slot("rax")}], rax
+        .byte 0xe9
+leave:  .long 0
+""")
+    flags = ExitFlag.SLOT_SYSFLAGS | ExitFlag.CX_SYS | ExitFlag.R11_SYS
+    dispatched = flags | ExitFlag.DISPATCHED
+    return Translation(
+        code=binary,
+        entries=(Entry(resume, 0),),
+        exits=(
+            Exit(resume - 2, ExitReason.WORK, flags, resume),
+            Exit(resume, ExitReason.DISPATCHED, dispatched, resume),
+        ),
+        faults=(),
+        dispatches=tuple(
+            Dispatch(at[f"site{n}"], _GETPPID, at["pre"], at["post"], resume)
+            for n in range(calls)
+        ),
         jumps=(at["leave"],),
         sources=(Source(resume, code),),
         constants=len(binary),
@@ -115,13 +165,21 @@ def main(program: str) -> int:
             results["changed"] = _until_hot(device)
             device.tune(Tunable.GAP_NS, before)
 
-        def load_useless(loop: Loop) -> None:
+        def load(loop: Loop, make: Callable[[int, bytes], Translation]) -> None:
             attach(loop)
             resume = _resume_address(device, procs[-1])
             with open(f"/proc/{loop.pid}/mem", "rb") as memory:
                 memory.seek(resume)
                 code = memory.read(1)
-            device.load(procs[-1], _leave_at_once(resume, code))
+            device.load(procs[-1], make(resume, code))
+
+        def load_useless(loop: Loop) -> None:
+            load(loop, _leave_at_once)
+
+        def load_calls(calls: int) -> Callable[[Loop], None]:
+            abi = device.info()
+            make = partial(_leave_behind, calls, abi=abi)
+            return lambda loop: load(loop, make)
 
         results["parked"] = _measure(path, attach)
         calls = device.stats(procs[0]).native
@@ -131,20 +189,20 @@ def main(program: str) -> int:
         results["useless"] = _measure(path, load_useless)
         stats = device.stats(procs[-1])
         print(*device.sites(procs[-1]), stats, sep="\n", file=sys.stderr)
-        # Never parked, and after its first hits hardly ever sampled.
-        idle_runs = device.tune(Tunable.IDLE_RUNS, _MANY)
+        # After its first hits an entry is hardly ever sampled.
         bits = device.tune(Tunable.SAMPLE_BITS, _SAMPLE_BITS)
-        results["run"] = _measure(path, load_useless)
-        entered = device.stats(procs[-1]).runs
+        for name, extra in ("one", 1), ("two", 2):
+            results[name] = _measure(path, load_calls(extra))
+            made = device.stats(procs[-1])
+            assert made.runs >= 0.999 * _COUNT * _ROUNDS, made
+            assert made.dispatched >= 0.999 * extra * made.runs, made
         device.tune(Tunable.SAMPLE_BITS, bits)
-        device.tune(Tunable.IDLE_RUNS, idle_runs)
         device.tune(Tunable.REARM_MS, _SHORT_EPOCH)
         _measure(path, load_useless, 4 * _IDLE_ROUNDS)
         results["vain"] = device.stats(procs[-1]).runs
     # Calls that the trampoline lets pass are counted all the same.
     for each in calls, while_idle:
         assert each >= _COUNT * _ROUNDS, f"only {each} calls were counted"
-    assert entered >= 0.999 * _COUNT * _ROUNDS, f"{entered} runs"
     # It was tried, and soon not any more.
     assert 100 <= stats.runs <= 0.01 * _COUNT * _ROUNDS, f"{stats.runs} runs"
     time.sleep(1.0)

@@ -53,6 +53,9 @@ def test_what_is_not_worth_it_costs_next_to_nothing() -> None:
     assert cost["native"] <= cost["idle"] <= cost["native"] + 14
     assert cost["changed"] <= 9 / 4  # nine epochs
     assert cost["native"] <= cost["useless"] <= cost["native"] + 30
+    # A run with one call costs a run, four instructions of the region, and a dispatch.
+    dispatch = cost["two"] - cost["one"]
+    assert 0 < cost["one"] - cost["native"] - dispatch <= 250
     # An entry from which nothing is dispatched is given up: 128 runs, a few times.
     assert 128 <= cost["vain"] <= 1_000
     # Nothing of it is left.

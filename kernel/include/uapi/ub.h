@@ -30,8 +30,9 @@
 #define UB_FRAME_FIP		0x48	/* u64: user address of the last x87 instruction */
 #define UB_FRAME_PRIVATE	0x50	/* private to the module from here on */
 #define UB_FRAME_STACK		0x50	/* private: rsp of ub_enter() */
-#define UB_FRAME_LAUNCH		0x58	/* private: struct ub_launch * */
+#define UB_FRAME_REGION		0x58	/* private: struct ub_region * */
 #define UB_FRAME_R11		0x60	/* private: flags at the last dispatch */
+#define UB_FRAME_ACCOUNT	0x68	/* private: see ub_left() */
 /*
  * struct pt_regs of the task.  No slot of the frame may have the same low 11 address
  * bits as a slot of pt_regs (docs/abi.md, section 1).

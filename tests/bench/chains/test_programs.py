@@ -36,7 +36,7 @@ def test_replay_lies_where_programs_do_not() -> None:
 
 def test_replay_is_made_of_the_modules_own_code() -> None:
     text = _listing()
-    for name in ("ub_trampoline", "ub_hook", "ub_enter", "ub_leave"):
+    for name in ("ub_trampoline", "ub_after", "ub_enter", "ub_leave", "ub_left"):
         assert f"<{name}>:" in text
     # What cannot run in user mode is not there.
     assert not re.search(r"\b(stac|clac)\b", text)
@@ -52,20 +52,21 @@ def test_buffers_are_cleared_last_on_the_way_in() -> None:
     ]
     # A test stands for what the kernel patches. Padding follows.
     last = len(code) - code[::-1].index("jmp")
-    assert code[last - 5 : last] == ["cmpb", "jne", "jmp", "verw", "jmp"]
+    assert code[last - 5 : last] == ["jne", "jmp", "jmp", "verw", "jmp"]
 
 
 def test_history_is_cleared_right_behind_a_run() -> None:
     text = _listing()
-    hook = text[text.index("<ub_hook>:") :]
-    hook = hook[: hook.index("\n\n")]
-    runs = hook.count("<ub_enter>")
-    assert 0 < runs == hook.count("<ub_clear_history>")
+    leave, left = (
+        text[text.index(f"<{name}>:") :].partition("\n\n")[0]
+        for name in ("ub_leave", "ub_left")
+    )
+    assert re.findall(r"\b(?:call|jmp) .*<(\w+)>", leave) == ["ub_left"]
     # Whether it has to be is asked before anything is called.
-    for behind in hook.split("<ub_enter>")[1:]:
-        before, asked, _ = behind.partition("<ub_shim_has+0x2>")
-        assert asked
-        assert "call" not in before
+    before, asked, behind = left.partition("<ub_shim_has+0x2>")
+    assert asked
+    assert "call" not in before
+    assert behind.count("<ub_clear_history>") == 1
 
 
 def test_tells_sizes_of_dispatches() -> None:

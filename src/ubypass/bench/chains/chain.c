@@ -145,7 +145,6 @@ void chain_run(bool translated)
 	/* The previous chain ended inside the module's code. */
 	__preempt_count = 0;
 	ub_inside = 0;
-	region.cpu->tasks = 0;
 	with_module = translated;
 	__asm__ volatile("xrstor64 %0" : : "m"(state), "a"(state_mask), "d"(0) : "memory");
 	began = stamp();

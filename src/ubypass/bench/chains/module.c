@@ -26,6 +26,8 @@ u64 ub_passed_calls[UB_FILTER_BUSY + 1];
 struct ub_gap ub_gap;
 u8 ub_dead[UB_MAX_REGIONS];
 u64 ub_dispatched[UB_MAX_REGIONS];
+static struct ub_entry_head nobody;
+struct ub_entry_head *ub_entries[UB_FILTER_NUMBERS];
 struct hlist_head ub_procs[1 << UB_PROC_BITS];
 struct ub_region region;
 int __preempt_count;
@@ -86,9 +88,8 @@ void ub_detect_after(struct ub_proc *of, struct pt_regs *regs, u64 ax)
 }
 
 /* As in backoff.c, without holding any entry back. */
-void ub_backoff_run(struct ub_region *in, u32 entry, bool dispatched)
+void ub_backoff_run(struct ub_region *in, struct ub_backoff *at, bool dispatched)
 {
-	struct ub_backoff *at = &in->backoff[entry];
 	u32 runs = READ_ONCE(at->runs);
 
 	if (likely(dispatched)) {
@@ -137,15 +138,7 @@ bool ub_proc_send_with_stack(struct ub_proc *of, struct ub_event *event)
 }
 
 /* The program has neither a seccomp filter nor other work at its calls. */
-bool ub_seccomp_usable(void)
-{
-	return false;
-}
-
-bool ub_seccomp_serves(const struct task_struct *task, unsigned long work)
-{
-	return false;
-}
+bool ub_seccomp_known;
 
 void ub_seccomp_rehearse(const struct pt_regs *regs)
 {
@@ -211,16 +204,18 @@ static void load_code(void)
 
 static void add_entry(u32 number, u64 ip, u32 offset)
 {
-	u32 at = hash_64(ip, 32);
+	u32 at = ub_entry_place(&entries.table, ip);
 
 	while (entries.table.slot[at & (ENTRIES - 1)].region)
 		at++;
 	entries.table.slot[at & (ENTRIES - 1)] = (struct ub_entry_slot){
 		.user_ip = ip,
+		.code = ub_arena + offset,
 		.region = &region,
-		.code_offset = offset,
+		.backoff = &backoffs[number],
 		.entry = number,
 		.hits = OLD,
+		.rest = 1,
 	};
 	entry_list[number] = (struct ub_entry){ .user_ip = ip, .code_offset = offset };
 }
@@ -246,6 +241,7 @@ static void set_up_region(void)
 	region.nr_exits = (u32)job->nr_exits;
 	region.entries = entry_list;
 	region.exits = exits;
+	ub_region_mark_misses(&region);
 	region.cpu = &region_cpu;
 	region.counts = exit_counts;
 	region.backoff = backoffs;
@@ -299,7 +295,11 @@ void module_setup(void)
 	proc.mm = &mm;
 	proc.number = NUMBER;
 	proc.cpu = &proc_cpu;
-	proc.entries = &entries.table;
+	proc.entries = &entries.table.head;
+	entries.table.head.mm = &mm;
+	for (u32 number = 0; number < UB_FILTER_NUMBERS; number++)
+		ub_entries[number] = &nobody;
+	ub_entries[NUMBER] = &entries.table.head;
 	proc.first_run_ns = 1;
 	head->first = &proc.hash;
 	ub_filter[hash] = NUMBER;

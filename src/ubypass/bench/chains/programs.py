@@ -33,7 +33,10 @@ _REPLAY = (
     *("-Wl,-Ttext-segment=0x70000000", "-Wl,--build-id=none"),
 )
 _OWN = ("replay.c", "chain.c", "work.c", "module.c", "system.c", "stubs.S")
-_MODULE = ("run.c", "eligible.c", "dispatch.c", "x87.c", "enter.S", "trampoline.S")
+_MODULE = (
+    *("run.c", "leave.c", "eligible.c", "dispatch.c", "x87.c"),
+    *("enter.S", "clear.S", "trampoline.S"),
+)
 # Tracepoints, since a disabled event is a jump that is not taken; and the differences
 # between kernels, for which shim.h stands.
 _EMPTY = ("trace.h", "compat.h")

@@ -314,6 +314,16 @@ static void report_clock(void)
 	out_word((u64)ns);
 }
 
+/* Those that were cut off by the end of a chain included. */
+static u64 runs(void)
+{
+	u64 sum = counts.runs;
+
+	for (u32 i = 0; i < UB_EXIT_REASONS; i++)
+		sum += region.cpu->exits[i];
+	return sum;
+}
+
 static void report_checks(void)
 {
 	out_word(OUT_MAGIC);
@@ -322,11 +332,11 @@ static void report_checks(void)
 	out_word(wrong_words);
 	out_word(other_words);
 	out_word(counts.wrong);
-	out_word(region.cpu->runs + counts.runs);
+	out_word(runs());
 	out_word(ub_dispatched[0] + counts.runs);
 	out_word(module_parked());
 	for (u32 i = 0; i < 16; i++)
-		out_word(i < UB_EXIT_REASONS ? region.proc->cpu->exits[i] : 0);
+		out_word(i < UB_EXIT_REASONS ? region.cpu->exits[i] : 0);
 	out(region.counts, 8 * job->nr_exits);
 	out(exit_nonpointers, 8 * job->nr_exits);
 }
@@ -342,7 +352,7 @@ static void chains(void)
 		timed();
 	/* Over all chains. */
 	out_word(translated_chains);
-	out_word(region.cpu->runs + counts.runs);
+	out_word(runs());
 	out_word(ub_dispatched[0] + counts.runs);
 	out_word(wrong_words);
 	out_word(counts.wrong);

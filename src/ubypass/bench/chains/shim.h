@@ -2,8 +2,8 @@
 /*
  * The kernel's headers for the module's files in user mode.
  *
- * run.c, eligible.c, dispatch.c, enter.S, trampoline.S and x87.c of the module are compiled
- * unchanged against this file, so that their cost can be timed without the module.  Each
+ * run.c, leave.c, eligible.c, dispatch.c, enter.S, clear.S, trampoline.S and x87.c of the
+ * module are compiled unchanged against this file, so that their cost can be timed without the module.  Each
  * name has the kernel's meaning as far as possible in user mode.  Left out: stac and clac,
  * which fault there; the gs prefix in C code; alternatives, in whose place is the code for
  * a processor with enhanced IBRS (plain indirect jumps and returns).
@@ -18,6 +18,13 @@
 #define X86_EFLAGS_SF	0x080
 #define X86_EFLAGS_OF	0x800
 
+#define X86_EFLAGS_AC	0x40000
+
+#define __stringify_1(x...)	#x
+#define __stringify(x...)	__stringify_1(x)
+
+/* As on a processor without SMAP: stac and clac fault in user mode. */
+#define X86_FEATURE_SMAP		0
 #define X86_FEATURE_CLEAR_CPU_BUF	6
 /* verw clears with any selector ("Intel Analysis of MDS"). */
 #define __KERNEL_DS		0x2b
@@ -42,11 +49,16 @@
 	cmpb $0, ub_shim_has + \feature(%rip)
 	jne 7771f
 	\without
+	jmp 7772f
 7771:
 	\with
+7772:
 .endm
 .macro JMP_NOSPEC reg
 	jmp *%\reg
+.endm
+.macro CALL_NOSPEC reg
+	call *%\reg
 .endm
 
 #else
@@ -67,6 +79,10 @@ typedef long ssize_t;
 
 #define noinline		__attribute__((noinline))
 #define noinline_for_stack	noinline
+#define notrace
+#define ____cacheline_aligned	__attribute__((aligned(64)))
+#define ASM_CALL_CONSTRAINT	"+r"(current_stack_pointer)
+#define static_assert(right)	_Static_assert(right, #right)
 #define U32_MAX			(~0U)
 #define U64_MAX			(~0ULL)
 #undef __always_inline
@@ -76,6 +92,8 @@ typedef long ssize_t;
 #define barrier()		__asm__ volatile("" ::: "memory")
 #define READ_ONCE(x)		(*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, value)	(*(volatile __typeof__(x) *)&(x) = (value))
+#define data_race(x)		(x)
+#define OPTIMIZER_HIDE_VAR(x)	__asm__("" : "=r"(x) : "0"(x))
 #define WARN_ON_ONCE(x)	((void)(x))
 #define BUILD_BUG_ON(wrong)	_Static_assert(!(wrong), #wrong)
 #define min(a, b)		((a) < (b) ? (a) : (b))
@@ -188,8 +206,8 @@ struct task_struct {
 /* Per-CPU data of the only CPU; the gs base is 0. */
 #define DECLARE_PER_CPU(type, name)	extern __typeof__(type) name
 #define DEFINE_PER_CPU(type, name)	__typeof__(type) name
-#define this_cpu_inc(x)		((void)(*(volatile __typeof__(x) *)&(x))++)
-#define this_cpu_dec(x)		((void)(*(volatile __typeof__(x) *)&(x))--)
+#define this_cpu_inc(x)		__asm__ volatile("inc%z0 %0" : "+m"(x))
+#define this_cpu_dec(x)		__asm__ volatile("dec%z0 %0" : "+m"(x))
 #define this_cpu_read(x)	READ_ONCE(x)
 #define __this_cpu_read(x)	READ_ONCE(x)
 #define __this_cpu_write(x, value)	WRITE_ONCE(x, value)
@@ -247,7 +265,6 @@ extern u8 ub_shim_stack[];
 #define X86_EFLAGS_NT		0x00004000
 #define X86_EFLAGS_RF		0x00010000
 #define X86_EFLAGS_VM		0x00020000
-#define X86_EFLAGS_AC		0x00040000
 #define X86_EFLAGS_VIF		0x00080000
 #define X86_EFLAGS_VIP		0x00100000
 #define X86_EFLAGS_ID		0x00200000
@@ -259,8 +276,6 @@ extern u8 ub_shim_stack[];
 #define force_sig(sig)		ub_shim_fail("the module kills the program")
 void ub_shim_fail(const char *why) __attribute__((noreturn));
 
-/* As on a processor without SMAP: stac and clac fault in user mode. */
-#define X86_FEATURE_SMAP		0
 #define X86_FEATURE_FSGSBASE		1
 #define X86_FEATURE_CLEAR_BHB_LOOP	2
 #define X86_FEATURE_FXSR		4
@@ -304,6 +319,7 @@ static inline u64 rdtsc(void)
 
 #define ktime_get_ns()		0ULL
 #define trace_ub_exit(...)	do { } while (0)
+#define trace_ub_exit_enabled()	0
 
 #define rcu_dereference_sched(p)	READ_ONCE(p)
 #define GOLDEN_RATIO_64		0x61C8864680B583EBULL
