@@ -99,11 +99,12 @@ static inline unsigned long ub_times_user(const struct task_struct *task)
 static __always_inline bool ub_task_is_eligible(struct task_struct *task)
 {
 	unsigned long work = READ_ONCE(task_thread_info(task)->syscall_work);
-	unsigned long odd = ub_has_rseq_barrier(task->mm);
+	unsigned long odd;
 
 	/* Each dispatch runs the filters. */
 	if (unlikely(work) && !ub_seccomp_serves(task, work))
 		return false;
+	odd = ub_has_rseq_barrier(task->mm);
 	/* One after the other: all together would take more registers than are free. */
 	OPTIMIZER_HIDE_VAR(odd);
 	/* CR4.TSD does not stop RDTSC at CPL 0. */

@@ -55,7 +55,9 @@ static inline u32 ub_entry_place(const struct ub_entry_table *table, u64 ip)
  */
 static __always_inline struct ub_entry_table *ub_entry_table_of(unsigned long number)
 {
-	struct ub_entry_head *head = rcu_dereference_sched(ub_entries[number]);
+	/* Without a check of the index, which is below UB_FILTER_NUMBERS. */
+	struct ub_entry_head __rcu **entries = ub_entries;
+	struct ub_entry_head *head = rcu_dereference_sched(*(entries + number));
 
 	return container_of(head, struct ub_entry_table, head);
 }

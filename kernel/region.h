@@ -111,6 +111,14 @@ static inline void ub_region_mark_misses(struct ub_region *region)
 			region->exits[i].flags |= UB_EXITF_MISS;
 }
 
+/* Whether the region in .slot must not be entered; without a check of the index. */
+static __always_inline bool ub_region_is_closed(u32 slot)
+{
+	const u8 *dead = ub_dead;
+
+	return data_race(*(dead + slot));
+}
+
 static inline bool ub_region_is_dead(const struct ub_region *region)
 {
 	return READ_ONCE(ub_dead[region->slot]) == UB_DEAD;
@@ -129,9 +137,12 @@ static inline void ub_region_get(struct ub_region *region)
  * Then ub_region_last() must be called if .dropped is set.  The region may be used until
  * preemption is on again.
  */
-static inline void ub_region_put(struct ub_region *region, u32 reason)
+static __always_inline void ub_region_put(struct ub_region *region, u32 reason)
 {
-	this_cpu_inc(region->cpu->exits[reason]);
+	/* Through a pointer: a check of the index would be a call. It was checked at load. */
+	u64 __percpu *exits = region->cpu->exits;
+
+	this_cpu_inc(*(exits + reason));
 	barrier();
 }
 

@@ -317,8 +317,8 @@ long ub_after(struct pt_regs *regs, long ret, unsigned long number)
 	struct ub_entry_table *table;
 	struct ub_entry_slot *slot;
 	struct ub_region *region;
-	u64 limit = TASK_SIZE_MAX, fsbase;
 	unsigned long account;
+	u64 limit, fsbase;
 
 	/* Ignore a handler that was called from inside another one. */
 	if (unlikely(regs != task_pt_regs(task)))
@@ -333,7 +333,7 @@ long ub_after(struct pt_regs *regs, long ret, unsigned long number)
 		return ub_after_unusually(regs, ret);
 	region = slot->region;
 	/* .ub_dead pairs with the grace period after it is set. */
-	if (unlikely(data_race(ub_dead[slot->slot]) || data_race(region->trial) ||
+	if (unlikely(ub_region_is_closed(slot->slot) || data_race(region->trial) ||
 		     data_race(slot->backoff->times)))
 		return ub_after_unusually(regs, ret);
 	if (unlikely(!ub_task_is_eligible(task)))
@@ -342,6 +342,7 @@ long ub_after(struct pt_regs *regs, long ret, unsigned long number)
 		return ub_after_unusually(regs, ret);
 	fsbase = rdfsbase();
 	/* In a register, for all comparisons and for the frame. */
+	limit = TASK_SIZE_MAX;
 	OPTIMIZER_HIDE_VAR(limit);
 	if (unlikely(fsbase >= limit || !ub_regs_are_eligible(regs, ret, limit) ||
 		     !ub_stack_has_room(regs)))
