@@ -251,7 +251,7 @@ static bool ub_report_hot(struct ub_proc *proc, struct ub_site *site,
 	bool eligible = !reason;
 
 	if (!site->reports && steps &&
-	    !(eligible && ub_trace_gap_begin(proc, regs, true, steps))) {
+	    !(eligible && ub_trace_gap_begin(proc, regs, regs->orig_ax, true, steps))) {
 		u64 cost = ub_sample_budget_clamp(ub_trace_gap_cost(steps));
 
 		if (eligible && ub_sample_budget_left(proc, cost) < cost) {
@@ -264,7 +264,7 @@ static bool ub_report_hot(struct ub_proc *proc, struct ub_site *site,
 	/* Trace again only if the path may have changed: steps are expensive. */
 	if (site->reports && site->reports < UB_TRACED && eligible &&
 	    (site->reports < UB_ANYWAY || ub_is_other(site->native, site->traced)) &&
-	    ub_trace_gap_begin(proc, regs, false, steps))
+	    ub_trace_gap_begin(proc, regs, regs->orig_ax, false, steps))
 		site->traced = site->native;
 	/* The interval between reports of the same site doubles. */
 	site->next_report = site->epoch + (1U << site->reports);

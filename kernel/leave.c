@@ -22,13 +22,22 @@
 #include "leave.h"
 #include "proc.h"
 #include "region.h"
+#include "site_table.h"
 #include "trace.h"
+#include "trace_gap.h"
 #include "tunables.h"
 #include "ub.h"
 #include "x87.h"
 
 #define UB_ARITH_FLAGS		(X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | \
 				 X86_EFLAGS_ZF | X86_EFLAGS_SF | X86_EFLAGS_OF)
+
+/* Where these end a run, the region lacks the code that follows. */
+#define UB_LACKS	((1U << UB_EXIT_RET_MISS) | (1U << UB_EXIT_CALL_MISS) |	\
+			 (1U << UB_EXIT_JUMP_MISS) | (1U << UB_EXIT_FRONTIER))
+
+/* Steps for which the trace of a gap's rest must be paid; it may have more. */
+#define UB_STEPS_REST	128
 
 /* Misses of which only some are avoidable, so they are reported beyond the limit, too. */
 #define UB_MIXED	((1U << UB_EXIT_SYSCALL) | (1U << UB_EXIT_FAULT))
@@ -86,6 +95,18 @@ static void ub_report_miss(struct ub_region *region, const struct pt_regs *regs,
 		WRITE_ONCE(region->owed, region->owed + 1);
 	else if (owed && region->owed)
 		WRITE_ONCE(region->owed, region->owed - 1);
+}
+
+/*
+ * A run has ended where the region lacks code, for the .exits-th time at this exit: now and
+ * then the path to the next call is traced.  Not at the first exit, which may be the only
+ * one, and not behind a call of a site whose gap stays native on purpose, or has its own
+ * traces.
+ */
+static void ub_trace_rest(struct ub_proc *proc, struct pt_regs *regs, u64 exits)
+{
+	if (exits > 1 && !(exits & (exits - 1)) && !ub_site_of(proc, regs->ip, false))
+		ub_trace_gap_begin(proc, regs, UB_PATH_MISS, true, UB_STEPS_REST);
 }
 
 static __always_inline u64 ub_arith(u64 flags, u64 raw)
@@ -162,6 +183,8 @@ static noinline void ub_left_unusually(struct pt_regs *regs, u64 host_flags)
 		if (!owed || unlikely(READ_ONCE(region->owed)) ||
 		    ((1U << exit->reason) & UB_MIXED && !(exits & (exits - 1))))
 			ub_report_miss(region, regs, number, frame->target, owed);
+		if (!owed && (1U << exit->reason) & UB_LACKS)
+			ub_trace_rest(region->proc, regs, exits);
 	}
 	trace_ub_exit(region->number, number, exit->reason, exit->user_ip);
 	if (unlikely(READ_ONCE(region->dropped)))

@@ -191,7 +191,7 @@ static bool ub_pass_entry(struct ub_proc *proc, struct pt_regs *regs, long ret, 
 			  bool urgent)
 {
 	if (trace && ub_is_eligible(regs, ret) &&
-	    ub_trace_gap_begin(proc, regs, urgent, UB_STEPS_USUAL))
+	    ub_trace_gap_begin(proc, regs, regs->orig_ax, urgent, UB_STEPS_USUAL))
 		return true;
 	ub_sample_native(proc, regs);
 	return false;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Gap tracing: records the instructions of one gap.
+ * Gap tracing: records the instructions of one gap, or of the rest of one.
  *
  * A thread that returns from a hot system call is sometimes single-stepped until its next
  * call: user space then gets all the code in between at once, with the target of every
- * return and every jump.  One thread at a time, a few thousand steps at most.
+ * return and every jump.  So is a thread whose run has ended where the region lacks code:
+ * otherwise a rare path would cost one build for each of its blocks.  One thread at a time,
+ * a few thousand steps at most.
  *
  * The program must not be able to detect this.  The kernel hides a trap flag that is marked
  * as forced (TIF_FORCED_TF) from signal frames, core dumps and debuggers; the remaining
@@ -148,12 +150,13 @@ static bool ub_trace_gap_is_stale(void)
 }
 
 /*
- * Step current, which is eligible, from regs->ip, the resume address of a system call.  With
- * preemption off.  False if it cannot be stepped, or not now: traces that are not urgent are
- * limited to a small share of the time, all traces by the sample budget of the process,
- * which must cover .steps.
+ * Step current, which is eligible, from regs->ip: the resume address of call .nr, or, for
+ * UB_PATH_MISS, the address at which a run has ended.  With preemption off.  False if it
+ * cannot be stepped, or not now: traces that are not urgent are limited to a small share of
+ * the time, all traces by the sample budget of the process, which must cover .steps.
  */
-bool ub_trace_gap_begin(struct ub_proc *proc, struct pt_regs *regs, bool urgent, u32 steps)
+bool ub_trace_gap_begin(struct ub_proc *proc, struct pt_regs *regs, u32 nr, bool urgent,
+			u32 steps)
 {
 	u32 most = ub_tune(UB_TUNE_PATH_STEPS);
 	u64 need = ub_sample_budget_clamp(ub_trace_gap_cost(steps));
@@ -177,7 +180,7 @@ bool ub_trace_gap_begin(struct ub_proc *proc, struct pt_regs *regs, bool urgent,
 		refcount_inc(&proc->refs);
 		ub_gap_trace.proc = proc;
 		ub_gap_trace.ip = regs->ip;
-		ub_gap_trace.nr = regs->orig_ax;
+		ub_gap_trace.nr = nr;
 		ub_gap_trace.most = most;
 		ub_gap_trace.begun_ns = now;
 		ub_gap_trace.virtual_dr6 = current->thread.virtual_dr6;

@@ -12,7 +12,7 @@ struct ub_proc;
 
 int ub_trace_gap_init(void);
 void ub_trace_gap_exit(void);
-bool ub_trace_gap_begin(struct ub_proc *proc, struct pt_regs *regs, bool urgent,
+bool ub_trace_gap_begin(struct ub_proc *proc, struct pt_regs *regs, u32 nr, bool urgent,
 			u32 steps);
 u64 ub_trace_gap_cost(u32 steps);
 bool ub_trace_gap_is_on(void);

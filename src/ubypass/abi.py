@@ -55,7 +55,7 @@ __all__ = [
     "Translation",
 ]
 
-ABI_VERSION: Final = 6
+ABI_VERSION: Final = 7
 
 # The frame: offsets in bytes from rsp inside generated code.
 FRAME_EXIT: Final = 0x00

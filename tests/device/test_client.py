@@ -339,6 +339,13 @@ def test_a_traced_gap_is_fetched_once(module: _Module, device: Device) -> None:
 
     module.answers[uapi.IOC_PATH] = path
     assert device.path(5) == Path(0x401002, 17, (0x401002, 0x401005, 0x401000))
+
+    def rest(argument: ctypes.Structure) -> None:
+        assert isinstance(argument, uapi.UbPath)
+        argument.ip, argument.nr, argument.count = 0x401007, uapi.PATH_MISS, 0
+
+    module.answers[uapi.IOC_PATH] = rest
+    assert device.path(5) == Path(0x401007, None, ())
     module.answers[uapi.IOC_PATH] = _fail(errno.EAGAIN)
     assert device.path(5) is None
     module.answers[uapi.IOC_PATH] = _fail(errno.ENOENT)

@@ -39,6 +39,7 @@ def _python_values() -> dict[str, int]:
         "UB_TUNABLES": len(uapi.Tunable),
         "UB_SITES_MAX": uapi.SITES_MAX,
         "UB_PATH_MAX": uapi.PATH_MAX,
+        "UB_PATH_MISS": uapi.PATH_MISS,
         "UB_SITE_VERDICTS": len(uapi.SiteVerdict),
         "UB_DECLINES": len(uapi.Decline),
         "UB_DECLINE_LASTING": uapi.DECLINE_LASTING,

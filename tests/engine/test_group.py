@@ -3,12 +3,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from iced_x86 import Instruction
+
 from tests.engine.samples import entered_at
 from ubypass.abi import Exit, ExitReason
 from ubypass.device.types import Counts
 from ubypass.engine.built import Built
 from ubypass.engine.group import Group, absorb, group_of, without_entries
-from ubypass.region.graph import Region
+from ubypass.region.graph import Block, End, Region
 
 
 def _built(*entries: int) -> Built:
@@ -97,6 +99,23 @@ def test_few_runs_add_up_until_they_say_something() -> None:
     assert not group.misses_often(Counts((2,), 100, 1), ())
     assert not group.misses_often(Counts((5,), 195, 1), ())
     assert group.last_counts == (195, 5)
+
+
+def test_after_the_first_loads_growth_has_to_pay() -> None:
+    group = _live(1, 0x10)
+    assert group.built
+    assert group.loaded
+    block = Block(0x10, (Instruction(),) * 100, 0x200, End.FALL, (0x200,))
+    built = replace(group.built, region=Region({0x10: block}, (), ()))
+    loaded = replace(group.loaded, exits=(Exit(0x30, ExitReason.FRONTIER),))
+    # 100 instructions take 4 ms to build, as long as 26,667 runs that end early.
+    for loads in range(2, 9):
+        group.set_live(loads, built, loaded)
+        assert group.misses_often(Counts((1000,), 2000, 1000), ()) == (loads < 8)
+    assert not group.misses_often(Counts((26_000,), 80_000, 26_000), ())
+    assert group.misses_often(Counts((27_000,), 82_000, 27_000), ())
+    # Misses that are rare again do not pay by their number alone.
+    assert not group.misses_often(Counts((27_010,), 200_000, 27_010), ())
 
 
 def test_a_frozen_group_grows_again_once_a_site_joins() -> None:

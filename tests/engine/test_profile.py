@@ -233,6 +233,38 @@ def test_a_traced_path_is_news_until_it_is_known() -> None:
     assert profile.restricted_to({0x1000}).is_traced
 
 
+def test_the_rest_of_a_gap_behind_a_miss_is_news_in_one_piece() -> None:
+    profile = Profile(Limits(warm=3, rest=4))
+    profile.add_path(Path(0x1000, 1, (0x1000, 0x1002)))
+    profile.add_event(_miss(ExitReason.FRONTIER, 0x3000))
+    rest = Path(0x3000, None, (0x3000, 0x3002, 0x4000, 0x1002))
+    assert profile.add_path(rest)
+    assert not profile.add_path(rest)
+    # The address of a miss is no site: neither an entry nor one that makes calls.
+    assert profile.traced_entries == {0x1000}
+    assert profile.call_numbers == {0x1000: {1: 1}}
+    assert profile.traced_jumps == {0x3002: {0x4000: 2}, 0x4000: {0x1002: 2}}
+    assert not profile.dead_ends
+
+
+def test_a_long_rest_stays_native() -> None:
+    profile = Profile(Limits(warm=3, rest=4))
+    frontier = _miss(ExitReason.FRONTIER, 0x3000)
+    assert _news(profile, frontier, 3) == [3]
+    assert profile.seeds == (0x3000,)
+    assert not profile.add_path(Path(0x3000, None, tuple(range(0x3000, 0x3005))))
+    assert profile.dead_ends == {0x3000}
+    assert profile.execution_counts == {}
+    assert profile.seeds == ()
+    assert _news(profile, frontier, 20) == []
+    # One target of a return says nothing about its other targets.
+    assert not profile.add_path(Path(0x5000, None, tuple(range(0x5000, 0x5005))))
+    assert profile.dead_ends == {0x3000}
+    assert profile.inherited().dead_ends == {0x3000}
+    profile.forget_unless(lambda ip: ip != 0x3000)
+    assert profile.dead_ends == set()
+
+
 def test_traced_paths_are_bounded_and_forgotten_with_their_code() -> None:
     profile = Profile(Limits(traced=3))
     assert profile.add_path(Path(0x1000, 1, (0x1000, 0x1002, 0x3000)))

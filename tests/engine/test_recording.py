@@ -33,6 +33,7 @@ def _profile() -> Profile:
     known.traced_jumps[0x100A] = {0x1000: 1}
     known.traced_entries.add(0x1002)
     known.nonpointer_counts[0x1002] = {3: 5}
+    known.dead_ends.add(0x3000)
     return known
 
 

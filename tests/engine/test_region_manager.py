@@ -205,6 +205,20 @@ def test_a_path_that_lost_is_judged_again(world: _World) -> None:
         assert world.memory.refreshed == refreshed
 
 
+def test_the_rest_of_a_gap_behind_a_miss_is_worth_one_build(world: _World) -> None:
+    world.hot(_A)
+    world.now += 1
+    world.build()
+    assert world.manager.build_due is None
+    rest = Path(0x1001, None, (0x1001, 0x1001, 0x1003))
+    world.manager.add_path(rest, world.memory, world.now)
+    assert world.manager.build_due is not None
+    assert [group.incomplete for group in world.regions.groups] == [True]
+    world.manager.build(lambda: world.now, lambda: world.cpu)
+    world.manager.add_path(rest, world.memory, world.now)
+    assert world.manager.build_due is None
+
+
 def test_entries_that_lose_are_dropped_and_those_that_gain_stay(
     world: _World,
 ) -> None:

@@ -285,6 +285,16 @@ def test_dead_regions_are_built_again(world: _World) -> None:
     assert world.grow().loads == 1
 
 
+def test_misses_at_dead_ends_are_expected(world: _World) -> None:
+    world.hot(0x1002)
+    world.grow()
+    world.regions.mark_all_incomplete()
+    world.profile.dead_ends.add(0x1000)
+    assert not world.regions.schedule_incomplete()
+    world.profile.dead_ends.clear()
+    assert world.regions.schedule_incomplete()
+
+
 def test_misses_of_replaced_regions_are_stale(world: _World) -> None:
     world.hot(0x1002)
     world.grow()

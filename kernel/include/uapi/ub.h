@@ -11,7 +11,7 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-#define UB_ABI_VERSION		6
+#define UB_ABI_VERSION		7
 
 /*
  * The frame: generated code runs with rsp fixed at its start and accesses all of its
@@ -365,18 +365,19 @@ struct ub_sites {
 };
 
 /*
- * UB_IOC_PATH: the gap reported by UB_EVENT_PATH; can be read once.  Addresses of all
- * instructions in execution order, from the resume address to the instruction before which
- * tracing ended: the next syscall, or one that cannot be traced.  EAGAIN: none.
+ * UB_IOC_PATH: the path reported by UB_EVENT_PATH; can be read once.  Addresses of all
+ * instructions in execution order, from .ip to the instruction before which tracing ended:
+ * the next syscall, or one that cannot be traced.  EAGAIN: none.
  */
 #define UB_PATH_MAX	4096
+#define UB_PATH_MISS	(~0U)	/* nr of a path that continues a run after a miss */
 struct ub_path {
 	__u64 proc;		/* in */
 	__u64 ips;		/* in: pointer to __u64[max] */
 	__u32 max;		/* in: at least UB_PATH_MAX */
 	__u32 flags;		/* in: 0 */
-	__u64 ip;		/* out: resume address */
-	__u32 nr;		/* out: of the call before the gap */
+	__u64 ip;		/* out: resume address, or address of the miss */
+	__u32 nr;		/* out: of the call before the gap, or UB_PATH_MISS */
 	__u32 count;		/* out */
 };
 
@@ -421,7 +422,7 @@ enum ub_event_type {
 	UB_EVENT_GONE		= 4,	/* process exited or replaced by exec */
 	UB_EVENT_FORK		= 5,	/* target = pid of a new descendant, native */
 	UB_EVENT_EXEC		= 6,	/* target = pid of one with a new program */
-	UB_EVENT_PATH		= 7,	/* a gap was traced: ip, nr; see UB_IOC_PATH */
+	UB_EVENT_PATH		= 7,	/* a path was traced: ip, nr; see UB_IOC_PATH */
 	UB_EVENT_LOST		= 8,	/* target = events lost since the last LOST event:
 					 * read the present state; not of one process
 					 */

@@ -279,7 +279,7 @@ class Device:
         return Counts(tuple(exits[:nr_exits]), request.dispatched, request.runs)
 
     def path(self, proc: int) -> GapPath | None:
-        """The traced gap that a PATH event has reported; None: no longer available."""
+        """The traced path that a PATH event has reported; None: no longer available."""
         ips = (ctypes.c_uint64 * uapi.PATH_MAX)()
         request = uapi.UbPath(proc=proc, ips=ctypes.addressof(ips), max=uapi.PATH_MAX)
         try:
@@ -288,7 +288,8 @@ class Device:
             if error.errno == errno.EAGAIN:
                 return None
             raise _gone_or_error("read the trace of a gap", error) from error
-        return GapPath(request.ip, request.nr, tuple(ips[: request.count]))
+        nr = None if request.nr == uapi.PATH_MISS else request.nr
+        return GapPath(request.ip, nr, tuple(ips[: request.count]))
 
     def sites(self, proc: int) -> list[Site]:
         """The module's data on the sites of an attachment, unsorted."""

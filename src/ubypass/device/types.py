@@ -135,11 +135,12 @@ class Path:
     """A traced path of a gap: ``ips`` of its instructions in order of execution.
 
     From the resume address ``ip``, after call ``nr``, to the next ``syscall`` or an
-    instruction that cannot be traced; this last one was not executed.
+    instruction that cannot be traced; this last one was not executed. ``nr`` is None
+    for the rest of a gap, from the address at which a run ended for lack of code.
     """
 
     ip: int
-    nr: int
+    nr: int | None
     ips: tuple[int, ...]
 
 

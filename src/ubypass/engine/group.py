@@ -33,6 +33,16 @@ _SELDOM = 32
 #: Dispatched calls and misses, in sum, that make a look significant.
 _TELLING = 200
 
+#: Loads of a region after which its growth has to pay. The first ones find the usual
+#: paths, and their number bounds their cost.
+_FREE_LOADS = 8
+
+#: ns that a run costs which ends early: its entry and its exit (docs/performance.md).
+_MISS_NS = 150
+
+#: ns that one instruction of a region costs to build (``ub bench translate``).
+_BUILD_NS = 40_000
+
 
 @dataclass(slots=True)
 class Group:
@@ -134,7 +144,9 @@ class Group:
     def misses_often(self, counts: Counts, barriers: Container[int]) -> bool:
         """Whether runs miss code often, by the counters since the last look.
 
-        Exits at ``barriers`` are no misses.
+        Exits at ``barriers`` are no misses. After the first loads, misses must also
+        have cost as much as a build does: whatever the next one finds, all builds cost
+        no more than the misses that they may have prevented.
         """
         assert self.loaded is not None
         # Other faults are the program's: pages that are not there yet, mostly.
@@ -152,7 +164,13 @@ class Group:
         new = misses - self.last_counts[1]
         if dispatched + new >= _TELLING:
             self.last_counts = (counts.dispatched, misses)
-        return new * _SELDOM > dispatched
+        return new * _SELDOM > dispatched and self._has_paid(misses)
+
+    def _has_paid(self, misses: int) -> bool:
+        """Whether another build may cost no more than these misses of the region."""
+        if self.rounds < _FREE_LOADS or self.built is None:
+            return True
+        return misses * _MISS_NS >= self.built.instructions * _BUILD_NS
 
     def set_live(self, region: int, built: Built, loaded: Translation) -> None:
         """``region`` was loaded in place of the one before."""

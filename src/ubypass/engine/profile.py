@@ -43,6 +43,8 @@ class Limits:
     misses: int = 256  # addresses whose stacks are kept
     samples: int = 4096  # different addresses
     traced: int = 16384  # instructions on traced paths
+    rest: int = 512  # new instructions behind a miss that are worth a build
+    dead_ends: int = 1024
     nonpointers: int = 256  # instructions at which registers hold no addresses
     sites: int = 256  # whose call numbers are kept
     numbers: int = 64  # of one site
@@ -75,7 +77,8 @@ class Profile:
     which control did not go straight on, its targets with counts. ``traced_entries``:
     the entries that were traced. ``nonpointer_counts``: by the address of an
     instruction at which runs exit because a register holds no user address, these
-    registers, with counts. ``effort``: how far to explore, see :meth:`raise_effort`.
+    registers, with counts. ``dead_ends``: addresses where code was missing and shall
+    be, see :meth:`add_path`. ``effort``: how far to explore, see :meth:`raise_effort`.
 
     The tables are changed by methods only.
     """
@@ -92,6 +95,7 @@ class Profile:
     traced_jumps: dict[int, dict[int, int]] = field(default_factory=dict)
     traced_entries: set[int] = field(default_factory=set)
     nonpointer_counts: dict[int, dict[int, int]] = field(default_factory=dict)
+    dead_ends: set[int] = field(default_factory=set)
     effort: int = 0
     _raises: int = 0
     _exhausted: set[int] = field(default_factory=set)
@@ -110,7 +114,7 @@ class Profile:
             self.miss_stacks.setdefault(event.ip, event.stack)
         if event.nr in _TARGET_MISSES and event.target:
             return self._add_target(event.ip, event.target)
-        if event.nr == ExitReason.FRONTIER and event.ip not in self.barriers:
+        if event.nr == ExitReason.FRONTIER and not self._stays_native(event.ip):
             return self._add_frontier(event.ip)
         if event.nr == ExitReason.SYSCALL:
             times = self.count_call(self.site_of(event), event.target, 1)
@@ -119,8 +123,28 @@ class Profile:
 
     def add_path(self, path: Path) -> bool:
         """Take in the traced path of a gap; whether it is worth a build."""
+        if path.nr is None:
+            return self._add_rest(path)
         self.traced_entries.add(path.ip)
         news = self._add_call(path.ip, path.nr)
+        return self._add_instructions(path) or news
+
+    def _add_rest(self, path: Path) -> bool:
+        """Take in the rest of a gap behind a miss; whether it is worth a build.
+
+        If it executes many unknown instructions, the region would grow by more than the
+        rest is worth: its start is a dead end, that is, misses there are expected.
+        """
+        new = set(path.ips) - self.execution_counts.keys()
+        if len(new) <= self.limits.rest:
+            return self._add_instructions(path)
+        if path.ip in self.frontiers and len(self.dead_ends) < self.limits.dead_ends:
+            self.dead_ends.add(path.ip)
+        return False
+
+    def _add_instructions(self, path: Path) -> bool:
+        """Take in the instructions of a path, and its jumps; whether any is new."""
+        news = False
         new = set(path.ips) - self.execution_counts.keys()
         if len(self.execution_counts) + len(new) > self.limits.traced:
             return news
@@ -181,7 +205,7 @@ class Profile:
         """
         if self.is_traced:
             return False
-        skipped = self._exhausted | self.barriers
+        skipped = self._exhausted | self.barriers | self.dead_ends
         stubborn = [
             ip
             for ip in self._missed_often(self.limits.stubborn)
@@ -202,6 +226,7 @@ class Profile:
         self.frontiers = {ip: n for ip, n in self.frontiers.items() if keep(ip)}
         self.miss_stacks = {ip: s for ip, s in self.miss_stacks.items() if keep(ip)}
         self.barriers = {ip for ip in self.barriers if keep(ip)}
+        self.dead_ends = {ip for ip in self.dead_ends if keep(ip)}
         self.call_numbers = {ip: n for ip, n in self.call_numbers.items() if keep(ip)}
         self.nonpointer_counts = {
             ip: seen for ip, seen in self.nonpointer_counts.items() if keep(ip)
@@ -246,12 +271,14 @@ class Profile:
             traced_jumps=_copy(self.traced_jumps),
             traced_entries=set(self.traced_entries),
             nonpointer_counts=_copy(self.nonpointer_counts),
+            dead_ends=set(self.dead_ends),
         )
 
     @property
     def seeds(self) -> tuple[int, ...]:
         """Addresses that misses led to often enough to be explored from."""
-        return self._missed_often(self.limits.warm)
+        often = self._missed_often(self.limits.warm)
+        return tuple(ip for ip in often if ip not in self.dead_ends)
 
     @property
     def nonpointers(self) -> dict[int, int]:
@@ -287,6 +314,10 @@ class Profile:
         return tuple(found)
 
     # ---- events ---------------------------------------------------------------------
+
+    def _stays_native(self, ip: int) -> bool:
+        """Whether code at this address is not missing, but left out on purpose."""
+        return ip in self.barriers or ip in self.dead_ends
 
     def _add_call(self, ip: int, nr: int) -> bool:
         """The site at ``ip`` has made call ``nr``; whether that is new."""

@@ -212,6 +212,7 @@ def _profile_json(profile: Profile) -> dict[str, Any]:
         "traced_jumps": _nested(profile.traced_jumps),
         "traced_entries": sorted(profile.traced_entries),
         "nonpointer_counts": _nested(profile.nonpointer_counts),
+        "dead_ends": sorted(profile.dead_ends),
         "effort": profile.effort,
     }
 
@@ -236,6 +237,7 @@ def _profile(data: Mapping[str, Any]) -> Profile:
         traced_jumps=_tables(data["traced_jumps"]),
         traced_entries=set(data["traced_entries"]),
         nonpointer_counts=_tables(data["nonpointer_counts"]),
+        dead_ends=set(data["dead_ends"]),
         effort=int(data["effort"]),
     )
 

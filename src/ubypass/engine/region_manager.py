@@ -140,7 +140,12 @@ class RegionManager:
             self.request_build(now)
 
     def add_path(self, path: Path, memory: MemoryLike, now: float) -> None:
-        """Learn from a gap that was traced."""
+        """Learn from a gap that was traced, or from its rest behind a miss."""
+        if path.nr is None:
+            if self._profile.add_path(path):
+                self._regions.mark_all_incomplete()
+                self.request_build(now)
+            return
         number = hash(path)
         if number not in self._admitted:
             # The libraries of a program that has just started are not in the map yet.

@@ -124,8 +124,10 @@ class Regions:
         group = group_of(self.groups, event.region, event.ip)
         if event.type is EventType.HOT:
             return self.add_site(event.ip)
-        for each in [group] if group is not None else self.groups:
-            each.mark_incomplete()
+        if group is not None:
+            group.mark_incomplete()
+        else:
+            self.mark_all_incomplete()
         return ""
 
     def add_site(self, site: int) -> str:
@@ -153,6 +155,11 @@ class Regions:
             group.mark_incomplete()
         return group is not None
 
+    def mark_all_incomplete(self) -> None:
+        """The profile has more, for a group that is not known."""
+        for group in self.groups:
+            group.mark_incomplete()
+
     def invalidate_lost(self) -> None:
         """Request builds of all groups without a region."""
         for group in self.groups:
@@ -174,7 +181,8 @@ class Regions:
             )
         except Gone:
             return False  # the region at least; there will be an event
-        return group.misses_often(counts, self._suppressions.barriers())
+        expected = self._suppressions.barriers() | self._profile.dead_ends
+        return group.misses_often(counts, expected)
 
     def on_dead(self, region: int) -> bool:
         """The module has dropped a region; whether a group has lost it."""

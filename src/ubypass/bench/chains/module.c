@@ -124,7 +124,13 @@ void ub_sample_run(struct ub_proc *of, u64 ip, u64 dispatched, u64 overhead)
 {
 }
 
-bool ub_trace_gap_begin(struct ub_proc *of, struct pt_regs *regs, bool urgent, u32 steps)
+struct ub_site *ub_site_of(struct ub_proc *of, u64 ip, bool claim)
+{
+	return NULL;
+}
+
+bool ub_trace_gap_begin(struct ub_proc *of, struct pt_regs *regs, u32 nr, bool urgent,
+			u32 steps)
 {
 	return false;
 }
