@@ -15,10 +15,12 @@ import pytest
 
 from tests.cli.conftest import TunableDevice
 from tests.cli.gate import Gate, when
+from ubypass import processor
 from ubypass.abi import ExitReason
 from ubypass.device.types import Event, Stats
 from ubypass.device.uapi import EventType, Tunable
 from ubypass.engine import control
+from ubypass.engine.admission import EMULATED_DISTINCT, AdmissionPolicy
 from ubypass.errors import UbError
 from ubypass.process import status
 
@@ -127,6 +129,18 @@ def test_a_summary_that_cannot_be_written_is_an_error(
 ) -> None:
     assert ub("run", "--summary-file", "/no/such/folder/x", "--", "true") == 1
     assert "cannot write /no/such/folder/x" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("emulated", [False, True])
+def test_gaps_are_traced_as_far_as_they_are_admitted(
+    device: TunableDevice, ub: Ub, monkeypatch: pytest.MonkeyPatch, emulated: bool
+) -> None:
+    monkeypatch.setattr(processor, "is_emulated", lambda: emulated)
+    assert ub("run", "--", "true") == 0
+    most = EMULATED_DISTINCT if emulated else AdmissionPolicy().max_distinct
+    assert device.tuned[Tunable.PATH_STEPS] == 2 * most
+    assert ub("run", "--tune", "path_steps=9", "--", "true") == 0
+    assert device.tuned[Tunable.PATH_STEPS] == 9
 
 
 def test_tunables_are_set_and_nonsense_is_refused(

@@ -11,7 +11,7 @@ import pytest
 
 from tests.engine.fakes import FakeDevice, FakeMemory
 from ubypass.abi import Abi, ExitReason, Translation
-from ubypass.device.types import Event
+from ubypass.device.types import Event, Path
 from ubypass.device.uapi import EventType
 from ubypass.engine import build
 from ubypass.engine.build import Builder, make_spec
@@ -125,6 +125,19 @@ def test_stacks_at_misses_tell_where_returns_go() -> None:
 def test_a_region_that_does_not_fit_is_refused_with_a_reason() -> None:
     with pytest.raises(Refused, match="cannot be translated"):
         Builder(Abi(max_code=64))(_profile(), _loop())
+
+
+def test_side_paths_are_left_out_before_traced_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    side = b"\x90" * 10 + bytes.fromhex("ebed")  # and back to mov eax, 39
+    code = BytesReader({_START: _LOOP[:14] + side})
+    profile = _profile()
+    path = (_RESUME, 0x401005, 0x401007, 0x40100C, _START)
+    profile.add_path(Path(_RESUME, 39, path))
+    assert Builder(Abi())(profile, code).instructions == 5 + 11
+    monkeypatch.setattr(build, "_TRACED_REGION", 8)
+    assert Builder(Abi())(profile, code).instructions == 5
 
 
 def test_the_verifier_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:

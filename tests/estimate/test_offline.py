@@ -87,12 +87,12 @@ def test_signals_and_lack_of_time_say_nothing() -> None:
 
 
 def test_a_gap_with_too_much_code() -> None:
-    nops = "\n".join(f"step{n}: nop" for n in range(1300))
+    nops = "\n".join(f"step{n}: nop" for n in range(4100))
     text = _LOOP.replace("{0}", nops).replace("jmp first", "back: jmp first")
     reader, path = _path(text)
     seen = _only(Offline(reader, _MODEL).look([path]), path)
     assert seen.verdict is Verdict.LONG
-    assert "1,30" in seen.why
+    assert "4,10" in seen.why
 
 
 def test_code_that_is_gone() -> None:

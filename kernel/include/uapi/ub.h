@@ -369,7 +369,7 @@ struct ub_sites {
  * instructions in execution order, from .ip to the instruction before which tracing ended:
  * the next syscall, or one that cannot be traced.  EAGAIN: none.
  */
-#define UB_PATH_MAX	4096
+#define UB_PATH_MAX	8192
 #define UB_PATH_MISS	(~0U)	/* nr of a path that continues a run after a miss */
 struct ub_path {
 	__u64 proc;		/* in */

@@ -18,10 +18,10 @@ from typing import Any
 from ubypass import processor
 from ubypass.abi import Abi
 from ubypass.cli.summary_report import print_report, say
-from ubypass.cost.model import model_of
+from ubypass.cost.model import Model, model_of
 from ubypass.device.client import Device
 from ubypass.device.uapi import Tunable
-from ubypass.engine.admission import AdmissionPolicy
+from ubypass.engine.admission import EMULATED_DISTINCT, AdmissionPolicy
 from ubypass.engine.build import Builder
 from ubypass.engine.clock import longest_ns, slowness
 from ubypass.engine.control import Control, Handler, LastingHandler
@@ -81,7 +81,8 @@ class Session:
         try:
             here = model_of()
             longest = longest_ns(here)
-            _tune(self.device, tune, longest)
+            admission = _admission(here, model)
+            _tune(self.device, tune, longest, admission)
             abi = self.device.info()
             trusted_abi = replace(abi, trusted=True)
             builder, trusted = Builder(abi, shared(abi)), Builder(trusted_abi)
@@ -93,10 +94,7 @@ class Session:
                 build_trusted=Recorder(trusted, trusted_abi, file) if file else trusted,
                 policy=Policy(
                     caps=caps or Caps(),
-                    admission=AdmissionPolicy(
-                        here if model is None else model_of(model),
-                        model_decides=model is not None or processor.is_emulated(),
-                    ),
+                    admission=admission,
                     trial=TrialPolicy().slower(slowness(here, longest)),
                 ),
                 log=self.log,
@@ -184,8 +182,21 @@ class Session:
             return None
 
 
-def _tune(device: Device, tune: Mapping[Tunable, int], gap: int) -> None:
-    # The module's default of the gap is for an unknown machine.
-    wanted = {Tunable.GAP_NS: gap, **tune}
+def _admission(here: Model, named: str | None) -> AdmissionPolicy:
+    """The policy for this machine, whose model is ``here``, or a ``named`` model."""
+    emulated = processor.is_emulated()
+    policy = AdmissionPolicy(
+        here if named is None else model_of(named),
+        model_decides=named is not None or emulated,
+    )
+    return replace(policy, max_distinct=EMULATED_DISTINCT) if emulated else policy
+
+
+def _tune(
+    device: Device, tune: Mapping[Tunable, int], gap: int, admission: AdmissionPolicy
+) -> None:
+    # The module's defaults are for an unknown machine. Gaps have loops.
+    steps = 2 * admission.max_distinct
+    wanted = {Tunable.GAP_NS: gap, Tunable.PATH_STEPS: steps, **tune}
     for what, value in wanted.items():
         device.tune(what, value)

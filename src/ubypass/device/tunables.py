@@ -63,7 +63,7 @@ TUNABLES: Final[Mapping[Tunable, Meaning]] = {
         "runs without a dispatch until an entry is parked",
     ),
     Tunable.PATH_STEPS: Meaning(
-        2048, 0, 4096, "steps", "limit for the trace of a gap; 0: no traces"
+        2048, 0, 8192, "steps", "limit for the trace of a gap; 0: no traces"
     ),
     Tunable.GRACE_MS: Meaning(
         300, 0, 3_600_000, "ms", "CPU time of a process before it is examined"

@@ -8,11 +8,16 @@ machine are meaningless. No clock, no state.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from ubypass.cost.gap import GapProfile
 from ubypass.cost.model import DEFAULT, Model, Range, model_of
 
-__all__ = ["AdmissionPolicy"]
+__all__ = ["EMULATED_DISTINCT", "AdmissionPolicy"]
+
+#: Most different instructions of a gap that is admitted in an emulator: a build there
+#: takes ten times as long as on a processor, and more.
+EMULATED_DISTINCT: Final = 1200
 
 
 def _default() -> Model:
@@ -31,7 +36,7 @@ class AdmissionPolicy:
 
     model: Model = field(default_factory=_default)
     model_decides: bool = False
-    max_distinct: int = 1200
+    max_distinct: int = 4000
 
     def saving(self, gap: GapProfile) -> Range:
         """ns that the gap and the call after it save; negative: a loss."""
