@@ -114,7 +114,23 @@ def test_after_the_first_loads_growth_has_to_pay() -> None:
         assert group.misses_often(Counts((1000,), 2000, 1000), ()) == (loads < 8)
     assert not group.misses_often(Counts((26_000,), 80_000, 26_000), ())
     assert group.misses_often(Counts((27_000,), 82_000, 27_000), ())
-    # Misses that are rare again do not pay by their number alone.
+    # Large regions have fewer free loads: three of 5,000 instructions take 600 ms.
+    large = replace(block, instructions=(Instruction(),) * 5000)
+    built = replace(built, region=Region({0x10: large}, (), ()))
+    group = _live(1, 0x10)
+    for loads in range(2, 6):
+        group.set_live(loads, built, loaded)
+        assert group.misses_often(Counts((1000,), 2000, 1000), ()) == (loads < 4)
+    group.add_site(0x20)
+    assert group.misses_often(Counts((2000,), 4000, 1000), ())
+
+
+def test_misses_that_became_rare_do_not_pay() -> None:
+    group = _live(1, 0x10)
+    assert group.loaded
+    group.loaded = replace(group.loaded, exits=(Exit(0x30, ExitReason.FRONTIER),))
+    group.rounds = 8
+    assert group.misses_often(Counts((27_000,), 82_000, 27_000), ())
     assert not group.misses_often(Counts((27_010,), 200_000, 27_010), ())
 
 

@@ -33,9 +33,10 @@ _SELDOM = 32
 #: Dispatched calls and misses, in sum, that make a look significant.
 _TELLING = 200
 
-#: Loads of a region after which its growth has to pay. The first ones find the usual
-#: paths, and their number bounds their cost.
+#: Loads of a region, and ns for their builds, after which growth has to pay. The first
+#: ones find the usual paths.
 _FREE_LOADS = 8
+_FREE_NS = 500_000_000
 
 #: ns that a run costs which ends early: its entry and its exit (docs/performance.md).
 _MISS_NS = 150
@@ -52,9 +53,10 @@ class Group:
     ``built``: the build that it is from, which may have more entries (disabled ones).
     ``needs_build``: to be built at the next opportunity; ``incomplete``: something was
     learned since, and a build is worth it once misses are frequent. ``last_counts``:
-    calls dispatched and misses at the last look. ``rounds``: loads, and ``refusals``:
-    builds that were refused, since the last site was added; ``unproductive``: loads in
-    a row whose regions were entered and dispatched nothing; ``frozen``: no more growth.
+    calls dispatched and misses at the last look. ``rounds``: loads, ``loaded_in_all``:
+    instructions of their regions, and ``refusals``: builds that were refused, since the
+    last site was added; ``unproductive``: loads in a row whose regions were entered and
+    dispatched nothing; ``frozen``: no more growth.
     """
 
     sites: set[int]
@@ -66,6 +68,7 @@ class Group:
     incomplete: bool = False
     last_counts: tuple[int, int] = (0, 0)
     rounds: int = 0
+    loaded_in_all: int = 0
     refusals: int = 0
     unproductive: int = 0
     frozen: bool = False
@@ -93,6 +96,7 @@ class Group:
         if site not in self.sites:
             self.sites.add(site)
             self.rounds = self.refusals = self.unproductive = 0
+            self.loaded_in_all = 0
             self.frozen = False
         self.needs_build = True
 
@@ -168,7 +172,8 @@ class Group:
 
     def _has_paid(self, misses: int) -> bool:
         """Whether another build may cost no more than these misses of the region."""
-        if self.rounds < _FREE_LOADS or self.built is None:
+        spent = self.loaded_in_all * _BUILD_NS
+        if self.built is None or (self.rounds < _FREE_LOADS and spent < _FREE_NS):
             return True
         return misses * _MISS_NS >= self.built.instructions * _BUILD_NS
 
@@ -178,6 +183,7 @@ class Group:
         self.built, self.loaded = built, loaded
         self.incomplete, self.last_counts = False, (0, 0)
         self.rounds += 1
+        self.loaded_in_all += built.instructions
 
     def set_dead(self) -> None:
         """The region was unloaded."""
