@@ -253,16 +253,23 @@ def test_a_long_rest_stays_native() -> None:
     assert _news(profile, frontier, 3) == [3]
     assert profile.seeds == (0x3000,)
     assert not profile.add_path(Path(0x3000, None, tuple(range(0x3000, 0x3005))))
-    assert profile.dead_ends == {0x3000}
+    assert set(profile.dead_ends) == {0x3000}
     assert profile.execution_counts == {}
     assert profile.seeds == ()
     assert _news(profile, frontier, 20) == []
     # One target of a return says nothing about its other targets.
     assert not profile.add_path(Path(0x5000, None, tuple(range(0x5000, 0x5005))))
-    assert profile.dead_ends == {0x3000}
-    assert profile.inherited().dead_ends == {0x3000}
+    assert set(profile.dead_ends) == {0x3000}
+    child = profile.inherited()
+    assert set(child.dead_ends) == {0x3000}
     profile.forget_unless(lambda ip: ip != 0x3000)
-    assert profile.dead_ends == set()
+    assert not profile.dead_ends
+    # It is the usual path after all.
+    assert not child.open_dead_ends({0x5000})
+    assert child.open_dead_ends({0x3000, 0x5000})
+    assert len(child.execution_counts) == 5
+    assert child.seeds == (0x3000,)
+    assert not child.dead_ends
 
 
 def test_traced_paths_are_bounded_and_forgotten_with_their_code() -> None:

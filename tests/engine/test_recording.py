@@ -10,6 +10,7 @@ import pytest
 
 from tests.engine.fakes import FakeMemory
 from ubypass.abi import Abi
+from ubypass.device.types import Path as GapPath
 from ubypass.engine.build import Builder
 from ubypass.engine.built import NothingToBuild
 from ubypass.engine.profile import HotSite, Profile
@@ -33,7 +34,7 @@ def _profile() -> Profile:
     known.traced_jumps[0x100A] = {0x1000: 1}
     known.traced_entries.add(0x1002)
     known.nonpointer_counts[0x1002] = {3: 5}
-    known.dead_ends.add(0x3000)
+    known.dead_ends[0x3000] = GapPath(0x3000, None, ())
     return known
 
 

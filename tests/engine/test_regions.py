@@ -11,7 +11,7 @@ import pytest
 from tests.engine.fakes import FakeDevice, FakeMemory
 from ubypass.abi import Entry, Exit, ExitReason, Source, Translation
 from ubypass.device.client import SourceChanged
-from ubypass.device.types import Event
+from ubypass.device.types import Event, Path
 from ubypass.device.uapi import EventType
 from ubypass.engine.built import Built, NothingToBuild, Postponed, Refused
 from ubypass.engine.ports import MemoryLike
@@ -288,11 +288,22 @@ def test_dead_regions_are_built_again(world: _World) -> None:
 def test_misses_at_dead_ends_are_expected(world: _World) -> None:
     world.hot(0x1002)
     world.grow()
+    rest = Path(0x1000, None, (0x1000,))
     world.regions.mark_all_incomplete()
-    world.profile.dead_ends.add(0x1000)
+    world.profile.dead_ends[0x1000] = rest
+    world.device.misses = 100
     assert not world.regions.schedule_incomplete()
     world.profile.dead_ends.clear()
     assert world.regions.schedule_incomplete()
+
+
+def test_unless_they_are_too_frequent(world: _World) -> None:
+    world.hot(0x1002)
+    world.grow()
+    world.profile.dead_ends[0x1000] = Path(0x1000, None, (0x1000, 0x1004))
+    assert world.regions.schedule_incomplete()
+    assert world.profile.dead_ends == {}
+    assert world.profile.execution_counts == {0x1000: 1, 0x1004: 1}
 
 
 def test_misses_of_replaced_regions_are_stale(world: _World) -> None:

@@ -170,6 +170,15 @@ class Group:
             self.last_counts = (counts.dispatched, misses)
         return new * _SELDOM > dispatched and self._has_paid(misses)
 
+    def often_missed(self, counts: Counts) -> set[int]:
+        """Addresses of exits that runs take often, of all dispatched since the load."""
+        assert self.loaded is not None
+        return {
+            leave.user_ip
+            for leave, count in zip(self.loaded.exits, counts.exits, strict=True)
+            if count >= _TELLING and count * _SELDOM > counts.dispatched
+        }
+
     def _has_paid(self, misses: int) -> bool:
         """Whether another build may cost no more than these misses of the region."""
         spent = self.loaded_in_all * _BUILD_NS

@@ -44,7 +44,7 @@ class Limits:
     samples: int = 4096  # different addresses
     traced: int = 16384  # instructions on traced paths
     rest: int = 512  # new instructions behind a miss that are worth a build
-    dead_ends: int = 1024
+    dead_ends: int = 64
     nonpointers: int = 256  # instructions at which registers hold no addresses
     sites: int = 256  # whose call numbers are kept
     numbers: int = 64  # of one site
@@ -77,8 +77,9 @@ class Profile:
     which control did not go straight on, its targets with counts. ``traced_entries``:
     the entries that were traced. ``nonpointer_counts``: by the address of an
     instruction at which runs exit because a register holds no user address, these
-    registers, with counts. ``dead_ends``: addresses where code was missing and shall
-    be, see :meth:`add_path`. ``effort``: how far to explore, see :meth:`raise_effort`.
+    registers, with counts. ``dead_ends``: addresses where code was missing and stays
+    so, with the path from there, see :meth:`open_dead_ends`. ``effort``: how far to
+    explore, see :meth:`raise_effort`.
 
     The tables are changed by methods only.
     """
@@ -95,7 +96,7 @@ class Profile:
     traced_jumps: dict[int, dict[int, int]] = field(default_factory=dict)
     traced_entries: set[int] = field(default_factory=set)
     nonpointer_counts: dict[int, dict[int, int]] = field(default_factory=dict)
-    dead_ends: set[int] = field(default_factory=set)
+    dead_ends: dict[int, Path] = field(default_factory=dict)
     effort: int = 0
     _raises: int = 0
     _exhausted: set[int] = field(default_factory=set)
@@ -132,15 +133,22 @@ class Profile:
     def _add_rest(self, path: Path) -> bool:
         """Take in the rest of a gap behind a miss; whether it is worth a build.
 
-        If it executes many unknown instructions, the region would grow by more than the
-        rest is worth: its start is a dead end, that is, misses there are expected.
+        If it executes many unknown instructions, the region would grow by more than a
+        rare path is worth: its start is a dead end, where misses are expected.
         """
         new = set(path.ips) - self.execution_counts.keys()
         if len(new) <= self.limits.rest:
             return self._add_instructions(path)
         if path.ip in self.frontiers and len(self.dead_ends) < self.limits.dead_ends:
-            self.dead_ends.add(path.ip)
+            self.dead_ends.setdefault(path.ip, path)
         return False
+
+    def open_dead_ends(self, often: Container[int]) -> bool:
+        """Take in the paths from dead ends that are missed ``often``; whether any."""
+        opened = [ip for ip in self.dead_ends if ip in often]
+        for ip in opened:
+            self._add_instructions(self.dead_ends.pop(ip))
+        return bool(opened)
 
     def _add_instructions(self, path: Path) -> bool:
         """Take in the instructions of a path, and its jumps; whether any is new."""
@@ -205,7 +213,7 @@ class Profile:
         """
         if self.is_traced:
             return False
-        skipped = self._exhausted | self.barriers | self.dead_ends
+        skipped = self._exhausted | self.barriers | self.dead_ends.keys()
         stubborn = [
             ip
             for ip in self._missed_often(self.limits.stubborn)
@@ -226,7 +234,7 @@ class Profile:
         self.frontiers = {ip: n for ip, n in self.frontiers.items() if keep(ip)}
         self.miss_stacks = {ip: s for ip, s in self.miss_stacks.items() if keep(ip)}
         self.barriers = {ip for ip in self.barriers if keep(ip)}
-        self.dead_ends = {ip for ip in self.dead_ends if keep(ip)}
+        self.dead_ends = {ip: p for ip, p in self.dead_ends.items() if keep(ip)}
         self.call_numbers = {ip: n for ip, n in self.call_numbers.items() if keep(ip)}
         self.nonpointer_counts = {
             ip: seen for ip, seen in self.nonpointer_counts.items() if keep(ip)
@@ -271,7 +279,7 @@ class Profile:
             traced_jumps=_copy(self.traced_jumps),
             traced_entries=set(self.traced_entries),
             nonpointer_counts=_copy(self.nonpointer_counts),
-            dead_ends=set(self.dead_ends),
+            dead_ends=dict(self.dead_ends),
         )
 
     @property

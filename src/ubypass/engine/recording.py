@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ubypass.abi import Abi
+from ubypass.device.types import Path as GapPath
 from ubypass.engine.built import Built
 from ubypass.engine.ports import MemoryLike
 from ubypass.engine.profile import HotSite, Profile
@@ -237,7 +238,7 @@ def _profile(data: Mapping[str, Any]) -> Profile:
         traced_jumps=_tables(data["traced_jumps"]),
         traced_entries=set(data["traced_entries"]),
         nonpointer_counts=_tables(data["nonpointer_counts"]),
-        dead_ends=set(data["dead_ends"]),
+        dead_ends={ip: GapPath(ip, None, ()) for ip in data["dead_ends"]},
         effort=int(data["effort"]),
     )
 

@@ -168,8 +168,10 @@ class Regions:
 
     def schedule_incomplete(self) -> bool:
         """Request builds of regions that miss often; whether any group needs one."""
-        for group in self.groups:
-            if group.incomplete and not group.needs_build and self._misses_often(group):
+        for group in self.live:
+            if group.needs_build or not (group.incomplete or self._profile.dead_ends):
+                continue
+            if self._misses_often(group):
                 group.request_build()
         return any(group.needs_build for group in self.groups)
 
@@ -181,8 +183,10 @@ class Regions:
             )
         except Gone:
             return False  # the region at least; there will be an event
-        expected = self._suppressions.barriers() | self._profile.dead_ends
-        return group.misses_often(counts, expected)
+        if self._profile.open_dead_ends(group.often_missed(counts)):
+            group.mark_incomplete()
+        expected = self._suppressions.barriers() | self._profile.dead_ends.keys()
+        return group.incomplete and group.misses_often(counts, expected)
 
     def on_dead(self, region: int) -> bool:
         """The module has dropped a region; whether a group has lost it."""
