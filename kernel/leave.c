@@ -38,6 +38,8 @@
 
 /* Steps for which the trace of a gap's rest must be paid; it may have more. */
 #define UB_STEPS_REST	128
+/* Number of exits up to which such a trace is tried, at each doubling. */
+#define UB_REST_TRIES	4096
 
 /* Misses of which only some are avoidable, so they are reported beyond the limit, too. */
 #define UB_MIXED	((1U << UB_EXIT_SYSCALL) | (1U << UB_EXIT_FAULT))
@@ -98,15 +100,19 @@ static void ub_report_miss(struct ub_region *region, const struct pt_regs *regs,
 }
 
 /*
- * A run has ended where the region lacks code, for the .exits-th time at this exit: now and
- * then the path to the next call is traced.  Not at the first exit, which may be the only
- * one, and not behind a call of a site whose gap stays native on purpose, or has its own
+ * A run has ended where the region lacks code, for the .exits-th time at exit .number: the
+ * path from there to the next call is traced, once.  Not at the first exit, which may be the
+ * only one, and not behind a call of a site whose gap stays native on purpose, or has its own
  * traces.
  */
-static void ub_trace_rest(struct ub_proc *proc, struct pt_regs *regs, u64 exits)
+static void ub_trace_rest(struct ub_region *region, struct pt_regs *regs, u32 number,
+			  u64 exits)
 {
-	if (exits > 1 && !(exits & (exits - 1)) && !ub_site_of(proc, regs->ip, false))
-		ub_trace_gap_begin(proc, regs, UB_PATH_MISS, true, UB_STEPS_REST);
+	if (exits < 2 || exits > UB_REST_TRIES || exits & (exits - 1) ||
+	    test_bit(number, region->followed) || ub_site_of(region->proc, regs->ip, false))
+		return;
+	if (ub_trace_gap_begin(region->proc, regs, UB_PATH_MISS, true, UB_STEPS_REST))
+		set_bit(number, region->followed);
 }
 
 static __always_inline u64 ub_arith(u64 flags, u64 raw)
@@ -183,8 +189,8 @@ static noinline void ub_left_unusually(struct pt_regs *regs, u64 host_flags)
 		if (!owed || unlikely(READ_ONCE(region->owed)) ||
 		    ((1U << exit->reason) & UB_MIXED && !(exits & (exits - 1))))
 			ub_report_miss(region, regs, number, frame->target, owed);
-		if (!owed && (1U << exit->reason) & UB_LACKS)
-			ub_trace_rest(region->proc, regs, exits);
+		if ((1U << exit->reason) & UB_LACKS)
+			ub_trace_rest(region, regs, number, exits);
 	}
 	trace_ub_exit(region->number, number, exit->reason, exit->user_ip);
 	if (unlikely(READ_ONCE(region->dropped)))

@@ -44,6 +44,7 @@ static void ub_region_free_memory(struct ub_region *region)
 	kvfree(region->faults);
 	kvfree(region->sources);
 	kvfree(region->counts);
+	kvfree(region->followed);
 	free_percpu(region->cpu);
 	kvfree(region->backoff);
 	kfree(region);

@@ -102,9 +102,12 @@ int ub_load_args_copy(struct ub_region *region, struct ub_load_args *args,
 		return err;
 	region->counts = kvcalloc(region->nr_exits, sizeof(*region->counts),
 				  GFP_KERNEL);
+	region->followed = kvcalloc(BITS_TO_LONGS(region->nr_exits), sizeof(long),
+				    GFP_KERNEL);
 	region->backoff = kvcalloc(region->nr_entries, sizeof(*region->backoff), GFP_KERNEL);
 	region->cpu = alloc_percpu(struct ub_region_cpu);
-	return region->counts && region->backoff && region->cpu ? 0 : -ENOMEM;
+	return region->counts && region->followed && region->backoff && region->cpu ?
+	       0 : -ENOMEM;
 }
 
 int ub_load_args_check(const struct ub_region *region,

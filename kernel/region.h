@@ -63,6 +63,7 @@ struct ub_region {
 	struct ub_source *sources;
 	struct ub_region_cpu __percpu *cpu;
 	u64 *counts;			/* by exit; racy, one may be lost */
+	unsigned long *followed;	/* bit by exit: the path from there was traced */
 	struct ub_backoff *backoff;		/* by entry: see ub_backoff_run() */
 	u32 owed;			/* misses whose events were lost; racy */
 	bool vector;			/* segments hold the FPU registers */

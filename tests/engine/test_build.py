@@ -136,7 +136,7 @@ def test_side_paths_are_left_out_before_traced_ones(
     path = (_RESUME, 0x401005, 0x401007, 0x40100C, _START)
     profile.add_path(Path(_RESUME, 39, path))
     assert Builder(Abi())(profile, code).instructions == 5 + 11
-    monkeypatch.setattr(build, "_TRACED_REGION", 8)
+    monkeypatch.setattr(build, "_ASIDES", ((24, 8), (3, 8)))
     assert Builder(Abi())(profile, code).instructions == 5
 
 

@@ -108,12 +108,12 @@ def test_after_the_first_loads_growth_has_to_pay() -> None:
     block = Block(0x10, (Instruction(),) * 100, 0x200, End.FALL, (0x200,))
     built = replace(group.built, region=Region({0x10: block}, (), ()))
     loaded = replace(group.loaded, exits=(Exit(0x30, ExitReason.FRONTIER),))
-    # 100 instructions take 4 ms to build, as long as 26,667 runs that end early.
+    # 100 instructions take 4 ms to build, as long as 13,334 runs that end early.
     for loads in range(2, 9):
         group.set_live(loads, built, loaded)
         assert group.misses_often(Counts((1000,), 2000, 1000), ()) == (loads < 8)
-    assert not group.misses_often(Counts((26_000,), 80_000, 26_000), ())
-    assert group.misses_often(Counts((27_000,), 82_000, 27_000), ())
+    assert not group.misses_often(Counts((13_000,), 40_000, 13_000), ())
+    assert group.misses_often(Counts((14_000,), 42_000, 14_000), ())
     # Large regions have fewer free loads: three of 5,000 instructions take 600 ms.
     large = replace(block, instructions=(Instruction(),) * 5000)
     built = replace(built, region=Region({0x10: large}, (), ()))
@@ -130,8 +130,8 @@ def test_misses_that_became_rare_do_not_pay() -> None:
     assert group.loaded
     group.loaded = replace(group.loaded, exits=(Exit(0x30, ExitReason.FRONTIER),))
     group.rounds = 8
-    assert group.misses_often(Counts((27_000,), 82_000, 27_000), ())
-    assert not group.misses_often(Counts((27_010,), 200_000, 27_010), ())
+    assert group.misses_often(Counts((14_000,), 42_000, 14_000), ())
+    assert not group.misses_often(Counts((14_010,), 200_000, 14_010), ())
 
 
 def test_a_frozen_group_grows_again_once_a_site_joins() -> None:

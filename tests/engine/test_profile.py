@@ -9,6 +9,7 @@ from ubypass.abi import ExitReason
 from ubypass.device.types import Event, Path
 from ubypass.device.uapi import EventType
 from ubypass.engine.profile import Limits, Profile
+from ubypass.engine.rests import Rests
 
 
 def _hot(ip: int, nr: int = 0, stack: tuple[int, ...] = ()) -> Event:
@@ -234,42 +235,42 @@ def test_a_traced_path_is_news_until_it_is_known() -> None:
 
 
 def test_the_rest_of_a_gap_behind_a_miss_is_news_in_one_piece() -> None:
-    profile = Profile(Limits(warm=3, rest=4))
+    profile = Profile()
     profile.add_path(Path(0x1000, 1, (0x1000, 0x1002)))
-    profile.add_event(_miss(ExitReason.FRONTIER, 0x3000))
     rest = Path(0x3000, None, (0x3000, 0x3002, 0x4000, 0x1002))
     assert profile.add_path(rest)
     assert not profile.add_path(rest)
     # The address of a miss is no site: neither an entry nor one that makes calls.
     assert profile.traced_entries == {0x1000}
     assert profile.call_numbers == {0x1000: {1: 1}}
-    assert profile.traced_jumps == {0x3002: {0x4000: 2}, 0x4000: {0x1002: 2}}
-    assert not profile.dead_ends
+    # Its jumps are known, its instructions are not those of usual paths.
+    assert profile.traced_jumps == {0x3002: {0x4000: 1}, 0x4000: {0x1002: 1}}
+    assert profile.execution_counts == {0x1000: 1, 0x1002: 1}
+    # Unless runs often end there.
+    assert not profile.promote_rests({0x4000})
+    assert profile.promote_rests({0x3000})
+    assert profile.execution_counts[0x1002] == 2
+    assert profile.execution_counts[0x3000] == 1
 
 
 def test_a_long_rest_stays_native() -> None:
-    profile = Profile(Limits(warm=3, rest=4))
+    profile = Profile(Limits(warm=3), rests=Rests(longest=4))
     frontier = _miss(ExitReason.FRONTIER, 0x3000)
     assert _news(profile, frontier, 3) == [3]
     assert profile.seeds == (0x3000,)
     assert not profile.add_path(Path(0x3000, None, tuple(range(0x3000, 0x3005))))
-    assert set(profile.dead_ends) == {0x3000}
-    assert profile.execution_counts == {}
     assert profile.seeds == ()
     assert _news(profile, frontier, 20) == []
     # One target of a return says nothing about its other targets.
     assert not profile.add_path(Path(0x5000, None, tuple(range(0x5000, 0x5005))))
-    assert set(profile.dead_ends) == {0x3000}
+    assert set(profile.rests.dead_ends) == {0x3000}
     child = profile.inherited()
-    assert set(child.dead_ends) == {0x3000}
     profile.forget_unless(lambda ip: ip != 0x3000)
-    assert not profile.dead_ends
+    assert not profile.rests.dead_ends
     # It is the usual path after all.
-    assert not child.open_dead_ends({0x5000})
-    assert child.open_dead_ends({0x3000, 0x5000})
+    assert child.promote_rests({0x3000})
     assert len(child.execution_counts) == 5
     assert child.seeds == (0x3000,)
-    assert not child.dead_ends
 
 
 def test_traced_paths_are_bounded_and_forgotten_with_their_code() -> None:

@@ -34,7 +34,8 @@ def _profile() -> Profile:
     known.traced_jumps[0x100A] = {0x1000: 1}
     known.traced_entries.add(0x1002)
     known.nonpointer_counts[0x1002] = {3: 5}
-    known.dead_ends[0x3000] = GapPath(0x3000, None, ())
+    known.rests.dead_ends[0x3000] = GapPath(0x3000, None, ())
+    known.rests.rare[0x4000] = GapPath(0x4000, None, (0x4000, 0x4003))
     return known
 
 

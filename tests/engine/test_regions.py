@@ -290,19 +290,19 @@ def test_misses_at_dead_ends_are_expected(world: _World) -> None:
     world.grow()
     rest = Path(0x1000, None, (0x1000,))
     world.regions.mark_all_incomplete()
-    world.profile.dead_ends[0x1000] = rest
-    world.device.misses = 100
+    world.profile.rests.dead_ends[0x1000] = rest
+    world.device.misses, world.device.dispatched = 250, 10_000
     assert not world.regions.schedule_incomplete()
-    world.profile.dead_ends.clear()
+    world.profile.rests.dead_ends.clear()
     assert world.regions.schedule_incomplete()
 
 
 def test_unless_they_are_too_frequent(world: _World) -> None:
     world.hot(0x1002)
     world.grow()
-    world.profile.dead_ends[0x1000] = Path(0x1000, None, (0x1000, 0x1004))
+    world.profile.rests.dead_ends[0x1000] = Path(0x1000, None, (0x1000, 0x1004))
     assert world.regions.schedule_incomplete()
-    assert world.profile.dead_ends == {}
+    assert world.profile.rests.dead_ends == {}
     assert world.profile.execution_counts == {0x1000: 1, 0x1004: 1}
 
 

@@ -265,12 +265,12 @@ def test_traced_paths_are_kept_with_short_paths_around_them() -> None:
         start: test ebx, ebx
         jne aside
         back: test ecx, ecx
-        je far
+        je distant
         nop
         jmp first
         aside: inc ebx
         jmp back
-        far: """
+        distant: """
         + "nop\n" * 30
         + """
         jmp first
@@ -289,9 +289,19 @@ def test_traced_paths_are_kept_with_short_paths_around_them() -> None:
         traced=frozenset(walked),
     )
     assert at["aside"] in region.blocks
-    assert at["far"] not in region.blocks
+    assert at["distant"] not in region.blocks
     assert at["first"] in region.blocks
     assert reader.read(walked[-1], 2) == b"\x0f\x05"
+    # A path that was traced, but seldom runs, is explored as far.
+    rare = frozenset(range(at["distant"], at["distant"] + 31))
+    region, _ = _find(
+        source,
+        limits=Limits(reach=24, detour=24),
+        traced=frozenset(walked),
+        rare=rare,
+    )
+    assert at["distant"] in region.blocks
+    assert region.traced == frozenset(walked).intersection(region.blocks)
 
 
 def test_branches_that_did_not_jump() -> None:

@@ -32,9 +32,9 @@ __all__ = ["CANDIDATES", "Builder", "make_spec", "uncollected"]
 #: Most user instructions of a region that is searched for, without traced paths.
 _REGION = 3000
 
-#: The same around traced paths. A region that has to drop some of them ends runs there,
-#: and costs more than it gains: those of Redis' GET and SET have 3,400 and 3,900
-#: instructions, and their translations with short side paths 200 and 230 KiB.
+#: The same around traced paths with short side paths. A region that has to drop some of
+#: its traced paths ends runs there, and costs more than it gains: those of Redis' GET
+#: and SET have 3,400 and 3,900 instructions, and translations of 200 KiB.
 _TRACED_REGION = 4800
 
 #: Most user instructions that discovery decodes around traced paths.
@@ -46,8 +46,9 @@ _EXPLORED = 12_000
 _REACHES = ((32, 0, None), (256, 24, 48), (512, 48, 48))
 
 #: Around traced paths: how far to explore, and how long a detour may be; the first one
-#: with which the region is small enough.
-_ASIDES = (24, 12, 6, 3)
+#: with which the region has at most so many instructions counts. Side paths double the
+#: time of a large build.
+_ASIDES = ((24, 2000), (12, 3000), (6, _TRACED_REGION), (3, _TRACED_REGION))
 
 #: Most targets of one return or indirect branch, the most frequent first. nginx has
 #: returns with five and more on the path of each request, and a run that misses one
@@ -133,7 +134,10 @@ class Builder:
         if profile.is_traced:
             counts = profile.execution_counts
             spec = replace(
-                spec, traced=frozenset(counts), execution_counts=dict(counts)
+                spec,
+                traced=frozenset(counts),
+                rare=profile.rests.instructions.difference(counts),
+                execution_counts=dict(counts),
             )
             return self._fitting(spec, reader, _limits_of_traced())
         if profile.samples:
@@ -252,13 +256,9 @@ def _halved(limits: Limits) -> Iterator[Limits]:
 
 def _limits_of_traced() -> Iterator[Limits]:
     """For a region around traced paths: with shorter side paths, then smaller."""
-    for aside in _ASIDES:
+    for aside, most in _ASIDES:
         limits = Limits(
-            _TRACED_REGION,
-            aside,
-            candidates=CANDIDATES,
-            detour=aside,
-            explored=_EXPLORED,
+            most, aside, candidates=CANDIDATES, detour=aside, explored=_EXPLORED
         )
         yield limits
     yield from _halved(replace(limits, explored=_TRACED_REGION))

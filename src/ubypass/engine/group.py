@@ -38,8 +38,9 @@ _TELLING = 200
 _FREE_LOADS = 8
 _FREE_NS = 500_000_000
 
-#: ns that a run costs which ends early: its entry and its exit (docs/performance.md).
-_MISS_NS = 150
+#: ns that a run costs which ends early: the next entry and exit, and the transitions
+#: until then (docs/performance.md).
+_MISS_NS = 300
 
 #: ns that one instruction of a region costs to build (``ub bench translate``).
 _BUILD_NS = 40_000
@@ -176,7 +177,7 @@ class Group:
         return {
             leave.user_ip
             for leave, count in zip(self.loaded.exits, counts.exits, strict=True)
-            if count >= _TELLING and count * _SELDOM > counts.dispatched
+            if count >= _SELDOM and count * _SELDOM > counts.dispatched
         }
 
     def _has_paid(self, misses: int) -> bool:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from ubypass.abi import ExitReason
 from ubypass.device.types import Event, Path
 from ubypass.device.uapi import EventType
+from ubypass.engine.rests import Rests
 from ubypass.region.paths import jumps
 
 __all__ = ["HotSite", "Limits", "Profile"]
@@ -43,8 +44,6 @@ class Limits:
     misses: int = 256  # addresses whose stacks are kept
     samples: int = 4096  # different addresses
     traced: int = 16384  # instructions on traced paths
-    rest: int = 512  # new instructions behind a miss that are worth a build
-    dead_ends: int = 64
     nonpointers: int = 256  # instructions at which registers hold no addresses
     sites: int = 256  # whose call numbers are kept
     numbers: int = 64  # of one site
@@ -77,8 +76,7 @@ class Profile:
     which control did not go straight on, its targets with counts. ``traced_entries``:
     the entries that were traced. ``nonpointer_counts``: by the address of an
     instruction at which runs exit because a register holds no user address, these
-    registers, with counts. ``dead_ends``: addresses where code was missing and stays
-    so, with the path from there, see :meth:`open_dead_ends`. ``effort``: how far to
+    registers, with counts. ``rests``: traced paths from misses. ``effort``: how far to
     explore, see :meth:`raise_effort`.
 
     The tables are changed by methods only.
@@ -96,7 +94,7 @@ class Profile:
     traced_jumps: dict[int, dict[int, int]] = field(default_factory=dict)
     traced_entries: set[int] = field(default_factory=set)
     nonpointer_counts: dict[int, dict[int, int]] = field(default_factory=dict)
-    dead_ends: dict[int, Path] = field(default_factory=dict)
+    rests: Rests = field(default_factory=Rests)
     effort: int = 0
     _raises: int = 0
     _exhausted: set[int] = field(default_factory=set)
@@ -125,40 +123,35 @@ class Profile:
     def add_path(self, path: Path) -> bool:
         """Take in the traced path of a gap; whether it is worth a build."""
         if path.nr is None:
-            return self._add_rest(path)
+            # Other targets of a branch may be worth a build.
+            may_end = path.ip in self.frontiers
+            if not self.rests.add(path, self.execution_counts, may_end=may_end):
+                return False
+            self._add_jumps(path)
+            return True
         self.traced_entries.add(path.ip)
         news = self._add_call(path.ip, path.nr)
         return self._add_instructions(path) or news
 
-    def _add_rest(self, path: Path) -> bool:
-        """Take in the rest of a gap behind a miss; whether it is worth a build.
-
-        If it executes many unknown instructions, the region would grow by more than a
-        rare path is worth: its start is a dead end, where misses are expected.
-        """
-        new = set(path.ips) - self.execution_counts.keys()
-        if len(new) <= self.limits.rest:
-            return self._add_instructions(path)
-        if path.ip in self.frontiers and len(self.dead_ends) < self.limits.dead_ends:
-            self.dead_ends.setdefault(path.ip, path)
-        return False
-
-    def open_dead_ends(self, often: Container[int]) -> bool:
-        """Take in the paths from dead ends that are missed ``often``; whether any."""
-        opened = [ip for ip in self.dead_ends if ip in often]
-        for ip in opened:
-            self._add_instructions(self.dead_ends.pop(ip))
-        return bool(opened)
+    def promote_rests(self, often: Container[int]) -> bool:
+        """Treat the rests that begin at these addresses as usual paths; whether any."""
+        promoted = self.rests.take(often)
+        for path in promoted:
+            self._add_instructions(path)
+        return bool(promoted)
 
     def _add_instructions(self, path: Path) -> bool:
         """Take in the instructions of a path, and its jumps; whether any is new."""
-        news = False
         new = set(path.ips) - self.execution_counts.keys()
         if len(self.execution_counts) + len(new) > self.limits.traced:
-            return news
+            return False
         for ip in path.ips:
             self.execution_counts[ip] = self.execution_counts.get(ip, 0) + 1
-        news |= bool(new)
+        return self._add_jumps(path) or bool(new)
+
+    def _add_jumps(self, path: Path) -> bool:
+        """Take in the jumps of a path; whether any is new."""
+        news = False
         for before, after in jumps(path.ips):
             targets = self.traced_jumps.setdefault(before, {})
             if after not in targets and len(targets) >= self.limits.targets:
@@ -213,7 +206,7 @@ class Profile:
         """
         if self.is_traced:
             return False
-        skipped = self._exhausted | self.barriers | self.dead_ends.keys()
+        skipped = self._exhausted | self.barriers | self.rests.dead_ends.keys()
         stubborn = [
             ip
             for ip in self._missed_often(self.limits.stubborn)
@@ -234,7 +227,7 @@ class Profile:
         self.frontiers = {ip: n for ip, n in self.frontiers.items() if keep(ip)}
         self.miss_stacks = {ip: s for ip, s in self.miss_stacks.items() if keep(ip)}
         self.barriers = {ip for ip in self.barriers if keep(ip)}
-        self.dead_ends = {ip: p for ip, p in self.dead_ends.items() if keep(ip)}
+        self.rests.forget_unless(keep)
         self.call_numbers = {ip: n for ip, n in self.call_numbers.items() if keep(ip)}
         self.nonpointer_counts = {
             ip: seen for ip, seen in self.nonpointer_counts.items() if keep(ip)
@@ -279,14 +272,14 @@ class Profile:
             traced_jumps=_copy(self.traced_jumps),
             traced_entries=set(self.traced_entries),
             nonpointer_counts=_copy(self.nonpointer_counts),
-            dead_ends=dict(self.dead_ends),
+            rests=self.rests.inherited(),
         )
 
     @property
     def seeds(self) -> tuple[int, ...]:
         """Addresses that misses led to often enough to be explored from."""
         often = self._missed_often(self.limits.warm)
-        return tuple(ip for ip in often if ip not in self.dead_ends)
+        return tuple(ip for ip in often if ip not in self.rests.dead_ends)
 
     @property
     def nonpointers(self) -> dict[int, int]:
@@ -325,7 +318,7 @@ class Profile:
 
     def _stays_native(self, ip: int) -> bool:
         """Whether code at this address is not missing, but left out on purpose."""
-        return ip in self.barriers or ip in self.dead_ends
+        return ip in self.barriers or ip in self.rests.dead_ends
 
     def _add_call(self, ip: int, nr: int) -> bool:
         """The site at ``ip`` has made call ``nr``; whether that is new."""

@@ -21,6 +21,7 @@ from ubypass.device.types import Path as GapPath
 from ubypass.engine.built import Built
 from ubypass.engine.ports import MemoryLike
 from ubypass.engine.profile import HotSite, Profile
+from ubypass.engine.rests import Rests
 from ubypass.errors import UbError
 from ubypass.files import open_regular
 from ubypass.region.reader import CodeReader, DataReader
@@ -213,7 +214,8 @@ def _profile_json(profile: Profile) -> dict[str, Any]:
         "traced_jumps": _nested(profile.traced_jumps),
         "traced_entries": sorted(profile.traced_entries),
         "nonpointer_counts": _nested(profile.nonpointer_counts),
-        "dead_ends": sorted(profile.dead_ends),
+        "rare": [path.ips for path in profile.rests.rare.values()],
+        "dead_ends": sorted(profile.rests.dead_ends),
         "effort": profile.effort,
     }
 
@@ -238,7 +240,10 @@ def _profile(data: Mapping[str, Any]) -> Profile:
         traced_jumps=_tables(data["traced_jumps"]),
         traced_entries=set(data["traced_entries"]),
         nonpointer_counts=_tables(data["nonpointer_counts"]),
-        dead_ends={ip: GapPath(ip, None, ()) for ip in data["dead_ends"]},
+        rests=Rests(
+            rare={ips[0]: GapPath(ips[0], None, tuple(ips)) for ips in data["rare"]},
+            dead_ends={ip: GapPath(ip, None, ()) for ip in data["dead_ends"]},
+        ),
         effort=int(data["effort"]),
     )
 

@@ -169,9 +169,8 @@ class Regions:
     def schedule_incomplete(self) -> bool:
         """Request builds of regions that miss often; whether any group needs one."""
         for group in self.live:
-            if group.needs_build or not (group.incomplete or self._profile.dead_ends):
-                continue
-            if self._misses_often(group):
+            is_open = group.incomplete or self._profile.rests.dead_ends
+            if is_open and not group.needs_build and self._misses_often(group):
                 group.request_build()
         return any(group.needs_build for group in self.groups)
 
@@ -183,9 +182,10 @@ class Regions:
             )
         except Gone:
             return False  # the region at least; there will be an event
-        if self._profile.open_dead_ends(group.often_missed(counts)):
+        if self._profile.promote_rests(group.often_missed(counts)):
             group.mark_incomplete()
-        expected = self._suppressions.barriers() | self._profile.dead_ends.keys()
+        dead_ends = self._profile.rests.dead_ends.keys()
+        expected = self._suppressions.barriers() | dead_ends
         return group.incomplete and group.misses_often(counts, expected)
 
     def on_dead(self, region: int) -> bool:

@@ -58,7 +58,8 @@ class RegionSpec:
     entries are appended.
     ``traced`` are addresses of instructions that are known to run between the entries
     and the next system calls; if there are any, only short paths around them are
-    explored besides. ``execution_counts``: executions of each in the traces.
+    explored besides. ``execution_counts``: executions of each in the traces. ``rare``
+    are others that run there seldom: explored alike, but translated as cold code.
     ``nonpointers``: see :class:`~ubypass.region.graph.Region`.
     """
 
@@ -68,6 +69,7 @@ class RegionSpec:
     stops: frozenset[int] = frozenset()
     numbers: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     traced: frozenset[int] = frozenset()
+    rare: frozenset[int] = frozenset()
     execution_counts: Mapping[int, int] = field(default_factory=dict)
     nonpointers: Mapping[int, int] = field(default_factory=dict)
 
@@ -114,7 +116,8 @@ def discover(
     blocks = finder.run()
     hot = tuple(dict.fromkeys(entry.resume for entry in entries))
     if spec.traced:
-        known = [start for start in blocks if start in spec.traced]
+        seen = spec.traced | spec.rare
+        known = [start for start in blocks if start in seen]
         kept = side_paths(blocks, (*known, *hot, *spec.seeds), limits.detour or 0)
     elif limits.detour is None:
         fringe: set[int] = set()
@@ -168,7 +171,8 @@ class _Finder:
         self._found: dict[int, Step] = {}
         self._leaders: set[int] = set()
         self._calls: list[int] = []
-        self._learned_starts = spec.traced.union(spec.seeds)
+        self._traced = spec.traced | spec.rare
+        self._learned_starts = self._traced.union(spec.seeds)
         hot = [entry.resume for entry in spec.entries]
         self._roots = dict.fromkeys([*hot, *spec.seeds])
         #: Addresses to visit by distance, in FIFO order; how many of them are visited;
@@ -208,7 +212,7 @@ class _Finder:
         return {start: self._block(start) for start in self._leaders}
 
     def _push(self, address: int, distance: int) -> None:
-        if address in self._spec.traced:
+        if address in self._traced:
             distance = 0
         while distance >= len(self._queue):
             self._queue.append([])
@@ -309,7 +313,7 @@ class _Finder:
         switch there. Control never falls through to the first traced address behind an
         indirect jump, so it is a target, if perhaps of another one.
         """
-        traced = self._spec.traced
+        traced = self._traced
         if site not in traced:
             return
         for target in range(following, site + _LONGEST + 1):

@@ -47,6 +47,7 @@ static struct {
 	struct ub_entry_slot slot[ENTRIES];
 } entries;
 static u64 exit_counts[UB_MAX_EXITS];
+static unsigned long exit_followed[UB_MAX_EXITS / 64 + 1];
 u64 exit_nonpointers[UB_MAX_EXITS];
 static struct ub_exit exits[UB_MAX_EXITS];
 static struct ub_entry entry_list[UB_MAX_ENTRIES];
@@ -250,6 +251,7 @@ static void set_up_region(void)
 	ub_region_mark_misses(&region);
 	region.cpu = &region_cpu;
 	region.counts = exit_counts;
+	region.followed = exit_followed;
 	region.backoff = backoffs;
 	region.vector = job->vector;
 	region.x87 = job->x87;
