@@ -8,7 +8,7 @@ PYTEST := .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadscope \
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 .PHONY: help demo test test-fast test-fresh test-redis test-kernels fuzz lint module bench clean
-.PHONY: prepare prepare-run prepare-bench deb test-packages test-deploy test-wheels
+.PHONY: prepare prepare-run prepare-bench deb test-packages test-deploy test-wheels pictures
 .PHONY: distclean
 .PHONY: bench-ready bench-documents bench-chains bench-native bench-functions bench-io bench-disk bench-uring
 .PHONY: bench-rawsocket bench-redis bench-nginx bench-packets bench-gaps
@@ -170,6 +170,13 @@ test-deploy: prepare ## deploy/: linters and schemas; the role on fresh Debians 
 # PYTHONS="python3.12 python3.13" tries these.
 test-wheels: prepare-run ## compiled wheels, built, installed and used (minutes)
 	@.venv/bin/python -m tests.wheels $(PYTHONS)
+
+pictures: prepare module ## docs/: ub top and the dashboard, of a service in the lab (long)
+	@$(UB) lab run --cpus 2 --timeout 3000 -- sh -c 'ub module load && \
+		python -m tests.pictures.session build/pictures'
+	@.venv/bin/python -m tests.pictures.dashboard build/pictures/metrics.om \
+		docs/dashboard.png
+	@cp build/pictures/top.svg docs/top.svg
 
 # Hours of measuring, which no build brings back.
 MEASUREMENTS := bench redis-suite.json
