@@ -33,8 +33,11 @@ _SELDOM = 32
 #: Dispatched calls and misses, in sum, that make a look significant.
 _TELLING = 200
 
-#: Loads of a region, and ns for their builds, after which growth has to pay. The first
-#: ones find the usual paths.
+#: Dispatched calls for each miss up to which a usual path is missing, not a rare one.
+_USUAL = 8
+
+#: Loads of a region, and ns for their builds, after which growth by rare paths has to
+#: pay. The first ones find the usual paths.
 _FREE_LOADS = 8
 _FREE_NS = 500_000_000
 
@@ -149,9 +152,9 @@ class Group:
     def misses_often(self, counts: Counts, barriers: Container[int]) -> bool:
         """Whether runs miss code often, by the counters since the last look.
 
-        Exits at ``barriers`` are no misses. After the first loads, misses must also
-        have cost as much as a build does: whatever the next one finds, all builds cost
-        no more than the misses that they may have prevented.
+        Exits at ``barriers`` are no misses. After the first loads, misses that are not
+        very frequent must also have cost as much as a build does: whatever the next one
+        finds, all builds cost no more than the misses that they may have prevented.
         """
         assert self.loaded is not None
         # Other faults are the program's: pages that are not there yet, mostly.
@@ -169,6 +172,8 @@ class Group:
         new = misses - self.last_counts[1]
         if dispatched + new >= _TELLING:
             self.last_counts = (counts.dispatched, misses)
+        if new * _USUAL > dispatched:
+            return True
         return new * _SELDOM > dispatched and self._has_paid(misses)
 
     def often_missed(self, counts: Counts) -> set[int]:
