@@ -77,16 +77,19 @@ SYM_FUNC_START(ub_leave)
 	pushfq
 	popq	%rsi
 	ASM_CLAC
+	/* No values of the program in registers while C code runs, as after a system call. */
+	movq	UB_FRAME_STACK(%rsp), %rax
+	movq	(%rax), %r15
+	movq	8(%rax), %r14
+	movq	16(%rax), %r13
+	movq	24(%rax), %r12
+	movq	32(%rax), %rbx
+	movq	40(%rax), %rbp
 	leaq	UB_FRAME_REGS(%rsp), %rdi
 	call	ub_left
 	movq	UB_FRAME_REGS + UB_PT_REGS_AX(%rsp), %rax
 	movq	UB_FRAME_STACK(%rsp), %rsp
-	popq	%r15
-	popq	%r14
-	popq	%r13
-	popq	%r12
-	popq	%rbx
-	popq	%rbp
+	addq	$48, %rsp
 	RET
 SYM_FUNC_END(ub_leave)
 STACK_FRAME_NON_STANDARD(ub_leave)

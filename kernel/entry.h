@@ -42,11 +42,11 @@ struct ub_entry_table {
 
 /*
  * Where the slot of an address should be: libraries align the functions that make system
- * calls to 16 bytes.
+ * calls to 16 bytes, and have many of them in a page or a few.
  */
 static inline u32 ub_entry_place(const struct ub_entry_table *table, u64 ip)
 {
-	return (u32)(ip >> 4) & table->mask;
+	return (u32)(ip >> 4 ^ ip >> 16) & table->mask;
 }
 
 /*

@@ -236,8 +236,11 @@ static __always_inline void ub_left_usually(struct pt_regs *regs, u64 host_flags
 	preempt_enable();
 }
 
-/* The same with all that .account may ask for; not inlined, since it calls functions. */
-static noinline void ub_left_specially(struct pt_regs *regs, u64 host_flags,
+/*
+ * The same with all that .account may ask for; not inlined, since it calls functions.  Not
+ * traced: a tracer would run before the history is cleared.
+ */
+static noinline notrace void ub_left_specially(struct pt_regs *regs, u64 host_flags,
 				       unsigned long account)
 {
 	const struct ub_frame *frame = ub_frame_of(regs);

@@ -210,6 +210,13 @@ static u32 ub_table_add(struct ub_entry_table *table, struct ub_region *region)
 	return astray;
 }
 
+static void ub_table_clear(struct ub_entry_table *table)
+{
+	memset(table->slot, 0, array_size(table->mask + 1, sizeof(*table->slot)));
+	/* 0 in the other slots belongs here, and this address in the next one. */
+	table->slot[0].user_ip = 1 << 4;
+}
+
 static struct ub_entry_table *ub_table_alloc(struct ub_proc *proc, u32 size)
 {
 	struct ub_entry_table *table = kvzalloc(struct_size(table, slot, size), GFP_KERNEL);
@@ -218,8 +225,7 @@ static struct ub_entry_table *ub_table_alloc(struct ub_proc *proc, u32 size)
 		return NULL;
 	table->head.mm = proc->mm;
 	table->mask = size - 1;
-	/* 0 in the other slots belongs here. */
-	table->slot[0].user_ip = U64_MAX;
+	ub_table_clear(table);
 	return table;
 }
 
@@ -244,7 +250,7 @@ static u32 ub_table_fill(struct ub_entry_table *table, struct ub_proc *proc,
 static int ub_publish(struct ub_proc *proc, struct ub_region *with,
 		      struct ub_region *without)
 {
-	struct ub_entry_table *table;
+	struct ub_entry_table *table, *larger;
 	struct ub_entry_head *old;
 	struct ub_region *region;
 	u32 n = 0, size, most;
@@ -257,18 +263,25 @@ static int ub_publish(struct ub_proc *proc, struct ub_region *with,
 	/* Never full, so that a lookup ends at an empty slot. */
 	size = roundup_pow_of_two(2 * n + 2);
 	most = UB_SPARSE * size;
-again:
 	table = ub_table_alloc(proc, size);
 	if (!table)
 		return -ENOMEM;
 
 	spin_lock(&proc->lock);
-	if (ub_table_fill(table, proc, with, without) && size < most) {
+	while (ub_table_fill(table, proc, with, without) && size < most) {
 		/* A run begins faster at an entry that is where it should be. */
 		spin_unlock(&proc->lock);
-		kvfree(table);
 		size *= 2;
-		goto again;
+		larger = ub_table_alloc(proc, size);
+		if (larger) {
+			kvfree(table);
+			table = larger;
+		} else {
+			/* The smaller one does, filled again: regions may have died. */
+			most = 0;
+			ub_table_clear(table);
+		}
+		spin_lock(&proc->lock);
 	}
 	if (with && ub_region_is_dead(with))
 		err = -EAGAIN;

@@ -356,8 +356,11 @@ long ub_after(struct pt_regs *regs, long ret, unsigned long number)
 		/* As fpregs_lock(). */
 		local_bh_disable();
 		account += UB_ACCOUNT_VECTOR;
-		if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD) || region->x87))
+		if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD) || region->x87)) {
+			/* It counts the hit itself. */
+			slot->rest++;
 			return ub_after_without_fpu(regs, ret);
+		}
 	}
 	regs->ax = ret;
 	ub_region_get(region);

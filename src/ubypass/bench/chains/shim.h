@@ -113,6 +113,16 @@ typedef struct {
 	s64 counter;
 } atomic64_t;
 
+static inline bool test_bit(long nr, const unsigned long *bits)
+{
+	return bits[nr / 64] >> nr % 64 & 1;
+}
+
+static inline void set_bit(long nr, unsigned long *bits)
+{
+	bits[nr / 64] |= 1UL << nr % 64;
+}
+
 static inline int atomic_read(const atomic_t *v)
 {
 	return READ_ONCE(v->counter);
