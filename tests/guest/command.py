@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
-__all__ = ["UB", "attached", "dispatched", "regions", "run_ub"]
+__all__ = ["UB", "arena_used", "attached", "dispatched", "regions", "run_ub"]
 
 UB = (sys.executable, "-m", "ubypass.cli.main")
 _LIMIT = 300.0  # seconds, for what hangs
@@ -44,10 +44,19 @@ def dispatched() -> int:
 
 def attached() -> int:
     """How many processes are attached now, by anybody."""
+    return _figure("attached")
+
+
+def arena_used() -> int:
+    """Bytes of the module's memory for code that are in use."""
+    return _figure("arena_used")
+
+
+def _figure(name: str) -> int:
     for line in _stats():
-        if line.startswith("attached "):
+        if line.startswith(f"{name} "):
             return int(line.split()[1])
-    raise LookupError("no line 'attached' in the module's statistics")
+    raise LookupError(f"no line {name!r} in the module's statistics")
 
 
 def _stats() -> list[str]:

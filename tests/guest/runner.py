@@ -59,6 +59,7 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     **processes.CASES,
     "daemon-killed": special.daemon_killed,
     "service": service.service,
+    "service-requests": service.requests,
     "selftest": partial(run_ub, "selftest", "--json"),
     "bad-input": badinput.bad_input,
     "redis": servers.redis,

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The service in the guest: boosts what a rule names, and dies under it."""
+"""The service in the guest: boosts what a rule or a command names, and is killed."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import re
 import signal
 import subprocess
 import tempfile
@@ -13,38 +12,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.guest.boost import HANG, NotBoosted, wait
+from tests.guest.boost import HANG, wait
 from tests.guest.cases import DATA_FILE, start
-from tests.guest.command import UB, attached, dispatched, run_ub
-from tests.guest.program import ACT, END, PROGRAMS
-from tests.places import ROOT
+from tests.guest.command import UB, arena_used, attached, dispatched, run_ub
+from tests.guest.program import ACT, END, PROGRAMS, Program
+from tests.guest.served import (
+    CONFIG,
+    SPIN,
+    USER,
+    boosted,
+    copying,
+    daemon,
+    listens,
+    native,
+)
+from ubypass.engine.control import ask_all
+from ubypass.service.place import ask_service
 
-__all__ = ["service"]
-
-_SPIN = ("spin", DATA_FILE)
-
-# An emulator is slow: no share of its CPU would be enough, and no process waits.
-_CONFIG = """
-[service]
-scan_seconds = 0.2
-[limits]
-cpu_percent = 100
-memory_mib = 4096
-[metrics]
-interval_seconds = 1
-[tune]
-grace_ms = 0
-share_bits = 0
-[[rule]]
-name = "by-path"
-exe = "{exe}"
-[[rule]]
-name = "by-user"
-user = {user}
-"""
-_USER = 4711
-_UNIT = ROOT / "debian" / "ubypass.service"
-_COPY = ("dd", "if=/dev/zero", "of=/dev/null", "bs=64")
+__all__ = ["answer", "requests", "service"]
 
 
 def service() -> dict[str, Any]:
@@ -54,14 +39,14 @@ def service() -> dict[str, Any]:
     found: dict[str, Any] = {}
     with (
         tempfile.TemporaryDirectory(dir="/dev/shm") as directory,
-        start([_SPIN]) as (program,),
+        start([SPIN]) as (program,),
         start([("calls", DATA_FILE, "100")]) as (other,),
-        _copying() as copy,
+        copying() as copy,
     ):
         config, textfile = Path(directory, "config.toml"), Path(directory, "ub.prom")
-        config.write_text(_CONFIG.format(exe=PROGRAMS / "spin", user=_USER))
-        with _daemon(config, textfile) as daemon:
-            _boosted(daemon)
+        config.write_text(CONFIG.format(exe=PROGRAMS / "spin", user=USER))
+        with daemon(config, textfile) as served:
+            boosted(served)
             found["figures"] = all(
                 wait(lambda rule=rule: _dispatched_in(textfile, rule) > 1000)
                 for rule in ("by-path", "by-user")
@@ -73,16 +58,16 @@ def service() -> dict[str, Any]:
             found["pause"] = run_ub("service", "pause")
             found["native_in_a_pause"] = wait(lambda: attached() == 0)
             found["resume"] = run_ub("service", "resume")
-            _boosted(daemon)
-            daemon.kill()
-            daemon.wait()
+            boosted(served)
+            served.kill()
+            served.wait()
         found["regions_gone"] = wait(lambda: attached() == 0 and dispatched() == 0)
         found["alive"] = not program.ended and copy.poll() is None
         found["asked_then"] = run_ub("service", "status")
-        with _daemon(config, textfile) as daemon:
-            _boosted(daemon)
-            daemon.send_signal(signal.SIGTERM)
-            found["stopped_with"] = daemon.wait(HANG)
+        with daemon(config, textfile) as served:
+            boosted(served)
+            served.send_signal(signal.SIGTERM)
+            found["stopped_with"] = served.wait(HANG)
         found["attached_after"] = attached()
         for each in program, other:
             each.stage(ACT)
@@ -90,49 +75,69 @@ def service() -> dict[str, Any]:
         found["ended"] = wait(lambda: program.ended)
         found["outcome"] = program.outcome()
         found["journal"] = Path(directory, "journal").read_text().splitlines()
-    with start([_SPIN]) as (program,):
-        wait(lambda: program.is_warm)
-        program.stage(ACT)
-        program.stage(END)
-        wait(lambda: program.ended)
-        found["native"] = program.outcome()
+    found["native"] = native()
+    return found
+
+
+def requests() -> dict[str, Any]:
+    """``ub run`` and ``ub attach`` while the service runs without a rule for their
+    programs: its daemon boosts them; a pause, kill -9 of a client and of the daemon.
+    """
+    found: dict[str, Any] = {}
+    run = [*UB, "run", "-q", "--"]
+    with (
+        tempfile.TemporaryDirectory(dir="/dev/shm") as directory,
+        start([SPIN]) as (other,),
+    ):
+        config = Path(directory, "config.toml")
+        config.write_text(CONFIG.format(exe="/nothing", user=USER))
+        with daemon(config, Path(directory, "ub.prom")) as served:
+            wait(listens)
+            with Program(*SPIN, prefix=run) as asked:
+                boosted(served)
+                found["run"] = attached()
+                found["stats"], _ = ask_all({"ask": "stats"})
+                with _attaching(other, directory) as client:
+                    found["attach"] = wait(lambda: attached() == 2)
+                    found["pause"] = ask_service({"ask": "service-pause"})["paused_by"]
+                    found["paused"] = attached()
+                    found["resume"] = ask_service({"ask": "service-resume"})
+                    found["resumed"] = wait(lambda: attached() == 2)
+                    boosted(served)
+                    client.kill()
+                    found["client_killed"] = wait(lambda: attached() == 1)
+                with _attaching(other, directory) as client:
+                    wait(lambda: attached() == 2)
+                    client.send_signal(signal.SIGINT)
+                    found["attach_ended"] = client.wait(HANG)
+                    found["detached"] = attached()
+                found["summary"] = Path(directory, "summary").read_text()
+                found["daemon"] = served.pid
+                served.kill()
+                served.wait()
+                found["daemon_killed"] = wait(
+                    lambda: attached() == 0 and arena_used() == 0
+                )
+                found["alive"] = not asked.ended and not other.ended
+                for each in asked, other:
+                    each.stage(END)
+                found["ended"] = wait(lambda: asked.ended and other.ended)
+                found["outcomes"] = [asked.outcome(), other.outcome()]
+        found["journal"] = Path(directory, "journal").read_text().splitlines()
+    found["native"] = native()
     return found
 
 
 @contextlib.contextmanager
-def _copying() -> Iterator[subprocess.Popen[bytes]]:
-    """A program of another user that makes nothing but calls."""
-    words = ["setpriv", f"--reuid={_USER}", "--clear-groups", "nice", *_COPY]
-    with subprocess.Popen(words, stderr=subprocess.DEVNULL) as copy:
+def _attaching(program: Program, directory: str) -> Iterator[subprocess.Popen[bytes]]:
+    """``ub attach`` to that program; killed at the end."""
+    summary = f"--summary-file={directory}/summary"
+    words = [*UB, "attach", "-q", summary, str(program.pid)]
+    with subprocess.Popen(words) as client:
         try:
-            yield copy
+            yield client
         finally:
-            copy.kill()
-
-
-def _confined() -> list[str]:
-    """Words that run a command with the capabilities that the unit leaves."""
-    (line,) = re.findall(r"^CapabilityBoundingSet=(.+)$", _UNIT.read_text(), re.M)
-    names = [f"+{name.removeprefix('CAP_').lower()}" for name in line.split()]
-    bound = ",".join(["-all", *names])
-    return ["setpriv", f"--bounding-set={bound}", "--inh-caps=-all", "--no-new-privs"]
-
-
-@contextlib.contextmanager
-def _daemon(config: Path, textfile: Path) -> Iterator[subprocess.Popen[bytes]]:
-    words = ["service", "run", "--config", str(config), "--textfile", str(textfile)]
-    with config.with_name("journal").open("a") as journal:
-        daemon = subprocess.Popen([*_confined(), *UB, *words], stderr=journal)
-        try:
-            yield daemon
-        finally:
-            daemon.kill()
-            daemon.wait()
-
-
-def _boosted(daemon: subprocess.Popen[bytes]) -> None:
-    if not wait(lambda: dispatched() > 1000):
-        raise NotBoosted(f"ub service: {daemon.poll()}, {dispatched()} calls")
+            client.kill()
 
 
 def _dispatched_in(textfile: Path, rule: str) -> float:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.guest.conftest import Guest
@@ -49,3 +51,42 @@ def test_its_death_leaves_programs_native(guest: Guest) -> None:
     assert words.count("event=started") == 2
     assert words.count("event=paused") == 1
     assert words[-1] == "event=stopped"
+
+
+@pytest.mark.guest("service-requests")
+def test_the_daemon_boosts_what_commands_name(guest: Guest) -> None:
+    result = guest.result("service-requests")
+    assert result["run"] == 1
+    (stats,) = result["stats"]
+    assert stats["engine_pid"] == result["daemon"]
+    assert len(stats["processes"]) == 1
+    assert result["attach"]
+    assert result["attach_ended"] == 0
+    assert result["detached"] == 1
+    summary = json.loads(result["summary"])
+    assert summary["by_service"] is True
+    assert len(summary["processes"]) == 1
+    words = [line for line in result["journal"] if "event=attached" in line]
+    assert all("rule=+request" in line for line in words)
+    assert len(words) == 5  # twice by the pause
+
+
+@pytest.mark.guest("service-requests")
+def test_a_pause_is_for_these_too(guest: Guest) -> None:
+    result = guest.result("service-requests")
+    assert result["pause"] == "operator"
+    assert result["paused"] == 0
+    assert result["resume"]["paused_by"] is None
+    assert result["resumed"]
+
+
+@pytest.mark.guest("service-requests")
+def test_the_death_of_either_side_leaves_native_programs(guest: Guest) -> None:
+    result = guest.result("service-requests")
+    assert result["client_killed"]
+    assert result["daemon_killed"]
+    assert result["alive"]
+    assert result["ended"]
+    # That of 'ub run' is its program's.
+    assert result["outcomes"] == [result["native"]] * 2
+    assert result["native"]["status"] == 0
