@@ -90,3 +90,25 @@ def test_the_death_of_either_side_leaves_native_programs(guest: Guest) -> None:
     # That of 'ub run' is its program's.
     assert result["outcomes"] == [result["native"]] * 2
     assert result["native"]["status"] == 0
+
+
+@pytest.mark.guest("service-killed")
+def test_a_daemon_killed_at_any_moment_leaves_nothing(guest: Guest) -> None:
+    result = guest.result("service-killed")
+    for each in result["rounds"]:
+        assert each["status"] == -9
+        assert each["nothing_left"]
+        assert each["alive"]
+        assert each["short"] == result["native_short"]
+    assert result["ended"]
+    assert result["outcomes"] == [result["native"]] * 2
+    assert result["native"]["status"] == result["native_short"]["status"] == 0
+    assert result["answers"] == [[], []]
+    assert result["sockets"] == []
+
+
+@pytest.mark.guest("service-killed")
+def test_a_new_daemon_boosts_again(guest: Guest) -> None:
+    result = guest.result("service-killed")
+    assert result["rounds"][-1]["dispatched"] > 1000
+    assert sum("event=attached" in line for line in result["journal"]) >= 4
