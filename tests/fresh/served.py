@@ -17,12 +17,11 @@ from tests.fresh.machine import Done, Failed
 
 __all__ = ["CONFIG", "COPY_UNIT", "commands_typed", "purged", "refused", "served"]
 
-#: On one of two processors: the other one is for the daemon, which comes last by its
-#: weight.
+#: There is one processor, and the daemon's weight is low: this unit's is lower.
 COPY_UNIT = """\
 [Service]
 ExecStart=/bin/dd if=/dev/zero of=/dev/null bs=64
-CPUAffinity=0
+CPUWeight=5
 [Install]
 WantedBy=multi-user.target
 """

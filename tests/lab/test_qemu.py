@@ -34,6 +34,8 @@ def test_counting_instructions_is_single_threaded_whatever_was_asked() -> None:
     spec = replace(_SPEC, icount=True, accel="kvm")
     assert _values(spec, "-accel") == ["tcg,thread=single"]
     assert _values(spec, "-icount") == ["shift=0,sleep=off"]
+    asleep = replace(spec, sleep=True)
+    assert _values(asleep, "-icount") == ["shift=0,sleep=on"]
     assert _values(_SPEC, "-icount") == []
     # QEMU 7.2 with a thread per CPU loses patched instructions.
     assert _values(_SPEC, "-accel") == ["tcg,thread=single"]

@@ -36,7 +36,11 @@ _KERNEL_PARAMETERS = (
 
 @dataclass(frozen=True)
 class MachineSpec:
-    """A machine to start. ``shares`` are (tag, host directory, read-only) triples."""
+    """A machine to start. ``shares`` are (tag, host directory, read-only) triples.
+
+    ``sleep``: with ``icount``, the clock of an idle guest takes its real time; by
+    default it jumps ahead to the guest's next timer.
+    """
 
     image: Path
     initramfs: Path
@@ -46,6 +50,7 @@ class MachineSpec:
     shares: tuple[tuple[str, Path, bool], ...] = ()
     append: tuple[str, ...] = ()
     icount: bool = False
+    sleep: bool = False
     disk: Path | None = None
     terminal: bool = False
     cpu: str = "max"
@@ -91,7 +96,7 @@ def arguments(spec: MachineSpec, descriptors: dict[str, int]) -> list[str]:
     emulated = spec.icount or spec.accel == "tcg"
     result += ["-accel", "tcg,thread=single" if emulated else spec.accel]
     if spec.icount:
-        result += ["-icount", "shift=0,sleep=off"]
+        result += ["-icount", f"shift=0,sleep={'on' if spec.sleep else 'off'}"]
     result += ["-kernel", str(spec.image), "-initrd", str(spec.initramfs)]
     result += ["-append", " ".join((*_KERNEL_PARAMETERS, *spec.append))]
     for name, descriptor in descriptors.items():
