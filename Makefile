@@ -8,7 +8,8 @@ PYTEST := .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadscope \
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 .PHONY: help demo test test-fast test-fresh test-redis test-kernels fuzz lint module bench clean
-.PHONY: prepare prepare-run prepare-bench deb test-packages test-deploy test-wheels pictures
+.PHONY: prepare prepare-run prepare-bench deb test-selftests test-packages test-deploy
+.PHONY: test-wheels pictures
 .PHONY: distclean
 .PHONY: bench-ready bench-documents bench-chains bench-native bench-functions bench-io bench-disk bench-uring
 .PHONY: bench-rawsocket bench-redis bench-nginx bench-packets bench-gaps
@@ -152,6 +153,11 @@ test-redis: prepare module ## redis' own test suite in the lab, natively and boo
 	@tools/redis-source.sh
 	@$(UB) lab run --cpus 1 --timeout 14400 -- sh -c '$(UB) module load && \
 		.venv/bin/python -m tests.guest.redissuite build/redis-suite.json'
+
+# UBYPASS_SUITE=trixie takes that suite's kernel; SELFTESTS="x86 rseq" these only.
+SELFTESTS := x86 seccomp rseq ptrace membarrier futex timers mm
+test-selftests: prepare module ## the kernel's own tests in the lab, natively and boosted (hours)
+	@.venv/bin/python -m tests.selftests $(SELFTESTS) --json build/selftests.json
 
 # With the tools of Debian 12: the packages are for that and all that came later.
 deb: prepare-run ## the Debian packages, into build/deb, and what lintian says

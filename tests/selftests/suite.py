@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which selftests are run, and how: their arguments, time limits, exceptions."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.selftests.source import Source
+from ubypass.errors import UbError
+
+__all__ = ["COLLECTIONS", "LEFT_OUT", "Program", "build", "build_helpers", "jobs"]
+
+#: By name, the directory below the selftests.
+COLLECTIONS = {
+    "x86": ("x86",),
+    "seccomp": ("seccomp",),
+    "rseq": ("rseq",),
+    "ptrace": ("ptrace",),
+    "membarrier": ("membarrier",),
+    "futex": ("futex/functional",),
+    "timers": ("timers",),
+    "mm": ("mm", "vm"),
+}
+
+_HERE = Path(__file__).parent / "programs"
+_LIMIT = 120.0  # seconds, of a program: emulated ones are slow
+
+#: Programs that are not run, and why. All of it holds natively.
+LEFT_OUT = {
+    "timers/alarmtimer-suspend": "suspends the machine",
+    "timers/clocksource-switch": "takes minutes for each clock source",
+    "timers/leap-a-day": "waits for leap seconds, for hours",
+    "timers/leapcrash": "sets the clock again and again for minutes",
+    "timers/skew_consistency": "takes ten minutes",
+    "timers/change_skew": "takes ten minutes",
+    "timers/raw_skew": "compares clocks over two minutes; an emulator's are not even",
+    "timers/freq-step": "needs a clock that is even to a microsecond",
+    "timers/nsleep-lat": "needs latencies that an emulator does not have",
+    "timers/set-timer-lat": "needs latencies that an emulator does not have",
+    "timers/rtcpie": "needs a real-time clock, which the lab has not",
+    "seccomp/seccomp_benchmark": "measures times",
+    "rseq/param_test_benchmark": "measures times",
+    "rseq/run_param_test.sh": "runs param_test with 10⁸ turns; see the lines below",
+    "futex/functional/run.sh": "runs the programs of this table",
+}
+
+_REQUEUE = ("-b", "-l", "-b -l", "-b -o", "-l -o", "-b -l -o")
+
+#: Arguments of programs that are run several times.
+_ARGUMENTS = {
+    "futex/functional/futex_requeue_pi": ("", *_REQUEUE),
+    "rseq/param_test": tuple(
+        f"-T {test} -t 2 -r 2000{how}"
+        for test in "slbimr"
+        for how in ("", " -D 3", " -k", " -y")
+    ),
+    "rseq/param_test_compare_twice": tuple(
+        f"-T {test} -t 2 -r 2000" for test in "slbimr"
+    ),
+    "timers/threadtest": ("-n 2 -t 5",),
+    "timers/inconsistency-check": ("-t 3",),
+}
+
+_LIMITS = {"seccomp/seccomp_bpf": 600.0, "timers/nanosleep": 300.0}
+
+
+@dataclass(frozen=True)
+class Program:
+    """``name``: collection's directory and file."""
+
+    directory: str
+    name: str
+
+    @property
+    def full(self) -> str:
+        """With the directory."""
+        return f"{self.directory}/{self.name}"
+
+
+def build(
+    source: Source, collection: str, directory: Path, report: Callable[[str], None]
+) -> list[Program]:
+    """Compile a collection, and the programs beside, into ``directory``/programs.
+
+    What a compiler of this system cannot compile is left out; make's log is kept.
+    Raises UbError if this kernel has no such collection.
+    """
+    out = directory / "programs"
+    out.mkdir(parents=True, exist_ok=True)
+    build_helpers(out)
+    for part in COLLECTIONS[collection]:
+        if (source.selftests / part).is_dir():
+            report(f"compiling {collection}")
+            return _make(source, part, out)
+    raise UbError(f"{source.version} has no selftests of {collection}")
+
+
+def build_helpers(out: Path) -> None:
+    """Compile ``steps`` and ``gate.so``."""
+    _compile(["-o", str(out / "steps"), str(_HERE / "steps.c")])
+    gate = ["-shared", "-fPIC", "-o", str(out / "gate.so"), str(_HERE / "gate.c")]
+    _compile(gate)
+
+
+def jobs(programs: Sequence[Program], only: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """What to run: a job for each program and each of its arguments."""
+    return [
+        {
+            "name": f"{program.full} {arguments}".rstrip(),
+            "directory": program.directory,
+            "command": [f"./{program.name}", *shlex.split(arguments)],
+            "timeout": _LIMITS.get(program.full, _LIMIT),
+        }
+        for program in programs
+        if program.full not in LEFT_OUT
+        if not only or any(word in program.full for word in only)
+        for arguments in _ARGUMENTS.get(program.full, ("",))
+    ]
+
+
+def _compile(arguments: list[str]) -> None:
+    subprocess.run(["gcc", "-O2", "-Wall", *arguments], check=True)
+
+
+def _make(source: Source, part: str, out: Path) -> list[Program]:
+    target = out / part
+    target.mkdir(parents=True, exist_ok=True)
+    headers = " ".join(f"-isystem {path}" for path in source.headers)
+    common = [
+        *("make", "-k", "-s", "-C", str(source.selftests / part)),
+        *(f"OUTPUT={target}", f"KHDR_INCLUDES={headers} -L{source.libraries}"),
+    ]
+    environment = {
+        **os.environ,
+        "LIBRARY_PATH": str(source.libraries),
+        "C_INCLUDE_PATH": ":".join(map(str, source.headers)),
+    }
+    with (target / "make.log").open("w") as log:
+        subprocess.run(
+            common, stdout=log, stderr=log, env=environment, stdin=subprocess.DEVNULL
+        )
+    listed = subprocess.run(
+        [*common, "emit_tests", f"COLLECTION={part}"],
+        capture_output=True,
+        text=True,
+        env=environment,
+    ).stdout
+    found = []
+    for line in listed.splitlines():
+        name = line.partition(":")[2].rpartition("/")[2]
+        if not name:
+            continue
+        if not (target / name).exists() and (source.selftests / part / name).exists():
+            shutil.copy2(source.selftests / part / name, target / name)
+        if os.access(target / name, os.X_OK) and (target / name).is_file():
+            found.append(Program(part, name))
+    return list(dict.fromkeys(found))
