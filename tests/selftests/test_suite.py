@@ -38,7 +38,7 @@ def test_what_can_be_compiled_is_built(tmp_path: Path) -> None:
 def test_jobs_have_arguments_and_limits() -> None:
     programs = [
         Program("x86", "sigreturn_64"),
-        Program("timers", "leapcrash"),
+        Program("timers", "rtcpie"),
         Program("futex/functional", "futex_requeue_pi"),
     ]
     jobs = suite.jobs(programs)

@@ -34,10 +34,10 @@ ABI = "abi"
 #: instructions; and how far to explore beside paths. The code of all regions of a
 #: program, in bytes: parents and children share the module's arena of a megabyte.
 #: Seconds for building them.
-_DISTINCT = 500
-_REGION = 1200
-_ASIDE = 8
-_CODE = 240 << 10
+_DISTINCT = 2000
+_REGION = 3000
+_ASIDE = 4
+_CODE = 300 << 10
 _SECONDS = 120.0
 
 

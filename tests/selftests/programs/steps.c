@@ -33,13 +33,14 @@
 #define CODES		(1 << 18)
 #define SEEN		(1 << 16)
 #define PROGRAMS	64
+#define KNOWN		6	/* skips are at most 2^this */
 
 enum kind { UNKNOWN, OTHER, SYSCALL, BREAKPOINT };
 
 struct thread {
 	pid_t tid;
 	int program;		/* -1: not known */
-	int stepping, recording, fresh;
+	int stepping, recording, fresh, skipping;
 	uint64_t after;		/* address behind the system call just made, or 0 */
 	uint64_t last;
 	uint32_t nr, count;
@@ -49,7 +50,12 @@ struct thread {
 static struct thread threads[THREADS];
 static struct { uint64_t ip; enum kind kind; } codes[CODES];
 static struct { uint64_t hash; } seen[SEEN];
-static struct { uint64_t start; int paths; } starts[SEEN];
+/* Paths by their first address.  What begins there leads along known paths again and again:
+ * .skip times from now on it is not stepped, but runs to its next system call. */
+static struct start {
+	uint64_t start;
+	int paths, known, skip;
+} starts[SEEN];
 static char programs[PROGRAMS][4096];
 static int nr_programs;
 static int any_stepping;
@@ -132,21 +138,33 @@ static enum kind kind_at(pid_t tid, uint64_t ip)
 	return codes[slot].kind;
 }
 
+static struct start *start_of(uint64_t ip)
+{
+	uint64_t slot = (ip * 0x9e3779b97f4a7c15u) >> 48;
+
+	while (starts[slot].start && starts[slot].start != ip)
+		slot = (slot + 1) % SEEN;
+	starts[slot].start = ip;
+	return &starts[slot];
+}
+
 static void flush(struct thread *t)
 {
-	uint64_t hash = t->program + 1, slot, start = t->ips[0];
+	struct start *start = start_of(t->ips[0]);
+	uint64_t hash = t->program + 1, slot;
 
 	for (uint32_t n = 0; n < t->count; n++)
 		hash = (hash ^ t->ips[n]) * 0x100000001b3u + n;
 	for (slot = hash % SEEN; seen[slot].hash; slot = (slot + 1) % SEEN)
-		if (seen[slot].hash == hash)
+		if (seen[slot].hash == hash) {
+			if (start->known < KNOWN)
+				start->known++;
+			start->skip = (1 << start->known) - 1;
 			return;
+		}
 	seen[slot].hash = hash;
-	slot = (start * 0x9e3779b97f4a7c15u) >> 48;
-	while (starts[slot].start && starts[slot].start != start)
-		slot = (slot + 1) % SEEN;
-	starts[slot].start = start;
-	if (starts[slot].paths++ < VARIANTS)
+	start->known = start->skip = 0;
+	if (start->paths++ < VARIANTS)
 		put(1, t->nr, t->program, t->count, t->ips, t->count * 8);
 }
 
@@ -158,9 +176,17 @@ static void step(struct thread *t)
 	enum kind kind = kind_at(t->tid, ip);
 
 	if (t->after) {
+		struct start *start = start_of(ip);
+
 		t->recording = ip == t->after && t->program >= 0;
 		t->count = 0;
 		t->after = 0;
+		if (t->recording && start->skip) {
+			start->skip--;
+			t->recording = 0;
+			t->skipping = 1;
+			return;
+		}
 	}
 	if (t->recording && t->count == PATH)
 		t->recording = 0;
@@ -180,7 +206,8 @@ static void step(struct thread *t)
 /* Let go on with .signal, or none. */
 static void go(struct thread *t, int signal)
 {
-	ptrace(t->stepping ? PTRACE_SINGLESTEP : PTRACE_CONT, t->tid, 0, signal);
+	ptrace(!t->stepping ? PTRACE_CONT : t->skipping ? PTRACE_SYSCALL :
+	       PTRACE_SINGLESTEP, t->tid, 0, signal);
 }
 
 static void on_event(struct thread *t, int event)
@@ -189,7 +216,7 @@ static void on_event(struct thread *t, int event)
 
 	if (event == PTRACE_EVENT_EXEC) {
 		memset(codes, 0, sizeof(codes));
-		t->stepping = t->recording = t->fresh = 0;
+		t->stepping = t->recording = t->fresh = t->skipping = 0;
 		t->after = 0;
 	} else if (event != PTRACE_EVENT_STOP &&
 		   !ptrace(PTRACE_GETEVENTMSG, t->tid, 0, &child) && child) {
@@ -201,12 +228,30 @@ static void on_event(struct thread *t, int event)
 	go(t, 0);
 }
 
+/* What was skipped ends at the entry of a system call. */
+static void on_call(struct thread *t)
+{
+	if (t->skipping) {
+		t->nr = ptrace(PTRACE_PEEKUSER, t->tid,
+			       offsetof(struct user_regs_struct, orig_rax), 0);
+		t->after = ptrace(PTRACE_PEEKUSER, t->tid,
+				  offsetof(struct user_regs_struct, rip), 0);
+		t->last = t->after - 2;
+	}
+	t->skipping = 0;
+	go(t, 0);
+}
+
 static void on_stop(struct thread *t, int status)
 {
 	int signal = WSTOPSIG(status);
 
 	if (status >> 16) {
 		on_event(t, status >> 16);
+		return;
+	}
+	if (signal == (SIGTRAP | 0x80)) {
+		on_call(t);
 		return;
 	}
 	if (t->fresh && signal == SIGSTOP) {
@@ -217,7 +262,7 @@ static void on_stop(struct thread *t, int status)
 		return;
 	}
 	if (signal != SIGTRAP) {
-		t->recording = 0;
+		t->recording = t->skipping = 0;
 		go(t, signal);
 		return;
 	}
@@ -262,7 +307,8 @@ int main(int argc, char **argv)
 	if (!file || child < 0 || waitpid(child, &status, 0) != child)
 		return 125;
 	ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |
-	       PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL);
+	       PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD |
+	       PTRACE_O_EXITKILL);
 	thread_of(child);
 	ptrace(PTRACE_CONT, child, 0, 0);
 	sigaction(SIGALRM, &on, NULL);
