@@ -28,7 +28,6 @@ from ubypass.process.memory import ProcessMemory
 __all__ = ["Booster", "Gate", "Holder", "Imager"]
 
 _PEER = struct.Struct("3i")  # struct ucred: process, user, group
-_MANY = 64  # attachments above which those that have ended are detached
 
 
 class Holder:
@@ -79,8 +78,8 @@ class Booster(Holder):
         regions = self._regions_of(os.readlink(f"/proc/{pid}/exe"))
         if not regions:
             return
-        if len(self._attached) >= _MANY:
-            self._sweep(ended=True)
+        # The module keeps the code of those that have ended until they are detached.
+        self._sweep(ended=True)
         try:
             proc = self._device.attach(pid)
         except UbError as error:

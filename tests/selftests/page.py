@@ -71,7 +71,7 @@ def page(records: Iterable[dict[str, Any]]) -> str:
         lines.append("")
         notes = [note for each in programs for note in _notes(each)]
         if notes:
-            lines += ["What differs or is unstable:", "", *notes, ""]
+            lines += ["What differs, is unstable, or was not loaded:", "", *notes, ""]
     lines += ["## Left out", ""]
     lines += [f"- `{name}`: {why}" for name, why in LEFT_OUT.items()]
     lines += ["", _FOUND.read_text()]

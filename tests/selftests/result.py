@@ -102,7 +102,10 @@ def _kind(text: str) -> str:
 
 
 def _sum(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    names = ("native", "dispatched", "runs", "declined", "filtered", "processes")
+    names = (
+        *("native", "dispatched", "runs", "declined", "filtered"),
+        *("processes", "loads"),
+    )
     figures: dict[str, Any] = {
         name: sum(run.get(name, 0) for run in runs) for name in (*names, "boosted")
     }

@@ -16,6 +16,9 @@ def _record(name: str, **more: Any) -> dict[str, Any]:
         "differing": {},
         "unstable": {},
         "complaints": [],
+        "problems": {},
+        "loads": 4,
+        "processes": 2,
         "native": 2,
         "dispatched": 1040,
         "runs": 5,
@@ -46,9 +49,20 @@ def test_programs_that_are_not_run_keep_their_results(tmp_path: Path) -> None:
 def test_the_page_has_all_that_differs() -> None:
     both = {"native": {"ok": 3}, "boosted": {"not ok": 1}}
     text = page(
-        [_record("x86/a", equal=2, differing={"t": both}, complaints=["WARNING: x"])]
+        [
+            _record(
+                "x86/a",
+                equal=2,
+                differing={"t": both},
+                complaints=["WARNING: x"],
+                problems={"no room": 3},
+            )
+        ]
     )
     assert "1 programs, 3 tests: 2 equal, 1 differing, 0 unstable" in text
     assert "| x86/a | 3 | 2 | 1 |  | 1,042 | 1,040 | 5 | 1 |" in text
     assert "- x86/a, differing: t: natively ok (3); boosted not ok (1)" in text
     assert "- x86/a, kernel: `WARNING: x`" in text
+    assert (
+        "- x86/a, 3 regions beside 4 that were loaded, in 2 processes: no room" in text
+    )
