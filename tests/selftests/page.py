@@ -114,8 +114,11 @@ def _notes(each: dict[str, Any]) -> list[str]:
         for word in ("differing", "unstable")
         for test, both in each[word].items()
     ]
+    lines += [f"- {each['name']}, kernel: `{text}`" for text in each["complaints"]]
     return lines + [
-        f"- {each['name']}, kernel: `{text}`" for text in each["complaints"]
+        f"- {each['name']}, {count} regions beside {each['loads']} that were loaded, "
+        f"in {each['processes']} processes: {why}"
+        for why, count in each["problems"].items()
     ]
 
 
