@@ -5,7 +5,7 @@
 
 #include <linux/types.h>
 
-#define UB_ARENA_SIZE		(1UL << 20)
+#define UB_ARENA_SIZE		(1UL << 21)
 
 extern u8 ub_arena[];
 

@@ -38,7 +38,7 @@ class Caps:
     """
 
     regions: int = 8
-    code_bytes: int = 256 << 10
+    code_bytes: int = 512 << 10
     rounds: int = 32
     slice: float = 0.5
     rereads: int = 3

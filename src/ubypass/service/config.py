@@ -68,7 +68,7 @@ class Limits:
     memory_mib: int = 512
     processes: int = 64
     regions: int = 8
-    code_kib: int = 256
+    code_kib: int = 512
 
 
 @dataclass(frozen=True, slots=True)
