@@ -252,7 +252,7 @@ u8 *ub_dispatch_emit(const struct ub_dispatch_site *site)
 		.at = site->image,
 		.delta = (long)site->code - (long)site->image,
 	};
-	unsigned long body = ub_handler_body(site->nr);
+	unsigned long body = site->body ?: ub_handler_body(site->nr);
 
 	if (body)
 		return emit_all(&e, site, body);

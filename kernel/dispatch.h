@@ -16,6 +16,7 @@ struct ub_dispatch_site {
 	u8 *post;
 	u8 *filtered;		/* code of seccomp_emit.c, likewise; or NULL */
 	bool vector;		/* segments hold the FPU registers */
+	unsigned long body;	/* to be called; 0: of the handler, if regions may call it */
 };
 
 u32 ub_dispatch_size(bool vector);

@@ -10,6 +10,7 @@
 #include <linux/ptrace.h>
 #include <linux/stddef.h>
 #include <linux/types.h>
+#include <asm/asm.h>
 
 #include "ub.h"
 
@@ -48,6 +49,15 @@ static_assert(offsetof(struct ub_frame, account) == UB_FRAME_ACCOUNT);
 static inline struct ub_frame *ub_frame_of(struct pt_regs *regs)
 {
 	return (struct ub_frame *)((u8 *)regs - UB_FRAME_REGS);
+}
+
+/* Room for the frame and the pushes of ub_enter(), and for the compiler's spills. */
+#define UB_STACK_SLACK	512
+
+/* The frame must be below the current stack pointer. */
+static __always_inline bool ub_stack_has_room(struct pt_regs *regs)
+{
+	return current_stack_pointer >= (unsigned long)ub_frame_of(regs) + UB_STACK_SLACK;
 }
 
 #endif /* _UB_FRAME_H */

@@ -14,6 +14,7 @@
 #include "proc.h"
 #include "region.h"
 #include "seccomp.h"
+#include "selftest.h"
 #include "stats.h"
 #include "suspend.h"
 #include "task_work.h"
@@ -50,6 +51,10 @@ static int __init ub_init(void)
 	err = ub_trace_gap_init();
 	if (err)
 		goto fault;
+	/* Nobody can use what has not passed it. */
+	err = ub_selftest();
+	if (err)
+		goto trace_gap;
 	err = ub_device_init();
 	if (err)
 		goto trace_gap;

@@ -49,9 +49,6 @@
 #define UB_NO_STACK_PROTECTOR
 #endif
 
-/* Room for the frame and the pushes of ub_enter(), and for the compiler's spills. */
-#define UB_STACK_SLACK	512
-
 /* Tasks of attached processes that are in a hooked call, or behind one. */
 DEFINE_PER_CPU(long, ub_inside);
 
@@ -73,12 +70,6 @@ static u32 ub_region_decline_reason(const struct ub_region *region)
 static u64 ub_fsbase(void)
 {
 	return cpu_feature_enabled(X86_FEATURE_FSGSBASE) ? rdfsbase() : ub_read_fs_base();
-}
-
-/* The frame must be below the current stack pointer. */
-static __always_inline bool ub_stack_has_room(struct pt_regs *regs)
-{
-	return current_stack_pointer >= (unsigned long)ub_frame_of(regs) + UB_STACK_SLACK;
 }
 
 static u64 ub_dispatched_here(const struct ub_region *region)
