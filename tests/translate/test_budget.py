@@ -2,8 +2,12 @@
 from __future__ import annotations
 
 from tests.translate.graphs import drawn
-from ubypass.region.graph import End
-from ubypass.translate.budget import charges
+from ubypass.region.graph import End, Region
+from ubypass.translate.budget import MOST_OWED, charges, owed
+
+
+def _sizes(region: Region) -> dict[int, int]:
+    return {s: len(block.instructions) for s, block in region.blocks.items()}
 
 
 def test_every_cycle_is_charged() -> None:
@@ -18,7 +22,7 @@ def test_every_cycle_is_charged() -> None:
     )
 
     successors = {s: b.targets for s, b in region.blocks.items() if s != 4} | {4: ()}
-    found = charges(region, [0, 4], successors)
+    found = charges(_sizes(region), [0, 4], successors)
     assert set(found) == {0, 2}
     assert all(amount >= 1 for amount in found.values())
 
@@ -34,4 +38,14 @@ def test_no_cycle_pays_twice_without_need() -> None:
         }
     )
     successors = {s: b.targets for s, b in region.blocks.items()}
-    assert set(charges(region, [0, 1, 2], successors)) == {3}
+    assert set(charges(_sizes(region), [0, 1, 2], successors)) == {3}
+
+
+def test_what_a_path_owes() -> None:
+    sizes = {0: 100, 1: 50, 2: 60, 3: 10, 4: 500, 5: 3}
+    successors = {0: (1, 2), 1: (3,), 2: (3,), 3: (4,), 4: (5,), 5: ()}
+    # The longest path counts; one that charges owes what is behind the charge, at most.
+    found = owed(sizes, successors, ())
+    assert found == {0: 0, 1: 100, 2: 100, 3: 160, 4: 170, 5: MOST_OWED}
+    # A cycle is paid at its head.
+    assert owed({0: 10, 1: 20}, {0: (1,), 1: (0,)}, {0}) == {0: 30, 1: 10}

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from iced_x86 import Instruction, Mnemonic, OpKind
+
 from ubypass.abi import Abi, ExitReason
 from ubypass.region.graph import Block, End
+from ubypass.translate.budget import LOCKED, MOST_OWED
 from ubypass.translate.clone import user_address
 from ubypass.translate.context import Context, Fragment
 from ubypass.translate.control import lower_end
@@ -26,6 +29,8 @@ from ubypass.translate.string import is_string, lower_string
 __all__ = ["AddressUse", "Prepared", "lower_block"]
 
 _NONE: Final[frozenset[int]] = frozenset()
+# Instructions for which a charge waits until the flags are dead.
+_PATIENCE: Final = 64
 
 
 class AddressUse:
@@ -57,7 +62,8 @@ class Prepared:
     why, ``reason`` is the exit reason there. ``live`` are the flags live before each
     instruction and at the end. ``charge`` is the number of instructions that the block
     charges to the budget, or 0; if not 0, ``loop`` describes the loop that pays here.
-    ``turns``: number of copies of the body of the block's loop.
+    ``turns``: number of copies of the body of the block's loop. ``owed``: instructions
+    of the path to the block that are not paid yet, at most.
     """
 
     def __init__(
@@ -77,12 +83,17 @@ class Prepared:
         self.reason: Final = reason
         self.charge = 0
         self.turns = 1
+        self.owed = 0
         self.loop = Loop(_NONE, _NONE)
         self._ips: list[int] = []
 
     def pay(self, charge: int) -> None:
         """Let the block charge ``charge`` instructions to the budget."""
         self.charge = charge
+
+    def owe(self, instructions: int) -> None:
+        """On some path to the block so many instructions are not paid."""
+        self.owed = instructions
 
     def head(self, loop: Loop) -> None:
         """The block is the head of ``loop``."""
@@ -97,7 +108,12 @@ class Prepared:
         infos = self.infos[:position]
         new = Prepared(self.block, infos, self.live, self.addresses, refused, reason)
         new.charge, new.turns, new.loop = self.charge, self.turns, self.loop
+        new.owed = self.owed
         return new
+
+    def size(self) -> int:
+        """Instructions of the block, as they count for the budget."""
+        return sum(map(_weight, self.block.instructions))
 
     def ips(self) -> list[int]:
         """User addresses of the instructions; computed when first needed."""
@@ -157,7 +173,8 @@ def _lower_all(
     if prepared.charge and not fragment.node.turn:
         charged_at = _where_to_charge(prepared, state, len(plain))
         if charged_at == 0:
-            _charge(prepared, context)
+            _charge(context, prepared.charge * prepared.turns)
+    owed = 0 if charged_at == 0 else prepared.owed
     try:
         for position, info in enumerate(plain):
             context.begin(
@@ -166,7 +183,14 @@ def _lower_all(
                 strange[position] if strange else 0,
             )
             if position == charged_at and position:
-                _charge(prepared, context)
+                _charge(context, prepared.charge * prepared.turns)
+                owed = 0
+            elif owed >= MOST_OWED and _may_charge(prepared, context, position, owed):
+                _charge(context, owed)
+                owed = 0
+            # The head of an unrolled loop has paid for all copies.
+            if prepared.turns == 1:
+                owed += _weight(block.instructions[position])
             if info.flags.changes and prepared.live[position + 1]:
                 context.note_compare(info.mnemonic in COMPARES)
                 hoist_clamps(context, prepared.infos, prepared.live, position)
@@ -200,12 +224,27 @@ def _where_to_charge(prepared: Prepared, state: State, most: int) -> int:
     return 0
 
 
-def _charge(prepared: Prepared, context: Context) -> None:
-    charge = prepared.charge * prepared.turns
+def _weight(instruction: Instruction) -> int:
+    """What the instruction counts for the budget."""
+    locked = instruction.has_lock_prefix or (
+        instruction.mnemonic == Mnemonic.XCHG
+        and OpKind.MEMORY in (instruction.op0_kind, instruction.op1_kind)
+    )
+    return LOCKED if locked else 1
+
+
+def _may_charge(prepared: Prepared, context: Context, position: int, owed: int) -> bool:
+    """Whether to charge here what the path owes: the flags are dead, or too much."""
+    state = context.state
+    live = state.flags == Flags.HOST and prepared.live[position]
+    return not live or state.remat is not None or owed >= MOST_OWED + _PATIENCE
+
+
+def _charge(context: Context, amount: int) -> None:
     clobber(context, context.s1)
-    context.code.charge(charge)
+    context.code.charge(amount)
     context.code.jcc(CC_S, context.exit(ExitReason.BUDGET))
-    context.state.charge(charge)
+    context.state.charge(amount)
 
 
 def _lower_one(context: Context, info: InsnInfo, live_after: int) -> None:

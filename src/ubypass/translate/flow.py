@@ -21,7 +21,7 @@ from ubypass.region.liveness import ARITHMETIC, flags_live
 from ubypass.region.worklist import reached
 from ubypass.translate.bases import live_bases, loop_bases, sure_copies
 from ubypass.translate.block import AddressUse, Prepared, lower_block
-from ubypass.translate.budget import charges
+from ubypass.translate.budget import charges, owed
 from ubypass.translate.clone import user_address
 from ubypass.translate.context import Fragment
 from ubypass.translate.dispatch import dispatches
@@ -210,7 +210,8 @@ class _Solver:
             else [t for t in block.targets if t in region.blocks]
             for start, block in region.blocks.items()
         }
-        for start, charge in charges(region, layout, successors).items():
+        sizes = {start: prepared.size() for start, prepared in self.prepared.items()}
+        for start, charge in charges(sizes, layout, successors).items():
             self.prepared[start].pay(charge)
         heads = {s for s, prepared in self.prepared.items() if prepared.charge}
         for start in sorted(heads):
@@ -232,6 +233,10 @@ class _Solver:
                 for at in body:
                     self.prepared[at].unroll(turns)
                     self.heads[at] = start
+        # The head of an unrolled loop pays for all copies.
+        sizes |= dict.fromkeys(self.heads, 0)
+        for start, instructions in owed(sizes, successors, heads).items():
+            self.prepared[start].owe(instructions)
 
     def _look_inside(self, head: int, successors: Mapping[int, list[int]]) -> set[int]:
         """Find the registers that the loop at ``head`` reads, and those worth a hoisted
