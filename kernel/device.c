@@ -25,6 +25,7 @@
 #include "region.h"
 #include "seccomp.h"
 #include "site_table.h"
+#include "slice.h"
 #include "stats.h"
 #include "trace_gap.h"
 #include "trial.h"
@@ -161,6 +162,8 @@ static long ub_ioc_tune(void __user *arg)
 		if (value < range->min || value > range->max)
 			return -ERANGE;
 		WRITE_ONCE(range->value, value);
+		if (tune.what == UB_TUNE_BUDGET)
+			ub_slice_tuned();
 	}
 	return copy_to_user(arg, &tune, sizeof(tune)) ? -EFAULT : 0;
 }

@@ -29,8 +29,8 @@
 #include "lookup.h"
 #include "region.h"
 #include "seccomp.h"
+#include "slice.h"
 #include "task_work.h"
-#include "tunables.h"
 #include "ub.h"
 
 /* Called from generated code with preemption off and softirqs just on again. */
@@ -217,9 +217,10 @@ static u8 *emit_all(struct ub_emit *e, const struct ub_dispatch_site *site,
 	emit32(e, -ERESTARTSYS);
 	EMIT(e, 0x0f, 0x8e);			/* jle post: see ub_may_restart() */
 	emit_rel(e, (unsigned long)site->post, 0);
-	EMIT(e, 0xc7, 0x44, 0x24);		/* mov dword [rsp + BUDGET], budget */
+	EMIT(e, 0x65, 0x44, 0x8b, 0x1c, 0x25);	/* mov r11d, gs:[budget] */
+	emit32(e, PERCPU_OFFSET(ub_budget));
+	EMIT(e, 0x44, 0x89, 0x5c, 0x24);	/* mov [rsp + BUDGET], r11d */
 	*e->at++ = UB_FRAME_BUDGET;
-	emit32(e, ub_tune(UB_TUNE_BUDGET));
 	if (site->vector)
 		emit_load_fpu(e);
 	/* Last of all: kernel accesses after verw would fill the buffers again. */

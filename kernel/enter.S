@@ -12,6 +12,7 @@
 #include <asm/asm.h>
 #include <asm/cpufeatures.h>
 #include <asm/nospec-branch.h>
+#include <asm/percpu.h>
 #include <asm/processor-flags.h>
 #include <asm/smap.h>
 
@@ -46,7 +47,7 @@ SYM_FUNC_START(ub_enter)
 	movq	%rax, UB_FRAME_SYSFLAGS(%rsp)
 	movq	%rax, UB_FRAME_FLAGS(%rsp)
 	movq	%rax, UB_FRAME_R11(%rsp)
-	movl	ub_tunables + UB_TUNABLE_BUDGET(%rip), %eax
+	movl	PER_CPU_VAR(ub_budget), %eax
 	movl	%eax, UB_FRAME_BUDGET(%rsp)
 	movl	$-1, UB_FRAME_EXIT(%rsp)
 	movq	$0, UB_FRAME_FIP(%rsp)

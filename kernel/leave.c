@@ -192,6 +192,8 @@ static noinline void ub_left_unusually(struct pt_regs *regs, u64 host_flags)
 		if ((1U << exit->reason) & UB_LACKS)
 			ub_trace_rest(region, regs, number, exits);
 	}
+	if (exit->flags & UB_EXITF_SLOW)
+		WRITE_ONCE(region->slow, true);
 	trace_ub_exit(region->number, number, exit->reason, exit->user_ip);
 	if (unlikely(READ_ONCE(region->dropped)))
 		ub_region_last(region);
@@ -226,7 +228,8 @@ static __always_inline void ub_left_usually(struct pt_regs *regs, u64 host_flags
 	/* It may be used until preemption is on again. */
 	ub_region_put(region, exit->reason);
 	/* Without a dispatch orig_ax still is what ub_enter() has stored. */
-	if (unlikely(exit->flags & UB_EXITF_MISS || trace_ub_exit_enabled() ||
+	if (unlikely(exit->flags & (UB_EXITF_MISS | UB_EXITF_SLOW) ||
+		     trace_ub_exit_enabled() ||
 		     data_race(region->dropped) || regs->orig_ax == -1UL ||
 		     outcome || data_race(backoff->runs))) {
 		ub_left_unusually(regs, host_flags);

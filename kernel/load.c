@@ -343,7 +343,7 @@ int ub_region_load(struct ub_proc *proc, struct ub_load *load)
 		ub_region_free_memory(region);
 		goto out;
 	}
-	ub_region_mark_misses(region);
+	ub_region_mark_exits(region);
 	ub_region_bound(region);
 
 	refcount_inc(&proc->refs);

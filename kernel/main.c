@@ -15,6 +15,7 @@
 #include "region.h"
 #include "seccomp.h"
 #include "selftest.h"
+#include "slice.h"
 #include "stats.h"
 #include "suspend.h"
 #include "task_work.h"
@@ -39,6 +40,7 @@ static int __init ub_init(void)
 		return err;
 	ub_seccomp_init();
 	ub_task_work_init();
+	ub_slice_init();
 	err = ub_arena_init();
 	if (err)
 		goto hook;
@@ -83,6 +85,7 @@ static void __exit ub_exit(void)
 	ub_epoch_exit();
 	ub_detect_exit();
 	ub_suspend_exit();
+	ub_slice_exit();
 	ub_region_exit();
 	ub_proc_exit();
 	ub_fault_exit();

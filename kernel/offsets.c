@@ -11,7 +11,6 @@
 #include "handler.h"
 #include "proc.h"
 #include "site_table.h"
-#include "tunables.h"
 #include "ub.h"
 
 int main(void);
@@ -27,8 +26,6 @@ int main(void)
 	OFFSET(UB_PT_REGS_ORIG_AX, pt_regs, orig_ax);
 	OFFSET(UB_PT_REGS_AX, pt_regs, ax);
 	OFFSET(UB_PT_REGS_FLAGS, pt_regs, flags);
-	DEFINE(UB_TUNABLE_BUDGET, UB_TUNE_BUDGET * sizeof(struct ub_tunable_range) +
-				  offsetof(struct ub_tunable_range, value));
 	DEFINE(UB_FRAME_EXIT, UB_FRAME_EXIT);
 	DEFINE(UB_FRAME_BUDGET, UB_FRAME_BUDGET);
 	DEFINE(UB_FRAME_LIMIT, UB_FRAME_LIMIT);

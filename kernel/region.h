@@ -26,9 +26,11 @@
 #define UB_MAX_SOURCE_BYTES	(1U << 20)
 
 /*
- * Exits that a larger or better region may avoid; the module sets this in their .flags.
+ * Exits that a larger or better region may avoid, and those of segments that took too long;
+ * the module sets these in their .flags.
  */
 #define UB_EXITF_MISS	(1U << 31)
+#define UB_EXITF_SLOW	(1U << 30)
 #define UB_MISSES	((1U << UB_EXIT_RET_MISS) | (1U << UB_EXIT_CALL_MISS) |	\
 			 (1U << UB_EXIT_JUMP_MISS) | (1U << UB_EXIT_FRONTIER) |	\
 			 (1U << UB_EXIT_SYSCALL) | (1U << UB_EXIT_FAULT))
@@ -48,7 +50,13 @@ struct ub_region {
 	struct ub_proc *proc;		/* holds a reference */
 	u32 slot;			/* in ub_dead[] and ub_dispatched[] */
 	u32 number;			/* for user space */
-	u8 trial;			/* enum ub_trial_state, under ledger.lock */
+	union {
+		struct {
+			u8 trial;	/* enum ub_trial_state, under ledger.lock */
+			bool slow;	/* segments need more than the small budget */
+		};
+		u16 unusual;		/* both, for one look: 0 if neither is */
+	};
 	bool dropped;			/* in no table: freed once its last task is out */
 	u8 *code;
 	u32 code_length;
@@ -103,13 +111,18 @@ int ub_region_counts(struct ub_proc *proc, struct ub_counts *counts);
 int ub_region_list(struct ub_proc *proc, struct ub_regions *regions);
 
 /* The exits have been checked. */
-static inline void ub_region_mark_misses(struct ub_region *region)
+static inline void ub_region_mark_exits(struct ub_region *region)
 {
 	u32 i;
 
-	for (i = 0; i < region->nr_exits; i++)
-		if ((1U << region->exits[i].reason) & UB_MISSES)
-			region->exits[i].flags |= UB_EXITF_MISS;
+	for (i = 0; i < region->nr_exits; i++) {
+		struct ub_exit *exit = &region->exits[i];
+
+		if ((1U << exit->reason) & UB_MISSES)
+			exit->flags |= UB_EXITF_MISS;
+		else if (exit->reason == UB_EXIT_BUDGET)
+			exit->flags |= UB_EXITF_SLOW;
+	}
 }
 
 /* Whether the region in .slot must not be entered; without a check of the index. */

@@ -35,6 +35,7 @@
 #include "region.h"
 #include "run.h"
 #include "sample.h"
+#include "slice.h"
 #include "task_work.h"
 #include "trace_gap.h"
 #include "trial.h"
@@ -124,6 +125,8 @@ static u32 ub_run(const struct ub_entry_slot *slot, struct pt_regs *regs,
 			set_thread_flag(TIF_NOTIFY_RESUME);
 		began = rdtsc();
 	}
+	if (unlikely(READ_ONCE(region->slow)))
+		ub_slice_begin();
 	ub_region_get(region);
 	/* The checks above must hold in speculation, too. */
 	barrier_nospec();
@@ -324,7 +327,7 @@ long ub_after(struct pt_regs *regs, long ret, unsigned long number)
 		return ub_after_unusually(regs, ret);
 	region = slot->region;
 	/* .ub_dead pairs with the grace period after it is set. */
-	if (unlikely(ub_region_is_closed(slot->slot) || data_race(region->trial) ||
+	if (unlikely(ub_region_is_closed(slot->slot) || data_race(region->unusual) ||
 		     data_race(slot->backoff->times)))
 		return ub_after_unusually(regs, ret);
 	if (unlikely(!ub_task_is_eligible(task)))

@@ -33,7 +33,7 @@
 #include "leave.h"
 #include "region.h"
 #include "selftest.h"
-#include "tunables.h"
+#include "slice.h"
 #include "ub.h"
 
 #define UB_TEST_CALLS	3
@@ -273,12 +273,12 @@ static noinline int ub_test_run(struct ub_test *test, const struct ub_test_run *
 	};
 	const struct pt_regs was = regs;
 	struct ub_region *region = &test->region;
-	u64 budget = ub_tune(UB_TUNE_BUDGET);
 	u64 before = ub_region_dispatched(region), count;
 	struct ub_outcome outcome = {};
 	long each = test->handler(&regs), rax;
 	u32 exit, reason = ub_test_exits[run->exit].reason;
 	int err, held;
+	u32 budget;
 
 	if (!ub_stack_has_room(&regs)) {
 		pr_err("ub: the self-test has no room on the stack\n");
@@ -288,11 +288,12 @@ static noinline int ub_test_run(struct ub_test *test, const struct ub_test_run *
 	preempt_disable();
 	held = preempt_count();
 	/* Nobody else has a region. */
-	WRITE_ONCE(ub_tunables[UB_TUNE_BUDGET].value, run->budget);
+	budget = __this_cpu_read(ub_budget);
+	__this_cpu_write(ub_budget, run->budget);
 	ub_region_get(region);
 	rax = ub_enter(&regs, region->code + test->entry, region,
 		       (unsigned long)&outcome + UB_ACCOUNT_OUTCOME, 0, TASK_SIZE_MAX);
-	WRITE_ONCE(ub_tunables[UB_TUNE_BUDGET].value, budget);
+	__this_cpu_write(ub_budget, budget);
 	held -= preempt_count();
 	preempt_enable();
 

@@ -11,12 +11,12 @@
 #include "lookup.h"
 #include "region.h"
 #include "seccomp.h"
-#include "tunables.h"
+#include "slice.h"
 #include "emit.h"
 
 int putchar(int character);
 
-struct ub_tunable_range ub_tunables[UB_TUNABLES];
+u32 ub_budget;
 u8 ub_arena[4096];
 u8 ub_dead[UB_MAX_REGIONS];
 u64 ub_dispatched[UB_MAX_REGIONS];

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs a script in the lab with a module and the loop of ``loop.c``."""
+"""Runs a script in the lab with a module and loops in C."""
 
 from __future__ import annotations
 
@@ -16,13 +16,20 @@ __all__ = ["run_loop"]
 
 
 def run_loop(script: str, module: Path) -> LabResult:
-    """``script`` is given the paths of the module and of the program."""
-    program = ROOT / "build/tests/loop"
-    program.parent.mkdir(parents=True, exist_ok=True)
-    source = ROOT / "tests/kernel/loop.c"
-    subprocess.run(["gcc", "-O2", "-o", program, source], check=True)
+    """``script`` is given the paths of the module, of ``loop.c``'s program and of
+    ``long.c``'s.
+    """
+    programs = [_program(name) for name in ("loop", "long")]
     environment = {"UBYPASS_CHECKOUT": "1", "PYTHONPATH": str(ROOT)}
     return capture(
-        ["sh", "-c", script, "sh", str(module), str(program)],
+        ["sh", "-c", script, "sh", str(module), *map(str, programs)],
         replace(PATIENT, environment=environment),
     )
+
+
+def _program(name: str) -> Path:
+    program = ROOT / "build" / "tests" / name
+    program.parent.mkdir(parents=True, exist_ok=True)
+    source = ROOT / "tests" / "kernel" / f"{name}.c"
+    subprocess.run(["gcc", "-O2", "-o", program, source], check=True)
+    return program

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from tests.kernel.long import TURNS
 from tests.kernel.loop import run_loop
 from ubypass.lab import kernels
 from ubypass.module.build import build_module
 
 _ROOT = Path(__file__).parent.parent.parent
 _CALLS = 200_000
+_GAPS = 200
 
 # Handlers are unhooked a moment after the last detach; until then rmmod is refused.
 _SCRIPT = f"""
@@ -25,6 +28,7 @@ insmod $1 || exit 1
 for round in 1 2 3; do
     python tests/kernel/handmade.py $2 {_CALLS} || exit 1
 done
+python tests/kernel/long.py $3 {_GAPS} || exit 1
 for try in $(seq 1000); do
     grep -q "arena_used 0" /sys/kernel/debug/ub/stats && break
     sleep 0.1
@@ -53,5 +57,10 @@ def test_handmade_loop_stays_in_the_kernel(tmp_path: Path) -> None:
         dispatched = re.search(r"dispatched (\d+)", line)
         assert dispatched
         assert int(dispatched[1]) >= 0.99 * _CALLS
+    long = json.loads(next(line for line in output.splitlines() if line[0] == "{"))
+    assert long["said"] == f"left 0 turns {_GAPS * TURNS}\n"
+    # The first segment uses up the small budget. The large one of the others is enough
+    # for the gap, so the timer has ended them; it may be late in the emulator.
+    assert long["ended"] >= _GAPS / 4
     # Regions, and everything else of a client, go away with it.
     assert "attached 0\narena_used 0\n" in output

@@ -44,7 +44,11 @@ TUNABLES: Final[Mapping[Tunable, Meaning]] = {
     ),
     Tunable.WINDOW_MS: Meaning(100, 1, 10_000, "ms", "the window of hot_calls"),
     Tunable.BUDGET: Meaning(
-        262_144, 64, 1 << 24, "instructions", "limit between two dispatches"
+        262_144,
+        64,
+        1 << 24,
+        "instructions",
+        "limit between two dispatches, beyond 4,096 with a timer",
     ),
     Tunable.MISS_EVENTS: Meaning(
         16, 0, 1_000_000, "events", "limit for each exit of a region"

@@ -65,12 +65,17 @@ class Timed:
             raise UbError(f"the native runner gave up: {WHY.get(code, code)}")
 
     def call(
-        self, registers: Sequence[int], *, translated: bool, count: bool = False
+        self,
+        registers: Sequence[int],
+        *,
+        translated: bool,
+        count: bool = False,
+        budget: int = BUDGET_MAX,
     ) -> Call:
         """Run from the first entry with these sixteen registers.
 
-        ``count``: count instructions. Raises UbError if the code does not come to its
-        end.
+        ``count``: count instructions. ``budget``: of the segment. Raises UbError if the
+        code does not come to its end.
         """
         call = types.Call()
         for number, value in enumerate(registers):
@@ -79,7 +84,7 @@ class Timed:
         call.cpu.rip = call.cpu.gpr[1] = entry
         call.cpu.flags = call.cpu.gpr[11] = _FLAGS
         call.translated, call.count = translated, count
-        call.budget = BUDGET_MAX
+        call.budget = budget
         trace = None
         if count and not translated:
             trace = (ctypes.c_uint64 * _PATH)()

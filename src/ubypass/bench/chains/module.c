@@ -13,7 +13,6 @@
 #define OLD 4096 /* hits of an entry that is sampled once in 2^30 */
 
 struct ub_tunable_range ub_tunables[UB_TUNABLES] = {
-	[UB_TUNE_BUDGET] = { .value = BUDGET },
 	/* No run is sampled, and almost no miss is reported. */
 	[UB_TUNE_SAMPLE_BITS] = { .value = 32 },
 	[UB_TUNE_IDLE_RUNS] = { .value = 1000000000 },
@@ -24,6 +23,7 @@ unsigned long ub_bodies[UB_CALLS];
 u64 ub_parked[UB_PARKED_SIZE];
 u64 ub_passed_calls[UB_FILTER_BUSY + 1];
 struct ub_gap ub_gap;
+u32 ub_budget = BUDGET;
 u8 ub_dead[UB_MAX_REGIONS];
 u64 ub_dispatched[UB_MAX_REGIONS];
 static struct ub_entry_head nobody;
@@ -110,6 +110,10 @@ bool ub_backoff_holds(const struct ub_backoff *at)
 }
 
 void ub_backoff_park(struct ub_region *in, u32 entry)
+{
+}
+
+void ub_slice_begin(void)
 {
 }
 
@@ -248,7 +252,7 @@ static void set_up_region(void)
 	region.nr_exits = (u32)job->nr_exits;
 	region.entries = entry_list;
 	region.exits = exits;
-	ub_region_mark_misses(&region);
+	ub_region_mark_exits(&region);
 	region.cpu = &region_cpu;
 	region.counts = exit_counts;
 	region.followed = exit_followed;

@@ -26,6 +26,7 @@
 #include "sample.h"
 #include "seccomp.h"
 #include "site_table.h"
+#include "slice.h"
 #include "trace_gap.h"
 #include "trial.h"
 #include "tunables.h"
