@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Run in the lab: what the module costs a loop of getppid where it brings nothing.
 
-Prints a line of JSON, instructions per call: ``native``; ``parked``, attached, but
-the site stays native; ``idle``, when that has been so for a while, over several of the
-epochs in which the process is idle or not;
-``changed``, seconds until the module says that it is hot after all; ``useless``,
+Prints a line of JSON, instructions per call: ``unloaded``, before the module is there;
+``native``, when nothing is attached; ``beside``, when another process is attached and
+the handlers are hooked; ``parked``, attached, but the site stays native; ``idle``, when
+that has been so for a while, over several of the epochs in which the process is idle or
+not; ``changed``, seconds until the module says that it is hot after all; ``useless``,
 there is a translation for it that leaves at once; ``one`` and ``two``, there is one
 that makes that many more calls and leaves; ``vain``, how often the useless one is
 tried in some hundred epochs; ``again``, natively when all is over.
@@ -13,6 +14,9 @@ tried in some hundred epochs; ``again``, natively when all is over.
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -36,6 +40,7 @@ from ubypass.device.client import Device
 from ubypass.device.uapi import EventType, Tunable
 
 _GETPPID = 110
+_HOOKED = Path("/sys/kernel/tracing/enabled_functions")
 _COUNT = 100_000
 _ROUNDS = 9
 _EPOCH = 250  # ms; a second of the guest takes ten of an emulator that counts
@@ -141,10 +146,41 @@ def _resume_address(device: Device, proc: int) -> int:
     raise TimeoutError(f"no call of getppid was seen: {device.sites(proc)}")
 
 
-def main(program: str) -> int:
+def _is_hooked() -> bool:
+    """Whether ftrace calls the module from any handler."""
+    return "ub_trampoline" in _HOOKED.read_text()
+
+
+def _beside(device: Device, path: Path) -> float:
+    """The same of a process that is not attached while another one is."""
+    arguments = ["--call", "getppid", "--count", str(_COUNT), "--rounds", "1"]
+    with Loop(path, arguments) as other:
+        proc = device.attach(other.pid)
+        with open(f"/proc/{other.pid}/maps") as maps:
+            start = next(line for line in maps if " r-xp " in line).split("-")[0]
+        resume = int(start, 16)
+        with open(f"/proc/{other.pid}/mem", "rb") as memory:
+            memory.seek(resume)
+            code = memory.read(1)
+        # The handlers are hooked at the latest when a region is loaded.
+        device.load(proc, _leave_at_once(resume, code))
+        assert _is_hooked()
+        os.kill(other.pid, signal.SIGSTOP)
+        cost = _measure(path)
+        os.kill(other.pid, signal.SIGCONT)
+        assert _is_hooked()
+        device.detach(proc)
+    return cost
+
+
+def main(program: str, module: str) -> int:
     path = Path(program)
-    results = {"native": _measure(path)}
+    results = {"unloaded": _measure(path)}
+    subprocess.run(["insmod", module], check=True)
+    results["native"] = _measure(path)
+    assert not _is_hooked()
     with Device() as device:
+        results["beside"] = _beside(device, path)
         device.tune(Tunable.GAP_NS, 100)  # nothing is so short
         device.tune(Tunable.GRACE_MS, 0)
         device.tune(Tunable.SHARE_BITS, 0)
@@ -212,4 +248,4 @@ def main(program: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], sys.argv[2]))
