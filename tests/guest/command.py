@@ -7,7 +7,15 @@ import subprocess
 import sys
 from typing import Any
 
-__all__ = ["UB", "arena_used", "attached", "dispatched", "regions", "run_ub"]
+__all__ = [
+    "UB",
+    "arena_used",
+    "attached",
+    "dispatched",
+    "regions",
+    "run_ub",
+    "stats_lines",
+]
 
 UB = (sys.executable, "-m", "ubypass.cli.main")
 _LIMIT = 300.0  # seconds, for what hangs
@@ -33,7 +41,7 @@ def run_ub(*arguments: str, user: int | None = None) -> dict[str, Any]:
 
 def regions() -> list[dict[str, int]]:
     """What the module tells of each region that has code, whoever loaded it."""
-    words = [line.split() for line in _stats() if line.startswith("region")]
+    words = [line.split() for line in stats_lines() if line.startswith("region")]
     return [dict(zip(line[::2], map(int, line[1::2]), strict=True)) for line in words]
 
 
@@ -53,12 +61,13 @@ def arena_used() -> int:
 
 
 def _figure(name: str) -> int:
-    for line in _stats():
+    for line in stats_lines():
         if line.startswith(f"{name} "):
             return int(line.split()[1])
     raise LookupError(f"no line {name!r} in the module's statistics")
 
 
-def _stats() -> list[str]:
+def stats_lines() -> list[str]:
+    """What the module tells in debugfs."""
     with open(_STATS) as file:
         return file.read().splitlines()

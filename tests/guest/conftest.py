@@ -122,6 +122,7 @@ def build_programs() -> None:
         if source.stem == "tiny32":
             flags = ["-m32", "-nostdlib", "-static", "-ffreestanding"]
         build_program(source, PROGRAMS / source.stem, *flags)
+    build_program(ROOT / "tests" / "kernel" / "loop.c", PROGRAMS / "loop")
 
 
 def prepare() -> None:

@@ -24,6 +24,7 @@ from typing import Any
 from tests.guest import (
     asleep,
     badinput,
+    cycles,
     filtered,
     grown,
     processes,
@@ -64,6 +65,7 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     "service-killed": service_killed.killed,
     "selftest": partial(run_ub, "selftest", "--json"),
     "bad-input": badinput.bad_input,
+    "cycles": cycles.cycles,
     "redis": servers.redis,
     "nginx": servers.nginx,
     "redis-unit": partial(servers.redis, 4_000, confined="unit"),
