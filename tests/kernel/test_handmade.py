@@ -57,7 +57,8 @@ def test_handmade_loop_stays_in_the_kernel(tmp_path: Path) -> None:
         dispatched = re.search(r"dispatched (\d+)", line)
         assert dispatched
         assert int(dispatched[1]) >= 0.99 * _CALLS
-    long = json.loads(next(line for line in output.splitlines() if line[0] == "{"))
+    lines = output.splitlines()
+    long = json.loads(next(line for line in lines if line.startswith("{")))
     assert long["said"] == f"left 0 turns {_GAPS * TURNS}\n"
     # The first segment uses up the small budget. The large one of the others is enough
     # for the gap, so the timer has ended them; it may be late in the emulator.
