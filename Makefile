@@ -185,7 +185,7 @@ pictures: prepare module ## docs/: ub top and the dashboard, of a service in the
 	@cp build/pictures/top.svg docs/top.svg
 
 # Hours of measuring, which no build brings back.
-MEASUREMENTS := bench redis-suite.json
+MEASUREMENTS := bench redis-suite.json selftests selftests.json
 
 clean: ## remove what was built, but no measurements
 	@[ ! -d build ] || find build -mindepth 1 -maxdepth 1 \

@@ -21,7 +21,7 @@ from typing import Any
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-_WANTED = bool(os.environ.get("UBYPASS_COMPILE"))
+_WANTED = os.environ.get("UBYPASS_COMPILE") == "1"
 # As in "compile" of pyproject.toml. An isolated build is asked first what it needs.
 _COMPILER = ["mypy>=1.10"]
 _SOURCE, _LIBRARY = Path("src"), Path("build") / "compiled"

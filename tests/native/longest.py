@@ -24,6 +24,7 @@ from tests.places import ROOT
 from ubypass.abi import ExitReason
 from ubypass.device.tunables import TUNABLES
 from ubypass.device.uapi import Tunable
+from ubypass.engine.admission import AdmissionPolicy
 from ubypass.executable import Executable
 from ubypass.native.function import Function, Learned
 from ubypass.processor import describe
@@ -35,7 +36,8 @@ _ADDRESS, _TURNS = 5, 13
 LARGE = TUNABLES[Tunable.BUDGET].usual
 _MEMORY = 1 << 30  # bytes: far more than caches and TLB cover
 _PAGE = 4096
-_STEPS = 1200  # instructions of a path without a loop: no gap that is built has more
+#: Instructions of a path without a loop: no gap that is built has more.
+_STEPS = AdmissionPolicy().max_distinct
 _RUNS = 5
 _UNROLLED = 50  # so that next to nothing of the budget goes to the loop
 _MORE = 2  # turns, so that the budget ends the loop

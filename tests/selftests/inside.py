@@ -35,6 +35,7 @@ __all__ = ["main"]
 #: In memory: tests write beside themselves.
 _HOME = Path("/tmp/ub-selftests")
 _SOCKET = Path("/tmp/ub-gate")
+_IDLE = Path("/tmp/ub-idle")
 _STEPS = 10_000_000
 #: Runs of each kind, at most, of what does not always say the same.
 _REPEATS = 3
@@ -79,9 +80,6 @@ def main(arguments: list[str]) -> int:
                 with Gate(_SOCKET, booster) as gate, Gate(_IDLE, Holder()) as idle:
                     each(lambda job: _boosted(job, gate, idle, booster))
     return 0
-
-
-_IDLE = Path("/tmp/ub-idle")
 
 
 def _natively(job: _Job, gate: Gate, directory: Path) -> dict[str, Any]:

@@ -32,7 +32,7 @@ ABI = "abi"
 
 #: Different instructions on the paths of a region, from its first site on; all its
 #: instructions; and how far to explore beside paths. The code of all regions of a
-#: program, in bytes: parents and children share the module's arena of a megabyte.
+#: program, in bytes: parents and children share the module's arena.
 #: Seconds for building them.
 _DISTINCT = 2000
 _REGION = 3000
@@ -69,9 +69,9 @@ def translate_all(directory: Path) -> Iterator[tuple[str, Made]]:
 def _compact() -> Iterator[None]:
     """Builds smaller regions than the engine's meanwhile."""
     with (
-        mock.patch.object(build, "_REGION", _REGION),
+        mock.patch.object(build, "_TRACED_REGION", _REGION),
         mock.patch.object(build, "_EXPLORED", _REGION),
-        mock.patch.object(build, "_ASIDE", _ASIDE),
+        mock.patch.object(build, "_ASIDES", ((_ASIDE, _REGION),)),
     ):
         yield
 

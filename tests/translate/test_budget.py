@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from tests.translate.graphs import drawn
 from ubypass.region.graph import End, Region
-from ubypass.translate.budget import MOST_OWED, charges, owed
+from ubypass.translate.budget import MOST_OWED, PATIENCE, charges, owed
 
 
 def _sizes(region: Region) -> dict[int, int]:
@@ -46,6 +46,11 @@ def test_what_a_path_owes() -> None:
     successors = {0: (1, 2), 1: (3,), 2: (3,), 3: (4,), 4: (5,), 5: ()}
     # The longest path counts; one that charges owes what is behind the charge, at most.
     found = owed(sizes, successors, ())
-    assert found == {0: 0, 1: 100, 2: 100, 3: 160, 4: 170, 5: MOST_OWED}
+    assert found == {0: 0, 1: 100, 2: 100, 3: 160, 4: 170, 5: MOST_OWED + PATIENCE - 1}
+    # A block may wait with its charge while flags are in use: the debt goes on.
+    chain = owed(
+        dict.fromkeys(range(7), 50), {n: (n + 1,) for n in range(6)} | {6: ()}, ()
+    )
+    assert list(chain.values()) == [0, 50, 100, 150, 200, 250, 50]
     # A cycle is paid at its head.
     assert owed({0: 10, 1: 20}, {0: (1,), 1: (0,)}, {0}) == {0: 30, 1: 10}

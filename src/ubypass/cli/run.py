@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("no command given", "usage: ub run -- COMMAND [ARGUMENT]...")
     from ubypass.cli import served
 
-    if (client := served.service_for(args)) is not None:
+    if (client := served.service_for(args, goes_on=True)) is not None:
         return served.run(client, args, command)
     from ubypass.cli.session import Session
 

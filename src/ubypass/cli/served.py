@@ -34,19 +34,29 @@ _PATIENCE = 1.0  # seconds in which a program is held until the service has atta
 _DONE = ("ended", "released")  # states in which nothing will be boosted any more
 
 
-def service_for(args: argparse.Namespace) -> Client | None:
+def service_for(args: argparse.Namespace, *, goes_on: bool = False) -> Client | None:
     """A connection to the service; None if the command needs an engine of its own.
 
-    That is: no service runs, or it cannot do what ``args`` want. Raises ``UbError`` if
-    it does not answer.
+    That is: no service runs, or it cannot do what ``args`` want. If it does not answer,
+    raises ``UbError``; or, for a program that ``goes_on``, says so, and the client has
+    no connection.
     """
     if args.own_engine:
         return None
     from ubypass.engine import control
-    from ubypass.service.client import connect
+    from ubypass.service.client import connect, unanswered
 
-    client = connect(control.CONTROL_DIRECTORY)
     option = own_engine_option(args)
+    try:
+        client = connect(control.CONTROL_DIRECTORY)
+    except UbError as error:
+        if option:
+            return None
+        if not goes_on:
+            raise
+        if not args.quiet:
+            say(f"{error.message}; the program runs natively")
+        return unanswered()
     if client is not None and option:
         client.close()
         if not args.quiet:
@@ -272,14 +282,17 @@ def _wait(following: _Following, child: subprocess.Popen[bytes]) -> int:
 def _report(client: Client, args: argparse.Namespace, extra: Mapping[str, Any]) -> None:
     """End the request, and print its figures."""
     is_wanted = args.json or args.summary_file is not None or not args.quiet
-    final = client.end() if is_wanted else {}
+    answer = client.end() if is_wanted else None
+    final = answer or {}
+    if answer is None and not args.quiet:
+        say("the service gave no figures")
     print_report(
         final.get("processes", []),
         peak=final.get("engine_peak_bytes", 0),
         by_service=True,
         as_json=args.json,
         file=args.summary_file,
-        quiet=args.quiet,
+        quiet=args.quiet or (answer is None and not args.json),
         left_out=final.get("left_out", 0),
         extra=extra,
     )

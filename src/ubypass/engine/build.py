@@ -257,11 +257,13 @@ def _halved(limits: Limits) -> Iterator[Limits]:
 def _limits_of_traced() -> Iterator[Limits]:
     """For a region around traced paths: with shorter side paths, then smaller."""
     for aside, most in _ASIDES:
-        limits = Limits(
-            most, aside, candidates=CANDIDATES, detour=aside, explored=_EXPLORED
-        )
-        yield limits
-    yield from _halved(replace(limits, explored=_TRACED_REGION))
+        yield _aside(aside, most, _EXPLORED)
+    shortest, most = _ASIDES[-1]
+    yield from _halved(_aside(shortest, most, most))
+
+
+def _aside(aside: int, most: int, explored: int) -> Limits:
+    return Limits(most, aside, candidates=CANDIDATES, detour=aside, explored=explored)
 
 
 def _with_stacks(spec: RegionSpec, profile: Profile, reader: CodeReader) -> RegionSpec:

@@ -49,6 +49,7 @@ CONTROL_DIRECTORY = Path("/run/ubypass")
 UNKNOWN_REQUEST = "unknown request"
 
 _CLIENTS_MOST = 128
+_LASTING_MOST = 112  # of these; the others are for short requests, as a pause
 _ASK_SECONDS = 30.0  # an answer may wait for a build
 _ALL_SECONDS = 5.0  # if other engines have answered
 _STOPPED_SECONDS = 0.5
@@ -153,6 +154,11 @@ class Control:
             return
         try:
             if lasting is not None:
+                if sum(each.is_lasting for each in self._clients) >= _LASTING_MOST:
+                    raise UbError(
+                        f"{_LASTING_MOST} other commands have lasting requests",
+                        "end some of them, or use --own-engine",
+                    )
                 lasting(question, client)
                 return
             assert handler is not None
@@ -324,5 +330,5 @@ def _listen(path: Path) -> socket.socket:
             f"cannot listen on {path}: {error.strerror}", permission_hint()
         ) from error
     server.setblocking(False)
-    server.listen(16)
+    server.listen(_CLIENTS_MOST)
     return server

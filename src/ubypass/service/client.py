@@ -21,12 +21,13 @@ from ubypass.process.namespace import numbers_of
 from ubypass.process.status import ProcessId
 from ubypass.service.place import SERVICE_LINK
 
-__all__ = ["BOOST", "Client", "connect"]
+__all__ = ["BOOST", "Client", "connect", "unanswered"]
 
 #: The name of the request.
 BOOST = "service-boost"
 
 _CONNECT_SECONDS = 2.0
+_AGAIN_SECONDS = 0.05  # between attempts, while many others are waiting
 _END_SECONDS = 5.0  # until the final figures; the daemon may be building
 
 
@@ -39,7 +40,7 @@ def connect(directory: Path) -> Client | None:
     try:
         require_private(directory)
         client.settimeout(_CONNECT_SECONDS)
-        client.connect(str(directory / SERVICE_LINK))
+        _connect(client, str(directory / SERVICE_LINK))
     except (TimeoutError, BlockingIOError) as error:
         client.close()
         raise UbError(
@@ -50,6 +51,27 @@ def connect(directory: Path) -> Client | None:
         client.close()
         return None
     return Client(client)
+
+
+def unanswered() -> Client:
+    """A client without a connection: nothing is boosted for it."""
+    client = Client(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+    client.close()
+    return client
+
+
+def _connect(client: socket.socket, path: str) -> None:
+    """Connect; again for a while if the queue of connections is full."""
+    deadline = time.monotonic() + _CONNECT_SECONDS
+    while True:
+        try:
+            client.connect(path)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_AGAIN_SECONDS)
+        else:
+            return
 
 
 class Client:
@@ -112,8 +134,8 @@ class Client:
         self._received = bytearray(rest)
         return [message for line in lines if (message := self._message(line))]
 
-    def end(self) -> Mapping[str, Any]:
-        """Withdraw the request; the final figures, empty if the service is gone.
+    def end(self) -> Mapping[str, Any] | None:
+        """Withdraw the request; the final figures, None if the service gave none.
 
         ``processes`` has the figures of all that were attached.
         """
@@ -124,7 +146,7 @@ class Client:
             with contextlib.suppress(UbError):
                 self.messages(left)
         self.close()
-        return self._final or {}
+        return self._final
 
     def close(self) -> None:
         """Withdraw the request, without waiting for figures."""

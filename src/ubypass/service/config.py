@@ -352,7 +352,7 @@ class _Reader:
                     "rule", index, "label", f"{word!r}: write KEY=VALUE, or KEY=*"
                 )
         trust = self._get("rule", index, row, "trust", bool, False)
-        if trust and not any(row.keys() & set(criteria) - {"exe"}):
+        if trust and not row.keys() & set(criteria) - {"exe", "label"}:
             self._warnings.append(
                 f"rule {name!r} trusts every program at that path, in any container: "
                 "add unit, user or cgroup"

@@ -25,6 +25,7 @@ _PODMAN = Path("/var/lib/containers/storage/db.sql")
 _ID = re.compile(r"[0-9a-f]{64}")
 _BYTES_MOST = 4 << 20
 _KNOWN_MOST = 1024  # containers
+_LABELS_MOST = 64 << 10  # characters of all labels of one; with more, none counts
 _AGAIN = 10.0  # seconds after which a container without state is looked up again
 _BUSY_SECONDS = 0.1  # to wait for a database that is being written
 
@@ -76,7 +77,8 @@ class Labels:
             self._missing[container] = now + _AGAIN
             return ()
         self._missing.pop(container, None)
-        self._known[container] = found
+        fits = sum(map(len, found)) <= _LABELS_MOST
+        self._known[container] = found if fits else ()
         return found
 
     def _from_docker(self, container: str) -> tuple[str, ...] | None:

@@ -230,7 +230,8 @@ class Supervisor:
         self._leases.add(lease)
         for each in facts:
             if (old := self._wanted.get(each.pid)) is not None:
-                old.retry = 0.0  # also if an operator has released it
+                # Also if an operator has released it; what failed is tried anew.
+                old.retry, old.error = 0.0, None
             self._judge(each)
         self._settle(time.monotonic(), "unmatched")
         wishes = [self._wanted.get(each.pid) for each in facts]

@@ -9,7 +9,7 @@ from iced_x86 import Instruction, Mnemonic, OpKind
 
 from ubypass.abi import Abi, ExitReason
 from ubypass.region.graph import Block, End
-from ubypass.translate.budget import LOCKED, MOST_OWED
+from ubypass.translate.budget import LOCKED, MOST_OWED, PATIENCE
 from ubypass.translate.clone import user_address
 from ubypass.translate.context import Context, Fragment
 from ubypass.translate.control import lower_end
@@ -29,8 +29,6 @@ from ubypass.translate.string import is_string, lower_string
 __all__ = ["AddressUse", "Prepared", "lower_block"]
 
 _NONE: Final[frozenset[int]] = frozenset()
-# Instructions for which a charge waits until the flags are dead.
-_PATIENCE: Final = 64
 
 
 class AddressUse:
@@ -237,7 +235,7 @@ def _may_charge(prepared: Prepared, context: Context, position: int, owed: int) 
     """Whether to charge here what the path owes: the flags are dead, or too much."""
     state = context.state
     live = state.flags == Flags.HOST and prepared.live[position]
-    return not live or state.remat is not None or owed >= MOST_OWED + _PATIENCE
+    return not live or state.remat is not None or owed >= MOST_OWED + PATIENCE
 
 
 def _charge(context: Context, amount: int) -> None:

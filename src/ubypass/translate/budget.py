@@ -15,13 +15,15 @@ from typing import Final
 
 from ubypass.region.graph import loop_heads
 
-__all__ = ["LOCKED", "MOST_OWED", "charges", "owed"]
+__all__ = ["LOCKED", "MOST_OWED", "PATIENCE", "charges", "owed"]
 
 #: What a locked instruction counts: across cache lines it takes as long as so many
 #: loads that miss all caches.
 LOCKED: Final = 4
 #: Instructions of a path after which it charges the budget.
 MOST_OWED: Final = 192
+#: Further instructions for which a charge waits until the flags are not in use.
+PATIENCE: Final = 64
 
 # Blocks to search for the shortest cycle, and for another block that pays.
 _FUNCTION: Final = 400
@@ -51,16 +53,17 @@ def owed(
     """Instructions before each block that no charge has paid for, at most.
 
     ``sizes``: instructions of each block; ``successors`` leaves out edges that go
-    through a dispatch; blocks in ``paying`` charge for their cycle. A block charges as
-    soon as `MOST_OWED` instructions are not paid.
+    through a dispatch; blocks in ``paying`` charge for their cycle. A block charges
+    once `MOST_OWED` instructions are not paid, but up to `PATIENCE` later while flags
+    are in use: only a block that cannot wait any longer is sure to have charged.
     """
     found = dict.fromkeys(sizes, 0)
     todo = sorted(sizes)
     while todo:
         at = todo.pop()
         after = sizes[at] + (0 if at in paying else found[at])
-        if after >= MOST_OWED:
-            after = min(sizes[at], MOST_OWED)
+        if after >= MOST_OWED + PATIENCE:
+            after = min(sizes[at], MOST_OWED + PATIENCE - 1)
         for following in successors[at]:
             if found[following] < after:
                 found[following] = after
