@@ -78,7 +78,7 @@ SYM_FUNC_START(ub_leave)
 	pushfq
 	popq	%rsi
 	ASM_CLAC
-	/* No values of the program in registers while C code runs, as after a system call. */
+	/* C code gets the kernel's values of the registers that it saves. */
 	movq	UB_FRAME_STACK(%rsp), %rax
 	movq	(%rax), %r15
 	movq	8(%rax), %r14

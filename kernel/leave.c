@@ -23,6 +23,7 @@
 #include "proc.h"
 #include "region.h"
 #include "site_table.h"
+#include "slice.h"
 #include "trace.h"
 #include "trace_gap.h"
 #include "tunables.h"
@@ -192,7 +193,8 @@ static noinline void ub_left_unusually(struct pt_regs *regs, u64 host_flags)
 		if ((1U << exit->reason) & UB_LACKS)
 			ub_trace_rest(region, regs, number, exits);
 	}
-	if (exit->flags & UB_EXITF_SLOW)
+	/* Not if the timer, which other regions need, has ended the segment. */
+	if (exit->flags & UB_EXITF_SLOW && frame->budget > UB_SLICE_TAKEN / 2)
 		WRITE_ONCE(region->slow, true);
 	trace_ub_exit(region->number, number, exit->reason, exit->user_ip);
 	if (unlikely(READ_ONCE(region->dropped)))

@@ -117,6 +117,8 @@ static u32 ub_run(const struct ub_entry_slot *slot, struct pt_regs *regs,
 			return UB_DECLINE_X87;
 		}
 	}
+	if (unlikely(READ_ONCE(region->slow)))
+		ub_slice_begin();
 	if (sample != UB_SAMPLE_NONE) {
 		cpu = smp_processor_id();
 		count = ub_dispatched_here(region);
@@ -125,8 +127,6 @@ static u32 ub_run(const struct ub_entry_slot *slot, struct pt_regs *regs,
 			set_thread_flag(TIF_NOTIFY_RESUME);
 		began = rdtsc();
 	}
-	if (unlikely(READ_ONCE(region->slow)))
-		ub_slice_begin();
 	ub_region_get(region);
 	/* The checks above must hold in speculation, too. */
 	barrier_nospec();

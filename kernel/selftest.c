@@ -277,7 +277,7 @@ static noinline int ub_test_run(struct ub_test *test, const struct ub_test_run *
 	struct ub_outcome outcome = {};
 	long each = test->handler(&regs), rax;
 	u32 exit, reason = ub_test_exits[run->exit].reason;
-	int err, held;
+	int err, held, cpu;
 	u32 budget;
 
 	if (!ub_stack_has_room(&regs)) {
@@ -288,12 +288,14 @@ static noinline int ub_test_run(struct ub_test *test, const struct ub_test_run *
 	preempt_disable();
 	held = preempt_count();
 	/* Nobody else has a region. */
+	cpu = smp_processor_id();
 	budget = __this_cpu_read(ub_budget);
 	__this_cpu_write(ub_budget, run->budget);
 	ub_region_get(region);
 	rax = ub_enter(&regs, region->code + test->entry, region,
 		       (unsigned long)&outcome + UB_ACCOUNT_OUTCOME, 0, TASK_SIZE_MAX);
-	__this_cpu_write(ub_budget, budget);
+	/* A handler may have moved the thread. */
+	per_cpu(ub_budget, cpu) = budget;
 	held -= preempt_count();
 	preempt_enable();
 
@@ -328,7 +330,7 @@ static int ub_test_thread(void *data)
 		} else if (err != -EAGAIN) {
 			test->err = err;
 		} else if (++tries == UB_TEST_TRIES) {
-			pr_err("ub: the self-test was interrupted for a second by other work of the kernel (a livepatch in transition, hardware breakpoints on all processors); load the module later\n");
+			pr_err("ub: the self-test was interrupted for a second by other work of the kernel (a livepatch in transition, breakpoints or virtual machines on all processors); load the module later\n");
 			test->err = -EAGAIN;
 		} else {
 			usleep_range(1000, 1100);

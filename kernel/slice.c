@@ -15,6 +15,7 @@
 #include <linux/ktime.h>
 #include <linux/minmax.h>
 #include <linux/percpu.h>
+#include <linux/preempt.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
 #include <linux/sched/task_stack.h>
@@ -43,8 +44,8 @@ DEFINE_PER_CPU(u32, ub_budget) = UB_SLICE_BUDGET;
 static u32 ub_small_budget = UB_SLICE_BUDGET;
 static DEFINE_PER_CPU(struct ub_slice, ub_slices);
 
-/* True if the timer has interrupted a segment, which then ends at its next charge. */
-static bool ub_slice_end(void)
+/* If the timer has interrupted a segment, it ends at its next charge. */
+static void ub_slice_end(void)
 {
 	/* mov [rsp + BUDGET], r11d: a dispatch is about to store a new budget. */
 	static const u8 store[] = { 0x44, 0x89, 0x5c, 0x24, UB_FRAME_BUDGET };
@@ -52,14 +53,13 @@ static bool ub_slice_end(void)
 	unsigned long frame = (unsigned long)task_pt_regs(current) - UB_FRAME_REGS;
 
 	if (!regs || regs->ip - (unsigned long)ub_arena >= UB_ARENA_SIZE)
-		return false;
+		return;
 	/* The region of the self-test has its frame elsewhere. */
 	if (frame - regs->sp > UB_SLICE_PUSHED)
-		return false;
+		return;
 	if (!memcmp((const void *)regs->ip, store, sizeof(store)))
-		regs->r11 = 0;
-	*(s32 *)(frame + UB_FRAME_BUDGET) = 0;
-	return true;
+		regs->r11 = (u32)UB_SLICE_TAKEN;
+	*(s32 *)(frame + UB_FRAME_BUDGET) = UB_SLICE_TAKEN;
 }
 
 static enum hrtimer_restart ub_slice_tick(struct hrtimer *timer)
@@ -71,8 +71,9 @@ static enum hrtimer_restart ub_slice_tick(struct hrtimer *timer)
 		per_cpu(ub_budget, slice->cpu) = READ_ONCE(ub_small_budget);
 		return HRTIMER_NORESTART;
 	}
-	if (ub_slice_end()) {
-		slice->left = UB_SLICE_TURNS;
+	ub_slice_end();
+	if (in_serving_softirq()) {
+		/* The segment that softirqs have interrupted may have the large budget. */
 	} else if (slice->left) {
 		slice->left--;
 	} else if (__this_cpu_read(ub_budget) != READ_ONCE(ub_small_budget)) {
@@ -91,6 +92,9 @@ void ub_slice_begin(void)
 	struct ub_slice *slice;
 	unsigned long flags;
 
+	/* Then the small budget is the large one. */
+	if (ub_tune(UB_TUNE_BUDGET) <= UB_SLICE_BUDGET)
+		return;
 	local_irq_save(flags);
 	slice = this_cpu_ptr(&ub_slices);
 	slice->left = UB_SLICE_TURNS;

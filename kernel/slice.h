@@ -11,6 +11,8 @@
 
 /* Instructions of a segment while no timer runs on its CPU. */
 #define UB_SLICE_BUDGET		4096
+/* Budget of a segment that the timer ends: less than segments themselves come to. */
+#define UB_SLICE_TAKEN		(-(1 << 30))
 
 /* Budget of the next segment on this CPU; read at entries and dispatches. */
 DECLARE_PER_CPU(u32, ub_budget);

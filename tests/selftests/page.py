@@ -24,11 +24,11 @@ Every system call site that a program was seen to use is translated, whatever th
 saves, and, as far as the module has room, every process has its translations before its
 first own instruction, and a child after its fork. A test is *equal* if all runs, native
 and boosted, gave the same verdict (also "not ok", where the lab lacks something),
-*differing* if native runs agree and a boosted one does not, *unstable* if native runs do
-not agree among themselves. What does not end in time counts as a verdict as well.
+*differing* if native runs agree and a boosted one does not, *unstable* if native runs
+do not agree among themselves. What does not end in time counts as a verdict as well.
 *Calls* are those of boosted runs that could be dispatched; *dispatched* is how many of
-them were made from a translation, *runs* how often one was entered. 32-bit programs run natively, attached or
-not.
+them were made from a translation, *runs* how often one was entered. 32-bit programs run
+natively, attached or not.
 """
 
 
