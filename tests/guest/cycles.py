@@ -11,13 +11,13 @@ from __future__ import annotations
 import contextlib
 import re
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tests.guest.command import attached, regions, stats_lines
 from tests.guest.program import PROGRAMS
+from tests.guest.waiting import wait
 from tests.kernel.handmade import translation
 from ubypass.abi import Translation
 from ubypass.device.client import Device
@@ -32,23 +32,12 @@ ENDED = CYCLES // _OWN
 _WARM = 60
 _ENDLESS = "1000000000000"
 _LOOK = 0.001  # seconds
-_LIMIT = 300.0  # seconds, for what hangs
 _SLABS = Path("/sys/kernel/slab")
 _CACHES = re.compile(
     r"kmalloc-[\w-]+|mm_struct|task_struct|pid|signal_cache|vmap_area|radix_tree_node"
 )
 
 _translations: dict[int, Translation] = {}  # by the resume address
-
-
-def _wait(done: Callable[[], bool]) -> bool:
-    """Whether ``done()`` came true in time."""
-    deadline = time.monotonic() + _LIMIT
-    while not done():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_LOOK)
-    return True
 
 
 class _Loop:
@@ -79,7 +68,7 @@ class _Loop:
         """Attach it and wait until calls are dispatched; the attachment."""
         proc = self.device.attach(self.process.pid)
         self.device.load(proc, self.region)
-        if not _wait(lambda: self.device.stats(proc).dispatched > 0):
+        if not wait(lambda: self.device.stats(proc).dispatched > 0, _LOOK):
             raise TimeoutError("nothing was dispatched")
         return proc
 
@@ -134,7 +123,7 @@ def _objects() -> dict[str, int]:
 
 
 def _found() -> dict[str, Any]:
-    rest = _wait(_is_at_rest)
+    rest = wait(_is_at_rest, _LOOK)
     subprocess.run(["sync"], check=True)
     Path("/proc/sys/vm/drop_caches").write_text("3")
     return {"rest": rest, "memory": _memory(), "objects": _objects()}

@@ -24,13 +24,13 @@ _LIMIT = 300.0
 _LOOK = 0.05
 
 
-def wait(done: Callable[[], bool]) -> bool:
-    """Whether ``done()`` comes true in time."""
+def wait(done: Callable[[], bool], look: float = _LOOK) -> bool:
+    """Whether ``done()`` comes true in time; ``look``: seconds between two calls."""
     deadline = time.monotonic() + _LIMIT
     while not done():
         if time.monotonic() > deadline:
             return False
-        time.sleep(_LOOK)
+        time.sleep(look)
     return True
 
 
