@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Cases of programs that are dispatched as a whole once their regions have grown: one
-instruction makes several system calls in turn, registers hold no addresses, or calls
-leave task work.
+instruction makes several system calls in turn, registers hold no addresses, calls leave
+task work, or functions do not return to their callers.
 """
 
 from __future__ import annotations
@@ -95,4 +95,7 @@ CASES = {
     "biased": partial(_grown, "biased"),
     "closes": partial(_grown, "closes"),
     "closes-vector": partial(_grown, "closes", "vector"),
+    "stack-switch": partial(_grown, "stacks", "switch"),
+    "pushed-return": partial(_grown, "stacks", "pushed"),
+    "get-pc": partial(_grown, "stacks", "getpc"),
 }

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from tests.region.asm import program
 from ubypass.abi import Abi, ExitReason
 from ubypass.region.discover import HotEntry, RegionSpec, discover
@@ -133,3 +135,103 @@ def test_too_large_with_copies_is_translated_without() -> None:
     assert len(with_copies.code) > len(plain.code)
     small = replace(_ABI, max_code=len(with_copies.code) - 1)
     assert len(translate(traced, small).code) <= small.max_code
+
+
+_SWITCH = """
+    first: mov eax, 39
+    syscall
+    start: call switch
+    here: mov rbx, rax
+    jmp first
+    other: mov eax, 39
+    syscall
+    resumed: call switch
+    there: add rbx, rax
+    jmp other
+    switch: push rbp
+    mov [rdi], rsp
+    {switch}
+    pop rbp
+    ret
+"""
+
+
+@pytest.mark.parametrize(
+    "switch", ["mov rsp, [rsi]", "mov rsp, rsi", "xchg rsp, rsi", "pop rsp"]
+)
+def test_behind_a_change_of_the_stack_the_caller_is_unknown(switch: str) -> None:
+    reader, at = program(_SWITCH.format(switch=switch))
+    entries = HotEntry(at["start"], 39), HotEntry(at["resumed"], 39)
+    region = discover(RegionSpec(entries), reader)
+    cloned = with_clones(replace(region, traced=frozenset(region.blocks)), 1000)
+    rets = [block for block in cloned.blocks.values() if block.end is End.RET]
+    # Both coroutines continue where the other one was called.
+    assert rets
+    for ret in rets:
+        assert sorted(map(user_address, ret.targets)) == [at["here"], at["there"]]
+
+
+def test_a_frame_pointer_does_not_change_the_stack() -> None:
+    region, at = _region(
+        """
+        first: mov eax, 39
+        syscall
+        start: call callee
+        one: call callee
+        two: jmp first
+        callee: push rbp
+        mov rbp, rsp
+        sub rsp, 32
+        mov rsp, rbp
+        pop rbp
+        ret
+        """
+    )
+    cloned = with_clones(replace(region, traced=frozenset(region.blocks)), 1000)
+    rets = [block for block in cloned.blocks.values() if block.end is End.RET]
+    assert [block.targets for block in rets] == [(at["one"],), (at["two"],)]
+
+
+@pytest.mark.parametrize("own", ["call next\n next: pop rcx", "lea rsp, [rsp-8]"])
+def test_a_popped_return_address_leads_to_the_callers_caller(own: str) -> None:
+    restored = "add rsp, 8" if own.startswith("lea") else "nop"
+    region, at = _region(
+        f"""
+        first: mov eax, 39
+        syscall
+        start: call callee
+        one: call callee
+        two: jmp first
+        callee: {own}
+        {restored}
+        back: ret
+        """
+    )
+    cloned = with_clones(replace(region, traced=frozenset(region.blocks)), 1000)
+    rets = [block for block in cloned.blocks.values() if block.end is End.RET]
+    assert [block.targets for block in rets] == [(at["one"],), (at["two"],)]
+
+
+def test_a_ret_to_a_pushed_address_stays_in_its_clone() -> None:
+    reader, at = program(
+        """
+        first: mov eax, 39
+        syscall
+        start: call callee
+        one: call callee
+        two: jmp first
+        callee: push rcx
+        jump: ret
+        body: mov rax, [rdi]
+        back: ret
+        """
+    )
+    # The target was observed.
+    spec = RegionSpec(
+        (HotEntry(at["start"], 39),),
+        targets={at["jump"]: (at["body"],)},
+        traced=frozenset(at.values()),
+    )
+    cloned = with_clones(discover(spec, reader), 1000)
+    back = [b for b in cloned.blocks.values() if user_address(b.start) == at["body"]]
+    assert [block.targets for block in back] == [(at["one"],), (at["two"],)]

@@ -9,6 +9,10 @@ Control that leaves the traced paths continues in *cold* code, a clone of its ow
 that merges lose no facts on the traced paths. Cold code rejoins the traced paths at
 resume addresses and at heads of traced loops, where few facts are known anyway.
 
+A clone is left where the code gives up its return address: behind a change to another
+stack, as in coroutines, the caller is unknown, and behind a ``pop`` of the return
+address it is the caller's caller. A ``ret`` to a pushed address stays in its clone.
+
 Cloning does not affect correctness: a clone compares its return address like any other
 block, and exits on a mismatch.
 """
@@ -20,7 +24,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
+from iced_x86 import Instruction, Mnemonic, Register
+
 from ubypass.region.graph import Block, BlockId, End, Region, loop_heads, predecessors
+from ubypass.region.stackwalk import moved
 
 __all__ = ["CLONE_STRIDE", "in_same_clone", "is_cold", "user_address", "with_clones"]
 
@@ -32,6 +39,12 @@ _COLD: Final = 1
 # Largest depth of nested calls to clone: deeper chains are rarely hot.
 _DEEP: Final = 12
 _CALLS: Final = (End.CALL, End.CALL_INDIRECT)
+
+#: The offsets of rsp and rbp from the return address, in bytes; None if unknown.
+_Heights = tuple[int | None, int | None]
+_CALLED: Final[_Heights] = (0, None)
+_UNKNOWN: Final[_Heights] = (None, None)
+_WORD: Final = 8
 
 
 def user_address(start: BlockId) -> int:
@@ -65,7 +78,16 @@ class _Cloner:
         #: By number: the return points of calls, innermost last; and the caller's.
         self._returns: list[tuple[int, ...]] = [(), ()]
         self._outer = [0, _COLD]
+        #: And the heights in the caller at the call.
+        self._at_call: list[_Heights] = [_UNKNOWN, _UNKNOWN]
+        #: The heights at the start of each block, by one path to it: they only choose
+        #: between clones.
+        self._heights: dict[BlockId, _Heights] = {}
         self._numbers: dict[tuple[int, ...], int] = {(): 0}
+        #: The return points of all calls.
+        self._points = {
+            block.next_ip for block in region.blocks.values() if block.end in _CALLS
+        }
         self._made: dict[BlockId, Block] = {}
         self._seen: set[BlockId] = set()
         self._todo: deque[BlockId] = deque()
@@ -103,9 +125,9 @@ class _Cloner:
             start = self._todo.popleft()
             self._made[start] = self._clone(start)
 
-    def _at(self, caller: int, target: int) -> BlockId:
+    def _at(self, caller: int, target: int, heights: _Heights = _UNKNOWN) -> BlockId:
         """The block for the user address ``target``, in the clone for ``caller`` if
-        there is room.
+        there is room; reached with these heights.
         """
         block = self._region.blocks.get(target)
         if block is None:
@@ -122,6 +144,7 @@ class _Cloner:
                 return self._at(0, target)
             self._room -= len(block.instructions)
         self._seen.add(start)
+        self._heights[start] = heights
         if caller == _COLD and self._doors is None:
             self._cold.append(start)
         else:
@@ -133,16 +156,45 @@ class _Cloner:
         block = self._region.blocks[original]
         if original not in self._region.traced:
             caller = _COLD
+        heights = self._heights.get(start, _UNKNOWN)
+        if caller > _COLD:
+            caller, heights = self._behind(caller, block, heights)
         targets = block.targets
         if block.end in _CALLS:
-            caller = self._called(caller, block)
+            caller = self._called(caller, block, heights)
+            heights = _CALLED
         elif block.end == End.RET and caller > _COLD:
-            targets = (self._returns[caller][-1],)
-            caller = self._outer[caller]
-        made = tuple(self._at(caller, target) for target in targets)
+            height, frame = heights
+            if height is not None and height < 0:
+                # To an address that was pushed since the call; return points are among
+                # the targets only because the ret is within a function.
+                targets = tuple(t for t in targets if t not in self._points) or targets
+                heights = height + _WORD, frame
+            else:
+                targets = (self._returns[caller][-1],)
+                caller, heights = self._outer[caller], self._at_call[caller]
+        made = tuple(self._at(caller, target, heights) for target in targets)
         return replace(block, start=start, targets=made)
 
-    def _called(self, caller: int, block: Block) -> int:
+    def _behind(
+        self, caller: int, block: Block, heights: _Heights
+    ) -> tuple[int, _Heights]:
+        """The clone and the heights at the end of ``block``, before its ``ret``."""
+        body = block.instructions
+        for instruction in body[:-1] if block.end == End.RET else body:
+            if _changes_stack(instruction):
+                return 0, _UNKNOWN
+            heights = moved(instruction, *heights)
+            height = heights[0]
+            while caller > _COLD and height is not None and height > 0:
+                # The return address was popped.
+                below, _ = self._at_call[caller]
+                height = None if below is None else below + height - _WORD
+                caller = self._outer[caller]
+                heights = height, None
+        return caller, heights
+
+    def _called(self, caller: int, block: Block, heights: _Heights) -> int:
         """The number of the clone for the callee of ``block``."""
         back = block.next_ip
         if caller == _COLD:
@@ -159,7 +211,20 @@ class _Cloner:
             number = self._numbers[wanted] = len(self._returns)
             self._returns.append(wanted)
             self._outer.append(caller)
+            self._at_call.append(heights)
         return number
+
+
+def _changes_stack(instruction: Instruction) -> bool:
+    """Whether rsp becomes a value that is no offset from the present stack frame."""
+    mnemonic, operands = instruction.mnemonic, instruction.op_count
+    if mnemonic == Mnemonic.XCHG:
+        return Register.RSP in (instruction.op0_register, instruction.op1_register)
+    if not operands or instruction.op0_register != Register.RSP:
+        return False
+    if mnemonic == Mnemonic.MOV:
+        return instruction.op1_register != Register.RBP
+    return mnemonic == Mnemonic.POP
 
 
 def _loop_heads(
