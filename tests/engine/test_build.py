@@ -140,6 +140,31 @@ def test_side_paths_are_left_out_before_traced_ones(
     assert Builder(Abi())(profile, code).instructions == 5
 
 
+def test_an_entry_that_was_not_traced_takes_no_paths_from_the_others() -> None:
+    other = _RESUME + 0x1000
+    code = b"\x0f\x05" + b"\x90" * 100 + _GETPID + b"\xc3"
+    reader = BytesReader({_START: code, _START + 0x1000: code})
+    profile = _profile()
+    profile.add_path(Path(_RESUME, 39, tuple(range(_RESUME, _RESUME + 101))))
+    profile.add_entry(other, 39)
+    built = Builder(Abi())(profile, reader)
+    # Without a path a search would have to go further.
+    assert len(built.translation.dispatches) == 1
+    assert {entry.user_ip for entry in built.translation.entries} >= {_RESUME, other}
+
+
+def test_an_entry_that_was_not_traced_uses_the_paths_of_the_others() -> None:
+    code = b"\x0f\x05" + b"\x90" * 100 + _GETPID + b"\xc3"
+    shared = bytes.fromhex("0f05 e9fbefffff")  # jmp into the code of the other one
+    reader = BytesReader({_START: code, _START + 0x1000: shared})
+    profile = _profile()
+    profile.add_path(Path(_RESUME, 39, tuple(range(_RESUME, _RESUME + 101))))
+    profile.remove_entry(_RESUME)
+    profile.add_entry(_START + 0x1002, 39)
+    built = Builder(Abi())(profile, reader)
+    assert [dispatch.nr for dispatch in built.translation.dispatches] == [39]
+
+
 def test_the_verifier_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(translation: Translation, abi: Abi) -> None:
         raise VerifyError(Rule.ENCODING, "no")

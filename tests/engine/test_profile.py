@@ -220,6 +220,7 @@ def test_a_traced_path_is_news_until_it_is_known() -> None:
     profile = Profile()
     profile.add_event(_hot(0x1000))
     assert not profile.is_traced
+    assert not profile.has_traced
     path = Path(0x1000, 1, (0x1000, 0x1002, 0x2000, 0x2004, 0x1007, 0x1009))
     assert profile.add_path(path)
     assert profile.is_traced
@@ -231,7 +232,9 @@ def test_a_traced_path_is_news_until_it_is_known() -> None:
     # Another entry has to be traced as well.
     profile.add_event(_hot(0x5000))
     assert not profile.is_traced
+    assert profile.has_traced
     assert profile.restricted_to({0x1000}).is_traced
+    assert profile.restricted_to({0x5000}).has_traced
 
 
 def test_the_rest_of_a_gap_behind_a_miss_is_news_in_one_piece() -> None:
@@ -299,4 +302,5 @@ def test_where_paths_are_traced_there_is_no_search() -> None:
         profile.add_event(_miss(ExitReason.FRONTIER, 0x99))
     assert replace(profile).raise_effort(reached=set())
     profile.add_path(Path(0x1000, 1, (0x1000,)))
+    profile.add_event(_hot(0x5000))
     assert not replace(profile).raise_effort(reached=set())

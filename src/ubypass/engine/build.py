@@ -131,7 +131,7 @@ class Builder:
         spec = _with_stacks(spec, profile, reader)
         reach, fringe, detour = _REACHES[min(profile.effort, len(_REACHES) - 1)]
         limits = Limits(_REGION, reach, fringe=fringe, detour=detour, explored=_REGION)
-        if profile.is_traced:
+        if profile.has_traced:
             counts = profile.execution_counts
             spec = replace(
                 spec,

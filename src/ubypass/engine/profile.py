@@ -204,7 +204,7 @@ class Profile:
         runs keep missing there, exploring further may find one. What the greatest
         effort does not find is not searched for again. Traced paths need no search.
         """
-        if self.is_traced:
+        if self.has_traced:
             return False
         skipped = self._exhausted | self.barriers | self.rests.dead_ends.keys()
         stubborn = [
@@ -254,6 +254,16 @@ class Profile:
         """Whether each entry that is not a barrier was traced."""
         entries = self.entries.keys() - self.barriers
         return bool(self.entries) and self.traced_entries.issuperset(entries)
+
+    @property
+    def has_traced(self) -> bool:
+        """Whether any path was traced.
+
+        Then regions consist of traced paths, instead of what a search finds. Behind an
+        entry without one, runs end where no traced code follows, and the rest of the
+        gap is traced from there.
+        """
+        return bool(self.execution_counts)
 
     def restricted_to(self, sites: Container[int]) -> Profile:
         """The same with no entries but ``sites``; all tables are shared."""
