@@ -6,10 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.guest.boost import booster, wait
+from tests.guest.boost import booster
 from tests.guest.cases import start
 from tests.guest.command import regions
 from tests.guest.program import ACT, END, Program
+from tests.guest.waiting import wait
 
 __all__ = ["asleep"]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Waiting in the guest: with an engine at work, or without one."""
+"""An engine in the guest that works while something is waited for."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from tests.guest.unjudged import unjudged
+from tests.guest.waiting import HANG
 from ubypass.abi import Abi
 from ubypass.device.client import Device
 from ubypass.device.uapi import Tunable
@@ -20,29 +21,15 @@ from ubypass.engine.target import Target
 from ubypass.errors import UbError
 from ubypass.process.status import identify
 
-__all__ = ["HANG", "Booster", "NotBoosted", "booster", "wait"]
+__all__ = ["Booster", "NotBoosted", "booster"]
 
 #: As ``ub run`` does under emulation, where gaps look that much longer.
 _GAP_NS = 80_000
 _STEP = 0.02  # seconds
 
-#: Seconds after which something has failed. Where it works it never decides anything:
-#: what is waited for comes sooner, however busy the machine is.
-HANG = 180.0
-
 
 class NotBoosted(Exception):
     """A program was not dispatching in time: the case would show nothing."""
-
-
-def wait(done: Callable[[], bool], seconds: float = HANG) -> bool:
-    """Wait natively; whether ``done()`` came true in time."""
-    deadline = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_STEP)
-    return True
 
 
 class Booster:

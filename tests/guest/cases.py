@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.guest.boost import Booster, booster, wait
+from tests.guest.boost import Booster, booster
 from tests.guest.command import regions
 from tests.guest.program import ACT, END, PROGRAMS, Program
+from tests.guest.waiting import wait
 
 __all__ = ["DATA_FILE", "TWIN_CASES", "Twin", "run_twin"]
 

@@ -68,7 +68,7 @@ class _Loop:
         """Attach it and wait until calls are dispatched; the attachment."""
         proc = self.device.attach(self.process.pid)
         self.device.load(proc, self.region)
-        if not wait(lambda: self.device.stats(proc).dispatched > 0, _LOOK):
+        if not wait(lambda: self.device.stats(proc).dispatched > 0, look=_LOOK):
             raise TimeoutError("nothing was dispatched")
         return proc
 
@@ -123,7 +123,7 @@ def _objects() -> dict[str, int]:
 
 
 def _found() -> dict[str, Any]:
-    rest = wait(_is_at_rest, _LOOK)
+    rest = wait(_is_at_rest, look=_LOOK)
     subprocess.run(["sync"], check=True)
     Path("/proc/sys/vm/drop_caches").write_text("3")
     return {"rest": rest, "memory": _memory(), "objects": _objects()}

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tests.guest.boost import booster, wait
+from tests.guest.boost import booster
 from tests.guest.grown import Share
 from tests.guest.program import ACT, END, Program
+from tests.guest.waiting import wait
 from ubypass.device.uapi import Decline
 
 __all__ = ["ACTIONS", "CASES", "DEADLY"]

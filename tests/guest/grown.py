@@ -9,9 +9,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from tests.guest.boost import Booster, booster, wait
+from tests.guest.boost import Booster, booster
 from tests.guest.cases import DATA_FILE
 from tests.guest.program import END, Program
+from tests.guest.waiting import wait
 from ubypass.engine.target import Target
 
 __all__ = ["CASES", "SHARE", "Share"]

@@ -13,10 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.guest.boost import booster, wait
+from tests.guest.boost import booster
 from tests.guest.cases import DATA_FILE, start
 from tests.guest.command import UB, attached, dispatched, regions, run_ub
 from tests.guest.program import ACT, END, PROGRAMS, Program
+from tests.guest.waiting import wait
 from ubypass.device import uapi
 from ubypass.device.client import Device
 

@@ -9,10 +9,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.guest.boost import NotBoosted, wait
+from tests.guest.boost import NotBoosted
 from tests.guest.cases import DATA_FILE, start
 from tests.guest.command import UB, dispatched
 from tests.guest.program import ACT, END
+from tests.guest.waiting import wait
 from tests.places import ROOT
 
 __all__ = [

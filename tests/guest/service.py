@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.guest.boost import HANG, wait
 from tests.guest.cases import DATA_FILE, start
 from tests.guest.command import UB, arena_used, attached, dispatched, run_ub
 from tests.guest.program import ACT, END, PROGRAMS, Program
@@ -26,6 +25,7 @@ from tests.guest.served import (
     listens,
     native,
 )
+from tests.guest.waiting import HANG, wait
 from ubypass.engine.control import ask_all
 from ubypass.service.place import ask_service
 

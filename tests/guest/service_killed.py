@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.guest.boost import wait
 from tests.guest.cases import DATA_FILE, start
 from tests.guest.command import arena_used, attached, dispatched, regions
 from tests.guest.program import ACT, END, PROGRAMS, Program
 from tests.guest.served import CONFIG, SPIN, USER, boosted, copying, daemon, native
+from tests.guest.waiting import wait
 from ubypass.engine.control import ask_all
 
 __all__ = ["killed"]

@@ -12,9 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.guest.boost import Booster, booster, wait
+from tests.guest.boost import Booster, booster
 from tests.guest.cases import DATA_FILE
 from tests.guest.program import END, Program
+from tests.guest.waiting import wait
 from ubypass.abi import Abi
 from ubypass.store.directory import Directory
 from ubypass.store.publisher import Publisher

@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.guest.boost import HANG, NotBoosted, booster, wait
+from tests.guest.boost import NotBoosted, booster
 from tests.guest.cases import DATA_FILE, start
 from tests.guest.command import UB, attached, dispatched, run_ub
 from tests.guest.program import ACT, END, Program
+from tests.guest.waiting import HANG, wait
 
 __all__ = ["daemon_killed", "family", "reattach", "rmmod", "strace"]
 
