@@ -18,6 +18,7 @@ import pytest
 
 from tests.open_files import open_files
 from tests.service.played import House, program, running, serving
+from ubypass.engine.summary import Summary
 from ubypass.errors import UbError
 from ubypass.process.status import ProcessId, identify
 from ubypass.service import client as client_module
@@ -88,6 +89,26 @@ def test_a_process_is_boosted_until_the_end_of_the_request(
         _until(client, "attached")
         client.close()
         _wait_until_empty(house)
+
+
+def test_many_notes_do_not_cost_the_figures(
+    tmp_path: Path, directory: Path, house: House
+) -> None:
+    """More than a connection keeps for a client that does not read."""
+    one = program(tmp_path, "one")
+    notes = tuple(f"{number} {'x' * 1000}" for number in range(100))
+    with serving(house, directory), running(one) as (child,):
+        client = _connected(directory)
+        client.begin([identify(child.pid)], children=False)
+        _until(client, "attached")
+        (lease,) = house.supervisor._leases
+        for number in range(1, 200):
+            lease.add(Summary(number, "x", alive=False, notes=notes))
+        final = client.end()
+    assert final is not None
+    assert len(final["processes"]) == 200
+    assert final["processes"][-1]["pid"] == child.pid
+    assert final["left_out"] == 0
 
 
 def _wait_until_empty(house: House) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -84,6 +85,23 @@ def test_figures_are_bounded() -> None:
     figures = lease.figures()
     assert figures["left_out"] == 44
     assert [each["pid"] for each in figures["processes"]] == list(range(44, 300))
+
+
+def test_the_latest_notes_are_kept_and_each_process_has_its_figures() -> None:
+    lease = Lease([_ONE])
+    notes = tuple(f"{number} " + "\u00e4" * 500 for number in range(100))
+    for number in range(256):
+        lease.add(Summary(number, "x", alive=False, notes=notes))
+    figures = lease.figures()
+    assert figures["left_out"] == 0
+    assert [each["pid"] for each in figures["processes"]] == list(range(256))
+    kept = [note for each in figures["processes"] for note in each["notes"]]
+    assert 50 < len(kept) < 256
+    *_, before, last = figures["processes"]
+    assert last["notes"] == list(notes[-len(last["notes"]) :]) != []
+    assert before["notes"] == [] or last["notes"] == list(notes)
+    # What a connection keeps for a client that does not read.
+    assert len(json.dumps(figures)) < 1 << 20
 
 
 def test_no_rule_of_a_configuration_has_the_name() -> None:

@@ -7,6 +7,7 @@ only: the supervisor attaches and detaches.
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -22,6 +23,9 @@ __all__ = ["REQUEST_RULE", "Lease", "Leases"]
 REQUEST_RULE = "+request"
 
 _SUMMARIES = 256  # of a lease; those of its latest processes
+#: Bytes of their notes in a message: with the figures it stays below what a connection
+#: keeps for a client.
+_NOTES = 256 << 10
 
 
 class Lease:
@@ -67,9 +71,22 @@ class Lease:
         self._ended_processes += 1
 
     def figures(self) -> dict[str, Any]:
-        """Figures for the client: ``processes``, and the number of those left out."""
+        """Figures for the client: ``processes``, and the number of those left out.
+
+        Only the latest notes are in it.
+        """
+        processes = [summary.as_json() for summary in self._summaries]
+        left = _NOTES
+        for each in reversed(processes):
+            kept = []
+            for note in reversed(each["notes"]):
+                left -= len(json.dumps(note))
+                if left < 0:
+                    break
+                kept.append(note)
+            each["notes"] = kept[::-1]
         return {
-            "processes": [summary.as_json() for summary in self._summaries],
+            "processes": processes,
             "left_out": self._ended_processes - len(self._summaries),
         }
 
