@@ -621,6 +621,22 @@ def test_limits_are_for_clients_too(tmp_path: Path, house: Build) -> None:
     assert late.states[:2] == ["waiting", "attached"]
 
 
+def test_nothing_is_attached_once_it_has_stopped(tmp_path: Path, house: Build) -> None:
+    """The end of requests makes room for processes that wait."""
+    one = program(tmp_path, "one")
+    here = house("[limits]\nprocesses = 1\n")
+    with running(one, 2) as (first, second):
+        client = _Client(here, first.pid)
+        late = _Client(here, second.pid)
+        here.supervisor.run(lambda: True)
+        here.supervisor.withdraw(client.lease)
+        here.supervisor.withdraw(late.lease)
+        assert here.pids == []
+    assert late.states == ["waiting"]
+    assert client.pids == [first.pid]
+    assert late.pids == []
+
+
 def test_what_a_rule_excludes_stays_native(tmp_path: Path, house: Build) -> None:
     one = program(tmp_path, "one")
     excluded = _rule(one, "boost = false", name="never")

@@ -109,6 +109,7 @@ class Supervisor:
         self._leases_due = False  # clients have to be told of a change
         self._waiting = 0
         self._limit = ""  # the limit that keeps processes waiting
+        self._stopped = False
         self._totals: dict[str, Totals] = {}
         self._past = Totals()
         self._attachments: Counter[str] = Counter()
@@ -323,7 +324,10 @@ class Supervisor:
     # ---- the loop ---------------------------------------------------------------
 
     def run(self, stopped: Callable[[], bool]) -> None:
-        """Run until ``stopped()``, which is called after each event."""
+        """Run until ``stopped()``, which is called after each event.
+
+        From then on nothing is attached, even if what is withdrawn makes room for it.
+        """
         self._warn()
         while not stopped():
             due = self._throttle.wait(time.monotonic(), time.process_time())
@@ -331,6 +335,7 @@ class Supervisor:
                 self._rest(min(due, _REST_MOST), stopped)
             else:
                 self.step()
+        self._stopped = True
 
     def step(self) -> None:
         """Wait for the next event or deadline, and handle it."""
@@ -452,7 +457,7 @@ class Supervisor:
                 continue
             attached.add(process.pid)
         todo = [w for pid, w in self._wanted.items() if pid not in attached]
-        if self.paused:
+        if self.paused or self._stopped:
             todo = []
         self._waiting = 0
         limit = ""
