@@ -83,6 +83,27 @@ def test_built_once_for_the_same_contents(
     assert len(steps) == 1
 
 
+@pytest.mark.parametrize("in_place", [True, False])
+def test_what_is_built_is_what_was_looked_at(tmp_path: Path, in_place: bool) -> None:
+    """Another release comes to the path after the first look at the contents."""
+    path = _release(tmp_path)
+    wanted = path.read_bytes()
+    (tmp_path / "other").mkdir()
+    other = _release(tmp_path / "other", makefile=_MAKEFILE.replace(b"6.2.6", b"7"))
+
+    def exchange(step: str) -> None:
+        if in_place:
+            path.write_bytes(other.read_bytes())
+        else:
+            other.replace(path)
+
+    server = build_redis(path, exchange)
+    assert path.read_bytes() != wanted
+    assert subprocess.check_output([server], text=True) == "6.2.6\n"
+    path.write_bytes(wanted)
+    assert built_redis(path) == server
+
+
 def test_links_within_the_release(tmp_path: Path) -> None:
     inside = (
         _link("redis-6.2.6/make", "src/Makefile", tarfile.SYMTYPE),

@@ -21,7 +21,7 @@ import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from ubypass import child
 from ubypass.errors import UbError
@@ -52,7 +52,8 @@ def built_redis(tarball: Path) -> Path | None:
 
     Raises UbError if the tarball cannot be read.
     """
-    server = _place(tarball) / _SERVER
+    with open_regular(tarball) as file:
+        server = _place(_copied(file, None)) / _SERVER
     return server if server.is_file() else None
 
 
@@ -65,7 +66,18 @@ def build_redis(
     takes a phrase before the build. Raises UbError with the last lines of the output if
     the build fails; all of it is in the file ``build.log`` beside the server.
     """
-    place = _place(tarball)
+    try:
+        with open_regular(tarball) as file, tempfile.TemporaryFile() as copy:
+            return _built(tarball, _place(_copied(file, copy)), copy, report)
+    except OSError as error:
+        raise UbError(
+            f"cannot build {tarball.name} in {build_dir() / 'redis'}: {error}"
+        ) from error
+
+
+def _built(
+    tarball: Path, place: Path, copy: BinaryIO, report: Callable[[str], None]
+) -> Path:
     server = place / _SERVER
     if server.is_file():
         return server
@@ -75,36 +87,42 @@ def build_redis(
                 f"cannot build {tarball.name}: {program} is not installed",
                 "apt install make gcc",
             )
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        must_be_changeable(place)
-        with (place / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not server.is_file():  # not built meanwhile
-                report(f"building {_SERVER} of {tarball.name}, a minute or more")
-                with tempfile.TemporaryDirectory(dir=place, prefix="source-") as here:
-                    _unpack(tarball, Path(here))
-                    _make(tarball, Path(here), place / "build.log").replace(server)
-    except OSError as error:
-        raise UbError(f"cannot build {tarball.name} in {place}: {error}") from error
+    place.mkdir(parents=True, exist_ok=True)
+    must_be_changeable(place)
+    with (place / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not server.is_file():  # not built meanwhile
+            report(f"building {_SERVER} of {tarball.name}, a minute or more")
+            with tempfile.TemporaryDirectory(dir=place, prefix="source-") as here:
+                _unpack(tarball, copy, Path(here))
+                _make(tarball, Path(here), place / "build.log").replace(server)
     return server
 
 
-def _place(tarball: Path) -> Path:
+def _place(digest: str) -> Path:
+    return build_dir() / "redis" / digest[:16]
+
+
+def _copied(file: BinaryIO, copy: BinaryIO | None) -> str:
+    """A digest of the contents, in hex, and a ``copy`` of exactly these: others may
+    change the file.
+    """
     digest = hashlib.sha256()
-    with open_regular(tarball) as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return build_dir() / "redis" / digest.hexdigest()[:16]
+    while piece := file.read(1 << 20):
+        digest.update(piece)
+        if copy is not None:
+            copy.write(piece)
+    return digest.hexdigest()
 
 
-def _unpack(tarball: Path, into: Path) -> None:
+def _unpack(tarball: Path, copy: BinaryIO, into: Path) -> None:
     options: dict[str, Any] = {}
     # Since 3.11.4: no owners, no special permissions.
     if hasattr(tarfile, "data_filter"):
         options["filter"] = "data"
     try:
-        with open_regular(tarball) as file, tarfile.open(fileobj=file) as archive:
+        copy.seek(0)
+        with tarfile.open(fileobj=copy) as archive:
             for member in archive:
                 _must_stay_inside(member, tarball)
             # To its end, where the checksum is.
