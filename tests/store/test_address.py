@@ -3,15 +3,22 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from tests.places import ROOT
 from tests.store.sample import ABI, Machine, random_bases, region_of
 from ubypass.abi import Abi
 from ubypass.store import address as address_module
 from ubypass.store.address import address_of, environment, translator_digest
 from ubypass.store.placement import placement_of
+
+_SOURCE = ROOT / "src" / "ubypass"
 
 
 def _address(machine: Machine, traces: int = 0, abi: Abi = ABI) -> str:
@@ -84,11 +91,41 @@ def test_it_depends_on_the_version_and_on_the_translator(
     assert environment(ABI) != plain
 
 
-def test_the_digest_covers_the_translator() -> None:
-    plain = translator_digest()
-    translator_digest.cache_clear()
-    assert translator_digest() == plain
-    assert len(plain) == 64
+def test_the_digest_covers_each_file_of_the_translator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that is imported to translate, with its data, but errors for people."""
+    script = "import sys, ubypass.translate.translate; print(*sys.modules)"
+    said = subprocess.check_output([sys.executable, "-c", script], text=True)
+    used = {name for name in said.split() if name.startswith("ubypass.")}
+    parts = {name.split(".")[1] for name in used}
+    assert parts >= {"abi", "region", "translate", "words"}
+    names = []
+    for part in parts - {"errors", "compiled"}:
+        source = _SOURCE / part
+        if source.is_dir():
+            shutil.copytree(source, tmp_path / part)
+            names += [f"{part}/{file.name}" for file in source.glob("[!_.]*.*")]
+        else:
+            names.append(f"{part}.py")
+            shutil.copy(source.with_suffix(".py"), tmp_path)
+    monkeypatch.setattr(address_module.resources, "files", lambda package: tmp_path)
+
+    def digest() -> str:
+        translator_digest.cache_clear()
+        return translator_digest()
+
+    try:
+        plain = digest()
+        assert digest() == plain
+        for name in names:
+            file = tmp_path / name
+            content = file.read_bytes()
+            file.write_bytes(content + b"#")
+            assert digest() != plain, name
+            file.write_bytes(content)
+    finally:
+        translator_digest.cache_clear()
 
 
 def test_it_does_not_depend_on_features_that_no_instruction_needs() -> None:
