@@ -97,10 +97,8 @@ class Guest:
 
         ``seconds`` of the result are real ones, ``cpu`` those of the emulator.
         """
-        print(f"guest# {command}", file=self._log, flush=True)
         begun, used = time.monotonic(), _cpu(self._emulator)
-        # A port takes what fits and waits for the guest.
-        os.write(self._to, base64.b64encode(command.encode()) + b"\n")
+        self._send(command)
         words = self._line(begun + timeout).split(" ")
         if words[0] != "done" or len(words) != 3:
             raise self._failed(f"no answer to '{command}'")
@@ -145,13 +143,19 @@ class Guest:
 
     def power_off(self, process: subprocess.Popen[bytes]) -> None:
         """Shut it down in order. Raises Failed if it does not end."""
-        self.type("systemctl --no-block poweroff")
+        # What answers may be stopped before it does.
+        self._send("systemctl --no-block poweroff")
         ends = time.monotonic() + _END
         while process.poll() is None:
             if time.monotonic() > ends:
                 raise self._failed("it does not shut down")
             self._drain(0.2)
         _judge(self.console)
+
+    def _send(self, command: str) -> None:
+        print(f"guest# {command}", file=self._log, flush=True)
+        # A port takes what fits and waits for the guest.
+        os.write(self._to, base64.b64encode(command.encode()) + b"\n")
 
     def _line(self, ends: float) -> str:
         """The next line of the agent; "" if none comes by then."""
