@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from itertools import zip_longest
 from typing import Any
 
 from tests.fresh.guest import Guest
@@ -47,10 +49,23 @@ unit = "redis-server.service"
 _REDIS, _COPY, _OURS = "redis-server.service", "copy.service", "ubypass.service"
 _FIRST = "dd if=/dev/zero of=/dev/null bs=64 count=1000000"
 _METRICS = "/var/lib/prometheus/node-exporter/ubypass.prom"
+_TOTALS = f"grep -s _total {_METRICS}; true"
 _DISPATCHED = re.compile(
-    r'^ubypass_system_calls_total\{path="dispatched",rule="copy"\} (\S+)$', re.MULTILINE
+    r'^ubypass_system_calls_total\{path="dispatched",rule="(\w+)"\} (\S+)$',
+    re.MULTILINE,
 )
 _BOOSTED = 1000
+#: Each run has enough calls for a unit to become hot, and leaves time to look.
+_LOAD = "redis-benchmark -q -c 4 -n 2000 -t get,set"
+#: One after another, each with its reply, by which it is judged.
+_QUESTIONS = 300
+_ASK = (
+    f"redis-cli del total && for i in $(seq {_QUESTIONS}); do "
+    'echo "set key$i value$i"; echo "incrby total $i"; echo "get key$i"; '
+    "done | redis-cli"
+)
+#: Seconds of real time; only ends what hangs.
+_PATIENCE = 3600.0
 _SUMMARY = "/run/summary.json"
 #: ``ub top`` as over ssh: a terminal of 80 columns, and the key that ends it, pressed
 #: once it shows something.
@@ -78,11 +93,7 @@ def served(guest: Guest, state: str) -> None:
     _must_be_running(guest, state)
     programs = _programs(guest)
     _until_boosted(guest)
-    (copy,) = (
-        process
-        for process in _json(guest.succeeds("ub stats --json"))["processes"]
-        if process["pid"] == programs[_COPY]
-    )
+    copy = _figures(guest, programs[_COPY])
     if not copy["dispatched"]:
         raise Failed(f"metrics and ub stats differ: {copy}")
     print(
@@ -90,6 +101,7 @@ def served(guest: Guest, state: str) -> None:
         f"of {copy['calls']:,} system calls dispatched",
         flush=True,
     )
+    _serves(guest, programs[_REDIS])
     _looked_at(guest)
 
     for command in (
@@ -114,10 +126,65 @@ def served(guest: Guest, state: str) -> None:
     _go_on(guest, programs)
 
 
-def commands_typed(guest: Guest) -> list[Done]:
-    """From the installation to the first boosted program; what was typed."""
+def _serves(guest: Guest, pid: int) -> None:
+    """Redis under load is boosted, and its replies are right while it is."""
+    ends = time.monotonic() + _PATIENCE
+    while not _dispatched(guest.succeeds(_TOTALS).output, "redis"):
+        if time.monotonic() > ends:
+            why = guest.type(f"ub explain {_REDIS}").output
+            raise Failed(f"redis under load is not boosted:\n{why}")
+        guest.succeeds(_LOAD)
+    asked = 0
+    before = after = _figures(guest, pid)
+    # Regions are on trial at first: some runs may be native as a whole.
+    while after["dispatched"] == before["dispatched"]:
+        if time.monotonic() > ends:
+            raise Failed(f"{asked} questions to redis, and no call is dispatched")
+        _answers(guest)
+        asked += 3 * _QUESTIONS
+        after = _figures(guest, pid)
+    meanwhile = after["dispatched"] - before["dispatched"]
+    print(
+        f"  redis under its unit: {after['dispatched']:,} of {after['calls']:,} system "
+        f"calls dispatched, {meanwhile:,} of them while {asked:,} replies were right",
+        flush=True,
+    )
+
+
+def _answers(guest: Guest) -> None:
+    """Raises Failed unless redis replies to each question as it should."""
+    said = guest.succeeds(_ASK).output.splitlines()
+    deleted, replies = said[:1], said[1:]
+    total, wanted = 0, []
+    for number in range(1, _QUESTIONS + 1):
+        total += number
+        wanted += ["OK", str(total), f"value{number}"]
+    if deleted not in (["0"], ["1"]) or replies != wanted:
+        different = [
+            f"{reply!r} instead of {right!r}"
+            for reply, right in zip_longest(replies, wanted)
+            if reply != right
+        ]
+        raise Failed(f"redis replies {different[:3]}, having deleted {deleted}")
+
+
+def _figures(guest: Guest, pid: int) -> Any:
+    """What ``ub stats`` says of a process."""
+    processes = _json(guest.succeeds("ub stats --json"))["processes"]
+    found = [process for process in processes if process["pid"] == pid]
+    if len(found) != 1:
+        raise Failed(f"ub stats has {len(found)} entries of process {pid}: {processes}")
+    return found[0]
+
+
+def commands_typed(guest: Guest) -> tuple[list[Done], float]:
+    """From the installation to the first boosted program: what was typed, and seconds
+    of the guest's clock, which counts a nanosecond for each instruction.
+    """
+    begun = _clock(guest)
     typed = [guest.succeeds("ub module load")]
     typed += [guest.succeeds(f"ub run --summary-file {_SUMMARY} -- {_FIRST}")]
+    seconds = _clock(guest) - begun
     (process,) = _json(guest.succeeds(f"cat {_SUMMARY}"))["processes"]
     if not process["dispatched"]:
         raise Failed(f"the first program was not boosted: {process}")
@@ -129,7 +196,7 @@ def commands_typed(guest: Guest) -> list[Done]:
         flush=True,
     )
     guest.succeeds("ub module unload")
-    return typed
+    return typed, seconds
 
 
 def purged(guest: Guest) -> None:
@@ -192,6 +259,10 @@ def _looked_at(guest: Guest) -> None:
         raise Failed(f"ub top shows:\n{shown}")
 
 
+def _clock(guest: Guest) -> float:
+    return float(guest.succeeds("cat /proc/uptime").output.split()[0])
+
+
 def _must_be_running(guest: Guest, state: str) -> None:
     said = guest.type("systemctl is-system-running --wait").output
     if said != state:
@@ -200,12 +271,16 @@ def _must_be_running(guest: Guest, state: str) -> None:
 
 
 def _until_boosted(guest: Guest) -> None:
-    def is_boosted(said: str) -> bool:
-        found = _DISPATCHED.search(said)
-        return found is not None and float(found[1]) > _BOOSTED
+    guest.until(
+        _TOTALS,
+        lambda said: _dispatched(said, "copy") > _BOOSTED,
+        "the service does not boost the copy",
+    )
 
-    what = "the service does not boost the copy"
-    guest.until(f"grep -s _total {_METRICS}; true", is_boosted, what)
+
+def _dispatched(said: str, rule: str) -> float:
+    """Of a rule, in the metrics; 0.0 if they do not have it."""
+    return float(dict(_DISPATCHED.findall(said)).get(rule, 0.0))
 
 
 def _programs(guest: Guest) -> dict[str, int]:
