@@ -177,8 +177,9 @@ test-deploy: prepare ## deploy/: linters and schemas; the role on fresh Debians 
 test-wheels: prepare-run ## compiled wheels, built, installed and used (minutes)
 	@.venv/bin/python -m tests.wheels $(PYTHONS)
 
+# On a machine that does other work: LAB="--boot-timeout 900 --append nosoftlockup".
 pictures: prepare module ## docs/: ub top and the dashboard, of a service in the lab (long)
-	@$(UB) lab run --cpus 2 --timeout 3000 -- sh -c 'ub module load && \
+	@$(UB) lab run --cpus 2 --timeout 6000 $(LAB) -- sh -c 'ub module load && \
 		python -m tests.pictures.session build/pictures'
 	@.venv/bin/python -m tests.pictures.dashboard build/pictures/metrics.om \
 		docs/dashboard.png
