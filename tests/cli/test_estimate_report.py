@@ -127,6 +127,17 @@ def test_a_ranking_names_the_next_step() -> None:
     assert not re.search(r"^ *9 ", text, re.MULTILINE)
 
 
+def test_a_process_that_was_not_observed_is_no_process_without_calls() -> None:
+    rows = (replace(_ranked(8, 0.0), seen=False), _ranked(9, 0.0))
+    out = io.StringIO()
+    show_ranking(Machine(rows, 2.0, 0.0, models()["zen4"]), out, 80)
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    (row,) = [line for line in lines if line.startswith("  8")]
+    assert row.split()[-6:] == ["50.0%", "?", "?", "?", "not", "observed"]
+    assert lines[-1] == "Next: ub estimate --seconds 6"
+
+
 def test_a_ranking_of_nothing() -> None:
     for rows, said in (
         ((), "No process is busy"),

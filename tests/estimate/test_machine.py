@@ -140,6 +140,37 @@ def test_nobody_is_looked_at_long(busy: list[int]) -> None:
     assert all(number <= 1000 + 60 * 3 for number in played.most)
 
 
+def test_busy_processes_that_did_not_run_are_watched_longer(busy: list[int]) -> None:
+    late, other, idle = busy
+    played = _Played({other: (10, 1e6, _passed()), idle: (0, 1e6, _passed())})
+
+    class Late(_Played):
+        longest = 0.0
+
+        def burst(
+            self,
+            threads: Sequence[tuple[int, int]],
+            seconds: float,
+            most: int,
+            *,
+            times: bool = False,
+        ) -> tuple[Trace, ...]:
+            if seconds > 0.05:
+                assert [pid for pid, _ in threads] == [late]
+                self._calls = {late: (100, 1e5, _passed())}
+            return super().burst(threads, seconds, most, times=times)
+
+    found = _rank(Late(played._calls), busy)
+    assert [each.pid for each in found] == [late, other, idle]
+    assert all(each.seen for each in found)
+
+
+def test_who_never_ran_is_told_from_who_makes_no_calls(busy: list[int]) -> None:
+    played = _Played({busy[1]: (0, 1e6, _passed())})
+    seen = {each.pid: each.seen for each in _rank(played, busy)}
+    assert seen == {busy[0]: False, busy[1]: True, busy[2]: False}
+
+
 @NO_TRACEPOINTS
 def test_a_loop_of_calls_is_ranked_above_a_loop_without() -> None:
     source = Tracepoints()

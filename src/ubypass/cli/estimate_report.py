@@ -62,10 +62,10 @@ def show_ranking(found: Machine, out: IO[str], width: int | None = None) -> None
             str(each.pid),
             Text(each.name),
             f"{each.use:.1%}",
-            f"{each.per_second:,.0f}",
-            f"{each.waited:.0%}",
-            f"{each.share:.1%}",
-            Text("native: " + each.reasons[0].name if each.reasons else "", "dim"),
+            f"{each.per_second:,.0f}" if each.seen else "?",
+            f"{each.waited:.0%}" if each.seen else "?",
+            f"{each.share:.1%}" if each.seen else "?",
+            Text(_remark(each), "dim"),
         )
     console.print(table)
     console.print()
@@ -77,12 +77,20 @@ def show_ranking(found: Machine, out: IO[str], width: int | None = None) -> None
             style="dim",
         )
     )
-    console.print(f"Next: {_next_of(busy)}")
+    console.print(f"Next: {_next_of(busy, found.seconds)}")
 
 
-def _next_of(processes: Sequence[Ranked]) -> str:
+def _remark(process: Ranked) -> str:
+    if process.reasons:
+        return "native: " + process.reasons[0].name
+    return "" if process.seen else "not observed"
+
+
+def _next_of(processes: Sequence[Ranked], seconds: float) -> str:
     best = next((p for p in processes if not p.reasons), None)
     if best is None or best.share < _NOTHING:
+        if not all(each.seen for each in processes):
+            return f"ub estimate --seconds {3 * max(seconds, 2):.0f}"
         return "nothing; no busy process would gain much"
     return f"ub estimate {best.pid}"
 

@@ -40,6 +40,8 @@ _LEAST_CALLS = 60  # of each thread
 _BURST = 0.02  # seconds
 _PERIOD = 0.15  # seconds from one burst to the next
 _TIMED = 1  # the number of the burst with times
+_BUSY = 0.005  # of one processor: a process that must not be missed
+_LONG_BURST = 0.1  # seconds, for those that ran in none before
 _MOST_THREADS = 100_000  # considered in the choice
 
 
@@ -49,7 +51,9 @@ class Ranked:
 
     ``use``: share of one processor; ``per_second``: calls per second; ``waited``: share
     of the calls that had to wait; ``share``: upper bound of the share of its CPU time
-    that boosting saves. ``reasons``: why the process would not be boosted.
+    that boosting saves. ``seen``: whether it ran while it was observed; otherwise its
+    calls are unknown, and count as none. ``reasons``: why the process would not be
+    boosted.
     """
 
     pid: int
@@ -59,6 +63,7 @@ class Ranked:
     waited: float
     share: float
     reasons: tuple[Reason, ...]
+    seen: bool = True
 
     @property
     def saved(self) -> float:
@@ -75,6 +80,7 @@ class Ranked:
             "waiting": self.waited,
             "share_at_most": self.share,
             "saved_at_most": self.saved,
+            "seen": self.seen,
             "reasons": [reason.name for reason in self.reasons],
         }
 
@@ -104,7 +110,7 @@ class Machine:
 
 @dataclass(slots=True)
 class _Seen:
-    """The data of one process from all bursts."""
+    """The data of one process from all bursts without times."""
 
     calls: int = 0
     cpu_ns: float = 0.0
@@ -120,7 +126,8 @@ def rank(
 ) -> Machine:
     """Survey for ``seconds``; ``pids`` gives the processes (default: all but this one).
 
-    Raises UbError if threads may not be traced.
+    At most as long again if busy processes have not run in any burst until then, as
+    happens where many share a processor. Raises UbError if threads may not be traced.
     """
     began = time.monotonic()
     first = cpu_times((pids or _all)())
@@ -138,6 +145,13 @@ def rank(
         bursts += 1
         left = seconds - (time.monotonic() - began)
         time.sleep(max(0.0, min(_PERIOD, left)))
+    while time.monotonic() - began < 2 * seconds:
+        unseen = _unseen(threads, seen, first, time.monotonic() - began)
+        if not unseen:
+            break
+        for trace in source.burst(unseen, _LONG_BURST, most):
+            lost += trace.calls * source.call_ns / 1e9
+            _learn(seen[trace.pid], trace, False)
     last = cpu_times(chosen)
     elapsed = time.monotonic() - began
     found = []
@@ -174,6 +188,23 @@ def _choose(
         if turn < len(threads[pid])
     ]
     return rounds[:_THREADS]
+
+
+def _unseen(
+    threads: Sequence[tuple[int, int]],
+    seen: Mapping[int, _Seen],
+    first: Mapping[int, Mapping[int, int]],
+    elapsed: float,
+) -> list[tuple[int, int]]:
+    """The threads of busy processes that have not run in any burst."""
+    now = cpu_times([pid for pid, each in seen.items() if not each.cpu_ns])
+    busy = {
+        pid
+        for pid, found in now.items()
+        if sum(ns - first.get(pid, {}).get(tid, 0) for tid, ns in found.items())
+        >= _BUSY * elapsed * 1e9
+    }
+    return [thread for thread in threads if thread[0] in busy]
 
 
 def _is_user(pid: int) -> bool:
@@ -214,5 +245,12 @@ def _ranked(pid: int, seen: _Seen, use: float, model: Model, source: Bursts) -> 
         saved = runs(seen.chains, savings, run_ns, SYSCALL_ARGS.keys()).total
         share = min(saved / len(gaps) * rate, 1.0)
     return Ranked(
-        pid, name_of(pid), use, rate * 1e9 * use, waited, share, declined(pid)
+        pid,
+        name_of(pid),
+        use,
+        rate * 1e9 * use,
+        waited,
+        share,
+        declined(pid),
+        seen.cpu_ns > 0,
     )
