@@ -10,6 +10,7 @@ from ubypass.abi import Abi, ExitReason
 from ubypass.region.discover import HotEntry, RegionSpec, discover
 from ubypass.region.graph import End, Region
 from ubypass.translate.clone import (
+    _LARGE,
     CLONE_STRIDE,
     in_same_clone,
     user_address,
@@ -235,3 +236,17 @@ def test_a_ret_to_a_pushed_address_stays_in_its_clone() -> None:
     cloned = with_clones(discover(spec, reader), 1000)
     back = [b for b in cloned.blocks.values() if user_address(b.start) == at["body"]]
     assert [block.targets for block in back] == [(at["one"],), (at["two"],)]
+
+
+@pytest.mark.parametrize(("more", "clones"), [(_LARGE - 5, 4), (_LARGE, 0)])
+def test_large_functions_are_not_cloned(more: int, clones: int) -> None:
+    """Copies of them would be in no cache."""
+    adds = "\n".join(["add rax, rcx"] * more)
+    region, at = _region(_TWICE.replace("back: ret", f"back: {adds}\nret"))
+    traced = frozenset(region.blocks) - {at["odd"]}
+    cloned = with_clones(replace(region, traced=traced), 10_000)
+    assert sum(start >= 2 * CLONE_STRIDE for start in cloned.blocks) == clones
+    # Code of a function that is not traced does not count.
+    traced -= {at["back"]}
+    cloned = with_clones(replace(region, traced=traced), 10_000)
+    assert any(start >= 2 * CLONE_STRIDE for start in cloned.blocks)

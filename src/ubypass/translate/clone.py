@@ -3,7 +3,8 @@
 
 A function with several callers has several return points, and facts about addresses and
 flags at one caller do not hold at the others. A clone has one return point. Only blocks
-on traced paths are cloned, as long as there is room.
+on traced paths are cloned, as long as there is room, and only those of small functions:
+code of which there are several copies is in no cache.
 
 Control that leaves the traced paths continues in *cold* code, a clone of its own, so
 that merges lose no facts on the traced paths. Cold code rejoins the traced paths at
@@ -36,8 +37,10 @@ __all__ = ["CLONE_STRIDE", "in_same_clone", "is_cold", "user_address", "with_clo
 CLONE_STRIDE: Final = 1 << 48
 
 _COLD: Final = 1
-# Largest depth of nested calls to clone: deeper chains are rarely hot.
-_DEEP: Final = 12
+# Most instructions of a callee on traced paths, and largest depth of nested calls, to
+# clone: docs/performance.md, "Clones of callees".
+_LARGE: Final = 100
+_DEEP: Final = 4
 _CALLS: Final = (End.CALL, End.CALL_INDIRECT)
 
 #: The offsets of rsp and rbp from the return address, in bytes; None if unknown.
@@ -89,6 +92,8 @@ class _Cloner:
             block.next_ip for block in region.blocks.values() if block.end in _CALLS
         }
         self._made: dict[BlockId, Block] = {}
+        #: By the start of a function: its instructions on traced paths.
+        self._sizes: dict[int, int] = {}
         self._seen: set[BlockId] = set()
         self._todo: deque[BlockId] = deque()
         self._cold: list[BlockId] = []
@@ -194,6 +199,30 @@ class _Cloner:
                 heights = height, None
         return caller, heights
 
+    def _size(self, function: int) -> int:
+        """Instructions on traced paths in the function, without those of its callees;
+        a few more than :data:`_LARGE` if there are more.
+        """
+        size = self._sizes.get(function)
+        if size is not None:
+            return size
+        blocks, traced, size = self._region.blocks, self._region.traced, 0
+        seen: set[int] = set()
+        todo = [function]
+        while todo and size <= _LARGE:
+            start = todo.pop()
+            if start in seen or start not in traced or start not in blocks:
+                continue
+            seen.add(start)
+            block = blocks[start]
+            size += len(block.instructions)
+            if block.end in _CALLS:
+                todo.append(block.next_ip)
+            elif block.end != End.RET:
+                todo.extend(block.targets)
+        self._sizes[function] = size
+        return size
+
     def _called(self, caller: int, block: Block, heights: _Heights) -> int:
         """The number of the clone for the callee of ``block``."""
         back = block.next_ip
@@ -203,6 +232,7 @@ class _Cloner:
             back not in self._region.traced
             or back in self._returns[caller]
             or len(self._returns[caller]) >= _DEEP
+            or any(self._size(target) > _LARGE for target in block.targets)
         ):
             return 0
         wanted = (*self._returns[caller], back)
