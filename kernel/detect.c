@@ -266,6 +266,8 @@ static bool ub_report_hot(struct ub_proc *proc, struct ub_site *site,
 	    (site->reports < UB_ANYWAY || ub_is_other(site->native, site->traced)) &&
 	    ub_trace_gap_begin(proc, regs, regs->orig_ax, false, steps))
 		site->traced = site->native;
+	if (!ub_detect_is_reported(site))
+		WRITE_ONCE(proc->news, site->epoch);
 	/* The interval between reports of the same site doubles. */
 	site->next_report = site->epoch + (1U << site->reports);
 	if (site->reports < UB_REPORT_MAX)

@@ -217,6 +217,7 @@ static long ub_ioc_load(struct ub_client *client, void __user *arg)
 	if (err)
 		return err;
 	err = ub_region_load(proc, &load);
+	ub_watch_loaded(proc);
 	if (err)
 		return err;
 	if (copy_to_user(arg, &load, sizeof(load))) {

@@ -5,7 +5,7 @@
  * ftrace's direct calls let the start of a handler call the trampoline without a
  * register save.  Handlers run after the entry work (seccomp, ptrace, audit) and
  * before the exit work, on every kernel since 4.17.  They are hooked only while some process
- * is attached, and UB_LINGER longer; handlers that are not listed are never patched.
+ * is watched (watch.c), and UB_LINGER longer; handlers that are not listed are never patched.
  *
  * If a handler has another user (a livepatch, a probe, a tracer, a BPF trampoline), all
  * its calls stay native, in regions, too: a dispatch enters behind the ftrace prologue and
@@ -16,6 +16,8 @@
 #include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 #include <asm/text-patching.h>
@@ -28,8 +30,9 @@
 #include "trace_gap.h"
 #include "trampoline.h"
 
-#define UB_LINGER	(HZ / 10) /* from the last detach until handlers are unhooked */
+#define UB_LINGER	(HZ / 10) /* until handlers are unhooked that nobody needs */
 #define UB_HOLD		HZ	/* upper bound of the time in which a livepatch is enabled */
+#define UB_SYNC_NS	5000	/* approximate time that patching takes from each CPU */
 #define UB_NAMED	4	/* handlers that one check names in the log, at most */
 
 static DEFINE_MUTEX(ub_bodies_mutex);	/* taken under ftrace's locks */
@@ -42,9 +45,12 @@ static struct ftrace_ops ub_ops;
 static DEFINE_MUTEX(ub_hook_mutex);
 static unsigned int ub_hook_users;
 static bool ub_hooked;
-/* One reference to the module, from the first attachment until no task is inside. */
+/* One reference to the module, from the first hook until no task is inside. */
 static bool ub_hook_reference;
 static struct delayed_work ub_drain_work;
+/* CPU time that hooking and unhooking took the last time, and how often each was done. */
+static u64 ub_hook_ns, ub_unhook_ns;
+static u64 ub_hooks, ub_unhooks;
 
 /*
  * Set the filter.  It must not be freed before: ftrace_free_filter() leaves a dangling
@@ -201,6 +207,35 @@ static int ub_hook_remove(void)
 	return ub_unregister_direct(&ub_ops, (unsigned long)ub_trampoline);
 }
 
+/* CPU time of this thread.  Sleeping brings the scheduler's account up to date. */
+static u64 ub_hook_clock(void)
+{
+	schedule_timeout_uninterruptible(1);
+	return READ_ONCE(current->se.sum_exec_runtime);
+}
+
+/* CPU time since .began, with that of the other CPUs. */
+static u64 ub_hook_took(u64 began)
+{
+	return ub_hook_clock() - began + num_online_cpus() * UB_SYNC_NS;
+}
+
+/* CPU time (ns) that it takes to hook the handlers and to unhook them again. */
+u64 ub_hook_cost(void)
+{
+	u64 hook = READ_ONCE(ub_hook_ns);
+
+	return hook + (READ_ONCE(ub_unhook_ns) ?: hook);
+}
+
+/* For debugfs. */
+void ub_hook_show(struct seq_file *m)
+{
+	seq_printf(m, "hooked %u\nhooks %llu ns %llu\nunhooks %llu ns %llu\n",
+		   READ_ONCE(ub_hooked), READ_ONCE(ub_hooks), READ_ONCE(ub_hook_ns),
+		   READ_ONCE(ub_unhooks), READ_ONCE(ub_unhook_ns));
+}
+
 static long ub_hook_inside(void)
 {
 	long sum = 0;
@@ -212,25 +247,30 @@ static long ub_hook_inside(void)
 }
 
 /*
- * After the last detach: unhook, and drop the module reference once no task is inside.
+ * No process is watched any more: unhook, and drop the module reference once no task is inside.
  *
  * Unhooking waits for all tasks (RCU-tasks), seconds at worst, so it runs in a work item,
- * and is skipped if another process is attached soon.  Long after that, tasks may sleep in a
+ * and is skipped if a process is watched again soon.  Long after that, tasks may sleep in a
  * handler with frames of the module on their stacks.  No task enters any more, so the sum
  * only decreases and zero is final; no gap tracing begins either.
  */
 static void ub_hook_drain(struct work_struct *work)
 {
+	u64 began;
+
 	mutex_lock(&ub_hook_mutex);
 	if (ub_hook_users)
 		goto out;
 	if (ub_hooked) {
+		began = ub_hook_clock();
 		if (ub_hook_remove()) {
 			/* ftrace failed; handlers still call the module: keep the reference. */
 			pr_err("ub: ftrace cannot unhook the handlers: the module cannot be unloaded\n");
 			goto out;
 		}
 		ub_hooked = false;
+		ub_unhooks++;
+		WRITE_ONCE(ub_unhook_ns, ub_hook_took(began));
 	}
 	if (ub_hook_inside() || ub_trace_gap_is_on()) {
 		mod_delayed_work(system_wq, &ub_drain_work, HZ / 10);
@@ -242,7 +282,7 @@ out:
 	mutex_unlock(&ub_hook_mutex);
 }
 
-/* One more process is attached.  The caller adds it to ub_filter after this. */
+/* One more process is watched.  The caller adds it to ub_filter after this. */
 int ub_hook_get(void)
 {
 	int err = 0;
@@ -252,8 +292,15 @@ int ub_hook_get(void)
 		ub_hook_reference = true;
 		__module_get(THIS_MODULE);
 	}
-	if (!ub_hooked)
+	if (!ub_hooked) {
+		u64 began = ub_hook_clock();
+
 		err = ub_hook_install();
+		if (!err) {
+			ub_hooks++;
+			WRITE_ONCE(ub_hook_ns, ub_hook_took(began));
+		}
+	}
 	if (!err) {
 		ub_hooked = true;
 		ub_hook_users++;

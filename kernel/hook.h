@@ -6,11 +6,17 @@
 #ifndef _UB_HOOK_H
 #define _UB_HOOK_H
 
+#include <linux/types.h>
+
+struct seq_file;
+
 void ub_hook_setup(void);
 int ub_hook_init(void);
 void ub_hook_exit(void);
 int ub_hook_get(void);
 void ub_hook_put(void);
 void ub_hook_check(void);
+u64 ub_hook_cost(void);
+void ub_hook_show(struct seq_file *m);
 
 #endif /* _UB_HOOK_H */

@@ -9,5 +9,6 @@ struct ub_proc;
 
 void ub_idle_update(u32 epoch);
 void ub_idle_end(struct ub_proc *proc);
+void ub_idle_look(struct ub_proc *proc);
 
 #endif /* _UB_IDLE_H */

@@ -57,6 +57,17 @@ u64 ub_proc_passed_calls(const struct ub_proc *proc)
 	return sum;
 }
 
+/* Native calls that were counted since the process was attached. */
+u64 ub_proc_calls(const struct ub_proc *proc)
+{
+	u64 calls = ub_proc_passed_calls(proc);
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		calls += READ_ONCE(per_cpu_ptr(proc->cpu, cpu)->native);
+	return calls;
+}
+
 static void ub_proc_free(struct rcu_head *rcu)
 {
 	struct ub_proc *proc = container_of(rcu, struct ub_proc, rcu);

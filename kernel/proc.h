@@ -52,6 +52,19 @@ struct ub_sample_budget_mark {
 	s64 spent;
 };
 
+/* What a process did when it was last looked at, and since; see rest.c. */
+struct ub_rest {
+	u64 since_used;		/* CPU time, calls and time spent when it began to rest */
+	u64 since_calls;	/* or to be watched */
+	s64 since_spent;
+	u64 at;			/* CLOCK_MONOTONIC, of the next two */
+	u64 used;		/* CPU time */
+	u64 io;			/* reads and writes */
+	u64 cpu;		/* permille of a CPU, before it rested */
+	u64 rate;		/* reads and writes per second of CPU time, before it rested */
+	bool known;		/* .cpu and .rate are set */
+};
+
 struct ub_proc {
 	struct hlist_node hash;		/* by mm; RCU */
 	struct list_head node;		/* in ub_client.procs */
@@ -71,15 +84,22 @@ struct ub_proc {
 	bool trusted;		/* may have regions without clamps */
 	u8 inactive;		/* epochs in a row, see idle.c */
 	u8 idle_epochs;		/* remaining ones */
+	u8 still;		/* epochs in a row without anything to gain, see idle.c */
+	bool restful;		/* .still is enough for a rest */
+	u32 news;		/* epoch in which a site was last reported as something new */
 	u64 calls;		/* until the last epoch */
 	u64 idle_calls;		/* calls in the last epoch before it became idle */
 	bool watched;		/* see watch.c */
+	bool resting;		/* not watched, but was and will be; see rest.c */
+	bool loading;		/* a region is being loaded: it must be watched */
+	struct ub_rest rest;
 	bool detached;
 	bool paused;		/* its sample budget is used up */
 	bool unsampled;		/* it was paused in this epoch */
 	u64 cpu_base;		/* CPU time when it was attached */
 	u64 used_ns;		/* CPU time since then, when last read */
-	u64 uncounted_ns;	/* the value of .used_ns when it was first watched */
+	u64 uncounted_ns;	/* CPU time in which it was not watched, ... */
+	u64 uncounted_from;	/* ... without that since .used_ns was this */
 	u64 used_at;		/* CLOCK_MONOTONIC when .used_ns was read */
 	u64 wanted_ns;		/* budget wanted when it was paused */
 	atomic64_t spent_ns;	/* time spent on sampling; see sample_budget.c */
@@ -112,6 +132,7 @@ void ub_proc_publish(struct ub_proc *proc, struct ub_entry_head *entries);
 void ub_proc_put(struct ub_proc *proc);
 struct ub_proc *ub_proc_find(struct ub_client *client, u64 id);
 u64 ub_proc_passed_calls(const struct ub_proc *proc);
+u64 ub_proc_calls(const struct ub_proc *proc);
 bool ub_proc_send(struct ub_proc *proc, const struct ub_event *event);
 bool ub_proc_send_with_stack(struct ub_proc *proc, struct ub_event *event);
 void ub_proc_exit(void);

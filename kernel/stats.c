@@ -10,8 +10,10 @@
 #include "arena_text.h"
 #include "client.h"
 #include "eligible.h"
+#include "hook.h"
 #include "proc.h"
 #include "region.h"
+#include "rest.h"
 #include "stats.h"
 #include "watch.h"
 
@@ -55,9 +57,10 @@ void ub_stats_get(struct ub_proc *proc, struct ub_stats *stats)
 	if (proc->trusted)
 		stats->flags |= UB_STATSF_TRUSTED;
 	stats->always = ub_always_declined(proc);
-	stats->native = ub_proc_passed_calls(proc);
+	if (READ_ONCE(proc->resting) && !READ_ONCE(proc->gone))
+		stats->flags |= UB_STATSF_RESTING;
+	stats->native = ub_proc_calls(proc);
 	for_each_possible_cpu(cpu) {
-		stats->native += READ_ONCE(per_cpu_ptr(proc->cpu, cpu)->native);
 		stats->declined += READ_ONCE(per_cpu_ptr(proc->cpu, cpu)->declined);
 		stats->filtered += READ_ONCE(per_cpu_ptr(proc->cpu, cpu)->filtered);
 		for (i = 0; i < UB_DECLINES; i++)
@@ -97,6 +100,8 @@ static int ub_stats_show(struct seq_file *m, void *unused)
 	mutex_lock(&ub_region_mutex);
 	seq_printf(m, "arena_used %zu\narena_size %lu\n", ub_arena_used(),
 		   UB_ARENA_SIZE);
+	ub_hook_show(m);
+	ub_rest_show(m);
 	while ((region = ub_region_next_live(region)))
 		seq_printf(m, "region %u bytes %u entries %u faults %u tasks %llu dead %u runs %llu dispatched %llu trusted %u\n",
 			   region->number, region->code_length,

@@ -14,4 +14,5 @@ struct ub_tunable_range ub_tunables[UB_TUNABLES] = {
 	[UB_TUNE_PATH_STEPS]	= { 2048, 0, UB_PATH_MAX },
 	[UB_TUNE_GRACE_MS]	= { 300, 0, 3600000 },
 	[UB_TUNE_SHARE_BITS]	= { 8, 0, 20 },
+	[UB_TUNE_REST_BITS]	= { 14, 0, 20 },
 };

@@ -3,7 +3,8 @@
  * Starts watching processes: a watched process is hooked, and sampled within its budget.
  *
  * A short-lived process gains nothing, so for its first UB_TUNE_GRACE_MS of CPU time a
- * process is attached but not watched: its calls are not even hooked.
+ * process is attached but not watched: its calls are not even hooked.  Nor are they while
+ * nothing is to be gained (rest.c): then all watched processes rest.
  */
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
@@ -12,7 +13,9 @@
 #include <linux/workqueue.h>
 
 #include "hook.h"
+#include "idle.h"
 #include "proc.h"
+#include "rest.h"
 #include "sample_budget.h"
 #include "tunables.h"
 #include "watch.h"
@@ -20,29 +23,64 @@
 /* Protects the start and the end of watching a process. */
 static DEFINE_MUTEX(ub_watch_mutex);
 
+/* The calls of the process are counted from now on, or are not. */
+static void ub_watch_set(struct ub_proc *proc, bool watched)
+{
+	u64 used = ub_sample_budget_cpu(proc);
+
+	spin_lock(&proc->lock);
+	if (watched)
+		proc->uncounted_ns += used - proc->uncounted_from;
+	else
+		proc->uncounted_from = used;
+	WRITE_ONCE(proc->watched, watched);
+	WRITE_ONCE(proc->resting, !watched);
+	spin_unlock(&proc->lock);
+	rcu_read_lock();
+	ub_rest_mark(proc);
+	rcu_read_unlock();
+}
+
 /* Start watching the process.  Under the mutex; may sleep. */
 static int ub_watch_begin(struct ub_proc *proc)
 {
+	bool rested = proc->resting;
 	int err = ub_hook_get();
 
 	if (err)
 		return err;
-	WRITE_ONCE(proc->uncounted_ns, ub_sample_budget_cpu(proc));
-	WRITE_ONCE(proc->watched, true);
+	ub_rest_hooked(false);
+	ub_watch_set(proc, true);
+	if (rested)
+		ub_idle_look(proc);
 	ub_proc_filter(proc);
 	return 0;
 }
 
-/* Watch the process from now on: a region is loaded. */
+/*
+ * Watch the process from now on, and until ub_watch_loaded(): a region is being loaded.
+ * Processes that rest are looked at on this occasion.
+ */
 int ub_watch_load(struct ub_proc *proc)
 {
 	int err = 0;
 
 	mutex_lock(&ub_watch_mutex);
-	if (!proc->watched)
+	if (!proc->watched) {
 		err = ub_watch_begin(proc);
+		mod_delayed_work(system_wq, &ub_sample_budget_work, 1);
+	}
+	proc->loading = !err;
 	mutex_unlock(&ub_watch_mutex);
 	return err;
+}
+
+/* The region is loaded, or will not be. */
+void ub_watch_loaded(struct ub_proc *proc)
+{
+	mutex_lock(&ub_watch_mutex);
+	proc->loading = false;
+	mutex_unlock(&ub_watch_mutex);
 }
 
 /*
@@ -52,8 +90,14 @@ int ub_watch_load(struct ub_proc *proc)
  */
 int ub_watch_attach(struct ub_proc *proc)
 {
+	int err = 0;
+
 	ub_sample_budget_open(proc);
-	return ub_tune(UB_TUNE_GRACE_MS) ? 0 : ub_watch_load(proc);
+	mutex_lock(&ub_watch_mutex);
+	if (!ub_tune(UB_TUNE_GRACE_MS))
+		err = ub_watch_begin(proc);
+	mutex_unlock(&ub_watch_mutex);
+	return err;
 }
 
 /* One more process is in the table: schedule a check. */
@@ -65,8 +109,14 @@ void ub_watch_start(void)
 /* CPU time (ns) since the attachment in which calls were not hooked. */
 u64 ub_watch_uncounted(struct ub_proc *proc)
 {
-	return READ_ONCE(proc->watched) ? READ_ONCE(proc->uncounted_ns) :
-					 ub_sample_budget_cpu(proc);
+	u64 used = ub_sample_budget_cpu(proc), sum;
+
+	spin_lock(&proc->lock);
+	sum = proc->uncounted_ns;
+	if (!proc->watched)
+		sum += used - proc->uncounted_from;
+	spin_unlock(&proc->lock);
+	return sum;
 }
 
 /* The process is detached, or its attachment has failed. */
@@ -77,6 +127,7 @@ void ub_watch_detach(struct ub_proc *proc)
 	if (proc->watched)
 		ub_hook_put();
 	proc->watched = false;
+	proc->resting = false;
 	mutex_unlock(&ub_watch_mutex);
 }
 
@@ -85,6 +136,8 @@ static u64 ub_watch_due(struct ub_proc *proc, u64 used)
 {
 	u64 aim;
 
+	if (proc->resting)
+		return UB_CHECK_LATEST;
 	if (!proc->watched)
 		aim = ub_tune(UB_TUNE_GRACE_MS) * NSEC_PER_MSEC;
 	else if (READ_ONCE(proc->paused))
@@ -118,6 +171,70 @@ static struct ub_proc *ub_watch_next(u64 *wait)
 	return NULL;
 }
 
+/*
+ * Have all watched processes rest, or watch all resting ones again; returns their number.
+ * Under the mutex.
+ */
+static unsigned int ub_watch_set_all(bool watched)
+{
+	struct ub_proc *proc;
+	unsigned int n = 0;
+	int bucket;
+
+	rcu_read_lock();
+	hash_for_each_rcu(ub_procs, bucket, proc, hash) {
+		if (watched ? !proc->resting : !proc->watched)
+			continue;
+		ub_watch_set(proc, watched);
+		if (watched)
+			ub_idle_look(proc);
+		ub_proc_filter(proc);
+		n++;
+	}
+	rcu_read_unlock();
+	return n;
+}
+
+/* Under the mutex. */
+static int ub_watch_end_rest(void)
+{
+	unsigned int n;
+	int err = ub_hook_get();
+
+	if (err)
+		return err;
+	/* Handlers are hooked already, so this does not fail. */
+	for (n = ub_watch_set_all(true); n; n--)
+		WARN_ON_ONCE(ub_hook_get());
+	ub_hook_put();
+	return 0;
+}
+
+/* Begin or end a rest, if it is time. */
+static void ub_watch_rest(void)
+{
+	unsigned int n;
+
+	mutex_lock(&ub_watch_mutex);
+	switch (ub_rest_next()) {
+	case UB_REST_BEGIN:
+		for (n = ub_watch_set_all(false); n; n--)
+			ub_hook_put();
+		break;
+	case UB_REST_LOOK:
+		if (!ub_watch_end_rest())
+			ub_rest_hooked(true);
+		break;
+	case UB_REST_END:
+		if (!ub_watch_end_rest())
+			ub_rest_hooked(false);
+		break;
+	case UB_REST_STAY:
+		break;
+	}
+	mutex_unlock(&ub_watch_mutex);
+}
+
 static void ub_watch_work(struct work_struct *work)
 {
 	struct ub_proc *proc;
@@ -141,6 +258,7 @@ static void ub_watch_work(struct work_struct *work)
 		if (err)
 			break;
 	}
+	ub_watch_rest();
 	if (atomic_read(&ub_attached))
 		queue_delayed_work(system_wq, &ub_sample_budget_work,
 				   nsecs_to_jiffies(max(wait, UB_CHECK_SOONEST)));

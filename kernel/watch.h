@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Starts watching a process: its calls are hooked after its grace period, or when a region
- * is loaded.
+ * is loaded, and unhooked while all processes rest.
  */
 #ifndef _UB_WATCH_H
 #define _UB_WATCH_H
@@ -14,6 +14,7 @@ void ub_watch_init(void);
 void ub_watch_exit(void);
 int ub_watch_attach(struct ub_proc *proc);
 int ub_watch_load(struct ub_proc *proc);
+void ub_watch_loaded(struct ub_proc *proc);
 void ub_watch_start(void);
 void ub_watch_detach(struct ub_proc *proc);
 u64 ub_watch_uncounted(struct ub_proc *proc);

@@ -31,9 +31,19 @@ def test_what_was_not_counted_is_said() -> None:
     data = Summary(7, "a", True, Stats()).as_json()
     assert dict(process_rows(data))["system calls"] == "0"
     said = dict(process_rows({**data, "uncounted_seconds": 0.25}))["system calls"]
-    assert said.startswith(
-        "0, not counting the first 0.25 s of CPU time, then it ended"
-    )
+    assert said.startswith("0, not counting 0.25 s of CPU time at the beginning")
+    assert "it ended" not in said
+    over = {**data, "uncounted_seconds": 0.25, "alive": False}
+    said = dict(process_rows(over))["system calls"]
+    assert "at rest, then it ended (--tune=grace_ms=0 --tune=rest_bits=0" in said
+
+
+def test_rest_is_said() -> None:
+    data = Summary(7, "a", True, Stats(native=9, resting=True)).as_json()
+    assert data["resting"] is True
+    assert dict(process_rows(data))["at rest"].startswith("yes: nothing to gain")
+    data = Summary(7, "a", True, Stats(native=9)).as_json()
+    assert "at rest" not in dict(process_rows(data))
 
 
 def test_what_only_lasts_a_moment_is_counted_and_not_named() -> None:

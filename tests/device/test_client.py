@@ -394,7 +394,7 @@ def test_why_something_is_declined(module: _Module, device: Device) -> None:
         argument.declines[Decline.SECCOMP] = 12
         argument.always = Decline.SECCOMP
         argument.filtered = 3
-        argument.flags = uapi.STATSF_GONE | uapi.STATSF_TRUSTED
+        argument.flags = uapi.STATSF_GONE | uapi.STATSF_TRUSTED | uapi.STATSF_RESTING
 
     module.answers[uapi.IOC_STATS] = stats
     found = device.stats(5)
@@ -404,6 +404,7 @@ def test_why_something_is_declined(module: _Module, device: Device) -> None:
     assert found.filtered == 3
     assert found.gone
     assert found.trusted
+    assert found.resting
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ def _python_values() -> dict[str, int]:
         "UB_DECLINE_SLOTS": uapi.DECLINE_SLOTS,
         "UB_STATSF_GONE": uapi.STATSF_GONE,
         "UB_STATSF_TRUSTED": uapi.STATSF_TRUSTED,
+        "UB_STATSF_RESTING": uapi.STATSF_RESTING,
         "UB_TRIALF_CONFIRM": uapi.TRIALF_CONFIRM,
         "UB_TRIALF_TIMED": uapi.TRIALF_TIMED,
         "UB_TRIALF_ALL": uapi.TRIALF_CONFIRM | uapi.TRIALF_TIMED,

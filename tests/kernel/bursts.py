@@ -63,6 +63,7 @@ def main() -> int:
         device.tune(Tunable.GAP_NS, 100)  # nothing is so short
         device.tune(Tunable.GRACE_MS, 0)
         device.tune(Tunable.SHARE_BITS, 0)
+        device.tune(Tunable.REST_BITS, 0)
         device.tune(Tunable.REARM_MS, int(_EPOCH * 1000))
         results["idle"] = _measure(device)
     print(json.dumps(results))

@@ -20,7 +20,10 @@ def run_loop(script: str, module: Path) -> LabResult:
     ``long.c``'s.
     """
     programs = [_program(name) for name in ("loop", "long")]
-    environment = {"UBYPASS_CHECKOUT": "1", "PYTHONPATH": str(ROOT)}
+    environment = {
+        "UBYPASS_CHECKOUT": "1",
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
+    }
     return capture(
         ["sh", "-c", script, "sh", str(module), *map(str, programs)],
         replace(PATIENT, environment=environment),

@@ -180,6 +180,7 @@ def main(program: str, module: str) -> int:
     results["native"] = _measure(path)
     assert not _is_hooked()
     with Device() as device:
+        device.tune(Tunable.REST_BITS, 0)  # resting.py measures that
         results["beside"] = _beside(device, path)
         device.tune(Tunable.GAP_NS, 100)  # nothing is so short
         device.tune(Tunable.GRACE_MS, 0)

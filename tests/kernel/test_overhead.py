@@ -3,61 +3,23 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.patient import PATIENT
+from tests.kernel.counted import counted
 from ubypass.bench.workloads import build_program, build_workload
-from ubypass.lab import kernels
-from ubypass.lab.run import capture
-from ubypass.module.build import build_module
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[1]
 _PROGRAMS = _HERE.parent / "guest" / "programs"
 _BUILT = _ROOT / "build" / "tests" / "guest"
-_SCRIPT = """
-mount -t tracefs none /sys/kernel/tracing 2>/dev/null
-insmod $1 && shift && exec python -m $*
-"""
-#: The program itself loads the module: the last argument is its path.
-_SCRIPT_UNLOADED = """
-mount -t tracefs none /sys/kernel/tracing 2>/dev/null
-module=$1; shift; exec python -m $* $module
-"""
-
-
-def _measured(module: str, *arguments: str, script: str = _SCRIPT) -> dict[str, float]:
-    """What tests.kernel.``module`` prints in the lab, with the machine counting."""
-    release = kernels.default_release()
-    built = build_module(release, _ROOT / "kernel", _ROOT / "build/kernel" / release)
-    result = capture(
-        ["sh", "-c", script, "sh", str(built), f"tests.kernel.{module}", *arguments],
-        replace(
-            PATIENT,
-            icount=True,
-            environment={
-                "UBYPASS_CHECKOUT": "1",
-                "PYTHONPATH": f"{_ROOT}:{_ROOT / 'src'}",
-            },
-        ),
-    )
-    output = result.stdout.decode()
-    said = output + result.stderr.decode()
-    print(said)
-    assert result.status == 0, said
-    assert not result.log_problems
-    cost: dict[str, float] = json.loads(output.splitlines()[-1])
-    return cost
 
 
 @pytest.mark.guest
 def test_what_is_not_worth_it_costs_next_to_nothing() -> None:
     program = str(build_workload("ioloop"))
-    cost = _measured("overhead", program, script=_SCRIPT_UNLOADED)
+    cost = counted("overhead", program, unloaded=True)
     # Nothing at all for anybody while nothing is attached.
     assert abs(cost["native"] - cost["unloaded"]) <= 1
     # For a process that is not attached: from the handler to the trampoline and back.
@@ -79,7 +41,7 @@ def test_what_is_not_worth_it_costs_next_to_nothing() -> None:
 def test_what_a_filter_costs_at_a_dispatch() -> None:
     loop = build_program(_HERE / "loop.c", _BUILT / "loop")
     launcher = build_program(_PROGRAMS / "filter.c", _BUILT / "filter")
-    cost = _measured("filters", str(loop), str(launcher))
+    cost = counted("filters", str(loop), str(launcher))
     print(cost)
     # A dispatch asks in fewer instructions than the entry code does.
     for kind, most in ("bitmap", 8), ("run", 120):
@@ -93,6 +55,6 @@ def test_what_a_filter_costs_at_a_dispatch() -> None:
 
 @pytest.mark.guest
 def test_bursts_of_calls_do_not_keep_a_process_active() -> None:
-    cost = _measured("bursts")
+    cost = counted("bursts")
     # Twenty more when it does not rest; turns of Python differ by two.
     assert cost["native"] <= cost["idle"] <= cost["native"] + 16

@@ -275,10 +275,11 @@ enum ub_decline {
  */
 #define UB_STATSF_GONE	(1U << 0)	/* the process has ended or execed */
 #define UB_STATSF_TRUSTED (1U << 1)	/* attached with UB_ATTACHF_TRUSTED */
+#define UB_STATSF_RESTING (1U << 2)	/* nothing to gain: its calls are not hooked */
 struct ub_stats {
 	__u64 proc;		/* in */
 	__u64 flags;		/* in: 0; out: UB_STATSF_* */
-	__u64 native;		/* allow-listed calls entered by SYSCALL */
+	__u64 native;		/* allow-listed calls entered by SYSCALL, while counted */
 	__u64 dispatched;
 	__u64 runs;		/* times a region was entered */
 	__u64 declined;		/* entries not taken */
@@ -404,7 +405,10 @@ enum ub_tunable {
 	UB_TUNE_SHARE_BITS	= 10,	/* sampling takes one part in 2^n of the CPU time of the
 					 * last ten seconds, and 4 ms once; 0: no bound
 					 */
-	UB_TUNABLES		= 11,
+	UB_TUNE_REST_BITS	= 11,	/* looks at resting processes take one part in 2^n of
+					 * their CPU time; 0: no process rests
+					 */
+	UB_TUNABLES		= 12,
 };
 
 struct ub_tune {

@@ -6,13 +6,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["NOTHING", "TRUSTED", "process_rows"]
+__all__ = ["NOTHING", "RESTING", "TRUSTED", "process_rows"]
 
 #: Printed if no process is boosted.
 NOTHING = "no process is being boosted; start with: ub run -- COMMAND"
 
 #: The property of a trusted program.
 TRUSTED = "no protection of kernel memory from its speculation (--trust)"
+
+#: Said of a process that gains nothing at present.
+RESTING = "yes: nothing to gain, so its calls are neither hooked nor counted"
 
 #: Seconds of CPU time; shorter times are those of attaching.
 _SHOWN = 0.005
@@ -39,6 +42,8 @@ def process_rows(process: Mapping[str, Any]) -> list[tuple[str, str]]:
     for reason, count in declines.items():
         if is_lasting(reason):
             rows.append(("declined", f"{count:,}: {REASONS[reason]}"))
+    if process.get("resting"):
+        rows.append(("at rest", RESTING))
     if process.get("trusted"):
         rows.append(("trusted", f"yes: {TRUSTED}"))
     if process["filtered"]:
@@ -60,13 +65,13 @@ def process_rows(process: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _calls(process: Mapping[str, Any]) -> str:
     """The number of calls, as far as they were counted."""
-    first = process["uncounted_seconds"]
-    if first < _SHOWN:
+    missing = process["uncounted_seconds"]
+    if missing < _SHOWN:
         return f"{process['calls']:,}"
-    ended = "" if process["calls"] else ", then it ended"
+    ended = "" if process["calls"] or process["alive"] else ", then it ended"
     return (
-        f"{process['calls']:,}, not counting the first {first:.2f} s of CPU time"
-        f"{ended} (--tune=grace_ms=0 counts all)"
+        f"{process['calls']:,}, not counting {missing:.2f} s of CPU time at the "
+        f"beginning or at rest{ended} (--tune=grace_ms=0 --tune=rest_bits=0 counts all)"
     )
 
 

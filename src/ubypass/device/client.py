@@ -247,6 +247,7 @@ class Device:
             always=uapi.Decline(raw.always),
             gone=bool(raw.flags & uapi.STATSF_GONE),
             trusted=bool(raw.flags & uapi.STATSF_TRUSTED),
+            resting=bool(raw.flags & uapi.STATSF_RESTING),
         )
 
     def regions(self, proc: int) -> set[int]:

@@ -75,4 +75,11 @@ TUNABLES: Final[Mapping[Tunable, Meaning]] = {
     Tunable.SHARE_BITS: Meaning(
         8, 0, 20, "log2", "sampling takes 1/2^N of the CPU time; 0: no limit"
     ),
+    Tunable.REST_BITS: Meaning(
+        14,
+        0,
+        20,
+        "log2",
+        "looks at rest take 1/2^N of the CPU time; 0: no rest",
+    ),
 }

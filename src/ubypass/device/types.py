@@ -61,11 +61,12 @@ class Stats:
     from translations; ``runs``: entries into regions; ``declined``: entries that were
     possible but declined; ``declines``: their number by reason; ``always``: the reason
     why all threads are declined at present, if there is one. ``uncounted_ns``: CPU time
-    at the start in which calls were not counted. ``filtered``: calls made natively
-    because a seccomp filter does not plainly allow them. ``attach_ns``,
+    in which calls were not counted: at the start, and at rest. ``filtered``: calls made
+    natively because a seccomp filter does not plainly allow them. ``attach_ns``,
     ``first_run_ns``: CLOCK_MONOTONIC in ns; ``first_run_ns`` is 0 before the first
     dispatch. ``gone``: the process has ended or runs another program; the counters are
-    final. ``trusted``: it was attached as a trusted program.
+    final. ``trusted``: it was attached as a trusted program. ``resting``: nothing is
+    to be gained at present, so its calls are not hooked.
     """
 
     native: int = 0
@@ -84,6 +85,7 @@ class Stats:
     always: Decline = Decline.NONE
     gone: bool = False
     trusted: bool = False
+    resting: bool = False
 
 
 def is_lasting(reason: int) -> bool:

@@ -34,6 +34,7 @@ __all__ = [
     "PATH_MISS",
     "SITES_MAX",
     "STATSF_GONE",
+    "STATSF_RESTING",
     "STATSF_TRUSTED",
     "TRIALF_CONFIRM",
     "TRIALF_TIMED",
@@ -79,6 +80,7 @@ PATH_MAX = 8192
 PATH_MISS = 0xFFFFFFFF
 STATSF_GONE = 1
 STATSF_TRUSTED = 2
+STATSF_RESTING = 4
 TRIALF_CONFIRM = 1
 TRIALF_TIMED = 2
 TRIAL_SLICE_NS = 100_000
@@ -149,6 +151,7 @@ class Tunable(enum.IntEnum):
     PATH_STEPS = 8
     GRACE_MS = 9
     SHARE_BITS = 10
+    REST_BITS = 11
 
 
 class SiteVerdict(enum.IntEnum):

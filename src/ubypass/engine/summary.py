@@ -50,20 +50,21 @@ class Summary:
 
     @property
     def calls(self) -> int:
-        """Calls of allow-listed system calls, native and dispatched."""
+        """Calls of allow-listed system calls, native and dispatched, if counted."""
         return self.stats.native + self.stats.dispatched
 
     @property
     def uncounted_seconds(self) -> float:
-        """CPU time at the beginning in which calls were not counted, in seconds.
+        """CPU time in which calls were not hooked and not counted, in seconds.
 
-        A process that ends within that time has no cost from the attachment.
+        That is the time at the beginning, and at rest. A process that ends within that
+        time has no cost from the attachment.
         """
         return self.stats.uncounted_ns / 1e9
 
     @property
     def bypass_rate(self) -> float:
-        """Share of those calls that were dispatched; 0 without any."""
+        """Share of the counted calls that were dispatched; 0 without any."""
         return self.stats.dispatched / self.calls if self.calls else 0.0
 
     @property
@@ -82,6 +83,7 @@ class Summary:
             "trusted": self.trusted,
             "calls": self.calls,
             "uncounted_seconds": self.uncounted_seconds,
+            "resting": stats.resting,
             "native": stats.native,
             "dispatched": stats.dispatched,
             "bypass_rate": self.bypass_rate,

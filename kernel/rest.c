@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Rest: while no attached process has anything to gain, their calls are not even hooked.
+ *
+ * A call of a hooked handler takes some instructions in every process, attached or not, so
+ * once all watched processes are still (idle.c), they stop being watched, and the handlers
+ * are unhooked.  Hooking and unhooking takes milliseconds: ftrace goes through all functions
+ * of the kernel and waits for all tasks.  So a rest begins when the calls counted since the
+ * handlers were hooked have cost as much as unhooking will, and the processes are looked at
+ * again when they have used 2^UB_TUNE_REST_BITS times the CPU time that the last look took.
+ *
+ * A look is made earlier if a process behaves differently by what the kernel counts anyway:
+ * its CPU time and its reads and writes.  Such looks are paid from a credit that grows by
+ * the same share of time.
+ */
+#include <linux/ktime.h>
+#include <linux/list.h>
+#include <linux/minmax.h>
+#include <linux/pid.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/seq_file.h>
+
+#include "hook.h"
+#include "proc.h"
+#include "rest.h"
+#include "sample_budget.h"
+#include "tunables.h"
+
+#define UB_REST_CALL_NS		4	/* approximate cost of a call that is only counted */
+#define UB_REST_CREDIT		4	/* early looks that may be saved up, and the first ones */
+#define UB_REST_PERIOD_NS	(900 * NSEC_PER_MSEC)	/* least time for a rate */
+#define UB_REST_CPU		64	/* permille of a CPU below which little can be gained */
+#define UB_REST_IO		1000	/* reads and writes that do not matter, as .rate */
+
+/* What the processes have done since they rest, or since they are watched again. */
+struct ub_rest_survey {
+	u32 watched, resting;
+	bool busy;		/* a watched process may have something to gain */
+	bool changed;		/* a resting process behaves differently */
+	u64 calls, spent, used;	/* of watched processes */
+	u64 rested;		/* CPU time of resting processes */
+};
+
+/* Protected by the mutex of watch.c. */
+static bool ub_rest_is_look;	/* handlers were hooked for a look */
+static u64 ub_rest_hooked_at;	/* CLOCK_MONOTONIC */
+static u64 ub_rest_look_ns;	/* the last look, without hooking and unhooking */
+static u64 ub_rest_credit_ns;
+static u64 ub_rest_credit_at;	/* CLOCK_MONOTONIC, 0: never computed */
+static u64 ub_rest_nr_rests, ub_rest_nr_looks;
+
+/* Under RCU.  Reads and writes of the process; 0 if the kernel does not count them. */
+static u64 ub_rest_io(const struct ub_proc *proc)
+{
+	u64 sum = 0;
+#ifdef CONFIG_TASK_XACCT
+	struct task_struct *leader = pid_task(proc->pid, PIDTYPE_TGID), *task;
+
+	if (!leader)
+		return 0;
+	sum = READ_ONCE(leader->signal->ioac.syscr) + READ_ONCE(leader->signal->ioac.syscw);
+	for_each_thread(leader, task)
+		sum += READ_ONCE(task->ioac.syscr) + READ_ONCE(task->ioac.syscw);
+#endif
+	return sum;
+}
+
+/* True if one of the rates is more than twice the other and .least. */
+static bool ub_rest_differs(u64 a, u64 b, u64 least)
+{
+	return max(a, b) > 2 * min(a, b) + least;
+}
+
+/*
+ * Under RCU.  Measure the rates of the process since the last time; true if it rests and
+ * they differ from those before its rest.
+ */
+static bool ub_rest_has_changed(struct ub_proc *proc, u64 used, u64 now)
+{
+	struct ub_rest *rest = &proc->rest;
+	u64 passed = now - rest->at, busy = used - rest->used, io = ub_rest_io(proc);
+	u64 cpu, rate;
+
+	if (passed < UB_REST_PERIOD_NS)
+		return false;
+	cpu = div64_u64(busy * 1000, passed);
+	/* Counters of exiting threads may be missed for a moment. */
+	rate = io > rest->io ? div64_u64((io - rest->io) * NSEC_PER_SEC, max(busy, 1ULL)) : 0;
+	rest->at = now;
+	rest->used = used;
+	rest->io = io;
+	if (!proc->resting || !rest->known) {
+		rest->known = true;
+		rest->cpu = cpu;
+		rest->rate = rate;
+		return false;
+	}
+	if (cpu < UB_REST_CPU)
+		return false;
+	return cpu > 2 * rest->cpu + UB_REST_CPU ||
+	       (rest->cpu >= UB_REST_CPU && ub_rest_differs(rate, rest->rate, UB_REST_IO));
+}
+
+static void ub_rest_survey_all(struct ub_rest_survey *survey, u64 now)
+{
+	struct ub_proc *proc;
+	int bucket;
+
+	rcu_read_lock();
+	hash_for_each_rcu(ub_procs, bucket, proc, hash) {
+		u64 used = ub_sample_budget_cpu(proc);
+
+		survey->changed |= ub_rest_has_changed(proc, used, now);
+		if (proc->resting) {
+			survey->resting++;
+			survey->rested += used - proc->rest.since_used;
+		} else if (proc->watched) {
+			survey->watched++;
+			survey->busy |= !READ_ONCE(proc->restful) || proc->loading ||
+					!list_empty(&proc->regions);
+			survey->calls += ub_proc_calls(proc) - proc->rest.since_calls;
+			survey->spent += atomic64_read(&proc->spent_ns) -
+					 proc->rest.since_spent;
+			survey->used += used - proc->rest.since_used;
+		}
+	}
+	rcu_read_unlock();
+}
+
+/* True if unhooking costs less than what hooked handlers have cost since they are. */
+static bool ub_rest_pays(const struct ub_rest_survey *survey, u64 bits, u64 now)
+{
+	u64 price = ub_hook_cost();
+
+	/* Unhooking is part of the cost of a look. */
+	return ub_rest_is_look || survey->calls * UB_REST_CALL_NS >= price ||
+	       survey->used >> bits >= price || (now - ub_rest_hooked_at) >> bits >= price;
+}
+
+static void ub_rest_add_credit(u64 price, u64 bits, u64 now)
+{
+	u64 most = UB_REST_CREDIT * price;
+
+	if (!ub_rest_credit_at)
+		ub_rest_credit_ns = most;
+	else
+		ub_rest_credit_ns += (now - ub_rest_credit_at) >> bits;
+	ub_rest_credit_ns = min(ub_rest_credit_ns, most);
+	ub_rest_credit_at = now;
+}
+
+/*
+ * What is to happen now.  Under the mutex of watch.c, which follows it.  Called at least
+ * once a second.
+ */
+enum ub_rest_step ub_rest_next(void)
+{
+	u64 bits = ub_tune(UB_TUNE_REST_BITS), now = ktime_get_ns();
+	struct ub_rest_survey survey = {};
+	u64 price;
+
+	ub_rest_survey_all(&survey, now);
+	if (survey.resting && (!bits || survey.watched))
+		return UB_REST_END;
+	if (!bits || (!survey.resting && !survey.watched))
+		return UB_REST_STAY;
+	if (survey.watched) {
+		if (survey.busy || !ub_rest_pays(&survey, bits, now))
+			return UB_REST_STAY;
+		if (ub_rest_is_look)
+			ub_rest_look_ns = survey.spent + survey.calls * UB_REST_CALL_NS;
+		ub_rest_nr_rests++;
+		return UB_REST_BEGIN;
+	}
+	price = ub_hook_cost() + ub_rest_look_ns;
+	ub_rest_add_credit(price, bits, now);
+	if (survey.rested >> bits < price &&
+	    !(survey.changed && ub_rest_credit_ns >= price))
+		return UB_REST_STAY;
+	ub_rest_credit_ns -= min(ub_rest_credit_ns, price);
+	return UB_REST_LOOK;
+}
+
+/* Handlers are hooked, for a look or because a process has something to gain. */
+void ub_rest_hooked(bool look)
+{
+	ub_rest_is_look = look;
+	ub_rest_nr_looks += look;
+	ub_rest_hooked_at = ktime_get_ns();
+}
+
+/* Under RCU.  The process rests, or is watched again, from now on. */
+void ub_rest_mark(struct ub_proc *proc)
+{
+	struct ub_rest *rest = &proc->rest;
+
+	rest->since_used = ub_sample_budget_cpu(proc);
+	rest->since_calls = ub_proc_calls(proc);
+	rest->since_spent = atomic64_read(&proc->spent_ns);
+	rest->at = ktime_get_ns();
+	rest->used = rest->since_used;
+	rest->io = ub_rest_io(proc);
+}
+
+/* For debugfs. */
+void ub_rest_show(struct seq_file *m)
+{
+	seq_printf(m, "rests %llu\nlooks %llu ns %llu\n", READ_ONCE(ub_rest_nr_rests),
+		   READ_ONCE(ub_rest_nr_looks), READ_ONCE(ub_rest_look_ns));
+}

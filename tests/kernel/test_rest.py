@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Processes that gain nothing rest at no cost, and are looked at now and then."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.kernel.counted import built, counted
+from tests.kernel.loop import run_loop
+from ubypass.bench.workloads import build_workload
+
+_CALLS = 600_000
+_SECONDS = 100
+
+# What is left of one round must not disturb the next one.
+_SCRIPT = f"""
+leave() {{
+    for try in $(seq 1000); do rmmod ub 2>/dev/null && return; sleep 0.1; done
+    rmmod ub
+}}
+insmod $1 || exit 1
+python -m tests.kernel.restless $2 {_CALLS} {_SECONDS} || exit 1
+leave && insmod $1 || exit 1
+python -m tests.kernel.restless $2 {_CALLS} 2 || exit 1
+leave
+"""
+
+
+@pytest.mark.guest
+def test_at_rest_calls_cost_nothing() -> None:
+    cost = counted("resting", str(build_workload("ioloop")))
+    # Nobody pays for a call: timers of the module alone are left.
+    assert abs(cost["resting"] - cost["native"]) <= 0.0005 * cost["native"]
+    assert abs(cost["rested"] - cost["native"]) <= 0.0005 * cost["native"]
+    assert cost["beside"] >= cost["native"] + 7
+    # What is not counted is said not to be.
+    assert cost["counted"] == 0
+    assert cost["uncounted"] > 0.1
+    # A look finds what has become worth it.
+    assert cost["looks"] >= 1
+    # One in 2^14 is 0.006 %: a look once in ten minutes at most, counted.
+    assert 0 < cost["hook"] + cost["unhook"] <= 600e9 / 2**14
+
+
+@pytest.mark.guest
+def test_rests_begin_and_end_while_regions_come_and_go() -> None:
+    result = run_loop(_SCRIPT, built())
+    output = result.stdout.decode()
+    print(output)
+    assert result.status == 0, output + result.stderr.decode()
+    assert not result.log_problems
+    first, again = map(json.loads, output.splitlines())
+    for found in first, again:
+        assert found["wrong"] == found["errors"] == found["refused"] == []
+        assert found["loops"] >= 3
+    assert first["dispatched"] > 0
+    assert first["rests"] >= 3
+    assert first["looks"] >= 1
