@@ -11,7 +11,12 @@
  * its calls stay native, in regions, too: a dispatch enters behind the ftrace prologue and
  * would bypass the other user, who may change the result.  Any other user is detected in
  * the same way: the call at the start of the handler is not to the trampoline.
+ *
+ * Handlers that no process has a use for are unhooked while others stay hooked.  So there are
+ * several sets of them, each with an ftrace_ops of its own: its handlers can be changed only
+ * while it is not registered.  No region calls a handler that is not hooked.
  */
+#include <linux/bitmap.h>
 #include <linux/ftrace.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
@@ -33,6 +38,7 @@
 #define UB_LINGER	(HZ / 10) /* until handlers are unhooked that nobody needs */
 #define UB_HOLD		HZ	/* upper bound of the time in which a livepatch is enabled */
 #define UB_SYNC_NS	5000	/* approximate time that patching takes from each CPU */
+#define UB_HOOK_SETS	4
 #define UB_NAMED	4	/* handlers that one check names in the log, at most */
 
 static DEFINE_MUTEX(ub_bodies_mutex);	/* taken under ftrace's locks */
@@ -41,10 +47,20 @@ static unsigned long ub_held_until;	/* ... until then */
 static void ub_hook_check_work(struct work_struct *work);
 static DECLARE_DELAYED_WORK(ub_check_work, ub_hook_check_work);
 
-static struct ftrace_ops ub_ops;
+/* Handlers that are hooked and unhooked together, by their place in ub_handlers[]. */
+struct ub_hook_set {
+	struct ftrace_ops ops;
+	DECLARE_BITMAP(handlers, UB_HANDLERS);
+	bool on;
+};
+
+static struct ub_hook_set ub_hook_sets[UB_HOOK_SETS];
 static DEFINE_MUTEX(ub_hook_mutex);
 static unsigned int ub_hook_users;
 static bool ub_hooked;
+static bool ub_hook_whole;		/* all handlers that can be hooked are */
+/* Handlers that are not hooked since no region calls them. */
+static DECLARE_BITMAP(ub_hook_spared, UB_HANDLERS);
 /* One reference to the module, from the first hook until no task is inside. */
 static bool ub_hook_reference;
 static struct delayed_work ub_drain_work;
@@ -52,35 +68,58 @@ static struct delayed_work ub_drain_work;
 static u64 ub_hook_ns, ub_unhook_ns;
 static u64 ub_hooks, ub_unhooks;
 
-/*
- * Set the filter.  It must not be freed before: ftrace_free_filter() leaves a dangling
- * hash, so an ftrace_ops whose filter was freed must not be used again.  With .unused, only
- * handlers without another user; -EBUSY if there are none.
- */
-static int ub_hook_filter(bool unused)
+/* The handlers that are hooked. */
+static void ub_hook_present(unsigned long *handlers)
 {
+	struct ub_hook_set *set;
+
+	bitmap_zero(handlers, UB_HANDLERS);
+	for (set = ub_hook_sets; set < ub_hook_sets + UB_HOOK_SETS; set++)
+		if (set->on)
+			bitmap_or(handlers, handlers, set->handlers, UB_HANDLERS);
+}
+
+/*
+ * Set the filter of a set that is not hooked: of .wanted, the handlers that are not hooked
+ * by another set.  It must not be freed before: ftrace_free_filter() leaves a dangling
+ * hash, so an ftrace_ops whose filter was freed must not be used again.  With .unused, only
+ * handlers without another user; -EBUSY if there are none, -ENOENT if none is left.  An
+ * empty filter would stand for all functions of the kernel.
+ */
+static int ub_hook_filter(struct ub_hook_set *set, const unsigned long *wanted, bool unused)
+{
+	DECLARE_BITMAP(present, UB_HANDLERS);
 	unsigned long *ips;
 	unsigned int i, n = 0;
 	int err;
 
-	ips = kcalloc(ARRAY_SIZE(ub_handlers), sizeof(*ips), GFP_KERNEL);
+	ips = kcalloc(UB_HANDLERS, sizeof(*ips), GFP_KERNEL);
 	if (!ips)
 		return -ENOMEM;
-	for (i = 0; i < ARRAY_SIZE(ub_handlers); i++)
-		if (ub_handlers[i].fentry &&
-		    (!unused || ub_handler_is_unused(&ub_handlers[i])))
-			ips[n++] = ub_handlers[i].fentry;
-	err = n ? ftrace_set_filter_ips(&ub_ops, ips, n, 0, 1) : -EBUSY;
+	ub_hook_present(present);
+	bitmap_zero(set->handlers, UB_HANDLERS);
+	for_each_set_bit(i, wanted, UB_HANDLERS) {
+		if (!ub_handlers[i].fentry || test_bit(i, present) ||
+		    (unused && !ub_handler_is_unused(&ub_handlers[i])))
+			continue;
+		set_bit(i, set->handlers);
+		ips[n++] = ub_handlers[i].fentry;
+	}
+	err = unused ? -EBUSY : -ENOENT;
+	if (n)
+		err = ftrace_set_filter_ips(&set->ops, ips, n, 0, 1);
 	kfree(ips);
 	return err;
 }
 
 int ub_hook_init(void)
 {
+	DECLARE_BITMAP(all, UB_HANDLERS);
 	int err;
 
 	ub_handler_init();
-	err = ub_hook_filter(false);
+	bitmap_fill(all, UB_HANDLERS);
+	err = ub_hook_filter(&ub_hook_sets[0], all, false);
 	if (err)
 		pr_err("ub: ftrace refuses to hook the system-call handlers (%d)\n", err);
 	return err;
@@ -97,7 +136,8 @@ static bool ub_hook_check_one(struct ub_handler *h, unsigned int *news)
 	/* ftrace is patching the handler: leave the decision to the next check. */
 	if (*(const u8 *)h->fentry == INT3_INSN_OPCODE)
 		return false;
-	if (called == (unsigned long)ub_trampoline) {
+	if (called == (unsigned long)ub_trampoline ||
+	    (!called && test_bit(h - ub_handlers, ub_hook_spared))) {
 		called = 0;
 		if (!ub_held)
 			body = h->fentry + UB_CALL_SIZE;
@@ -163,19 +203,18 @@ static int ub_hook_share(UB_OPS_FUNC_PARAMETERS)
 	mod_delayed_work(system_wq, &ub_check_work, UB_HOLD + 1);
 	return 0;
 }
-
-static struct ftrace_ops ub_ops = { .ops_func = ub_hook_share };
 #endif
 
-static int ub_hook_register(void)
+static int ub_hook_register(struct ub_hook_set *set)
 {
-	int err = ub_register_direct(&ub_ops, (unsigned long)ub_trampoline);
+	int err = ub_register_direct(&set->ops, (unsigned long)ub_trampoline);
 
 	/* Some failures (livepatch) leave this set, and the next attempt would be refused. */
 	if (err) {
-		ub_ops.func = NULL;
-		ub_ops.trampoline = 0;
+		set->ops.func = NULL;
+		set->ops.trampoline = 0;
 	}
+	set->on = !err;
 	return err;
 }
 
@@ -183,28 +222,67 @@ static int ub_hook_register(void)
  * A function can have one direct call: if some handlers have another one already (BPF
  * trampolines), leave out all handlers in use.
  */
-static int ub_hook_install(void)
+static int ub_hook_add(struct ub_hook_set *set, const unsigned long *wanted)
 {
-	int err = ub_hook_filter(false);
+	int err = ub_hook_filter(set, wanted, false);
 
 	if (!err)
-		err = ub_hook_register();
+		err = ub_hook_register(set);
 	if (err == -EBUSY) {
-		err = ub_hook_filter(true);
+		err = ub_hook_filter(set, wanted, true);
 		if (!err)
-			err = ub_hook_register();
+			err = ub_hook_register(set);
 	}
+	return err == -ENOENT ? 0 : err;
+}
+
+static int ub_hook_remove(struct ub_hook_set *set)
+{
+	int err = ub_unregister_direct(&set->ops, (unsigned long)ub_trampoline);
+
+	if (!err)
+		set->on = false;
+	return err;
+}
+
+static int ub_hook_remove_all(void)
+{
+	struct ub_hook_set *set;
+	int err = 0;
+
+	for (set = ub_hook_sets; set < ub_hook_sets + UB_HOOK_SETS && !err; set++)
+		if (set->on)
+			err = ub_hook_remove(set);
+	return err;
+}
+
+/* Hook all handlers that are not hooked. */
+static int ub_hook_install(void)
+{
+	DECLARE_BITMAP(present, UB_HANDLERS);
+	DECLARE_BITMAP(all, UB_HANDLERS);
+	struct ub_hook_set *set = ub_hook_sets;
+	int err = 0;
+
+	bitmap_fill(all, UB_HANDLERS);
+	while (set < ub_hook_sets + UB_HOOK_SETS && set->on)
+		set++;
+	if (set == ub_hook_sets + UB_HOOK_SETS) {
+		err = ub_hook_remove_all();
+		set = ub_hook_sets;
+	}
+	if (!err)
+		err = ub_hook_add(set, all);
+	/* All that is left has another direct call: no process needs it. */
+	ub_hook_present(present);
+	if (err == -EBUSY && !bitmap_empty(present, UB_HANDLERS))
+		err = 0;
 	/* -EBUSY would tell user space that the process is attached already. */
 	if (err == -EBUSY)
 		err = -EADDRINUSE;
 	if (!err)
 		ub_hook_check();
 	return err;
-}
-
-static int ub_hook_remove(void)
-{
-	return ub_unregister_direct(&ub_ops, (unsigned long)ub_trampoline);
 }
 
 /* CPU time of this thread.  Sleeping brings the scheduler's account up to date. */
@@ -231,9 +309,12 @@ u64 ub_hook_cost(void)
 /* For debugfs. */
 void ub_hook_show(struct seq_file *m)
 {
+	DECLARE_BITMAP(present, UB_HANDLERS);
+
+	ub_hook_present(present);
 	seq_printf(m, "hooked %u\nhooks %llu ns %llu\nunhooks %llu ns %llu\n",
-		   READ_ONCE(ub_hooked), READ_ONCE(ub_hooks), READ_ONCE(ub_hook_ns),
-		   READ_ONCE(ub_unhooks), READ_ONCE(ub_unhook_ns));
+		   bitmap_weight(present, UB_HANDLERS), READ_ONCE(ub_hooks),
+		   READ_ONCE(ub_hook_ns), READ_ONCE(ub_unhooks), READ_ONCE(ub_unhook_ns));
 }
 
 static long ub_hook_inside(void)
@@ -263,12 +344,14 @@ static void ub_hook_drain(struct work_struct *work)
 		goto out;
 	if (ub_hooked) {
 		began = ub_hook_clock();
-		if (ub_hook_remove()) {
+		if (ub_hook_remove_all()) {
 			/* ftrace failed; handlers still call the module: keep the reference. */
 			pr_err("ub: ftrace cannot unhook the handlers: the module cannot be unloaded\n");
 			goto out;
 		}
 		ub_hooked = false;
+		ub_hook_whole = false;
+		bitmap_zero(ub_hook_spared, UB_HANDLERS);
 		ub_unhooks++;
 		WRITE_ONCE(ub_unhook_ns, ub_hook_took(began));
 	}
@@ -282,33 +365,103 @@ out:
 	mutex_unlock(&ub_hook_mutex);
 }
 
+/* Under the mutex.  Hook all handlers. */
+static int ub_hook_fill_locked(void)
+{
+	u64 began;
+	int err;
+
+	if (ub_hook_whole)
+		return 0;
+	began = ub_hook_clock();
+	err = ub_hook_install();
+	if (err)
+		return err;
+	bitmap_zero(ub_hook_spared, UB_HANDLERS);
+	ub_hooked = true;
+	ub_hook_whole = true;
+	ub_hooks++;
+	WRITE_ONCE(ub_hook_ns, ub_hook_took(began));
+	return 0;
+}
+
 /* One more process is watched.  The caller adds it to ub_filter after this. */
 int ub_hook_get(void)
 {
-	int err = 0;
+	int err;
 
 	mutex_lock(&ub_hook_mutex);
 	if (!ub_hook_reference) {
 		ub_hook_reference = true;
 		__module_get(THIS_MODULE);
 	}
-	if (!ub_hooked) {
-		u64 began = ub_hook_clock();
-
-		err = ub_hook_install();
-		if (!err) {
-			ub_hooks++;
-			WRITE_ONCE(ub_hook_ns, ub_hook_took(began));
-		}
-	}
-	if (!err) {
-		ub_hooked = true;
+	err = ub_hook_fill_locked();
+	if (!err)
 		ub_hook_users++;
-	} else if (!ub_hook_users) {
+	else if (!ub_hook_users)
 		mod_delayed_work(system_wq, &ub_drain_work, 0);
-	}
 	mutex_unlock(&ub_hook_mutex);
 	return err;
+}
+
+/* Hook all handlers, for processes that are watched. */
+int ub_hook_fill(void)
+{
+	int err;
+
+	mutex_lock(&ub_hook_mutex);
+	err = ub_hook_fill_locked();
+	mutex_unlock(&ub_hook_mutex);
+	return err;
+}
+
+/*
+ * Under the mutex.  Unhook the handlers of a set that are not in .needed; false if there are
+ * none.
+ */
+static bool ub_hook_trim_set(struct ub_hook_set *set, const unsigned long *needed)
+{
+	DECLARE_BITMAP(kept, UB_HANDLERS);
+
+	if (!set->on || bitmap_subset(set->handlers, needed, UB_HANDLERS))
+		return false;
+	bitmap_and(kept, set->handlers, needed, UB_HANDLERS);
+	/* First: that they are unhooked is no change for regions. */
+	bitmap_or(ub_hook_spared, ub_hook_spared, set->handlers, UB_HANDLERS);
+	/* Calls of those that are kept are native until they are hooked again. */
+	if (!ub_hook_remove(set) && ub_hook_add(set, kept))
+		pr_warn_once("ub: ftrace cannot hook handlers again\n");
+	/* If that failed, the next check ends the regions that call them. */
+	bitmap_andnot(ub_hook_spared, ub_hook_spared, needed, UB_HANDLERS);
+	return true;
+}
+
+/*
+ * Unhook all handlers but those of the calls in .calls (a bitmap of UB_CALLS), until the
+ * next ub_hook_get() or ub_hook_fill().
+ */
+void ub_hook_trim(const unsigned long *calls)
+{
+	DECLARE_BITMAP(needed, UB_HANDLERS);
+	struct ub_hook_set *set;
+	bool trimmed = false;
+	unsigned int i;
+	u64 began;
+
+	bitmap_zero(needed, UB_HANDLERS);
+	for (i = 0; i < UB_HANDLERS; i++)
+		if (test_bit(ub_handlers[i].nr, calls))
+			set_bit(i, needed);
+	mutex_lock(&ub_hook_mutex);
+	began = ub_hook_clock();
+	ub_hook_whole = false;
+	for (set = ub_hook_sets; set < ub_hook_sets + UB_HOOK_SETS; set++)
+		trimmed |= ub_hook_trim_set(set, needed);
+	if (trimmed) {
+		ub_unhooks++;
+		WRITE_ONCE(ub_unhook_ns, ub_hook_took(began));
+	}
+	mutex_unlock(&ub_hook_mutex);
 }
 
 void ub_hook_put(void)
@@ -322,13 +475,22 @@ void ub_hook_put(void)
 /* No module reference is left, so no task is inside; wait for the last instructions. */
 void ub_hook_exit(void)
 {
+	struct ub_hook_set *set;
+
 	flush_delayed_work(&ub_drain_work);
 	cancel_delayed_work_sync(&ub_check_work);
 	synchronize_rcu_tasks();
-	ftrace_free_filter(&ub_ops);
+	for (set = ub_hook_sets; set < ub_hook_sets + UB_HOOK_SETS; set++)
+		ftrace_free_filter(&set->ops);
 }
 
 void ub_hook_setup(void)
 {
+#ifdef UB_OPS_FUNC_PARAMETERS
+	struct ub_hook_set *set;
+
+	for (set = ub_hook_sets; set < ub_hook_sets + UB_HOOK_SETS; set++)
+		set->ops.ops_func = ub_hook_share;
+#endif
 	INIT_DELAYED_WORK(&ub_drain_work, ub_hook_drain);
 }

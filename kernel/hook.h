@@ -16,6 +16,8 @@ void ub_hook_exit(void);
 int ub_hook_get(void);
 void ub_hook_put(void);
 void ub_hook_check(void);
+int ub_hook_fill(void);
+void ub_hook_trim(const unsigned long *calls);
 u64 ub_hook_cost(void);
 void ub_hook_show(struct seq_file *m);
 

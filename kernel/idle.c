@@ -21,7 +21,6 @@
 
 #define UB_IDLE_CALLS	1000	/* in an epoch; with fewer, idling would save too little */
 #define UB_IDLE_MAX	2	/* 2^(n + 1) - 1 idle epochs at most */
-#define UB_STILL	8	/* epochs without anything to gain until a process may rest */
 
 /*
  * True if the site became hot in this epoch, or may become hot soon.  A site that was
@@ -85,6 +84,7 @@ void ub_idle_end(struct ub_proc *proc)
 {
 	WRITE_ONCE(proc->inactive, 0);
 	WRITE_ONCE(proc->restful, false);
+	WRITE_ONCE(proc->news, READ_ONCE(ub_epoch));
 	proc->still = 0;
 	ub_sample_budget_resume(proc);
 	if (READ_ONCE(proc->idle_epochs)) {

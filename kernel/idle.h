@@ -7,6 +7,8 @@
 
 struct ub_proc;
 
+#define UB_STILL	8	/* epochs without news until a process may rest */
+
 void ub_idle_update(u32 epoch);
 void ub_idle_end(struct ub_proc *proc);
 void ub_idle_look(struct ub_proc *proc);

@@ -116,6 +116,16 @@ static void ub_region_bound(struct ub_region *region)
 	}
 }
 
+static void ub_region_note_calls(struct ub_region *region, const struct ub_load_args *args,
+				 const struct ub_load *load)
+{
+	u32 i;
+
+	for (i = 0; i < load->nr_dispatches; i++)
+		if (args->dispatches[i].nr < UB_CALLS)
+			set_bit(args->dispatches[i].nr, region->calls);
+}
+
 static void ub_load_link(const struct ub_region *region,
 			 const struct ub_load_args *args, const struct ub_load *load)
 {
@@ -167,6 +177,7 @@ static int ub_region_place(struct ub_region *region, const struct ub_load_args *
 		per_cpu(ub_dispatched, cpu)[region->slot] = 0;
 	region->number = ub_next_number++;
 	ub_load_link(region, args, load);
+	ub_region_note_calls(region, args, load);
 	list_add(&region->live, &ub_live_regions);
 	err = ub_arena_write(region->code, args->image, region->room);
 	if (!err)

@@ -13,6 +13,7 @@
 #include <linux/types.h>
 #include <linux/workqueue.h>
 
+#include "handler.h"
 #include "trial_ledger.h"
 #include "ub.h"
 
@@ -64,6 +65,7 @@ struct ub_region {
 					 * .code that runs filters for dispatches
 					 */
 	u32 nr_entries, nr_exits, nr_faults, nr_sources;
+	unsigned long calls[UB_CALLS / (8 * sizeof(long))]; /* bitmap: it dispatches these */
 	u64 start, end;			/* bounds of all sources */
 	struct ub_entry *entries;
 	struct ub_exit *exits;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Rest: while no attached process has anything to gain, their calls are not even hooked.
+ * Rest: while an attached process has nothing to gain, its calls are not even hooked.
  *
  * A call of a hooked handler takes some instructions in every process, attached or not, so
  * once all watched processes are still (idle.c), they stop being watched, and the handlers
@@ -13,6 +13,7 @@
  * its CPU time and its reads and writes.  Such looks are paid from a credit that grows by
  * the same share of time.
  */
+#include <linux/bitmap.h>
 #include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/minmax.h>
@@ -22,10 +23,14 @@
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 
+#include "handler.h"
 #include "hook.h"
+#include "idle.h"
 #include "proc.h"
+#include "region.h"
 #include "rest.h"
 #include "sample_budget.h"
+#include "site_table.h"
 #include "tunables.h"
 
 #define UB_REST_CALL_NS		4	/* approximate cost of a call that is only counted */
@@ -36,15 +41,19 @@
 
 /* What the processes have done since they rest, or since they are watched again. */
 struct ub_rest_survey {
-	u32 watched, resting;
-	bool busy;		/* a watched process may have something to gain */
+	u32 still, steady, busy;	/* watched processes without anything to gain, with
+					 * regions that do not change, and others
+					 */
+	u32 resting;
 	bool changed;		/* a resting process behaves differently */
-	u64 calls, spent, used;	/* of watched processes */
-	u64 rested;		/* CPU time of resting processes */
+	u64 calls, spent;	/* of still processes */
+	u64 used;		/* CPU time of all */
 };
 
 /* Protected by the mutex of watch.c. */
 static bool ub_rest_is_look;	/* handlers were hooked for a look */
+static bool ub_rest_is_on;	/* handlers are unhooked: all, or some */
+static u32 ub_rest_look_epoch;
 static u64 ub_rest_hooked_at;	/* CLOCK_MONOTONIC */
 static u64 ub_rest_look_ns;	/* the last look, without hooking and unhooking */
 static u64 ub_rest_credit_ns;
@@ -103,6 +112,19 @@ static bool ub_rest_has_changed(struct ub_proc *proc, u64 used, u64 now)
 	       (rest->cpu >= UB_REST_CPU && ub_rest_differs(rate, rest->rate, UB_REST_IO));
 }
 
+/* True if the watched process has nothing to gain, and may rest. */
+bool ub_rest_is_still(const struct ub_proc *proc)
+{
+	return READ_ONCE(proc->restful) && !proc->loading && list_empty(&proc->regions);
+}
+
+/* True if the watched process has regions, and nothing new was found lately. */
+static bool ub_rest_is_steady(const struct ub_proc *proc)
+{
+	return !proc->loading && !list_empty(&proc->regions) &&
+	       READ_ONCE(ub_epoch) - READ_ONCE(proc->news) >= UB_STILL;
+}
+
 static void ub_rest_survey_all(struct ub_rest_survey *survey, u64 now)
 {
 	struct ub_proc *proc;
@@ -112,18 +134,21 @@ static void ub_rest_survey_all(struct ub_rest_survey *survey, u64 now)
 	hash_for_each_rcu(ub_procs, bucket, proc, hash) {
 		u64 used = ub_sample_budget_cpu(proc);
 
+		if (!proc->resting && !proc->watched)
+			continue;
 		survey->changed |= ub_rest_has_changed(proc, used, now);
+		survey->used += used - proc->rest.since_used;
 		if (proc->resting) {
 			survey->resting++;
-			survey->rested += used - proc->rest.since_used;
-		} else if (proc->watched) {
-			survey->watched++;
-			survey->busy |= !READ_ONCE(proc->restful) || proc->loading ||
-					!list_empty(&proc->regions);
+		} else if (ub_rest_is_still(proc)) {
+			survey->still++;
 			survey->calls += ub_proc_calls(proc) - proc->rest.since_calls;
 			survey->spent += atomic64_read(&proc->spent_ns) -
 					 proc->rest.since_spent;
-			survey->used += used - proc->rest.since_used;
+		} else if (ub_rest_is_steady(proc)) {
+			survey->steady++;
+		} else {
+			survey->busy++;
 		}
 	}
 	rcu_read_unlock();
@@ -134,8 +159,10 @@ static bool ub_rest_pays(const struct ub_rest_survey *survey, u64 bits, u64 now)
 {
 	u64 price = ub_hook_cost();
 
-	/* Unhooking is part of the cost of a look. */
-	return ub_rest_is_look || survey->calls * UB_REST_CALL_NS >= price ||
+	/* Unhooking is part of the cost of a look, which lasts for one whole epoch. */
+	if (ub_rest_is_look)
+		return READ_ONCE(ub_epoch) - ub_rest_look_epoch >= 2;
+	return survey->calls * UB_REST_CALL_NS >= price ||
 	       survey->used >> bits >= price || (now - ub_rest_hooked_at) >> bits >= price;
 }
 
@@ -162,31 +189,84 @@ enum ub_rest_step ub_rest_next(void)
 	u64 price;
 
 	ub_rest_survey_all(&survey, now);
-	if (survey.resting && (!bits || survey.watched))
-		return UB_REST_END;
-	if (!bits || (!survey.resting && !survey.watched))
+	if (!survey.resting && !survey.still && !survey.steady)
 		return UB_REST_STAY;
-	if (survey.watched) {
-		if (survey.busy || !ub_rest_pays(&survey, bits, now))
+	if (!ub_rest_is_on) {
+		/* Handlers have been hooked for a process that now is watched. */
+		if (survey.resting)
+			return UB_REST_END;
+		if (!bits || survey.busy || !ub_rest_pays(&survey, bits, now))
 			return UB_REST_STAY;
 		if (ub_rest_is_look)
 			ub_rest_look_ns = survey.spent + survey.calls * UB_REST_CALL_NS;
-		ub_rest_nr_rests++;
 		return UB_REST_BEGIN;
 	}
+	if (!bits)
+		return UB_REST_END;
+	/* A process that kept some handlers hooked is still, too. */
+	if (survey.still && !survey.busy)
+		return UB_REST_BEGIN;
 	price = ub_hook_cost() + ub_rest_look_ns;
 	ub_rest_add_credit(price, bits, now);
-	if (survey.rested >> bits < price &&
+	if (survey.used >> bits < price &&
 	    !(survey.changed && ub_rest_credit_ns >= price))
 		return UB_REST_STAY;
 	ub_rest_credit_ns -= min(ub_rest_credit_ns, price);
 	return UB_REST_LOOK;
 }
 
+/* Under RCU.  Add the calls whose handlers a process with regions needs. */
+static void ub_rest_add_needed(struct ub_proc *proc, unsigned long *calls)
+{
+	struct ub_region *region;
+	u32 i, epoch = READ_ONCE(ub_epoch);
+
+	spin_lock(&proc->lock);
+	list_for_each_entry(region, &proc->regions, node)
+		bitmap_or(calls, calls, region->calls, UB_CALLS);
+	spin_unlock(&proc->lock);
+	/* Any call ends the gap of another one. */
+	for (i = 0; i < UB_SITES; i++) {
+		struct ub_site *site = &proc->sites[i];
+		u32 nr = READ_ONCE(site->nr);
+
+		if (READ_ONCE(site->ip) && nr < UB_CALLS &&
+		    (READ_ONCE(site->verdict) == UB_SITE_ENTRY ||
+		     epoch - READ_ONCE(site->epoch) < 2 * UB_STILL))
+			set_bit(nr, calls);
+	}
+}
+
+/* Processes rest: unhook the handlers that the others do not need. */
+void ub_rest_unhook(void)
+{
+	DECLARE_BITMAP(calls, UB_CALLS);
+	struct ub_proc *proc;
+	u32 watched = 0;
+	int bucket;
+
+	bitmap_zero(calls, UB_CALLS);
+	rcu_read_lock();
+	hash_for_each_rcu(ub_procs, bucket, proc, hash) {
+		if (!proc->watched)
+			continue;
+		watched++;
+		ub_rest_add_needed(proc, calls);
+	}
+	rcu_read_unlock();
+	ub_rest_is_on = true;
+	ub_rest_nr_rests++;
+	/* Otherwise hook.c unhooks all of them. */
+	if (watched)
+		ub_hook_trim(calls);
+}
+
 /* Handlers are hooked, for a look or because a process has something to gain. */
 void ub_rest_hooked(bool look)
 {
 	ub_rest_is_look = look;
+	ub_rest_is_on = false;
+	ub_rest_look_epoch = READ_ONCE(ub_epoch);
 	ub_rest_nr_looks += look;
 	ub_rest_hooked_at = ktime_get_ns();
 }

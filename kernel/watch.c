@@ -68,8 +68,12 @@ int ub_watch_load(struct ub_proc *proc)
 	mutex_lock(&ub_watch_mutex);
 	if (!proc->watched) {
 		err = ub_watch_begin(proc);
-		mod_delayed_work(system_wq, &ub_sample_budget_work, 1);
+	} else {
+		err = ub_hook_fill();
+		if (!err)
+			ub_rest_hooked(false);
 	}
+	mod_delayed_work(system_wq, &ub_sample_budget_work, 1);
 	proc->loading = !err;
 	mutex_unlock(&ub_watch_mutex);
 	return err;
@@ -172,7 +176,7 @@ static struct ub_proc *ub_watch_next(u64 *wait)
 }
 
 /*
- * Have all watched processes rest, or watch all resting ones again; returns their number.
+ * Have all still processes rest, or watch all resting ones again; returns their number.
  * Under the mutex.
  */
 static unsigned int ub_watch_set_all(bool watched)
@@ -183,7 +187,11 @@ static unsigned int ub_watch_set_all(bool watched)
 
 	rcu_read_lock();
 	hash_for_each_rcu(ub_procs, bucket, proc, hash) {
-		if (watched ? !proc->resting : !proc->watched)
+		if (proc->watched && (watched || !ub_rest_is_still(proc))) {
+			ub_rest_mark(proc);
+			continue;
+		}
+		if (proc->watched == watched || proc->resting != watched)
 			continue;
 		ub_watch_set(proc, watched);
 		if (watched)
@@ -220,6 +228,7 @@ static void ub_watch_rest(void)
 	case UB_REST_BEGIN:
 		for (n = ub_watch_set_all(false); n; n--)
 			ub_hook_put();
+		ub_rest_unhook();
 		break;
 	case UB_REST_LOOK:
 		if (!ub_watch_end_rest())

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tests.patient import PATIENT
 from tests.places import ROOT
@@ -27,7 +28,7 @@ def built() -> Path:
     return build_module(release, ROOT / "kernel", ROOT / "build/kernel" / release)
 
 
-def counted(module: str, *arguments: str, unloaded: bool = False) -> dict[str, float]:
+def counted(module: str, *arguments: str, unloaded: bool = False) -> dict[str, Any]:
     """What tests.kernel.``module`` prints; with ``unloaded`` it loads the module."""
     script = _SCRIPT_UNLOADED if unloaded else _SCRIPT
     result = capture(
@@ -46,5 +47,5 @@ def counted(module: str, *arguments: str, unloaded: bool = False) -> dict[str, f
     print(said)
     assert result.status == 0, said
     assert not result.log_problems
-    found: dict[str, float] = json.loads(output.splitlines()[-1])
+    found: dict[str, Any] = json.loads(output.splitlines()[-1])
     return found

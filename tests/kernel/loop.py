@@ -12,14 +12,23 @@ from tests.places import ROOT
 from ubypass.lab.options import LabResult
 from ubypass.lab.run import capture
 
-__all__ = ["run_loop"]
+__all__ = ["loop_program", "run_loop"]
+
+
+def loop_program(name: str = "loop") -> Path:
+    """The program of ``NAME.c`` in this directory, built now."""
+    program = ROOT / "build" / "tests" / name
+    program.parent.mkdir(parents=True, exist_ok=True)
+    source = ROOT / "tests" / "kernel" / f"{name}.c"
+    subprocess.run(["gcc", "-O2", "-o", program, source], check=True)
+    return program
 
 
 def run_loop(script: str, module: Path) -> LabResult:
     """``script`` is given the paths of the module, of ``loop.c``'s program and of
     ``long.c``'s.
     """
-    programs = [_program(name) for name in ("loop", "long")]
+    programs = [loop_program(name) for name in ("loop", "long")]
     environment = {
         "UBYPASS_CHECKOUT": "1",
         "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
@@ -28,11 +37,3 @@ def run_loop(script: str, module: Path) -> LabResult:
         ["sh", "-c", script, "sh", str(module), *map(str, programs)],
         replace(PATIENT, environment=environment),
     )
-
-
-def _program(name: str) -> Path:
-    program = ROOT / "build" / "tests" / name
-    program.parent.mkdir(parents=True, exist_ok=True)
-    source = ROOT / "tests" / "kernel" / f"{name}.c"
-    subprocess.run(["gcc", "-O2", "-o", program, source], check=True)
-    return program

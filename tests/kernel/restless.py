@@ -28,9 +28,10 @@ from ubypass.errors import UbError
 _THREADS = 3
 _EPOCH = 10  # ms, the shortest
 _RIGHT = "left 0 r8 1111 r12 2222 rcx resume"
-#: Seconds before a load, in some of which all processes come to rest, and after one.
+#: Seconds before a load, in some of which all processes come to rest, and after one,
+#: in some of which handlers are spared.
 _BEFORE = (0.0, 0.02, 0.5, 2.0, 4.0)
-_AFTER = (0.0, 0.02, 0.2)
+_AFTER = (0.0, 0.02, 0.2, 2.0)
 _TUNING = 0.7  # seconds between two settings
 #: Most of the time processes rest soon.
 _BITS = (1, 1, 1, 20, 0)
@@ -43,6 +44,12 @@ class _Found:
     loads: int = 0
     refused: list[str] = field(default_factory=list)
     dispatched: int = 0
+
+
+def _start(child: subprocess.Popen[str]) -> None:
+    assert child.stdin
+    child.stdin.write("\n")
+    child.stdin.flush()
 
 
 def _one(device: Device, program: str, count: int, chance: random.Random) -> _Found:
@@ -59,10 +66,12 @@ def _one(device: Device, program: str, count: int, chance: random.Random) -> _Fo
         code = memory.read(8)
     made = translation(resume, code, device.info())
     proc = device.attach(child.pid)
-    child.stdin.write("\n")
-    child.stdin.flush()
+    steps = chance.randrange(4)
+    start = chance.randrange(steps + 1)
     with contextlib.suppress(Gone):
-        for _ in range(chance.randrange(4)):
+        for step in range(steps):
+            if step == start:
+                _start(child)
             time.sleep(chance.choice(_BEFORE))
             try:
                 region = device.load(proc, made)
@@ -72,10 +81,13 @@ def _one(device: Device, program: str, count: int, chance: random.Random) -> _Fo
             found.loads += 1
             time.sleep(chance.choice(_AFTER))
             device.unload(proc, region)
+        if start == steps:
+            _start(child)
         time.sleep(chance.choice(_BEFORE))
     with contextlib.suppress(Gone):
         found.dispatched = device.stats(proc).dispatched
     device.detach(proc)
+    child.stdin.close()  # starts it, if a load was refused
     said = child.stdout.read().strip()
     if child.wait() or said != _RIGHT:
         found.wrong.append(said)

@@ -8,11 +8,11 @@ import json
 import pytest
 
 from tests.kernel.counted import built, counted
-from tests.kernel.loop import run_loop
+from tests.kernel.loop import loop_program, run_loop
 from ubypass.bench.workloads import build_workload
 
-_CALLS = 600_000
-_SECONDS = 100
+_CALLS = 200_000
+_SECONDS = 60
 
 # What is left of one round must not disturb the next one.
 _SCRIPT = f"""
@@ -58,3 +58,18 @@ def test_rests_begin_and_end_while_regions_come_and_go() -> None:
     assert first["dispatched"] > 0
     assert first["rests"] >= 3
     assert first["looks"] >= 1
+
+
+@pytest.mark.guest
+def test_beside_a_boosted_process_only_what_it_needs_is_hooked() -> None:
+    calls = 200_000
+    found = counted("sparing", str(loop_program()), str(calls))
+    assert found["whole"] > 40
+    for stage in "spared", "again", "last":
+        assert 1 <= found[stage] < 10
+    # All are hooked before anything else may be found, or begin.
+    assert found["looked"] == found["loaded"] == found["whole"]
+    # The region did not notice.
+    assert found["kept"]
+    assert found["dispatched"] >= 0.99 * calls
+    assert found["said"] == "left 0 r8 1111 r12 2222 rcx resume"
