@@ -67,11 +67,12 @@ def _one(device: Device, program: str, count: int, chance: random.Random) -> _Fo
     made = translation(resume, code, device.info())
     proc = device.attach(child.pid)
     steps = chance.randrange(4)
-    start = chance.randrange(steps + 1)
+    # At once, with a region, or after all of them.
+    start = chance.randrange(-1, steps + 1)
+    if start == -1:
+        _start(child)
     with contextlib.suppress(Gone):
         for step in range(steps):
-            if step == start:
-                _start(child)
             time.sleep(chance.choice(_BEFORE))
             try:
                 region = device.load(proc, made)
@@ -79,6 +80,8 @@ def _one(device: Device, program: str, count: int, chance: random.Random) -> _Fo
                 found.refused.append(str(error))
                 break
             found.loads += 1
+            if step == start:
+                _start(child)
             time.sleep(chance.choice(_AFTER))
             device.unload(proc, region)
         if start == steps:
