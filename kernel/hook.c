@@ -268,6 +268,9 @@ static int ub_hook_install(void)
 	while (set < ub_hook_sets + UB_HOOK_SETS && set->on)
 		set++;
 	if (set == ub_hook_sets + UB_HOOK_SETS) {
+		/* As in ub_hook_trim_set(). */
+		ub_hook_present(present);
+		bitmap_or(ub_hook_spared, ub_hook_spared, present, UB_HANDLERS);
 		err = ub_hook_remove_all();
 		set = ub_hook_sets;
 	}
@@ -375,9 +378,10 @@ static int ub_hook_fill_locked(void)
 		return 0;
 	began = ub_hook_clock();
 	err = ub_hook_install();
+	/* If it failed, the next check ends the regions. */
+	bitmap_zero(ub_hook_spared, UB_HANDLERS);
 	if (err)
 		return err;
-	bitmap_zero(ub_hook_spared, UB_HANDLERS);
 	ub_hooked = true;
 	ub_hook_whole = true;
 	ub_hooks++;
@@ -458,6 +462,8 @@ void ub_hook_trim(const unsigned long *calls)
 	for (set = ub_hook_sets; set < ub_hook_sets + UB_HOOK_SETS; set++)
 		trimmed |= ub_hook_trim_set(set, needed);
 	if (trimmed) {
+		/* Other users that came in the meantime were not announced. */
+		ub_hook_check();
 		ub_unhooks++;
 		WRITE_ONCE(ub_unhook_ns, ub_hook_took(began));
 	}

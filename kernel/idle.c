@@ -102,9 +102,11 @@ static void ub_idle_update_one(struct ub_proc *proc, u32 epoch)
 	proc->calls = calls;
 	if (!READ_ONCE(proc->watched))
 		return;
-	/* It was not sampled in this epoch, so inactivity means nothing. */
+	/* It was not sampled in this epoch, so inactivity means nothing, but few calls do. */
 	if (READ_ONCE(proc->unsampled)) {
 		WRITE_ONCE(proc->unsampled, READ_ONCE(proc->paused));
+		if (made < UB_IDLE_CALLS && READ_ONCE(proc->paused))
+			ub_idle_count(proc, epoch, list_empty(&proc->regions));
 		return;
 	}
 	if (left) {

@@ -18,6 +18,7 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
+#include "handler.h"
 #include "site.h"
 #include "ub.h"
 
@@ -93,6 +94,7 @@ struct ub_proc {
 	bool resting;		/* not watched, but was and will be; see rest.c */
 	bool loading;		/* a region is being loaded: it must be watched */
 	struct ub_rest rest;
+	u32 made[UB_CALLS];	/* by call: the last epoch in which it was seen, or 0 */
 	bool detached;
 	bool paused;		/* its sample budget is used up */
 	bool unsampled;		/* it was paused in this epoch */

@@ -225,14 +225,22 @@ static void ub_rest_add_needed(struct ub_proc *proc, unsigned long *calls)
 	list_for_each_entry(region, &proc->regions, node)
 		bitmap_or(calls, calls, region->calls, UB_CALLS);
 	spin_unlock(&proc->lock);
-	/* Any call ends the gap of another one. */
+	/*
+	 * Any call ends the gap of another one, and an entry may be behind any call, as many may
+	 * be made at one address.
+	 */
+	for (i = 0; i < UB_CALLS; i++) {
+		u32 made = READ_ONCE(proc->made[i]);
+
+		if (made && epoch - made < 2 * UB_STILL)
+			set_bit(i, calls);
+	}
 	for (i = 0; i < UB_SITES; i++) {
 		struct ub_site *site = &proc->sites[i];
 		u32 nr = READ_ONCE(site->nr);
 
 		if (READ_ONCE(site->ip) && nr < UB_CALLS &&
-		    (READ_ONCE(site->verdict) == UB_SITE_ENTRY ||
-		     epoch - READ_ONCE(site->epoch) < 2 * UB_STILL))
+		    READ_ONCE(site->verdict) == UB_SITE_ENTRY)
 			set_bit(nr, calls);
 	}
 }

@@ -35,6 +35,7 @@
 #include "region.h"
 #include "run.h"
 #include "sample.h"
+#include "site_table.h"
 #include "slice.h"
 #include "task_work.h"
 #include "trace_gap.h"
@@ -235,6 +236,7 @@ static noinline long ub_after_unusually(struct pt_regs *regs, long ret)
 	}
 	if (!proc)
 		goto out;
+	ub_sites_note_call(proc, regs->orig_ax);
 	slot = ub_entry_find(proc, regs->ip);
 	if (!slot) {
 		ub_detect_after(proc, regs, ret);

@@ -86,6 +86,15 @@ struct ub_site *ub_site_of(struct ub_proc *proc, u64 ip, bool claim)
 	return victim;
 }
 
+/*
+ * A call was hooked.  Not all calls are noted: of parked sites the first one in an epoch, of
+ * entries those that may be sampled, in turn whatever calls are made there.
+ */
+void ub_sites_note_call(struct ub_proc *proc, u32 nr)
+{
+	WRITE_ONCE(proc->made[nr & (UB_CALLS - 1)], READ_ONCE(ub_epoch));
+}
+
 /* The process was not sampled for a while: samples of its sites are stale. */
 void ub_sites_restart(struct ub_proc *proc)
 {

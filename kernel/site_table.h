@@ -22,6 +22,7 @@ struct ub_site *ub_site_of(struct ub_proc *proc, u64 ip, bool claim);
 void ub_site_park(const struct ub_proc *proc, u64 ip);
 void ub_site_unpark(const struct ub_proc *proc, u64 ip);
 void ub_sites_unpark_all(void);
+void ub_sites_note_call(struct ub_proc *proc, u32 nr);
 void ub_sites_restart(struct ub_proc *proc);
 u32 ub_sites_list(struct ub_proc *proc, struct ub_site_info *to, u32 max);
 

@@ -209,8 +209,11 @@ static int ub_watch_end_rest(void)
 	unsigned int n;
 	int err = ub_hook_get();
 
-	if (err)
+	if (err) {
+		pr_warn_ratelimited("ub: processes go on to rest, system calls cannot be hooked (%d)\n",
+				    err);
 		return err;
+	}
 	/* Handlers are hooked already, so this does not fail. */
 	for (n = ub_watch_set_all(true); n; n--)
 		WARN_ON_ONCE(ub_hook_get());
