@@ -61,8 +61,8 @@ struct ub_rest {
 	u64 at;			/* CLOCK_MONOTONIC, of the next two */
 	u64 used;		/* CPU time */
 	u64 io;			/* reads and writes */
-	u64 cpu;		/* permille of a CPU, before it rested */
-	u64 rate;		/* reads and writes per second of CPU time, before it rested */
+	u64 cpu;		/* permille of a CPU, before handlers were unhooked */
+	u64 rate;		/* reads and writes per second of CPU time, before that */
 	bool known;		/* .cpu and .rate are set */
 };
 

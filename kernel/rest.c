@@ -45,7 +45,7 @@ struct ub_rest_survey {
 					 * regions that do not change, and others
 					 */
 	u32 resting;
-	bool changed;		/* a resting process behaves differently */
+	bool changed;		/* a process behaves differently */
 	u64 calls, spent;	/* of still processes */
 	u64 used;		/* CPU time of all */
 };
@@ -83,8 +83,8 @@ static bool ub_rest_differs(u64 a, u64 b, u64 least)
 }
 
 /*
- * Under RCU.  Measure the rates of the process since the last time; true if it rests and
- * they differ from those before its rest.
+ * Under RCU.  Measure the rates of the process since the last time; true if handlers are
+ * unhooked, and they differ from those before that.
  */
 static bool ub_rest_has_changed(struct ub_proc *proc, u64 used, u64 now)
 {
@@ -100,7 +100,7 @@ static bool ub_rest_has_changed(struct ub_proc *proc, u64 used, u64 now)
 	rest->at = now;
 	rest->used = used;
 	rest->io = io;
-	if (!proc->resting || !rest->known) {
+	if ((!proc->resting && !ub_rest_is_on) || !rest->known) {
 		rest->known = true;
 		rest->cpu = cpu;
 		rest->rate = rate;
