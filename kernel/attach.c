@@ -142,7 +142,7 @@ int ub_proc_attach(struct ub_client *client, struct ub_attach *attach)
 	list_add(&proc->node, &client->procs);
 	atomic_inc(&ub_attached);
 	ub_epoch_start();
-	ub_watch_start();
+	ub_watch_start(proc);
 	ub_suspend_start();
 	attach->proc = proc->id;
 	mmput(mm);

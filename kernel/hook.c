@@ -59,7 +59,7 @@ static DEFINE_MUTEX(ub_hook_mutex);
 static unsigned int ub_hook_users;
 static bool ub_hooked;
 static bool ub_hook_whole;		/* all handlers that can be hooked are */
-/* Handlers that are not hooked since no region calls them. */
+/* Handlers that are not hooked since no region calls them; under ub_bodies_mutex, too. */
 static DECLARE_BITMAP(ub_hook_spared, UB_HANDLERS);
 /* One reference to the module, from the first hook until no task is inside. */
 static bool ub_hook_reference;
@@ -159,13 +159,12 @@ static void ub_hook_changed(void)
 	ub_region_invalidate_all();
 }
 
-/* Detect other users of the handlers.  Every epoch, since tracers give no notice. */
-void ub_hook_check(void)
+/* Under ub_bodies_mutex. */
+static void ub_hook_check_all(void)
 {
 	unsigned int i, news = 0;
 	bool changed = false;
 
-	mutex_lock(&ub_bodies_mutex);
 	if (ub_held && time_after_eq(jiffies, ub_held_until))
 		ub_held = false;
 	for (i = 0; i < ARRAY_SIZE(ub_handlers); i++)
@@ -175,6 +174,32 @@ void ub_hook_check(void)
 		pr_info("ub: %u more handlers are also hooked by others\n", news - UB_NAMED);
 	if (changed)
 		ub_hook_changed();
+}
+
+/* Detect other users of the handlers.  Every epoch, since tracers give no notice. */
+void ub_hook_check(void)
+{
+	mutex_lock(&ub_bodies_mutex);
+	ub_hook_check_all();
+	mutex_unlock(&ub_bodies_mutex);
+}
+
+/*
+ * Regions are not affected while these handlers are not hooked.  A check sees either that a
+ * handler is hooked or that it is spared: this is called before it is unhooked ...
+ */
+static void ub_hook_spare(const unsigned long *handlers)
+{
+	mutex_lock(&ub_bodies_mutex);
+	bitmap_or(ub_hook_spared, ub_hook_spared, handlers, UB_HANDLERS);
+	mutex_unlock(&ub_bodies_mutex);
+}
+
+/* ... and this after it is hooked again, or could not be: then a check ends the regions. */
+static void ub_hook_unspare(const unsigned long *handlers)
+{
+	mutex_lock(&ub_bodies_mutex);
+	bitmap_andnot(ub_hook_spared, ub_hook_spared, handlers, UB_HANDLERS);
 	mutex_unlock(&ub_bodies_mutex);
 }
 
@@ -189,9 +214,14 @@ static void ub_hook_check_work(struct work_struct *work)
  * call ("ftrace: Allow IPMODIFY and DIRECT ops on the same function", 6.0).  The trampoline
  * supports that.  The new user is not enabled yet and its handlers are not known, so all
  * handlers count as used until it is.
+ *
+ * One that has come while the handler was unhooked was not announced.  It is enabled, and
+ * ftrace calls this before the handler is hooked again, thus before any run that follows.
  */
 static int ub_hook_share(UB_OPS_FUNC_PARAMETERS)
 {
+	if (cmd == FTRACE_OPS_CMD_ENABLE_SHARE_IPMODIFY_SELF)
+		ub_hook_check();
 	if (cmd != FTRACE_OPS_CMD_ENABLE_SHARE_IPMODIFY_PEER)
 		return 0;
 	mutex_lock(&ub_bodies_mutex);
@@ -270,7 +300,7 @@ static int ub_hook_install(void)
 	if (set == ub_hook_sets + UB_HOOK_SETS) {
 		/* As in ub_hook_trim_set(). */
 		ub_hook_present(present);
-		bitmap_or(ub_hook_spared, ub_hook_spared, present, UB_HANDLERS);
+		ub_hook_spare(present);
 		err = ub_hook_remove_all();
 		set = ub_hook_sets;
 	}
@@ -340,6 +370,7 @@ static long ub_hook_inside(void)
  */
 static void ub_hook_drain(struct work_struct *work)
 {
+	DECLARE_BITMAP(all, UB_HANDLERS);
 	u64 began;
 
 	mutex_lock(&ub_hook_mutex);
@@ -354,7 +385,8 @@ static void ub_hook_drain(struct work_struct *work)
 		}
 		ub_hooked = false;
 		ub_hook_whole = false;
-		bitmap_zero(ub_hook_spared, UB_HANDLERS);
+		bitmap_fill(all, UB_HANDLERS);
+		ub_hook_unspare(all);
 		ub_unhooks++;
 		WRITE_ONCE(ub_unhook_ns, ub_hook_took(began));
 	}
@@ -371,6 +403,7 @@ out:
 /* Under the mutex.  Hook all handlers. */
 static int ub_hook_fill_locked(void)
 {
+	DECLARE_BITMAP(all, UB_HANDLERS);
 	u64 began;
 	int err;
 
@@ -378,8 +411,8 @@ static int ub_hook_fill_locked(void)
 		return 0;
 	began = ub_hook_clock();
 	err = ub_hook_install();
-	/* If it failed, the next check ends the regions. */
-	bitmap_zero(ub_hook_spared, UB_HANDLERS);
+	bitmap_fill(all, UB_HANDLERS);
+	ub_hook_unspare(all);
 	if (err)
 		return err;
 	ub_hooked = true;
@@ -430,13 +463,11 @@ static bool ub_hook_trim_set(struct ub_hook_set *set, const unsigned long *neede
 	if (!set->on || bitmap_subset(set->handlers, needed, UB_HANDLERS))
 		return false;
 	bitmap_and(kept, set->handlers, needed, UB_HANDLERS);
-	/* First: that they are unhooked is no change for regions. */
-	bitmap_or(ub_hook_spared, ub_hook_spared, set->handlers, UB_HANDLERS);
+	ub_hook_spare(set->handlers);
 	/* Calls of those that are kept are native until they are hooked again. */
 	if (!ub_hook_remove(set) && ub_hook_add(set, kept))
 		pr_warn_once("ub: ftrace cannot hook handlers again\n");
-	/* If that failed, the next check ends the regions that call them. */
-	bitmap_andnot(ub_hook_spared, ub_hook_spared, needed, UB_HANDLERS);
+	ub_hook_unspare(needed);
 	return true;
 }
 

@@ -104,9 +104,16 @@ int ub_watch_attach(struct ub_proc *proc)
 	return err;
 }
 
-/* One more process is in the table: schedule a check. */
-void ub_watch_start(void)
+/*
+ * The process is in the table.  Between ub_watch_attach() and this, others may have come to
+ * rest, and the handlers been unhooked that nobody in the table needed.
+ */
+void ub_watch_start(struct ub_proc *proc)
 {
+	mutex_lock(&ub_watch_mutex);
+	if (proc->watched && !ub_hook_fill())
+		ub_rest_hooked(false);
+	mutex_unlock(&ub_watch_mutex);
 	mod_delayed_work(system_wq, &ub_sample_budget_work, 1);
 }
 

@@ -15,7 +15,7 @@ void ub_watch_exit(void);
 int ub_watch_attach(struct ub_proc *proc);
 int ub_watch_load(struct ub_proc *proc);
 void ub_watch_loaded(struct ub_proc *proc);
-void ub_watch_start(void);
+void ub_watch_start(struct ub_proc *proc);
 void ub_watch_detach(struct ub_proc *proc);
 u64 ub_watch_uncounted(struct ub_proc *proc);
 
