@@ -45,13 +45,18 @@ def _measure(loop: Loop) -> float:
     return loop.measure().median
 
 
-def wait(done: Callable[[], bool]) -> float:
-    """Seconds until ``done()``; raises TimeoutError if that takes too long."""
+def wait(
+    done: Callable[[], bool], between: Callable[[], object] = lambda: time.sleep(0.05)
+) -> float:
+    """Seconds until ``done()``; raises TimeoutError if that takes too long.
+
+    ``between``: called between two looks.
+    """
     began = time.monotonic()
     while not done():
         if time.monotonic() - began > _LIMIT:
             raise TimeoutError(f"nothing has changed: {hooks()}")
-        time.sleep(0.05)
+        between()
     return time.monotonic() - began
 
 
@@ -72,14 +77,19 @@ def tune(device: Device, epoch: int = _EPOCH) -> None:
     device.tune(Tunable.REARM_MS, epoch)
 
 
-def rest(device: Device, procs: Sequence[int]) -> None:
-    """Let the processes come to rest, and rest on."""
+def rest(
+    device: Device,
+    procs: Sequence[int],
+    between: Callable[[], object] = lambda: time.sleep(0.05),
+) -> None:
+    """Let the processes come to rest, and rest on; ``between``: see :func:`wait`."""
     device.tune(Tunable.REST_BITS, _SOON)
     wait(
         lambda: (
             all(device.stats(proc).resting for proc in procs)
             and not hooks()["hooked"][0]
-        )
+        ),
+        between,
     )
     device.tune(Tunable.REST_BITS, _NEVER)
 

@@ -45,6 +45,14 @@ def test_at_rest_calls_cost_nothing() -> None:
 
 
 @pytest.mark.guest
+@pytest.mark.parametrize("server", ["redis", "nginx"])
+def test_at_rest_requests_cost_nothing(server: str) -> None:
+    cost = counted("resting_servers", server)
+    native = max(cost["native"], cost["again"])
+    assert cost["resting"] <= 1.0005 * native
+
+
+@pytest.mark.guest
 def test_rests_begin_and_end_while_regions_come_and_go() -> None:
     result = run_loop(_SCRIPT, built())
     output = result.stdout.decode()
