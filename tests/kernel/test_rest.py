@@ -53,6 +53,13 @@ def test_at_rest_requests_cost_nothing(server: str) -> None:
 
 
 @pytest.mark.guest
+def test_at_rest_the_module_hardly_works() -> None:
+    cost = counted("resting_timers")
+    # One in 2^14 is for looks; this is what goes on between them, of a CPU.
+    assert cost["resting"] - cost["native"] <= 0.00005 * 1e9
+
+
+@pytest.mark.guest
 def test_rests_begin_and_end_while_regions_come_and_go() -> None:
     result = run_loop(_SCRIPT, built())
     output = result.stdout.decode()
