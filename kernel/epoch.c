@@ -27,10 +27,14 @@ static void ub_rearm(struct work_struct *work)
 				      msecs_to_jiffies(ub_tune(UB_TUNE_REARM_MS)));
 }
 
-/* A process was attached; an earlier process may have had the same mm address. */
+/*
+ * A process was attached; an earlier process may have had the same mm address.  A period that
+ * has begun goes on: attachments in a row must not shorten all of them.
+ */
 void ub_epoch_start(void)
 {
-	mod_delayed_work(system_wq, &ub_rearm_work, 0);
+	ub_sites_unpark_all();
+	schedule_delayed_work(&ub_rearm_work, msecs_to_jiffies(ub_tune(UB_TUNE_REARM_MS)));
 }
 
 void ub_epoch_exit(void)

@@ -38,6 +38,8 @@
 #define UB_LINGER	(HZ / 10) /* until handlers are unhooked that nobody needs */
 #define UB_HOLD		HZ	/* upper bound of the time in which a livepatch is enabled */
 #define UB_SYNC_NS	5000	/* approximate time that patching takes from each CPU */
+#define UB_OUTLIER	4	/* multiple of the last cost; more was not spent here */
+#define UB_DRAIN_MAX	(2 * HZ) /* longest interval between looks at who is inside */
 #define UB_HOOK_SETS	4
 #define UB_NAMED	4	/* handlers that one check names in the log, at most */
 
@@ -66,6 +68,7 @@ static bool ub_hook_reference;
 static struct delayed_work ub_drain_work;
 /* CPU time that hooking and unhooking took the last time, and how often each was done. */
 static u64 ub_hook_ns, ub_unhook_ns;
+static unsigned long ub_drain_wait = HZ / 10;
 static u64 ub_hooks, ub_unhooks;
 
 /* The handlers that are hooked. */
@@ -325,10 +328,15 @@ static u64 ub_hook_clock(void)
 	return READ_ONCE(current->se.sum_exec_runtime);
 }
 
-/* CPU time since .began, with that of the other CPUs. */
-static u64 ub_hook_took(u64 began)
+/*
+ * Learn the CPU time since .began, with that of the other CPUs.  In a virtual machine it may
+ * contain time in which the machine did not run.
+ */
+static void ub_hook_learn(u64 *cost, u64 began)
 {
-	return ub_hook_clock() - began + num_online_cpus() * UB_SYNC_NS;
+	u64 took = ub_hook_clock() - began + num_online_cpus() * UB_SYNC_NS;
+
+	WRITE_ONCE(*cost, *cost ? min(took, UB_OUTLIER * *cost) : took);
 }
 
 /* CPU time (ns) that it takes to hook the handlers and to unhook them again. */
@@ -388,10 +396,13 @@ static void ub_hook_drain(struct work_struct *work)
 		bitmap_fill(all, UB_HANDLERS);
 		ub_hook_unspare(all);
 		ub_unhooks++;
-		WRITE_ONCE(ub_unhook_ns, ub_hook_took(began));
+		ub_hook_learn(&ub_unhook_ns, began);
+		ub_drain_wait = HZ / 10;
 	}
 	if (ub_hook_inside() || ub_trace_gap_is_on()) {
-		mod_delayed_work(system_wq, &ub_drain_work, HZ / 10);
+		/* While processes rest, tasks may sleep in a handler for hours. */
+		mod_delayed_work(system_wq, &ub_drain_work, ub_drain_wait);
+		ub_drain_wait = min_t(unsigned long, 2 * ub_drain_wait, UB_DRAIN_MAX);
 	} else if (ub_hook_reference) {
 		ub_hook_reference = false;
 		module_put(THIS_MODULE);
@@ -413,12 +424,15 @@ static int ub_hook_fill_locked(void)
 	err = ub_hook_install();
 	bitmap_fill(all, UB_HANDLERS);
 	ub_hook_unspare(all);
-	if (err)
+	if (err) {
+		/* Handlers that could not be hooked again have no users that are known. */
+		ub_hook_check();
 		return err;
+	}
 	ub_hooked = true;
 	ub_hook_whole = true;
 	ub_hooks++;
-	WRITE_ONCE(ub_hook_ns, ub_hook_took(began));
+	ub_hook_learn(&ub_hook_ns, began);
 	return 0;
 }
 
@@ -467,7 +481,7 @@ static bool ub_hook_trim_set(struct ub_hook_set *set, const unsigned long *neede
 	/* Calls of those that are kept are native until they are hooked again. */
 	if (!ub_hook_remove(set) && ub_hook_add(set, kept))
 		pr_warn_once("ub: ftrace cannot hook handlers again\n");
-	ub_hook_unspare(needed);
+	ub_hook_unspare(kept);
 	return true;
 }
 
@@ -488,16 +502,20 @@ void ub_hook_trim(const unsigned long *calls)
 		if (test_bit(ub_handlers[i].nr, calls))
 			set_bit(i, needed);
 	mutex_lock(&ub_hook_mutex);
+	/* Without users ub_hook_drain() unhooks all of them. */
+	if (!ub_hook_users)
+		goto out;
 	began = ub_hook_clock();
-	ub_hook_whole = false;
 	for (set = ub_hook_sets; set < ub_hook_sets + UB_HOOK_SETS; set++)
 		trimmed |= ub_hook_trim_set(set, needed);
 	if (trimmed) {
+		ub_hook_whole = false;
 		/* Other users that came in the meantime were not announced. */
 		ub_hook_check();
 		ub_unhooks++;
-		WRITE_ONCE(ub_unhook_ns, ub_hook_took(began));
+		ub_hook_learn(&ub_unhook_ns, began);
 	}
+out:
 	mutex_unlock(&ub_hook_mutex);
 }
 

@@ -105,7 +105,9 @@ static void ub_idle_update_one(struct ub_proc *proc, u32 epoch)
 	/* It was not sampled in this epoch, so inactivity means nothing, but few calls do. */
 	if (READ_ONCE(proc->unsampled)) {
 		WRITE_ONCE(proc->unsampled, READ_ONCE(proc->paused));
-		if (made < UB_IDLE_CALLS && READ_ONCE(proc->paused))
+		/* Nor is it hopeful if it is paused in each epoch, and nothing was found. */
+		if (READ_ONCE(proc->paused) &&
+		    (made < UB_IDLE_CALLS || epoch - READ_ONCE(proc->news) > 4 * UB_STILL))
 			ub_idle_count(proc, epoch, list_empty(&proc->regions));
 		return;
 	}

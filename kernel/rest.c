@@ -35,6 +35,7 @@
 
 #define UB_REST_CALL_NS		4	/* approximate cost of a call that is only counted */
 #define UB_REST_CREDIT		4	/* early looks that may be saved up, and the first ones */
+#define UB_REST_LOOK_MAX	3	/* epochs that a look takes at most */
 #define UB_REST_PERIOD_NS	(900 * NSEC_PER_MSEC)	/* least time for a rate */
 #define UB_REST_CPU		64	/* permille of a CPU below which little can be gained */
 #define UB_REST_IO		1000	/* reads and writes that do not matter, as .rate */
@@ -137,7 +138,9 @@ static void ub_rest_survey_all(struct ub_rest_survey *survey, u64 now)
 		if (!proc->resting && !proc->watched)
 			continue;
 		survey->changed |= ub_rest_has_changed(proc, used, now);
-		survey->used += used - proc->rest.since_used;
+		/* CPU time of exiting threads may be missed for a moment. */
+		if (used > proc->rest.since_used)
+			survey->used += used - proc->rest.since_used;
 		if (proc->resting) {
 			survey->resting++;
 		} else if (ub_rest_is_still(proc)) {
@@ -189,9 +192,13 @@ enum ub_rest_step ub_rest_next(void)
 	u64 price;
 
 	ub_rest_survey_all(&survey, now);
-	if (!survey.resting && !survey.still && !survey.steady)
+	/* While handlers are unhooked, processes that are not still need looks as well. */
+	if (!ub_rest_is_on && !survey.resting && !survey.still && !survey.steady)
 		return UB_REST_STAY;
 	if (!ub_rest_is_on) {
+		/* Something was found: the look has no price that the next one might have. */
+		if (READ_ONCE(ub_epoch) - ub_rest_look_epoch > UB_REST_LOOK_MAX)
+			ub_rest_is_look = false;
 		/* Handlers have been hooked for a process that now is watched. */
 		if (survey.resting)
 			return UB_REST_END;
@@ -250,23 +257,17 @@ void ub_rest_unhook(void)
 {
 	DECLARE_BITMAP(calls, UB_CALLS);
 	struct ub_proc *proc;
-	u32 watched = 0;
 	int bucket;
 
 	bitmap_zero(calls, UB_CALLS);
 	rcu_read_lock();
-	hash_for_each_rcu(ub_procs, bucket, proc, hash) {
-		if (!proc->watched)
-			continue;
-		watched++;
-		ub_rest_add_needed(proc, calls);
-	}
+	hash_for_each_rcu(ub_procs, bucket, proc, hash)
+		if (proc->watched)
+			ub_rest_add_needed(proc, calls);
 	rcu_read_unlock();
 	ub_rest_is_on = true;
 	ub_rest_nr_rests++;
-	/* Otherwise hook.c unhooks all of them. */
-	if (watched)
-		ub_hook_trim(calls);
+	ub_hook_trim(calls);
 }
 
 /* Handlers are hooked, for a look or because a process has something to gain. */

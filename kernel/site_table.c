@@ -92,7 +92,11 @@ struct ub_site *ub_site_of(struct ub_proc *proc, u64 ip, bool claim)
  */
 void ub_sites_note_call(struct ub_proc *proc, u32 nr)
 {
-	WRITE_ONCE(proc->made[nr & (UB_CALLS - 1)], READ_ONCE(ub_epoch));
+	u32 *made = &proc->made[nr & (UB_CALLS - 1)], epoch = READ_ONCE(ub_epoch);
+
+	/* All threads write it: once in an epoch is enough. */
+	if (READ_ONCE(*made) != epoch)
+		WRITE_ONCE(*made, epoch);
 }
 
 /* The process was not sampled for a while: samples of its sites are stale. */

@@ -97,10 +97,11 @@ int ub_watch_attach(struct ub_proc *proc)
 	int err = 0;
 
 	ub_sample_budget_open(proc);
-	mutex_lock(&ub_watch_mutex);
-	if (!ub_tune(UB_TUNE_GRACE_MS))
+	if (!ub_tune(UB_TUNE_GRACE_MS)) {
+		mutex_lock(&ub_watch_mutex);
 		err = ub_watch_begin(proc);
-	mutex_unlock(&ub_watch_mutex);
+		mutex_unlock(&ub_watch_mutex);
+	}
 	return err;
 }
 
@@ -110,10 +111,13 @@ int ub_watch_attach(struct ub_proc *proc)
  */
 void ub_watch_start(struct ub_proc *proc)
 {
-	mutex_lock(&ub_watch_mutex);
-	if (proc->watched && !ub_hook_fill())
-		ub_rest_hooked(false);
-	mutex_unlock(&ub_watch_mutex);
+	/* Who begins to watch it from now on hooks all handlers. */
+	if (READ_ONCE(proc->watched)) {
+		mutex_lock(&ub_watch_mutex);
+		if (proc->watched && !ub_hook_fill())
+			ub_rest_hooked(false);
+		mutex_unlock(&ub_watch_mutex);
+	}
 	mod_delayed_work(system_wq, &ub_sample_budget_work, 1);
 }
 
@@ -213,10 +217,16 @@ static unsigned int ub_watch_set_all(bool watched)
 /* Under the mutex. */
 static int ub_watch_end_rest(void)
 {
+	struct ub_proc *proc;
 	unsigned int n;
-	int err = ub_hook_get();
+	int err = ub_hook_get(), bucket;
 
 	if (err) {
+		/* The next attempt is as far away as the next look. */
+		rcu_read_lock();
+		hash_for_each_rcu(ub_procs, bucket, proc, hash)
+			ub_rest_mark(proc);
+		rcu_read_unlock();
 		pr_warn_ratelimited("ub: processes go on to rest, system calls cannot be hooked (%d)\n",
 				    err);
 		return err;
