@@ -17,6 +17,7 @@ from typing import Final
 __all__ = [
     "ABI_VERSION",
     "BUDGET_MAX",
+    "ENDBR64",
     "FRAME_BUDGET",
     "FRAME_EXIT",
     "FRAME_FIP",
@@ -56,6 +57,10 @@ __all__ = [
 ]
 
 ABI_VERSION: Final = 7
+
+#: The bytes of the instruction that ends indirect branches of a kernel with indirect
+#: branch tracking. Generated code has them nowhere: docs/abi.md, section 3.
+ENDBR64: Final = bytes((0xF3, 0x0F, 0x1E, 0xFA))
 
 # The frame: offsets in bytes from rsp inside generated code.
 FRAME_EXIT: Final = 0x00

@@ -80,11 +80,26 @@ def test_zero_extension(text: str, expected: bool) -> None:
         "fldcw [rax]",
         "fld qword ptr fs:[rax]",
         "xacquire lock inc dword ptr [rbx]",
+        # The bytes of endbr64, in a constant or a displacement.
+        "mov eax, 0xfa1e0ff3",
+        "cmp dword ptr [rbx], 0xfa1e0ff3",
+        "movabs rax, 0x12fa1e0ff334",
+        "lea rax, [rbx-0x5e1f00d]",
     ],
 )
 def test_refused(text: str) -> None:
     with pytest.raises(Unsupported):
         _info(text)
+
+
+def test_the_bytes_of_endbr64_are_refused_in_numbers_only() -> None:
+    _info("endbr64")
+    _info("mov eax, 0xfb1e0ff3")
+    info = _info("mov al, [rbx+0x1e0ff300]")
+    # Not all instructions of a form are refused for one of them.
+    with pytest.raises(Unsupported, match="the bytes of endbr64"):
+        _info("mov al, [rbx-0x5e1f00d]")
+    assert _info("mov al, [rbx-0x5e1f00c]").form == info.form
 
 
 def test_memory() -> None:

@@ -298,11 +298,54 @@ entry:
 	jmp x_fault
 	stubs
 #--------------------------------------------------------------- endbr_in_the_kernel
-#! rule encoding
+#! rule branch
 entry:
 	endbr64
 	jmp x_fault
 	stubs
+#--------------------------------------------------------------- endbr_between_instructions
+#! rule branch
+entry:
+	mov ecx, 0
+	endbr64
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- endbr_in_a_number
+#! rule branch
+entry:
+	mov eax, 0xfa1e0ff3
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- endbr_in_a_long_number
+#! rule branch
+entry:
+	movabs rax, 0x7ffa1e0ff300
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- endbr_in_two_numbers
+#! rule branch
+entry:
+	load rdi, sRDI
+	clamp rdi
+	user x_fault, test dword ptr [rdi+0x0ff30000], 0xfa1e
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- endbr_in_a_constant
+#! rule branch
+entry:
+	cmp rax, [rip+wanted]
+	jmp x_fault
+	stubs
+	.balign 8, 0xcc
+constants:
+wanted:
+	.quad 0x7ffa1e0ff300
+#--------------------------------------------------------------- endbr_behind_the_code
+#! rule branch
+entry:
+	jmp x_fault
+	stubs
+	endbr64
 #--------------------------------------------------------------- feature_absent
 #! rule encoding
 #! features sse4_2

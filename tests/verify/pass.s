@@ -275,6 +275,18 @@ entry:
 constants:
 wanted:
 	.quad 0x401234
+#--------------------------------------------------------------- nearly_endbr
+entry:
+	mov eax, 0xfa1e0ff2
+	mov ecx, 0xfb1e0ff3
+	movabs rdx, 0x7ffa1e00f300
+	cmp rax, [rip+wanted]
+	jmp x_fault
+	stubs
+	.balign 8, 0xcc
+constants:
+wanted:
+	.quad 0x7f1e0ff30000
 #--------------------------------------------------------------- division
 entry:
 	load rax, sRAX

@@ -27,6 +27,7 @@ from iced_x86 import (
     RoundingControl,
 )
 
+from ubypass.abi import ENDBR64
 from ubypass.region.liveness import FlagUse, flag_use
 from ubypass.translate.allowlist import group, reason
 from ubypass.translate.features import needs
@@ -368,13 +369,28 @@ def insn_info(instruction: Instruction) -> InsnInfo:
     # The address does not matter to equality.
     found = _seen.get(instruction)
     if found is None:
-        found = _by_form(instruction)
+        found = _LANDING if _has_endbr64(instruction) else _by_form(instruction)
         if len(_seen) >= _MOST:
             _seen.clear()
         _seen[instruction] = found
     if isinstance(found, str):
         raise Unsupported(found)
     return found
+
+
+_LANDING: Final = "a number with the bytes of endbr64, where indirect branches may end"
+_IMMEDIATES: Final = frozenset(
+    kind for name, kind in vars(OpKind).items() if name.startswith("IMMEDIATE")
+)
+
+
+def _has_endbr64(instruction: Instruction) -> bool:
+    """Whether a number of the instruction has bytes that its translation must not."""
+    numbers = [instruction.memory_displacement]
+    for operand in range(instruction.op_count):
+        if instruction.op_kind(operand) in _IMMEDIATES:
+            numbers.append(instruction.immediate(operand))
+    return any(ENDBR64 in number.to_bytes(8, "little") for number in numbers)
 
 
 def _by_form(instruction: Instruction) -> InsnInfo | str:

@@ -19,7 +19,9 @@ class Rule(enum.Enum):
     ENCODING = "encoding"
     """Bytes decode, without gaps, to instructions of the allow-list."""
     BRANCH = "branch"
-    """Branches are direct and land on instruction starts or the exit path."""
+    """Branches are direct and land on instruction starts or the exit path. No indirect
+    branch of the kernel can end in the code.
+    """
     STACK = "stack"
     """rsp changes only in the four exact push/pop pairs and is never read."""
     MEMORY = "memory"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ubypass.abi import Abi, Translation
+from ubypass.abi import ENDBR64, Abi, Translation
 from ubypass.verify.classify import text
 from ubypass.verify.decode import Decoder, shared_decoder
 from ubypass.verify.errors import Refusal, Rule, VerifyError
@@ -34,6 +34,7 @@ def load(translation: Translation, abi: Abi) -> Program:
     Raises VerifyError.
     """
     check_tables(translation, abi)
+    _landings(translation.code)
     program = Program(translation.code)
     _sweep(program, translation, abi)
     _check_flags(program, translation)
@@ -45,6 +46,16 @@ def load(translation: Translation, abi: Abi) -> Program:
     if translation.x87:
         check_fip(program)
     return program
+
+
+def _landings(code: bytes) -> None:
+    """Checks that no indirect branch of the kernel can end here, not even in the middle
+    of an instruction, or in a constant.
+    """
+    at = code.find(ENDBR64)
+    if at >= 0:
+        reason = "the bytes of endbr64, where indirect branches may end"
+        raise VerifyError(Rule.BRANCH, reason, at)
 
 
 def _sweep(program: Program, translation: Translation, abi: Abi) -> None:
