@@ -9,7 +9,7 @@ PYTEST := .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadscope \
 MAKEFLAGS += --no-print-directory
 .PHONY: help demo test test-fast test-fresh test-redis test-kernels fuzz lint module bench clean
 .PHONY: prepare prepare-run prepare-bench deb test-selftests test-packages test-deploy
-.PHONY: test-wheels pictures
+.PHONY: test-wheels test-ibt pictures
 .PHONY: distclean
 .PHONY: bench-ready bench-documents bench-chains bench-native bench-functions bench-io bench-disk bench-uring
 .PHONY: bench-rawsocket bench-redis bench-nginx bench-packets bench-gaps
@@ -49,6 +49,9 @@ test-fresh: ## the two commands on a fresh Debian (root; an hour)
 # SUITES="trixie sid" tries these only.
 test-kernels: prepare ## the newest kernel of each suite of Debian, in the lab (an hour)
 	@.venv/bin/python -m tests.kernels $(SUITES)
+
+test-ibt: prepare ## the module under indirect branch tracking, in Bochs (minutes)
+	@.venv/bin/python -m tests.ibt
 
 module: prepare-run ## the kernel module, for the lab's kernel
 	@$(UB) module build --lab

@@ -61,8 +61,13 @@ int ub_arena_write(u8 *code, const u8 *image, size_t size)
 	pages = kcalloc(n, sizeof(*pages), GFP_KERNEL);
 	if (!pages)
 		return -ENOMEM;
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		pages[i] = vmalloc_to_page((void *)(start + (i << PAGE_SHIFT)));
+		if (!pages[i]) {
+			kfree(pages);
+			return -ENXIO;
+		}
+	}
 	alias = vmap(pages, n, VM_MAP, PAGE_KERNEL);
 	kfree(pages);
 	if (!alias)

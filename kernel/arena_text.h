@@ -7,6 +7,9 @@
 
 #define UB_ARENA_SIZE		(1UL << 21)
 
+#define UB_LANDINGS_SIZE	1024
+
 extern u8 ub_arena[];
+extern u8 ub_landings[];	/* of landing.c */
 
 #endif /* _UB_ARENA_TEXT_H */

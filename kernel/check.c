@@ -12,12 +12,6 @@ static const char *ub_refusal(void)
 	/* Translations save flags with lahf.  Only the first 64-bit processors lack it. */
 	if (!boot_cpu_has(X86_FEATURE_LAHF_LM))
 		return "this processor has no lahf instruction in 64-bit mode, which is required; use a newer one";
-	/*
-	 * Handlers are called behind their endbr, and regions have none.  The processor's
-	 * flag alone says nothing: a kernel built without IBT does not clear the flag.
-	 */
-	if (IS_ENABLED(CONFIG_X86_KERNEL_IBT) && cpu_feature_enabled(X86_FEATURE_IBT))
-		return "this kernel runs with indirect branch tracking (IBT), which is not supported; boot with ibt=off";
 	/* Indirect calls expect a type hash before the function; bodies have none. */
 	if (IS_ENABLED(CONFIG_CFI_CLANG) || IS_ENABLED(CONFIG_CFI))
 		return "this kernel is built with kCFI, which is not supported; boot a kernel without CONFIG_CFI_CLANG";

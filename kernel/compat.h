@@ -136,6 +136,16 @@ static inline u64 ub_read_fs_base(void)
 }
 
 /*
+ * Whether an indirect branch of the kernel has to end at an endbr64 ("x86/ibt: Add IBT
+ * feature, MSR and #CP handling", 5.18).  The processor's flag alone says nothing: a kernel
+ * built without IBT does not clear it.
+ */
+static __always_inline bool ub_tracks_branches(void)
+{
+	return IS_ENABLED(CONFIG_X86_KERNEL_IBT) && cpu_feature_enabled(X86_FEATURE_IBT);
+}
+
+/*
  * Whether the kernel clears the branch history at each entry ("x86/bhi: Add support for
  * clearing branch history at syscall entry", 6.9 and stable).
  */

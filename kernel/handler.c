@@ -11,6 +11,7 @@
 #include <asm/text-patching.h>
 
 #include "handler.h"
+#include "landing.h"
 #include "lookup.h"
 #include "ub.h"
 
@@ -23,6 +24,8 @@ struct ub_handler ub_handlers[UB_HANDLERS] = {
 
 /* Address of the body of each handler that has no other user; else 0. */
 unsigned long ub_bodies[UB_CALLS];
+/* The addresses by which they may be called, whether or not regions may do that. */
+unsigned long ub_body_landings[UB_CALLS];
 /* Counts the changes of ub_bodies. */
 static atomic_t ub_handler_changes = ATOMIC_INIT(0);
 
@@ -66,9 +69,10 @@ void ub_handler_init(void)
 {
 	unsigned int i;
 
+	BUILD_BUG_ON(UB_HANDLERS + UB_LOOKUPS > UB_LANDINGS);
 	for (i = 0; i < ARRAY_SIZE(ub_handlers); i++) {
 		struct ub_handler *h = &ub_handlers[i];
-		unsigned long address = ub_lookup(h->name);
+		unsigned long address = ub_lookup(h->name), landing;
 
 		/* Calls stay native if their handler is not found. */
 		if (!address) {
@@ -80,7 +84,13 @@ void ub_handler_init(void)
 			pr_info("ub: ftrace cannot trace %s: its calls stay native\n", h->name);
 			continue;
 		}
+		landing = ub_landing(address + UB_CALL_SIZE);
+		if (!landing) {
+			pr_err("ub: no memory to call %s: its calls stay native\n", h->name);
+			continue;
+		}
 		h->fentry = address;
+		ub_body_landings[h->nr] = landing;
 		ub_by_nr[h->nr] = h;
 	}
 }

@@ -28,6 +28,7 @@ enum {
 
 extern struct ub_handler ub_handlers[UB_HANDLERS];
 extern unsigned long ub_bodies[UB_CALLS];
+extern unsigned long ub_body_landings[UB_CALLS];
 
 void ub_handler_init(void);
 unsigned long ub_handler_body(u32 nr);

@@ -20,6 +20,7 @@
 #include "fault.h"
 #include "handler.h"
 #include "idle.h"
+#include "landing.h"
 #include "load.h"
 #include "load_args.h"
 #include "proc.h"
@@ -126,8 +127,28 @@ static void ub_region_note_calls(struct ub_region *region, const struct ub_load_
 			set_bit(args->dispatches[i].nr, region->calls);
 }
 
-static void ub_load_link(const struct ub_region *region,
-			 const struct ub_load_args *args, const struct ub_load *load)
+/* Behind all other code, which must not have an endbr64: -EINVAL. */
+static int ub_load_land(struct ub_region *region, u8 *image, u32 behind)
+{
+	struct ub_emit e = {
+		.at = image + behind,
+		.delta = (long)region->code - (long)image,
+	};
+	u32 i;
+
+	if (ub_has_endbr64(image, behind))
+		return -EINVAL;
+	if (!ub_landing_size())
+		return 0;
+	region->landings = behind;
+	for (i = 0; i < region->nr_entries; i++)
+		emit_landing(&e, (unsigned long)region->code +
+				 region->entries[i].code_offset);
+	return 0;
+}
+
+static int ub_load_link(struct ub_region *region, const struct ub_load_args *args,
+			const struct ub_load *load)
 {
 	u32 i, behind = region->code_length;
 
@@ -156,6 +177,7 @@ static void ub_load_link(const struct ub_region *region,
 			ub_seccomp_emit(&site, d->user_ip, args->image + behind, back);
 		behind += ub_seccomp_size();
 	}
+	return ub_load_land(region, args->image, behind);
 }
 
 static int ub_region_place(struct ub_region *region, const struct ub_load_args *args,
@@ -176,12 +198,11 @@ static int ub_region_place(struct ub_region *region, const struct ub_load_args *
 	for_each_possible_cpu(cpu)
 		per_cpu(ub_dispatched, cpu)[region->slot] = 0;
 	region->number = ub_next_number++;
-	ub_load_link(region, args, load);
 	ub_region_note_calls(region, args, load);
 	list_add(&region->live, &ub_live_regions);
-	err = ub_arena_write(region->code, args->image, region->room);
-	if (!err)
-		err = ub_fault_rebuild();
+	err = ub_load_link(region, args, load);
+	err = err ?: ub_arena_write(region->code, args->image, region->room);
+	err = err ?: ub_fault_rebuild();
 	if (err) {
 		list_del(&region->live);
 		clear_bit(region->slot, ub_slots);
@@ -193,6 +214,14 @@ out:
 }
 
 /* ---- entries ------------------------------------------------------------- */
+
+/* Where a run of the entry begins. */
+static u8 *ub_entry_code(const struct ub_region *region, u32 entry)
+{
+	if (region->landings)
+		return region->code + region->landings + entry * ub_landing_size();
+	return region->code + region->entries[entry].code_offset;
+}
 
 /* Returns how many entries are not where they should be. */
 static u32 ub_table_add(struct ub_entry_table *table, struct ub_region *region)
@@ -209,7 +238,7 @@ static u32 ub_table_add(struct ub_entry_table *table, struct ub_region *region)
 			if (slot->region && slot->user_ip != entry->user_ip)
 				continue;
 			slot->user_ip = entry->user_ip;
-			slot->code = region->code + entry->code_offset;
+			slot->code = ub_entry_code(region, i);
 			slot->region = region;
 			slot->backoff = &region->backoff[i];
 			slot->slot = region->slot;

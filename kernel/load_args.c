@@ -14,6 +14,7 @@
 #include "backoff.h"
 #include "dispatch.h"
 #include "handler.h"
+#include "landing.h"
 #include "load_args.h"
 #include "region.h"
 #include "seccomp_emit.h"
@@ -42,13 +43,14 @@ static int ub_copy_array(void *to, u64 from, u32 n, size_t size)
 	return 0;
 }
 
-/* Room for the filter code of its dispatches follows the code. */
+/* Room for the filter code of its dispatches and landings of its entries follows the code. */
 static int ub_copy_code(struct ub_region *region, struct ub_load_args *args,
 			const struct ub_load *load)
 {
 	region->room = load->code_length;
 	if (load->nr_dispatches)
 		region->room += load->nr_dispatches * ub_seccomp_size();
+	region->room += load->nr_entries * ub_landing_size();
 	args->image = kvmalloc(region->room, GFP_KERNEL);
 	if (!args->image)
 		return -ENOMEM;

@@ -5,9 +5,12 @@
 
 #include <linux/types.h>
 
+#define UB_LOOKUPS	16	/* functions that are looked up to be called, at most */
+
 extern unsigned long ub_switch_fpu_return;
 
 unsigned long ub_lookup(const char *name);
+void *ub_lookup_function(const char *name);
 void ub_load_fpu(void);
 int ub_lookup_init(void);
 

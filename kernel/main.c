@@ -29,6 +29,10 @@ static int __init ub_init(void)
 	err = ub_check();
 	if (err)
 		return err;
+	/* Landings are in its pages. */
+	err = ub_arena_init();
+	if (err)
+		return err;
 	err = ub_lookup_init();
 	if (err)
 		return err;
@@ -41,9 +45,6 @@ static int __init ub_init(void)
 	ub_seccomp_init();
 	ub_task_work_init();
 	ub_slice_init();
-	err = ub_arena_init();
-	if (err)
-		goto hook;
 	err = ub_region_init();
 	if (err)
 		goto hook;

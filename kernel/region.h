@@ -62,8 +62,9 @@ struct ub_region {
 	u8 *code;
 	u32 code_length;
 	u32 room;			/* bytes in the arena, including the code behind
-					 * .code that runs filters for dispatches
+					 * .code: of filters, for dispatches, and landings
 					 */
+	u32 landings;			/* offset of those of the entries; 0: none */
 	u32 nr_entries, nr_exits, nr_faults, nr_sources;
 	unsigned long calls[UB_CALLS / (8 * sizeof(long))]; /* bitmap: it dispatches these */
 	u64 start, end;			/* bounds of all sources */

@@ -144,10 +144,10 @@ static bool ub_find_layout(const struct ub_btf *btf)
 /* Called before the first region is loaded; may sleep. */
 void ub_seccomp_init(void)
 {
-	typeof(&bpf_get_btf_vmlinux) get = (void *)ub_lookup("bpf_get_btf_vmlinux");
+	typeof(&bpf_get_btf_vmlinux) get = ub_lookup_function("bpf_get_btf_vmlinux");
 	struct ub_btf btf = {
-		.find = (void *)ub_lookup("btf_find_by_name_kind"),
-		.name = (void *)ub_lookup("btf_name_by_offset"),
+		.find = ub_lookup_function("btf_find_by_name_kind"),
+		.name = ub_lookup_function("btf_name_by_offset"),
 	};
 
 	if (get && btf.find && btf.name)

@@ -30,6 +30,7 @@
 #include "fault.h"
 #include "frame.h"
 #include "handler.h"
+#include "landing.h"
 #include "leave.h"
 #include "region.h"
 #include "selftest.h"
@@ -150,6 +151,8 @@ static u32 ub_test_emit(struct ub_test *test, u8 *image, unsigned long body)
 	}
 
 	test->entry = e.at - image;
+	if (ub_landing_size())
+		emit_landing(&e, (unsigned long)e.at + e.delta + UB_LANDING_SIZE);
 	emit_slot(&e, 0x8b, UB_AX, UB_SLOT(ax));
 	emit_slot(&e, 0x8b, UB_BX, UB_SLOT(bx));
 	emit_slot(&e, 0x8b, UB_BP, UB_SLOT(bp));
@@ -410,7 +413,7 @@ int ub_selftest(void)
 	}
 	body = handler->fentry + UB_CALL_SIZE;
 	test->nr = handler->nr;
-	test->handler = (void *)body;
+	test->handler = (void *)ub_body_landings[handler->nr];
 	init_completion(&test->done);
 	mutex_lock(&ub_region_mutex);
 	err = ub_test_place(test, body);

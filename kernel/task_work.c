@@ -65,9 +65,9 @@ void ub_task_work_run(void)
 
 void ub_task_work_init(void)
 {
-	ub_update_rseq = (void *)ub_lookup(UB_RSEQ_UPDATE);
+	ub_update_rseq = ub_lookup_function(UB_RSEQ_UPDATE);
 	if (ub_update_rseq)
-		ub_run_works = (void *)ub_lookup("task_work_run");
+		ub_run_works = ub_lookup_function("task_work_run");
 	if (!ub_run_works)
 		pr_info("ub: this kernel does not have task_work_run: calls with task work end runs\n");
 }

@@ -14,7 +14,9 @@
  */
 #include <linux/linkage.h>
 #include <linux/objtool.h>
+#include <asm/alternative.h>
 #include <asm/asm.h>
+#include <asm/cpufeatures.h>
 #include <asm/nospec-branch.h>
 #include <asm/percpu.h>
 #include <asm/unwind_hints.h>
@@ -23,7 +25,8 @@
 
 /*
  * Hook only if the body is the handler's own and has no other users: then its address is
- * taken off the stack, into r11, and the handler's caller is next.
+ * taken off the stack, into r11, and the handler's caller is next.  With indirect branch
+ * tracking r11 is the address of its landing (landing.h).
  */
 .macro UB_CHECK_BODY
 	movl	UB_PT_REGS_ORIG_AX(%rdi), %ecx
@@ -33,6 +36,10 @@
 	jne	.Lelsewhere
 	addq	$8, %rsp
 	UNWIND_HINT_FUNC
+#ifdef CONFIG_X86_KERNEL_IBT
+	/* Of what follows the endbr64 of a handler none is a place for an indirect call. */
+	ALTERNATIVE "", "movq ub_body_landings(,%rcx,8), %r11", X86_FEATURE_IBT
+#endif
 .endm
 
 /*

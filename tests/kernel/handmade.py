@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ubypass.abi import (
+    ENDBR64,
     FRAME_REGS,
     FRAME_SYSFLAGS,
     REGS_OFFSET,
@@ -105,9 +106,13 @@ leave:  .long 0
 
 def _bad(made: Translation) -> list[Translation]:
     """Exits with an address of the kernel that the program would see, in rip or rcx;
-    code without clamps for a program that is not trusted.
+    code without clamps for a program that is not trusted; a place where indirect
+    branches of the kernel could end.
     """
+    number = (110).to_bytes(4, "little")
+    assert made.code.count(number) == 1
     bad = [replace(made, trusted=True)]
+    bad.append(replace(made, code=made.code.replace(number, ENDBR64)))
     for ip, cx in (_KERNEL, made.exits[0].cx), (made.exits[0].user_ip, _KERNEL):
         first = Exit(ip, made.exits[0].reason, made.exits[0].flags, cx)
         bad.append(replace(made, exits=(first, *made.exits[1:])))

@@ -51,12 +51,12 @@ _UNTIL_IDLE = 1.0  # seconds until it has been idle for three epochs
 _LIMIT = 12.0  # seconds
 
 
-def _measure(
+def measure(
     program: Path,
     attach: Callable[[Loop], None] | None = None,
     rounds: int = _ROUNDS,
 ) -> float:
-    """Median of rounds, in ns per call."""
+    """Median of rounds of ioloop, in ns per call of getppid."""
     arguments = ["--call", "getppid", "--count", str(_COUNT), "--rounds", str(rounds)]
     with Loop(program, arguments) as loop:
         if attach is not None:
@@ -82,7 +82,7 @@ def _leave_at_once(resume: int, code: bytes) -> Translation:
     )
 
 
-def _leave_behind(calls: int, resume: int, code: bytes, abi: Abi) -> Translation:
+def leave_behind(calls: int, resume: int, code: bytes, abi: Abi) -> Translation:
     """A translation that makes ``calls`` calls more and leaves where it came from."""
     site = f"""
         mov eax, {_GETPPID}
@@ -132,7 +132,7 @@ def _until_hot(device: Device) -> float:
     return passed
 
 
-def _resume_address(device: Device, proc: int) -> int:
+def resume_address(device: Device, proc: int) -> int:
     """Where the loop goes on behind getppid; the module knows when it was sampled.
 
     Raises TimeoutError if the module does not see the call in time.
@@ -166,7 +166,7 @@ def _beside(device: Device, path: Path) -> float:
         device.load(proc, _leave_at_once(resume, code))
         assert _is_hooked()
         os.kill(other.pid, signal.SIGSTOP)
-        cost = _measure(path)
+        cost = measure(path)
         os.kill(other.pid, signal.SIGCONT)
         assert _is_hooked()
         device.detach(proc)
@@ -175,9 +175,9 @@ def _beside(device: Device, path: Path) -> float:
 
 def main(program: str, module: str) -> int:
     path = Path(program)
-    results = {"unloaded": _measure(path)}
+    results = {"unloaded": measure(path)}
     subprocess.run(["insmod", module], check=True)
-    results["native"] = _measure(path)
+    results["native"] = measure(path)
     assert not _is_hooked()
     with Device() as device:
         device.tune(Tunable.REST_BITS, 0)  # resting.py measures that
@@ -204,7 +204,7 @@ def main(program: str, module: str) -> int:
 
         def load(loop: Loop, make: Callable[[int, bytes], Translation]) -> None:
             attach(loop)
-            resume = _resume_address(device, procs[-1])
+            resume = resume_address(device, procs[-1])
             with open(f"/proc/{loop.pid}/mem", "rb") as memory:
                 memory.seek(resume)
                 code = memory.read(1)
@@ -215,27 +215,27 @@ def main(program: str, module: str) -> int:
 
         def load_calls(calls: int) -> Callable[[Loop], None]:
             abi = device.info()
-            make = partial(_leave_behind, calls, abi=abi)
+            make = partial(leave_behind, calls, abi=abi)
             return lambda loop: load(loop, make)
 
-        results["parked"] = _measure(path, attach)
+        results["parked"] = measure(path, attach)
         calls = device.stats(procs[0]).native
-        results["idle"] = _measure(path, attach, _IDLE_ROUNDS)
+        results["idle"] = measure(path, attach, _IDLE_ROUNDS)
         while_idle = device.stats(procs[-1]).native
-        _measure(path, shorten_gaps)
-        results["useless"] = _measure(path, load_useless)
+        measure(path, shorten_gaps)
+        results["useless"] = measure(path, load_useless)
         stats = device.stats(procs[-1])
         print(*device.sites(procs[-1]), stats, sep="\n", file=sys.stderr)
         # After its first hits an entry is hardly ever sampled.
         bits = device.tune(Tunable.SAMPLE_BITS, _SAMPLE_BITS)
         for name, extra in ("one", 1), ("two", 2):
-            results[name] = _measure(path, load_calls(extra))
+            results[name] = measure(path, load_calls(extra))
             made = device.stats(procs[-1])
             assert made.runs >= 0.999 * _COUNT * _ROUNDS, made
             assert made.dispatched >= 0.999 * extra * made.runs, made
         device.tune(Tunable.SAMPLE_BITS, bits)
         device.tune(Tunable.REARM_MS, _SHORT_EPOCH)
-        _measure(path, load_useless, 4 * _IDLE_ROUNDS)
+        measure(path, load_useless, 4 * _IDLE_ROUNDS)
         results["vain"] = device.stats(procs[-1]).runs
     # Calls that the trampoline lets pass are counted all the same.
     for each in calls, while_idle:
@@ -243,7 +243,7 @@ def main(program: str, module: str) -> int:
     # It was tried, and soon not any more.
     assert 100 <= stats.runs <= 0.01 * _COUNT * _ROUNDS, f"{stats.runs} runs"
     time.sleep(1.0)
-    results["again"] = _measure(path)
+    results["again"] = measure(path)
     print(json.dumps(results))
     return 0
 

@@ -51,7 +51,7 @@ def test_handmade_loop_stays_in_the_kernel(tmp_path: Path) -> None:
     for line in lines:
         # Same registers as natively, and rcx as SYSCALL leaves it.
         assert "status 0; left 0 r8 1111 r12 2222 rcx resume" in line
-        assert " refused 3 " in line
+        assert " refused 4 " in line
         # Its region, and not none before the process has ended.
         assert " listed True " in line
         dispatched = re.search(r"dispatched (\d+)", line)

@@ -194,19 +194,14 @@ def _filters(root: Path) -> Check:
 
 
 def _branch_tracking(facts: KernelFacts, root: Path) -> Iterator[Check]:
-    """Whether the kernel uses indirect branch tracking; many processors have it."""
-    name = "branches"
+    """That the kernel uses indirect branch tracking; many processors have it."""
     if "ibt" not in _flags(root):
         return
     if "ibt=off" in _read(root / "proc/cmdline").split():
         return
-    config = _config(facts, root)
-    if config is None:
-        found = "the kernel may run with indirect branch tracking (IBT)"
-        yield _note(name, found, "if the module refuses to load: boot with ibt=off")
-    elif "CONFIG_X86_KERNEL_IBT=y" in config.splitlines():
-        found = "the kernel runs with indirect branch tracking (IBT)"
-        yield _fail(name, found, "not supported; boot with ibt=off")
+    if "CONFIG_X86_KERNEL_IBT=y" in (_config(facts, root) or "").splitlines():
+        found = "the kernel runs with indirect branch tracking (IBT): supported"
+        yield _ok("branches", found)
 
 
 def _refused(facts: KernelFacts, root: Path) -> Iterator[Check]:
