@@ -19,6 +19,7 @@ _SCRIPTS = [
 ]
 _POSTRM = ROOT / "debian" / "ubypass.postrm"
 _PRERM = ROOT / "debian" / "ubypass-dkms.prerm"
+_TOOLS_PRERM = ROOT / "debian" / "ubypass.prerm"
 _TOOLS = ("rm", "rmdir", "sed", "timeout")
 _METRICS = [str(place).lstrip("/") for place in config._NODE_EXPORTER]
 
@@ -204,12 +205,43 @@ def test_a_module_in_use_is_one_line_and_no_failure(
     )
 
 
-def test_an_upgrade_or_no_module_does_nothing(tmp_path: Path, loaded: Path) -> None:
+@pytest.mark.parametrize("script", [_PRERM, _TOOLS_PRERM], ids=lambda path: path.name)
+def test_an_upgrade_or_no_module_does_nothing(
+    tmp_path: Path, loaded: Path, script: Path
+) -> None:
     commands = tmp_path / "bin"
-    for name in "ub", "rmmod":
+    for name in "ub", "rmmod", "deb-systemd-invoke":
         _command(commands, name, "exit 1")
     for action in "upgrade", "deconfigure", "failed-upgrade":
-        assert _run(_PRERM, action, tmp_path / "root", commands).stderr == ""
+        assert _run(script, action, tmp_path / "root", commands).stderr == ""
     loaded.rmdir()
-    assert _run(_PRERM, "remove", tmp_path / "root", commands).stderr == ""
+    assert _run(script, "remove", tmp_path / "root", commands).stderr == ""
     assert _calls(commands) == []
+
+
+@pytest.mark.parametrize("runs", [False, True])
+@pytest.mark.parametrize("stops", [False, True])
+def test_the_tool_is_removed_with_its_service_and_the_module(
+    tmp_path: Path, loaded: Path, runs: bool, stops: bool
+) -> None:
+    """ubypass-dkms may be removed later, and can ask nobody then."""
+    commands = tmp_path / "bin"
+    _command(commands, "deb-systemd-invoke", "exit 0" if stops else "exit 1")
+    _command(commands, "ub", f"echo unloaded; {_UNLOADS}")
+    if runs:
+        (tmp_path / "root/run/systemd/system").mkdir(parents=True)
+    done = _run(_TOOLS_PRERM, "remove", tmp_path / "root", commands)
+    assert done.stderr == ""
+    stop = ["deb-systemd-invoke stop ubypass.service"] if runs else []
+    assert _calls(commands) == [*stop, _UNLOAD]
+
+
+def test_who_keeps_the_module_is_said_while_there_is_a_tool(
+    tmp_path: Path, loaded: Path
+) -> None:
+    commands = tmp_path / "bin"
+    _command(commands, "ub", _IN_USE)
+    done = _run(_TOOLS_PRERM, "remove", tmp_path / "root", commands)
+    assert done.stderr == (
+        "ubypass: the module ub stays loaded: in use: 80 (cat) is in read\n"
+    )
