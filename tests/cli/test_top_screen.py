@@ -24,7 +24,7 @@ def _view(**changes: object) -> View:
 
 
 def _text(view: View, width: int = 80, height: int = 24) -> list[str]:
-    return [line.text for line in view.lines(width, height)]
+    return [line.text.rstrip() for line in view.lines(width, height)]
 
 
 def test_what_is_shown_fits_80_columns() -> None:
@@ -36,6 +36,14 @@ def test_what_is_shown_fits_80_columns() -> None:
     assert lines[3].endswith("90.0%   2.4 ms   3  work 75%, stack 25%")
     assert "-2.0 us" in lines[4]
     assert lines[5].endswith("-   0  a filter objects")
+
+
+@pytest.mark.parametrize("width", [20, 80, 200])
+def test_bars_are_as_wide_as_the_screen(width: int) -> None:
+    lines = _view().lines(width, 24)
+    bars = [line.text for line in lines if "reverse" in line.style]
+    assert [len(bar) for bar in bars] == [width] * 2
+    assert bars[0].rstrip().endswith("WHY NATIVE") or width < 80
 
 
 def _declined(reason: Decline) -> Rates:

@@ -98,7 +98,7 @@ class View:
     def _list(self, height: int) -> list[Line]:
         heading = (
             f"{'PID':>7} {'PROGRAM':<15} {'CALLS/S':>7} {'DISP/S':>7} {'BYPASS':>6} "
-            f"{'SAVED/S':>8} {'REG':>3}  EXITS, OR WHY NATIVE"
+            f"{'SAVED/S':>8} {'REG':>3}  EXITS OR WHY NATIVE"
         )
         found = [Line(self._summary()), Line(""), Line(heading, "reverse")]
         if not self.rows:
@@ -188,4 +188,5 @@ def _cut(line: Line, width: int) -> Line:
     text = "".join(letter if letter.isprintable() else "?" for letter in line.text)
     if len(text) > width:
         text = f"{text[: width - 1]}…"
-    return Line(text, line.style)
+    # As bars over the whole screen.
+    return Line(text.ljust(width) if "reverse" in line.style else text, line.style)
