@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import socket
@@ -16,8 +17,14 @@ import pytest
 from prometheus_client.parser import text_fd_to_metric_families
 
 from ubypass.errors import UbError
+from ubypass.service import supervisor
 from ubypass.service.config import Metrics
-from ubypass.service.figures import RuleFigures, Snapshot, Totals
+from ubypass.service.figures import (
+    DETACHMENT_REASONS,
+    RuleFigures,
+    Snapshot,
+    Totals,
+)
 from ubypass.service.metrics import Exporter, families
 from ubypass.store.figures import Figures
 
@@ -111,6 +118,20 @@ def test_the_file_answers_the_questions(exporter: Exporter, tmp_path: Path) -> N
     assert found["ubypass_waiting_processes", _of()] == 5
 
 
+def test_what_has_not_happened_yet_is_a_zero(
+    exporter: Exporter, tmp_path: Path
+) -> None:
+    """Else the first time shows no increase to Prometheus."""
+    exporter.publish(snapshot())
+    found = _samples(tmp_path / "ub.prom")
+    source = inspect.getsource(supervisor)
+    reasons = set(re.findall(r'_(?:detach|let_go|leave|settle)\(.*?"(\w+)"', source))
+    assert reasons == set(DETACHMENT_REASONS)
+    for reason in reasons - {"ended"}:
+        assert found["ubypass_detachments_total", _of("r0", reason)] == 0
+    assert found["ubypass_refused_attachments_total", _of("r1")] == 0
+
+
 def test_states_are_numbers(exporter: Exporter, tmp_path: Path) -> None:
     exporter.publish(snapshot(paused="operator", error="line 3"))
     found = _samples(tmp_path / "ub.prom")
@@ -139,7 +160,7 @@ def test_series_are_by_rule_and_never_by_process() -> None:
 
     # So many for each rule, and nothing that grows faster.
     assert count(200) - count(100) == 100 * (count(2) - count(1))
-    assert count(2) - count(1) <= 15
+    assert count(2) - count(1) <= 20
     labels = {
         label
         for family in families(snapshot())

@@ -6,11 +6,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from ubypass.engine.summary import Summary
 
-__all__ = ["RuleFigures", "Snapshot", "Totals"]
+__all__ = ["DETACHMENT_REASONS", "RuleFigures", "Snapshot", "Totals"]
+
+#: Why the service, or its end, detaches a process (docs/service.md).
+DETACHMENT_REASONS: Final = (
+    *("ended", "paused", "released", "reload", "unmatched", "withdrawn"),
+)
 
 
 @dataclass(slots=True)

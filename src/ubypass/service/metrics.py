@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 
 from ubypass.errors import UbError
 from ubypass.service.config import Metrics
-from ubypass.service.figures import Snapshot
+from ubypass.service.figures import DETACHMENT_REASONS, RuleFigures, Snapshot
 from ubypass.version import VERSION
 
 __all__ = ["Exporter", "families"]
@@ -102,13 +102,21 @@ def _processes(now: Snapshot) -> Iterator[Metric]:
     yield _counter(
         "detachments",
         "Processes detached so far.",
-        [((r.name, why), n) for r in rules for why, n in r.ended.items()],
+        # Zeros as well: Prometheus sees no increase in the first value of a series.
+        [((r.name, why), r.ended.get(why, 0)) for r in rules for why in _whys(r)],
     )
     yield _counter(
         "refused_attachments",
         "Attachments that failed.",
-        [((rule,), n) for rule, n in now.refused.items()],
+        [
+            ((rule,), now.refused.get(rule, 0))
+            for rule in sorted({*now.refused, *(r.name for r in rules)})
+        ],
     )
+
+
+def _whys(rule: RuleFigures) -> list[str]:
+    return sorted({*DETACHMENT_REASONS, *rule.ended})
 
 
 def _benefit(now: Snapshot) -> Iterator[Metric]:
