@@ -36,6 +36,7 @@ _VARIABLES = (
         "The directory for builds of the module and of measured programs.",
     ),
     ("UBYPASS_SUITE", "The Debian suite from which the lab takes its kernel."),
+    ("UBYPASS_KERNEL", "The directory of a kernel that was built for the lab."),
     (
         "UBYPASS_ACCEL",
         "The accelerator of the lab, kvm or tcg, instead of a test for KVM.",

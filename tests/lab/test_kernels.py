@@ -10,6 +10,7 @@ import pytest
 from tests.lab.policy import answer
 from ubypass.errors import UbError
 from ubypass.lab import kernels
+from ubypass.lab.own import KERNEL_VARIABLE
 
 _RELEASE = "6.1.0-9-amd64"
 _COMMON = "linux-headers-6.1.0-9-common"
@@ -90,6 +91,7 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _Archive:
     archive = _Archive(tmp_path / "archive")
     monkeypatch.setenv("PATH", f"{archive.bin}:{os.environ['PATH']}")
     monkeypatch.setenv("UBYPASS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv(KERNEL_VARIABLE, raising=False)
     monkeypatch.setattr(kernels, "_APT_LISTS", archive.lists)
     return archive
 

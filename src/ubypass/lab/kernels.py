@@ -11,6 +11,7 @@ fetched by ``apt-get download`` (which checks their signatures) and unpacked wit
     kernels/RELEASE/*.files   number of files in the complete directory
     kernels/RELEASE/suite     the suite of the package, if not the host's own
 
+A kernel that was built here (`ubypass.lab.own`) has a directory of its own.
 Must not depend on the purpose of the kernels.
 """
 
@@ -30,6 +31,7 @@ from pathlib import Path
 from ubypass import child
 from ubypass.errors import UbError
 from ubypass.lab.archive import Archive, of_suite
+from ubypass.lab.own import home_of, own_release
 from ubypass.places import cache_dir
 
 __all__ = [
@@ -99,8 +101,13 @@ def default_release(suite: str | None = None) -> str:
     """The release that Debian currently recommends, else the newest one in the cache.
 
     With ``suite`` or `SUITE_VARIABLE`, the newest release of that suite; see
-    `ubypass.lab.archive`. Raises UbError if apt knows none and the cache is empty.
+    `ubypass.lab.archive`. A kernel that was built here and chosen (`ubypass.lab.own`)
+    comes before all but ``suite``. Raises UbError if apt knows none and the cache is
+    empty.
     """
+    own = own_release() if suite is None else None
+    if own is not None:
+        return own
     suite = suite or os.environ.get(SUITE_VARIABLE)
     if suite is not None:
         return _newest(suite)
@@ -310,7 +317,7 @@ def _checked(release: str) -> str:
 
 
 def _home(release: str) -> Path:
-    return cache_dir() / "kernels" / release
+    return home_of(release) or cache_dir() / "kernels" / release
 
 
 def _version_key(release: str) -> list[tuple[int, str]]:
