@@ -10,12 +10,21 @@ MAKEFLAGS += --no-print-directory
 .PHONY: help demo test test-fast test-fresh test-redis test-kernels fuzz lint module bench clean
 .PHONY: prepare prepare-run prepare-bench deb test-selftests test-packages test-deploy
 .PHONY: test-wheels test-ibt pictures
-.PHONY: distclean
+.PHONY: distclean debug-kernel
 .PHONY: bench-ready bench-documents bench-chains bench-native bench-functions bench-io bench-disk bench-uring
 .PHONY: bench-rawsocket bench-redis bench-nginx bench-packets bench-gaps
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+# KERNEL=debug: what needs a virtual machine, on the kernel of make debug-kernel.
+ifeq ($(KERNEL),debug)
+export UBYPASS_KERNEL := $(CURDIR)/build/debug-kernel
+CHOSEN := -m guest
+CHECKED := debug-kernel
+else ifneq ($(KERNEL),)
+$(error KERNEL=$(KERNEL): there is KERNEL=debug only; UBYPASS_SUITE chooses others)
+endif
 
 prepare: ## packages, virtual environment, for everything
 	@tools/prepare.sh test
@@ -30,7 +39,7 @@ demo: module ## boost a file-read loop in the lab, show what it gains
 	@command -v ub >/dev/null || echo "To use ub in this shell: . .venv/bin/activate"
 
 test: prepare module ## everything, the lab included
-	@$(PYTEST) -q
+	@$(PYTEST) -q $(CHOSEN)
 
 test-fast: prepare ## only what needs no virtual machine
 	@$(PYTEST) -q -m "not guest"
@@ -53,7 +62,10 @@ test-kernels: prepare ## the newest kernel of each suite of Debian, in the lab (
 test-ibt: prepare ## the module under indirect branch tracking, in Bochs (minutes)
 	@.venv/bin/python -m tests.ibt
 
-module: prepare-run ## the kernel module, for the lab's kernel
+debug-kernel: prepare-run ## a kernel that checks itself, for make test KERNEL=debug (minutes)
+	@.venv/bin/python -m tests.debugkernel
+
+module: prepare-run $(CHECKED) ## the kernel module, for the lab's kernel
 	@$(UB) module build --lab
 
 # Each in a boot of its own; what fails costs itself only. make -j2 bench runs two of them
