@@ -10,7 +10,7 @@ MAKEFLAGS += --no-print-directory
 .PHONY: help demo test test-fast test-fresh test-redis test-kernels fuzz lint module bench clean
 .PHONY: prepare prepare-run prepare-bench deb test-selftests test-packages test-deploy
 .PHONY: test-wheels test-ibt pictures
-.PHONY: distclean debug-kernel
+.PHONY: distclean debug-kernel soak
 .PHONY: bench-ready bench-documents bench-chains bench-native bench-functions bench-io bench-disk bench-uring
 .PHONY: bench-rawsocket bench-redis bench-nginx bench-packets bench-gaps
 
@@ -163,6 +163,10 @@ $(MACHINES:%=bench-nginx-%): bench-nginx-%: bench-ready
 
 bench-gaps: bench-ready
 	@$(UB) bench gaps --json $(BENCH)/gaps.json
+
+# MINUTES=120 SEED=word; KERNEL=debug and UBYPASS_SUITE choose the kernel.
+soak: prepare $(CHECKED) ## mixed stress on boosted programs in the lab (30 minutes)
+	@.venv/bin/python -m tests.soak $(MINUTES:%=--minutes %) $(SEED:%=--seed %)
 
 test-redis: prepare module ## redis' own test suite in the lab, natively and boosted
 	@tools/redis-source.sh

@@ -29,8 +29,11 @@ class Program:
         *arguments: str,
         environment: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
+        home: Path = PROGRAMS,
     ) -> None:
-        """``prefix``: what runs it, if it does not run by itself."""
+        """``prefix``: what runs it, if it does not run by itself; ``home``: where it
+        is.
+        """
         self._files = contextlib.ExitStack()
         self._file = self._files.enter_context(
             tempfile.NamedTemporaryFile(dir="/dev/shm")  # noqa: SIM115
@@ -46,7 +49,7 @@ class Program:
             tempfile.TemporaryFile(dir="/dev/shm")  # noqa: SIM115
         )
         self._process = subprocess.Popen(
-            [*prefix, str(PROGRAMS / name), *arguments],
+            [*prefix, str(home / name), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=self._errors,
@@ -68,6 +71,10 @@ class Program:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Kill it, and forget what it has said."""
         self._process.kill()
         self._process.wait()
         self._words.release()

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What disturbs boosted programs from outside: one thing after the other, at random."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import random
+import signal
+import subprocess
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.soak.clients import FAILED
+from tests.soak.figures import Counters, Figure
+from tests.soak.regions import LOOP, PAGE, PAGES
+from tests.soak.victims import Victim
+
+__all__ = ["UPROBED", "disturb"]
+
+#: Functions of the C library that get uprobes.
+UPROBED = ("getppid", "pread64", "write", "read")
+
+_CPU = Path("/sys/devices/system/cpu/cpu1/online")
+_TRACING = Path("/sys/kernel/tracing")
+_INT3 = b"\xcc"
+_SPARE = 500 << 20  # bytes of memory that are left when it is made scarce
+
+
+class _Disturber:
+    def __init__(
+        self,
+        victims: Callable[[], list[Victim]],
+        count: Callable[[Figure], None],
+        uprobes: list[str],
+    ) -> None:
+        self._victims = victims
+        self._count = count
+        self._uprobes = uprobes
+        self.ended = False
+
+    def play(self, chance: random.Random) -> None:
+        """Do one thing after the other, until this process is told to end."""
+        things: list[tuple[int, Callable[[random.Random], None]]] = [
+            (40, self._move),
+            (40, self._signal),
+            (30, self._break),
+            (12, self._read),
+            (10, self._forget),
+            (6, self._stop),
+            (4, self._hotplug),
+            (4, self._probe),
+            (3, self._trace),
+            (2, self._strace),
+            (1, self._press),
+        ]
+        weights = [weight for weight, _ in things]
+        while not self.ended:
+            (_, thing), *_ = chance.choices(things, weights)
+            # Whom it is about may have ended; and others do the same.
+            with contextlib.suppress(OSError):
+                thing(chance)
+            time.sleep(chance.expovariate(30.0))
+
+    def _pid(self, chance: random.Random) -> int:
+        return chance.choice(self._victims()).pid
+
+    def _thread(self, chance: random.Random) -> int:
+        return int(chance.choice(os.listdir(f"/proc/{self._pid(chance)}/task")))
+
+    def _move(self, chance: random.Random) -> None:
+        for _ in range(10):
+            mask = chance.choice(({0}, {1}, {0, 1}))
+            os.sched_setaffinity(self._thread(chance), mask)
+            self._count(Figure.MOVES)
+
+    def _signal(self, chance: random.Random) -> None:
+        pid = self._pid(chance)
+        for _ in range(chance.randrange(1, 20)):
+            os.kill(pid, signal.SIGUSR1)
+            self._count(Figure.SIGNALS)
+
+    def _stop(self, chance: random.Random) -> None:
+        pid = self._pid(chance)
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(chance.random() / 20)
+        os.kill(pid, signal.SIGCONT)
+        self._count(Figure.SIGNALS)
+
+    def _break(self, chance: random.Random) -> None:
+        """As a debugger does, at the first instruction of a loop, and not for long."""
+        victim = chance.choice(self._victims())
+        at = PAGES + chance.randrange(victim.pages) * PAGE + LOOP
+        memory = os.open(f"/proc/{victim.pid}/mem", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            before = os.pread(memory, 1, at)
+            if before == b"\xb8":  # mov eax, imm32
+                os.pwrite(memory, _INT3, at)
+                time.sleep(chance.random() / 100)
+                os.pwrite(memory, before, at)
+                self._count(Figure.BREAKPOINTS)
+        finally:
+            os.close(memory)
+
+    def _read(self, chance: random.Random) -> None:
+        """Takes the lock of the address space, and walks its page tables."""
+        name = chance.choice(("maps", "smaps_rollup", "numa_maps", "stack", "syscall"))
+        with contextlib.suppress(UnicodeDecodeError):
+            Path(f"/proc/{self._pid(chance)}/{name}").read_text()
+        self._count(Figure.OTHER)
+
+    def _forget(self, chance: random.Random) -> None:
+        """Page table entries change, so regions die."""
+        what = chance.choice(("1", "4"))
+        Path(f"/proc/{self._pid(chance)}/clear_refs").write_text(what)
+        self._count(Figure.OTHER)
+
+    def _hotplug(self, chance: random.Random) -> None:
+        _CPU.write_text("0")
+        try:
+            time.sleep(chance.random() / 2)
+        finally:
+            _CPU.write_text("1")
+        self._count(Figure.HOTPLUGS)
+
+    def _probe(self, chance: random.Random) -> None:
+        """Uprobes in the C library, which each program has."""
+        events = _TRACING / "uprobe_events"
+        name = f"soak{os.getpid()}"
+        with events.open("a") as file:
+            file.write(f"p:{name}/one {chance.choice(self._uprobes)}\n")
+        switch = _TRACING / "events" / name / "one" / "enable"
+        try:
+            switch.write_text("1")
+            time.sleep(chance.random() / 10)
+            switch.write_text("0")
+            self._count(Figure.UPROBES)
+        finally:
+            with events.open("a") as file:
+                file.write(f"-:{name}/one\n")
+
+    def _trace(self, chance: random.Random) -> None:
+        """Tracepoints of system calls, or a tracer of their handlers."""
+        if chance.random() < 0.5:
+            switch, on, off = _TRACING / "events/raw_syscalls/enable", "1", "0"
+        else:
+            functions = _TRACING / "set_ftrace_filter"
+            functions.write_text("__x64_sys_gettid __x64_sys_pread64")
+            switch, on, off = _TRACING / "current_tracer", "function", "nop"
+        switch.write_text(on)
+        try:
+            time.sleep(chance.random() / 5)
+        finally:
+            switch.write_text(off)
+        self._count(Figure.TRACED)
+
+    def _strace(self, chance: random.Random) -> None:
+        """Of one thread: to let go of a thousand that hardly run takes minutes."""
+        tracer = subprocess.Popen(
+            ["strace", "-o", os.devnull, "-p", str(self._thread(chance))],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(chance.random() * 2)
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait()
+        self._count(Figure.TRACED)
+
+    def _press(self, chance: random.Random) -> None:
+        """Little memory is left, so pages of programs are reclaimed; and compaction."""
+        rows = Path("/proc/meminfo").read_text().splitlines()
+        (free,) = (int(row.split()[1]) for row in rows if row.startswith("MemAvail"))
+        size = (free << 10) - _SPARE
+        if size > 0:
+            flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
+            with mmap.mmap(-1, size, flags=flags):
+                Path("/proc/sys/vm/compact_memory").write_text("1")
+                time.sleep(chance.random())
+        self._count(Figure.PRESSED)
+
+
+def disturb(
+    seed: str,
+    victims: Callable[[], list[Victim]],
+    counters: Counters,
+    slot: int,
+    uprobes: list[str],
+) -> None:
+    """Play until SIGTERM; then nothing is left. ``uprobes``: FILE:OFFSET of functions.
+
+    Only one process may do so: what it changes belongs to the whole machine.
+    """
+    one = _Disturber(victims, lambda figure: counters.add(slot, figure), uprobes)
+
+    def end(number: int, frame: object) -> None:
+        one.ended = True
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        one.play(random.Random(seed))
+    except BaseException:
+        traceback.print_exc()
+        os._exit(FAILED)
