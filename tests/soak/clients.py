@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from tests.soak.figures import Counters, Figure
 from tests.soak.regions import LOOP, PAGE, PAGES, SIZE, Regions
-from tests.soak.victims import Victim
+from tests.soak.victims import Victim, choose
 from ubypass.abi import ExitReason
 from ubypass.device.client import Device, Gone, SourceChanged
 from ubypass.device.types import Event, Lease
@@ -125,7 +125,7 @@ class _Client:
     def _attach(self, chance: random.Random) -> None:
         if len(self._attachments) >= _MOST:
             return
-        self._follow(chance.choice(self._victims()))
+        self._follow(choose(self._victims(), chance))
 
     def _follow(self, victim: Victim) -> None:
         proc = self._device.attach(victim.pid, children=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.soak.clients import FAILED
 from tests.soak.figures import Counters, Figure
 from tests.soak.regions import LOOP, PAGE, PAGES
-from tests.soak.victims import Victim
+from tests.soak.victims import Victim, choose
 
 __all__ = ["UPROBED", "disturb"]
 
@@ -66,7 +66,7 @@ class _Disturber:
             time.sleep(chance.expovariate(30.0))
 
     def _pid(self, chance: random.Random) -> int:
-        return chance.choice(self._victims()).pid
+        return choose(self._victims(), chance).pid
 
     def _thread(self, chance: random.Random) -> int:
         return int(chance.choice(os.listdir(f"/proc/{self._pid(chance)}/task")))
@@ -92,7 +92,7 @@ class _Disturber:
 
     def _break(self, chance: random.Random) -> None:
         """As a debugger does, at the first instruction of a loop, and not for long."""
-        victim = chance.choice(self._victims())
+        victim = choose(self._victims(), chance)
         at = PAGES + chance.randrange(victim.pages) * PAGE + LOOP
         memory = os.open(f"/proc/{victim.pid}/mem", os.O_RDWR | os.O_CLOEXEC)
         try:

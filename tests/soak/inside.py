@@ -346,7 +346,7 @@ def main() -> int:
         )
 
     # Where it hangs, if it does.
-    faulthandler.dump_traceback_later(_HANG / 2, repeat=True)
+    faulthandler.dump_traceback_later(seconds + _HANG / 2, repeat=True)
     soak = _Soak(seed)
     began, failed = time.monotonic(), ""
     try:

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import random
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Victim", "publish", "published"]
+__all__ = ["Victim", "choose", "publish", "published"]
 
 _FILE = Path("/dev/shm/soak-victims")
 
@@ -32,3 +33,10 @@ def published(file: Path = _FILE) -> list[Victim]:
     """Those that were told last; some may have ended since."""
     rows = [row.split() for row in file.read_text().splitlines()]
     return [Victim(int(pid), int(pages)) for pid, pages in rows]
+
+
+def choose(victims: Sequence[Victim], chance: random.Random) -> Victim:
+    """One of them. Raises ProcessLookupError if all have been killed just now."""
+    if not victims:
+        raise ProcessLookupError
+    return chance.choice(victims)
