@@ -23,7 +23,6 @@
 #include "load.h"
 #include "proc.h"
 #include "sample_budget.h"
-#include "suspend.h"
 #include "watch.h"
 
 static atomic64_t ub_next_id = ATOMIC64_INIT(1);
@@ -143,7 +142,6 @@ int ub_proc_attach(struct ub_client *client, struct ub_attach *attach)
 	atomic_inc(&ub_attached);
 	ub_epoch_start();
 	ub_watch_start(proc);
-	ub_suspend_start();
 	attach->proc = proc->id;
 	mmput(mm);
 	return 0;

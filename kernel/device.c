@@ -27,6 +27,7 @@
 #include "site_table.h"
 #include "slice.h"
 #include "stats.h"
+#include "suspend.h"
 #include "trace_gap.h"
 #include "trial.h"
 #include "tunables.h"
@@ -220,6 +221,7 @@ static long ub_ioc_load(struct ub_client *client, void __user *arg)
 	ub_watch_loaded(proc);
 	if (err)
 		return err;
+	ub_suspend_start();
 	if (copy_to_user(arg, &load, sizeof(load))) {
 		ub_region_unload(proc, load.region);
 		return -EFAULT;

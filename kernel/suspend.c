@@ -6,7 +6,7 @@
  * thread in a loop of dispatched calls may not enter again for a long time.  So a work item
  * checks them a few times a second and suspends all regions of an affected process: a
  * dispatch exits from them as if they were dead, and no task enters until the condition
- * has ended.
+ * has ended.  Without any region nothing is checked.
  */
 #include <linux/pid.h>
 #include <linux/rcupdate.h>
@@ -41,35 +41,40 @@ static bool ub_must_suspend(struct ub_proc *proc)
 	return false;
 }
 
-/* Under RCU.  A region loaded concurrently is handled by the next check. */
-static void ub_suspend(struct ub_proc *proc)
+/*
+ * Under RCU.  False if the process has no region.  A region loaded concurrently is handled by
+ * the next check.
+ */
+static bool ub_suspend(struct ub_proc *proc)
 {
 	struct ub_region *region;
 	bool suspend;
 
 	if (list_empty(&proc->regions))
-		return;
+		return false;
 	suspend = ub_must_suspend(proc);
 	spin_lock(&proc->lock);
 	list_for_each_entry(region, &proc->regions, node)
 		ub_trial_suspend(region, suspend);
 	spin_unlock(&proc->lock);
+	return true;
 }
 
 static void ub_suspend_check(struct work_struct *work)
 {
 	struct ub_proc *proc;
+	bool regions = false;
 	int bucket;
 
 	rcu_read_lock();
 	hash_for_each_rcu(ub_procs, bucket, proc, hash)
-		ub_suspend(proc);
+		regions |= ub_suspend(proc);
 	rcu_read_unlock();
-	if (atomic_read(&ub_attached))
+	if (regions)
 		schedule_delayed_work(&ub_suspend_work, UB_SUSPEND_PERIOD);
 }
 
-/* A process was attached. */
+/* A region was loaded. */
 void ub_suspend_start(void)
 {
 	schedule_delayed_work(&ub_suspend_work, UB_SUSPEND_PERIOD);
