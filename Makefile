@@ -196,10 +196,12 @@ test-deploy: prepare ## deploy/: linters and schemas; the role on fresh Debians 
 test-wheels: prepare-run ## compiled wheels, built, installed and used (minutes)
 	@.venv/bin/python -m tests.wheels $(PYTHONS)
 
-# On a machine that does other work: LAB="--boot-timeout 900 --append nosoftlockup".
+# On a machine that does other work: LAB="--boot-timeout 900 --append nosoftlockup
+# --append tsc_early_khz=KHZ" (src/ubypass/lab/README.md).
+MINUTES := 12
 pictures: prepare module ## docs/: ub top and the dashboard, of a service in the lab (long)
-	@$(UB) lab run --cpus 2 --timeout 6000 $(LAB) -- sh -c 'ub module load && \
-		python -m tests.pictures.session build/pictures'
+	@$(UB) lab run --cpus 1 --timeout 6000 $(LAB) -- sh -c 'ub module load && \
+		python -m tests.pictures.session build/pictures --minutes $(MINUTES)'
 	@.venv/bin/python -m tests.pictures.dashboard build/pictures/metrics.om \
 		docs/dashboard.png
 	@cp build/pictures/top.svg docs/top.svg

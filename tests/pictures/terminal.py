@@ -32,7 +32,7 @@ __all__ = ["COLUMNS", "Step", "main", "picture", "shown"]
 COLUMNS = 80
 _HOME = "\x1b[H"
 #: Seconds; only ends what hangs.
-_LIMIT = 300.0
+_LIMIT = 1200.0
 
 #: Of rich's letters, and around all of them, in pixels.
 _WIDTH, _HEIGHT, _MARGIN = 12.2, 24.4, 10
