@@ -63,8 +63,9 @@ _LOADS = 60
 #: Clients go first, however many threads there are.
 _NICE, _ENGINE_NICE, _PREFIX = -15, 0, ("nice", "-n", "40")
 _TOLD = 30.0  # seconds between two reports
-_STALLED = 300.0  # seconds without a call dispatched
-_HANG = 300.0  # for what ends when it is asked to
+# An emulated machine beside others may get a small part of a processor.
+_STALLED = 1800.0  # seconds without a call dispatched
+_HANG = 1800.0  # for what ends when it is asked to
 
 
 class Failure(Exception):
@@ -89,8 +90,14 @@ class _Child:
             raise Failure(f"a child has ended by itself, status {status:#x}")
 
     def kill(self, how: int = signal.SIGKILL) -> None:
+        """Returns once it has ended. Raises Failure, with its stack, if it does not."""
         os.kill(self.pid, how)
-        os.waitpid(self.pid, 0)
+        deadline = time.monotonic() + _HANG
+        while not os.waitpid(self.pid, os.WNOHANG)[0]:
+            if time.monotonic() > deadline:
+                stack = Path(f"/proc/{self.pid}/stack").read_text()
+                raise Failure(f"a child does not end; it is in\n{stack}")
+            time.sleep(0.01)
 
 
 class _Soak:
@@ -346,7 +353,7 @@ def main() -> int:
         )
 
     # Where it hangs, if it does.
-    faulthandler.dump_traceback_later(seconds + _HANG / 2, repeat=True)
+    faulthandler.dump_traceback_later(seconds + _HANG / 6, repeat=True)
     soak = _Soak(seed)
     began, failed = time.monotonic(), ""
     try:
