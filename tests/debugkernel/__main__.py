@@ -18,6 +18,9 @@ def main() -> int:
     except UbError as error:
         print(f"debug-kernel: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\ndebug-kernel: interrupted; a second call continues", file=sys.stderr)
+        return 130
     print(f"debug-kernel: {release} is in {HOME}")
     return 0
 
