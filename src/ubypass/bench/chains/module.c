@@ -134,6 +134,15 @@ struct ub_site *ub_site_of(struct ub_proc *of, u64 ip, bool claim)
 	return NULL;
 }
 
+/* As in site_table.c, in an epoch without end. */
+void ub_sites_note_call(struct ub_proc *of, u32 nr)
+{
+	u32 *made = &of->made[nr & (UB_CALLS - 1)];
+
+	if (READ_ONCE(*made) != 1)
+		WRITE_ONCE(*made, 1);
+}
+
 bool ub_trace_gap_begin(struct ub_proc *of, struct pt_regs *regs, u32 nr, bool urgent,
 			u32 steps)
 {
