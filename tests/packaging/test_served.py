@@ -19,9 +19,13 @@ _SIGNATURES = {"name": "signatures", "state": "fail", "advice": "mokutil --impor
 _STATS = {"processes": [{"pid": 12, "calls": 9000, "dispatched": 8000}]}
 _METRICS = """\
 # TYPE ubypass_system_calls_total counter
-ubypass_system_calls_total{path="dispatched",rule="redis"} 0.0
+ubypass_system_calls_total{path="dispatched",rule="redis"} 5.0
 ubypass_system_calls_total{path="dispatched",rule="copy"} 123456.0
 """
+
+_REPLIES = "0\n" + "".join(
+    f"OK\n{number * (number + 1) // 2}\nvalue{number}\n" for number in range(1, 301)
+)
 
 #: By the beginning of what is typed; the first that fits.
 _WELL = {
@@ -30,7 +34,11 @@ _WELL = {
     "systemctl show -p MainPID": "12\n",
     "systemctl": "",
     "journalctl": _LINE,
+    "redis-cli del": _REPLIES,
     "redis-cli": "OK\nvalue\n",
+    "redis-benchmark": "",
+    "ub explain": "libc.so.6: native\n",
+    "cat /proc/uptime": "12.50 3.00\n",
     "ub doctor": json.dumps({"this_kernel": True, "checks": [_SIGNATURES]}),
     "ub module status": json.dumps(
         {"loaded": True, "tunables": {"grace_ms": {"present": 0}}}
@@ -50,10 +58,11 @@ _WELL = {
 class _Played(Guest):
     """A machine that gives these answers.
 
-    ``ends``: programs are native once the service has stopped.
+    ``ends``: programs are native once the service has stopped. ``boosts``: there are
+    more dispatched calls each time.
     """
 
-    ends = True
+    ends = boosts = True
 
     def __init__(self, **answers: str) -> None:
         others = {each: _WELL[each] for each in _WELL if each not in answers}
@@ -64,6 +73,10 @@ class _Played(Guest):
         self.typed.append(command)
         if command == "ub stats --json" and _STOP in self.typed and self.ends:
             return Done(command, 0, '{"processes": []}', 1.0, 1.0)
+        if command == "ub stats --json" and self.boosts:
+            (process,) = _STATS["processes"]
+            more = {**process, "dispatched": process["dispatched"] + len(self.typed)}
+            return Done(command, 0, json.dumps({"processes": [more]}), 1.0, 1.0)
         begin = next(each for each in self._answers if command.startswith(each))
         return Done(command, 0, self._answers[begin], 1.0, 1.0)
 
@@ -93,9 +106,11 @@ def test_what_is_well_passes(capsys: pytest.CaptureFixture[str]) -> None:
     _refused(_Played())
     assert _LINE in capsys.readouterr().out
     guest = _Played()
-    assert [done.command.split()[:2] for done in commands_typed(guest)] == [
+    typed, seconds = commands_typed(guest)
+    assert [done.command.split()[:2] for done in typed] == [
         *(["ub", "module"], ["ub", "run"])
     ]
+    assert seconds == 0
     purged(guest)
     assert any("purge ubypass ubypass-dkms" in command for command in guest.typed)
     guest = _Played()
@@ -141,6 +156,14 @@ def test_what_is_well_passes(capsys: pytest.CaptureFixture[str]) -> None:
             json.dumps({"processes": 1, "refused": {}}),
             "service status",
         ),
+        (_served, "redis-cli del", _REPLIES.replace("value7\n", "value8\n"), "replies"),
+        (_served, "redis-cli del", "5\n" + _REPLIES[2:], "having deleted"),
+        (
+            _served,
+            "grep -s _total /var/lib/prometheus",
+            _METRICS.replace(" 5.0", " 0.0"),
+            "under load is not boosted",
+        ),
         (_served, "timeout 900 sh", "Traceback dd ", "ub top"),
         (_served, "timeout 900 sh", "no process", "ub top"),
         (_served, "journalctl", "", "the journal has"),
@@ -157,8 +180,13 @@ def test_what_is_well_passes(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_what_is_wrong_is_seen(
-    function: Callable[[Guest], object], asked: str, answer: str, complaint: str
+    function: Callable[[Guest], object],
+    asked: str,
+    answer: str,
+    complaint: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("tests.fresh.served._PATIENCE", 0.5)
     with pytest.raises(Failed, match=complaint):
         function(_Played(**{asked: answer}))
 
@@ -182,3 +210,13 @@ def test_a_server_that_was_started_anew_is_seen() -> None:
 
     with pytest.raises(Failed, match="anew"):
         _refused(Restarted())
+
+
+def test_redis_that_is_not_boosted_while_it_answers_is_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tests.fresh.served._PATIENCE", 0.1)
+    guest = _Played()
+    guest.boosts = False
+    with pytest.raises(Failed, match="no call is dispatched"):
+        _served(guest)
