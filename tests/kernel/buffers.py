@@ -19,7 +19,7 @@ from tests.kernel.handmade import translation
 from tests.kernel.trial import Watch
 from ubypass.device.client import Device
 
-_ARENA = 1 << 20
+_ARENA = 1 << 21  # UB_ARENA_SIZE: a region may be anywhere in it
 _FUNCTION = 256
 _VERW = b"\x0f\x00\x2d"
 _STAC = b"\x0f\x01\xcb"

@@ -51,7 +51,8 @@ def main() -> int:
         proc = device.attach(quiet.pid)
         rest(device, [proc])
         tune(device, _USUAL)
-        time.sleep(1.0)
+        # Unhooking, with its waits for all tasks, goes on for a while.
+        time.sleep(15.0)
         found["resting"] = _rate()
         assert device.stats(proc).resting
         child.end(quiet)

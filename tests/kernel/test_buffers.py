@@ -53,7 +53,7 @@ def test_where_the_kernel_does_and_only_there() -> None:
     assert cleared["entered"] is True
     assert plain["verw"] == []
     assert plain["entered"] is False
-    # Of 16384 places the first one twice by chance: hardly ever.
+    # Of 32768 places the first one twice by chance: hardly ever.
     assert (cleared["place"], plain["place"]) != (0, 0)
     assert cleared["dispatched"]
     assert plain["dispatched"]
