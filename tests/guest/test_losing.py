@@ -4,44 +4,20 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.guest.conftest import prepare
-from tests.guest.program import PROGRAMS
-from tests.patient import PATIENT
-from tests.places import ROOT
-from ubypass.lab.run import capture
+from tests.guest.counted import counted
 
 _ROUNDS = 1_500
 _SHARE = 0.001
 _FIRST = 2_000_000  # ns, once: to look, and to try
-_SCRIPT = (
-    '"$1" -m ubypass.cli.main module load >&2 && '
-    'exec "$1" -m tests.guest.losing "$2" "$3"'
-)
 
 
 @pytest.mark.guest
 def test_losing_programs_are_tried_at_a_bounded_cost() -> None:
-    prepare()
-    program = str(PROGRAMS / "losing")
-    result = capture(
-        ["sh", "-c", _SCRIPT, "sh", sys.executable, program, str(_ROUNDS)],
-        replace(
-            PATIENT,
-            icount=True,
-            environment={"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])},
-        ),
-    )
-    output = result.stdout.decode()
-    print(output, result.stderr.decode())
-    assert result.status == 0
-    assert not result.log_problems
+    output = counted("losing", str(_ROUNDS))
     said: dict[tuple[str, str], dict[str, Any]] = {}
     for line in output.splitlines():
         if line[:1] == "{":

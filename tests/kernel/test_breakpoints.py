@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.kernel.counted import built
 from tests.patient import PATIENT
-from ubypass.lab import kernels
 from ubypass.lab.run import capture
-from ubypass.module.build import build_module
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parent.parent
@@ -22,8 +21,7 @@ _LONGEST = 2048  # steps, as path_steps is by default
 
 def _stepped(what: str, seconds: int) -> tuple[list[str], set[int]]:
     """What ``breakpoints WHAT SECONDS`` printed, and how long the ways found were."""
-    release = kernels.default_release()
-    module = build_module(release, _ROOT / "kernel", _ROOT / "build/kernel" / release)
+    module = built()
     program = _ROOT / "build/tests/breakpoints"
     program.parent.mkdir(parents=True, exist_ok=True)
     source = _HERE / "breakpoints.c"

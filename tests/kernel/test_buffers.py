@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.kernel.counted import built
 from tests.patient import PATIENT
 from ubypass.bench.workloads import build_program
-from ubypass.lab import kernels
 from ubypass.lab.run import capture
-from ubypass.module.build import build_module
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[1]
@@ -29,8 +28,7 @@ _NEEDS_NOT = "max,vendor=AuthenticAMD,smap=on"
 
 
 def _found(cpu: str) -> dict[str, object]:
-    release = kernels.default_release()
-    module = build_module(release, _ROOT / "kernel", _ROOT / "build/kernel" / release)
+    module = built()
     program = build_program(_HERE / "trial.c", _ROOT / "build/tests/kernel/trial")
     path = f"{_ROOT}:{_ROOT / 'src'}"
     options = replace(

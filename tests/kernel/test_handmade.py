@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.kernel.counted import built
 from tests.kernel.long import TURNS
 from tests.kernel.loop import run_loop
-from ubypass.lab import kernels
-from ubypass.module.build import build_module
 
 _ROOT = Path(__file__).parent.parent.parent
 _CALLS = 200_000
@@ -40,8 +39,7 @@ leave && insmod $1 && python tests/kernel/handmade.py $2 {_CALLS} && leave
 
 @pytest.mark.guest
 def test_handmade_loop_stays_in_the_kernel(tmp_path: Path) -> None:
-    release = kernels.default_release()
-    module = build_module(release, _ROOT / "kernel", _ROOT / "build/kernel" / release)
+    module = built()
     result = run_loop(_SCRIPT, module)
     output = result.stdout.decode()
     assert result.status == 0, output + result.stderr.decode()

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.kernel.counted import built
 from tests.patient import PATIENT
-from ubypass.lab import kernels
 from ubypass.lab.run import capture
-from ubypass.module.build import build_module
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parent.parent
@@ -30,8 +29,7 @@ exit 1
 
 @pytest.mark.guest
 def test_ways_are_found_and_the_program_sees_no_trap_flag() -> None:
-    release = kernels.default_release()
-    module = build_module(release, _ROOT / "kernel", _ROOT / "build/kernel" / release)
+    module = built()
     programs = _ROOT / "build/tests"
     programs.mkdir(parents=True, exist_ok=True)
     for name in ("step", "together"):

@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.kernel.counted import built
 from tests.patient import PATIENT
-from ubypass.lab import kernels
 from ubypass.lab.run import capture
-from ubypass.module.build import build_module
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parent.parent
@@ -29,8 +28,7 @@ _MORE = 500_000
 
 
 def _played(*threads: int, icount: bool, cpus: int) -> list[dict[str, Any]]:
-    release = kernels.default_release()
-    module = build_module(release, _ROOT / "kernel", _ROOT / "build/kernel" / release)
+    module = built()
     program = _ROOT / "build/tests/trial"
     program.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(

@@ -16,10 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.kernel.counted import built
 from tests.patient import PATIENT
-from ubypass.lab import kernels
 from ubypass.lab.run import capture
-from ubypass.module.build import build_module
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parent.parent
@@ -55,8 +54,7 @@ def test_fpu_holds_the_users_address_and_is_else_the_same(tmp_path: Path) -> Non
 @pytest.mark.guest
 @pytest.mark.parametrize("vendor", ["GenuineIntel", "AuthenticAMD"])
 def test_computes_the_same(vendor: str) -> None:
-    release = kernels.default_release()
-    module = build_module(release, _ROOT / "kernel", _ROOT / "build/kernel" / release)
+    module = built()
     program = _ROOT / "build/tests/x87"
     program.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(["gcc", "-O2", "-o", program, _HERE / "x87.c"], check=True)
