@@ -9,7 +9,7 @@ from iced_x86 import Instruction, Mnemonic, OpKind
 
 from ubypass.abi import Abi, ExitReason
 from ubypass.region.graph import Block, End
-from ubypass.translate.budget import LOCKED, MOST_OWED, PATIENCE
+from ubypass.translate.budget import LOCKED, MOST_OWED, path_charges
 from ubypass.translate.clone import user_address
 from ubypass.translate.context import Context, Fragment
 from ubypass.translate.control import lower_end
@@ -113,6 +113,26 @@ class Prepared:
         """Instructions of the block, as they count for the budget."""
         return sum(map(_weight, self.block.instructions))
 
+    def path_charges(self, owed: int) -> tuple[dict[int, int], int]:
+        """Positions at which the block charges for its path, if the path to it owes
+        ``owed`` instructions, and the amounts; and what it owes at its end.
+
+        The head of an unrolled loop has paid for all copies.
+        """
+        if self.turns > 1:
+            return {}, owed
+        weights = list(map(_weight, self.block.instructions[: len(self.infos)]))
+        if sum(weights) + owed < MOST_OWED:
+            return {}, sum(weights) + owed
+        last = weights.pop() if self.ends else 0
+        found, owed = path_charges(weights, self.live, owed)
+        return found, owed + last
+
+    @property
+    def ends(self) -> bool:
+        """Whether the last instruction transfers control, and is translated."""
+        return self.block.end != End.FALL and not self.refused
+
     def ips(self) -> list[int]:
         """User addresses of the instructions; computed when first needed."""
         if not self._ips:
@@ -162,7 +182,7 @@ def _lower_all(
     start = user_address(block.start)
     context = Context(exits, abi, state, code, start, prepared.live[0])
     code.mark(start)
-    ends = block.end != End.FALL and not prepared.refused
+    ends = prepared.ends
     plain = prepared.infos[:-1] if ends else prepared.infos
     position = 0
     ips, strange = prepared.ips(), prepared.addresses.nonpointers
@@ -172,7 +192,7 @@ def _lower_all(
         charged_at = _where_to_charge(prepared, state, len(plain))
         if charged_at == 0:
             _charge(context, prepared.charge * prepared.turns)
-    owed = 0 if charged_at == 0 else prepared.owed
+    path_charges, _ = prepared.path_charges(0 if charged_at >= 0 else prepared.owed)
     try:
         for position, info in enumerate(plain):
             context.begin(
@@ -182,13 +202,8 @@ def _lower_all(
             )
             if position == charged_at and position:
                 _charge(context, prepared.charge * prepared.turns)
-                owed = 0
-            elif owed >= MOST_OWED and _may_charge(prepared, context, position, owed):
-                _charge(context, owed)
-                owed = 0
-            # The head of an unrolled loop has paid for all copies.
-            if prepared.turns == 1:
-                owed += _weight(block.instructions[position])
+            elif position in path_charges:
+                _charge(context, path_charges[position])
             if info.flags.changes and prepared.live[position + 1]:
                 context.note_compare(info.mnemonic in COMPARES)
                 hoist_clamps(context, prepared.infos, prepared.live, position)
@@ -229,13 +244,6 @@ def _weight(instruction: Instruction) -> int:
         and OpKind.MEMORY in (instruction.op0_kind, instruction.op1_kind)
     )
     return LOCKED if locked else 1
-
-
-def _may_charge(prepared: Prepared, context: Context, position: int, owed: int) -> bool:
-    """Whether to charge here what the path owes: the flags are dead, or too much."""
-    state = context.state
-    live = state.flags == Flags.HOST and prepared.live[position]
-    return not live or state.remat is not None or owed >= MOST_OWED + PATIENCE
 
 
 def _charge(context: Context, amount: int) -> None:

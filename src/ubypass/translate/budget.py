@@ -9,13 +9,13 @@ only. Sizes are numbers of instructions; see `LOCKED`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Final
 
 from ubypass.region.graph import loop_heads
 
-__all__ = ["LOCKED", "MOST_OWED", "PATIENCE", "charges", "owed"]
+__all__ = ["LOCKED", "MOST_OWED", "PATIENCE", "charges", "owed", "path_charges"]
 
 #: What a locked instruction counts: across cache lines it takes as long as so many
 #: loads that miss all caches.
@@ -49,26 +49,67 @@ def owed(
     sizes: Mapping[int, int],
     successors: Mapping[int, Sequence[int]],
     paying: Collection[int],
+    unpaid: Callable[[int, int], int],
 ) -> dict[int, int]:
     """Instructions before each block that no charge has paid for, at most.
 
     ``sizes``: instructions of each block; ``successors`` leaves out edges that go
-    through a dispatch; blocks in ``paying`` charge for their cycle. A block charges
-    once `MOST_OWED` instructions are not paid, but up to `PATIENCE` later while flags
-    are in use: only a block that cannot wait any longer is sure to have charged.
+    through a dispatch; blocks in ``paying`` charge for their cycle. ``unpaid``: what
+    a block owes at its end, by the block and what it owes at its start, as of
+    :func:`path_charges`; asked only of blocks that may charge on their path.
     """
     found = dict.fromkeys(sizes, 0)
-    todo = sorted(sizes)
-    while todo:
-        at = todo.pop()
-        after = sizes[at] + (0 if at in paying else found[at])
-        if after >= MOST_OWED + PATIENCE:
-            after = min(sizes[at], MOST_OWED + PATIENCE - 1)
+    for at in _ahead(sizes, successors, paying):
+        before = 0 if at in paying else found[at]
+        after = before + sizes[at]
+        if after >= MOST_OWED:
+            after = unpaid(at, before)
         for following in successors[at]:
-            if found[following] < after:
-                found[following] = after
-                todo.append(following)
+            found[following] = max(found[following], after)
     return found
+
+
+def _ahead(
+    starts: Iterable[int],
+    successors: Mapping[int, Sequence[int]],
+    paying: Collection[int],
+) -> list[int]:
+    """All blocks, each behind its predecessors unless it pays for a cycle: without the
+    edges into those blocks there is no cycle.
+    """
+    finished: dict[int, None] = {}
+    for start in sorted(starts):
+        path = [(start, iter(successors[start]))]
+        seen = {start}
+        while path:
+            at, following = path[-1]
+            target = next(following, None)
+            if target is None:
+                finished.setdefault(at)
+                path.pop()
+            elif target not in paying and target not in finished and target not in seen:
+                seen.add(target)
+                path.append((target, iter(successors[target])))
+    return [*reversed(finished)]
+
+
+def path_charges(
+    weights: Sequence[int], live: Sequence[int], owed: int
+) -> tuple[dict[int, int], int]:
+    """Where a block charges for its path: positions of instructions and amounts; and
+    what the block owes at its end.
+
+    ``weights``: what each instruction counts; ``live``: the flags that are live before
+    each; ``owed``: what the path to the block owes. A charge changes the flags, so it
+    waits for up to `PATIENCE` instructions until they are dead.
+    """
+    found: dict[int, int] = {}
+    for position, weight in enumerate(weights):
+        if owed >= MOST_OWED and (not live[position] or owed >= MOST_OWED + PATIENCE):
+            found[position] = owed
+            owed = 0
+        owed += weight
+    return found, owed
 
 
 def _needless(

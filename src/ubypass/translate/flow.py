@@ -235,8 +235,13 @@ class _Solver:
                     self.heads[at] = start
         # The head of an unrolled loop pays for all copies.
         sizes |= dict.fromkeys(self.heads, 0)
-        for start, instructions in owed(sizes, successors, heads).items():
+        debts = owed(sizes, successors, heads, self._unpaid)
+        for start, instructions in debts.items():
             self.prepared[start].owe(instructions)
+
+    def _unpaid(self, start: int, before: int) -> int:
+        """What a block owes for its path at its end, if it owes ``before``."""
+        return self.prepared[start].path_charges(before)[1]
 
     def _look_inside(self, head: int, successors: Mapping[int, list[int]]) -> set[int]:
         """Find the registers that the loop at ``head`` reads, and those worth a hoisted
