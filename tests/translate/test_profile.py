@@ -7,7 +7,14 @@ from iced_x86 import Decoder
 
 from tests.translate.graphs import drawn
 from ubypass.region.graph import Block, End, Region
-from ubypass.translate.profile import distances, hot_path, likely, order
+from ubypass.translate.clone import CLONE_STRIDE
+from ubypass.translate.profile import (
+    distances,
+    executions,
+    hot_path,
+    likely,
+    order,
+)
 
 
 def test_a_loop_ends_in_its_branch() -> None:
@@ -57,3 +64,28 @@ def test_distances_stop_at_dispatches() -> None:
 def test_hot_path() -> None:
     region = drawn({0: (End.JUMP, (1,)), 1: (End.JUMP, (0,)), 2: (End.JUMP, (0,))})
     assert hot_path(region, {0: 1, 1: 0, 2: 0}) == {0, 1}
+
+
+def test_a_clone_has_the_executions_of_its_call() -> None:
+    clone = 2 * CLONE_STRIDE
+    cold = CLONE_STRIDE
+    region = drawn(
+        {
+            # Two calls of a function at 20; the first one has a clone of it.
+            0: (End.CALL, (clone + 20,)),
+            1: (End.CALL, (20,)),
+            2: (End.SYSCALL, (0, cold + 3)),
+            20: (End.RET, (2,)),
+            clone + 20: (End.RET, (1,)),
+            cold + 3: (End.RET, ()),
+        }
+    )
+    counted = replace(
+        region,
+        traced=frozenset(region.blocks) - {cold + 3},
+        execution_counts={0: 30, 1: 10, 2: 10, 20: 40},
+    )
+    assert executions(counted) == {0: 30, 1: 10, 2: 10, 20: 40, clone + 20: 30}
+    assert executions(region) == {}
+    # What was traced ran at least once.
+    assert executions(replace(counted, execution_counts={0: 1}))[clone + 20] == 1

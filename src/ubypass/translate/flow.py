@@ -7,7 +7,6 @@ converge soon.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
@@ -22,7 +21,6 @@ from ubypass.region.worklist import reached
 from ubypass.translate.bases import live_bases, loop_bases, sure_copies
 from ubypass.translate.block import AddressUse, Prepared, lower_block
 from ubypass.translate.budget import charges, owed
-from ubypass.translate.clone import user_address
 from ubypass.translate.context import Fragment
 from ubypass.translate.dispatch import dispatches
 from ubypass.translate.exit_keys import ExitKeys
@@ -30,12 +28,14 @@ from ubypass.translate.insn_info import InsnInfo, Unsupported, insn_info
 from ubypass.translate.loops import loop_body, looping, ranks
 from ubypass.translate.node import Node
 from ubypass.translate.nonpointers import nonpointers
+from ubypass.translate.placement import Link, place
 from ubypass.translate.profile import (
     COLD,
     HOT,
     LIKELY,
     SOME,
     distances,
+    executions,
     hot_path,
     likely,
     order,
@@ -102,6 +102,7 @@ class _Solver:
         self.region, self.abi, self.turns = region, abi, turns
         self.careful = careful
         self.prepared = _prepare(region, abi)
+        self.executions = executions(region)
         self._guess_control()
         self.vector = any(
             info.vector for start in self.path for info in self.prepared[start].infos
@@ -161,9 +162,9 @@ class _Solver:
         """The assignment, by the weighted use counts of each register."""
         counts = [0] * 16
         fixed: set[int] = set()
-        execution_counts, loops = self._execution_counts(), looping(self.region)
+        loops = looping(self.region)
         for start, prepared in self.prepared.items():
-            weight = execution_counts.get(start, 0)
+            weight = _ON_PATH * self.executions.get(start, 0)
             if not weight:
                 weight = (_IN_LOOP if start in loops else 1) * (
                     _ON_PATH if start in self.path else 1
@@ -187,17 +188,6 @@ class _Solver:
                 if info.implicit:
                     fixed |= info.implicit
         return assign_registers(counts, fixed)
-
-    def _execution_counts(self) -> dict[int, int]:
-        """Execution counts of the blocks on the hot path, where known, weighted for the
-        assignment.
-        """
-        seen = self.region.execution_counts
-        if not seen:
-            return {}
-        copies = Counter(user_address(start) for start in self.path)
-        each = {at: max(seen.get(at, 0) // n, 1) for at, n in copies.items()}
-        return {start: _ON_PATH * each[user_address(start)] for start in self.path}
 
     def _charge(self, layout: list[int]) -> None:
         """Choose the blocks that charge the budget, and how often loops are
@@ -371,8 +361,7 @@ class _Solver:
         if start not in self.path:
             return LIKELY + back
         if self.region.traced:
-            seen = self.region.execution_counts
-            often = min(seen.get(user_address(at), 0) for at in (start, target))
+            often = min(self.executions.get(at, 0) for at in (start, target))
             return HOT + 2 * often + back
         first = self.first[start]
         same = first.cx == source.cx and first.derived == source.derived
@@ -454,18 +443,31 @@ class _Solver:
         """The successors of ``node``."""
         return [target for target in self.fragments[node].to if target is not None]
 
-    def next_of(self, node: Node) -> Node | None:
-        """The likely successor of ``node``."""
-        fragment = self.fragments[node]
-        if fragment.fall is None:
-            return None
-        found = fragment.to[fragment.fall]
-        if fragment.branch is not None:
-            taken = fragment.to[fragment.branch[1]]
-            if taken is not None and taken.start == self.guess[node.start]:
-                return taken
-            if found is None:
-                return taken
+    def placed(self, nodes: list[Node]) -> list[Node]:
+        """The nodes in the order of the layout."""
+        counts = self.executions or dict.fromkeys(self.path, 1)
+        executions: dict[Node, int] = {}
+        for node in nodes:
+            often = counts.get(node.start, 0)
+            # Not each execution of a loop reaches its later turns.
+            executions[node] = max(often // (node.turn + 1), min(often, 1))
+        return place(nodes, self._links(nodes), executions)
+
+    def _links(self, nodes: list[Node]) -> list[Link]:
+        """The edges along which control may fall through."""
+        found: list[Link] = []
+        for node in nodes:
+            fragment = self.fragments[node]
+            if fragment.fall is None:
+                continue
+            edges = [fragment.fall]
+            if fragment.branch is not None:
+                edges.append(fragment.branch[1])
+            for number in edges:
+                target = fragment.to[number]
+                if target is not None:
+                    guessed = target.start == self.guess[node.start]
+                    found.append(Link(node, target, guessed, len(edges) > 1))
         return found
 
 
@@ -484,11 +486,7 @@ def solve(region: Region, abi: Abi, turns: int = 64, careful: bool = False) -> F
             n.turn,
         ),
     )
-    layout = order(
-        [*entries.values(), *rest],
-        solver.next_of,
-        lambda node: solver.fragments[node].branch is not None,
-    )
+    layout = solver.placed([*dict.fromkeys((*entries.values(), *rest))])
     return Flow(
         region=region,
         assignment=solver.assignment,

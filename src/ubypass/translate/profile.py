@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Hashable, Iterable
 from heapq import heapify, heappop, heappush
 from typing import Final, TypeVar
 
-from ubypass.region.graph import Block, End, Region
+from ubypass.region.graph import Block, BlockId, End, Region
+from ubypass.translate.clone import CLONE_STRIDE, is_cold, user_address
 from ubypass.translate.loops import closes_loop
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "LIKELY",
     "SOME",
     "distances",
+    "executions",
     "hot_path",
     "likely",
     "order",
@@ -72,6 +74,34 @@ def likely(region: Region, block: Block, distance: dict[int, int]) -> int | None
         return taken if taken in distance else following
     # Loops branch backward; error paths branch forward, or to cold code anywhere.
     return taken if closes_loop(region, block.start, taken) else following
+
+
+def executions(region: Region) -> dict[BlockId, int]:
+    """Estimated executions of each block on traced paths, at least 1; empty if they
+    were not counted.
+
+    They were counted by user address. A clone has those of the call that it is for.
+    """
+    seen = region.execution_counts
+    if not seen:
+        return {}
+    #: By number of a clone: the part of the executions that is in the clone.
+    part: dict[int, float] = {}
+    found: dict[BlockId, int] = {}
+    # The clone of a caller has a smaller number than that of its callee.
+    for start in sorted(region.traced):
+        clone, at = divmod(start, CLONE_STRIDE)
+        often = seen.get(at, 0) * part.get(clone, 1.0)
+        found[start] = max(int(often), 1)
+        block = region.blocks[start]
+        if block.end not in (End.CALL, End.CALL_INDIRECT):
+            continue
+        for target in block.targets:
+            callee = target // CLONE_STRIDE
+            if callee > clone and not is_cold(target):
+                all_calls = max(seen.get(user_address(target), 0), 1)
+                part[callee] = min(part.get(callee, 0.0) + often / all_calls, 1.0)
+    return found
 
 
 def hot_path(region: Region, guess: dict[int, int | None]) -> set[int]:
