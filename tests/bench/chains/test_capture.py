@@ -27,6 +27,13 @@ def test_captures_a_chain(tmp_path: Path) -> None:
     assert found.vdso is not None
 
 
+def test_a_chain_behind_a_call_goes_up_to_the_next_one(tmp_path: Path) -> None:
+    with running("plain") as pid:
+        wish = Wish(calls=5, skip=20, after=110, seconds=30)
+        found = capture(pid, "it", wish, tmp_path)
+    assert [call.nr for call in found.calls] == [102, 110] * 3
+
+
 def test_the_program_goes_on_as_before(tmp_path: Path) -> None:
     with running("plain") as pid:
         capture(pid, "it", Wish(calls=4, seconds=30), tmp_path)

@@ -5,9 +5,9 @@
  *
  * After SKIP calls, from the return of a call NR (-1: any) with a result of at least
  * LEAST: all readable memory (at most MIB of writable memory), the registers and the
- * vector state; then CALLS gaps, instruction by instruction, and the memory that each
- * call changed. The thread is stopped and single-stepped by ptrace; its state is not
- * changed, and it continues afterwards. Files in DIRECTORY:
+ * vector state; then CALLS gaps or more, up to a call NR, instruction by instruction, and
+ * the memory that each call changed. The thread is stopped and single-stepped by ptrace;
+ * its state is not changed, and it continues afterwards. Files in DIRECTORY:
  *
  *   memory     contents of the areas in order, zero pages as holes
  *   areas      a line for each: start end permissions offset-in-memory path
@@ -45,6 +45,7 @@
 #define AREAS 4096
 #define WAY (1UL << 20) /* most instructions in a gap; a timer of redis takes 1 << 17 */
 #define PAGES 1024
+#define ROUND 4 /* most calls of a chain, in multiples of CALLS */
 #define ENDED 3 /* exit status: the program ended */
 #define LATE 4	/* exceeded SECONDS */
 #define SIGNALLED 5
@@ -399,12 +400,16 @@ static void write_way(FILE *ways, uint64_t from, uint64_t nr, uint64_t gap)
 	fputc('\n', ways);
 }
 
-static void record(uint64_t calls, uint64_t nr)
+/*
+ * At least CALLS gaps; if the chain began behind a call LAST, up to such a call where one
+ * comes soon. As many requests are answered then as are read.
+ */
+static void record(uint64_t calls, uint64_t nr, long last)
 {
 	FILE *ways = file("ways"), *list = file("calls");
 	uint64_t from = regs.rip, gap = 0, seen = 0;
 
-	while (seen < calls) {
+	while (seen < calls || (last >= 0 && nr != (uint64_t)last && seen < ROUND * calls)) {
 		uint64_t site = regs.rip, made;
 		char kind;
 
@@ -501,7 +506,7 @@ int main(int count, char **words)
 	read_areas(room);
 	write_areas();
 	write_state();
-	record(calls, regs.orig_rax);
+	record(calls, regs.orig_rax, atol(words[5]));
 	if (ptrace(PTRACE_DETACH, thread, 0, 0) < 0)
 		die("PTRACE_DETACH");
 	return 0;

@@ -23,8 +23,10 @@ _ENDED, _LATE, _SIGNALLED, _LARGE, _DENIED = 3, 4, 5, 6, 7
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What to capture: ``calls`` system calls, after ``skip`` others and the return of
-    call ``after`` (-1: any) with a result of at least ``least``.
+    """What to capture: at least ``calls`` system calls, after ``skip`` others and the
+    return of call ``after`` (-1: any) with a result of at least ``least``. A chain
+    after such a call goes up to the next one, if it has at most four times ``calls``:
+    an event loop that reads many requests answers them all later.
 
     ``seconds``: time limit. ``room``: most MiB of writable memory that are copied.
     """
