@@ -45,15 +45,19 @@ def test_every_model(name: str) -> None:
     assert model.isolation.ns.low > 0
 
 
-@pytest.mark.parametrize("name", ["zen4", "sapphire-rapids"])
-def test_what_replayed_chains_showed(name: str) -> None:
+@pytest.mark.parametrize(
+    # sapphire-rapids is fitted to an older translator, which charged more often.
+    ("name", "receiving"),
+    [("zen4", True), ("sapphire-rapids", False)],
+)
+def test_what_replayed_chains_showed(name: str, receiving: bool) -> None:
     """The order is that of ``ub bench chains`` on both processors."""
     model = model_of(name)
     savings = [
         model.saving(gap).likely for gap in (CLOSE, SENDFILE, WRITE, READ_GET, RECVFROM)
     ]
     gaining = [saving > 0 for saving in savings]
-    assert gaining == [True, True, True, True, False]
+    assert gaining == [True, True, True, True, receiving]
     assert all(a > b for a, b in pairwise(savings[2:]))
 
 

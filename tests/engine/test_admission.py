@@ -11,7 +11,7 @@ from ubypass.engine.admission import AdmissionPolicy
 
 _SHORT = GapProfile(40, 40)
 #: Between what is likely to lose and what is bound to.
-_DOUBTFUL = GapProfile(1000, 1000, turns=150)
+_DOUBTFUL = GapProfile(1000, 1000, turns=400)
 _LOSING = GapProfile(9000, 900, accesses=3000, turns=1000)
 
 

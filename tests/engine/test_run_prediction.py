@@ -20,7 +20,7 @@ _ZEN4 = model_of("zen4")
 #: One gap does not earn a run, two do.
 _MODEL = replace(_ZEN4, run=Parameter(Range(180, 180, 180), "estimated", ""))
 _SHORT = GapProfile(2, 2)
-_LONG = GapProfile(300, 300, turns=90)
+_LONG = GapProfile(300, 300, turns=240)
 #: Resume addresses, each after a call that ends another one's gap.
 _A, _B, _C = 0x1002, 0x1012, 0x1022
 
