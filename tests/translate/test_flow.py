@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from tests.region.asm import program
 from ubypass.abi import Abi, ExitReason
-from ubypass.region.discover import HotEntry, RegionSpec, discover
+from ubypass.region.discover import HotEntry, Limits, RegionSpec, discover
+from ubypass.translate.budget import MOST_OWED, PATIENCE
 from ubypass.translate.flow import Flow, entry_state, solve
 from ubypass.translate.layout import assemble
 from ubypass.translate.registers import R11, RCX, RSP
@@ -138,3 +139,21 @@ def test_who_is_used_most_often_has_a_host_register() -> None:
         )
         assert not flow.assignment.spilled(kept)
         assert flow.assignment.spilled(spilled)
+
+
+def test_paths_of_jumps_alone_charge_too() -> None:
+    count = 3 * (MOST_OWED + PATIENCE)
+    jumps = "\n".join(f"j{n}: jmp [rbx+{8 * n}]" for n in range(count))
+    reader, at = program(
+        f"first: mov eax, 39\nsyscall\nstart:\n{jumps}\nj{count}: jmp first"
+    )
+    targets = {at[f"j{n}"]: (at[f"j{n + 1}"],) for n in range(count)}
+    spec = RegionSpec((HotEntry(at["start"], 39),), targets=targets)
+    region = discover(spec, reader, Limits(2 * count, reach=2 * count))
+    translation = assemble(solve(region, _ABI, 8))
+    charges = [
+        leave.user_ip
+        for leave in translation.exits
+        if leave.reason == ExitReason.BUDGET
+    ]
+    assert count // MOST_OWED >= len(charges) >= count // (MOST_OWED + PATIENCE)

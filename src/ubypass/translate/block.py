@@ -124,9 +124,7 @@ class Prepared:
         weights = list(map(_weight, self.block.instructions[: len(self.infos)]))
         if sum(weights) + owed < MOST_OWED:
             return {}, sum(weights) + owed
-        last = weights.pop() if self.ends else 0
-        found, owed = path_charges(weights, self.live, owed)
-        return found, owed + last
+        return path_charges(weights, self.live, owed)
 
     @property
     def ends(self) -> bool:
@@ -221,6 +219,8 @@ def _lower_all(
             context.begin(
                 block.last.ip, prepared.live[-2], strange[-2] if strange else 0
             )
+            if position in path_charges:
+                _charge(context, path_charges[position])
         lower_end(context, fragment, block, last)
     except (Unsupported, ValueError) as reason:
         raise _Stuck(position, reason) from reason
