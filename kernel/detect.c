@@ -24,6 +24,7 @@
 #include "eligible.h"
 #include "gap.h"
 #include "proc.h"
+#include "queue.h"
 #include "sample_budget.h"
 #include "site_table.h"
 #include "trace_gap.h"
@@ -93,7 +94,7 @@ static bool ub_has_lasted(struct ub_proc *proc, struct ub_site *site, u64 now)
 	site->tries = 0;
 	site->start_ns = 0;
 	ub_site_park(proc, site->ip);
-	queue_delayed_work(system_wq, &ub_unpark_work, nsecs_to_jiffies(lasting) + 1);
+	queue_delayed_work(ub_queue, &ub_unpark_work, nsecs_to_jiffies(lasting) + 1);
 	return false;
 }
 
@@ -338,6 +339,6 @@ void ub_detect_after(struct ub_proc *proc, struct pt_regs *regs, u64 ax)
 	if (site->verdict == UB_SITE_HOT &&
 	    (!site->reports || (s32)(epoch - site->next_report) >= 0) &&
 	    !ub_report_hot(proc, site, regs, ax))
-		mod_delayed_work(system_wq, &ub_unpark_work, msecs_to_jiffies(UB_WAIT_MS));
+		mod_delayed_work(ub_queue, &ub_unpark_work, msecs_to_jiffies(UB_WAIT_MS));
 	ub_site_park(proc, regs->ip);
 }

@@ -10,6 +10,7 @@
 #include "hook.h"
 #include "idle.h"
 #include "proc.h"
+#include "queue.h"
 #include "site_table.h"
 #include "tunables.h"
 
@@ -23,8 +24,8 @@ static void ub_rearm(struct work_struct *work)
 	WRITE_ONCE(ub_epoch, ub_epoch + 1);
 	ub_sites_unpark_all();
 	if (atomic_read(&ub_attached))
-		schedule_delayed_work(&ub_rearm_work,
-				      msecs_to_jiffies(ub_tune(UB_TUNE_REARM_MS)));
+		queue_delayed_work(ub_queue, &ub_rearm_work,
+				   msecs_to_jiffies(ub_tune(UB_TUNE_REARM_MS)));
 }
 
 /*
@@ -34,7 +35,7 @@ static void ub_rearm(struct work_struct *work)
 void ub_epoch_start(void)
 {
 	ub_sites_unpark_all();
-	schedule_delayed_work(&ub_rearm_work, msecs_to_jiffies(ub_tune(UB_TUNE_REARM_MS)));
+	queue_delayed_work(ub_queue, &ub_rearm_work, msecs_to_jiffies(ub_tune(UB_TUNE_REARM_MS)));
 }
 
 void ub_epoch_exit(void)

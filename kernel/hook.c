@@ -31,6 +31,7 @@
 #include "handler.h"
 #include "hook.h"
 #include "invalidate.h"
+#include "queue.h"
 #include "run.h"
 #include "trace_gap.h"
 #include "trampoline.h"
@@ -233,7 +234,7 @@ static int ub_hook_share(UB_OPS_FUNC_PARAMETERS)
 	memset(ub_bodies, 0, sizeof(ub_bodies));
 	ub_hook_changed();
 	mutex_unlock(&ub_bodies_mutex);
-	mod_delayed_work(system_wq, &ub_check_work, UB_HOLD + 1);
+	mod_delayed_work(ub_queue, &ub_check_work, UB_HOLD + 1);
 	return 0;
 }
 #endif
@@ -401,7 +402,7 @@ static void ub_hook_drain(struct work_struct *work)
 	}
 	if (ub_hook_inside() || ub_trace_gap_is_on()) {
 		/* While processes rest, tasks may sleep in a handler for hours. */
-		mod_delayed_work(system_wq, &ub_drain_work, ub_drain_wait);
+		mod_delayed_work(ub_queue, &ub_drain_work, ub_drain_wait);
 		ub_drain_wait = min_t(unsigned long, 2 * ub_drain_wait, UB_DRAIN_MAX);
 	} else if (ub_hook_reference) {
 		ub_hook_reference = false;
@@ -450,7 +451,7 @@ int ub_hook_get(void)
 	if (!err)
 		ub_hook_users++;
 	else if (!ub_hook_users)
-		mod_delayed_work(system_wq, &ub_drain_work, 0);
+		mod_delayed_work(ub_queue, &ub_drain_work, 0);
 	mutex_unlock(&ub_hook_mutex);
 	return err;
 }
@@ -523,7 +524,7 @@ void ub_hook_put(void)
 {
 	mutex_lock(&ub_hook_mutex);
 	if (!--ub_hook_users)
-		mod_delayed_work(system_wq, &ub_drain_work, UB_LINGER);
+		mod_delayed_work(ub_queue, &ub_drain_work, UB_LINGER);
 	mutex_unlock(&ub_hook_mutex);
 }
 

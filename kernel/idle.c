@@ -15,6 +15,7 @@
 #include "detect.h"
 #include "idle.h"
 #include "proc.h"
+#include "queue.h"
 #include "sample_budget.h"
 #include "site_table.h"
 #include "ub.h"
@@ -63,7 +64,7 @@ static void ub_idle_count(struct ub_proc *proc, u32 epoch, bool still)
 	still = proc->still == UB_STILL && epoch - READ_ONCE(proc->news) >= UB_STILL &&
 		READ_ONCE(proc->watched);
 	if (still && !proc->restful)
-		mod_delayed_work(system_wq, &ub_sample_budget_work, 0);
+		mod_delayed_work(ub_queue, &ub_sample_budget_work, 0);
 	WRITE_ONCE(proc->restful, still);
 }
 

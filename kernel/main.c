@@ -12,7 +12,7 @@
 #include "hook.h"
 #include "lookup.h"
 #include "proc.h"
-#include "region.h"
+#include "queue.h"
 #include "seccomp.h"
 #include "selftest.h"
 #include "slice.h"
@@ -37,20 +37,21 @@ static int __init ub_init(void)
 	if (err)
 		return err;
 
+	err = ub_queue_init();
+	if (err)
+		return err;
+
 	ub_watch_init();
 	ub_hook_setup();
 	err = ub_hook_init();
 	if (err)
-		return err;
+		goto queue;
 	ub_seccomp_init();
 	ub_task_work_init();
 	ub_slice_init();
-	err = ub_region_init();
-	if (err)
-		goto hook;
 	err = ub_fault_init();
 	if (err)
-		goto region;
+		goto hook;
 	err = ub_trace_gap_init();
 	if (err)
 		goto fault;
@@ -68,10 +69,10 @@ trace_gap:
 	ub_trace_gap_exit();
 fault:
 	ub_fault_exit();
-region:
-	ub_region_exit();
 hook:
 	ub_hook_exit();
+queue:
+	ub_queue_exit();
 	return err;
 }
 
@@ -87,7 +88,7 @@ static void __exit ub_exit(void)
 	ub_detect_exit();
 	ub_suspend_exit();
 	ub_slice_exit();
-	ub_region_exit();
+	ub_queue_exit();
 	ub_proc_exit();
 	ub_fault_exit();
 	ub_arena_exit();

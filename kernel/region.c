@@ -15,6 +15,7 @@
 #include <linux/workqueue.h>
 
 #include "proc.h"
+#include "queue.h"
 #include "region.h"
 
 u8 ub_dead[UB_MAX_REGIONS];
@@ -22,8 +23,6 @@ u8 ub_dead[UB_MAX_REGIONS];
 DEFINE_PER_CPU(u64 [UB_MAX_REGIONS], ub_dispatched);
 DEFINE_MUTEX(ub_region_mutex);
 LIST_HEAD(ub_live_regions);
-
-static struct workqueue_struct *ub_free_queue;
 
 /* Every region that has code in the arena, or NULL.  Under ub_region_mutex. */
 struct ub_region *ub_region_next_live(struct ub_region *region)
@@ -94,7 +93,7 @@ u64 ub_region_tasks(const struct ub_region *region)
 
 void ub_region_last(struct ub_region *region)
 {
-	queue_work(ub_free_queue, &region->free_work);
+	queue_work(ub_queue, &region->free_work);
 }
 
 struct ub_region *ub_region_find(struct ub_proc *proc, u32 number)
@@ -161,15 +160,4 @@ int ub_region_list(struct ub_proc *proc, struct ub_regions *regions)
 		err = -EFAULT;
 	kfree(copy);
 	return err;
-}
-
-int ub_region_init(void)
-{
-	ub_free_queue = alloc_workqueue("ub_free", WQ_UNBOUND, 0);
-	return ub_free_queue ? 0 : -ENOMEM;
-}
-
-void ub_region_exit(void)
-{
-	destroy_workqueue(ub_free_queue);
 }

@@ -99,8 +99,6 @@ DECLARE_PER_CPU(u64 [UB_MAX_REGIONS], ub_dispatched);
 extern struct list_head ub_live_regions;
 extern struct mutex ub_region_mutex;	/* arena, fault table, list of all */
 
-int ub_region_init(void);
-void ub_region_exit(void);
 struct ub_region *ub_region_next_live(struct ub_region *region);
 struct ub_region *ub_region_find(struct ub_proc *proc, u32 number);
 void ub_region_kill(struct ub_region *region);

@@ -24,6 +24,7 @@
 
 #include "gap.h"
 #include "proc.h"
+#include "queue.h"
 #include "sample_budget.h"
 #include "site_table.h"
 #include "tunables.h"
@@ -186,7 +187,7 @@ void ub_sample_budget_pause(struct ub_proc *proc, u64 wanted)
 		WRITE_ONCE(proc->paused, true);
 		WRITE_ONCE(proc->unsampled, true);
 		ub_proc_filter(proc);
-		mod_delayed_work(system_wq, &ub_sample_budget_work, 1);
+		mod_delayed_work(ub_queue, &ub_sample_budget_work, 1);
 	}
 }
 

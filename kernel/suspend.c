@@ -16,6 +16,7 @@
 
 #include "eligible.h"
 #include "proc.h"
+#include "queue.h"
 #include "region.h"
 #include "suspend.h"
 #include "trial.h"
@@ -71,13 +72,13 @@ static void ub_suspend_check(struct work_struct *work)
 		regions |= ub_suspend(proc);
 	rcu_read_unlock();
 	if (regions)
-		schedule_delayed_work(&ub_suspend_work, UB_SUSPEND_PERIOD);
+		queue_delayed_work(ub_queue, &ub_suspend_work, UB_SUSPEND_PERIOD);
 }
 
 /* A region was loaded. */
 void ub_suspend_start(void)
 {
-	schedule_delayed_work(&ub_suspend_work, UB_SUSPEND_PERIOD);
+	queue_delayed_work(ub_queue, &ub_suspend_work, UB_SUSPEND_PERIOD);
 }
 
 void ub_suspend_exit(void)

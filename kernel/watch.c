@@ -15,6 +15,7 @@
 #include "hook.h"
 #include "idle.h"
 #include "proc.h"
+#include "queue.h"
 #include "rest.h"
 #include "sample_budget.h"
 #include "tunables.h"
@@ -73,7 +74,7 @@ int ub_watch_load(struct ub_proc *proc)
 		if (!err)
 			ub_rest_hooked(false);
 	}
-	mod_delayed_work(system_wq, &ub_sample_budget_work, 1);
+	mod_delayed_work(ub_queue, &ub_sample_budget_work, 1);
 	proc->loading = !err;
 	mutex_unlock(&ub_watch_mutex);
 	return err;
@@ -118,7 +119,7 @@ void ub_watch_start(struct ub_proc *proc)
 			ub_rest_hooked(false);
 		mutex_unlock(&ub_watch_mutex);
 	}
-	mod_delayed_work(system_wq, &ub_sample_budget_work, 1);
+	mod_delayed_work(ub_queue, &ub_sample_budget_work, 1);
 }
 
 /* CPU time (ns) since the attachment in which calls were not hooked. */
@@ -289,7 +290,7 @@ static void ub_watch_work(struct work_struct *work)
 	}
 	ub_watch_rest();
 	if (atomic_read(&ub_attached))
-		queue_delayed_work(system_wq, &ub_sample_budget_work,
+		queue_delayed_work(ub_queue, &ub_sample_budget_work,
 				   nsecs_to_jiffies(max(wait, UB_CHECK_SOONEST)));
 }
 
