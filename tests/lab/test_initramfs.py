@@ -61,6 +61,25 @@ def test_modules_come_after_what_they_need(kernel: Kernel) -> None:
         assert names.index(first) < names.index(then)
 
 
+@pytest.mark.usefixtures("busybox")
+def test_a_kernel_without_9p_gets_virtiofs(kernel: Kernel) -> None:
+    assert not initramfs.needs_virtiofs(kernel)
+    dep = kernel.modules / "modules.dep"
+    lines = dep.read_text().splitlines()
+    kept = [line for line in lines if not line.startswith("kernel/9p")]
+    dep.write_text("\n".join([*kept, "kernel/fs/fuse/virtiofs.ko.xz:", ""]))
+    (kernel.modules / "kernel/fs/fuse").mkdir(parents=True)
+    file = kernel.modules / "kernel/fs/fuse/virtiofs.ko.xz"
+    file.write_bytes(lzma.compress(b"virtiofs"))
+    assert initramfs.needs_virtiofs(kernel)
+    _, names = initramfs.base_image(kernel)
+    assert names == ["virtio_console.ko", "virtiofs.ko", "overlay.ko"]
+    # Built in, as in the kernel of make debug-kernel.
+    builtin = kernel.modules / "modules.builtin"
+    builtin.write_text(f"{builtin.read_text()}kernel/fs/9p/9p.ko\n")
+    assert not initramfs.needs_virtiofs(kernel)
+
+
 def test_a_kernel_without_a_module_is_refused(kernel: Kernel) -> None:
     with pytest.raises(UbError, match="no module nothing"):
         initramfs.load_order(kernel.modules, ["nothing"])

@@ -102,6 +102,7 @@ def test_variables_survive_the_shell() -> None:
     assert _sourced(env, "LOG_MARK") == job.LOG_MARK
     assert _sourced(env, "MODE") == "command"
     assert _sourced(env, "STDIN") == ""
+    assert _sourced(env, "SHARED_BY") == "9p"
     assert _sourced(env, "MODULE_DIR").endswith("/lib/modules/6.1.0-1-amd64")
 
 

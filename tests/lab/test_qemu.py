@@ -6,6 +6,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,18 @@ def test_only_writable_shares_are_writable() -> None:
     assert root.endswith("readonly=on")
     assert "readonly" not in other
     assert "path=/srv/a,,b," in other
+
+
+def test_shares_by_virtiofs_are_served_by_others() -> None:
+    spec = replace(_SPEC, virtiofs=True)
+    words = arguments(spec, _STREAMS, [Path("/s/0"), Path("/s/1")])
+    values = dict(pairwise(words))
+    assert "-fsdev" not in values
+    assert "socket,id=root,path=/s/0" in words
+    assert "vhost-user-fs-pci,chardev=rw,tag=rw" in words
+    # Their processes have the guest's memory.
+    assert values["-object"] == "memory-backend-memfd,id=memory,size=2G,share=on"
+    assert "memory-backend=memory" in words
 
 
 def test_every_stream_is_wired() -> None:

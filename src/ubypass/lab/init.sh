@@ -25,9 +25,14 @@ port() { # name: prints the device; without udev the names are in sysfs only
     done
 }
 
-share() { # tag directory options
+share() { # tag directory options-of-9p [option]
     $BB mkdir -p "$2"
-    $BB mount -t 9p -o "trans=virtio,version=9p2000.L,msize=524288,$3" "$1" "$2"
+    if [ "$SHARED_BY" = virtiofs ]; then
+        $BB mount -t virtiofs -o "${4:-rw}" "$1" "$2"
+    else
+        $BB mount -t 9p \
+            -o "trans=virtio,version=9p2000.L,msize=524288,${4:-rw},$3" "$1" "$2"
+    fi
 }
 
 stage1() {
@@ -40,7 +45,7 @@ stage1() {
     done
     exec 7> "$(port ub.ctl)"
 
-    share ub_root /lower ro,cache=loose || fail "cannot mount the host's files"
+    share ub_root /lower cache=loose ro || fail "cannot mount the host's files"
     $BB mkdir -p /upper /newroot
     $BB mount -t tmpfs -o mode=755,size=75% tmpfs /upper
     $BB mkdir /upper/data /upper/work

@@ -23,11 +23,20 @@ from ubypass.errors import UbError
 from ubypass.lab.kernels import Kernel
 from ubypass.places import cache_dir
 
-__all__ = ["MODULES", "archive", "base_image", "find_busybox", "load_order"]
+__all__ = [
+    "MODULES",
+    "archive",
+    "base_image",
+    "find_busybox",
+    "load_order",
+    "needs_virtiofs",
+]
 
 # Modules that the guest needs to access the host's files. All others are loaded from
 # /lib/modules/RELEASE with modprobe.
 MODULES = ("virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay")
+# The same for kernels without 9p.
+_MODULES_VIRTIOFS = ("virtio_pci", "virtio_console", "virtiofs", "overlay")
 
 _DIRECTORIES = ("bin", "dev", "job", "lower", "modules", "proc", "sys", "root")
 _LINK, _DIRECTORY, _FILE, _CHAR = 0o120777, 0o040755, 0o100755, 0o020600
@@ -47,7 +56,8 @@ def base_image(kernel: Kernel) -> tuple[Path, list[str]]:
     Raises UbError if busybox or a module is missing.
     """
     busybox = find_busybox()
-    paths = load_order(kernel.modules, MODULES)
+    needed = _MODULES_VIRTIOFS if needs_virtiofs(kernel) else MODULES
+    paths = load_order(kernel.modules, needed)
     names = [_plain_name(path) for path in paths]
     entries: list[_Entry] = [(name, _DIRECTORY, b"", (0, 0)) for name in _DIRECTORIES]
     # The kernel opens /dev/console before the first program mounts anything.
@@ -69,6 +79,15 @@ def base_image(kernel: Kernel) -> tuple[Path, list[str]]:
             fresh.write_bytes(data)
             os.replace(fresh, target)
     return target, names
+
+
+def needs_virtiofs(kernel: Kernel) -> bool:
+    """Whether the guest gets the host's files by virtiofs: the kernel has no 9p."""
+    modules = kernel.modules
+    depends = (modules / "modules.dep").read_text().splitlines()
+    known = [line.partition(":")[0] for line in depends]
+    known += (modules / "modules.builtin").read_text().split()
+    return "9p" not in map(_module_name, known)
 
 
 def load_order(modules: Path, wanted: Sequence[str]) -> list[Path]:

@@ -87,12 +87,14 @@ def job_files(
     shell_size: tuple[int, int] | None = None,
     stdin: bool = False,
     disk: bool = False,
+    virtiofs: bool = False,
 ) -> list[tuple[str, bytes]]:
     """Names and contents of the files that describe one run to ``init.sh``.
 
     ``shares`` are the directories the guest may write to.
     ``shell_size`` (columns, rows) asks for an interactive terminal; otherwise the
-    command's streams go through the ports, ``stdin`` only if true.
+    command's streams go through the ports, ``stdin`` only if true. ``virtiofs``:
+    directories are shared by virtiofs, not by 9p.
     """
     columns, rows = shell_size or (80, 24)
     variables = {
@@ -106,6 +108,7 @@ def job_files(
         "ROWS": str(rows),
         "STDIN": "1" if stdin else "",
         "DISK": "1" if disk else "",
+        "SHARED_BY": "virtiofs" if virtiofs else "9p",
     }
     env = "".join(f"{name}={shlex.quote(text)}\n" for name, text in variables.items())
     assigned = [f"{name}={text}" for name, text in sorted(environment.items())]

@@ -12,13 +12,14 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ubypass.child import dies_with_us
 from ubypass.errors import UbError
+from ubypass.lab import virtiofs
 
 __all__ = ["PORTS", "Machine", "MachineSpec", "arguments", "find_qemu", "started"]
 
@@ -39,7 +40,8 @@ class MachineSpec:
     """A machine to start. ``shares`` are (tag, host directory, read-only) triples.
 
     ``sleep``: with ``icount``, the clock of an idle guest takes its real time; by
-    default it jumps ahead to the guest's next timer.
+    default it jumps ahead to the guest's next timer. ``virtiofs``: the shares are
+    served by virtiofs, not by 9p.
     """
 
     image: Path
@@ -54,6 +56,7 @@ class MachineSpec:
     disk: Path | None = None
     terminal: bool = False
     cpu: str = "max"
+    virtiofs: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,13 @@ def find_qemu() -> str:
     return found
 
 
-def arguments(spec: MachineSpec, descriptors: dict[str, int]) -> list[str]:
-    """QEMU's arguments; ``descriptors`` maps each stream to an inherited socket."""
+def arguments(
+    spec: MachineSpec, descriptors: dict[str, int], sockets: Sequence[Path] = ()
+) -> list[str]:
+    """QEMU's arguments; ``descriptors`` maps each stream to an inherited socket.
+
+    ``sockets``: with virtiofs, those at which the shares are served.
+    """
     result = ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
     result += ["-machine", "q35,hpet=off,smbus=off,sata=off,i8042=off"]
     result += ["-cpu", spec.cpu, "-smp", str(spec.cpus), "-m", spec.memory]
@@ -109,7 +117,14 @@ def arguments(spec: MachineSpec, descriptors: dict[str, int]) -> list[str]:
     if spec.terminal:
         result += ["-chardev", "stdio,id=terminal,signal=off"]
         result += ["-device", "virtconsole,nr=0,chardev=terminal"]
-    for tag, path, read_only in spec.shares:
+    if spec.virtiofs:
+        # The other process reads and writes the guest's memory.
+        memory = f"memory-backend-memfd,id=memory,size={spec.memory},share=on"
+        result += ["-object", memory, "-machine", "memory-backend=memory"]
+        for (tag, _, _), place in zip(spec.shares, sockets, strict=True):
+            result += ["-chardev", f"socket,id={tag},path={_escaped(place)}"]
+            result += ["-device", f"vhost-user-fs-pci,chardev={tag},tag={tag}"]
+    for tag, path, read_only in () if spec.virtiofs else spec.shares:
         # remap: the host's directories may span several devices, whose inode numbers
         # the guest would otherwise take for the same file.
         text = f"local,id={tag},path={_escaped(path)},security_model=none"
@@ -136,8 +151,11 @@ def started(spec: MachineSpec) -> Iterator[Machine]:
             stack.enter_context(near[name])
         errors = stack.enter_context(tempfile.TemporaryFile())
         descriptors = {name: each.fileno() for name, each in far.items()}
+        sockets = []
+        if spec.virtiofs:
+            sockets = stack.enter_context(virtiofs.served(spec.shares))
         process = subprocess.Popen(
-            [program, *arguments(spec, descriptors)],
+            [program, *arguments(spec, descriptors, sockets)],
             stdin=None if spec.terminal else subprocess.DEVNULL,
             stdout=None if spec.terminal else subprocess.DEVNULL,
             stderr=errors,

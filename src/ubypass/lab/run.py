@@ -151,6 +151,7 @@ def _boot(
     """Run one machine to its end; pass on its output, and return the transcript."""
     cwd = _cwd()
     writable = job.writable_dirs(cwd, options.share)
+    virtiofs = initramfs.needs_virtiofs(kernel)
     files = job.job_files(
         kernel,
         modules,
@@ -161,6 +162,7 @@ def _boot(
         shell_size=ends.shell_size,
         stdin=ends.stdin is not None,
         disk=options.disk is not None,
+        virtiofs=virtiofs,
     )
     with tempfile.TemporaryDirectory(prefix="ubypass-lab-") as work:
         image = Path(work) / "initramfs"
@@ -180,6 +182,7 @@ def _boot(
             disk=_disk(options.disk, Path(work)),
             terminal=ends.shell_size is not None,
             cpu=options.cpu_model,
+            virtiofs=virtiofs,
         )
         with started(spec) as machine:
             begun = time.monotonic()
