@@ -196,6 +196,42 @@ def test_a_suite_that_cannot_be_reached_is_what_was_fetched(archive: _Archive) -
         kernels.default_release("sid")
 
 
+def test_a_flavour_is_what_debian_calls_it(archive: _Archive) -> None:
+    real_time = "6.1.0-9-rt-amd64"
+    archive.depends("linux-image-amd64", (f"linux-image-{_RELEASE}",))
+    archive.depends("linux-image-rt-amd64", (f"linux-image-{real_time}",))
+    for release in _RELEASE, real_time:
+        _add_kernel(archive, release)
+    assert kernels.default_release("trixie", flavour="rt") == real_time
+    for release in _RELEASE, real_time:
+        kernels.fetch_kernel(release, suite="trixie")
+    with pytest.raises(UbError, match="no linux-image-cloud-amd64"):
+        kernels.default_release("trixie", flavour="cloud")
+    # Of those that were fetched only the same flavour counts.
+    (kernels.cache_dir() / "apt/trixie/updated").unlink()
+    archive._program("apt-get", "echo 'E: no network' >&2; exit 100")
+    assert kernels.default_release("trixie", flavour="rt") == real_time
+    assert kernels.default_release("trixie") == _RELEASE
+    with pytest.raises(UbError, match="no network"):
+        kernels.default_release("trixie", flavour="cloud")
+
+
+def test_a_variable_chooses_the_flavour_for_all(
+    archive: _Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_time = "6.1.0-9-rt-amd64"
+    archive.depends("linux-image-amd64", (f"linux-image-{_RELEASE}",))
+    archive.depends("linux-image-rt-amd64", (f"linux-image-{real_time}",))
+    assert kernels.default_release() == _RELEASE
+    monkeypatch.setenv(kernels.FLAVOUR_VARIABLE, "rt")
+    for _ in range(2):
+        assert kernels.default_release() == real_time
+    assert kernels.default_release(flavour="") == _RELEASE
+    monkeypatch.setenv(kernels.FLAVOUR_VARIABLE, "cloud")
+    with pytest.raises(UbError, match="apt has no linux-image-cloud-amd64"):
+        kernels.default_release()
+
+
 def test_two_at_once_fetch_once(archive: _Archive) -> None:
     _add_kernel(archive, _RELEASE)
     with ThreadPoolExecutor(4) as pool:

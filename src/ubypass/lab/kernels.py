@@ -35,6 +35,7 @@ from ubypass.lab.own import home_of, own_release
 from ubypass.places import cache_dir
 
 __all__ = [
+    "FLAVOUR_VARIABLE",
     "SUITE_VARIABLE",
     "Kernel",
     "cached_headers",
@@ -53,9 +54,14 @@ __all__ = [
 #: Environment variable with the default suite of kernels.
 SUITE_VARIABLE = "UBYPASS_SUITE"
 
+#: The same for their flavour: ``rt`` (real time), ``cloud``.
+FLAVOUR_VARIABLE = "UBYPASS_FLAVOUR"
+
 Report = Callable[[str], None]
 
 _RELEASE = re.compile(r"\d+\.\d+[A-Za-z0-9.+~-]*")
+# Kernels for real time and for clouds: all others are ordinary ones.
+_FLAVOUR = re.compile(r"-(rt|cloud)-amd64$")
 _APT_LISTS = Path("/var/lib/apt/lists")
 _FULL = os.strerror(errno.ENOSPC)  # the message of programs in the C locale
 _OFFLINE = re.compile(r"resolv|connect|unreachable|timed out", re.IGNORECASE)
@@ -97,28 +103,31 @@ def cached_headers() -> list[str]:
     return sorted(releases, key=_version_key)
 
 
-def default_release(suite: str | None = None) -> str:
+def default_release(suite: str | None = None, *, flavour: str | None = None) -> str:
     """The release that Debian currently recommends, else the newest one in the cache.
 
     With ``suite`` or `SUITE_VARIABLE`, the newest release of that suite; see
-    `ubypass.lab.archive`. A kernel that was built here and chosen (`ubypass.lab.own`)
-    comes before all but ``suite``. Raises UbError if apt knows none and the cache is
-    empty.
+    `ubypass.lab.archive`. ``flavour``: of the kernel (``rt``, ``cloud``, "" for the
+    ordinary one), by default that of `FLAVOUR_VARIABLE`. A kernel that was built here
+    and chosen (`ubypass.lab.own`) comes before all but ``suite``. Raises UbError if apt
+    knows none and the cache is empty.
     """
     own = own_release() if suite is None else None
     if own is not None:
         return own
     suite = suite or os.environ.get(SUITE_VARIABLE)
+    if flavour is None:
+        flavour = os.environ.get(FLAVOUR_VARIABLE, "")
     if suite is not None:
-        return _newest(suite)
-    found = _recommended()
+        return _newest(suite, flavour)
+    found = _recommended(flavour)
     if found:
         return found
-    cached = cached_releases()
+    cached = [each for each in cached_releases() if _flavour_of(each) == flavour]
     if cached:
         return cached[-1]
     raise UbError(
-        "no kernel for the lab: apt has no linux-image-amd64, and the cache is empty",
+        f"no kernel for the lab: apt has no {_image_of(flavour)}, the cache neither",
         _APT_HINT,
     )
 
@@ -240,8 +249,8 @@ def _count_file(directory: Path) -> Path:
     return directory.with_name(f"{directory.name}.files")
 
 
-def _recommended() -> str:
-    """The release that linux-image-amd64 depends on; "" if apt does not know.
+def _recommended(flavour: str) -> str:
+    """The release that Debian's package depends on; "" if apt does not know.
 
     A query of apt takes a second, half a minute in a guest, so the answer is cached
     until the package lists change.
@@ -250,14 +259,14 @@ def _recommended() -> str:
         stamp = _APT_LISTS.stat().st_mtime_ns
     except OSError:
         return ""
-    memory = cache_dir() / "default-release"
+    memory = cache_dir() / "-".join(filter(None, ("default-release", flavour)))
     try:
         known = memory.read_text().split()
     except OSError:
         known = []
     if len(known) == 2 and known[0] == str(stamp):
         return known[1]
-    release = _recommended_by(Archive())
+    release = _recommended_by(Archive(), flavour)
     if release:
         with suppress(OSError):
             memory.parent.mkdir(parents=True, exist_ok=True)
@@ -267,23 +276,34 @@ def _recommended() -> str:
     return release
 
 
-def _recommended_by(archive: Archive) -> str:
-    depends = archive.depends("linux-image-amd64")
+def _recommended_by(archive: Archive, flavour: str) -> str:
+    depends = archive.depends(_image_of(flavour))
     names = (p.removeprefix("linux-image-") for p in depends)
     return next((name for name in names if _RELEASE.fullmatch(name)), "")
 
 
-def _newest(suite: str) -> str:
+def _image_of(flavour: str) -> str:
+    """Debian's package that depends on the newest kernel."""
+    return f"linux-image-{flavour}-amd64" if flavour else "linux-image-amd64"
+
+
+def _flavour_of(release: str) -> str:
+    found = _FLAVOUR.search(release)
+    return found[1] if found else ""
+
+
+def _newest(suite: str, flavour: str) -> str:
     """The newest release of a suite; if its lists are unavailable, of the cache."""
     try:
-        found = _recommended_by(of_suite(suite))
+        found = _recommended_by(of_suite(suite), flavour)
     except UbError:
-        found = next((r for r in cached_releases()[::-1] if suite_of(r) == suite), "")
+        cached = (r for r in cached_releases()[::-1] if _flavour_of(r) == flavour)
+        found = next((r for r in cached if suite_of(r) == suite), "")
         if not found:
             raise
     if not found:
         raise UbError(
-            f"{suite} has no linux-image-amd64",
+            f"{suite} has no {_image_of(flavour)}",
             "examples of suites: trixie, trixie-backports, sid",
         )
     return found
