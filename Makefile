@@ -55,9 +55,9 @@ lint: prepare ## style and types
 test-fresh: ## the two commands on a fresh Debian (root; an hour)
 	@python3 -m tests.fresh $(SCENARIOS)
 
-# SUITES="trixie sid" tries these only.
-test-kernels: prepare ## the newest kernel of each suite of Debian, in the lab (an hour)
-	@.venv/bin/python -m tests.kernels $(SUITES)
+# TARGETS="trixie bookworm-rt" tries these only; tests/kernels/checks.py has all.
+test-kernels: prepare ## the newest kernels of Debian, in the lab (an hour)
+	@.venv/bin/python -m tests.kernels $(TARGETS)
 
 test-ibt: prepare ## the module under indirect branch tracking, in Bochs (minutes)
 	@.venv/bin/python -m tests.ibt

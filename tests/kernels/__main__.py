@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``python -m tests.kernels [SUITE...]``: the module on the newest kernel of each.
+"""``python -m tests.kernels [TARGET...]``: the module on the newest kernel of each.
 
 Fetches kernel, headers and compiler of a suite, builds the module there, boots the lab
 and runs the checks of `tests.kernels.inside`. What came out is kept in
-docs/kernels.json and written to docs/kernels.md; suites that are not tried keep theirs.
+docs/kernels.json and written to docs/kernels.md; targets that are not tried keep
+theirs.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ import argparse
 import json
 import os
 import re
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-from tests.kernels.checks import PROGRAMS, SUITES, Check, Result, load, page, save
+from tests.kernels.checks import TARGETS, Check, Result, load, page, save
+from tests.kernels.programs import compile_programs
 from tests.patient import PATIENT
 from ubypass.errors import UbError
 from ubypass.lab import kernels
@@ -29,49 +30,41 @@ _ROOT = Path(__file__).resolve().parents[2]
 _RESULTS = _ROOT / "docs" / "kernels.json"
 _PAGE = _ROOT / "docs" / "kernels.md"
 _TIMEOUT = 1800.0  # seconds, of one machine: all checks take two or three minutes
-_SOURCES = (
-    _ROOT / "tests" / "kernel" / "loop.c",
-    *sorted((Path(__file__).parent / "programs").glob("*.c")),
-)
 
 
 def main() -> int:
-    """Try the suites; 1 if something is not right with one."""
+    """Try the targets; 1 if something is not right with one."""
     parser = argparse.ArgumentParser(prog="tests.kernels", description=__doc__)
-    parser.add_argument("suites", nargs="*", default=SUITES, metavar="SUITE")
-    suites = parser.parse_args().suites
+    parser.add_argument("names", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
+    names = parser.parse_args().names or list(TARGETS)
+    if unknown := [name for name in names if name not in TARGETS]:
+        parser.error(f"no target {unknown[0]}; there are {', '.join(TARGETS)}")
     os.environ["UB_WERROR"] = "1"
-    _compile()
-    results = [result for suite in suites if (result := _try(suite))]
+    compile_programs()
+    results = [result for name in names if (result := _try(name))]
     _PAGE.write_text(page(load(_RESULTS)))
     print(f"written: {_PAGE.relative_to(_ROOT)}")
-    good = len(results) == len(suites) and all(each.passed for each in results)
+    good = len(results) == len(names) and all(each.passed for each in results)
     return 0 if good else 1
 
 
-def _compile() -> None:
-    PROGRAMS.mkdir(parents=True, exist_ok=True)
-    for source in _SOURCES:
-        program = str(PROGRAMS / source.stem)
-        command = ["gcc", "-O2", "-pthread", "-o", program, str(source)]
-        subprocess.run(command, check=True)
-
-
-def _try(suite: str) -> Result | None:
+def _try(name: str) -> Result | None:
     """None if there is no kernel to be had, which says nothing of the module."""
+    target = TARGETS[name]
+    suite = target.suite
 
     def report(phrase: str) -> None:
         if phrase:
-            print(f"{suite}: {phrase}", flush=True)
+            print(f"{name}: {phrase}", flush=True)
 
     try:
-        release = kernels.default_release(suite)
+        release = kernels.default_release(suite, flavour=target.flavour)
         headers = kernels.fetch_headers(release, report, suite=suite)
         kernels.fetch_kernel(release, report, suite=suite)
     except UbError as error:
         report(f"cannot be tried: {error.message}")
         return None
-    result = Result(suite, release, _compiler(headers))
+    result = Result(name, release, _compiler(headers))
     report(f"building for {release}")
     try:
         out = module_file(release).parent
@@ -99,7 +92,8 @@ def _boot(result: Result, report: kernels.Report) -> None:
         PATIENT,
         kernel=result.release,
         timeout=_TIMEOUT,
-        suite=result.suite,
+        suite=TARGETS[result.name].suite,
+        cpu=TARGETS[result.name].processor,
         environment={"UBYPASS_CHECKOUT": "1", "PYTHONPATH": str(_ROOT)},
     )
     command = [sys.executable, "-m", "tests.kernels.inside"]

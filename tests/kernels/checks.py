@@ -11,15 +11,47 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-__all__ = ["CHECKS", "PROGRAMS", "SUITES", "Check", "Result", "load", "page", "save"]
+__all__ = [
+    "CHECKS",
+    "TARGETS",
+    "Check",
+    "Result",
+    "Target",
+    "load",
+    "page",
+    "save",
+]
 
-_ROOT = Path(__file__).resolve().parents[2]
 
-#: Programs that run in the guest, compiled on the host.
-PROGRAMS = _ROOT / "build" / "tests" / "kernels"
+@dataclass(frozen=True)
+class Target:
+    """What is tried: the newest kernel of a suite, of a flavour, on a processor.
 
-#: Of each the newest kernel is taken.
-SUITES = ("bookworm", "trixie", "trixie-backports", "sid")
+    ``flavour``: ``rt`` or ``cloud``. ``processor``: QEMU's model.
+    """
+
+    suite: str
+    flavour: str = ""
+    processor: str = "max"
+
+
+# With it the kernel isolates page tables, and clears buffers; returns safely (SRSO).
+_ISOLATING, _RETURNING = "Skylake-Server", "EPYC-Milan"
+
+#: By name.
+TARGETS = {
+    "bookworm": Target("bookworm"),
+    "bookworm-rt": Target("bookworm", flavour="rt"),
+    "bookworm-cloud": Target("bookworm", flavour="cloud"),
+    "bookworm-skylake": Target("bookworm", processor=_ISOLATING),
+    "bookworm-milan": Target("bookworm", processor=_RETURNING),
+    "trixie": Target("trixie"),
+    "trixie-rt": Target("trixie", flavour="rt"),
+    "trixie-skylake": Target("trixie", processor=_ISOLATING),
+    "trixie-milan": Target("trixie", processor=_RETURNING),
+    "trixie-backports": Target("trixie-backports"),
+    "sid": Target("sid"),
+}
 
 
 class Check(StrEnum):
@@ -40,7 +72,8 @@ CHECKS = tuple(Check)
 
 _MEANING = {
     Check.BUILT: "with its suite's own compiler and libc; warnings are errors",
-    Check.BOOTED: "in the lab (QEMU, emulated)",
+    Check.BOOTED: "in the lab (QEMU, emulated); below: what the kernel says it does "
+    "against attacks",
     Check.LOADED: "`ub module load`",
     Check.EXACT: "a translation by hand: registers afterwards as natively, and 99 % of "
     "200,000 calls are dispatched",
@@ -58,9 +91,12 @@ _ELSEWHERE = (Path(__file__).parent / "elsewhere.md").read_text()
 
 @dataclass
 class Result:
-    """Of one kernel. ``good`` and ``found`` by the name of a check; dates are UTC."""
+    """Of one target, which ``name`` is in `TARGETS`.
 
-    suite: str
+    ``good`` and ``found`` are by the name of a check; dates are UTC.
+    """
+
+    name: str
     release: str
     compiler: str
     date: str = ""
@@ -87,9 +123,10 @@ def load(file: Path) -> list[Result]:
 
 
 def save(file: Path, result: Result) -> None:
-    """Add ``result`` to a file; it replaces the one of its suite, the others stay."""
-    others = [each for each in load(file) if each.suite != result.suite]
-    results = sorted((*others, result), key=lambda each: SUITES.index(each.suite))
+    """Add ``result`` to a file; it replaces the one of its target, the others stay."""
+    others = [each for each in load(file) if each.name != result.name]
+    names = list(TARGETS)
+    results = sorted((*others, result), key=lambda each: names.index(each.name))
     text = json.dumps([asdict(each) for each in results], indent=1)
     file.write_text(text + "\n")
 
@@ -101,24 +138,29 @@ def page(results: Iterable[Result]) -> str:
     lines = [
         "# Kernels",
         "",
-        "What was tried on which kernel of Debian, the newest of each suite. Written",
-        "by `make test-kernels` from `kernels.json`; empty means not tried. Counts are",
+        "What was tried on which kernel of Debian, the newest of each suite, and on",
+        "which processor of the emulator. `max` has all features; with",
+        "`Skylake-Server` the kernel isolates page tables and clears buffers, with",
+        "`EPYC-Milan` it returns through SRSO's safe return. Written by",
+        "`make test-kernels` from `kernels.json`; empty means not tried. Counts are",
         "of an emulated machine: they show that calls are dispatched, not how fast.",
         "",
-        f"| release | suite | compiler | {head} | date |",
-        f"|{'---|' * (len(CHECKS) + 4)}",
+        f"| release | suite | processor | compiler | {head} | date |",
+        f"|{'---|' * (len(CHECKS) + 5)}",
     ]
     for each in rows:
         cells = [_cell(each, check) for check in CHECKS]
         lines.append(
-            f"| {each.release} | {each.suite} | {each.compiler} | "
+            f"| {each.release} | {TARGETS[each.name].suite} | "
+            f"{TARGETS[each.name].processor} | {each.compiler} | "
             f"{' | '.join(cells)} | {each.date} |"
         )
     lines += ["", "| column | means |", "|---|---|"]
     lines += [f"| {check.value} | {_MEANING[check]} |" for check in CHECKS]
     lines += ["", "## What was found", ""]
     for each in rows:
-        lines += [f"### {each.release}", ""]
+        processor = TARGETS[each.name].processor
+        lines += [f"### {each.release}, {processor}", ""]
         for check in CHECKS:
             found = each.found.get(check.value)
             if found:

@@ -1,11 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from pathlib import Path
 
-from tests.kernels.checks import CHECKS, Check, Result, load, page, save
+from tests.kernels.checks import (
+    CHECKS,
+    TARGETS,
+    Check,
+    Result,
+    load,
+    page,
+    save,
+)
 
 
-def _passed(suite: str, release: str) -> Result:
-    result = Result(suite, release, "gcc-14 (14.2.0)")
+def _passed(name: str, release: str) -> Result:
+    result = Result(name, release, "gcc-14 (14.2.0)")
     for check in CHECKS:
         result.note(check, True, f"{check.value} of {release}")
     return result
@@ -19,14 +27,25 @@ def test_results_come_back_as_they_were_saved(tmp_path: Path) -> None:
     assert load(file) == [result]
 
 
-def test_suites_that_are_not_tried_keep_their_results(tmp_path: Path) -> None:
+def test_targets_that_are_not_tried_keep_their_results(tmp_path: Path) -> None:
     file = tmp_path / "kernels.json"
-    for suite in ("sid", "bookworm", "trixie"):
-        save(file, _passed(suite, "6.1.0-1-amd64"))
+    for name in ("sid", "bookworm-milan", "bookworm", "trixie"):
+        save(file, _passed(name, "6.1.0-1-amd64"))
     newer = _passed("bookworm", "6.1.0-2-amd64")
     save(file, newer)
-    assert [each.suite for each in load(file)] == ["bookworm", "trixie", "sid"]
+    names = [each.name for each in load(file)]
+    assert names == ["bookworm", "bookworm-milan", "trixie", "sid"]
     assert load(file)[0] == newer
+
+
+def test_each_target_is_something_else() -> None:
+    assert len(set(TARGETS.values())) == len(TARGETS)
+
+
+def test_kernels_of_servers_are_tried_on_the_processors_of_servers() -> None:
+    for suite in ("bookworm", "trixie"):
+        tried = {each.processor for each in TARGETS.values() if each.suite == suite}
+        assert tried == {"max", "Skylake-Server", "EPYC-Milan"}
 
 
 def test_the_page_is_of_the_results() -> None:
@@ -58,3 +77,11 @@ def test_the_page_has_a_row_for_each_kernel_oldest_first() -> None:
     assert "**no**" in rows[2]
     assert "- log: WARNING: x" in text
     assert all(f"| {check.value} | " in text for check in CHECKS)
+
+
+def test_rows_name_suite_and_processor() -> None:
+    text = page([_passed("trixie-rt", "6.12.1+deb13-rt-amd64")])
+    assert "| 6.12.1+deb13-rt-amd64 | trixie | max | gcc-14 " in text
+    text = page([_passed("bookworm-milan", "6.1.0-1-amd64")])
+    assert "| 6.1.0-1-amd64 | bookworm | EPYC-Milan | gcc-14 " in text
+    assert "### 6.1.0-1-amd64, EPYC-Milan" in text
