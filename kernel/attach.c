@@ -112,7 +112,8 @@ int ub_proc_attach(struct ub_client *client, struct ub_attach *attach)
 	if (!proc->cpu)
 		goto free;
 	refcount_set(&proc->refs, 1);
-	spin_lock_init(&proc->lock);
+	mutex_init(&proc->regions_mutex);
+	raw_spin_lock_init(&proc->lock);
 	INIT_LIST_HEAD(&proc->regions);
 	proc->mm = mm;
 	proc->pid = pid;
@@ -150,9 +151,9 @@ unhash:
 	ub_proc_unhash(proc);
 unregister:
 	/* Tasks may have looked up the process, and may be sending events. */
-	spin_lock(&proc->lock);
+	raw_spin_lock(&proc->lock);
 	proc->client = NULL;
-	spin_unlock(&proc->lock);
+	raw_spin_unlock(&proc->lock);
 	mmu_notifier_unregister(&proc->notifier, mm);
 	ub_watch_detach(proc);
 	mmput(mm);
@@ -181,9 +182,9 @@ void ub_proc_detach(struct ub_proc *proc)
 	ub_proc_unhash(proc);
 	ub_region_unload_all(proc);
 	/* Unregistering calls .release, which must not report the process as gone. */
-	spin_lock(&proc->lock);
+	raw_spin_lock(&proc->lock);
 	proc->client = NULL;
-	spin_unlock(&proc->lock);
+	raw_spin_unlock(&proc->lock);
 	mmu_notifier_unregister(&proc->notifier, proc->mm);
 	ub_watch_detach(proc);
 	ub_proc_put(proc);

@@ -31,9 +31,6 @@ static const char *ub_refusal(void)
 	/* Generated code changes the preemption count. */
 	if (!IS_ENABLED(CONFIG_PREEMPT_COUNT))
 		return "this kernel has no preemption count, which is required; boot a kernel with CONFIG_PREEMPT_COUNT";
-	/* Events are sent with preemption off; RT spinlocks may sleep. */
-	if (IS_ENABLED(CONFIG_PREEMPT_RT))
-		return "this is a real-time kernel (PREEMPT_RT), which is not supported; boot a kernel without PREEMPT_RT";
 	/* A run may end inside a critical section, by what looks like a system-call exit. */
 	if (IS_ENABLED(CONFIG_DEBUG_RSEQ) || IS_ENABLED(CONFIG_RSEQ_DEBUG_DEFAULT_ENABLE))
 		return "this kernel kills programs that make system calls in rseq critical sections; boot a kernel without rseq debugging";

@@ -27,17 +27,20 @@
 #define UB_FOLLOW_BITS	8	/* log2 of the hash size */
 #define UB_FOLLOW_MAX	8192	/* processes of one client */
 
-/* A process that .client follows. */
+/*
+ * A process that .client follows.  All that it may follow are allocated at once: the probes
+ * run with preemption off, where PREEMPT_RT allows to allocate and to free nothing.
+ */
 struct ub_followed {
-	struct hlist_node hash;		/* by pid */
-	struct pid *pid;		/* of the thread group; a reference */
+	struct hlist_node hash;		/* by pid, or in client->spare */
+	struct pid *pid;		/* of the thread group; a reference; NULL: unused */
 	struct ub_client *client;
 	u64 proc;			/* its attachment, or an ancestor's */
 };
 
 static DEFINE_HASHTABLE(ub_followed, UB_FOLLOW_BITS);
 /* Protects the table; a client in the table is not freed while this is held. */
-static DEFINE_SPINLOCK(ub_follow_lock);
+static DEFINE_RAW_SPINLOCK(ub_follow_lock);
 static DEFINE_MUTEX(ub_children_mutex);
 static unsigned int ub_children_users;
 static struct tracepoint *ub_fork_point, *ub_exec_point, *ub_exit_point;
@@ -53,24 +56,35 @@ static struct ub_followed *ub_follow_find(struct ub_client *client, struct pid *
 	return NULL;
 }
 
-/* Under the lock. */
-static void ub_follow_add(struct ub_followed *new, struct ub_client *client,
-			  struct pid *pid, u64 proc)
+/* Under the lock.  False if .client follows as many processes as it may. */
+static bool ub_follow_add(struct ub_client *client, struct pid *pid, u64 proc)
 {
+	struct ub_followed *new;
+
+	if (hlist_empty(&client->spare))
+		return false;
+	new = hlist_entry(client->spare.first, struct ub_followed, hash);
+	hlist_del_init(&new->hash);
 	new->pid = get_pid(pid);
 	new->client = client;
 	new->proc = proc;
-	client->nr_followed++;
 	hash_add(ub_followed, &new->hash, (unsigned long)pid);
+	return true;
 }
 
-/* Under the lock. */
-static void ub_follow_drop(struct ub_followed *each)
+/*
+ * Under the lock.  The caller puts the pid that is returned: without the lock, unless it has
+ * another reference.
+ */
+static struct pid *ub_follow_drop(struct ub_followed *each)
 {
+	struct pid *pid = each->pid;
+
 	hash_del(&each->hash);
-	each->client->nr_followed--;
-	put_pid(each->pid);
-	kfree(each);
+	if (each->client->follows)
+		hlist_add_head(&each->hash, &each->client->spare);
+	each->pid = NULL;
+	return pid;
 }
 
 /* Under the lock.  .child is a new child of the followed .parent. */
@@ -79,18 +93,14 @@ static void ub_follow_child(const struct ub_followed *parent, struct task_struct
 {
 	struct ub_event event = { .type = UB_EVENT_FORK };
 	struct ub_client *client = parent->client;
-	struct ub_followed *new = NULL;
 
 	event.target = task_tgid_nr_ns(child, client->ns);
 	if (!event.target)
 		return;
-	if (client->nr_followed < UB_FOLLOW_MAX)
-		new = kmalloc(sizeof(*new), GFP_ATOMIC | __GFP_NOWARN);
-	if (!new) {
+	if (!ub_follow_add(client, task_tgid(child), parent->proc)) {
 		ub_event_lose(client);
 		return;
 	}
-	ub_follow_add(new, client, task_tgid(child), parent->proc);
 	/* A vfork() child is reported at its exec. */
 	if (!shares)
 		ub_event_queue(client, parent->proc, &event);
@@ -106,12 +116,12 @@ static void ub_on_fork(void *data, struct task_struct *parent,
 	/* Kernel threads and new threads do not count.  The child does not run yet. */
 	if (!child->mm || same_thread_group(parent, child))
 		return;
-	spin_lock(&ub_follow_lock);
+	raw_spin_lock(&ub_follow_lock);
 	/* Nodes that the loop adds are before the current one. */
 	hash_for_each_possible_safe(ub_followed, each, next, hash, (unsigned long)pid)
 		if (each->pid == pid)
 			ub_follow_child(each, child, child->mm == parent->mm);
-	spin_unlock(&ub_follow_lock);
+	raw_spin_unlock(&ub_follow_lock);
 }
 
 static void ub_on_exec(void *data, struct task_struct *task, pid_t old,
@@ -120,7 +130,7 @@ static void ub_on_exec(void *data, struct task_struct *task, pid_t old,
 	struct pid *pid = task_tgid(task);
 	struct ub_followed *each;
 
-	spin_lock(&ub_follow_lock);
+	raw_spin_lock(&ub_follow_lock);
 	hash_for_each_possible(ub_followed, each, hash, (unsigned long)pid) {
 		struct ub_event event = { .type = UB_EVENT_EXEC };
 
@@ -130,7 +140,7 @@ static void ub_on_exec(void *data, struct task_struct *task, pid_t old,
 		if (event.target)
 			ub_event_queue(each->client, each->proc, &event);
 	}
-	spin_unlock(&ub_follow_lock);
+	raw_spin_unlock(&ub_follow_lock);
 }
 
 static void ub_on_exit(void *data, struct task_struct *task)
@@ -142,11 +152,12 @@ static void ub_on_exit(void *data, struct task_struct *task)
 	/* The process ends with its last thread. */
 	if (atomic_read(&task->signal->live))
 		return;
-	spin_lock(&ub_follow_lock);
+	raw_spin_lock(&ub_follow_lock);
 	hash_for_each_possible_safe(ub_followed, each, next, hash, (unsigned long)pid)
+		/* The process, which has not been released yet, has a reference, too. */
 		if (each->pid == pid)
-			ub_follow_drop(each);
-	spin_unlock(&ub_follow_lock);
+			put_pid(ub_follow_drop(each));
+	raw_spin_unlock(&ub_follow_lock);
 }
 
 static void ub_children_find(struct tracepoint *point, void *unused)
@@ -208,62 +219,84 @@ static void ub_children_put(void)
 	mutex_unlock(&ub_children_mutex);
 }
 
+/* The client begins to follow children.  Under client->mutex. */
+static int ub_children_open(struct ub_client *client)
+{
+	struct ub_followed *all = kvcalloc(UB_FOLLOW_MAX, sizeof(*all), GFP_KERNEL);
+	int i, err;
+
+	if (!all)
+		return -ENOMEM;
+	err = ub_children_get();
+	if (err) {
+		kvfree(all);
+		return err;
+	}
+	for (i = 0; i < UB_FOLLOW_MAX; i++)
+		hlist_add_head(&all[i].hash, &client->spare);
+	client->followed = all;
+	client->follows = true;
+	return 0;
+}
+
 /*
  * Follow the process, attached as .proc, and all its descendants from now on.
  * Under client->mutex.
  */
 int ub_children_follow(struct ub_client *client, struct pid *pid, u64 proc)
 {
-	struct ub_followed *new, *old;
-	int err;
+	struct ub_followed *old;
+	int err = client->follows ? 0 : ub_children_open(client);
 
-	if (!client->follows) {
-		err = ub_children_get();
-		if (err)
-			return err;
-		client->follows = true;
-	}
-	new = kmalloc(sizeof(*new), GFP_KERNEL);
-	if (!new)
-		return -ENOMEM;
-	spin_lock(&ub_follow_lock);
+	if (err)
+		return err;
+	raw_spin_lock(&ub_follow_lock);
 	old = ub_follow_find(client, pid);
 	if (old)
 		old->proc = proc;
-	else
-		ub_follow_add(new, client, pid, proc);
-	spin_unlock(&ub_follow_lock);
-	if (old)
-		kfree(new);
-	return 0;
+	else if (!ub_follow_add(client, pid, proc))
+		err = -ENOMEM;
+	raw_spin_unlock(&ub_follow_lock);
+	return err;
 }
 
 /* Stop following the process; its known descendants are still followed. */
 void ub_children_leave(struct ub_client *client, struct pid *pid)
 {
+	struct pid *followed = NULL;
 	struct ub_followed *each;
 
-	spin_lock(&ub_follow_lock);
+	raw_spin_lock(&ub_follow_lock);
 	each = ub_follow_find(client, pid);
 	if (each)
-		ub_follow_drop(each);
-	spin_unlock(&ub_follow_lock);
+		followed = ub_follow_drop(each);
+	raw_spin_unlock(&ub_follow_lock);
+	put_pid(followed);
 }
 
 /* The client's file is closed. */
 void ub_children_release(struct ub_client *client)
 {
-	struct ub_followed *each;
-	struct hlist_node *next;
-	int bucket;
+	int i;
 
 	if (!client->follows)
 		return;
-	spin_lock(&ub_follow_lock);
-	hash_for_each_safe(ub_followed, bucket, next, each, hash)
-		if (each->client == client)
-			ub_follow_drop(each);
-	spin_unlock(&ub_follow_lock);
+	/* From now on no process is added. */
+	raw_spin_lock(&ub_follow_lock);
+	client->follows = false;
+	INIT_HLIST_HEAD(&client->spare);
+	raw_spin_unlock(&ub_follow_lock);
+	for (i = 0; i < UB_FOLLOW_MAX; i++) {
+		struct ub_followed *each = &client->followed[i];
+		struct pid *pid = NULL;
+
+		raw_spin_lock(&ub_follow_lock);
+		if (each->pid)
+			pid = ub_follow_drop(each);
+		raw_spin_unlock(&ub_follow_lock);
+		put_pid(pid);
+	}
+	kvfree(client->followed);
 	ub_children_put();
 }
 

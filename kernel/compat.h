@@ -10,6 +10,7 @@
 #define _UB_COMPAT_H
 
 #include <linux/ftrace.h>
+#include <linux/bottom_half.h>
 #include <linux/hrtimer.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -177,6 +178,33 @@ static __always_inline bool ub_clears_buffers(void)
 	return true;
 #endif
 }
+
+/*
+ * With preemption off: as fpregs_lock(), keep softirqs, which may use the FPU registers, from
+ * running, by .preempt_count.  Under PREEMPT_RT they run in threads, so nothing is left to
+ * do, and the count has no part for them.
+ */
+#define UB_SOFTIRQS_OFF	(IS_ENABLED(CONFIG_PREEMPT_RT) ? 0 : SOFTIRQ_DISABLE_OFFSET)
+
+static __always_inline void ub_softirqs_off(void)
+{
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+		local_bh_disable();
+}
+
+static __always_inline void ub_softirqs_on(void)
+{
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+		local_bh_enable();
+}
+
+/*
+ * Whether put_task_struct() may be called with preemption off under PREEMPT_RT, where freeing
+ * sleeps: "kernel/fork: beware of __put_task_struct() calling context" (6.5 and stable)
+ */
+#if IS_ENABLED(CONFIG_PREEMPT_RT) && !defined(UB_HAVE_PUT_TASK_RCU) && !defined(UB_LACKS)
+#define UB_LACKS "a put_task_struct() that real time allows where the module needs it"
+#endif
 
 /* "hrtimers: Introduce hrtimer_setup() to replace hrtimer_init()" (6.13) */
 static inline void ub_hrtimer_setup(struct hrtimer *timer,

@@ -91,8 +91,8 @@ static int ub_release(struct inode *inode, struct file *file)
 		ub_proc_detach(proc);
 	mutex_unlock(&client->mutex);
 	ub_children_release(client);
+	ub_event_release(client);
 	put_pid_ns(client->ns);
-	kvfree(client->ring);
 	kfree(client);
 	return 0;
 }

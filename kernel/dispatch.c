@@ -102,9 +102,11 @@ static void emit_preempt(struct ub_emit *e, bool disable)
  */
 static void emit_softirq(struct ub_emit *e)
 {
+	if (!UB_SOFTIRQS_OFF)
+		return;
 	EMIT(e, 0x65, 0x81, 0x2c, 0x25);	/* sub dword gs:[__preempt_count], BH */
 	emit32(e, PERCPU_OFFSET(UB_PREEMPT_COUNT));
-	emit32(e, SOFTIRQ_DISABLE_OFFSET);
+	emit32(e, UB_SOFTIRQS_OFF);
 	EMIT(e, 0x65, 0x66, 0x83, 0x3c, 0x25);	/* cmp word gs:[pending], 0 */
 	emit32(e, PERCPU_OFFSET(local_softirq_pending_ref));
 	*e->at++ = 0;
@@ -199,7 +201,7 @@ static u8 *emit_all(struct ub_emit *e, const struct ub_dispatch_site *site,
 	if (site->vector) {
 		EMIT(e, 0x65, 0x81, 0x04, 0x25); /* add dword gs:[__preempt_count], BH + 1 */
 		emit32(e, PERCPU_OFFSET(UB_PREEMPT_COUNT));
-		emit32(e, SOFTIRQ_DISABLE_OFFSET + PREEMPT_DISABLE_OFFSET);
+		emit32(e, UB_SOFTIRQS_OFF + PREEMPT_DISABLE_OFFSET);
 	} else {
 		emit_preempt(e, true);
 	}

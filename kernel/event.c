@@ -9,22 +9,48 @@
 
 #include "client.h"
 #include "event.h"
+#include "queue.h"
+
+static void ub_event_wake_work(struct work_struct *work)
+{
+	wake_up_interruptible(&container_of(work, struct ub_client, wake)->wait);
+}
+
+/*
+ * There is something to read.  Events are sent under raw locks, where PREEMPT_RT does not
+ * allow the lock of a wait queue, as lockdep may tell on other kernels.
+ */
+static void ub_event_wake(struct ub_client *client)
+{
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) || IS_ENABLED(CONFIG_PROVE_RAW_LOCK_NESTING))
+		queue_work(ub_queue, &client->wake);
+	else
+		wake_up_interruptible(&client->wait);
+}
 
 int ub_event_setup(struct ub_client *client)
 {
-	spin_lock_init(&client->lock);
+	raw_spin_lock_init(&client->lock);
 	init_waitqueue_head(&client->wait);
+	INIT_WORK(&client->wake, ub_event_wake_work);
 	client->ring = kvcalloc(UB_EVENTS, sizeof(*client->ring), GFP_KERNEL);
 	return client->ring ? 0 : -ENOMEM;
+}
+
+/* Nobody sends events to the client any more. */
+void ub_event_release(struct ub_client *client)
+{
+	cancel_work_sync(&client->wake);
+	kvfree(client->ring);
 }
 
 /* Count an event that could not be made or queued; the loss is reported to the client. */
 void ub_event_lose(struct ub_client *client)
 {
-	spin_lock(&client->lock);
+	raw_spin_lock(&client->lock);
 	client->lost++;
-	spin_unlock(&client->lock);
-	wake_up_interruptible(&client->wait);
+	raw_spin_unlock(&client->lock);
+	ub_event_wake(client);
 }
 
 /*
@@ -35,7 +61,7 @@ bool ub_event_queue(struct ub_client *client, u64 proc, const struct ub_event *e
 {
 	bool room;
 
-	spin_lock(&client->lock);
+	raw_spin_lock(&client->lock);
 	room = client->head - client->tail < UB_EVENTS;
 	if (room) {
 		struct ub_event *slot;
@@ -48,8 +74,8 @@ bool ub_event_queue(struct ub_client *client, u64 proc, const struct ub_event *e
 	} else {
 		client->lost++;
 	}
-	spin_unlock(&client->lock);
-	wake_up_interruptible(&client->wait);
+	raw_spin_unlock(&client->lock);
+	ub_event_wake(client);
 	return room;
 }
 
@@ -64,7 +90,7 @@ static bool ub_event_take(struct ub_client *client, struct ub_event *event)
 {
 	bool any = true;
 
-	spin_lock(&client->lock);
+	raw_spin_lock(&client->lock);
 	if (client->lost != client->reported) {
 		/* First, so that the state the client then reads is newer than all events. */
 		*event = (struct ub_event){
@@ -78,7 +104,7 @@ static bool ub_event_take(struct ub_client *client, struct ub_event *event)
 	} else {
 		any = false;
 	}
-	spin_unlock(&client->lock);
+	raw_spin_unlock(&client->lock);
 	return any;
 }
 

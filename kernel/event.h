@@ -13,6 +13,7 @@
 struct ub_client;
 
 int ub_event_setup(struct ub_client *client);
+void ub_event_release(struct ub_client *client);
 bool ub_event_queue(struct ub_client *client, u64 proc, const struct ub_event *event);
 void ub_event_lose(struct ub_client *client);
 bool ub_event_waits(struct ub_client *client);

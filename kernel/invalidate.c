@@ -44,7 +44,7 @@ void ub_region_invalidate(struct ub_proc *proc, u64 start, u64 end, bool may_sle
 	struct ub_region *region;
 	bool wait = false;
 
-	spin_lock(&proc->lock);
+	raw_spin_lock(&proc->lock);
 	list_for_each_entry(region, &proc->regions, node) {
 		struct ub_event event = { .type = UB_EVENT_DEAD, .ip = start };
 
@@ -63,7 +63,7 @@ void ub_region_invalidate(struct ub_proc *proc, u64 start, u64 end, bool may_sle
 		if (proc->client && region->listed)
 			ub_event_queue(proc->client, proc->id, &event);
 	}
-	spin_unlock(&proc->lock);
+	raw_spin_unlock(&proc->lock);
 	if (wait)
 		ub_region_wait(may_sleep);
 }
@@ -74,13 +74,13 @@ void ub_region_end(struct ub_proc *proc)
 	struct ub_region *region;
 	bool wait = false;
 
-	spin_lock(&proc->lock);
+	raw_spin_lock(&proc->lock);
 	list_for_each_entry(region, &proc->regions, node) {
 		wait = true;
 		if (!ub_region_is_dead(region))
 			ub_region_kill(region);
 	}
-	spin_unlock(&proc->lock);
+	raw_spin_unlock(&proc->lock);
 	if (wait)
 		ub_region_wait(true);
 }

@@ -6,7 +6,6 @@
  * need is one function without a call, so that it saves no registers; all else is in
  * functions that it jumps to.
  */
-#include <linux/bottom_half.h>
 #include <linux/compiler.h>
 #include <linux/preempt.h>
 #include <linux/ptrace.h>
@@ -163,7 +162,10 @@ static noinline void ub_left_wrongly(const struct ub_frame *frame)
 
 	pr_err_once("ub: region %u left through unknown exit %u\n", region->number,
 		    frame->exit);
+	/* Signals have locks that sleep under PREEMPT_RT; the task still counts as inside. */
+	preempt_enable();
 	force_sig(SIGKILL);
+	preempt_disable();
 	ub_region_put(region, 0);
 	if (READ_ONCE(region->dropped))
 		ub_region_last(region);
@@ -256,7 +258,7 @@ static noinline notrace void ub_left_specially(struct pt_regs *regs, u64 host_fl
 	if (account & UB_ACCOUNT_VECTOR) {
 		if (frame->fip)
 			ub_x87_leave(frame->fip);
-		local_bh_enable();
+		ub_softirqs_on();
 	}
 	ub_left_usually(regs, host_flags, ub_backoff_of(account), account & UB_ACCOUNT_OUTCOME);
 }

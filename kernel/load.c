@@ -73,12 +73,14 @@ static void ub_region_free(struct work_struct *work)
 		return;
 
 	ub_trial_exit(region);
-	spin_lock(&proc->lock);
+	mutex_lock(&proc->regions_mutex);
+	raw_spin_lock(&proc->lock);
 	list_del(&region->node);
+	raw_spin_unlock(&proc->lock);
 	proc->old_dispatched += ub_region_dispatched(region);
 	proc->old_entered += ub_region_entered(region);
 	ub_region_exits(region, proc->old_exits);
-	spin_unlock(&proc->lock);
+	mutex_unlock(&proc->regions_mutex);
 
 	mutex_lock(&ub_region_mutex);
 	list_del(&region->live);
@@ -269,7 +271,7 @@ static struct ub_entry_table *ub_table_alloc(struct ub_proc *proc, u32 size)
 	return table;
 }
 
-/* All regions that are live and listed, and .with, but not .without.  Under proc->lock. */
+/* All regions that are live and listed, and .with, but not .without.  Under the mutex. */
 static u32 ub_table_fill(struct ub_entry_table *table, struct ub_proc *proc,
 			 const struct ub_region *with, const struct ub_region *without)
 {
@@ -296,33 +298,29 @@ static int ub_publish(struct ub_proc *proc, struct ub_region *with,
 	u32 n = 0, size, most;
 	int err = 0;
 
-	spin_lock(&proc->lock);
+	mutex_lock(&proc->regions_mutex);
 	list_for_each_entry(region, &proc->regions, node)
 		n += region->nr_entries;
-	spin_unlock(&proc->lock);
 	/* Never full, so that a lookup ends at an empty slot. */
 	size = roundup_pow_of_two(2 * n + 2);
 	most = UB_SPARSE * size;
 	table = ub_table_alloc(proc, size);
-	if (!table)
+	if (!table) {
+		mutex_unlock(&proc->regions_mutex);
 		return -ENOMEM;
-
-	spin_lock(&proc->lock);
+	}
+	/* A run begins faster at an entry that is where it should be. */
 	while (ub_table_fill(table, proc, with, without) && size < most) {
-		/* A run begins faster at an entry that is where it should be. */
-		spin_unlock(&proc->lock);
 		size *= 2;
 		larger = ub_table_alloc(proc, size);
-		if (larger) {
-			kvfree(table);
-			table = larger;
-		} else {
-			/* The smaller one does, filled again: regions may have died. */
-			most = 0;
-			ub_table_clear(table);
-		}
-		spin_lock(&proc->lock);
+		if (!larger)
+			break;
+		kvfree(table);
+		table = larger;
 	}
+
+	/* Regions that have died meanwhile are not entered, as those that die later. */
+	raw_spin_lock(&proc->lock);
 	if (with && ub_region_is_dead(with))
 		err = -EAGAIN;
 	if (!err) {
@@ -336,7 +334,8 @@ static int ub_publish(struct ub_proc *proc, struct ub_region *with,
 		if (without)
 			ub_region_kill(without);
 	}
-	spin_unlock(&proc->lock);
+	raw_spin_unlock(&proc->lock);
+	mutex_unlock(&proc->regions_mutex);
 	if (err) {
 		kvfree(table);
 		return err;
@@ -387,9 +386,11 @@ int ub_region_load(struct ub_proc *proc, struct ub_load *load)
 	ub_region_bound(region);
 
 	refcount_inc(&proc->refs);
-	spin_lock(&proc->lock);
+	mutex_lock(&proc->regions_mutex);
+	raw_spin_lock(&proc->lock);
 	list_add(&region->node, &proc->regions);
-	spin_unlock(&proc->lock);
+	raw_spin_unlock(&proc->lock);
+	mutex_unlock(&proc->regions_mutex);
 
 	/* From now on a change of the source kills the region. */
 	smp_mb();
@@ -433,21 +434,21 @@ void ub_region_unload_all(struct ub_proc *proc)
 	struct ub_region *region, *next;
 	struct ub_entry_head *old;
 
-	spin_lock(&proc->lock);
+	raw_spin_lock(&proc->lock);
 	list_for_each_entry(region, &proc->regions, node)
 		ub_region_kill(region);
 	old = rcu_dereference_protected(proc->entries,
 					lockdep_is_held(&proc->lock));
 	ub_proc_publish(proc, NULL);
-	spin_unlock(&proc->lock);
+	raw_spin_unlock(&proc->lock);
 	synchronize_rcu();
 	kvfree(old);
 
-	spin_lock(&proc->lock);
+	mutex_lock(&proc->regions_mutex);
 	list_for_each_entry_safe(region, next, &proc->regions, node)
 		if (region->listed) {
 			region->listed = false;
 			ub_region_drop(region);
 		}
-	spin_unlock(&proc->lock);
+	mutex_unlock(&proc->regions_mutex);
 }

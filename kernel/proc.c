@@ -21,7 +21,7 @@ u16 ub_filter[UB_FILTER_SIZE];
 /* Calls that the trampoline let pass, by the number in ub_filter. */
 DEFINE_PER_CPU(u64 [UB_FILTER_BUSY + 1], ub_passed_calls);
 DEFINE_HASHTABLE(ub_procs, UB_PROC_BITS);
-static DEFINE_SPINLOCK(ub_procs_lock);
+static DEFINE_RAW_SPINLOCK(ub_procs_lock);
 static struct ub_entry_head ub_no_entries;		/* of no process */
 /* The entries of each process, by the number in ub_filter; of those without one: none. */
 struct ub_entry_head __rcu *ub_entries[UB_FILTER_NUMBERS] = {
@@ -137,10 +137,10 @@ static void ub_filter_update(u16 *filter)
 /* Update the word of the process for the trampoline. */
 void ub_proc_filter(struct ub_proc *proc)
 {
-	spin_lock(&ub_procs_lock);
+	raw_spin_lock(&ub_procs_lock);
 	if (proc->hashed)
 		ub_filter_update(ub_filter_of(proc->mm));
-	spin_unlock(&ub_procs_lock);
+	raw_spin_unlock(&ub_procs_lock);
 }
 
 /*
@@ -149,11 +149,11 @@ void ub_proc_filter(struct ub_proc *proc)
  */
 void ub_proc_publish(struct ub_proc *proc, struct ub_entry_head *entries)
 {
-	spin_lock(&ub_procs_lock);
+	raw_spin_lock(&ub_procs_lock);
 	rcu_assign_pointer(proc->entries, entries);
 	if (proc->hashed && proc->number != UB_FILTER_BUSY)
 		rcu_assign_pointer(ub_entries[proc->number], entries ?: &ub_no_entries);
-	spin_unlock(&ub_procs_lock);
+	raw_spin_unlock(&ub_procs_lock);
 }
 
 int ub_proc_hash(struct ub_proc *proc)
@@ -163,7 +163,7 @@ int ub_proc_hash(struct ub_proc *proc)
 	bool shared = false;
 	int bucket, err = 0;
 
-	spin_lock(&ub_procs_lock);
+	raw_spin_lock(&ub_procs_lock);
 	if (ub_proc_of_mm(proc->mm)) {
 		err = -EBUSY;
 		goto out;
@@ -183,20 +183,20 @@ int ub_proc_hash(struct ub_proc *proc)
 	proc->hashed = true;
 	ub_filter_update(filter);
 out:
-	spin_unlock(&ub_procs_lock);
+	raw_spin_unlock(&ub_procs_lock);
 	return err;
 }
 
 void ub_proc_unhash(struct ub_proc *proc)
 {
-	spin_lock(&ub_procs_lock);
+	raw_spin_lock(&ub_procs_lock);
 	if (proc->hashed) {
 		proc->hashed = false;
 		hash_del_rcu(&proc->hash);
 		ub_filter_update(ub_filter_of(proc->mm));
 		ub_proc_take_number(proc);
 	}
-	spin_unlock(&ub_procs_lock);
+	raw_spin_unlock(&ub_procs_lock);
 }
 
 /* Under client->mutex. */
@@ -215,11 +215,11 @@ bool ub_proc_send(struct ub_proc *proc, const struct ub_event *event)
 {
 	bool sent = true;
 
-	spin_lock(&proc->lock);
+	raw_spin_lock(&proc->lock);
 	/* Detach clears .client under the lock before the client is freed. */
 	if (proc->client)
 		sent = ub_event_queue(proc->client, proc->id, event);
-	spin_unlock(&proc->lock);
+	raw_spin_unlock(&proc->lock);
 	return sent;
 }
 

@@ -12,6 +12,7 @@
 #include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
@@ -109,7 +110,13 @@ struct ub_proc {
 	u32 mark;		/* the newest */
 	u64 base_used;		/* .used_ns at the start of the window, */
 	s64 base_spent;		/* and .spent_ns */
-	spinlock_t lock;		/* regions, entries, client */
+	/*
+	 * .regions changes under both, and is read under one of them.  Whatever takes long or
+	 * may sleep has the mutex, which is taken first; the lock is taken with preemption off,
+	 * also where a run ends.
+	 */
+	struct mutex regions_mutex;
+	raw_spinlock_t lock;		/* regions, entries, client */
 	struct list_head regions;
 	struct ub_entry_head __rcu *entries;
 	struct ub_proc_cpu __percpu *cpu;

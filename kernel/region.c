@@ -100,11 +100,11 @@ struct ub_region *ub_region_find(struct ub_proc *proc, u32 number)
 {
 	struct ub_region *region, *found = NULL;
 
-	spin_lock(&proc->lock);
+	raw_spin_lock(&proc->lock);
 	list_for_each_entry(region, &proc->regions, node)
 		if (region->number == number && region->listed)
 			found = region;
-	spin_unlock(&proc->lock);
+	raw_spin_unlock(&proc->lock);
 	return found;
 }
 
@@ -146,14 +146,14 @@ int ub_region_list(struct ub_proc *proc, struct ub_regions *regions)
 	if (!copy)
 		return -ENOMEM;
 	regions->count = 0;
-	spin_lock(&proc->lock);
+	raw_spin_lock(&proc->lock);
 	list_for_each_entry(region, &proc->regions, node)
 		if (region->listed && !ub_region_is_dead(region) &&
 		    regions->count < UB_MAX_REGIONS)
 			copy[regions->count++] = region->number;
 	if (READ_ONCE(proc->gone))
 		err = -ENOENT;
-	spin_unlock(&proc->lock);
+	raw_spin_unlock(&proc->lock);
 	if (!err &&
 	    copy_to_user(u64_to_user_ptr(regions->regions), copy,
 			 array_size(regions->count, sizeof(*copy))))

@@ -228,10 +228,10 @@ static void ub_rest_add_needed(struct ub_proc *proc, unsigned long *calls)
 	struct ub_region *region;
 	u32 i, epoch = READ_ONCE(ub_epoch);
 
-	spin_lock(&proc->lock);
+	raw_spin_lock(&proc->lock);
 	list_for_each_entry(region, &proc->regions, node)
 		bitmap_or(calls, calls, region->calls, UB_CALLS);
-	spin_unlock(&proc->lock);
+	raw_spin_unlock(&proc->lock);
 	/*
 	 * Any call ends the gap of another one, and an entry may be behind any call, as many may
 	 * be made at one address.

@@ -7,7 +7,6 @@
  * the run is to be sampled, or that the task is not eligible, is for ub_after_unusually(),
  * which looks at everything anew.
  */
-#include <linux/bottom_half.h>
 #include <linux/nospec.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
@@ -109,12 +108,12 @@ static u32 ub_run(const struct ub_entry_slot *slot, struct pt_regs *regs,
 		return ub_task_decline_reason();
 	if (region->vector) {
 		/* As fpregs_lock(), then load the registers as a return to user mode would. */
-		local_bh_disable();
+		ub_softirqs_off();
 		account += UB_ACCOUNT_VECTOR;
 		if (test_thread_flag(TIF_NEED_FPU_LOAD))
 			ub_load_fpu();
 		if (region->x87 && !ub_x87_masked()) {
-			local_bh_enable();
+			ub_softirqs_on();
 			return UB_DECLINE_X87;
 		}
 	}
@@ -297,7 +296,7 @@ out:
 /* The same, with softirqs off. */
 static noinline long ub_after_without_fpu(struct pt_regs *regs, long ret)
 {
-	local_bh_enable();
+	ub_softirqs_on();
 	return ub_after_unusually(regs, ret);
 }
 
@@ -350,7 +349,7 @@ long ub_after(struct pt_regs *regs, long ret, unsigned long number)
 	account = (unsigned long)READ_ONCE(slot->backoff);
 	if (region->vector) {
 		/* As fpregs_lock(). */
-		local_bh_disable();
+		ub_softirqs_off();
 		account += UB_ACCOUNT_VECTOR;
 		if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD) || region->x87)) {
 			/* It counts the hit itself. */

@@ -120,6 +120,7 @@ void ub_slice_init(void)
 {
 	int cpu;
 
+	ub_slice_tuned();
 	for_each_possible_cpu(cpu) {
 		per_cpu(ub_slices, cpu).cpu = cpu;
 		ub_hrtimer_setup(&per_cpu(ub_slices, cpu).timer, ub_slice_tick,

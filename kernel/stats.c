@@ -71,7 +71,7 @@ void ub_stats_get(struct ub_proc *proc, struct ub_stats *stats)
 	stats->first_run_ns = READ_ONCE(proc->first_run_ns);
 	stats->uncounted_ns = ub_watch_uncounted(proc);
 
-	spin_lock(&proc->lock);
+	mutex_lock(&proc->regions_mutex);
 	stats->dispatched = proc->old_dispatched;
 	stats->native += proc->old_entered;
 	for (i = 0; i < UB_EXIT_REASONS; i++)
@@ -89,7 +89,7 @@ void ub_stats_get(struct ub_proc *proc, struct ub_stats *stats)
 		stats->runs += stats->exits[i];
 	if (proc->client)
 		stats->events_lost = READ_ONCE(proc->client->lost);
-	spin_unlock(&proc->lock);
+	mutex_unlock(&proc->regions_mutex);
 }
 
 static int ub_stats_show(struct seq_file *m, void *unused)

@@ -54,10 +54,10 @@ static bool ub_suspend(struct ub_proc *proc)
 	if (list_empty(&proc->regions))
 		return false;
 	suspend = ub_must_suspend(proc);
-	spin_lock(&proc->lock);
+	raw_spin_lock(&proc->lock);
 	list_for_each_entry(region, &proc->regions, node)
 		ub_trial_suspend(region, suspend);
-	spin_unlock(&proc->lock);
+	raw_spin_unlock(&proc->lock);
 	return true;
 }
 

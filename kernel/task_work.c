@@ -5,7 +5,6 @@
  * Some calls complete in task work: close() releases the file there.  The kernel runs the
  * work before the task returns to user mode, so otherwise each such call would end the run.
  */
-#include <linux/bottom_half.h>
 #include <linux/cache.h>
 #include <linux/entry-common.h>
 #include <linux/kernel.h>
@@ -93,11 +92,11 @@ bool ub_task_work_dispatched(bool vector)
 	if (!ub_task_work_pending())
 		return false;
 	if (vector)
-		local_bh_enable();
+		ub_softirqs_on();
 	preempt_enable();
 	ub_task_work_run();
 	preempt_disable();
 	if (vector)
-		local_bh_disable();
+		ub_softirqs_off();
 	return !(READ_ONCE(current_thread_info()->flags) & UB_THREAD_WORK);
 }

@@ -42,7 +42,7 @@ enum ub_trace_gap_state {
 };
 
 static struct {
-	spinlock_t lock;
+	raw_spinlock_t lock;
 	enum ub_trace_gap_state state;
 	struct task_struct *task;	/* while UB_TRACE_ON; a reference */
 	struct ub_proc *proc;		/* unless UB_TRACE_FREE; a reference */
@@ -54,7 +54,7 @@ static struct {
 	u64 begun_ns;			/* CLOCK_MONOTONIC, as the next */
 	u64 pause_ns;			/* until then only urgent traces */
 	u64 ips[UB_PATH_MAX];
-} ub_gap_trace = { .lock = __SPIN_LOCK_UNLOCKED(ub_gap_trace.lock) };
+} ub_gap_trace = { .lock = __RAW_SPIN_LOCK_UNLOCKED(ub_gap_trace.lock) };
 
 /* Time of a step, a moving average in ns. */
 static u64 ub_step_ns = UB_STEP_NS;
@@ -125,7 +125,10 @@ static bool ub_can_step(u64 ip)
 	return true;
 }
 
-/* Under the lock.  Discards the recorded path, if any. */
+/*
+ * Under the lock.  Discards the recorded path, if any.  A last reference to the task frees it
+ * later, where that may sleep (compat.h).
+ */
 static void ub_trace_gap_free(void)
 {
 	if (ub_gap_trace.state == UB_TRACE_ON)
@@ -173,7 +176,7 @@ bool ub_trace_gap_begin(struct ub_proc *proc, struct pt_regs *regs, u32 nr, bool
 	if (!most || READ_ONCE(ub_gap_trace.state) == UB_TRACE_TAKEN ||
 	    test_thread_flag(TIF_FORCED_TF) || !ub_can_step(regs->ip))
 		return false;
-	spin_lock_irqsave(&ub_gap_trace.lock, flags);
+	raw_spin_lock_irqsave(&ub_gap_trace.lock, flags);
 	if (ub_trace_gap_is_stale())
 		ub_trace_gap_free();
 	if (ub_gap_trace.state == UB_TRACE_FREE) {
@@ -194,7 +197,7 @@ bool ub_trace_gap_begin(struct ub_proc *proc, struct pt_regs *regs, u32 nr, bool
 		WRITE_ONCE(ub_gap_trace.task, get_task_struct(current));
 		begun = true;
 	}
-	spin_unlock_irqrestore(&ub_gap_trace.lock, flags);
+	raw_spin_unlock_irqrestore(&ub_gap_trace.lock, flags);
 	return begun;
 }
 
@@ -206,7 +209,7 @@ static void ub_trace_gap_end(bool whole)
 	u64 now = ktime_get_mono_fast_ns();
 	unsigned long flags;
 
-	spin_lock_irqsave(&ub_gap_trace.lock, flags);
+	raw_spin_lock_irqsave(&ub_gap_trace.lock, flags);
 	/* Otherwise the trace was found stale and freed. */
 	if (ub_gap_trace.task == current) {
 		u64 took = now - ub_gap_trace.begun_ns;
@@ -226,7 +229,7 @@ static void ub_trace_gap_end(bool whole)
 			ub_trace_gap_free();
 		}
 	}
-	spin_unlock_irqrestore(&ub_gap_trace.lock, flags);
+	raw_spin_unlock_irqrestore(&ub_gap_trace.lock, flags);
 	if (proc) {
 		ub_proc_send(proc, &event);
 		ub_proc_put(proc);
@@ -288,12 +291,12 @@ int ub_trace_gap_take(struct ub_proc *proc, struct ub_path *path)
 
 	if (path->flags || path->max < UB_PATH_MAX)
 		return -EINVAL;
-	spin_lock_irqsave(&ub_gap_trace.lock, flags);
+	raw_spin_lock_irqsave(&ub_gap_trace.lock, flags);
 	if (ub_gap_trace.state == UB_TRACE_DONE && ub_gap_trace.proc == proc) {
 		WRITE_ONCE(ub_gap_trace.state, UB_TRACE_TAKEN);
 		err = 0;
 	}
-	spin_unlock_irqrestore(&ub_gap_trace.lock, flags);
+	raw_spin_unlock_irqrestore(&ub_gap_trace.lock, flags);
 	if (err)
 		return err;
 	path->ip = ub_gap_trace.ip;
@@ -302,9 +305,9 @@ int ub_trace_gap_take(struct ub_proc *proc, struct ub_path *path)
 	if (copy_to_user(u64_to_user_ptr(path->ips), ub_gap_trace.ips,
 			 array_size(ub_gap_trace.count, sizeof(ub_gap_trace.ips[0]))))
 		err = -EFAULT;
-	spin_lock_irqsave(&ub_gap_trace.lock, flags);
+	raw_spin_lock_irqsave(&ub_gap_trace.lock, flags);
 	ub_trace_gap_free();
-	spin_unlock_irqrestore(&ub_gap_trace.lock, flags);
+	raw_spin_unlock_irqrestore(&ub_gap_trace.lock, flags);
 	return err;
 }
 
@@ -314,11 +317,11 @@ bool ub_trace_gap_is_on(void)
 	unsigned long flags;
 	bool on;
 
-	spin_lock_irqsave(&ub_gap_trace.lock, flags);
+	raw_spin_lock_irqsave(&ub_gap_trace.lock, flags);
 	if (ub_gap_trace.state != UB_TRACE_FREE && ub_trace_gap_is_stale())
 		ub_trace_gap_free();
 	on = ub_gap_trace.state == UB_TRACE_ON;
-	spin_unlock_irqrestore(&ub_gap_trace.lock, flags);
+	raw_spin_unlock_irqrestore(&ub_gap_trace.lock, flags);
 	return on;
 }
 

@@ -29,14 +29,14 @@ static void ub_watch_set(struct ub_proc *proc, bool watched)
 {
 	u64 used = ub_sample_budget_cpu(proc);
 
-	spin_lock(&proc->lock);
+	raw_spin_lock(&proc->lock);
 	if (watched)
 		proc->uncounted_ns += used - proc->uncounted_from;
 	else
 		proc->uncounted_from = used;
 	WRITE_ONCE(proc->watched, watched);
 	WRITE_ONCE(proc->resting, !watched);
-	spin_unlock(&proc->lock);
+	raw_spin_unlock(&proc->lock);
 	rcu_read_lock();
 	ub_rest_mark(proc);
 	rcu_read_unlock();
@@ -127,11 +127,11 @@ u64 ub_watch_uncounted(struct ub_proc *proc)
 {
 	u64 used = ub_sample_budget_cpu(proc), sum;
 
-	spin_lock(&proc->lock);
+	raw_spin_lock(&proc->lock);
 	sum = proc->uncounted_ns;
 	if (!proc->watched)
 		sum += used - proc->uncounted_from;
-	spin_unlock(&proc->lock);
+	raw_spin_unlock(&proc->lock);
 	return sum;
 }
 

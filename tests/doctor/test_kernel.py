@@ -147,7 +147,6 @@ _DIRECT = "CONFIG_MODULES=y\nCONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=y\n"
     [
         ("proc/cpuinfo", "flags\t\t: fpu lahf_lm smap fsgsbase bmi2 fred\n", "entry"),
         ("sys/hypervisor/guest_type", "PV\n", "hypervisor"),
-        (_CONFIG, f"{_DIRECT}CONFIG_PREEMPT_RT=y\n", "preemption"),
         (_CONFIG, f"{_DIRECT}CONFIG_CFI_CLANG=y\n", "control flow"),
         (_CONFIG, f"{_DIRECT}CONFIG_CFI=y\n", "control flow"),
     ],
@@ -160,7 +159,7 @@ def test_kernels_that_the_module_refuses(
     assert check.advice.startswith("not supported; boot")
     usual = {
         "sys/hypervisor/guest_type": "PVH\n",
-        _CONFIG: f"{_DIRECT}# CONFIG_PREEMPT_RT is not set\n",
+        _CONFIG: f"{_DIRECT}CONFIG_PREEMPT_RT=y\n# CONFIG_CFI is not set\n",
     }
     assert name not in _look(tmp_path / "b", dict(usual))
 

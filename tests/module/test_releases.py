@@ -73,7 +73,6 @@ def test_modules_build_without_warnings(
 _REFUSED = {
     "CONFIG_X86_FRED": b"runs with FRED",
     "CONFIG_XEN_PV": b"a paravirtual guest of Xen",
-    "CONFIG_PREEMPT_RT": b"a real-time kernel",
     "CONFIG_CFI_CLANG": b"kCFI",
     "CONFIG_CFI": b"kCFI",
 }

@@ -214,9 +214,6 @@ def _refused(facts: KernelFacts, root: Path) -> Iterator[Check]:
         advice = "not supported; boot it as PVH or HVM"
         yield _fail("hypervisor", "a paravirtual guest of Xen (PV)", advice)
     config = (_config(facts, root) or "").splitlines()
-    if "CONFIG_PREEMPT_RT=y" in config:
-        advice = "not supported; boot a kernel without PREEMPT_RT"
-        yield _fail("preemption", "a real-time kernel (PREEMPT_RT)", advice)
     if {"CONFIG_CFI_CLANG=y", "CONFIG_CFI=y"}.intersection(config):
         advice = "not supported; boot a kernel without CONFIG_CFI_CLANG"
         yield _fail("control flow", "the kernel is built with kCFI", advice)
