@@ -164,6 +164,17 @@ def test_kernels_that_the_module_refuses(
     assert name not in _look(tmp_path / "b", dict(usual))
 
 
+def test_a_real_time_kernel_has_short_segments(tmp_path: Path) -> None:
+    real_time = {_CONFIG: f"{_DIRECT}CONFIG_PREEMPT_RT=y\n"}
+    check = _look(tmp_path / "a", real_time)["preemption"]
+    assert check.state is State.NOTE
+    assert "after 512 instructions" in check.advice
+    tunables = (Path(__file__).parents[2] / "kernel/tunables.c").read_text()
+    assert "IS_ENABLED(CONFIG_PREEMPT_RT) ? 512 :" in tunables
+    others = {_CONFIG: f"{_DIRECT}# CONFIG_PREEMPT_RT is not set\n"}
+    assert "preemption" not in _look(tmp_path / "b", others)
+
+
 _USERS = "sys/kernel/tracing/enabled_functions"
 _OURS = (
     "__x64_sys_read (1)           \tD  \ttramp: ftrace_regs_caller+0x0/0x79 "

@@ -64,6 +64,7 @@ def check_kernel(facts: KernelFacts, root: Path = Path("/")) -> Iterator[Check]:
     yield _filters(root)
     yield from _branch_tracking(facts, root)
     yield from _refused(facts, root)
+    yield from _real_time(facts, root)
     yield _privilege(facts, root)
     yield check_signatures(facts.release, facts.module_file, facts.signer, root)
     yield from check_next_boot(facts.release, facts.module_of, facts.how_to_get, root)
@@ -217,6 +218,17 @@ def _refused(facts: KernelFacts, root: Path) -> Iterator[Check]:
     if {"CONFIG_CFI_CLANG=y", "CONFIG_CFI=y"}.intersection(config):
         advice = "not supported; boot a kernel without CONFIG_CFI_CLANG"
         yield _fail("control flow", "the kernel is built with kCFI", advice)
+
+
+def _real_time(facts: KernelFacts, root: Path) -> Iterator[Check]:
+    """That segments are short by default, as in kernel/tunables.c."""
+    if "CONFIG_PREEMPT_RT=y" in (_config(facts, root) or "").splitlines():
+        yield _note(
+            "preemption",
+            "a real-time kernel (PREEMPT_RT)",
+            "code between two calls ends in user mode after 512 instructions; "
+            "--tune budget=N allows more",
+        )
 
 
 def _config(facts: KernelFacts, root: Path) -> str | None:
