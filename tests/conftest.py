@@ -7,6 +7,7 @@ tests/guest share boots, so one process takes all of them.
 
 from __future__ import annotations
 
+import os
 import signal
 import textwrap
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.uncovered import uncovered
+from ubypass.lab.own import KERNEL_VARIABLE
 from ubypass.processor import describe
 
 #: Directories and files whose tests may boot the lab.
@@ -80,9 +82,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(
                 f"{item.nodeid} shares boots: mend _OWN_BOOTS in {__file__}"
             )
+    _skip_what_needs_stock(items)
     items.sort(
         key=lambda item: (not _shares_boots(item.nodeid), not _may_boot(item.nodeid))
     )
+
+
+def _skip_what_needs_stock(items: list[pytest.Item]) -> None:
+    """On a kernel that was built here some tests would measure its checks."""
+    if not os.environ.get(KERNEL_VARIABLE):
+        return
+    for item in items:
+        for mark in item.iter_markers("stock"):
+            reason = f"needs a kernel as Debian builds it: {mark.args[0]}"
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -20,7 +20,10 @@ from ubypass.lab import kernels
 from ubypass.lab.run import capture
 from ubypass.places import build_dir
 
-pytestmark = pytest.mark.guest
+pytestmark = [
+    pytest.mark.guest,
+    pytest.mark.stock("instructions are counted"),
+]
 
 _FILE = ROOT / "build" / "tests" / "bench-server.json"
 

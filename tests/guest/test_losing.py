@@ -16,6 +16,7 @@ _FIRST = 2_000_000  # ns, once: to look, and to try
 
 
 @pytest.mark.guest
+@pytest.mark.stock("instructions are counted")
 def test_losing_programs_are_tried_at_a_bounded_cost() -> None:
     output = counted("losing", str(_ROUNDS))
     said: dict[tuple[str, str], dict[str, Any]] = {}

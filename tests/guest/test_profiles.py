@@ -22,7 +22,10 @@ from ubypass.bench.workloads import build_workloads
 from ubypass.lab import kernels
 from ubypass.lab.run import capture
 
-pytestmark = pytest.mark.guest
+pytestmark = [
+    pytest.mark.guest,
+    pytest.mark.stock("instructions are counted"),
+]
 
 
 def _measured(cpu: str) -> list[dict[str, Any]]:

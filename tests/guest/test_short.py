@@ -49,6 +49,7 @@ def output() -> str:
 
 
 @pytest.mark.guest
+@pytest.mark.stock("instructions are counted")
 def test_short_programs_do_not_pay_for_being_attached(output: str) -> None:
     records = {each["case"]: each for each in map(json.loads, output.splitlines())}
     assert records.keys() == set(_CASES)
@@ -58,6 +59,7 @@ def test_short_programs_do_not_pay_for_being_attached(output: str) -> None:
 
 
 @pytest.mark.guest
+@pytest.mark.stock("instructions are counted")
 def test_a_program_that_runs_for_some_seconds_gains(output: str) -> None:
     (process,) = json.loads(_SUMMARY.read_text())["processes"]
     # Some 0.8; the rest is from before its region was there.

@@ -17,6 +17,7 @@ _BUILT = _ROOT / "build" / "tests" / "guest"
 
 
 @pytest.mark.guest
+@pytest.mark.stock("instructions are counted")
 def test_what_is_not_worth_it_costs_next_to_nothing() -> None:
     program = str(build_workload("ioloop"))
     cost = counted("overhead", program, unloaded=True)
@@ -38,6 +39,7 @@ def test_what_is_not_worth_it_costs_next_to_nothing() -> None:
 
 
 @pytest.mark.guest
+@pytest.mark.stock("instructions are counted")
 def test_what_a_filter_costs_at_a_dispatch() -> None:
     loop = build_program(_HERE / "loop.c", _BUILT / "loop")
     launcher = build_program(_PROGRAMS / "filter.c", _BUILT / "filter")
@@ -54,6 +56,7 @@ def test_what_a_filter_costs_at_a_dispatch() -> None:
 
 
 @pytest.mark.guest
+@pytest.mark.stock("instructions are counted")
 def test_bursts_of_calls_do_not_keep_a_process_active() -> None:
     cost = counted("bursts")
     # Twenty more when it does not rest; turns of Python differ by two.

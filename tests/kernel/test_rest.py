@@ -29,6 +29,7 @@ leave
 
 
 @pytest.mark.guest
+@pytest.mark.stock("instructions are counted")
 def test_at_rest_calls_cost_nothing() -> None:
     cost = counted("resting", str(build_workload("ioloop")))
     # Nobody pays for a call: timers of the module alone are left.
@@ -45,6 +46,7 @@ def test_at_rest_calls_cost_nothing() -> None:
 
 
 @pytest.mark.guest
+@pytest.mark.stock("instructions are counted")
 @pytest.mark.parametrize("server", ["redis", "nginx"])
 def test_at_rest_requests_cost_nothing(server: str) -> None:
     cost = counted("resting_servers", server)
@@ -53,6 +55,7 @@ def test_at_rest_requests_cost_nothing(server: str) -> None:
 
 
 @pytest.mark.guest
+@pytest.mark.stock("instructions are counted")
 def test_at_rest_the_module_hardly_works() -> None:
     cost = counted("resting_timers")
     # One in 2^14 is for looks; this is what goes on between them, of a CPU.

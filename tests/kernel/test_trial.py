@@ -110,6 +110,7 @@ def _check(said: dict[str, Any]) -> None:
 
 
 @pytest.mark.guest
+@pytest.mark.stock("instructions are counted")
 def test_a_region_on_trial_takes_what_was_granted() -> None:
     for said in _played(1, 4, icount=True, cpus=1):
         _check(said)
