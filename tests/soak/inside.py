@@ -30,6 +30,7 @@ from tests.soak.engines import engine
 from tests.soak.figures import Counters, Figure, table
 from tests.soak.prepared import DATA, PACKAGE_LIST, PROGRAMS
 from tests.soak.regions import Regions
+from tests.soak.stuck import describe
 from tests.soak.victims import Victim, publish, published
 from ubypass.cli.module.files import is_loaded
 from ubypass.device.client import Device
@@ -90,13 +91,20 @@ class _Child:
             raise Failure(f"a child has ended by itself, status {status:#x}")
 
     def kill(self, how: int = signal.SIGKILL) -> None:
-        """Returns once it has ended. Raises Failure, with its stack, if it does not."""
+        """Returns once it has ended; says where it is meanwhile if that takes long.
+
+        Raises Failure if it does not end.
+        """
         os.kill(self.pid, how)
-        deadline = time.monotonic() + _HANG
+        told = begun = time.monotonic()
         while not os.waitpid(self.pid, os.WNOHANG)[0]:
-            if time.monotonic() > deadline:
-                stack = Path(f"/proc/{self.pid}/stack").read_text()
-                raise Failure(f"a child does not end; it is in\n{stack}")
+            now = time.monotonic()
+            if now - told > _TOLD:
+                told = now
+                print(f"soak: for {now - begun:.0f} s does not end:", flush=True)
+                print(describe(self.pid), flush=True)
+            if now - begun > _HANG:
+                raise Failure("a child does not end")
             time.sleep(0.01)
 
 
@@ -273,6 +281,7 @@ class _Soak:
         if self._stress is not None:
             self._stress.terminate()
             self._stress.wait()
+        print("soak: nobody disturbs any more", flush=True)
         self._kill(_ENGINE)
         programs = [*self._victims, *self._boosted]
         for program in programs:
