@@ -59,9 +59,8 @@ def test_an_endless_gap_dies(guest: Guest) -> None:
     assert guest.result("endless-killed")["boosted"]["programs"][0]["status"] == -9
 
 
-@pytest.mark.guest("seccomp-own", "seccomp-other", "seccomp-other-filtered")
 @pytest.mark.parametrize(
-    "case", ["seccomp-own", "seccomp-other", "seccomp-other-filtered"]
+    "case", [case(name) for name in TWIN_CASES if name.startswith("seccomp-")]
 )
 def test_no_call_escapes_a_filter(guest: Guest, case: str) -> None:
     (line,) = guest.result(case)["boosted"]["programs"][0]["output"]

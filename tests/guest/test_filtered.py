@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.guest.conftest import Guest
+from tests.guest.conftest import BTF, Guest
 from tests.guest.filtered import ACTIONS, DEADLY
 from tests.guest.grown import SHARE
 
@@ -47,6 +47,7 @@ def _case(kind: str) -> Any:
 
 
 @pytest.mark.guest
+@pytest.mark.stock(BTF)
 @pytest.mark.parametrize("kind", [_case(kind) for kind in (*ACTIONS, *DEADLY)])
 def test_the_filter_is_obeyed_in_a_boosted_loop(guest: Guest, kind: str) -> None:
     result = guest.result(f"filtered-{kind}")
