@@ -19,7 +19,7 @@ from tests.soak.figures import Counters, Figure
 from tests.soak.regions import LOOP, PAGE, PAGES
 from tests.soak.victims import Victim, choose
 
-__all__ = ["UPROBED", "disturb"]
+__all__ = ["UPROBED", "disturb", "stop"]
 
 #: Functions of the C library that get uprobes.
 UPROBED = ("getppid", "pread64", "write", "read")
@@ -27,6 +27,7 @@ UPROBED = ("getppid", "pread64", "write", "read")
 _CPU = Path("/sys/devices/system/cpu/cpu1/online")
 _TRACING = Path("/sys/kernel/tracing")
 _INT3 = b"\xcc"
+_AGAIN = 1.0  # seconds until a tracer is told again to let go
 _SPARE = 500 << 20  # bytes of memory that are left when it is made scarce
 
 
@@ -165,8 +166,7 @@ class _Disturber:
             stderr=subprocess.DEVNULL,
         )
         time.sleep(chance.random() * 2)
-        tracer.send_signal(signal.SIGINT)
-        tracer.wait()
+        stop(tracer)
         self._count(Figure.TRACED)
 
     def _press(self, chance: random.Random) -> None:
@@ -180,6 +180,18 @@ class _Disturber:
                 Path("/proc/sys/vm/compact_memory").write_text("1")
                 time.sleep(chance.random())
         self._count(Figure.PRESSED)
+
+
+def stop(tracer: subprocess.Popen[bytes], each: float = _AGAIN) -> None:
+    """Have ``tracer`` let go by SIGINT; returns once it has ended.
+
+    Programs of the guest start with SIGINT ignored, and on a busy machine a tracer may
+    not have set its handler yet when it is told: so it is sent every ``each`` seconds.
+    """
+    while tracer.poll() is None:
+        tracer.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            tracer.wait(each)
 
 
 def disturb(
