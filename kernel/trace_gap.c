@@ -179,8 +179,8 @@ bool ub_trace_gap_begin(struct ub_proc *proc, struct pt_regs *regs, u32 nr, bool
 	raw_spin_lock_irqsave(&ub_gap_trace.lock, flags);
 	if (ub_trace_gap_is_stale())
 		ub_trace_gap_free();
-	if (ub_gap_trace.state == UB_TRACE_FREE) {
-		refcount_inc(&proc->refs);
+	/* An attachment that fails gives up its process while tasks may still find it. */
+	if (ub_gap_trace.state == UB_TRACE_FREE && refcount_inc_not_zero(&proc->refs)) {
 		ub_gap_trace.proc = proc;
 		ub_gap_trace.ip = regs->ip;
 		ub_gap_trace.nr = nr;
