@@ -35,11 +35,11 @@ def _labels(labels: Mapping[str, str]) -> str:
     return ",".join(f'{name}="{escaped(text)}"' for name, text in labels.items())
 
 
-def value(text: str, name: str) -> float:
-    """That of a figure without labels; raises LookupError if it is not there."""
+def value(text: str, name: str, **labels: str) -> float:
+    """That of a figure with just these labels; raises LookupError without it."""
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            if sample.name == name and not sample.labels:
+            if sample.name == name and sample.labels == labels:
                 return float(sample.value)
     raise LookupError(f"no {name}")
 

@@ -26,6 +26,9 @@ def test_samples_have_a_time_and_a_target() -> None:
 
 def test_a_value() -> None:
     assert openmetrics.value(_TEXT, "ubypass_up") == 1
+    assert openmetrics.value(_TEXT, "ubypass_runs_total", rule='a"b') == 7
+    with pytest.raises(LookupError):
+        openmetrics.value(_TEXT, "ubypass_runs_total")
     with pytest.raises(LookupError):
         openmetrics.value(_TEXT, "ubypass_down")
 

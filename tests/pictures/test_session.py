@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -37,6 +38,9 @@ def test_figures_are_kept_once_each(
     openmetrics.write(tmp_path / "f.om", recorder.samples)
     assert openmetrics.span(tmp_path / "f.om") == (100.0, 105.0)
     assert len(recorder.samples) == 4
+    name = "ubypass_updated_timestamp_seconds"
+    assert session.figure(recorder.text, name) == 105
+    assert session.figure(recorder.text, name, rule="redis") == 0
 
 
 def test_the_configuration_is_right_and_the_wrong_one_wrong() -> None:
@@ -56,3 +60,16 @@ def test_a_link_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert session.executed("redis-server") == str(program)
     with pytest.raises(SystemExit, match="no nothing"):
         session.executed("nothing")
+
+
+@pytest.mark.parametrize(
+    ("row", "shown"),
+    [
+        ("    145 redis-server         26       0   0.0%        -   1", False),
+        ("    145 redis-server       1234      31   2.5%        -   1", True),
+        ("    145 redis-server       12 k   9.1 k  75.8%   1.2 ms   1", True),
+        ("    145 redis-server       12 k       0   0.0%        -   1", False),
+    ],
+)
+def test_redis_with_a_rate_is_waited_for(row: str, shown: bool) -> None:
+    assert bool(re.search(session.TOP, row)) == shown
