@@ -16,7 +16,11 @@ _STOP = "systemctl stop ubypass.service"
 _LINE = "event=unavailable reason='the module is not loaded' programs=native\n"
 _UNIT = "ActiveState=inactive\nResult=success\nExecMainStatus=69\nInvocationID=4711\n"
 _SIGNATURES = {"name": "signatures", "state": "fail", "advice": "mokutil --import"}
-_STATS = {"processes": [{"pid": 12, "calls": 9000, "dispatched": 8000}]}
+_STATS = {
+    "processes": [
+        {"pid": 12, "calls": 9000, "dispatched": 8000, "first_boost_seconds": 2.5}
+    ]
+}
 _METRICS = """\
 # TYPE ubypass_system_calls_total counter
 ubypass_system_calls_total{path="dispatched",rule="redis"} 5.0
@@ -111,6 +115,7 @@ def test_what_is_well_passes(capsys: pytest.CaptureFixture[str]) -> None:
         *(["ub", "module"], ["ub", "run"])
     ]
     assert seconds == 0
+    assert "the first one 2.5 s after" in capsys.readouterr().out
     purged(guest)
     assert any("purge ubypass ubypass-dkms" in command for command in guest.typed)
     guest = _Played()
