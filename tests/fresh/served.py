@@ -151,7 +151,6 @@ def _serves(guest: Guest, pid: int) -> None:
         asked += 3 * _QUESTIONS
         after = _figures(guest, pid)
     meanwhile = after["dispatched"] - before["dispatched"]
-    guest.type(f"ub explain {_REDIS}")  # for the log: which sites are native, and why
     print(
         f"  redis under its unit: {after['dispatched']:,} of {after['calls']:,} system "
         f"calls dispatched, {meanwhile:,} of them while {asked:,} replies were right",
