@@ -8,7 +8,7 @@ import errno
 import json
 import lzma
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from ubypass.errors import UbError
 from ubypass.lab.kernels import default_release
 from ubypass.lab.options import LabOptions
 from ubypass.lab.run import capture
-from ubypass.module import loading, users
+from ubypass.module import loading, restart, users
 from ubypass.module.build import build_module
 from ubypass.module.users import User
 
@@ -254,6 +254,31 @@ def test_engines_that_begin_meanwhile_or_are_older(
         "module: it is in use",
         "module: engines do not detach their processes: unknown request",
     ]
+
+
+def test_threads_that_may_sleep_for_ever_are_interrupted(
+    ub: Ub,
+    busy: _Kernel,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    inside = [User(7, "jemalloc", "is in futex", call="futex")]
+
+    def restarted(threads: Iterable[User]) -> list[User]:
+        found = list(threads)
+        inside.clear()
+        busy.error = 0
+        return found
+
+    monkeypatch.setattr(users, "openers", lambda: iter(()))
+    monkeypatch.setattr(users, "threads_inside", lambda: iter(inside))
+    monkeypatch.setattr(control, "ask_all", lambda question: ([], []))
+    monkeypatch.setattr(restart, "restart", restarted)
+    monkeypatch.setattr(unload, "_LOOK", 0.0)
+    monkeypatch.setattr(unload, "_PAUSE", 0.0)
+    assert ub("module", "unload") == 0
+    assert not inside
+    assert "unloaded" in capsys.readouterr().out
 
 
 def test_engines_that_are_not_to_be_disturbed(

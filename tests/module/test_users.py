@@ -48,6 +48,8 @@ def test_open_devices_and_threads_inside_calls(proc: Path) -> None:
         User(12, "server", "is in epoll_wait"),
         User(13, "server", "is in a dispatched call"),
     ]
+    calls = [user.call for user in threads_inside(proc)]
+    assert calls == ["read", "", "", "", ""]
     assert str(User(9, "a", "is in read")) == "9 (a) is in read"
 
 

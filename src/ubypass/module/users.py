@@ -12,7 +12,7 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ubypass.process.calls import call_name
@@ -29,11 +29,15 @@ _HANDLER = re.compile(r" __x64_sys_(\w+)\+")
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A process or thread with its number, its name, and what it does: ``doing``."""
+    """A process or thread with its number, its name, and what it does: ``doing``.
+
+    ``call``: the name of the native system call that it is in, if it is in one.
+    """
 
     number: int
     name: str
     doing: str
+    call: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.number} ({self.name}) {self.doing}"
@@ -76,14 +80,23 @@ def _inside(thread: Path, number: int) -> Iterator[User]:
     with contextlib.suppress(OSError):
         stack = (thread / "stack").read_text(errors="replace")
         if _OURS in stack:
-            call = (thread / "syscall").read_text().partition(" ")[0].strip()
-            yield User(number, read_name(thread), _doing(stack, call))
+            word = (thread / "syscall").read_text().partition(" ")[0].strip()
+            call = _call(stack, word)
+            yield User(number, read_name(thread), _doing(stack, call), call)
+
+
+def _call(stack: str, word: str) -> str:
+    """``word``: the first one of the thread's file ``syscall``, a number as a rule.
+
+    In a translation the number is that of the last native call.
+    """
+    if _TRANSLATED in stack or not word.isdecimal():
+        return ""
+    return call_name(int(word))
 
 
 def _doing(stack: str, call: str) -> str:
-    """``call``: the first word of the thread's file ``syscall``, a number as a rule."""
     if _TRANSLATED in stack:
-        # The number is that of the last native call.
         handler = _HANDLER.search(stack)
         return f"is in {handler[1] if handler else 'a dispatched call'}"
-    return f"is in {call_name(int(call))}" if call.isdecimal() else "is being woken"
+    return f"is in {call}" if call else "is being woken"

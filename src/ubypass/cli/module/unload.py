@@ -2,8 +2,8 @@
 """``ub module unload``: remove the module from the running kernel.
 
 Engines are asked to detach their processes, which continue natively, and to close the
-device. Threads that sleep in a system call since then keep the module: they are named
-while ``ub`` waits for them.
+device. Threads that sleep in a system call since then keep the module. Those whose call
+the kernel restarts are interrupted; others are named while ``ub`` waits for them.
 """
 
 from __future__ import annotations
@@ -115,11 +115,20 @@ def _wait(limit: float, report: Callable[[str], None], *, asks: bool) -> None:
         if now >= look:
             look = now + _LOOK
             asks = asks and _detach(report)
+            _restart()
             who = _who()
             if who != said:
                 report(who)
             said = who
         time.sleep(_PAUSE)
+
+
+def _restart() -> None:
+    """Wake threads that may sleep in their call for ever, and do not notice it."""
+    from ubypass.module.restart import restart
+    from ubypass.module.users import threads_inside
+
+    restart(threads_inside())
 
 
 def _who() -> str:
