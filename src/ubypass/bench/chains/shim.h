@@ -239,6 +239,10 @@ extern unsigned long cpu_dr7;
 #define local_bh_disable() \
 	do { __preempt_count += SOFTIRQ_DISABLE_OFFSET; barrier(); } while (0)
 #define local_bh_enable()	ub_shim_bh_enable()
+/* As in compat.h for a kernel without PREEMPT_RT. */
+#define UB_SOFTIRQS_OFF		SOFTIRQ_DISABLE_OFFSET
+#define ub_softirqs_off()	local_bh_disable()
+#define ub_softirqs_on()	local_bh_enable()
 void ub_shim_bh_enable(void);
 
 register unsigned long current_stack_pointer __asm__("rsp");
