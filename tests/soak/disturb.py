@@ -19,7 +19,7 @@ from tests.soak.figures import Counters, Figure
 from tests.soak.regions import LOOP, PAGE, PAGES
 from tests.soak.victims import Victim, choose
 
-__all__ = ["UPROBED", "disturb", "stop"]
+__all__ = ["UPROBED", "disturb", "stop", "tell"]
 
 #: Functions of the C library that get uprobes.
 UPROBED = ("getppid", "pread64", "write", "read")
@@ -131,17 +131,15 @@ class _Disturber:
         """Uprobes in the C library, which each program has."""
         events = _TRACING / "uprobe_events"
         name = f"soak{os.getpid()}"
-        with events.open("a") as file:
-            file.write(f"p:{name}/one {chance.choice(self._uprobes)}\n")
+        tell(events, f"p:{name}/one {chance.choice(self._uprobes)}", os.O_APPEND)
         switch = _TRACING / "events" / name / "one" / "enable"
         try:
-            switch.write_text("1")
+            tell(switch, "1")
             time.sleep(chance.random() / 10)
-            switch.write_text("0")
+            tell(switch, "0")
             self._count(Figure.UPROBES)
         finally:
-            with events.open("a") as file:
-                file.write(f"-:{name}/one\n")
+            tell(events, f"-:{name}/one", os.O_APPEND)
 
     def _trace(self, chance: random.Random) -> None:
         """Tracepoints of system calls, or a tracer of their handlers."""
@@ -149,13 +147,14 @@ class _Disturber:
             switch, on, off = _TRACING / "events/raw_syscalls/enable", "1", "0"
         else:
             functions = _TRACING / "set_ftrace_filter"
-            functions.write_text("__x64_sys_gettid __x64_sys_pread64")
+            # A handler without arguments has several names, of which ftrace knows one.
+            tell(functions, "*_sys_gettid __x64_sys_pread64", os.O_TRUNC)
             switch, on, off = _TRACING / "current_tracer", "function", "nop"
-        switch.write_text(on)
+        tell(switch, on)
         try:
             time.sleep(chance.random() / 5)
         finally:
-            switch.write_text(off)
+            tell(switch, off)
         self._count(Figure.TRACED)
 
     def _strace(self, chance: random.Random) -> None:
@@ -180,6 +179,18 @@ class _Disturber:
                 Path("/proc/sys/vm/compact_memory").write_text("1")
                 time.sleep(chance.random())
         self._count(Figure.PRESSED)
+
+
+def tell(file: Path, text: str, how: int = 0) -> None:
+    """Write to a file of tracefs: at once, and without a seek, which these refuse.
+
+    ``how``: more flags of open(), for example ``O_APPEND``. Raises OSError.
+    """
+    descriptor = os.open(file, os.O_WRONLY | os.O_CLOEXEC | how)
+    try:
+        os.write(descriptor, f"{text}\n".encode())
+    finally:
+        os.close(descriptor)
 
 
 def stop(tracer: subprocess.Popen[bytes], each: float = _AGAIN) -> None:
