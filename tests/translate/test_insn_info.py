@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.region.asm import TEXT, decoded
@@ -133,6 +135,23 @@ def test_addresses_of_32_bits() -> None:
     memory = _info("lea rax, [ebx]").memory
     assert memory is not None
     assert memory.narrow
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "vpmaskmovq ymm1, ymm11, fs:[r15d*8+0x1dd]",
+        "vmaskmovps [eax], xmm1, xmm2",
+        "vmovdqu64 zmm1{k1}, [eax]",
+        "vmovdqu32 [ebx+ecx*4]{k2}, ymm1",
+    ],
+)
+def test_elements_of_masked_accesses_wrap_at_32_bits(text: str) -> None:
+    with pytest.raises(Unsupported, match="masked access with an address of 32 bits"):
+        _info(text)
+    # With the same address of 64 bits it is translated.
+    wide = re.sub(r"\be(\w+)|r15d", lambda m: f"r{m[1] or 15}", text)
+    assert _info(wide).memory is not None
 
 
 def test_no_access() -> None:

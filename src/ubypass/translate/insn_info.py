@@ -444,6 +444,9 @@ def _gather(instruction: Instruction) -> InsnInfo:
     memory = _memory(instruction, mnemonic) if _MEMORY in kinds else None
     if memory is not None and mnemonic in _BIT_STRINGS and kinds[1] == _REGISTER:
         raise Unsupported("bit string in memory: reaches past its operand")
+    if memory is not None and memory.narrow and _is_masked(instruction, mnemonic):
+        # An AMD Zen 4 wraps the addresses of its elements where it would fault.
+        raise Unsupported("a masked access with an address of 32 bits")
     if kind == "x87" and memory is not None and memory.fs and not _constant(memory):
         raise Unsupported("the FPU would remember another address")
     operands = _operands(instruction, info, mnemonic, kinds)
@@ -542,6 +545,17 @@ _MAY_KEEP: Final = frozenset(
 )
 
 
+# AVX's own; those of AVX-512 have a mask register.
+_MASKED: Final = frozenset(
+    {
+        Mnemonic.VMASKMOVPS,
+        Mnemonic.VMASKMOVPD,
+        Mnemonic.VPMASKMOVD,
+        Mnemonic.VPMASKMOVQ,
+    }
+)
+
+
 def _memory(instruction: Instruction, mnemonic: int) -> Memory:
     segment: int = instruction.memory_segment
     if segment == _GS:
@@ -584,6 +598,10 @@ def _memory(instruction: Instruction, mnemonic: int) -> Memory:
         access=access,
         narrow=narrow,
     )
+
+
+def _is_masked(instruction: Instruction, mnemonic: int) -> bool:
+    return mnemonic in _MASKED or instruction.op_mask != _NO_REGISTER
 
 
 def _constant(memory: Memory) -> bool:
