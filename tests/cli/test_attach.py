@@ -98,15 +98,23 @@ def test_it_ends_with_the_program(ub: Ub, device: TunableDevice, gate: Gate) -> 
     assert device.detached == [1]
 
 
+def _parent(gate: Gate) -> subprocess.Popen[str]:
+    """A shell that waits for its child, which runs already and waits for the gate."""
+    script = f'sh -c "echo ready; {gate.shell}" & wait'
+    shell = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True)
+    assert shell.stdout is not None
+    assert shell.stdout.readline() == "ready\n"
+    return shell
+
+
 def test_children_are_attached_if_asked_for(
     ub: Ub, device: TunableDevice, gate: Gate, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    script = ["sh", "-c", f'sh -c "{gate.shell}" & wait']
-    with subprocess.Popen(script) as shell:
+    with _parent(gate) as shell:
         gate.open_when(lambda: device.attached)
         assert ub("attach", shell.pid) == 0
     assert list(device.attached.values()) == [shell.pid]
-    with subprocess.Popen(script) as shell:
+    with _parent(gate) as shell:
         gate.open_when(lambda: len(device.attached) == 3)
         assert ub("attach", "--children", shell.pid) == 0
     assert len(device.attached) == 3
@@ -117,8 +125,7 @@ def test_children_are_attached_if_asked_for(
 def test_trust_is_for_the_processes_that_are_named_and_for_children_if_asked_for(
     ub: Ub, device: TunableDevice, gate: Gate, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    script = ["sh", "-c", f'sh -c "{gate.shell}" & wait']
-    with subprocess.Popen(script) as shell:
+    with _parent(gate) as shell:
         gate.open_when(lambda: len(device.attached) == 2)
         assert ub("attach", "--trust", "--children", shell.pid) == 0
     assert device.trusted == set(device.attached.values())

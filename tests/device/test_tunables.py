@@ -14,9 +14,14 @@ _HEADER = (ROOT / "kernel" / "include" / "uapi" / "ub.h").read_text()
 
 
 def _number(word: str) -> int:
-    """A number of C, or a constant of the interface."""
+    """A number of C, or a constant: of the interface, or what a kernel has that is not
+    for real time.
+    """
     if word.isdigit():
         return int(word)
+    ordinary = re.search(rf"#define {word}\s+\(IS_ENABLED.* : (\d+)\)", _SOURCE)
+    if ordinary:
+        return int(ordinary[1])
     match = re.search(rf"#define {word}\s+(?:\(1U << (\d+)\)|(\d+))", _HEADER)
     assert match, word
     return 1 << int(match[1]) if match[1] else int(match[2])
