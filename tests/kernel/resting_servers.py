@@ -5,13 +5,15 @@ One client sends one request at a time, so that no request shares a turn of the 
 with others, and requests are counted in small blocks, so that most have no tick of the
 clock. Prints a line of JSON: ``native``, ``resting`` and ``again``, natively after:
 CPU time of the server's process per request in ns, which are instructions where the
-machine counts them, the median of the blocks; ``spread``, the middle half of all.
+machine counts them: the median of the blocks, the lesser of two turns, since whatever
+else runs only adds to it; ``spread``, the middle half of all.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import socket
 import statistics
 import sys
@@ -26,6 +28,7 @@ from ubypass.device.client import Device
 _EPOCH = 10  # ms
 _BLOCKS = 400
 _REQUESTS = 20  # of a block
+_TURNS = 2
 _VALUE = b"v" * 64
 _PAUSE = 0.5  # seconds after which a reply is complete
 
@@ -95,23 +98,25 @@ def main(name: str) -> int:
                 before = cpu_ns([pid])
                 ask()
                 blocks.append((cpu_ns([pid]) - before) / _REQUESTS)
-            low, found[way], high = statistics.quantiles(blocks)
-            spread[way] = high - low
+            low, median, high = statistics.quantiles(blocks)
+            if median < found.get(way, math.inf):
+                found[way], spread[way] = median, high - low
 
         for _ in range(_BLOCKS):
             ask()
         measure("native")
         tune(device, _EPOCH)
-        proc = device.attach(pid)
-        rest(device, [proc], ask)
-        before = device.stats(proc)
-        measure("resting")
-        after = device.stats(proc)
-        # It was at rest all the while.
-        assert after.resting
-        assert after.native == before.native
-        device.detach(proc)
-        measure("again")
+        for _ in range(_TURNS):
+            proc = device.attach(pid)
+            rest(device, [proc], ask)
+            before = device.stats(proc)
+            measure("resting")
+            after = device.stats(proc)
+            # It was at rest all the while.
+            assert after.resting
+            assert after.native == before.native
+            device.detach(proc)
+            measure("again")
     print(json.dumps({**found, "spread": spread}))
     return 0
 
