@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from ubypass.region.worklist import Worklist, reached
+from ubypass.region.worklist import Worklist, reached, reverse_postorder
 
 
 def test_the_last_one_comes_first() -> None:
@@ -39,3 +39,9 @@ def test_nothing_is_left_to_pop() -> None:
 def test_reached(roots: list[int], found: set[int]) -> None:
     edges = {1: [2], 2: [3], 3: [2], 4: []}
     assert reached(roots, edges.__getitem__) == found
+
+
+def test_each_node_comes_before_its_successors() -> None:
+    edges = {1: [2, 3], 2: [4], 3: [4], 4: [1, 5], 5: [], 6: [5]}
+    order = reverse_postorder([1, 6], edges.__getitem__)
+    assert order == [6, 1, 3, 2, 4, 5]

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Walks over graphs: a worklist for dataflow analyses, and reachability."""
+"""Walks over graphs: a worklist for dataflow analyses, reachability, and an order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from typing import TypeVar
 
-__all__ = ["Worklist", "reached"]
+__all__ = ["Worklist", "reached", "reverse_postorder"]
 
 _Node = TypeVar("_Node", bound=Hashable)
 
@@ -49,3 +49,30 @@ def reached(
             seen.add(node)
             todo.extend(successors(node))
     return seen
+
+
+def reverse_postorder(
+    roots: Iterable[_Node], successors: Callable[[_Node], Iterable[_Node]]
+) -> list[_Node]:
+    """``roots`` and all nodes to which edges lead from them, each before its
+    successors, cycles aside.
+    """
+    finished: list[_Node] = []
+    seen: set[_Node] = set()
+    for root in roots:
+        if root in seen:
+            continue
+        seen.add(root)
+        stack = [(root, iter(successors(root)))]
+        while stack:
+            node, ahead = stack[-1]
+            for following in ahead:
+                if following not in seen:
+                    seen.add(following)
+                    stack.append((following, iter(successors(following))))
+                    break
+            else:
+                finished.append(node)
+                stack.pop()
+    finished.reverse()
+    return finished

@@ -9,11 +9,12 @@ only. Sizes are numbers of instructions; see `LOCKED`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Final
 
 from ubypass.region.graph import loop_heads
+from ubypass.region.worklist import reverse_postorder
 
 __all__ = ["LOCKED", "MOST_OWED", "PATIENCE", "charges", "owed", "path_charges"]
 
@@ -59,7 +60,12 @@ def owed(
     :func:`path_charges`; asked only of blocks that may charge on their path.
     """
     found = dict.fromkeys(sizes, 0)
-    for at in _ahead(sizes, successors, paying):
+
+    def ahead(at: int) -> list[int]:
+        # Without the edges into blocks that pay for their cycle there is no cycle.
+        return [target for target in successors[at] if target not in paying]
+
+    for at in reverse_postorder(sorted(sizes), ahead):
         before = 0 if at in paying else found[at]
         after = before + sizes[at]
         if after >= MOST_OWED:
@@ -67,30 +73,6 @@ def owed(
         for following in successors[at]:
             found[following] = max(found[following], after)
     return found
-
-
-def _ahead(
-    starts: Iterable[int],
-    successors: Mapping[int, Sequence[int]],
-    paying: Collection[int],
-) -> list[int]:
-    """All blocks, each behind its predecessors unless it pays for a cycle: without the
-    edges into those blocks there is no cycle.
-    """
-    finished: dict[int, None] = {}
-    for start in sorted(starts):
-        path = [(start, iter(successors[start]))]
-        seen = {start}
-        while path:
-            at, following = path[-1]
-            target = next(following, None)
-            if target is None:
-                finished.setdefault(at)
-                path.pop()
-            elif target not in paying and target not in finished and target not in seen:
-                seen.add(target)
-                path.append((target, iter(successors[target])))
-    return [*reversed(finished)]
 
 
 def path_charges(

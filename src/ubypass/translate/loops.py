@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from ubypass.region.graph import End, Region
+from ubypass.region.worklist import reverse_postorder
 from ubypass.translate.clone import in_same_clone
 
 __all__ = ["closes_loop", "loop_body", "looping", "ranks"]
@@ -129,22 +130,9 @@ def ranks(region: Region, roots: Iterable[int]) -> dict[int, int]:
     """Numbers blocks so that, loops aside, control goes from lower to higher ones
     (reverse postorder of a walk from ``roots`` on).
     """
-    finished: list[int] = []
-    seen: set[int] = set()
-    for root in roots:
-        if root in seen:
-            continue
-        seen.add(root)
-        stack = [(root, iter(region.blocks[root].targets))]
-        while stack:
-            at, ahead = stack[-1]
-            for following in ahead:
-                if following in region.blocks and following not in seen:
-                    seen.add(following)
-                    stack.append((following, iter(region.blocks[following].targets)))
-                    break
-            else:
-                finished.append(at)
-                stack.pop()
-    last = len(finished) - 1
-    return {start: last - number for number, start in enumerate(finished)}
+    blocks = region.blocks
+
+    def inside(start: int) -> list[int]:
+        return [target for target in blocks[start].targets if target in blocks]
+
+    return {start: n for n, start in enumerate(reverse_postorder(roots, inside))}
