@@ -15,11 +15,9 @@ static const char *ub_refusal(void)
 	/* Indirect calls expect a type hash before the function; bodies have none. */
 	if (IS_ENABLED(CONFIG_CFI_CLANG) || IS_ENABLED(CONFIG_CFI))
 		return "this kernel is built with kCFI, which is not supported; boot a kernel without CONFIG_CFI_CLANG";
-#ifdef X86_FEATURE_FRED
-	/* FRED entries leave rcx and r11 unchanged, SYSCALL does not. */
-	if (cpu_feature_enabled(X86_FEATURE_FRED))
-		return "this kernel runs with FRED, which is not supported; boot with fred=off";
-#endif
+	/* All is ready for it (docs/abi.md), but was never run on such a processor. */
+	if (ub_syscall_keeps_rcx())
+		return "this kernel runs with FRED, which was never tested; boot with fred=off";
 #ifndef X86_FEATURE_CLEAR_CPU_BUF
 	/* Without verw in alternatives ub_enter() cannot clear the buffers. */
 	if (ub_clears_buffers())

@@ -147,6 +147,19 @@ static __always_inline bool ub_tracks_branches(void)
 }
 
 /*
+ * Whether SYSCALL leaves rcx and r11 as they are, and with them pt_regs ("x86/cpufeatures: Add
+ * the CPU feature bit for FRED", 6.9).
+ */
+static __always_inline bool ub_syscall_keeps_rcx(void)
+{
+#ifdef X86_FEATURE_FRED
+	return cpu_feature_enabled(X86_FEATURE_FRED);
+#else
+	return false;
+#endif
+}
+
+/*
  * Whether the kernel clears the branch history at each entry ("x86/bhi: Add support for
  * clearing branch history at syscall entry", 6.9 and stable).
  */

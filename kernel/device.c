@@ -138,6 +138,8 @@ static long ub_ioc_info(void __user *arg)
 		info->flags |= UB_INFOF_X87;
 	if (ub_seccomp_usable())
 		info->flags |= UB_INFOF_SECCOMP;
+	if (ub_syscall_keeps_rcx())
+		info->flags |= UB_INFOF_FRED;
 	for (nr = 0; nr < ARRAY_SIZE(info->args); nr++)
 		info->args[nr] = ub_handler_args(nr);
 	if (copy_to_user(arg, info, sizeof(*info)))

@@ -72,8 +72,7 @@ u32 ub_task_decline_reason(void)
 /* The reason why ub_regs_are_eligible() has just returned false. */
 u32 ub_regs_decline_reason(const struct pt_regs *regs)
 {
-	if (regs->cs != __USER_CS || regs->cx != regs->ip ||
-	    regs->r11 != regs->flags || regs->sp >= TASK_SIZE_MAX)
+	if (!ub_regs_are_of_syscall(regs) || regs->sp >= TASK_SIZE_MAX)
 		return UB_DECLINE_REGISTERS;
 	return regs->flags & UB_INELIGIBLE_FLAGS ? UB_DECLINE_FLAGS : UB_DECLINE_RESTART;
 }

@@ -18,6 +18,7 @@
 #include <asm/processor.h>
 #include <asm/segment.h>
 
+#include "compat.h"
 #include "seccomp.h"
 
 /*
@@ -133,12 +134,20 @@ static inline bool ub_may_restart(long result)
 	return result <= -ERESTARTSYS;
 }
 
+/*
+ * False after SYSCALL only if a tracer changed the registers, and for 32-bit code.
+ */
+static __always_inline bool ub_regs_are_of_syscall(const struct pt_regs *regs)
+{
+	if (regs->cs != __USER_CS)
+		return false;
+	return ub_syscall_keeps_rcx() || (regs->cx == regs->ip && regs->r11 == regs->flags);
+}
+
 /* .limit: TASK_SIZE_MAX */
 static __always_inline bool ub_regs_are_eligible(const struct pt_regs *regs, u64 ax, u64 limit)
 {
-	/* False after SYSCALL only if a tracer changed the registers. */
-	if (regs->cs != __USER_CS || regs->cx != regs->ip ||
-	    regs->r11 != regs->flags)
+	if (!ub_regs_are_of_syscall(regs))
 		return false;
 	if (regs->flags & UB_INELIGIBLE_FLAGS)
 		return false;

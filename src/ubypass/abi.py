@@ -35,6 +35,7 @@ __all__ = [
     "GUARD_FAR",
     "GUARD_HIGH",
     "GUARD_LOW",
+    "INFOF_FRED",
     "INFOF_SECCOMP",
     "INFOF_X87",
     "LOADF_TRUSTED",
@@ -136,6 +137,8 @@ LOADF_TRUSTED: Final = 4
 INFOF_X87: Final = 1
 #: ``ub_info.flags``: the module evaluates seccomp filters at each dispatch.
 INFOF_SECCOMP: Final = 2
+#: ``ub_info.flags``: system calls leave rcx and r11 as they are.
+INFOF_FRED: Final = 4
 
 
 class ExitReason(enum.IntEnum):
@@ -239,8 +242,9 @@ class Abi:
     ``features``: features of the target processor, by their names in
     ``/proc/cpuinfo``; None: all. ``filters``: seccomp filters are evaluated at each
     dispatch; otherwise threads with a filter are declined. ``trusted``: the program is
-    trusted, so that a guard alone may prove an address (docs/abi.md, section 6). The
-    defaults are for offline use.
+    trusted, so that a guard alone may prove an address (docs/abi.md, section 6).
+    ``fred``: the kernel runs with FRED, where system calls leave rcx and r11 as they
+    are. The defaults are for offline use.
     """
 
     dispatch_size: int = 160
@@ -252,6 +256,7 @@ class Abi:
     features: frozenset[str] | None = None
     filters: bool = True
     trusted: bool = False
+    fred: bool = False
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ def _python_values() -> dict[str, int]:
         "UB_LOADF_ALL": abi.LOADF_VECTOR | abi.LOADF_X87 | abi.LOADF_TRUSTED,
         "UB_INFOF_X87": abi.INFOF_X87,
         "UB_INFOF_SECCOMP": abi.INFOF_SECCOMP,
+        "UB_INFOF_FRED": abi.INFOF_FRED,
     }
     values |= {f"UB_{n}": getattr(abi, n) for n in vars(abi) if n.startswith("FRAME_")}
     values |= {f"UB_EXIT_{reason.name}": int(reason) for reason in abi.ExitReason}

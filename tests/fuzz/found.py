@@ -84,7 +84,7 @@ def save(subject: Subject, unit: Unit, why: str, file: Path = FILE) -> str:
     start = min(small.code)
     code = small.code[start]
     lines = [f"-------- {name}", f"# {why}"[:400].replace("\n", " ")]
-    lines += ["# trusted"] if unit.trusted else []
+    lines += ["# trusted"] * unit.trusted + ["# fred"] * unit.fred
     lines.append("start:")
     at = start
     for instruction in small.instructions():

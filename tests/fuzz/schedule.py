@@ -13,8 +13,9 @@ from tests.fuzz.units import Unit, program_blocks
 
 __all__ = ["endless", "forms_once", "sample_of_form"]
 
-# One unit in so many of the mixture is of a trusted program.
+# One unit in so many of the mixture is of a trusted program, or runs as under FRED.
 _TRUSTED = 4
+_FRED = 9
 # How many of each kind in one turn of the mixture, and states to run each with.
 _FORMS, _MIXED, _DENSE, _BLOCKS, _REGIONS = 4, 8, 6, 12, 1
 # Instances of a form that is hard to hit: some shapes are left to user mode.
@@ -44,7 +45,8 @@ def endless(seed: int, missing: Callable[[], list[str]] = lambda: []) -> Iterato
         for name in missing():
             yield Unit("form", name, seed * 1000 + 500 + number, _STATES["form"])
     for number, unit in enumerate(_mixture(seed)):
-        yield unit if number % _TRUSTED else replace(unit, trusted=True)
+        trusted, fred = number % _TRUSTED == 0, number % _FRED == 0
+        yield replace(unit, trusted=trusted, fred=fred)
 
 
 def _mixture(seed: int) -> Iterator[Unit]:

@@ -22,7 +22,7 @@ from iced_x86 import (
     RegisterExt,
 )
 
-from ubypass.abi import Exit, ExitReason, Translation
+from ubypass.abi import Abi, Exit, ExitReason, Translation
 from ubypass.native.case import ABI, Area, Case, Kind, Layout, arrange, make_case
 from ubypass.region.graph import Region
 from ubypass.translate.translate import translate
@@ -166,18 +166,24 @@ def _address(instruction: Instruction, want: dict[int, tuple[Kind, int]]) -> Non
 
 
 def case_of(
-    subject: Subject, rng: random.Random, translation: Translation | None = None
+    subject: Subject,
+    rng: random.Random,
+    translation: Translation | None = None,
+    abi: Abi = ABI,
 ) -> Case:
-    """Translate the subject."""
+    """The case of a subject; ``translation`` is for ``abi``, or made here."""
     if translation is None:
-        translation = translate(subject.region, ABI)
+        translation = translate(subject.region, abi)
     wanted = kinds(subject.instructions())
     for register, (_, bias) in enumerate(wanted):
         if register != RSP and rng.random() < 0.1:
             wanted[register] = (rng.choice((Kind.ANY, Kind.NATURAL)), bias)
     case = make_case(subject.region, translation, subject.code, subject.layout, wanted)
     case = replace(
-        case, ignore=subject.ignore, areas=_distinct(case.areas, subject.more_areas)
+        case,
+        abi=abi,
+        ignore=subject.ignore,
+        areas=_distinct(case.areas, subject.more_areas),
     )
     if subject.first_only:
         case = replace(case, entries=case.entries[:1])

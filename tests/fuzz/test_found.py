@@ -38,8 +38,9 @@ def test_golden_cases_are_exact(name: str, source: str) -> None:
     wanted = {feature for i in subject.instructions() for feature in needs(i.code)}
     if not wanted <= features():
         pytest.skip(f"this processor lacks {', '.join(sorted(wanted - features()))}")
-    abi = replace(ABI, trusted=abi_of(source).trusted)
-    case = case_of(subject, random.Random(1), translate(region, abi, turns=3))
+    kind = abi_of(source)
+    abi = replace(ABI, trusted=kind.trusted, fred=kind.fred)
+    case = case_of(subject, random.Random(1), translate(region, abi, turns=3), abi)
     report = run(case, 300, 1)
     assert report.failure is None, str(report.failure)
     assert report.undecided < 150

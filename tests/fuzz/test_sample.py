@@ -90,6 +90,16 @@ def test_trusted_programs() -> None:
     assert sum(outcome.faults for outcome in outcomes) > 1000
 
 
+def test_calls_that_leave_rcx_and_r11() -> None:
+    """As under FRED, where the program finds its own values there."""
+    units = [Unit("mixed", "", seed, 40, fred=True) for seed in range(250)]
+    units += [Unit("dense", "", seed, 40, fred=True) for seed in range(150)]
+    units += [Unit("region", "", seed, 100, fred=True) for seed in range(40)]
+    outcomes = [run_unit(unit) for unit in units]
+    assert [f"{o.unit}: {o.failure}" for o in outcomes if o.failure] == []
+    assert sum(outcome.needless for outcome in outcomes) == 0
+
+
 @pytest.mark.parametrize("path", [str(path) for path in programs()])
 def test_blocks_of_real_programs_that_are_trusted(path: str) -> None:
     total = len(program_blocks(path))

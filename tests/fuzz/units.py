@@ -37,6 +37,7 @@ class Unit:
 
     ``name`` is the form or the program's file, ``number`` the seed or the number of
     the block, ``states`` how often to run it; ``trusted``: as a trusted program.
+    ``fred``: as if system calls left rcx and r11 unchanged.
     """
 
     kind: str
@@ -44,9 +45,11 @@ class Unit:
     number: int
     states: int
     trusted: bool = False
+    fred: bool = False
 
     def __str__(self) -> str:
-        words = (self.kind, self.name, str(self.number), "trusted" * self.trusted)
+        marks = ("trusted" * self.trusted, "fred" * self.fred)
+        words = (self.kind, self.name, str(self.number), *marks)
         return " ".join(filter(None, words))
 
 
@@ -117,7 +120,7 @@ def judge(subject: Subject, unit: Unit, verified: bool = True) -> Outcome:
     """Translate, verify and run a subject."""
     rng = random.Random(unit.number)
     subject = with_nonpointers(subject, random.Random(f"nonpointers {unit.number}"))
-    abi = replace(ABI, trusted=unit.trusted)
+    abi = replace(ABI, trusted=unit.trusted, fred=unit.fred)
     try:
         translation = translate(subject.region, abi)
     except UbError as error:
@@ -128,7 +131,7 @@ def judge(subject: Subject, unit: Unit, verified: bool = True) -> Outcome:
             check(translation, abi)
         except VerifyError as error:
             refusal = f"the verifier refuses it: {error}"
-    case = case_of(subject, rng, translation)
+    case = case_of(subject, rng, translation, abi)
     report = run(case, unit.states, unit.number)
     failure = str(report.failure) if report.failure else refusal
     return Outcome(

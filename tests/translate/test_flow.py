@@ -25,10 +25,12 @@ _VECTOR = """
 
 
 def test_entry_state() -> None:
-    state = entry_state(0x1234)
+    state = entry_state(0x1234, fred=False)
     assert (state.loc[RSP], state.loc[RCX], state.loc[R11]) == (Loc.B, Loc.S, Loc.S)
     assert (state.cx, state.flags) == (0x1234, Flags.SYS)
     assert state.intervals[RSP] == (0, 0, False, False)
+    kept = entry_state(0x1234, fred=True)
+    assert (kept.loc[RCX], kept.loc[R11]) == (Loc.M, Loc.M)
 
 
 def test_cold_vector_code_stays_outside_until_asked_for() -> None:

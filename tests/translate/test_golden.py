@@ -34,6 +34,7 @@ _RULER = re.compile(r"^-{8} (\w+)\n", re.MULTILINE)
 _CALLS = re.compile(r"^# calls ([\d ]+)$", re.MULTILINE)
 _STRANGE = re.compile(r"^# no address at (\w+): (.+)$", re.MULTILINE)
 _TRUSTED = re.compile(r"^# trusted$", re.MULTILINE)
+_FRED = re.compile(r"^# fred$", re.MULTILINE)
 _EQUALS = "=" * 8
 # A machine that the code of every case can run on.
 _FEATURES = frozenset(
@@ -74,8 +75,9 @@ def build(source: str) -> tuple[Region, Translation]:
 
 
 def abi_of(source: str) -> Abi:
-    """The ABI for a case: that of a trusted program if it says so."""
-    return replace(ABI, trusted=bool(_TRUSTED.search(source)))
+    """The ABI for a case: of a trusted program, or with FRED, if it says so."""
+    trusted, fred = bool(_TRUSTED.search(source)), bool(_FRED.search(source))
+    return replace(ABI, trusted=trusted, fred=fred)
 
 
 _ALL = [(path, *case) for path in sorted(GOLDEN.glob("*.txt")) for case in cases(path)]

@@ -123,7 +123,8 @@ def test_what_a_dispatch_leaves() -> None:
         remat=_REMAT,
         offset=-8,
     )
-    state.dispatch(0x1234)
+    kept = state.copy()
+    state.dispatch(0x1234, fred=False)
     state.check()
     assert [state.loc[u] for u in (RAX, RBX, RCX, RDI, R11)] == [
         *(Loc.H, Loc.H, Loc.S, Loc.M, Loc.S)
@@ -132,6 +133,9 @@ def test_what_a_dispatch_leaves() -> None:
     assert (state.cx, state.offset, state.flags) == (0x1234, -8, Flags.SYS)
     assert (state.cached_address, state.returns, state.remat) == (None, (), None)
     assert state.exact
+    kept.dispatch(0x1234, fred=True)
+    kept.check()
+    assert (kept.loc[RCX], kept.loc[R11], kept.flags) == (Loc.M, Loc.M, Flags.SYS)
 
 
 def test_the_host_register_of_rsp_moves_and_rsp_stays() -> None:

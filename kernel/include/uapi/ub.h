@@ -101,6 +101,7 @@ struct ub_source {
 #define UB_INFOF_SECCOMP (1U << 1)	/* seccomp filters run at each dispatch; else tasks with
 					 * a filter are declined
 					 */
+#define UB_INFOF_FRED	(1U << 2)	/* system calls leave rcx and r11 as they are */
 #define UB_SYSCALL_NONE		0xff
 struct ub_info {
 	__u32 abi;		/* out: UB_ABI_VERSION */

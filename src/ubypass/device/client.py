@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from ubypass.abi import (
     ABI_VERSION,
+    INFOF_FRED,
     INFOF_SECCOMP,
     INFOF_X87,
     LOADF_TRUSTED,
@@ -110,6 +111,7 @@ class Device:
             x87=bool(info.flags & INFOF_X87),
             features=features(),
             filters=bool(info.flags & INFOF_SECCOMP),
+            fred=bool(info.flags & INFOF_FRED),
         )
 
     def attach(self, pid: int, *, children: bool = False, trusted: bool = False) -> int:

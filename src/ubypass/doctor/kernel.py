@@ -210,7 +210,7 @@ def _refused(facts: KernelFacts, root: Path) -> Iterator[Check]:
     # The kernel hides the flag if FRED is not in use.
     if "fred" in _flags(root):
         advice = "not supported; boot with fred=off"
-        yield _fail("entry", "the kernel runs with FRED", advice)
+        yield _fail("entry", "the kernel runs with FRED: exact, not boosted", advice)
     if _read(root / "sys/hypervisor/guest_type").strip() == "PV":
         advice = "not supported; boot it as PVH or HVM"
         yield _fail("hypervisor", "a paravirtual guest of Xen (PV)", advice)

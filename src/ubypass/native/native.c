@@ -113,6 +113,8 @@ static void system_call(struct search *s)
 		given[i] = ub_cpu.gpr[arguments[i]];
 	ub_cpu.gpr[RAX] = ub_answer(nr, given, count, s->done);
 	ub_cpu.rip += 2;
+	if (s->job->fred)
+		return;
 	ub_cpu.gpr[RCX] = ub_cpu.rip;
 	ub_cpu.gpr[R11] = (ub_cpu.flags & ARITHMETIC) | FLAGS_USER;
 }

@@ -85,8 +85,10 @@ static u32 one(const struct ub_job *job, u64 index, struct ub_result *result)
 	entry = &job->entries[ub_random(&rng) % job->entry_count];
 	ub_random_state(job, &rng);
 	ub_cpu.rip = entry->ip;
-	ub_cpu.gpr[RCX] = entry->ip;
-	ub_cpu.gpr[R11] = ub_cpu.flags;
+	if (!job->fred) {
+		ub_cpu.gpr[RCX] = entry->ip;
+		ub_cpu.gpr[R11] = ub_cpu.flags;
+	}
 	start = ub_cpu;
 	ub_copy(start_fpu, ub_fpu, FPU_SIZE);
 

@@ -146,6 +146,7 @@ struct ub_job {
 	u64 ignore; /* mask of general registers that may differ */
 	u32 budget; /* 0: random */
 	u32 vectors_plain; /* 1: no unusual control words */
+	u32 fred;	   /* 1: system calls leave rcx and r11 as they are */
 	struct ub_register_kind registers[16];
 };
 

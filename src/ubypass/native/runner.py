@@ -126,6 +126,7 @@ def describe(case: Case, keep: list[Any]) -> types.Job:
     job.ignore = sum(1 << number for number in case.ignore)
     job.budget = case.budget
     job.vectors_plain = case.plain
+    job.fred = case.abi.fred
     for number, (kind, bias) in enumerate(case.registers):
         job.registers[number].kind = int(kind)
         job.registers[number].bias = bias & ((1 << 64) - 1)

@@ -137,9 +137,11 @@ void ub_run_translated(const struct ub_job *job, const struct ub_entry *entry,
 	r11_copy = ub_cpu.flags;
 	for (u32 i = 0; i < 16; i++)
 		*user((int)i) = ub_cpu.gpr[i];
-	/* The module stores neither at an entry. */
-	*user(RCX) = ub_random(&junk);
-	*user(R11) = ub_random(&junk);
+	/* Translations do not read them after SYSCALL, unless the kernel runs with FRED. */
+	if (!job->fred) {
+		*user(RCX) = ub_random(&junk);
+		*user(R11) = ub_random(&junk);
+	}
 	*slot(FRAME_LIMIT) = LIMIT;
 	*slot(FRAME_FSBASE) = job->fsbase;
 	*slot(FRAME_FLAGS) = FLAGS_USER;

@@ -126,6 +126,7 @@ class Job(ctypes.Structure):
         ("ignore", u64),
         ("budget", u32),
         ("vectors_plain", u32),
+        ("fred", u32),
         ("registers", RegisterKind * 16),
     )
 

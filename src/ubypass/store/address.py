@@ -60,6 +60,7 @@ def environment(abi: Abi) -> str:
             "x87": abi.x87,
             "filters": abi.filters,
             "trusted": abi.trusted,
+            "fred": abi.fred,
             "features": _relevant(abi.features),
         }
     )

@@ -50,7 +50,9 @@ def lower_syscall(context: Context, fragment: Fragment, block: Block) -> None:
     if not block.nr_known and len(numbers) == 1:
         code.cmp_imm32(RAX, numbers[0])
         code.jcc(CC_NE, context.exit(ExitReason.SYSCALL))
-    for user in sorted(CALLER_SAVED - {RAX, RCX}):
+    # The call overwrites rcx, unless the kernel runs with FRED.
+    lost = {RAX} if context.abi.fred else {RAX, RCX}
+    for user in sorted(CALLER_SAVED - lost):
         if not context.assignment.spilled(user) and state.loc[user] == Loc.H:
             code.frame_store(SLOT[user], context.assignment.host[user])
             state.store(user)
@@ -65,7 +67,7 @@ def lower_syscall(context: Context, fragment: Fragment, block: Block) -> None:
         code.cmp_imm32(RAX, numbers[0])
         code.jcc(CC_NE, others)
     before = context.exit(ExitReason.WORK)
-    state.dispatch(block.next_ip)
+    state.dispatch(block.next_ip, fred=context.abi.fred)
     context.resume_at(block.next_ip)
     after = context.exit(ExitReason.DISPATCHED, int(ExitFlag.DISPATCHED))
     room = context.abi.dispatch_size

@@ -283,7 +283,8 @@ class _Solver:
 
     def run(self) -> dict[int, Node]:
         """Solve; returns the nodes of the entries."""
-        entries = {e: self.node(e, entry_state(e)) for e in self.entries}
+        fred = self.abi.fred
+        entries = {e: self.node(e, entry_state(e, fred=fred)) for e in self.entries}
         roots = set(entries.values())
         # The hot path first: its states are final before the rest is merged in.
         rest = self._iterate(list(entries.values()), roots, self.path)
@@ -317,7 +318,8 @@ class _Solver:
             waiting.discard(node)
             edges = self.incoming[node]
             if node in roots:
-                edges = [*edges, Incoming(COLD, entry_state(node.start))]
+                state = entry_state(node.start, fred=self.abi.fred)
+                edges = [*edges, Incoming(COLD, state)]
             todo = self._visit(node, edges) if edges else []
 
     def _came(self, node: Node, source: Node, number: int, state: State) -> None:
@@ -507,10 +509,13 @@ def _inside(region: Region, start: int | None) -> int | None:
     return start if start in region.blocks else None
 
 
-def entry_state(resume: int) -> State:
-    """The state at an entry, once the user's rsp is loaded (docs/abi.md, 3)."""
+def entry_state(resume: int, *, fred: bool) -> State:
+    """The state at an entry, once the user's rsp is loaded (docs/abi.md, 3).
+
+    ``fred``: see :class:`~ubypass.abi.Abi`.
+    """
     state = State()
-    state.enter(resume)
+    state.enter(resume, fred=fred)
     return state
 
 

@@ -145,7 +145,7 @@ def _entry(layout: _Layout, node: Node) -> Label:
     """The code at an entry: load the user's rsp, then edge code."""
     start, body = node.start, Buffer()
     body.mark(start)
-    state = entry_state(start)
+    state = entry_state(start, fred=layout.abi.fred)
     require(state.loc[RSP] == Loc.B, "rsp is not loaded at an entry")
     body.frame_load(layout.flow.assignment.host_rsp, SLOT[RSP])
     if live_at(layout.flow, start):

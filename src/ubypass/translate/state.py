@@ -411,30 +411,35 @@ class State:
             if interval is not None and interval[2]:
                 self.intervals[user] = None
 
-    def enter(self, resume: int) -> None:
+    def enter(self, resume: int, *, fred: bool) -> None:
         """Control came in at the entry ``resume``, and rsp was loaded (docs/abi.md,
-        3). Nothing was known before.
+        3). Nothing was known before. ``fred``: see :class:`~ubypass.abi.Abi`.
         """
         self.loc[RSP] = Loc.B
         self.intervals[RSP] = CLAMPED
-        self._leave_call(resume)
+        self._leave_call(resume, fred=fred)
 
-    def dispatch(self, resume: int) -> None:
-        """A dispatch returned; control continues at ``resume``."""
+    def dispatch(self, resume: int, *, fred: bool) -> None:
+        """A dispatch returned; control continues at ``resume``.
+
+        All caller-saved registers but rax and rcx were in their slots; with ``fred``
+        rcx, too.
+        """
         self.begin_segment()
         for user in _CALLER_SAVED:
             self.loc[user] = Loc.M
             self.intervals[user] = None
         self.loc[RAX] = Loc.H
-        self._leave_call(resume)
+        self._leave_call(resume, fred=fred)
         self.remat = None
         self.cached_address = None
         self.returns = ()
 
-    def _leave_call(self, resume: int) -> None:
+    def _leave_call(self, resume: int, *, fred: bool) -> None:
         """Set the values of rcx, r11 and the flags after a system call."""
-        self.loc[RCX] = self.loc[R11] = Loc.S
-        self.cx = resume
+        if not fred:
+            self.loc[RCX] = self.loc[R11] = Loc.S
+            self.cx = resume
         self.flags = Flags.SYS
         self.shown = SYSTEM
         self.stale = 0

@@ -319,6 +319,10 @@ static inline u64 rdfsbase(void)
 #define UB_PREEMPT_COUNT	__preempt_count
 #define ub_read_fs_base()	rdfsbase()
 #define ub_rseq_interrupted()	do { } while (0)
+#ifndef UB_SHIM_FRED
+#define UB_SHIM_FRED		false
+#endif
+#define ub_syscall_keeps_rcx()	UB_SHIM_FRED
 #define ub_clears_history()	(ub_shim_has[X86_FEATURE_CLEAR_BHB_LOOP])
 #define ub_clears_buffers()	(ub_shim_has[X86_FEATURE_CLEAR_CPU_BUF])
 #define barrier_nospec()	__asm__ volatile("lfence" ::: "memory")
