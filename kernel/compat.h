@@ -48,19 +48,29 @@ static inline void ub_rseq_interrupted(void) { }
 /*
  * The function that updates a task's rseq area when TIF_NOTIFY_RESUME is set; without
  * registers since "KVM: rseq: Update rseq when processing NOTIFY_RESUME on xfer to KVM
- * guest" (5.15).  Not defined since the rework of rseq (6.19).
+ * guest" (5.15).  Not defined since "rseq: Switch to TIF_RSEQ if supported" (6.19), where a
+ * flag of its own stands for that.
  */
 #if defined(CONFIG_RSEQ) && defined(UB_HAVE_RSEQ_EVENT_MASK)
 #define UB_RSEQ_UPDATE		"__rseq_handle_notify_resume"
 #endif
 
+/* With any of these task work can be told from other work; otherwise it ends the run. */
+#if defined(UB_RSEQ_UPDATE) || defined(UB_HAVE_RSEQ_SLOWPATH) || !defined(CONFIG_RSEQ)
+#define UB_RUNS_TASK_WORK
+#endif
+
 /*
- * Whether TIF_NOTIFY_RESUME may stand for work other than task work and the update of the
- * rseq area: resume_user_mode_work() in kernels with UB_RSEQ_UPDATE.  The throttled queue of
- * a task became a disk in "blk-cgroup: pass a gendisk to blkcg_schedule_throttle" (6.3).
+ * Whether TIF_NOTIFY_RESUME may stand for work other than task work and UB_RSEQ_UPDATE:
+ * resume_user_mode_work() in kernels with UB_RUNS_TASK_WORK.  The throttled queue of a task
+ * became a disk in "blk-cgroup: pass a gendisk to blkcg_schedule_throttle" (6.3).
  */
 static inline bool ub_has_resume_work(void)
 {
+#if defined(CONFIG_RSEQ) && defined(UB_HAVE_RSEQ_SLOWPATH)
+	if (current->rseq.event.slowpath)
+		return true;
+#endif
 #ifdef CONFIG_KEYS_REQUEST_CACHE
 	if (current->cached_requested_key)
 		return true;

@@ -18,12 +18,16 @@
 #include "lookup.h"
 #include "task_work.h"
 
+#ifdef UB_RUNS_TASK_WORK
+
+/* Not exported; NULL if it was not found. */
+static void (*ub_run_works)(void) __ro_after_init;
+
 #ifdef UB_RSEQ_UPDATE
 
 struct ksignal;
 
-/* Functions that are not exported; NULL if they were not found. */
-static void (*ub_run_works)(void) __ro_after_init;
+/* Not exported, either. */
 static void (*ub_update_rseq)(struct ksignal *signal, struct pt_regs *regs) __ro_after_init;
 
 /*
@@ -36,6 +40,37 @@ static bool ub_has_rseq_cs(void)
 
 	return current->rseq && (get_user(section, &current->rseq->rseq_cs) || section);
 }
+
+/* The flag that was cleared may have stood for a preemption or a migration, too. */
+static void ub_update_rseq_area(void)
+{
+	if (current->rseq)
+		ub_update_rseq(NULL, NULL);
+}
+
+static bool ub_find_rseq_update(void)
+{
+	ub_update_rseq = ub_lookup_function(UB_RSEQ_UPDATE);
+	return ub_update_rseq;
+}
+
+#else /* a preemption sets another flag, with which no run is entered */
+
+static bool ub_has_rseq_cs(void)
+{
+	return false;
+}
+
+static void ub_update_rseq_area(void)
+{
+}
+
+static bool ub_find_rseq_update(void)
+{
+	return true;
+}
+
+#endif
 
 /*
  * Run the task work if the return to user mode has nothing else to do.  With preemption on,
@@ -57,15 +92,12 @@ void ub_task_work_run(void)
 	clear_thread_flag(TIF_NOTIFY_RESUME);
 	smp_mb__after_atomic();
 	ub_run_works();
-	/* The flag may have stood for a preemption or a migration, too. */
-	if (current->rseq)
-		ub_update_rseq(NULL, NULL);
+	ub_update_rseq_area();
 }
 
 void ub_task_work_init(void)
 {
-	ub_update_rseq = ub_lookup_function(UB_RSEQ_UPDATE);
-	if (ub_update_rseq)
+	if (ub_find_rseq_update())
 		ub_run_works = ub_lookup_function("task_work_run");
 	if (!ub_run_works)
 		pr_info("ub: this kernel does not have task_work_run: calls with task work end runs\n");

@@ -15,7 +15,7 @@ bool ub_task_work_dispatched(bool vector);	/* called by generated code only */
 /* Whether ub_task_work_run() may have something to do. */
 static inline bool ub_task_work_pending(void)
 {
-#ifdef UB_RSEQ_UPDATE
+#ifdef UB_RUNS_TASK_WORK
 	return test_thread_flag(TIF_NOTIFY_RESUME) && READ_ONCE(current->task_works);
 #else
 	return false;

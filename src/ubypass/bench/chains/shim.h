@@ -266,7 +266,7 @@ extern u8 ub_shim_stack[];
 #define _TIF_BLOCKSTEP		(1U << 25)
 #define TIF_NOTIFY_RESUME	1
 /* As in compat.h for a kernel on which task work may be run. */
-#define UB_RSEQ_UPDATE		"__rseq_handle_notify_resume"
+#define UB_RUNS_TASK_WORK
 #define TIF_NEED_FPU_LOAD	14
 #define test_thread_flag(flag)	(READ_ONCE(current_thread_info()->flags) >> (flag) & 1)
 #define set_thread_flag(flag) \
