@@ -165,6 +165,19 @@ def test_a_live_region_is_not_built_again_for_what_it_may_never_need() -> None:
     assert (group.needs_build, group.incomplete) == (False, False)
 
 
+def test_a_site_that_is_an_entry_already_needs_no_build() -> None:
+    group = _live(1, 0x10)
+    assert group.live_entries == (0x10,)
+    group.sites = {0x1002}
+    group.begin_build()
+    group.frozen = True
+    group.add_site(0x10)
+    assert (group.needs_build, group.incomplete, group.frozen) == (False, True, False)
+    assert group.sites == {0x10, 0x1002}
+    group.add_site(0x20)
+    assert group.needs_build
+
+
 def test_unproductive_loads_count_in_a_row() -> None:
     group = Group({0x1002})
     counts = [group.count_unproductive(x) for x in (True, True, False, True)]

@@ -96,13 +96,20 @@ class Group:
     # ---- requests -----------------------------------------------------------------
 
     def add_site(self, site: int) -> None:
-        """A hot site joins the group: it may grow again, and needs a build."""
+        """A hot site joins the group, which may grow again.
+
+        It needs a build, unless the live region already has an entry there: the same
+        code would be built once more.
+        """
         if site not in self.sites:
             self.sites.add(site)
             self.rounds = self.refusals = self.unproductive = 0
             self.loaded_in_all = 0
             self.frozen = False
-        self.needs_build = True
+        if site in self.live_entries:
+            self.incomplete = True
+        else:
+            self.needs_build = True
 
     def join(self, other: Group) -> None:
         """Take over the sites of another group."""
