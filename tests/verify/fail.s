@@ -1757,6 +1757,39 @@ entry:
 	js x_budget
 2:	jmp 1b
 	stubs
+#--------------------------------------------------------------- long_path
+#! rule budget
+entry:
+	.rept 4097
+	nop
+	.endr
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- long_path_of_two_blocks
+#! rule budget
+entry:
+	load rcx, sRCX
+	.rept 2050
+	nop
+	.endr
+	test ecx, ecx
+	je 1f
+	nop
+1:	.rept 2050
+	nop
+	.endr
+	jmp x_fault
+	stubs
+#--------------------------------------------------------------- long_path_behind_a_charge
+#! rule budget
+entry:
+	sub dword ptr [rsp+BUDGET], 1
+	js x_budget
+	.rept 4097
+	nop
+	.endr
+	jmp x_fault
+	stubs
 #--------------------------------------------------------------- charge_without_js
 #! rule budget
 entry:

@@ -200,6 +200,18 @@ entry:
 	jne 1b
 	jmp x_fault
 	stubs
+#--------------------------------------------------------------- long_path_that_pays
+entry:
+	.rept 4000
+	nop
+	.endr
+	sub dword ptr [rsp+BUDGET], 127
+	js x_budget
+	.rept 4000
+	nop
+	.endr
+	jmp x_fault
+	stubs
 #--------------------------------------------------------------- loop_moves_up_what_it_pays
 entry:
 	load rdi, sRDI

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Cycles in graphs, compared with a plain search."""
+"""Cycles and paths in graphs, compared with a plain search."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ubypass.verify.budget import check_cycles
+from ubypass.verify import budget
+from ubypass.verify.budget import check_budget
 from ubypass.verify.errors import Rule, VerifyError
 from ubypass.verify.graph import Blocks, survey
 from ubypass.verify.insn import Insn
@@ -59,11 +62,61 @@ def test_refused_exactly_when_a_cycle_is_free(
     wrong = _on_cycles(edges, paying)
     if wrong:
         with pytest.raises(VerifyError) as caught:
-            check_cycles(program, blocks)
+            check_budget(program, blocks)
         assert caught.value.rule is Rule.BUDGET
         assert caught.value.offset in wrong
     else:
-        check_cycles(program, blocks)
+        check_budget(program, blocks)
+
+
+def _longest(edges: set[tuple[int, int]], paying: set[int]) -> int:
+    """Instructions of the longest path from a charge, or anywhere, to the next one."""
+
+    def after(block: int) -> int:
+        ahead = [ending(to) for at, to in edges if at == block]
+        return 1 + max(ahead, default=0)
+
+    def ending(block: int) -> int:
+        return 0 if block in paying or block == _SIZE else after(block)
+
+    return max(after(block) for block in range(_SIZE))
+
+
+@given(_EDGES, _PAYING, st.integers(1, _SIZE))
+def test_refused_exactly_when_a_path_is_long(
+    edges: set[tuple[int, int]], paying: set[int], bound: int
+) -> None:
+    forward = {(at, to) for at, to in edges if at < to}
+    program, blocks = _graph(forward, paying)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(budget, "LONGEST", bound)
+        if _longest(forward, paying) > bound:
+            with pytest.raises(VerifyError, match="without a charge") as caught:
+                check_budget(program, blocks)
+            assert caught.value.rule is Rule.BUDGET
+        else:
+            check_budget(program, blocks)
+
+
+@pytest.mark.parametrize("charges", [(0,), (0, 50), (99,)])
+def test_paths_within_one_block(charges: tuple[int, ...]) -> None:
+    """Between two charges of a block, and behind the last one, without a successor."""
+    blocks = Blocks([0], [100], [[]], [[]], [0])
+    places = list(range(100))
+    program = Program(
+        b"\x90" * 100,
+        insns=[Insn(1) for _ in places],
+        offsets=places,
+        charges=set(charges),
+    )
+    edges = (0, *charges, 100)
+    longest = max(later - one for one, later in pairwise(edges))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(budget, "LONGEST", longest)
+        check_budget(program, blocks)
+        patch.setattr(budget, "LONGEST", longest - 1)
+        with pytest.raises(VerifyError, match="without a charge"):
+            check_budget(program, blocks)
 
 
 @given(_EDGES)

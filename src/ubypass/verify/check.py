@@ -74,7 +74,7 @@ def check(
     blocks = graph.split(loaded)
     entries = [blocks.number[at] for at in loaded.entries]
     place, cycles = graph.survey(blocks, entries)
-    budget.check_cycles(loaded, blocks)
+    budget.check_budget(loaded, blocks)
     targeted = {
         number
         for number, record in enumerate(translation.exits)
