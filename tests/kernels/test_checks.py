@@ -63,6 +63,14 @@ def test_a_kernel_passes_with_all_checks_only() -> None:
     assert not result.passed
 
 
+def test_the_guest_tests_are_done_on_request() -> None:
+    result = _passed("sid", "7.2.13+deb14-amd64")
+    del result.good[Check.GUEST.value]
+    assert result.passed
+    result.note(Check.GUEST, False, "9 passed, 1 failed")
+    assert not result.passed
+
+
 def test_the_page_has_a_row_for_each_kernel_oldest_first() -> None:
     failing = _passed("sid", "7.2.13+deb14-amd64")
     failing.note(Check.LOG, False, "WARNING: x")
