@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from importlib import metadata, resources
+from importlib import resources
 from typing import Any
 
 from iced_x86 import Code
@@ -31,14 +31,19 @@ _MODULES = ("abi.py", "words.py")
 
 @functools.cache
 def translator_digest() -> str:
-    """A digest of the translator's sources and of its decoder's version, in hex."""
+    """A digest of the translator's sources, and of its decoder, in hex."""
     root = resources.files("ubypass")
     found = {name: root.joinpath(name).read_bytes() for name in _MODULES}
     for package in _PACKAGES:
         for file in root.joinpath(package).iterdir():
             if file.name.endswith((".py", ".toml", ".txt")):
                 found[f"{package}/{file.name}"] = file.read_bytes()
-    digest = hashlib.sha256(metadata.version("iced-x86").encode())
+    # Its version is known to pip only, which has not installed it everywhere.
+    decoder = resources.files("iced_x86")
+    for file in decoder.iterdir():
+        if file.name.endswith(".so"):
+            found[f"iced_x86/{file.name}"] = file.read_bytes()
+    digest = hashlib.sha256()
     for name, content in sorted(found.items()):
         digest.update(f"\n{name} {len(content)}\n".encode())
         digest.update(content)
