@@ -27,12 +27,16 @@ def _look(
     return check_signatures("6.1.0-1-amd64", module, lambda file: signer, root)
 
 
-def test_who_demands_it_is_named(tmp_path: Path) -> None:
-    check = _look(tmp_path, {_LOCKDOWN: "none [integrity] confidentiality\n"}, "")
-    assert check.state is State.FAIL
-    assert "lockdown: integrity" in check.found
-    check = _look(tmp_path, {_ENFORCE: "Y\n"}, "")
-    assert "module.sig_enforce, lockdown: integrity" in check.found
+def test_no_key_helps_under_lockdown(tmp_path: Path) -> None:
+    """The module refuses its device there: ``tests/device/test_lockdown.py``."""
+    files = {_LOCKDOWN: "none [integrity] confidentiality\n", "proc/keys": _KEYS}
+    for enforced in ("N\n", "Y\n"):
+        for signer in ("", None, "DKMS module signing key"):
+            check = _look(tmp_path, {**files, _ENFORCE: enforced}, signer)
+            assert check.state is State.FAIL
+            assert "locked down (integrity)" in check.found
+            assert "turn off Secure Boot" in check.advice
+            assert "mokutil" not in check.advice
 
 
 def test_an_unsigned_module_is_to_be_signed(tmp_path: Path) -> None:

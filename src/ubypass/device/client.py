@@ -422,7 +422,7 @@ def _open_refused(path: str, number: int | None) -> UbError:
     if "[" in lockdown and "[none]" not in lockdown:
         return UbError(
             "the kernel is locked down: it runs signed code only",
-            "turn off Secure Boot, or lockdown= on the kernel command line",
+            "turn off Secure Boot, or remove lockdown= from the kernel command line",
         )
     return UbError(
         f"{path} requires the capability CAP_SYS_MODULE",

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Checks whether the kernel requires signed modules, and would load ``ub``.
 
-Three causes prevent the load: ``module.sig_enforce``, lockdown, and a signing key that
-is not enrolled. Each has another remedy.
+Three causes prevent its use: ``module.sig_enforce``, a signing key that is not
+enrolled, and lockdown, under which the module refuses its device whoever has signed it
+(kernel/device.c). Each has another remedy.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ _KEY = "/var/lib/dkms/mok.key"
 _CERTIFICATE = "/var/lib/dkms/mok.pub"
 _DECOMPRESS = {".xz": "unxz", ".gz": "gunzip", ".zst": "unzstd --rm"}
 _ENROL = f"mokutil --import {_CERTIFICATE}; reboot, and choose 'Enroll MOK'"
+#: Lockdown comes from Secure Boot or from the command line, and cannot be lifted.
+_UNLOCK = "turn off Secure Boot, or remove lockdown= from the kernel command line"
 
 
 def check_signatures(
@@ -31,13 +34,16 @@ def check_signatures(
     ``signer``: the name of the signer of a file; "" without a signature, None if
     unknown.
     """
-    why = _enforced(root)
-    if not why:
+    if lockdown := _lockdown(root):
+        found = f"the kernel is locked down ({lockdown}): it runs signed code only, so "
+        found += "programs stay native"
+        return Check(Scope.KERNEL, _NAME, State.FAIL, found, _UNLOCK)
+    if not _is_enforced(root):
         if _secure_boot(root):
             found = "Secure Boot is on, but modules need no signature"
             return Check(Scope.KERNEL, _NAME, State.NOTE, found)
         return Check(Scope.KERNEL, _NAME, State.OK, "not required")
-    found = f"only signed modules are loaded ({why})"
+    found = "only signed modules are loaded (module.sig_enforce)"
     if not module.is_file():
         advice = f"DKMS signs modules; enrol its key: {_ENROL}"
         return Check(Scope.KERNEL, _NAME, State.FAIL, found, advice)
@@ -67,15 +73,15 @@ def _signing(release: str, module: Path) -> str:
     return f"{_DECOMPRESS[module.suffix]} {module} && {sign} {module.with_suffix('')}"
 
 
-def _enforced(root: Path) -> str:
-    """The settings that require signatures; "" if there are none."""
-    reasons = []
-    if _read(root / "sys/module/module/parameters/sig_enforce").strip() == "Y":
-        reasons.append("module.sig_enforce")
-    lockdown = re.search(r"\[(\w+)\]", _read(root / "sys/kernel/security/lockdown"))
-    if lockdown and lockdown[1] != "none":
-        reasons.append(f"lockdown: {lockdown[1]}")
-    return ", ".join(reasons)
+def _is_enforced(root: Path) -> bool:
+    file = root / "sys/module/module/parameters/sig_enforce"
+    return _read(file).strip() == "Y"
+
+
+def _lockdown(root: Path) -> str:
+    """The level of lockdown; "" if the kernel is not locked down."""
+    found = re.search(r"\[(\w+)\]", _read(root / "sys/kernel/security/lockdown"))
+    return found[1] if found and found[1] != "none" else ""
 
 
 def _keys(root: Path) -> list[str]:
