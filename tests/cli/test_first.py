@@ -40,14 +40,20 @@ def _process(number: int, name: str = "redis-server") -> dict[str, Any]:
     }
 
 
+def _module(state: str) -> dict[str, Any]:
+    get = "apt install ubypass-dkms linux-headers-6.1.0-28-amd64"
+    return {"state": state, "file": None, "get": get}
+
+
 def _state(**changes: Any) -> dict[str, Any]:
     return {
         "version": 1,
         "ub": "0.1.0",
         "kernel": "6.1.0-28-amd64",
         "machine": "x86_64",
+        "packaged": False,
         "root": True,
-        "module": {"state": "loaded", "file": None},
+        "module": _module("loaded"),
         "service": {"running": False, "configured": False},
         "boosted": [],
         "why": "",
@@ -57,8 +63,9 @@ def _state(**changes: Any) -> dict[str, Any]:
 
 _STATES = [
     _state(),
-    _state(module={"state": "absent", "file": None}, boosted=None, why="x" * 200),
-    _state(module={"state": "loadable", "file": "/x/ub.ko"}),
+    _state(module=_module("absent"), boosted=None, why="x" * 200),
+    _state(module=_module("loadable")),
+    _state(module=_module("absent"), packaged=True),
     _state(service={"running": None, "configured": True}),
     _state(kernel="6.1.0-" + "9" * 90),
     _state(
@@ -87,7 +94,7 @@ def test_commands_exist(state: dict[str, Any]) -> None:
 
 def test_the_next_step_is_that_of_the_state() -> None:
     absent, loadable = (
-        "\n".join(first.screen(_state(module={"state": state, "file": None})))
+        "\n".join(first.screen(_state(module=_module(state))))
         for state in ("absent", "loadable")
     )
     loaded = "\n".join(first.screen(_state()))
@@ -97,6 +104,15 @@ def test_the_next_step_is_that_of_the_state() -> None:
     assert "ub module load" in loadable
     assert "ub module" not in loaded
     assert "ub doctor" not in loaded
+
+
+def test_the_next_step_is_that_of_the_package() -> None:
+    module = _module("absent")
+    text = "\n".join(first.screen(_state(module=module, packaged=True)))
+    assert module["get"] in text
+    assert "systemctl enable --now ubypass" in text
+    assert "ub module build" not in text
+    assert "ub service run" not in text
 
 
 def test_boosted_programs_are_named() -> None:

@@ -15,6 +15,7 @@ from threading import Thread
 from typing import Any
 
 from ubypass.errors import UbError
+from ubypass.places import packaged
 from ubypass.version import VERSION
 
 __all__ = ["STATE_VERSION", "run", "screen", "state"]
@@ -45,6 +46,7 @@ def state() -> dict[str, Any]:
         "ub": VERSION,
         "kernel": platform.release(),
         "machine": platform.machine(),
+        "packaged": packaged(),
         "root": os.geteuid() == 0,
         "module": _module(platform.release()),
         "service": _service(),
@@ -54,14 +56,20 @@ def state() -> dict[str, Any]:
 
 
 def _module(release: str) -> dict[str, Any]:
-    """``state``: loaded, loadable (a file for this kernel exists), or absent."""
-    from ubypass.cli.module.files import is_loaded, loadable
+    """``state``: loaded, loadable (a file for this kernel exists), or absent.
+
+    ``get``: the command that provides it.
+    """
+    from ubypass.cli.module.files import how_to_get, is_loaded, loadable
 
     found = loadable(release)
     file = str(found) if found.is_file() else None
-    if is_loaded():
-        return {"state": "loaded", "file": file}
-    return {"state": "loadable" if file else "absent", "file": file}
+    absent = "loadable" if file else "absent"
+    return {
+        "state": "loaded" if is_loaded() else absent,
+        "file": file,
+        "get": how_to_get(release),
+    }
 
 
 def _service() -> dict[str, Any]:
@@ -168,16 +176,25 @@ def _wishes(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         ("Try it safely", "ub lab run -- COMMAND", "in a virtual machine"),
     ]
     build = ("Use it: build,", "ub module build", "for this kernel")
+    if found["packaged"]:
+        build = ("Use it: install,", found["module"]["get"], "")
     load = ("load,", "ub module load", "needs root, as all below")
     module = found["module"]["state"]
     if module == "absent":
         rows += [build, ("then " + load[0], *load[1:])]
     elif module == "loadable":
         rows.append(("Use it: load,", *load[1:]))
+    permanently = ("or permanently", "ub service run", "by /etc/ubypass/config.toml")
+    if found["packaged"]:
+        permanently = (
+            permanently[0],
+            "systemctl enable --now ubypass",
+            "(config.toml)",
+        )
     rows += [
         ("Boost a command", "ub run -- COMMAND", "from its start to its end"),
         ("or a process", "ub attach PID", "until Ctrl-C"),
-        ("or permanently", "ub service run", "by /etc/ubypass/config.toml"),
+        permanently,
         ("Watch it", "ub top", "calls, and the share dispatched"),
         ("Why native?", "ub explain PID", "decisions, regions, exits"),
     ]
