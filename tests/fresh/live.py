@@ -33,6 +33,7 @@ from tests.fresh.served import (
     purged,
     refused,
     served,
+    switched_off,
 )
 from tests.fresh.works import kernel_release, modules, works
 from tests.places import ROOT
@@ -114,6 +115,8 @@ def _boots(
         machine.succeeds("systemctl enable ubypass")
     with boot.run(log, "module.sig_enforce=1") as guest:
         refused(guest, state)
+    with boot.run(log, "noubypass") as guest:
+        switched_off(guest, state)
     with boot.run(log) as guest:
         served(guest, state)
         typed, seconds = commands_typed(guest)

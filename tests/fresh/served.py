@@ -17,7 +17,10 @@ from typing import Any
 from tests.fresh.guest import Guest
 from tests.fresh.machine import Done, Failed
 
-__all__ = ["CONFIG", "COPY_UNIT", "commands_typed", "purged", "refused", "served"]
+__all__ = [
+    *("CONFIG", "COPY_UNIT"),
+    *("commands_typed", "purged", "refused", "served", "switched_off"),
+]
 
 #: There is one processor, and the daemon's weight is low: this unit's is lower. While
 #: it may not run the processor is idle, and the emulator waits instead of computing.
@@ -58,6 +61,7 @@ _DISPATCHED = re.compile(
     r'^ubypass_system_calls_total\{path="dispatched",rule="(\w+)"\} (\S+)$',
     re.MULTILINE,
 )
+_FILE = "/etc/ubypass/config.toml"
 _BOOSTED = 1000
 #: Lasts for two seconds of the guest and more. Shorter bursts, every few seconds, are
 #: not worth a region: the sites of a process that has nothing to gain are timed in one
@@ -93,6 +97,20 @@ def refused(guest: Guest, state: str) -> None:
     guest.check_log()
 
 
+def switched_off(guest: Guest, state: str) -> None:
+    """Booted with ``noubypass``: the service does not start, and everything runs."""
+    _must_be_running(guest, state)
+    names = "ActiveState,ConditionResult,Result"
+    said = guest.succeeds(f"systemctl show -p {names} {_OURS}").output
+    if set(said.split()) != {
+        *("ActiveState=inactive", "ConditionResult=no", "Result=success")
+    }:
+        raise Failed(f"with noubypass the service is {said.split()}")
+    _go_on(guest, _programs(guest))
+    guest.check_log()
+    print("  booted with noubypass: everything runs, natively", flush=True)
+
+
 def served(guest: Guest, state: str) -> None:
     """The service, started at boot, boosts the copy; whatever becomes of the service,
     the programs go on.
@@ -110,6 +128,8 @@ def served(guest: Guest, state: str) -> None:
     )
     _serves(guest, programs[_REDIS])
     _looked_at(guest)
+    _paused(guest, programs)
+    _misconfigured(guest)
 
     for command in (
         f"systemctl restart {_OURS}",
@@ -270,6 +290,43 @@ def _looked_at(guest: Guest) -> None:
     shown = guest.succeeds(_TOP).output
     if " dd " not in shown or "Traceback" in shown:
         raise Failed(f"ub top shows:\n{shown}")
+    first = guest.succeeds("ub").output
+    if "running; see: ub service status" not in first or "dd" not in first:
+        raise Failed(f"ub alone says:\n{first}")
+    explained = guest.succeeds(f"ub explain {_COPY}").output
+    if "dd" not in explained:
+        raise Failed(f"ub explain says:\n{explained}")
+    ranked = _json(guest.succeeds("ub estimate --json"))["processes"]
+    if not any(process["name"] == "dd" for process in ranked):
+        raise Failed(f"ub estimate does not know the copy: {ranked}")
+
+
+def _paused(guest: Guest, programs: dict[str, int]) -> None:
+    """Everything is native during a pause, and boosted after it."""
+    guest.succeeds("ub service pause")
+    guest.until(
+        "ub stats --json",
+        lambda said: not json.loads(said)["processes"],
+        "the service has paused, and programs are still boosted",
+    )
+    _go_on(guest, programs)
+    guest.succeeds(f"rm {_METRICS} && ub service resume")
+    _until_boosted(guest)
+    _go_on(guest, programs)
+    print("  paused and resumed: its programs went on", flush=True)
+
+
+def _misconfigured(guest: Guest) -> None:
+    """A wrong configuration is refused with its line; the old one stays in force."""
+    line = len(CONFIG.splitlines()) + 1
+    guest.succeeds(f"cp {_FILE} /run/right && echo '[limits' >> {_FILE}")
+    done = guest.type("ub service reload")
+    if done.status == 0 or f"{_FILE}:{line}:" not in done.output:
+        raise Failed(f"a wrong configuration, and ub service reload says {done.output}")
+    if _json(guest.succeeds("ub service status --json"))["processes"] != 2:
+        raise Failed("a wrong configuration, and programs are not boosted any more")
+    guest.succeeds(f"cp /run/right {_FILE} && ub service reload")
+    print(f"  a wrong configuration: {done.output.strip().splitlines()[0]}", flush=True)
 
 
 def _clock(guest: Guest) -> float:

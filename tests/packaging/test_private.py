@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import iced_x86
 import pytest
 
 from tests.packaging.programs import program
 from tests.places import ROOT
+from ubypass.store.address import translator_digest
 from ubypass.version import VERSION
 
 private = program("private")
@@ -67,3 +70,17 @@ def test_nothing_built_is_copied(tmp_path: Path) -> None:
     }
     assert not [path for path in files if path.is_symlink()]
     assert {path.name for path in files if not path.suffix} == {"Kbuild"}
+
+
+def test_a_store_works_without_what_pip_knows(tmp_path: Path) -> None:
+    private.copy_tool(tmp_path)
+    decoder = Path(iced_x86.__file__).parent
+    shutil.copytree(decoder, tmp_path / decoder.name)
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); "
+        "from ubypass.store.address import translator_digest as digest; print(digest())"
+    )
+    # -S: without the directories that pip installs to.
+    command = [sys.executable, "-I", "-S", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == (translator_digest(), "")

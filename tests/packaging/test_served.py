@@ -10,10 +10,19 @@ import pytest
 
 from tests.fresh.guest import Guest
 from tests.fresh.machine import Done, Failed
-from tests.fresh.served import commands_typed, purged, refused, served
+from tests.fresh.served import (
+    CONFIG,
+    commands_typed,
+    purged,
+    refused,
+    served,
+    switched_off,
+)
 
 _STOP = "systemctl stop ubypass.service"
 _LINE = "event=unavailable reason='the module is not loaded' programs=native\n"
+_OFF = "ActiveState=inactive\nConditionResult=no\nResult=success\n"
+_WRONG = f"ub: /etc/ubypass/config.toml:{CONFIG.count(chr(10)) + 1}: not TOML\n"
 _UNIT = "ActiveState=inactive\nResult=success\nExecMainStatus=69\nInvocationID=4711\n"
 _SIGNATURES = {"name": "signatures", "state": "fail", "advice": "mokutil --import"}
 _STATS = {
@@ -31,9 +40,10 @@ _REPLIES = "0\n" + "".join(
     f"OK\n{number * (number + 1) // 2}\nvalue{number}\n" for number in range(1, 301)
 )
 
-#: By the beginning of what is typed; the first that fits.
+#: By the beginning of what is typed; the longest that fits.
 _WELL = {
     "systemctl is-system-running": "running\n",
+    "systemctl show -p ActiveState,ConditionResult": _OFF,
     "systemctl show -p ActiveState": _UNIT,
     "systemctl show -p MainPID": "12\n",
     "systemctl": "",
@@ -41,7 +51,9 @@ _WELL = {
     "redis-cli del": _REPLIES,
     "redis-cli": "OK\nvalue\n",
     "redis-benchmark": "",
-    "ub explain": "libc.so.6: native\n",
+    "ub explain": "dd 12, libc.so.6: native\n",
+    "ub estimate": json.dumps({"processes": [{"name": "dd"}]}),
+    "ub service reload": _WRONG,
     "cat /proc/uptime": "12.50 3.00\n",
     "ub doctor": json.dumps({"this_kernel": True, "checks": [_SIGNATURES]}),
     "ub module status": json.dumps(
@@ -55,6 +67,7 @@ _WELL = {
     "cat /run/summary.json": json.dumps(_STATS),
     "grep -s _total /var/lib/prometheus": _METRICS,
     "dmesg": "[    0.0] Linux\n",
+    "ub": "  service  running; see: ub service status\n  boosted  dd 12 (99%)\n",
     "": "",
 }
 
@@ -62,27 +75,35 @@ _WELL = {
 class _Played(Guest):
     """A machine that gives these answers.
 
-    ``ends``: programs are native once the service has stopped. ``boosts``: there are
-    more dispatched calls each time.
+    ``ends``: programs are native once the service has stopped or paused. ``boosts``:
+    there are more dispatched calls each time. ``refuses``: a wrong configuration.
     """
 
-    ends = boosts = True
+    ends = boosts = refuses = True
 
     def __init__(self, **answers: str) -> None:
-        others = {each: _WELL[each] for each in _WELL if each not in answers}
-        self._answers = {**answers, **others}
+        self._answers = _WELL | answers
         self.typed: list[str] = []
 
     def type(self, command: str, *, timeout: float = 0) -> Done:
         self.typed.append(command)
-        if command == "ub stats --json" and _STOP in self.typed and self.ends:
+        if command == "ub stats --json" and self.ends and self._is_native:
             return Done(command, 0, '{"processes": []}', 1.0, 1.0)
+        if command == "ub service reload" and self.refuses:
+            return Done(command, 1, self._answers[command], 1.0, 1.0)
         if command == "ub stats --json" and self.boosts:
             (process,) = _STATS["processes"]
             more = {**process, "dispatched": process["dispatched"] + len(self.typed)}
             return Done(command, 0, json.dumps({"processes": [more]}), 1.0, 1.0)
-        begin = next(each for each in self._answers if command.startswith(each))
+        begins = (each for each in self._answers if command.startswith(each))
+        begin = max(begins, key=len)
         return Done(command, 0, self._answers[begin], 1.0, 1.0)
+
+    @property
+    def _is_native(self) -> bool:
+        resumed = any(each.endswith("ub service resume") for each in self.typed)
+        paused = "ub service pause" in self.typed and not resumed
+        return paused or _STOP in self.typed
 
     def until(
         self,
@@ -106,6 +127,10 @@ def _served(guest: Guest) -> None:
     served(guest, "running\n")
 
 
+def _switched_off(guest: Guest) -> None:
+    switched_off(guest, "running\n")
+
+
 def test_what_is_well_passes(capsys: pytest.CaptureFixture[str]) -> None:
     _refused(_Played())
     assert _LINE in capsys.readouterr().out
@@ -122,6 +147,7 @@ def test_what_is_well_passes(capsys: pytest.CaptureFixture[str]) -> None:
     _served(guest)
     assert _STOP in guest.typed
     assert "missing" in capsys.readouterr().out
+    _switched_off(_Played())
 
 
 @pytest.mark.parametrize(
@@ -171,6 +197,17 @@ def test_what_is_well_passes(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (_served, "timeout 900 sh", "Traceback dd ", "ub top"),
         (_served, "timeout 900 sh", "no process", "ub top"),
+        (_served, "ub", "  service  not running\n", "ub alone"),
+        (_served, "ub explain", "nothing", "ub explain"),
+        (_served, "ub estimate", '{"processes": []}', "ub estimate"),
+        (_served, "ub service reload", "ub: wrong\n", "a wrong configuration"),
+        (
+            _switched_off,
+            "systemctl show -p ActiveState,ConditionResult",
+            _OFF.replace("=no", "=yes"),
+            "with noubypass",
+        ),
+        (_switched_off, "redis-cli", "Connection refused\n", "redis answers"),
         (_served, "journalctl", "", "the journal has"),
         (purged, "grep -s _total /var/lib/prometheus", "", "does not boost"),
         (
@@ -199,7 +236,14 @@ def test_what_is_wrong_is_seen(
 def test_programs_that_stay_boosted_are_seen() -> None:
     guest = _Played()
     guest.ends = False
-    with pytest.raises(Failed, match="stopped, and there is still"):
+    with pytest.raises(Failed, match="paused, and programs are still boosted"):
+        _served(guest)
+
+
+def test_a_wrong_configuration_that_is_taken_is_seen() -> None:
+    guest = _Played()
+    guest.refuses = False
+    with pytest.raises(Failed, match="a wrong configuration"):
         _served(guest)
 
 
