@@ -27,7 +27,8 @@ bool ub_backoff_holds(const struct ub_backoff *backoff)
 /* Park the entry again: all sites were unparked, but its backoff is not over. */
 void ub_backoff_park(struct ub_region *region, u32 entry)
 {
-	ub_site_park(region->proc, region->entries[entry].user_ip);
+	ub_site_park(region->proc, region->entries[entry].user_ip,
+		     region->entries[entry].nr);
 }
 
 /*

@@ -3,8 +3,8 @@
  * Detects hot sites of attached processes, and times their gaps natively.
  *
  * The time from the end of one hooked call to the start of the same task's next is
- * the gap after the first call's site (its resume address), plus a transition.  A
- * site is timed a few dozen times and then gets a verdict: hot, too rare, or too long.  A
+ * the gap after the first call's site (its resume address and number), plus a transition.
+ * A site is timed a few dozen times and then gets a verdict: hot, too rare, or too long.  A
  * hot site is timed a second time a little later before it is reported.  A site with a
  * verdict is parked: the trampoline lets its calls pass.  Every UB_TUNE_REARM_MS all sites
  * are unparked, so that changed behaviour is found.
@@ -93,7 +93,7 @@ static bool ub_has_lasted(struct ub_proc *proc, struct ub_site *site, u64 now)
 	site->samples = 0;
 	site->tries = 0;
 	site->start_ns = 0;
-	ub_site_park(proc, site->ip);
+	ub_site_park(proc, site->ip, site->nr);
 	queue_delayed_work(ub_queue, &ub_unpark_work, nsecs_to_jiffies(lasting) + 1);
 	return false;
 }
@@ -209,7 +209,7 @@ void ub_detect_before(u64 now)
 
 	rcu_read_lock();
 	proc = ub_proc_of_mm(current->mm);
-	site = proc ? ub_site_of(proc, gap.ip, false) : NULL;
+	site = proc ? ub_site_of(proc, gap.ip, gap.nr, false) : NULL;
 	if (site) {
 		ub_site_average(&site->native, now - gap.tsc, site->native_samples);
 		site->native_samples++;
@@ -252,7 +252,7 @@ static bool ub_report_hot(struct ub_proc *proc, struct ub_site *site,
 	bool eligible = !reason;
 
 	if (!site->reports && steps &&
-	    !(eligible && ub_trace_gap_begin(proc, regs, regs->orig_ax, true, steps))) {
+	    !(eligible && ub_trace_gap_begin(proc, regs, site->nr, true, steps))) {
 		u64 cost = ub_sample_budget_clamp(ub_trace_gap_cost(steps));
 
 		if (eligible && ub_sample_budget_left(proc, cost) < cost) {
@@ -265,7 +265,7 @@ static bool ub_report_hot(struct ub_proc *proc, struct ub_site *site,
 	/* Trace again only if the path may have changed: steps are expensive. */
 	if (site->reports && site->reports < UB_TRACED && eligible &&
 	    (site->reports < UB_ANYWAY || ub_is_other(site->native, site->traced)) &&
-	    ub_trace_gap_begin(proc, regs, regs->orig_ax, false, steps))
+	    ub_trace_gap_begin(proc, regs, site->nr, false, steps))
 		site->traced = site->native;
 	if (!ub_detect_is_reported(site))
 		WRITE_ONCE(proc->news, site->epoch);
@@ -283,21 +283,20 @@ static bool ub_report_hot(struct ub_proc *proc, struct ub_site *site,
 }
 
 /*
- * Called at the end of a hooked call that returned .ax, if its resume address is not an
- * entry.  With preemption off.
+ * Called at the end of a hooked call that returned .ax, if no entry is behind it.  With preemption off.
  */
 void ub_detect_after(struct ub_proc *proc, struct pt_regs *regs, u64 ax)
 {
-	u32 epoch = READ_ONCE(ub_epoch);
+	u32 epoch = READ_ONCE(ub_epoch), nr = regs->orig_ax;
 	struct ub_site *site;
 
 	/* Not watched: the call was hooked because of a collision in ub_filter. */
 	if (!READ_ONCE(proc->watched))
 		return;
-	site = ub_site_of(proc, regs->ip, true);
+	site = ub_site_of(proc, regs->ip, nr, true);
 	if (!site) {
 		/* The table is full: do not search it again at each call. */
-		ub_site_park(proc, regs->ip);
+		ub_site_park(proc, regs->ip, nr);
 		return;
 	}
 	if (site->epoch != epoch) {
@@ -307,14 +306,13 @@ void ub_detect_after(struct ub_proc *proc, struct pt_regs *regs, u64 ax)
 		site->before = site->verdict;
 		site->verdict = UB_SITE_OPEN;
 		site->start_ns = ktime_get_mono_fast_ns();
-		site->nr = regs->orig_ax;
 	}
 	if (!site->start_ns) {
 		u64 now = ktime_get_mono_fast_ns();
 
 		/* Unparked with all others, or hooked because a gap was being timed. */
 		if (now - site->promised_ns < ub_lasting_ns()) {
-			ub_site_park(proc, regs->ip);
+			ub_site_park(proc, regs->ip, nr);
 			return;
 		}
 		site->start_ns = now;
@@ -322,7 +320,7 @@ void ub_detect_after(struct ub_proc *proc, struct pt_regs *regs, u64 ax)
 	if (site->verdict == UB_SITE_OPEN) {
 		if (ub_sample_budget_left(proc, UB_SAMPLE_NS) < UB_SAMPLE_NS) {
 			ub_sample_budget_pause(proc, 0);
-			ub_site_park(proc, regs->ip);
+			ub_site_park(proc, regs->ip, nr);
 			return;
 		}
 		atomic64_add(UB_SAMPLE_NS, &proc->spent_ns);
@@ -333,12 +331,12 @@ void ub_detect_after(struct ub_proc *proc, struct pt_regs *regs, u64 ax)
 	if (site->verdict == UB_SITE_OPEN) {
 		/* Exit work of the kernel would be counted as part of the gap. */
 		if (!(READ_ONCE(current_thread_info()->flags) & UB_THREAD_WORK))
-			ub_gap_begin(regs->ip);
+			ub_gap_begin(regs->ip, nr);
 		return;
 	}
 	if (site->verdict == UB_SITE_HOT &&
 	    (!site->reports || (s32)(epoch - site->next_report) >= 0) &&
 	    !ub_report_hot(proc, site, regs, ax))
 		mod_delayed_work(ub_queue, &ub_unpark_work, msecs_to_jiffies(UB_WAIT_MS));
-	ub_site_park(proc, regs->ip);
+	ub_site_park(proc, regs->ip, nr);
 }

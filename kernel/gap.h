@@ -17,17 +17,19 @@ struct ub_gap {
 	struct task_struct *task;
 	u64 ip;
 	u64 tsc;
+	u32 nr;
 };
 
 DECLARE_PER_CPU(struct ub_gap, ub_gap);
 
 void ub_gap_forget_all(void);
 
-/* Start timing a gap of current, after the call that returns to .ip. */
-static inline void ub_gap_begin(u64 ip)
+/* Start timing a gap of current, after call .nr that returns to .ip. */
+static inline void ub_gap_begin(u64 ip, u32 nr)
 {
 	preempt_disable();
 	__this_cpu_write(ub_gap.ip, ip);
+	__this_cpu_write(ub_gap.nr, nr);
 	__this_cpu_write(ub_gap.tsc, rdtsc());
 	__this_cpu_write(ub_gap.task, current);
 	preempt_enable();

@@ -100,16 +100,16 @@ static void ub_report_miss(struct ub_region *region, const struct pt_regs *regs,
 }
 
 /*
- * A run has ended where the region lacks code, for the .exits-th time at exit .number: the
- * path from there to the next call is traced, once.  Not at the first exit, which may be the
- * only one, and not behind a call of a site whose gap stays native on purpose, or has its own
- * traces.
+ * A run has ended where the region lacks code, for the .exits-th time at exit .number, after
+ * call .nr: the path from there to the next call is traced, once.  Not at the first exit,
+ * which may be the only one, and not behind a call of a site whose gap stays native on
+ * purpose, or has its own traces.
  */
-static void ub_trace_rest(struct ub_region *region, struct pt_regs *regs, u32 number,
+static void ub_trace_rest(struct ub_region *region, struct pt_regs *regs, u32 nr, u32 number,
 			  u64 exits)
 {
 	if (exits < 2 || exits > UB_REST_TRIES || exits & (exits - 1) ||
-	    test_bit(number, region->followed) || ub_site_of(region->proc, regs->ip, false))
+	    test_bit(number, region->followed) || ub_site_of(region->proc, regs->ip, nr, false))
 		return;
 	if (ub_trace_gap_begin(region->proc, regs, UB_PATH_MISS, true, UB_STEPS_REST))
 		set_bit(number, region->followed);
@@ -181,7 +181,7 @@ static noinline void ub_left_unusually(struct pt_regs *regs, u64 host_flags)
 	const struct ub_frame *frame = ub_frame_of(regs);
 	bool dispatched = regs->orig_ax != -1UL;
 	struct ub_region *region = frame->region;
-	u32 number = frame->exit;
+	u32 number = frame->exit, nr = regs->orig_ax;
 	const struct ub_exit *exit = &region->exits[number];
 	u64 exits = READ_ONCE(region->counts[number]);
 
@@ -193,7 +193,7 @@ static noinline void ub_left_unusually(struct pt_regs *regs, u64 host_flags)
 		    ((1U << exit->reason) & UB_MIXED && !(exits & (exits - 1))))
 			ub_report_miss(region, regs, number, frame->target, owed);
 		if ((1U << exit->reason) & UB_LACKS)
-			ub_trace_rest(region, regs, number, exits);
+			ub_trace_rest(region, regs, nr, number, exits);
 	}
 	/* Not if the timer, which other regions need, has ended the segment. */
 	if (exit->flags & UB_EXITF_SLOW && frame->budget > UB_SLICE_TAKEN / 2)

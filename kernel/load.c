@@ -232,14 +232,16 @@ static u32 ub_table_add(struct ub_entry_table *table, struct ub_region *region)
 
 	for (i = 0; i < region->nr_entries; i++) {
 		const struct ub_entry *entry = &region->entries[i];
-		u32 place = ub_entry_place(table, entry->user_ip);
+		u32 place = ub_entry_place(table, entry->user_ip, entry->nr);
 
 		for (at = place;; at++) {
 			struct ub_entry_slot *slot = &table->slot[at & table->mask];
 
-			if (slot->region && slot->user_ip != entry->user_ip)
+			if (slot->region &&
+			    (slot->user_ip != entry->user_ip || slot->nr != entry->nr))
 				continue;
 			slot->user_ip = entry->user_ip;
+			slot->nr = entry->nr;
 			slot->code = ub_entry_code(region, i);
 			slot->region = region;
 			slot->backoff = &region->backoff[i];
@@ -254,9 +256,11 @@ static u32 ub_table_add(struct ub_entry_table *table, struct ub_region *region)
 
 static void ub_table_clear(struct ub_entry_table *table)
 {
+	u32 i;
+
 	memset(table->slot, 0, array_size(table->mask + 1, sizeof(*table->slot)));
-	/* 0 in the other slots belongs here, and this address in the next one. */
-	table->slot[0].user_ip = 1 << 4;
+	for (i = 0; i <= table->mask; i++)
+		table->slot[i].user_ip = UB_NO_IP;
 }
 
 static struct ub_entry_table *ub_table_alloc(struct ub_proc *proc, u32 size)
@@ -344,9 +348,11 @@ static int ub_publish(struct ub_proc *proc, struct ub_region *with,
 	kvfree(old);
 	/* Tasks that used the old table have set their verdicts by now. */
 	for (n = 0; with && n < with->nr_entries; n++) {
+		const struct ub_entry *entry = &with->entries[n];
+
 		if (READ_ONCE(with->trial))
-			ub_sample_reset(proc, with->entries[n].user_ip);
-		ub_site_unpark(proc, with->entries[n].user_ip);
+			ub_sample_reset(proc, entry->user_ip, entry->nr);
+		ub_site_unpark(proc, entry->user_ip, entry->nr);
 	}
 	if (with)
 		ub_idle_end(proc);

@@ -112,6 +112,19 @@ int ub_load_args_copy(struct ub_region *region, struct ub_load_args *args,
 	       0 : -ENOMEM;
 }
 
+/* Two entries behind one call at one address: one of them would never be taken. */
+static bool ub_entries_collide(const struct ub_region *region)
+{
+	u32 i, j;
+
+	for (i = 0; i < region->nr_entries; i++)
+		for (j = 0; j < i; j++)
+			if (region->entries[i].user_ip == region->entries[j].user_ip &&
+			    region->entries[i].nr == region->entries[j].nr)
+				return true;
+	return false;
+}
+
 int ub_load_args_check(const struct ub_region *region,
 		       const struct ub_load_args *args, const struct ub_load *load)
 {
@@ -121,9 +134,11 @@ int ub_load_args_check(const struct ub_region *region,
 
 	for (i = 0; i < region->nr_entries; i++)
 		if (region->entries[i].code_offset >= length ||
-		    region->entries[i].reserved ||
+		    ub_handler_args(region->entries[i].nr) == UB_SYSCALL_NONE ||
 		    region->entries[i].user_ip >= TASK_SIZE_MAX)
 			return -EINVAL;
+	if (ub_entries_collide(region))
+		return -EINVAL;
 	for (i = 0; i < region->nr_exits; i++)
 		if (!region->exits[i].reason ||
 		    region->exits[i].reason >= UB_EXIT_REASONS ||

@@ -88,6 +88,7 @@ static u32 ub_run(const struct ub_entry_slot *slot, struct pt_regs *regs,
 		  enum ub_sample sample, u64 since)
 {
 	u64 came = regs->ip, fsbase = ub_fsbase(), began = 0, count = 0;
+	u32 nr = regs->orig_ax;	/* no longer there after the run */
 	struct ub_backoff *backoff = slot->backoff;
 	struct ub_region *region = slot->region;
 	struct ub_proc *proc = region->proc;
@@ -144,9 +145,10 @@ static u32 ub_run(const struct ub_entry_slot *slot, struct pt_regs *regs,
 	if (sample == UB_SAMPLE_NONE)
 		ub_backoff_run(region, backoff, outcome.dispatched);
 	else if (sample == UB_SAMPLE_RUN)
-		ub_sample_run(proc, came, count, rdtsc() - outcome.ended + began - since);
+		ub_sample_run(proc, came, nr, count,
+			      rdtsc() - outcome.ended + began - since);
 	else if (outcome.reason == UB_EXIT_WORK && !count)
-		ub_sample_boosted(proc, came,
+		ub_sample_boosted(proc, came, nr,
 				  outcome.ended - began + ub_dispatch_duties(regs));
 	return UB_DECLINE_NONE;
 }
@@ -236,7 +238,7 @@ static noinline long ub_after_unusually(struct pt_regs *regs, long ret)
 	if (!proc)
 		goto out;
 	ub_sites_note_call(proc, regs->orig_ax);
-	slot = ub_entry_find(proc, regs->ip);
+	slot = ub_entry_find(proc, regs->ip, regs->orig_ax);
 	if (!slot) {
 		ub_detect_after(proc, regs, ret);
 		goto native;
@@ -323,8 +325,8 @@ long ub_after(struct pt_regs *regs, long ret, unsigned long number)
 	if (unlikely(table->head.mm != task->mm))
 		return ub_after_unusually(regs, ret);
 	/* An entry that is not where it should be is found there, too. */
-	slot = &table->slot[ub_entry_place(table, regs->ip)];
-	if (unlikely(slot->user_ip != regs->ip))
+	slot = &table->slot[ub_entry_place(table, regs->ip, regs->orig_ax)];
+	if (unlikely(slot->user_ip != regs->ip || slot->nr != (u32)regs->orig_ax))
 		return ub_after_unusually(regs, ret);
 	region = slot->region;
 	/* .ub_dead pairs with the grace period after it is set. */

@@ -16,9 +16,9 @@
 #include "sample.h"
 #include "site_table.h"
 
-static struct ub_site *ub_site_of_entry(struct ub_proc *proc, u64 ip)
+static struct ub_site *ub_site_of_entry(struct ub_proc *proc, u64 ip, u32 nr)
 {
-	struct ub_site *site = ub_site_of(proc, ip, true);
+	struct ub_site *site = ub_site_of(proc, ip, nr, true);
 	u32 epoch = READ_ONCE(ub_epoch);
 
 	if (site && (site->epoch != epoch || site->verdict != UB_SITE_ENTRY)) {
@@ -32,9 +32,9 @@ static struct ub_site *ub_site_of_entry(struct ub_proc *proc, u64 ip)
  * The site has become an entry of a region on trial: discard the samples of any other
  * translation.
  */
-void ub_sample_reset(struct ub_proc *proc, u64 ip)
+void ub_sample_reset(struct ub_proc *proc, u64 ip, u32 nr)
 {
-	struct ub_site *site = ub_site_of(proc, ip, false);
+	struct ub_site *site = ub_site_of(proc, ip, nr, false);
 
 	if (!site)
 		return;
@@ -45,21 +45,17 @@ void ub_sample_reset(struct ub_proc *proc, u64 ip)
 	WRITE_ONCE(site->dispatched, 0);
 }
 
-/* The entry at regs->ip is not taken this time: start timing its gap natively. */
+/* The entry behind the call of .regs is not taken this time: start timing its gap natively. */
 void ub_sample_native(struct ub_proc *proc, const struct pt_regs *regs)
 {
-	struct ub_site *site = ub_site_of_entry(proc, regs->ip);
-
-	if (!site)
-		return;
-	site->nr = regs->orig_ax;
-	ub_gap_begin(regs->ip);
+	if (ub_site_of_entry(proc, regs->ip, regs->orig_ax))
+		ub_gap_begin(regs->ip, regs->orig_ax);
 }
 
 /* Record a run that took .cycles and exited before its first system call. */
-void ub_sample_boosted(struct ub_proc *proc, u64 ip, u64 cycles)
+void ub_sample_boosted(struct ub_proc *proc, u64 ip, u32 nr, u64 cycles)
 {
-	struct ub_site *site = ub_site_of_entry(proc, ip);
+	struct ub_site *site = ub_site_of_entry(proc, ip, nr);
 
 	if (!site)
 		return;
@@ -68,9 +64,9 @@ void ub_sample_boosted(struct ub_proc *proc, u64 ip, u64 cycles)
 }
 
 /* Record a sampled run: its dispatches, and the cycles of its entry and exit. */
-void ub_sample_run(struct ub_proc *proc, u64 ip, u64 dispatched, u64 overhead)
+void ub_sample_run(struct ub_proc *proc, u64 ip, u32 nr, u64 dispatched, u64 overhead)
 {
-	struct ub_site *site = ub_site_of_entry(proc, ip);
+	struct ub_site *site = ub_site_of_entry(proc, ip, nr);
 
 	if (!site)
 		return;
@@ -91,8 +87,9 @@ bool ub_sample_margin(const struct ub_region *region, s64 *margin)
 	u32 i;
 
 	for (i = 0; i < region->nr_entries; i++) {
-		const struct ub_site *site = ub_site_of(region->proc,
-							region->entries[i].user_ip, false);
+		const struct ub_entry *entry = &region->entries[i];
+		const struct ub_site *site = ub_site_of(region->proc, entry->user_ip,
+							entry->nr, false);
 		u64 runs;
 
 		if (!site || !READ_ONCE(site->native_samples) ||

@@ -22,9 +22,9 @@ enum ub_sample {
 };
 
 void ub_sample_native(struct ub_proc *proc, const struct pt_regs *regs);
-void ub_sample_boosted(struct ub_proc *proc, u64 ip, u64 cycles);
-void ub_sample_run(struct ub_proc *proc, u64 ip, u64 dispatched, u64 overhead);
-void ub_sample_reset(struct ub_proc *proc, u64 ip);
+void ub_sample_boosted(struct ub_proc *proc, u64 ip, u32 nr, u64 cycles);
+void ub_sample_run(struct ub_proc *proc, u64 ip, u32 nr, u64 dispatched, u64 overhead);
+void ub_sample_reset(struct ub_proc *proc, u64 ip, u32 nr);
 bool ub_sample_margin(const struct ub_region *region, s64 *margin);
 
 #endif /* _UB_SAMPLE_H */

@@ -18,7 +18,7 @@
 #define UB_FRACTION		4	/* fraction bits of averages */
 
 struct ub_site {
-	u64 ip;
+	u64 ip;			/* resume address, with .nr the identity */
 	u64 start_ns;		/* CLOCK_MONOTONIC, of the first call since it was
 				 * unparked, or 0; of the verdict, if hot
 				 */

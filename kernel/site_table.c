@@ -23,14 +23,14 @@ u64 ub_parked[UB_PARKED_SIZE];
 u32 ub_epoch = 1;
 
 /* Must match the tag in the trampoline. */
-static u64 ub_parked_tag(const struct ub_proc *proc, u64 ip)
+static u64 ub_parked_tag(const struct ub_proc *proc, u64 ip, u32 nr)
 {
-	return ((unsigned long)proc->mm >> 6) ^ ip;
+	return (unsigned long)proc->mm ^ ip ^ (nr * UB_PARKED_NR);
 }
 
-void ub_site_park(const struct ub_proc *proc, u64 ip)
+void ub_site_park(const struct ub_proc *proc, u64 ip, u32 nr)
 {
-	u64 tag = ub_parked_tag(proc, ip);
+	u64 tag = ub_parked_tag(proc, ip, nr);
 	u32 at = tag & (UB_PARKED_SIZE - 1);
 
 	/* Without a counter for passed calls the trampoline must not let calls pass. */
@@ -41,9 +41,9 @@ void ub_site_park(const struct ub_proc *proc, u64 ip)
 	WRITE_ONCE(ub_parked[at], tag);
 }
 
-void ub_site_unpark(const struct ub_proc *proc, u64 ip)
+void ub_site_unpark(const struct ub_proc *proc, u64 ip, u32 nr)
 {
-	u64 tag = ub_parked_tag(proc, ip);
+	u64 tag = ub_parked_tag(proc, ip, nr);
 	u32 at = tag & (UB_PARKED_SIZE - 1);
 	int way;
 
@@ -62,10 +62,10 @@ void ub_sites_unpark_all(void)
 			WRITE_ONCE(ub_parked[i], 0);
 }
 
-/* The site at .ip.  With .claim, a slot is allocated if the site has none. */
-struct ub_site *ub_site_of(struct ub_proc *proc, u64 ip, bool claim)
+/* The site of call .nr at .ip.  With .claim, a slot is allocated if the site has none. */
+struct ub_site *ub_site_of(struct ub_proc *proc, u64 ip, u32 nr, bool claim)
 {
-	u32 base = hash_64(ip, ilog2(UB_SITES)), way;
+	u32 base = hash_64(ip ^ (u64)nr << 48, ilog2(UB_SITES)), way;
 	u32 epoch = READ_ONCE(ub_epoch);
 	struct ub_site *victim = NULL;
 
@@ -73,7 +73,7 @@ struct ub_site *ub_site_of(struct ub_proc *proc, u64 ip, bool claim)
 		struct ub_site *site = &proc->sites[(base + way) & (UB_SITES - 1)];
 		u64 there = READ_ONCE(site->ip);
 
-		if (there == ip)
+		if (there == ip && READ_ONCE(site->nr) == nr)
 			return site;
 		/* Sites of this epoch and of the last one are not evicted. */
 		if (!victim && (!there || epoch - READ_ONCE(site->epoch) > 1))
@@ -82,6 +82,7 @@ struct ub_site *ub_site_of(struct ub_proc *proc, u64 ip, bool claim)
 	if (!claim || !victim)
 		return NULL;
 	memset(victim, 0, sizeof(*victim));
+	WRITE_ONCE(victim->nr, nr);
 	WRITE_ONCE(victim->ip, ip);
 	return victim;
 }

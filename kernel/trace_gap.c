@@ -48,6 +48,7 @@ static struct {
 	struct ub_proc *proc;		/* unless UB_TRACE_FREE; a reference */
 	u64 ip;
 	u32 nr;
+	u32 next_nr;
 	u32 most;
 	u32 count;
 	unsigned long virtual_dr6;	/* value that a debugger would read */
@@ -201,8 +202,23 @@ bool ub_trace_gap_begin(struct ub_proc *proc, struct pt_regs *regs, u32 nr, bool
 	return begun;
 }
 
-/* Stop stepping current; .whole is true if the path was recorded to its end. */
-static void ub_trace_gap_end(bool whole)
+/* The call that the next instruction of .regs makes; UB_PATH_MISS: it is no syscall. */
+static u32 ub_next_nr(const struct pt_regs *regs)
+{
+	u8 code[2];
+	unsigned long left;
+
+	pagefault_disable();
+	left = copy_from_user(code, (void __user *)regs->ip, sizeof(code));
+	pagefault_enable();
+	return !left && code[0] == 0x0f && code[1] == 0x05 ? regs->ax : UB_PATH_MISS;
+}
+
+/*
+ * Stop stepping current; .whole is true if the path was recorded to its end, from where it
+ * goes on with call .next_nr.
+ */
+static void ub_trace_gap_end(bool whole, u32 next_nr)
 {
 	struct ub_event event = { .type = UB_EVENT_PATH };
 	struct ub_proc *proc = NULL;
@@ -218,6 +234,7 @@ static void ub_trace_gap_end(bool whole)
 		atomic64_add(ub_trace_gap_learn(took, ub_gap_trace.count),
 			     &ub_gap_trace.proc->spent_ns);
 		if (whole) {
+			ub_gap_trace.next_nr = next_nr;
 			event.nr = ub_gap_trace.nr;
 			event.ip = ub_gap_trace.ip;
 			proc = ub_gap_trace.proc;
@@ -254,7 +271,7 @@ static int ub_trace_gap_notify(struct notifier_block *block, unsigned long what,
 	 */
 	if (!test_thread_flag(TIF_FORCED_TF) ||
 	    current_thread_info()->syscall_work & SYSCALL_WORK_SYSCALL_EXIT_TRAP) {
-		ub_trace_gap_end(false);
+		ub_trace_gap_end(false, UB_PATH_MISS);
 		return NOTIFY_DONE;
 	}
 	/*
@@ -272,7 +289,7 @@ static int ub_trace_gap_notify(struct notifier_block *block, unsigned long what,
 		regs->flags &= ~X86_EFLAGS_TF;
 		clear_thread_flag(TIF_SINGLESTEP);
 		clear_thread_flag(TIF_FORCED_TF);
-		ub_trace_gap_end(true);
+		ub_trace_gap_end(true, ub_next_nr(regs));
 	}
 	/* Remaining bits, for example of a bus lock, raise no signal. */
 	if (*dr6 || current->thread.virtual_dr6)
@@ -289,7 +306,7 @@ int ub_trace_gap_take(struct ub_proc *proc, struct ub_path *path)
 	unsigned long flags;
 	int err = -EAGAIN;
 
-	if (path->flags || path->max < UB_PATH_MAX)
+	if (path->flags || path->reserved || path->max < UB_PATH_MAX)
 		return -EINVAL;
 	raw_spin_lock_irqsave(&ub_gap_trace.lock, flags);
 	if (ub_gap_trace.state == UB_TRACE_DONE && ub_gap_trace.proc == proc) {
@@ -301,6 +318,7 @@ int ub_trace_gap_take(struct ub_proc *proc, struct ub_path *path)
 		return err;
 	path->ip = ub_gap_trace.ip;
 	path->nr = ub_gap_trace.nr;
+	path->next_nr = ub_gap_trace.next_nr;
 	path->count = ub_gap_trace.count;
 	if (copy_to_user(u64_to_user_ptr(path->ips), ub_gap_trace.ips,
 			 array_size(ub_gap_trace.count, sizeof(ub_gap_trace.ips[0]))))

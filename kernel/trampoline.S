@@ -68,8 +68,9 @@ SYM_FUNC_START(ub_trampoline)
 	andl	$UB_FILTER_BUSY, %r10d
 	cmpq	%rcx, PER_CPU_VAR(ub_gap)	/* is a gap of this task timed? */
 	je	.Ltimed
-	movq	UB_TASK_MM(%rcx), %r11
-	shrq	$6, %r11
+	/* Of the site, that is the call number and the resume address, and the process. */
+	imull	$UB_PARKED_NR, UB_PT_REGS_ORIG_AX(%rdi), %r11d
+	xorq	UB_TASK_MM(%rcx), %r11
 	xorq	UB_PT_REGS_IP(%rdi), %r11
 	movl	%r11d, %ecx
 	andl	$(UB_PARKED_SIZE - 1), %ecx

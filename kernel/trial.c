@@ -364,9 +364,11 @@ int ub_trial_grant(struct ub_proc *proc, struct ub_trial *trial)
 
 	/* The entries were parked if the trial was over. */
 	for (i = 0; i < region->nr_entries && (confirm || trial->grant_ns); i++) {
+		const struct ub_entry *entry = &region->entries[i];
+
 		if (anew)
-			ub_sample_reset(proc, region->entries[i].user_ip);
-		ub_site_unpark(proc, region->entries[i].user_ip);
+			ub_sample_reset(proc, entry->user_ip, entry->nr);
+		ub_site_unpark(proc, entry->user_ip, entry->nr);
 	}
 	return 0;
 }

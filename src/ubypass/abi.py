@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 __all__ = [
     "ABI_VERSION",
@@ -53,11 +53,12 @@ __all__ = [
     "ExitFlag",
     "ExitReason",
     "Fault",
+    "SiteKey",
     "Source",
     "Translation",
 ]
 
-ABI_VERSION: Final = 7
+ABI_VERSION: Final = 8
 
 #: The bytes of the instruction that ends indirect branches of a kernel with indirect
 #: branch tracking. Generated code has them nowhere: docs/abi.md, section 3.
@@ -170,12 +171,32 @@ class ExitFlag(enum.IntFlag):
     DISPATCHED = 32
 
 
+class SiteKey(NamedTuple):
+    """The identity of a site, and of an entry: a resume address and a call number.
+
+    The number counts, because libraries make many calls with one instruction: all of
+    them have its resume address.
+    """
+
+    ip: int
+    nr: int
+
+
 @dataclass(frozen=True)
 class Entry:
-    """A resume address and the offset of its code (``struct ub_entry``)."""
+    """A site and the offset of its code (``struct ub_entry``).
+
+    Entries of several calls that return to one address may have the same code.
+    """
 
     user_ip: int
     code_offset: int
+    nr: int
+
+    @property
+    def key(self) -> SiteKey:
+        """The site behind whose call the code may be entered."""
+        return SiteKey(self.user_ip, self.nr)
 
 
 # There are thousands of instances of the next two classes: with an explicit __init__

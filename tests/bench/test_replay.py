@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.fakes import FakeMemory
-from ubypass.abi import Abi
+from ubypass.abi import Abi, SiteKey
 from ubypass.bench.documents.read import read_batch
 from ubypass.bench.records import read_json
 from ubypass.bench.replay import read_replayed, replay_afresh, write_replayed
@@ -27,7 +27,9 @@ def test_a_recording_is_timed_and_shown(tmp_path: Path) -> None:
     file = tmp_path / "some-server.builds"
     recorder = Recorder(Builder(Abi()), Abi(), file)
     for _ in range(3):
-        recorder(Profile(entries={0x1002: HotSite(39)}), FakeMemory(dict(_CODE)))
+        recorder(
+            Profile(entries={SiteKey(0x1002, 39): HotSite()}), FakeMemory(dict(_CODE))
+        )
     with pytest.raises(NothingToBuild):
         recorder(Profile(), FakeMemory())
     found = replay_afresh(file)

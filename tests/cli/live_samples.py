@@ -32,6 +32,7 @@ def site(**changes: Any) -> dict[str, Any]:
         "address": 0x1002,
         "symbol": NASTY,
         "nr": 0,
+        "call": "read",
         "decision": "boosted",
         "native_ns": 376,
         "boosted_ns": 504,

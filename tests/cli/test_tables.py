@@ -28,6 +28,7 @@ def test_nothing_is_cut(
         "symbol": _LONG,
         "address": 1,
         "nr": 232,
+        "call": "epoll_wait",
         "native_ns": 1234567.0,
         "boosted_ns": 7654321.0,
         "calls_per_run": 1000.5,

@@ -45,7 +45,7 @@ _Answer = Callable[[ctypes.Structure], None]
 
 _TRANSLATION = Translation(
     code=b"\x90\xcc\xcc\0",
-    entries=(Entry(0x401002, 0),),
+    entries=(Entry(0x401002, 0, 39),),
     exits=(
         Exit(0x401000, ExitReason.WORK, ExitFlag.SLOT_SYSFLAGS, cx=0),
         Exit(
@@ -148,7 +148,7 @@ def test_load_hands_over_every_table(module: _Module, device: Device) -> None:
     assert seen == {
         "code": b"\x90\xcc\xcc\0",
         "bytes": b"\x0f\x05\xc3",
-        "entries": [(0x401002, 0, 0)],
+        "entries": [(0x401002, 0, 39)],
         "exits": [
             (0x401000, 0, 8, 2),
             (0x7FFF_F000_0002, 0x7FFF_F000_0002, 9, 36),
@@ -336,13 +336,18 @@ def test_a_traced_gap_is_fetched_once(module: _Module, device: Device) -> None:
         ips = (ctypes.c_uint64 * 3).from_address(argument.ips)
         ips[:] = [0x401002, 0x401005, 0x401000]
         argument.ip, argument.nr, argument.count = 0x401002, 17, 3
+        argument.next_nr = 39
 
     module.answers[uapi.IOC_PATH] = path
-    assert device.path(5) == Path(0x401002, 17, (0x401002, 0x401005, 0x401000))
+    traced = Path(0x401002, 17, (0x401002, 0x401005, 0x401000), 39)
+    assert device.path(5) == traced
+    assert traced.key == (0x401002, 17)
+    assert traced.next_key == (0x401002, 39)
 
     def rest(argument: ctypes.Structure) -> None:
         assert isinstance(argument, uapi.UbPath)
         argument.ip, argument.nr, argument.count = 0x401007, uapi.PATH_MISS, 0
+        argument.next_nr = uapi.PATH_MISS
 
     module.answers[uapi.IOC_PATH] = rest
     assert device.path(5) == Path(0x401007, None, ())

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ubypass.abi import Entry, Translation
+from ubypass.abi import Entry, SiteKey, Translation
 from ubypass.device.types import Site
 from ubypass.device.uapi import SiteVerdict
 
@@ -20,11 +20,16 @@ ENTRY = Site(
 )
 
 
+def sites(*ips: int) -> set[SiteKey]:
+    """The sites of getpid at these addresses."""
+    return {SiteKey(ip, 39) for ip in ips}
+
+
 def entered_at(*entries: int, code: bytes = b"") -> Translation:
-    """A translation that has these entries and nothing else."""
+    """A translation that has these entries, behind getpid, and nothing else."""
     return Translation(
         code=code,
-        entries=tuple(Entry(ip, 0) for ip in entries),
+        entries=tuple(Entry(ip, 0, 39) for ip in entries),
         exits=(),
         faults=(),
         dispatches=(),

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from tests.engine.fakes import FakeDevice, FakeMemory
-from ubypass.abi import Abi, ExitReason, Translation
+from ubypass.abi import Abi, ExitReason, SiteKey, Translation
 from ubypass.device.types import Event, Path
 from ubypass.device.uapi import EventType
 from ubypass.engine import build
@@ -36,7 +36,7 @@ def _loop() -> BytesReader:
 
 
 def _profile() -> Profile:
-    return Profile(entries={_RESUME: HotSite(39)})
+    return Profile(entries={SiteKey(_RESUME, 39): HotSite()})
 
 
 def test_a_loop_becomes_one_dispatch_and_passes_the_verifier() -> None:
@@ -54,7 +54,28 @@ def test_a_call_of_several_numbers_gets_a_dispatch_for_each() -> None:
         profile.count_call(_RESUME, nr, times)  # brk is none of those that can be
     built = Builder(Abi())(profile, code)
     assert [d.nr for d in built.translation.dispatches] == [1, 39, 0]
-    assert [e.user_ip for e in built.translation.entries] == [_RESUME]
+    # Each has an entry, and all of them the same code.
+    entries = built.translation.entries
+    assert [e.key for e in entries] == [SiteKey(_RESUME, nr) for nr in (39, 0, 1)]
+    assert len({e.code_offset for e in entries}) == 1
+
+
+def test_a_region_ends_behind_one_of_several_calls_and_goes_on_behind_others() -> None:
+    profile = _profile()
+    code = BytesReader({_START: bytes.fromhex("0f05 48ffcb 89d8 ebf7")})
+    for nr, times in ((232, 9), (39, 3), (0, 2)):
+        profile.count_call(_RESUME, nr, times)
+    on = Builder(Abi())(profile, code).translation
+    assert {d.nr for d in on.dispatches} == {0, 39, 232}
+    profile.set_barriers({SiteKey(_RESUME, 232)})
+    ends = Builder(Abi())(profile, code).translation
+    # It is dispatched all the same: that saves a transition.
+    assert {d.nr for d in ends.dispatches} == {0, 39, 232}
+    assert [e.key.nr for e in ends.entries] == [39, 0]
+    # Its dispatch alone is followed by an exit.
+    frontier = [e for e in ends.exits if e.reason is ExitReason.FRONTIER]
+    assert [leave.user_ip for leave in frontier] == [_RESUME]
+    assert not [e for e in on.exits if e.reason is ExitReason.FRONTIER]
 
 
 def test_the_same_knowledge_gives_the_same_bytes() -> None:
@@ -88,7 +109,7 @@ def test_without_hot_sites_there_is_nothing_to_build() -> None:
     with pytest.raises(NothingToBuild):
         Builder(Abi())(Profile(), _loop())
     with pytest.raises(NothingToBuild):
-        Builder(Abi())(Profile(entries={0x9000: HotSite(39)}), _loop())
+        Builder(Abi())(Profile(entries={SiteKey(0x9000, 39): HotSite()}), _loop())
 
 
 def test_without_a_call_in_reach_a_region_shows_the_way() -> None:
@@ -146,7 +167,7 @@ def test_an_entry_that_was_not_traced_takes_no_paths_from_the_others() -> None:
     reader = BytesReader({_START: code, _START + 0x1000: code})
     profile = _profile()
     profile.add_path(Path(_RESUME, 39, tuple(range(_RESUME, _RESUME + 101))))
-    profile.add_entry(other, 39)
+    profile.add_entry(SiteKey(other, 39))
     built = Builder(Abi())(profile, reader)
     # Without a path a search would have to go further.
     assert len(built.translation.dispatches) == 1
@@ -159,8 +180,8 @@ def test_an_entry_that_was_not_traced_uses_the_paths_of_the_others() -> None:
     reader = BytesReader({_START: code, _START + 0x1000: shared})
     profile = _profile()
     profile.add_path(Path(_RESUME, 39, tuple(range(_RESUME, _RESUME + 101))))
-    profile.remove_entry(_RESUME)
-    profile.add_entry(_START + 0x1002, 39)
+    profile.remove_entry(SiteKey(_RESUME, 39))
+    profile.add_entry(SiteKey(_START + 0x1002, 39))
     built = Builder(Abi())(profile, reader)
     assert [dispatch.nr for dispatch in built.translation.dispatches] == [39]
 
@@ -206,7 +227,10 @@ def test_effort_finds_calls_that_are_farther_away() -> None:
 
 def test_the_specification_has_hot_targets_first_and_every_stack() -> None:
     profile = Profile(
-        entries={0x10: HotSite(1, [(7, 8), (9,)]), 0x20: HotSite(2)},
+        entries={
+            SiteKey(0x10, 1): HotSite([(7, 8), (9,)]),
+            SiteKey(0x20, 2): HotSite(),
+        },
         frontiers={0x30: 3, 0x31: 1},
         branch_targets={0x40: {0x50: 1, 0x60: 9, 0x48: 1}},
     )

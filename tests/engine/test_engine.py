@@ -33,7 +33,7 @@ def device() -> Iterator[FakeDevice]:
 
 
 def _build(profile: Profile, memory: MemoryLike) -> Built:
-    entries = tuple(Entry(ip, 0) for ip in profile.entries)
+    entries = tuple(Entry(ip, 0, nr) for ip, nr in profile.entries)
     sources = (Source(0x1000, b"\x0f\x05"),)
     translation = Translation(b"\xcc", entries, (), (), (), (), sources, 1)
     return Built(Region({}, (), ()), translation)

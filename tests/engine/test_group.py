@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from iced_x86 import Instruction
 
-from tests.engine.samples import entered_at
-from ubypass.abi import Exit, ExitReason
+from tests.engine.samples import entered_at, sites
+from ubypass.abi import Exit, ExitReason, SiteKey
 from ubypass.device.types import Counts
 from ubypass.engine.built import Built
-from ubypass.engine.group import Group, absorb, group_of, without_entries
+from ubypass.engine.group import Group, absorb, group_of, group_with, without_entries
 from ubypass.region.graph import Block, End, Region
 
 
@@ -19,7 +19,7 @@ def _built(*entries: int) -> Built:
 
 
 def _live(region: int, *entries: int) -> Group:
-    group = Group(set(entries[:1]))
+    group = Group(sites(*entries[:1]))
     built = _built(*entries)
     group.set_live(region, built, built.translation)
     return group
@@ -28,26 +28,28 @@ def _live(region: int, *entries: int) -> Group:
 def test_events_concern_the_group_whose_region_it_is_or_was() -> None:
     first, second = _live(1, 0x10), _live(2, 0x20, 0x22)
     groups = [first, second]
-    assert group_of(groups, 2, 0x10) is second
+    assert group_with(groups, 2) is second
     second.set_live(3, _built(0x20), _built(0x20).translation)
-    assert group_of(groups, 2, 0) is second
-    assert group_of(groups, 3, 0) is second
-    assert group_of(groups, 7, 0) is None
+    assert group_with(groups, 2) is second
+    assert group_with(groups, 3) is second
+    assert group_with(groups, 7) is None
 
 
 def test_or_whose_code_it_is() -> None:
     first, second = _live(1, 0x10), _live(2, 0x20, 0x22)
-    assert group_of([first, second], 0, 0x22) is second
-    assert group_of([first, second], 0, 0x10) is first
-    assert group_of([first, second], 0, 0x11) is None
+    assert group_of([first, second], SiteKey(0x22, 39)) is second
+    assert group_of([first, second], SiteKey(0x10, 39)) is first
+    assert group_of([first, second], SiteKey(0x11, 39)) is None
+    # Another call at the same address is another site.
+    assert group_of([first, second], SiteKey(0x22, 0)) is None
 
 
 def test_a_build_that_reaches_other_sites_takes_them_in() -> None:
-    first, second, third = _live(1, 0x10), _live(2, 0x20), Group({0x30})
+    first, second, third = _live(1, 0x10), _live(2, 0x20), Group(sites(0x30))
     groups = [first, second, third]
     assert absorb(groups, first, _built(0x10, 0x20)) == [second]
     assert groups == [first, third]
-    assert first.sites == {0x10, 0x20}
+    assert first.sites == sites(0x10, 0x20)
     assert absorb(groups, first, _built(0x10, 0x20)) == []
 
 
@@ -60,7 +62,7 @@ def test_the_end_of_a_region() -> None:
 
 
 def test_entries_can_be_left_out() -> None:
-    translation = without_entries(_built(0x10, 0x20).translation, {0x10})
+    translation = without_entries(_built(0x10, 0x20).translation, sites(0x10))
     assert [entry.user_ip for entry in translation.entries] == [0x20]
 
 
@@ -123,7 +125,7 @@ def test_after_the_first_loads_growth_has_to_pay() -> None:
     for loads in range(2, 6):
         group.set_live(loads, built, loaded)
         assert group.misses_often(Counts((1000,), 20_000, 1000), ()) == (loads < 4)
-    group.add_site(0x20)
+    group.add_site(SiteKey(0x20, 39))
     assert group.misses_often(Counts((2000,), 40_000, 1000), ())
 
 
@@ -137,7 +139,7 @@ def test_misses_that_became_rare_do_not_pay() -> None:
 
 
 def test_a_frozen_group_grows_again_once_a_site_joins() -> None:
-    group = Group({0x1002})
+    group = Group(sites(0x1002))
     group.begin_build()
     assert not group.needs_build
     group.refused(limit=2)
@@ -149,14 +151,14 @@ def test_a_frozen_group_grows_again_once_a_site_joins() -> None:
     group.request_growth()
     group.mark_incomplete()
     assert not group.needs_build
-    group.add_site(0x1002)  # it has that one
+    group.add_site(SiteKey(0x1002, 39))  # it has that one
     assert (group.needs_build, group.frozen) == (True, True)
-    group.add_site(0x1012)
+    group.add_site(SiteKey(0x1012, 39))
     assert (group.frozen, group.refusals) == (False, 0)
 
 
 def test_a_live_region_is_not_built_again_for_what_it_may_never_need() -> None:
-    group = Group({0x1002}, region=7)
+    group = Group(sites(0x1002), region=7)
     group.begin_build()
     group.mark_incomplete()
     assert (group.needs_build, group.incomplete) == (False, True)
@@ -167,18 +169,20 @@ def test_a_live_region_is_not_built_again_for_what_it_may_never_need() -> None:
 
 def test_a_site_that_is_an_entry_already_needs_no_build() -> None:
     group = _live(1, 0x10)
-    assert group.live_entries == (0x10,)
-    group.sites = {0x1002}
+    here, other = SiteKey(0x10, 39), SiteKey(0x1002, 39)
+    assert group.live_entries == (here,)
+    group.sites = {other}
     group.begin_build()
     group.frozen = True
-    group.add_site(0x10)
+    group.add_site(here)
     assert (group.needs_build, group.incomplete, group.frozen) == (False, True, False)
-    assert group.sites == {0x10, 0x1002}
-    group.add_site(0x20)
+    assert group.sites == {here, other}
+    # Another call at the same address is another site.
+    group.add_site(SiteKey(0x10, 40))
     assert group.needs_build
 
 
 def test_unproductive_loads_count_in_a_row() -> None:
-    group = Group({0x1002})
+    group = Group(sites(0x1002))
     counts = [group.count_unproductive(x) for x in (True, True, False, True)]
     assert counts == [1, 2, 0, 1]

@@ -16,12 +16,12 @@ def test_what_was_read_last_stays_when_the_process_is_gone(
     device = FakeDevice()
     state = ModuleState(device.attach(42), device)
     assert state.stats == Stats()
-    assert state.native_ns(ENTRY.ip) == 0
+    assert state.native_ns(ENTRY.key) == 0
     device.counters = Stats(native=7)
     device.known_sites = [ENTRY]
     assert state.refresh_stats().native == 7
-    assert state.refresh_sites() == {ENTRY.ip: ENTRY}
-    assert state.native_ns(ENTRY.ip) == ENTRY.native_ns
+    assert state.refresh_sites() == {ENTRY.key: ENTRY}
+    assert state.native_ns(ENTRY.key) == ENTRY.native_ns
 
     def gone(proc: int) -> list[Site]:
         raise Gone
@@ -29,5 +29,5 @@ def test_what_was_read_last_stays_when_the_process_is_gone(
     monkeypatch.setattr(device, "stats", gone)
     monkeypatch.setattr(device, "sites", gone)
     assert state.refresh_stats().native == 7
-    assert state.refresh_sites() == {ENTRY.ip: ENTRY}
+    assert state.refresh_sites() == {ENTRY.key: ENTRY}
     device.close()

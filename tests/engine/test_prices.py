@@ -34,7 +34,7 @@ def test_too_few_samples() -> None:
 
 def test_modelled_times() -> None:
     """Not of the module's clock, whatever that says."""
-    prices = Modelled(_ZEN4, {0x1002: 80.0}.get)
+    prices = Modelled(_ZEN4, {ENTRY.key: 80.0}.get)
     for site in (ENTRY, replace(ENTRY, native_ns=1, boosted_ns=9999, overhead_ns=9)):
         assert prices.is_known(site)
         assert prices.is_sure(site)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ubypass.abi import ExitReason
+from ubypass.abi import ExitReason, SiteKey
 from ubypass.device.types import Event, Path
 from ubypass.device.uapi import EventType
 from ubypass.engine.profile import Limits, Profile
@@ -24,8 +24,7 @@ def test_a_hot_site_is_news_once() -> None:
     profile = Profile()
     assert profile.add_event(_hot(0x1000, 17, (1, 2)))
     assert not profile.add_event(_hot(0x1000, 17, (3, 4)))
-    assert profile.entries[0x1000].nr == 17
-    assert profile.entries[0x1000].stacks == [(1, 2), (3, 4)]
+    assert profile.entries[SiteKey(0x1000, 17)].stacks == [(1, 2), (3, 4)]
 
 
 def test_another_call_number_at_a_site_is_news() -> None:
@@ -34,6 +33,28 @@ def test_another_call_number_at_a_site_is_news() -> None:
     assert profile.add_event(_hot(0x1000, 1))
     assert not profile.add_event(_hot(0x1000, 0))
     assert profile.call_numbers == {0x1000: {0: 2, 1: 1}}
+    # Each is a site of its own.
+    assert profile.entries.keys() == {SiteKey(0x1000, 0), SiteKey(0x1000, 1)}
+
+
+def test_the_call_at_the_end_of_a_traced_path_is_known() -> None:
+    profile = Profile()
+    assert profile.add_path(Path(0x1002, 39, (0x1002, 0x1010), 17))
+    assert profile.call_numbers == {0x1002: {39: 1}, 0x1012: {17: 1}}
+    # It is not hot for that.
+    assert profile.traced_entries == {SiteKey(0x1002, 39)}
+
+
+def test_code_behind_a_barrier_is_not_missing() -> None:
+    profile = Profile(Limits(warm=1))
+    profile.set_barriers({SiteKey(0x1002, 232)})
+    assert not profile.add_event(_miss(ExitReason.FRONTIER, 0x1002))
+    assert profile.add_event(_miss(ExitReason.FRONTIER, 0x1012))
+    # Another call there is traced and entered all the same.
+    profile.add_event(_hot(0x1002, 0))
+    assert not profile.is_traced
+    profile.add_path(Path(0x1002, 0, (0x1002,)))
+    assert profile.is_traced
 
 
 def test_a_missed_call_number_is_news_when_it_is_missed_repeatedly() -> None:
@@ -64,7 +85,7 @@ def test_numbers_are_bounded() -> None:
     # What has no room is no news for ever.
     assert not profile.add_path(Path(1, 9, ()))
     assert profile.add_event(_hot(1, 9))
-    assert not profile.add_event(_hot(1, 10))
+    assert not profile.add_event(_hot(1, 9))
 
 
 def _news(profile: Profile, event: Event, times: int) -> list[int]:
@@ -179,7 +200,7 @@ def test_every_table_is_bounded() -> None:
         profile.add_event(_miss(ExitReason.RET_MISS, 0x3000 + n, 0x4000))
         profile.add_event(_miss(ExitReason.RET_MISS, 0x3000, 0x4000 + n))
     assert len(profile.entries) == 2
-    assert len(profile.entries[0x1000].stacks) == 1
+    assert len(profile.entries[SiteKey(0x1000, 0)].stacks) == 1
     assert len(profile.frontiers) == 3
     assert len(profile.branch_targets) == 2
     assert len(profile.branch_targets[0x3000]) == 2
@@ -195,7 +216,7 @@ def test_what_is_no_longer_code_is_forgotten() -> None:
     profile.add_event(_miss(ExitReason.RET_MISS, 0x1001, 0x9002))
     profile.add_event(_miss(ExitReason.RET_MISS, 0x9003, 0x1002))
     profile.forget_unless(lambda address: address < 0x9000)
-    assert list(profile.entries) == [0x1000]
+    assert list(profile.entries) == [SiteKey(0x1000, 0)]
     assert profile.frontiers == {}
     assert profile.branch_targets == {0x1001: {0x1002: 1}}
 
@@ -221,20 +242,20 @@ def test_a_traced_path_is_news_until_it_is_known() -> None:
     profile.add_event(_hot(0x1000))
     assert not profile.is_traced
     assert not profile.has_traced
-    path = Path(0x1000, 1, (0x1000, 0x1002, 0x2000, 0x2004, 0x1007, 0x1009))
+    path = Path(0x1000, 0, (0x1000, 0x1002, 0x2000, 0x2004, 0x1007, 0x1009))
     assert profile.add_path(path)
     assert profile.is_traced
     assert not profile.add_path(path)
     assert profile.execution_counts == dict.fromkeys(path.ips, 2)
     assert profile.traced_jumps == {0x1002: {0x2000: 2}, 0x2004: {0x1007: 2}}
     # The same instructions in another order: one jump is new.
-    assert profile.add_path(Path(0x1000, 1, (0x1000, 0x1002, 0x2000, 0x1009)))
+    assert profile.add_path(Path(0x1000, 0, (0x1000, 0x1002, 0x2000, 0x1009)))
     # Another entry has to be traced as well.
     profile.add_event(_hot(0x5000))
     assert not profile.is_traced
     assert profile.has_traced
-    assert profile.restricted_to({0x1000}).is_traced
-    assert profile.restricted_to({0x5000}).has_traced
+    assert profile.restricted_to({SiteKey(0x1000, 0)}).is_traced
+    assert profile.restricted_to({SiteKey(0x5000, 0)}).has_traced
 
 
 def test_the_rest_of_a_gap_behind_a_miss_is_news_in_one_piece() -> None:
@@ -244,7 +265,7 @@ def test_the_rest_of_a_gap_behind_a_miss_is_news_in_one_piece() -> None:
     assert profile.add_path(rest)
     assert not profile.add_path(rest)
     # The address of a miss is no site: neither an entry nor one that makes calls.
-    assert profile.traced_entries == {0x1000}
+    assert profile.traced_entries == {SiteKey(0x1000, 1)}
     assert profile.call_numbers == {0x1000: {1: 1}}
     # Its jumps are known, its instructions are not those of usual paths.
     assert profile.traced_jumps == {0x3002: {0x4000: 1}, 0x4000: {0x1002: 1}}
@@ -285,7 +306,7 @@ def test_traced_paths_are_bounded_and_forgotten_with_their_code() -> None:
     assert profile.execution_counts == {0x1000: 1, 0x1002: 1}
     child = profile.inherited()
     assert child.execution_counts == profile.execution_counts
-    assert child.traced_entries == {0x1000}
+    assert child.traced_entries == {SiteKey(0x1000, 1)}
 
 
 def test_a_traced_branch_has_so_many_targets_and_no_more() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.fakes import FakeMemory
-from ubypass.abi import Abi
+from ubypass.abi import Abi, SiteKey
 from ubypass.device.types import Path as GapPath
 from ubypass.engine.build import Builder
 from ubypass.engine.built import NothingToBuild
@@ -23,16 +23,16 @@ _ABI = Abi(features=frozenset({"bmi2"}))
 
 
 def _profile() -> Profile:
-    known = Profile(entries={0x1002: HotSite(39, [(1, 2)])}, effort=1)
+    known = Profile(entries={SiteKey(0x1002, 39): HotSite([(1, 2)])}, effort=1)
     known.frontiers[0x1005] = 3
     known.branch_targets[0x100A] = {0x1000: 4}
     known.miss_stacks[0x100A] = (5, 6)
     known.samples[0x1002] = 7
-    known.barriers.add(0x2000)
+    known.barriers.add(SiteKey(0x2000, 232))
     known.count_call(0x1002, 39, 2)
     known.execution_counts |= {0x1002: 3, 0x1005: 1}
     known.traced_jumps[0x100A] = {0x1000: 1}
-    known.traced_entries.add(0x1002)
+    known.traced_entries.add(SiteKey(0x1002, 39))
     known.nonpointer_counts[0x1002] = {3: 5}
     known.rests.dead_ends[0x3000] = GapPath(0x3000, None, ())
     known.rests.rare[0x4000] = GapPath(0x4000, None, (0x4000, 0x4003))

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from tests.engine.fakes import FakeDevice, FakeMemory
-from tests.engine.samples import ENTRY
-from ubypass.abi import Entry, Exit, ExitReason, Source, Translation
+from tests.engine.samples import ENTRY, sites
+from ubypass.abi import Entry, Exit, ExitReason, SiteKey, Source, Translation
 from ubypass.device.types import Event, Path, Stats
 from ubypass.device.uapi import EventType, TrialState
 from ubypass.engine.built import Built, NothingToBuild, Postponed
@@ -96,7 +96,7 @@ class _World:
             raise NothingToBuild
         translation = Translation(
             code=repr((sorted(profile.entries), sorted(profile.frontiers))).encode(),
-            entries=tuple(Entry(ip, 0) for ip in sorted(profile.entries)),
+            entries=tuple(Entry(ip, 0, nr) for ip, nr in sorted(profile.entries)),
             exits=(Exit(0x1001, ExitReason.FRONTIER),),
             faults=(),
             dispatches=(),
@@ -107,7 +107,7 @@ class _World:
         return Built(Region({}, (), ()), translation)
 
     def hot(self, ip: int) -> None:
-        self.manager.add_event(Event(EventType.HOT, 1, ip=ip, nr=1), self.now)
+        self.manager.add_event(Event(EventType.HOT, 1, ip=ip, nr=39), self.now)
 
     def build(self) -> None:
         self.manager.build(lambda: self.now, lambda: self.cpu)
@@ -142,7 +142,7 @@ class _World:
             self.build()
 
     def entries(self) -> list[int]:
-        return [ip for group in self.regions.live for ip in group.live_entries]
+        return [key.ip for group in self.regions.live for key in group.live_entries]
 
 
 @pytest.fixture
@@ -166,22 +166,22 @@ def test_a_gap_that_is_too_large_becomes_a_barrier(world: _World) -> None:
     world.hot(_A)
     world.build()
     long = tuple(range(0x1000, 0x1000 + world.policy.admission.max_distinct + 1))
-    world.manager.add_path(Path(_A, 1, long), world.memory, world.now)
-    assert world.profile.traced_entries == {_A}
+    world.manager.add_path(Path(_A, 39, long), world.memory, world.now)
+    assert world.profile.traced_entries == sites(_A)
     assert not world.profile.execution_counts
     assert world.manager.build_due is not None
     world.build()
     assert world.entries() == []
-    assert world.profile.barriers == {_A}
+    assert world.profile.barriers == sites(_A)
 
 
 def test_a_shorter_path_of_a_rejected_gap_is_translated(world: _World) -> None:
     world.hot(_A)
     long = tuple(range(0x1000, 0x1000 + world.policy.admission.max_distinct + 1))
-    world.manager.add_path(Path(_A, 1, long), world.memory, world.now)
+    world.manager.add_path(Path(_A, 39, long), world.memory, world.now)
     world.build()
     assert world.entries() == []
-    world.manager.add_path(Path(_A, 1, (_A, _A + 1)), world.memory, world.now)
+    world.manager.add_path(Path(_A, 39, (_A, _A + 1)), world.memory, world.now)
     world.build()
     assert world.entries() == [_A]
     assert world.profile.barriers == set()
@@ -189,19 +189,19 @@ def test_a_shorter_path_of_a_rejected_gap_is_translated(world: _World) -> None:
 
 def test_a_path_that_is_traced_again_is_not_judged_again(world: _World) -> None:
     world.hot(_A)
-    path = Path(_A, 1, (_A, _A + 1))
+    path = Path(_A, 39, (_A, _A + 1))
     for _ in range(3):
         world.manager.add_path(path, world.memory, world.now)
     assert world.memory.refreshed == 1
     assert world.profile.execution_counts == {_A: 3, _A + 1: 3}
-    world.manager.add_path(Path(_A, 1, (_A,)), world.memory, world.now)
+    world.manager.add_path(Path(_A, 39, (_A,)), world.memory, world.now)
     assert world.memory.refreshed == 2
 
 
 def test_a_path_that_lost_is_judged_again(world: _World) -> None:
     long = tuple(range(0x1000, 0x1000 + world.policy.admission.max_distinct + 1))
     for refreshed in (1, 2):
-        world.manager.add_path(Path(_A, 1, long), world.memory, world.now)
+        world.manager.add_path(Path(_A, 39, long), world.memory, world.now)
         assert world.memory.refreshed == refreshed
 
 
@@ -229,9 +229,9 @@ def test_entries_that_lose_are_dropped_and_those_that_gain_stay(
         world.look()
     assert world.entries() == []
     assert world.device.live == {}
-    assert world.decisions.is_suppressed(_A)
+    assert world.decisions.is_suppressed(SiteKey(_A, 39))
     # It is known to be hot, for when it may be tried again.
-    assert set(world.profile.entries) == {_A}
+    assert set(world.profile.entries) == sites(_A)
     world.now += 31.0
     world.manager.judge_sites(world.now)
     world.build()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.engine.fakes import FakeDevice, FakeMemory
-from ubypass.abi import Entry, Exit, ExitReason, Source, Translation
+from ubypass.abi import Entry, Exit, ExitReason, SiteKey, Source, Translation
 from ubypass.device.client import SourceChanged
 from ubypass.device.types import Event, Path
 from ubypass.device.uapi import EventType
@@ -23,19 +23,23 @@ from ubypass.region.graph import Region
 _CODE = {0x1000: bytes(0x1000)}
 
 
+def _at(ip: int) -> SiteKey:
+    return SiteKey(ip, 39)
+
+
 @dataclass
 class _World:
     """``reach``: what a build of a site reaches besides; ``size`` of its code."""
 
     caps: Caps = field(default_factory=Caps)
-    reach: dict[int, set[int]] = field(default_factory=dict)
+    reach: dict[SiteKey, set[SiteKey]] = field(default_factory=dict)
     size: int = 100
     refuse: bool = False
     postpone: float = 0.0
     doubt: str = ""
     now: float = 0.0
     seconds: float = 0.0
-    built: list[frozenset[int]] = field(default_factory=list)
+    built: list[frozenset[SiteKey]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.device = FakeDevice()
@@ -68,7 +72,7 @@ class _World:
         starts = repr((sorted(reached), sorted(profile.frontiers))).encode()
         translation = Translation(
             code=starts.ljust(self.size, b"\xcc"),
-            entries=tuple(Entry(ip, 0) for ip in sorted(reached)),
+            entries=tuple(Entry(ip, 0, nr) for ip, nr in sorted(reached)),
             exits=(Exit(0x1000, ExitReason.FRONTIER),),
             faults=(),
             dispatches=(),
@@ -120,7 +124,7 @@ def test_each_site_has_a_region_of_its_own(world: _World) -> None:
 
 
 def test_sites_that_reach_one_another_share_one(world: _World) -> None:
-    world.reach = {0x1002: {0x1102}}
+    world.reach = {_at(0x1002): {_at(0x1102)}}
     world.hot(0x1002, 0x1102)
     assert world.grow().loads == 1
     assert world.live() == [[0x1002, 0x1102]]
@@ -130,8 +134,8 @@ def test_sites_that_reach_one_another_share_one(world: _World) -> None:
 def test_regions_that_grow_together_are_merged(world: _World) -> None:
     world.hot(0x1002, 0x1102, 0x1202)
     world.grow()
-    world.reach = {0x1102: {0x1002}}
-    world.regions.invalidate(0x1102)
+    world.reach = {_at(0x1102): {_at(0x1002)}}
+    world.regions.invalidate(_at(0x1102))
     world.grow()
     # The merged one is live before the one that it took in is unloaded.
     assert world.live() == [[0x1202], [0x1002, 0x1102]]
@@ -139,7 +143,7 @@ def test_regions_that_grow_together_are_merged(world: _World) -> None:
 
 
 def test_a_site_that_is_reached_already_joins(world: _World) -> None:
-    world.reach = {0x1002: {0x1102}}
+    world.reach = {_at(0x1002): {_at(0x1102)}}
     world.hot(0x1002)
     world.grow()
     world.hot(0x1102)
@@ -155,7 +159,7 @@ def test_only_what_has_news_is_built(world: _World) -> None:
     miss = Event(EventType.MISS, 1, nr=int(ExitReason.FRONTIER), ip=0x1300, region=2)
     world.regions.on_event(miss)
     world.grow()
-    assert world.built == [frozenset({0x1102})]
+    assert world.built == [frozenset({_at(0x1102)})]
 
 
 def test_more_regions_than_the_cap_are_refused(world: _World) -> None:
@@ -226,30 +230,30 @@ def test_a_region_that_never_dispatches_is_not_built_for_ever() -> None:
 
 
 def test_an_entry_that_does_not_pay_is_not_listed(world: _World) -> None:
-    world.reach = {0x1002: {0x1102}}
+    world.reach = {_at(0x1002): {_at(0x1102)}}
     world.hot(0x1002, 0x1102)
     world.grow()
-    world.suppressions.suppress(0x1002, "loses", 300, 0.0, barrier=False)
-    assert world.regions.invalidate(0x1002)
+    world.suppressions.suppress(_at(0x1002), "loses", 300, 0.0, barrier=False)
+    assert world.regions.invalidate(_at(0x1002))
     world.grow()
     assert world.live() == [[0x1102]]
-    world.suppressions.suppress(0x1102, "loses", 300, 0.0, barrier=False)
-    world.regions.invalidate(0x1102)
+    world.suppressions.suppress(_at(0x1102), "loses", 300, 0.0, barrier=False)
+    world.regions.invalidate(_at(0x1102))
     world.grow()
     assert world.live() == []
 
 
 def test_a_stop_is_no_part_of_a_region(world: _World) -> None:
-    world.reach = {0x1002: {0x1102}}
+    world.reach = {_at(0x1002): {_at(0x1102)}}
     world.hot(0x1002)
     world.grow()
-    world.suppressions.suppress(0x1102, "long", 9000, 0.0, barrier=True)
-    assert world.regions.invalidate(0x1102)
+    world.suppressions.suppress(_at(0x1102), "long", 9000, 0.0, barrier=True)
+    assert world.regions.invalidate(_at(0x1102))
     world.grow()
     assert world.live() == [[0x1002]]
     # One that is a barrier itself has nothing left.
-    world.suppressions.suppress(0x1002, "long", 9000, 0.0, barrier=True)
-    world.regions.invalidate(0x1002)
+    world.suppressions.suppress(_at(0x1002), "long", 9000, 0.0, barrier=True)
+    world.regions.invalidate(_at(0x1002))
     world.grow()
     assert world.live() == []
     assert world.regions.groups == []
@@ -270,7 +274,7 @@ def test_what_is_refused_says_why_and_leaves_what_is_live(world: _World) -> None
     world.hot(0x1002)
     world.grow()
     world.refuse = True
-    world.regions.invalidate(0x1002)
+    world.regions.invalidate(_at(0x1002))
     assert world.grow().refused == ["no"]
     assert world.live() == [[0x1002]]
 
@@ -337,6 +341,6 @@ def test_a_build_that_another_machine_makes_is_asked_for_later(world: _World) ->
     assert world.grow().loads == 2
     # What is live stays while a better one is waited for.
     world.postpone = 0.2
-    world.regions.invalidate(0x1002)
+    world.regions.invalidate(_at(0x1002))
     assert world.grow().postponed == 0.2
     assert len(world.live()) == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from tests.engine.fakes import FakeMemory
+from ubypass.abi import SiteKey
 from ubypass.cost.gap import GapProfile
 from ubypass.cost.model import Parameter, Range, model_of
 from ubypass.device.types import Path, Site
@@ -15,40 +15,41 @@ from ubypass.engine.profitability import Judgement
 from ubypass.engine.run_prediction import RunPredictor
 from ubypass.engine.suppressions import Suppressions
 
-_SYSCALL = b"\x0f\x05"
 _ZEN4 = model_of("zen4")
 #: One gap does not earn a run, two do.
 _MODEL = replace(_ZEN4, run=Parameter(Range(180, 180, 180), "estimated", ""))
 _SHORT = GapProfile(2, 2)
 _LONG = GapProfile(300, 300, turns=240)
-#: Resume addresses, each after a call that ends another one's gap.
-_A, _B, _C = 0x1002, 0x1012, 0x1022
+#: Each after a call that ends another one's gap; two of them at one address.
+_A, _B, _C = SiteKey(0x1002, 1), SiteKey(0x1002, 2), SiteKey(0x1022, 1)
+
+
+def _path(site: SiteKey, to: SiteKey) -> Path:
+    return Path(*site, (site.ip, to.ip - 2), to.nr)
 
 
 @dataclass
 class _World:
     suppressions: Suppressions = field(default_factory=Suppressions)
-    sites: dict[int, Site] = field(default_factory=dict)
-    judgements: dict[int, Judgement] = field(default_factory=dict)
+    sites: dict[SiteKey, Site] = field(default_factory=dict)
+    judgements: dict[SiteKey, Judgement] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.predictor = RunPredictor(
             AdmissionPolicy(_MODEL, model_decides=True), self.suppressions
         )
-        code = {ip - 2: _SYSCALL + bytes(14) for ip in (_A, _B, _C)}
-        self.memory = FakeMemory(code)
 
-    def lead(self, ip: int, to: int) -> None:
+    def lead(self, site: SiteKey, to: SiteKey) -> None:
         """A gap that saves 107 ns."""
-        self.predictor.add_path(Path(ip, 1, (ip, to - 2)), _SHORT, self.memory)
+        self.predictor.add_path(_path(site, to), _SHORT)
 
-    def say(self, ip: int, verdict: SiteVerdict) -> None:
-        self.sites[ip] = Site(ip, 1, verdict, native_ns=300)
+    def say(self, site: SiteKey, verdict: SiteVerdict) -> None:
+        self.sites[site] = Site(*site, verdict, native_ns=300)
 
-    def look(self, *entries: int) -> tuple[list[int], list[int]]:
+    def look(self, *entries: SiteKey) -> tuple[list[SiteKey], list[SiteKey]]:
         return self.predictor.update(entries, self.sites, self.judgements, 0.0)
 
-    def is_open(self, *entries: int) -> bool:
+    def is_open(self, *entries: SiteKey) -> bool:
         return self.predictor.is_open(entries, self.sites)
 
 
@@ -117,15 +118,15 @@ def test_ways_that_lead_on_after_all_bring_it_back() -> None:
 
 def test_a_way_that_does_not_lead_to_a_call_says_nothing() -> None:
     world = _World()
-    world.predictor.add_path(Path(_A, 1, (_A, 0x1040)), _SHORT, world.memory)
-    world.predictor.add_path(Path(_A, 1, ()), _SHORT, world.memory)
-    world.say(0x1042, SiteVerdict.BUSY)
+    world.predictor.add_path(Path(*_A, (_A.ip, 0x1040)), _SHORT)
+    world.predictor.add_path(Path(*_A, (), 1), _SHORT)
+    world.say(SiteKey(0x1042, 1), SiteVerdict.BUSY)
     assert world.is_open(_A)
 
 
 def test_long_runs_of_short_gaps_are_sure() -> None:
     world = _World()
-    site = Site(_A, 1, SiteVerdict.ENTRY, native_ns=300)
+    site = Site(*_A, SiteVerdict.ENTRY, native_ns=300)
     long = Judgement(site, -90.0, -3e4, 300.0, True, True, True)
     assert not world.predictor.is_sure(long)
     world.lead(_A, _B)
@@ -136,18 +137,16 @@ def test_long_runs_of_short_gaps_are_sure() -> None:
     slow = Judgement(site, -375.0, -9e5, 300.0, True, True, True)
     assert not world.predictor.is_sure(slow)
     # A gap that was as long one time may be so again.
-    far = (*range(_A, _A + 300), _C - 2)
-    world.predictor.add_path(Path(_A, 1, far), _LONG, world.memory)
+    world.predictor.add_path(_path(_A, _C), _LONG)
     assert not world.predictor.is_sure(long)
 
 
 def test_a_gap_that_is_not_the_traced_one_is_not_sure() -> None:
     world = _World()
     world.lead(_A, _B)
-    near = (_A, _B - 2)
-    world.predictor.add_path(Path(_A, 1, near), _SHORT, world.memory, 300)
+    world.predictor.add_path(_path(_A, _B), _SHORT, 300)
     for native_ns, sure in ((300, True), (400, True), (500, False)):
-        site = Site(_A, 1, SiteVerdict.ENTRY, native_ns=native_ns)
+        site = Site(*_A, SiteVerdict.ENTRY, native_ns=native_ns)
         judged = Judgement(site, -90.0, -3e4, 300.0, True, True, True)
         assert world.predictor.is_sure(judged) is sure
 
@@ -158,6 +157,6 @@ def test_what_a_site_is_likely_to_save() -> None:
     world.lead(_A, _B)
     short = _MODEL.saving(_SHORT).likely
     assert world.predictor.saving(_A) == short
-    world.predictor.add_path(Path(_A, 1, (_A, _C - 2)), _LONG, world.memory)
+    world.predictor.add_path(_path(_A, _C), _LONG)
     long = _MODEL.saving(_LONG).likely
     assert world.predictor.saving(_A) == (short + long) / 2

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.engine.fakes import FakeDevice, FakeMemory
+from tests.engine.fakes import FakeDevice
 from tests.engine.samples import ENTRY, entered_at
+from ubypass.abi import SiteKey
 from ubypass.cost.gap import GapProfile
 from ubypass.cost.model import Parameter, Range, model_of
 from ubypass.device.types import Path, Site
@@ -24,7 +25,8 @@ from ubypass.engine.shared_history import SharedHistory
 from ubypass.engine.site_decisions import Changes, SiteDecisions
 from ubypass.engine.trial import Finding, Verdict
 
-_A, _B = 0x1002, 0x1012
+#: Two calls, each of which ends the other's gap.
+_A, _B = SiteKey(0x1002, 39), SiteKey(0x1012, 39)
 _SHORT = GapProfile(40, 40)
 _LOSING = GapProfile(9000, 900, accesses=3000, turns=1000)
 _HUGE = GapProfile(5000, 5000)
@@ -43,21 +45,23 @@ class _World:
         self.decisions = SiteDecisions(
             self.policy, self.profile, self.module, self.history
         )
-        # Two calls, each of which ends the other's gap.
-        self.memory = FakeMemory({_A - 2: b"\x0f\x05", _B - 2: b"\x0f\x05"})
 
-    def say(self, ip: int, verdict: SiteVerdict, native_ns: int = 300) -> None:
+    def say(self, key: SiteKey, verdict: SiteVerdict, native_ns: int = 300) -> None:
         self.device.known_sites = [
-            *(site for site in self.device.known_sites if site.ip != ip),
-            Site(ip, 1, verdict, native_ns=native_ns),
+            *(site for site in self.device.known_sites if site.key != key),
+            Site(*key, verdict, native_ns=native_ns),
         ]
         self.module.refresh_sites()
 
     def admit(self, gap: GapProfile) -> bool:
-        return self.decisions.admit(Path(_A, 1, (_A, _B - 2)), gap, self.memory)
+        return self.decisions.admit(_path(_A, _B), gap)
 
-    def decide(self, ip: int, **more: Any) -> object:
-        return self.decisions.decide(Site(ip, 1, SiteVerdict.HOT), **more)
+    def decide(self, key: SiteKey, **more: Any) -> object:
+        return self.decisions.decide(Site(*key, SiteVerdict.HOT), **more)
+
+
+def _path(site: SiteKey, to: SiteKey) -> Path:
+    return Path(*site, (site.ip, to.ip - 2), to.nr)
 
 
 @pytest.fixture
@@ -65,8 +69,8 @@ def world() -> _World:
     return _World()
 
 
-def _kinds(changes: Changes) -> list[tuple[int, type]]:
-    return [(ip, type(decision)) for ip, decision in changes]
+def _kinds(changes: Changes) -> list[tuple[SiteKey, type]]:
+    return [(key, type(decision)) for key, decision in changes]
 
 
 def test_of_what_nothing_is_known_is_tried(world: _World) -> None:
@@ -79,8 +83,8 @@ def test_a_gap_that_would_lose_is_not_admitted(world: _World) -> None:
     world.say(_A, SiteVerdict.HOT, 2800)
     assert world.admit(_SHORT)
     assert not world.admit(_LOSING)
-    ((ip, decision),) = world.decisions.reject(_A, _LOSING)
-    assert ip == _A
+    ((key, decision),) = world.decisions.reject(_A, _LOSING)
+    assert key == _A
     assert decision == world.decide(_A)
     assert isinstance(decision, Native)
     assert decision.barrier
@@ -108,33 +112,33 @@ def test_in_an_emulator_its_paths_have_to_gain_together() -> None:
     assert not world.admit(_LOSING)
     world.decisions.reject(_A, _LOSING)
     # To another call: a second path.
-    path = Path(_A, 1, (_A, _A + 2))
-    assert world.decisions.admit(path, _SHORT, FakeMemory({_A + 2: b"\x0f\x05"}))
+    assert world.decisions.admit(_path(_A, SiteKey(0x1006, 39)), _SHORT)
     assert world.decisions.readmit(_A) == []
     # The first path again, but now a short one.
     assert world.admit(_SHORT)
     assert _kinds(world.decisions.readmit(_A)) == [(_A, Probe)]
 
 
-def test_a_site_of_several_calls_is_admitted_unless_it_is_too_large(
-    world: _World,
-) -> None:
-    for nr in (1, 2):
-        world.profile.count_call(_A, nr, 1)
-    assert world.admit(_LOSING)
+def test_a_gap_that_is_too_large_is_never_admitted(world: _World) -> None:
     assert not world.admit(_HUGE)
-    assert world.decisions.reject(_A, _HUGE) == []
+    assert _kinds(world.decisions.reject(_A, _HUGE)) == [(_A, Native)]
 
 
-def test_a_barrier_is_lifted_when_its_site_makes_other_calls_too(
-    world: _World,
-) -> None:
-    assert world.decisions.add_calls(_A) == []
-    world.decisions.reject(_A, _LOSING)
-    assert world.decisions.add_calls(_A) == []  # it is not hot
-    world.profile.add_entry(_A, 1)
-    assert _kinds(world.decisions.add_calls(_A)) == [(_A, Probe)]
-    assert not world.decisions.is_suppressed(_A)
+def test_other_calls_at_the_same_address_are_other_sites(world: _World) -> None:
+    wait, read = SiteKey(_A.ip, 232), SiteKey(_A.ip, 0)
+    for key in (wait, read):
+        world.profile.add_entry(key)
+    assert not world.decisions.admit(_path(wait, read), _LOSING)
+    assert world.decisions.admit(_path(read, wait), _SHORT)
+    world.decisions.reject(wait, _LOSING)
+    assert world.decisions.suppressions.barriers() == {wait}
+    assert not world.decisions.is_suppressed(read)
+    # Nor does what the module times there count for the other one.
+    world.say(wait, SiteVerdict.LONG, 9000)
+    world.say(read, SiteVerdict.HOT)
+    assert world.decisions.review(0.0) == []
+    assert isinstance(world.decide(wait), Native)
+    assert isinstance(world.decide(read), Probe)
 
 
 def test_what_the_module_finds_too_long_is_native_until_it_is_shorter(
@@ -155,7 +159,7 @@ def test_runs_that_end_at_once_are_not_begun_until_they_go_on() -> None:
     run = Parameter(Range(180, 180, 180), "estimated", "")
     costly = replace(model_of("zen4"), run=run)
     world = _World(AdmissionPolicy(costly, model_decides=True))
-    world.profile.add_entry(_A, 1)
+    world.profile.add_entry(_A)
     assert world.decisions.is_open()
     assert world.admit(GapProfile(2, 2))
     world.say(_B, SiteVerdict.BUSY)
@@ -163,7 +167,7 @@ def test_runs_that_end_at_once_are_not_begun_until_they_go_on() -> None:
     assert _kinds(world.decisions.predict(0.0)) == [(_A, Native)]
     assert world.decisions.predict(1.0) == []
     world.say(_B, SiteVerdict.HOT)
-    world.decisions.admit(Path(_B, 1, (_B, _A - 2)), GapProfile(2, 2), world.memory)
+    world.decisions.admit(_path(_B, _A), GapProfile(2, 2))
     assert _kinds(world.decisions.predict(2.0)) == [(_A, Probe)]
 
 
@@ -174,7 +178,7 @@ def test_what_lost_in_a_relative_is_not_tried_unless_it_gains_here() -> None:
     second = _World(history=first.history)
     second.say(_A, SiteVerdict.HOT)
     assert second.decisions.predict(0.0) == []  # it is not hot there
-    second.profile.add_entry(_A, 1)
+    second.profile.add_entry(_A)
     second.decisions.add_judgements([replace(_JUDGED, gain=1.0)])
     assert second.decisions.predict(0.0) == []
     second.decisions.add_judgements([_JUDGED])
@@ -207,8 +211,8 @@ def test_judgements_are_kept_and_averaged(world: _World) -> None:
     assert world.decisions.mean_prices([_A, _B]) == (judged.saving, judged.run)
 
 
-def _group(*entries: int) -> Group:
-    translation = entered_at(*entries)
+def _group(*entries: SiteKey) -> Group:
+    translation = entered_at(*(entry.ip for entry in entries))
     return Group(set(entries), region=1, loaded=translation)
 
 
@@ -229,11 +233,14 @@ def _group(*entries: int) -> Group:
     ],
 )
 def test_the_end_of_a_trial(
-    world: _World, verdict: Verdict, judged: list[Judgement], reasons: dict[int, str]
+    world: _World,
+    verdict: Verdict,
+    judged: list[Judgement],
+    reasons: dict[SiteKey, str],
 ) -> None:
     world.decisions.give_up(Finding(_group(_A, _B), verdict, judged), 0.0)
-    decided = {ip: world.decide(ip) for ip in (_A, _B)}
-    native = {ip: x.reason for ip, x in decided.items() if isinstance(x, Native)}
+    decided = {key: world.decide(key) for key in (_A, _B)}
+    native = {key: x.reason for key, x in decided.items() if isinstance(x, Native)}
     assert native == reasons
     assert world.history.suppressions.keys() == reasons.keys()
 

@@ -9,13 +9,15 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from tests.engine.fakes import FakeDevice, FakeMemory
-from ubypass.abi import Entry, Exit, ExitReason, Source, Translation
+from tests.engine.samples import sites
+from ubypass.abi import Entry, Exit, ExitReason, SiteKey, Source, Translation
 from ubypass.cost.model import Parameter, Range, model_of
 from ubypass.device.client import SourceChanged
 from ubypass.device.types import Event, Path, Site, Stats
 from ubypass.device.uapi import Decline, EventType, SiteVerdict
 from ubypass.engine.admission import AdmissionPolicy
 from ubypass.engine.built import Built, NothingToBuild, Refused
+from ubypass.engine.decision import Probe
 from ubypass.engine.declines import HINTS, REASONS
 from ubypass.engine.policy import Policy
 from ubypass.engine.ports import MemoryLike
@@ -37,7 +39,7 @@ def _translation(profile: Profile) -> Translation:
         code=repr(
             (sorted(profile.frontiers), profile.branch_targets, profile.nonpointers)
         ).encode(),
-        entries=tuple(Entry(ip, 0) for ip in profile.entries),
+        entries=tuple(Entry(ip, 0, nr) for ip, nr in profile.entries),
         exits=(Exit(0x1000, ExitReason.FRONTIER),),
         faults=(),
         dispatches=(),
@@ -92,7 +94,7 @@ class _World:
         self.target.on_event(Event(kind, 1, **fields), self.now)
 
     def hot(self, ip: int = 0x1002) -> None:
-        self.event(EventType.HOT, ip=ip, nr=1)
+        self.event(EventType.HOT, ip=ip, nr=39)
 
     def frontier(self, ip: int) -> None:
         nr, region = int(ExitReason.FRONTIER), self.target.region
@@ -356,7 +358,7 @@ def test_an_entry_whose_runs_cost_more_than_they_save_is_not_taken(
     _measure(world, 8, boosted=50)  # saves 234 in each run that costs 250
     assert world.device.unloaded == [1]
     assert world.target.region == 0
-    suppression = world.target.decisions.suppressions.get(0x1002)
+    suppression = world.target.decisions.suppressions.get(SiteKey(0x1002, 39))
     assert suppression is not None
     assert not suppression.barrier
     assert "lose 16 ns each" in suppression.reason
@@ -367,7 +369,7 @@ def test_the_same_gap_pays_in_longer_runs(world: _World) -> None:
     world.tick()
     _measure(world, 8, boosted=50, calls=2)
     assert world.device.unloaded == []
-    assert world.target.decisions.judgements[0x1002].gain == pytest.approx(
+    assert world.target.decisions.judgements[SiteKey(0x1002, 39)].gain == pytest.approx(
         2 * (300 - 50 - 16) - 1.25 * 200
     )
 
@@ -377,7 +379,7 @@ def test_a_gap_that_is_slower_boosted_stops_the_region(world: _World) -> None:
     world.tick()
     _measure(world, 8, boosted=400, calls=50)
     assert world.target.region == 0
-    assert world.target.decisions.suppressions.barriers() == {0x1002}
+    assert world.target.decisions.suppressions.barriers() == sites(0x1002)
 
 
 def test_a_region_that_runs_well_is_left_as_it_is(world: _World) -> None:
@@ -401,7 +403,7 @@ def test_what_keeps_losing_need_not_settle(world: _World) -> None:
         world.device.known_sites = [_entry(0x1002, looks=look, boosted=50)]
         world.frontier(0x1100 + look)  # it grows all the while
         world.run(1.0)
-    assert world.target.decisions.suppressions.get(0x1002) is not None
+    assert world.target.decisions.suppressions.get(SiteKey(0x1002, 39)) is not None
 
 
 def test_what_is_about_to_be_built_again_is_not_given_up(world: _World) -> None:
@@ -423,14 +425,17 @@ def test_sites_of_a_region_that_earns_nothing_may_come_back(world: _World) -> No
     world.hot(0x1802)
     world.tick()
     group = world.target.groups[0]
-    group.sites.add(0x1902)
-    world.target.profile.entries[0x1902] = world.target.profile.entries[0x1002]
+    group.sites |= sites(0x1902)
+    world.target.profile.add_entry(SiteKey(0x1902, 39))
     _measure(world, 8, boosted=50)
     assert world.device.unloaded == [1]
-    assert set(world.target.profile.entries) == {0x1002, 0x1802}
+    assert set(world.target.profile.entries) == sites(0x1002, 0x1802)
     world.hot(0x1902)
     world.run(1.0)
-    assert [each.sites for each in world.target.groups] == [{0x1802}, {0x1902}]
+    assert [each.sites for each in world.target.groups] == [
+        sites(0x1802),
+        sites(0x1902),
+    ]
 
 
 def test_what_did_not_pay_is_tried_again_later(world: _World) -> None:
@@ -465,7 +470,7 @@ def test_a_gap_that_is_too_long_never_costs_anything(world: _World) -> None:
     ]
     world.hot()
     world.tick()
-    assert world.target.profile.barriers == {0x1102}
+    assert world.target.profile.barriers == {SiteKey(0x1102, 0)}
     assert world.target.region == 1
 
 
@@ -601,7 +606,8 @@ def test_the_process_may_vanish_during_a_load(world: _World) -> None:
 
 
 def _trace(world: _World, ips: tuple[int, ...]) -> None:
-    world.device.paths.append(Path(ips[0], 1, ips))
+    following = 39 if ips[-1] in (0x1000, 0x1010) else None
+    world.device.paths.append(Path(ips[0], 39, ips, following))
     world.event(EventType.PATH, ip=ips[0])
 
 
@@ -631,7 +637,7 @@ def test_a_path_through_code_that_was_mapped_since_is_priced() -> None:
 
     world.memory.refresh = look_again  # type: ignore[method-assign]
     _trace(world, (0x1002, 0x1004, 0x1000))
-    assert world.target.decisions._predictor.saving(0x1002) is not None
+    assert world.target.decisions._predictor.saving(SiteKey(0x1002, 39)) is not None
 
 
 def test_the_process_may_vanish_before_its_map_is_read_again(world: _World) -> None:
@@ -675,7 +681,7 @@ _ALONE = Policy(admission=AdmissionPolicy(_COSTLY), trace_timeout=0.0)
 
 def _sites(*verdicts: SiteVerdict, native_ns: int = 300) -> list[Site]:
     return [
-        Site(ip, 1, verdict, native_ns=native_ns)
+        Site(ip, 39, verdict, native_ns=native_ns)
         for ip, verdict in zip((0x1002, 0x1012), verdicts, strict=True)
     ]
 
@@ -694,7 +700,7 @@ def test_one_call_alone_does_not_pay() -> None:
     world = _alone()
     assert world.builds == 0
     assert world.target.groups == []
-    suppression = world.target.decisions.suppressions.get(0x1002)
+    suppression = world.target.decisions.suppressions.get(SiteKey(0x1002, 39))
     assert suppression is not None
     assert "end before a gain" in suppression.reason
     assert not suppression.barrier
@@ -730,7 +736,7 @@ def test_what_follows_may_change() -> None:
     _trace(world, (0x1012, 0x1014, 0x1000))
     world.hot(0x1012)
     world.run(3.0)
-    assert world.target.decisions.suppressions.get(0x1002) is None
+    assert world.target.decisions.suppressions.get(SiteKey(0x1002, 39)) is None
     assert world.target.summary().entries == 2
     world.device.close()
 
@@ -773,7 +779,7 @@ def test_nor_what_ends_too_early_by_another_ones_ways() -> None:
     world.hot()
     world.run(3.0)
     assert world.builds == 0
-    assert world.target.decisions.suppressions.disabled_entries() == {0x1002}
+    assert world.target.decisions.suppressions.disabled_entries() == sites(0x1002)
     for each in first, world:
         each.device.close()
 
@@ -781,55 +787,50 @@ def test_nor_what_ends_too_early_by_another_ones_ways() -> None:
 def test_a_gap_through_much_code_is_too_long(world: _World) -> None:
     world.hot()
     world.run(1.0)
-    world.device.known_sites = [Site(0x1002, 1, SiteVerdict.ENTRY, native_ns=3000)]
+    world.device.known_sites = [Site(0x1002, 39, SiteVerdict.ENTRY, native_ns=3000)]
     _trace(
         world, tuple(range(0x1002, 0x1002 + world.policy.admission.max_distinct + 1))
     )
-    suppression = world.target.decisions.suppressions.get(0x1002)
+    suppression = world.target.decisions.suppressions.get(SiteKey(0x1002, 39))
     assert suppression is not None
     assert suppression.barrier
     assert "different instructions" in suppression.reason
     # The module thinks otherwise, but has not seen the path.
-    world.device.known_sites = [Site(0x1002, 1, SiteVerdict.HOT, native_ns=3000)]
+    world.device.known_sites = [Site(0x1002, 39, SiteVerdict.HOT, native_ns=3000)]
     world.hot()
     world.run(3.0)
     assert world.target.groups == []
 
 
-def test_a_long_path_may_be_that_of_one_call_only(
-    world: _World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where one instruction makes several: the others get their chance."""
+def test_the_gap_behind_one_of_several_calls_may_be_long(world: _World) -> None:
+    """Where one instruction makes several: the others are boosted all the same."""
+    wait, read = SiteKey(0x1002, 232), SiteKey(0x1002, 0)
+    world.event(EventType.HOT, ip=0x1002, nr=read.nr)
+    world.device.known_sites = [
+        Site(*wait, SiteVerdict.LONG, native_ns=9000, native_samples=32),
+        Site(*read, SiteVerdict.HOT, native_ns=300, native_samples=32),
+    ]
+    world.run(1.0)
+    assert world.target.profile.barriers == {wait}
+    assert [group.live_entries for group in world.target.groups] == [(read,)]
+    # So it is when a path shows it, before the module has timed it.
+    accept = SiteKey(0x1002, 43)
     long = tuple(range(0x1002, 0x1002 + world.policy.admission.max_distinct + 1))
-    world.hot()
+    world.event(EventType.HOT, ip=0x1002, nr=accept.nr)
+    world.device.paths.append(Path(*accept, long))
+    world.event(EventType.PATH, ip=0x1002)
     world.run(1.0)
-    _trace(world, long)
-    assert world.target.decisions.suppressions.barriers() == {0x1002}
-    for _ in range(Limits().warm):
-        miss = int(ExitReason.SYSCALL)
-        world.event(EventType.MISS, nr=miss, ip=0x1000, target=17, region=1)
-    assert world.target.decisions.suppressions.barriers() == set()
-    world.run(1.0)
-    assert world.target.region
-    _trace(world, long)
-    assert world.target.decisions.suppressions.barriers() == set()
-    assert not world.target.profile.execution_counts
-    # One that can be translated is, though it does not save anything by itself.
-    world.device.known_sites = [Site(0x1002, 1, SiteVerdict.ENTRY, native_ns=3000)]
-    path = long[:600]
-    monkeypatch.setattr(
-        AdmissionPolicy, "objection", lambda admission, gap: "it would lose"
-    )
-    _trace(world, path)
-    assert world.target.decisions.suppressions.barriers() == set()
-    assert world.target.profile.execution_counts.keys() == set(path)
+    assert world.target.decisions.suppressions.barriers() == {wait, accept}
+    assert [group.live_entries for group in world.target.groups] == [(read,)]
+    decided = world.target.decide(world.device.known_sites[1])
+    assert decided == Probe("its region is on trial")
 
 
 def test_a_loop_may_take_as_many_instructions(world: _World) -> None:
     world.hot()
     world.run(1.0)
     _trace(world, (0x1002, 0x1004) * 1000)
-    assert world.target.decisions.suppressions.get(0x1002) is None
+    assert world.target.decisions.suppressions.get(SiteKey(0x1002, 39)) is None
 
 
 def test_a_process_that_is_gone_has_no_way(world: _World) -> None:

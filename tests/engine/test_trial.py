@@ -11,8 +11,9 @@ from dataclasses import replace
 import pytest
 
 from tests.engine.fakes import FakeDevice
+from tests.engine.samples import sites
 from tests.engine.workload import Truth, Workload
-from ubypass.abi import Entry, Exit, ExitReason, Source, Translation
+from ubypass.abi import Entry, Exit, ExitReason, SiteKey, Source, Translation
 from ubypass.cost.model import model_of
 from ubypass.device.types import Lease, Site, Trial
 from ubypass.device.uapi import SiteVerdict, TrialState
@@ -29,7 +30,7 @@ _BOUND = 0.001 * _WINDOW_NS
 
 _LOADED = Translation(
     code=b"code",
-    entries=(Entry(0x1002, 0),),
+    entries=(Entry(0x1002, 0, 39),),
     exits=(Exit(0x1000, ExitReason.FRONTIER),),
     faults=(),
     dispatches=(),
@@ -168,11 +169,11 @@ class _Bench:
         self.device = FakeDevice()
         self.trials = Trials(1, self.device, Measured(model_of("zen4")), trying)
         self.now = 10.0
-        self.group = Group({0x1002})
+        self.group = Group(sites(0x1002))
         self.trials.set_time(self.now)
 
     def load(self, loaded: Translation = _LOADED) -> None:
-        entries = [entry.user_ip for entry in loaded.entries]
+        entries = [entry.key for entry in loaded.entries]
         permit = self.trials.admit(entries, self.group.region)
         assert permit
         spent = self.trials.spent(self.group.region)
@@ -202,7 +203,7 @@ class _Bench:
         self.device.known_sites = [
             Site(
                 0x1002,
-                0,
+                39,
                 SiteVerdict.ENTRY,
                 native_ns=1000,
                 boosted_ns=boosted_ns,
@@ -216,7 +217,7 @@ class _Bench:
 
     def look(self, after: float = 0.0, *, lends: bool = True) -> list[Finding]:
         self.now += after
-        sites = {site.ip: site for site in self.device.known_sites}
+        sites = {site.key: site for site in self.device.known_sites}
         return self.trials.poll(self.now, [self.group], lambda: sites, lends=lends)
 
     @property
@@ -296,7 +297,7 @@ def test_nothing_is_lent_that_is_not_there(bench: _Bench) -> None:
         assert not bench.look(0.001)
     assert bench.state is TrialState.OVER
     assert bench.trials.ready > bench.now
-    assert bench.trials.admit([0x1002]) is None
+    assert bench.trials.admit(sites(0x1002)) is None
     # It goes on once the process has used more.
     bench.device.cpu = 5_000_000_000
     bench.look(2.0)
@@ -363,7 +364,7 @@ def test_one_with_more_entries_is_tried_anew(bench: _Bench) -> None:
     bench.spend(100_000)
     bench.measured(800)
     bench.look(0.02)
-    bench.load(replace(_LOADED, entries=(Entry(0x1002, 0), Entry(0x1022, 4))))
+    bench.load(replace(_LOADED, entries=(Entry(0x1002, 0, 39), Entry(0x1022, 4, 39))))
     assert bench.state is TrialState.ON
     bench.spend(100_000)
     bench.measured(1300)
@@ -386,7 +387,7 @@ def test_one_that_is_dropped_is_settled(bench: _Bench) -> None:
 
 def test_a_load_that_fails_costs_nothing(bench: _Bench) -> None:
     before = bench.trials.budget.left(bench.now)
-    permit = bench.trials.admit([0x1002])
+    permit = bench.trials.admit(sites(0x1002))
     assert permit
     assert bench.trials.budget.left(bench.now) < before
     bench.trials.refund(permit)
@@ -417,7 +418,7 @@ def test_the_module_is_told_what_calls_save_and_runs_cost(bench: _Bench) -> None
 def test_what_gains_more_gets_a_longer_lease(bench: _Bench) -> None:
     _confirmed(bench)
     judged = strict(Measured(model_of("zen4"))).judge(
-        {site.ip: site for site in bench.device.known_sites}, [0x1002]
+        {site.key: site for site in bench.device.known_sites}, [SiteKey(0x1002, 39)]
     )
     assert judged
     bench.device.dispatched = 10_000_000
@@ -437,7 +438,7 @@ def test_two_bad_looks_end_in_another_trial(bench: _Bench) -> None:
     _confirmed(bench)
     bench.measured(1300)
     judged = strict(Measured(model_of("zen4"))).judge(
-        {site.ip: site for site in bench.device.known_sites}, [0x1002]
+        {site.key: site for site in bench.device.known_sites}, [SiteKey(0x1002, 39)]
     )
     bench.trials.on_judged(bench.group, judged)
     assert bench.state is TrialState.NONE
@@ -449,7 +450,7 @@ def test_who_is_sure_to_gain_is_not_timed(bench: _Bench) -> None:
     _confirmed(bench)
     bench.measured(1300)
     judged = strict(Measured(model_of("zen4"))).judge(
-        {site.ip: site for site in bench.device.known_sites}, [0x1002]
+        {site.key: site for site in bench.device.known_sites}, [SiteKey(0x1002, 39)]
     )
     for _ in range(3):
         bench.trials.on_judged(bench.group, judged, lambda judged: True)
@@ -485,7 +486,7 @@ def test_a_lease_that_lost_ends_without_anything_to_lend(bench: _Bench) -> None:
     assert bench.trials.budget.left(bench.now) > 320_000
     bench.measured(1300)
     judged = strict(Measured(model_of("zen4"))).judge(
-        {site.ip: site for site in bench.device.known_sites}, [0x1002]
+        {site.key: site for site in bench.device.known_sites}, [SiteKey(0x1002, 39)]
     )
     bench.trials.on_judged(bench.group, judged)
     bench.trials.on_judged(bench.group, judged)
@@ -497,7 +498,7 @@ def test_a_lease_that_lost_ends_without_anything_to_lend(bench: _Bench) -> None:
 def test_one_that_could_not_be_replaced_is_watched_on(bench: _Bench) -> None:
     before = bench.trials.budget.left(bench.now)
     bench.load()
-    permit = bench.trials.admit([0x1002, 0x1022], bench.group.region)
+    permit = bench.trials.admit(sites(0x1002, 0x1022), bench.group.region)
     assert permit
     bench.spend(100_000)
     assert bench.trials.spent(bench.group.region) == 100_000

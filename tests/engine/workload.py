@@ -256,7 +256,7 @@ class Workload:
             raise NothingToBuild
         translation = Translation(
             code=repr(sorted(profile.entries)).encode(),
-            entries=tuple(Entry(ip, 0) for ip in profile.entries),
+            entries=tuple(Entry(ip, 0, nr) for ip, nr in profile.entries),
             exits=(Exit(_BASE, ExitReason.FRONTIER),),
             faults=(),
             dispatches=(),

@@ -10,7 +10,7 @@ from pathlib import Path
 from iced_x86 import BlockEncoder, Code, Decoder, Instruction, OpKind, Register
 
 from tests.fuzz.subject import HIGH_TEXT, PAGE, R11, RCX, Subject, registers
-from ubypass.abi import Source
+from ubypass.abi import SiteKey, Source
 from ubypass.coverage.functions import functions
 from ubypass.native.case import Area, Layout, arrange
 from ubypass.process.elf import open_elf
@@ -80,7 +80,9 @@ def block_subject(path: str, block: Block, text: bytes, seed: int) -> Subject:
         code[first.start] = data
         entry = first.start
     sources = tuple(Source(start, data) for start, data in sorted(code.items()))
-    region = Region(blocks, (entry,), sources, predecessors(blocks), (moved.start,))
+    region = Region(
+        blocks, (SiteKey(entry, 0),), sources, predecessors(blocks), (moved.start,)
+    )
     layout = arrange(HIGH_TEXT + _LAYOUT)
     return Subject(
         name=f"{Path(path).name} {block.start:#x}",

@@ -20,7 +20,7 @@ def test_spilled_registers_are_what_is_tested() -> None:
     for seed in range(60):
         subject = dense_subject(seed)
         assignment = solve(subject.region, ABI).assignment
-        first = subject.region.blocks[subject.region.entries[0]]
+        first = subject.region.blocks[subject.region.entries[0].ip]
         used = {
             int(made.op0_register) for made in first.instructions if made.op_count > 0
         }

@@ -5,7 +5,7 @@ import pytest
 
 from tests.engine.fakes import FakeMemory
 from tests.guest.trained import Remembering
-from ubypass.abi import Entry, Translation
+from ubypass.abi import Entry, SiteKey, Translation
 from ubypass.engine.built import Built, NothingToBuild
 from ubypass.engine.ports import MemoryLike
 from ubypass.engine.profile import HotSite, Profile
@@ -13,11 +13,11 @@ from ubypass.region.graph import Region
 
 
 def knowing(*sites: int) -> Profile:
-    return Profile(entries={site: HotSite(0) for site in sites})
+    return Profile(entries={SiteKey(site, 0): HotSite() for site in sites})
 
 
 def build(profile: Profile, memory: MemoryLike) -> Built:
-    entries = tuple(Entry(ip, 0) for ip in sorted(profile.entries))
+    entries = tuple(Entry(ip, 0, nr) for ip, nr in sorted(profile.entries))
     return Built(
         Region({}, (), ()), Translation(b"\xcc", entries, (), (), (), (), (), 1)
     )

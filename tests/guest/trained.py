@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from ubypass.abi import SiteKey
 from ubypass.bench.server.process import free_port, home, needs, started
 from ubypass.bench.server.resp import Client
 from ubypass.device.types import Stats
@@ -69,8 +70,8 @@ class Remembering:
         self._settled = True
 
 
-def _sites(built: Built) -> set[int]:
-    return {entry.user_ip for entry in built.translation.entries}
+def _sites(built: Built) -> set[SiteKey]:
+    return {entry.key for entry in built.translation.entries}
 
 
 def train(engine: Engine, limit: float = _LIMIT) -> Profile:

@@ -85,7 +85,7 @@ leave:  .long 0
     flags = ExitFlag.SLOT_SYSFLAGS | system
     return Translation(
         code=binary,
-        entries=(Entry(resume, at["entry"]),),
+        entries=(Entry(resume, at["entry"], 110),),
         exits=(
             Exit(resume + len(code), ExitReason.FRONTIER, system, resume),
             Exit(resume - 2, ExitReason.WORK, flags, resume),

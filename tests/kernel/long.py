@@ -75,7 +75,7 @@ leave:  .long 0
     after = flags | ExitFlag.CX_SYS | ExitFlag.DISPATCHED
     return Translation(
         code=binary,
-        entries=(Entry(resume, at["entry"]),),
+        entries=(Entry(resume, at["entry"], 110),),
         exits=(
             Exit(resume + len(code), ExitReason.FRONTIER, r11, resume),
             Exit(resume + _INNER, ExitReason.BUDGET, r11, resume),

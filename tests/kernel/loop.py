@@ -25,10 +25,10 @@ def loop_program(name: str = "loop") -> Path:
 
 
 def run_loop(script: str, module: Path) -> LabResult:
-    """``script`` is given the paths of the module, of ``loop.c``'s program and of
-    ``long.c``'s.
+    """``script`` is given the paths of the module, and of the programs of ``loop.c``,
+    ``long.c`` and ``pairs.c``.
     """
-    programs = [loop_program(name) for name in ("loop", "long")]
+    programs = [loop_program(name) for name in ("loop", "long", "pairs")]
     environment = {
         "UBYPASS_CHECKOUT": "1",
         "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",

@@ -72,7 +72,7 @@ def _leave_at_once(resume: int, code: bytes) -> Translation:
     flags = ExitFlag.SLOT_SYSFLAGS | ExitFlag.CX_SYS | ExitFlag.R11_SYS
     return Translation(
         code=binary,
-        entries=(Entry(resume, 0),),
+        entries=(Entry(resume, 0, _GETPPID),),
         exits=(Exit(resume, ExitReason.UNSUPPORTED, flags, resume),),
         faults=(),
         dispatches=(),
@@ -106,7 +106,7 @@ leave:  .long 0
     dispatched = flags | ExitFlag.DISPATCHED
     return Translation(
         code=binary,
-        entries=(Entry(resume, 0),),
+        entries=(Entry(resume, 0, _GETPPID),),
         exits=(
             Exit(resume - 2, ExitReason.WORK, flags, resume),
             Exit(resume, ExitReason.DISPATCHED, dispatched, resume),

@@ -2,7 +2,7 @@
 /*
  * Steps through a hooked call with the module's own code: run_user WHICH.
  * WHICH: 0, an entry whose run leaves at once; 1, one that dispatches a call first; 2, no
- * entry: a parked site.
+ * entry: a parked site; 3, the entry of 1 after another call than its own.
  * Prints the address of each instruction from the handler's first one to its caller.
  */
 #define _GNU_SOURCE
@@ -17,6 +17,8 @@
 #define RESUME		0x400000UL	/* user addresses, which nothing accesses */
 #define LEFT		0x410000UL
 #define FLAGS		0x246
+#define NR		39
+#define OTHER_NR	110
 #define STEPS		4096
 
 const struct job *job;
@@ -91,6 +93,7 @@ long sys6(long nr, long a, long b, long c, long d, long e, long f)
 /* Two entries; the dispatch of the second is at its beginning. */
 static struct {
 	struct job job;
+	struct call call;
 	struct entryrec entries[2];
 	struct exitrec exits[3];
 	struct dispatchrec dispatch;
@@ -117,17 +120,18 @@ static void make(void)
 	u32 at = add_exit(0, 0, &made.jumps[0]);
 	u32 size = ub_dispatch_size(false);
 
-	made.entries[0] = (struct entryrec){ RESUME, 0 };
-	made.entries[1] = (struct entryrec){ RESUME + 64, at };
-	made.dispatch = (struct dispatchrec){ at, 39, at + size + 12, at + size };
+	made.entries[0] = (struct entryrec){ RESUME, 0, NR };
+	made.entries[1] = (struct entryrec){ RESUME + 64, at, NR };
+	made.dispatch = (struct dispatchrec){ at, NR, at + size + 12, at + size };
 	at = add_exit(at + size, 1, &made.jumps[1]);
 	at = add_exit(at, 2, &made.jumps[2]);
 	for (u32 i = 0; i < 3; i++)
 		made.exits[i] = (struct exitrec){
 			LEFT, RESUME, UB_EXIT_UNSUPPORTED, flags,
 		};
+	made.call = (struct call){ .nr = NR, .resume = RESUME + 128 };
 	made.job = (struct job){
-		.rip = RESUME + 128,
+		.nr_calls = 1, .calls = AT(call),
 		.code = AT(code), .code_size = at,
 		.nr_entries = 2, .entries = AT(entries),
 		.nr_exits = 3, .exits = AT(exits),
@@ -143,12 +147,14 @@ int main(int argc, char **argv)
 	static u8 stack[65536];
 	stack_t own = { .ss_sp = stack, .ss_size = sizeof(stack) };
 	struct pt_regs *regs;
+	bool other;
 	u64 ip;
 
 	if (argc != 2)
 		return 2;
 	/* Resume addresses of the two entries, and of the site without one. */
-	ip = RESUME + 64 * (argv[1][0] - '0');
+	other = argv[1][0] == '3';
+	ip = RESUME + 64 * (other ? 1 : argv[1][0] - '0');
 	sigaltstack(&own, NULL);
 	sigaction(SIGTRAP, &action, NULL);
 	make();
@@ -156,10 +162,10 @@ int main(int argc, char **argv)
 	regs = module_regs();
 	*regs = (struct pt_regs){
 		.ip = ip, .cx = ip, .flags = FLAGS, .r11 = FLAGS,
-		.sp = 0x7ffe00000000, .cs = __USER_CS, .orig_ax = 39,
+		.sp = 0x7ffe00000000, .cs = __USER_CS, .orig_ax = other ? OTHER_NR : NR,
 	};
 	ub_step(regs);
-	if (regs->ip != (ip == RESUME + 128 ? ip : LEFT))
+	if (regs->ip != (other || ip == RESUME + 128 ? ip : LEFT))
 		fail("not where the run leaves:", regs->ip);
 	for (u32 i = 0; i < nr_steps; i++)
 		printf("%llx\n", steps[i]);

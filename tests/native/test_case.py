@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from tests.native.samples import TEXT, case_of, region_of
 from tests.translate.assemble import assemble
-from ubypass.abi import ExitReason
+from ubypass.abi import ExitReason, SiteKey
 from ubypass.native.case import ABI, Case, arrange, make_case
 from ubypass.native.live import ARITHMETIC
 from ubypass.region.decode import Decoded
@@ -32,7 +32,7 @@ def test_ends_are_where_control_leaves() -> None:
     assert second is not None
     targets = (second.near_branch_target, second.next_ip)
     block = Block(TEXT, (first, second), second.next_ip, End.BRANCH, targets)
-    region = Region({TEXT: block}, (TEXT,), ())
+    region = Region({TEXT: block}, (SiteKey(TEXT, 0),), ())
     case = make_case(region, translate(region, ABI), {TEXT: code}, arrange(TEXT))
     assert set(case.ends) == set(targets)
     assert case.sites == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 import pytest
 
 from tests.region.asm import TEXT, program
+from ubypass.abi import SiteKey
 from ubypass.errors import UbError
 from ubypass.region.discover import HotEntry, Limits, RegionSpec, discover
 from ubypass.region.graph import End, Region
@@ -35,7 +36,7 @@ def _find(
 
 def test_a_loop() -> None:
     region, at = _find(_LOOP)
-    assert region.entries == (at["start"],)
+    assert region.entries == (SiteKey(at["start"], 39),)
     site = region.blocks[at["first"]]
     assert (site.end, site.numbers, site.nr_known) == (End.SYSCALL, (39,), True)
     assert site.targets == (at["start"],)
@@ -108,10 +109,29 @@ def test_detours_are_left_out_where_room_is_short() -> None:
 def test_a_stop_ends_the_region_after_its_call() -> None:
     whole, at = _find(_TWO_CALLS)
     assert at["after"] in whole.blocks
-    region, _ = _find(_TWO_CALLS, stops=lambda at: frozenset({at["after"]}))
+    region, _ = _find(_TWO_CALLS, stops=lambda at: frozenset({SiteKey(at["after"], 1)}))
     assert list(region.blocks) == [at["start"]]
-    assert region.entries == (at["start"],)
+    assert region.entries == (SiteKey(at["start"], 39),)
     assert region.blocks[at["start"]].numbers == (1,)
+
+
+def test_behind_one_of_several_calls_it_may_end_and_go_on_behind_others() -> None:
+    text = "start: mov eax, ebx\nsyscall\nlast: dec ecx\njmp start"
+    calls = {"numbers": lambda at: {at["last"]: (232, 0, 1)}}
+    whole, at = _find(text, **calls)  # type: ignore[arg-type]
+    keys = [SiteKey(at["last"], nr) for nr in (0, 1, 232)]
+    assert whole.entries == (SiteKey(at["start"], 39), *keys)
+    wait = frozenset({keys[2]})
+    region, _ = _find(text, stops=lambda at: wait, **calls)  # type: ignore[arg-type]
+    site = region.blocks[at["start"]]
+    # The likely path is that of a call behind which it goes on.
+    assert (site.numbers, site.stops) == ((0, 1, 232), (232,))
+    assert region.entries == (SiteKey(at["start"], 39), *keys[:2])
+    assert region.blocks.keys() == whole.blocks.keys()
+    # Behind none of them: as behind a site of one call.
+    ends, _ = _find(text, stops=lambda at: frozenset(keys), **calls)  # type: ignore[arg-type]
+    assert at["last"] not in ends.blocks
+    assert ends.blocks[at["start"]].stops == ()
 
 
 def test_numbers_of_other_sites_are_believed() -> None:

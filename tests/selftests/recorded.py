@@ -53,7 +53,8 @@ def profile_of(paths: Iterable[Path]) -> Profile:
     """A profile in which every site of the paths is hot, and every path traced."""
     profile = Profile(limits=_LIMITS)
     for path in paths:
-        profile.add_entry(path.ip, path.nr)
+        assert path.key is not None
+        profile.add_entry(path.key)
         profile.add_path(path)
     return profile
 

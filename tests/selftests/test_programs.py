@@ -82,7 +82,7 @@ def test_what_is_recorded_is_translated(built: Path, tmp_path: Path) -> None:
     assert first in from_site(first.ip, paths, 1)
     profile = profile_of(paths)
     assert profile.is_traced
-    assert first.ip in profile.entries
+    assert first.key in profile.entries
 
     (tmp_path / ABI).write_bytes(dumps(Abi()))
     assert _held(built, Imager(tmp_path)) == 0

@@ -108,7 +108,7 @@ def _translated(paths: list[Trace], abi: Abi, reader: BytesReader) -> Made:
             refused["no room"] += 1
             continue
         profile = recorded.profile_of(recorded.from_site(site, paths, _DISTINCT))
-        known = {ip for ip in profile.entries if ip in sites}
+        known = {key for key in profile.entries if key.ip in sites}
         try:
             built = builder(profile.restricted_to(known), reader)
         except NothingToBuild:

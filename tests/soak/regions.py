@@ -85,7 +85,7 @@ leave:  .long 0
         flags = ExitFlag.SLOT_SYSFLAGS | system
         return Translation(
             code=code,
-            entries=(Entry(resume, at["entry"]),),
+            entries=(Entry(resume, at["entry"], _CALL),),
             exits=(
                 Exit(start + SIZE, ExitReason.FRONTIER, system, resume),
                 Exit(resume - 2, ExitReason.WORK, flags, resume),

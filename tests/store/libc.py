@@ -14,7 +14,7 @@ import statistics
 import time
 from collections.abc import Callable
 
-from ubypass.abi import Abi
+from ubypass.abi import Abi, SiteKey
 from ubypass.engine.build import Builder, uncollected
 from ubypass.engine.profile import Profile
 from ubypass.process.memory import ProcessMemory
@@ -43,7 +43,7 @@ def libc_region(memory: ProcessMemory) -> Region:
         start = _address(name)
         code = memory.read(start, 200)
         resume = code.index(_SYSCALL) + 2
-        profile.add_entry(start + resume, nr)
+        profile.add_entry(SiteKey(start + resume, nr))
         back = start + code.index(_RET, resume)
         targets = [*between, *map(_address, _CALLS)]
         profile.branch_targets[back] = dict.fromkeys(targets, 9)

@@ -8,7 +8,7 @@ import random
 from collections.abc import Mapping
 
 from tests.translate.assemble import assemble
-from ubypass.abi import Abi
+from ubypass.abi import Abi, SiteKey
 from ubypass.device.types import Path
 from ubypass.engine.build import Builder
 from ubypass.engine.profile import HotSite, Profile
@@ -112,7 +112,7 @@ class Machine:
 
     def profile(self, traces: int = 0) -> Profile:
         """What the engine knows after ``traces`` traced gaps."""
-        profile = Profile(entries={self.resume: HotSite(0, [(self.back,)])})
+        profile = Profile(entries={SiteKey(self.resume, 0): HotSite([(self.back,)])})
         for _ in range(traces):
             profile.add_path(Path(self.resume, 0, tuple(self._gap())))
         return profile

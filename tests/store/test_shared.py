@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 
 from tests.store.sample import ABI, Machine, random_bases, region_of
-from ubypass.abi import Translation
+from ubypass.abi import SiteKey, Translation
 from ubypass.engine import build as build_module
 from ubypass.engine.build import Builder
 from ubypass.engine.built import Built, Postponed
@@ -349,8 +349,8 @@ def test_code_of_no_file_is_translated_here(store: _Memory, signer: Signer) -> N
     client = _Client(store, signer, 1)
     plain = BytesReader({client.machine.start: b"\x0f\x05\xeb\xfc"})
     profile = replace(client.machine.profile())
-    profile.entries[client.machine.start + 2] = profile.entries[client.machine.resume]
-    profile.remove_entry(client.machine.resume)
+    profile.add_entry(SiteKey(client.machine.start + 2, 0))
+    profile.remove_entry(SiteKey(client.machine.resume, 0))
     client.builder(profile, plain)
     assert client.shared.figures.unshareable == 1
     assert store.requests == []

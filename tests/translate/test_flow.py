@@ -72,12 +72,23 @@ def test_rare_paths_get_a_version_of_their_own() -> None:
 
 def test_refused_call_numbers_are_no_dispatches() -> None:
     reader, at = program(
-        "first: mov eax, 59\nsyscall\nstart: mov eax, 39\nsyscall\njmp first"
+        """
+        first: mov eax, 59
+        syscall
+        start: mov eax, 39
+        syscall
+        last: test edi, edi
+        jne start
+        jmp first
+        """
     )
-    region = discover(RegionSpec((HotEntry(at["start"], 59),)), reader)
+    entries = (HotEntry(at["start"], 59), HotEntry(at["last"], 39))
+    region = discover(RegionSpec(entries), reader)
     flow = solve(region, _ABI, 8)
     translation = assemble(flow)
     assert [d.nr for d in translation.dispatches] == [39]
+    # Nor is there an entry behind one: it is never hooked.
+    assert [e.key for e in translation.entries] == [(at["last"], 39)]
     assert ExitReason.SYSCALL in {e.reason for e in translation.exits}
 
 

@@ -94,7 +94,7 @@ def translate(case: Case) -> Translation:
     for name, offset in symbols.items():
         kind, *words = name.split(".")
         if kind.startswith("entry"):
-            entries.append(Entry(_IP + len(entries), offset))
+            entries.append(Entry(_IP + len(entries), offset, 39))
         elif kind == "fault_at":
             faults.append(Fault(offset, symbols.get(words[0], 0)))
         elif kind == "dispatch_at":
@@ -111,7 +111,7 @@ def translate(case: Case) -> Translation:
             ip = int(rest[2], 0) if rest[2:] else _IP
             exits[0] = Exit(ip, ExitReason[rest[0]], flags)
         elif first == "entry":
-            entries.append(Entry(_IP + len(entries), int(rest[0], 0)))
+            entries.append(Entry(_IP + len(entries), int(rest[0], 0), 39))
         elif first == "fault":
             faults.append(Fault(int(rest[0], 0), symbols[rest[1]]))
     return Translation(

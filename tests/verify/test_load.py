@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.verify import cases
-from ubypass.abi import Abi, Entry
+from ubypass.abi import Abi
 from ubypass.verify.errors import Rule, VerifyError
 from ubypass.verify.insn import Kind
 from ubypass.verify.load import load
@@ -47,7 +47,7 @@ def test_jumps() -> None:
 def test_entries() -> None:
     entry = _LOOP.entries[0]
     assert _rule(entries=(entry, entry)) is Rule.PATH
-    assert _rule(entries=(Entry(1 << 63, entry.code_offset),)) is Rule.PATH
+    assert _rule(entries=(replace(entry, user_ip=1 << 63),)) is Rule.PATH
     assert _rule(entries=(replace(entry, code_offset=-1),)) is Rule.PATH
     assert _rule(entries=(replace(entry, code_offset=1 << 20),)) is Rule.PATH
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.verify import cases
-from ubypass.abi import Abi, Entry, Exit, ExitFlag, ExitReason, Source
+from ubypass.abi import Abi, Exit, ExitFlag, ExitReason, Source
 from ubypass.verify.errors import Rule, VerifyError
 from ubypass.verify.tables import check_tables
 
@@ -43,7 +43,10 @@ def test_sources_and_exits() -> None:
 def test_constants_and_entries() -> None:
     entry = _LOOP.entries[0]
     assert _rule(entries=(entry, entry)) is Rule.PATH
-    assert _rule(entries=(Entry(1 << 63, entry.code_offset),)) is Rule.PATH
+    # Of two calls at one address each has an entry, if both may be dispatched.
+    check_tables(replace(_LOOP, entries=(entry, replace(entry, nr=1))), Abi())
+    assert _rule(entries=(entry, replace(entry, nr=60))) is Rule.PATH
+    assert _rule(entries=(replace(entry, user_ip=1 << 63),)) is Rule.PATH
     assert _rule(constants=0) is Rule.PATH
     assert _rule(constants=len(_LOOP.code) + 8) is Rule.PATH
     assert _rule(constants=len(_LOOP.code) - 1) is Rule.PATH

@@ -11,7 +11,7 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-#define UB_ABI_VERSION		7
+#define UB_ABI_VERSION		8
 
 /*
  * The frame: generated code runs with rsp fixed at its start and accesses all of its
@@ -65,10 +65,11 @@ enum ub_exit_reason {
 #define UB_EXITF_DISPATCHED	(1U << 5)	/* after a dispatch: orig_ax stays nr */
 #define UB_EXITF_ALL		0x3fU
 
+/* An entry is behind one call at one address: many calls may be made there. */
 struct ub_entry {
 	__u64 user_ip;		/* resume address */
 	__u32 code_offset;
-	__u32 reserved;		/* 0 */
+	__u32 nr;		/* an allow-listed call, which has returned there */
 };
 
 struct ub_exit {
@@ -325,7 +326,7 @@ struct ub_counts {
 	__u64 runs;		/* out */
 };
 
-/* The module's classification of a site. */
+/* The module's classification of a site: a call number at a resume address. */
 enum ub_site_verdict {
 	UB_SITE_OPEN		= 0,	/* being timed */
 	UB_SITE_HOT		= 1,	/* frequent, with a short gap */
@@ -381,6 +382,10 @@ struct ub_path {
 	__u64 ip;		/* out: resume address, or address of the miss */
 	__u32 nr;		/* out: of the call before the gap, or UB_PATH_MISS */
 	__u32 count;		/* out */
+	__u32 next_nr;		/* out: of the call that the last instruction makes, or
+				 * UB_PATH_MISS: it is no syscall
+				 */
+	__u32 reserved;		/* 0 */
 };
 
 /* Upper bound of UB_TUNE_BUDGET; bounds how far an address moves in a segment. */

@@ -100,7 +100,7 @@ def site_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     """The cells of a site, in the order of :data:`SITE_TITLES`."""
     return (
         row["symbol"] or f"{row['address']:x}",
-        str(row["nr"]),
+        row["call"],
         _figure(row["native_ns"]),
         _figure(row["boosted_ns"]),
         _figure(row["calls_per_run"], 1),

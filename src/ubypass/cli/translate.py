@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Discover, translate, verify, print; 1 if the verifier rejects the result."""
-    from ubypass.abi import Abi
+    from ubypass.abi import SYSCALL_ARGS, Abi
     from ubypass.process.elf import open_elf
     from ubypass.region.discover import HotEntry, Limits, RegionSpec, discover
     from ubypass.region.reader import BytesReader
@@ -53,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
     elf = open_elf(args.file)
     address = _address(elf, args.address)
     reader = BytesReader(elf.executable_bytes())
-    # The number of the call before the entry is unknown; -1 means none.
-    spec = RegionSpec((HotEntry(address, -1),))
+    # The number of the call before the entry is unknown: one that is dispatched.
+    spec = RegionSpec((HotEntry(address, next(iter(SYSCALL_ARGS))),))
     region = discover(spec, reader, Limits(reach=args.reach))
     abi = Abi(trusted=args.trust)
     translation = translate(region, abi)

@@ -291,8 +291,11 @@ class Device:
             if error.errno == errno.EAGAIN:
                 return None
             raise _gone_or_error("read the trace of a gap", error) from error
-        nr = None if request.nr == uapi.PATH_MISS else request.nr
-        return GapPath(request.ip, nr, tuple(ips[: request.count]))
+        nr, following = (
+            None if number == uapi.PATH_MISS else number
+            for number in (request.nr, request.next_nr)
+        )
+        return GapPath(request.ip, nr, tuple(ips[: request.count]), following)
 
     def sites(self, proc: int) -> list[Site]:
         """The module's data on the sites of an attachment, unsorted."""
@@ -472,7 +475,7 @@ def _load_request(
     data = ctypes.create_string_buffer(source_bytes, len(source_bytes))
     entries = _array(
         uapi.UbEntry,
-        [(entry.user_ip, entry.code_offset, 0) for entry in translation.entries],
+        [(entry.user_ip, entry.code_offset, entry.nr) for entry in translation.entries],
     )
     exits = _array(
         uapi.UbExit,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ubypass.abi import ExitReason
+from ubypass.abi import ExitReason, SiteKey
 from ubypass.device.uapi import (
     DECLINE_LASTING,
     Decline,
@@ -25,6 +25,10 @@ __all__ = [
     "Trial",
     "is_lasting",
 ]
+
+
+#: Bytes of the instruction of a system call.
+_SYSCALL = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,11 @@ class Event:
     gap_ns: int = 0
     exit: int = 0
     stack: tuple[int, ...] = ()
+
+    @property
+    def key(self) -> SiteKey:
+        """The site (HOT)."""
+        return SiteKey(self.ip, self.nr)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +148,33 @@ class Path:
     From the resume address ``ip``, after call ``nr``, to the next ``syscall`` or an
     instruction that cannot be traced; this last one was not executed. ``nr`` is None
     for the rest of a gap, from the address at which a run ended for lack of code.
+    ``next_nr``: the number of the call at the end; None: there is none, or it is not
+    known.
     """
 
     ip: int
     nr: int | None
     ips: tuple[int, ...]
+    next_nr: int | None = None
+
+    @property
+    def key(self) -> SiteKey | None:
+        """The site whose gap it is; None: it is the rest of one."""
+        return None if self.nr is None else SiteKey(self.ip, self.nr)
+
+    @property
+    def next_key(self) -> SiteKey | None:
+        """The site of the call at the end; None: as for ``next_nr``."""
+        if self.next_nr is None or not self.ips:
+            return None
+        return SiteKey(self.ips[-1] + _SYSCALL, self.next_nr)
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The module's data on a resume address (``struct ub_site_info``).
+    """The module's data on a site (``struct ub_site_info``).
+
+    A site is a resume address ``ip`` with a call number ``nr``.
 
     Moving averages in ns; 0: no sample yet. ``native_ns``: from the end of a call to
     the next one, gap and transition; ``boosted_ns``: the same gap in a translation,
@@ -166,3 +192,8 @@ class Site:
     boosted_samples: int = 0
     runs: int = 0
     dispatched: int = 0
+
+    @property
+    def key(self) -> SiteKey:
+        """The identity of the site."""
+        return SiteKey(self.ip, self.nr)

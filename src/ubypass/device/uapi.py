@@ -180,7 +180,7 @@ class UbEntry(ctypes.Structure):
     _fields_: ClassVar = [
         ("user_ip", c_uint64),
         ("code_offset", c_uint32),
-        ("reserved", c_uint32),
+        ("nr", c_uint32),
     ]
 
 
@@ -400,6 +400,8 @@ class UbPath(ctypes.Structure):
         ("ip", c_uint64),
         ("nr", c_uint32),
         ("count", c_uint32),
+        ("next_nr", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 

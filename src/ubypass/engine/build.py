@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
-from ubypass.abi import Abi, Translation
+from ubypass.abi import Abi, SiteKey, Translation
 from ubypass.engine.built import Built, NothingToBuild, Postponed, Refused
 from ubypass.engine.ports import SharedLike
 from ubypass.engine.profile import HotSite, Profile
@@ -112,7 +112,7 @@ class Builder:
         This halves the time of a first build. The result is discarded.
         """
         sample = Profile(
-            entries={_SAMPLE_RESUME: HotSite(39, [(_SAMPLE_RETURN,)])},
+            entries={SiteKey(_SAMPLE_RESUME, 39): HotSite([(_SAMPLE_RETURN,)])},
         )
         Builder(self._abi)(sample, BytesReader({_SAMPLE_START: _SAMPLE}))
 
@@ -223,8 +223,8 @@ class Builder:
 def make_spec(profile: Profile) -> RegionSpec:
     """The specification for discovery, with the hottest targets first."""
     entries = tuple(
-        HotEntry(resume, site.nr, stack)
-        for resume, site in profile.entries.items()
+        HotEntry(*key, stack)
+        for key, site in profile.entries.items()
         for stack in site.stacks or [()]
     )
     counts: dict[int, Counter[int]] = {}

@@ -16,6 +16,7 @@ from ubypass.engine.declines import HINTS, REASONS
 from ubypass.engine.group import Group
 from ubypass.engine.target import Target
 from ubypass.errors import UbError
+from ubypass.process.calls import call_name
 from ubypass.process.symbols import Symbols
 from ubypass.translate.listing import listing
 from ubypass.translate.registers import NAMES
@@ -44,13 +45,14 @@ def explain(target: Target) -> dict[str, Any]:
         "filtered": target.refresh_stats().filtered,
         "sites": [
             {
-                "address": ip,
-                "symbol": symbols.name(ip),
-                "nr": sites[ip].nr,
-                "decision": decision(target, sites[ip]),
-                **_figures(target, sites[ip]),
+                "address": key.ip,
+                "symbol": symbols.name(key.ip),
+                "nr": key.nr,
+                "call": call_name(key.nr),
+                "decision": decision(target, sites[key]),
+                **_figures(target, sites[key]),
             }
-            for ip in sorted(sites)
+            for key in sorted(sites)
         ],
         "regions": [explain_region(target, group, symbols) for group in target.groups],
     }
@@ -67,7 +69,7 @@ def _decline(target: Target) -> dict[str, str | None]:
 
 
 def _figures(target: Target, site: Site) -> dict[str, float | None]:
-    judged = target.decisions.judgements.get(site.ip)
+    judged = target.decisions.judgements.get(site.key)
     return {
         "native_ns": site.native_ns if site.native_samples else None,
         "boosted_ns": site.boosted_ns if site.boosted_samples else None,
@@ -132,9 +134,14 @@ def explain_region(
         "dispatched": counts.dispatched,
         "runs": counts.runs,
         "entries": [
-            {"address": entry.user_ip, "symbol": symbols.name(entry.user_ip)}
+            {
+                "address": entry.user_ip,
+                "symbol": symbols.name(entry.user_ip),
+                "nr": entry.nr,
+                "call": call_name(entry.nr),
+            }
             for entry in translation.entries
-            if entry.user_ip in group.live_entries
+            if entry.key in group.live_entries
         ],
         "nonpointers": [
             {

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass, replace
 
-from ubypass.abi import ExitReason, Translation
+from ubypass.abi import ExitReason, SiteKey, Translation
 from ubypass.device.types import Counts
 from ubypass.engine.built import Built
 
-__all__ = ["Group", "absorb", "group_of", "without_entries"]
+__all__ = ["Group", "absorb", "group_of", "group_with", "without_entries"]
 
 #: Exits that a better region would not take.
 _MISSES = (
@@ -51,7 +51,7 @@ _BUILD_NS = 40_000
 
 @dataclass(slots=True)
 class Group:
-    """``sites``: resume addresses; ``region``: number of the live region, or 0.
+    """``sites``: hot ones; ``region``: number of the live region, or 0.
 
     ``former``: number of the region before it; ``loaded``: the live translation;
     ``built``: the build that it is from, which may have more entries (disabled ones).
@@ -63,7 +63,7 @@ class Group:
     dispatched nothing; ``frozen``: no more growth.
     """
 
-    sites: set[int]
+    sites: set[SiteKey]
     region: int = 0
     former: int = 0
     built: Built | None = None
@@ -83,19 +83,19 @@ class Group:
         return len(self.loaded.code) if self.loaded else 0
 
     @property
-    def live_entries(self) -> tuple[int, ...]:
-        """Resume addresses at which the region is entered now."""
-        return tuple(e.user_ip for e in self.loaded.entries) if self.loaded else ()
+    def live_entries(self) -> tuple[SiteKey, ...]:
+        """Sites at which the region is entered now."""
+        return tuple(e.key for e in self.loaded.entries) if self.loaded else ()
 
-    def reaches(self, site: int) -> bool:
+    def reaches(self, site: SiteKey) -> bool:
         """Whether the region runs on after the call of ``site``."""
         return self.built is not None and any(
-            entry.user_ip == site for entry in self.built.translation.entries
+            entry.key == site for entry in self.built.translation.entries
         )
 
     # ---- requests -----------------------------------------------------------------
 
-    def add_site(self, site: int) -> None:
+    def add_site(self, site: SiteKey) -> None:
         """A hot site joins the group, which may grow again.
 
         It needs a build, unless the live region already has an entry there: the same
@@ -156,12 +156,13 @@ class Group:
         self.unproductive = self.unproductive + 1 if unproductive else 0
         return self.unproductive
 
-    def misses_often(self, counts: Counts, barriers: Container[int]) -> bool:
+    def misses_often(self, counts: Counts, expected: Container[int]) -> bool:
         """Whether runs miss code often, by the counters since the last look.
 
-        Exits at ``barriers`` are no misses. After the first loads, misses that are not
-        very frequent must also have cost as much as a build does: whatever the next one
-        finds, all builds cost no more than the misses that they may have prevented.
+        Exits at ``expected`` addresses are no misses. After the first loads, misses
+        that are not very frequent must also have cost as much as a build does: whatever
+        the next one finds, all builds cost no more than the misses that they may have
+        prevented.
         """
         assert self.loaded is not None
         # Other faults are the program's: pages that are not there yet, mostly.
@@ -173,7 +174,7 @@ class Group:
                 leave.reason in _MISSES
                 or (leave.reason is ExitReason.FAULT and leave.user_ip in anchored)
             )
-            and leave.user_ip not in barriers
+            and leave.user_ip not in expected
         )
         dispatched = counts.dispatched - self.last_counts[0]
         new = misses - self.last_counts[1]
@@ -213,13 +214,18 @@ class Group:
         self.built = self.loaded = None
 
 
-def group_of(groups: list[Group], region: int, ip: int) -> Group | None:
-    """The group of an event at ``ip`` in ``region`` (0: in none); None: of no group."""
+def group_of(groups: list[Group], site: SiteKey) -> Group | None:
+    """The group of ``site``; None: it is in no group."""
+    for group in groups:
+        if site in group.sites or group.reaches(site):
+            return group
+    return None
+
+
+def group_with(groups: list[Group], region: int) -> Group | None:
+    """The group whose region this is, or was before it was replaced; None: none."""
     for group in groups:
         if region and region in (group.region, group.former):
-            return group
-    for group in groups:
-        if ip in group.sites or group.reaches(ip):
             return group
     return None
 
@@ -230,7 +236,7 @@ def absorb(groups: list[Group], group: Group, built: Built) -> list[Group]:
     ``built`` is a new build of ``group``. The groups taken in are removed from
     ``groups`` and returned; their regions still live.
     """
-    reached = {entry.user_ip for entry in built.translation.entries}
+    reached = {entry.key for entry in built.translation.entries}
     taken = [g for g in groups if g is not group and g.sites & reached]
     for other in taken:
         group.join(other)
@@ -238,9 +244,11 @@ def absorb(groups: list[Group], group: Group, built: Built) -> list[Group]:
     return taken
 
 
-def without_entries(translation: Translation, disabled: Container[int]) -> Translation:
-    """``translation`` without the entries at ``disabled`` addresses."""
+def without_entries(
+    translation: Translation, disabled: Container[SiteKey]
+) -> Translation:
+    """``translation`` without the entries at ``disabled`` sites."""
     return replace(
         translation,
-        entries=tuple(e for e in translation.entries if e.user_ip not in disabled),
+        entries=tuple(e for e in translation.entries if e.key not in disabled),
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from iced_x86 import Decoder, FlowControl, Instruction
 
-from ubypass.abi import Abi, Translation
+from ubypass.abi import Abi, SiteKey, Translation
 from ubypass.device.types import Path
 from ubypass.engine.build import Builder
 from ubypass.engine.built import NothingToBuild, Refused
@@ -33,6 +33,11 @@ class TracedPath:
     resume: int
     nr: int
     ips: tuple[int, ...]
+
+    @property
+    def key(self) -> SiteKey:
+        """The site whose gap it is."""
+        return SiteKey(self.resume, self.nr)
 
 
 def executed(
@@ -70,9 +75,9 @@ def profile_of(paths: Sequence[TracedPath]) -> Profile:
     for path in paths:
         profile.count_call(path.resume, path.nr)
         if not path.ips:
-            profile.set_barriers(profile.barriers | {path.resume})
+            profile.set_barriers(profile.barriers | {path.key})
             continue
-        profile.add_entry(path.resume, path.nr)
+        profile.add_entry(path.key)
         profile.add_path(Path(path.resume, path.nr, path.ips))
     return profile
 

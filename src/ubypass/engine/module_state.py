@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 
+from ubypass.abi import SiteKey
 from ubypass.device.client import Gone
 from ubypass.device.types import Counts, Site, Stats
 from ubypass.engine.group import Group
@@ -16,11 +17,11 @@ __all__ = ["ModuleState"]
 
 
 class ModuleState:
-    """The state of attachment ``proc``: ``stats``, and ``sites`` by resume address."""
+    """The state of attachment ``proc``: ``stats``, and ``sites`` by identity."""
 
     def __init__(self, proc: int, device: DeviceLike) -> None:
         self.stats = Stats()
-        self.sites: Mapping[int, Site] = {}
+        self.sites: Mapping[SiteKey, Site] = {}
         self._proc = proc
         self._device = device
 
@@ -30,15 +31,15 @@ class ModuleState:
             self.stats = self._device.stats(self._proc)
         return self.stats
 
-    def refresh_sites(self) -> Mapping[int, Site]:
+    def refresh_sites(self) -> Mapping[SiteKey, Site]:
         """The newest state of all sites; the last known one once it is gone."""
         with contextlib.suppress(Gone, UbError):
-            self.sites = {site.ip: site for site in self._device.sites(self._proc)}
+            self.sites = {site.key: site for site in self._device.sites(self._proc)}
         return self.sites
 
-    def native_ns(self, ip: int) -> int:
+    def native_ns(self, key: SiteKey) -> int:
         """Native time of gaps from a site, in ns, as last read; 0: unknown."""
-        site = self.sites.get(ip)
+        site = self.sites.get(key)
         return site.native_ns if site else 0
 
     def counts(self, group: Group) -> Counts:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from ubypass.abi import SiteKey
 from ubypass.cost.model import Model
 from ubypass.device.types import Site
 
@@ -86,14 +87,16 @@ class Modelled:
 
     are_measured = False
 
-    def __init__(self, model: Model, saving_of: Callable[[int], float | None]) -> None:
+    def __init__(
+        self, model: Model, saving_of: Callable[[SiteKey], float | None]
+    ) -> None:
         self.source = model.name
         self._run = model.run.ns.likely
         self._saving_of = saving_of
 
     def is_known(self, site: Site) -> bool:
         """See :class:`Prices`."""
-        return self._saving_of(site.ip) is not None
+        return self._saving_of(site.key) is not None
 
     def is_sure(self, site: Site) -> bool:
         """See :class:`Prices`."""
@@ -101,7 +104,7 @@ class Modelled:
 
     def saving(self, site: Site) -> float:
         """See :class:`Prices`."""
-        return self._saving_of(site.ip) or 0.0
+        return self._saving_of(site.key) or 0.0
 
     def run(self, site: Site) -> float:
         """See :class:`Prices`."""

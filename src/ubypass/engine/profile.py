@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 
-from ubypass.abi import ExitReason
+from ubypass.abi import ExitReason, SiteKey
 from ubypass.device.types import Event, Path
 from ubypass.device.uapi import EventType
 from ubypass.engine.rests import Rests
@@ -51,12 +51,11 @@ class Limits:
 
 @dataclass(slots=True)
 class HotSite:
-    """A hot resume address: number of the call that was hot, and stacks seen there.
+    """A hot site: stacks seen there.
 
     A stack is the words from rsp upwards, in order.
     """
 
-    nr: int
     stacks: list[tuple[int, ...]] = field(default_factory=list)
 
 
@@ -64,17 +63,17 @@ class HotSite:
 class Profile:
     """The profile of one process; all addresses are user addresses.
 
-    ``entries``: hot sites by resume address. ``frontiers``: addresses where code was
+    ``entries``: hot sites. ``frontiers``: addresses where code was
     missing, with the number of misses. ``branch_targets``: by the address of an
     indirect branch that missed, its targets and how often each was taken.
     ``miss_stacks``: by the address of a missed branch, the stack at the first miss.
-    ``samples``: how often user mode was sampled at an address. ``barriers``: resume
-    addresses behind which code stays native. ``call_numbers``: by resume address, the
+    ``samples``: how often user mode was sampled at an address. ``barriers``: sites
+    behind whose calls code stays native. ``call_numbers``: by resume address, the
     numbers of the calls made there, and how often each was reported.
     ``execution_counts``: instructions on traced paths, and how often they were executed
     there. ``traced_jumps``: by the address of an instruction on a traced path after
     which control did not go straight on, its targets with counts. ``traced_entries``:
-    the entries that were traced. ``nonpointer_counts``: by the address of an
+    the sites whose gaps were traced. ``nonpointer_counts``: by the address of an
     instruction at which runs exit because a register holds no user address, these
     registers, with counts. ``rests``: traced paths from misses. ``effort``: how far to
     explore, see :meth:`raise_effort`.
@@ -83,16 +82,16 @@ class Profile:
     """
 
     limits: Limits = field(default_factory=Limits)
-    entries: dict[int, HotSite] = field(default_factory=dict)
+    entries: dict[SiteKey, HotSite] = field(default_factory=dict)
     frontiers: dict[int, int] = field(default_factory=dict)
     branch_targets: dict[int, dict[int, int]] = field(default_factory=dict)
     miss_stacks: dict[int, tuple[int, ...]] = field(default_factory=dict)
     samples: Counter[int] = field(default_factory=Counter)
-    barriers: set[int] = field(default_factory=set)
+    barriers: set[SiteKey] = field(default_factory=set)
     call_numbers: dict[int, dict[int, int]] = field(default_factory=dict)
     execution_counts: dict[int, int] = field(default_factory=dict)
     traced_jumps: dict[int, dict[int, int]] = field(default_factory=dict)
-    traced_entries: set[int] = field(default_factory=set)
+    traced_entries: set[SiteKey] = field(default_factory=set)
     nonpointer_counts: dict[int, dict[int, int]] = field(default_factory=dict)
     rests: Rests = field(default_factory=Rests)
     effort: int = 0
@@ -116,21 +115,24 @@ class Profile:
         if event.nr == ExitReason.FRONTIER and not self._stays_native(event.ip):
             return self._add_frontier(event.ip)
         if event.nr == ExitReason.SYSCALL:
-            times = self.count_call(self.site_of(event), event.target, 1)
+            times = self.count_call(event.ip + _SYSCALL, event.target, 1)
             return times in (self.limits.warm, self.limits.stubborn)
         return False
 
     def add_path(self, path: Path) -> bool:
         """Take in the traced path of a gap; whether it is worth a build."""
-        if path.nr is None:
+        key = path.key
+        if key is None:
             # Other targets of a branch may be worth a build.
             may_end = path.ip in self.frontiers
             if not self.rests.add(path, self.execution_counts, may_end=may_end):
                 return False
             self._add_jumps(path)
             return True
-        self.traced_entries.add(path.ip)
-        news = self._add_call(path.ip, path.nr)
+        self.traced_entries.add(key)
+        news = self._add_call(key)
+        if path.next_key is not None:
+            self.count_call(*path.next_key, 1)
         return self._add_instructions(path) or news
 
     def promote_rests(self, often: Container[int]) -> bool:
@@ -160,9 +162,9 @@ class Profile:
             targets[after] = targets.get(after, 0) + 1
         return news
 
-    def mark_traced(self, ip: int) -> None:
-        """The entry was traced, but its path is not to be translated."""
-        self.traced_entries.add(ip)
+    def mark_traced(self, key: SiteKey) -> None:
+        """The site was traced, but its path is not to be translated."""
+        self.traced_entries.add(key)
 
     def add_samples(self, samples: Mapping[int, int]) -> None:
         """Take in samples of user mode: by address, how often."""
@@ -185,16 +187,16 @@ class Profile:
         numbers[nr] = numbers.get(nr, 0) + times
         return numbers[nr]
 
-    def add_entry(self, ip: int, nr: int) -> None:
-        """The site at ``ip`` is hot with call ``nr``, as far as that is not known."""
-        self.entries.setdefault(ip, HotSite(nr))
+    def add_entry(self, key: SiteKey) -> None:
+        """The site is hot, as far as that is not known."""
+        self.entries.setdefault(key, HotSite())
 
-    def remove_entry(self, ip: int) -> None:
+    def remove_entry(self, key: SiteKey) -> None:
         """The site is no longer hot, until the next event about it."""
-        self.entries.pop(ip, None)
+        self.entries.pop(key, None)
 
-    def set_barriers(self, barriers: set[int]) -> None:
-        """From now on code behind these resume addresses stays native."""
+    def set_barriers(self, barriers: set[SiteKey]) -> None:
+        """From now on code behind the calls of these sites stays native."""
         self.barriers = barriers
 
     def raise_effort(self, reached: Container[int]) -> bool:
@@ -206,7 +208,8 @@ class Profile:
         """
         if self.has_traced:
             return False
-        skipped = self._exhausted | self.barriers | self.rests.dead_ends.keys()
+        ends = {site.ip for site in self.barriers}
+        skipped = self._exhausted | ends | self.rests.dead_ends.keys()
         stubborn = [
             ip
             for ip in self._missed_often(self.limits.stubborn)
@@ -223,10 +226,10 @@ class Profile:
 
     def forget_unless(self, keep: Callable[[int], bool]) -> None:
         """Drop every address for which ``keep`` is false (no longer code)."""
-        self.entries = {ip: site for ip, site in self.entries.items() if keep(ip)}
+        self.entries = {key: s for key, s in self.entries.items() if keep(key.ip)}
         self.frontiers = {ip: n for ip, n in self.frontiers.items() if keep(ip)}
         self.miss_stacks = {ip: s for ip, s in self.miss_stacks.items() if keep(ip)}
-        self.barriers = {ip for ip in self.barriers if keep(ip)}
+        self.barriers = {key for key in self.barriers if keep(key.ip)}
         self.rests.forget_unless(keep)
         self.call_numbers = {ip: n for ip, n in self.call_numbers.items() if keep(ip)}
         self.nonpointer_counts = {
@@ -265,9 +268,9 @@ class Profile:
         """
         return bool(self.execution_counts)
 
-    def restricted_to(self, sites: Container[int]) -> Profile:
+    def restricted_to(self, sites: Container[SiteKey]) -> Profile:
         """The same with no entries but ``sites``; all tables are shared."""
-        entries = {ip: site for ip, site in self.entries.items() if ip in sites}
+        entries = {key: site for key, site in self.entries.items() if key in sites}
         return replace(self, entries=entries)
 
     def inherited(self) -> Profile:
@@ -303,21 +306,6 @@ class Profile:
         }
         return {ip: mask for ip, mask in sorted(found.items()) if mask}
 
-    def makes_several_calls(self, ip: int) -> bool:
-        """Whether the site at ``ip`` makes calls of different numbers.
-
-        A path from there has only one of them at its start.
-        """
-        return len(self.call_numbers.get(ip, ())) > 1
-
-    @staticmethod
-    def site_of(event: Event) -> int:
-        """The site whose call number the event reports, or 0."""
-        if event.type is EventType.HOT:
-            return event.ip
-        miss = event.type is EventType.MISS and event.nr == ExitReason.SYSCALL
-        return event.ip + _SYSCALL if miss else 0
-
     def _missed_often(self, often: int) -> tuple[int, ...]:
         found = dict.fromkeys(ip for ip, n in self.frontiers.items() if n >= often)
         for targets in self.branch_targets.values():
@@ -327,21 +315,28 @@ class Profile:
     # ---- events ---------------------------------------------------------------------
 
     def _stays_native(self, ip: int) -> bool:
-        """Whether code at this address is not missing, but left out on purpose."""
-        return ip in self.barriers or ip in self.rests.dead_ends
+        """Whether code at this address is not missing, but left out on purpose.
 
-    def _add_call(self, ip: int, nr: int) -> bool:
-        """The site at ``ip`` has made call ``nr``; whether that is new."""
-        known = nr in self.call_numbers.get(ip, ())
-        return self.count_call(ip, nr, 1) > 0 and not known
+        A miss at a resume address does not tell the call before it: one barrier there
+        explains it. Where the region goes on behind other calls, no run misses behind
+        these.
+        """
+        return ip in self.rests.dead_ends or any(
+            site.ip == ip for site in self.barriers
+        )
+
+    def _add_call(self, key: SiteKey) -> bool:
+        """The site has made its call; whether that is new."""
+        known = key.nr in self.call_numbers.get(key.ip, ())
+        return self.count_call(*key, 1) > 0 and not known
 
     def _add_hot(self, event: Event) -> bool:
-        another = self._add_call(event.ip, event.nr)
-        site = self.entries.get(event.ip)
+        another = self._add_call(event.key)
+        site = self.entries.get(event.key)
         if site is None:
             if len(self.entries) >= self.limits.entries:
                 return False
-            site = self.entries[event.ip] = HotSite(event.nr)
+            site = self.entries[event.key] = HotSite()
             news = True
         else:
             news = another

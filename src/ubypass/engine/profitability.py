@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean, mean
 
+from ubypass.abi import SiteKey
 from ubypass.device.types import Site
 from ubypass.engine.prices import Prices
 
@@ -76,24 +77,24 @@ class Profitability:
     runs: int = 4
     strikes: int = 2
     slack: float = 0.02
-    _records: dict[int, _Record] = field(default_factory=dict)
+    _records: dict[SiteKey, _Record] = field(default_factory=dict)
 
-    def reset(self, sites: Iterable[int]) -> None:
+    def reset(self, sites: Iterable[SiteKey]) -> None:
         """Forget the bad looks at ``sites``: their behaviour has changed."""
-        for ip in sites:
-            record = self._records.get(ip)
+        for key in sites:
+            record = self._records.get(key)
             if record is not None:
                 record.losses = record.slow = 0
 
     @staticmethod
     def mean_prices(
-        judgements: Mapping[int, Judgement], entries: Iterable[int]
+        judgements: Mapping[SiteKey, Judgement], entries: Iterable[SiteKey]
     ) -> tuple[float | None, float | None]:
         """Mean ns that a dispatched call of ``entries`` saves, and that a run costs.
 
         Of recent runs. None if none of the entries was judged.
         """
-        known = [judgements[ip] for ip in entries if ip in judgements]
+        known = [judgements[key] for key in entries if key in judgements]
         if not known:
             return None, None
         runs = [each.recent_runs for each in known]
@@ -103,10 +104,10 @@ class Profitability:
         return saved / calls if calls else 0.0, cost
 
     def judge(
-        self, sites: Mapping[int, Site], entries: Collection[int]
+        self, sites: Mapping[SiteKey, Site], entries: Collection[SiteKey]
     ) -> list[Judgement]:
         """Judge those of ``entries`` (of one region) that have enough measurements."""
-        known = [sites[ip] for ip in entries if ip in sites]
+        known = [sites[key] for key in entries if key in sites]
         prices = self.prices
         savings = [prices.saving(site) for site in known if prices.is_sure(site)]
         usual = mean(savings) if savings else None
@@ -114,7 +115,7 @@ class Profitability:
         return [judgement for judgement in found if judgement is not None]
 
     def _judge_site(self, site: Site, usual: float | None) -> Judgement | None:
-        record = self._records.setdefault(site.ip, _Record())
+        record = self._records.setdefault(site.key, _Record())
         runs = site.runs - record.runs
         if runs < 0:  # the module has begun anew with it
             record.runs = record.dispatched = 0

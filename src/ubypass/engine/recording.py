@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ubypass.abi import Abi
+from ubypass.abi import Abi, SiteKey
 from ubypass.device.types import Path as GapPath
 from ubypass.engine.built import Built
 from ubypass.engine.ports import MemoryLike
@@ -203,7 +203,7 @@ def _abi(data: Mapping[str, Any]) -> Abi:
 
 def _profile_json(profile: Profile) -> dict[str, Any]:
     return {
-        "entries": [[ip, s.nr, s.stacks] for ip, s in profile.entries.items()],
+        "entries": [[*key, s.stacks] for key, s in profile.entries.items()],
         "frontiers": list(profile.frontiers.items()),
         "branch_targets": _nested(profile.branch_targets),
         "miss_stacks": list(profile.miss_stacks.items()),
@@ -227,18 +227,18 @@ def _nested(table: Mapping[int, Mapping[int, int]]) -> list[tuple[int, list[Any]
 def _profile(data: Mapping[str, Any]) -> Profile:
     return Profile(
         entries={
-            ip: HotSite(nr, [tuple(stack) for stack in stacks])
+            SiteKey(ip, nr): HotSite([tuple(stack) for stack in stacks])
             for ip, nr, stacks in data["entries"]
         },
         frontiers=dict(data["frontiers"]),
         branch_targets=_tables(data["branch_targets"]),
         miss_stacks={ip: tuple(stack) for ip, stack in data["miss_stacks"]},
         samples=Counter(dict(data["samples"])),
-        barriers=set(data["barriers"]),
+        barriers={SiteKey(ip, nr) for ip, nr in data["barriers"]},
         call_numbers=_tables(data["call_numbers"]),
         execution_counts=dict(data["execution_counts"]),
         traced_jumps=_tables(data["traced_jumps"]),
-        traced_entries=set(data["traced_entries"]),
+        traced_entries={SiteKey(ip, nr) for ip, nr in data["traced_entries"]},
         nonpointer_counts=_tables(data["nonpointer_counts"]),
         rests=Rests(
             rare={ips[0]: GapPath(ips[0], None, tuple(ips)) for ips in data["rare"]},

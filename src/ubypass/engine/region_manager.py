@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from ubypass.abi import SiteKey
 from ubypass.cost.gap import profile_gap
 from ubypass.device.types import Event, Path, Site
 from ubypass.device.uapi import EventType
@@ -126,12 +127,8 @@ class RegionManager:
 
     def add_event(self, event: Event, now: float) -> None:
         """Learn from an event of a hot site or a miss."""
-        site = self._profile.site_of(event)
-        before = self._profile.makes_several_calls(site)
         news = self._profile.add_event(event)
-        if self._profile.makes_several_calls(site) and not before:
-            self._apply_at_once(self._decisions.add_calls(site), now)
-        if event.type is EventType.HOT and self._decisions.is_suppressed(event.ip):
+        if event.type is EventType.HOT and self._decisions.is_suppressed(event.key):
             return
         if news:
             if event.type is EventType.HOT:
@@ -141,7 +138,8 @@ class RegionManager:
 
     def add_path(self, path: Path, memory: MemoryLike, now: float) -> None:
         """Learn from a gap that was traced, or from its rest behind a miss."""
-        if path.nr is None:
+        key = path.key
+        if key is None:
             if self._profile.add_path(path):
                 self._regions.mark_all_incomplete()
                 self.request_build(now)
@@ -152,15 +150,15 @@ class RegionManager:
             self._regions.reread()
             self._module.refresh_sites()
             gap = profile_gap(path.ips, Decoded(memory))
-            if not self._decisions.admit(path, gap, memory):
-                self._profile.mark_traced(path.ip)
-                self._apply_at_once(self._decisions.reject(path.ip, gap), now)
+            if not self._decisions.admit(path, gap):
+                self._profile.mark_traced(key)
+                self._apply_at_once(self._decisions.reject(key, gap), now)
                 return
             if len(self._admitted) < _PATHS:
                 self._admitted.add(number)
-        if self._profile.add_path(path) and self._regions.mark_incomplete(path.ip):
+        if self._profile.add_path(path) and self._regions.mark_incomplete(key):
             self.request_build(now)
-        self._apply_at_once(self._decisions.readmit(path.ip), now)
+        self._apply_at_once(self._decisions.readmit(key), now)
 
     def _apply_at_once(self, changes: Changes, now: float) -> None:
         if changes:
@@ -170,15 +168,15 @@ class RegionManager:
     def _apply(self, changes: Changes) -> bool:
         """Make the regions follow changed decisions; whether any has to change."""
         changed = False
-        for ip, decision in changes:
+        for key, decision in changes:
             if isinstance(decision, Native):
-                changed |= self._regions.invalidate(ip)
+                changed |= self._regions.invalidate(key)
                 continue
             changed = True
-            if ip in self._profile.entries:
-                self._note(self._regions.add_site(ip))
+            if key in self._profile.entries:
+                self._note(self._regions.add_site(key))
             else:
-                self._regions.invalidate(ip)
+                self._regions.invalidate(key)
         return changed
 
     # ---- builds ---------------------------------------------------------------------
@@ -315,11 +313,11 @@ class RegionManager:
 
     def _review(self, now: float) -> bool:
         """Take in the module's findings about sites; whether decisions changed."""
-        for ip, site in self._module.sites.items():
-            self._profile.count_call(ip, site.nr)
+        for key in self._module.sites:
+            self._profile.count_call(*key)
         return self._apply(self._decisions.review(now))
 
-    def _judge(self, sites: Mapping[int, Site], now: float, settled: bool) -> bool:
+    def _judge(self, sites: Mapping[SiteKey, Site], now: float, settled: bool) -> bool:
         """Judge all regions; whether one is to be built without losing entries."""
         changed = False
         if self._trials is not None:
@@ -331,8 +329,8 @@ class RegionManager:
             changes = self._decisions.suppress_losing(judged, now, settled=settled)
             if not changes:
                 continue
-            losing = {ip for ip, _ in changes}
-            if any(each.gain > 0 for each in judged if each.site.ip not in losing):
+            losing = {key for key, _ in changes}
+            if any(each.gain > 0 for each in judged if each.site.key not in losing):
                 group.request_build()
                 changed = True
             else:
@@ -342,6 +340,6 @@ class RegionManager:
     def _drop(self, group: Group) -> None:
         """Drop a region without a gaining entry; sites that become hot come back."""
         self._regions.drop(group)
-        for ip in group.sites:
-            if not self._decisions.is_suppressed(ip):
-                self._profile.remove_entry(ip)
+        for key in group.sites:
+            if not self._decisions.is_suppressed(key):
+                self._profile.remove_entry(key)

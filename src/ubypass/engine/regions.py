@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ubypass.abi import ExitReason, Translation
+from ubypass.abi import ExitReason, SiteKey, Translation
 from ubypass.device.client import Gone, SourceChanged
 from ubypass.device.types import Event
 from ubypass.device.uapi import EventType
 from ubypass.engine.built import Built, NothingToBuild, Postponed, Refused
-from ubypass.engine.group import Group, absorb, group_of, without_entries
+from ubypass.engine.group import Group, absorb, group_of, group_with, without_entries
 from ubypass.engine.ports import DeviceLike, MemoryLike
 from ubypass.engine.profile import Profile
 from ubypass.engine.suppressions import Suppressions
@@ -121,18 +121,18 @@ class Regions:
 
     def on_event(self, event: Event) -> str:
         """Request builds for what was learned; "" or why a site gets none."""
-        group = group_of(self.groups, event.region, event.ip)
         if event.type is EventType.HOT:
-            return self.add_site(event.ip)
+            return self.add_site(event.key)
+        group = group_with(self.groups, event.region)
         if group is not None:
             group.mark_incomplete()
         else:
             self.mark_all_incomplete()
         return ""
 
-    def add_site(self, site: int) -> str:
+    def add_site(self, site: SiteKey) -> str:
         """Put ``site`` into a group, to be built; "" or the reason why it cannot be."""
-        group = group_of(self.groups, 0, site)
+        group = group_of(self.groups, site)
         if group is None:
             if len(self.groups) >= self._caps.regions:
                 return f"the limit of {self._caps.regions} regions is reached"
@@ -141,16 +141,16 @@ class Regions:
         group.add_site(site)
         return ""
 
-    def invalidate(self, site: int) -> bool:
+    def invalidate(self, site: SiteKey) -> bool:
         """Request a build of the group of ``site``; whether there is one."""
-        group = group_of(self.groups, 0, site)
+        group = group_of(self.groups, site)
         if group is not None:
             group.request_build()
         return group is not None
 
-    def mark_incomplete(self, site: int) -> bool:
+    def mark_incomplete(self, site: SiteKey) -> bool:
         """The profile has more for the group of ``site``; whether there is one."""
-        group = group_of(self.groups, 0, site)
+        group = group_of(self.groups, site)
         if group is not None:
             group.mark_incomplete()
         return group is not None
@@ -185,7 +185,7 @@ class Regions:
         if self._profile.promote_rests(group.often_missed(counts)):
             group.mark_incomplete()
         dead_ends = self._profile.rests.dead_ends.keys()
-        expected = self._suppressions.barriers() | dead_ends
+        expected = {site.ip for site in self._suppressions.barriers()} | dead_ends
         return group.incomplete and group.misses_often(counts, expected)
 
     def on_dead(self, region: int) -> bool:
@@ -339,7 +339,7 @@ class Regions:
         """Number of the loaded region; 0: the budget is used up. Raises as ``load``."""
         if self._trials is None:
             return self._device.load(self._proc, translation, group.region)
-        entries = [entry.user_ip for entry in translation.entries]
+        entries = [entry.key for entry in translation.entries]
         permit = self._trials.admit(entries, group.region)
         if permit is None:
             return 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from statistics import mean
 
+from ubypass.abi import SiteKey
 from ubypass.cost.gap import GapProfile
 from ubypass.device.types import Path, Site
 from ubypass.device.uapi import SiteVerdict
@@ -18,12 +19,8 @@ from ubypass.engine.admission import AdmissionPolicy
 from ubypass.engine.profitability import Judgement
 from ubypass.engine.site_graph import SiteGraph
 from ubypass.engine.suppressions import Suppressions
-from ubypass.errors import UbError
-from ubypass.region.reader import CodeReader
 
 __all__ = ["RunPredictor"]
-
-_SYSCALL = b"\x0f\x05"
 
 #: Calls of a run in which the cold caches at its start no longer matter.
 _LONG_RUN = 16
@@ -55,67 +52,64 @@ class RunPredictor:
         self._admission = admission
         self._suppressions = suppressions
         self._graph = graph if graph is not None else SiteGraph()
-        self._suppressed: set[int] = set()
-        self._traced_ns: dict[int, int] = {}
+        self._suppressed: set[SiteKey] = set()
+        self._traced_ns: dict[SiteKey, int] = {}
 
-    def add_path(
-        self, path: Path, gap: GapProfile, memory: CodeReader, native_ns: int = 0
-    ) -> None:
+    def add_path(self, path: Path, gap: GapProfile, native_ns: int = 0) -> None:
         """Add the edge of a traced gap to the graph, if the gap ends at a system call.
 
         ``native_ns``: native time of gaps from its site then; 0: unknown.
         """
-        if native_ns:
-            self._traced_ns[path.ip] = native_ns
-        last = path.ips[-1] if path.ips else 0
-        try:
-            ends_in_call = memory.read(last, len(_SYSCALL)) == _SYSCALL
-        except UbError:
+        key, following = path.key, path.next_key
+        if key is None:
             return
-        if ends_in_call:
-            saving = self._admission.saving(gap)
-            self._graph.add_edge(path.ip, last + len(_SYSCALL), saving)
+        if native_ns:
+            self._traced_ns[key] = native_ns
+        if following is not None:
+            self._graph.add_edge(key, following, self._admission.saving(gap))
 
-    def is_open(self, entries: Iterable[int], sites: Mapping[int, Site]) -> bool:
+    def is_open(
+        self, entries: Iterable[SiteKey], sites: Mapping[SiteKey, Site]
+    ) -> bool:
         """Whether the end of runs from some of ``entries`` is unknown.
 
         Sites of one program become hot, and are traced, one after the other.
         """
         return any(
-            self._suppressions.get(ip) is None
-            and self._graph.best_saving(ip, lambda at: self._ends(at, sites)) is None
-            for ip in entries
+            self._suppressions.get(key) is None
+            and self._graph.best_saving(key, lambda at: self._ends(at, sites)) is None
+            for key in entries
         )
 
     def update(
         self,
-        entries: Collection[int],
-        sites: Mapping[int, Site],
-        judgements: Mapping[int, Judgement],
+        entries: Collection[SiteKey],
+        sites: Mapping[SiteKey, Site],
+        judgements: Mapping[SiteKey, Judgement],
         now: float,
-    ) -> tuple[list[int], list[int]]:
+    ) -> tuple[list[SiteKey], list[SiteKey]]:
         """Suppress those of ``entries`` whose runs cannot pay; lift where they can now.
 
         Both as lists: suppressed, lifted. A site that was measured to gain is never
         suppressed.
         """
         suppressed, lifted = [], []
-        for ip in entries:
-            suppression = self._suppressions.get(ip)
-            judged = judgements.get(ip)
+        for key in entries:
+            suppression = self._suppressions.get(key)
+            judged = judgements.get(key)
             gains = judged is not None and judged.gain > 0
-            loses = not gains and self._cannot_pay(ip, sites)
+            loses = not gains and self._cannot_pay(key, sites)
             if loses and suppression is None:
-                native_ns = sites[ip].native_ns if ip in sites else 0
+                native_ns = sites[key].native_ns if key in sites else 0
                 reason = "runs from there end before a gain"
-                self._suppressions.suppress(ip, reason, native_ns, now, barrier=False)
-                self._suppressed.add(ip)
-                suppressed.append(ip)
-            elif not loses and ip in self._suppressed:
-                self._suppressed.discard(ip)
+                self._suppressions.suppress(key, reason, native_ns, now, barrier=False)
+                self._suppressed.add(key)
+                suppressed.append(key)
+            elif not loses and key in self._suppressed:
+                self._suppressed.discard(key)
                 if suppression is not None:
-                    self._suppressions.lift(ip)
-                    lifted.append(ip)
+                    self._suppressions.lift(key)
+                    lifted.append(key)
         return suppressed, lifted
 
     def is_sure(self, judged: Judgement) -> bool:
@@ -131,29 +125,29 @@ class RunPredictor:
         transition = self._admission.model.transition.ns.likely
         if judged.saving < -transition:
             return False
-        traced_ns = self._traced_ns.get(site.ip)
+        traced_ns = self._traced_ns.get(site.key)
         if traced_ns is not None and site.native_ns > _OTHER * traced_ns:
             return False
-        savings = self._graph.savings(judged.site.ip)
+        savings = self._graph.savings(site.key)
         least = min((saving.likely for saving in savings), default=0.0)
         return judged.calls >= _LONG_RUN and least >= _SURE * transition
 
-    def saving(self, ip: int) -> float | None:
+    def saving(self, key: SiteKey) -> float | None:
         """ns that a gap from the site is likely to save: the mean of its traced paths.
 
         None: no path was traced.
         """
-        savings = self._graph.savings(ip)
+        savings = self._graph.savings(key)
         return mean(saving.likely for saving in savings) if savings else None
 
-    def _cannot_pay(self, ip: int, sites: Mapping[int, Site]) -> bool:
-        best = self._graph.best_saving(ip, lambda at: self._ends(at, sites))
+    def _cannot_pay(self, key: SiteKey, sites: Mapping[SiteKey, Site]) -> bool:
+        best = self._graph.best_saving(key, lambda at: self._ends(at, sites))
         return best is not None and not self._admission.pays_for_run(best)
 
-    def _ends(self, ip: int, sites: Mapping[int, Site]) -> bool:
+    def _ends(self, key: SiteKey, sites: Mapping[SiteKey, Site]) -> bool:
         """Whether no run passes the site."""
-        suppression = self._suppressions.get(ip)
+        suppression = self._suppressions.get(key)
         if suppression is not None and suppression.barrier:
             return True
-        site = sites.get(ip)
+        site = sites.get(key)
         return site is not None and site.verdict in _ENDS

@@ -39,7 +39,7 @@ def sampled_blocks(
 def _is_cut(region: Region, start: int) -> bool:
     """Whether a block begins here only because of a sample."""
     before = region.predecessors.get(start, ())
-    if start in region.entries or len(before) != 1:
+    if start in region.resumes or len(before) != 1:
         return False
     return region.blocks[before[0]].end is End.FALL
 

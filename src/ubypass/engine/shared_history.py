@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ubypass.abi import SiteKey
 from ubypass.engine.site_graph import SiteGraph
 from ubypass.engine.suppressions import Suppression
 
@@ -24,14 +25,14 @@ class SharedHistory:
 
     graph: SiteGraph = field(default_factory=SiteGraph)
     sites: int = 256
-    suppressions: dict[int, Suppression] = field(default_factory=dict)
+    suppressions: dict[SiteKey, Suppression] = field(default_factory=dict)
 
-    def record(self, ip: int, suppression: Suppression | None) -> None:
+    def record(self, site: SiteKey, suppression: Suppression | None) -> None:
         """One of the processes has suppressed a site."""
         known = self.suppressions
-        if suppression is not None and (ip in known or len(known) < self.sites):
-            known[ip] = suppression
+        if suppression is not None and (site in known or len(known) < self.sites):
+            known[site] = suppression
 
-    def forget(self, ip: int) -> None:
+    def forget(self, site: SiteKey) -> None:
         """One of the processes has lifted its suppression of a site."""
-        self.suppressions.pop(ip, None)
+        self.suppressions.pop(site, None)

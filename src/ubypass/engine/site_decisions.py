@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+from ubypass.abi import SiteKey
 from ubypass.cost.gap import GapProfile
 from ubypass.device.types import Path, Site
 from ubypass.device.uapi import Decline, SiteVerdict
@@ -32,7 +33,6 @@ from ubypass.engine.run_prediction import RunPredictor
 from ubypass.engine.shared_history import SharedHistory
 from ubypass.engine.suppressions import Suppressions
 from ubypass.engine.trial import Finding, Verdict
-from ubypass.region.reader import CodeReader
 
 __all__ = ["Changes", "SiteDecisions"]
 
@@ -42,7 +42,7 @@ _RELIABLE = (SiteVerdict.HOT, SiteVerdict.RARE, SiteVerdict.ENTRY)
 _AGAIN = Probe("to be tested again")
 
 #: Sites whose decision has changed, in order.
-Changes = list[tuple[int, Decision]]
+Changes = list[tuple[SiteKey, Decision]]
 
 
 class SiteDecisions:
@@ -60,7 +60,7 @@ class SiteDecisions:
         history: SharedHistory,
     ) -> None:
         self.suppressions = Suppressions()
-        self.judgements: dict[int, Judgement] = {}
+        self.judgements: dict[SiteKey, Judgement] = {}
         self.history = history
         self._admission = admission
         self._profile = profile
@@ -89,14 +89,14 @@ class SiteDecisions:
         worth is still being measured; ``declined_for``: why the module declines all
         threads of the process.
         """
-        suppression = self.suppressions.get(site.ip)
+        suppression = self.suppressions.get(site.key)
         return decide(
             Evidence(site.verdict, declined_for, suppression, is_entry, on_trial)
         )
 
-    def is_suppressed(self, ip: int) -> bool:
+    def is_suppressed(self, key: SiteKey) -> bool:
         """Whether findings about the site leave it native."""
-        return self.suppressions.get(ip) is not None
+        return self.suppressions.get(key) is not None
 
     def is_sure(self, judged: Judgement) -> bool:
         """Whether the site gains, though its measured times show a small loss."""
@@ -106,73 +106,62 @@ class SiteDecisions:
         """Whether the traced paths of some entry do not show yet where runs end."""
         return self._predictor.is_open(self._profile.entries, self._module.sites)
 
-    def mean_prices(self, entries: Iterable[int]) -> tuple[float | None, float | None]:
+    def mean_prices(
+        self, entries: Iterable[SiteKey]
+    ) -> tuple[float | None, float | None]:
         """Mean ns that a dispatched call of ``entries`` saves, and that a run costs."""
         return self._profitability.mean_prices(self.judgements, entries)
 
     # ---- before there is a region -------------------------------------------------
 
-    def admit(self, path: Path, gap: GapProfile, memory: CodeReader) -> bool:
-        """Whether a traced gap may be translated.
+    def admit(self, path: Path, gap: GapProfile) -> bool:
+        """Whether a traced gap, not the rest of one, may be translated."""
+        assert path.key is not None
+        native_ns = self._module.native_ns(path.key)
+        self._predictor.add_path(path, gap, native_ns)
+        return not self._admission.objection(gap)
 
-        A site of several calls is admitted although one of its paths would lose: runs
-        pass through all of them, and a missing one would end them, which costs more.
-        """
-        native_ns = self._module.native_ns(path.ip)
-        self._predictor.add_path(path, gap, memory, native_ns)
-        if self._admission.is_too_large(gap):
-            return False
-        several = self._profile.makes_several_calls(path.ip)
-        return several or not self._admission.objection(gap)
-
-    def reject(self, ip: int, gap: GapProfile) -> Changes:
-        """A gap from ``ip`` was not admitted."""
-        if self._profile.makes_several_calls(ip) or self.is_suppressed(ip):
+    def reject(self, key: SiteKey, gap: GapProfile) -> Changes:
+        """A gap from the site was not admitted."""
+        if self.is_suppressed(key):
             return []
-        native_ns = self._module.native_ns(ip)
+        native_ns = self._module.native_ns(key)
         objection = self._admission.objection(gap)
-        self.suppressions.suppress_long(ip, native_ns, objection)
-        return self._suppressed(ip, tell=True)
+        self.suppressions.suppress_long(key, native_ns, objection)
+        return self._suppressed(key, tell=True)
 
-    def readmit(self, ip: int) -> Changes:
-        """A further traced path from ``ip`` was admitted: its first one may be rare.
+    def readmit(self, key: SiteKey) -> Changes:
+        """A further traced path from the site was admitted: its first one may be rare.
 
         The site is tried if its paths together gain. Where gaps are measured, the trial
         decides.
         """
-        saving = self._predictor.saving(ip)
+        saving = self._predictor.saving(key)
         if self._admission.model_decides and (saving is None or saving < 0):
             return []
-        if not self.suppressions.lift_first_path(ip):
+        if not self.suppressions.lift_first_path(key):
             return []
-        self.history.forget(ip)
-        return [(ip, _AGAIN)]
-
-    def add_calls(self, ip: int) -> Changes:
-        """The site also makes other calls: its long path may be that of only one."""
-        if ip not in self.suppressions.barriers() or ip not in self._profile.entries:
-            return []
-        self.suppressions.lift(ip)
-        return [(ip, _AGAIN)]
+        self.history.forget(key)
+        return [(key, _AGAIN)]
 
     def predict(self, now: float) -> Changes:
         """Entries that lost in a relative, or whose runs cannot pay, or now can."""
         changes: Changes = []
         entries, sites = self._profile.entries, self._module.sites
-        for ip in entries:
-            other = self.history.suppressions.get(ip)
-            site = sites.get(ip)
-            judged = self.judgements.get(ip)
+        for key in entries:
+            other = self.history.suppressions.get(key)
+            site = sites.get(key)
+            judged = self.judgements.get(key)
             if other is None or site is None or (judged and judged.gain > 0):
                 continue
-            if self.suppressions.inherit(ip, site.native_ns, other, now):
-                changes += self._suppressed(ip)
+            if self.suppressions.inherit(key, site.native_ns, other, now):
+                changes += self._suppressed(key)
         suppressed, lifted = self._predictor.update(
             entries, sites, self.judgements, now
         )
-        changes += [(ip, _AGAIN) for ip in lifted]
-        for ip in suppressed:
-            changes += self._suppressed(ip)
+        changes += [(key, _AGAIN) for key in lifted]
+        for key in suppressed:
+            changes += self._suppressed(key)
         return changes
 
     # ---- what the module finds out --------------------------------------------------
@@ -180,22 +169,22 @@ class SiteDecisions:
     def review(self, now: float) -> Changes:
         """Sites that the module finds too long; suppressed ones that are due again."""
         changes: Changes = []
-        for ip, site in self._module.sites.items():
+        for key, site in self._module.sites.items():
             if site.verdict is SiteVerdict.LONG:
-                if not self.is_suppressed(ip):
-                    self.suppressions.suppress_long(ip, site.native_ns)
-                    changes += self._suppressed(ip)
+                if not self.is_suppressed(key):
+                    self.suppressions.suppress_long(key, site.native_ns)
+                    changes += self._suppressed(key)
             elif site.verdict in _RELIABLE and self.suppressions.review(
-                ip, site.native_ns, now, hot=site.verdict is SiteVerdict.HOT
+                key, site.native_ns, now, hot=site.verdict is SiteVerdict.HOT
             ):
-                self._profitability.reset([ip])
-                changes.append((ip, _AGAIN))
+                self._profitability.reset([key])
+                changes.append((key, _AGAIN))
         return changes
 
     # ---- what runs gain -------------------------------------------------------------
 
     def judge(
-        self, sites: Mapping[int, Site], entries: Collection[int]
+        self, sites: Mapping[SiteKey, Site], entries: Collection[SiteKey]
     ) -> list[Judgement]:
         """Judge the entries of one region that have enough measurements."""
         judged = self._profitability.judge(sites, entries)
@@ -204,7 +193,7 @@ class SiteDecisions:
 
     def add_judgements(self, judged: Iterable[Judgement]) -> None:
         """These are the newest ones."""
-        self.judgements.update((each.site.ip, each) for each in judged)
+        self.judgements.update((each.site.key, each) for each in judged)
 
     def suppress_losing(
         self, judged: Iterable[Judgement], now: float, *, settled: bool
@@ -213,11 +202,11 @@ class SiteDecisions:
         changes: Changes = []
         for each in judged:
             if is_losing(each, settled=settled) and not self.is_sure(each):
-                ip, native_ns = each.site.ip, each.site.native_ns
+                key, native_ns = each.site.key, each.site.native_ns
                 reason = loss(each, self._admission)
                 barrier = each.saving < 0
-                self.suppressions.suppress(ip, reason, native_ns, now, barrier)
-                changes += self._suppressed(ip, tell=True)
+                self.suppressions.suppress(key, reason, native_ns, now, barrier)
+                changes += self._suppressed(key, tell=True)
         return changes
 
     def give_up(self, finding: Finding, now: float) -> None:
@@ -225,25 +214,25 @@ class SiteDecisions:
 
         If single entries lose, those; otherwise all of its entries.
         """
-        bad = {x.site.ip: x for x in finding.judged if x.gain <= 0}
-        for ip in finding.group.live_entries:
-            native_ns = self._module.native_ns(ip)
-            if ip in bad:
-                barrier = bad[ip].saving < 0
-                reason = loss(bad[ip], self._admission)
-                self.suppressions.suppress(ip, reason, native_ns, now, barrier)
+        bad = {x.site.key: x for x in finding.judged if x.gain <= 0}
+        for key in finding.group.live_entries:
+            native_ns = self._module.native_ns(key)
+            if key in bad:
+                barrier = bad[key].saving < 0
+                reason = loss(bad[key], self._admission)
+                self.suppressions.suppress(key, reason, native_ns, now, barrier)
             elif not bad:
                 reason = "runs from there lose"
                 if finding.verdict is Verdict.UNKNOWN:
                     reason = "the trial of runs from there was inconclusive"
-                self.suppressions.suppress(ip, reason, native_ns, now, barrier=False)
-            self.history.record(ip, self.suppressions.get(ip))
+                self.suppressions.suppress(key, reason, native_ns, now, barrier=False)
+            self.history.record(key, self.suppressions.get(key))
 
-    def _suppressed(self, ip: int, *, tell: bool = False) -> Changes:
+    def _suppressed(self, key: SiteKey, *, tell: bool = False) -> Changes:
         """The change for a site just suppressed; ``tell``: record it for relatives."""
-        suppression = self.suppressions.get(ip)
+        suppression = self.suppressions.get(key)
         assert suppression is not None
         if tell:
-            self.history.record(ip, suppression)
+            self.history.record(key, suppression)
         reason, until = suppression.reason, suppression.until
-        return [(ip, Native(reason, until, suppression.barrier))]
+        return [(key, Native(reason, until, suppression.barrier))]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
 
+from ubypass.abi import SiteKey
 from ubypass.cost.model import Range
 
 __all__ = ["SiteGraph"]
@@ -23,16 +24,16 @@ _NOTHING = Range(0.0, 0.0, 0.0)
 
 @dataclass(slots=True)
 class SiteGraph:
-    """Nodes are resume addresses; an edge holds the saving of its gap, in ns.
+    """Nodes are sites; an edge holds the saving of its gap, in ns.
 
     At most ``sites`` nodes have edges, each at most ``successors`` of them.
     """
 
     sites: int = 256
     successors: int = 8
-    _edges: dict[int, dict[int, Range]] = field(default_factory=dict)
+    _edges: dict[SiteKey, dict[SiteKey, Range]] = field(default_factory=dict)
 
-    def add_edge(self, site: int, successor: int, saving: Range) -> None:
+    def add_edge(self, site: SiteKey, successor: SiteKey, saving: Range) -> None:
         """A gap led from ``site`` to ``successor``; the newest saving counts."""
         edges = self._edges.get(site)
         if edges is None:
@@ -42,11 +43,13 @@ class SiteGraph:
         if successor in edges or len(edges) < self.successors:
             edges[successor] = saving
 
-    def savings(self, site: int) -> tuple[Range, ...]:
+    def savings(self, site: SiteKey) -> tuple[Range, ...]:
         """ns that gaps from ``site`` save, one for each edge."""
         return tuple(self._edges.get(site, {}).values())
 
-    def best_saving(self, site: int, ends: Callable[[int], bool]) -> Range | None:
+    def best_saving(
+        self, site: SiteKey, ends: Callable[[SiteKey], bool]
+    ) -> Range | None:
         """ns that a run from ``site`` saves at most; None if that is not known.
 
         Infinite where the graph has a cycle. ``ends(site)``: no run passes this site.
@@ -54,7 +57,10 @@ class SiteGraph:
         return self._best(site, ends, frozenset())
 
     def _best(
-        self, site: int, ends: Callable[[int], bool], visited: frozenset[int]
+        self,
+        site: SiteKey,
+        ends: Callable[[SiteKey], bool],
+        visited: frozenset[SiteKey],
     ) -> Range | None:
         if site in visited:
             return _ENDLESS

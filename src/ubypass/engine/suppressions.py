@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ubypass.abi import SiteKey
+
 __all__ = ["Suppression", "Suppressions"]
 
 
@@ -39,7 +41,7 @@ class Suppression:
 
 @dataclass(slots=True)
 class Suppressions:
-    """The suppressions of one process, by resume address.
+    """The suppressions of one process, by site.
 
     ``patience``: seconds of the first suppression of a site; ``growth``: the factor for
     each later one; ``limit``: the number of suppressions after which only a change of
@@ -51,22 +53,24 @@ class Suppressions:
     growth: float = 8.0
     limit: int = 2
     change: float = 2.0
-    _by_site: dict[int, Suppression] = field(default_factory=dict)
+    _by_site: dict[SiteKey, Suppression] = field(default_factory=dict)
 
     def suppress(
-        self, ip: int, reason: str, native_ns: int, now: float, barrier: bool
+        self, site: SiteKey, reason: str, native_ns: int, now: float, barrier: bool
     ) -> None:
         """Suppress the site from ``now`` on.
 
         A barrier stays until the behaviour changes: the gap was measured both ways.
         """
-        count = self._next_count(ip)
+        count = self._next_count(site)
         until = None
         if count < self.limit and not barrier:
             until = now + self.patience * self.growth ** (count - 1)
-        self._by_site[ip] = Suppression(reason, native_ns, barrier, until, count=count)
+        self._by_site[site] = Suppression(
+            reason, native_ns, barrier, until, count=count
+        )
 
-    def suppress_long(self, ip: int, native_ns: int, objection: str = "") -> None:
+    def suppress_long(self, site: SiteKey, native_ns: int, objection: str = "") -> None:
         """Make a site whose gap is too long a barrier.
 
         ``objection``: the cost model's objection to the traced instructions. Then a
@@ -74,42 +78,44 @@ class Suppressions:
         suppression.
         """
         reason = objection or f"its gap of {native_ns:,} ns is too long"
-        self._by_site[ip] = Suppression(
+        self._by_site[site] = Suppression(
             reason,
             native_ns,
             barrier=True,
             until=None,
             long=not objection,
             by_path=bool(objection),
-            count=self._next_count(ip),
+            count=self._next_count(site),
         )
 
-    def inherit(self, ip: int, native_ns: int, other: Suppression, now: float) -> bool:
+    def inherit(
+        self, site: SiteKey, native_ns: int, other: Suppression, now: float
+    ) -> bool:
         """Suppress a site as in another process (``other``); whether it was suppressed.
 
         Not if it was ever suppressed here, or if its gap, of ``native_ns``, takes
         another time here.
         """
-        if ip in self._by_site or self._is_other(native_ns, other.native_ns):
+        if site in self._by_site or self._is_other(native_ns, other.native_ns):
             return False
         if other.long:
-            self.suppress_long(ip, native_ns)
+            self.suppress_long(site, native_ns)
         else:
-            self.suppress(ip, other.reason, native_ns, now, other.barrier)
+            self.suppress(site, other.reason, native_ns, now, other.barrier)
         return True
 
-    def lift(self, ip: int) -> None:
+    def lift(self, site: SiteKey) -> None:
         """End the suppression of the site, if there is one."""
-        suppression = self.get(ip)
+        suppression = self.get(site)
         if suppression is not None:
             suppression.active = False
 
-    def lift_first_path(self, ip: int) -> bool:
+    def lift_first_path(self, site: SiteKey) -> bool:
         """Lift the suppression by the first traced path, as another one was admitted.
 
         Whether it was lifted; not a second time, since such a site alternates.
         """
-        suppression = self.get(ip)
+        suppression = self.get(site)
         if suppression is None or not suppression.by_path:
             return False
         if suppression.count >= self.limit:
@@ -117,26 +123,28 @@ class Suppressions:
         suppression.active = False
         return True
 
-    def get(self, ip: int) -> Suppression | None:
+    def get(self, site: SiteKey) -> Suppression | None:
         """The active suppression of the site, if any."""
-        suppression = self._by_site.get(ip)
+        suppression = self._by_site.get(site)
         return suppression if suppression is not None and suppression.active else None
 
-    def barriers(self) -> set[int]:
+    def barriers(self) -> set[SiteKey]:
         """Sites whose gaps no region may contain."""
-        return {ip for ip, suppression in self._active() if suppression.barrier}
+        return {site for site, suppression in self._active() if suppression.barrier}
 
-    def disabled_entries(self) -> set[int]:
+    def disabled_entries(self) -> set[SiteKey]:
         """Sites at which no region may be entered; includes all barriers."""
-        return {ip for ip, _ in self._active()}
+        return {site for site, _ in self._active()}
 
-    def review(self, ip: int, native_ns: int, now: float, *, hot: bool = False) -> bool:
+    def review(
+        self, site: SiteKey, native_ns: int, now: float, *, hot: bool = False
+    ) -> bool:
         """End the suppression of the site if it is due; whether it was.
 
         ``native_ns``: time of its gap now; ``hot``: the module finds its gaps short
         enough.
         """
-        suppression = self.get(ip)
+        suppression = self.get(site)
         if suppression is None:
             return False
         changed = self._is_other(native_ns, suppression.native_ns)
@@ -149,13 +157,13 @@ class Suppressions:
             return True
         return False
 
-    def _next_count(self, ip: int) -> int:
-        last = self._by_site.get(ip)
+    def _next_count(self, site: SiteKey) -> int:
+        last = self._by_site.get(site)
         return last.count + 1 if last else 1
 
     def _is_other(self, native_ns: int, before: int) -> bool:
         before = max(before, 1)
         return native_ns > before * self.change or native_ns * self.change < before
 
-    def _active(self) -> Iterator[tuple[int, Suppression]]:
-        return ((ip, each) for ip, each in self._by_site.items() if each.active)
+    def _active(self) -> Iterator[tuple[SiteKey, Suppression]]:
+        return ((site, each) for site, each in self._by_site.items() if each.active)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from ubypass.abi import ExitReason
+from ubypass.abi import ExitReason, SiteKey
 from ubypass.device.client import Gone
 from ubypass.device.types import Counts, Event, Site, Stats, is_lasting
 from ubypass.device.uapi import Decline, EventType
@@ -144,7 +144,7 @@ class Target:
 
     def decide(self, site: Site) -> Decision:
         """The present decision for one of its sites."""
-        entered = [group for group in self.groups if site.ip in group.live_entries]
+        entered = [group for group in self.groups if site.key in group.live_entries]
         return self.decisions.decide(
             site,
             is_entry=bool(entered),
@@ -156,7 +156,7 @@ class Target:
         """The newest counters; the last known ones once the process is gone."""
         return self._module.refresh_stats()
 
-    def refresh_sites(self) -> Mapping[int, Site]:
+    def refresh_sites(self) -> Mapping[SiteKey, Site]:
         """The newest state of all sites; the last known one once it is gone."""
         return self._module.refresh_sites()
 
@@ -197,8 +197,8 @@ class Target:
         return saving, run
 
     @property
-    def _entries(self) -> list[int]:
-        return [ip for group in self.groups for ip in group.live_entries]
+    def _entries(self) -> list[SiteKey]:
+        return [key for group in self.groups for key in group.live_entries]
 
     # ---- events -----------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ubypass.abi import SiteKey
 from ubypass.device.client import Gone
 from ubypass.device.types import Lease, Site, Trial
 from ubypass.device.uapi import TRIAL_STRIKES, TrialState
@@ -108,7 +109,7 @@ class _Watch:
     """
 
     profitability: Profitability
-    entries: frozenset[int]
+    entries: frozenset[SiteKey]
     due: float
     interval: float
     loan: Loan | None
@@ -136,7 +137,7 @@ class LoadPermit:
     the same entries or more.
     """
 
-    entries: frozenset[int]
+    entries: frozenset[SiteKey]
     loan: Loan | None = None
     proven: _Watch | None = None
 
@@ -175,7 +176,7 @@ class Trials:
         self._now = now
         self.budget.observe(now, self._device.cpu_ns(self._proc))
 
-    def admit(self, entries: Iterable[int], replaced: int = 0) -> LoadPermit | None:
+    def admit(self, entries: Iterable[SiteKey], replaced: int = 0) -> LoadPermit | None:
         """Permission to load a region with ``entries`` in place of ``replaced``.
 
         None: not at present, the budget is used up.
@@ -289,7 +290,7 @@ class Trials:
         self,
         now: float,
         groups: Sequence[Group],
-        sites: Callable[[], Mapping[int, Site]],
+        sites: Callable[[], Mapping[SiteKey, Site]],
         sure: Callable[[Judgement], bool] = lambda judged: False,
         *,
         lends: bool = True,
@@ -352,7 +353,7 @@ class Trials:
         self,
         group: Group,
         watch: _Watch,
-        sites: Callable[[], Mapping[int, Site]],
+        sites: Callable[[], Mapping[SiteKey, Site]],
         sure: Callable[[Judgement], bool],
         lends: bool,
     ) -> Finding | None:

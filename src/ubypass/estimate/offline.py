@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 from iced_x86 import FlowControl
 
-from ubypass.abi import Abi
+from ubypass.abi import Abi, SiteKey
 from ubypass.cost.gap import profile_gap
 from ubypass.cost.model import Model, Range
 from ubypass.engine import growth
@@ -41,6 +41,11 @@ class Kind(NamedTuple):
     resume: int
     nr: int
     following: int
+
+    @property
+    def site(self) -> SiteKey:
+        """The site behind whose call it is."""
+        return SiteKey(self.resume, self.nr)
 
 
 class Verdict(enum.StrEnum):

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ubypass.abi import SiteKey
 from ubypass.estimate.offline import Kind
 from ubypass.estimate.trace import Chain, Passed
 
@@ -52,13 +53,13 @@ def runs(
     numbers of calls that can be dispatched.
     """
     good = {kind: ns for kind, ns in savings.items() if ns > 0}
-    closed: set[int] = set()
+    closed: set[SiteKey] = set()
     while True:
         found = list(_split(chains, good, hooked, closed))
-        gains: dict[int, float] = defaultdict(float)
+        gains: dict[SiteKey, float] = defaultdict(float)
         for run in found:
-            gains[run[0].resume] += sum(good[kind] for kind in run) - run_ns
-        losing = {resume for resume, gain in gains.items() if gain <= 0}
+            gains[run[0].site] += sum(good[kind] for kind in run) - run_ns
+        losing = {site for site, gain in gains.items() if gain <= 0}
         if not losing:
             return _summed(found, good, run_ns)
         closed |= losing
@@ -68,7 +69,7 @@ def _split(
     chains: Iterable[Chain],
     good: Mapping[Kind, float],
     hooked: Collection[int],
-    closed: Collection[int],
+    closed: Collection[SiteKey],
 ) -> Iterable[list[Kind]]:
     """The runs, by the kinds of their gaps."""
     for chain in chains:
@@ -83,7 +84,7 @@ def _split(
                     yield run
                     run = []
                 continue
-            if run or (passed.nr in hooked and passed.resume not in closed):
+            if run or (passed.nr in hooked and kind.site not in closed):
                 run.append(kind)
         if run:
             yield run

@@ -173,7 +173,7 @@ def make_case(
         translation=translation,
         layout=layout,
         areas=areas + layout.areas,
-        entries=tuple(e.user_ip for e in translation.entries),
+        entries=tuple(dict.fromkeys([e.user_ip for e in translation.entries])),
         ends=tuple(ends),
         sites=tuple(sites),
         live=tuple(

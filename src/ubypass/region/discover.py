@@ -13,7 +13,7 @@ from typing import Final
 
 from iced_x86 import Code, FlowControl, Instruction, Mnemonic, OpKind, Register
 
-from ubypass.abi import Source
+from ubypass.abi import SiteKey, Source
 from ubypass.errors import UbError
 from ubypass.region.block_end import block_end
 from ubypass.region.callgraph import internal_returns
@@ -39,11 +39,18 @@ _LONGEST: Final = 15
 
 @dataclass(frozen=True)
 class HotEntry:
-    """A hot resume address: a call number and the words on the user stack."""
+    """A hot site, that is a resume address and a call number, and the words on the
+    user stack.
+    """
 
     resume: int
     nr: int
     stack: tuple[int, ...] = ()
+
+    @property
+    def key(self) -> SiteKey:
+        """The site."""
+        return SiteKey(self.resume, self.nr)
 
 
 @dataclass(frozen=True)
@@ -52,8 +59,9 @@ class RegionSpec:
 
     ``seeds`` are further addresses to explore from (frontiers that turned out
     hot). ``targets`` maps the address of a ``ret`` or of an indirect jump or call
-    to the targets seen, hottest first. ``stops`` are resume addresses (barriers) at
-    which the region ends after a dispatch: the gap that follows is too long.
+    to the targets seen, hottest first. ``stops`` are sites (barriers) at which
+    the region ends after a dispatch: the gap that follows is too long. Behind other
+    calls at the same address it goes on.
     ``numbers`` are call numbers by resume address, most frequent first; numbers of the
     entries are appended.
     ``traced`` are addresses of instructions that are known to run between the entries
@@ -66,7 +74,7 @@ class RegionSpec:
     entries: tuple[HotEntry, ...]
     seeds: tuple[int, ...] = ()
     targets: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
-    stops: frozenset[int] = frozenset()
+    stops: frozenset[SiteKey] = frozenset()
     numbers: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     traced: frozenset[int] = frozenset()
     rare: frozenset[int] = frozenset()
@@ -114,7 +122,8 @@ def discover(
         )
     finder = _Finder(spec, reader, code, limits)
     blocks = finder.run()
-    hot = tuple(dict.fromkeys(entry.resume for entry in entries))
+    keys = tuple(dict.fromkeys(entry.key for entry in entries))
+    hot = tuple(dict.fromkeys(key.ip for key in keys))
     if spec.traced:
         seen = spec.traced | spec.rare
         known = [start for start in blocks if start in seen]
@@ -129,7 +138,7 @@ def discover(
     blocks = _pruned(blocks, kept, hot)
     return Region(
         blocks=blocks,
-        entries=_all_entries(blocks, hot),
+        entries=_all_entries(blocks, keys),
         sources=_sources(blocks, code),
         predecessors=predecessors(blocks),
         seeds=tuple(start for start in spec.seeds if start in blocks),
@@ -186,6 +195,9 @@ class _Finder:
             self._numbers[resume - 2] = dict.fromkeys(numbers)
         for entry in spec.entries:
             self._numbers.setdefault(entry.resume - 2, {})[entry.nr] = None
+        self._stops: dict[int, set[int]] = {}
+        for stop in spec.stops:
+            self._stops.setdefault(stop.ip, set()).add(stop.nr)
         self._targets: dict[int, list[int]] = {
             site: list(targets) for site, targets in spec.targets.items()
         }
@@ -277,7 +289,7 @@ class _Finder:
         """Queue the successors of the end of straight-line code."""
         instruction, flow, following = step.instruction, step.flow, step.next_ip
         if flow == _CALL and instruction.code == Code.SYSCALL:
-            if following not in self._spec.stops:
+            if self._goes_on(following):
                 self._push(following, 0)
         elif flow == _JUMP:
             self._push(instruction.near_branch_target, distance)
@@ -299,6 +311,13 @@ class _Finder:
                 self._push(following, distance + 8)
         elif flow == _RETURN:
             self._push_learned(instruction.ip, distance)
+
+    def _goes_on(self, resume: int) -> bool:
+        """Whether the region goes on behind any call that returns to ``resume``."""
+        stops = self._stops.get(resume)
+        if stops is None:
+            return True
+        return any(nr not in stops for nr in self._numbers.get(resume - 2, ()))
 
     def _push_learned(self, site: int, distance: int) -> None:
         seen = self._spec.targets.get(site, ())
@@ -353,6 +372,7 @@ class _Finder:
         last = step.instruction
         end, targets = block_end(last, step.flow, step.next_ip)
         numbers: tuple[int, ...] = ()
+        stops: tuple[int, ...] = ()
         known = False
         if end is End.SYSCALL:
             constant = _constant_rax(run)
@@ -361,9 +381,17 @@ class _Finder:
                 numbers = (constant,)
             else:
                 numbers = tuple(self._numbers.get(last.ip, ()))
+                ends = self._stops.get(step.next_ip, ())
+                stops = tuple([nr for nr in numbers if nr in ends])
+                on = tuple([nr for nr in numbers if nr not in ends])
+                # The likely path is that of a call behind which the region goes on.
+                numbers = (*on, *stops)
+                stops = stops if on else ()
         elif end in (End.RET, End.JUMP_INDIRECT, End.CALL_INDIRECT):
             targets = self._present(last.ip)
-        return Block(start, tuple(run), step.next_ip, end, targets, numbers, known)
+        return Block(
+            start, tuple(run), step.next_ip, end, targets, numbers, known, stops
+        )
 
     def _present(self, site: int) -> tuple[int, ...]:
         known = [t for t in self._targets.get(site, ()) if t in self._leaders]
@@ -455,13 +483,17 @@ _LEAVES_RAX: Final = frozenset(
 )
 
 
-def _all_entries(blocks: dict[int, Block], hot: tuple[int, ...]) -> tuple[int, ...]:
+def _all_entries(
+    blocks: dict[int, Block], hot: tuple[SiteKey, ...]
+) -> tuple[SiteKey, ...]:
     rest = sorted(
-        block.next_ip
+        SiteKey(block.next_ip, nr)
         for block in blocks.values()
-        if block.end == End.SYSCALL and block.numbers and block.next_ip in blocks
+        if block.end == End.SYSCALL and block.next_ip in blocks
+        for nr in block.numbers
+        if nr not in block.stops
     )
-    return tuple(dict.fromkeys([h for h in hot if h in blocks] + rest))
+    return tuple(dict.fromkeys([h for h in hot if h.ip in blocks] + rest))
 
 
 def _sources(blocks: dict[int, Block], code: Decoded) -> tuple[Source, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from iced_x86 import Instruction
 
-from ubypass.abi import Source
+from ubypass.abi import SiteKey, Source
 from ubypass.region.worklist import reached
 
 __all__ = [
@@ -52,7 +52,8 @@ class Block:
     ``targets`` are all known addresses that control may reach next, in or out of the
     region. ``next_ip`` is the address after the last instruction (which a call
     pushes). ``numbers`` are the expected call numbers of a ``SYSCALL``, most frequent
-    first; ``nr_known``: the block itself loads the only one into rax.
+    first; ``nr_known``: the block itself loads the only one into rax. ``stops`` are
+    those of them behind which the region ends, while it goes on behind others.
     """
 
     start: BlockId
@@ -62,6 +63,7 @@ class Block:
     targets: tuple[BlockId, ...]
     numbers: tuple[int, ...]
     nr_known: bool
+    stops: tuple[int, ...]
 
     def __init__(
         self,
@@ -72,11 +74,12 @@ class Block:
         targets: tuple[int, ...],
         numbers: tuple[int, ...] = (),
         nr_known: bool = False,
+        stops: tuple[int, ...] = (),
     ) -> None:
         # Explicit, so that mypyc compiles it: there are many blocks.
         self.start, self.instructions, self.next_ip = start, instructions, next_ip
         self.end, self.targets = end, targets
-        self.numbers, self.nr_known = numbers, nr_known
+        self.numbers, self.nr_known, self.stops = numbers, nr_known, stops
 
     @property
     def last(self) -> Instruction:
@@ -96,10 +99,10 @@ class Block:
 
 @dataclass(frozen=True)
 class Region:
-    """Blocks by start address, the resume addresses of the entries, and the bytes.
+    """Blocks by start address, the sites of the entries, and the bytes.
 
-    ``entries`` are resume addresses of dispatches, likeliest first; each is the
-    start of a block. ``sources`` covers every byte of every block. ``seeds`` are
+    ``entries`` are sites of dispatches, likeliest first; the resume address of each is
+    the start of a block. ``sources`` covers every byte of every block. ``seeds`` are
     the starts of blocks in which control was observed, ``traced`` the starts of blocks
     on traced paths. ``never_taken`` are the addresses of branches at the end of traced
     blocks that were not taken on those paths. ``execution_counts``: observed executions
@@ -108,7 +111,7 @@ class Region:
     """
 
     blocks: dict[BlockId, Block]
-    entries: tuple[int, ...]
+    entries: tuple[SiteKey, ...]
     sources: tuple[Source, ...]
     predecessors: dict[int, tuple[int, ...]] = field(default_factory=dict)
     seeds: tuple[int, ...] = ()
@@ -116,6 +119,11 @@ class Region:
     never_taken: frozenset[int] = frozenset()
     execution_counts: Mapping[int, int] = field(default_factory=dict)
     nonpointers: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def resumes(self) -> tuple[int, ...]:
+        """The resume addresses of the entries, each once, likeliest first."""
+        return tuple(dict.fromkeys([entry.ip for entry in self.entries]))
 
     @property
     def instruction_count(self) -> int:

@@ -104,6 +104,7 @@ def address_of(region: Region, placement: Placement, inputs: str) -> str:
             sorted(target(block.start, address) for address in block.targets),
             sorted(block.numbers),
             block.nr_known,
+            sorted(block.stops),
         ]
         for block in region.blocks.values()
     ]
@@ -118,7 +119,7 @@ def address_of(region: Region, placement: Placement, inputs: str) -> str:
             "inputs": inputs,
             "source": [[u, offset, data.hex()] for u, offset, data in placement.ranges],
             "blocks": sorted(blocks),
-            "entries": sorted(map(place, region.entries)),
+            "entries": sorted([*place(ip), nr] for ip, nr in region.entries),
             # Without any trace the weights would be guesses.
             "is_traced": bool(region.traced),
             "nonpointers": sorted(nonpointers),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from iced_x86 import Decoder
 
-from ubypass.abi import Source
+from ubypass.abi import SiteKey, Source
 from ubypass.process.maps import MemoryMap, VmArea
 from ubypass.region.block_end import block_end
 from ubypass.region.graph import Block, End, Region, predecessors
@@ -125,7 +125,7 @@ def moved(region: Region, placement: Placement, bases: Sequence[int]) -> Region:
         blocks[block.start] = block
     return Region(
         blocks=blocks,
-        entries=tuple(map(move, region.entries)),
+        entries=tuple(SiteKey(move(ip), nr) for ip, nr in region.entries),
         sources=tuple(
             sorted(
                 (
@@ -185,4 +185,5 @@ def _moved_block(block: Block, placement: Placement, bases: Sequence[int]) -> Bl
         targets,
         block.numbers,
         block.nr_known,
+        block.stops,
     )

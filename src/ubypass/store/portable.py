@@ -160,7 +160,7 @@ def _with_addresses(old: Translation, addresses: Iterator[int]) -> Translation:
     """``old`` with other addresses in its tables, in the order of _addresses."""
     return replace(
         old,
-        entries=tuple(Entry(next(addresses), e.code_offset) for e in old.entries),
+        entries=tuple(Entry(next(addresses), e.code_offset, e.nr) for e in old.entries),
         exits=tuple(
             Exit(next(addresses), e.reason, e.flags, next(addresses)) for e in old.exits
         ),

@@ -338,7 +338,7 @@ def _mismatch(found: Translation, region: Region) -> str:
     resumes = {
         block.next_ip for block in region.blocks.values() if block.end is End.SYSCALL
     }
-    if not {entry.user_ip for entry in found.entries} <= set(region.entries):
+    if not {entry.key for entry in found.entries} <= set(region.entries):
         return "it has entries that its program has not"
     if not {dispatch.user_ip for dispatch in found.dispatches} <= resumes:
         return "it has calls that its program has not"

@@ -19,7 +19,7 @@ from ubypass.store.portable import FIXED, Portable, Relocation
 __all__ = ["MOST_BYTES", "WireError", "decoded", "encoded"]
 
 #: Of the format; other versions are refused.
-_FORMAT = 1
+_FORMAT = 2
 
 #: Most bytes of a stored translation, and of its JSON. The largest translation that a
 #: module takes has 256 KiB of code.
@@ -46,7 +46,7 @@ def encoded(portable: Portable) -> bytes:
             "constants": made.constants,
             "vector": made.vector,
             "x87": made.x87,
-            "entries": [[e.user_ip, e.code_offset] for e in made.entries],
+            "entries": [[e.user_ip, e.code_offset, e.nr] for e in made.entries],
             "exits": [
                 [e.user_ip, int(e.reason), int(e.flags), e.cx] for e in made.exits
             ],
@@ -108,7 +108,9 @@ def _portable(found: dict[str, Any]) -> Portable:
     )
     made = Translation(
         code=code,
-        entries=tuple(Entry(*row) for row in _rows(found["entries"], (_U64, _U32))),
+        entries=tuple(
+            Entry(*row) for row in _rows(found["entries"], (_U64, _U32, _U32))
+        ),
         exits=exits,
         faults=tuple(Fault(*row) for row in _rows(found["faults"], (_U32, _U32))),
         dispatches=tuple(

@@ -104,14 +104,14 @@ class _Cloner:
     def region(self) -> Region:
         """Follow control from the entries on, the traced paths first."""
         region = self._region
-        for start in (*region.entries, *region.seeds):
+        for start in (*region.resumes, *region.seeds):
             if start in region.blocks and start not in self._seen:
                 self._seen.add(start)
                 self._todo.append(start)
         self._make()
         traced = frozenset(s for s in self._made if user_address(s) in region.traced)
-        doors = _loop_heads(region.entries, self._made, traced)
-        self._doors = doors.union(s for s in region.entries if s in self._made)
+        doors = _loop_heads(region.resumes, self._made, traced)
+        self._doors = doors.union(s for s in region.resumes if s in self._made)
         self._todo.extend(self._cold)
         self._make()
         blocks = {start: self._made[start] for start in sorted(self._made)}

@@ -12,7 +12,7 @@ from ubypass.translate.context import Context, Fragment
 from ubypass.translate.emit import CC_E, CC_NE
 from ubypass.translate.flags import to_sysflags
 from ubypass.translate.invariant import require
-from ubypass.translate.labels import Edge, Label
+from ubypass.translate.labels import Edge, Label, Place
 from ubypass.translate.registers import (
     ARGUMENTS,
     CALLER_SAVED,
@@ -72,8 +72,15 @@ def lower_syscall(context: Context, fragment: Fragment, block: Block) -> None:
     after = context.exit(ExitReason.DISPATCHED, int(ExitFlag.DISPATCHED))
     room = context.abi.dispatch_size
     code.dispatch(numbers[0], before, after, room)
-    fall = fragment.edge(block.targets[0], state)
-    fragment.fall_through(fall)
+    end: Place | None = context.exit(ExitReason.FRONTIER) if block.stops else None
+    goal: Place
+    if end is not None and numbers[0] in block.stops:
+        goal = end
+        code.jmp(goal)
+    else:
+        fall = fragment.edge(block.targets[0], state)
+        fragment.fall_through(fall)
+        goal = Edge(fragment.node, fall)
     if len(numbers) == 1:
         return
     require(fragment.cold is None, "a dispatch in a block with cold code")
@@ -85,10 +92,9 @@ def lower_syscall(context: Context, fragment: Fragment, block: Block) -> None:
         cold.jcc(CC_E, place)
     cold.cmp_imm32(RAX, numbers[-1])
     cold.jcc(CC_NE, miss)
-    resume = Edge(fragment.node, fall)
     cold.dispatch(numbers[-1], before, after, room)
-    cold.jmp(resume)
+    cold.jmp(goal if end is None or numbers[-1] not in block.stops else end)
     for nr, place in places.items():
         cold.bind(place)
         cold.dispatch(nr, before, after, room)
-        cold.jmp(resume)
+        cold.jmp(goal if end is None or nr not in block.stops else end)

@@ -14,7 +14,7 @@ from typing import Final
 
 from iced_x86 import Mnemonic
 
-from ubypass.abi import Abi, ExitReason
+from ubypass.abi import Abi, ExitReason, SiteKey
 from ubypass.region.graph import Block, End, Region
 from ubypass.region.liveness import ARITHMETIC, flags_live
 from ubypass.region.worklist import reached
@@ -76,7 +76,8 @@ class Flow:
     """A region with the code of its blocks.
 
     ``starts`` holds the start state of each node, ``live`` the flags live at each
-    block's start, ``order`` the nodes in the order of the layout. ``abi`` determines
+    block's start, ``order`` the nodes in the order of the layout, ``entries`` those of
+    the entries by resume address, and ``keys`` the entries. ``abi`` determines
     the size of dispatches; ``vector``: vector registers are used; ``x87``: there are
     x87 instructions that set FIP.
     """
@@ -89,6 +90,7 @@ class Flow:
     starts: dict[Node, State]
     live: dict[int, int]
     entries: dict[int, Node]
+    keys: tuple[SiteKey, ...]
     guess: dict[int, int | None]
     abi: Abi
     vector: bool
@@ -121,7 +123,7 @@ class _Solver:
         self.assignment = self._assign()
         self.exits = ExitKeys(self.assignment)
         layout = order(
-            [*region.entries, *sorted(region.blocks)],
+            [*region.resumes, *sorted(region.blocks)],
             lambda start: _inside(region, self.guess[start]),
             lambda start: region.blocks[start].end == End.BRANCH,
         )
@@ -130,7 +132,7 @@ class _Solver:
         #: By block: the head of the loop with which it is unrolled.
         self.heads: dict[int, int] = {}
         self._charge(layout)
-        self.entries = _entries(region, self.dispatching)
+        self.keys = _entries(region, self.dispatching, abi)
         self.stack_heights = stack_heights(region) if region.traced else {}
         self.starts: dict[Node, State] = {}
         self.fragments: dict[Node, Fragment] = {}
@@ -283,8 +285,9 @@ class _Solver:
 
     def run(self) -> dict[int, Node]:
         """Solve; returns the nodes of the entries."""
+        resumes = dict.fromkeys([key.ip for key in self.keys])
         fred = self.abi.fred
-        entries = {e: self.node(e, entry_state(e, fred=fred)) for e in self.entries}
+        entries = {e: self.node(e, entry_state(e, fred=fred)) for e in resumes}
         roots = set(entries.values())
         # The hot path first: its states are final before the rest is merged in.
         rest = self._iterate(list(entries.values()), roots, self.path)
@@ -498,6 +501,7 @@ def solve(region: Region, abi: Abi, turns: int = 64, careful: bool = False) -> F
         starts=solver.starts,
         live={start: solver.prepared[start].live[0] for start in region.blocks},
         entries=entries,
+        keys=tuple(solver.keys),
         guess=solver.guess,
         abi=solver.abi,
         vector=solver.vector,
@@ -568,10 +572,18 @@ def _insn_infos(block: Block, abi: Abi) -> tuple[tuple[InsnInfo, ...], str]:
     return tuple(found), ""
 
 
-def _entries(region: Region, dispatching: set[int]) -> list[int]:
-    resumes = {region.blocks[start].next_ip for start in dispatching}
-    known = [e for e in region.entries if e in region.blocks]
-    return known + sorted(r for r in resumes - set(known) if r in region.blocks)
+def _entries(region: Region, dispatching: set[int], abi: Abi) -> list[SiteKey]:
+    """The entries of calls that may be dispatched: no others are ever entered."""
+    blocks = [region.blocks[start] for start in sorted(dispatching)]
+    found = {
+        SiteKey(block.next_ip, nr)
+        for block in blocks
+        for nr in block.numbers
+        if nr not in block.stops
+    }
+    known = [e for e in region.entries if e.ip in region.blocks]
+    rest = sorted(key for key in found.difference(known) if key.ip in region.blocks)
+    return [key for key in (*known, *rest) if key.nr in abi.args]
 
 
 def live_at(flow: Flow, address: int) -> int:

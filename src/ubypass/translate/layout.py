@@ -66,7 +66,7 @@ def assemble(flow: Flow) -> Translation:
         cold = flow.fragments[node].cold
         if cold is not None:
             layout.out.append(cold)
-    entries = [(start, _entry(layout, node)) for start, node in flow.entries.items()]
+    entries = {start: _entry(layout, node) for start, node in flow.entries.items()}
     _edges(layout)
     return _finish(layout, entries)
 
@@ -172,7 +172,7 @@ def _edges(layout: _Layout) -> None:
         layout.out.append(body)
 
 
-def _finish(layout: _Layout, entries: list[tuple[int, Label]]) -> Translation:
+def _finish(layout: _Layout, entries: dict[int, Label]) -> Translation:
     out = layout.out
     exits = Exits(layout.flow.assignment.s0)
     # Numbers follow the order of the code.
@@ -200,7 +200,9 @@ def _finish(layout: _Layout, entries: list[tuple[int, Label]]) -> Translation:
         )
     return Translation(
         code=bytes(out.code),
-        entries=tuple(Entry(start, at_label[label]) for start, label in entries),
+        entries=tuple(
+            Entry(key.ip, at_label[entries[key.ip]], key.nr) for key in layout.flow.keys
+        ),
         exits=exits.exits,
         faults=tuple(
             [Fault(at, at_label[key]) for at, key in sorted(out.faults, key=_FIRST)]

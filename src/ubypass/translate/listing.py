@@ -109,8 +109,12 @@ def _notes(translation: Translation) -> dict[int, str]:
     def note(at: int, text: str) -> None:
         notes.setdefault(at, []).append(text)
 
+    places: dict[tuple[int, int], list[int]] = {}
     for entry in translation.entries:
-        note(entry.code_offset, f"entry {entry.user_ip:#x}")
+        places.setdefault((entry.code_offset, entry.user_ip), []).append(entry.nr)
+    for (at, ip), calls in places.items():
+        behind = f" behind calls {', '.join(map(str, calls))}" if len(calls) > 1 else ""
+        note(at, f"entry {ip:#x}{behind}")
     for fault in translation.faults:
         note(fault.code_offset, f"fault -> {fault.fixup_offset:x}")
     for dispatch in translation.dispatches:

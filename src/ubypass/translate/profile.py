@@ -107,7 +107,7 @@ def executions(region: Region) -> dict[BlockId, int]:
 def hot_path(region: Region, guess: dict[int, int | None]) -> set[int]:
     """The blocks on the likely paths from the entries."""
     found: set[int] = set()
-    for entry in region.entries:
+    for entry in region.resumes:
         at: int | None = entry
         while at is not None and at in region.blocks and at not in found:
             found.add(at)

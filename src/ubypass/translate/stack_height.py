@@ -26,7 +26,7 @@ def stack_heights(region: Region) -> dict[int, int]:
     determine it.
     """
     found: dict[int, int] = {}
-    for root in (*region.entries, *region.blocks):
+    for root in (*region.resumes, *region.blocks):
         if root in region.blocks and root not in found:
             new, shift = _walk(region, root, found)
             for start, height in new.items():

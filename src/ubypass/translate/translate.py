@@ -53,6 +53,6 @@ def translate(
         return assemble(solve(shape, abi, most, careful))
     except AssertionError as error:
         raise UbError(
-            f"the translator contradicts itself at entry {region.entries[0]:#x}",
+            f"the translator contradicts itself at entry {region.entries[0].ip:#x}",
             "please report this bug of ubypass",
         ) from error

@@ -153,7 +153,9 @@ def _branches(program: Program, translation: Translation) -> None:
         if found == NOWHERE:
             reason = "no instruction starts at the entry"
             raise VerifyError(Rule.PATH, reason, entry.code_offset)
-        program.entries.append(found)
+        # Entries of several calls may have the same code.
+        if found not in program.entries:
+            program.entries.append(found)
 
 
 def _pairs(program: Program) -> None:

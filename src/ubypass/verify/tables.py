@@ -43,9 +43,14 @@ def check_tables(translation: Translation, abi: Abi) -> None:
         value = int.from_bytes(code[at : at + ALIGN], "little")
         if value >= abi.task_size_max:
             raise VerifyError(Rule.PATH, "a constant is no user address", at)
+    keys = [entry.key for entry in translation.entries]
+    if len(set(keys)) != len(keys):
+        raise VerifyError(Rule.PATH, "two entries for one call at one address")
+    for entry in translation.entries:
+        if not _may_dispatch(entry.nr, abi):
+            reason = f"an entry behind call {entry.nr}, which is never hooked"
+            raise VerifyError(Rule.PATH, reason, entry.code_offset)
     ips = [entry.user_ip for entry in translation.entries]
-    if len(set(ips)) != len(ips):
-        raise VerifyError(Rule.PATH, "two entries for one address")
     for number, record in enumerate(translation.exits):
         _check_exit(number, record)
     ips += [record.user_ip for record in translation.exits]
@@ -57,9 +62,13 @@ def check_tables(translation: Translation, abi: Abi) -> None:
     if any(not source.data for source in translation.sources):
         raise VerifyError(Rule.PATH, "an empty source")
     for dispatch in translation.dispatches:
-        if abi.args.get(dispatch.nr, SYSCALL_NONE) == SYSCALL_NONE:
+        if not _may_dispatch(dispatch.nr, abi):
             reason = f"call {dispatch.nr} must not be dispatched"
             raise VerifyError(Rule.PATH, reason, dispatch.code_offset)
+
+
+def _may_dispatch(nr: int, abi: Abi) -> bool:
+    return abi.args.get(nr, SYSCALL_NONE) != SYSCALL_NONE
 
 
 def _check_exit(number: int, record: Exit) -> None:

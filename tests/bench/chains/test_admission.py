@@ -16,6 +16,7 @@ from ubypass.region.reader import BytesReader
 _CODE = 0x10000
 _SYSCALL = b"\x0f\x05"
 _READ, _WRITE = 0, 1
+_FEW = 11
 #: ``mov rax, [rbx]``, an access that is clamped.
 _ACCESS = bytes.fromhex("488b03")
 
@@ -41,10 +42,13 @@ class _Program:
     ) -> tuple[bool, ...]:
         """Of a chain of these gaps, by number; gap ``n`` begins behind gap ``n-1``.
 
-        Those at the positions ``other`` begin with another call than usual.
+        Those at the positions ``other`` begin with another call than usual, after which
+        only the first instructions are executed.
         """
         paths = [
-            TracedPath(ips[0], _WRITE if at in other else _READ, ips)
+            TracedPath(ips[0], _WRITE, ips[:_FEW])
+            if at in other
+            else TracedPath(ips[0], _READ, ips)
             for at, ips in enumerate(self._paths[n] for n in chain)
         ]
         return admitted(paths, BytesReader({_CODE: self._code}), policy)
@@ -70,11 +74,11 @@ def test_what_may_gain_is_tried_where_it_is_measured(
     assert program.passed(wide, [0, 1, 0, 1]) == (True, is_tried) * 2
 
 
-def test_a_site_of_several_calls_is_tried_whatever_one_path_loses() -> None:
+def test_of_several_calls_at_one_address_each_is_judged_by_its_own_path() -> None:
     program = _Program(10, 7_000)
     wide = AdmissionPolicy(_ALONE.model, model_decides=True, max_distinct=1 << 20)
     assert program.passed(wide, [0, 1, 0, 1]) == (True, False) * 2
-    assert program.passed(wide, [0, 1, 0, 1], other=[3]) == (True, True) * 2
+    assert program.passed(wide, [0, 1, 0, 1], other=[3]) == (True, False, True, True)
 
 
 def test_no_run_begins_where_it_ends_before_it_pays() -> None:

@@ -44,17 +44,19 @@ def admitted(
     decisions = SiteDecisions(policy, profile, _NothingMeasured(), SharedHistory())
     for path in paths:
         profile.count_call(path.resume, path.nr, 1)
-        profile.add_entry(path.resume, path.nr)
+        profile.add_entry(path.key)
     code = Decoded(memory)
     taken: set[TracedPath] = set()
-    for path in paths:
+    # A path ends at the call that the next one returns from.
+    following = [*(path.nr for path in paths[1:]), None]
+    for path, nr in zip(paths, following, strict=True):
         gap = profile_gap(path.ips, code)
-        traced = Path(path.resume, path.nr, path.ips)
-        if path.ips and decisions.admit(traced, gap, memory):
+        traced = Path(path.resume, path.nr, path.ips, nr)
+        if path.ips and decisions.admit(traced, gap):
             taken.add(path)
-            decisions.readmit(path.resume)
+            decisions.readmit(path.key)
         else:
-            decisions.reject(path.resume, gap)
+            decisions.reject(path.key, gap)
     decisions.predict(0.0)
     barriers = decisions.suppressions.barriers()
     disabled = decisions.suppressions.disabled_entries()
@@ -63,8 +65,8 @@ def admitted(
     for path in paths:
         running = (
             path in taken
-            and path.resume not in barriers
-            and (running or path.resume not in disabled)
+            and path.key not in barriers
+            and (running or path.key not in disabled)
         )
         passed.append(running)
     return tuple(passed)

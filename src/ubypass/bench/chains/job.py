@@ -126,7 +126,7 @@ def job(
     header += tables.add(parts)
     header += (len(clock.times) // 24, tables.add_bytes(clock.times), TIMES_AT)
     header += (tables.add_bytes(made.code), len(made.code), made.vector, made.x87)
-    header += tables.add((e.user_ip, e.code_offset) for e in made.entries)
+    header += tables.add((e.user_ip, e.code_offset, e.nr) for e in made.entries)
     header += tables.add((e.user_ip, e.cx, e.reason, e.flags) for e in made.exits)
     header += tables.add((f.code_offset, f.fixup_offset) for f in made.faults)
     header += tables.add(

@@ -121,15 +121,15 @@ void ub_sample_native(struct ub_proc *of, const struct pt_regs *regs)
 {
 }
 
-void ub_sample_boosted(struct ub_proc *of, u64 ip, u64 cycles)
+void ub_sample_boosted(struct ub_proc *of, u64 ip, u32 nr, u64 cycles)
 {
 }
 
-void ub_sample_run(struct ub_proc *of, u64 ip, u64 dispatched, u64 overhead)
+void ub_sample_run(struct ub_proc *of, u64 ip, u32 nr, u64 dispatched, u64 overhead)
 {
 }
 
-struct ub_site *ub_site_of(struct ub_proc *of, u64 ip, bool claim)
+struct ub_site *ub_site_of(struct ub_proc *of, u64 ip, u32 nr, bool claim)
 {
 	return NULL;
 }
@@ -222,14 +222,15 @@ static void load_code(void)
 	}
 }
 
-static void add_entry(u32 number, u64 ip, u32 offset)
+static void add_entry(u32 number, u64 ip, u32 nr, u32 offset)
 {
-	u32 at = ub_entry_place(&entries.table, ip);
+	u32 at = ub_entry_place(&entries.table, ip, nr);
 
 	while (entries.table.slot[at & (ENTRIES - 1)].region)
 		at++;
 	entries.table.slot[at & (ENTRIES - 1)] = (struct ub_entry_slot){
 		.user_ip = ip,
+		.nr = nr,
 		.code = ub_arena + offset,
 		.region = &region,
 		.backoff = &backoffs[number],
@@ -237,7 +238,9 @@ static void add_entry(u32 number, u64 ip, u32 offset)
 		.hits = OLD,
 		.rest = 1,
 	};
-	entry_list[number] = (struct ub_entry){ .user_ip = ip, .code_offset = offset };
+	entry_list[number] = (struct ub_entry){
+		.user_ip = ip, .nr = nr, .code_offset = offset,
+	};
 }
 
 static void set_up_region(void)
@@ -270,7 +273,7 @@ static void set_up_region(void)
 	region.x87 = job->x87;
 	entries.table.mask = ENTRIES - 1;
 	for (u64 i = 0; i < job->nr_entries; i++)
-		add_entry((u32)i, list[i].ip, (u32)list[i].offset);
+		add_entry((u32)i, list[i].ip, (u32)list[i].nr, (u32)list[i].offset);
 }
 
 /* Calls at parked sites, counted by the trampoline. */
@@ -279,21 +282,21 @@ u64 module_parked(void)
 	return ub_passed_calls[NUMBER];
 }
 
-static bool is_entry(u64 ip)
+static bool is_entry(u64 ip, u32 nr)
 {
 	for (u64 i = 0; i < job->nr_entries; i++)
-		if (entry_list[i].user_ip == ip)
+		if (entry_list[i].user_ip == ip && entry_list[i].nr == nr)
 			return true;
 	return false;
 }
 
 /* Park a site without an entry, as the module does after a while. */
-static void park_site(u64 ip)
+static void park_site(u64 ip, u32 nr)
 {
-	u64 key = (u64)&mm >> 6 ^ ip;
+	u64 key = (u64)&mm ^ ip ^ (nr * UB_PARKED_NR);
 	u64 *place = &ub_parked[key & (UB_PARKED_SIZE - 1)];
 
-	if (is_entry(ip))
+	if (is_entry(ip, nr))
 		return;
 	if (*place && *place != key)
 		place = &ub_parked[(key & (UB_PARKED_SIZE - 1)) ^ 1];
@@ -329,7 +332,9 @@ void module_setup(void)
 	frame = (u8 *)module_regs() - UB_FRAME_REGS;
 	load_code();
 	set_up_region();
-	park_site(job->rip);
-	for (u64 i = 0; i < job->nr_calls; i++)
-		park_site(JOB_TABLE(struct call, calls)[i].resume);
+	for (u64 i = 0; i < job->nr_calls; i++) {
+		const struct call *call = &JOB_TABLE(struct call, calls)[i];
+
+		park_site(call->resume, (u32)call->nr);
+	}
 }

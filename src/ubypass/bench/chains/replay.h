@@ -91,7 +91,7 @@ struct dispatchrec {
 };
 
 struct entryrec {
-	u64 ip, offset;
+	u64 ip, offset, nr;
 };
 
 struct job {

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ubypass.abi import Abi, Translation
+from ubypass.abi import Abi, SiteKey, Translation
 from ubypass.bench.chains.clock import Clock
 from ubypass.bench.chains.snapshot import Area, Capture
 from ubypass.cost.gap import profile_gap
@@ -122,8 +122,8 @@ def make(
     """
     abi = replace(abi, max_code=_MAX_CODE, trusted=bounds.trusted)
     profile = profile_of(_taken(paths, Decoded(image), bounds))
-    for resume in profile.barriers:
-        profile.remove_entry(resume)
+    for site in profile.barriers:
+        profile.remove_entry(site)
     spec = replace(
         make_spec(profile),
         traced=frozenset(profile.execution_counts),
@@ -160,19 +160,21 @@ def _taken(
     losing = _losing(paths, code, bounds.model) if bounds.model else frozenset()
     return [
         replace(path, ips=())
-        if len(path.ips) > bounds.longest or path.resume in losing
+        if len(path.ips) > bounds.longest or path.key in losing
         else path
         for path in paths
     ]
 
 
-def _losing(paths: Sequence[TracedPath], code: Decoded, model: Model) -> frozenset[int]:
+def _losing(
+    paths: Sequence[TracedPath], code: Decoded, model: Model
+) -> frozenset[SiteKey]:
     """Sites whose gaps are likely to lose, on average."""
-    savings: dict[int, list[float]] = {}
+    savings: dict[SiteKey, list[float]] = {}
     for path in paths:
         saving = model.saving(profile_gap(path.ips, code)).likely
-        savings.setdefault(path.resume, []).append(saving)
-    return frozenset(resume for resume, all_ in savings.items() if sum(all_) < 0)
+        savings.setdefault(path.key, []).append(saving)
+    return frozenset(site for site, all_ in savings.items() if sum(all_) < 0)
 
 
 def _translated(region: Region, abi: Abi, bounds: Bounds, careful: bool) -> Translation:
