@@ -17,6 +17,7 @@ from tests.guest.foreign.musl import build_static
 from tests.guest.foreign.packages import fetch
 from tests.guest.foreign.play import PACKAGE_LIST
 from tests.guest.foreign.table import PACKAGES
+from tests.guest.libc import prepare_newer
 from tests.guest.program import PROGRAMS
 from tests.guest.runner import CASES
 from tests.patient import PATIENT
@@ -105,6 +106,8 @@ def guest(request: pytest.FixtureRequest) -> Guest:
         prepare_foreign()
     if "one-site-musl" in names:
         prepare_musl()
+    if "one-address" in names:
+        prepare_newer()
     return _run_cases(names)
 
 

@@ -6,35 +6,46 @@ task work, or functions do not return to their callers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from tests.guest.boost import Booster, booster
 from tests.guest.cases import DATA_FILE
+from tests.guest.libc import NEWER
 from tests.guest.program import END, Program
 from tests.guest.waiting import wait
 from ubypass.engine.target import Target
 
-__all__ = ["CASES", "SHARE", "Share"]
+__all__ = ["CASES", "PART", "SHARE", "Share"]
 
 #: Of all calls, those that are to be dispatched once the region has grown.
 SHARE = 0.9
+
+#: The same of ``turns.c``: of ten calls one begins a run of four, five have long gaps.
+PART = 0.35
 
 #: Calls over which the share is looked at.
 _CALLS = 20_000
 
 
-def _grown(name: str, *arguments: str) -> dict[str, Any]:
+def _grown(
+    name: str,
+    *arguments: str,
+    least: float = SHARE,
+    prefix: Sequence[str] = (),
+) -> dict[str, Any]:
     """The same program natively and boosted, and what share of its calls came to be
     dispatched; it is asked for until it is large enough, or nothing moves any more.
     """
-    with Program(name, DATA_FILE, *arguments) as program:
+    start = partial(Program, name, *arguments, prefix=prefix)
+    with start() as program:
         wait(lambda: program.is_warm)
         native = _end(program, None)
-    with booster() as boost, Program(name, DATA_FILE, *arguments) as program:
+    with booster() as boost, start() as program:
         target = boost.attach(program.pid)
         boost.wait_boosted(target)
-        share = Share(target)
+        share = Share(target, least)
         grown = boost.wait(share.is_large)
         numbers = sorted(
             {
@@ -45,6 +56,9 @@ def _grown(name: str, *arguments: str) -> dict[str, Any]:
             }
         )
         learned = [bin(mask) for mask in target.profile.nonpointers.values()]
+        sites = [
+            (*key, site.verdict.name) for key, site in target.refresh_sites().items()
+        ]
         boosted = _end(program, boost)
         boost.detach_all()
         summaries = boost.summaries()
@@ -55,6 +69,7 @@ def _grown(name: str, *arguments: str) -> dict[str, Any]:
         "grown": grown,
         "share": share.last,
         "numbers": numbers,
+        "sites": sites,
         "summaries": summaries,
     }
 
@@ -62,8 +77,9 @@ def _grown(name: str, *arguments: str) -> dict[str, Any]:
 class Share:
     """The share of dispatched calls, over so many calls at a time."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, least: float = SHARE) -> None:
         self._target = target
+        self._least = least
         self._before = (0, 0)
         self.last = 0.0
 
@@ -80,7 +96,7 @@ class Share:
             return False
         self._before = (stats.native, stats.dispatched)
         self.last = dispatched / (native + dispatched)
-        return self.last >= SHARE
+        return self.last >= self._least
 
 
 def _end(program: Program, boost: Booster | None) -> dict[str, object]:
@@ -91,12 +107,13 @@ def _end(program: Program, boost: Booster | None) -> dict[str, object]:
 
 #: What is linked with another C library is compiled elsewhere.
 CASES = {
-    "one-site": partial(_grown, "onesite"),
-    "one-site-musl": partial(_grown, "onesite-musl"),
-    "biased": partial(_grown, "biased"),
-    "closes": partial(_grown, "closes"),
-    "closes-vector": partial(_grown, "closes", "vector"),
-    "stack-switch": partial(_grown, "stacks", "switch"),
-    "pushed-return": partial(_grown, "stacks", "pushed"),
-    "get-pc": partial(_grown, "stacks", "getpc"),
+    "one-site": partial(_grown, "onesite", DATA_FILE),
+    "one-site-musl": partial(_grown, "onesite-musl", DATA_FILE),
+    "one-address": partial(_grown, "turns", least=PART, prefix=NEWER),
+    "biased": partial(_grown, "biased", DATA_FILE),
+    "closes": partial(_grown, "closes", DATA_FILE),
+    "closes-vector": partial(_grown, "closes", DATA_FILE, "vector"),
+    "stack-switch": partial(_grown, "stacks", DATA_FILE, "switch"),
+    "pushed-return": partial(_grown, "stacks", DATA_FILE, "pushed"),
+    "get-pc": partial(_grown, "stacks", DATA_FILE, "getpc"),
 }
