@@ -233,7 +233,7 @@ def _gap_times(caption: str, sites: Sequence[Mapping[str, Any]], key: str) -> st
 
     content = [
         Row(
-            site["symbol"] or f"{site['address']:x}",
+            f"{site['call']} at {site['symbol'] or format(site['address'], 'x')}",
             f"{site['native_ns']:,.0f} → {site['boosted_ns']:,.0f}",
             (
                 Range(site["native_ns"], site["boosted_ns"], Colour.RULE),

@@ -146,7 +146,7 @@ def _data(
         "source_bytes": sum(len(source.data) for source in translation.sources),
         "code_bytes": len(translation.code),
         "code": translation.code.hex(),
-        "entries": [entry.user_ip for entry in translation.entries],
+        "entries": list(dict.fromkeys(e.user_ip for e in translation.entries)),
         "dispatches": [
             {"offset": call.code_offset, "nr": call.nr}
             for call in translation.dispatches
