@@ -4,13 +4,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.region.asm import program
-from ubypass.abi import Abi, ExitReason
+from ubypass.abi import Abi, ExitReason, SiteKey
 from ubypass.region.discover import HotEntry, Limits, RegionSpec, discover
 from ubypass.translate.budget import MOST_OWED, PATIENCE
 from ubypass.translate.flow import Flow, entry_state, solve
 from ubypass.translate.layout import assemble
 from ubypass.translate.registers import R11, RCX, RSP
 from ubypass.translate.state import Flags, Loc
+from ubypass.verify.check import check
 
 _ABI = Abi(dispatch_size=8, dispatch_vector_size=12)
 _VECTOR = """
@@ -90,6 +91,22 @@ def test_refused_call_numbers_are_no_dispatches() -> None:
     # Nor is there an entry behind one: it is never hooked.
     assert [e.key for e in translation.entries] == [(at["last"], 39)]
     assert ExitReason.SYSCALL in {e.reason for e in translation.exits}
+
+
+def test_a_region_ends_behind_the_only_call_of_several_that_is_dispatched() -> None:
+    reader, at = program("start: mov eax, ebx\nsyscall\nlast: dec ecx\njmp start")
+    wait = SiteKey(at["last"], 232)
+    spec = RegionSpec(
+        (HotEntry(at["start"], 39),),
+        numbers={at["last"]: (12, 232)},  # brk is none of those that can be
+        stops=frozenset({wait}),
+    )
+    translation = assemble(solve(discover(spec, reader), _ABI, 8))
+    check(translation, _ABI)
+    assert [d.nr for d in translation.dispatches] == [232]
+    assert [e.key for e in translation.entries] == [(at["start"], 39)]
+    ends = [e.user_ip for e in translation.exits if e.reason is ExitReason.FRONTIER]
+    assert ends == [at["last"]]
 
 
 def test_code_off_the_traced_paths_has_one_version() -> None:
