@@ -69,6 +69,7 @@ TWIN_CASES: dict[str, Twin] = {
         (("filter", "--look", str(PROGRAMS / "seccomp"), "other"),),
     ),
     "watch-own": Twin((("watch", "own"),), hold=1.0),
+    "watch-trap": Twin((("watch", "trap"),), hold=1.0),
     "watch-other": Twin((("watch", "other"),), hold=2.0),
     "user-time": Twin((("usertime",),), hold=0.0),
     "two-processes": Twin(

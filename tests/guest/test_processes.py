@@ -121,14 +121,17 @@ def test_the_device_is_for_who_may_load_modules(guest: Guest) -> None:
 
 
 @pytest.mark.guest("watch-own")
+@pytest.mark.guest("watch-trap")
 @pytest.mark.guest("watch-other")
-@pytest.mark.parametrize("who", ["own", "other"])
+@pytest.mark.parametrize("who", ["own", "trap", "other"])
 def test_a_watchpoint_that_begins_in_a_run_misses_nothing(
     guest: Guest, who: str
 ) -> None:
     result = guest.result(f"watch-{who}")
     assert result["native"]["acted"]
-    assert "missed 0" in result["native"]["programs"][0]["output"][0]
+    output = result["native"]["programs"][0]["output"]
+    assert "missed 0" in output[0]
+    assert who != "trap" or output[1:] == ["wrong signals 0"]
     assert result["boosted"] == result["native"]
 
 

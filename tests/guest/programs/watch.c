@@ -3,6 +3,7 @@
  * A watchpoint in user mode that begins while the loop that it watches is boosted.
  *
  *   watch own	the loop itself switches it on and off, by ioctl
+ *   watch trap	the same, and each store raises a signal
  *   watch other	another thread does, while the loop goes round
  *
  * Every store behind the moment at which it is known to be on must be counted.  In
@@ -13,10 +14,15 @@
 #include <linux/hw_breakpoint.h>
 #include <linux/perf_event.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+
+#ifndef TRAP_PERF
+#define TRAP_PERF 6	/* si_code; glibc 2.36 has none */
+#endif
 
 #define TURNS	400
 
@@ -26,7 +32,18 @@ static volatile pid_t worker;
 static volatile bool on;		/* it is, for sure */
 static volatile uint64_t expected;	/* stores since then */
 
-static int open_watchpoint(pid_t tid)
+static volatile uint64_t traps, wrong_traps;
+
+static void on_trap(int number, siginfo_t *info, void *context)
+{
+	(void)number;
+	(void)context;
+	traps++;
+	wrong_traps += info->si_code != TRAP_PERF || info->si_addr != &watched;
+}
+
+/* .trap: each store that it sees raises SIGTRAP. */
+static int open_watchpoint(pid_t tid, bool trap)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_BREAKPOINT,
@@ -37,8 +54,14 @@ static int open_watchpoint(pid_t tid)
 		.exclude_kernel = 1,
 		.exclude_hv = 1,
 		.disabled = 1,
+		.sigtrap = trap,
+		.remove_on_exec = trap,
 	};
-	int fd = (int)syscall(SYS_perf_event_open, &attr, tid, -1, -1, 0);
+	int fd;
+
+	if (trap)
+		attr.sample_period = 1;
+	fd = (int)syscall(SYS_perf_event_open, &attr, tid, -1, -1, 0);
 
 	if (fd < 0)
 		die("perf_event_open");
@@ -54,11 +77,14 @@ static uint64_t hits(int fd)
 	return count;
 }
 
-static int own(void)
+static int own(bool trap)
 {
-	int fd = open_watchpoint(0);
+	struct sigaction action = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO };
+	int fd = open_watchpoint(0, trap);
 	uint64_t stores = 0, seen = 0;
 
+	if (sigaction(SIGTRAP, &action, NULL))
+		die("sigaction");
 	while (control[0] != STAGE_END) {
 		unsigned int turns = control[0] == STAGE_WARM ? 0 : TURNS;
 
@@ -75,9 +101,11 @@ static int own(void)
 			control[1] = 1;
 		}
 	}
-	seen = hits(fd);
+	seen = trap ? traps : hits(fd);
 	printf("%s, missed %lld\n", stores ? "stored" : "idle",
 	       (long long)(stores - seen));
+	if (trap)
+		printf("wrong signals %llu\n", (unsigned long long)wrong_traps);
 	return 0;
 }
 
@@ -107,7 +135,7 @@ static int other(void)
 	while (!worker)
 		usleep(1000);
 	control[2] = AT_WARM;
-	fd = open_watchpoint(worker);
+	fd = open_watchpoint(worker, false);
 	while (control[0] != STAGE_END) {
 		uint64_t stores, seen;
 
@@ -141,5 +169,7 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		return 2;
 	control = control_page();
-	return strcmp(argv[1], "own") ? other() : own();
+	if (!strcmp(argv[1], "other"))
+		return other();
+	return own(!strcmp(argv[1], "trap"));
 }
