@@ -45,7 +45,7 @@ def _grown(
     with booster() as boost, start() as program:
         target = boost.attach(program.pid)
         boost.wait_boosted(target)
-        share = Share(target, least)
+        share = Share(target, enough=least)
         grown = boost.wait(share.is_large)
         numbers = sorted(
             {
@@ -75,16 +75,20 @@ def _grown(
 
 
 class Share:
-    """The share of dispatched calls, over so many calls at a time."""
+    """The share of dispatched calls, over so many calls at a time, from now on."""
 
-    def __init__(self, target: Target, least: float = SHARE) -> None:
+    def __init__(
+        self, target: Target, calls: int = _CALLS, enough: float = SHARE
+    ) -> None:
         self._target = target
-        self._least = least
-        self._before = (0, 0)
+        self._calls = calls
+        self._enough = enough
+        stats = target.refresh_stats()
+        self._before = stats.native, stats.dispatched
         self.last = 0.0
 
     def is_large(self) -> bool:
-        """Whether it was, over the last calls."""
+        """Whether it was large enough, over the last calls."""
         stats = self._target.refresh_stats()
         native, dispatched = (
             now - before
@@ -92,11 +96,11 @@ class Share:
                 (stats.native, stats.dispatched), self._before, strict=True
             )
         )
-        if native + dispatched < _CALLS:
+        if native + dispatched < self._calls:
             return False
         self._before = (stats.native, stats.dispatched)
         self.last = dispatched / (native + dispatched)
-        return self.last >= self._least
+        return self.last >= self._enough
 
 
 def _end(program: Program, boost: Booster | None) -> dict[str, object]:

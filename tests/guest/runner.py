@@ -24,6 +24,7 @@ from typing import Any
 from tests.guest import (
     asleep,
     badinput,
+    cores,
     cycles,
     filtered,
     grown,
@@ -53,6 +54,7 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     **{name: partial(run_twin, twin) for name, twin in TWIN_CASES.items()},
     **grown.CASES,
     **filtered.CASES,
+    **cores.CASES,
     **sharing.CASES,
     "strace": special.strace,
     "reattach": special.reattach,
