@@ -43,7 +43,7 @@ _PARALLEL = frozenset(
     if name.startswith("remap-")
     or name in ("two-processes", "four-threads", "trusted-threads")
     or name.startswith("seccomp-other")
-    or name in ("fork-exec", "family", "namespace", "watch-other")
+    or name in ("fork-exec", "family", "namespace", "watch-other", "membarrier")
 )
 
 #: A boot of their own: their packages are linked into the guest's file system.

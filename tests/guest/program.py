@@ -104,8 +104,24 @@ class Program:
         """Whether it has come to what only the next signal ends."""
         return self._words[2] == _MIDST
 
+    @property
+    def choices(self) -> int:
+        """Among how many things :meth:`choose` may choose."""
+        return self._words[6]
+
+    @property
+    def turns(self) -> tuple[int, int]:
+        """What its loop does, as :meth:`choose` counts it, and how often it has."""
+        # The program writes the second one first.
+        chosen = self._words[4]
+        return chosen, self._words[5]
+
     def stage(self, number: int) -> None:
         self._words[0] = number
+
+    def choose(self, number: int) -> None:
+        """What its loop is to do; 0: all by turns."""
+        self._words[3] = number
 
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
