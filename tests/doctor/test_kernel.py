@@ -147,6 +147,7 @@ _DIRECT = "CONFIG_MODULES=y\nCONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=y\n"
     [
         ("proc/cpuinfo", "flags\t\t: fpu lahf_lm smap fsgsbase bmi2 fred\n", "entry"),
         ("sys/hypervisor/guest_type", "PV\n", "hypervisor"),
+        ("proc/cmdline", "root=/dev/sda1 rseq_debug=1 quiet\n", "rseq"),
         (_CONFIG, f"{_DIRECT}CONFIG_CFI_CLANG=y\n", "control flow"),
         (_CONFIG, f"{_DIRECT}CONFIG_CFI=y\n", "control flow"),
     ],
@@ -159,6 +160,7 @@ def test_kernels_that_the_module_refuses(
     assert check.advice.startswith("not supported; boot")
     usual = {
         "sys/hypervisor/guest_type": "PVH\n",
+        "proc/cmdline": "root=/dev/sda1 rseq_debug=0 quiet\n",
         _CONFIG: f"{_DIRECT}CONFIG_PREEMPT_RT=y\n# CONFIG_CFI is not set\n",
     }
     assert name not in _look(tmp_path / "b", dict(usual))

@@ -72,7 +72,7 @@ def _try(name: str, *, guest_tests: bool) -> Result | None:
             print(f"{name}: {phrase}", flush=True)
 
     try:
-        release = kernels.default_release(suite, flavour=target.flavour)
+        release = _newest(target)
         headers = kernels.fetch_headers(release, report, suite=suite)
         kernels.fetch_kernel(release, report, suite=suite)
     except UbError as error:
@@ -104,6 +104,16 @@ def _try(name: str, *, guest_tests: bool) -> Result | None:
         found = result.found[check]
         report(f"{check}: {'yes' if good else 'NO'}{f' ({found})' if found else ''}")
     return result
+
+
+def _newest(target: Target) -> str:
+    """The release that is tried. Raises UbError if there is none."""
+    if not target.series:
+        return kernels.default_release(target.suite, flavour=target.flavour)
+    offered = kernels.offered_releases(target.series)
+    if not offered:
+        raise UbError(f"apt has no kernel {target.series} for this Debian")
+    return offered[-1]
 
 
 def _compiler(headers: Path) -> str:

@@ -28,12 +28,14 @@ __all__ = [
 class Target:
     """What is tried: the newest kernel of a suite, of a flavour, on a processor.
 
-    ``flavour``: ``rt`` or ``cloud``. ``processor``: QEMU's model.
+    ``flavour``: ``rt`` or ``cloud``. ``processor``: QEMU's model. ``series``: of a
+    kernel beside the one that the suite recommends (``6.12``); "": that one.
     """
 
     suite: str
     flavour: str = ""
     processor: str = "max"
+    series: str = ""
 
 
 # With it the kernel isolates page tables, and clears buffers; returns safely (SRSO).
@@ -44,6 +46,7 @@ TARGETS = {
     "bookworm": Target("bookworm"),
     "bookworm-rt": Target("bookworm", flavour="rt"),
     "bookworm-cloud": Target("bookworm", flavour="cloud"),
+    "bookworm-6.12": Target("bookworm", series="6.12"),
     "bookworm-skylake": Target("bookworm", processor=_ISOLATING),
     "bookworm-milan": Target("bookworm", processor=_RETURNING),
     "trixie": Target("trixie"),

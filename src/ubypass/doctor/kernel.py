@@ -25,6 +25,8 @@ __all__ = ["KernelFacts", "check_kernel"]
 _TESTED = ("6.1", "6.12", "7.2", "7.3")
 _OLDEST = (6, 1)
 _CAP_SYS_MODULE = 16
+# As kstrtobool() reads it ("rseq: Make rseq debugging enabled via static key", 6.19).
+_RSEQ_CHECKED = re.compile(r"(?:^|\s)rseq_debug=(?:[1yYtT]|on)")
 _HOOKED = ("__x64_sys_read", "__x64_sys_pread64", "__x64_sys_epoll_wait")
 
 
@@ -211,6 +213,12 @@ def _refused(facts: KernelFacts, root: Path) -> Iterator[Check]:
     if "fred" in _flags(root):
         advice = "not supported; boot with fred=off"
         yield _fail("entry", "the kernel runs with FRED: exact, not boosted", advice)
+    if _RSEQ_CHECKED.search(_read(root / "proc/cmdline")):
+        # The module cannot see this; a kernel built that way it refuses.
+        found = "the kernel checks rseq critical sections, and kills programs for calls"
+        yield _fail(
+            "rseq", f"{found} in them", "not supported; boot without rseq_debug"
+        )
     if _read(root / "sys/hypervisor/guest_type").strip() == "PV":
         advice = "not supported; boot it as PVH or HVM"
         yield _fail("hypervisor", "a paravirtual guest of Xen (PV)", advice)

@@ -200,10 +200,11 @@ def offered_releases(series: str) -> list[str]:
 
     Debian's ordinary kernels only, no cloud or real-time ones. Empty if apt knows none.
     """
-    name = rf"linux-headers-({re.escape(series)}\.[0-9.-]+-amd64)"
-    output = Archive().cache("search", "--names-only", f"^{name}$")
-    found = set(re.findall(rf"^{name} ", output, re.MULTILINE))
-    return sorted(found, key=_version_key)
+    # A regular expression of POSIX as well.
+    release = rf"{re.escape(series)}\.[0-9.-]+(\+deb[0-9]+)?-amd64"
+    output = Archive().cache("search", "--names-only", f"^linux-headers-{release}$")
+    found = re.finditer(rf"^linux-headers-({release}) ", output, re.MULTILINE)
+    return sorted({match[1] for match in found}, key=_version_key)
 
 
 def headers_dir(root: Path, release: str) -> Path:
