@@ -222,6 +222,28 @@ def test_a_busy_module_is_not_unloaded(
     assert "cannot unload the module: it is in use" in capsys.readouterr().err
 
 
+def test_ctrl_c_ends_the_wait_and_leaves_the_module(
+    ub: Ub,
+    busy: _Kernel,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    inside = User(7, "cat", "is in read")
+    monkeypatch.setattr(users, "openers", lambda: iter(()))
+    monkeypatch.setattr(users, "threads_inside", lambda: iter([inside]))
+    monkeypatch.setattr(control, "ask_all", lambda question: ([], []))
+    monkeypatch.setattr(unload, "_LOOK", 0.0)
+    monkeypatch.setattr(unload.time, "sleep", interrupted)
+    assert ub("module", "unload") == 130
+    said = capsys.readouterr()
+    assert "in use: 7 (cat) is in read" in said.err
+    assert "unloaded" not in said.out
+    assert files.is_loaded()
+
+
 def test_engines_that_begin_meanwhile_or_are_older(
     ub: Ub,
     busy: _Kernel,
