@@ -15,6 +15,9 @@ _SHARE = 0.75
 _PERIODS = 30 * 10_000_000
 #: How late the last of them, or a limit, may be: two of the kernel's clock ticks.
 _LATE = 2 * 4_000_000
+#: Of the ticks before main(), which may be taken for a limit that comes early, nobody
+#: knows the number: at most these.
+_ESTIMATED = 4 * 4_000_000
 #: How far the count of ticks may be from the time that was used.
 _MILLIONTHS = 20_000
 #: Both parts of the sum are rounded down to microseconds.
@@ -33,6 +36,6 @@ def test_timers_limits_and_sums_are_as_natively() -> None:
             late = figures[timer] - _PERIODS
             assert -_LATE <= late <= _LATE, (run, timer, late)
         assert abs(figures["apart"]) <= _MILLIONTHS, (run, figures)
-        assert -_LATE <= figures["limit"] <= _LATE, (run, figures)
+        assert -_ESTIMATED <= figures["limit"] <= _LATE, (run, figures)
         assert abs(figures["counter"]) <= _APART, (run, figures)
         assert 0 <= figures["usage"] <= _ROUNDED, (run, figures)
