@@ -9,6 +9,7 @@ import pytest
 
 from tests.guest.conftest import Guest
 from tests.guest.service import answer
+from tests.guest.service_endures import PROCESSES
 
 pytestmark = pytest.mark.guest
 
@@ -112,3 +113,24 @@ def test_a_new_daemon_boosts_again(guest: Guest) -> None:
     result = guest.result("service-killed")
     assert result["rounds"][-1]["dispatched"] > 1000
     assert sum("event=attached" in line for line in result["journal"]) >= 4
+
+
+@pytest.mark.guest("service-endures")
+def test_it_does_not_grow_and_is_not_slower(guest: Guest) -> None:
+    """After many reloads, and 200 programs that came and went."""
+    result = guest.result("service-endures")
+    print(result["before"], result["after"], result["spent"], result["came"])
+    assert result["alive"]
+    assert result["ended"]
+    assert set(result["statuses"]) == {0}
+    assert len(result["statuses"]) == PROCESSES
+    # Some end before they are found.
+    assert result["came"] > PROCESSES / 4
+    assert result["only_one"]
+    before, after = result["before"], result["after"]
+    assert after["files"] <= before["files"]
+    assert after["threads"] <= before["threads"]
+    # A few pages for each program would be more.
+    assert after["kilobytes"] < before["kilobytes"] + 4096
+    first, last = result["spent"][:3], result["spent"][-3:]
+    assert sum(last) < 1.5 * sum(first) + 0.1
