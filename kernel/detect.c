@@ -283,7 +283,8 @@ static bool ub_report_hot(struct ub_proc *proc, struct ub_site *site,
 }
 
 /*
- * Called at the end of a hooked call that returned .ax, if no entry is behind it.  With preemption off.
+ * Called at the end of a hooked call that returned .ax, if no entry is behind it.  With
+ * preemption off.
  */
 void ub_detect_after(struct ub_proc *proc, struct pt_regs *regs, u64 ax)
 {

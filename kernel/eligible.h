@@ -134,9 +134,7 @@ static inline bool ub_may_restart(long result)
 	return result <= -ERESTARTSYS;
 }
 
-/*
- * False after SYSCALL only if a tracer changed the registers, and for 32-bit code.
- */
+/* False after SYSCALL only if a tracer changed the registers. */
 static __always_inline bool ub_regs_are_of_syscall(const struct pt_regs *regs)
 {
 	if (regs->cs != __USER_CS)
