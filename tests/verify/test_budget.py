@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ubypass.verify import budget
 from ubypass.verify.budget import check_budget
 from ubypass.verify.errors import Rule, VerifyError
 from ubypass.verify.graph import Blocks, survey
@@ -88,14 +87,12 @@ def test_refused_exactly_when_a_path_is_long(
 ) -> None:
     forward = {(at, to) for at, to in edges if at < to}
     program, blocks = _graph(forward, paying)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(budget, "LONGEST", bound)
-        if _longest(forward, paying) > bound:
-            with pytest.raises(VerifyError, match="without a charge") as caught:
-                check_budget(program, blocks)
-            assert caught.value.rule is Rule.BUDGET
-        else:
-            check_budget(program, blocks)
+    if _longest(forward, paying) > bound:
+        with pytest.raises(VerifyError, match="without a charge") as caught:
+            check_budget(program, blocks, bound)
+        assert caught.value.rule is Rule.BUDGET
+    else:
+        check_budget(program, blocks, bound)
 
 
 @pytest.mark.parametrize("charges", [(0,), (0, 50), (99,)])
@@ -111,12 +108,9 @@ def test_paths_within_one_block(charges: tuple[int, ...]) -> None:
     )
     edges = (0, *charges, 100)
     longest = max(later - one for one, later in pairwise(edges))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(budget, "LONGEST", longest)
-        check_budget(program, blocks)
-        patch.setattr(budget, "LONGEST", longest - 1)
-        with pytest.raises(VerifyError, match="without a charge"):
-            check_budget(program, blocks)
+    check_budget(program, blocks, longest)
+    with pytest.raises(VerifyError, match="without a charge"):
+        check_budget(program, blocks, longest - 1)
 
 
 @given(_EDGES)

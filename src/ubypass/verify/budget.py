@@ -26,8 +26,11 @@ __all__ = ["LONGEST", "check_budget"]
 LONGEST: Final = 4096
 
 
-def check_budget(program: Program, blocks: Blocks) -> None:
-    """Raises VerifyError when a cycle or long path neither charges nor dispatches."""
+def check_budget(program: Program, blocks: Blocks, longest: int = LONGEST) -> None:
+    """Raises VerifyError when a cycle or long path neither charges nor dispatches.
+
+    ``longest``: instructions of a path that may do without.
+    """
     count = len(blocks.starts)
     succs = blocks.succs.copy()
     # Where each block charges first; without a charge, its end.
@@ -39,7 +42,7 @@ def check_budget(program: Program, blocks: Blocks) -> None:
     for at in sorted([*program.charges, *program.dispatch], reverse=True):
         block = bisect_right(blocks.starts, at) - 1
         length = last.get(block, blocks.ends[block]) - at
-        _check_length(program, at, length)
+        _check_length(program, at, length, longest)
         # Branches before the charge do not pay.
         early = bisect_left(blocks.branches[block], at)
         for successor in succs[block][early:]:
@@ -58,7 +61,7 @@ def check_budget(program: Program, blocks: Blocks) -> None:
         free[block] = False
         start = blocks.starts[block]
         length = since[block] + firsts[block] - start
-        _check_length(program, start, length)
+        _check_length(program, start, length, longest)
         for successor in succs[block]:
             since[successor] = max(since[successor], length)
             waiting[successor] -= 1
@@ -70,9 +73,9 @@ def check_budget(program: Program, blocks: Blocks) -> None:
         raise program.error(at, Rule.BUDGET, "on a cycle that never pays")
 
 
-def _check_length(program: Program, at: int, length: int) -> None:
-    if length > LONGEST:
-        reason = f"a path of {length:,} instructions without a charge (> {LONGEST:,})"
+def _check_length(program: Program, at: int, length: int, longest: int) -> None:
+    if length > longest:
+        reason = f"a path of {length:,} instructions without a charge (> {longest:,})"
         raise program.error(at, Rule.BUDGET, reason)
 
 
