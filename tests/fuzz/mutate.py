@@ -220,6 +220,8 @@ def sample(names: tuple[str, ...], turns: int) -> Iterator[Unit]:
         yield Unit("mixed", "", number, 40)
         if number % 8 == 1:
             yield Unit("mixed", "", number, 40, trusted=True)
+        if number % 8 == 5:
+            yield Unit("mixed", "", number, 40, fred=True)
         if number % 2 == 0:
             yield Unit("dense", "", number, 40)
         if number % 25 == 0:
