@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.guest.boost import Booster, booster
-from tests.guest.grown import Share
+from tests.guest.grown import Share, call_numbers
 from tests.guest.program import END, Program
 from tests.guest.waiting import wait
 from ubypass.abi import ExitReason
@@ -52,14 +52,7 @@ def _every_call() -> dict[str, Any]:
         looks = [
             _look(boost, target, program, row) for row in range(1, program.choices + 1)
         ]
-        numbers = sorted(
-            {
-                call.nr
-                for group in target.groups
-                if group.loaded is not None
-                for call in group.loaded.dispatches
-            }
-        )
+        numbers = call_numbers(target)
         program.stage(END)
         boost.wait(lambda: program.ended)
         boosted = program.outcome()

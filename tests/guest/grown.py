@@ -17,7 +17,7 @@ from tests.guest.program import END, Program
 from tests.guest.waiting import wait
 from ubypass.engine.target import Target
 
-__all__ = ["CASES", "PART", "SHARE", "Share"]
+__all__ = ["CASES", "PART", "SHARE", "Share", "call_numbers"]
 
 #: Of all calls, those that are to be dispatched once the region has grown.
 SHARE = 0.9
@@ -47,14 +47,7 @@ def _grown(
         boost.wait_boosted(target)
         share = Share(target, enough=least)
         grown = boost.wait(share.is_large)
-        numbers = sorted(
-            {
-                call.nr
-                for group in target.groups
-                if group.loaded is not None
-                for call in group.loaded.dispatches
-            }
-        )
+        numbers = call_numbers(target)
         learned = [bin(mask) for mask in target.profile.nonpointers.values()]
         sites = [
             (*key, site.verdict.name) for key, site in target.refresh_sites().items()
@@ -72,6 +65,12 @@ def _grown(
         "sites": sites,
         "summaries": summaries,
     }
+
+
+def call_numbers(target: Target) -> list[int]:
+    """The calls that its live regions dispatch."""
+    loaded = [group.loaded for group in target.groups if group.loaded is not None]
+    return sorted({call.nr for each in loaded for call in each.dispatches})
 
 
 class Share:

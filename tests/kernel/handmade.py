@@ -119,7 +119,24 @@ def _bad(made: Translation) -> list[Translation]:
     return bad
 
 
-def _is_refused(device: Device, proc: int, what: Translation) -> bool:
+def started(
+    program: str, count: str, size: int
+) -> tuple[subprocess.Popen[str], int, bytes]:
+    """A program that prints where its call resumes, and waits for a line: the process,
+    that address, and ``size`` bytes of code there.
+    """
+    child = subprocess.Popen(
+        [program, count], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout
+    resume = int(child.stdout.readline(), 16)
+    with open(f"/proc/{child.pid}/mem", "rb") as memory:
+        memory.seek(resume)
+        return child, resume, memory.read(size)
+
+
+def is_refused(device: Device, proc: int, what: Translation) -> bool:
+    """Whether the module refuses to load it."""
     try:
         device.load(proc, what)
     except UbError:
@@ -142,19 +159,13 @@ def _lists(device: Device, proc: int) -> list[set[int]]:
 
 def main(program: str, count: str) -> int:
     with Device() as device:
-        child = subprocess.Popen(
-            [program, count], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        child, resume, code = started(program, count, 8)
         assert child.stdout
         assert child.stdin
-        resume = int(child.stdout.readline(), 16)
-        with open(f"/proc/{child.pid}/mem", "rb") as memory:
-            memory.seek(resume)
-            code = memory.read(8)
         assert code[:3] == bytes.fromhex("4801c5"), code.hex()
         proc = device.attach(child.pid)
         made = translation(resume, code, device.info())
-        refused = sum(_is_refused(device, proc, bad) for bad in _bad(made))
+        refused = sum(is_refused(device, proc, bad) for bad in _bad(made))
         region = device.load(proc, made)
         start = time.monotonic()
         child.stdin.write("\n")

@@ -8,10 +8,9 @@ Prints a line of JSON: what the program said, and the module's counters.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 
-from tests.kernel.handmade import assemble, slot
+from tests.kernel.handmade import assemble, slot, started
 from ubypass.abi import (
     BUDGET_MAX,
     FRAME_BUDGET,
@@ -93,15 +92,7 @@ leave:  .long 0
 def main(program: str, count: str) -> int:
     with Device() as device:
         device.tune(Tunable.BUDGET, BUDGET_MAX)
-        child = subprocess.Popen(
-            [program, count], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        assert child.stdout
-        assert child.stdin
-        resume = int(child.stdout.readline(), 16)
-        with open(f"/proc/{child.pid}/mem", "rb") as memory:
-            memory.seek(resume)
-            code = memory.read(len(_CODE) + 2)
+        child, resume, code = started(program, count, len(_CODE) + 2)
         assert code[: len(_CODE)] == _CODE, code.hex()
         proc = device.attach(child.pid)
         device.load(proc, _translation(resume, code, device.info()))

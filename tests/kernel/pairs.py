@@ -8,13 +8,12 @@ both calls and of one, the sites that the module lists, and which loads it refus
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from tests.kernel.handmade import assemble, slot
+from tests.kernel.handmade import assemble, is_refused, slot, started
 from ubypass.abi import (
     Entry,
     Exit,
@@ -24,7 +23,6 @@ from ubypass.abi import (
     Translation,
 )
 from ubypass.device.client import Device
-from ubypass.errors import UbError
 
 _GETPPID, _GETPID, _EXIT = 110, 39, 60
 
@@ -53,30 +51,16 @@ leave:  .long 0
     )
 
 
-def _is_refused(device: Device, proc: int, what: Translation) -> bool:
-    try:
-        device.load(proc, what)
-    except UbError:
-        return True
-    return False
-
-
 def _play(device: Device, program: str, count: str, calls: Sequence[int]) -> Any:
-    child = subprocess.Popen(
-        [program, count], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    child, resume, code = started(program, count, 4)
     assert child.stdout
     assert child.stdin
-    resume = int(child.stdout.readline(), 16)
-    with open(f"/proc/{child.pid}/mem", "rb") as memory:
-        memory.seek(resume)
-        code = memory.read(4)
     proc = device.attach(child.pid)
     made = _translation(resume, code, calls)
     first = made.entries[0]
     bad = replace(made, entries=(replace(first, nr=_EXIT),))
     twice = replace(made, entries=(*made.entries, first))
-    refused = [_is_refused(device, proc, each) for each in (bad, twice)]
+    refused = [is_refused(device, proc, each) for each in (bad, twice)]
     region = device.load(proc, made)
     child.stdin.write("\n")
     child.stdin.flush()
