@@ -62,12 +62,18 @@ static void read_once(long *wrong)
 		(*wrong)++;
 }
 
+/* A program that is told to end before its first turn does this turn still. */
+static int goes_on(long done)
+{
+	return !ended || !done;
+}
+
 static void *reader(void *unused)
 {
 	long wrong = 0, made = 0;
 
 	(void)unused;
-	for (; !ended; made++)
+	for (; goes_on(made); made++)
 		read_once(&wrong);
 	__atomic_fetch_add(&errors, wrong, __ATOMIC_SEQ_CST);
 	__atomic_fetch_add(&turns, made, __ATOMIC_SEQ_CST);
@@ -101,7 +107,7 @@ static void with_signals(void)
 	handle(SIGALRM, on_tick);
 	handle(SIGTRAP, on_trap);
 	setitimer(ITIMER_REAL, &each, NULL);
-	for (; !ended; turns++) {
+	for (; goes_on(ticks); turns++) {
 		read_once(&errors);
 		if (turns % 64 == 0) {
 			raised++;
@@ -118,7 +124,7 @@ static void waiting(void)
 	struct epoll_event event;
 	int set = epoll_create1(0);
 
-	for (; !ended; turns++) {
+	for (; goes_on(turns); turns++) {
 		for (int i = 0; i < 300; i++)
 			read_once(&errors);
 		if (epoll_wait(set, &event, 1, 3) < 0 && !ended)
@@ -141,18 +147,18 @@ int main(int count, char **words)
 	if (!strcmp(what, "pread")) {
 		reader(NULL);
 	} else if (!strcmp(what, "getppid")) {
-		for (; !ended; turns++)
+		for (; goes_on(turns); turns++)
 			errors += syscall(SYS_getppid) < 0;
 	} else if (!strcmp(what, "flags")) {
-		for (; !ended; turns++) {
+		for (; goes_on(turns); turns++) {
 			errors += !!(flags() & TRAP_FLAG);
 			read_once(&errors);
 		}
 	} else if (!strcmp(what, "idle")) {
-		for (; !ended; turns++)
+		for (; goes_on(turns); turns++)
 			errors += usleep(20000) != 0 && !ended;
 	} else if (!strcmp(what, "computes")) {
-		for (; !ended; turns++)
+		for (; goes_on(turns); turns++)
 			for (volatile int i = 0; i < 1000000; i++)
 				;
 	} else if (!strcmp(what, "threads")) {
