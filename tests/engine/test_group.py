@@ -47,10 +47,10 @@ def test_or_whose_code_it_is() -> None:
 def test_a_build_that_reaches_other_sites_takes_them_in() -> None:
     first, second, third = _live(1, 0x10), _live(2, 0x20), Group(sites(0x30))
     groups = [first, second, third]
-    assert absorb(groups, first, _built(0x10, 0x20)) == [second]
+    assert absorb(groups, first, sites(0x10, 0x20)) == [second]
     assert groups == [first, third]
     assert first.sites == sites(0x10, 0x20)
-    assert absorb(groups, first, _built(0x10, 0x20)) == []
+    assert absorb(groups, first, sites(0x10, 0x20)) == []
 
 
 def test_the_end_of_a_region() -> None:

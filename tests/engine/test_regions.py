@@ -10,6 +10,7 @@ import pytest
 
 from tests.engine.fakes import FakeDevice, FakeMemory
 from ubypass.abi import Entry, Exit, ExitReason, SiteKey, Source, Translation
+from ubypass.cost.model import Range
 from ubypass.device.client import SourceChanged
 from ubypass.device.types import Event, Path
 from ubypass.device.uapi import EventType
@@ -17,6 +18,7 @@ from ubypass.engine.built import Built, NothingToBuild, Postponed, Refused
 from ubypass.engine.ports import MemoryLike
 from ubypass.engine.profile import Profile
 from ubypass.engine.regions import Caps, Grown, Regions
+from ubypass.engine.site_graph import SiteGraph
 from ubypass.engine.suppressions import Suppressions
 from ubypass.region.graph import Region
 
@@ -46,6 +48,7 @@ class _World:
         self.device.misses = 500
         self.profile = Profile()
         self.suppressions = Suppressions()
+        self.graph = SiteGraph()
         self.regions = Regions(
             self.device.attach(1),
             self.device,
@@ -54,6 +57,7 @@ class _World:
             self.profile,
             self.suppressions,
             self.caps,
+            graph=self.graph,
         )
 
     def _build(self, profile: Profile, memory: MemoryLike) -> Built:
@@ -140,6 +144,27 @@ def test_regions_that_grow_together_are_merged(world: _World) -> None:
     # The merged one is live before the one that it took in is unloaded.
     assert world.live() == [[0x1202], [0x1002, 0x1102]]
     assert world.device.unloaded == [1]
+
+
+def test_sites_that_traced_gaps_connect_are_built_once(world: _World) -> None:
+    world.reach = {_at(0x1002): {_at(0x1102), _at(0x1202)}}
+    world.graph.add_edge(_at(0x1002), _at(0x1102), Range(1, 1, 1))
+    world.graph.add_edge(_at(0x1102), _at(0x1202), Range(1, 1, 1))
+    world.hot(0x1002, 0x1102, 0x1202, 0x1302)
+    world.grow()
+    assert world.live() == [[0x1002, 0x1102, 0x1202], [0x1302]]
+    first = frozenset(map(_at, (0x1002, 0x1102, 0x1202)))
+    assert world.built == [first, frozenset({_at(0x1302)})]
+
+
+def test_a_barrier_keeps_sites_apart(world: _World) -> None:
+    world.graph.add_edge(_at(0x1002), _at(0x1102), Range(1, 1, 1))
+    world.graph.add_edge(_at(0x1102), _at(0x1202), Range(1, 1, 1))
+    world.hot(0x1002, 0x1102, 0x1202)
+    world.suppressions.suppress_long(_at(0x1102), 100, "too long")
+    world.grow()
+    assert [0x1002] in world.live()
+    assert [0x1202] in world.live()
 
 
 def test_a_site_that_is_reached_already_joins(world: _World) -> None:

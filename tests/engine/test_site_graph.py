@@ -74,3 +74,13 @@ def test_what_is_remembered_is_bounded() -> None:
     # Of a way that is known the newest figures count.
     graph.add_edge(_at(1), _at(2), Range(2, 2, 12))
     assert graph.best_saving(_at(1), {_at(2)}.__contains__) == Range(2, 2, 12)
+
+
+def test_runs_pass_all_sites_up_to_where_they_end() -> None:
+    graph = SiteGraph()
+    for n in (1, 2, 3, 4):
+        graph.add_edge(_at(n), _at(n % 4 + 1), Range(1, 1, 1))
+    graph.add_edge(_at(2), _at(7), Range(1, 1, 1))
+    assert graph.reached_from({_at(1)}, ()) == {_at(2), _at(3), _at(4), _at(7)}
+    assert graph.reached_from({_at(1)}, {_at(3)}) == {_at(2), _at(7)}
+    assert graph.reached_from({_at(5)}, ()) == set()

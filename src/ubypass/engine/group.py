@@ -9,6 +9,7 @@ Plain bookkeeping; independent of time and profitability.
 from __future__ import annotations
 
 from collections.abc import Container
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from ubypass.abi import ExitReason, SiteKey, Translation
@@ -230,13 +231,14 @@ def group_with(groups: list[Group], region: int) -> Group | None:
     return None
 
 
-def absorb(groups: list[Group], group: Group, built: Built) -> list[Group]:
-    """Take in the sites of all groups whose sites ``built`` reaches.
+def absorb(
+    groups: list[Group], group: Group, reached: AbstractSet[SiteKey]
+) -> list[Group]:
+    """Take in the sites of all groups with a site in ``reached``.
 
-    ``built`` is a new build of ``group``. The groups taken in are removed from
-    ``groups`` and returned; their regions still live.
+    ``reached``: where runs of ``group`` pass, or a build of it has entries. The groups
+    taken in are removed from ``groups`` and returned; their regions still live.
     """
-    reached = {entry.key for entry in built.translation.entries}
     taken = [g for g in groups if g is not group and g.sites & reached]
     for other in taken:
         group.join(other)

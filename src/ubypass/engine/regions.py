@@ -8,6 +8,7 @@ suppressions. After an error the live region stays, or native code.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from ubypass.abi import ExitReason, SiteKey, Translation
@@ -18,6 +19,7 @@ from ubypass.engine.built import Built, NothingToBuild, Postponed, Refused
 from ubypass.engine.group import Group, absorb, group_of, group_with, without_entries
 from ubypass.engine.ports import DeviceLike, MemoryLike
 from ubypass.engine.profile import Profile
+from ubypass.engine.site_graph import SiteGraph
 from ubypass.engine.suppressions import Suppressions
 from ubypass.engine.trial import Trials
 from ubypass.errors import UbError
@@ -71,7 +73,8 @@ class Grown:
 class Regions:
     """Of the attachment ``proc``: ``groups`` of sites, each with its region.
 
-    ``trials``: admits loads; None: regions are not put on trial.
+    ``trials``: admits loads; None: regions are not put on trial. ``graph``: traced
+    gaps between sites.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Regions:
         suppressions: Suppressions,
         caps: Caps | None = None,
         trials: Trials | None = None,
+        graph: SiteGraph | None = None,
     ) -> None:
         self.groups: list[Group] = []
         self._proc = proc
@@ -94,6 +98,7 @@ class Regions:
         self._suppressions = suppressions
         self._caps = caps or Caps()
         self._trials = trials
+        self._graph = graph if graph is not None else SiteGraph()
         self._orphans: dict[int, list[int]] = {}
 
     @property
@@ -286,17 +291,30 @@ class Regions:
         group.refused(self._caps.refusals)
 
     def _merged(self, group: Group) -> Built:
-        """Build a group, merging it with all groups whose sites the build reaches."""
+        """Build a group, merging it with all groups whose sites the build reaches.
+
+        Those that traced gaps lead to are merged before: each further build takes as
+        long as the first one.
+        """
+        barriers = self._profile.barriers
+        sites = group.sites - barriers
+        self._absorb(group, self._graph.reached_from(sites, barriers))
         while True:
-            sites = group.sites - self._profile.barriers
+            sites = group.sites - barriers
             built = self._build(self._profile.restricted_to(sites), self._memory)
-            taken = absorb(self.groups, group, built)
-            if not taken:
+            if not self._absorb(group, {e.key for e in built.translation.entries}):
                 return built
-            orphans = self._orphans.setdefault(id(group), [])
-            for other in taken:
-                orphans += [other.region] if other.region else []
-                orphans += self._orphans.pop(id(other), [])
+
+    def _absorb(self, group: Group, reached: AbstractSet[SiteKey]) -> bool:
+        """Merge all groups with sites in ``reached`` into ``group``; whether any."""
+        taken = absorb(self.groups, group, reached)
+        if not taken:
+            return False
+        orphans = self._orphans.setdefault(id(group), [])
+        for other in taken:
+            orphans += [other.region] if other.region else []
+            orphans += self._orphans.pop(id(other), [])
+        return True
 
     def _load(self, group: Group, built: Built, grown: Grown) -> bool:
         """Load a build; False if it is live or must not be. Raises as ``load``."""

@@ -8,7 +8,8 @@ anything is built. Pure bookkeeping, no clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from math import inf
 
@@ -42,6 +43,20 @@ class SiteGraph:
             edges = self._edges[site] = {}
         if successor in edges or len(edges) < self.successors:
             edges[successor] = saving
+
+    def reached_from(
+        self, sites: AbstractSet[SiteKey], ends: Container[SiteKey]
+    ) -> set[SiteKey]:
+        """Sites that runs from ``sites`` pass, except these; runs end at ``ends``."""
+        found: set[SiteKey] = set()
+        todo = list(sites)
+        while todo:
+            for successor in self._edges.get(todo.pop(), ()):
+                if successor in found or successor in sites or successor in ends:
+                    continue
+                found.add(successor)
+                todo.append(successor)
+        return found
 
     def savings(self, site: SiteKey) -> tuple[Range, ...]:
         """ns that gaps from ``site`` save, one for each edge."""

@@ -97,6 +97,7 @@ class Target:
             self.decisions.suppressions,
             policy.caps,
             trials,
+            self.history.graph,
         )
         self._sampling = Sampling(
             partial(open_sampler, process.pid) if open_sampler else None,
