@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import pytest
 
 from tests.region.asm import TEXT, program
 from ubypass.abi import SiteKey
 from ubypass.errors import UbError
-from ubypass.region.discover import HotEntry, Limits, RegionSpec, discover
+from ubypass.region.discover import HotEntry, Limits, RegionSpec, discover, regions
 from ubypass.region.graph import End, Region
-from ubypass.region.reader import BytesReader
+from ubypass.region.reader import BytesReader, CodeReader
 
 _LOOP = """
     first: mov eax, 39
@@ -21,6 +23,18 @@ _LOOP = """
     error: neg eax
     jmp first
 """
+
+
+@dataclass
+class _Counting:
+    """A reader that counts its reads."""
+
+    reader: CodeReader
+    reads: int = 0
+
+    def read(self, address: int, size: int) -> bytes:
+        self.reads += 1
+        return self.reader.read(address, size)
 
 
 def _find(
@@ -322,6 +336,46 @@ def test_traced_paths_are_kept_with_short_paths_around_them() -> None:
     )
     assert at["distant"] in region.blocks
     assert region.traced == frozenset(walked).intersection(region.blocks)
+
+
+def test_shorter_detours_need_no_further_exploration() -> None:
+    source = """
+        first: mov eax, 39
+        syscall
+        start: test ebx, ebx
+        jne close
+        back: test ecx, ecx
+        je distant
+        nop
+        jmp first
+        close: inc ebx
+        jmp back
+        distant: .rept 12; nop; .endr
+        jmp first
+    """
+    reader, at = program(source)
+    counting = _Counting(reader)
+    walked = frozenset(at[name] for name in ("first", "start", "back"))
+    spec = RegionSpec((HotEntry(at["start"], 39),), traced=walked)
+    choices = [
+        Limits(reach=24, detour=detour, explored=1000, region=most)
+        for detour, most in ((24, 10), (16, 20), (6, 30), (1, 30))
+    ]
+    found = []
+    reads = []
+    for region in regions(spec, counting, choices):
+        found.append(
+            [name for name in ("distant", "close") if at[name] in region.blocks]
+        )
+        reads.append(counting.reads)
+    assert found == [["distant", "close"], ["distant", "close"], ["close"], []]
+    assert reads[0] == reads[-1]
+    # Another bound of what is explored, or a longer reach, is another exploration.
+    for other in (Limits(reach=24, explored=500), Limits(reach=48, explored=1000)):
+        counting.reads = 0
+        both = (choices[0], replace(other, detour=24))
+        first, second = (counting.reads for _ in regions(spec, counting, both))
+        assert second > first
 
 
 def test_branches_that_did_not_jump() -> None:

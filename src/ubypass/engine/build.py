@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from itertools import tee
 
 from ubypass.abi import Abi, SiteKey, Translation
 from ubypass.engine.built import Built, NothingToBuild, Postponed, Refused
@@ -20,7 +21,7 @@ from ubypass.engine.profile import HotSite, Profile
 from ubypass.engine.samples import sampled_blocks
 from ubypass.errors import UbError
 from ubypass.region.decode import Decoded
-from ubypass.region.discover import HotEntry, Limits, RegionSpec, discover
+from ubypass.region.discover import HotEntry, Limits, RegionSpec, discover, regions
 from ubypass.region.graph import Region
 from ubypass.region.reader import BytesReader, CodeReader
 from ubypass.region.stackwalk import learn_returns
@@ -149,11 +150,7 @@ class Builder:
     ) -> Built:
         """The first region of ``choices`` that fits and passes the verifier."""
         reason = ""
-        for limits in choices:
-            try:
-                region = discover(spec, reader, limits)
-            except UbError as error:
-                raise NothingToBuild from error
+        for limits, region in _discovered(spec, reader, choices):
             if region.instruction_count > limits.region:
                 reason = f"the hot code has too many instructions (> {limits.region:,})"
                 continue
@@ -246,6 +243,19 @@ def make_spec(profile: Profile) -> RegionSpec:
         },
         nonpointers=profile.nonpointers,
     )
+
+
+def _discovered(
+    spec: RegionSpec, reader: CodeReader, choices: Iterable[Limits]
+) -> Iterator[tuple[Limits, Region]]:
+    """The regions with ``choices``. Raises NothingToBuild."""
+    mine, theirs = tee(choices)
+    found = regions(spec, reader, theirs)
+    for limits in mine:
+        try:
+            yield limits, next(found)
+        except UbError as error:
+            raise NothingToBuild from error
 
 
 def _halved(limits: Limits) -> Iterator[Limits]:

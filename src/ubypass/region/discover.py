@@ -7,7 +7,7 @@ their targets have been learned. Must not depend on what can be translated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -23,7 +23,7 @@ from ubypass.region.paths import distances, paths_to_calls, short_paths, side_pa
 from ubypass.region.reader import CodeReader, DataReader
 from ubypass.region.stackwalk import learn_returns
 
-__all__ = ["HotEntry", "Limits", "RegionSpec", "discover"]
+__all__ = ["HotEntry", "Limits", "RegionSpec", "discover", "regions"]
 
 # Plain integers, because they are compared often. A system call is a call.
 _NEXT: Final[int] = FlowControl.NEXT
@@ -112,43 +112,85 @@ def discover(
 
     Raises :class:`UbError` when none of the entries is code.
     """
-    limits = limits or Limits()
-    code = Decoded(reader)
-    entries = [entry for entry in spec.entries if code.at(entry.resume) is not None]
-    if not entries:
-        raise UbError(
-            "no entry of the region has translatable code",
-            "code must be in private, executable, non-writable mappings",
+    return _Explored(spec, reader, limits or Limits()).region(limits or Limits())
+
+
+def regions(
+    spec: RegionSpec, reader: CodeReader, choices: Iterable[Limits]
+) -> Iterator[Region]:
+    """The regions with ``choices`` in turn; code is explored as seldom as possible.
+
+    Around traced paths, what was explored for long detours has the shorter ones, too.
+    Raises as :func:`discover`.
+    """
+    explored: _Explored | None = None
+    for limits in choices:
+        if explored is None or not explored.serves(limits):
+            explored = _Explored(spec, reader, limits)
+        yield explored.region(limits)
+
+
+class _Explored:
+    """The code within ``limits``, of which regions are parts."""
+
+    def __init__(self, spec: RegionSpec, reader: CodeReader, limits: Limits) -> None:
+        self._spec = spec
+        self._limits = limits
+        self._code = code = Decoded(reader)
+        entries = [entry for entry in spec.entries if code.at(entry.resume) is not None]
+        if not entries:
+            raise UbError(
+                "no entry of the region has translatable code",
+                "code must be in private, executable, non-writable mappings",
+            )
+        self._keys = tuple(dict.fromkeys(entry.key for entry in entries))
+        self._hot = tuple(dict.fromkeys(key.ip for key in self._keys))
+        self._blocks = _Finder(spec, reader, code, limits).run()
+
+    def serves(self, limits: Limits) -> bool:
+        """Whether the region with ``limits`` is a part of this."""
+        own = self._limits
+        wider = replace(
+            own, region=limits.region, reach=limits.reach, detour=limits.detour
         )
-    finder = _Finder(spec, reader, code, limits)
-    blocks = finder.run()
-    keys = tuple(dict.fromkeys(entry.key for entry in entries))
-    hot = tuple(dict.fromkeys(key.ip for key in keys))
-    if spec.traced:
-        seen = spec.traced | spec.rare
-        known = [start for start in blocks if start in seen]
-        kept = side_paths(blocks, (*known, *hot, *spec.seeds), limits.detour or 0)
-    elif limits.detour is None:
-        fringe: set[int] = set()
-        if limits.fringe:
-            fringe.update(distances(blocks, spec.seeds, limits.fringe))
-        kept = paths_to_calls(blocks, hot, fringe)
-    else:
-        kept = _fitting_paths(blocks, (*hot, *spec.seeds), limits)
-    blocks = _pruned(blocks, kept, hot)
-    return Region(
-        blocks=blocks,
-        entries=_all_entries(blocks, keys),
-        sources=_sources(blocks, code),
-        predecessors=predecessors(blocks),
-        seeds=tuple(start for start in spec.seeds if start in blocks),
-        traced=spec.traced.intersection(blocks),
-        execution_counts={
-            start: n for start, n in spec.execution_counts.items() if start in blocks
-        },
-        never_taken=_never_taken(blocks, spec),
-        nonpointers=spec.nonpointers,
-    )
+        return (
+            bool(self._spec.traced)
+            and bool(own.explored)
+            and wider == limits
+            and limits.reach <= own.reach
+        )
+
+    def region(self, limits: Limits) -> Region:
+        """The part of the code that ``limits`` keeps."""
+        spec = self._spec
+        blocks = _pruned(self._blocks, self._kept(limits), self._hot)
+        counts = spec.execution_counts
+        return Region(
+            blocks=blocks,
+            entries=_all_entries(blocks, self._keys),
+            sources=_sources(blocks, self._code),
+            predecessors=predecessors(blocks),
+            seeds=tuple(start for start in spec.seeds if start in blocks),
+            traced=spec.traced.intersection(blocks),
+            execution_counts={at: n for at, n in counts.items() if at in blocks},
+            never_taken=_never_taken(blocks, spec),
+            nonpointers=spec.nonpointers,
+        )
+
+    def _kept(self, limits: Limits) -> set[int]:
+        """Starts of the blocks that are worth it."""
+        spec, blocks = self._spec, self._blocks
+        if spec.traced:
+            seen = spec.traced | spec.rare
+            known = [start for start in blocks if start in seen]
+            roots = (*known, *self._hot, *spec.seeds)
+            return side_paths(blocks, roots, limits.detour or 0)
+        if limits.detour is None:
+            fringe: set[int] = set()
+            if limits.fringe:
+                fringe.update(distances(blocks, spec.seeds, limits.fringe))
+            return paths_to_calls(blocks, self._hot, fringe)
+        return _fitting_paths(blocks, (*self._hot, *spec.seeds), limits)
 
 
 def _never_taken(blocks: dict[int, Block], spec: RegionSpec) -> frozenset[int]:
