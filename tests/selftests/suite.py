@@ -41,13 +41,37 @@ LEFT_OUT = {
     "timers/rtcpie": "needs a real-time clock, which the lab has not",
     "seccomp/seccomp_benchmark": "measures times",
     "rseq/param_test_benchmark": "measures times",
+    "rseq/param_test_mm_cid_benchmark": "measures times",
     "rseq/run_param_test.sh": "runs param_test for hours; it is run with fewer turns",
     "futex/functional/run.sh": "runs the other programs of this collection",
 }
 
+#: Programs beside those of upstream's run_tests, which runs them in scripts or not at
+#: all; of mm all are, and only these are run.
+_BESIDE = {
+    "rseq": (
+        "param_test",
+        "param_test_compare_twice",
+        "param_test_mm_cid",
+        "param_test_mm_cid_compare_twice",
+    ),
+    "timers": ("set-tai", "set-tz", "valid-adjtimex"),
+}
+_MM = (
+    *("cow", "droppable", "guard-regions", "madv_populate", "map_fixed_noreplace"),
+    *("map_populate", "mdwe_test", "memfd_secret", "merge", "mkdirty"),
+    *("mlock-random-test", "mlock2-tests", "mrelease_test", "mremap_dontunmap"),
+    *("mremap_test", "mseal_test", "pagemap_ioctl", "pfnmap"),
+    *("pkey_sighandler_tests_64", "prctl_thp_disable", "process_madv"),
+    *("protection_keys_64", "rmap", "soft-dirty", "split_huge_page_test"),
+    *("transhuge-stress", "uffd-stress", "uffd-unit-tests", "userfaultfd"),
+    "va_high_addr_switch",
+)
+_ONLY = {"mm": _MM, "vm": _MM}
+
 _REQUEUE = ("-b", "-l", "-b -l", "-b -o", "-l -o", "-b -l -o")
 
-#: Arguments of programs that are run several times.
+#: Arguments of programs that are run several times, where they take such.
 _ARGUMENTS = {
     "futex/functional/futex_requeue_pi": ("", *_REQUEUE),
     "rseq/param_test": (
@@ -56,9 +80,18 @@ _ARGUMENTS = {
         *(f"-T {test} -t 2 -r 2000 {how}" for test in "sm" for how in ("-k", "-y")),
     ),
     "rseq/param_test_compare_twice": ("-T s -t 2 -r 2000", "-T b -t 2 -r 2000"),
+    "rseq/param_test_mm_cid": ("-T s -t 2 -r 2000", "-T b -t 2 -r 2000"),
+    "rseq/param_test_mm_cid_compare_twice": ("-T s -t 2 -r 2000", "-T b -t 2 -r 2000"),
+    "mm/transhuge-stress": ("-d 5",),
+    "vm/transhuge-stress": ("-d 5",),
+    "mm/uffd-stress": ("anon 20 16", "shmem 20 16"),
+    "vm/userfaultfd": ("anon 20 16", "shmem 20 16"),
     "timers/threadtest": ("-n 2 -t 5",),
     "timers/inconsistency-check": ("-t 3",),
 }
+
+#: A text of upstream's harness.
+_HARNESS = b"Starting %u tests from %u test cases."
 
 _LIMITS = {
     "seccomp/seccomp_bpf": 600.0,
@@ -67,18 +100,23 @@ _LIMITS = {
 }
 
 
-#: Seconds in single steps: long enough for most programs to end, or to repeat
-#: themselves.
-_RECORD = 12
-_RECORDS = {"seccomp/seccomp_bpf": 90}
+#: Seconds in single steps, at most: long enough for most programs to end. None for
+#: 32-bit programs, of which nothing is translated.
+_RECORD = 25
+_RECORDS = {"seccomp/seccomp_bpf": 120}
+_NARROW = "_32"
 
 
 @dataclass(frozen=True)
 class Program:
-    """``name``: collection's directory and file."""
+    """``name``: collection's directory and file.
+
+    ``by_harness``: built with upstream's harness, which has arguments of its own.
+    """
 
     directory: str
     name: str
+    by_harness: bool = False
 
     @property
     def full(self) -> str:
@@ -123,13 +161,22 @@ def jobs(programs: Sequence[Program], only: Sequence[str] = ()) -> list[dict[str
             "directory": program.directory,
             "command": [f"./{program.name}", *shlex.split(arguments)],
             "timeout": _LIMITS.get(program.full, _LIMIT),
-            "record": _RECORDS.get(program.full, _RECORD),
+            "record": _record(program),
         }
         for program in programs
         if program.full not in LEFT_OUT
         if not only or any(word in program.full for word in only)
-        for arguments in _ARGUMENTS.get(program.full, ("",))
+        for arguments in _arguments(program)
     ]
+
+
+def _arguments(program: Program) -> tuple[str, ...]:
+    return ("",) if program.by_harness else _ARGUMENTS.get(program.full, ("",))
+
+
+def _record(program: Program) -> int:
+    narrow = program.name.endswith(_NARROW)
+    return 0 if narrow else _RECORDS.get(program.full, _RECORD)
 
 
 def _compile(arguments: list[str]) -> None:
@@ -159,13 +206,12 @@ def _make(source: Source, part: str, out: Path) -> list[Program]:
         text=True,
         env=environment,
     ).stdout
+    names = [line.partition(":")[2].rpartition("/")[2] for line in listed.splitlines()]
     found = []
-    for line in listed.splitlines():
-        name = line.partition(":")[2].rpartition("/")[2]
-        if not name:
-            continue
+    for name in filter(None, _ONLY.get(part, (*names, *_BESIDE.get(part, ())))):
         if not (target / name).exists() and (source.selftests / part / name).exists():
             shutil.copy2(source.selftests / part / name, target / name)
         if os.access(target / name, os.X_OK) and (target / name).is_file():
-            found.append(Program(part, name))
+            by_harness = _HARNESS in (target / name).read_bytes()
+            found.append(Program(part, name, by_harness))
     return list(dict.fromkeys(found))

@@ -93,6 +93,15 @@ def test_what_is_recorded_is_translated(built: Path, tmp_path: Path) -> None:
     assert any(call.nr == _GETPPID for region in regions for call in region.dispatches)
 
 
+def test_a_recording_ends_where_nothing_new_comes(built: Path, tmp_path: Path) -> None:
+    file = tmp_path / "steps"
+    recorder = [str(built / "steps"), str(file), "1000000000", "600"]
+    command = [*recorder, *_gated(built, "step"), str(built / "sample"), "forever"]
+    subprocess.run(command, check=True, timeout=60)
+    [paths] = read_paths(file.read_bytes()).values()
+    assert any(path.nr == _GETPPID for path in paths)
+
+
 def test_a_recording_that_was_cut_off(built: Path, tmp_path: Path) -> None:
     file = tmp_path / "steps"
     recorder = [str(built / "steps"), str(file), "1000000", "60"]

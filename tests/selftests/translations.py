@@ -31,13 +31,16 @@ __all__ = ["ABI", "Made", "key_of", "translate_all"]
 ABI = "abi"
 
 #: Different instructions on the paths of a region, from its first site on; all its
-#: instructions; and how far to explore beside paths. The code of all regions of a
-#: program, in bytes: parents and children share the module's arena.
-#: Seconds for building them.
-_DISTINCT = 2000
-_REGION = 3000
+#: instructions; and how far to explore beside paths. Fewer large regions need less room
+#: than many small ones, which have the code of the C library each.
+#: Targets of a return: what prints a line is called from everywhere.
+#: The code of all regions of a program, in bytes: parents and children share the
+#: module's arena. Seconds for building them.
+_DISTINCT = 8000
+_REGION = 10_000
 _ASIDE = 4
-_CODE = 300 << 10
+_CANDIDATES = 64
+_CODE = 450 << 10
 _SECONDS = 120.0
 
 
@@ -67,11 +70,12 @@ def translate_all(directory: Path) -> Iterator[tuple[str, Made]]:
 
 @contextlib.contextmanager
 def _compact() -> Iterator[None]:
-    """Builds smaller regions than the engine's meanwhile."""
+    """Builds regions with all that was recorded, and little beside, meanwhile."""
     with (
         mock.patch.object(build, "_TRACED_REGION", _REGION),
         mock.patch.object(build, "_EXPLORED", _REGION),
         mock.patch.object(build, "_ASIDES", ((_ASIDE, _REGION),)),
+        mock.patch.object(build, "CANDIDATES", _CANDIDATES),
     ):
         yield
 

@@ -4,8 +4,9 @@
  * steps: steps FILE STEPS SECONDS PROGRAM [ARGUMENT]...
  *
  * A program is stepped from the breakpoint of gate.c on.  It is ended after so many steps
- * or seconds: what was recorded until then is of use.  A program that is itself about
- * ptrace or single steps behaves differently meanwhile.
+ * or seconds, or if it goes on for long on paths that are known: what was recorded until
+ * then is of use.  A program that is itself about ptrace or single steps behaves
+ * differently meanwhile.
  *
  * FILE consists of records, in the byte order of the machine:
  *	u32 kind, u32 nr, u32 program, u32 count; then
@@ -34,6 +35,7 @@
 #define SEEN		(1 << 16)
 #define PROGRAMS	64
 #define KNOWN		6	/* skips are at most 2^this */
+#define IDLE		6	/* seconds of steps without a new path */
 
 enum kind { UNKNOWN, OTHER, SYSCALL, BREAKPOINT };
 
@@ -60,11 +62,13 @@ static char programs[PROGRAMS][4096];
 static int nr_programs;
 static int any_stepping;
 static FILE *file;
-static volatile sig_atomic_t expired;
+static volatile sig_atomic_t seconds_left, seconds_idle, has_stepped;
 
 static void on_alarm(int signal)
 {
-	expired = 1;
+	seconds_left--;
+	seconds_idle += has_stepped;
+	has_stepped = 0;
 }
 
 static struct thread *thread_of(pid_t tid)
@@ -164,8 +168,10 @@ static void flush(struct thread *t)
 		}
 	seen[slot].hash = hash;
 	start->known = start->skip = 0;
-	if (start->paths++ < VARIANTS)
-		put(1, t->nr, t->program, t->count, t->ips, t->count * 8);
+	if (start->paths++ >= VARIANTS)
+		return;
+	seconds_idle = 0;
+	put(1, t->nr, t->program, t->count, t->ips, t->count * 8);
 }
 
 /* One instruction was executed, or a signal handler is about to begin. */
@@ -175,6 +181,7 @@ static void step(struct thread *t)
 			     offsetof(struct user_regs_struct, rip), 0);
 	enum kind kind = kind_at(t->tid, ip);
 
+	has_stepped = 1;
 	if (t->after) {
 		struct start *start = start_of(ip);
 
@@ -296,7 +303,8 @@ int main(int argc, char **argv)
 	}
 	file = fopen(argv[1], "w");
 	left = atol(argv[2]);
-	limit.it_value.tv_sec = atol(argv[3]);
+	seconds_left = atol(argv[3]);
+	limit.it_value.tv_sec = limit.it_interval.tv_sec = 1;
 	child = fork();
 	if (!child) {
 		ptrace(PTRACE_TRACEME, 0, 0, 0);
@@ -313,7 +321,7 @@ int main(int argc, char **argv)
 	ptrace(PTRACE_CONT, child, 0, 0);
 	sigaction(SIGALRM, &on, NULL);
 	setitimer(ITIMER_REAL, &limit, NULL);
-	while (!expired && left-- > 0) {
+	while (seconds_left > 0 && seconds_idle < IDLE && left-- > 0) {
 		tid = waitpid(-1, &status, __WALL);
 		if (tid < 0 && errno == ECHILD)
 			break;
