@@ -28,7 +28,10 @@ _LIMITS = Limits(
 
 
 def read_paths(data: bytes) -> dict[str, list[Path]]:
-    """Paths by the path of the program; what was cut off at the end is left out."""
+    """Paths by the path of the program; what was cut off is left out.
+
+    At the end, or at the beginning, so that the program of a path is not known.
+    """
     programs: list[str] = []
     found: dict[str, list[Path]] = {}
     offset = 0
@@ -42,6 +45,8 @@ def read_paths(data: bytes) -> dict[str, list[Path]]:
             break
         if kind == _PROGRAM:
             programs.append(body.decode(errors="surrogateescape"))
+            continue
+        if program >= len(programs):
             continue
         ips = array("Q", body)
         path = Path(ips[0], nr, tuple(ips))

@@ -111,3 +111,5 @@ def test_a_recording_that_was_cut_off(built: Path, tmp_path: Path) -> None:
     whole = [path for paths in read_paths(data).values() for path in paths]
     short = [path for paths in read_paths(data[:-3]).values() for path in paths]
     assert short == whole[:-1]
+    name = os.fsencode(built / "sample")
+    assert read_paths(data[data.index(name) + len(name) :]) == {}

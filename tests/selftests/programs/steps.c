@@ -62,6 +62,8 @@ static char programs[PROGRAMS][4096];
 static int nr_programs;
 static int any_stepping;
 static FILE *file;
+/* All that is written, until the end: a write may be cut short by the alarm. */
+static char buffer[1 << 25];
 static volatile sig_atomic_t seconds_left, seconds_idle, has_stepped;
 
 static void on_alarm(int signal)
@@ -302,6 +304,8 @@ int main(int argc, char **argv)
 		return 125;
 	}
 	file = fopen(argv[1], "w");
+	if (file)
+		setvbuf(file, buffer, _IOFBF, sizeof(buffer));
 	left = atol(argv[2]);
 	seconds_left = atol(argv[3]);
 	limit.it_value.tv_sec = limit.it_interval.tv_sec = 1;
@@ -332,6 +336,8 @@ int main(int argc, char **argv)
 		else
 			thread_of(tid)->tid = 0;
 	}
+	limit.it_value.tv_sec = 0;
+	setitimer(ITIMER_REAL, &limit, NULL);
 	fclose(file);
 	/* PTRACE_O_EXITKILL ends those that are left. */
 	return 0;
