@@ -8,12 +8,14 @@ instruction, and so has each child after a fork.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pickle
 import select
 import socket
 import struct
 import subprocess
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,10 @@ from ubypass.process.memory import ProcessMemory
 __all__ = ["Booster", "Gate", "Holder", "Imager"]
 
 _PEER = struct.Struct("3i")  # struct ucred: process, user, group
+
+#: Loads into a full module are tried again so often, after so many seconds each.
+_TRIES = 5
+_PAUSE = 0.2
 
 
 class Holder:
@@ -88,7 +94,7 @@ class Booster(Holder):
         self._attached.append(proc)
         for translation in regions:
             try:
-                self._device.load(proc, translation)
+                self._load(proc, translation)
                 self._figures["loads"] += 1
             except SourceChanged:
                 self._problems["other code at this address"] += 1
@@ -96,6 +102,20 @@ class Booster(Holder):
                 break
             except UbError as error:
                 self._problems[error.message] += 1
+
+    def _load(self, proc: int, translation: Translation) -> None:
+        """Load, also where those that are just ending still have the room for it."""
+        for _ in range(_TRIES):
+            try:
+                self._device.load(proc, translation)
+                return
+            except UbError as error:
+                cause = error.__cause__
+                if not isinstance(cause, OSError) or cause.errno != errno.ENOSPC:
+                    raise
+            time.sleep(_PAUSE)
+            self._sweep(ended=True)
+        self._device.load(proc, translation)
 
     def take(self) -> dict[str, Any]:
         """Detach all; figures since the last time."""

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from tests.selftests import keeper
 from tests.selftests.frozen import dumps
 from tests.selftests.keeper import Booster
 from tests.selftests.translations import key_of
 from ubypass.abi import Translation
 from ubypass.device.client import Device, SourceChanged
 from ubypass.device.types import Stats
+from ubypass.errors import UbError
 
 _ME = os.getpid()
 _REGION = Translation(b"\xc3", (), (), (), (), (), (), 1)
@@ -26,6 +29,8 @@ class _Module:
         self.most = 0
         self._next = 0
         self.changed = False
+        self.full = 0
+        self.ended = True
 
     def attach(self, pid: int) -> int:
         assert pid == _ME
@@ -38,9 +43,12 @@ class _Module:
         assert proc in self.attached
         if self.changed:
             raise SourceChanged
+        if self.full:
+            self.full -= 1
+            raise UbError("no room") from OSError(errno.ENOSPC, "no room")
 
     def stats(self, proc: int) -> Stats:
-        return Stats(native=1, dispatched=2, runs=1, gone=True)
+        return Stats(native=1, dispatched=2, runs=1, gone=self.ended)
 
     def detach(self, proc: int) -> None:
         self.attached.remove(proc)
@@ -76,6 +84,21 @@ def test_regions_of_other_code_are_counted(directory: Path) -> None:
     booster = _booster(module, directory)
     booster.hold(_ME)
     assert booster.take()["problems"] == {"other code at this address": 2}
+
+
+def test_a_full_module_is_tried_again(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "_PAUSE", 0.0)
+    module = _Module()
+    module.full, module.ended = 3, False
+    booster = _booster(module, directory)
+    booster.hold(_ME)
+    figures = booster.take()
+    assert (figures["loads"], figures["problems"]) == (2, {})
+    module.full = 1000
+    booster.hold(_ME)
+    assert booster.take()["problems"] == {"no room": 2}
 
 
 def test_programs_without_regions_stay_native(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@
 #define SEEN		(1 << 16)
 #define PROGRAMS	64
 #define KNOWN		6	/* skips are at most 2^this */
-#define IDLE		6	/* seconds of steps without a new path */
+#define IDLE		6	/* seconds with known paths and no new one */
 
 enum kind { UNKNOWN, OTHER, SYSCALL, BREAKPOINT };
 
@@ -64,13 +64,13 @@ static int any_stepping;
 static FILE *file;
 /* All that is written, until the end: a write may be cut short by the alarm. */
 static char buffer[1 << 25];
-static volatile sig_atomic_t seconds_left, seconds_idle, has_stepped;
+static volatile sig_atomic_t seconds_left, seconds_idle, knew_path;
 
 static void on_alarm(int signal)
 {
 	seconds_left--;
-	seconds_idle += has_stepped;
-	has_stepped = 0;
+	seconds_idle += knew_path;
+	knew_path = 0;
 }
 
 static struct thread *thread_of(pid_t tid)
@@ -166,6 +166,7 @@ static void flush(struct thread *t)
 			if (start->known < KNOWN)
 				start->known++;
 			start->skip = (1 << start->known) - 1;
+			knew_path = 1;
 			return;
 		}
 	seen[slot].hash = hash;
@@ -183,7 +184,6 @@ static void step(struct thread *t)
 			     offsetof(struct user_regs_struct, rip), 0);
 	enum kind kind = kind_at(t->tid, ip);
 
-	has_stepped = 1;
 	if (t->after) {
 		struct start *start = start_of(ip);
 
