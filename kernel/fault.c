@@ -63,8 +63,9 @@ int ub_fault_rebuild(void)
 {
 	struct exception_table_entry *table = ub_tables[!ub_table_used];
 	struct ub_fault_address *all;
+	unsigned long behind = (unsigned long)ub_arena + UB_ARENA_SIZE + PAGE_SIZE;
 	struct ub_region *region = NULL;
-	unsigned int i, n = 0;
+	unsigned int i, end = UB_TABLE, n = 0;
 
 	all = vmalloc_array(UB_TABLE, sizeof(*all));
 	if (!all)
@@ -89,13 +90,16 @@ int ub_fault_rebuild(void)
 			all[n++].data = UB_EX_TYPE;
 		}
 	}
-	for (; n < UB_TABLE; n++) {
-		all[n].insn = (unsigned long)ub_arena + UB_ARENA_SIZE + PAGE_SIZE;
-		all[n].fixup = all[n].insn;
+	sort(all, n, sizeof(*all), ub_fault_compare, NULL);
+	/* Code of the module may lie behind the arena: the unused entries go between. */
+	while (n && all[n - 1].insn > behind)
+		all[--end] = all[--n];
+	for (; n < end; n++) {
+		all[n].insn = behind;
+		all[n].fixup = behind;
 		all[n].data = EX_TYPE_DEFAULT;
 	}
-	sort(all, n, sizeof(*all), ub_fault_compare, NULL);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < UB_TABLE; i++)
 		ub_fault_entry(&table[i], &all[i]);
 	vfree(all);
 

@@ -19,7 +19,7 @@
 
 #define UB_MAX_CODE		(1U << 18)
 #define UB_MAX_REGIONS		256
-#define UB_MAX_FAULTS		16384
+#define UB_MAX_FAULTS		49152	/* a full arena has 45,000: one in 47 bytes */
 #define UB_MAX_ENTRIES		1024
 #define UB_MAX_EXITS		65536
 #define UB_MAX_DISPATCHES	1024
