@@ -30,7 +30,7 @@
 
 #define THREADS		512
 #define PATH		2048	/* instructions */
-#define VARIANTS	24	/* paths that begin at the same address */
+#define VARIANTS	128	/* paths that begin at the same address */
 #define CODES		(1 << 18)
 #define SEEN		(1 << 16)
 #define PROGRAMS	64
