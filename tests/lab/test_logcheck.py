@@ -58,3 +58,37 @@ def test_everything_counts_when_the_mark_was_overwritten() -> None:
 def test_each_once_in_order_with_thread_ids_removed() -> None:
     log = "[ 1.0][ T12] WARNING: b\n[ 2.0][ C0] BUG: a\n[ 3.0] WARNING: b\n"
     assert log_problems(log, _MARK) == ("WARNING: b", "BUG: a")
+
+
+def _report(constraint: str, *others: str) -> str:
+    lines = [
+        "hog invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0",
+        "CPU: 0 PID: 77 Comm: hog Not tainted 6.1.0-57-amd64 #1  Debian",
+        "Call Trace:",
+        " <TASK>",
+        " dump_stack_lvl+0x44/0x5c",
+        *others,
+        "memory: usage 24576kB, limit 24576kB, failcnt 31",
+        f"oom-kill:constraint={constraint},nodemask=(null),cpuset=/,task=pages,pid=8",
+        "Memory cgroup out of memory: Killed process 8 (pages) total-vm:9kB, UID:0",
+    ]
+    return "".join(f"<4>[    5.0] {line}\n" for line in lines)
+
+
+def test_the_limit_of_a_control_group_is_no_complaint() -> None:
+    log = f"{_MARK}\n{_report('CONSTRAINT_MEMCG')}"
+    assert log_problems(log + log, _MARK) == ()
+
+
+def test_that_the_machine_has_no_memory_is_one() -> None:
+    log = f"{_MARK}\n{_report('CONSTRAINT_NONE')}"
+    assert log_problems(log, _MARK) == ("Call Trace:",)
+
+
+def test_other_complaints_beside_such_a_report_count() -> None:
+    within = _report("CONSTRAINT_MEMCG", "WARNING: x", "Call Trace:")
+    assert log_problems(f"{_MARK}\n{within}", _MARK) == ("WARNING: x", "Call Trace:")
+    behind = f"{_MARK}\n{_report('CONSTRAINT_MEMCG')}[ 6.0] Call Trace:\n"
+    assert log_problems(behind, _MARK) == ("Call Trace:",)
+    cut = _report("CONSTRAINT_MEMCG").partition("memory: usage")[0]
+    assert log_problems(f"{_MARK}\n{cut}", _MARK) == ("Call Trace:",)

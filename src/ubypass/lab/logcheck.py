@@ -19,6 +19,12 @@ _COMPLAINTS = re.compile(
 )
 # Messages about user faults have the same words as those about the kernel's own faults.
 _USERS = re.compile(r"^traps: |\bsegfault at\b")
+# A process group at its limit of memory: whoever has set the limit expects that. Of the
+# whole machine it is a complaint.
+_OOM = re.compile(r"\binvoked oom-killer: ")
+_OOM_CAUSE = re.compile(r"^oom-kill:constraint=(\w+),")
+_OF_CGROUP = "CONSTRAINT_MEMCG"
+_TRACE = "Call Trace:"
 _PREFIX = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")
 
 
@@ -26,10 +32,29 @@ def log_problems(log: str, mark: str) -> tuple[str, ...]:
     """Complaints in ``log`` after the last line that contains ``mark``.
 
     Without the mark all of ``log`` counts. Lines come without time and level, each
-    once, in order.
+    once, in order. Reports of a control group out of memory are no complaints.
     """
     _, found, rest = log.rpartition(mark)
     lines = (rest if found else log).splitlines()
-    texts = (_PREFIX.sub("", line).strip() for line in lines)
+    texts = _without_reports([_PREFIX.sub("", line).strip() for line in lines])
     wrong = (t for t in texts if _COMPLAINTS.search(t) and not _USERS.search(t))
     return tuple(dict.fromkeys(wrong))
+
+
+def _without_reports(lines: list[str]) -> list[str]:
+    """Without the call traces of who has brought a control group to its limit."""
+    kept: list[str] = []
+    report: list[int] = []  # where call traces since the beginning of a report are
+    reporting = False
+    for line in lines:
+        cause = _OOM_CAUSE.match(line)
+        if _OOM.search(line):
+            reporting, report = True, []
+        elif reporting and cause:
+            if cause[1] == _OF_CGROUP and report:
+                del kept[report[0]]  # one report has one; others are of somebody else
+            reporting = False
+        elif reporting and line == _TRACE:
+            report.append(len(kept))
+        kept.append(line)
+    return kept
