@@ -159,8 +159,11 @@ def test_all_that_a_name_matches(
         monkeypatch.setattr(named, "processes", lambda word: found)
         assert _ub("idle", "--seconds", "0.5") == 1  # one of them is not there
         out, err = capsys.readouterr()
-        assert _ub("idle", "--json") == 1
-        refused = capsys.readouterr()
+        assert _ub("idle", "--seconds", "0.5", "--json") == 1
+        made = capsys.readouterr()
+        monkeypatch.setattr(named, "processes", lambda word: [first.pid])
+        assert _ub("idle", "--seconds", "0.5", "--json") == 0
+        one = json.loads(capsys.readouterr().out)
         for subject in first, second:
             assert subject.end() == "errors 0 turns some"
     names = [line for line in out.splitlines() if line.startswith("Process ")]
@@ -168,9 +171,15 @@ def test_all_that_a_name_matches(
     assert out.count("Nothing to gain: ") == 2
     assert "'idle' matches 3 processes: 0.5 s for each" in err
     assert "no process 4194305" in err
-    assert refused.out == ""
-    assert f"matches 3 processes: {first.pid} (" in refused.err
-    assert "give the PID of one of them" in refused.err
+    assert "no process 4194305" in made.err
+    both = json.loads(made.out)
+    assert both.keys() == {"version", "matches"}
+    assert both["version"] == one["version"]
+    assert [each["pid"] for each in both["matches"]] == [first.pid, second.pid]
+    for each in both["matches"]:
+        assert each.keys() == {"pid", "name", *one}
+        assert [process["pid"] for process in each["processes"]] == [each["pid"]]
+        assert each["name"] == one["processes"][0]["name"]
 
 
 @NO_TRACEPOINTS

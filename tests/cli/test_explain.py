@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,7 +64,9 @@ def three(monkeypatch: pytest.MonkeyPatch) -> set[int]:
         played = {"name": "nginx", "reason": None, "filtered": 0, "sites": []}
         return [{**played, "pid": pid, "hint": None, "regions": []}], []
 
-    monkeypatch.setattr(named, "processes", lambda word: [10, 11, 12])
+    monkeypatch.setattr(
+        named, "processes", lambda word: [10] if word == "10" else [10, 11, 12]
+    )
     monkeypatch.setattr(control, "ask_all", ask_all)
     return boosted
 
@@ -92,19 +96,39 @@ def test_of_several_some_may_end_meanwhile(
     assert capsys.readouterr().out == ""
 
 
-def test_for_machines_it_is_one_process(
+def test_for_machines_all_are_one_object(
+    three: set[int], ub: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ub("explain", "nginx", "--json") == 0
+    out, err = capsys.readouterr()
+    assert err == "ub: 1 of 3 processes are not being boosted\n"
+    assert ub("explain", "10", "--json") == 0
+    one = json.loads(capsys.readouterr().out)
+    both = json.loads(out)
+    assert both == {"version": 1, "matches": [one, {**one, "pid": 12}]}
+    three.remove(10)
+    assert ub("explain", "nginx", "--json") == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["matches"] == [{**one, "pid": 12}]
+    assert err.splitlines()[1:] == [f"ub: {_ended(10)}"]
+    three.remove(12)
+    assert ub("explain", "nginx", "--json") == 1
+    assert capsys.readouterr().out == ""
+
+
+def test_a_page_is_about_one_process(
     three: set[int],
     ub: Callable[..., int],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setattr(named, "_command", lambda pid: "nginx")
-    assert ub("explain", "nginx", "--json") == 1
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err == (
+    assert ub("explain", "nginx", "--html", tmp_path / "page.html") == 1
+    assert not (tmp_path / "page.html").exists()
+    assert capsys.readouterr().err == (
         "ub: 'nginx' matches 3 processes: 10 (nginx), 11 (nginx), 12 (nginx)\n"
-        "    --json prints one process: give the PID of one of them\n"
+        "    a page is about one process: give the PID of one of them\n"
     )
 
 

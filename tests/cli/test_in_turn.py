@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
 
-from ubypass.cli.in_turn import in_turn
+from ubypass.cli.in_turn import in_turn, print_matches
 from ubypass.errors import UbError
 
 
@@ -49,3 +50,11 @@ def test_if_all_fail_the_last_error_is_that_of_the_command(
 
 def test_nothing_to_do() -> None:
     in_turn([], lambda pid: None)
+
+
+def test_what_several_processes_are_for_programs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_matches(3, [{"pid": 1}, {"pid": 2}])
+    found = json.loads(capsys.readouterr().out)
+    assert found == {"version": 3, "matches": [{"pid": 1}, {"pid": 2}]}

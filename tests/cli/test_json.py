@@ -28,6 +28,7 @@ from tests.service.played import House
 from ubypass import calibrate, processor
 from ubypass.bench.records import FILE_VERSION, versioned
 from ubypass.cli import selftest, stats
+from ubypass.cli.in_turn import print_matches
 from ubypass.cli.main import parser
 from ubypass.cli.module import files
 from ubypass.cost.model import models
@@ -156,6 +157,12 @@ def test_the_estimate_of_a_process() -> None:
     heading = "`ub estimate --json` with a process or a command"
     _compare(heading, found, found["processes"][0], found["model"])
     assert found["share"].keys() <= set(re.findall(r"`(\w+)`", _section(heading)))
+
+
+def test_several(capsys: pytest.CaptureFixture[str]) -> None:
+    print_matches(1, [{"pid": 7, "name": "a"}])
+    found = json.loads(capsys.readouterr().out)
+    _compare("Several processes", found, *found["matches"])
 
 
 def test_the_checks(ub: Ub, capsys: pytest.CaptureFixture[str]) -> None:

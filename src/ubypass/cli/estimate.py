@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ubypass.cli.failure import print_error
 from ubypass.cli.forwarding import Forwarding
-from ubypass.cli.in_turn import in_turn
+from ubypass.cli.in_turn import in_turn, print_matches
 from ubypass.cli.launch import Launch
 from ubypass.cli.options import PROCESS, add_json, add_model, seconds
 from ubypass.cli.verbs import Verb
@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     whole = args.command is None and args.pid is None
     if args.seconds is None:
         args.seconds = _MACHINE_SECONDS if whole else _SECONDS
-    pids = None if args.pid is None else _named(args)
+    pids = None if args.pid is None else _named(args.pid)
     from ubypass.cost.model import model_of
     from ubypass.process.namespace import require_own_proc
 
@@ -114,32 +114,36 @@ def run(args: argparse.Namespace) -> int:
     return 0 if _several(pids, args, model_of(args.model)) else 1
 
 
-def _named(args: argparse.Namespace) -> list[int]:
-    from ubypass.cli.named import one_process, processes
+def _named(word: str) -> list[int]:
+    from ubypass.cli.named import processes
 
-    if args.json:
-        return [one_process(args.pid, "--json prints one estimate")]
-    return processes(args.pid)
+    return processes(word)
 
 
 def _several(pids: Sequence[int], args: argparse.Namespace, model: Model) -> bool:
     """One estimate after another; whether all succeeded. Raises UbError if none did."""
+    from ubypass.estimate.estimate import ESTIMATE_VERSION
+
     print(
         f"ub: {args.pid!r} matches {len(pids)} processes: {args.seconds:g} s for each",
         file=sys.stderr,
         flush=True,
     )
-    shown: list[str] = []
+    estimated: list[dict[str, Any]] = []
 
     def estimate(pid: int) -> None:
         process, found = _one(pid, args, model)
-        if shown:
-            print()
-        shown.append(process.name)
-        print(f"Process {process.pid} ({process.name}):")
-        _print(found, args, sys.stdout)
+        if not args.json:
+            if estimated:
+                print()
+            print(f"Process {process.pid} ({process.name}):")
+            _print(found, args, sys.stdout)
+        estimated.append({"pid": process.pid, "name": process.name, **found.as_json()})
 
-    return in_turn(pids, estimate)
+    good = in_turn(pids, estimate)
+    if args.json:
+        print_matches(ESTIMATE_VERSION, estimated)
+    return good
 
 
 def _one(

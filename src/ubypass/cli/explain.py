@@ -6,11 +6,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ubypass.cli import live_page
-from ubypass.cli.in_turn import in_turn
+from ubypass.cli.in_turn import in_turn, print_matches
 from ubypass.cli.options import PROCESS, add_html, add_json
 from ubypass.cli.process_figures import TRUSTED
 from ubypass.cli.verbs import Verb
@@ -37,42 +37,43 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask the engines and print the answer. Raises UbError."""
-    from ubypass.cli.named import one_process
-
     if args.html is not None:
+        from ubypass.cli.named import one_process
+
         if args.json or args.exits or args.sites:
             raise UsageError(
                 "--html excludes --json, --exits and --sites", "use only one of them"
             )
         live_page.ready()
-    if args.html is not None:
         wanted = one_process(args.id, "a page is about one process")
         live_page.write_explanation(args.html, _ask(wanted))
-    elif args.json:
-        wanted = one_process(args.id, "--json prints one process")
-        print(json.dumps(_ask(wanted), indent=1))
-    else:
-        shown: list[int] = []
-
-        def explain(number: int) -> None:
-            answer = _ask(number)
-            if shown:
-                print()
-            shown.append(number)
-            _explain(answer, args)
-
-        return 0 if in_turn(_boosted(args.id), explain) else 1
-    return 0
-
-
-def _boosted(word: str) -> list[int]:
-    """The numbers for ``word``; if it matches several processes, the attached ones."""
+        return 0
     from ubypass.cli.named import processes
+
+    found = processes(args.id)
+    several = len(found) > 1
+    answers: list[dict[str, Any]] = []
+
+    def explain(number: int) -> None:
+        answer = _ask(number)
+        if not args.json:
+            if answers:
+                print()
+            _explain(answer, args)
+        answers.append(answer)
+
+    good = in_turn(_boosted(found) if several else found, explain)
+    if args.json and several:
+        print_matches(_VERSION, answers)
+    elif args.json:
+        print(json.dumps(answers[0], indent=1))
+    return 0 if good else 1
+
+
+def _boosted(found: Sequence[int]) -> list[int]:
+    """Those of several processes that are attached."""
     from ubypass.cli.stats import attached
 
-    found = processes(word)
-    if len(found) == 1:
-        return found
     boosted = sorted(process["pid"] for process in attached(found))
     if native := len(found) - len(boosted):
         print(

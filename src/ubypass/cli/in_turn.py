@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from ubypass.cli.failure import print_error
 from ubypass.errors import UbError
 
-__all__ = ["in_turn"]
+__all__ = ["in_turn", "print_matches"]
 
 
 def in_turn(pids: Iterable[int], act: Callable[[int], None]) -> bool:
@@ -32,3 +34,11 @@ def in_turn(pids: Iterable[int], act: Callable[[int], None]) -> bool:
             raise failed
         print_error(failed)
     return good
+
+
+def print_matches(version: int, found: Sequence[Mapping[str, Any]]) -> None:
+    """Print what ``--json`` has for a word that matches several processes.
+
+    ``found``: what it has for each of them that did not fail.
+    """
+    print(json.dumps({"version": version, "matches": found}, indent=1))
