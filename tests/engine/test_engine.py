@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -436,3 +437,27 @@ def test_bounds_hold_for_who_comes_later(device: FakeDevice) -> None:
         assert engine.targets[0]._policy.caps.regions == Caps().regions
     finally:
         _end(engine, shell)
+
+
+def test_requests_are_served_while_all_else_waits(device: FakeDevice) -> None:
+    log: list[str] = []
+    engine, shell = _family(device, log)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        try:
+            asked: list[bytes] = []
+            engine.watch(ours.fileno(), lambda: asked.append(ours.recv(8)))
+            device.send(Event(EventType.FORK, 1, target=shell.pid))
+            looks = device.looks
+            theirs.send(b"pause")
+            engine.serve(60)
+            assert asked == [b"pause"]
+            began = time.monotonic()
+            engine.serve(0.1)
+            assert time.monotonic() - began > 0.09
+            assert device.looks == looks
+            # The event is still there.
+            assert device.events()
+        finally:
+            engine.unwatch(ours.fileno())
+            _end(engine, shell)

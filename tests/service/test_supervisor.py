@@ -8,6 +8,7 @@ import gc
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -20,12 +21,14 @@ from tests.open_files import open_files
 from tests.service.played import House, program, running
 from ubypass.device.types import Event, Stats
 from ubypass.device.uapi import Decline, EventType
+from ubypass.engine import control
 from ubypass.errors import UbError
 from ubypass.process.status import descendants, identify
 from ubypass.service import scan as scan_module
 from ubypass.service import supervisor as supervisor_module
 from ubypass.service.labels import Labels
 from ubypass.service.leases import REQUEST_RULE, Lease
+from ubypass.service.requests import handlers
 from ubypass.service.rules import Facts
 
 Build = Callable[..., House]
@@ -471,6 +474,37 @@ def test_too_much_cpu_time_is_followed_by_rest(house: Build) -> None:
 
     own.run(stopped)
     assert own.snapshot().throttled_seconds > 0.1
+
+
+def test_an_operator_need_not_wait_for_the_end_of_a_rest(
+    tmp_path: Path, house: Build
+) -> None:
+    one, directory = program(tmp_path, "one"), tmp_path / "run"
+    directory.mkdir(mode=0o700)
+    here = house("[limits]\ncpu_percent = 1\n" + _rule(one))
+    own = here.supervisor
+    answers: list[Any] = []
+    over: list[bool] = []
+
+    def pause() -> None:
+        path = control.socket_path(os.getpid(), directory)
+        with contextlib.suppress(OSError):
+            answers.append(control.ask(path, {"ask": "service-pause"}, 30.0))
+        over.append(True)
+
+    with running(one):
+        here.until(lambda: bool(here.pids))
+        own._throttle._credit = -36.0  # an hour at one per cent
+        listens = control.Control(
+            here.engine, handlers(lambda: own, "/etc/config.toml"), directory
+        )
+        client = threading.Thread(target=pause)
+        client.start()
+        with contextlib.closing(listens):
+            own.run(lambda: bool(over))
+        client.join()
+        assert here.pids == []
+    assert [answer["paused_by"] for answer in answers] == ["operator"]
 
 
 def test_a_reload_in_a_pause_attaches_nothing(tmp_path: Path, house: Build) -> None:

@@ -289,6 +289,19 @@ class Engine:
             if target.gone:
                 self._finish(target)
 
+    def serve(self, seconds: float) -> None:
+        """Only what :meth:`watch` is for, until something came or ``seconds`` are over.
+
+        Nothing is built, and events of the module wait for the next :meth:`step`.
+        """
+        self._selector.unregister(self._device.fileno())
+        try:
+            for key, _ in self._selector.select(seconds):
+                key.data()
+        finally:
+            device = self._device.fileno()
+            self._selector.register(device, selectors.EVENT_READ, self._drain)
+
     def summaries(self) -> tuple[Summary, ...]:
         """Figures of every process attached so far, with fresh counters."""
         for target in self.targets:

@@ -37,7 +37,7 @@ _RETRY = 2.0  # seconds after a refused attachment; four times as long after the
 _RETRY_MOST = 600.0
 _TOLD = 2  # refusals before a journal entry: the first may come from a starting program
 _ANCESTORS = 32  # levels; bounds the search
-_REST = 0.2  # seconds of sleep at a time, at most
+_REST = 0.2  # seconds until the next look at the stop, at most
 _REST_MOST = 10.0
 
 
@@ -380,10 +380,13 @@ class Supervisor:
         return max(0.0, min(times))
 
     def _rest(self, seconds: float, stopped: Callable[[], bool]) -> None:
-        """Sleep, after too much CPU time was used."""
+        """Only answer requests, after too much CPU time was used.
+
+        An operator who pauses the service, or unloads the module, need not wait.
+        """
         began = time.monotonic()
         while not stopped() and time.monotonic() - began < seconds:
-            time.sleep(min(_REST, seconds))
+            self._engine.serve(min(_REST, seconds))
         self._throttled += time.monotonic() - began
 
     # ---- wanted processes -------------------------------------------------------
