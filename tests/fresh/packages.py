@@ -25,7 +25,7 @@ from tests.fresh.works import kernel_release, modules, works
 from tests.packaging.programs import program
 from ubypass.version import VERSION
 
-__all__ = ["SUITES", "dependencies", "life", "main"]
+__all__ = ["QUIET", "SUITES", "dependencies", "life", "main"]
 
 SUITES = ("bookworm", "trixie")
 _NEXT = f"{VERSION}.1"
@@ -34,7 +34,7 @@ _NEEDED = ("debootstrap", "unshare", "chroot", "apt-get")
 _HEADERS = "linux-headers-amd64"
 _NODE_EXPORTER = "var/lib/prometheus/node-exporter"
 _CONFIG = "etc/ubypass/config.toml"
-_QUIET = "DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0"
+QUIET = "DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0"
 
 
 def life(
@@ -44,27 +44,27 @@ def life(
 
     ``lab_suite``: from where the lab has its kernel; without, it is not used.
     """
-    machine.succeeds(f"{_QUIET} update")
+    machine.succeeds(f"{QUIET} update")
     needed = dependencies(machine, old)
-    machine.succeeds(f"{_QUIET} --no-install-recommends install {needed}")
+    machine.succeeds(f"{QUIET} --no-install-recommends install {needed}")
     release = kernel_release(machine)
     # A kernel without modules of its own has no index yet, and keeps the one it gets.
     machine.succeeds(f"depmod {release}")
     (machine.root / _NODE_EXPORTER).mkdir(parents=True)
     before = listing(machine.root)
 
-    done = machine.succeeds(f"{_QUIET} --no-install-recommends install {_words(old)}")
+    done = machine.succeeds(f"{QUIET} --no-install-recommends install {_words(old)}")
     print(f"  installed in {done.seconds:.0f} s, {done.cpu:.0f} s of CPU", flush=True)
     works(machine, VERSION, release)
     if lab_suite is not None:
         print(f"  {boosted(machine.root, release, lab_suite)}", flush=True)
-    machine.succeeds(f"{_QUIET} --no-install-recommends install {_words(new)}")
+    machine.succeeds(f"{QUIET} --no-install-recommends install {_words(new)}")
     works(machine, _NEXT, release)
     if (machine.root / f"usr/src/ubypass-{VERSION}").exists():
         raise Failed("an upgrade leaves the sources of the version before")
 
     metrics = _used(machine.root)
-    machine.succeeds(f"{_QUIET} remove ubypass ubypass-dkms")
+    machine.succeeds(f"{QUIET} remove ubypass ubypass-dkms")
     if (machine.root / "usr/bin/ub").exists():
         raise Failed("removed, and /usr/bin/ub is still there")
     if left := modules(machine, release):
@@ -95,7 +95,7 @@ def _used(root: Path) -> Path:
 
 def dependencies(machine: Machine, debs: list[Path]) -> str:
     """What apt would install besides, by name."""
-    command = f"{_QUIET} --no-install-recommends -s install {_words(debs)} {_HEADERS}"
+    command = f"{QUIET} --no-install-recommends -s install {_words(debs)} {_HEADERS}"
     said = machine.succeeds(command).output
     names = re.findall(r"^Inst (\S+)", said, re.MULTILINE)
     return " ".join(name for name in names if not name.startswith("ubypass"))

@@ -9,13 +9,27 @@ systemd says of the machine without the packages.
 from __future__ import annotations
 
 import json
-import re
 import time
 from itertools import zip_longest
-from typing import Any
 
 from tests.fresh.guest import Guest
 from tests.fresh.machine import Done, Failed
+from tests.fresh.operated import FIRST, exported, requested
+from tests.fresh.watched import (
+    CONFIG_FILE,
+    COPY,
+    METRICS,
+    OURS,
+    REDIS,
+    figures,
+    go_on,
+    must_be_running,
+    parsed,
+    programs_of,
+    until_attached,
+    until_boosted,
+    until_dispatching,
+)
 
 __all__ = [
     *("CONFIG", "COPY_UNIT"),
@@ -51,18 +65,6 @@ name = "redis"
 unit = "redis-server.service"
 """
 
-_REDIS, _COPY, _OURS = "redis-server.service", "copy.service", "ubypass.service"
-#: Longer than the time in which nothing is counted (``grace_ms``), and a build by an
-#: engine that shares the only processor with it.
-_FIRST = "dd if=/dev/zero of=/dev/null bs=64 count=4000000"
-_METRICS = "/var/lib/prometheus/node-exporter/ubypass.prom"
-_TOTALS = f"grep -s _total {_METRICS}; true"
-_DISPATCHED = re.compile(
-    r'^ubypass_system_calls_total\{path="dispatched",rule="(\w+)"\} (\S+)$',
-    re.MULTILINE,
-)
-_FILE = "/etc/ubypass/config.toml"
-_BOOSTED = 1000
 #: Lasts for two seconds of the guest and more. Shorter bursts, every few seconds, are
 #: not worth a region: the sites of a process that has nothing to gain are timed in one
 #: second of eight, which has to find one. The daemon, whose weight is low, has the
@@ -89,7 +91,7 @@ _TOP = (
 def refused(guest: Guest, state: str) -> None:
     """A kernel that requires signatures, and the key of the module is not enrolled."""
     _quiet_without(guest, state, "refused by the kernel")
-    doctor = _json(guest.type("ub doctor --json"))
+    doctor = parsed(guest.type("ub doctor --json"))
     checks = {check["name"]: check for check in doctor["checks"]}
     signatures = checks["signatures"]
     if signatures["state"] != "fail" or not signatures["advice"]:
@@ -99,14 +101,14 @@ def refused(guest: Guest, state: str) -> None:
 
 def switched_off(guest: Guest, state: str) -> None:
     """Booted with ``noubypass``: the service does not start, and everything runs."""
-    _must_be_running(guest, state)
+    must_be_running(guest, state)
     names = "ActiveState,ConditionResult,Result"
-    said = guest.succeeds(f"systemctl show -p {names} {_OURS}").output
+    said = guest.succeeds(f"systemctl show -p {names} {OURS}").output
     if set(said.split()) != {
         *("ActiveState=inactive", "ConditionResult=no", "Result=success")
     }:
         raise Failed(f"with noubypass the service is {said.split()}")
-    _go_on(guest, _programs(guest))
+    go_on(guest, programs_of(guest))
     guest.check_log()
     print("  booted with noubypass: everything runs, natively", flush=True)
 
@@ -115,10 +117,10 @@ def served(guest: Guest, state: str) -> None:
     """The service, started at boot, boosts the copy; whatever becomes of the service,
     the programs go on.
     """
-    _must_be_running(guest, state)
-    programs = _programs(guest)
-    _until_boosted(guest)
-    copy = _figures(guest, programs[_COPY])
+    must_be_running(guest, state)
+    programs = programs_of(guest)
+    until_boosted(guest)
+    copy = figures(guest, programs[COPY])
     if not copy["dispatched"]:
         raise Failed(f"metrics and ub stats differ: {copy}")
     print(
@@ -126,53 +128,69 @@ def served(guest: Guest, state: str) -> None:
         f"of {copy['calls']:,} system calls dispatched",
         flush=True,
     )
-    _serves(guest, programs[_REDIS])
+    _serves(guest, programs[REDIS], "under its unit")
     _looked_at(guest)
     _paused(guest, programs)
     _misconfigured(guest)
+    programs = _started_anew(guest, programs)
+    requested(guest)
+    exported(guest, CONFIG)
+    go_on(guest, programs)
 
     for command in (
-        f"systemctl restart {_OURS}",
-        f"systemctl kill --signal=KILL --kill-who=main {_OURS}",
+        f"systemctl restart {OURS}",
+        f"systemctl kill --signal=KILL --kill-who=main {OURS}",
     ):
-        guest.succeeds(f"rm {_METRICS} && {command}")
-        _until_boosted(guest)
-        _go_on(guest, programs)
-    guest.succeeds(f"systemctl stop {_OURS}")
-    _go_on(guest, programs)
-    if left := _json(guest.succeeds("ub stats --json"))["processes"]:
+        guest.succeeds(f"rm {METRICS} && {command}")
+        until_boosted(guest)
+        go_on(guest, programs)
+    guest.succeeds(f"systemctl stop {OURS}")
+    go_on(guest, programs)
+    if left := parsed(guest.succeeds("ub stats --json"))["processes"]:
         raise Failed(f"the service is stopped, and there is still {left}")
     print("  restarted, killed, stopped: its programs went on", flush=True)
 
     guest.succeeds("ub module unload")
     module = guest.succeeds("modinfo -n ub").output.strip()
     guest.succeeds(f"mv {module} /run/hidden.ko && depmod")
-    guest.type(f"systemctl start {_OURS}")
+    guest.type(f"systemctl start {OURS}")
     _quiet_without(guest, state, "missing")
     guest.succeeds(f"mv /run/hidden.ko {module} && depmod")
-    _go_on(guest, programs)
+    go_on(guest, programs)
 
 
-def _serves(guest: Guest, pid: int) -> None:
+def _started_anew(guest: Guest, programs: dict[str, int]) -> dict[str, int]:
+    """Programs whose units are restarted are boosted again; the new processes."""
+    guest.succeeds(f"systemctl restart {REDIS} {COPY}")
+    now = programs_of(guest)
+    if set(now.values()) & set(programs.values()):
+        raise Failed(f"restarted, and the same processes: {programs}, then {now}")
+    until_attached(guest, *now.values())
+    until_dispatching(guest, now[COPY])
+    _serves(guest, now[REDIS], "restarted")
+    return now
+
+
+def _serves(guest: Guest, pid: int, how: str) -> None:
     """Redis under load is boosted, and its replies are right while it is."""
     ends = time.monotonic() + _PATIENCE
-    while not _dispatched(guest.succeeds(_TOTALS).output, "redis"):
+    while not figures(guest, pid)["dispatched"]:
         if time.monotonic() > ends:
-            why = guest.type(f"ub explain {_REDIS}").output
+            why = guest.type(f"ub explain {REDIS}").output
             raise Failed(f"redis under load is not boosted:\n{why}")
         guest.succeeds(_LOAD)
     asked = 0
-    before = after = _figures(guest, pid)
+    before = after = figures(guest, pid)
     # Regions are on trial at first: some runs may be native as a whole.
     while after["dispatched"] == before["dispatched"]:
         if time.monotonic() > ends:
             raise Failed(f"{asked} questions to redis, and no call is dispatched")
         _answers(guest)
         asked += 3 * _QUESTIONS
-        after = _figures(guest, pid)
+        after = figures(guest, pid)
     meanwhile = after["dispatched"] - before["dispatched"]
     print(
-        f"  redis under its unit: {after['dispatched']:,} of {after['calls']:,} system "
+        f"  redis {how}: {after['dispatched']:,} of {after['calls']:,} system "
         f"calls dispatched, {meanwhile:,} of them while {asked:,} replies were right",
         flush=True,
     )
@@ -195,24 +213,15 @@ def _answers(guest: Guest) -> None:
         raise Failed(f"redis replies {different[:3]}, having deleted {deleted}")
 
 
-def _figures(guest: Guest, pid: int) -> Any:
-    """What ``ub stats`` says of a process."""
-    processes = _json(guest.succeeds("ub stats --json"))["processes"]
-    found = [process for process in processes if process["pid"] == pid]
-    if len(found) != 1:
-        raise Failed(f"ub stats has {len(found)} entries of process {pid}: {processes}")
-    return found[0]
-
-
 def commands_typed(guest: Guest) -> tuple[list[Done], float]:
     """From the installation to the first boosted program: what was typed, and seconds
     of the guest's clock, which counts a nanosecond for each instruction.
     """
     begun = _clock(guest)
     typed = [guest.succeeds("ub module load")]
-    typed += [guest.succeeds(f"ub run --summary-file {_SUMMARY} -- {_FIRST}")]
+    typed += [guest.succeeds(f"ub run --summary-file {_SUMMARY} -- {FIRST}")]
     seconds = _clock(guest) - begun
-    (process,) = _json(guest.succeeds(f"cat {_SUMMARY}"))["processes"]
+    (process,) = parsed(guest.succeeds(f"cat {_SUMMARY}"))["processes"]
     if not process["dispatched"]:
         raise Failed(f"the first program was not boosted: {process}")
     print(
@@ -221,7 +230,7 @@ def commands_typed(guest: Guest) -> tuple[list[Done], float]:
         "s after its start",
         flush=True,
     )
-    tested = _json(guest.succeeds("ub selftest --json"))
+    tested = parsed(guest.succeeds("ub selftest --json"))
     if not tested["ok"]:
         raise Failed(f"ub selftest: {tested}")
     print(
@@ -234,13 +243,13 @@ def commands_typed(guest: Guest) -> tuple[list[Done], float]:
 
 def purged(guest: Guest) -> None:
     """Purged while the service boosts; nothing of it runs then."""
-    guest.succeeds(f"rm -f {_METRICS} && systemctl start {_OURS}")
-    programs = _programs(guest)
-    _until_boosted(guest)
+    guest.succeeds(f"rm -f {METRICS} && systemctl start {OURS}")
+    programs = programs_of(guest)
+    until_boosted(guest)
     guest.succeeds(
         "DEBIAN_FRONTEND=noninteractive apt-get -y purge ubypass ubypass-dkms"
     )
-    _go_on(guest, programs)
+    go_on(guest, programs)
     left = guest.type("ls -d /sys/module/ub /dev/ub /run/ubypass 2> /dev/null").output
     if left:
         raise Failed(f"purged, and there is still {left.split()}")
@@ -253,12 +262,12 @@ def purged(guest: Guest) -> None:
 
 def _quiet_without(guest: Guest, state: str, how: str) -> None:
     """Without a module there is one line, and everything runs."""
-    _must_be_running(guest, state)
-    programs = _programs(guest)
+    must_be_running(guest, state)
+    programs = programs_of(guest)
     wanted = {"ActiveState": "inactive", "Result": "success", "ExecMainStatus": "69"}
     names = ",".join([*wanted, "InvocationID"])
     said = guest.until(
-        f"systemctl show -p {names} {_OURS}",
+        f"systemctl show -p {names} {OURS}",
         lambda said: "ActiveState=inactive" in said and "ExecMainStatus=69" in said,
         "the service without a module",
     )
@@ -271,20 +280,20 @@ def _quiet_without(guest: Guest, state: str, how: str) -> None:
     ).output
     if len(said.splitlines()) != 1 or "event=unavailable" not in said:
         raise Failed(f"without a module the journal has:\n{said}")
-    _go_on(guest, programs)
+    go_on(guest, programs)
     print(f"  a module that is {how}: everything runs, and one line:", flush=True)
     print(f"    {said.strip()}", flush=True)
 
 
 def _looked_at(guest: Guest) -> None:
     """What an operator asks while it runs."""
-    doctor = _json(guest.type("ub doctor --json"))
+    doctor = parsed(guest.type("ub doctor --json"))
     if not doctor["this_kernel"]:
         raise Failed(f"ub doctor: {doctor}")
-    status = _json(guest.succeeds("ub module status --json"))
+    status = parsed(guest.succeeds("ub module status --json"))
     if not status["loaded"] or status["tunables"]["grace_ms"]["present"] != 0:
         raise Failed(f"ub module status: {status}")
-    service = _json(guest.succeeds("ub service status --json"))
+    service = parsed(guest.succeeds("ub service status --json"))
     if service["processes"] != 2 or service["refused"]:
         raise Failed(f"ub service status: {service}")
     shown = guest.succeeds(_TOP).output
@@ -293,10 +302,10 @@ def _looked_at(guest: Guest) -> None:
     first = guest.succeeds("ub").output
     if "running; see: ub service status" not in first or "dd" not in first:
         raise Failed(f"ub alone says:\n{first}")
-    explained = guest.succeeds(f"ub explain {_COPY}").output
+    explained = guest.succeeds(f"ub explain {COPY}").output
     if "dd" not in explained:
         raise Failed(f"ub explain says:\n{explained}")
-    ranked = _json(guest.succeeds("ub estimate --json"))["processes"]
+    ranked = parsed(guest.succeeds("ub estimate --json"))["processes"]
     if not any(process["name"] == "dd" for process in ranked):
         raise Failed(f"ub estimate does not know the copy: {ranked}")
 
@@ -309,70 +318,25 @@ def _paused(guest: Guest, programs: dict[str, int]) -> None:
         lambda said: not json.loads(said)["processes"],
         "the service has paused, and programs are still boosted",
     )
-    _go_on(guest, programs)
-    guest.succeeds(f"rm {_METRICS} && ub service resume")
-    _until_boosted(guest)
-    _go_on(guest, programs)
+    go_on(guest, programs)
+    guest.succeeds(f"rm {METRICS} && ub service resume")
+    until_boosted(guest)
+    go_on(guest, programs)
     print("  paused and resumed: its programs went on", flush=True)
 
 
 def _misconfigured(guest: Guest) -> None:
     """A wrong configuration is refused with its line; the old one stays in force."""
     line = len(CONFIG.splitlines()) + 1
-    guest.succeeds(f"cp {_FILE} /run/right && echo '[limits' >> {_FILE}")
+    guest.succeeds(f"cp {CONFIG_FILE} /run/right && echo '[limits' >> {CONFIG_FILE}")
     done = guest.type("ub service reload")
-    if done.status == 0 or f"{_FILE}:{line}:" not in done.output:
+    if done.status == 0 or f"{CONFIG_FILE}:{line}:" not in done.output:
         raise Failed(f"a wrong configuration, and ub service reload says {done.output}")
-    if _json(guest.succeeds("ub service status --json"))["processes"] != 2:
+    if parsed(guest.succeeds("ub service status --json"))["processes"] != 2:
         raise Failed("a wrong configuration, and programs are not boosted any more")
-    guest.succeeds(f"cp /run/right {_FILE} && ub service reload")
+    guest.succeeds(f"cp /run/right {CONFIG_FILE} && ub service reload")
     print(f"  a wrong configuration: {done.output.strip().splitlines()[0]}", flush=True)
 
 
 def _clock(guest: Guest) -> float:
     return float(guest.succeeds("cat /proc/uptime").output.split()[0])
-
-
-def _must_be_running(guest: Guest, state: str) -> None:
-    said = guest.type("systemctl is-system-running --wait").output
-    if said != state:
-        failed = guest.type("systemctl --failed --no-legend --plain").output
-        raise Failed(f"the machine is {said.strip()}: {failed}")
-
-
-def _until_boosted(guest: Guest) -> None:
-    guest.until(
-        _TOTALS,
-        lambda said: _dispatched(said, "copy") > _BOOSTED,
-        "the service does not boost the copy",
-    )
-
-
-def _dispatched(said: str, rule: str) -> float:
-    """Of a rule, in the metrics; 0.0 if they do not have it."""
-    return float(dict(_DISPATCHED.findall(said)).get(rule, 0.0))
-
-
-def _programs(guest: Guest) -> dict[str, int]:
-    """The main process of each unit."""
-    found = {}
-    for unit in _REDIS, _COPY:
-        said = guest.succeeds(f"systemctl show -p MainPID --value {unit}").output
-        found[unit] = int(said)
-    return found
-
-
-def _go_on(guest: Guest, programs: dict[str, int]) -> None:
-    """They are the same processes, and redis answers."""
-    if (now := _programs(guest)) != programs:
-        raise Failed(f"programs were started anew: {programs}, then {now}")
-    said = guest.succeeds("redis-cli set key value && redis-cli get key").output
-    if said != "OK\nvalue\n":
-        raise Failed(f"redis answers {said!r}")
-
-
-def _json(done: Done) -> Any:
-    try:
-        return json.loads(done.output)
-    except ValueError:
-        raise Failed(f"'{done.command}' prints no JSON:\n{done.output}") from None
