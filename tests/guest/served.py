@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.guest.boost import NotBoosted
@@ -73,10 +73,12 @@ def _confined() -> list[str]:
 
 
 @contextlib.contextmanager
-def daemon(config: Path, textfile: Path) -> Iterator[subprocess.Popen[bytes]]:
+def daemon(
+    config: Path, textfile: Path, command: Sequence[str] = UB
+) -> Iterator[subprocess.Popen[bytes]]:
     words = ["service", "run", "--config", str(config), "--textfile", str(textfile)]
     with config.with_name("journal").open("a") as journal:
-        process = subprocess.Popen([*_confined(), *UB, *words], stderr=journal)
+        process = subprocess.Popen([*_confined(), *command, *words], stderr=journal)
         try:
             yield process
         finally:

@@ -10,6 +10,7 @@ import pytest
 from tests.guest.conftest import Guest
 from tests.guest.service import answer
 from tests.guest.service_endures import PROCESSES
+from tests.guest.service_limits import SECONDS, SHARE
 
 pytestmark = pytest.mark.guest
 
@@ -135,3 +136,45 @@ def test_it_does_not_grow_and_is_not_slower(guest: Guest) -> None:
     assert after["kilobytes"] < before["kilobytes"] + 4096
     first, last = result["spent"][:3], result["spent"][-3:]
     assert sum(last) < 1.5 * sum(first) + 0.1
+
+
+@pytest.mark.guest("service-regions")
+def test_a_process_has_no_more_regions_than_it_may(guest: Guest) -> None:
+    result = guest.result("service-regions")
+    assert result["reached"], result["journal"]
+    assert result["limited"] == 1
+    # Where it may have more, it has.
+    assert result["unlimited"]
+    assert result["outcome"]["status"] == 0
+    assert result["limited_outcome"] == result["outcome"]
+    lines = result["outcome"]["output"]
+    assert len(lines) == 3
+    assert all(line.endswith(" wrong 0 turned") for line in lines)
+
+
+@pytest.mark.guest("service-cpu")
+def test_the_daemon_takes_no_more_cpu_time_than_it_may(guest: Guest) -> None:
+    result = guest.result("service-cpu")
+    print({name: result[name] for name in ("much", "little", "rested", "dispatched")})
+    share = SHARE / 100
+    assert result["much"] > 4 * share  # there is enough for it to do
+    # A build that has begun is completed, and the debt is for later.
+    assert result["little"] < share + 2 / SECONDS
+    assert result["rested"] > SECONDS / 2
+    assert result["dispatched"] > 1000
+    assert result["pause"]["status"] == 0, result["pause"]
+    assert result["attached_then"] == 0
+    assert result["seconds_to_pause"] < 20
+    assert result["outcome"]["status"] == 0
+
+
+@pytest.mark.guest("service-memory")
+def test_with_too_much_memory_the_daemon_attaches_nothing(guest: Guest) -> None:
+    result = guest.result("service-memory")
+    assert result["reached"]
+    assert result["attached"] == 0
+    assert result["status"]["waiting"] == 2
+    limits = [line for line in result["journal"] if "event=limit" in line]
+    assert limits[0].endswith("reached=memory_mib waiting=2"), limits
+    assert result["attached_then"]
+    assert result["outcome"]["status"] == 0
