@@ -74,7 +74,26 @@ def test_a_module_that_is_not_loaded_says_what_to_do(tmp_path: Path) -> None:
     assert "ub module build" in checks["module"].advice
     file.write_bytes(b"")
     checks = _look(tmp_path, {"sys/module/ub/x": None}, module_file=file)
-    assert "ub module load" in checks["module"].advice
+    assert checks["module"].advice == "ub module load (as root)"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "first"),
+    [
+        ("sys/kernel/security/lockdown", "none [integrity]\n", "lockdown"),
+        ("sys/module/module/parameters/sig_enforce", "Y\n", "signatures"),
+    ],
+)
+def test_a_module_that_would_be_refused_is_not_to_be_loaded_yet(
+    tmp_path: Path, path: str, text: str, first: str
+) -> None:
+    file = tmp_path / "ub.ko"
+    file.write_bytes(b"")
+    files = {"sys/module/ub/x": None, path: text}
+    found = _look(tmp_path, files, module_file=file, signer=lambda file: "")
+    assert found["module"].state is State.FAIL
+    assert found["module"].advice.startswith(f"when '{first}' below is ok: ub module")
+    assert found[first].state is State.FAIL
 
 
 def test_headers(tmp_path: Path) -> None:
@@ -221,7 +240,7 @@ def test_fetched_headers_know_the_configuration(tmp_path: Path) -> None:
         (
             "sys/kernel/security/lockdown",
             "none [integrity] confidentiality\n",
-            "signatures",
+            "lockdown",
             State.FAIL,
         ),
         ("sys/module/module/parameters/sig_enforce", "Y\n", "signatures", State.FAIL),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ _LOCKDOWN = "sys/kernel/security/lockdown"
 _KEYS = (
     "0a1 I--- 1 perm 1f03 0 0 asymmetri Debian Secure Boot CA: 6cce: X509.rsa []\n"
     "0a2 I--- 1 perm 1f03 0 0 asymmetri DKMS module signing key: 1f: X509.rsa []\n"
+    "0a3 I--- 1 perm 1f03 0 0 asymmetri Example Ltd: module key: d3ef: X509.rsa []\n"
 )
 
 
@@ -27,16 +29,38 @@ def _look(
     return check_signatures("6.1.0-1-amd64", module, lambda file: signer, root)
 
 
-def test_no_key_helps_under_lockdown(tmp_path: Path) -> None:
+@pytest.mark.parametrize("enforced", ["N\n", "Y\n"])
+@pytest.mark.parametrize(
+    ("signer", "keys", "state", "words"),
+    [
+        ("", _KEYS, State.NOTE, "the module ub is not signed"),
+        ("another key", _KEYS, State.NOTE, "'another key', which is not enrolled"),
+        (None, _KEYS, State.NOTE, "unknown whether the key of ub is enrolled"),
+        (
+            "DKMS module signing key",
+            _KEYS,
+            State.OK,
+            "; a key of this name is enrolled",
+        ),
+    ],
+)
+def test_no_key_helps_under_lockdown(
+    tmp_path: Path,
+    enforced: str,
+    signer: str | None,
+    keys: str,
+    state: State,
+    words: str,
+) -> None:
     """The module refuses its device there: ``tests/device/test_lockdown.py``."""
-    files = {_LOCKDOWN: "none [integrity] confidentiality\n", "proc/keys": _KEYS}
-    for enforced in ("N\n", "Y\n"):
-        for signer in ("", None, "DKMS module signing key"):
-            check = _look(tmp_path, {**files, _ENFORCE: enforced}, signer)
-            assert check.state is State.FAIL
-            assert "locked down (integrity)" in check.found
-            assert "turn off Secure Boot" in check.advice
-            assert "mokutil" not in check.advice
+    files = {_LOCKDOWN: "none [integrity] confidentiality\n", "proc/keys": keys}
+    check = _look(tmp_path, {**files, _ENFORCE: enforced}, signer)
+    assert check.state is state
+    assert check.found.startswith("only signed modules are loaded (lockdown); ")
+    assert words in check.found
+    # Nothing to type: it would lead nowhere.
+    assert not re.search("mokutil|sign-file", check.advice)
+    assert ("see 'lockdown' first" in check.advice) == (state is not State.OK)
 
 
 def test_an_unsigned_module_is_to_be_signed(tmp_path: Path) -> None:
@@ -60,11 +84,22 @@ def test_a_key_that_is_not_enrolled_is_to_be(tmp_path: Path) -> None:
     assert "mokutil --import /var/lib/dkms/mok.pub" in check.advice
 
 
-def test_a_key_that_is_enrolled_will_do(tmp_path: Path) -> None:
-    check = _look(
-        tmp_path, {_ENFORCE: "Y\n", "proc/keys": _KEYS}, "DKMS module signing key"
-    )
-    assert check.state is State.OK
+@pytest.mark.parametrize(
+    ("signer", "state"),
+    [
+        ("DKMS module signing key", State.OK),
+        # Behind its organization, as the kernel shows it.
+        ("module key", State.OK),
+        # A part of a name is another name.
+        ("signing key", State.FAIL),
+        ("Example Ltd", State.FAIL),
+    ],
+)
+def test_a_key_that_is_enrolled_will_do(
+    tmp_path: Path, signer: str, state: State
+) -> None:
+    check = _look(tmp_path, {_ENFORCE: "Y\n", "proc/keys": _KEYS}, signer)
+    assert check.state is state
 
 
 @pytest.mark.parametrize(("signer", "keys"), [(None, _KEYS), ("somebody", "")])

@@ -425,7 +425,7 @@ def _open_refused(path: str, number: int | None) -> UbError:
     if "[" in lockdown and "[none]" not in lockdown:
         return UbError(
             "the kernel is locked down: it runs signed code only",
-            "turn off Secure Boot, or remove lockdown= from the kernel command line",
+            "see 'lockdown' of 'ub doctor': no key helps",
         )
     return UbError(
         f"{path} requires the capability CAP_SYS_MODULE",

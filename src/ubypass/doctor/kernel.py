@@ -10,12 +10,13 @@ from __future__ import annotations
 import gzip
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ubypass.doctor.boot import check_next_boot
 from ubypass.doctor.check import Check, Scope, State
+from ubypass.doctor.lockdown import check_lockdown
 from ubypass.doctor.signatures import check_signatures
 from ubypass.errors import UbError
 
@@ -56,8 +57,12 @@ class KernelFacts:
 
 def check_kernel(facts: KernelFacts, root: Path = Path("/")) -> Iterator[Check]:
     """All checks of this kernel, the most important first."""
+    refusals = [
+        *check_lockdown(root),
+        check_signatures(facts.release, facts.module_file, facts.signer, root),
+    ]
     yield _release(facts)
-    yield _module(facts, root)
+    yield _module(facts, root, refusals)
     yield _headers(facts, root)
     yield _modules_allowed(facts, root)
     yield _hooks(root)
@@ -68,7 +73,7 @@ def check_kernel(facts: KernelFacts, root: Path = Path("/")) -> Iterator[Check]:
     yield from _refused(facts, root)
     yield from _real_time(facts, root)
     yield _privilege(facts, root)
-    yield check_signatures(facts.release, facts.module_file, facts.signer, root)
+    yield from refusals
     yield from check_next_boot(facts.release, facts.module_of, facts.how_to_get, root)
     yield _processor(root)
     yield _isolation(root)
@@ -89,11 +94,14 @@ def _release(facts: KernelFacts) -> Check:
     return _note(name, facts.release, f"not tested; tested: {tested}")
 
 
-def _module(facts: KernelFacts, root: Path) -> Check:
+def _module(facts: KernelFacts, root: Path, refusals: Iterable[Check]) -> Check:
+    """``refusals``: checks whether the kernel would load and use it."""
     if (root / "sys/module/ub").exists():
         return _ok("module", "loaded")
     if facts.module_file.is_file():
-        return _fail("module", "built, not loaded", "ub module load (as root)")
+        first = [check.name for check in refusals if check.state is State.FAIL]
+        before = f"when '{first[0]}' below is ok: " if first else ""
+        return _fail("module", "built, not loaded", f"{before}ub module load (as root)")
     return _fail(
         "module",
         "not built for this kernel",

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Checks whether the kernel requires signed modules, and would load ``ub``.
 
-Three causes prevent its use: ``module.sig_enforce``, a signing key that is not
-enrolled, and lockdown, under which the module refuses its device whoever has signed it
-(kernel/device.c). Each has another remedy.
+It requires them with ``module.sig_enforce``, which Secure Boot sets as well, and while
+it is locked down (see `ubypass.doctor.lockdown`).
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ubypass.doctor.check import Check, Scope, State
+from ubypass.doctor.lockdown import is_secure_boot, level
 
 __all__ = ["check_signatures"]
 
@@ -22,8 +22,8 @@ _KEY = "/var/lib/dkms/mok.key"
 _CERTIFICATE = "/var/lib/dkms/mok.pub"
 _DECOMPRESS = {".xz": "unxz", ".gz": "gunzip", ".zst": "unzstd --rm"}
 _ENROL = f"mokutil --import {_CERTIFICATE}; reboot, and choose 'Enroll MOK'"
-#: Lockdown comes from Secure Boot or from the command line, and cannot be lifted.
-_UNLOCK = "turn off Secure Boot, or remove lockdown= from the kernel command line"
+#: Commands for signing would lead nowhere then.
+_LOCKED = "see 'lockdown' first: no signature changes that programs stay native"
 
 
 def check_signatures(
@@ -34,33 +34,39 @@ def check_signatures(
     ``signer``: the name of the signer of a file; "" without a signature, None if
     unknown.
     """
-    if lockdown := _lockdown(root):
-        found = f"the kernel is locked down ({lockdown}): it runs signed code only, so "
-        found += "programs stay native"
-        return Check(Scope.KERNEL, _NAME, State.FAIL, found, _UNLOCK)
-    if not _is_enforced(root):
-        if _secure_boot(root):
+    locked = bool(level(root))
+    if not locked and not _is_enforced(root):
+        if is_secure_boot(root):
             found = "Secure Boot is on, but modules need no signature"
             return Check(Scope.KERNEL, _NAME, State.NOTE, found)
         return Check(Scope.KERNEL, _NAME, State.OK, "not required")
-    found = "only signed modules are loaded (module.sig_enforce)"
+    by = "lockdown" if locked else "module.sig_enforce"
+    state, found, advice = _judge(release, module, signer, root)
+    if locked and state is not State.OK:
+        state, advice = State.NOTE, _LOCKED
+    found = f"only signed modules are loaded ({by}); {found}"
+    return Check(Scope.KERNEL, _NAME, state, found, advice)
+
+
+def _judge(
+    release: str, module: Path, signer: Callable[[Path], str | None], root: Path
+) -> tuple[State, str, str]:
+    """Whether a kernel that requires signatures loads ``module``: state, finding,
+    advice.
+    """
     if not module.is_file():
         advice = f"DKMS signs modules; enrol its key: {_ENROL}"
-        return Check(Scope.KERNEL, _NAME, State.FAIL, found, advice)
+        return State.FAIL, "there is no module yet", advice
     who = signer(module)
     if who == "":
-        found = f"{found}; the module ub is not signed"
-        return Check(Scope.KERNEL, _NAME, State.FAIL, found, _signing(release, module))
+        return State.FAIL, "the module ub is not signed", _signing(release, module)
     keys = _keys(root)
     if who is None or not keys:
         advice = f"check: mokutil --test-key {_CERTIFICATE}; if not enrolled: {_ENROL}"
-        found = f"{found}; unknown whether the key of ub is enrolled"
-        return Check(Scope.KERNEL, _NAME, State.NOTE, found, advice)
-    if any(who in key for key in keys):
-        found = f"{found}; ub is signed by '{who}', which is enrolled"
-        return Check(Scope.KERNEL, _NAME, State.OK, found)
-    found = f"{found}; ub is signed by '{who}', which is not enrolled"
-    return Check(Scope.KERNEL, _NAME, State.FAIL, found, _ENROL)
+        return State.NOTE, "unknown whether the key of ub is enrolled", advice
+    if any(key == who or key.endswith(f": {who}") for key in keys):
+        return State.OK, f"ub is signed by '{who}'; a key of this name is enrolled", ""
+    return State.FAIL, f"ub is signed by '{who}', which is not enrolled", _ENROL
 
 
 def _signing(release: str, module: Path) -> str:
@@ -78,25 +84,13 @@ def _is_enforced(root: Path) -> bool:
     return _read(file).strip() == "Y"
 
 
-def _lockdown(root: Path) -> str:
-    """The level of lockdown; "" if the kernel is not locked down."""
-    found = re.search(r"\[(\w+)\]", _read(root / "sys/kernel/security/lockdown"))
-    return found[1] if found and found[1] != "none" else ""
-
-
 def _keys(root: Path) -> list[str]:
-    """Descriptions of the certificates that the kernel trusts, as far as visible."""
-    found = re.findall(r"\basymmetri (.*)$", _read(root / "proc/keys"), re.MULTILINE)
-    return [text.partition(": ")[0] for text in found]
+    """Subjects of the certificates that the kernel trusts, as far as visible.
 
-
-def _secure_boot(root: Path) -> bool:
-    for path in (root / "sys/firmware/efi/efivars").glob("SecureBoot-*"):
-        try:
-            return path.read_bytes()[-1:] == b"\x01"  # behind four bytes of attributes
-        except OSError:
-            return False
-    return False
+    A subject is the certificate's name, perhaps behind its organization and ": "; the
+    key's identifier, in hexadecimal digits, follows it.
+    """
+    return re.findall(r"\basymmetri (.*?): [0-9a-f]+: ", _read(root / "proc/keys"))
 
 
 def _read(path: Path) -> str:

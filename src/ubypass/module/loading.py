@@ -72,11 +72,11 @@ _REASONS = {
     ),
     errno.EKEYREJECTED: (
         "the kernel requires signed modules",
-        "sign ub.ko with a key that the kernel trusts, or turn off Secure Boot",
+        "see 'lockdown' and 'signatures' of 'ub doctor'",
     ),
     errno.ENOKEY: (
         "the kernel requires signed modules",
-        "sign ub.ko with a key that the kernel trusts, or turn off Secure Boot",
+        "see 'lockdown' and 'signatures' of 'ub doctor'",
     ),
     errno.ENOEXEC: (
         "it was built for another kernel",
