@@ -40,8 +40,8 @@ program() { # package program
 	want "$1" command -v "$2" || true
 }
 
-server() { # package program: the package starts a service of its own name
-	! want "$1" command -v "$2" || servers="$servers $1"
+server() { # package program [units]: it starts these services, or one of its own name
+	! want "$1" command -v "$2" || servers="$servers ${3:-$1}"
 }
 
 compiles() { # option...
@@ -100,6 +100,8 @@ if [ "$purpose" = test ]; then
 	program cpio cpio
 	# 32-bit programs are refused; a test makes one.
 	want gcc-multilib compiles -m32 || true
+	# A quarter of a gigabyte when it is installed: containers with labels.
+	server docker.io dockerd "docker containerd"
 	# A hundred megabytes when it is installed: reads the alerts and the dashboard.
 	server prometheus promtool
 	# A quarter of a gigabyte when it is installed.

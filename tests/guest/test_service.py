@@ -178,3 +178,12 @@ def test_with_too_much_memory_the_daemon_attaches_nothing(guest: Guest) -> None:
     assert limits[0].endswith("reached=memory_mib waiting=2"), limits
     assert result["attached_then"]
     assert result["outcome"]["status"] == 0
+
+
+@pytest.mark.guest("service-containers")
+def test_a_label_of_a_container_decides(guest: Guest) -> None:
+    """With Docker's filter of system calls, which runs for each dispatched call."""
+    result = guest.result("service-containers")
+    assert result["wanted"] != result["other"]
+    assert result["filters"] >= 1
+    assert result["attached"] == [result["wanted"]]
