@@ -11,11 +11,19 @@ from ubypass.doctor.signatures import check_signatures
 
 _ENFORCE = "sys/module/module/parameters/sig_enforce"
 _LOCKDOWN = "sys/kernel/security/lockdown"
+_SECURE = "sys/firmware/efi/efivars/SecureBoot-8be4df61"
+_UNCHECKED = "sys/firmware/efi/efivars/MokSBStateRT-605dab50"
 _KEYS = (
     "0a1 I--- 1 perm 1f03 0 0 asymmetri Debian Secure Boot CA: 6cce: X509.rsa []\n"
     "0a2 I--- 1 perm 1f03 0 0 asymmetri DKMS module signing key: 1f: X509.rsa []\n"
     "0a3 I--- 1 perm 1f03 0 0 asymmetri Example Ltd: module key: d3ef: X509.rsa []\n"
 )
+
+
+def _secure(root: Path) -> None:
+    """Boot with Secure Boot."""
+    (root / _SECURE).parent.mkdir(parents=True, exist_ok=True)
+    (root / _SECURE).write_bytes(b"\x06\0\0\0\x01")
 
 
 def _look(
@@ -24,6 +32,8 @@ def _look(
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
+    if _SECURE not in files:
+        _secure(root)
     module = root / ("ub.ko.xz" if compressed else "ub.ko")
     module.touch()
     return check_signatures("6.1.0-1-amd64", module, lambda file: signer, root)
@@ -34,13 +44,18 @@ def _look(
     ("signer", "keys", "state", "words"),
     [
         ("", _KEYS, State.NOTE, "the module ub is not signed"),
-        ("another key", _KEYS, State.NOTE, "'another key', which is not enrolled"),
+        (
+            "another key",
+            _KEYS,
+            State.NOTE,
+            "'another key', whose key the kernel has not",
+        ),
         (None, _KEYS, State.NOTE, "unknown whether the key of ub is enrolled"),
         (
             "DKMS module signing key",
             _KEYS,
             State.OK,
-            "; a key of this name is enrolled",
+            "; the kernel has a key of this name",
         ),
     ],
 )
@@ -80,7 +95,7 @@ def test_a_key_that_is_not_enrolled_is_to_be(tmp_path: Path) -> None:
         tmp_path, {_ENFORCE: "Y\n", "proc/keys": keys}, "DKMS module signing key"
     )
     assert check.state is State.FAIL
-    assert "not enrolled" in check.found
+    assert "whose key the kernel has not" in check.found
     assert "mokutil --import /var/lib/dkms/mok.pub" in check.advice
 
 
@@ -112,14 +127,54 @@ def test_what_cannot_be_seen_is_no_failure(
 
 
 def test_nobody_demands_it(tmp_path: Path) -> None:
-    check = _look(tmp_path, {_ENFORCE: "N\n", _LOCKDOWN: "[none] integrity\n"}, "")
-    assert check.state is State.OK
+    files = {_ENFORCE: "N\n", _LOCKDOWN: "[none] integrity\n"}
+    assert _look(tmp_path, {**files, _SECURE: "\6\0\0\0\0"}, "").state is State.OK
+    assert _look(tmp_path, {**files, _SECURE: "\6\0\0\0\1"}, "").state is State.NOTE
 
 
 def test_before_there_is_a_module(tmp_path: Path) -> None:
     file = tmp_path / _ENFORCE
     file.parent.mkdir(parents=True)
     file.write_text("Y\n")
+    _secure(tmp_path)
     check = check_signatures("6.1", tmp_path / "ub.ko", lambda file: "", tmp_path)
     assert check.state is State.FAIL
     assert "mokutil --import" in check.advice
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {_SECURE: "\6\0\0\0\0"},
+        # As after mokutil --disable-validation.
+        {_SECURE: "\6\0\0\0\1", _UNCHECKED: "\6\0\0\0\1"},
+    ],
+)
+@pytest.mark.parametrize(
+    ("cmdline", "advice"),
+    [
+        ("quiet module.sig_enforce=1\n", "remove module.sig_enforce from the kernel"),
+        ("quiet\n", "use a kernel without CONFIG_MODULE_SIG_FORCE"),
+    ],
+)
+@pytest.mark.parametrize("signer", ["", None, "another key"])
+def test_enrolled_keys_count_only_under_secure_boot(
+    tmp_path: Path,
+    variables: dict[str, str],
+    cmdline: str,
+    advice: str,
+    signer: str | None,
+) -> None:
+    files = {_ENFORCE: "Y\n", "proc/keys": _KEYS, "proc/cmdline": cmdline, **variables}
+    check = _look(tmp_path, files, signer)
+    assert check.state is State.FAIL
+    assert check.advice.startswith(advice)
+    # A key of the kernel itself or of the firmware does.
+    check = _look(tmp_path, files, "DKMS module signing key")
+    assert check.state is State.OK
+    assert not check.advice
+
+
+def test_a_variable_that_shim_has_cleared_changes_nothing(tmp_path: Path) -> None:
+    files = {_ENFORCE: "Y\n", "proc/keys": _KEYS, _UNCHECKED: "\6\0\0\0\0"}
+    assert "mokutil --import" in _look(tmp_path, files, "another key").advice

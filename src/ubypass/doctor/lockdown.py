@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ubypass.doctor.check import Check, Scope, State
 
-__all__ = ["check_lockdown", "is_secure_boot", "level"]
+__all__ = ["check_lockdown", "is_checked", "is_secure_boot", "level"]
 
 _NAME = "lockdown"
 _FILE = "sys/kernel/security/lockdown"
@@ -65,7 +65,19 @@ def level(root: Path) -> str:
 
 def is_secure_boot(root: Path) -> bool:
     """Whether the firmware has checked the boot loader; False also if unknown."""
-    for path in (root / _VARIABLES).glob("SecureBoot-*"):
+    return _is_set(root, "SecureBoot")
+
+
+def is_checked(root: Path) -> bool:
+    """Whether shim has checked the kernel, too; False also if unknown.
+
+    Only then the kernel uses keys that were enrolled by mokutil.
+    """
+    return is_secure_boot(root) and not _is_set(root, "MokSBStateRT")
+
+
+def _is_set(root: Path, variable: str) -> bool:
+    for path in (root / _VARIABLES).glob(f"{variable}-*"):
         try:
             return path.read_bytes()[-1:] == b"\x01"  # behind four bytes of attributes
         except OSError:

@@ -2,7 +2,8 @@
 """Checks whether the kernel requires signed modules, and would load ``ub``.
 
 It requires them with ``module.sig_enforce``, which Secure Boot sets as well, and while
-it is locked down (see `ubypass.doctor.lockdown`).
+it is locked down (see `ubypass.doctor.lockdown`). It uses keys enrolled by mokutil only
+under Secure Boot (load_uefi_certs() in security/integrity/platform_certs/load_uefi.c).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ubypass.doctor.check import Check, Scope, State
-from ubypass.doctor.lockdown import is_secure_boot, level
+from ubypass.doctor.lockdown import is_checked, is_secure_boot, level
 
 __all__ = ["check_signatures"]
 
@@ -24,6 +25,12 @@ _DECOMPRESS = {".xz": "unxz", ".gz": "gunzip", ".zst": "unzstd --rm"}
 _ENROL = f"mokutil --import {_CERTIFICATE}; reboot, and choose 'Enroll MOK'"
 #: Commands for signing would lead nowhere then.
 _LOCKED = "see 'lockdown' first: no signature changes that programs stay native"
+_PARAMETER = "module.sig_enforce"
+_REMOVE = (
+    f"remove {_PARAMETER} from the kernel command line: without Secure Boot the kernel "
+    "uses no enrolled key"
+)
+_BUILT = "use a kernel without CONFIG_MODULE_SIG_FORCE: this one uses no enrolled key"
 
 
 def check_signatures(
@@ -44,6 +51,9 @@ def check_signatures(
     state, found, advice = _judge(release, module, signer, root)
     if locked and state is not State.OK:
         state, advice = State.NOTE, _LOCKED
+    elif state is not State.OK and not is_checked(root):
+        asked = _PARAMETER in _read(root / "proc/cmdline")
+        state, advice = State.FAIL, _REMOVE if asked else _BUILT
     found = f"only signed modules are loaded ({by}); {found}"
     return Check(Scope.KERNEL, _NAME, state, found, advice)
 
@@ -65,8 +75,12 @@ def _judge(
         advice = f"check: mokutil --test-key {_CERTIFICATE}; if not enrolled: {_ENROL}"
         return State.NOTE, "unknown whether the key of ub is enrolled", advice
     if any(key == who or key.endswith(f": {who}") for key in keys):
-        return State.OK, f"ub is signed by '{who}'; a key of this name is enrolled", ""
-    return State.FAIL, f"ub is signed by '{who}', which is not enrolled", _ENROL
+        return (
+            State.OK,
+            f"ub is signed by '{who}'; the kernel has a key of this name",
+            "",
+        )
+    return State.FAIL, f"ub is signed by '{who}', whose key the kernel has not", _ENROL
 
 
 def _signing(release: str, module: Path) -> str:
