@@ -9,7 +9,7 @@ PYTEST := .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadscope \
 MAKEFLAGS += --no-print-directory
 .PHONY: help demo test test-fast test-fresh test-redis test-kernels fuzz lint module bench clean
 .PHONY: prepare prepare-run prepare-bench deb test-selftests test-packages test-deploy
-.PHONY: test-wheels test-ibt pictures
+.PHONY: test-wheels test-ibt test-secureboot pictures
 .PHONY: distclean debug-kernel soak
 .PHONY: bench-ready bench-documents bench-chains bench-native bench-functions bench-io bench-disk bench-uring
 .PHONY: bench-rawsocket bench-redis bench-nginx bench-packets bench-gaps
@@ -61,6 +61,9 @@ test-kernels: prepare ## the newest kernels of Debian, in the lab (an hour)
 
 test-ibt: prepare ## the module under indirect branch tracking, in Bochs (minutes)
 	@.venv/bin/python -m tests.ibt
+
+test-secureboot: prepare ## ub doctor under Secure Boot, and what it advises (minutes)
+	@.venv/bin/python -m tests.secureboot
 
 debug-kernel: prepare-run ## a kernel that checks itself, for make test KERNEL=debug (minutes)
 	@.venv/bin/python -m tests.debugkernel

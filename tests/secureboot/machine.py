@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A machine with UEFI firmware and Secure Boot: QEMU with OVMF.
+
+The devices are those of the lab, but firmware and a boot loader start the kernel. The
+firmware's variables are in a file and outlive the machine.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from ubypass import child
+from ubypass.lab.qemu import PORTS, Machine, MachineSpec, arguments, find_qemu
+
+__all__ = ["VARIABLES", "machine_arguments", "parameters", "started"]
+
+_FIRMWARE = "usr/share/OVMF/OVMF_CODE_4M.secboot.fd"
+#: In the package: the variables of a machine as sold, with Microsoft's keys.
+VARIABLES = "usr/share/OVMF/OVMF_VARS_4M.ms.fd"
+_STARTERS = ("-kernel", "-initrd", "-append")
+
+
+def parameters(spec: MachineSpec) -> Sequence[str]:
+    """The kernel's parameters, which its boot loader has to pass on."""
+    words = arguments(spec, {})
+    return words[words.index("-append") + 1].split()
+
+
+@contextmanager
+def started(
+    spec: MachineSpec, root: Path, variables: Path, disk: Path
+) -> Iterator[Machine]:
+    """The machine inside the ``with`` block; it boots from ``disk``.
+
+    ``root``: with the firmware; ``variables``: its variables, which it changes. QEMU
+    ends when the machine restarts.
+    """
+    with ExitStack() as stack:
+        near: dict[str, socket.socket] = {}
+        far: dict[str, socket.socket] = {}
+        for name in ("console", *PORTS):
+            near[name], far[name] = socket.socketpair()
+            stack.enter_context(near[name])
+        errors = stack.enter_context(TemporaryFile())
+        descriptors = {name: each.fileno() for name, each in far.items()}
+        words = machine_arguments(spec, descriptors, root, variables, disk)
+        process = child.start(
+            [find_qemu(), *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            pass_fds=list(descriptors.values()),
+        )
+        stack.callback(child.end, process)
+        for each in far.values():
+            each.close()
+        yield Machine(process, near, errors.fileno())
+
+
+def machine_arguments(
+    spec: MachineSpec,
+    descriptors: dict[str, int],
+    root: Path,
+    variables: Path,
+    disk: Path,
+) -> list[str]:
+    """QEMU's arguments, without its own way to start a kernel: it needs no signature.
+
+    See `started`, and `ubypass.lab.qemu.arguments`.
+    """
+    words = arguments(spec, descriptors)
+    for name in _STARTERS:
+        place = words.index(name)
+        del words[place : place + 2]
+    return [*words, *_firmware(root, variables, disk)]
+
+
+def _firmware(root: Path, variables: Path, disk: Path) -> list[str]:
+    # Only code in system management mode may write the variables' flash memory.
+    # It restarts the machine by the controller of the keyboard.
+    return [
+        *("-machine", "smm=on,i8042=on"),
+        *("-global", "driver=cfi.pflash01,property=secure,value=on"),
+        "-drive",
+        f"if=pflash,format=raw,unit=0,readonly=on,file={_escaped(root / _FIRMWARE)}",
+        *("-drive", f"if=pflash,format=raw,unit=1,file={_escaped(variables)}"),
+        *("-drive", f"id=boot,if=none,format=raw,file={_escaped(disk)}"),
+        *("-device", "virtio-blk-pci,drive=boot,bootindex=0"),
+    ]
+
+
+def _escaped(path: Path) -> str:
+    return str(path).replace(",", ",,")
