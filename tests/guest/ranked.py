@@ -12,6 +12,7 @@ import mmap
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -27,6 +28,7 @@ _FILE = "/dev/shm/ub-ranked-data"
 _NICE = 19
 #: Seconds alone in which a program starts: a loop, an interpreter, others.
 _BEGIN_LOOP, _BEGIN_PYTHON, _BEGIN = 0.02, 2.0, 0.6
+_LISTENS = 30.0  # seconds at most until a server takes connections
 _LOOPS = (
     *("getppid", "read", "read-1000", "read-20000", "read-4096", "write", "pair"),
     *("wait", "compute"),
@@ -164,24 +166,42 @@ def _servers(
     (home / "page").write_bytes(b"x" * 4096)
     pairs = (
         (
+            16379,
             ("redis-server", home / "redis.conf"),
             "redis-benchmark -p 16379 -c 1 -t get -n 100000 -l",
         ),
         (
+            18080,
             ("nginx", "-p", home, "-c", home / "nginx.conf"),
             "wrk -t 1 -c 1 -d 360000s http://127.0.0.1:18080/page",
         ),
     )
     found = []
-    for server, load in pairs:
+    for port, server, load in pairs:
         client = load.split()
         if not (shutil.which(server[0]) and shutil.which(client[0])):
             continue
-        pid, other = start(server), start(client)
+        pid = start(server)
+        _wait_for(port)
+        other = start(client)
         work = _transfers(pid)  # of the client as well: one request after another
         found.append(Candidate(server[0], pid, work, [other]))
         found.append(Candidate(client[0], other, work, [pid]))
     return found
+
+
+def _wait_for(port: int) -> None:
+    """Wait until a server takes connections: its client may not try again."""
+    ends = time.monotonic() + _LISTENS
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if time.monotonic() > ends:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _emptied(path: Path) -> Path:
