@@ -169,7 +169,8 @@ bench-gaps: bench-ready
 
 # MINUTES=120 SEED=word; KERNEL=debug and UBYPASS_SUITE choose the kernel.
 soak: prepare $(CHECKED) ## mixed stress on boosted programs in the lab (30 minutes)
-	@.venv/bin/python -m tests.soak $(MINUTES:%=--minutes %) $(SEED:%=--seed %)
+	@.venv/bin/python -m tests.soak $(MINUTES:%=--minutes %) $(SEED:%=--seed %) \
+		$(PTI:%=--pti %) $(CPU:%=--cpu %)
 
 test-redis: prepare module ## redis' own test suite in the lab, natively and boosted
 	@tools/redis-source.sh

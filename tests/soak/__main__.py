@@ -23,12 +23,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0, metavar="N")
     parser.add_argument("--seed", default=secrets.token_hex(4), metavar="WORD")
+    parser.add_argument(
+        "--pti",
+        choices=("on", "off"),
+        help="whether the kernel isolates page tables; without it the kernel decides",
+    )
+    parser.add_argument("--cpu", metavar="MODEL", help="a model of QEMU")
     options = parser.parse_args()
+    pti = None if options.pti is None else options.pti == "on"
     try:
         release = prepare()
         print(f"soak: {release}, {options.minutes:g} minutes, seed {options.seed}")
         sys.stdout.flush()
-        done = boot(run, options.minutes * 60, options.seed)
+        seconds = options.minutes * 60
+        done = boot(run, seconds, options.seed, pti=pti, cpu=options.cpu)
     except UbError as error:
         print(f"soak: {error}", file=sys.stderr)
         return error.exit_code

@@ -20,12 +20,24 @@ _CPUS = 2
 _PATIENCE = 3600.0  # seconds, for the end of all programs
 
 
-def boot(run: Callable[..., LabResult], seconds: float, seed: str) -> LabResult:
-    """Run it by ``run``, one of `ubypass.lab.run`. Raises UbError."""
+def boot(
+    run: Callable[..., LabResult],
+    seconds: float,
+    seed: str,
+    *,
+    pti: bool | None = None,
+    cpu: str | None = None,
+) -> LabResult:
+    """Run it by ``run``, one of `ubypass.lab.run`. Raises UbError.
+
+    ``pti``, ``cpu``: as of ``LabOptions``.
+    """
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     options = replace(
         PATIENT,
         cpus=_CPUS,
+        pti=pti,
+        cpu=cpu,
         timeout=seconds + _PATIENCE,
         # A processor that hangs in the kernel ends the run.
         append=("softlockup_panic=1",),

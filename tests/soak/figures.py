@@ -39,6 +39,7 @@ class Figure(IntEnum):
     TRACED = 20
     PRESSED = 21
     OTHER = 22
+    NAMESPACES = 23
 
 
 _WORDS = {
@@ -65,6 +66,7 @@ _WORDS = {
     Figure.TRACED: "tracers attached, tracepoints switched",
     Figure.PRESSED: "times memory was made scarce",
     Figure.OTHER: "other disturbances",
+    Figure.NAMESPACES: "PID namespaces with boosted programs begun",
 }
 
 

@@ -28,6 +28,7 @@ from tests.soak.clients import client
 from tests.soak.disturb import UPROBED, disturb
 from tests.soak.engines import engine
 from tests.soak.figures import Counters, Figure, table
+from tests.soak.namespace import UNSHARE, inside, only_child
 from tests.soak.prepared import DATA, PACKAGE_LIST, PROGRAMS
 from tests.soak.regions import Regions
 from tests.soak.stuck import describe
@@ -45,7 +46,12 @@ __all__ = ["main"]
 _STAYING = ((16, 0, 200), (4, 8, 60))
 _TAKING_TURNS = ((4, 200, 20), (1000, 0, 20), (64, 0, 5))
 _CLIENTS = 2
-_ENGINE, _DISTURBER, _OURS = _CLIENTS, _CLIENTS + 1, _CLIENTS + 2  # slots
+#: Slots of others. One client is in a PID namespace.
+_ENGINE, _DISTURBER, _OURS, _INSIDE = range(_CLIENTS, _CLIENTS + 4)
+_ALL_CLIENTS = (*range(_CLIENTS), _INSIDE)
+#: The part of programs that have a PID namespace of their own.
+_NAMESPACED = 0.4
+_SHAPE_INSIDE = (4, 4, 60)
 _BOOSTED = (("spin", str(DATA), "4"), ("storm",))
 #: What stress-ng does meanwhile, one after the other.
 _STRESS = (
@@ -115,6 +121,7 @@ class _Soak:
         self._counters = Counters()
         self._started = 0
         self._victims: dict[Program, tuple[int, ...]] = {}  # and their shapes
+        self._namespaced: set[Program] = set()
         self._boosted: list[Program] = []
         self._clients: dict[int, _Child] = {}  # by slot
         self._lives: dict[int, int] = {}  # of clients: loads until they are killed
@@ -135,9 +142,8 @@ class _Soak:
             self._boosted.append(program)
         _wait("no program starts", lambda: any(each.is_warm for each in self._victims))
         self._publish()
-        for slot in range(_CLIENTS):
+        for slot in (*_ALL_CLIENTS, _ENGINE):
             self._start_client(slot)
-        self._start_client(_ENGINE)
         self._disturber = _Child(
             lambda: disturb(
                 f"{self._seed}-disturber",
@@ -189,17 +195,27 @@ class _Soak:
 
     def _start_victim(self, *shape: int) -> None:
         words = map(str, shape)
-        program = Program("pages", *words, prefix=_PREFIX, home=PROGRAMS)
+        own = self._chance.random() < _NAMESPACED
+        prefix = (*_PREFIX, *UNSHARE) if own else _PREFIX
+        program = Program("pages", *words, prefix=prefix, home=PROGRAMS)
+        if own:
+            self._namespaced.add(program)
+            self._count(Figure.NAMESPACES)
         self._victims[program] = shape
         self._publish()
 
     def _publish(self) -> None:
         """Only those that are ready for what is done to them."""
-        publish(
-            Victim(program.pid, shape[0])
-            for program, shape in self._victims.items()
-            if program.is_warm
-        )
+        ready: list[Victim] = []
+        for program, shape in self._victims.items():
+            if program.is_warm:
+                with contextlib.suppress(OSError):  # it is found to have ended later
+                    ready.append(Victim(self._pid(program), shape[0]))
+        publish(ready)
+
+    def _pid(self, program: Program) -> int:
+        """Of the program, not of what has made its namespace."""
+        return only_child(program.pid) if program in self._namespaced else program.pid
 
     def _start_client(self, slot: int) -> None:
         self._started += 1
@@ -207,6 +223,9 @@ class _Soak:
         if slot == _ENGINE:
             pids = [program.pid for program in self._boosted]
             play = partial(_play_engine, pids, self._counters, slot)
+        elif slot == _INSIDE:
+            play = partial(_play_inside, seed, self._regions, self._counters, slot)
+            self._count(Figure.NAMESPACES)
         else:
             play = partial(client, seed, published, self._regions, self._counters, slot)
         self._clients[slot] = _Child(play)
@@ -222,7 +241,7 @@ class _Soak:
 
     def _kill_client(self, slot: int | None = None) -> None:
         if slot is None:
-            slot = self._chance.randrange(_CLIENTS)
+            slot = self._chance.choice(_ALL_CLIENTS)
         self._kill(slot)
         self._start_client(slot)
 
@@ -234,6 +253,7 @@ class _Soak:
         program = self._chance.choice(list(self._victims))
         shape = self._victims.pop(program)
         program.close()
+        self._namespaced.discard(program)
         self._count(Figure.PROGRAMS_KILLED)
         if shape not in _STAYING:
             shape = self._chance.choice(_TAKING_TURNS)
@@ -246,7 +266,7 @@ class _Soak:
         self._unload()
         finit_module(self._released)
         self._count(Figure.RELOADED)
-        for slot in (*range(_CLIENTS), _ENGINE):
+        for slot in (*_ALL_CLIENTS, _ENGINE):
             self._start_client(slot)
 
     def _unload(self) -> None:
@@ -285,7 +305,8 @@ class _Soak:
         self._kill(_ENGINE)
         programs = [*self._victims, *self._boosted]
         for program in programs:
-            program.signal(signal.SIGCONT)
+            with contextlib.suppress(OSError):  # it has hardly begun
+                os.kill(self._pid(program), signal.SIGCONT)
             program.stage(END)
         time.sleep(_PAUSE)
         for slot in list(self._clients):
@@ -307,6 +328,20 @@ class _Soak:
 def _play_engine(pids: list[int], counters: Counters, slot: int) -> None:
     os.setpriority(os.PRIO_PROCESS, 0, _ENGINE_NICE)
     engine(lambda: pids, counters, slot)
+
+
+def _play_inside(seed: str, regions: Regions, counters: Counters, slot: int) -> None:
+    """A client and its program, with numbers that mean others outside."""
+
+    def play() -> None:
+        words = map(str, _SHAPE_INSIDE)
+        with Program("pages", *words, prefix=_PREFIX, home=PROGRAMS) as program:
+            while not program.is_warm:
+                time.sleep(_LOOK)
+            victims = [Victim(program.pid, _SHAPE_INSIDE[0])]
+            client(seed, lambda: victims, regions, counters, slot)
+
+    inside(play)
 
 
 def _shown(program: Program) -> str:

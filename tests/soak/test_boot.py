@@ -15,9 +15,11 @@ def test_the_guest_has_two_processors_and_time_to_end() -> None:
         return LabResult(0, b"", b"", ("BUG: x",), "", 1.0)
 
     # Complaints of the kernel count, whatever the programs say.
-    assert boot(run, 90.0, "word").exit_status == 70
+    assert boot(run, 90.0, "word", pti=True, cpu="Nehalem").exit_status == 70
     ((command, options),) = asked
     assert command[1:] == ["-m", "tests.soak.inside", "90", "word", str(RESULT)]
     assert options.cpu_count == 2
     assert options.log_check
+    assert "pti=on" in options.parameters
+    assert options.cpu_model == "Nehalem"
     assert options.timeout > 90 + 600
