@@ -17,11 +17,11 @@ def test_nothing_leaks_when_processes_are_attached_and_detached(guest: Guest) ->
     # No attachment, no region, no byte of the arena, no reference to the module.
     assert before["rest"]
     assert after["rest"]
-    # One object for each cycle would be as many as cycles.
+    # One object for each process that ended would be as many as these. What is left in
+    # a cache varies by ten.
     assert "kmalloc-64" in before["objects"]
     for name, count in after["objects"].items():
-        most = ENDED if name in ("mm_struct", "task_struct", "signal_cache") else CYCLES
-        assert count - before["objects"][name] < most / 2, name
+        assert count - before["objects"][name] < ENDED / 2, name
     grown = {
         name: value - before["memory"][name] for name, value in after["memory"].items()
     }
