@@ -48,7 +48,10 @@ def must_be_running(guest: Guest, state: str) -> None:
 
 
 def until_boosted(guest: Guest) -> None:
-    """Wait until the service dispatches calls of the copy."""
+    """Wait until the service dispatches calls of the copy, by its metrics.
+
+    A service that has ended leaves them: they have to be removed before another start.
+    """
     guest.until(
         TOTALS,
         lambda said: dispatched(said, "copy") > _BOOSTED,
