@@ -35,7 +35,7 @@ from ubypass.errors import UbError
 
 __all__ = ["Result", "main", "spearman", "table"]
 
-_SECONDS = 1.0  # of the survey, and of the same without it
+_SECONDS = 2.0  # of the survey, and of the same without it
 _WINDOW = 0.04  # seconds for each measurement of one program
 _QUIET = 0.3  # seconds without a new region, after which nothing more is expected
 _GROWTH = 4.0  # seconds after which no more is waited for
