@@ -18,7 +18,6 @@ from tests.fresh.operated import exported, requested
 from tests.fresh.watched import (
     CONFIG_FILE,
     COPY,
-    METRICS,
     OURS,
     REDIS,
     figures,
@@ -246,7 +245,7 @@ def commands_typed(guest: Guest) -> tuple[list[Done], float]:
 
 def purged(guest: Guest) -> None:
     """Purged while the service boosts; nothing of it runs then."""
-    guest.succeeds(f"rm -f {METRICS} && systemctl start {OURS}")
+    guest.succeeds(f"systemctl start {OURS}")
     programs = programs_of(guest)
     until_boosted(guest)
     guest.succeeds(

@@ -50,8 +50,9 @@ def must_be_running(guest: Guest, state: str) -> None:
 def until_boosted(guest: Guest) -> None:
     """Wait until the service dispatches calls of the copy, by its metrics.
 
-    A service that has ended leaves them: they have to be removed before another start.
+    A service that has ended leaves them, also those of an earlier boot.
     """
+    guest.succeeds(f"rm -f {METRICS}")
     guest.until(
         TOTALS,
         lambda said: dispatched(said, "copy") > _BOOSTED,
