@@ -34,24 +34,8 @@ __all__ = ["CASES"]
 _TAIL = 1 << 18  # bytes behind the program, in no page that anybody has read
 _CALLS = 1000
 _PAUSE = 0.5
-_HUNG_TASKS = Path("/proc/sys/kernel/hung_task_timeout_secs")
 
 
-@contextlib.contextmanager
-def _unreported() -> Iterator[None]:
-    """The kernel does not complain of who waits for the server for long.
-
-    Natively the program does; so does a child of ``ub explain`` that is left behind.
-    """
-    before = _HUNG_TASKS.read_text()
-    _HUNG_TASKS.write_text("0")
-    try:
-        yield
-    finally:
-        _HUNG_TASKS.write_text(before)
-
-
-@_unreported()
 def _case(kind: str) -> dict[str, Any]:
     """What needs the server is code (``text``), or a dispatched ``read``."""
     with (
