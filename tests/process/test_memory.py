@@ -11,9 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from ubypass.errors import UbError
-from ubypass.process import memory
 from ubypass.process.memory import ProcessMemory
-from ubypass.process.reader import ProcessReader
 
 
 @pytest.fixture
@@ -75,58 +73,6 @@ def test_addresses_that_are_not_there_give_nothing(
 ) -> None:
     assert own.read(address, 16) == b""
     assert own.read_data(address, 16) == b""
-
-
-def test_what_is_not_answered_is_not_there(
-    own: ProcessMemory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    address = _code_address()
-    assert not own.is_silent
-    monkeypatch.setattr(own._reader, "silent", True)
-    assert own.read(address, 16) == b""
-    own.refresh()
-    assert own.is_silent
-    assert not own.is_code(address)
-
-
-def test_a_process_whose_map_is_not_answered_is_not_read(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class _Silent(ProcessReader):
-        def maps(self) -> bytes:
-            self.silent = True
-            return b""
-
-    monkeypatch.setattr(memory, "ProcessReader", _Silent)
-    before = len(os.listdir("/proc/self/fd"))
-    with pytest.raises(UbError, match="cannot be read"):
-        ProcessMemory(os.getpid())
-    assert len(os.listdir("/proc/self/fd")) == before
-
-
-def test_of_files_only_present_pages_are_read() -> None:
-    """Whatever the path of the file is, which may be empty."""
-    asked = []
-
-    class _Noting(ProcessReader):
-        def maps(self) -> bytes:
-            return (
-                b"1000-2000 r-xp 00000000 00:30 7 \n"
-                b"3000-4000 r-xp 00000000 00:00 0 \n"
-                b"5000-6000 r-xp 00000000 00:00 0  [vdso]\n"
-                b"7000-8000 r--p 00000000 fe:01 9  /lib/a b\n"
-            )
-
-        def page(self, address: int, *, present: bool) -> bytes:
-            asked.append((address, present))
-            return bytes(4096)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(memory, "ProcessReader", _Noting)
-        with ProcessMemory(os.getpid()) as found:
-            for address in (0x1000, 0x3000, 0x5000, 0x7000):
-                found.read_data(address, 8)
-    assert asked == [(0x1000, True), (0x3000, False), (0x5000, False), (0x7000, True)]
 
 
 def test_a_process_that_is_gone_is_an_error_for_people() -> None:

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The memory of a live process, as far as it can be read without waiting for a file.
+"""Read the memory of a live process through ``/proc/PID/mem``.
 
 Code is read page by page and cached until :meth:`ProcessMemory.refresh`, so that an
-analysis sees one state of the program and needs few reads. Pages of files are read only
-while the process has them. Independent of the meaning of the bytes.
+analysis sees one state of the program and needs few system calls. Independent of the
+meaning of the bytes.
 """
 
 from __future__ import annotations
 
-from ubypass.errors import UbError
-from ubypass.process.maps import MemoryMap, parse_maps
-from ubypass.process.reader import ProcessReader
+import os
+
+from ubypass.errors import UbError, permission_hint
+from ubypass.process.maps import MemoryMap, read_maps
 
 __all__ = ["ProcessMemory"]
 
@@ -18,7 +19,7 @@ _PAGE = 4096
 
 
 class ProcessMemory:
-    """Reads from process ``pid``; a context manager that owns a reader.
+    """Reads from process ``pid``; a context manager that owns one file.
 
     Reads never raise for unmapped addresses: the result is shorter than asked for, or
     empty. The constructor raises UbError if the process has ended or may not be read.
@@ -26,19 +27,17 @@ class ProcessMemory:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
+        self.maps: MemoryMap = read_maps(pid)
         self._pages: dict[int, bytes] = {}
-        self._reader = ProcessReader(pid)
-        self.maps = MemoryMap(())
         try:
-            self.refresh()
-            if self.is_silent:
-                raise UbError(
-                    f"the memory map of process {pid} cannot be read",
-                    "somebody keeps it locked: a file system may not answer",
-                )
-        except BaseException:
-            self.close()
-            raise
+            self._fd = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+        except PermissionError as error:
+            raise UbError(
+                f"cannot read the memory of process {pid}: permission denied",
+                permission_hint(),
+            ) from error
+        except OSError as error:
+            raise UbError(f"process {pid} no longer exists") from error
 
     def __enter__(self) -> ProcessMemory:
         return self
@@ -46,26 +45,16 @@ class ProcessMemory:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @property
-    def is_silent(self) -> bool:
-        """Whether a read was not answered in time. Nothing can be read any more."""
-        return self._reader.silent
-
     def close(self) -> None:
-        """Close its files; no reads afterwards."""
-        self._reader.close()
+        """Close the file; no reads afterwards."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
     def refresh(self) -> None:
-        """Drop the cached pages and read the memory map again.
-
-        Raises UbError if the process has ended.
-        """
+        """Drop the cached pages and read the memory map again."""
         self._pages.clear()
-        # File names are bytes, not necessarily UTF-8.
-        text = self._reader.maps().decode(errors="surrogateescape")
-        if not text and not self.is_silent:
-            raise UbError(f"process {self.pid} no longer exists")
-        self.maps = parse_maps(text.split("\n"))
+        self.maps = read_maps(self.pid)
 
     def is_code(self, address: int) -> bool:
         """Whether ``address`` is in private, non-writable, executable memory."""
@@ -99,9 +88,9 @@ class ProcessMemory:
     def _page(self, base: int) -> bytes:
         page = self._pages.get(base)
         if page is None:
-            area = self.maps.find(base)
-            # No file system is asked for other memory. A path may be empty.
-            of_file = area is None or area.device != 0
-            page = self._reader.page(base, present=of_file)
+            try:
+                page = os.pread(self._fd, _PAGE, base)
+            except (OSError, OverflowError):
+                page = b""  # unmapped since, or the process has ended
             self._pages[base] = page
         return page
