@@ -129,11 +129,11 @@ def _found() -> dict[str, Any]:
     return {"rest": rest, "memory": _memory(), "objects": _objects()}
 
 
-def cycles() -> dict[str, Any]:
-    """What the kernel has in use before and after ``CYCLES`` cycles."""
-    with Device() as device, _loop(device) as loop:
-        _play(device, loop, _WARM)
-    before = _found()
-    with Device() as device, _loop(device) as loop:
-        _play(device, loop, CYCLES)
-    return {"before": before, "after": _found()}
+def cycles() -> list[dict[str, Any]]:
+    """What the kernel has in use before, amid and after ``CYCLES`` cycles."""
+    found = []
+    for count in (_WARM, CYCLES // 2, CYCLES // 2):
+        with Device() as device, _loop(device) as loop:
+            _play(device, loop, count)
+        found.append(_found())
+    return found

@@ -37,7 +37,7 @@ def test_what_is_well_passes(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert "123,456 calls of the copy" in out
     assert "2 lines" in out
-    assert "3 of them found" in out
+    assert "found 3 times by the second" in out
     starts = [each for each in guest.typed if "systemctl restart ubypass" in each]
     assert len(starts) == 3
     # All is as it was before.
