@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which tests run one after another, and what the end of a run says.
 
-Several processes share the tests (``-n``, pytest-xdist), file by file. The cases of
-tests/guest share boots, so one process takes all of them.
+Several processes share the tests (``-n``, pytest-xdist), scope by scope
+(`tests.scopes`).
 """
 
 from __future__ import annotations
@@ -15,21 +15,10 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.scopes import has_own_boots, may_boot, scope, shared_boots
 from tests.uncovered import uncovered
 from ubypass.lab.own import KERNEL_VARIABLE
 from ubypass.processor import describe
-
-#: Directories and files whose tests may boot the lab.
-_LAB = (
-    *("tests/guest/", "tests/kernel/", "tests/lab/", "tests/module/"),
-    *("tests/cli/test_module.py", "tests/device/test_lockdown.py"),
-)
-
-#: Those of tests/guest that do not use the boots of the fixture ``guest``.
-_OWN_BOOTS = (
-    *("tests/guest/test_bench.py", "tests/guest/test_losing.py"),
-    "tests/guest/test_short.py",
-)
 
 
 def pytest_configure() -> None:
@@ -46,19 +35,11 @@ def pytest_configure() -> None:
             )
 
 
-def _may_boot(nodeid: str) -> bool:
-    return nodeid.startswith(_LAB)
-
-
-def _shares_boots(nodeid: str) -> bool:
-    return nodeid.startswith("tests/guest/") and not nodeid.startswith(_OWN_BOOTS)
-
-
 class _Scheduling(LoadScopeScheduling):
-    """Gives a process all tests of a file, or all cases that share boots."""
+    """Gives a process all tests of a scope."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "guest" if _shares_boots(nodeid) else nodeid.split("::")[0]
+        return scope(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -73,18 +54,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Raises UsageError for a test that is not where this file expects it.
     """
     for item in items:
-        if item.get_closest_marker("guest") and not _may_boot(item.nodeid):
+        if item.get_closest_marker("guest") and not may_boot(item.nodeid):
             raise pytest.UsageError(
-                f"{item.nodeid} boots the lab: name it in {__file__}"
+                f"{item.nodeid} boots the lab: name it in tests/scopes.py"
             )
         shares = "guest" in getattr(item, "fixturenames", ())
-        if shares and item.nodeid.startswith(_OWN_BOOTS):
+        if shares and has_own_boots(item.nodeid):
             raise pytest.UsageError(
-                f"{item.nodeid} shares boots: mend _OWN_BOOTS in {__file__}"
+                f"{item.nodeid} shares boots: mend _OWN_BOOTS in tests/scopes.py"
             )
     _skip_what_needs_stock(items)
     items.sort(
-        key=lambda item: (not _shares_boots(item.nodeid), not _may_boot(item.nodeid))
+        key=lambda item: (not shared_boots(item.nodeid), not may_boot(item.nodeid))
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Boots the lab once per session and gives each test its case's result."""
+"""Boots the lab for many tests and gives each test its case's result."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from tests.guest.program import PROGRAMS
 from tests.guest.runner import CASES
 from tests.patient import PATIENT
 from tests.places import ROOT
+from tests.scopes import shared_boots
 from ubypass.bench.workloads import build_program
 from ubypass.errors import UbError
 from ubypass.lab import kernels
@@ -30,7 +33,7 @@ from ubypass.module.build import build_module
 from ubypass.places import kernel_sources, module_file
 
 _SOURCES = Path(__file__).parent / "programs"
-_RESULTS = ROOT / "build" / "tests" / "guest-results.jsonl"
+_RESULTS = ROOT / "build" / "tests" / "guest.jsonl"
 
 #: Each boot that dies costs its case only; after so many we give up.
 _BOOTS = 4
@@ -86,19 +89,39 @@ def case(name: str) -> Any:
 
 
 @pytest.fixture(scope="session")
-def guest(request: pytest.FixtureRequest) -> Guest:
-    """All cases that the selected tests ask for, run in the lab.
+def _guests(request: pytest.FixtureRequest) -> Callable[[str], Guest]:
+    """What the shared boots of a name have reported; they run when first asked for."""
+
+    @cache
+    def run(boots: str) -> Guest:
+        wanted = {
+            case
+            for item in request.session.items
+            if item.get_closest_marker("skip") is None
+            and shared_boots(item.nodeid) == boots
+            for mark in item.iter_markers("guest")
+            for case in mark.args
+        }
+        names = [name for name in CASES if name in wanted]
+        _prepare_for(names)
+        return _run_cases(names, _RESULTS.with_stem(f"guest-{boots}"))
+
+    return run
+
+
+@pytest.fixture
+def guest(request: pytest.FixtureRequest, _guests: Callable[[str], Guest]) -> Guest:
+    """The cases that the selected tests of these boots ask for, run in the lab.
 
     They do so with arguments of their mark: ``guest("fault-read")``.
     """
-    wanted = {
-        case
-        for item in request.session.items
-        if item.get_closest_marker("skip") is None
-        for mark in item.iter_markers("guest")
-        for case in mark.args
-    }
-    names = [name for name in CASES if name in wanted]
+    boots = shared_boots(request.node.nodeid)
+    assert boots
+    return _guests(boots)
+
+
+def _prepare_for(names: list[str]) -> None:
+    """Fetch and compile what these cases need."""
     prepare()
     if "redis-suite" in names:
         subprocess.run([ROOT / "tools" / "redis-source.sh"], check=True)
@@ -108,7 +131,6 @@ def guest(request: pytest.FixtureRequest) -> Guest:
         prepare_musl()
     if "one-address" in names:
         prepare_newer()
-    return _run_cases(names)
 
 
 def prepare_foreign() -> None:
@@ -142,7 +164,7 @@ def prepare() -> None:
     build_module(release, kernel_sources(), module_file(release).parent)
 
 
-def _run_cases(names: list[str]) -> Guest:
+def _run_cases(names: list[str], results: Path) -> Guest:
     guest = Guest()
     others = CASES.keys() - _PARALLEL - _FOREIGN
     for cpus, cases in ((2, _PARALLEL), (1, others), (1, _FOREIGN)):
@@ -150,7 +172,7 @@ def _run_cases(names: list[str]) -> Guest:
             left = [n for n in names if n in cases and n not in guest.lines]
             if not left:
                 break
-            why = _boot(left, guest, cpus)
+            why = _boot(left, guest, cpus, results)
             unfinished = [name for name in left if name not in guest.lines]
             if unfinished:
                 # The first that did not report is the one that was running.
@@ -158,13 +180,13 @@ def _run_cases(names: list[str]) -> Guest:
     return guest
 
 
-def _boot(names: list[str], guest: Guest, cpus: int) -> str:
+def _boot(names: list[str], guest: Guest, cpus: int, results: Path) -> str:
     """Run cases in a fresh guest; why it ended, if not all of them ran."""
-    _RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    _RESULTS.write_text("")
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.write_text("")
     command = [
         *("sh", "-c", _SCRIPT, "sh", sys.executable),
-        *("tests.guest.runner", str(_RESULTS), " ".join(names)),
+        *("tests.guest.runner", str(results), " ".join(names)),
     ]
     environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
     try:
@@ -183,7 +205,7 @@ def _boot(names: list[str], guest: Guest, cpus: int) -> str:
         guest.log_problems += result.log_problems
         said = result.stderr.decode(errors="replace").splitlines()[-3:]
         why = "; ".join([*result.log_problems, *said])
-    for line in _RESULTS.read_text().splitlines():
+    for line in results.read_text().splitlines():
         data = json.loads(line)
         guest.lines[data["case"]] = data
     return why
