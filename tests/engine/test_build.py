@@ -15,7 +15,7 @@ from ubypass.device.types import Event, Path
 from ubypass.device.uapi import EventType
 from ubypass.engine import build
 from ubypass.engine.build import Builder, make_spec
-from ubypass.engine.built import NothingToBuild, Postponed, Refused
+from ubypass.engine.built import NothingToBuild, Postponed, Reached, Refused
 from ubypass.engine.profile import HotSite, Profile
 from ubypass.engine.target import Target
 from ubypass.process.status import ProcessId
@@ -45,6 +45,23 @@ def test_a_loop_becomes_one_dispatch_and_passes_the_verifier() -> None:
     assert [e.user_ip for e in built.translation.entries] == [_RESUME]
     assert built.instructions == 5  # not the long way out
     assert built.source_bytes >= 14
+
+
+def test_a_region_that_reaches_sites_of_another_is_not_translated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # syscall; mov eax, 39; syscall; mov eax, 39; jmp back
+    text = "0f05 b827000000 0f05 b827000000 ebf0"
+    code = BytesReader({_START: bytes.fromhex(text)})
+    entries = Builder(Abi())(_profile(), code).translation.entries
+    mine, other = (entry.key for entry in entries)
+    assert mine.ip == _RESUME
+    away = SiteKey(0x5000, 39)
+    profile = _profile().restricted_to({mine}, {other, away})
+    monkeypatch.setattr("ubypass.engine.build.translate", None)
+    with pytest.raises(Reached) as caught:
+        Builder(Abi())(profile, code)
+    assert caught.value.sites == {other}
 
 
 def test_a_call_of_several_numbers_gets_a_dispatch_for_each() -> None:

@@ -14,7 +14,7 @@ from ubypass.cost.model import Range
 from ubypass.device.client import SourceChanged
 from ubypass.device.types import Event, Path
 from ubypass.device.uapi import EventType
-from ubypass.engine.built import Built, NothingToBuild, Postponed, Refused
+from ubypass.engine.built import Built, NothingToBuild, Postponed, Reached, Refused
 from ubypass.engine.ports import MemoryLike
 from ubypass.engine.profile import Profile
 from ubypass.engine.regions import Caps, Grown, Regions
@@ -68,11 +68,13 @@ class _World:
             raise Postponed(self.postpone)
         if not profile.entries:
             raise NothingToBuild
-        self.built.append(frozenset(profile.entries))
         reached = set(profile.entries)
         for site in profile.entries:
             reached |= self.reach.get(site, set())
         reached -= profile.barriers
+        if others := profile.others.intersection(reached):
+            raise Reached(others)
+        self.built.append(frozenset(profile.entries))
         starts = repr((sorted(reached), sorted(profile.frontiers))).encode()
         translation = Translation(
             code=starts.ljust(self.size, b"\xcc"),
@@ -133,6 +135,7 @@ def test_sites_that_reach_one_another_share_one(world: _World) -> None:
     assert world.grow().loads == 1
     assert world.live() == [[0x1002, 0x1102]]
     assert len(world.regions.groups) == 1
+    assert world.built == [{_at(0x1002), _at(0x1102)}]
 
 
 def test_regions_that_grow_together_are_merged(world: _World) -> None:

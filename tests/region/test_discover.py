@@ -363,7 +363,7 @@ def test_shorter_detours_need_no_further_exploration() -> None:
     ]
     found = []
     reads = []
-    for region in regions(spec, counting, choices):
+    for _, region in regions(spec, counting, choices):
         found.append(
             [name for name in ("distant", "close") if at[name] in region.blocks]
         )

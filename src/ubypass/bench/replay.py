@@ -19,7 +19,7 @@ from ubypass import child
 from ubypass.bench.machine import describe
 from ubypass.bench.records import write_json
 from ubypass.engine.build import Builder
-from ubypass.engine.built import NothingToBuild, Refused
+from ubypass.engine.built import NothingToBuild, Reached, Refused
 from ubypass.engine.recording import replays
 from ubypass.errors import UbError
 from ubypass.places import own_environment
@@ -63,7 +63,7 @@ def replay(file: Path) -> Replayed:
         began = time.process_time()
         try:
             instructions += builder(each.profile, each.memory).instructions
-        except (NothingToBuild, Refused):
+        except (NothingToBuild, Reached, Refused):
             nothing += 1
         times.append(time.process_time() - began)
     return Replayed(

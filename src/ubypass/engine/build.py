@@ -12,10 +12,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from itertools import tee
 
 from ubypass.abi import Abi, SiteKey, Translation
-from ubypass.engine.built import Built, NothingToBuild, Postponed, Refused
+from ubypass.engine.built import Built, NothingToBuild, Postponed, Reached, Refused
 from ubypass.engine.ports import SharedLike
 from ubypass.engine.profile import HotSite, Profile
 from ubypass.engine.samples import sampled_blocks
@@ -120,7 +119,8 @@ class Builder:
     def __call__(self, profile: Profile, reader: CodeReader) -> Built:
         """Discover, translate or find, and verify.
 
-        Raises :class:`NothingToBuild`, :class:`Refused` or :class:`Postponed`.
+        Raises :class:`NothingToBuild`, :class:`Refused`, :class:`Postponed`, or
+        :class:`Reached` for a region that reaches ``others`` of the profile.
         """
         with uncollected():
             return self._build(profile, reader)
@@ -140,20 +140,29 @@ class Builder:
                 rare=profile.rests.instructions.difference(counts),
                 execution_counts=dict(counts),
             )
-            return self._fitting(spec, reader, _limits_of_traced())
+            return self._fitting(spec, reader, _limits_of_traced(), profile.others)
         if profile.samples:
             spec = _with_samples(spec, profile, reader, limits)
-        return self._fitting(spec, reader, _halved(limits))
+        return self._fitting(spec, reader, _halved(limits), profile.others)
 
     def _fitting(
-        self, spec: RegionSpec, reader: CodeReader, choices: Iterable[Limits]
+        self,
+        spec: RegionSpec,
+        reader: CodeReader,
+        choices: Iterable[Limits],
+        others: frozenset[SiteKey],
     ) -> Built:
-        """The first region of ``choices`` that fits and passes the verifier."""
+        """The first region of ``choices`` that fits and passes the verifier.
+
+        Raises Reached before the translation, which takes most of the time.
+        """
         reason = ""
         for limits, region in _discovered(spec, reader, choices):
             if region.instruction_count > limits.region:
                 reason = f"the hot code has too many instructions (> {limits.region:,})"
                 continue
+            if reached := others.intersection(region.entries):
+                raise Reached(reached)
             try:
                 translation, doubt = self._found(region, reader)
             except VerifyError as error:
@@ -249,13 +258,10 @@ def _discovered(
     spec: RegionSpec, reader: CodeReader, choices: Iterable[Limits]
 ) -> Iterator[tuple[Limits, Region]]:
     """The regions with ``choices``. Raises NothingToBuild."""
-    mine, theirs = tee(choices)
-    found = regions(spec, reader, theirs)
-    for limits in mine:
-        try:
-            yield limits, next(found)
-        except UbError as error:
-            raise NothingToBuild from error
+    try:
+        yield from regions(spec, reader, choices)
+    except UbError as error:
+        raise NothingToBuild from error
 
 
 def _halved(limits: Limits) -> Iterator[Limits]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ubypass.abi import Translation
+from ubypass.abi import SiteKey, Translation
 
 if TYPE_CHECKING:
     from ubypass.region.graph import Region
 
-__all__ = ["Built", "NothingToBuild", "Postponed", "Refused"]
+__all__ = ["Built", "NothingToBuild", "Postponed", "Reached", "Refused"]
 
 
 class NothingToBuild(Exception):
@@ -24,6 +24,14 @@ class NothingToBuild(Exception):
 
 class Refused(Exception):
     """No safe translation that fits could be made; the text says why."""
+
+
+class Reached(Exception):
+    """The region reaches ``sites`` of others, with which it is to be built."""
+
+    def __init__(self, sites: frozenset[SiteKey]) -> None:
+        super().__init__(f"sites of other regions are reached: {len(sites)}")
+        self.sites = sites
 
 
 class Postponed(Exception):

@@ -10,7 +10,7 @@ for one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import dataclass, field, replace
 
 from ubypass.abi import ExitReason, SiteKey
@@ -76,7 +76,8 @@ class Profile:
     the sites whose gaps were traced. ``nonpointer_counts``: by the address of an
     instruction at which runs exit because a register holds no user address, these
     registers, with counts. ``rests``: traced paths from misses. ``effort``: how far to
-    explore, see :meth:`raise_effort`.
+    explore, see :meth:`raise_effort`. ``others``: sites of other regions, which a
+    region of this profile must not reach.
 
     The tables are changed by methods only.
     """
@@ -95,6 +96,7 @@ class Profile:
     nonpointer_counts: dict[int, dict[int, int]] = field(default_factory=dict)
     rests: Rests = field(default_factory=Rests)
     effort: int = 0
+    others: frozenset[SiteKey] = frozenset()
     _raises: int = 0
     _exhausted: set[int] = field(default_factory=set)
 
@@ -268,10 +270,15 @@ class Profile:
         """
         return bool(self.execution_counts)
 
-    def restricted_to(self, sites: Container[SiteKey]) -> Profile:
-        """The same with no entries but ``sites``; all tables are shared."""
+    def restricted_to(
+        self, sites: Container[SiteKey], others: Collection[SiteKey] = ()
+    ) -> Profile:
+        """The same with no entries but ``sites``; all tables are shared.
+
+        ``others``: see :class:`Profile`.
+        """
         entries = {key: site for key, site in self.entries.items() if key in sites}
-        return replace(self, entries=entries)
+        return replace(self, entries=entries, others=frozenset(others))
 
     def inherited(self) -> Profile:
         """A copy for a child that has the same code, with no entries."""

@@ -217,6 +217,7 @@ def _profile_json(profile: Profile) -> dict[str, Any]:
         "rare": [path.ips for path in profile.rests.rare.values()],
         "dead_ends": sorted(profile.rests.dead_ends),
         "effort": profile.effort,
+        "others": sorted(profile.others),
     }
 
 
@@ -245,6 +246,7 @@ def _profile(data: Mapping[str, Any]) -> Profile:
             dead_ends={ip: GapPath(ip, None, ()) for ip in data["dead_ends"]},
         ),
         effort=int(data["effort"]),
+        others=frozenset(SiteKey(ip, nr) for ip, nr in data["others"]),
     )
 
 

@@ -15,7 +15,7 @@ from ubypass.abi import ExitReason, SiteKey, Translation
 from ubypass.device.client import Gone, SourceChanged
 from ubypass.device.types import Event
 from ubypass.device.uapi import EventType
-from ubypass.engine.built import Built, NothingToBuild, Postponed, Refused
+from ubypass.engine.built import Built, NothingToBuild, Postponed, Reached, Refused
 from ubypass.engine.group import Group, absorb, group_of, group_with, without_entries
 from ubypass.engine.ports import DeviceLike, MemoryLike
 from ubypass.engine.profile import Profile
@@ -301,20 +301,22 @@ class Regions:
         self._absorb(group, self._graph.reached_from(sites, barriers))
         while True:
             sites = group.sites - barriers
-            built = self._build(self._profile.restricted_to(sites), self._memory)
-            if not self._absorb(group, {e.key for e in built.translation.entries}):
-                return built
+            others = {s for g in self.groups if g is not group for s in g.sites}
+            profile = self._profile.restricted_to(sites, others)
+            try:
+                return self._build(profile, self._memory)
+            except Reached as error:
+                self._absorb(group, error.sites)
 
-    def _absorb(self, group: Group, reached: AbstractSet[SiteKey]) -> bool:
-        """Merge all groups with sites in ``reached`` into ``group``; whether any."""
+    def _absorb(self, group: Group, reached: AbstractSet[SiteKey]) -> None:
+        """Merge all groups with sites in ``reached`` into ``group``."""
         taken = absorb(self.groups, group, reached)
         if not taken:
-            return False
+            return
         orphans = self._orphans.setdefault(id(group), [])
         for other in taken:
             orphans += [other.region] if other.region else []
             orphans += self._orphans.pop(id(other), [])
-        return True
 
     def _load(self, group: Group, built: Built, grown: Grown) -> bool:
         """Load a build; False if it is live or must not be. Raises as ``load``."""

@@ -117,8 +117,8 @@ def discover(
 
 def regions(
     spec: RegionSpec, reader: CodeReader, choices: Iterable[Limits]
-) -> Iterator[Region]:
-    """The regions with ``choices`` in turn; code is explored as seldom as possible.
+) -> Iterator[tuple[Limits, Region]]:
+    """The region with each of ``choices``; code is explored as seldom as possible.
 
     Around traced paths, what was explored for long detours has the shorter ones, too.
     Raises as :func:`discover`.
@@ -127,7 +127,7 @@ def regions(
     for limits in choices:
         if explored is None or not explored.serves(limits):
             explored = _Explored(spec, reader, limits)
-        yield explored.region(limits)
+        yield limits, explored.region(limits)
 
 
 class _Explored:
