@@ -140,11 +140,13 @@ def _start(guest: Guest) -> dict[str, int]:
 
 
 def _fetched(guest: Guest) -> None:
-    """The metrics come by HTTP, too."""
-    said = guest.succeeds(f"python3 -c {shlex.quote(_FETCH)}").output
+    """The metrics come by HTTP, too: the newest that were taken at intervals."""
+    said = guest.until(
+        f"python3 -c {shlex.quote(_FETCH)}",
+        lambda said: "\nubypass_up 1.0\n" in said and dispatched(said, "copy") > 0,
+        f"http://{_ADDRESS}/metrics is wrong",
+    )
     count = dispatched(said, "copy")
-    if "\nubypass_up 1.0\n" not in said or not count:
-        raise Failed(f"http://{_ADDRESS}/metrics has:\n{said}")
     print(f"  metrics by HTTP: {count:,.0f} calls of the copy dispatched", flush=True)
 
 
