@@ -7,17 +7,15 @@ firmware's variables are in a file and outlive the machine.
 
 from __future__ import annotations
 
-import socket
-import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryFile
 
-from ubypass import child
-from ubypass.lab.qemu import PORTS, Machine, MachineSpec, arguments, find_qemu
+from ubypass.lab import qemu
+from ubypass.lab.qemu import Machine, MachineSpec, arguments
 
-__all__ = ["VARIABLES", "machine_arguments", "parameters", "started"]
+__all__ = ["VARIABLES", "from_firmware", "parameters", "started"]
 
 _FIRMWARE = "usr/share/OVMF/OVMF_CODE_4M.secboot.fd"
 #: In the package: the variables of a machine as sold, with Microsoft's keys.
@@ -31,49 +29,26 @@ def parameters(spec: MachineSpec) -> Sequence[str]:
     return words[words.index("-append") + 1].split()
 
 
-@contextmanager
 def started(
     spec: MachineSpec, root: Path, variables: Path, disk: Path
-) -> Iterator[Machine]:
+) -> AbstractContextManager[Machine]:
     """The machine inside the ``with`` block; it boots from ``disk``.
 
     ``root``: with the firmware; ``variables``: its variables, which it changes. QEMU
     ends when the machine restarts.
     """
-    with ExitStack() as stack:
-        near: dict[str, socket.socket] = {}
-        far: dict[str, socket.socket] = {}
-        for name in ("console", *PORTS):
-            near[name], far[name] = socket.socketpair()
-            stack.enter_context(near[name])
-        errors = stack.enter_context(TemporaryFile())
-        descriptors = {name: each.fileno() for name, each in far.items()}
-        words = machine_arguments(spec, descriptors, root, variables, disk)
-        process = child.start(
-            [find_qemu(), *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-            pass_fds=list(descriptors.values()),
-        )
-        stack.callback(child.end, process)
-        for each in far.values():
-            each.close()
-        yield Machine(process, near, errors.fileno())
+    firmware = partial(from_firmware, root=root, variables=variables, disk=disk)
+    return qemu.started(spec, firmware)
 
 
-def machine_arguments(
-    spec: MachineSpec,
-    descriptors: dict[str, int],
-    root: Path,
-    variables: Path,
-    disk: Path,
+def from_firmware(
+    words: list[str], *, root: Path, variables: Path, disk: Path
 ) -> list[str]:
     """QEMU's arguments, without its own way to start a kernel: it needs no signature.
 
-    See `started`, and `ubypass.lab.qemu.arguments`.
+    See `started`.
     """
-    words = arguments(spec, descriptors)
+    words = list(words)
     for name in _STARTERS:
         place = words.index(name)
         del words[place : place + 2]

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.secureboot.machine import machine_arguments, parameters
-from ubypass.lab.qemu import PORTS, MachineSpec
+from tests.secureboot.machine import from_firmware, parameters
+from ubypass.lab.qemu import PORTS, MachineSpec, arguments
 
 _SPEC = MachineSpec(
     image=Path("/kernel"),
@@ -20,8 +20,11 @@ _SPEC = MachineSpec(
 
 def test_firmware_starts_the_kernel() -> None:
     descriptors = {name: number for number, name in enumerate(("console", *PORTS))}
-    words = machine_arguments(
-        _SPEC, descriptors, Path("/packages"), Path("/vars,1"), Path("/disk")
+    words = from_firmware(
+        arguments(_SPEC, descriptors),
+        root=Path("/packages"),
+        variables=Path("/vars,1"),
+        disk=Path("/disk"),
     )
     assert not {"-kernel", "-initrd", "-append", "/kernel", "/initrd"} & set(words)
     text = " ".join(words)

@@ -12,7 +12,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,8 +140,13 @@ def arguments(
 
 
 @contextmanager
-def started(spec: MachineSpec) -> Iterator[Machine]:
-    """A machine that runs inside the ``with`` block and is killed at its end."""
+def started(
+    spec: MachineSpec, change: Callable[[list[str]], list[str]] = list
+) -> Iterator[Machine]:
+    """A machine that runs inside the ``with`` block and is killed at its end.
+
+    ``change`` takes QEMU's arguments and returns those to be used.
+    """
     program = find_qemu()
     with ExitStack() as stack:
         near: dict[str, socket.socket] = {}
@@ -155,7 +160,7 @@ def started(spec: MachineSpec) -> Iterator[Machine]:
         if spec.virtiofs:
             sockets = stack.enter_context(virtiofs.served(spec.shares))
         process = subprocess.Popen(
-            [program, *arguments(spec, descriptors, sockets)],
+            [program, *change(arguments(spec, descriptors, sockets))],
             stdin=None if spec.terminal else subprocess.DEVNULL,
             stdout=None if spec.terminal else subprocess.DEVNULL,
             stderr=errors,
