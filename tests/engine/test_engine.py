@@ -22,6 +22,7 @@ from ubypass.engine.engine import Engine
 from ubypass.engine.ports import MemoryLike
 from ubypass.engine.profile import Profile
 from ubypass.engine.regions import Caps
+from ubypass.errors import UbError
 from ubypass.process.status import ProcessId, descendants, identify
 from ubypass.region.graph import Region
 
@@ -185,9 +186,26 @@ def test_a_bug_of_ours_leaves_the_program_native(device: FakeDevice) -> None:
     engine.close()
 
 
-def test_an_attachment_that_fails_leaves_nothing_open(device: FakeDevice) -> None:
-    memory = FakeMemory()
-    engine = Engine(device, build=_build, open_memory=lambda pid: memory)
+def test_memory_is_opened_of_what_is_attached(device: FakeDevice) -> None:
+    """Attaching waits for the exec; the memory before it is that of the parent."""
+
+    def opened(pid: int) -> FakeMemory:
+        assert list(device.attached.values()) == [pid]
+        return FakeMemory()
+
+    engine = Engine(device, build=_build, open_memory=opened)
+    assert engine.attach(ProcessId(1001, 1, "a"))
+    engine.close()
+
+
+def test_what_cannot_be_attached_is_not_opened(device: FakeDevice) -> None:
+    opened: list[int] = []
+
+    def note(pid: int) -> FakeMemory:
+        opened.append(pid)
+        return FakeMemory()
+
+    engine = Engine(device, build=_build, open_memory=note)
 
     def fail(pid: int, *, children: bool = False, trusted: bool = False) -> int:
         raise OSError
@@ -195,7 +213,19 @@ def test_an_attachment_that_fails_leaves_nothing_open(device: FakeDevice) -> Non
     device.attach = fail  # type: ignore[method-assign]
     with pytest.raises(OSError):  # noqa: PT011
         engine.attach(ProcessId(1001, 1, "a"))
-    assert memory.closed
+    assert opened == []
+    assert not engine.targets
+    engine.close()
+
+
+def test_what_cannot_be_read_is_detached(device: FakeDevice) -> None:
+    def refuse(pid: int) -> FakeMemory:
+        raise UbError(f"cannot read {pid}")
+
+    engine = Engine(device, build=_build, open_memory=refuse)
+    with pytest.raises(UbError, match="cannot read 1001"):
+        engine.attach(ProcessId(1001, 1, "a"))
+    assert device.detached == [1]
     assert not engine.targets
     engine.close()
 

@@ -155,13 +155,14 @@ class Engine:
         build, trusted = self._build, False
         if self._build_trusted is not None and self._trust(process.pid):
             build, trusted = self._build_trusted, True
-        memory = self._open_memory(process.pid)
+        proc = self._device.attach(
+            process.pid, children=parent is not None, trusted=trusted
+        )
         try:
-            proc = self._device.attach(
-                process.pid, children=parent is not None, trusted=trusted
-            )
+            # Not before: until its exec it has the memory of its parent.
+            memory = self._open_memory(process.pid)
         except BaseException:
-            memory.close()
+            self._device.detach(proc)
             raise
         target = Target(
             process,
