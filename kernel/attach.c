@@ -6,6 +6,7 @@
  * mm goes away: exec brings a new mm and a forked child has its own, so both run
  * natively.
  */
+#include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
@@ -126,8 +127,13 @@ int ub_proc_attach(struct ub_client *client, struct ub_attach *attach)
 	err = ub_watch_attach(proc);
 	if (err)
 		goto free_percpu;
+	/* Somebody may hold the lock while a file system does not answer. */
+	err = mmap_write_lock_killable(mm);
+	if (err)
+		goto unhook;
 	/* Pins struct mm_struct, so its address is not reused before detach. */
-	err = mmu_notifier_register(&proc->notifier, mm);
+	err = __mmu_notifier_register(&proc->notifier, mm);
+	mmap_write_unlock(mm);
 	if (err)
 		goto unhook;
 	err = ub_proc_hash(proc);
@@ -144,7 +150,8 @@ int ub_proc_attach(struct ub_client *client, struct ub_attach *attach)
 	ub_epoch_start();
 	ub_watch_start(proc);
 	attach->proc = proc->id;
-	mmput(mm);
+	/* The last user would wait for the files of the program. */
+	mmput_async(mm);
 	return 0;
 
 unhash:
@@ -156,7 +163,7 @@ unregister:
 	raw_spin_unlock(&proc->lock);
 	mmu_notifier_unregister(&proc->notifier, mm);
 	ub_watch_detach(proc);
-	mmput(mm);
+	mmput_async(mm);
 	ub_proc_put(proc);
 	return err;
 unhook:
@@ -167,7 +174,7 @@ free:
 	kfree(proc);
 put_pid:
 	put_pid(pid);
-	mmput(mm);
+	mmput_async(mm);
 	return err;
 }
 

@@ -2,7 +2,8 @@
 /*
  * Compares the code of a program with the source bytes of a region.
  *
- * Pages are faulted in first, not under the write lock, and then compared under it.
+ * Only pages of files that the program has in its page tables are compared: nobody waits
+ * for a file system that does not answer.
  */
 #include <linux/highmem.h>
 #include <linux/mm.h>
@@ -23,15 +24,19 @@ static bool ub_vma_qualifies(const struct vm_area_struct *vma)
 }
 
 /*
- * Fault in the pages of a range, so that they are probably present when compared.  Waits
- * for the disk, or for a file system in user space, without the lock (then *locked is 0);
- * a fatal signal ends the wait.
+ * Fault in the pages of a range that are not of a file, so that they are probably present
+ * when compared.  Waits for swapped ones, without the lock (then *locked is 0); a fatal
+ * signal ends the wait.
+ *
+ * A read of a file in user space or on the network may never end, and then not by a signal
+ * either.
  */
 static int ub_bring_in(struct mm_struct *mm, u64 start, u64 length, int *locked)
 {
 	u64 end = start + length;
 
 	for (start &= PAGE_MASK; start < end; start += PAGE_SIZE) {
+		struct vm_area_struct *vma;
 		struct page *page;
 		long got;
 
@@ -40,6 +45,9 @@ static int ub_bring_in(struct mm_struct *mm, u64 start, u64 length, int *locked)
 				return -EINTR;
 			*locked = 1;
 		}
+		vma = find_vma(mm, start);
+		if (vma && vma->vm_file)
+			continue;
 		got = ub_get_page(mm, start, 0, &page, locked);
 		if (got == 1)
 			put_page(page);
@@ -137,6 +145,7 @@ int ub_source_compare(struct ub_region *region, const u8 *bytes)
 		if (err != -EAGAIN)
 			break;
 	}
-	mmput(mm);
+	/* The last user would wait for the files of the program. */
+	mmput_async(mm);
 	return err == -EBADE ? -EAGAIN : err;
 }

@@ -179,6 +179,7 @@ class FakeMemory:
     maps: MemoryMap = field(default_factory=lambda: MemoryMap(()))
     refreshed: int = 0
     closed: bool = False
+    is_silent: bool = False
 
     def refresh(self) -> None:
         self.refreshed += 1

@@ -653,6 +653,21 @@ def test_the_process_may_vanish_before_its_map_is_read_again(world: _World) -> N
     assert world.log == []
 
 
+def test_a_process_whose_memory_is_not_answered_stays_native(world: _World) -> None:
+    world.hot()
+    world.run(1.0)
+    assert world.target.region
+    world.memory.is_silent = True
+    world.run(10.0)
+    assert world.target.region == 0
+    assert world.target.summary().alive
+    assert len(world.log) == 1
+    assert "a read of its memory was not answered" in world.log[0]
+    world.hot()
+    world.run(10.0)
+    assert world.target.region == 0
+
+
 def test_a_new_site_is_built_once_its_path_is_known() -> None:
     world = _World(policy=Policy(trace_timeout=0.25))
     world.hot()

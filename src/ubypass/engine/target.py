@@ -39,6 +39,11 @@ from ubypass.process.status import ProcessId
 
 __all__ = ["Target"]
 
+_SILENT = (
+    "not boosted any more: a read of its memory was not answered, as of a file system "
+    "whose server hangs"
+)
+
 
 class Target:
     """One attachment; ``proc`` is its number for the device.
@@ -291,6 +296,8 @@ class Target:
             due = self._manager.look_due
             if due is not None and due <= now:
                 self._look(now)
+            if self.memory.is_silent and self._manager.active:
+                self.stop(_SILENT)
         except Gone:
             self.gone = True
 
