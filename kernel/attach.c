@@ -22,6 +22,7 @@
 #include "epoch.h"
 #include "invalidate.h"
 #include "load.h"
+#include "map_lock.h"
 #include "proc.h"
 #include "sample_budget.h"
 #include "watch.h"
@@ -127,8 +128,7 @@ int ub_proc_attach(struct ub_client *client, struct ub_attach *attach)
 	err = ub_watch_attach(proc);
 	if (err)
 		goto free_percpu;
-	/* Somebody may hold the lock while a file system does not answer. */
-	err = mmap_write_lock_killable(mm);
+	err = ub_map_lock(mm);
 	if (err)
 		goto unhook;
 	/* Pins struct mm_struct, so its address is not reused before detach. */

@@ -120,6 +120,19 @@ static inline long ub_get_page(struct mm_struct *mm, u64 start, unsigned int fla
 #endif
 }
 
+/* mmap_write_trylock(), which some kernels do not have since nothing of theirs uses it. */
+static inline bool ub_mmap_write_trylock(struct mm_struct *mm)
+{
+#ifdef UB_HAVE_MMAP_WRITE_TRYLOCK
+	return mmap_write_trylock(mm);
+#else
+	if (!down_write_trylock(&mm->mmap_lock))
+		return false;
+	mm_lock_seqcount_begin(mm);
+	return true;
+#endif
+}
+
 /*
  * "x86/percpu: Move preempt_count next to current_task" and others (6.2); variables of
  * their own again since "x86/preempt: Move preempt count to percpu hot section" and

@@ -213,6 +213,12 @@ def test_failed_loads(
         device.load(1, _TRANSLATION)
 
 
+def test_a_load_that_waited_in_vain_says_why(module: _Module, device: Device) -> None:
+    module.answers[uapi.IOC_LOAD] = _fail(errno.ETIMEDOUT)
+    with pytest.raises(UbError, match="memory map of the program is locked"):
+        device.load(1, _TRANSLATION)
+
+
 def test_stats_and_counts_are_read(module: _Module, device: Device) -> None:
     def stats(argument: ctypes.Structure) -> None:
         assert isinstance(argument, uapi.UbStats)
@@ -275,6 +281,7 @@ def test_detach_and_unload_do_not_mind_what_is_gone(
         (errno.EPERM, "no permission"),
         (errno.EBUSY, "already attached"),
         (errno.EADDRINUSE, "all system call handlers are in use by others"),
+        (errno.ETIMEDOUT, "map is locked"),
         (errno.EINVAL, "no user memory"),
         (errno.ENOEXEC, "32-bit"),
         (errno.EIO, "refused to attach to process 77"),

@@ -48,6 +48,7 @@ _RELOAD = (
     if packaged()
     else "ub module unload && ub module build && ub module load"
 )
+_LOCKED = "somebody keeps it locked: a file system may not answer"
 #: The MODULE_VERSION of the loaded module.
 _MODULE_VERSION = Path("/sys/module/ub/version")
 _EVENT_SIZE = ctypes.sizeof(uapi.UbEvent)
@@ -166,6 +167,11 @@ class Device:
                 raise SourceChanged from error
             if error.errno in (errno.ESRCH, errno.ENOENT):
                 raise Gone from error
+            if error.errno == errno.ETIMEDOUT:
+                raise UbError(
+                    "cannot load a region: the memory map of the program is locked",
+                    _LOCKED,
+                ) from error
             raise _device_error("load a region", error) from error
         return region
 
@@ -561,6 +567,10 @@ def _attach_error(pid: int, error: OSError) -> UbError:
         errno.EEXIST: (
             f"process {pid} is already attached",
             "'ub stats' shows attached processes",
+        ),
+        errno.ETIMEDOUT: (
+            f"cannot attach to process {pid}: its memory map is locked",
+            _LOCKED,
         ),
         errno.EINVAL: (
             f"process {pid} has no user memory",
