@@ -122,7 +122,8 @@ struct ub_info {
  * in which the file was opened.
  *
  * UB_IOC_ATTACH: attaches every thread of the process, until it execs.  EAGAIN: a vfork()
- * child that still shares its parent's memory, until it execs.
+ * child that still shares its parent's memory, until it execs.  ETIMEDOUT: somebody keeps
+ * its memory map locked.
  */
 #define UB_ATTACHF_CHILDREN	(1U << 0)	/* follow it and all its descendants:
 						 * send UB_EVENT_FORK and _EXEC
@@ -143,8 +144,8 @@ struct ub_detach {
 
 /*
  * UB_IOC_LOAD: load a region.  With .replace, the old region's entries are replaced
- * atomically.  EAGAIN: the source bytes have changed.  0 in .trial_ns: the region runs
- * without a limit.
+ * atomically.  EAGAIN: the source bytes have changed, or a page of them is not in the page
+ * tables.  ETIMEDOUT: as for UB_IOC_ATTACH.  0 in .trial_ns: the region runs without a limit.
  */
 #define UB_LOADF_VECTOR	(1U << 0)	/* code uses x87, SSE or AVX registers */
 #define UB_LOADF_X87	(1U << 1)	/* code uses x87: FIP has to be corrected */
