@@ -39,6 +39,7 @@
 #define ENOUGH	100
 #define EVERY	16	/* turns for one that is marked */
 #define MARK	0x1234567887654321UL
+#define TRACED	3	/* word of the control page: a tracer has come */
 #define GIVEN	4711	/* by a tracer or a supervisor, in place of the call's result */
 
 static volatile unsigned int *control;
@@ -125,8 +126,14 @@ static void *supervise(void *unused)
 	for (;;) {
 		memset(&notice, 0, sizeof(notice));
 		memset(&answer, 0, sizeof(answer));
-		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notice))
+		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notice)) {
+			/* The loop has ended: "seccomp: interrupt SECCOMP_IOCTL_NOTIF_RECV
+			 * when all users have exited", 6.11.
+			 */
+			if (errno == ENOENT && control[0] == STAGE_END)
+				return NULL;
 			die("receive");
+		}
 		asked++;
 		if (notice.data.nr != SYS_getppid || notice.data.args[0] != 0xd1 ||
 		    notice.data.args[3] != 0x1010 || notice.data.args[5] != MARK ||
@@ -155,6 +162,7 @@ static void trace(pid_t loop)
 		usleep(1000);
 	if (ptrace(PTRACE_SEIZE, loop, 0, PTRACE_O_TRACESECCOMP))
 		die("seize");
+	control[TRACED] = 1;
 	while (stops < ENOUGH) {
 		if (waitpid(loop, &status, __WALL) != loop || !WIFSTOPPED(status))
 			die("wait");
@@ -268,7 +276,8 @@ static void *loop(void *unused)
 	install();
 	while (control[0] != STAGE_END) {
 		bool act = control[0] == STAGE_ACT;
-		bool mark = act && !(++turns % EVERY) && !(tracer && control[1]);
+		bool mark = act && !(++turns % EVERY) &&
+			    !(tracer && (control[1] || !control[TRACED]));
 		unsigned long word = mark ? MARK : MARK + 1;
 		long got, last = parent;
 
