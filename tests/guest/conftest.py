@@ -7,9 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -89,35 +87,40 @@ def case(name: str) -> Any:
 
 
 @pytest.fixture(scope="session")
-def _guests(request: pytest.FixtureRequest) -> Callable[[str], Guest]:
-    """What the shared boots of a name have reported; they run when first asked for."""
+def boots_of_programs(request: pytest.FixtureRequest) -> Guest:
+    """See `tests.scopes`."""
+    return _all_cases(request.session.items, "programs")
 
-    @cache
-    def run(boots: str) -> Guest:
-        wanted = {
-            case
-            for item in request.session.items
-            if item.get_closest_marker("skip") is None
-            and shared_boots(item.nodeid) == boots
-            for mark in item.iter_markers("guest")
-            for case in mark.args
-        }
-        names = [name for name in CASES if name in wanted]
-        _prepare_for(names)
-        return _run_cases(names, _RESULTS.with_stem(f"guest-{boots}"))
 
-    return run
+@pytest.fixture(scope="session")
+def boots_of_service(request: pytest.FixtureRequest) -> Guest:
+    """See `tests.scopes`."""
+    return _all_cases(request.session.items, "service")
 
 
 @pytest.fixture
-def guest(request: pytest.FixtureRequest, _guests: Callable[[str], Guest]) -> Guest:
+def guest(request: pytest.FixtureRequest) -> Guest:
     """The cases that the selected tests of these boots ask for, run in the lab.
 
     They do so with arguments of their mark: ``guest("fault-read")``.
     """
     boots = shared_boots(request.node.nodeid)
-    assert boots
-    return _guests(boots)
+    found: Guest = request.getfixturevalue(f"boots_of_{boots}")
+    return found
+
+
+def _all_cases(items: list[pytest.Item], boots: str) -> Guest:
+    wanted = {
+        case
+        for item in items
+        if item.get_closest_marker("skip") is None
+        and shared_boots(item.nodeid) == boots
+        for mark in item.iter_markers("guest")
+        for case in mark.args
+    }
+    names = [name for name in CASES if name in wanted]
+    _prepare_for(names)
+    return _run_cases(names, _RESULTS.with_stem(f"guest-{boots}"))
 
 
 def _prepare_for(names: list[str]) -> None:
