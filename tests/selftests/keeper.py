@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import mmap
 import os
 import pickle
 import select
@@ -59,11 +60,23 @@ class Imager(Holder):
             code, data = {}, {}
             for area in memory.maps.areas:
                 size = area.end - area.start
+                if area.readable and (area.is_code or area.is_file):
+                    _bring_in(pid, area.start, size)
                 if area.is_code:
                     code[area.start] = memory.read(area.start, size)
                 elif area.readable and area.is_file:
                     data[area.start] = memory.read_data(area.start, size)
         image.write_bytes(pickle.dumps((code, data)))
+
+
+def _bring_in(pid: int, start: int, size: int) -> None:
+    """Have the pages of a range in the page tables: nothing has been used yet, and what
+    has not is neither translated nor loaded.
+    """
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for page in range(start & -mmap.PAGESIZE, start + size, mmap.PAGESIZE):
+            with contextlib.suppress(OSError):  # behind the end of the file
+                os.pread(memory.fileno(), 1, page)
 
 
 class Booster(Holder):
@@ -93,6 +106,8 @@ class Booster(Holder):
             return
         self._attached.append(proc)
         for translation in regions:
+            for source in translation.sources:
+                _bring_in(pid, source.start, len(source.data))
             try:
                 self._load(proc, translation)
                 self._figures["loads"] += 1
