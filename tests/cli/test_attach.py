@@ -57,7 +57,7 @@ def test_ctrl_c_detaches_and_the_program_goes_on(
 ) -> None:
     with subprocess.Popen(["sleep", "60"]) as child:
         thread = when(
-            lambda: device.attached, lambda: os.kill(os.getpid(), signal.SIGINT)
+            lambda: device.observed, lambda: os.kill(os.getpid(), signal.SIGINT)
         )
         assert ub("attach", child.pid) == 0
         thread.join()
@@ -82,7 +82,7 @@ def test_a_closed_terminal_ends_it_but_not_under_nohup(
 
     try:
         with subprocess.Popen(["sh", "-c", gate.shell]) as child:
-            when(lambda: device.attached, hang_up)
+            when(lambda: device.observed, hang_up)
             gate.open_when(heard.is_set)
             assert ub("attach", "-q", child.pid) == 0
             assert child.wait(0) == 0  # it has ended by itself before
@@ -92,7 +92,7 @@ def test_a_closed_terminal_ends_it_but_not_under_nohup(
 
 def test_it_ends_with_the_program(ub: Ub, device: TunableDevice, gate: Gate) -> None:
     with subprocess.Popen(["sh", "-c", gate.shell]) as child:
-        gate.open_when(lambda: device.attached)
+        gate.open_when(lambda: device.observed)
         assert ub("attach", "-q", child.pid) == 0
         child.wait(60)
     assert device.detached == [1]
@@ -111,11 +111,11 @@ def test_children_are_attached_if_asked_for(
     ub: Ub, device: TunableDevice, gate: Gate, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with _parent(gate) as shell:
-        gate.open_when(lambda: device.attached)
+        gate.open_when(lambda: device.observed)
         assert ub("attach", shell.pid) == 0
     assert list(device.attached.values()) == [shell.pid]
     with _parent(gate) as shell:
-        gate.open_when(lambda: len(device.attached) == 3)
+        gate.open_when(lambda: len(device.observed) == 3)
         assert ub("attach", "--children", shell.pid) == 0
     assert len(device.attached) == 3
     assert "attached to its child" in capfd.readouterr().err
@@ -126,7 +126,7 @@ def test_trust_is_for_the_processes_that_are_named_and_for_children_if_asked_for
     ub: Ub, device: TunableDevice, gate: Gate, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with _parent(gate) as shell:
-        gate.open_when(lambda: len(device.attached) == 2)
+        gate.open_when(lambda: len(device.observed) == 2)
         assert ub("attach", "--trust", "--children", shell.pid) == 0
     assert device.trusted == set(device.attached.values())
     assert len(device.trusted) == 2
@@ -138,10 +138,36 @@ def test_several_programs_at_once(ub: Ub, device: TunableDevice, gate: Gate) -> 
         subprocess.Popen(["sh", "-c", gate.shell]) as first,
         subprocess.Popen(["sh", "-c", gate.shell]) as second,
     ):
-        gate.open_when(lambda: len(device.attached) == 2, programs=2)
+        gate.open_when(lambda: len(device.observed) == 2, programs=2)
         assert ub("attach", "-q", first.pid, second.pid, first.pid) == 0
     assert sorted(device.attached.values()) == sorted([first.pid, second.pid])
     assert sorted(device.detached) == [1, 2]
+
+
+def test_a_program_that_ends_meanwhile_does_not_keep_others_native(
+    ub: Ub,
+    device: TunableDevice,
+    gate: Gate,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with (
+        subprocess.Popen(["sleep", "60"]) as first,
+        subprocess.Popen(["sh", "-c", gate.shell]) as second,
+    ):
+        attach = device.attach
+
+        def attach_dying(pid: int, **how: bool) -> int:
+            if pid == first.pid:
+                first.kill()
+                first.wait()
+            return attach(pid, **how)
+
+        monkeypatch.setattr(device, "attach", attach_dying)
+        gate.open_when(lambda: 2 in device.observed)
+        assert ub("attach", first.pid, second.pid) == 0
+    assert sorted(device.detached) == [1, 2]
+    assert f"process {first.pid} no longer exists" in capfd.readouterr().err
 
 
 def test_all_of_a_name_are_attached(
@@ -153,7 +179,7 @@ def test_all_of_a_name_are_attached(
         while any(os.readlink(f"/proc/{pid}/exe") != str(path) for pid in pids):
             time.sleep(0.01)
         thread = when(
-            lambda: len(device.attached) == 2,
+            lambda: len(device.observed) == 2,
             lambda: os.kill(os.getpid(), signal.SIGINT),
         )
         # Twice the same is attached once.

@@ -236,7 +236,7 @@ def test_decisions(
 def test_the_summary_of_a_run(
     ub: Ub, device: TunableDevice, gate: Gate, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    gate.open_when(lambda: device.attached)
+    gate.open_when(lambda: device.observed)
     ub("run", "--json", "--", "sh", "-c", f"{gate.shell}; sleep 0.2")
     found = json.loads(capfd.readouterr().err)
     _compare("`ub run --json` and `ub attach --json`", found)

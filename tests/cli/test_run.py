@@ -80,7 +80,7 @@ def test_a_missing_module_is_told_before_the_program_starts(
 def test_output_is_the_programs_and_the_summary_goes_to_stderr(
     device: TunableDevice, ub: Ub, gate: Gate, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    gate.open_when(lambda: device.attached)
+    gate.open_when(lambda: device.observed)
     script = f'echo "$@"; {gate.shell}'
     assert ub("run", "--", "sh", "-c", script, "sh", "--json", "hello") == 0
     captured = capfd.readouterr()
@@ -103,7 +103,7 @@ def test_the_summary_for_machines(
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    gate.open_when(lambda: device.attached)
+    gate.open_when(lambda: device.observed)
     device.counters = Stats(
         native=1, dispatched=99, runs=2, exits={ExitReason.FAULT: 2}, first_run_ns=1
     )

@@ -116,7 +116,7 @@ def test_the_summary_has_the_figures_of_the_service(
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    gate.open_when(lambda: service.device.attached)
+    gate.open_when(lambda: service.device.observed)
     service.device.counters = Stats(
         native=1, dispatched=99, runs=2, exits={ExitReason.FAULT: 2}, first_run_ns=1
     )
@@ -192,7 +192,7 @@ def test_the_death_of_the_service_leaves_a_native_program(
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr(served, "say", said.append)
-    stopper = when(lambda: service.device.attached, service.stop)
+    stopper = when(lambda: service.device.observed, service.stop)
     gate.open_when(lambda: said)
     assert ub("run", "--", "sh", "-c", f"{gate.shell}; exit 5") == 5
     stopper.join()
@@ -213,7 +213,7 @@ def test_a_request_to_end_is_passed_on(
     ready = tmp_path / "ready"
     script = f"trap 'exit 6' TERM; : > '{ready}'; while :; do sleep 0.05; done"
     thread = when(
-        lambda: service.device.attached and ready.exists(),
+        lambda: service.device.observed and ready.exists(),
         lambda: os.kill(os.getpid(), signal.SIGTERM),
     )
     assert ub("run", "-q", "--", "bash", "-c", script) == 6
@@ -271,7 +271,7 @@ def test_a_process_is_boosted_until_ctrl_c(
 ) -> None:
     with subprocess.Popen(["sleep", "60"]) as child:
         thread = when(
-            lambda: service.device.attached,
+            lambda: service.device.observed,
             lambda: (time.sleep(0.3), os.kill(os.getpid(), signal.SIGINT)),
         )
         assert ub("attach", child.pid) == 0
@@ -286,7 +286,7 @@ def test_a_process_is_boosted_until_ctrl_c(
 
 def test_attach_ends_with_its_processes(service: Service, ub: Ub) -> None:
     with subprocess.Popen(["sleep", "60"]) as child:
-        thread = when(lambda: service.device.attached, child.kill)
+        thread = when(lambda: service.device.observed, child.kill)
         assert ub("attach", "-q", child.pid) == 0
         thread.join()
 
@@ -316,7 +316,7 @@ def test_attach_is_an_error_once_the_service_has_ended(
     service: Service, ub: Ub, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with subprocess.Popen(["sleep", "60"]) as child:
-        thread = when(lambda: service.device.attached, service.stop)
+        thread = when(lambda: service.device.observed, service.stop)
         assert ub("attach", child.pid) == 1
         thread.join()
         assert "the service has ended; natively from now on" in capfd.readouterr().err

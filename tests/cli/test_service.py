@@ -144,7 +144,7 @@ def test_it_ends_when_the_module_is_unloaded(
 
     asked: list[object] = []
     thread = when(
-        lambda: device.attached,
+        lambda: device.observed,
         lambda: asked.append(control.ask_all({"ask": "leave"})),
     )
     with running(one) as (child,):

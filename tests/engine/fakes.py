@@ -34,6 +34,7 @@ class FakeDevice:
         self.unloaded: list[int] = []
         self.attached: dict[int, int] = {}
         self.detached: list[int] = []
+        self.observed: set[int] = set()  # attachments whose counters were requested
         self.followed: set[int] = set()
         self.trusted: set[int] = set()
         self.refuse_loads: deque[Exception | None] = deque()
@@ -135,6 +136,7 @@ class FakeDevice:
     def stats(self, proc: int) -> Stats:
         if self.gone:
             raise Gone
+        self.observed.add(proc)
         return self.counters
 
     def regions(self, proc: int) -> set[int]:

@@ -7,7 +7,7 @@ If the service runs, its engine boosts them, else one of this command.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ubypass.cli.engine_options import add_engine_options, caps, tunables
@@ -17,6 +17,7 @@ from ubypass.cli.verbs import Verb
 from ubypass.errors import UbError
 
 if TYPE_CHECKING:
+    from ubypass.cli.session import Session
     from ubypass.process.status import ProcessId
 
 __all__ = ["VERB", "configure", "run"]
@@ -57,9 +58,8 @@ def run(args: argparse.Namespace) -> int:
         Stop(session.loop) as stop,
     ):
         engine = session.loop
-        for process in processes:
-            engine.watch_end(engine.attach(process, children=args.children))
-        names = ", ".join(f"{p.pid} ({p.name})" for p in processes)
+        attached = _attached(session, processes, children=args.children)
+        names = ", ".join(f"{p.pid} ({p.name})" for p in attached)
         session.log(f"attached to {names}; Ctrl-C detaches")
         engine.run(lambda: stop.asked or session.leaving or engine.is_over)
     session.report(as_json=args.json, file=args.summary_file, extra={})
@@ -79,6 +79,28 @@ def _identified(pids: Sequence[int]) -> list[ProcessId]:
     if not found:
         raise errors[0]
     return found
+
+
+def _attached(
+    session: Session, processes: Iterable[ProcessId], *, children: bool
+) -> list[ProcessId]:
+    """Attach those of ``processes`` that can be; raises ``UbError`` if none can.
+
+    One that ends meanwhile does not keep the others native.
+    """
+    engine = session.loop
+    attached, errors = [], []
+    for process in processes:
+        try:
+            engine.watch_end(engine.attach(process, children=children))
+            attached.append(process)
+        except UbError as error:
+            errors.append(error)
+    if not attached:
+        raise errors[0]
+    for each in errors:
+        session.log(each.message)
+    return attached
 
 
 VERB = Verb(
