@@ -13,8 +13,15 @@ _DISPATCHED = "[<0>] do_wait+0x10/0x20\n{}[<0>] ub_arena+0x5a/0x100 [ub]\n"
 _HANDLER = "[<0>] __x64_sys_epoll_wait+0x1/0x2\n"
 
 
-def _thread(directory: Path, *, stack: str, syscall: str, name: str) -> None:
+_PF_KTHREAD = 0x00200000
+
+
+def _thread(
+    directory: Path, *, stack: str, syscall: str, name: str, flags: int = 0x400000
+) -> None:
     directory.mkdir(parents=True)
+    zeros = "0 " * 12
+    (directory / "stat").write_text(f"9 ({name}) S 1 1 1 0 -1 {flags} {zeros}77 0\n")
     (directory / "stack").write_text(stack)
     (directory / "syscall").write_text(syscall)
     (directory / "comm").write_text(name + "\n")
@@ -36,6 +43,14 @@ def proc(tmp_path: Path) -> Path:
     stack = _DISPATCHED.format(_HANDLER)
     _thread(task / "12", stack=stack, syscall="0 0x3", name="server")
     _thread(task / "13", stack=_DISPATCHED.format(""), syscall="0 0x3", name="server")
+    # A worker that runs a work item of the module's.
+    _thread(
+        tmp_path / "14" / "task" / "14",
+        stack=_STACK,
+        syscall="0 0x0",
+        name="kworker/u4:1+ub",
+        flags=0x4208060 | _PF_KTHREAD,
+    )
     return tmp_path
 
 

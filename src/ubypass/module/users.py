@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ubypass.process.calls import call_name
-from ubypass.process.status import read_name
+from ubypass.process.status import is_kernel_thread, read_name
 
 __all__ = ["User", "openers", "threads_inside"]
 
@@ -79,7 +79,8 @@ def _inside(thread: Path, number: int) -> Iterator[User]:
     """The thread, if the module's code is on its kernel stack."""
     with contextlib.suppress(OSError):
         stack = (thread / "stack").read_text(errors="replace")
-        if _OURS in stack:
+        # The kernel's own threads do the module's work, which unloading waits for.
+        if _OURS in stack and not is_kernel_thread(thread):
             word = (thread / "syscall").read_text().partition(" ")[0].strip()
             call = _call(stack, word)
             yield User(number, read_name(thread), _doing(stack, call), call)

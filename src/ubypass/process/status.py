@@ -20,6 +20,7 @@ __all__ = [
     "descendants",
     "identify",
     "is_alive",
+    "is_kernel_thread",
     "name_of",
     "program_kind",
     "read_name",
@@ -101,6 +102,15 @@ def is_alive(process: ProcessId) -> bool:
     return stat is not None and stat.start == process.start and stat.state not in "ZXx"
 
 
+def is_kernel_thread(directory: Path) -> bool:
+    """Whether ``directory`` (/proc/PID, or of a thread) is of a kernel thread.
+
+    Raises OSError if it has ended.
+    """
+    text = (directory / "stat").read_text(errors="replace")
+    return bool(_parse_stat(text).flags & _PF_KTHREAD)
+
+
 def threads(pid: int) -> tuple[int, ...]:
     """Thread ids of the process, ascending; empty if the process has ended."""
     try:
@@ -138,9 +148,12 @@ def _children(pid: int) -> list[int]:
 def _read_stat(pid: int) -> _Stat | None:
     try:
         with open(f"/proc/{pid}/stat", errors="replace") as file:
-            text = file.read()
+            return _parse_stat(file.read())
     except OSError:
         return None
+
+
+def _parse_stat(text: str) -> _Stat:
     # The name may contain spaces and parentheses: the last parenthesis ends the name.
     head, _, tail = text.rpartition(")")
     fields = tail.split()
