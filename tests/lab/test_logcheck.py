@@ -85,6 +85,14 @@ def test_that_the_machine_has_no_memory_is_one() -> None:
     assert log_problems(log, _MARK) == ("Call Trace:",)
 
 
+def test_a_control_group_without_processes_at_its_limit_is_no_complaint() -> None:
+    report = _report("CONSTRAINT_MEMCG").partition("<4>[    5.0] oom-kill:")[0]
+    end = "<4>[    5.0] Out of memory and no killable processes...\n"
+    assert log_problems(f"{_MARK}\n{report}{end}", _MARK) == ()
+    of_all = report.replace("memory: usage", "Mem-Info: ")
+    assert log_problems(f"{_MARK}\n{of_all}{end}", _MARK) == ("Call Trace:",)
+
+
 def test_other_complaints_beside_such_a_report_count() -> None:
     within = _report("CONSTRAINT_MEMCG", "WARNING: x", "Call Trace:")
     assert log_problems(f"{_MARK}\n{within}", _MARK) == ("WARNING: x", "Call Trace:")

@@ -15,9 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.soak.clients import FAILED
+from tests.soak.exhaust import exhaust
 from tests.soak.figures import Counters, Figure
 from tests.soak.regions import LOOP, PAGE, PAGES
 from tests.soak.victims import Victim, choose
+from ubypass.process.status import descendants
 
 __all__ = ["UPROBED", "disturb", "stop", "tell"]
 
@@ -28,6 +30,7 @@ _CPU = Path("/sys/devices/system/cpu/cpu1/online")
 _TRACING = Path("/sys/kernel/tracing")
 _INT3 = b"\xcc"
 _AGAIN = 1.0  # seconds until a tracer is told again to let go
+_EXHAUSTED = 4  # processes that get no memory at a time
 _SPARE = 500 << 20  # bytes of memory that are left when it is made scarce
 
 
@@ -57,6 +60,7 @@ class _Disturber:
             (3, self._trace),
             (2, self._strace),
             (1, self._press),
+            (1, self._exhaust),
         ]
         weights = [weight for weight, _ in things]
         while not self.ended:
@@ -179,6 +183,15 @@ class _Disturber:
                 Path("/proc/sys/vm/compact_memory").write_text("1")
                 time.sleep(chance.random())
         self._count(Figure.PRESSED)
+
+    def _exhaust(self, chance: random.Random) -> None:
+        """The OOM killer ends children of a program, which starts others."""
+        pid = self._pid(chance)
+        children = descendants(pid)
+        chosen = chance.sample(children, min(len(children), _EXHAUSTED))
+        killed = exhaust(chosen, chance.random() * 2)
+        for _ in range(killed):
+            self._count(Figure.EXHAUSTED)
 
 
 def tell(file: Path, text: str, how: int = 0) -> None:

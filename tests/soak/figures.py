@@ -40,6 +40,7 @@ class Figure(IntEnum):
     PRESSED = 21
     OTHER = 22
     NAMESPACES = 23
+    EXHAUSTED = 24
 
 
 _WORDS = {
@@ -65,6 +66,7 @@ _WORDS = {
     Figure.UPROBES: "uprobes planted and removed",
     Figure.TRACED: "tracers attached, tracepoints switched",
     Figure.PRESSED: "times memory was made scarce",
+    Figure.EXHAUSTED: "boosted processes killed for want of memory",
     Figure.OTHER: "other disturbances",
     Figure.NAMESPACES: "PID namespaces with boosted programs begun",
 }

@@ -24,6 +24,9 @@ _USERS = re.compile(r"^traps: |\bsegfault at\b")
 _OOM = re.compile(r"\binvoked oom-killer: ")
 _OOM_CAUSE = re.compile(r"^oom-kill:constraint=(\w+),")
 _OF_CGROUP = "CONSTRAINT_MEMCG"
+# Instead, if its processes have just ended or left; of the whole machine, a panic.
+_NO_VICTIM = "Out of memory and no killable processes..."
+_USAGE_OF_CGROUP = re.compile(r"^memory: usage \d+kB, limit \d+kB, failcnt ")
 _TRACE = "Call Trace:"
 _PREFIX = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")
 
@@ -45,13 +48,16 @@ def _without_reports(lines: list[str]) -> list[str]:
     """Without the call traces of who has brought a control group to its limit."""
     kept: list[str] = []
     report: list[int] = []  # where call traces since the beginning of a report are
-    reporting = False
+    reporting = of_cgroup = False
     for line in lines:
         cause = _OOM_CAUSE.match(line)
         if _OOM.search(line):
-            reporting, report = True, []
-        elif reporting and cause:
-            if cause[1] == _OF_CGROUP and report:
+            reporting, of_cgroup, report = True, False, []
+        elif reporting and _USAGE_OF_CGROUP.match(line):
+            of_cgroup = True
+        elif reporting and (cause or line == _NO_VICTIM):
+            forgiven = cause[1] == _OF_CGROUP if cause else of_cgroup
+            if forgiven and report:
                 del kept[report[0]]  # one report has one; others are of somebody else
             reporting = False
         elif reporting and line == _TRACE:

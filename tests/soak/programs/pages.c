@@ -96,20 +96,35 @@ static void rest(uint32_t chance)
 	nanosleep(&nap, NULL);
 }
 
+/* The last call failed: whether to try again, while the OOM killer ends us or another one. */
+static bool lacks_memory(void)
+{
+	struct timespec nap = { 0, 1000000 };
+
+	if (errno != ENOMEM)
+		return false;
+	nanosleep(&nap, NULL);
+	return true;
+}
+
 static void *map(unsigned long at, int fd)
 {
-	void *page = mmap((void *)at, PAGE, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_FIXED | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0);
+	int how = MAP_PRIVATE | MAP_FIXED | (fd < 0 ? MAP_ANONYMOUS : 0);
+	void *page;
 
-	if (page == MAP_FAILED)
-		die("mmap");
-	return page;
+	do {
+		page = mmap((void *)at, PAGE, PROT_READ | PROT_WRITE, how, fd, 0);
+		if (page != MAP_FAILED)
+			return page;
+	} while (lacks_memory());
+	die("mmap");
 }
 
 static void protect(void *page, int how)
 {
-	if (mprotect(page, PAGE, how) < 0)
-		die("mprotect");
+	while (mprotect(page, PAGE, how) < 0)
+		if (!lacks_memory())
+			die("mprotect");
 }
 
 static void write_code(unsigned char *page, uint32_t constant)
