@@ -179,6 +179,14 @@ static enum ub_sample ub_sample_due(struct ub_entry_slot *slot)
 	return turns[(hits >> bits) & 3];
 }
 
+/* Whether the gap behind the call may show a path that is not known. */
+static bool ub_is_worth_tracing(struct ub_proc *proc, const struct pt_regs *regs)
+{
+	struct ub_site *site = ub_site_of(proc, regs->ip, regs->orig_ax, false);
+
+	return !site || ub_retrace_is_due(&site->retrace);
+}
+
 /*
  * An entry is not taken this time: trace its gap, for paths that are missing in the region,
  * if .trace and the budgets allow it, or else time it natively.  True if it is traced.
@@ -186,7 +194,7 @@ static enum ub_sample ub_sample_due(struct ub_entry_slot *slot)
 static bool ub_pass_entry(struct ub_proc *proc, struct pt_regs *regs, long ret, bool trace,
 			  bool urgent)
 {
-	if (trace && ub_is_eligible(regs, ret) &&
+	if (trace && ub_is_eligible(regs, ret) && ub_is_worth_tracing(proc, regs) &&
 	    ub_trace_gap_begin(proc, regs, regs->orig_ax, urgent, UB_STEPS_USUAL))
 		return true;
 	ub_sample_native(proc, regs);

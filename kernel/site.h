@@ -11,6 +11,7 @@
 #include <linux/minmax.h>
 #include <linux/types.h>
 
+#include "retrace.h"
 #include "ub.h"
 
 #define UB_SITES		UB_SITES_MAX	/* power of two */
@@ -39,6 +40,7 @@ struct ub_site {
 	u8 verdict;		/* enum ub_site_verdict */
 	u8 before;		/* the previous verdict */
 	u8 warm;		/* epochs in which it was warm, but not hot */
+	struct ub_retrace retrace;
 };
 
 /*

@@ -24,7 +24,9 @@
 
 #include "client.h"
 #include "proc.h"
+#include "retrace.h"
 #include "sample_budget.h"
+#include "site_table.h"
 #include "trace_gap.h"
 #include "tunables.h"
 #include "ub.h"
@@ -54,6 +56,7 @@ static struct {
 	unsigned long virtual_dr6;	/* value that a debugger would read */
 	u64 begun_ns;			/* CLOCK_MONOTONIC, as the next */
 	u64 pause_ns;			/* until then only urgent traces */
+	u64 hash;			/* of the path so far */
 	u64 ips[UB_PATH_MAX];
 } ub_gap_trace = { .lock = __RAW_SPIN_LOCK_UNLOCKED(ub_gap_trace.lock) };
 
@@ -190,6 +193,7 @@ bool ub_trace_gap_begin(struct ub_proc *proc, struct pt_regs *regs, u32 nr, bool
 		ub_gap_trace.virtual_dr6 = current->thread.virtual_dr6;
 		ub_gap_trace.count = 1;
 		ub_gap_trace.ips[0] = regs->ip;
+		ub_gap_trace.hash = UB_PATH_HASH_FIRST;
 		set_thread_flag(TIF_FORCED_TF);
 		set_thread_flag(TIF_SINGLESTEP);
 		/* Not in r11, which the program can read. */
@@ -214,6 +218,18 @@ static u32 ub_next_nr(const struct pt_regs *regs)
 	return !left && code[0] == 0x0f && code[1] == 0x05 ? regs->ax : UB_PATH_MISS;
 }
 
+/* The path behind a call is known from now on. */
+static void ub_trace_gap_note(struct ub_proc *proc, u64 ip, u32 nr, u64 hash)
+{
+	struct ub_site *site;
+
+	if (nr == UB_PATH_MISS)
+		return;
+	site = ub_site_of(proc, ip, nr, false);
+	if (site)
+		ub_retrace_add(&site->retrace, hash);
+}
+
 /*
  * Stop stepping current; .whole is true if the path was recorded to its end, from where it
  * goes on with call .next_nr.
@@ -222,7 +238,7 @@ static void ub_trace_gap_end(bool whole, u32 next_nr)
 {
 	struct ub_event event = { .type = UB_EVENT_PATH };
 	struct ub_proc *proc = NULL;
-	u64 now = ktime_get_mono_fast_ns();
+	u64 now = ktime_get_mono_fast_ns(), hash = 0;
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&ub_gap_trace.lock, flags);
@@ -237,6 +253,7 @@ static void ub_trace_gap_end(bool whole, u32 next_nr)
 			ub_gap_trace.next_nr = next_nr;
 			event.nr = ub_gap_trace.nr;
 			event.ip = ub_gap_trace.ip;
+			hash = ub_gap_trace.hash;
 			proc = ub_gap_trace.proc;
 			refcount_inc(&proc->refs);
 			put_task_struct(current);
@@ -248,6 +265,7 @@ static void ub_trace_gap_end(bool whole, u32 next_nr)
 	}
 	raw_spin_unlock_irqrestore(&ub_gap_trace.lock, flags);
 	if (proc) {
+		ub_trace_gap_note(proc, event.ip, event.nr, hash);
 		ub_proc_send(proc, &event);
 		ub_proc_put(proc);
 	}
@@ -285,6 +303,7 @@ static int ub_trace_gap_notify(struct notifier_block *block, unsigned long what,
 	current->thread.virtual_dr6 &= ~DR_STEP;
 	virtual_dr6 = ub_gap_trace.virtual_dr6;
 	ub_gap_trace.ips[ub_gap_trace.count++] = regs->ip;
+	ub_gap_trace.hash = ub_path_hash(ub_gap_trace.hash, regs->ip);
 	if (ub_gap_trace.count >= ub_gap_trace.most || !ub_can_step(regs->ip)) {
 		regs->flags &= ~X86_EFLAGS_TF;
 		clear_thread_flag(TIF_SINGLESTEP);
