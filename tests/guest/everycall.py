@@ -30,7 +30,7 @@ ENDED = 0.9
 _TURNS = 200
 #: Calls over which a row is looked at, and seconds for which it is.
 _CALLS = 300
-_SECONDS = 30.0
+_SECONDS = 90.0
 
 
 def _every_call() -> dict[str, Any]:

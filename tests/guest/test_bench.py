@@ -118,7 +118,9 @@ def test_io_uring_beside_boosting() -> None:
     # One processor: the thread that polls has none of its own.
     assert cost.pop(("sqpoll", 0)) is None
     assert {way for way, _ in cost} == {"pread", "boosted", "plain", "registered"}
-    assert all(row["workers"] == 0 and row["same_results"] for row in rows)
+    assert all(row["same_results"] for row in rows)
+    # On some kernels (6.12) its threads make some of the reads, and users are told.
+    assert ("iou-wrk" in said) == any(row["workers"] for row in rows)
     # What each of them saves: transitions, or a lookup of file and buffer.
     assert cost["plain", 32] < cost["plain", 1]
     assert cost["registered", 1] < cost["plain", 1]
