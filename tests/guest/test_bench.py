@@ -90,10 +90,12 @@ def test_packets_cost_what_their_way_is_long() -> None:
         of = {r["kind"]: r for r in records if r["sum"] is add}
         cost = {kind: record["cost"] for kind, record in of.items()}
         assert len(cost) == 9
-        assert cost["xdp-drop"] == min(cost.values())
+        # In veth itself, or before the stack: about the same from Linux 7.3 on.
+        dropped = cost["xdp-drop"], cost["xdp-drop-driver"]
+        assert min(dropped) == min(cost.values())
         assert cost["stack"] < cost["xdp-pass"] < cost["ring"] < cost["raw"]
         assert cost["xdp-drop"] < cost["af-xdp"] < cost["raw"]
-        assert cost["xdp-drop"] < cost["xdp-drop-driver"] < cost["xdp-pass-driver"]
+        assert max(dropped) < min(cost["xdp-pass"], cost["xdp-pass-driver"])
         assert of["raw-boosted"]["dispatched"] >= 0.95
         assert cost["raw-boosted"] < cost["raw"]
 
@@ -120,8 +122,10 @@ def test_io_uring_beside_boosting() -> None:
     assert {way for way, _ in cost} == {"pread", "boosted", "plain", "registered"}
     assert all(row["same_results"] for row in rows)
     # On some kernels (6.12) its threads make some of the reads, and users are told.
-    assert ("iou-wrk" in said) == any(row["workers"] for row in rows)
-    # What each of them saves: transitions, or a lookup of file and buffer.
+    by_threads = any(row["workers"] for row in rows)
+    assert ("iou-wrk" in said) == by_threads
+    # What each of them saves: transitions, or a lookup of file and buffer, which is
+    # little beside the switches to a thread and back.
     assert cost["plain", 32] < cost["plain", 1]
-    assert cost["registered", 1] < cost["plain", 1]
+    assert by_threads or cost["registered", 1] < cost["plain", 1]
     assert cost["boosted", 1] < cost["pread", 1]
