@@ -55,7 +55,9 @@ def test_short_programs_do_not_pay_for_being_attached(output: str) -> None:
     assert records.keys() == set(_CASES)
     assert records.keys() <= short.CASES.keys()
     for record in records.values():
-        assert record["ratio"] <= 1.005, record
+        # Runs differ by almost a percent, and what else happens only adds to them.
+        native, attached = map(min, record["each"])
+        assert attached <= 1.005 * native, record
 
 
 @pytest.mark.guest
