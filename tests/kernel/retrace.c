@@ -1,39 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A loop of calls, over and over: prints where its call resumes and the address of the number
- * of turns, then waits for a line.  Behind the last turn the way to the next call is another
- * one.  Between two loops there is time to fetch what was traced.
+ * A loop of calls, over and over: prints the address at which its call resumes and that of the
+ * number of turns, then waits for a line.  After the last turn another path leads to the next
+ * call.  Between two loops there is time to fetch what was traced.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
-extern char loop_resume[];
+#include "loop_calls.h"
 
-static volatile unsigned long turns = 50;
+static volatile unsigned long turns;
 
-asm(".text\n"
-    "loop_calls:\n"
-    "	push	%rbp\n"
-    "1:	mov	$110, %eax\n"
-    "	syscall\n"
-    "	.globl	loop_resume\n"
-    "loop_resume:\n"
-    "	add	%rax, %rbp\n"
-    "	dec	%rbx\n"
-    "	jnz	1b\n"
-    "	pop	%rbp\n"
-    "	ret\n");
-
-int main(void)
+int main(int argc, char **argv)
 {
-	printf("%p %p\n", (void *)loop_resume, (void *)&turns);
+	turns = argc > 1 ? strtoul(argv[1], NULL, 0) : 50;
+	printf("%p\n%p\n", (void *)loop_resume, (void *)&turns);
 	fflush(stdout);
 	getchar();
 	for (;;) {
-		unsigned long left = turns;
-
-		asm volatile("	call	loop_calls\n"
-			     : "+b"(left) :: "rax", "rcx", "r11", "memory", "cc");
+		loop_calls(turns);
 		usleep(500);
 	}
 }

@@ -8,15 +8,15 @@ while there is one path, and then while there is another one.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 
-from tests.kernel.handmade import translation
+from tests.kernel.handmade import started, translation
 from ubypass.device.client import Device
 from ubypass.device.uapi import EventType, Tunable
 
 _REGIONS = 40
+_TURNS = "50"
 #: In which a region is sampled often.
 _RUNS = 100
 _CALL = 110
@@ -26,15 +26,9 @@ _LOOK = 0.002  # seconds
 class _Loop:
     def __init__(self, device: Device, program: str) -> None:
         self.device = device
-        self.child = subprocess.Popen(
-            [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self.child, self.resume, code = started(program, _TURNS, 8)
         assert self.child.stdout
-        resume, turns = self.child.stdout.readline().split()
-        self.resume, self._turns = int(resume, 16), int(turns, 16)
-        with open(f"/proc/{self.child.pid}/mem", "rb") as memory:
-            memory.seek(self.resume)
-            code = memory.read(8)
+        self._turns = int(self.child.stdout.readline(), 16)
         self._made = translation(self.resume, code, device.info())
         self.proc = device.attach(self.child.pid)
         self._region = 0

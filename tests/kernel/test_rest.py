@@ -59,11 +59,11 @@ def test_at_rest_requests_cost_nothing(server: str) -> None:
 def test_at_rest_the_module_hardly_works() -> None:
     # One in 2^14 is for looks; this is what goes on between them, of a CPU.
     most = 0.00008 * 1e9
-    first = counted("resting_timers")
-    if first["resting"] - first["native"] > most:
-        # Seldom a count has a part of something else: it is not the module's twice.
-        first = counted("resting_timers")
-    assert first["resting"] - first["native"] <= most, first
+    cost = counted("resting_timers")
+    if cost["resting"] - cost["native"] > most:
+        # Once a native count was -1 ms. What the module costs, it costs each time.
+        cost = counted("resting_timers")
+    assert cost["resting"] - cost["native"] <= most, cost
 
 
 @pytest.mark.guest

@@ -7,31 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-extern char loop_resume[];
+#include "loop_calls.h"
 
 static void *loop(void *unused)
 {
-	for (;;) {
-		unsigned long left = 1UL << 40;
-
-		asm volatile("	call	loop_calls\n"
-			     : "+b"(left) :: "rax", "rcx", "r11", "memory", "cc");
-	}
+	for (;;)
+		loop_calls(1UL << 40);
 	return unused;
 }
-
-asm(".text\n"
-    "loop_calls:\n"
-    "	push	%rbp\n"
-    "1:	mov	$110, %eax\n"
-    "	syscall\n"
-    "	.globl	loop_resume\n"
-    "loop_resume:\n"
-    "	add	%rax, %rbp\n"
-    "	dec	%rbx\n"
-    "	jnz	1b\n"
-    "	pop	%rbp\n"
-    "	ret\n");
 
 int main(int argc, char **argv)
 {
