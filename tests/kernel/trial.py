@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import asdict
 
-from tests.kernel.handmade import translation
+from tests.kernel.handmade import started, translation
 from ubypass.device.client import Device, Gone
 from ubypass.device.types import Event, Lease, Trial
 from ubypass.device.uapi import EventType, TrialState, Tunable
@@ -32,20 +31,13 @@ class Watch:
 
     def __init__(self, device: Device, program: str, threads: int) -> None:
         self.device = device
-        self.child = subprocess.Popen(
-            [program, str(threads)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        assert self.child.stdout
-        self.resume = int(self.child.stdout.readline(), 16)
-        with open(f"/proc/{self.child.pid}/mem", "rb") as memory:
-            memory.seek(self.resume)
-            self.code = memory.read(8)
+        self.child, self.resume, self.code = started(program, str(threads), 8)
         self.proc = device.attach(self.child.pid)
         self.events: list[Event] = []
 
     def start(self) -> None:
         assert self.child.stdin
-        self.child.stdin.write(b"\n")
+        self.child.stdin.write("\n")
         self.child.stdin.flush()
 
     def load(self, trial_ns: int, replace: int = 0) -> int:
